@@ -1,0 +1,115 @@
+"""Exact numbers and units: strict decimals, prices on their tick, milliseconds and nanoseconds.
+
+Money is never a float. Numbers on the wire are decimal texts; they become `Decimal` only through `exact`, which accepts plain
+ASCII digits and nothing else ("NaN", "1e5", "1_0" and Arabic digits are all refused, although `Decimal` would take them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from typing import Final
+
+#: A number as the venue prints it: optional sign, digits, optional fraction.
+NUMBER: Final = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,18})?")
+
+ZERO: Final = Decimal(0)
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+MS_PER_S: Final = 1_000
+
+# Wide enough that no product of a price and a quantity is ever rounded.
+_WIDE: Final = Context(prec=60)
+
+
+def exact(text: str) -> Decimal:
+    """The number that `text` prints, exactly. Raises `ValueError` for anything but a plain decimal number."""
+    if NUMBER.fullmatch(text) is None:
+        raise ValueError(f"not a plain decimal number: {text[:40]!r}")
+    return Decimal(text)
+
+
+def plain(value: Decimal) -> str:
+    """`value` in plain digits: never an exponent, never a minus before zero, trailing zeros kept."""
+    text = format(value, "f")
+    return text[1:] if value.is_zero() and text.startswith("-") else text
+
+
+def trimmed(value: Decimal) -> str:
+    """`value` in plain digits without trailing zeros: `0.500` is `0.5`, `100` stays `100`."""
+    text = plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def places(value: Decimal) -> int:
+    """How many digits behind the point `value` needs: 1 for a tick of `0.10`, 0 for `5` and for `100`."""
+    exponent = value.normalize(_WIDE).as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
+
+
+def on_grid(value: Decimal, step: Decimal, origin: Decimal = ZERO) -> bool:
+    """Whether `value` is a whole number of `step`s above `origin`; a step of zero allows everything."""
+    return not step or not _WIDE.remainder(value - origin, step)
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """The greatest multiple of `step` that is not above `value`, printed with the digits of `step`."""
+    return _to_grid(value, step, ROUND_FLOOR)
+
+
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """The smallest multiple of `step` that is not below `value`, printed with the digits of `step`."""
+    return _to_grid(value, step, ROUND_CEILING)
+
+
+def nearest_to(value: Decimal, step: Decimal) -> Decimal:
+    """The multiple of `step` nearest to `value` (ties to even), printed with the digits of `step`."""
+    return _to_grid(value, step, ROUND_HALF_EVEN)
+
+
+def _to_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    if not step:
+        return value
+    count = _WIDE.divide(value, step).to_integral_value(rounding=rounding)
+    return _WIDE.multiply(count, step).quantize(Decimal(1).scaleb(-places(step)), context=_WIDE)
+
+
+#: Prices and quantities of books are integers in units of 10**-12: exact, cheap to compare, and independent of tick sizes.
+SCALE_DIGITS: Final = 12
+_LEVEL_NUMBER: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,12}))?")
+_SCALED: Final[dict[str, int]] = {}
+_SCALED_TEXTS: Final[set[str]] = set()
+_SCALED_LIMIT: Final = 200_000
+
+
+def scaled(text: str) -> int:
+    """The non-negative number that `text` prints, in units of 10**-12. Raises `ValueError` for anything else.
+
+    Books see the same few thousand texts again and again, so the answers are kept in a bounded memo.
+    """
+    value = _SCALED.get(text)
+    if value is None:
+        match = _LEVEL_NUMBER.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a price or quantity: {text[:40]!r}")
+        if len(_SCALED) >= _SCALED_LIMIT:
+            _SCALED.clear()
+            _SCALED_TEXTS.clear()
+        _SCALED_TEXTS.add(text)
+        value = _SCALED[text] = int(match[1] + (match[2] or "").ljust(SCALE_DIGITS, "0"))
+    return value
+
+
+def check_scalable(texts: Iterable[str]) -> None:
+    """Raises `ValueError` unless `scaled` takes every one of `texts`; almost free for texts seen before."""
+    texts = list(texts)
+    if not _SCALED_TEXTS.issuperset(texts):
+        for text in texts:
+            scaled(text)
+
+
+def unscaled(value: int) -> Decimal:
+    """The number behind an integer in units of 10**-12, without trailing zeros behind the point."""
+    whole, fraction = divmod(value, 10**SCALE_DIGITS)
+    return Decimal(f"{whole}.{fraction:012d}".rstrip("0").rstrip(".")) if fraction else Decimal(whole)

@@ -1,0 +1,195 @@
+"""What the venue answers about itself and its markets: exchangeInfo, depth, tickers, klines, brackets (camel case on the wire).
+
+Source: protocol.md 6.4 and 6.5; `seeds/004`, "Common Definition" and "Websocket API".
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec import UNSET, UnsetType, field
+
+from coldframe.terms import ContractStatus, RateLimitType
+from coldframe.wire.replies import Reply
+from coldframe.wire.streams import Level, Number
+
+
+class ServerTime(Reply, frozen=True, kw_only=True):
+    server_time: int
+
+
+class RateLimit(Reply, frozen=True, kw_only=True):
+    """One limit; `count` only in answers of the WebSocket API."""
+
+    rate_limit_type: RateLimitType
+    interval: str
+    interval_num: int
+    limit: int
+    count: int | UnsetType = UNSET
+
+
+class AssetInfo(Reply, frozen=True, kw_only=True):
+    asset: str
+    margin_available: bool
+    auto_asset_exchange: str | None | UnsetType = UNSET
+
+
+class SymbolInfo(Reply, frozen=True, kw_only=True):
+    """One contract. Filters stay open rows: a filter type that nobody knows must not break anything.
+
+    `price_precision` and `quantity_precision` are not tick and step: those stand in the filters.
+    """
+
+    symbol: str
+    pair: str
+    contract_type: str
+    status: ContractStatus
+    base_asset: str
+    quote_asset: str
+    margin_asset: str
+    filters: list[dict[str, Any]]
+    order_types: list[str]
+    time_in_force: list[str]
+    delivery_date: int | UnsetType = UNSET
+    onboard_date: int | UnsetType = UNSET
+    maint_margin_percent: str | UnsetType = UNSET
+    required_margin_percent: str | UnsetType = UNSET
+    price_precision: int | UnsetType = UNSET
+    quantity_precision: int | UnsetType = UNSET
+    base_asset_precision: int | UnsetType = UNSET
+    quote_precision: int | UnsetType = UNSET
+    underlying_type: str | UnsetType = UNSET
+    underlying_sub_type: list[str] | UnsetType = UNSET
+    settle_plan: int | UnsetType = UNSET
+    trigger_protect: str | UnsetType = UNSET
+    liquidation_fee: str | UnsetType = UNSET
+    market_take_bound: str | UnsetType = UNSET
+    max_move_order_limit: int | UnsetType = UNSET
+    permission_sets: list[str] | UnsetType = UNSET
+
+
+class ExchangeInfo(Reply, frozen=True, kw_only=True):
+    server_time: int
+    rate_limits: list[RateLimit]
+    symbols: list[SymbolInfo]
+    assets: list[AssetInfo] | UnsetType = UNSET
+    exchange_filters: list[Any] | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    futures_type: str | UnsetType = UNSET
+
+
+class Depth(Reply, frozen=True, kw_only=True):
+    """A snapshot of a book: bids from the best down, asks from the best up."""
+
+    last_update_id: int
+    bids: list[Level]
+    asks: list[Level]
+    event_ms: int | UnsetType = field(name="E", default=UNSET)
+    traded_ms: int | UnsetType = field(name="T", default=UNSET)
+
+
+class PriceTicker(Reply, frozen=True, kw_only=True):
+    symbol: str
+    price: Number
+    time: int | UnsetType = UNSET
+
+
+class BestTicker(Reply, frozen=True, kw_only=True):
+    """ticker.book and GET ticker/bookTicker."""
+
+    symbol: str
+    bid_price: Number
+    bid_qty: Number
+    ask_price: Number
+    ask_qty: Number
+    last_update_id: int | UnsetType = UNSET
+    time: int | UnsetType = UNSET
+
+
+class DayTicker(Reply, frozen=True, kw_only=True):
+    """GET ticker/24hr."""
+
+    symbol: str
+    price_change: Number
+    price_change_percent: Number
+    weighted_avg_price: Number
+    last_price: Number
+    last_qty: Number
+    open_price: Number
+    high_price: Number
+    low_price: Number
+    volume: Number
+    quote_volume: Number
+    open_time: int
+    close_time: int
+    first_id: int
+    last_id: int
+    count: int
+
+
+class PremiumIndex(Reply, frozen=True, kw_only=True):
+    symbol: str
+    mark_price: Number
+    index_price: Number
+    estimated_settle_price: Number
+    last_funding_rate: Number
+    interest_rate: Number
+    next_funding_time: int
+    time: int
+
+
+class FundingRow(Reply, frozen=True, kw_only=True):
+    symbol: str
+    funding_rate: Number
+    funding_time: int
+    mark_price: str
+    rate_type: str | UnsetType = UNSET
+
+
+class OpenInterest(Reply, frozen=True, kw_only=True):
+    symbol: str
+    open_interest: Number
+    time: int
+
+
+class PublicTrade(Reply, frozen=True, kw_only=True):
+    """One row of GET trades."""
+
+    id: int
+    price: Number
+    qty: Number
+    quote_qty: Number
+    time: int
+    is_buyer_maker: bool
+    is_rpi_trade: bool | UnsetType = field(name="isRPITrade", default=UNSET)
+
+
+class AggTradeRow(Reply, frozen=True, kw_only=True, rename=None):
+    """One row of GET aggTrades, with the letters of the stream."""
+
+    trade_id: int = field(name="a")
+    price: Number = field(name="p")
+    quantity: Number = field(name="q")
+    regular_quantity: Number = field(name="nq")
+    first_id: int = field(name="f")
+    last_id: int = field(name="l")
+    trade_ms: int = field(name="T")
+    buyer_is_maker: bool = field(name="m")
+
+
+class LeverageTier(Reply, frozen=True, kw_only=True):
+    """One bracket of GET leverageBracket; JSON numbers. Maintenance margin is notional times ratio minus `cum`."""
+
+    bracket: int
+    initial_leverage: int
+    notional_cap: Decimal
+    notional_floor: Decimal
+    maint_margin_ratio: Decimal
+    cum: Decimal
+
+
+class LeverageTiers(Reply, frozen=True, kw_only=True):
+    symbol: str
+    brackets: list[LeverageTier]
+    notional_coef: Decimal | UnsetType = UNSET

@@ -1,0 +1,298 @@
+"""What a client asks of the WebSocket API and of REST, one class per call, with the venue's names (camel case on the wire).
+
+The bot turns these into parameters with `parameters`; the venue reads them back with `read`, and answers the codes of the seeds
+for what is missing or malformed. Who signs, and how, is not here but in `coldframe.core.signing`.
+Source: protocol.md 6.4 and 7.2 to 7.5; `seeds/004`, "Websocket API".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypeVar
+
+import attrs
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from coldframe.terms import (
+    MarginType,
+    OpenEnum,
+    OrderType,
+    PositionSide,
+    PriceMatch,
+    ResponseType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
+from coldframe.wire.codes import CODES
+
+#: A decimal a client sends; the venue's own rule (text of code -1100).
+Amount = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,20})(\.[0-9]{1,20})?$")]
+ClientId = Annotated[str, msgspec.Meta(pattern=r"^[.A-Z:/a-z0-9_-]{1,36}$")]
+
+_AMOUNT_RULE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One call's own parameters, without key, timestamp and signature."""
+
+
+class PlaceOrder(Request, frozen=True, kw_only=True):
+    """order.place, POST /fapi/v1/order: a LIMIT or MARKET order. Everything conditional is `PlaceAlgo`."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    position_side: PositionSide | UnsetType = UNSET
+    time_in_force: TimeInForce | UnsetType = UNSET
+    quantity: Amount | UnsetType = UNSET
+    price: Amount | UnsetType = UNSET
+    reduce_only: bool | UnsetType = UNSET
+    new_client_order_id: ClientId | UnsetType = UNSET
+    new_order_resp_type: ResponseType | UnsetType = UNSET
+    price_match: PriceMatch | UnsetType = UNSET
+    self_trade_prevention_mode: SelfTradePrevention | UnsetType = UNSET
+    good_till_date: int | UnsetType = UNSET
+
+
+class ModifyOrder(Request, frozen=True, kw_only=True):
+    """order.modify, PUT /fapi/v1/order: new price and quantity of a LIMIT order, which loses its place in the queue."""
+
+    symbol: str
+    side: Side
+    quantity: Amount
+    price: Amount | UnsetType = UNSET
+    order_id: int | UnsetType = UNSET
+    orig_client_order_id: str | UnsetType = UNSET
+    price_match: PriceMatch | UnsetType = UNSET
+    modify_id: int | UnsetType = UNSET
+
+
+class OrderRef(Request, frozen=True, kw_only=True):
+    """One order of a symbol: order.cancel, order.status, DELETE and GET /fapi/v1/order, GET /fapi/v1/openOrder.
+
+    `order_id` wins when both are sent.
+    """
+
+    symbol: str
+    order_id: int | UnsetType = UNSET
+    orig_client_order_id: str | UnsetType = UNSET
+
+
+class PlaceAlgo(Request, frozen=True, kw_only=True):
+    """algoOrder.place, POST /fapi/v1/algoOrder: an order that waits for a trigger."""
+
+    algo_type: str
+    symbol: str
+    side: Side
+    type: OrderType
+    position_side: PositionSide | UnsetType = UNSET
+    time_in_force: TimeInForce | UnsetType = UNSET
+    quantity: Amount | UnsetType = UNSET
+    price: Amount | UnsetType = UNSET
+    trigger_price: Amount | UnsetType = UNSET
+    working_type: WorkingType | UnsetType = UNSET
+    price_match: PriceMatch | UnsetType = UNSET
+    close_position: bool | UnsetType = UNSET
+    price_protect: bool | UnsetType = UNSET
+    reduce_only: bool | UnsetType = UNSET
+    activate_price: Amount | UnsetType = UNSET
+    callback_rate: Amount | UnsetType = UNSET
+    client_algo_id: ClientId | UnsetType = UNSET
+    new_order_resp_type: ResponseType | UnsetType = UNSET
+    self_trade_prevention_mode: SelfTradePrevention | UnsetType = UNSET
+    good_till_date: int | UnsetType = UNSET
+
+
+class AlgoRef(Request, frozen=True, kw_only=True):
+    """One conditional order: algoOrder.cancel, DELETE and GET /fapi/v1/algoOrder."""
+
+    algo_id: int | UnsetType = UNSET
+    client_algo_id: str | UnsetType = UNSET
+
+
+class NoParameters(Request, frozen=True, kw_only=True):
+    """A call without parameters of its own."""
+
+
+class SymbolOnly(Request, frozen=True, kw_only=True):
+    symbol: str
+
+
+class MaybeSymbol(Request, frozen=True, kw_only=True):
+    """A call that answers for one symbol, or for all of them."""
+
+    symbol: str | UnsetType = UNSET
+
+
+class DepthQuery(Request, frozen=True, kw_only=True):
+    symbol: str
+    limit: int | UnsetType = UNSET
+
+
+class History(Request, frozen=True, kw_only=True):
+    """A page of trades, orders or income, oldest first."""
+
+    symbol: str | UnsetType = UNSET
+    order_id: int | UnsetType = UNSET
+    from_id: int | UnsetType = UNSET
+    start_time: int | UnsetType = UNSET
+    end_time: int | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+    income_type: str | UnsetType = UNSET
+
+
+class KlineQuery(Request, frozen=True, kw_only=True):
+    interval: str
+    symbol: str | UnsetType = UNSET
+    pair: str | UnsetType = UNSET
+    contract_type: str | UnsetType = UNSET
+    start_time: int | UnsetType = UNSET
+    end_time: int | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+
+
+class SetLeverage(Request, frozen=True, kw_only=True):
+    symbol: str
+    leverage: int
+
+
+class SetMarginType(Request, frozen=True, kw_only=True):
+    symbol: str
+    margin_type: MarginType
+
+
+class SetPositionMode(Request, frozen=True, kw_only=True):
+    dual_side_position: bool
+
+
+class SetAssetMode(Request, frozen=True, kw_only=True):
+    multi_assets_margin: bool
+
+
+class MovePositionMargin(Request, frozen=True, kw_only=True):
+    """Adds (type 1) or takes (type 2) margin of an isolated position."""
+
+    symbol: str
+    amount: Amount
+    type: int
+    position_side: PositionSide | UnsetType = UNSET
+
+
+class Countdown(Request, frozen=True, kw_only=True):
+    """The dead man's switch: all open orders of the symbol are cancelled when it runs out; 0 switches it off."""
+
+    symbol: str
+    countdown_time: int
+
+
+class BatchPlace(Request, frozen=True, kw_only=True):
+    """Up to five orders as one JSON text."""
+
+    batch_orders: str
+
+
+class BatchCancel(Request, frozen=True, kw_only=True):
+    """Up to ten orders of a symbol, as one JSON text of ids."""
+
+    symbol: str
+    order_id_list: str | UnsetType = UNSET
+    orig_client_order_id_list: str | UnsetType = UNSET
+
+
+# -- both ends --------------------------------------------------------------------------------------------------------
+
+R = TypeVar("R", bound=Request)
+
+
+@attrs.frozen
+class Fault:
+    """Why parameters are refused: the venue's code and its text."""
+
+    code: int
+    msg: str
+
+
+def parameters(request: Request) -> dict[str, str | int]:
+    """The parameters of a call as they go on the wire: decimals as texts, integers as integers, booleans as "true" or "false"."""
+    return {name: _on_wire(value) for name, value in msgspec.to_builtins(request).items()}
+
+
+def _on_wire(value: Any) -> str | int:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, int) else str(value)
+
+
+def text_of(value: object) -> str:
+    """A parameter's value as the text that is signed and checked: JSON `true` is "true", never Python's "True"."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def read(kind: type[R], given: Mapping[str, object]) -> R | Fault:
+    """The request of class `kind` in the parameters `given`, or the code that the venue answers.
+
+    Empty values count as absent, keys that the call does not know are ignored.
+    """
+    texts = {name: text for name, value in given.items() if (text := text_of(value)) != ""}
+    for name, legal in _legal_values(kind):
+        if name in texts and not legal(texts[name]).known:
+            return _bad_word(legal, name)
+    try:
+        return msgspec.convert(texts, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        return _fault(kind, texts, str(error))
+
+
+def _legal_values(kind: type[Request]) -> list[tuple[str, type[OpenEnum]]]:
+    return _WORDS.setdefault(kind, _find_words(kind))
+
+
+_WORDS: Final[dict[type[Request], list[tuple[str, type[OpenEnum]]]]] = {}
+
+
+def _find_words(kind: type[Request]) -> list[tuple[str, type[OpenEnum]]]:
+    return [
+        (one.encode_name, option)
+        for one in msgspec.structs.fields(kind)
+        for option in getattr(one.type, "__args__", (one.type,))
+        if isinstance(option, type) and issubclass(option, OpenEnum)
+    ]
+
+
+_BAD_WORD: Final[dict[type[OpenEnum], int]] = {
+    Side: -1117,
+    OrderType: -1116,
+    TimeInForce: -1115,
+    PositionSide: -4060,
+    WorkingType: -4031,
+    PriceMatch: -5037,
+    SelfTradePrevention: -5039,
+    ResponseType: -1136,
+}
+
+
+def _bad_word(legal: type[OpenEnum], name: str) -> Fault:
+    code = _BAD_WORD.get(legal)
+    return Fault(code, CODES[code].text()) if code else Fault(-1130, CODES[-1130].text(name))
+
+
+def _fault(kind: type[Request], texts: Mapping[str, str], reason: str) -> Fault:
+    missing = re.search(r"missing required field `(\w+)`", reason)
+    if missing:
+        return Fault(-1102, CODES[-1102].text(missing[1]))
+    where = re.search(r"\$\.(\w+)", reason)
+    name = where[1] if where else ""
+    if "ClientOrderId" in name or "clientAlgoId" in name:
+        too_long = len(texts.get(name, "")) > 36
+        return Fault(-4015, CODES[-4015].text(variant=1 if too_long else 0))
+    if "matching regex" in reason:
+        return Fault(-1100, CODES[-1100].text(name, _AMOUNT_RULE))
+    return Fault(-1102, CODES[-1102].text(name))

@@ -1,0 +1,51 @@
+"""One line of a recording: a stream payload, or a depth snapshot, with the time it was received.
+
+Form: `{"t":<recv ns>,"stream":"<name>","data":<payload as sent>}` and `{"t":…,"snapshot":"<SYMBOL>","data":<depth body>}`.
+Payloads stay bytes as they were sent. Files and compression are opened elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from coldframe.errors import DecodeError
+
+
+class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line. Exactly one of `stream` and `snapshot` is set; `t` is our receive time in epoch nanoseconds."""
+
+    t: int
+    data: msgspec.Raw
+    stream: str | UnsetType = UNSET
+    snapshot: str | UnsetType = UNSET
+
+    @property
+    def payload(self) -> bytes:
+        return bytes(self.data)
+
+
+_LINE: Final = msgspec.json.Decoder(TapeLine)
+
+
+def parse_line(line: bytes) -> TapeLine:
+    """The line of a recording. Raises `DecodeError` for anything else."""
+    try:
+        parsed = _LINE.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(str(error), line) from None
+    if (parsed.stream is UNSET) == (parsed.snapshot is UNSET):
+        raise DecodeError("a line must carry either a stream or a snapshot", line)
+    return parsed
+
+
+def stream_line(at_ns: int, name: str, payload: bytes) -> bytes:
+    """A received payload as a line, without the newline."""
+    return b'{"t":%d,"stream":%b,"data":%b}' % (at_ns, msgspec.json.encode(name), payload)
+
+
+def snapshot_line(at_ns: int, symbol: str, body: bytes) -> bytes:
+    """A received depth snapshot as a line, without the newline."""
+    return b'{"t":%d,"snapshot":%b,"data":%b}' % (at_ns, msgspec.json.encode(symbol), body)
