@@ -34,6 +34,10 @@ class PluginError(ConfigError):
     """A plugin cannot be loaded: said in one sentence, before anything connects."""
 
 
+class StrategyFault(ColdframeError):
+    """A strategy's own code has raised, or returned what is no list of intents. Its slot is muted, the run goes on."""
+
+
 class UsageError(ColdframeError):
     """The command line asks for something that does not exist."""
 

@@ -50,7 +50,7 @@ def places(value: Decimal) -> int:
 
 def on_grid(value: Decimal, step: Decimal, origin: Decimal = ZERO) -> bool:
     """Whether `value` is a whole number of `step`s above `origin`; a step of zero allows everything."""
-    return not step or not _WIDE.remainder(value - origin, step)
+    return not step or not _WIDE.remainder(_WIDE.subtract(value, origin), step)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
@@ -78,7 +78,8 @@ def _to_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
 #: Prices and quantities of books are integers in units of 10**-12: exact, cheap to compare, and independent of tick sizes.
 SCALE_DIGITS: Final = 12
 _LEVEL_NUMBER: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,12}))?")
-_SCALED: Final[dict[str, int]] = {}
+#: The memo of `scaled`: hot loops may look in it themselves, and call `scaled` for what is missing.
+SCALED: Final[dict[str, int]] = {}
 _SCALED_TEXTS: Final[set[str]] = set()
 _SCALED_LIMIT: Final = 200_000
 
@@ -88,16 +89,16 @@ def scaled(text: str) -> int:
 
     Books see the same few thousand texts again and again, so the answers are kept in a bounded memo.
     """
-    value = _SCALED.get(text)
+    value = SCALED.get(text)
     if value is None:
         match = _LEVEL_NUMBER.fullmatch(text)
         if match is None:
             raise ValueError(f"not a price or quantity: {text[:40]!r}")
-        if len(_SCALED) >= _SCALED_LIMIT:
-            _SCALED.clear()
+        if len(SCALED) >= _SCALED_LIMIT:
+            SCALED.clear()
             _SCALED_TEXTS.clear()
         _SCALED_TEXTS.add(text)
-        value = _SCALED[text] = int(match[1] + (match[2] or "").ljust(SCALE_DIGITS, "0"))
+        value = SCALED[text] = int(match[1] + (match[2] or "").ljust(SCALE_DIGITS, "0"))
     return value
 
 
@@ -111,5 +112,6 @@ def check_scalable(texts: Iterable[str]) -> None:
 
 def unscaled(value: int) -> Decimal:
     """The number behind an integer in units of 10**-12, without trailing zeros behind the point."""
-    whole, fraction = divmod(value, 10**SCALE_DIGITS)
-    return Decimal(f"{whole}.{fraction:012d}".rstrip("0").rstrip(".")) if fraction else Decimal(whole)
+    whole, fraction = divmod(abs(value), 10**SCALE_DIGITS)
+    sign = "-" if value < 0 else ""
+    return Decimal(f"{sign}{whole}.{fraction:012d}".rstrip("0")) if fraction else Decimal(f"{sign}{whole}")
