@@ -1,0 +1,114 @@
+"""What the trading brain wants done: imperatives for the shells, comparable and without I/O of their own.
+
+A shell performs them and reports back through `coldframe.model.inputs`. Nothing here carries a secret: requests are signed by the
+shell at the moment they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import attrs
+
+
+class LinkKind(StrEnum):
+    """What a link is for: market data, the user-data stream, the WebSocket API."""
+
+    MARKET = "market"
+    PRIVATE = "private"
+    API = "api"
+
+
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@attrs.frozen
+class OpenLink:
+    """Open a WebSocket. `path` is appended to the venue's base address; for a private link it holds a secret."""
+
+    link: str
+    kind: LinkKind
+    path: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class CloseLink:
+    """Close a link on our side; no `LinkLost` comes back for it."""
+
+    link: str
+    reason: str
+
+
+@attrs.frozen
+class SendControl:
+    """Write a control frame on a market link."""
+
+    link: str
+    frame: bytes
+
+
+@attrs.frozen
+class SendRequest:
+    """Write a request on the API link, stamped, and signed where the method needs it. At most once: never written again."""
+
+    link: str
+    request_id: int
+    method: str
+    params: Mapping[str, str | int]
+
+
+@attrs.frozen
+class CallRest:
+    """Make a REST call, stamped and signed where the endpoint needs it."""
+
+    call_id: int
+    verb: str
+    path: str
+    params: Mapping[str, str | int]
+
+
+@attrs.frozen
+class WakeAt:
+    """Send `TimeReached(key)` at `at_ns`; a later `WakeAt` of the same key replaces an earlier one."""
+
+    key: str
+    at_ns: int
+
+
+@attrs.frozen
+class Log:
+    """One line for people."""
+
+    level: Level
+    text: str
+
+
+@attrs.frozen
+class ShiftClock:
+    """From now on, venue time is our time plus `offset_ms`: for the timestamps of requests."""
+
+    offset_ms: int
+
+
+@attrs.frozen
+class Finish:
+    """The run is over: everything that had to be resolved is, or the grace time has passed."""
+
+    reason: str
+
+
+@attrs.frozen
+class Fail:
+    """The run cannot go on; `kind` names the error class, whose exit code the process will answer."""
+
+    kind: str
+    text: str
+    until_ms: int = 0
+
+
+Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | ShiftClock | Finish | Fail

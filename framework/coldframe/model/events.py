@@ -1,0 +1,336 @@
+"""What a strategy is told: facts in the past tense, frozen, with exact numbers.
+
+Every event carries `at_ns`, our receive time in nanoseconds (never going back within a run), and where the venue gives one,
+`event_ms`, the venue's own time in epoch milliseconds. Prices are in the quote asset, quantities in the base asset.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import attrs
+
+from coldframe.terms import ContractStatus, ContractType, OrderType, PositionSide, Side, TimeInForce
+
+
+class BookState(StrEnum):
+    """Whether a local order book can be relied on: only `SYNCED` can."""
+
+    BUFFERING = "buffering"
+    SYNCED = "synced"
+    STALE = "stale"
+
+
+class LinkState(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+@attrs.frozen
+class BookChanged:
+    """The local order book of a symbol changed, or its state did; read it through `view.book(symbol)`."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    update_id: int
+    state: BookState
+    #: Whether this is the book that includes retail price improvement orders (`view.book(symbol, rpi=True)`).
+    rpi: bool = False
+
+
+@attrs.frozen
+class PartialBookChanged:
+    """The best 5, 10 or 20 levels of each side, best first, as (price, quantity)."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    update_id: int
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+@attrs.frozen
+class BestPriceChanged:
+    """Best bid and ask changed."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    update_id: int
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+
+
+@attrs.frozen
+class TradePrinted:
+    """A trade of the market; `aggregated` when it stands for all fills of one taker order at this price within 100 ms."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    trade_id: int
+    price: Decimal
+    quantity: Decimal
+    taker_side: Side
+    trade_ms: int
+    aggregated: bool
+
+
+@attrs.frozen
+class MarkPriceChanged:
+    """Mark price, index price and the coming funding. `next_funding_ms` is 0 when no funding is scheduled."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    mark_price: Decimal
+    index_price: Decimal
+    funding_rate: Decimal
+    next_funding_ms: int
+
+
+@attrs.frozen
+class CandleChanged:
+    """The running or just closed candle. `contract_type` is set for a continuous contract, `symbol` then is the pair."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    interval: str
+    open_ms: int
+    close_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    taker_buy_volume: Decimal
+    trades: int
+    closed: bool
+    contract_type: ContractType | None = None
+
+
+@attrs.frozen
+class DayStatsChanged:
+    """Rolling 24 hours in full."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    change: Decimal
+    change_percent: Decimal
+    weighted_average: Decimal
+    last_quantity: Decimal
+    trades: int
+
+
+@attrs.frozen
+class DaySummaryChanged:
+    """Rolling 24 hours in short."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+
+
+@attrs.frozen
+class LiquidationPrinted:
+    """Somebody was liquidated: the latest order of a symbol within one second."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    side: Side
+    price: Decimal
+    average_price: Decimal
+    quantity: Decimal
+    filled_quantity: Decimal
+    status: str
+
+
+@attrs.frozen
+class LeverageBracket:
+    """Up to `cap` of notional, at most `max_leverage` is allowed; maintenance margin is notional x ratio - cumulative."""
+
+    floor: Decimal
+    cap: Decimal
+    maintenance_ratio: Decimal
+    cumulative: Decimal
+    min_leverage: int
+    max_leverage: int
+
+
+@attrs.frozen
+class ContractChanged:
+    """A contract was listed, is being settled, or got new brackets (empty when they did not change)."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    contract_type: ContractType
+    status: ContractStatus
+    delivery_ms: int
+    onboard_ms: int
+    brackets: tuple[LeverageBracket, ...] = ()
+
+
+@attrs.frozen
+class TradingSessionChanged:
+    """The running session of an underlying market such as `EquityUpdate`, from `start_ms` to `end_ms`."""
+
+    market: str
+    at_ns: int
+    event_ms: int
+    session: str
+    start_ms: int
+    end_ms: int
+
+
+@attrs.frozen
+class IndexWeight:
+    """One asset of a composite index: its weights in quantity and in percent, and its own index price."""
+
+    base_asset: str
+    quote_asset: str
+    quantity_weight: Decimal
+    percent_weight: Decimal
+    index_price: Decimal
+
+
+@attrs.frozen
+class CompositeIndexChanged:
+    """The price of a composite index and what it is made of."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    price: Decimal
+    components: tuple[IndexWeight, ...]
+
+
+@attrs.frozen
+class AssetIndexChanged:
+    """What an asset is worth as margin in multi-assets mode."""
+
+    symbol: str
+    at_ns: int
+    event_ms: int
+    index_price: Decimal
+    bid_rate: Decimal
+    ask_rate: Decimal
+    auto_bid_rate: Decimal
+    auto_ask_rate: Decimal
+
+
+@attrs.frozen
+class OrderChanged:
+    """The state of one of the strategy's own orders changed. `state` is a word of `coldframe.model.orders`."""
+
+    symbol: str
+    at_ns: int
+    client_order_id: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    price: Decimal | None
+    quantity: Decimal
+    filled: Decimal
+    state: str
+    #: Why, in a few words: a code of the venue, an expiry reason, or empty.
+    reason: str = ""
+
+
+@attrs.frozen
+class OrderFilled:
+    """One of the strategy's own orders traded. `fee` in `fee_asset`, positive when paid; `realized_pnl` without the fee.
+
+    The first report of a fill may not know the fee yet: then `fee` is None, and the fee is counted when it becomes known.
+    """
+
+    symbol: str
+    at_ns: int
+    client_order_id: str
+    trade_id: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    maker: bool
+    fee: Decimal | None
+    fee_asset: str
+    realized_pnl: Decimal
+    position: Decimal
+    position_side: PositionSide
+    trade_ms: int
+
+
+@attrs.frozen
+class LinkChanged:
+    """A connection opened or ended: `market` links carry data, the `api` link carries orders, `private` their reports."""
+
+    link: str
+    at_ns: int
+    state: LinkState
+    reason: str = ""
+
+
+@attrs.frozen
+class Woken:
+    """The time that a `WakeMe` asked for has come."""
+
+    key: str
+    at_ns: int
+
+
+@attrs.frozen
+class Started:
+    """The strategy begins: instruments are known, orders may be wanted as soon as its books are synced."""
+
+    at_ns: int
+
+
+@attrs.frozen
+class Stopped:
+    """The strategy ends; what it returns now is still carried out if it is a cancel."""
+
+    at_ns: int
+    reason: str
+
+
+BookEvent = BookChanged | PartialBookChanged
+TickerEvent = BestPriceChanged | DayStatsChanged | DaySummaryChanged
+ContractEvent = ContractChanged | TradingSessionChanged
+IndexEvent = CompositeIndexChanged | AssetIndexChanged
+StrategyEvent = (
+    BookEvent
+    | TickerEvent
+    | ContractEvent
+    | IndexEvent
+    | TradePrinted
+    | MarkPriceChanged
+    | CandleChanged
+    | LiquidationPrinted
+    | OrderChanged
+    | OrderFilled
+    | LinkChanged
+    | Woken
+    | Started
+    | Stopped
+)

@@ -1,0 +1,106 @@
+"""What the trading brain is fed, from whichever life it leads: live, on paper, in a backtest, in a simulation.
+
+Inputs are plain values: they can be journaled, replayed and compared. Time is in them, never asked for.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import attrs
+
+from coldframe.wire.rest import Answer
+
+
+class Lane(IntEnum):
+    """Which queue an input came through; smaller goes first."""
+
+    CONTROL = 0
+    PRIVATE = 1
+    MARKET = 2
+
+
+@attrs.frozen
+class FramesReceived:
+    """All text frames of one socket read of a link, in order."""
+
+    link: str
+    frames: tuple[bytes, ...]
+
+
+@attrs.frozen
+class FramesDropped:
+    """Frames of a market link were thrown away because we were too slow to take them in."""
+
+    link: str
+    count: int
+
+
+@attrs.frozen
+class LinkOpened:
+    link: str
+
+
+@attrs.frozen
+class LinkLost:
+    """A link ended, or could not be opened. `code` is its WebSocket close code; `banned_until_ms` when the venue banned us."""
+
+    link: str
+    reason: str
+    code: int | None = None
+    banned_until_ms: int | None = None
+
+
+@attrs.frozen
+class RequestWritten:
+    """A request's bytes were handed to the socket. `timestamp_ms` is the venue time it was signed with."""
+
+    link: str
+    request_id: int
+    timestamp_ms: int
+
+
+@attrs.frozen
+class RequestNotWritten:
+    """A request could not be written, and certainly not one byte of it left."""
+
+    link: str
+    request_id: int
+    reason: str
+
+
+@attrs.frozen
+class RestAnswered:
+    """A REST call came back, or did not (`answer` is None and `reason` says why). Times are ours, for the clock offset."""
+
+    call_id: int
+    answer: Answer | None
+    sent_ns: int
+    reason: str = ""
+
+
+@attrs.frozen
+class TimeReached:
+    """A moment that was asked for by `WakeAt` has come."""
+
+    key: str
+
+
+@attrs.frozen
+class StopAsked:
+    """The run shall end: stop new risk, cancel what is open, wait for every outcome up to the grace time."""
+
+    reason: str
+
+
+Input = FramesReceived | LinkOpened | LinkLost | RequestWritten | RequestNotWritten | RestAnswered | TimeReached | StopAsked
+
+
+@attrs.frozen
+class Stamped:
+    """An input with its place in the one order of all inputs. `at_ns` never goes back."""
+
+    seq: int
+    at_ns: int
+    lane: Lane
+    event: Input

@@ -1,0 +1,109 @@
+"""What can be traded: the contracts a venue lists, with their rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+
+import attrs
+
+from coldframe.terms import ContractStatus
+from coldframe.units import ceil_to, floor_to, nearest_to
+from coldframe.wire.filters import Filters
+from coldframe.wire.reference import SymbolInfo
+
+
+@attrs.frozen
+class Instrument:
+    """One contract: its assets, its state, its filters."""
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    margin_asset: str
+    status: ContractStatus
+    filters: Filters
+    order_types: frozenset[str] = frozenset()
+    times_in_force: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, info: SymbolInfo) -> Instrument:
+        """The contract in one row of exchangeInfo. Raises `ValueError` when a number in its filters is none."""
+        return cls(
+            info.symbol,
+            info.base_asset,
+            info.quote_asset,
+            info.margin_asset,
+            info.status,
+            Filters.of(info),
+            frozenset(info.order_types),
+            frozenset(info.time_in_force),
+        )
+
+    @property
+    def tick(self) -> Decimal:
+        """The price increment."""
+        return self.filters.tick
+
+    @property
+    def step(self) -> Decimal:
+        """The quantity increment, in units of the base asset."""
+        return self.filters.lot.step
+
+    @property
+    def min_quantity(self) -> Decimal:
+        return self.filters.lot.min
+
+    @property
+    def trading(self) -> bool:
+        return self.status is ContractStatus.TRADING
+
+    def price(self, value: Decimal) -> Decimal:
+        """The price on the tick nearest to `value`."""
+        return nearest_to(value, self.tick)
+
+    def price_down(self, value: Decimal) -> Decimal:
+        """The highest price on a tick that is not above `value`: for a bid."""
+        return floor_to(value, self.tick)
+
+    def price_up(self, value: Decimal) -> Decimal:
+        """The lowest price on a tick that is not below `value`: for an ask."""
+        return ceil_to(value, self.tick)
+
+    def quantity(self, value: Decimal) -> Decimal:
+        """The largest quantity on a step that is not above `value`."""
+        return floor_to(value, self.step)
+
+
+class Instruments(Mapping[str, Instrument]):
+    """All contracts of a venue by symbol. Rows that belong to another product (COIN-M) or cannot be read are left out."""
+
+    def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
+        self._by_symbol = {one.symbol: one for one in instruments}
+
+    @classmethod
+    def of(cls, infos: Iterable[SymbolInfo]) -> Instruments:
+        """The contracts in an exchangeInfo; a row with broken filters is left out, and so cannot be traded."""
+        readable = []
+        for info in infos:
+            try:
+                readable.append(Instrument.of(info))
+            except ValueError:
+                continue
+        return cls(readable)
+
+    def __getitem__(self, symbol: str) -> Instrument:
+        return self._by_symbol[symbol]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_symbol)
+
+    def __len__(self) -> int:
+        return len(self._by_symbol)
+
+    def with_status(self, symbol: str, status: ContractStatus) -> Instruments:
+        """These contracts, with one of them in another state; unchanged when the symbol is not listed."""
+        known = self._by_symbol.get(symbol)
+        if known is None:
+            return self
+        return Instruments((self._by_symbol | {symbol: attrs.evolve(known, status=status)}).values())

@@ -1,0 +1,221 @@
+"""The life of one order, as data: states, what may happen, and where each happening leads. The picture is drawn from the table.
+
+Silence never changes a state: a timeout or an unreadable answer only makes an outcome unknown, and an unknown order counts as
+fully alive until evidence says otherwise. Happenings are graded by evidence (faults.md 3): `SEEN_…` is positive (a report
+or an answer that names the order), `REJECTED_BY_VENUE` is a definite refusal of this very request, `NOT_FOUND` is weak and
+changes nothing.
+
+What a cancel or an amendment is doing is a second, smaller machine beside the first (`Overlay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from coldframe.terms import OrderStatus
+
+
+class OrderState(StrEnum):
+    INTENT = "INTENT"
+    PREPARED = "PREPARED"
+    SENT = "SENT"
+    OPEN = "OPEN"
+    PARTIAL = "PARTIAL"
+    UNKNOWN = "UNKNOWN"
+    OPERATOR = "OPERATOR"
+    EXTERNAL = "EXTERNAL"
+    DENIED = "DENIED"
+    REJECTED = "REJECTED"
+    NEVER_ACCEPTED = "NEVER_ACCEPTED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def live(self) -> bool:
+        """Whether the order may still trade, for all we know: its exposure counts."""
+        return self in LIVE
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+    @property
+    def resting(self) -> bool:
+        """Whether the venue has confirmed that the order stands in its book."""
+        return self in (OrderState.OPEN, OrderState.PARTIAL)
+
+
+class Happening(StrEnum):
+    """What can happen to an order. The letter is the strength of the evidence, E3 the strongest."""
+
+    REFUSED = "gate refuses"
+    ACCEPTED = "gate accepts"
+    JOURNAL_FAILED = "journal write fails"
+    WRITTEN = "bytes handed to the socket"
+    NOT_WRITTEN = "certainly not written"
+    RESTARTED = "process restart"
+    SEEN_NEW = "seen NEW (E3)"
+    SEEN_PARTIAL = "seen PARTIALLY_FILLED (E3)"
+    SEEN_FILLED = "seen FILLED (E3)"
+    SEEN_CANCELED = "seen CANCELED (E3)"
+    SEEN_EXPIRED = "seen EXPIRED (E3)"
+    REJECTED_BY_VENUE = "definite refusal (E2)"
+    OUTCOME_UNKNOWN = "outcome unknown (E0)"
+    NOT_FOUND = "query: not found (E0/E1)"
+    PROVED_ABSENT = "proved absent"
+    UNPROVABLE = "cannot be proved"
+
+
+S, H = OrderState, Happening
+
+LIVE: Final = frozenset({S.PREPARED, S.SENT, S.OPEN, S.PARTIAL, S.UNKNOWN, S.OPERATOR, S.EXTERNAL})
+TERMINAL: Final = frozenset({S.DENIED, S.REJECTED, S.NEVER_ACCEPTED, S.FILLED, S.CANCELED, S.EXPIRED})
+
+#: Where positive evidence leads from a state in which the order may be alive.
+_SEEN: Final = {
+    H.SEEN_NEW: S.OPEN,
+    H.SEEN_PARTIAL: S.PARTIAL,
+    H.SEEN_FILLED: S.FILLED,
+    H.SEEN_CANCELED: S.CANCELED,
+    H.SEEN_EXPIRED: S.EXPIRED,
+}
+#: The table: what is missing does not happen, or changes nothing (see `next_state`).
+TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
+    S.INTENT: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PREPARED},
+    S.PREPARED: _SEEN
+    | {
+        H.JOURNAL_FAILED: S.DENIED,
+        H.NOT_WRITTEN: S.DENIED,
+        H.WRITTEN: S.SENT,
+        H.RESTARTED: S.UNKNOWN,
+        H.OUTCOME_UNKNOWN: S.UNKNOWN,
+        H.REJECTED_BY_VENUE: S.REJECTED,
+    },
+    S.SENT: _SEEN | {H.REJECTED_BY_VENUE: S.REJECTED, H.OUTCOME_UNKNOWN: S.UNKNOWN, H.RESTARTED: S.UNKNOWN},
+    S.UNKNOWN: _SEEN | {H.REJECTED_BY_VENUE: S.REJECTED, H.PROVED_ABSENT: S.NEVER_ACCEPTED, H.UNPROVABLE: S.OPERATOR},
+    S.OPERATOR: _SEEN | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
+    S.OPEN: {
+        H.SEEN_PARTIAL: S.PARTIAL,
+        H.SEEN_FILLED: S.FILLED,
+        H.SEEN_CANCELED: S.CANCELED,
+        H.SEEN_EXPIRED: S.EXPIRED,
+        H.PROVED_ABSENT: S.CANCELED,
+        H.UNPROVABLE: S.OPERATOR,
+    },
+    S.PARTIAL: {
+        H.SEEN_FILLED: S.FILLED,
+        H.SEEN_CANCELED: S.CANCELED,
+        H.SEEN_EXPIRED: S.EXPIRED,
+        H.PROVED_ABSENT: S.CANCELED,
+        H.UNPROVABLE: S.OPERATOR,
+    },
+    S.EXTERNAL: {H.SEEN_FILLED: S.FILLED, H.SEEN_CANCELED: S.CANCELED, H.SEEN_EXPIRED: S.EXPIRED, H.PROVED_ABSENT: S.CANCELED},
+    # Positive evidence that an order lives although we had given it up is booked all the same: see `resurrects`.
+    S.DENIED: _SEEN,
+    S.REJECTED: _SEEN,
+    S.NEVER_ACCEPTED: _SEEN,
+    S.FILLED: {},
+    S.CANCELED: {H.SEEN_FILLED: S.FILLED},
+    S.EXPIRED: {H.SEEN_FILLED: S.FILLED},
+}
+
+
+def next_state(state: OrderState, happening: Happening) -> OrderState:
+    """Where `happening` leads from `state`; the same state when it changes nothing."""
+    return TABLE[state].get(happening, state)
+
+
+def resurrects(state: OrderState, happening: Happening) -> bool:
+    """Whether this happening contradicts a terminal state: it is booked all the same, and reported as an incident."""
+    return state.terminal and next_state(state, happening) is not state
+
+
+#: How a status word of the venue reads as a happening. REJECTED appears only in old messages.
+SEEN: Final[Mapping[OrderStatus, Happening]] = {
+    OrderStatus.NEW: H.SEEN_NEW,
+    OrderStatus.NEW_ADL: H.SEEN_NEW,
+    OrderStatus.NEW_INSURANCE: H.SEEN_NEW,
+    OrderStatus.PARTIALLY_FILLED: H.SEEN_PARTIAL,
+    OrderStatus.FILLED: H.SEEN_FILLED,
+    OrderStatus.CANCELED: H.SEEN_CANCELED,
+    OrderStatus.EXPIRED: H.SEEN_EXPIRED,
+    OrderStatus.EXPIRED_IN_MATCH: H.SEEN_EXPIRED,
+    OrderStatus.REJECTED: H.REJECTED_BY_VENUE,
+}
+
+
+class Overlay(StrEnum):
+    """What a cancel or an amendment of a live order is doing."""
+
+    NONE = "NONE"
+    CANCEL_SENT = "CANCEL_SENT"
+    CANCEL_UNKNOWN = "CANCEL_UNKNOWN"
+    AMEND_SENT = "AMEND_SENT"
+    AMEND_UNKNOWN = "AMEND_UNKNOWN"
+
+
+class Attempt(StrEnum):
+    """What can happen to a cancel or an amendment."""
+
+    CANCEL_WANTED = "cancel wanted"
+    CANCEL_REFUSED = "cancel refused (E2)"
+    CANCEL_UNKNOWN = "cancel outcome unknown, or -2011"
+    AMEND_WANTED = "amendment wanted"
+    AMEND_DONE = "amendment seen (E3)"
+    AMEND_REFUSED = "amendment refused (E2)"
+    AMEND_UNKNOWN = "amendment outcome unknown"
+    NOT_WRITTEN = "certainly not written"
+    RESOLVED = "query answered (E3)"
+
+
+A = Attempt
+
+OVERLAY_TABLE: Final[Mapping[Overlay, Mapping[Attempt, Overlay]]] = {
+    Overlay.NONE: {A.CANCEL_WANTED: Overlay.CANCEL_SENT, A.AMEND_WANTED: Overlay.AMEND_SENT},
+    Overlay.CANCEL_SENT: {
+        A.CANCEL_REFUSED: Overlay.NONE,
+        A.CANCEL_UNKNOWN: Overlay.CANCEL_UNKNOWN,
+        A.NOT_WRITTEN: Overlay.NONE,
+    },
+    Overlay.CANCEL_UNKNOWN: {A.CANCEL_WANTED: Overlay.CANCEL_SENT, A.CANCEL_REFUSED: Overlay.NONE, A.RESOLVED: Overlay.NONE},
+    Overlay.AMEND_SENT: {
+        A.AMEND_DONE: Overlay.NONE,
+        A.AMEND_REFUSED: Overlay.NONE,
+        A.AMEND_UNKNOWN: Overlay.AMEND_UNKNOWN,
+        A.NOT_WRITTEN: Overlay.NONE,
+        A.CANCEL_WANTED: Overlay.CANCEL_SENT,
+    },
+    Overlay.AMEND_UNKNOWN: {
+        A.AMEND_DONE: Overlay.NONE,
+        A.AMEND_REFUSED: Overlay.NONE,
+        A.RESOLVED: Overlay.NONE,
+        A.CANCEL_WANTED: Overlay.CANCEL_SENT,
+    },
+}
+
+
+def next_overlay(overlay: Overlay, attempt: Attempt) -> Overlay:
+    """Where `attempt` leads from `overlay`; the same overlay when it changes nothing."""
+    return OVERLAY_TABLE[overlay].get(attempt, overlay)
+
+
+def diagram() -> str:
+    """The two tables as Mermaid state diagrams; `docs/orders.md` shows exactly this text."""
+    lines = ["stateDiagram-v2", "    [*] --> INTENT"]
+    lines += _arrows(TABLE)
+    lines += [f"    {state} --> [*]" for state in OrderState if state.terminal]
+    lines += ["", "stateDiagram-v2", "    [*] --> NONE"]
+    return "\n".join(lines + _arrows(OVERLAY_TABLE)) + "\n"
+
+
+def _arrows(table: Mapping[OrderState, Mapping[Happening, OrderState]] | Mapping[Overlay, Mapping[Attempt, Overlay]]) -> list[str]:
+    lines = []
+    for start, row in table.items():
+        causes: dict[str, list[str]] = {}
+        for cause, end in row.items():
+            causes.setdefault(end, []).append(cause)
+        lines += [f"    {start} --> {end}: {', '.join(words)}" for end, words in causes.items()]
+    return lines

@@ -1,0 +1,115 @@
+"""What a strategy may look at: its own slice of the world, read only, always at the moment of the event it was called with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from coldframe.model.events import BookState
+from coldframe.model.instruments import Instrument
+from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
+
+
+class BookView(Protocol):
+    """A local order book. Prices and quantities are only there while `state` is SYNCED; all of them are None or empty otherwise."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def state(self) -> BookState: ...
+    @property
+    def synced(self) -> bool: ...
+    @property
+    def update_id(self) -> int: ...
+    @property
+    def best_bid(self) -> Decimal | None: ...
+    @property
+    def best_ask(self) -> Decimal | None: ...
+    @property
+    def best_bid_quantity(self) -> Decimal | None: ...
+    @property
+    def best_ask_quantity(self) -> Decimal | None: ...
+    @property
+    def mid(self) -> Decimal | None:
+        """Half way between best bid and best ask."""
+
+    @property
+    def micro_price(self) -> Decimal | None:
+        """Between best bid and best ask, weighted by the quantity on the other side: nearer to the thinner one."""
+
+    def bids(self, levels: int) -> Sequence[tuple[Decimal, Decimal]]:
+        """The best `levels` bids as (price, quantity), best first."""
+
+    def asks(self, levels: int) -> Sequence[tuple[Decimal, Decimal]]:
+        """The best `levels` asks as (price, quantity), best first."""
+
+    def known_to(self, side: Side) -> Decimal | None:
+        """How far the book is known on a side; beyond this price levels may be missing. None: to the end."""
+
+
+class OrderView(Protocol):
+    """One of the strategy's own orders."""
+
+    @property
+    def client_order_id(self) -> str: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def side(self) -> Side: ...
+    @property
+    def type(self) -> OrderType: ...
+    @property
+    def time_in_force(self) -> TimeInForce: ...
+    @property
+    def price(self) -> Decimal | None: ...
+    @property
+    def quantity(self) -> Decimal: ...
+    @property
+    def filled(self) -> Decimal: ...
+    @property
+    def remaining(self) -> Decimal: ...
+    @property
+    def state(self) -> str: ...
+
+
+class View(Protocol):
+    """The world as one strategy sees it."""
+
+    @property
+    def now_ms(self) -> int:
+        """The time of the current event in epoch milliseconds: use this, never the clock."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The symbols this strategy may trade."""
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Rules of a contract. Raises `KeyError` for a symbol the venue does not list."""
+
+    def book(self, symbol: str, *, rpi: bool = False) -> BookView:
+        """The local order book; with `rpi` the one that includes retail price improvement orders."""
+
+    def mark_price(self, symbol: str) -> Decimal | None:
+        """The latest mark price; None before the first one."""
+
+    def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
+        """This strategy's own signed position."""
+
+    def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
+        """Average entry price of this strategy's position; None while it has none."""
+
+    def realized_pnl(self) -> Decimal:
+        """What this strategy has realised, fees not subtracted."""
+
+    def unrealized_pnl(self) -> Decimal:
+        """What its open positions would bring at the mark price."""
+
+    def fees(self) -> Decimal:
+        """What it has paid in fees."""
+
+    def orders(self, symbol: str | None = None) -> Sequence[OrderView]:
+        """Its orders that are, or may be, alive."""
+
+    def trading_allowed(self, symbol: str) -> bool:
+        """Whether new risk would be accepted now: book synced, order link up, user stream up, nothing unknown."""
