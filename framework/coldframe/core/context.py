@@ -1,0 +1,46 @@
+"""What the machines of the order side share within one step: the moment, the clock offset, the ledger, and where effects go."""
+
+from __future__ import annotations
+
+import attrs
+
+from coldframe.core.backoff import Chance
+from coldframe.core.clock import ClockOffset
+from coldframe.core.limits import Ledger
+from coldframe.model.effects import Effect, Level, Log, WakeAt
+from coldframe.units import NS_PER_MS
+
+
+@attrs.define
+class Context:
+    """One per engine. `now_ns` is set at the beginning of a step, `effects` is taken away at its end."""
+
+    chance: Chance
+    clock: ClockOffset = attrs.field(factory=ClockOffset)
+    ledger: Ledger = attrs.field(factory=Ledger)
+    now_ns: int = 0
+    effects: list[Effect] = attrs.field(factory=list)
+
+    @property
+    def now_ms(self) -> int:
+        return self.now_ns // NS_PER_MS
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's time now."""
+        return self.clock.venue_ms(self.now_ns)
+
+    def emit(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def log(self, level: Level, text: str) -> None:
+        self.effects.append(Log(level, text))
+
+    def wake(self, key: str, after_ms: int) -> None:
+        """Asks for `TimeReached(key)` after so many milliseconds."""
+        self.effects.append(WakeAt(key, self.now_ns + after_ms * NS_PER_MS))
+
+    def take_effects(self) -> list[Effect]:
+        """The effects of this step, in order; the list is empty afterwards."""
+        taken, self.effects = self.effects, []
+        return taken

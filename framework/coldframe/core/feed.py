@@ -1,0 +1,379 @@
+"""The market connections: opened, subscribed, watched, rotated before they age, reopened when they fall.
+
+One machine for all of them. It never sees bytes of a socket: the shells open and close the links it asks for and tell it what
+became of them; decoded messages pass through `route`, which lets through what comes over the connection in charge of a stream.
+While a connection is being rotated, its successor's messages are held back until the old one has told everything before them
+(make before break), so that neither a gap nor a repetition reaches a book.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+import attrs
+
+from coldframe.core.backoff import Backoff, Chance
+from coldframe.core.feedplan import FeedLimits, Shard, silence_ms
+from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
+from coldframe.units import NS_PER_MS, NS_PER_S
+from coldframe.wire.frames import ControlReply, control_frame
+from coldframe.wire.names import StreamName
+from coldframe.wire.routes import combined_path
+from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, MarketMessage, Trade
+
+#: How many messages of a successor are held back per stream during a rotation.
+_HELD_LIMIT = 2_000
+
+
+@attrs.frozen
+class StreamsLost:
+    """These streams are interrupted: whatever depends on them has to begin anew."""
+
+    names: tuple[StreamName, ...]
+    reason: str
+
+
+@attrs.frozen
+class Deliver:
+    """Messages that had been held back and may be processed now, in order; `moved` as in `Feed.route`."""
+
+    name: StreamName
+    messages: tuple[MarketMessage, ...]
+    moved: bool
+
+
+FeedEffect = Effect | StreamsLost | Deliver
+
+
+@attrs.define
+class _Stream:
+    """What is known of one stream: which link is in charge, when it last spoke, how patient we are with it."""
+
+    name: StreamName
+    owner: str | None = None
+    last_ns: int = 0
+    warnings: int = 0
+    last_key: int = -1
+    held: deque[MarketMessage] = attrs.field(factory=lambda: deque(maxlen=_HELD_LIMIT))
+
+
+@attrs.define
+class _Link:
+    """One connection: whether it is open, what still has to be said on it, what waits for an acknowledgement."""
+
+    id: str
+    opened_ns: int | None = None
+    outbox: deque[tuple[str, tuple[str, ...]]] = attrs.field(factory=deque)
+    sent_ns: deque[int] = attrs.field(factory=lambda: deque(maxlen=16))
+    pending: dict[int, int] = attrs.field(factory=dict)
+
+
+@attrs.define
+class _Slot:
+    """One shard and the connections that carry it: the one in charge, and its successor during a rotation."""
+
+    shard: Shard
+    backoff: Backoff
+    rotate_ms: int
+    link: _Link | None = None
+    successor: _Link | None = None
+    overlap_until_ns: int = 0
+
+
+class Feed:
+    """All market connections. `chance` gives the jitter of back-off and rotation."""
+
+    def __init__(self, shards: Iterable[Shard], limits: FeedLimits, chance: Chance) -> None:
+        self._limits = limits
+        self._chance = chance
+        self._slots = {shard.id: _Slot(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
+        self._streams = {name: _Stream(name) for slot in self._slots.values() for name in slot.shard.names}
+        self._slot_of = {name: slot for slot in self._slots.values() for name in slot.shard.names}
+        self._by_link: dict[str, tuple[_Slot, _Link]] = {}
+        self._ids = count(1)
+        self._generation = count(1)
+        #: How often a connection had to be opened again after it had been open.
+        self.reconnects = 0
+
+    # -- what the shells report ---------------------------------------------------------------------------------------
+
+    def start(self, now_ns: int) -> list[FeedEffect]:
+        """Opens every connection."""
+        effects: list[FeedEffect] = []
+        for slot in self._slots.values():
+            slot.link = self._new_link(slot)
+            effects.append(_open(slot, slot.link))
+        if self._slots:
+            effects.append(self._next_check(now_ns))
+        return effects
+
+    def owns(self, link: str) -> bool:
+        """Whether a link is one of this feed's."""
+        return link in self._by_link
+
+    def in_charge(self, name: StreamName, link: str) -> bool:
+        """Whether a stream is heard over this link."""
+        stream = self._streams.get(name)
+        return stream is not None and stream.owner == link
+
+    def opened(self, link: str, now_ns: int) -> list[FeedEffect]:
+        """A connection stands: subscribe to its streams, batch by batch."""
+        slot, one = self._by_link[link]
+        one.opened_ns = now_ns
+        slot.backoff.succeeded(now_ns)
+        self._queue(one, "SUBSCRIBE", slot.shard.names)
+        if one is slot.link:
+            for name in slot.shard.names:
+                self._take_charge(self._streams[name], link, now_ns)
+        return self._send(one, now_ns)
+
+    def lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
+        """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
+        slot, one = self._by_link.pop(link)
+        if one is slot.successor:
+            slot.successor = None
+            slot.rotate_ms = self._age_ms(slot, now_ns) + 60_000
+            return [Log(Level.WARNING, f"link {link}: rotation failed ({reason}), trying again in a minute")]
+        was_open = one.opened_ns is not None
+        self.reconnects += was_open
+        if slot.successor is not None:
+            return self._promote(slot, reason)
+        delay_ms = slot.backoff.next_delay_ms(now_ns)
+        slot.link = None
+        at_ns = max(now_ns + delay_ms * NS_PER_MS, not_before_ns)
+        level = Level.WARNING if was_open else Level.INFO
+        wait_s = (at_ns - now_ns) / NS_PER_S
+        effects: list[FeedEffect] = [Log(level, f"link {link} lost: {reason}; opening it again in {wait_s:.1f} s")]
+        if was_open:
+            effects.append(self._interrupt(slot, f"link lost: {reason}"))
+        return [*effects, WakeAt(f"feed:open:{slot.shard.id}", at_ns)]
+
+    def _promote(self, slot: _Slot, reason: str) -> list[FeedEffect]:
+        """The old link fell while its successor was there or on its way."""
+        assert slot.successor is not None
+        if slot.successor.opened_ns is not None:
+            return self._finish_rotation(slot)
+        slot.link, slot.successor = slot.successor, None
+        return [self._interrupt(slot, f"link lost: {reason}")]
+
+    def _interrupt(self, slot: _Slot, reason: str) -> StreamsLost:
+        for name in slot.shard.names:
+            self._streams[name].owner = None
+            self._streams[name].held.clear()
+        return StreamsLost(slot.shard.names, reason)
+
+    def replied(self, link: str, reply: ControlReply, now_ns: int) -> list[FeedEffect]:
+        """An answer to a SUBSCRIBE or UNSUBSCRIBE. It proves only that the link is not deaf."""
+        _, one = self._by_link[link]
+        if isinstance(reply.id, int):
+            one.pending.pop(reply.id, None)
+        if reply.error is not None:
+            return [Log(Level.WARNING, f"link {link}: the venue refused a request: {reply.error.code} {reply.error.msg}")]
+        return []
+
+    def woken(self, key: str, now_ns: int) -> list[FeedEffect]:
+        """One of this feed's times has come (`key` begins with `feed:`)."""
+        _, kind, name = key.split(":", 2)
+        match kind:
+            case "open":
+                slot = self._slots[name]
+                if slot.link is not None:
+                    return []
+                slot.link = self._new_link(slot)
+                return [_open(slot, slot.link)]
+            case "control":
+                known = self._by_link.get(name)
+                return self._send(known[1], now_ns) if known else []
+            case _:
+                return [*self._check(now_ns), self._next_check(now_ns)]
+
+    def rotate(self, link: str, now_ns: int, reason: str) -> list[FeedEffect]:
+        """Opens a successor for a link now: it has become old, or the venue has announced that it will close it."""
+        slot, one = self._by_link[link]
+        if one is not slot.link or slot.successor is not None:
+            return []
+        slot.successor = self._new_link(slot)
+        slot.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
+        return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(slot, slot.successor)]
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def route(self, link: str, name: StreamName, message: MarketMessage, now_ns: int) -> tuple[Sequence[MarketMessage], bool]:
+        """The messages to process now that this one came over `link` (usually just this one), and whether the stream moved.
+
+        A stream that has moved to another connection goes on without a hole, but its first message may overlap the last one.
+        A stream that nobody asked for, or a link that is not in charge of it, brings nothing.
+        """
+        stream = self._streams.get(name)
+        if stream is None:
+            return (), False
+        stream.last_ns = now_ns
+        stream.warnings = 0
+        if stream.owner == link:
+            stream.last_key = _key(message)
+            if not stream.held:
+                return (message,), False
+            fresh, moved = self._try_hand_over(stream)
+            return (message, *fresh), moved
+        slot, one = self._by_link[link]
+        if one is not slot.successor:
+            return (), False
+        stream.held.append(message)
+        return self._try_hand_over(stream)
+
+    def _try_hand_over(self, stream: _Stream) -> tuple[tuple[MarketMessage, ...], bool]:
+        """Puts the successor in charge once the old link has told everything before the successor's first message."""
+        if stream.last_key < _starts_after(stream.held[0]):
+            return (), False
+        return self._hand_over(stream), True
+
+    def _hand_over(self, stream: _Stream) -> tuple[MarketMessage, ...]:
+        slot = self._slot_of[stream.name]
+        successor = slot.successor or slot.link
+        assert successor is not None
+        stream.owner = successor.id
+        fresh = tuple(one for one in stream.held if _key(one) > stream.last_key)
+        stream.held.clear()
+        if fresh:
+            stream.last_key = _key(fresh[-1])
+        return fresh
+
+    # -- what the feed does by itself ---------------------------------------------------------------------------------
+
+    def _check(self, now_ns: int) -> list[FeedEffect]:
+        effects: list[FeedEffect] = []
+        for slot in self._slots.values():
+            link = slot.link
+            if link is None or link.opened_ns is None:
+                continue
+            if slot.successor is not None:
+                if now_ns >= slot.overlap_until_ns:
+                    effects += self._finish_rotation(slot)
+            elif self._age_ms(slot, now_ns) >= slot.rotate_ms:
+                effects += self.rotate(link.id, now_ns, "its planned end is near")
+            effects += self._check_link(slot, link, now_ns)
+        return effects
+
+    def _check_link(self, slot: _Slot, link: _Link, now_ns: int) -> list[FeedEffect]:
+        """Reopens a link that is deaf or silent as a whole; asks again for a single stream that is."""
+        deaf = [sent for sent in link.pending.values() if now_ns - sent > self._limits.acknowledge_ms * NS_PER_MS]
+        if deaf:
+            return self._reopen(slot, link, "no acknowledgement of a request", now_ns)
+        silent = [stream for name in slot.shard.names if self._is_silent(stream := self._streams[name], now_ns)]
+        if not silent:
+            return []
+        watched = [name for name in slot.shard.names if silence_ms(name) is not None]
+        if len(silent) == len(watched) or any(stream.warnings >= 2 for stream in silent):
+            return self._reopen(slot, link, f"no data on {len(silent)} of {len(watched)} watched streams", now_ns)
+        return self._ask_again(link, silent, now_ns)
+
+    def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
+        allowed_ms = silence_ms(stream.name)
+        if allowed_ms is None or stream.owner is None:
+            return False
+        return now_ns - stream.last_ns > allowed_ms * self._limits.patience * NS_PER_MS
+
+    def _ask_again(self, link: _Link, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
+        names = tuple(stream.name for stream in silent)
+        for stream in silent:
+            stream.warnings += 1
+            stream.last_ns = now_ns
+        self._queue(link, "UNSUBSCRIBE", names)
+        self._queue(link, "SUBSCRIBE", names)
+        text = ", ".join(map(str, names[:3]))
+        return [
+            Log(Level.WARNING, f"link {link.id}: no data on {text}{' ...' if len(names) > 3 else ''}, subscribing again"),
+            StreamsLost(names, "no data"),
+            *self._send(link, now_ns),
+        ]
+
+    def _reopen(self, slot: _Slot, link: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+        return [CloseLink(link.id, reason), *self.lost(link.id, reason, now_ns)]
+
+    def _finish_rotation(self, slot: _Slot) -> list[FeedEffect]:
+        """The successor is in charge of everything from here on, and the old link is closed."""
+        old, slot.link, slot.successor = slot.link, slot.successor, None
+        assert slot.link is not None
+        slot.rotate_ms = self._rotation_ms()
+        effects: list[FeedEffect] = []
+        for name in slot.shard.names:
+            stream = self._streams[name]
+            if stream.owner != slot.link.id:
+                effects.append(Deliver(name, self._hand_over(stream), moved=True))
+        if old is not None and old.id in self._by_link:
+            del self._by_link[old.id]
+            effects.append(CloseLink(old.id, "rotated"))
+        return effects
+
+    # -- requests on a link -------------------------------------------------------------------------------------------
+
+    def _queue(self, link: _Link, method: str, names: tuple[StreamName, ...]) -> None:
+        size = self._limits.names_per_request
+        for start in range(0, len(names), size):
+            link.outbox.append((method, tuple(map(str, names[start : start + size]))))
+
+    def _send(self, link: _Link, now_ns: int) -> list[FeedEffect]:
+        """Sends what the pace allows; the rest waits for its second."""
+        effects: list[FeedEffect] = []
+        while link.outbox:
+            recent = [at for at in link.sent_ns if now_ns - at < NS_PER_S]
+            if len(recent) >= self._limits.control_per_s:
+                effects.append(WakeAt(f"feed:control:{link.id}", recent[0] + NS_PER_S))
+                break
+            method, names = link.outbox.popleft()
+            request_id = next(self._ids)
+            link.pending[request_id] = now_ns
+            link.sent_ns.append(now_ns)
+            effects.append(SendControl(link.id, control_frame(method, names, request_id)))
+        return effects
+
+    def _new_link(self, slot: _Slot) -> _Link:
+        link = _Link(f"{slot.shard.id}.{next(self._generation)}")
+        self._by_link[link.id] = (slot, link)
+        return link
+
+    def _take_charge(self, stream: _Stream, link: str, now_ns: int) -> None:
+        stream.owner, stream.last_ns, stream.last_key = link, now_ns, -1
+        stream.held.clear()
+
+    def _next_check(self, now_ns: int) -> WakeAt:
+        return WakeAt("feed:check:", now_ns + self._limits.check_ms * NS_PER_MS)
+
+    def _rotation_ms(self) -> int:
+        """A little before the planned age, never for all links at once."""
+        return int(self._limits.rotate_after_ms * (1 - 0.05 * self._chance()))
+
+    @staticmethod
+    def _age_ms(slot: _Slot, now_ns: int) -> int:
+        opened = slot.link.opened_ns if slot.link else None
+        return 0 if opened is None else (now_ns - opened) // NS_PER_MS
+
+
+def _open(slot: _Slot, link: _Link) -> OpenLink:
+    return OpenLink(link.id, LinkKind.MARKET, combined_path(slot.shard.route))
+
+
+def _key(message: MarketMessage) -> int:
+    """Where a message stands in its stream, so that the same one is recognised on two links; its event time at the least."""
+    match message:
+        case DepthUpdate():
+            return message.last_id
+        case AggTrade() | Trade():
+            return message.trade_id
+        case BookTicker():
+            return message.update_id
+        case _:
+            return message.event_ms
+
+
+def _starts_after(message: MarketMessage) -> int:
+    """What must have been told before this message, so that nothing is missing in between; -1 when it stands for itself."""
+    match message:
+        case DepthUpdate():
+            return message.previous_id
+        case AggTrade() | Trade():
+            return message.trade_id - 1
+        case _:
+            return -1

@@ -1,0 +1,268 @@
+"""The market side: frames of the market links become messages, and diff depths become local books.
+
+What the strategies and the order side need comes out as facts, in the order in which it happened. One symbol's resync touches
+nothing else: every book is a machine of its own, and snapshots wait their turn in the rate limits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import attrs
+
+from coldframe.core.book import Book
+from coldframe.core.booksync import (
+    BookEffect,
+    BookInput,
+    BookLost,
+    BookMoved,
+    BookReady,
+    BookSync,
+    RequestSnapshot,
+    SnapshotFailed,
+    StreamLost,
+    StreamSwitched,
+)
+from coldframe.core.calls import Calls, Returned
+from coldframe.core.context import Context
+from coldframe.core.feed import Deliver, Feed, FeedEffect, StreamsLost
+from coldframe.core.feedplan import FeedLimits, plan
+from coldframe.errors import DecodeError
+from coldframe.model.effects import CloseLink, Level
+from coldframe.model.events import BookState
+from coldframe.units import NS_PER_MS, NS_PER_S
+from coldframe.wire.codec import Census, decode, decode_stream
+from coldframe.wire.frames import cut_envelope, parse_reply
+from coldframe.wire.names import StreamKind, StreamName, parse
+from coldframe.wire.reference import Depth
+from coldframe.wire.streams import DepthUpdate, MarketMessage
+
+#: A link that brings more unreadable frames than this within a minute is opened anew.
+BAD_FRAMES_PER_MINUTE: Final = 20
+
+BookKey = tuple[str, bool]
+
+
+@attrs.frozen
+class BookFact:
+    """A local book became synced, moved on, or was lost."""
+
+    symbol: str
+    rpi: bool
+    change: BookReady | BookMoved | BookLost
+
+
+@attrs.frozen
+class MessageFact:
+    """A message of any other stream."""
+
+    name: StreamName
+    message: MarketMessage
+
+
+@attrs.frozen
+class SnapshotOf:
+    """The purpose of a depth call."""
+
+    symbol: str
+    rpi: bool
+
+
+Fact = BookFact | MessageFact
+
+#: All-market streams carry the rows of both products since 2026-06-30; these are not ours.
+_COIN_M: Final = 2
+_BOOK_KINDS: Final = (StreamKind.DIFF_DEPTH, StreamKind.RPI_DEPTH)
+
+
+@attrs.define
+class LocalBook:
+    """A book with the moment at which it last moved."""
+
+    sync: BookSync
+    rpi: bool
+    moved_ns: int = 0
+
+
+class Market:
+    """Feed and books of a run. Facts gather in `facts`; effects go to the context."""
+
+    def __init__(self, ctx: Context, calls: Calls, names: Iterable[StreamName], limits: FeedLimits) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        wanted = tuple(dict.fromkeys(names))
+        self.feed = Feed(plan(wanted, limits), limits, ctx.chance)
+        self.books: dict[BookKey, LocalBook] = {
+            (one.symbol, one.kind is StreamKind.RPI_DEPTH): LocalBook(BookSync(one.symbol), one.kind is StreamKind.RPI_DEPTH)
+            for one in wanted
+            if one.kind in _BOOK_KINDS
+        }
+        self.census = Census()
+        self.facts: list[Fact] = []
+        #: Market payloads taken in, and frames that could not be read.
+        self.received = 0
+        self.unreadable = 0
+        self._names: dict[str, StreamName] = {str(one): one for one in wanted}
+        self._bad: dict[str, deque[int]] = {}
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def book(self, symbol: str, rpi: bool = False) -> LocalBook | None:
+        return self.books.get((symbol, rpi))
+
+    def synced_book(self, symbol: str, rpi: bool = False) -> Book | None:
+        """The book, if it can be relied on now."""
+        one = self.books.get((symbol, rpi))
+        return one.sync.book if one is not None and one.sync.state is BookState.SYNCED else None
+
+    def book_age_ms(self, symbol: str) -> int:
+        """How long ago the book of a symbol last moved; very long when it never did."""
+        one = self.books.get((symbol, False))
+        return (self._ctx.now_ns - one.moved_ns) // NS_PER_MS if one is not None and one.moved_ns else 1 << 40
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._do(self.feed.start(self._ctx.now_ns))
+
+    def opened(self, link: str) -> None:
+        self._do(self.feed.opened(link, self._ctx.now_ns))
+
+    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
+        not_before_ns = self._ctx.now_ns + max(not_before_ms - self._ctx.venue_ms, 0) * NS_PER_MS
+        self._bad.pop(link, None)
+        self._do(self.feed.lost(link, reason, self._ctx.now_ns, not_before_ns))
+
+    def dropped(self, link: str, count: int) -> None:
+        """We were too slow and frames of a link were thrown away: a known gap, so its books begin anew."""
+        self._ctx.log(Level.WARNING, f"link {link}: {count} frames dropped because we were too slow")
+        for name in self._names.values():
+            if name.kind in _BOOK_KINDS and self.feed.in_charge(name, link):
+                self._lose_book(name, "frames dropped: too slow")
+
+    def woken(self, key: str) -> None:
+        """One of the times of feed or books has come (`feed:…`, `book:…`)."""
+        if key.startswith("feed:"):
+            self._do(self.feed.woken(key, self._ctx.now_ns))
+            return
+        _, kind, symbol = key.split(":", 2)
+        path = "/fapi/v1/rpiDepth" if kind == "rpi" else "/fapi/v1/depth"
+        self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, SnapshotOf(symbol, kind == "rpi"))
+
+    def returned(self, event: Returned) -> bool:
+        """What a depth call brought. Returns whether it was one."""
+        purpose = event.purpose
+        if not isinstance(purpose, SnapshotOf):
+            return False
+        key = (purpose.symbol, purpose.rpi)
+        answer = event.answer
+        if answer is None or answer.status != 200:
+            reason = event.reason if answer is None else f"status {answer.status}"
+            self._ctx.log(Level.WARNING, f"snapshot of {purpose.symbol} failed: {reason}")
+            self._feed_book(key, SnapshotFailed(reason))
+            return True
+        try:
+            depth = decode(Depth, answer.body, self.census)
+        except DecodeError as error:
+            self._feed_book(key, SnapshotFailed(f"unreadable snapshot: {error}"))
+            return True
+        self._feed_book(key, depth)
+        return True
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    def received_frames(self, link: str, frames: Sequence[bytes]) -> None:
+        """All frames of one socket read."""
+        for frame in frames:
+            try:
+                self._frame(link, frame)
+            except DecodeError as error:
+                self._bad_frame(link, error)
+            if not self.feed.owns(link):
+                return  # it has just been closed for what it brought
+
+    def _frame(self, link: str, frame: bytes) -> None:
+        cut = cut_envelope(frame)
+        if cut is None:
+            self._control_frame(link, frame)
+            return
+        name = self._names.get(cut[0])
+        if name is None:
+            name = self._unexpected(cut[0], frame)
+        self.received += 1
+        for message in decode_stream(name, cut[1], self.census):
+            messages, moved = self.feed.route(link, name, message, self._ctx.now_ns)
+            self._take(name, messages, moved)
+
+    def _unexpected(self, name: str, frame: bytes) -> StreamName:
+        """A stream nobody asked for under this name: counted, and understood as far as its grammar goes."""
+        self.census.count(f"stream {name[:60]}")
+        try:
+            return parse(name)
+        except ValueError as error:
+            raise DecodeError(f"payload of an unknown stream: {error}", frame) from None
+
+    def _control_frame(self, link: str, frame: bytes) -> None:
+        if b'"serverShutdown"' in frame:
+            self._do(self.feed.rotate(link, self._ctx.now_ns, "the venue announced a shutdown"))
+            return
+        self._do(self.feed.replied(link, parse_reply(frame), self._ctx.now_ns))
+
+    def _bad_frame(self, link: str, error: DecodeError) -> None:
+        self.unreadable += 1
+        times = self._bad.setdefault(link, deque(maxlen=BAD_FRAMES_PER_MINUTE))
+        now = self._ctx.now_ns
+        self._ctx.log(Level.WARNING, f"link {link}: unreadable frame: {error}")
+        if len(times) == BAD_FRAMES_PER_MINUTE and now - times[0] < 60 * NS_PER_S:
+            self._ctx.emit(CloseLink(link, "too many unreadable frames"))
+            self.lost(link, "too many unreadable frames")
+            return
+        times.append(now)
+
+    def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved: bool) -> None:
+        if name.kind in _BOOK_KINDS:
+            key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
+            if moved:
+                self._feed_book(key, StreamSwitched())
+            for message in messages:
+                assert isinstance(message, DepthUpdate)
+                self._feed_book(key, message)
+        else:
+            self.facts.extend(MessageFact(name, message) for message in messages if message.product != _COIN_M)
+
+    # -- books --------------------------------------------------------------------------------------------------------
+
+    def _feed_book(self, key: BookKey, event: BookInput) -> None:
+        one = self.books.get(key)
+        if one is None:
+            return
+        for effect in one.sync.step(event):
+            self._book_effect(one, effect)
+
+    def _book_effect(self, one: LocalBook, effect: BookEffect) -> None:
+        match effect:
+            case RequestSnapshot(symbol, after_ms):
+                self._ctx.wake(f"book:{'rpi' if one.rpi else 'diff'}:{symbol}", after_ms)
+            case BookMoved() | BookReady():
+                one.moved_ns = self._ctx.now_ns
+                self.facts.append(BookFact(one.sync.symbol, one.rpi, effect))
+            case BookLost(symbol, reason):
+                self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
+                self.facts.append(BookFact(symbol, one.rpi, effect))
+
+    def _lose_book(self, name: StreamName, reason: str) -> None:
+        self._feed_book((name.symbol, name.kind is StreamKind.RPI_DEPTH), StreamLost(reason))
+
+    def _do(self, effects: Iterable[FeedEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case StreamsLost(names, reason):
+                    for name in names:
+                        if name.kind in _BOOK_KINDS:
+                            self._lose_book(name, reason)
+                case Deliver(name, messages, moved):
+                    self._take(name, messages, moved)
+                case _:
+                    self._ctx.emit(effect)
