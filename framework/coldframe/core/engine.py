@@ -1,0 +1,302 @@
+"""The trading brain: one input in, effects out, and all trading state in between.
+
+`Engine.step` is pure and synchronous: it asks no clock, does no I/O, and the same inputs give the same effects. It leads an input
+to the market side or the order side, tells the strategies what has happened, judges what they want, and compares their wishes
+with the world until nothing is left to do. Live, on paper, in a backtest and in a simulation it is the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import attrs
+import msgspec
+
+from coldframe.core.backoff import Chance
+from coldframe.core.calls import Calls, Returned, clock_sample
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence
+from coldframe.core.feedplan import FeedLimits
+from coldframe.core.market import Market
+from coldframe.core.orders import Orders
+from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
+from coldframe.core.slots import Slot, Slots, StrategyPort
+from coldframe.core.strategies import Strategies
+from coldframe.core.trading import Trading, TradingLimits
+from coldframe.core.views import StrategyView
+from coldframe.model.effects import Effect, Finish, Level, ShiftClock
+from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.inputs import (
+    FramesDropped,
+    FramesReceived,
+    LinkLost,
+    LinkOpened,
+    RequestNotWritten,
+    RequestWritten,
+    RestAnswered,
+    Stamped,
+    StopAsked,
+    TimeReached,
+)
+from coldframe.model.instruments import Instruments
+from coldframe.wire.names import StreamName
+from coldframe.wire.reference import RateLimit, ServerTime
+
+#: Quick questions for the time at the start, then one every five minutes (milliseconds after the start).
+_CLOCK_QUICK: Final = (200, 1_000, 3_000)
+_CLOCK_PERIOD_MS: Final = 300_000
+_STOP_CHECK_MS: Final = 50
+
+
+@attrs.frozen(kw_only=True)
+class EngineSetup:
+    """Everything the brain has to know before it begins; made by `coldframe.runtime.build`."""
+
+    streams: Sequence[StreamName]
+    instruments: Instruments
+    ports: Sequence[StrategyPort]
+    budgets: Mapping[str, Budget]
+    risk: RiskLimits
+    rate_limits: Sequence[RateLimit]
+    chance: Chance
+    #: Start of the run in epoch milliseconds: stands in every client order id.
+    epoch_ms: int
+    #: False: intents are judged, and refused with ORDERS_OFF.
+    orders_on: bool
+    can_log_on: bool = True
+    feed: FeedLimits = FeedLimits()
+    trading: TradingLimits = TradingLimits()
+    #: How long a stopping run waits for the outcome of its last orders.
+    grace_ms: int = 3_000
+
+
+@attrs.frozen
+class _TimeOf:
+    """The purpose of a GET time."""
+
+
+class Engine:
+    """All state of one run. Only its owner calls `step`, with inputs in the order of their sequence numbers."""
+
+    def __init__(self, setup: EngineSetup) -> None:
+        self._setup = setup
+        self._ctx = ctx = Context(setup.chance)
+        ctx.ledger.adopt_limits(setup.rate_limits)
+        self._calls = Calls(ctx)
+        self.market = Market(ctx, self._calls, setup.streams, setup.feed)
+        self.orders = Orders(setup.epoch_ms)
+        traders = {port.id: Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget())) for port in setup.ports}
+        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
+        self.evidence = Evidence(ctx, self.orders, traders)
+        self.trading: Trading | None = None
+        if setup.orders_on:
+            self.trading = Trading(
+                ctx,
+                self._calls,
+                self.orders,
+                self.evidence,
+                self.gate,
+                can_log_on=setup.can_log_on,
+                limits=setup.trading,
+            )
+        self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
+        self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
+        self._stopping: str | None = None
+        self._stop_deadline_ns = 0
+        self.finished = False
+
+    def _slot(self, port: StrategyPort, trader: Trader) -> Slot:
+        return Slot(port, trader, StrategyView(trader, port.symbols, self.market, self.orders, self.gate))
+
+    @property
+    def ledger_peaks(self) -> tuple[int, int]:
+        """Highest weight of a minute, and most orders of ten seconds, as counted against the limits."""
+        return self._ctx.ledger.weight.peak, self._ctx.ledger.orders_10s.peak
+
+    @property
+    def limits_used(self) -> tuple[int, int, int, int]:
+        """Weight used this minute and its limit, orders of the last ten seconds and their limit."""
+        ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
+        return ledger.weight.used(now_ms), ledger.weight.limit, ledger.orders_10s.used(now_ms), ledger.orders_10s.limit
+
+    @property
+    def reconnects(self) -> int:
+        return self.market.feed.reconnects + (self.trading.reconnects if self.trading else 0)
+
+    @property
+    def clock_offset_ms(self) -> int:
+        return self._ctx.clock.offset_ms
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    def start(self, at_ns: int, first_sample: Returned | None = None) -> list[Effect]:
+        """Begins the run: links are opened, strategies are told. `first_sample` is an answer of GET time had before."""
+        self._ctx.now_ns = at_ns
+        if first_sample is not None:
+            self._take_time(first_sample)
+        self.market.start()
+        for after_ms in _CLOCK_QUICK:
+            self._ctx.wake(f"clock:quick:{after_ms}", after_ms)
+        self._ctx.wake("clock:ask", _CLOCK_PERIOD_MS)
+        if self.trading is not None:
+            self.trading.start()
+        self.strategies.start()
+        return self._settled()
+
+    def step(self, stamped: Stamped) -> list[Effect]:
+        """Takes in one input and returns what has to be done because of it."""
+        self._ctx.now_ns = stamped.at_ns
+        match stamped.event:
+            case FramesReceived(link, frames):
+                self._frames(link, frames)
+            case FramesDropped(link, count):
+                if self.market.feed.owns(link):
+                    self.market.dropped(link, count)
+            case LinkOpened(link):
+                self._opened(link)
+            case LinkLost() as lost:
+                self._lost(lost)
+            case RequestWritten(_, request_id, timestamp_ms):
+                if self.trading is not None:
+                    self.trading.written(request_id, timestamp_ms)
+            case RequestNotWritten(_, request_id, reason):
+                if self.trading is not None:
+                    self.trading.not_written(request_id, reason)
+            case RestAnswered() as answered:
+                self._answered(answered)
+            case TimeReached(key):
+                self._woken(key)
+            case StopAsked(reason):
+                self._stop(reason)
+        return self._settled()
+
+    def _settled(self) -> list[Effect]:
+        self.strategies.settle(stopping=self._stopping is not None)
+        halted = self.strategies.halt_asked
+        if halted is not None and self._stopping is None:
+            self._stop(f"halt: {halted}")
+        self._ask_for_time_if_doubtful()
+        return self._ctx.take_effects()
+
+    def _frames(self, link: str, frames: tuple[bytes, ...]) -> None:
+        if self.market.feed.owns(link):
+            self.market.received_frames(link, frames)
+        elif self.trading is not None and self.trading.owns(link):
+            self.trading.frames(link, frames)
+
+    def _opened(self, link: str) -> None:
+        if self.market.feed.owns(link):
+            self.market.opened(link)
+            self.strategies.link_changed(LinkChanged(link, self._ctx.now_ns, LinkState.UP))
+        elif self.trading is not None and self.trading.owns(link):
+            self.trading.opened(link)
+
+    def _lost(self, lost: LinkLost) -> None:
+        not_before_ms = lost.banned_until_ms or 0
+        if not_before_ms:
+            self._ctx.ledger.ban(not_before_ms)
+        if self.market.feed.owns(lost.link):
+            self.market.lost(lost.link, lost.reason, not_before_ms)
+            self.strategies.link_changed(LinkChanged(lost.link, self._ctx.now_ns, LinkState.DOWN, lost.reason))
+        elif self.trading is not None and self.trading.owns(lost.link):
+            self.trading.lost(lost.link, lost.reason, not_before_ms)
+
+    def _answered(self, answered: RestAnswered) -> None:
+        returned = self._calls.answered(answered)
+        if returned is None or self.market.returned(returned):
+            return
+        if isinstance(returned.purpose, _TimeOf):
+            self._take_time(returned)
+        elif self.trading is not None:
+            self.trading.returned(returned)
+
+    def _woken(self, key: str) -> None:
+        match key.split(":", 1)[0]:
+            case "feed" | "book":
+                self.market.woken(key)
+            case "rest":
+                self._calls.woken()
+            case "clock":
+                self._calls.call("GET", "/fapi/v1/time", {}, _TimeOf())
+                if key == "clock:ask":
+                    self._ctx.wake(key, _CLOCK_PERIOD_MS)
+            case "stop":
+                self._check_stopped()
+            case "wake" | "settle":
+                self.strategies.woken(key)
+            case _:
+                if self.trading is not None:
+                    self.trading.woken(key)
+                    self.strategies.check_drawdown()
+
+    # -- the venue's clock --------------------------------------------------------------------------------------------
+
+    def _take_time(self, returned: Returned) -> None:
+        if returned.answer is None or returned.answer.status != 200:
+            return
+        try:
+            server_ms = msgspec.json.decode(returned.answer.body, type=ServerTime).server_time
+        except msgspec.MsgspecError:
+            return
+        before, known = self._ctx.clock.offset_ms, self._ctx.clock.known
+        self._ctx.clock.sampled(clock_sample(returned, server_ms, self._ctx.now_ns))
+        after = self._ctx.clock.offset_ms
+        if not known or after != before:
+            self._ctx.emit(ShiftClock(after))
+        if abs(after) >= 1_000 and (not known or abs(after - before) >= 1_000):
+            ahead = "behind" if after > 0 else "ahead of"
+            self._ctx.log(
+                Level.WARNING,
+                f"our clock is {abs(after) / 1000:.1f} s {ahead} the venue's: requests carry the venue's time; set your clock",
+            )
+
+    def _ask_for_time_if_doubtful(self) -> None:
+        if self.trading is not None and self.trading.desk.clock_suspect:
+            self.trading.desk.clock_suspect = False
+            self._ctx.clock.forget()
+            self._calls.call("GET", "/fapi/v1/time", {}, _TimeOf())
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _stop(self, reason: str) -> None:
+        """New intents end, wishes lapse, open orders are cancelled; a second request ends the run at once."""
+        if self._stopping is not None:
+            self._finish("asked again: not waiting for open orders")
+            return
+        self._stopping = reason
+        self._stop_deadline_ns = self._ctx.now_ns + self._setup.grace_ms * 1_000_000
+        self.strategies.stop(reason)
+        self._check_stopped()
+
+    def _check_stopped(self) -> None:
+        if self.finished or self._stopping is None:
+            return
+        live = list(self.orders.live)
+        if not live:
+            self._finish(self._stopping)
+        elif self._ctx.now_ns >= self._stop_deadline_ns:
+            self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+            self._finish(self._stopping)
+        else:
+            self.strategies.cancel_everything()
+            self._ctx.wake("stop:check", _STOP_CHECK_MS)
+
+    def _finish(self, reason: str) -> None:
+        if not self.finished:
+            self.finished = True
+            if self.trading is not None:
+                self.trading.stop()
+            self._ctx.emit(Finish(reason))
+
+    # -- figures ------------------------------------------------------------------------------------------------------
+
+    def marks(self) -> Mapping[str, Decimal]:
+        """The latest mark prices."""
+        return self.gate.marks
+
+
+def _names(orders: Iterable[object]) -> str:
+    ids = [str(getattr(order, "client_order_id", order)) for order in orders]
+    return ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")

@@ -1,0 +1,270 @@
+"""The book of our own orders: every order from its preparation to its end, and every fill exactly once.
+
+States change only through the table of `coldframe.model.orders`. Evidence may come from answers, reports and queries, in any
+order and more than once; merging it is idempotent. Fills are recognised by symbol, trade id and order id, so that TRADE_LITE, the
+full report, a replay after a reconnect and a query may all tell the same one (protocol.md 10, traps 13 to 15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from coldframe.ids import OwnId
+from coldframe.model.intents import Place
+from coldframe.model.orders import (
+    SEEN,
+    Attempt,
+    Happening,
+    OrderState,
+    Overlay,
+    next_overlay,
+    next_state,
+    resurrects,
+)
+from coldframe.terms import OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from coldframe.units import ZERO
+
+#: Ended orders are remembered this long (in number), so that late reports still find them.
+ENDED_LIMIT: Final = 20_000
+
+
+class Origin(StrEnum):
+    """What an order was placed for: by itself, to keep `Quotes` true, or to reach a `Target`."""
+
+    PLACE = "place"
+    QUOTE = "quote"
+    TARGET = "target"
+
+
+@attrs.frozen
+class Fill:
+    """One execution of one of our orders. `fee` is None until a report that knows it has come (TRADE_LITE does not)."""
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    maker: bool
+    trade_ms: int
+    position_side: PositionSide = PositionSide.BOTH
+    fee: Decimal | None = None
+    fee_asset: str = ""
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What makes a fill this fill; the order id is in it because a self-trade gives both orders the same trade id."""
+        return self.symbol, self.trade_id, self.order_id
+
+
+@attrs.define(eq=False)
+class Order:
+    """One order. Quantities in base units; `price` is None for a market order."""
+
+    client_order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    price: Decimal | None
+    origin: Origin = Origin.PLACE
+    reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
+    state: OrderState = OrderState.INTENT
+    overlay: Overlay = Overlay.NONE
+    order_id: int | None = None
+    #: Sum of the fills that were booked.
+    filled: Decimal = ZERO
+    #: The highest cumulative quantity any evidence has named: above `filled` while a fill is still missing.
+    seen_filled: Decimal = ZERO
+    created_ns: int = 0
+    #: Venue time of the request that placed it; 0 before it was written.
+    sent_ms: int = 0
+    ended_ns: int = 0
+    reason: str = ""
+    #: The price and quantity of an amendment that is on its way: exposure is the worse of both.
+    amending_price: Decimal | None = None
+    amending_quantity: Decimal | None = None
+    #: Venue time of the terms (quantity, price) that are known.
+    terms_ms: int = 0
+    #: Queries that did not find it, and when the first of them was made.
+    not_found: int = 0
+    not_found_ns: int = 0
+    fill_keys: list[tuple[str, int, int]] = attrs.field(factory=list)
+
+    @property
+    def live(self) -> bool:
+        return self.state.live
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still trade, at worst: nothing once it has ended, the larger quantity while an amendment is open."""
+        if not self.live:
+            return ZERO
+        quantity = max(self.quantity, self.amending_quantity or ZERO)
+        return max(quantity - self.filled, ZERO)
+
+    @property
+    def worst_price(self) -> Decimal | None:
+        """The price at which it costs most: the worse one while an amendment is open."""
+        if self.price is None or self.amending_price is None:
+            return self.price
+        return max(self.price, self.amending_price)
+
+    @property
+    def fills_missing(self) -> bool:
+        return self.seen_filled > self.filled
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing about it is in flight: it rests, confirmed, and neither a cancel nor an amendment is open."""
+        return self.state.resting and self.overlay is Overlay.NONE
+
+
+class Orders:
+    """All own orders of a run."""
+
+    def __init__(self, epoch_ms: int) -> None:
+        self._epoch_ms = epoch_ms
+        self._count = 0
+        self._by_client_id: dict[str, Order] = {}
+        self._by_order_id: dict[tuple[str, int], Order] = {}
+        self._live: dict[str, Order] = {}
+        self._fills: dict[tuple[str, int, int], Fill] = {}
+        #: Reports that contradicted a terminal state.
+        self.incidents = 0
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def get(self, client_order_id: str) -> Order | None:
+        return self._by_client_id.get(client_order_id)
+
+    def find(self, symbol: str, client_order_id: str, order_id: int) -> Order | None:
+        """The order a report speaks of, by the venue's id or by ours."""
+        return self._by_order_id.get((symbol, order_id)) or self._by_client_id.get(client_order_id)
+
+    @property
+    def live(self) -> Iterable[Order]:
+        """Every order that is or may be alive, oldest first."""
+        return self._live.values()
+
+    def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+        """The live orders of a strategy, oldest first."""
+        for order in self._live.values():
+            if order.strategy == strategy and (symbol is None or order.symbol == symbol):
+                yield order
+
+    def __len__(self) -> int:
+        return len(self._by_client_id)
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def prepare(self, strategy: str, place: Place, origin: Origin, now_ns: int) -> Order:
+        """A new order with a fresh client order id, accepted by the gate and not yet sent."""
+        self._count += 1
+        order = Order(
+            client_order_id=str(OwnId(strategy, self._epoch_ms, self._count)),
+            strategy=strategy,
+            symbol=place.symbol,
+            side=place.side,
+            type=place.type,
+            time_in_force=place.time_in_force,
+            quantity=place.quantity,
+            price=place.price,
+            origin=origin,
+            reduce_only=place.reduce_only,
+            position_side=place.position_side,
+            created_ns=now_ns,
+        )
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
+        return order
+
+    def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "") -> bool:
+        """Lets something happen to an order. Returns whether its state changed."""
+        before = order.state
+        self.incidents += resurrects(before, happening)
+        order.state = next_state(before, happening)
+        if order.state is before:
+            return False
+        if reason:
+            order.reason = reason
+        if order.live:
+            self._live[order.client_order_id] = order
+        else:
+            order.ended_ns = now_ns
+            order.overlay = Overlay.NONE
+            order.amending_price = order.amending_quantity = None
+            self._live.pop(order.client_order_id, None)
+            self._forget_oldest()
+        return True
+
+    def attempt(self, order: Order, attempt: Attempt) -> bool:
+        """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
+        before = order.overlay
+        order.overlay = next_overlay(before, attempt)
+        if order.overlay is Overlay.NONE:
+            order.amending_price = order.amending_quantity = None
+        return order.overlay is not before
+
+    def identify(self, order: Order, order_id: int) -> None:
+        """The venue's id of an order has become known."""
+        if order.order_id is None:
+            order.order_id = order_id
+            self._by_order_id[(order.symbol, order_id)] = order
+
+    def see(self, order: Order, status: OrderStatus, seen_filled: Decimal, now_ns: int, reason: str = "") -> bool:
+        """Merges positive evidence: a status and a cumulative quantity. Returns whether the state changed."""
+        order.seen_filled = max(order.seen_filled, seen_filled)
+        order.not_found = 0
+        happening = SEEN.get(status)
+        if happening is None:
+            return False
+        if happening is Happening.SEEN_NEW and order.seen_filled > 0:
+            happening = Happening.SEEN_PARTIAL
+        return self.happen(order, happening, now_ns, reason)
+
+    # -- fills --------------------------------------------------------------------------------------------------------
+
+    def book(self, order: Order, fill: Fill, now_ns: int) -> Fill | None:
+        """Books a fill. Returns it when it is new, also after the order's end, and None for one that is known already."""
+        if fill.key in self._fills:
+            return None
+        self._fills[fill.key] = fill
+        order.fill_keys.append(fill.key)
+        order.filled += fill.quantity
+        order.seen_filled = max(order.seen_filled, order.filled)
+        if order.filled >= max(order.quantity, order.amending_quantity or ZERO):
+            self.happen(order, Happening.SEEN_FILLED, now_ns)
+        else:
+            self.happen(order, Happening.SEEN_PARTIAL, now_ns)
+        return fill
+
+    def learn_fee(self, fill: Fill) -> Decimal | None:
+        """The fee of a fill that was booked without one; None when there is nothing to learn."""
+        known = self._fills.get(fill.key)
+        if known is None or known.fee is not None or fill.fee is None:
+            return None
+        self._fills[fill.key] = attrs.evolve(known, fee=fill.fee, fee_asset=fill.fee_asset)
+        return fill.fee
+
+    def _forget_oldest(self) -> None:
+        """Keeps memory bounded: the longest ended orders go, with their fills."""
+        if len(self._by_client_id) - len(self._live) <= ENDED_LIMIT:
+            return
+        for client_order_id, order in self._by_client_id.items():
+            if not order.live:
+                del self._by_client_id[client_order_id]
+                if order.order_id is not None:
+                    self._by_order_id.pop((order.symbol, order.order_id), None)
+                for key in order.fill_keys:
+                    del self._fills[key]
+                return

@@ -1,0 +1,100 @@
+"""What fills add up to: positions at their average entry price, realised profit, fees. Exact, and for whoever owns the fills.
+
+Adding to a position moves its average entry price, reducing it realises profit against that price, crossing zero does both
+(the remainder opens at the fill's price). Quantities are signed: long positive, short negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal
+
+import attrs
+
+from coldframe.terms import PositionSide, Side
+from coldframe.units import ZERO
+
+# Average prices are quotients: 34 digits are more than any product of price and quantity has.
+_AVERAGE = Context(prec=34)
+
+PositionKey = tuple[str, PositionSide]
+
+
+@attrs.define
+class Position:
+    """One position. `cost` is the signed sum that its open quantity was bought for: entry price times quantity, kept exact."""
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    realized: Decimal = ZERO
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """Average entry price; None when there is no position."""
+        return _AVERAGE.divide(self.cost, self.quantity) if self.quantity else None
+
+    def fill(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
+        """Takes in a fill and returns the profit it realised, fees not subtracted."""
+        signed = quantity * side.sign
+        if self.quantity * signed >= 0:
+            self.quantity += signed
+            self.cost += signed * price
+            return ZERO
+        closing = min(quantity, abs(self.quantity))
+        whole = closing == abs(self.quantity)
+        share = self.cost if whole else _AVERAGE.divide(_AVERAGE.multiply(self.cost, closing), abs(self.quantity))
+        # `share` has the sign of the position; what closing it brings has the opposite sign of the fill.
+        realized = -side.sign * closing * price - share
+        self.cost -= share
+        self.quantity += side.sign * closing
+        self.realized += realized
+        opening = quantity - closing
+        if opening:
+            self.quantity = side.sign * opening
+            self.cost = self.quantity * price
+        elif not self.quantity:
+            self.cost = ZERO
+        return realized
+
+    def unrealized(self, mark: Decimal) -> Decimal:
+        """What closing at `mark` would bring."""
+        return self.quantity * mark - self.cost
+
+
+@attrs.define
+class SubAccount:
+    """The positions, profit and fees of one strategy."""
+
+    positions: dict[PositionKey, Position] = attrs.field(factory=dict)
+    #: What was paid, by asset; rebates are negative.
+    fees: dict[str, Decimal] = attrs.field(factory=dict)
+    fills: int = 0
+
+    def pay(self, fee: Decimal, asset: str) -> None:
+        self.fees[asset] = self.fees.get(asset, ZERO) + fee
+
+    def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Position:
+        """The position, made when it is first asked for."""
+        return self.positions.setdefault((symbol, side), Position())
+
+    def net(self, symbol: str) -> Decimal:
+        """The signed quantity of a symbol over all sides."""
+        return sum((one.quantity for (name, _), one in self.positions.items() if name == symbol), ZERO)
+
+    @property
+    def realized(self) -> Decimal:
+        return sum((one.realized for one in self.positions.values()), ZERO)
+
+    def unrealized(self, marks: Mapping[str, Decimal]) -> Decimal:
+        """What the open positions would bring at the mark prices; those without one count nothing."""
+        open_positions = [(key[0], one) for key, one in self.positions.items() if one.quantity]
+        return sum((one.unrealized(marks[symbol]) for symbol, one in open_positions if symbol in marks), ZERO)
+
+    def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
+        """The gross notional of the open positions: at the mark price, or at the entry price where there is no mark."""
+        total = ZERO
+        for (symbol, _), one in self.positions.items():
+            price = marks.get(symbol) or one.entry_price
+            if price is not None:
+                total += abs(one.quantity) * price
+        return total

@@ -1,0 +1,152 @@
+"""From what a strategy wants to be true to the fewest order operations that make it true. Pure planning: nothing is sent here.
+
+`Quotes`: an order that rests where one is wanted is kept, with its place in the queue; one that rests elsewhere is amended to
+where one is missing; what is left over is cancelled, what is still missing is placed. Cancels go first, then amendments, the
+furthest from the desired state first, then new orders. On no side may more than the desired size be alive at any moment, orders of
+unknown fate counted in full: so nothing grows before something else has certainly shrunk.
+
+`Target`: one LIMIT IOC order at a time for what is missing to the wanted position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import attrs
+
+from coldframe.core.orders import Order
+from coldframe.model.instruments import Instrument
+from coldframe.model.intents import Place, Quote, Quotes, Target
+from coldframe.model.orders import Overlay
+from coldframe.terms import Side, TimeInForce
+from coldframe.units import ZERO
+
+
+@attrs.frozen
+class PlaceOrder:
+    place: Place
+
+
+@attrs.frozen
+class AmendOrder:
+    """New price and new total quantity (what has traded already included) of a resting order."""
+
+    order: Order
+    price: Decimal
+    quantity: Decimal
+
+
+@attrs.frozen
+class CancelOrder:
+    order: Order
+
+
+Operation = PlaceOrder | AmendOrder | CancelOrder
+
+
+def plan_quotes(wanted: Quotes, live: Iterable[Order]) -> list[Operation]:
+    """What has to be done so that `wanted` becomes true, given the strategy's live quoting orders in this symbol."""
+    orders = list(live)
+    sides = [
+        _plan_side(wanted, Side.BUY, wanted.bids, [one for one in orders if one.side is Side.BUY]),
+        _plan_side(wanted, Side.SELL, wanted.asks, [one for one in orders if one.side is Side.SELL]),
+    ]
+    rank = {CancelOrder: 0, AmendOrder: 1, PlaceOrder: 2}
+    return sorted((one for side in sides for one in side), key=lambda one: rank[type(one)])
+
+
+def _plan_side(wanted: Quotes, side: Side, quotes: Sequence[Quote], orders: list[Order]) -> list[Operation]:
+    missing = _merged(quotes)
+    allowed = sum(missing.values(), ZERO)
+    room = allowed - sum((one.remaining for one in orders), ZERO)
+    operations: list[Operation] = []
+    movable: list[Order] = []
+    for order in orders:
+        price = order.amending_price if order.overlay is Overlay.AMEND_SENT else order.price
+        leaving = order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN)
+        quantity = None if leaving or price is None else missing.pop(price, None)
+        if not order.settled:
+            continue  # in flight: it counts, and what comes back decides
+        if quantity is None:
+            movable.append(order)
+        elif quantity != order.remaining:
+            room = _amend(operations, order, order.price or ZERO, quantity, room)
+    return operations + _fill_gaps(wanted, side, missing, movable, room)
+
+
+def _merged(quotes: Iterable[Quote]) -> dict[Decimal, Decimal]:
+    """Quantity by price, in the order in which the strategy named them."""
+    merged: dict[Decimal, Decimal] = {}
+    for quote in quotes:
+        if quote.quantity > 0:
+            merged[quote.price] = merged.get(quote.price, ZERO) + quote.quantity
+    return merged
+
+
+def _amend(operations: list[Operation], order: Order, price: Decimal, quantity: Decimal, room: Decimal) -> Decimal:
+    """Adds an amendment if the side has room for what it may add, and returns the room that is left."""
+    growth = max(quantity - order.remaining, ZERO)
+    if growth > room:
+        return room
+    operations.append(AmendOrder(order, price, order.filled + quantity))
+    return room - growth
+
+
+def _fill_gaps(wanted: Quotes, side: Side, missing: dict[Decimal, Decimal], movable: list[Order], room: Decimal) -> list[Operation]:
+    operations: list[Operation] = []
+    # Nearest to the market first on both lists, so that orders move as little as possible.
+    gaps = sorted(missing.items(), key=lambda one: -one[0] * side.sign)
+    spare = sorted(movable, key=lambda one: -(one.price or ZERO) * side.sign)
+    pairs = list(zip(spare, gaps, strict=False))
+    for order, (price, quantity) in sorted(pairs, key=lambda one: -abs((one[0].price or ZERO) - one[1][0])):
+        room = _amend(operations, order, price, quantity, room)
+    operations[:0] = [CancelOrder(order) for order in spare[len(pairs) :]]
+    for price, quantity in gaps[len(pairs) :]:
+        if quantity <= room:
+            room -= quantity
+            operations.append(PlaceOrder(_quote_order(wanted, side, price, quantity)))
+    return operations
+
+
+def _quote_order(wanted: Quotes, side: Side, price: Decimal, quantity: Decimal) -> Place:
+    time_in_force = TimeInForce.GTX if wanted.post_only else TimeInForce.GTC
+    return Place(symbol=wanted.symbol, side=side, quantity=quantity, price=price, time_in_force=time_in_force)
+
+
+def plan_target(
+    wanted: Target,
+    position: Decimal,
+    live: Iterable[Order],
+    best_bid: Decimal | None,
+    best_ask: Decimal | None,
+    instrument: Instrument,
+) -> list[Operation]:
+    """The order that brings `position` to the target, or none: while one is in flight, at the target, or for dust.
+
+    `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first.
+    """
+    orders = list(live)
+    if orders:
+        return [CancelOrder(one) for one in orders if one.settled]
+    gap = wanted.position - position
+    side = Side.BUY if gap > 0 else Side.SELL
+    best = best_ask if side is Side.BUY else best_bid
+    quantity = instrument.quantity(abs(gap))
+    if best is None or quantity < instrument.min_quantity or not quantity:
+        return []
+    slip = best * wanted.slippage_bps / 10_000
+    price = instrument.price_up(best + slip) if side is Side.BUY else instrument.price_down(best - slip)
+    dust = instrument.filters.check_notional(price, quantity) is not None
+    if dust and not (position * gap < 0 and quantity <= abs(position)):
+        return []
+    place = Place(
+        symbol=wanted.symbol,
+        side=side,
+        quantity=quantity,
+        price=price,
+        time_in_force=TimeInForce.IOC,
+        # Below the smallest notional the venue takes an order only if it reduces.
+        reduce_only=dust,
+    )
+    return [PlaceOrder(place)]

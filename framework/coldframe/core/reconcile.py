@@ -1,0 +1,212 @@
+"""Comparing our orders, fills and positions with the venue's: after every (re)opening of a private link, and now and then.
+
+One round asks for the open orders, the positions, and the trades since the last known one of every symbol touched; orders of ours
+that the venue does not list are then asked for one by one. Until a round has come through, no new risk is taken: reports may be
+missing. A round that fails is repeated with growing pauses. Source: faults.md 3, "Reconciliation rounds".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.backoff import Backoff
+from coldframe.core.calls import Calls, Returned
+from coldframe.core.context import Context
+from coldframe.core.desk import Desk
+from coldframe.core.evidence import Evidence
+from coldframe.core.orders import Order, Orders
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.model.orders import OrderState
+from coldframe.units import exact
+from coldframe.wire.codec import Census, decode_list
+from coldframe.wire.replies import OrderReply, PositionRow, UserTrade
+
+#: How often everything is compared although nothing seems wrong (milliseconds).
+LIGHT_ROUND_MS: Final = 30_000
+#: How many trades one query brings; a full page means that there are more.
+TRADES_PAGE: Final = 500
+
+
+@attrs.frozen
+class OpenOrdersOf:
+    """The purpose of a GET openOrders: the round it belongs to."""
+
+    round: int
+
+
+@attrs.frozen
+class PositionsOf:
+    """The purpose of a GET positionRisk."""
+
+    round: int
+
+
+@attrs.frozen
+class TradesOf:
+    """The purpose of a GET userTrades of one symbol; round 0 for one outside a round."""
+
+    round: int
+    symbol: str
+
+
+@attrs.define
+class _Round:
+    number: int
+    reason: str
+    started_ms: int
+    #: Venue time at which it began: an order sent later may be missing from its answers.
+    waiting: set[object] = attrs.field(factory=set)
+    open_orders: dict[str, OrderReply] = attrs.field(factory=dict)
+    listed: bool = False
+    recovered: int = 0
+
+
+class Reconciler:
+    """Runs one round at a time. `done` is true while the last one came through and nothing has happened since."""
+
+    def __init__(self, ctx: Context, calls: Calls, orders: Orders, evidence: Evidence, desk: Desk) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._orders = orders
+        self._evidence = evidence
+        self._desk = desk
+        self._backoff = Backoff(ctx.chance, base_ms=1_000, cap_ms=30_000)
+        self._census = Census()
+        self._round: _Round | None = None
+        self._number = 0
+        self._last_trade: dict[str, int] = {}
+        self._again: str | None = None
+        self.done = False
+        #: Signed account positions as the venue named them last, by symbol (long and short together).
+        self.positions: dict[str, Decimal] = {}
+        self.rounds = 0
+
+    def begin(self, reason: str, symbols: Iterable[str], *, urgent: bool = True) -> None:
+        """Starts a round now, or right after the one that is running. An urgent one shuts new risk until it is through."""
+        if urgent:
+            self.done = False
+        if self._round is not None:
+            self._again = reason if urgent else self._again
+            return
+        self._number += 1
+        now = self._round = _Round(self._number, reason, self._ctx.venue_ms)
+        wanted = [OpenOrdersOf(now.number), PositionsOf(now.number), *(TradesOf(now.number, one) for one in sorted(symbols))]
+        now.waiting.update(wanted)
+        for purpose in wanted:
+            self._ask(purpose)
+        self._ctx.wake("reconcile:light", LIGHT_ROUND_MS)
+
+    def want_fills(self, symbol: str) -> None:
+        """Fills of a symbol are missing although an answer has counted them: fetch them."""
+        self._ask(TradesOf(0, symbol))
+
+    def traded(self, symbol: str, trade_id: int) -> None:
+        """A fill became known through the stream: later queries begin behind it."""
+        self._last_trade[symbol] = max(self._last_trade.get(symbol, 0), trade_id)
+
+    def _ask(self, purpose: object) -> None:
+        match purpose:
+            case OpenOrdersOf():
+                self._calls.call("GET", "/fapi/v1/openOrders", {}, purpose)
+            case PositionsOf():
+                self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
+            case TradesOf(symbol=symbol):
+                # From the last known trade itself, so that a fill in the same moment is not stepped over.
+                known = self._last_trade.get(symbol)
+                since: dict[str, str | int] = {"fromId": known} if known else {}
+                self._calls.call("GET", "/fapi/v1/userTrades", {"symbol": symbol, "limit": TRADES_PAGE, **since}, purpose)
+
+    def returned(self, event: Returned) -> bool:
+        """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
+        purpose = event.purpose
+        if not isinstance(purpose, OpenOrdersOf | PositionsOf | TradesOf):
+            return False
+        answer = event.answer
+        current = self._round if self._round is not None and purpose.round == self._round.number else None
+        if answer is None or answer.status != 200:
+            fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
+            if current is not None:
+                self._failed(fault)
+            return True
+        try:
+            self._take(purpose, answer.body, current)
+        except (DecodeError, ValueError) as error:
+            if current is not None:
+                self._failed(f"unreadable answer: {error}")
+            return True
+        if current is not None:
+            current.waiting.discard(purpose)
+            if not current.waiting:
+                self._finish(current)
+        return True
+
+    def _take(self, purpose: object, body: bytes, current: _Round | None) -> None:
+        match purpose:
+            case OpenOrdersOf() if current is not None:
+                current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
+                current.listed = True
+            case PositionsOf():
+                self.positions = {}
+                for row in decode_list(PositionRow, body, self._census):
+                    self.positions[row.symbol] = self.positions.get(row.symbol, Decimal(0)) + exact(row.position_amt)
+            case TradesOf(symbol=symbol):
+                self._take_trades(symbol, decode_list(UserTrade, body, self._census), current)
+
+    def _take_trades(self, symbol: str, rows: list[UserTrade], current: _Round | None) -> None:
+        recovered = self._evidence.trades(rows)
+        for row in rows:
+            self.traded(symbol, row.id)
+        if current is not None:
+            current.recovered += recovered
+        if recovered:
+            self._ctx.log(Level.WARNING, f"{recovered} fills of {symbol} recovered that the user stream had not brought")
+        if len(rows) >= TRADES_PAGE:
+            self._ask(TradesOf(0, symbol))
+
+    def _finish(self, current: _Round) -> None:
+        """Everything has come: compare, and ask for every order whose fate the list of open ones does not tell."""
+        self._round = None
+        self.rounds += 1
+        self._backoff.succeeded(self._ctx.now_ns)
+        known = set()
+        for order in list(self._orders.live):
+            reply = current.open_orders.get(order.client_order_id)
+            if reply is not None:
+                self._evidence.reply(order, reply)
+                self._desk.reported(order)
+                known.add(order.client_order_id)
+            elif self._should_be_listed(order, current):
+                self._desk.suspect(order)
+                self._desk.absent(order)
+        foreign = [one for name, one in current.open_orders.items() if name not in known and self._orders.get(name) is None]
+        self._report(current, foreign)
+        self.done = self._again is None
+        if self._again is not None:
+            reason, self._again = self._again, None
+            self.begin(reason, {one.symbol for one in self._orders.live})
+
+    @staticmethod
+    def _should_be_listed(order: Order, current: _Round) -> bool:
+        """Whether the order had been sent before the round began, so that its absence from the list means something."""
+        return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PREPARED
+
+    def _report(self, current: _Round, foreign: list[OrderReply]) -> None:
+        doubtful = sum(1 for one in self._orders.live if one.state is OrderState.UNKNOWN)
+        level = Level.INFO if current.reason != "light" or current.recovered else Level.DEBUG
+        parts = [f"{len(current.open_orders)} open orders at the venue"]
+        parts += [f"{current.recovered} fills recovered"] if current.recovered else []
+        parts += [f"{doubtful} of unknown fate"] if doubtful else []
+        parts += [f"{len(foreign)} not ours"] if foreign else []
+        self._ctx.log(level, f"reconciled ({current.reason}): {', '.join(parts)}")
+
+    def _failed(self, reason: str) -> None:
+        current, self._round = self._round, None
+        assert current is not None
+        delay_ms = self._backoff.next_delay_ms(self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"reconciliation failed: {reason}; again in {delay_ms / 1000:.1f} s")
+        self._ctx.wake("reconcile:again", delay_ms)

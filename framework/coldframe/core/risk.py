@@ -1,0 +1,261 @@
+"""The gate between what a strategy wants and what is sent: every order passes here, or comes back as a coded refusal.
+
+Exposure is counted at its worst: every order that is or may be alive is taken as filled. While a book is stale, or the user stream
+or the order link is down, no new risk passes; what only reduces a position, and every cancel, does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.orders import Order, Orders
+from coldframe.core.positions import SubAccount
+from coldframe.model.events import BookState
+from coldframe.model.instruments import Instrument, Instruments
+from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
+from coldframe.terms import OrderType, PriceMatch, Side, TimeInForce
+from coldframe.units import ZERO, plain, trimmed
+from coldframe.wire.filters import check_order
+
+_RATE_WINDOW_MS: Final = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class RiskLimits:
+    """What the account may do. None: not limited (live trading demands that all of them are set). Money in the quote asset."""
+
+    max_order_notional: Decimal | None = None
+    max_gross_notional: Decimal | None = None
+    price_collar_pct: Decimal | None = None
+    max_open_orders: int | None = None
+    max_drawdown: Decimal | None = None
+    stale_book_ms: int = 2_000
+
+
+@attrs.frozen(kw_only=True)
+class Budget:
+    """What one strategy may do. None: not limited. `max_position` counts base units of each symbol."""
+
+    max_position: Decimal | None = None
+    max_notional: Decimal | None = None
+    orders_per_10s: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """What the gate has to know about the moment."""
+
+    now_ms: int
+    mark: Decimal | None
+    best_bid: Decimal | None
+    best_ask: Decimal | None
+    book_state: BookState
+    book_age_ms: int
+    order_link_up: bool
+    user_stream_up: bool
+
+
+@attrs.define(eq=False)
+class Trader:
+    """A strategy as the gate sees it: what it may do, what it has, and how often it has ordered lately."""
+
+    id: str
+    symbols: frozenset[str]
+    budget: Budget
+    account: SubAccount = attrs.field(factory=SubAccount)
+    _ordered_ms: deque[int] = attrs.field(factory=deque)
+
+    def orders_in_window(self, now_ms: int) -> int:
+        """How many orders and amendments it sent in the last ten seconds."""
+        while self._ordered_ms and self._ordered_ms[0] <= now_ms - _RATE_WINDOW_MS:
+            self._ordered_ms.popleft()
+        return len(self._ordered_ms)
+
+    def ordered(self, now_ms: int) -> None:
+        self._ordered_ms.append(now_ms)
+
+
+class Gate:
+    """All pre-trade checks, cheapest and most telling first."""
+
+    def __init__(self, limits: RiskLimits, instruments: Instruments, orders: Orders, traders: Mapping[str, Trader]) -> None:
+        self.limits = limits
+        self.instruments = instruments
+        self._orders = orders
+        self._traders = traders
+        self.marks: dict[str, Decimal] = {}
+        #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
+        self.latched: Verdict | None = None
+
+    def check(
+        self,
+        trader: Trader,
+        place: Place,
+        facts: Facts,
+        *,
+        replaces: Collection[Order] = (),
+        beside: Decimal = ZERO,
+        sending: bool = True,
+    ) -> Verdict:
+        """Whether this order may be sent now.
+
+        `replaces` are orders that would make way for it (the one it amends, the quotes it succeeds), `beside` is the quantity
+        wanted on the same side together with it. A wish that is only judged, not sent, need not fit the order rate.
+        """
+        instrument = self.instruments.get(place.symbol)
+        refusal = _check_symbol(trader, place, instrument) or _check_form(place)
+        if refusal is not None:
+            return refusal
+        assert instrument is not None
+        reduces = self._only_reduces(trader, place)
+        if place.reduce_only and not reduces:
+            return Verdict(VerdictCode.POSITION, f"reduce-only, but strategy {trader.id} has no such position to reduce")
+        broken = check_order(instrument.filters, place.side, place.quantity, place.price, facts.mark, reduce_only=place.reduce_only)
+        if broken is not None:
+            return Verdict(VerdictCode.FILTER, broken.text, broken.value, broken.limit)
+        checks = (
+            self._check_freshness(place, facts, reduces)
+            or self._check_price(place, facts)
+            or (self._check_rate(trader, facts) if sending else None)
+            or (None if replaces else self._check_open_orders(place, instrument))
+        )
+        if checks is None and not reduces:
+            checks = self.latched or self._check_exposure(trader, place, facts, replaces, beside)
+        return checks or ACCEPTED
+
+    def _only_reduces(self, trader: Trader, place: Place) -> bool:
+        """Whether the order can only bring a position nearer to zero, whatever else is alive."""
+        position = trader.account.position(place.symbol, place.position_side).quantity
+        if position * place.side.sign >= 0:
+            return False
+        closing = sum((one.remaining for one in self._orders.of(trader.id, place.symbol) if one.side is place.side), ZERO)
+        return closing + place.quantity <= abs(position)
+
+    def _check_freshness(self, place: Place, facts: Facts, reduces: bool) -> Verdict | None:
+        if not facts.order_link_up:
+            return Verdict(VerdictCode.ORDER_LINK_DOWN, "the order link is down")
+        if reduces:
+            return None
+        if not facts.user_stream_up:
+            return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
+        if facts.book_state is not BookState.SYNCED:
+            return Verdict(VerdictCode.STALE_BOOK, f"the book of {place.symbol} is {facts.book_state}")
+        if facts.book_age_ms > self.limits.stale_book_ms:
+            age, limit = Decimal(facts.book_age_ms), Decimal(self.limits.stale_book_ms)
+            text = f"the book of {place.symbol} is {age} ms old, {limit} ms are allowed"
+            return Verdict(VerdictCode.STALE_BOOK, text, age, limit)
+        return None
+
+    def _check_price(self, place: Place, facts: Facts) -> Verdict | None:
+        """The collar against the mark price: catches a price with a digit too many before it costs money."""
+        collar = self.limits.price_collar_pct
+        if collar is None or place.price is None:
+            return None
+        if facts.mark is None:
+            return Verdict(VerdictCode.NO_MARK_PRICE, f"no mark price of {place.symbol} yet to check the price against")
+        away = abs(place.price - facts.mark) * 100 / facts.mark
+        if away <= collar:
+            return None
+        text = (
+            f"price {plain(place.price)} is {away:.2f} % from the mark price {plain(facts.mark)}, {trimmed(collar)} % are allowed"
+        )
+        return Verdict(VerdictCode.PRICE_COLLAR, text, away, collar)
+
+    @staticmethod
+    def _check_rate(trader: Trader, facts: Facts) -> Verdict | None:
+        allowed = trader.budget.orders_per_10s
+        if allowed is None or trader.orders_in_window(facts.now_ms) < allowed:
+            return None
+        used = trader.orders_in_window(facts.now_ms)
+        return Verdict(VerdictCode.ORDER_RATE, f"{used} orders in 10 s, {allowed} are allowed", Decimal(used + 1), Decimal(allowed))
+
+    def _check_open_orders(self, place: Place, instrument: Instrument) -> Verdict | None:
+        total = sum(1 for _ in self._orders.live)
+        allowed = self.limits.max_open_orders
+        if allowed is not None and total >= allowed:
+            text = f"{total} orders are open, {allowed} are allowed"
+            return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(total + 1), Decimal(allowed))
+        here = sum(1 for one in self._orders.live if one.symbol == place.symbol)
+        most = instrument.filters.max_orders
+        if most and here >= most:
+            text = f"{here} orders are open in {place.symbol}, the venue allows {most}"
+            return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(here + 1), Decimal(most))
+        return None
+
+    def _check_exposure(
+        self, trader: Trader, place: Place, facts: Facts, replaces: Collection[Order], beside: Decimal
+    ) -> Verdict | None:
+        price = place.price or facts.mark or (facts.best_ask if place.side is Side.BUY else facts.best_bid)
+        if price is None:
+            return Verdict(VerdictCode.NO_MARK_PRICE, f"no price of {place.symbol} yet to value the order at")
+        return (
+            _over(VerdictCode.ORDER_NOTIONAL, "order notional", place.quantity * price, self.limits.max_order_notional)
+            or self._check_position(trader, place, replaces, beside)
+            or self._check_notional(trader, (place.quantity + beside) * price, replaces)
+        )
+
+    def _check_position(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
+        """The largest position that could come about if this order and all live ones of its side were filled."""
+        same_side = sum(
+            (
+                one.remaining
+                for one in self._orders.of(trader.id, place.symbol)
+                if one.side is place.side and one not in replaces and not one.reduce_only
+            ),
+            ZERO,
+        )
+        worst = abs(trader.account.net(place.symbol) + place.side.sign * (same_side + place.quantity + beside))
+        return _over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
+
+    def _check_notional(self, trader: Trader, added: Decimal, replaces: Collection[Order]) -> Verdict | None:
+        own = self._worst_notional(trader, replaces) + added
+        refusal = _over(VerdictCode.STRATEGY_NOTIONAL, "notional of the strategy at worst", own, trader.budget.max_notional)
+        if refusal is not None or self.limits.max_gross_notional is None:
+            return refusal
+        gross = sum((self._worst_notional(one, replaces) for one in self._traders.values()), ZERO) + added
+        return _over(VerdictCode.GROSS_NOTIONAL, "gross notional at worst", gross, self.limits.max_gross_notional)
+
+    def _worst_notional(self, trader: Trader, replaces: Collection[Order]) -> Decimal:
+        """Positions at the mark price, and every order that may still add to one at its own price."""
+        total = trader.account.notional(self.marks)
+        for order in self._orders.of(trader.id):
+            if order not in replaces and not order.reduce_only:
+                total += order.remaining * (order.worst_price or self.marks.get(order.symbol, ZERO))
+        return total
+
+
+def _over(code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:
+    if limit is None or value <= limit:
+        return None
+    return Verdict(code, f"{what} would be {trimmed(value)}, {trimmed(limit)} are allowed", value, limit)
+
+
+def _check_symbol(trader: Trader, place: Place, instrument: Instrument | None) -> Verdict | None:
+    if place.symbol not in trader.symbols:
+        return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{place.symbol} is not among the symbols of strategy {trader.id}")
+    if instrument is None:
+        return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {place.symbol}")
+    if not instrument.trading:
+        return Verdict(VerdictCode.NOT_TRADING, f"{place.symbol} is {instrument.status}")
+    return None
+
+
+def _check_form(place: Place) -> Verdict | None:
+    """Whether the order is one at all; numbers that are none (NaN) end here."""
+    for number in (place.quantity, place.price):
+        if number is not None and not (isinstance(number, Decimal) and number.is_finite()):
+            return Verdict(VerdictCode.MALFORMED, f"{number!r} is no finite Decimal")
+    if place.type not in (OrderType.LIMIT, OrderType.MARKET):
+        return Verdict(VerdictCode.MALFORMED, f"an order of type {place.type}: LIMIT or MARKET can be placed")
+    if place.type is OrderType.LIMIT and place.price is None and place.price_match is PriceMatch.NONE:
+        return Verdict(VerdictCode.MALFORMED, "a LIMIT order needs a price or a price match")
+    if place.type is OrderType.MARKET and place.price is not None:
+        return Verdict(VerdictCode.MALFORMED, "a MARKET order takes no price")
+    if place.time_in_force is TimeInForce.GTD and place.good_till_ms is None:
+        return Verdict(VerdictCode.MALFORMED, "a GTD order needs good_till_ms")
+    return None

@@ -1,0 +1,104 @@
+"""The strategies as the engine calls them: which hook wants which event, verdicts counted, the fence round code that is not ours.
+
+A strategy that raises is muted: it is not called again, its wishes lapse and its orders are cancelled; the others do not notice.
+How a plugin is loaded and called is decided above (`coldframe.plug`); here it is only a `StrategyPort`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import attrs
+
+from coldframe.core.risk import Trader
+from coldframe.core.views import StrategyView
+from coldframe.model.events import StrategyEvent
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quotes, Target, Verdict, WakeMe
+
+#: More intents than this from one call are cut off: something has run wild.
+INTENTS_PER_CALL = 100
+
+
+class OnError(StrEnum):
+    """What happens to a strategy that raises, beyond being muted and having its orders cancelled."""
+
+    QUARANTINE = "quarantine"
+    FLATTEN = "flatten"
+    HALT = "halt"
+
+
+class StrategyPort(Protocol):
+    """One strategy with its overlays, as the plug floor provides it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def symbols(self) -> Sequence[str]: ...
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The names of the hooks it implements."""
+
+    @property
+    def on_error(self) -> OnError: ...
+
+    def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
+        """Calls a hook. Raises `StrategyFault` when the strategy's code does."""
+
+    def review(self, intent: Intent, view: StrategyView) -> str | None:
+        """What the overlays say against an intent; None when they let it pass. Raises `StrategyFault`."""
+
+
+@attrs.define(eq=False)
+class Slot:
+    """One strategy at run time."""
+
+    port: StrategyPort
+    trader: Trader
+    view: StrategyView
+    muted: bool = False
+    intents: int = 0
+    orders: int = 0
+    verdicts: Counter[str] = attrs.field(factory=Counter)
+
+    @property
+    def id(self) -> str:
+        return self.port.id
+
+    def judged(self, verdict: Verdict) -> None:
+        """Every intent ends in exactly one verdict, counted by its code."""
+        self.intents += 1
+        self.verdicts[verdict.code.value] += 1
+
+
+class Slots:
+    """All strategies, and for each hook and symbol the ones to call."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self.all = tuple(slots)
+        self._by_id = {slot.id: slot for slot in self.all}
+        self._interest: dict[tuple[str, str], tuple[Slot, ...]] = {}
+
+    def get(self, strategy: str) -> Slot:
+        return self._by_id[strategy]
+
+    def of_symbol(self, hook: str, symbol: str) -> tuple[Slot, ...]:
+        """The strategies that implement a hook and trade this symbol."""
+        key = (hook, symbol)
+        found = self._interest.get(key)
+        if found is None:
+            found = self._interest[key] = tuple(
+                slot for slot in self.all if hook in slot.port.hooks and symbol in slot.port.symbols
+            )
+        return found
+
+    def of_market(self, hook: str) -> tuple[Slot, ...]:
+        """The strategies that implement a hook, whatever they trade: for streams of the whole market."""
+        return tuple(slot for slot in self.all if hook in slot.port.hooks)
+
+
+def is_intent(value: object) -> bool:
+    """Whether a strategy returned something that can be judged at all."""
+    return isinstance(value, Place | Amend | Cancel | CancelAll | WakeMe | Quotes | Target)

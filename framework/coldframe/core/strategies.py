@@ -1,0 +1,427 @@
+"""Telling the strategies what has happened, judging what they want, and keeping true what they want to be true.
+
+Everything here happens within one step of the engine, until nothing is left to tell or to do. Verdicts are given at once; wishes
+(`Quotes`, `Target`) are compared with the world after every change that concerns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from coldframe.core.booksync import BookLost
+from coldframe.core.context import Context
+from coldframe.core.desires import DesireKey, Desires
+from coldframe.core.evidence import Evidence
+from coldframe.core.market import BookFact, Market, MessageFact
+from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.quotes import plan_quotes, plan_target
+from coldframe.core.risk import Facts, Gate
+from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
+from coldframe.core.trading import Trading
+from coldframe.core.translate import HOOK_OF, event_of, symbol_of
+from coldframe.errors import StrategyFault
+from coldframe.model.effects import Level
+from coldframe.model.events import (
+    BookChanged,
+    BookState,
+    LinkChanged,
+    OrderChanged,
+    OrderFilled,
+    Started,
+    Stopped,
+    StrategyEvent,
+    Woken,
+)
+from coldframe.model.intents import (
+    ACCEPTED,
+    NO_CHANGE,
+    Amend,
+    Cancel,
+    CancelAll,
+    Intent,
+    Place,
+    Quote,
+    Quotes,
+    Target,
+    Verdict,
+    VerdictCode,
+    WakeMe,
+)
+from coldframe.model.orders import OrderState, Overlay
+from coldframe.terms import Side, TimeInForce
+from coldframe.units import NS_PER_MS, NS_PER_S, ZERO, exact, trimmed
+from coldframe.wire.streams import ContractInfo, MarkPrice
+
+#: A step ends after so many rounds of telling and doing, even if strategies and orders keep answering each other.
+_ROUNDS_PER_STEP: Final = 64
+
+
+class Strategies:
+    """All slots of a run, their wishes, and the way from an intent to the desk."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        slots: Slots,
+        market: Market,
+        gate: Gate,
+        orders: Orders,
+        evidence: Evidence,
+        trading: Trading | None,
+    ) -> None:
+        self._ctx = ctx
+        self._slots = slots
+        self._market = market
+        self._gate = gate
+        self._orders = orders
+        self._evidence = evidence
+        self._trading = trading
+        self._desires = Desires()
+        self._stopping = False
+        self._peak_pnl = ZERO
+        #: Events that hooks were called with.
+        self.dispatched = 0
+        #: Why a strategy asks for the end of the run; None while none does.
+        self.halt_asked: str | None = None
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        for slot in self._slots.all:
+            self._call(slot, "on_start", Started(self._ctx.now_ns))
+
+    def stop(self, reason: str) -> None:
+        """The last call of every strategy; from here on only cancels are carried out."""
+        self._stopping = True
+        for slot in self._slots.all:
+            self._call(slot, "on_stop", Stopped(self._ctx.now_ns, reason))
+        self._desires.forget()
+        self.cancel_everything()
+
+    def link_changed(self, event: LinkChanged) -> None:
+        for slot in self._slots.of_market("on_link"):
+            self._call(slot, "on_link", event)
+
+    def woken(self, key: str) -> None:
+        kind, strategy, name = key.split(":", 2)
+        if kind == "settle":
+            self._desires.touch(strategy, name)
+            return
+        self._call(self._slots.get(strategy), "on_wake", Woken(name, self._ctx.now_ns))
+
+    def settle(self, stopping: bool) -> None:
+        """Tells everything there is to tell and does what follows, until the step has nothing left."""
+        self._stopping = stopping
+        for _ in range(_ROUNDS_PER_STEP):
+            facts, self._market.facts = self._market.facts, []
+            news, self._evidence.news = self._evidence.news, []
+            for fact in facts:
+                if isinstance(fact, BookFact):
+                    self._tell_book(fact)
+                else:
+                    self._tell_message(fact)
+            for strategy, event in news:
+                self._tell_order(self._slots.get(strategy), event)
+            if self._trading is not None:
+                changes, self._trading.link_news = self._trading.link_news, []
+                for change in changes:
+                    self.link_changed(change)
+            self._compare_due()
+            if not self._market.facts and not self._evidence.news and not self._desires.due:
+                return
+
+    def _tell_book(self, fact: BookFact) -> None:
+        if isinstance(fact.change, BookLost):
+            self._desires.forget(symbol=fact.symbol)
+        else:
+            self._desires.moved(fact.symbol)
+        slots = self._slots.of_symbol("on_book", fact.symbol)
+        one = self._market.book(fact.symbol, fact.rpi)
+        if not slots or one is None:
+            return
+        book, state = one.sync.book, one.sync.state
+        event = BookChanged(fact.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, fact.rpi)
+        for slot in slots:
+            self._call(slot, "on_book", event)
+
+    def _tell_message(self, fact: MessageFact) -> None:
+        message = fact.message
+        if isinstance(message, MarkPrice):
+            self._gate.marks[message.symbol] = exact(message.mark_price)
+        elif isinstance(message, ContractInfo):
+            self._contract_changed(message)
+        hook = HOOK_OF[fact.name.kind]
+        if fact.name.subject:
+            slots = self._slots.of_symbol(hook, symbol_of(fact.name, message))
+        else:
+            slots = self._slots.of_market(hook)
+        if not slots:
+            return  # an event that nobody wants is never built
+        event = event_of(fact.name, message, self._ctx.now_ns)
+        for slot in slots:
+            self._call(slot, hook, event)
+
+    def _contract_changed(self, message: ContractInfo) -> None:
+        """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
+        self._gate.instruments = self._gate.instruments.with_status(message.symbol, message.status)
+        known = self._gate.instruments.get(message.symbol)
+        if known is not None and not known.trading:
+            self._ctx.log(Level.WARNING, f"{message.symbol} is {message.status}: no new orders there, open ones are cancelled")
+            self._desires.forget(symbol=message.symbol)
+            self._cancel(order for order in list(self._orders.live) if order.symbol == message.symbol)
+
+    def _tell_order(self, slot: Slot, event: OrderChanged | OrderFilled) -> None:
+        key = (slot.id, event.symbol)
+        if isinstance(event, OrderFilled):
+            self._call(slot, "on_fill", event)
+        else:
+            if event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled):
+                self._pause(key)
+            elif event.state in (OrderState.OPEN, OrderState.PARTIAL, OrderState.FILLED):
+                self._desires.succeeded(key)
+            self._call(slot, "on_order", event)
+        self._desires.touch(*key)
+
+    def _call(self, slot: Slot, hook: str, event: StrategyEvent) -> None:
+        if slot.muted or hook not in slot.port.hooks:
+            return
+        view = slot.view.at(self._ctx.now_ms, self._links_ready)
+        self.dispatched += 1
+        try:
+            wanted = slot.port.call(hook, event, view)
+        except StrategyFault as fault:
+            self._mute(slot, str(fault))
+            return
+        for intent in wanted[:INTENTS_PER_CALL]:
+            self._judge(slot, intent)
+        for _ in wanted[INTENTS_PER_CALL:]:
+            slot.judged(Verdict(VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once"))
+
+    @property
+    def _links_ready(self) -> bool:
+        trading = self._trading
+        return trading is not None and not self._stopping and trading.session.ready and trading.reports_complete
+
+    def _mute(self, slot: Slot, reason: str) -> None:
+        """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
+        slot.muted = True
+        self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
+        self._desires.forget(strategy=slot.id)
+        self._cancel(list(self._orders.of(slot.id)))
+        match slot.port.on_error:
+            case OnError.FLATTEN:
+                for symbol in slot.port.symbols:
+                    if slot.trader.account.net(symbol):
+                        self._desires.want(slot.id, Target(symbol, ZERO, slippage_bps=Decimal(50)))
+            case OnError.HALT:
+                self.halt_asked = f"strategy {slot.id}: {reason}"
+            case OnError.QUARANTINE:
+                pass
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, slot: Slot, wanted: object) -> None:
+        try:
+            verdict = self._verdict(slot, wanted)
+        except StrategyFault as fault:
+            self._mute(slot, str(fault))
+            verdict = Verdict(VerdictCode.MUTED, str(fault))
+        slot.judged(verdict)
+        if not verdict.accepted:
+            self._ctx.log(Level.DEBUG, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
+
+    def _verdict(self, slot: Slot, wanted: object) -> Verdict:
+        if not is_intent(wanted):
+            return Verdict(VerdictCode.MALFORMED, f"{type(wanted).__name__} is no intent")
+        if isinstance(wanted, WakeMe):
+            if not isinstance(wanted.after_ms, int) or wanted.after_ms < 0:
+                return Verdict(VerdictCode.MALFORMED, f"after_ms must be a whole number of milliseconds, not {wanted.after_ms!r}")
+            self._ctx.wake(f"wake:{slot.id}:{wanted.key}", wanted.after_ms)
+            return ACCEPTED
+        if self._trading is None:
+            return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders")
+        if isinstance(wanted, Cancel):
+            return self._cancel_one(slot, wanted)
+        if isinstance(wanted, CancelAll):
+            return self._cancel_all(slot, wanted)
+        if self._stopping:
+            return Verdict(VerdictCode.STOPPING, "the run is ending")
+        intent: Intent = wanted  # type: ignore[assignment]
+        against = slot.port.review(intent, slot.view.at(self._ctx.now_ms, self._links_ready))
+        if against is not None:
+            return Verdict(VerdictCode.OVERLAY, against)
+        return self._send(slot, intent, self._trading)
+
+    def _send(self, slot: Slot, intent: Intent, trading: Trading) -> Verdict:
+        match intent:
+            case Place():
+                slot.orders += 1
+                verdict = trading.desk.place(slot.trader, intent, Origin.PLACE, self._facts(intent.symbol))
+                slot.orders -= not verdict.accepted
+                return verdict
+            case Amend():
+                order = self._orders.get(intent.client_order_id)
+                return trading.desk.amend(slot.trader, intent, self._facts(order.symbol if order else ""))
+            case Quotes():
+                return self._want_quotes(slot, intent)
+            case Target():
+                return self._want_target(slot, intent)
+            case _:
+                raise AssertionError(intent)
+
+    def _cancel_one(self, slot: Slot, intent: Cancel) -> Verdict:
+        order = self._orders.get(intent.client_order_id)
+        if order is None or order.strategy != slot.id or self._trading is None:
+            return Verdict(VerdictCode.UNKNOWN_ORDER, f"no order {intent.client_order_id} of this strategy")
+        return self._trading.desk.cancel(order)
+
+    def _cancel_all(self, slot: Slot, intent: CancelAll) -> Verdict:
+        self._desires.forget(slot.id, intent.symbol)
+        orders = list(self._orders.of(slot.id, intent.symbol))
+        self._cancel(orders)
+        return ACCEPTED if orders else NO_CHANGE
+
+    def _want_quotes(self, slot: Slot, wanted: Quotes) -> Verdict:
+        """Takes over the levels that the gate lets pass; a level it refuses is left out, and names the verdict."""
+        standing = [one for one in self._orders.of(slot.id, wanted.symbol) if one.origin is Origin.QUOTE]
+        refusals: list[Verdict] = []
+        bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
+        asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
+        allowed = Quotes(wanted.symbol, bids, asks, wanted.post_only)
+        key = (slot.id, wanted.symbol)
+        if allowed == self._desires.quotes(key) and not refusals:
+            return NO_CHANGE
+        if wanted.symbol in slot.trader.symbols:
+            self._desires.want(slot.id, allowed)
+        return refusals[0] if refusals else ACCEPTED
+
+    def _allowed(
+        self, slot: Slot, wanted: Quotes, side: Side, quotes: tuple[Quote, ...], standing: list[Order], refusals: list[Verdict]
+    ) -> tuple[Quote, ...]:
+        facts = self._facts(wanted.symbol)
+        kept: list[Quote] = []
+        beside = ZERO
+        for quote in quotes:
+            place = Place(
+                symbol=wanted.symbol,
+                side=side,
+                quantity=quote.quantity,
+                price=quote.price,
+                time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
+            )
+            verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
+            if verdict.accepted:
+                kept.append(quote)
+                beside += quote.quantity
+            else:
+                refusals.append(verdict)
+        return tuple(kept)
+
+    def _want_target(self, slot: Slot, wanted: Target) -> Verdict:
+        if wanted.symbol not in slot.trader.symbols:
+            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
+        if wanted.symbol not in self._gate.instruments:
+            return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
+        if not isinstance(wanted.position, Decimal) or not wanted.position.is_finite():
+            return Verdict(VerdictCode.MALFORMED, f"{wanted.position!r} is no finite Decimal")
+        limit = slot.trader.budget.max_position
+        if limit is not None and abs(wanted.position) > limit:
+            text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
+            return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
+        if wanted == self._desires.target((slot.id, wanted.symbol)):
+            return NO_CHANGE
+        self._desires.want(slot.id, wanted)
+        return ACCEPTED
+
+    # -- keeping wishes true ------------------------------------------------------------------------------------------
+
+    def _compare_due(self) -> None:
+        for key in self._desires.take_due():
+            if self._trading is None:
+                continue
+            if self._desires.patient(key, self._ctx.now_ms):
+                continue  # the pause ends with a wake-up of its own
+            verdict = self._compare(key, self._trading)
+            if not verdict.accepted:
+                self._pause(key)
+
+    def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
+        slot, symbol = self._slots.get(key[0]), key[1]
+        facts = self._facts(symbol)
+        orders = list(self._orders.of(slot.id, symbol))
+        before = self._evidence.tally.sent
+        verdict = ACCEPTED
+        quotes, target = self._desires.quotes(key), self._desires.target(key)
+        if quotes is not None:
+            operations = plan_quotes(quotes, [one for one in orders if one.origin is Origin.QUOTE])
+            verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
+        instrument = self._gate.instruments.get(symbol)
+        if target is not None and instrument is not None:
+            mine = [one for one in orders if one.origin is Origin.TARGET]
+            position = slot.trader.account.net(symbol)
+            operations = plan_target(target, position, mine, facts.best_bid, facts.best_ask, instrument)
+            reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
+            verdict = verdict if not verdict.accepted else reached
+        slot.orders += self._evidence.tally.sent - before
+        return verdict
+
+    def _pause(self, key: DesireKey) -> None:
+        if self._desires.quotes(key) is None and self._desires.target(key) is None:
+            return
+        after_ms = self._desires.refused(key, self._ctx.now_ms)
+        self._ctx.wake(f"settle:{key[0]}:{key[1]}", after_ms)
+
+    def cancel_everything(self) -> None:
+        """Cancels every order that is or may be alive."""
+        self._cancel(list(self._orders.live))
+
+    def _cancel(self, orders: Iterable[Order]) -> None:
+        if self._trading is None:
+            return
+        for order in orders:
+            in_flight = order.state in (OrderState.PREPARED, OrderState.SENT)
+            if in_flight and self._ctx.now_ns - order.created_ns < NS_PER_S:
+                continue  # its answer is due any moment, and a cancel might overtake it
+            if order.overlay is not Overlay.CANCEL_SENT:
+                self._trading.desk.cancel(order)
+
+    # -- the moment ---------------------------------------------------------------------------------------------------
+
+    def _facts(self, symbol: str) -> Facts:
+        one = self._market.book(symbol)
+        book = self._market.synced_book(symbol)
+        trading = self._trading
+        return Facts(
+            now_ms=self._ctx.now_ns // NS_PER_MS,
+            mark=self._gate.marks.get(symbol),
+            best_bid=book.best(Side.BUY) if book else None,
+            best_ask=book.best(Side.SELL) if book else None,
+            book_state=one.sync.state if one else BookState.BUFFERING,
+            book_age_ms=self._market.book_age_ms(symbol),
+            order_link_up=trading is not None and trading.session.ready,
+            user_stream_up=trading is not None and trading.reports_complete,
+        )
+
+    def check_drawdown(self) -> None:
+        """Latches the gate when the run has lost more than allowed from its best moment on."""
+        limit = self._gate.limits.max_drawdown
+        if limit is None or self._gate.latched is not None:
+            return
+        now = self.total_pnl()
+        self._peak_pnl = max(self._peak_pnl, now)
+        lost = self._peak_pnl - now
+        if lost > limit:
+            text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"
+            self._gate.latched = Verdict(VerdictCode.DRAWDOWN, text, lost, limit)
+            self._ctx.log(Level.ERROR, text)
+            self._desires.forget()
+
+    def total_pnl(self) -> Decimal:
+        """Realised and unrealised profit of all strategies, fees subtracted."""
+        total = ZERO
+        for slot in self._slots.all:
+            account = slot.trader.account
+            total += account.realized + account.unrealized(self._gate.marks) - sum(account.fees.values(), ZERO)
+        return total

@@ -1,0 +1,216 @@
+"""The order side put together: session, user stream, desk, evidence, reconciliation, and when each of them is told what.
+
+New risk needs all of it: the order link logged on, the user stream open, and a reconciliation that came through since the last time
+either of them was opened. News for strategies are read from `evidence.news`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.calls import Calls, Returned
+from coldframe.core.context import Context
+from coldframe.core.desk import Desk
+from coldframe.core.evidence import Evidence
+from coldframe.core.orders import Order, Orders
+from coldframe.core.reconcile import Reconciler
+from coldframe.core.risk import Gate
+from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady
+from coldframe.core.userstream import UserStream, UserStreamLimits
+from coldframe.errors import DecodeError
+from coldframe.model.effects import CloseLink, Level
+from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.orders import OrderState
+from coldframe.terms import AccountReason
+from coldframe.units import exact
+from coldframe.wire.account import AccountUpdate, ListenKeyExpired, OrderTradeUpdate, ServerShutdown, TradeLite
+from coldframe.wire.codec import Census, decode_user
+from coldframe.wire.streams import Message
+
+#: Pause between two looks at what is due (milliseconds).
+TICK_MS: Final = 250
+#: An order that has been asked for this long without proof gets a round of its own.
+_UNKNOWN_ROUND_MS: Final = 5_000
+
+
+@attrs.frozen(kw_only=True)
+class TradingLimits:
+    """How the order side behaves; see the classes of the parts."""
+
+    recv_window_ms: int = 5_000
+    session: SessionLimits = SessionLimits()
+    user_stream: UserStreamLimits = UserStreamLimits()
+
+
+class Trading:
+    """Everything between an accepted intent and the venue's ledger."""
+
+    def __init__(
+        self, ctx: Context, calls: Calls, orders: Orders, evidence: Evidence, gate: Gate, *, can_log_on: bool, limits: TradingLimits
+    ) -> None:
+        self._ctx = ctx
+        self._orders = orders
+        self.evidence = evidence
+        self.session = Session(ctx, can_log_on, limits.session)
+        self.user_stream = UserStream(ctx, self.session, limits.user_stream)
+        self.desk = Desk(ctx, self.session, orders, evidence, gate, limits.recv_window_ms)
+        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk)
+        self.census = Census()
+        self.link_news: list[LinkChanged] = []
+        #: Wallet balances by asset, as reports name them.
+        self.balances: dict[str, Decimal] = {}
+        self._next_unknown_round_ns = 0
+
+    @property
+    def reports_complete(self) -> bool:
+        """Whether everything the venue says about our orders is known to reach us."""
+        return self.user_stream.up and self.reconciler.done
+
+    @property
+    def reconnects(self) -> int:
+        return self.session.reconnects + self.user_stream.reconnects
+
+    def start(self) -> None:
+        self.session.start()
+        self._ctx.wake("desk:tick", TICK_MS)
+
+    def owns(self, link: str) -> bool:
+        return self.session.owns(link) or self.user_stream.owns(link)
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def opened(self, link: str) -> None:
+        if self.session.owns(link):
+            self._hear(self.session.opened(link))
+        elif self.user_stream.opened(link):
+            self._news("private", LinkState.UP)
+            self.reconciler.begin("user stream opened", self._symbols())
+
+    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
+        if self.session.owns(link):
+            self._hear(self.session.lost(link, reason, not_before_ms))
+        elif self.user_stream.lost(link, reason):
+            self.reconciler.done = False
+            self._news("private", LinkState.DOWN, reason)
+
+    def frames(self, link: str, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            if self.session.owns(link):
+                self._hear(self.session.received(link, frame))
+            elif self.user_stream.owns(link):
+                self._user_frame(link, frame)
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def written(self, request_id: int, timestamp_ms: int) -> None:
+        self.desk.written(request_id, timestamp_ms)
+
+    def not_written(self, request_id: int, reason: str) -> None:
+        self._hear(self.session.not_written(request_id, reason))
+
+    def returned(self, event: Returned) -> bool:
+        """What a REST call brought. Returns whether it was one of the order side's."""
+        return self.reconciler.returned(event)
+
+    def _hear(self, events: Sequence[SessionEvent]) -> None:
+        for event in events:
+            match event:
+                case SessionReady():
+                    self._news("api", LinkState.UP)
+                    self.user_stream.session_ready()
+                    if self.user_stream.up:
+                        self.reconciler.begin("order link opened", self._symbols())
+                case SessionDown(reason):
+                    self.reconciler.done = False
+                    self._news("api", LinkState.DOWN, reason)
+                case _:
+                    if self.desk.heard(event) is None:
+                        self.user_stream.heard(event)
+
+    def _news(self, link: str, state: LinkState, reason: str = "") -> None:
+        self.link_news.append(LinkChanged(link, self._ctx.now_ns, state, reason))
+
+    # -- reports ------------------------------------------------------------------------------------------------------
+
+    def _user_frame(self, link: str, frame: bytes) -> None:
+        try:
+            self._user_event(link, decode_user(frame, self.census))
+        except (DecodeError, ValueError) as error:
+            self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
+            self.reconciler.begin("unreadable report", self._symbols())
+
+    def _user_event(self, link: str, event: Message) -> None:
+        order: Order | None = None
+        match event:
+            case OrderTradeUpdate():
+                order = self.evidence.report(event.order)
+                if event.order.trade_id:
+                    self.reconciler.traded(event.order.symbol, event.order.trade_id)
+            case TradeLite():
+                order = self.evidence.lite(event)
+            case AccountUpdate():
+                self._account_changed(event)
+            case ListenKeyExpired():
+                if self.user_stream.expired():
+                    self.reconciler.done = False
+                    self._news("private", LinkState.DOWN, "listen key expired")
+            case ServerShutdown():
+                self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
+                self.lost(link, "the venue announced a shutdown")
+            case _:
+                pass
+        if order is not None:
+            self.desk.reported(order)
+
+    def _account_changed(self, event: AccountUpdate) -> None:
+        for balance in event.change.balances or []:
+            self.balances[balance.asset] = exact(balance.wallet_balance)
+        if event.change.reason is not AccountReason.ORDER:
+            self._ctx.log(Level.INFO, f"account changed: {event.change.reason}")
+
+    # -- what is due --------------------------------------------------------------------------------------------------
+
+    def woken(self, key: str) -> None:
+        match key.split(":", 1)[0]:
+            case "session":
+                self._hear(self.session.woken(key))
+            case "user":
+                self.user_stream.woken(key)
+            case "reconcile":
+                self._round_due(key)
+            case _:
+                self._tick()
+
+    def _round_due(self, key: str) -> None:
+        if not self.user_stream.up:
+            return  # its opening starts a round
+        if key == "reconcile:again":
+            self.reconciler.begin("again", self._symbols())
+        else:
+            self.reconciler.begin("light", self._symbols(), urgent=False)
+
+    def _tick(self) -> None:
+        self._ctx.wake("desk:tick", TICK_MS)
+        self.desk.ask_for_unknown()
+        for name in list(self.desk.fills_wanted):
+            self.desk.fills_wanted.discard(name)
+            order = self._orders.get(name)
+            if order is not None and order.fills_missing:
+                self.reconciler.want_fills(order.symbol)
+        provable = any(order.not_found >= 2 and self.desk.dead(order) for order in self._orders.live)
+        if provable and self._ctx.now_ns >= self._next_unknown_round_ns:
+            self._next_unknown_round_ns = self._ctx.now_ns + _UNKNOWN_ROUND_MS * 1_000_000
+            self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
+
+    def _symbols(self) -> set[str]:
+        """Symbols in which fills may be missing: those of live orders, and of positions."""
+        symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
+        return symbols | {symbol for symbol, quantity in self.reconciler.positions.items() if quantity}
+
+    def stop(self) -> None:
+        """The run is over: nothing more is expected from the user stream."""
+        self.user_stream.stop()

@@ -1,0 +1,208 @@
+"""The user-data stream: its listen key asked for, kept alive and replaced, its link opened, rotated and opened again.
+
+An open link proves nothing: a bogus key connects as well, and an expired one leaves the link open and silent (protocol.md 4.1
+and 8.1). So the key is kept alive by answered requests, and every (re)opening is followed by a reconciliation of its owner's.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+import attrs
+
+from coldframe.core.backoff import Backoff
+from coldframe.core.context import Context
+from coldframe.core.limits import Priority
+from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
+from coldframe.model.effects import CloseLink, Level, LinkKind, OpenLink
+from coldframe.secret import Secret
+from coldframe.units import NS_PER_MS
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.codes import describe
+from coldframe.wire.replies import ListenKey
+from coldframe.wire.routes import private_path
+
+
+@attrs.frozen
+class StartKey:
+    """The purpose of a userDataStream.start."""
+
+
+@attrs.frozen
+class KeepKey:
+    """The purpose of a userDataStream.ping."""
+
+
+@attrs.frozen
+class UserStreamLimits:
+    """Times in milliseconds. The venue's listen keys live an hour."""
+
+    keep_alive_ms: int = 25 * 60_000
+    rotate_after_ms: int = 23 * 3_600_000
+    overlap_ms: int = 10_000
+    check_ms: int = 1_000
+
+
+@attrs.define
+class _Link:
+    id: str
+    opened_ns: int | None = None
+    close_at_ns: int | None = None
+
+
+class UserStream:
+    """The machine of the user-data stream. `up` is true while reports are believed to arrive."""
+
+    def __init__(self, ctx: Context, session: Session, limits: UserStreamLimits) -> None:
+        self._ctx = ctx
+        self._session = session
+        self._limits = limits
+        self._backoff = Backoff(ctx.chance)
+        self._generation = count(1)
+        self._key: Secret | None = None
+        self._kept_ns = 0
+        self._asking = False
+        self._links: dict[str, _Link] = {}
+        self._current: _Link | None = None
+        self._checking = False
+        self.reconnects = 0
+
+    @property
+    def up(self) -> bool:
+        return self._current is not None and self._current.opened_ns is not None
+
+    def owns(self, link: str) -> bool:
+        return link in self._links
+
+    def session_ready(self) -> None:
+        """The order link stands: ask for a listen key, which also extends one that exists."""
+        if not self._checking:
+            self._checking = True
+            self._ctx.wake("user:check", self._limits.check_ms)
+        if not self._asking:
+            self._ask()
+
+    def heard(self, event: SessionEvent) -> None:
+        """An answer to one of this machine's own requests."""
+        match event:
+            case Answered(StartKey(), _, result, error):
+                self._asking = False
+                if error is not None or result is None:
+                    self._failed(f"no listen key: {describe(error.code)}" if error else "no listen key")
+                else:
+                    self._keyed(Secret(decode(ListenKey, result, Census()).listen_key))
+            case Answered(KeepKey(), _, _, error):
+                if error is None:
+                    self._kept_ns = self._ctx.now_ns
+                else:
+                    self._renew(f"listen key not kept alive: {describe(error.code)}")
+            case Unanswered(StartKey(), reason):
+                self._asking = False
+                self._failed(f"no listen key: {reason}")
+            case Unanswered(KeepKey(), reason):
+                self._ctx.log(Level.WARNING, f"user stream: keep-alive unanswered: {reason}")
+            case _:
+                pass
+
+    def opened(self, link: str) -> bool:
+        """A link stands. Returns whether a reconciliation is due: always, unless it only replaces one that was up."""
+        one = self._links[link]
+        one.opened_ns = self._ctx.now_ns
+        self._backoff.succeeded(self._ctx.now_ns)
+        replaced = self._current
+        self._current = one
+        if replaced is not None and replaced is not one and replaced.opened_ns is not None:
+            replaced.close_at_ns = self._ctx.now_ns + self._limits.overlap_ms * NS_PER_MS
+        return True
+
+    def lost(self, link: str, reason: str) -> bool:
+        """A link ended or could not be opened. Returns whether reports are missing from now on."""
+        one = self._links.pop(link)
+        if one.close_at_ns is not None or one is not self._current:
+            if one.opened_ns is None and self._current is None:
+                self._failed(f"could not be opened: {reason}")
+            return False
+        was_up = one.opened_ns is not None
+        self._current = None
+        self.reconnects += was_up
+        self._failed(reason)
+        return was_up
+
+    def expired(self) -> bool:
+        """The venue says that the listen key has expired: the link stays open and silent. Returns whether the stream was up."""
+        was_up = self.up
+        self._renew("listen key expired")
+        return was_up
+
+    def woken(self, key: str) -> None:
+        if key == "user:open":
+            if self._current is None and self._session.ready and not self._asking:
+                self._ask()
+            return
+        self._ctx.wake("user:check", self._limits.check_ms)
+        self._check()
+
+    def stop(self) -> None:
+        """Closes the stream at the end of a run."""
+        for link in list(self._links):
+            self._close(link, "the run ends")
+        self._current = None
+
+    def _check(self) -> None:
+        now = self._ctx.now_ns
+        for one in [link for link in self._links.values() if link.close_at_ns is not None and now >= link.close_at_ns]:
+            self._close(one.id, "rotated")
+        current = self._current
+        if current is None or current.opened_ns is None or self._key is None:
+            return
+        if now - self._kept_ns >= self._limits.keep_alive_ms * NS_PER_MS and self._session.ready:
+            self._kept_ns = now
+            self._send("userDataStream.ping", KeepKey())
+        if now - current.opened_ns >= self._limits.rotate_after_ms * NS_PER_MS and len(self._links) == 1:
+            self._ctx.log(Level.INFO, "user stream: rotating before its planned end")
+            self._open(self._key)
+
+    def _ask(self) -> None:
+        if self._send("userDataStream.start", StartKey()):
+            self._asking = True
+        else:
+            self._failed("no room in the rate limits for a listen key")
+
+    def _send(self, method: str, purpose: object) -> bool:
+        if not self._session.ready or self._session.cost_fits(method, {}, Priority.NEEDED):
+            return False
+        self._session.request(method, {}, purpose)
+        return True
+
+    def _keyed(self, key: Secret) -> None:
+        self._kept_ns = self._ctx.now_ns
+        if key == self._key and self.up:
+            return
+        self._key = key
+        self._open(key)
+
+    def _open(self, key: Secret) -> None:
+        one = _Link(f"private.{next(self._generation)}")
+        self._links[one.id] = one
+        if self._current is None:
+            self._current = one
+        self._ctx.emit(OpenLink(one.id, LinkKind.PRIVATE, private_path(key.reveal())))
+
+    def _renew(self, reason: str) -> None:
+        """The key is worthless: close its links and ask for another one."""
+        self._ctx.log(Level.WARNING, f"user stream: {reason}; asking for another one")
+        for link in list(self._links):
+            self._close(link, reason)
+        self._key = self._current = None
+        self.reconnects += 1
+        if self._session.ready and not self._asking:
+            self._ask()
+
+    def _close(self, link: str, reason: str) -> None:
+        self._links.pop(link, None)
+        self._ctx.emit(CloseLink(link, reason))
+
+    def _failed(self, reason: str) -> None:
+        delay_ms = self._backoff.next_delay_ms(self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"user stream: {reason}; trying again in {delay_ms / 1000:.1f} s")
+        self._ctx.wake("user:open", delay_ms)
