@@ -1,0 +1,127 @@
+"""Finding plugins: by the name of an entry point, or as a class in a file. What cannot be loaded is refused in one sentence.
+
+Entry points of the group `coldframe.plugins` name modules that implement `provide_strategies`; only the ones a configuration asks
+for are imported. A file is named `path/to/file.py:Class`, relative to the configuration.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pluggy
+
+from coldframe.errors import PluginError
+from coldframe.plug.fence import fenced
+from coldframe.plug.hookspecs import PROJECT, Check, HouseHooks, Sink
+
+GROUP = "coldframe.plugins"
+
+
+@attrs.frozen
+class Plugin:
+    """A loaded strategy or overlay class, with the attrs class of its parameters if it has any."""
+
+    name: str
+    kind: type
+    origin: str
+    params: type | None
+
+    @property
+    def summary(self) -> str:
+        """The first line of its docstring."""
+        return (self.kind.__doc__ or "").strip().split("\n", 1)[0]
+
+
+class House:
+    """All plugins of a house: found when asked for, each imported once."""
+
+    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
+        found = entry_points(group=GROUP) if points is None else points
+        self._points = {point.name: point for point in found}
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(HouseHooks)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the installed entry points."""
+        return sorted(self._points)
+
+    def load(self, asked: str, base: Path) -> Plugin:
+        """The plugin that a configuration in the folder `base` asks for. Raises `PluginError` with one sentence."""
+        path, colon, name = asked.rpartition(":")
+        if colon and path.endswith(".py"):
+            return _plugin(name, _class_in_file(base / path, name), path)
+        if asked not in self._points:
+            close = get_close_matches(asked, self.names, 1)
+            meant = f" (did you mean {close[0]!r}?)" if close else ""
+            raise PluginError(
+                f"no plugin {asked!r}{meant}: installed are {', '.join(self.names) or 'none'}, or write path/to/file.py:Class"
+            )
+        strategies = self._provided(asked)
+        if asked not in strategies:
+            raise PluginError(f"the entry point {asked!r} provides {', '.join(strategies) or 'nothing'}, but no {asked!r}")
+        return _plugin(asked, strategies[asked], self._points[asked].value)
+
+    def installed(self) -> list[Plugin]:
+        """Every strategy and overlay of every entry point."""
+        return [
+            _plugin(name, kind, self._points[point].value)
+            for point in self.names
+            for name, kind in sorted(self._provided(point).items())
+        ]
+
+    def checks(self) -> list[Check]:
+        """The checks of all loaded plugins."""
+        return [check for checks in self._manager.hook.provide_checks() for check in checks]
+
+    def sinks(self) -> list[Sink]:
+        """The sinks of all loaded plugins."""
+        return [sink for sinks in self._manager.hook.provide_sinks() for sink in sinks]
+
+    def _provided(self, point: str) -> Mapping[str, type]:
+        provided = fenced(lambda line: PluginError(f"plugin {point!r} cannot be loaded: {line}"), self._ask, point)
+        merged: dict[str, type] = {}
+        for one in provided:
+            merged.update(one)
+        return merged
+
+    def _ask(self, point: str) -> list[Mapping[str, type]]:
+        if not self._manager.has_plugin(point):
+            self._manager.register(self._points[point].load(), point)
+            self._manager.check_pending()
+        plugin = self._manager.get_plugin(point)
+        others = [one for one in self._manager.get_plugins() if one is not plugin]
+        provided: list[Mapping[str, type]] = self._manager.subset_hook_caller("provide_strategies", others)()
+        return provided
+
+
+def _class_in_file(path: Path, name: str) -> type:
+    if not path.is_file():
+        raise PluginError(f"no plugin file {path}")
+    module_name = f"coldframe_user_{path.stem}_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Registered while it runs, so that attrs and dataclasses in it can resolve their own module.
+    sys.modules[module_name] = module
+    fenced(lambda line: PluginError(f"plugin file {path} cannot be loaded: {line}"), spec.loader.exec_module, module)
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        classes = [one for one, value in vars(module).items() if isinstance(value, type) and value.__module__ == module_name]
+        raise PluginError(f"plugin file {path} has no class {name}: it has {', '.join(classes) or 'none'}")
+    return found
+
+
+def _plugin(name: str, kind: type, origin: str) -> Plugin:
+    params: Any = getattr(kind, "Params", None)
+    if params is not None and not attrs.has(params):
+        raise PluginError(f"plugin {name!r}: Params must be an attrs class")
+    return Plugin(name, kind, origin, params)

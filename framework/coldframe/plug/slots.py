@@ -1,0 +1,159 @@
+"""One slot per strategy: a plugin manager with the strategy and its overlays, every hook bound in advance.
+
+Validated by pluggy at load; at run time a hook is a plain call of the bound functions unless an overlay wraps it, because a call
+through pluggy costs microseconds per event. Whatever a plugin raises ends here as a `StrategyFault`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import pluggy
+
+from coldframe.core.slots import OnError, is_intent
+from coldframe.core.views import StrategyView
+from coldframe.errors import PluginError, StrategyFault
+from coldframe.model.events import StrategyEvent
+from coldframe.model.intents import Intent
+from coldframe.plug.fence import fenced
+from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
+
+#: Nanoseconds a hook may take before it is named in the log.
+HOOK_BUDGET_NS: Final = 20_000_000
+
+Stopwatch = Callable[[], int]
+SlowHook = Callable[[str, str, int], None]
+
+
+class StrategySlot:
+    """A strategy with its overlays, as the engine sees it (`coldframe.core.slots.StrategyPort`).
+
+    `stopwatch` reads a monotonic clock in nanoseconds; `on_slow` is told strategy, hook and duration of a call over budget.
+    Raises `PluginError` when an implementation does not fit its hook.
+    """
+
+    def __init__(
+        self,
+        strategy_id: str,
+        symbols: Sequence[str],
+        on_error: OnError,
+        strategy: object,
+        overlays: Sequence[object] = (),
+        *,
+        stopwatch: Stopwatch | None = None,
+        on_slow: SlowHook | None = None,
+    ) -> None:
+        self.id = strategy_id
+        self.symbols = tuple(symbols)
+        self.on_error = on_error
+        self._stopwatch = stopwatch
+        self._on_slow = on_slow
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(StrategyHooks)
+        register(self._manager, strategy, strategy_id)
+        for number, overlay in enumerate(overlays):
+            register(self._manager, overlay, f"{strategy_id}.overlay{number}")
+        self._calls = {name: call for name in EVENT_HOOKS if (call := self._bind(name)) is not None}
+        self.hooks = frozenset(self._calls)
+        self._reviews = bool(self._manager.hook.review_intent.get_hookimpls())
+
+    def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
+        began = self._stopwatch() if self._stopwatch else 0
+        wanted = fenced(lambda line: StrategyFault(f"{hook}: {line}"), self._calls[hook], event, view)
+        if self._stopwatch and self._on_slow:
+            took = self._stopwatch() - began
+            if took > HOOK_BUDGET_NS:
+                self._on_slow(self.id, hook, took)
+        return wanted
+
+    def review(self, intent: Intent, view: StrategyView) -> str | None:
+        if not self._reviews:
+            return None
+        review = self._manager.hook.review_intent
+        against = fenced(lambda line: StrategyFault(f"review_intent: {line}"), review, intent=intent, view=view)
+        return None if against is None else str(against)
+
+    def _bind(self, name: str) -> Callable[[StrategyEvent, StrategyView], list[object]] | None:
+        """A function that calls every implementation of a hook; None when there is none."""
+        caller = getattr(self._manager.hook, name)
+        impls = caller.get_hookimpls()
+        if not impls:
+            return None
+        if any(impl.wrapper or impl.hookwrapper for impl in impls):
+            return lambda event, view: _flatten(caller(event=event, view=view))
+        bound = [_adapt(impl) for impl in reversed(impls)]
+        if len(bound) == 1:
+            only = bound[0]
+            return lambda event, view: _listed(only(event, view))
+        return lambda event, view: _flatten([call(event, view) for call in bound])
+
+
+def register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
+    """Registers a plugin and refuses what would be silent or broken later. Raises `PluginError` with one sentence."""
+    _refuse_unmarked(manager, plugin)
+    try:
+        manager.register(plugin, name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"plugin {type(plugin).__name__}: {_last_line(error)}") from None
+    for impl in (one for caller in vars(manager.hook).values() for one in getattr(caller, "get_hookimpls", list)()):
+        if impl.function.__code__.co_flags & 0x280:  # a coroutine or an asynchronous generator
+            raise PluginError(
+                f"plugin {type(plugin).__name__}: {impl.function.__name__} is asynchronous; hooks are plain functions"
+            )
+
+
+def _refuse_unmarked(manager: pluggy.PluginManager, plugin: object) -> None:
+    """A method that looks like a hook and is none would never be called: better said now."""
+    for name in dir(plugin):
+        if not name.startswith("on_") and name != "review_intent":
+            continue
+        if not callable(getattr(plugin, name)):
+            continue
+        if not hasattr(StrategyHooks, name):
+            raise PluginError(f"plugin {type(plugin).__name__}: there is no hook {name}{_meant(name)}")
+        if manager.parse_hookimpl_opts(plugin, name) is None:
+            raise PluginError(f"plugin {type(plugin).__name__}: {name} lacks its @hookimpl and would never be called")
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, EVENT_HOOKS | {"review_intent"}, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _adapt(impl: Any) -> Callable[[StrategyEvent, StrategyView], object]:
+    """A bound implementation, whichever of the two arguments it takes."""
+    function = impl.function
+    match impl.argnames:
+        case ("event", "view"):
+            return function  # type: ignore[no-any-return]
+        case ("view", "event"):
+            return lambda event, view: function(view, event)
+        case ("event",):
+            return lambda event, _: function(event)
+        case ("view",):
+            return lambda _, view: function(view)
+        case _:
+            return lambda _event, _view: function()
+
+
+def _listed(wanted: object) -> list[object]:
+    """What one implementation returned, as a list."""
+    if wanted is None:
+        return []
+    if is_intent(wanted) or not isinstance(wanted, Iterable):
+        return [wanted]
+    return list(wanted)
+
+
+def _flatten(results: Iterable[object]) -> list[object]:
+    return [one for result in results for one in _listed(result)]
+
+
+def _last_line(error: BaseException) -> str:
+    """What pluggy says about an implementation, without the lines that name objects in memory."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
