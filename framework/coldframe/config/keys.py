@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,14 @@ DOC = "doc"
 PATH = "path"
 
 Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+class Unfit(ValueError):
+    """A value that does not fit its key; `key` names it, the text says what would."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
 
 
 def key(doc: str, default: Any = attrs.NOTHING, *, check: Check | None = None, path: bool = False) -> Any:
@@ -30,13 +39,13 @@ def key(doc: str, default: Any = attrs.NOTHING, *, check: Check | None = None, p
 def positive(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
     """Greater than zero (None, where allowed, passes)."""
     if value is not None and value <= 0:
-        raise ValueError(f"must be greater than 0, not {value}")
+        raise Unfit(field.name, f"must be greater than 0, not {value}")
 
 
 def not_negative(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
     """Zero or greater (None, where allowed, passes)."""
     if value is not None and value < 0:
-        raise ValueError(f"must not be negative, not {value}")
+        raise Unfit(field.name, f"must not be negative, not {value}")
 
 
 def between(low: int | Decimal, high: int | Decimal) -> Check:
@@ -44,7 +53,17 @@ def between(low: int | Decimal, high: int | Decimal) -> Check:
 
     def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
         if value is not None and not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}, not {value}")
+            raise Unfit(field.name, f"must be between {low} and {high}, not {value}")
+
+    return check
+
+
+def matching(pattern: re.Pattern[str], what: str) -> Check:
+    """A text of a given form; `what` says in words which."""
+
+    def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if pattern.fullmatch(value) is None:
+            raise Unfit(field.name, f"must be {what}, not {value!r}")
 
     return check
 
@@ -54,6 +73,6 @@ def one_of(*words: str) -> Check:
 
     def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
         if value not in words:
-            raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+            raise Unfit(field.name, f"must be one of {', '.join(words)}, not {value!r}")
 
     return check

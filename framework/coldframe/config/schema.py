@@ -1,0 +1,127 @@
+"""The whole configuration as attrs classes: what a bot is. Every key has its meaning, unit and default here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from coldframe.config.keys import Unfit, between, key, matching, one_of, positive
+from coldframe.config.secrets import REFERENCE
+from coldframe.config.venue import Venue
+from coldframe.ids import STRATEGY_ID
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _reference(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and REFERENCE.fullmatch(value) is None:
+        raise Unfit(field.name, "must be a reference (env:NAME, file:PATH, cred:NAME, keyring:NAME), never the secret itself")
+
+
+@attrs.frozen(kw_only=True)
+class OrdersTable:
+    """`[orders]`: whether orders are sent, where to, and who signs them."""
+
+    mode: str = key(
+        "off: none are sent; paper: to the embedded venue; live: to the venue itself (also needs --live)",
+        "paper",
+        check=one_of("off", "paper", "live"),
+    )
+    api_key: str | None = key("reference to the API key (live)", None, check=_reference)
+    private_key: str | None = key("reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference)
+    secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference)
+    recv_window_ms: int = key("how old a request may be when the venue gets it", 5000, check=between(100, 60_000))
+    answer_ms: int = key(
+        "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
+    )
+    grace_ms: int = key("how long a stopping run waits for the outcome of its last orders", 3000, check=between(0, 60_000))
+
+
+@attrs.frozen(kw_only=True)
+class StreamTable:
+    """`[[streams]]`: market data the bot listens to, beyond what its strategies need anyway."""
+
+    symbols: list[str] = key('symbols; ["*"] for all of an embedded venue; none for all-market channels', list)
+    channels: list[str] = key("channels such as depth@100ms, aggTrade, kline_1m, !ticker@arr")
+
+
+@attrs.frozen(kw_only=True)
+class BudgetTable:
+    """`budget` of a strategy: what it may do, whatever the account as a whole may."""
+
+    max_position: Decimal | None = key(
+        "largest position in one symbol, long or short, in units of its base asset", None, check=positive
+    )
+    max_notional: Decimal | None = key(
+        "largest notional of its positions and open orders together, in the quote asset", None, check=positive
+    )
+    orders_per_10s: int | None = key("orders and amendments in ten seconds", None, check=positive)
+
+
+@attrs.frozen(kw_only=True)
+class OverlayTable:
+    """`[[strategies.overlays]]`: a plugin that watches over a strategy and may refuse its intents."""
+
+    plugin: str = key("entry-point name, or path/to/file.py:Class")
+    params: dict[str, Any] = key("its parameters, as the plugin's own class describes them", dict)
+
+
+@attrs.frozen(kw_only=True)
+class StrategyTable:
+    """`[[strategies]]`: one strategy with its own symbols, budget and parameters."""
+
+    id: str = key(
+        "its name: stands in every client order id",
+        check=matching(STRATEGY_ID, "1 to 16 characters a-z, 0-9, - or _, beginning with a letter or digit"),
+    )
+    plugin: str = key("entry-point name, or path/to/file.py:Class")
+    symbols: list[str] = key('symbols it trades and hears about; ["*"] for all of an embedded venue')
+    on_error: str = key(
+        "what happens when it raises, beyond being muted and its orders cancelled: quarantine, flatten or halt",
+        "quarantine",
+        check=one_of("quarantine", "flatten", "halt"),
+    )
+    budget: BudgetTable = key("what it may do", BudgetTable)
+    params: dict[str, Any] = key("its parameters, as the plugin's own class describes them", dict)
+    overlays: list[OverlayTable] = key("plugins that watch over it", list)
+
+
+@attrs.frozen(kw_only=True)
+class RiskTable:
+    """`[risk]`: what the account may do. Live trading demands every limit that has no default."""
+
+    max_order_notional: Decimal | None = key("largest notional of one order, in the quote asset", None, check=positive)
+    max_gross_notional: Decimal | None = key("largest notional of all positions and open orders together", None, check=positive)
+    price_collar_pct: Decimal | None = key("how far a price may be from the mark price, in percent", None, check=positive)
+    max_open_orders: int | None = key("open orders of all strategies together", None, check=positive)
+    max_drawdown: Decimal | None = key(
+        "loss from the best moment of the run on, after which no new risk is taken", None, check=positive
+    )
+    stale_book_ms: int = key("how long ago a book may have moved for new risk to be taken on it", 2000, check=between(100, 600_000))
+
+
+@attrs.frozen(kw_only=True)
+class FeedsTable:
+    """`[feeds]`: how the market connections behave; the defaults fit the exchange."""
+
+    streams_per_link: int = key("streams on one connection", 200, check=between(1, 1024))
+    rotate_after_s: int = key("planned age of a connection, before the venue's 24 hours", 82_800, check=positive)
+    overlap_s: int = key("how long both connections of a rotation run side by side at most", 30, check=positive)
+    patience: int = key("multiplies how long a stream may be silent before it is taken for dead", 1, check=positive)
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """The whole file."""
+
+    config_version: int = key("version of this format: 1", check=between(1, 1))
+    name: str = key("name of the bot, for logs and summaries", check=matching(_NAME, "1 to 64 letters, digits, dots, dashes"))
+    venue: Venue = key("which exchange", Venue)
+    orders: OrdersTable = key("whether and how orders are sent", OrdersTable)
+    streams: list[StreamTable] = key("market data beyond what the strategies need", list)
+    strategies: list[StrategyTable] = key("the strategies", list)
+    risk: RiskTable = key("what the account may do", RiskTable)
+    feeds: FeedsTable = key("how the market connections behave", FeedsTable)
