@@ -29,6 +29,10 @@ class OwnId:
     epoch_ms: int
     count: int
 
+    def __attrs_post_init__(self) -> None:
+        if _OWN.fullmatch(str(self)) is None:
+            raise ValueError(f"no client order id can be made of {self.strategy!r}, {self.epoch_ms} and {self.count}")
+
     def __str__(self) -> str:
         return f"cf.{self.strategy}.{base36(self.epoch_ms)}.{base36(self.count)}"
 
@@ -40,7 +44,9 @@ def parse_own(client_order_id: str) -> OwnId | None:
 
 
 def base36(number: int) -> str:
-    """A non-negative integer in base 36, lower case."""
+    """A non-negative integer in base 36, lower case. Raises `ValueError` for a negative one."""
+    if number < 0:
+        raise ValueError(f"{number} is negative")
     digits = ""
     while number:
         number, digit = divmod(number, 36)

@@ -35,12 +35,19 @@ class Side(OpenEnum):
 
     @property
     def sign(self) -> int:
-        """+1 for a buy, -1 for a sell: what a fill adds to a position."""
-        return 1 if self is Side.BUY else -1
+        """+1 for a buy, -1 for a sell: what a fill adds to a position. Raises `ValueError` for a side nobody knows."""
+        return 1 if self._checked is Side.BUY else -1
 
     @property
     def opposite(self) -> Side:
-        return Side.SELL if self is Side.BUY else Side.BUY
+        """The other side. Raises `ValueError` for a side nobody knows."""
+        return Side.SELL if self._checked is Side.BUY else Side.BUY
+
+    @property
+    def _checked(self) -> Side:
+        if not self.known:
+            raise ValueError(f"neither BUY nor SELL: {str(self)!r}")
+        return self
 
 
 class PositionSide(OpenEnum):

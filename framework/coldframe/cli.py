@@ -1,0 +1,203 @@
+"""The verbs of the command line: arguments in, results on stdout, logs on stderr, an exit code that says what happened.
+
+Nothing heavy is imported before a verb is known. Every error that Coldframe raises on purpose is one line (or one per finding);
+a traceback is only shown with --debug, or for a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from coldframe.errors import ColdframeError
+
+EXIT_BUG = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        return int(args.verb(args) or 0)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone: nothing more to say
+        return 0
+    except BaseException as error:
+        return _explain(error, debug=args.debug)
+
+
+def _explain(error: BaseException, *, debug: bool) -> int:
+    """An error for people, and its exit code. A group stands for its first error."""
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, KeyboardInterrupt):
+        return 130
+    if isinstance(first, SystemExit):
+        raise first
+    if debug or not isinstance(first, ColdframeError):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    if not isinstance(first, ColdframeError):
+        print(f"coldframe: a bug: {type(first).__name__}: {first}", file=sys.stderr)
+        return EXIT_BUG
+    for line in str(first).splitlines():
+        print(f"coldframe: {line}", file=sys.stderr)
+    return first.exit_code
+
+
+# -- arguments --------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="coldframe", description="Declarative trading bots on Binance USD-M Futures.")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and debug lines")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.set_defaults(verb=_version_or_help(parser))
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+
+    run = _verb(verbs, "run", _run, "run a bot", "config")
+    run.add_argument("--for", dest="for_s", type=_seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
+    run.add_argument("--tape", type=Path, metavar="FILE", help="play this recording in the embedded venue")
+    run.add_argument("--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"')
+    run.add_argument("--record", type=Path, metavar="FILE", help="write what the market links bring to a recording (.jsonl.gz)")
+    run.add_argument("--live", action="store_true", help='allow orders.mode = "live": real money')
+    run.add_argument("--plain", action="store_true", help="log lines instead of the live view")
+
+    _verb(verbs, "check", _check, "check a configuration without connecting", "config")
+
+    venue = _verb(verbs, "venue", _venue, "serve the embedded venue alone", "config")
+    venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
+    venue.add_argument("--tape", type=Path, metavar="FILE", help="play this recording")
+    venue.add_argument("--keys", type=Path, metavar="DIR", help="keep the keys of its accounts here, and use them again")
+    venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
+
+    plugins = verbs.add_parser("plugins", help="what is installed")
+    _verb(plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies and overlays")
+
+    tape = verbs.add_parser("tape", help="recordings")
+    tapes = tape.add_subparsers(required=True, metavar="VERB")
+    _verb(tapes, "info", _tape_info, "what a recording holds", "file")
+    _verb(tapes, "verify", _tape_verify, "rebuild its books and compare them with its best prices", "file")
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+    *positional: str,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    for one in positional:
+        parser.add_argument(one, type=Path, metavar=one.upper())
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.set_defaults(verb=run)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+    digits = text.rstrip("smh")
+    try:
+        seconds = float(digits) * units[text[len(digits) :]]
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 20s, 5m or 1h") from None
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time a run can last")
+    return seconds
+
+
+def _version_or_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    def verb(args: argparse.Namespace) -> int:
+        if args.version:
+            from importlib.metadata import version
+
+            print(f"coldframe {version('coldframe')}")
+            return 0
+        parser.print_help(sys.stderr)
+        return 2
+
+    return verb
+
+
+# -- verbs ------------------------------------------------------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace) -> int:
+    from coldframe.runtime.verbs import run_bot
+
+    return run_bot(
+        args.config,
+        for_s=args.for_s,
+        tape=args.tape,
+        speed=args.speed,
+        record=args.record,
+        live=args.live,
+        plain=args.plain or args.json,
+        debug=args.debug,
+        out=_json_or_lines(args.json),
+    )
+
+
+def _check(args: argparse.Namespace) -> int:
+    from coldframe.runtime.verbs import check
+
+    return check(args.config, _json_or_lines(args.json))
+
+
+def _venue(args: argparse.Namespace) -> int:
+    from coldframe.runtime.verbs import serve_venue
+
+    return serve_venue(
+        args.config,
+        port=args.port,
+        tape=args.tape,
+        keys=args.keys,
+        state=args.state,
+        debug=args.debug,
+        out=_json_or_lines(args.json),
+    )
+
+
+def _plugins_list(args: argparse.Namespace) -> int:
+    from coldframe.runtime.verbs import list_plugins
+
+    return list_plugins(_json_or_lines(args.json))
+
+
+def _tape_info(args: argparse.Namespace) -> int:
+    from coldframe.runtime.verbs import tape_info
+
+    return tape_info(args.file, _json_or_lines(args.json))
+
+
+def _tape_verify(args: argparse.Namespace) -> int:
+    from coldframe.runtime.verbs import tape_verify
+
+    return tape_verify(args.file, _json_or_lines(args.json))
+
+
+def _json_or_lines(as_json: bool) -> Callable[[object, Sequence[str]], None]:
+    """How a verb gives its result: the document for machines, or the lines for people."""
+
+    def out(document: object, lines: Sequence[str]) -> None:
+        if as_json:
+            import json
+
+            print(json.dumps(document, ensure_ascii=False), flush=True)
+        else:
+            for line in lines:
+                print(line, flush=True)
+
+    return out
+
+
+if __name__ == "__main__":
+    sys.exit(main())

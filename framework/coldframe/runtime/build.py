@@ -1,0 +1,320 @@
+"""From a configuration to the parts of a bot: pure wiring, with every mistake that can be found before anything connects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from coldframe.config.lines import Path as KeyPath
+from coldframe.config.load import Loaded, load, structure
+from coldframe.config.schema import BudgetTable, Config, OverlayTable, RiskTable, StrategyTable
+from coldframe.core.feedplan import FeedLimits
+from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.session import SessionLimits
+from coldframe.core.slots import OnError
+from coldframe.core.trading import TradingLimits
+from coldframe.errors import ConfigError, PluginError
+from coldframe.plug.fence import fenced
+from coldframe.plug.loader import House, Plugin
+from coldframe.plug.slots import SlowHook, Stopwatch, StrategySlot
+from coldframe.wire.names import StreamKind, StreamName, is_all_market
+from coldframe.wire.routes import ENDPOINTS, Endpoints
+
+#: Stands for every symbol of an embedded venue.
+EVERY: Final = "*"
+#: What a strategy needs of each of its symbols whatever the configuration says: a book, and a mark price to value it at.
+_NEEDED: Final = ("depth@100ms", "markPrice@1s")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_VENUE_HOSTS: Final = ("binance.com", "binancefuture.com")
+#: Without these a live run is refused (faults.md G6).
+_LIVE_LIMITS: Final = ("max_order_notional", "max_gross_notional", "price_collar_pct", "max_open_orders", "max_drawdown")
+
+
+@attrs.frozen
+class Part:
+    """A plugin with its structured parameters (None when it takes none)."""
+
+    plugin: Plugin
+    params: object | None
+
+    def make(self) -> object:
+        """A fresh instance. Raises `PluginError` when its constructor does."""
+
+        def refuse(line: str) -> PluginError:
+            return PluginError(f"plugin {self.plugin.name!r} cannot be made: {line}")
+
+        return fenced(refuse, self.plugin.kind, *(() if self.params is None else (self.params,)))
+
+
+@attrs.frozen
+class BotStrategy:
+    """One strategy of a bot: its table, its symbols written out, its plugin and overlays."""
+
+    table: StrategyTable
+    symbols: tuple[str, ...]
+    part: Part
+    overlays: tuple[Part, ...]
+
+    def slot(self, stopwatch: Stopwatch | None = None, on_slow: SlowHook | None = None) -> StrategySlot:
+        """A slot with fresh instances."""
+        return StrategySlot(
+            self.table.id,
+            self.symbols,
+            OnError(self.table.on_error),
+            self.part.make(),
+            [overlay.make() for overlay in self.overlays],
+            stopwatch=stopwatch,
+            on_slow=on_slow,
+        )
+
+
+@attrs.frozen
+class Bot:
+    """A bot that can run: checked, with its plugins loaded."""
+
+    loaded: Loaded
+    house: House
+    streams: tuple[StreamName, ...]
+    strategies: tuple[BotStrategy, ...]
+
+    @property
+    def config(self) -> Config:
+        return self.loaded.config
+
+    @property
+    def budgets(self) -> dict[str, Budget]:
+        return {one.table.id: budget(one.table.budget) for one in self.strategies}
+
+
+def read(path: Path, **changes: Any) -> Loaded:
+    """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`tape`, `port`, ...)."""
+    loaded = load(path)
+    given = {name: value for name, value in changes.items() if value is not None}
+    if not given:
+        return loaded
+    try:
+        embedded = attrs.evolve(loaded.config.venue.embedded, **given)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    venue = attrs.evolve(loaded.config.venue, embedded=embedded)
+    return attrs.evolve(loaded, config=attrs.evolve(loaded.config, venue=venue))
+
+
+def build(loaded: Loaded, listed: Sequence[str] | None, *, live_allowed: bool = False) -> Bot:
+    """The bot that a configuration describes. `listed` are the venue's symbols where they are known.
+
+    Raises `ConfigError` with all findings of file, plugins and venue at once.
+    """
+    work = _Work(loaded, listed)
+    work.check_orders(live_allowed)
+    work.check_addresses()
+    streams = work.streams()
+    strategies = work.strategies()
+    for check in work.house.checks():
+        work.findings += fenced(lambda line: PluginError(f"a plugin's check failed: {line}"), list, check(loaded.document))
+    if work.findings:
+        raise ConfigError(*dict.fromkeys(work.findings))
+    needed = [StreamName.of(symbol, channel) for one in strategies for symbol in one.symbols for channel in _NEEDED]
+    return Bot(loaded, work.house, _without_doubles([*streams, *needed]), tuple(strategies))
+
+
+class _Work:
+    """One build: what is being looked at, and what was found."""
+
+    def __init__(self, loaded: Loaded, listed: Sequence[str] | None) -> None:
+        self.loaded = loaded
+        self.config = loaded.config
+        self.listed = listed
+        self.house = House()
+        self.findings: list[str] = list(loaded.findings)
+
+    def find(self, at: KeyPath, text: str) -> None:
+        self.findings.append(self.loaded.source.finding(at, text))
+
+    # -- orders and addresses -----------------------------------------------------------------------------------------
+
+    def check_orders(self, live_allowed: bool) -> None:
+        orders = self.config.orders
+        if orders.mode != "live":
+            return
+        if self.config.venue.environment == "embedded":
+            self.find(("orders", "mode"), 'live orders need environment = "testnet" or "mainnet"; the embedded venue is paper')
+        if not live_allowed:
+            self.find(("orders", "mode"), "live trading also needs --live on the command line")
+        for name in _LIVE_LIMITS:
+            if getattr(self.config.risk, name) is None:
+                self.find(("risk", name), "is required for live trading")
+        for index, one in enumerate(self.config.strategies):
+            if one.budget.max_position is None:
+                self.find(self.loaded.at("strategies", index, "budget", "max_position"), "is required for live trading")
+        if orders.api_key is None:
+            self.find(("orders", "api_key"), "is required for live trading")
+        if (orders.private_key is None) == (orders.secret is None):
+            self.find(("orders", "private_key"), "live trading needs either private_key (Ed25519, RSA) or secret (HMAC)")
+
+    def check_addresses(self) -> None:
+        """Signed orders go to the exchange's hosts or to this machine, and nowhere else (faults.md X15)."""
+        venue = self.config.venue
+        for name in ("rest_url", "streams_url", "api_url"):
+            url = getattr(venue, name)
+            if url is None:
+                continue
+            if venue.environment == "embedded":
+                self.find(("venue", name), "the embedded venue has its own address")
+            elif not _allowed_host(url):
+                self.find(("venue", name), f"{url} is neither a host of the exchange nor this machine")
+
+    # -- symbols and streams ------------------------------------------------------------------------------------------
+
+    def symbols(self, wanted: Iterable[str], at: KeyPath) -> tuple[str, ...]:
+        """The symbols behind a list of them, written out and checked as far as the venue's are known."""
+        found: list[str] = []
+        for index, symbol in enumerate(wanted):
+            if symbol == EVERY:
+                if self.listed is None:
+                    self.find((*at, index), '"*" is for an embedded venue: name the symbols')
+                found += self.listed or ()
+            elif self.listed is not None and symbol not in self.listed:
+                close = get_close_matches(symbol, self.listed, 1, 0.5)
+                meant = f" (did you mean {close[0]}?)" if close else ""
+                self.find((*at, index), f"unknown symbol {symbol!r}{meant}")
+            else:
+                found.append(symbol)
+        return tuple(dict.fromkeys(found))
+
+    def streams(self) -> list[StreamName]:
+        names: list[StreamName] = []
+        for index, table in enumerate(self.config.streams):
+            at = self.loaded.at("streams", index)
+            symbols = self.symbols(table.symbols, (*at, "symbols"))
+            for position, channel in enumerate(table.channels):
+                where = (*at, "channels", position)
+                if not is_all_market(channel) and not table.symbols:
+                    self.find(where, f"{channel} needs symbols")
+                names += self._named(channel, symbols, where)
+        return names
+
+    def _named(self, channel: str, symbols: Sequence[str], at: KeyPath) -> list[StreamName]:
+        try:
+            if is_all_market(channel):
+                return [StreamName.of("", channel)]
+            # Also without a symbol a wrong channel must be found.
+            return [StreamName.of(symbol, channel) for symbol in symbols or ("btcusdt",)][: len(symbols)]
+        except ValueError as error:
+            self.find(at, str(error))
+            return []
+
+    # -- strategies ---------------------------------------------------------------------------------------------------
+
+    def strategies(self) -> list[BotStrategy]:
+        found: list[BotStrategy] = []
+        seen: set[str] = set()
+        for index, table in enumerate(self.config.strategies):
+            at = self.loaded.at("strategies", index)
+            if table.id in seen:
+                self.find((*at, "id"), f"there are two strategies called {table.id!r}")
+            seen.add(table.id)
+            symbols = self.symbols(table.symbols, (*at, "symbols"))
+            if not table.symbols:
+                self.find((*at, "symbols"), "a strategy needs at least one symbol")
+            part = self._part(table, at)
+            overlays = [self._part(one, (*at, "overlays", number)) for number, one in enumerate(table.overlays)]
+            if part is not None and all(overlays):
+                strategy = BotStrategy(table, symbols, part, tuple(one for one in overlays if one is not None))
+                self._try_out(strategy, at)
+                found.append(strategy)
+        return found
+
+    def _part(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
+        try:
+            plugin = self.house.load(table.plugin, self.loaded.source.base)
+        except PluginError as error:
+            self.find((*at, "plugin"), str(error))
+            return None
+        if plugin.params is None:
+            for name in table.params:
+                self.find((*at, "params", name), f"plugin {plugin.name!r} takes no parameters")
+            return Part(plugin, None)
+        try:
+            return Part(plugin, structure(table.params, plugin.params, self.loaded.source, (*at, "params")))
+        except ConfigError as error:
+            self.findings += error.findings
+            return None
+
+    def _try_out(self, strategy: BotStrategy, at: KeyPath) -> None:
+        """Makes a slot once, so that a hook that does not fit is found before anything connects."""
+        try:
+            strategy.slot()
+        except PluginError as error:
+            self.find((*at, "plugin"), str(error))
+
+
+def _without_doubles(names: Iterable[StreamName]) -> tuple[StreamName, ...]:
+    """Each stream once, and one diff depth per symbol: the first that was asked for."""
+    kept: dict[object, StreamName] = {}
+    for name in names:
+        one_book = (name.kind, name.subject) if name.kind is StreamKind.DIFF_DEPTH else name
+        one_mark = (name.kind, name.subject) if name.kind is StreamKind.MARK_PRICE and name.subject else one_book
+        kept.setdefault(one_mark, name)
+    return tuple(kept.values())
+
+
+def _allowed_host(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or any(host == one or host.endswith(f".{one}") for one in _VENUE_HOSTS)
+
+
+# -- the tables of the configuration as the machines want them ----------------------------------------------------------
+
+
+def budget(table: BudgetTable) -> Budget:
+    return Budget(max_position=table.max_position, max_notional=table.max_notional, orders_per_10s=table.orders_per_10s)
+
+
+def risk_limits(table: RiskTable) -> RiskLimits:
+    return RiskLimits(
+        max_order_notional=table.max_order_notional,
+        max_gross_notional=table.max_gross_notional,
+        price_collar_pct=table.price_collar_pct,
+        max_open_orders=table.max_open_orders,
+        max_drawdown=table.max_drawdown,
+        stale_book_ms=table.stale_book_ms,
+    )
+
+
+def feed_limits(config: Config) -> FeedLimits:
+    feeds = config.feeds
+    return FeedLimits(
+        streams_per_link=feeds.streams_per_link,
+        rotate_after_ms=feeds.rotate_after_s * 1000,
+        overlap_ms=feeds.overlap_s * 1000,
+        patience=feeds.patience,
+    )
+
+
+def trading_limits(config: Config) -> TradingLimits:
+    rotate_after_ms = config.feeds.rotate_after_s * 1000
+    session = SessionLimits(answer_ms=config.orders.answer_ms, rotate_after_ms=rotate_after_ms)
+    return TradingLimits(recv_window_ms=config.orders.recv_window_ms, session=session)
+
+
+def endpoints(config: Config) -> Endpoints:
+    """The addresses of the exchange itself (not of an embedded venue)."""
+    known = ENDPOINTS[config.venue.environment]
+    return Endpoints(
+        config.venue.rest_url or known.rest,
+        config.venue.streams_url or known.streams,
+        config.venue.api_url or known.api,
+    )
+
+
+def money(value: Decimal) -> str:
+    """An amount for people: eight digits behind the point at most, no trailing zeros."""
+    text = f"{value:.8f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text

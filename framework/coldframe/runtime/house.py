@@ -1,0 +1,255 @@
+"""The house: a tree of nurseries in which a bot lives, from the first connection to the last line of its summary.
+
+Whoever opens a nursery owns it. From the last to die to the first: the embedded venue and the clerks (recorder), the links with
+REST and timers, and in the midst the engine task, the only reader of the inbox and the only owner of trading state.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import attrs
+import trio
+
+from coldframe.core.engine import Engine, EngineSetup
+from coldframe.core.signing import Signer
+from coldframe.errors import AuthenticationRefused, ColdframeError, ConfigError
+from coldframe.model.effects import (
+    CallRest,
+    CloseLink,
+    Effect,
+    Fail,
+    Finish,
+    Level,
+    Log,
+    OpenLink,
+    SendControl,
+    SendRequest,
+    ShiftClock,
+    WakeAt,
+)
+from coldframe.model.inputs import Lane, StopAsked
+from coldframe.plug.hookspecs import Sink
+from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
+from coldframe.runtime.report import Ended
+from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
+from coldframe.runtime.venues import Venues, open_venues
+from coldframe.shell.clock import Clock, stopwatch_ns
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.links import Links
+from coldframe.shell.rest import Rest
+from coldframe.shell.tape import Recorder
+from coldframe.shell.timers import Timers
+
+#: After the end of a tape, how long the bot may still work on what it brought.
+_TAPE_DRAIN_S: Final = 0.5
+
+
+class Watcher(Protocol):
+    """Whoever looks at a run: the command line, or a test."""
+
+    def log(self, at_ns: int, level: Level, text: str) -> None:
+        """One line for people."""
+
+    def started(self, engine: Engine) -> None:
+        """The brain is made; it may be looked at from now on."""
+
+
+@attrs.frozen(kw_only=True)
+class RunOptions:
+    """What the command line adds to a configuration. `for_s` None: until a signal, or the end of the tape."""
+
+    for_s: float | None = None
+    record: Path | None = None
+    #: Whether SIGINT and SIGTERM end the run; off where the caller handles them.
+    signals: bool = True
+
+
+@attrs.frozen
+class Result:
+    """A run that has ended."""
+
+    engine: Engine
+    ended: Ended
+
+
+async def run(bot: Bot, options: RunOptions, watcher: Watcher) -> Result:
+    """Runs a bot to its end. Raises a `ColdframeError` when it cannot begin or go on."""
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
+        house = _House(bot, options, watcher, clock, venues)
+        return await house.live()
+
+
+class _House:
+    """One run."""
+
+    def __init__(self, bot: Bot, options: RunOptions, watcher: Watcher, clock: Clock, venues: Venues) -> None:
+        self._bot = bot
+        self._options = options
+        self._watcher = watcher
+        self._clock = clock
+        self._venues = venues
+        self._inbox = Inbox(clock.now_ns)
+        self._timers = Timers(clock, self._inbox)
+        self._asked: list[str] = []
+        self._finished: str | None = None
+        self._sinks: tuple[Sink, ...] = tuple(bot.house.sinks())
+
+    def _log(self, level: Level, text: str) -> None:
+        self._watcher.log(self._clock.now_ns(), level, text)
+        for sink in self._sinks:
+            sink(Log(level, text))
+
+    # -- the tree -----------------------------------------------------------------------------------------------------
+
+    async def live(self) -> Result:
+        market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
+        described = await self._look_round(market, orders, signer)
+        engine = self._make_engine(described)
+        began_ns = self._clock.now_ns()
+        async with self._recorder() as recorder, trio.open_nursery() as links_nursery:
+            links = self._venues.links(links_nursery, self._inbox, self._clock)
+            links.offset_ms = engine.clock_offset_ms
+            if recorder is not None:
+                links.taps.append(recorder.frame)
+                market.snapshot_taps.append(recorder.snapshot)
+            links_nursery.start_soon(self._timers.run)
+            links_nursery.start_soon(self._watch_for_the_end, links_nursery)
+            self._watcher.started(engine)
+            await self._engine_task(engine, links, links_nursery)
+            await links.close_all()
+            links_nursery.cancel_scope.cancel()
+        elapsed_ns = self._clock.now_ns() - began_ns
+        return Result(engine, Ended(self._how(), elapsed_ns, self._finished or ""))
+
+    async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> Described:
+        """The questions before the start; every mistake that only the venue can find is found here."""
+        offset_ms = await venue_offset_ms(orders, self._clock)
+        orders.offset_ms = market.offset_ms = offset_ms
+        described = await describe_venue(market, self._clock)
+        wanted = {symbol for one in self._bot.strategies for symbol in one.symbols}
+        missing = sorted(symbol for symbol in wanted if symbol not in described.instruments)
+        if missing:
+            raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
+        if signer is not None:
+            await check_account(orders, self._bot.config)
+        return described
+
+    def _make_engine(self, described: Described) -> Engine:
+        config = self._bot.config
+        signer = self._venues.signer
+        return Engine(
+            EngineSetup(
+                streams=self._bot.streams,
+                instruments=described.instruments,
+                ports=[one.slot(stopwatch_ns, self._slow_hook) for one in self._bot.strategies],
+                budgets=self._bot.budgets,
+                risk=risk_limits(config.risk),
+                rate_limits=described.rate_limits,
+                chance=self._venues.chance,
+                epoch_ms=self._clock.now_ms(),
+                orders_on=config.orders.mode != "off",
+                can_log_on=signer is not None and signer.can_log_on,
+                feed=feed_limits(config),
+                trading=trading_limits(config),
+                grace_ms=config.orders.grace_ms,
+            )
+        )
+
+    def _slow_hook(self, strategy: str, hook: str, took_ns: int) -> None:
+        self._log(Level.WARNING, f"strategy {strategy}: {hook} took {took_ns / 1e6:.0f} ms; everything else waited")
+
+    @asynccontextmanager
+    async def _recorder(self) -> AsyncIterator[Recorder | None]:
+        if self._options.record is None:
+            yield None
+            return
+        recorder = Recorder(self._options.record, self._clock.now_ns)
+        try:
+            async with trio.open_nursery() as clerks:
+                clerks.start_soon(recorder.run)
+                yield recorder
+                clerks.cancel_scope.cancel()
+        finally:
+            await recorder.close()
+
+    # -- the engine task ----------------------------------------------------------------------------------------------
+
+    async def _engine_task(self, engine: Engine, links: Links, nursery: trio.Nursery) -> None:
+        perform = self._performer(links, nursery)
+        _each(engine.start(self._clock.now_ns()), perform)
+        while self._finished is None:
+            for stamped in await self._inbox.take():
+                _each(engine.step(stamped), perform)
+            await trio.lowlevel.checkpoint()
+
+    def _performer(self, links: Links, nursery: trio.Nursery) -> Callable[[Effect], None]:
+        def perform(effect: Effect) -> None:
+            match effect:
+                case SendRequest():
+                    links.send_request(effect)
+                case WakeAt(key, at_ns):
+                    self._timers.set(key, at_ns)
+                case Log(level, text):
+                    self._log(level, text)
+                case CallRest():
+                    nursery.start_soon(self._venues.rest_for(effect.path).perform, effect, self._inbox)
+                case SendControl():
+                    links.send_control(effect)
+                case OpenLink():
+                    links.open(effect)
+                case CloseLink():
+                    links.close(effect)
+                case ShiftClock(offset_ms):
+                    links.offset_ms = self._venues.order_rest.offset_ms = offset_ms
+                case Finish(reason):
+                    self._finished = reason
+                case Fail(kind, text):
+                    raise _error(kind, text)
+
+        return perform
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _watch_for_the_end(self, nursery: trio.Nursery) -> None:
+        if self._options.for_s is not None:
+            nursery.start_soon(self._ask_to_stop_after, self._options.for_s, "duration")
+        if self._venues.tape_ended is not None:
+            nursery.start_soon(self._ask_to_stop_at_tape_end, self._venues.tape_ended)
+        if self._options.signals:
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for number in signals:
+                    self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
+                    self._ask_to_stop("signal")
+
+    async def _ask_to_stop_after(self, seconds: float, reason: str) -> None:
+        await trio.sleep(seconds)
+        self._ask_to_stop(reason)
+
+    async def _ask_to_stop_at_tape_end(self, ended: trio.Event) -> None:
+        await ended.wait()
+        await trio.sleep(_TAPE_DRAIN_S)
+        self._ask_to_stop("tape_end")
+
+    def _ask_to_stop(self, reason: str) -> None:
+        self._asked.append(reason)
+        self._inbox.put(Lane.CONTROL, StopAsked(reason))
+
+    def _how(self) -> str:
+        """The word of the summary for how the run ended."""
+        return self._asked[0] if self._asked else "halt"
+
+
+def _each(effects: Iterable[Effect], perform: Callable[[Effect], None]) -> None:
+    for effect in effects:
+        perform(effect)
+
+
+def _error(kind: str, text: str) -> ColdframeError:
+    return AuthenticationRefused(text) if kind == "AuthenticationRefused" else ColdframeError(text)

@@ -1,0 +1,101 @@
+"""The calm view of a running bot on a terminal: books, strategies, orders, limits, links; log lines scroll above it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from coldframe.core.engine import Engine
+from coldframe.model.effects import Level
+from coldframe.runtime.build import money
+from coldframe.shell.clock import wall_text
+from coldframe.terms import Side
+from coldframe.units import ZERO, plain, trimmed
+
+_STYLES = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+_RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
+
+
+class LiveView:
+    """Redrawn four times a second from the engine's own state; writes to stderr, so stdout stays free for the summary."""
+
+    def __init__(self, name: str, lowest: Level = Level.INFO) -> None:
+        self._name = name
+        self._lowest = lowest
+        self._engine: Engine | None = None
+        self._console = Console(stderr=True)
+        self._live = Live(get_renderable=self.picture, console=self._console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> LiveView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def log(self, at_ns: int, level: Level, text: str) -> None:
+        if _RANK[level] >= _RANK[self._lowest]:
+            safe = "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
+            self._console.print(Text(f"{wall_text(at_ns)} {safe}", style=_STYLES[level]))
+
+    def started(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def picture(self) -> Group:
+        """What is shown now."""
+        if self._engine is None:
+            return Group(Text(f"{self._name}: starting", style="dim"))
+        return Group(_books(self._engine), _strategies(self._engine), _status(self._name, self._engine))
+
+
+def _books(engine: Engine) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("book", "state", "bid", "ask", "mark"):
+        table.add_column(column, justify="left" if column in ("book", "state") else "right")
+    for (symbol, rpi), one in engine.market.books.items():
+        book = engine.market.synced_book(symbol, rpi)
+        bid = book.best(Side.BUY) if book else None
+        ask = book.best(Side.SELL) if book else None
+        mark = engine.gate.marks.get(symbol)
+        style = "" if book else "yellow"
+        name = f"{symbol} (rpi)" if rpi else symbol
+        figures = [plain(value) if value is not None else "-" for value in (bid, ask)]
+        table.add_row(name, one.sync.state.value, *figures, f"{mark:.4f}" if mark else "-", style=style)
+    return table
+
+
+def _strategies(engine: Engine) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("strategy", "position", "orders", "fills", "realised", "unrealised", "fees"):
+        table.add_column(column, justify="left" if column in ("strategy", "position") else "right")
+    for slot in engine.slots.all:
+        account = slot.trader.account
+        held = [f"{symbol} {trimmed(size)}" for symbol in slot.port.symbols if (size := account.net(symbol))]
+        open_orders = sum(1 for _ in engine.orders.of(slot.id))
+        table.add_row(
+            slot.id + (" (muted)" if slot.muted else ""),
+            ", ".join(held) or "flat",
+            f"{open_orders} open of {slot.orders}",
+            str(account.fills),
+            money(account.realized),
+            money(account.unrealized(engine.gate.marks)),
+            money(sum(account.fees.values(), ZERO)),
+            style="red" if slot.muted else "",
+        )
+    return table
+
+
+def _status(name: str, engine: Engine) -> Text:
+    weight, weight_limit, orders, orders_limit = engine.limits_used
+    trading = engine.trading
+    session = trading.session.state.value if trading is not None else "off"
+    reports = ("complete" if trading.reports_complete else "incomplete") if trading is not None else "off"
+    return Text(
+        f"{name}: orders {session}, reports {reports}; weight {weight}/{weight_limit}, orders {orders}/{orders_limit} in 10 s;"
+        f" {engine.market.received} messages, {engine.reconnects} reconnects; Ctrl-C ends the run",
+        style="dim",
+    )

@@ -1,0 +1,105 @@
+"""What a run has come to: the summary as data for `--json`, and as a few lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from coldframe.core.engine import Engine
+from coldframe.core.slots import Slot
+from coldframe.model.orders import OrderState
+from coldframe.runtime.build import Bot, money
+from coldframe.units import NS_PER_S, ZERO, trimmed
+
+SCHEMA_VERSION = 1
+
+
+@attrs.frozen
+class Ended:
+    """How a run ended: duration, signal, tape_end or halt, after how long, and with what reason if there is more to say."""
+
+    how: str
+    elapsed_ns: int
+    reason: str = ""
+
+
+def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
+    """The document that `coldframe run --json` prints."""
+    tally = engine.evidence.tally
+    weight_peak, orders_peak = engine.ledger_peaks
+    unknown = sum(1 for order in engine.orders.live if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verb": "run",
+        "name": bot.config.name,
+        "environment": bot.config.venue.environment,
+        "orders_mode": bot.config.orders.mode,
+        "ended": ended.how,
+        "elapsed_s": round(ended.elapsed_ns / NS_PER_S, 3),
+        "books": {
+            symbol: {
+                "state": one.sync.state.value,
+                "update_id": one.sync.book.update_id,
+                "resyncs": one.sync.resyncs,
+            }
+            for (symbol, rpi), one in engine.market.books.items()
+            if not rpi
+        },
+        "events": {"received": engine.market.received, "dispatched": engine.strategies.dispatched},
+        "strategies": {slot.id: _strategy(slot, engine) for slot in engine.slots.all},
+        "orders": {
+            "sent": tally.sent,
+            "acked": tally.acked,
+            "rejected": tally.rejected,
+            "cancelled": tally.cancelled,
+            "filled": tally.filled,
+            "unknown": unknown,
+        },
+        "limits": {"weight_1m_peak": weight_peak, "orders_10s_peak": orders_peak},
+        "links": {"reconnects": engine.reconnects},
+    }
+
+
+def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
+    account = slot.trader.account
+    return {
+        "state": "muted" if slot.muted else "running",
+        "intents": slot.intents,
+        "verdicts": dict(sorted(slot.verdicts.items())),
+        "orders": slot.orders,
+        "fills": account.fills,
+        "position": {symbol: trimmed(account.net(symbol)) for symbol in slot.port.symbols},
+        "realized_pnl": money(account.realized),
+        "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
+        "fees": money(sum(account.fees.values(), ZERO)),
+    }
+
+
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The same summary for people, honest about what is not as it should be."""
+    lines = [f"{summary['name']}: ended by {summary['ended']} after {summary['elapsed_s']:.1f} s"]
+    for symbol, book in summary["books"].items():
+        again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
+        lines.append(f"  book {symbol}: {book['state']} at {book['update_id']}{again}")
+    for name, one in summary["strategies"].items():
+        held = ", ".join(f"{symbol} {size}" for symbol, size in one["position"].items() if size != "0") or "flat"
+        lines.append(
+            f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
+            f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
+        )
+        refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
+        if refused:
+            lines.append("    refused intents: " + ", ".join(f"{code} {count}" for code, count in refused.items()))
+    orders = summary["orders"]
+    lines.append(
+        f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"
+        f" {orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['unknown']} unknown"
+    )
+    limits, links = summary["limits"], summary["links"]
+    lines.append(
+        f"  limits: at most {limits['weight_1m_peak']} weight a minute, {limits['orders_10s_peak']} orders in 10 s;"
+        f" {links['reconnects']} reconnects"
+    )
+    return lines

@@ -1,0 +1,130 @@
+"""What has to be known before the brain can begin: the venue's time, its contracts, whether it knows us.
+
+These are the only questions asked outside the brain; their answers become part of its set-up.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Final
+
+import attrs
+import msgspec
+import trio
+
+from coldframe.config.schema import Config
+from coldframe.config.secrets import resolve
+from coldframe.core.signing import HmacSigner, Signer, signer_of_pem
+from coldframe.errors import AuthenticationRefused, Banned, ConfigError, DecodeError, LinkRefused, VenueUnavailable
+from coldframe.model.instruments import Instruments
+from coldframe.shell.clock import Clock
+from coldframe.shell.rest import Rest
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.codes import CodeClass, classify, describe
+from coldframe.wire.reference import ExchangeInfo, RateLimit, ServerTime
+from coldframe.wire.replies import AccountConfig
+from coldframe.wire.rest import Answer, ban_end_ms
+
+#: Pauses between the first tries to reach the venue, in seconds; after the last one we give up.
+_PAUSES_S: Final = (0.3, 0.7, 1.5)
+
+
+@attrs.frozen
+class Described:
+    """What the venue says about itself."""
+
+    instruments: Instruments
+    rate_limits: tuple[RateLimit, ...]
+    body: bytes
+
+
+def signer_of(config: Config, base: Path) -> Signer:
+    """The signer that `[orders]` of a live run names. Raises `ConfigError`."""
+    orders = config.orders
+    assert orders.api_key is not None
+    api_key = resolve(orders.api_key, base, "orders.api_key")
+    if orders.secret is not None:
+        return HmacSigner(api_key, resolve(orders.secret, base, "orders.secret"))
+    assert orders.private_key is not None
+    try:
+        return signer_of_pem(api_key, resolve(orders.private_key, base, "orders.private_key"))
+    except ValueError as error:
+        raise ConfigError(f"orders.private_key: {error}") from None
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """The trust store: the system's, or one private certificate authority. There is no way to switch verification off."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"venue.ca_file: {ca_file} is no certificate authority in PEM form: {error}") from None
+
+
+async def ask_until_answered(rest: Rest, clock: Clock, path: str) -> Answer:
+    """A public question, asked a few times. Raises `VenueUnavailable`, or `Banned` when the venue sends us away."""
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            answer = await rest.ask("GET", path, {})
+        except LinkRefused as error:
+            if pause_s is None:
+                raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
+            await trio.sleep(pause_s)
+            continue
+        until_ms = ban_end_ms(answer, clock.now_ms())
+        if until_ms is not None:
+            wait_s = max(until_ms - clock.now_ms(), 0) / 1000
+            text = f"the venue answers {answer.status}: we are banned for another {wait_s:.0f} s; try again after that"
+            raise Banned(text, until_ms)
+        if answer.status == 200:
+            return answer
+        if pause_s is None:
+            said = answer.fault.msg if answer.fault else ""
+            raise VenueUnavailable(f"the venue answers {path} with status {answer.status}: {said[:200]}")
+        await trio.sleep(pause_s)
+    raise AssertionError
+
+
+async def venue_offset_ms(rest: Rest, clock: Clock) -> int:
+    """How far the venue's clock is ahead of ours."""
+    sent_ms = clock.now_ms()
+    answer = await ask_until_answered(rest, clock, "/fapi/v1/time")
+    middle_ms = (sent_ms + clock.now_ms()) // 2
+    try:
+        return msgspec.json.decode(answer.body, type=ServerTime).server_time - middle_ms
+    except msgspec.MsgspecError:
+        raise VenueUnavailable("what answers at the venue's address is no exchange: it does not know the time") from None
+
+
+async def describe_venue(rest: Rest, clock: Clock) -> Described:
+    """The contracts and limits of the venue."""
+    answer = await ask_until_answered(rest, clock, "/fapi/v1/exchangeInfo")
+    try:
+        info = decode(ExchangeInfo, answer.body, Census())
+    except DecodeError as error:
+        raise VenueUnavailable(f"what answers at the venue's address is no exchange: {error}") from None
+    return Described(Instruments.of(info.symbols), tuple(info.rate_limits), answer.body)
+
+
+async def check_account(rest: Rest, config: Config) -> None:
+    """Whether the venue knows our key, lets it trade, and has the account in the position mode we trade in.
+
+    Raises `AuthenticationRefused` or `ConfigError`.
+    """
+    try:
+        answer = await rest.ask("GET", "/fapi/v1/accountConfig", {})
+    except LinkRefused as error:
+        raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
+    fault = answer.fault
+    if fault is not None:
+        text = f"{describe(fault.code)}: {fault.msg}"
+        if classify(fault.code) in (CodeClass.FATAL, CodeClass.LOG_ON, CodeClass.OUR_BUG) or answer.status in (401, 403):
+            raise AuthenticationRefused(
+                f"the venue refuses the API key: {text}; check orders.api_key, its private key and environment"
+            )
+        raise VenueUnavailable(f"the venue does not tell about the account: {text}")
+    account = decode(AccountConfig, answer.body, Census())
+    if not account.can_trade:
+        raise AuthenticationRefused("the API key may not trade; give it the futures permission")
+    if account.dual_side_position:
+        raise ConfigError("the account is in hedge mode; switch it to one-way mode, which strategies here trade in")

@@ -1,0 +1,138 @@
+"""Which venue a bot trades on, and where its market comes from: the exchange itself, the embedded one, or one of each.
+
+On paper the orders go to the embedded venue over a real loopback socket, with the same signing, log-on and limits as live. Its
+market is synthetic, a recording, or, for a bot on a real venue, that venue's own streams.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import attrs
+import trio
+
+from coldframe.config.schema import Config
+from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.core.backoff import Chance
+from coldframe.core.signing import Signer, signer_of_pem
+from coldframe.model.effects import Level
+from coldframe.runtime.build import Bot, endpoints
+from coldframe.runtime.mirror import Mirrored, open_mirror
+from coldframe.runtime.start import signer_of, tls_context
+from coldframe.secret import Secret
+from coldframe.shell.clock import Clock
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.links import Links
+from coldframe.shell.rest import Rest
+from coldframe.venue import AccountKeys, Address, EmbeddedVenue
+from coldframe.wire.routes import Endpoints
+
+#: REST calls that ask for the market; all others belong to the account and the clock of the venue that takes the orders.
+_MARKET_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo"})
+
+LogLine = Callable[[int, Level, str], None]
+
+
+@attrs.define
+class Venues:
+    """The venues of one run, with the connections to them."""
+
+    market_rest: Rest
+    order_rest: Rest
+    market: Endpoints
+    orders: Endpoints
+    tls: ssl.SSLContext
+    signer: Signer | None
+    recv_window_ms: int
+    chance: Chance
+    tape_ended: trio.Event | None = None
+
+    def rest_for(self, path: str) -> Rest:
+        """Which venue answers a call."""
+        return self.market_rest if path in _MARKET_PATHS else self.order_rest
+
+    def links(self, nursery: trio.Nursery, inbox: Inbox, clock: Clock) -> Links:
+        """The WebSockets of the run: market streams from one venue, orders and reports with the other."""
+        return Links(nursery, inbox, self.market, self.orders, self.tls, clock.now_ms, self.signer, self.recv_window_ms)
+
+
+@asynccontextmanager
+async def open_venues(bot: Bot, clock: Clock, log: LogLine) -> AsyncIterator[Venues]:
+    """Starts the embedded venue where one is needed, and opens REST connections. The venue ends after everything inside."""
+    config = bot.config
+    async with AsyncExitStack() as stack:
+        if config.venue.environment == "embedded":
+            yield await _embedded(config, clock, log, stack)
+        elif config.orders.mode == "paper":
+            yield await _paper_on_real(bot, clock, log, stack)
+        else:
+            yield await _real(bot, clock, stack)
+
+
+async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Venues:
+    settings = config.venue.embedded
+    venue = EmbeddedVenue(settings, wall_ms=clock.now_ms)
+    address = await stack.enter_async_context(_serving(venue))
+    log(clock.now_ns(), Level.INFO, f"embedded venue: {settings.market} market on {address.rest}")
+    if venue.tape_note:
+        log(clock.now_ns(), Level.WARNING, venue.tape_note)
+    here = Endpoints(address.rest, address.streams, address.api)
+    tls = tls_context(settings.tls_certificate)
+    signer = None if config.orders.mode == "off" else signer_of_account(address.accounts[0])
+    rest = await stack.enter_async_context(_rest(here, tls, clock, signer, config))
+    ended = venue.tape_ended if settings.market == "recording" else None
+    return Venues(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, _chance(settings.seed), ended)
+
+
+async def _real(bot: Bot, clock: Clock, stack: AsyncExitStack) -> Venues:
+    config = bot.config
+    there, tls = endpoints(config), tls_context(config.venue.ca_file)
+    signer = signer_of(config, bot.loaded.source.base) if config.orders.mode == "live" else None
+    rest = await stack.enter_async_context(_rest(there, tls, clock, signer, config))
+    return Venues(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random)
+
+
+async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Venues:
+    """Market data from the exchange, orders to an embedded venue whose market is a mirror of it."""
+    config = bot.config
+    there, tls = endpoints(config), tls_context(config.venue.ca_file)
+    market_rest = await stack.enter_async_context(_rest(there, tls, clock, None, config))
+    mirrored: Mirrored = await stack.enter_async_context(open_mirror(bot, there, tls, market_rest, clock, log))
+    address = await stack.enter_async_context(_serving(mirrored.venue))
+    log(clock.now_ns(), Level.INFO, f"paper venue on {address.rest}, mirroring {config.venue.environment}")
+    paper = Endpoints(address.rest, address.streams, address.api)
+    signer = signer_of_account(address.accounts[0])
+    order_rest = await stack.enter_async_context(_rest(paper, tls, clock, signer, config))
+    window_ms = config.orders.recv_window_ms
+    return Venues(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random)
+
+
+@asynccontextmanager
+async def _serving(venue: EmbeddedVenue) -> AsyncIterator[Address]:
+    async with trio.open_nursery() as neighbours:
+        yield await neighbours.start(venue.serve)
+        neighbours.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _rest(there: Endpoints, tls: ssl.SSLContext, clock: Clock, signer: Signer | None, config: Config) -> AsyncIterator[Rest]:
+    async with Rest(there.rest, tls, clock.now_ns, signer, config.orders.recv_window_ms) as rest:
+        yield rest
+
+
+def listed_symbols(settings: Settings) -> tuple[str, ...]:
+    """The contracts that an embedded venue would list, without starting it. Raises `ConfigError`."""
+    return EmbeddedVenue(attrs.evolve(settings, state_dir=None, keys_dir=None), wall_ms=lambda: 0).symbols()
+
+
+def signer_of_account(keys: AccountKeys) -> Signer:
+    """The signer of an account of the embedded venue: its Ed25519 key, which can log on."""
+    return signer_of_pem(Secret(keys.ed25519_api_key), Secret(keys.ed25519_private_pem.decode()))
+
+
+def _chance(seed: int) -> Chance:
+    return random.Random(seed).random

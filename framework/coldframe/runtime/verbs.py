@@ -1,0 +1,178 @@
+"""What the verbs of the command line do, between its arguments and its output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from coldframe.core.engine import Engine
+from coldframe.model.effects import Level
+from coldframe.plug.loader import House
+from coldframe.runtime import venueverb
+from coldframe.runtime.build import Bot, build, read
+from coldframe.runtime.house import RunOptions, Watcher, run
+from coldframe.runtime.liveview import LiveView
+from coldframe.runtime.report import run_summary, summary_lines
+from coldframe.runtime.tapes import describe_tape, verify_tape
+from coldframe.runtime.venues import listed_symbols
+from coldframe.shell.clock import wall_text
+
+Out = Callable[[object, Sequence[str]], None]
+
+_RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
+
+
+@attrs.frozen
+class PlainLog:
+    """Log lines on stderr. Control characters in them are shown, not sent to the terminal."""
+
+    lowest: Level = Level.INFO
+
+    def log(self, at_ns: int, level: Level, text: str) -> None:
+        if _RANK[level] >= _RANK[self.lowest]:
+            mark = "" if level in (Level.INFO, Level.DEBUG) else f"{level.value}: "
+            sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
+            sys.stderr.flush()
+
+    def started(self, engine: Engine) -> None:
+        """Nothing to show beyond the log."""
+
+
+def printable(text: str) -> str:
+    """A text from outside that cannot forge lines or move the cursor."""
+    return "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
+
+
+def run_bot(
+    path: Path,
+    *,
+    for_s: float | None,
+    tape: Path | None,
+    speed: str | None,
+    record: Path | None,
+    live: bool,
+    plain: bool,
+    debug: bool,
+    out: Out,
+) -> int:
+    """`coldframe run`."""
+    bot = _bot(path, live=live, **_embedded_changes(tape=tape, speed=speed))
+    lowest = Level.DEBUG if debug else Level.INFO
+    watcher: Watcher
+    if plain or not sys.stderr.isatty():
+        watcher = PlainLog(lowest)
+        result = trio.run(run, bot, RunOptions(for_s=for_s, record=record), watcher)
+    else:
+        with LiveView(bot.config.name, lowest) as view:
+            result = trio.run(run, bot, RunOptions(for_s=for_s, record=record), view)
+    summary = run_summary(bot, result.engine, result.ended)
+    out(summary, summary_lines(summary))
+    return 0
+
+
+def check(path: Path, out: Out) -> int:
+    """`coldframe check`."""
+    bot = _bot(path, live=True)
+    config = bot.config
+    document = {
+        "schema_version": 1,
+        "verb": "check",
+        "name": config.name,
+        "environment": config.venue.environment,
+        "orders_mode": config.orders.mode,
+        "streams": [str(name) for name in bot.streams],
+        "strategies": {one.table.id: {"plugin": one.part.plugin.name, "symbols": list(one.symbols)} for one in bot.strategies},
+        "ok": True,
+    }
+    strategies = ", ".join(one.table.id for one in bot.strategies) or "no strategies"
+    line = f"{path}: good: {strategies}; {len(bot.streams)} streams; orders {config.orders.mode} on {config.venue.environment}"
+    out(document, [line])
+    return 0
+
+
+def serve_venue(
+    path: Path,
+    *,
+    port: int | None,
+    tape: Path | None,
+    keys: Path | None,
+    state: Path | None,
+    debug: bool,
+    out: Out,
+) -> int:
+    """`coldframe venue`."""
+    changes = _embedded_changes(tape=tape, speed=None)
+    loaded = read(path, port=port, keys_dir=str(keys) if keys else None, state_dir=str(state) if state else None, **changes)
+    log = PlainLog(Level.DEBUG if debug else Level.INFO)
+    trio.run(venueverb.serve, loaded, log.log, out)
+    return 0
+
+
+def list_plugins(out: Out) -> int:
+    """`coldframe plugins list`."""
+    plugins = House().installed()
+    document = {
+        "schema_version": 1,
+        "verb": "plugins list",
+        "plugins": [
+            {"name": one.name, "origin": one.origin, "summary": one.summary, "params": _params(one.params)} for one in plugins
+        ],
+    }
+    lines = [f"{one.name:<12} {one.summary} ({one.origin})" for one in plugins]
+    out(document, lines or ["no plugins are installed"])
+    return 0
+
+
+def tape_info(path: Path, out: Out) -> int:
+    """`coldframe tape info`."""
+    document, lines, notes = describe_tape(path)
+    _note(notes)
+    out(document, lines)
+    return 0
+
+
+def tape_verify(path: Path, out: Out) -> int:
+    """`coldframe tape verify`: 0 when every book is what the recorded best prices say."""
+    document, lines, notes = verify_tape(path)
+    _note(notes)
+    out(document, lines)
+    return 0 if not document["mismatches"] and not document["gaps"] else 1
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        sys.stderr.write(f"coldframe: {printable(note)}\n")
+
+
+def _params(kind: type | None) -> dict[str, str]:
+    if kind is None:
+        return {}
+    fields: Any = attrs.fields(kind)
+    return {one.name: _default(one) for one in fields}
+
+
+def _default(field: attrs.Attribute[Any]) -> str:
+    if field.default is attrs.NOTHING:
+        return "required"
+    return str(field.default) if isinstance(field.default, Decimal | int | str | bool) else "optional"
+
+
+def _embedded_changes(tape: Path | None, speed: str | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {"speed": speed}
+    if tape is not None:
+        changes |= {"tape": str(tape), "market": "recording"}
+    return changes
+
+
+def _bot(path: Path, *, live: bool, **changes: Any) -> Bot:
+    """The bot of a configuration, checked as far as that is possible without connecting."""
+    loaded = read(path, **changes)
+    venue = loaded.config.venue
+    listed = listed_symbols(venue.embedded) if venue.environment == "embedded" else None
+    return build(loaded, listed, live_allowed=live)

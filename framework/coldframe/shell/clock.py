@@ -1,0 +1,42 @@
+"""The only module that reads clocks. Everything below it gets time inside events.
+
+Our time is the system's wall clock at the start of the run plus what Trio's clock has counted since: it never goes back, a step of
+the system clock does not reach it, and under a mock clock it is virtual.
+"""
+
+from __future__ import annotations
+
+import time
+
+import trio
+
+from coldframe.units import NS_PER_MS, NS_PER_S
+
+
+class Clock:
+    """Time since the epoch, in nanoseconds and milliseconds. Only inside `trio.run`."""
+
+    def __init__(self, start_wall_ns: int | None = None) -> None:
+        self._wall_ns = time.time_ns() if start_wall_ns is None else start_wall_ns
+        self._start = trio.current_time()
+
+    def now_ns(self) -> int:
+        return self._wall_ns + int((trio.current_time() - self._start) * NS_PER_S)
+
+    def now_ms(self) -> int:
+        return self.now_ns() // NS_PER_MS
+
+    def trio_time(self, at_ns: int) -> float:
+        """The moment `at_ns` on Trio's clock, for `trio.sleep_until`."""
+        return self._start + (at_ns - self._wall_ns) / NS_PER_S
+
+
+def stopwatch_ns() -> int:
+    """A monotonic counter in nanoseconds, for durations only."""
+    return time.perf_counter_ns()
+
+
+def wall_text(at_ns: int) -> str:
+    """A moment as people read it in a log: UTC, to the millisecond."""
+    seconds, rest = divmod(at_ns, NS_PER_S)
+    return time.strftime("%H:%M:%S", time.gmtime(seconds)) + f".{rest // NS_PER_MS:03d}"

@@ -1,0 +1,89 @@
+"""The one queue into the brain: control first, then private, then market, and a bound on everything that may pile up.
+
+Market frames that come faster than they are taken are dropped link by link and reported as a known gap, because a hidden delay is
+worse. Private messages are never dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from coldframe.errors import InvariantBroken
+from coldframe.model.inputs import FramesDropped, FramesReceived, Input, Lane, Stamped
+
+#: How many market frames may wait; beyond that those of the link that brings the next one are dropped.
+MARKET_LIMIT: Final = 20_000
+#: More control or private inputs than this mean that the brain is stuck: the run ends rather than forget one.
+PRIVATE_LIMIT: Final = 100_000
+#: Frames of one link that wait together are handed over together, up to this many.
+_BATCH: Final = 64
+
+
+class Inbox:
+    """Filled by the shells without waiting, emptied by the engine task alone."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._first: deque[tuple[int, Lane, Input]] = deque()
+        self._market: deque[tuple[int, str, bytes]] = deque()
+        self._filled = trio.Event()
+        self._seq = 0
+        self._last_ns = 0
+        #: Market frames dropped so far, and the most that ever waited.
+        self.dropped = 0
+        self.peak = 0
+
+    def put(self, lane: Lane, event: Input) -> None:
+        """Adds an input of the control or private lane."""
+        if len(self._first) >= PRIVATE_LIMIT:
+            raise InvariantBroken(f"{PRIVATE_LIMIT} private inputs are waiting: the brain does not keep up")
+        self._first.append((self._now_ns(), lane, event))
+        self._filled.set()
+
+    def put_frame(self, link: str, frame: bytes) -> None:
+        """Adds a frame of a market link."""
+        if len(self._market) >= MARKET_LIMIT:
+            self._drop(link)
+        self._market.append((self._now_ns(), link, frame))
+        self.peak = max(self.peak, len(self._market))
+        self._filled.set()
+
+    def _drop(self, link: str) -> None:
+        kept = deque(one for one in self._market if one[1] != link)
+        count = len(self._market) - len(kept)
+        if not count:  # all that waits belongs to others: they must make room
+            count, link = len(kept), kept[0][1]
+            kept = deque(one for one in kept if one[1] != link)
+            count -= len(kept)
+        self._market = kept
+        self.dropped += count
+        self.put(Lane.CONTROL, FramesDropped(link, count))
+
+    async def take(self, most: int = 64) -> list[Stamped]:
+        """Waits until there is something, then returns up to `most` inputs: private before market, each lane in its own order."""
+        while not self._first and not self._market:
+            self._filled = trio.Event()
+            await self._filled.wait()
+        taken: list[Stamped] = []
+        for lane in (Lane.CONTROL, Lane.PRIVATE):
+            taken += [self._stamp(at, lane, event) for at, kind, event in self._first if kind is lane]
+        self._first.clear()
+        while self._market and len(taken) < most:
+            taken.append(self._next_batch())
+        return taken
+
+    def _next_batch(self) -> Stamped:
+        at_ns, link, frame = self._market.popleft()
+        frames = [frame]
+        while self._market and self._market[0][1] == link and len(frames) < _BATCH:
+            frames.append(self._market.popleft()[2])
+        return self._stamp(at_ns, Lane.MARKET, FramesReceived(link, tuple(frames)))
+
+    def _stamp(self, at_ns: int, lane: Lane, event: Input) -> Stamped:
+        self._seq += 1
+        self._last_ns = max(self._last_ns, at_ns)
+        return Stamped(self._seq, self._last_ns, lane, event)

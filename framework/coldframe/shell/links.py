@@ -1,0 +1,224 @@
+"""All WebSockets of a run: opened, written to and closed as the brain says, each with its reader, writer and keep-alive.
+
+A link's life is one task. Whatever ends it is caught here and nowhere else, and reported: first the requests that were certainly
+not written, then the loss of the link. A bug is no link error and goes up.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+import trio
+from trio_websocket import WebSocketConnection
+
+from coldframe.core.signing import Signer, sign_api, stamp
+from coldframe.errors import Banned, LinkDropped, LinkError
+from coldframe.model.effects import CloseLink, LinkKind, OpenLink, SendControl, SendRequest
+from coldframe.model.inputs import FramesReceived, Lane, LinkLost, LinkOpened, RequestNotWritten, RequestWritten
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.link import CLOSE_TIMEOUT_S, Address, close_when, first_error, keep_alive, open_websocket, read, write
+from coldframe.wire.api import METHODS, Security, request_frame
+from coldframe.wire.routes import Endpoints
+
+#: How many frames may wait to be written on one link.
+_OUTBOX: Final = 1_024
+
+
+@attrs.frozen
+class _Request:
+    """A request that still has to be stamped, signed and written."""
+
+    effect: SendRequest
+
+
+_Frame = bytes | _Request
+
+
+@attrs.define
+class _Link:
+    """One link as its writers see it."""
+
+    effect: OpenLink
+    outbox: trio.MemorySendChannel[_Frame]
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    #: Set when the brain wants it closed: no loss is reported then.
+    closing: trio.Event = attrs.field(factory=trio.Event)
+    opened: bool = False
+    ended: trio.Event = attrs.field(factory=trio.Event)
+
+
+class Links:
+    """The WebSockets of a run: market streams from the venue `market`, orders and their reports with the venue `orders`.
+
+    `signer` is None for a run without orders; `offset_ms` is what to add to our time.
+    """
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        inbox: Inbox,
+        market: Endpoints,
+        orders: Endpoints,
+        tls: ssl.SSLContext,
+        now_ms: Callable[[], int],
+        signer: Signer | None,
+        recv_window_ms: int,
+    ) -> None:
+        self._nursery = nursery
+        self._inbox = inbox
+        self._market = market
+        self._orders = orders
+        self._tls = tls
+        self._now_ms = now_ms
+        self._signer = signer
+        self._recv_window_ms = recv_window_ms
+        self._links: dict[str, _Link] = {}
+        self.offset_ms = 0
+        #: Told of every market frame: the recorder, or the paper venue's mirror.
+        self.taps: list[Callable[[bytes], None]] = []
+
+    # -- what the brain asks for; nothing here waits ------------------------------------------------------------------
+
+    def open(self, effect: OpenLink) -> None:
+        send, receive = trio.open_memory_channel[_Frame](_OUTBOX)
+        self._links[effect.link] = link = _Link(effect, send)
+        self._nursery.start_soon(self._live, link, receive, name=f"link {effect.link}")
+
+    def close(self, effect: CloseLink) -> None:
+        link = self._links.pop(effect.link, None)
+        if link is not None:
+            _ask_to_close(link)
+
+    async def close_all(self) -> None:
+        """Closes every link and waits until they are closed, for a moment at most."""
+        links = list(self._links.values())
+        for link in links:
+            _ask_to_close(link)
+        with trio.move_on_after(CLOSE_TIMEOUT_S):
+            for link in links:
+                await link.ended.wait()
+
+    def send_control(self, effect: SendControl) -> None:
+        link = self._links.get(effect.link)
+        if link is not None:
+            self._put(link, effect.frame)
+
+    def send_request(self, effect: SendRequest) -> None:
+        link = self._links.get(effect.link)
+        if link is None or not self._put(link, _Request(effect)):
+            self._not_written(effect, "the link is gone or full")
+
+    def _put(self, link: _Link, frame: _Frame) -> bool:
+        try:
+            link.outbox.send_nowait(frame)
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        return True
+
+    def _not_written(self, effect: SendRequest, reason: str) -> None:
+        self._inbox.put(Lane.CONTROL, RequestNotWritten(effect.link, effect.request_id, reason))
+
+    # -- the life of a link -------------------------------------------------------------------------------------------
+
+    async def _live(self, link: _Link, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+        lost = LinkLost(link.effect.link, "ended")
+        try:
+            with link.scope:
+                await self._run(link, outbox)
+        except* LinkError as group:
+            error = first_error(group)
+            lost = LinkLost(link.effect.link, str(error), error.code if isinstance(error, LinkDropped) else None)
+        except* Banned as group:
+            error = first_error(group)
+            until_ms = error.until_ms if isinstance(error, Banned) else 0
+            lost = LinkLost(link.effect.link, str(error), banned_until_ms=until_ms)
+        finally:
+            self._links.pop(link.effect.link, None)
+            link.ended.set()
+        self._give_back(outbox)
+        if not link.closing.is_set():
+            self._inbox.put(Lane.CONTROL, lost)
+
+    def _give_back(self, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+        """What still waited was certainly not written."""
+        while True:
+            try:
+                frame = outbox.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+            if isinstance(frame, _Request):
+                self._not_written(frame.effect, "the link ended before it was written")
+        outbox.close()
+
+    async def _run(self, link: _Link, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+        address = Address.of(self._url(link.effect), self._tls)
+        async with open_websocket(address, self._now_ms) as socket:
+            link.opened = True
+            self._inbox.put(Lane.CONTROL, LinkOpened(link.effect.link))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(close_when, link.closing, socket)
+                nursery.start_soon(self._write_all, socket, outbox)
+                nursery.start_soon(keep_alive, socket)
+                await read(socket, self._taker(link))
+
+    def _url(self, effect: OpenLink) -> str:
+        match effect.kind:
+            case LinkKind.API:
+                return self._orders.api
+            case LinkKind.PRIVATE:
+                return self._orders.streams + effect.path
+            case LinkKind.MARKET:
+                return self._market.streams + effect.path
+
+    def _taker(self, link: _Link) -> Callable[[bytes], None]:
+        name, inbox = link.effect.link, self._inbox
+        if link.effect.kind is not LinkKind.MARKET:
+            return lambda frame: inbox.put(Lane.PRIVATE, FramesReceived(name, (frame,)))
+        if not self.taps:
+            return lambda frame: inbox.put_frame(name, frame)
+
+        def take(frame: bytes) -> None:
+            inbox.put_frame(name, frame)
+            for tap in self.taps:
+                tap(frame)
+
+        return take
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def _write_all(self, socket: WebSocketConnection, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+        async for frame in outbox:
+            if isinstance(frame, _Request):
+                await self._write_request(socket, frame.effect)
+            else:
+                await write(socket, frame)
+
+    async def _write_request(self, socket: WebSocketConnection, effect: SendRequest) -> None:
+        """Stamps and signs at the last moment: a request that waited must not be too old when it arrives."""
+        timestamp_ms = self._now_ms() + self.offset_ms
+        frame = request_frame(effect.request_id, effect.method, self._prepared(effect, timestamp_ms))
+        try:
+            await write(socket, frame)
+        finally:
+            # Also when the write failed or was cut: some of it may have left, so its order may exist.
+            self._inbox.put(Lane.CONTROL, RequestWritten(effect.link, effect.request_id, timestamp_ms))
+
+    def _prepared(self, effect: SendRequest, timestamp_ms: int) -> dict[str, str | int]:
+        security = METHODS[effect.method].security
+        signer = self._signer
+        if security is Security.NONE or signer is None:
+            return dict(effect.params)
+        if security is Security.KEY:
+            return {**effect.params, "apiKey": signer.api_key.reveal()}
+        if effect.method == "session.logon" or not signer.can_log_on:
+            return sign_api(effect.params, signer, timestamp_ms, self._recv_window_ms)
+        return stamp(effect.params, timestamp_ms, self._recv_window_ms)
+
+
+def _ask_to_close(link: _Link) -> None:
+    link.closing.set()
+    if not link.opened:
+        link.scope.cancel()

@@ -1,0 +1,103 @@
+"""REST: calls made as the brain says, stamped and signed when they are sent, a few at a time.
+
+A proxy in the environment is ignored: signed requests go where the configuration says and nowhere else (faults.md X15).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import httpx2
+import trio
+
+from coldframe.core.signing import Signer, query, sign_query
+from coldframe.errors import LinkRefused
+from coldframe.model.effects import CallRest
+from coldframe.model.inputs import Lane, RestAnswered
+from coldframe.shell.inbox import Inbox
+from coldframe.wire.api import Security
+from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
+
+TIMEOUT_S: Final = 10.0
+_AT_ONCE: Final = 8
+
+
+class Rest:
+    """Calls to one venue. Use as an asynchronous context manager: it owns the connections."""
+
+    def __init__(
+        self,
+        base: str,
+        tls: ssl.SSLContext,
+        now_ns: Callable[[], int],
+        signer: Signer | None,
+        recv_window_ms: int,
+    ) -> None:
+        self._base = base
+        self._now_ns = now_ns
+        self._signer = signer
+        self._recv_window_ms = recv_window_ms
+        self._limit = trio.CapacityLimiter(_AT_ONCE)
+        self._http = httpx2.AsyncClient(verify=tls, timeout=TIMEOUT_S, trust_env=False)
+        self.offset_ms = 0
+        #: Told of every depth snapshot that came: symbol and body.
+        self.snapshot_taps: list[Callable[[str, bytes], None]] = []
+
+    async def __aenter__(self) -> Rest:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            await self._http.aclose()
+
+    async def perform(self, effect: CallRest, inbox: Inbox) -> None:
+        """Makes one call of the brain's and reports what came of it, whatever it is."""
+        async with self._limit:
+            sent_ns = self._now_ns()
+            try:
+                answer = await self.ask(effect.verb, effect.path, effect.params)
+            except LinkRefused as error:
+                inbox.put(Lane.CONTROL, RestAnswered(effect.call_id, None, sent_ns, str(error)))
+                return
+        if effect.path == "/fapi/v1/depth" and answer.status == 200:
+            for tap in self.snapshot_taps:
+                tap(str(effect.params["symbol"]), answer.body)
+        inbox.put(Lane.CONTROL, RestAnswered(effect.call_id, answer, sent_ns))
+
+    async def ask(self, verb: str, path: str, params: Mapping[str, str | int]) -> Answer:
+        """One call. Raises `LinkRefused` when no answer came, whatever the reason."""
+        url, headers = self._request(verb, path, params)
+        try:
+            response = await self._http.request(verb, url, headers=headers)
+        except httpx2.HTTPError as error:
+            raise LinkRefused(f"{self._base}: {_reason(error)}") from None
+        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content)
+
+    def _request(self, verb: str, path: str, params: Mapping[str, str | int]) -> tuple[str, dict[str, str]]:
+        security = ENDPOINTS[verb, path].security
+        signer = self._signer
+        if security is Security.NONE or signer is None:
+            text = query(params)
+            return f"{self._base}{path}{'?' if text else ''}{text}", {}
+        headers = {API_KEY_HEADER: signer.api_key.reveal()}
+        if security is Security.KEY:
+            text = query(params)
+        else:
+            text = sign_query(params, signer, self._now_ns() // 1_000_000 + self.offset_ms, self._recv_window_ms)
+        return f"{self._base}{path}{'?' if text else ''}{text}", headers
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the URL: it may carry a signature."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}.get(
+        type(error).__name__, type(error).__name__
+    )
