@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone: nothing more to say
         return 0
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  (the last fence: whatever ends us is explained)
         return _explain(error, debug=args.debug)
 
 

@@ -21,14 +21,14 @@ from coldframe.terms import (
     TimeInForce,
     WorkingType,
 )
-from coldframe.wire.streams import Message, Number
+from coldframe.wire.streams import Integer, Message, Number
 
 
 class UserEvent(Message, frozen=True, omit_defaults=True, kw_only=True):
     """What every event of the user-data stream has: its type and the venue's event time."""
 
     event: str = field(name="e")
-    event_ms: int = field(name="E")
+    event_ms: Integer = field(name="E")
 
 
 class OrderReport(Message, frozen=True, omit_defaults=True, kw_only=True):
@@ -46,16 +46,16 @@ class OrderReport(Message, frozen=True, omit_defaults=True, kw_only=True):
     stop_price: Number = field(name="sp")
     execution: ExecutionType = field(name="x")
     status: OrderStatus = field(name="X")
-    order_id: int = field(name="i")
+    order_id: Integer = field(name="i")
     modify_id: str | UnsetType = field(name="M", default=UNSET)
     last_quantity: Number = field(name="l")
     filled_quantity: Number = field(name="z")
     last_price: Number = field(name="L")
     commission_asset: str | None | UnsetType = field(name="N", default=UNSET)
     commission: Number | None | UnsetType = field(name="n", default=UNSET)
-    trade_ms: int = field(name="T")
+    trade_ms: Integer = field(name="T")
     #: 0 when this is no trade.
-    trade_id: int = field(name="t")
+    trade_id: Integer = field(name="t")
     bid_notional: Number = field(name="b")
     ask_notional: Number = field(name="a")
     maker: bool = field(name="m")
@@ -67,16 +67,16 @@ class OrderReport(Message, frozen=True, omit_defaults=True, kw_only=True):
     activation_price: Number | UnsetType = field(name="AP", default=UNSET)
     callback_rate: Number | UnsetType = field(name="cr", default=UNSET)
     price_protect: bool | UnsetType = field(name="pP", default=UNSET)
-    ignored_si: int | UnsetType = field(name="si", default=UNSET)
-    ignored_ss: int | UnsetType = field(name="ss", default=UNSET)
+    ignored_si: Integer | UnsetType = field(name="si", default=UNSET)
+    ignored_ss: Integer | UnsetType = field(name="ss", default=UNSET)
     #: Realised profit of this trade, before the fee.
     realized_pnl: Number = field(name="rp")
     self_trade_prevention: SelfTradePrevention | UnsetType = field(name="V", default=UNSET)
     price_match: PriceMatch | UnsetType = field(name="pm", default=UNSET)
-    good_till_ms: int | UnsetType = field(name="gtd", default=UNSET)
+    good_till_ms: Integer | UnsetType = field(name="gtd", default=UNSET)
     #: Why it expired: see `EXPIRY_REASONS`.
     expiry_reason: str | UnsetType = field(name="er", default=UNSET)
-    product: int | UnsetType = field(name="st", default=UNSET)
+    product: Integer | UnsetType = field(name="st", default=UNSET)
 
 
 #: Meaning of `er` in ORDER_TRADE_UPDATE (protocol.md 8.2).
@@ -97,14 +97,14 @@ EXPIRY_REASONS: dict[str, str] = {
 class OrderTradeUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """ORDER_TRADE_UPDATE: something happened to an order."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     order: OrderReport = field(name="o")
 
 
 class TradeLite(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """TRADE_LITE: the same fill as a later ORDER_TRADE_UPDATE, earlier and with less in it."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     symbol: str = field(name="s")
     quantity: Number = field(name="q")
     price: Number = field(name="p")
@@ -113,9 +113,9 @@ class TradeLite(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     side: Side = field(name="S")
     last_price: Number = field(name="L")
     last_quantity: Number = field(name="l")
-    trade_id: int = field(name="t")
-    order_id: int = field(name="i")
-    product: int | UnsetType = field(name="st", default=UNSET)
+    trade_id: Integer = field(name="t")
+    order_id: Integer = field(name="i")
+    product: Integer | UnsetType = field(name="st", default=UNSET)
 
 
 class BalanceChange(Message, frozen=True, omit_defaults=True, kw_only=True):
@@ -154,7 +154,7 @@ class AccountChange(Message, frozen=True, omit_defaults=True, kw_only=True):
 class AccountUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """ACCOUNT_UPDATE: balances or positions changed."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     change: AccountChange = field(name="a")
 
 
@@ -178,7 +178,7 @@ class MarginCall(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
 
 class LeverageChange(Message, frozen=True, omit_defaults=True, kw_only=True):
     symbol: str = field(name="s")
-    leverage: int = field(name="l")
+    leverage: Integer = field(name="l")
 
 
 class AssetModeChange(Message, frozen=True, omit_defaults=True, kw_only=True):
@@ -188,7 +188,7 @@ class AssetModeChange(Message, frozen=True, omit_defaults=True, kw_only=True):
 class AccountConfigUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """ACCOUNT_CONFIG_UPDATE: a leverage, or the multi-assets mode, was changed."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     leverage: LeverageChange | UnsetType = field(name="ac", default=UNSET)
     asset_mode: AssetModeChange | UnsetType = field(name="ai", default=UNSET)
 
@@ -197,7 +197,7 @@ class ListenKeyExpired(Message, frozen=True, omit_defaults=True, kw_only=True):
     """listenKeyExpired: from here on the stream is open and silent. The event time was a text in older documents."""
 
     event: str = field(name="e")
-    event_ms: int | str = field(name="E")
+    event_ms: Integer | str = field(name="E")
     listen_key: str | UnsetType = field(name="listenKey", default=UNSET)
 
 
@@ -205,7 +205,7 @@ class AlgoReport(Message, frozen=True, omit_defaults=True, kw_only=True):
     """The conditional order inside ALGO_UPDATE. `actual_order_id` is an empty text until it triggers."""
 
     client_algo_id: str = field(name="caid")
-    algo_id: int = field(name="aid")
+    algo_id: Integer = field(name="aid")
     algo_type: str = field(name="at")
     type: OrderType = field(name="o")
     symbol: str = field(name="s")
@@ -226,8 +226,8 @@ class AlgoReport(Message, frozen=True, omit_defaults=True, kw_only=True):
     close_position: bool = field(name="cp")
     price_protect: bool = field(name="pP")
     reduce_only: bool = field(name="R")
-    trigger_ms: int = field(name="tt")
-    good_till_ms: int = field(name="gtd")
+    trigger_ms: Integer = field(name="tt")
+    good_till_ms: Integer = field(name="gtd")
     #: Only meaningful with REJECTED or EXPIRED.
     reject_reason: str | UnsetType = field(name="rm", default=UNSET)
     #: Whether a trailing order has reached its activation price.
@@ -237,41 +237,41 @@ class AlgoReport(Message, frozen=True, omit_defaults=True, kw_only=True):
 class AlgoUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """ALGO_UPDATE: something happened to a conditional order."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     order: AlgoReport = field(name="o")
 
 
 class TriggerReject(Message, frozen=True, omit_defaults=True, kw_only=True):
     symbol: str = field(name="s")
-    order_id: int = field(name="i")
+    order_id: Integer = field(name="i")
     reason: str = field(name="r")
 
 
 class ConditionalOrderTriggerReject(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """CONDITIONAL_ORDER_TRIGGER_REJECT: retired on 2025-12-15 in favour of ALGO_UPDATE, still understood."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     rejected: TriggerReject = field(name="or")
 
 
 class StrategyChange(Message, frozen=True, omit_defaults=True, kw_only=True):
-    strategy_id: int = field(name="si")
+    strategy_id: Integer = field(name="si")
     strategy_type: str = field(name="st")
     status: str = field(name="ss")
     symbol: str = field(name="s")
-    update_ms: int = field(name="ut")
-    op_code: int = field(name="c")
+    update_ms: Integer = field(name="ut")
+    op_code: Integer = field(name="c")
 
 
 class StrategyUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """STRATEGY_UPDATE: a bot of the venue's own user interface changed. Nothing of ours."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     strategy: StrategyChange = field(name="su")
 
 
 class GridChange(Message, frozen=True, omit_defaults=True, kw_only=True):
-    strategy_id: int = field(name="si")
+    strategy_id: Integer = field(name="si")
     strategy_type: str = field(name="st")
     status: str = field(name="ss")
     symbol: str = field(name="s")
@@ -280,13 +280,13 @@ class GridChange(Message, frozen=True, omit_defaults=True, kw_only=True):
     unmatched_quantity: Number = field(name="uq")
     unmatched_fee: Number = field(name="uf")
     matched_pnl: Number = field(name="mp")
-    update_ms: int = field(name="ut")
+    update_ms: Integer = field(name="ut")
 
 
 class GridUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
     """GRID_UPDATE: a grid of the venue's own user interface changed. Nothing of ours."""
 
-    transaction_ms: int = field(name="T")
+    transaction_ms: Integer = field(name="T")
     grid: GridChange = field(name="gu")
 
 

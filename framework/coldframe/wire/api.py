@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from coldframe.errors import DecodeError
 from coldframe.wire import requests as ask
+from coldframe.wire.codec import strictly
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.weights import ORDER, Cost, by_depth, by_symbol, flat
@@ -117,6 +118,7 @@ def parse_request(frame: bytes) -> ApiRequest:
 
 def parse_reply(frame: bytes) -> ApiReply:
     """The venue's answer to a request. Raises `DecodeError` for anything that is none."""
+    strictly(frame)
     try:
         reply = _REPLY.decode(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

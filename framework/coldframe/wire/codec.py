@@ -1,8 +1,9 @@
 """Bytes to typed messages: any bytes become a message or a `DecodeError`, and nothing the venue said is lost.
 
 Decoding goes to the class of the message at once. A cheap count of keys then tells whether the class took everything: only
-when it did not (a key nobody knows, a key twice, unusual white space) does a slow second look find out, put unknown keys into
-`extra`, and refuse doubled ones. Unknown keys and words are counted in a `Census`, never fatal (protocol.md, head).
+when it did not (a key nobody knows, a key twice, unusual white space), or when the class holds bare numbers, does a slow
+second look find out, put unknown keys into `extra`, and refuse doubled ones. Unknown keys and words are counted in a `Census`,
+never fatal (protocol.md, head).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from msgspec import UNSET
 
 from coldframe.errors import DecodeError
 from coldframe.terms import OpenEnum
-from coldframe.units import check_scalable
+from coldframe.units import NUMBER, check_scalable, places
 from coldframe.wire import account, streams
 from coldframe.wire.names import StreamKind, StreamName
 from coldframe.wire.streams import Level, Message
@@ -91,7 +92,7 @@ def decode_stream(name: StreamName, payload: bytes, census: Census) -> tuple[_Ma
     Which class applies is decided by the stream name: partial and diff depth look the same. Raises `DecodeError`.
     """
     kind = _MARKET[name.kind]
-    if payload[:1] == b"[":
+    if payload.lstrip()[:1] == b"[":
         return tuple(decode_list(kind, payload, census))
     return (decode(kind, payload, census),)
 
@@ -101,21 +102,31 @@ def decode_user(payload: bytes, census: Census) -> Message:
 
     An event type that no table knows becomes an `UnknownEvent` and is counted. Raises `DecodeError`.
     """
-    head = _run(_ANYTHING, payload)
-    if isinstance(head, dict) and isinstance(head.get("data"), dict) and "stream" in head:
-        return decode_user(msgspec.json.encode(head["data"]), census)
-    if isinstance(head, dict) and isinstance(head.get("event"), dict):
-        return decode_user(msgspec.json.encode(head["event"]), census)
+    kind = _user_kind(_run(_ANYTHING, payload))
+    return decode(kind, payload, census) if kind else _decode_odd_user(strictly(payload), payload, census)
+
+
+def _user_kind(head: Any) -> type[Message] | None:
+    """The class of a user event that needs no preparation; None for an envelope, an unknown type, or an older key."""
+    event = head.get("e") if isinstance(head, dict) else None
+    if not isinstance(event, str) or (event == "ALGO_UPDATE" and "ao" in head):
+        return None
+    return _USER.get(event)
+
+
+def _decode_odd_user(head: Any, payload: bytes, census: Census) -> Message:
+    if isinstance(head, dict):
+        inner = head.get("data") if "stream" in head else head.get("event")
+        head = inner if isinstance(inner, dict) else head
     event = head.get("e") if isinstance(head, dict) else None
     if not isinstance(event, str):
         raise DecodeError("a user event without a type", payload)
-    kind = _USER.get(event)
-    if kind is None:
-        census.count(f"event {event[:40]}")
-        return account.UnknownEvent(event=event, extra={key: value for key, value in head.items() if key != "e"})
     if event == "ALGO_UPDATE" and "ao" in head and "o" not in head:
-        payload = msgspec.json.encode({**{key: value for key, value in head.items() if key != "ao"}, "o": head["ao"]})
-    return decode(kind, payload, census)
+        head["o"] = head.pop("ao")
+    if event in _USER:
+        return decode(_USER[event], encode(head), census)
+    census.count(f"event {event[:40]}")
+    return account.UnknownEvent(event=event, extra={key: value for key, value in head.items() if key != "e"})
 
 
 def decode(kind: type[_M], payload: bytes, census: Census) -> _M:
@@ -127,10 +138,10 @@ def decode(kind: type[_M], payload: bytes, census: Census) -> _M:
     plan = _plan(kind)
     if plan.levels:
         _check_levels(payload, message.bids, message.asks)  # type: ignore[attr-defined]
-    if not _took_everything(message, payload):
+    if plan.bare or not _took_everything(message, payload):
         _second_look(message, payload, census)
-    if plan.rare:
-        _check_rarities(message, payload, census)
+    if plan.words:
+        _count_words(message, census)
     return message
 
 
@@ -199,8 +210,9 @@ class _Plan:
     nested: tuple[str, ...]
     #: Whether there are price levels to check.
     levels: bool
-    #: Whether there are open words or bare numbers to check, here or in a nested message.
-    rare: bool
+    #: Whether there are open words, and bare numbers, to check here or in a nested message.
+    words: bool
+    bare: bool
 
 
 _PLANS: Final[dict[type[Message], _Plan]] = {}
@@ -215,20 +227,21 @@ def _plan(kind: type[Message]) -> _Plan:
             tuple(one.name for one in fields if not one.required),
             tuple(one.name for one in fields if _holds(one.type, Message)),
             any(_holds(one.type, tuple) for one in fields),
-            _has_rarities(kind),
+            _contains(kind, OpenEnum),
+            _contains(kind, Decimal),
         )
     return plan
 
 
-def _has_rarities(kind: type[Message]) -> bool:
+def _contains(kind: type[Message], wanted: type) -> bool:
     fields = msgspec.structs.fields(kind)
-    return any(_holds(one.type, OpenEnum, Decimal) for one in fields) or any(
-        _has_rarities(inner) for one in fields for inner in _leaves(one.type) if issubclass(inner, Message)
+    return any(_holds(one.type, wanted) for one in fields) or any(
+        _contains(inner, wanted) for one in fields for inner in _leaves(one.type) if issubclass(inner, Message)
     )
 
 
-def _holds(annotation: Any, *kinds: type) -> bool:
-    return any(issubclass(leaf, kinds) for leaf in _leaves(annotation))
+def _holds(annotation: Any, wanted: type) -> bool:
+    return any(issubclass(leaf, wanted) for leaf in _leaves(annotation))
 
 
 def _leaves(annotation: Any) -> Iterator[type]:
@@ -246,14 +259,25 @@ def _leaves(annotation: Any) -> Iterator[type]:
 
 
 def _second_look(message: Message, payload: bytes, census: Census) -> None:
-    """Refuses doubled keys and keeps unknown ones in `extra`, at every depth."""
+    """Refuses doubled keys and bare numbers that are none, and keeps unknown keys in `extra`, at every depth."""
     try:
-        body = json.loads(payload, object_pairs_hook=_no_doubles)
+        _keep_unknown(type(message).__name__, message, strictly(payload), census)
+    except ValueError as error:
+        raise DecodeError(str(error), payload) from None
+
+
+def strictly(payload: bytes) -> Any:
+    """JSON as plain values: no key twice, no broken text, no number out of range, fractions exact. Raises `DecodeError`.
+
+    Slow: for what has no class, and for what a class did not take.
+    """
+    _run(_ANYTHING, payload)
+    try:
+        return json.loads(payload, object_pairs_hook=_no_doubles, parse_float=Decimal)
     except ValueError as error:
         raise DecodeError(str(error), payload) from None
     except RecursionError:
         raise DecodeError("nested too deeply", payload) from None
-    _keep_unknown(type(message).__name__, message, body, census)
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -279,16 +303,22 @@ def _keep_unknown(path: str, message: Message, body: Mapping[str, Any], census: 
             for row, row_given in zip(value, given, strict=True):
                 if isinstance(row, Message):
                     _keep_unknown(f"{path}.{key}", row, row_given, census)
+        elif isinstance(value, Decimal):
+            _check_bare(value, given)
 
 
-def _check_rarities(message: Message, payload: bytes, census: Census) -> None:
-    """Counts unknown words and refuses bare numbers like NaN."""
+def _check_bare(value: Decimal, given: Any) -> None:
+    """A bare number is bounded like all others; one in quotes has to look like one, since `Decimal` takes "1_0" and "NaN"."""
+    fits = NUMBER.fullmatch(given) if isinstance(given, str) else value.adjusted() < 24 and places(value) <= 18
+    if not fits:
+        raise ValueError(f"not a plain decimal number: {str(given)[:40]}")
+
+
+def _count_words(message: Message, census: Census) -> None:
     for one in msgspec.structs.fields(type(message)):
         value = getattr(message, one.name)
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, OpenEnum) and not item.known:
                 census.count(f"{type(message).__name__}.{one.encode_name}={str(item)[:40]}")
-            elif isinstance(item, Decimal) and not item.is_finite():
-                raise DecodeError(f"not a number: {item}", payload)
             elif isinstance(item, Message):
-                _check_rarities(item, payload, census)
+                _count_words(item, census)

@@ -229,7 +229,7 @@ _TABLE: Final = (
     _(-4107, "SYMBOL_REDUCE_ONLY_SELL", RISK_MODE, "Only reduceOnly sell orders are allowed for this symbol."),
     _(-4109, "INACTIVE_ACCOUNT", FATAL, "This account is inactive, please transfer any amount to activate it."),
     _(-4114, "INVALID_CLIENT_TRAN_ID_LEN", OUR_BUG, "clientTranId is not valid", "Client tran id length should be less than 64 chars"),
-    _(-4115, "DUPLICATED_CLIENT_TRAN_ID", DUPLICATE, "clientTranId is duplicated", "Client tran id should be unique within 7 days"),
+    _(-4115, "DUPLICATED_CLIENT_TRAN_ID", REJECT, "clientTranId is duplicated", "Client tran id should be unique within 7 days"),
     _(-4116, "DUPLICATED_CLIENT_ORDER_ID", DUPLICATE, "clientOrderId is duplicated"),
     _(-4117, "STOP_ORDER_TRIGGERING", REJECT, "stop order is triggering"),
     _(-4118, "REDUCE_ONLY_MARGIN_CHECK_FAILED", REJECT, "ReduceOnly Order Failed. Please check your existing position and open orders"),

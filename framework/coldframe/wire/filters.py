@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from coldframe.terms import Side
-from coldframe.units import ZERO, exact, floor_to, nearest_to, on_grid, places, plain, trimmed
+from coldframe.units import ZERO, ceil_to, exact, floor_to, nearest_to, on_grid, places, plain, trimmed
 from coldframe.wire.codes import CODES
 from coldframe.wire.reference import SymbolInfo
 
@@ -119,15 +119,15 @@ class Filters:
         """LOT_SIZE or, for a market order, MARKET_LOT_SIZE."""
         lot = self.market_lot if market and self.market_lot != LotSize() else self.lot
         if quantity <= 0:
-            return Violation(-4003, quantity, ZERO, lot.min or None)
+            return Violation(-4003, quantity, ZERO, self._legal_quantity(quantity, lot))
         if places(quantity) > self.quantity_precision:
-            return Violation(-1111, quantity, Decimal(self.quantity_precision), _legal_quantity(quantity, lot))
+            return Violation(-1111, quantity, Decimal(self.quantity_precision), self._legal_quantity(quantity, lot))
         if quantity < lot.min:
             return Violation(-4004, quantity, lot.min, lot.min)
         if lot.max and quantity > lot.max:
-            return Violation(-4005, quantity, lot.max, _legal_quantity(quantity, lot))
+            return Violation(-4005, quantity, lot.max, self._legal_quantity(quantity, lot))
         if not on_grid(quantity, lot.step, lot.min):
-            return Violation(-4023, quantity, lot.step, _legal_quantity(quantity, lot))
+            return Violation(-4023, quantity, lot.step, self._legal_quantity(quantity, lot))
         return None
 
     def check_notional(self, price: Decimal, quantity: Decimal) -> Violation | None:
@@ -138,19 +138,26 @@ class Filters:
     def check_percent(self, side: Side, price: Decimal, mark: Decimal) -> Violation | None:
         """PERCENT_PRICE: a buy not too far above, a sell not too far below the mark price."""
         if side is Side.BUY and self.multiplier_up and price > mark * self.multiplier_up:
-            return Violation(-4016, price, mark * self.multiplier_up, floor_to(mark * self.multiplier_up, self.tick))
+            highest = mark * self.multiplier_up
+            return Violation(-4016, price, highest, floor_to(highest - self.min_price, self.tick) + self.min_price)
         if side is Side.SELL and self.multiplier_down and price < mark * self.multiplier_down:
             lowest = mark * self.multiplier_down
-            return Violation(-4024, price, lowest, -floor_to(-lowest, self.tick))
+            return Violation(-4024, price, lowest, ceil_to(lowest - self.min_price, self.tick) + self.min_price)
         return None
 
     def nearest_price(self, price: Decimal) -> Decimal:
         """The legal price nearest to `price`."""
-        legal = nearest_to(price - self.min_price, self.tick) + self.min_price
-        legal = max(legal, self.min_price, self.tick)
+        grid = self.tick or _digit(self.price_precision)
+        legal = max(nearest_to(price - self.min_price, grid) + self.min_price, self.min_price or grid)
         if self.max_price and legal > self.max_price:
-            legal = floor_to(self.max_price - self.min_price, self.tick) + self.min_price
+            legal = floor_to(self.max_price - self.min_price, grid) + self.min_price
         return legal
+
+    def _legal_quantity(self, quantity: Decimal, lot: LotSize) -> Decimal:
+        """The greatest legal quantity that is not above `quantity`, or else the smallest one."""
+        grid = lot.step or _digit(self.quantity_precision)
+        highest = min(quantity, lot.max) if lot.max else quantity
+        return max(floor_to(highest - lot.min, grid) + lot.min, lot.min or grid)
 
 
 def check_order(
@@ -183,11 +190,9 @@ def _lot(row: Mapping[str, Any]) -> LotSize:
     return LotSize(_number(row, "minQty"), _number(row, "maxQty"), _number(row, "stepSize"))
 
 
-def _legal_quantity(quantity: Decimal, lot: LotSize) -> Decimal:
-    legal = floor_to(max(quantity, lot.min) - lot.min, lot.step) + lot.min
-    if lot.max and legal > lot.max:
-        legal = floor_to(lot.max - lot.min, lot.step) + lot.min
-    return legal
+def _digit(precision: int) -> Decimal:
+    """The smallest number with that many digits behind the point."""
+    return Decimal(1).scaleb(-precision)
 
 
 def unknown_filters(infos: Iterable[SymbolInfo]) -> frozenset[str]:

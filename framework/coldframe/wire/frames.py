@@ -15,6 +15,7 @@ import attrs
 import msgspec
 
 from coldframe.errors import DecodeError
+from coldframe.wire.codec import strictly
 
 METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
@@ -102,10 +103,7 @@ def parse_reply(frame: bytes) -> ControlReply:
 
 
 def _object(frame: bytes) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"not JSON: {error}", frame) from None
+    body = strictly(frame)
     if not isinstance(body, dict):
         raise DecodeError("a frame that is no object", frame)
     return body
@@ -198,6 +196,6 @@ def _end_of_value(frame: bytes, method: object) -> int:
 
 
 def _position(frame: bytes, error: Exception) -> str:
-    match = re.search(r"byte (\d+)", str(error))
+    match = re.search(r"\(byte (\d+)\)", str(error))
     at = int(match[1]) if match else len(frame)
     return f"line {frame.count(10, 0, at) + 1} column {at - frame.rfind(10, 0, at)}"

@@ -81,6 +81,7 @@ _ALL_MARKET_PERIODS: Final = {
     StreamKind.BOOK_TICKER: 5000,
 }
 _LEVELS: Final = (5, 10, 20)
+_KLINES: Final = (StreamKind.KLINE, StreamKind.CONTINUOUS_KLINE)
 
 
 @attrs.frozen
@@ -108,11 +109,11 @@ class StreamName:
             raise ValueError(f"a {self.kind} stream needs a symbol")
         if self.speed not in form.speeds:
             raise ValueError(_no_such_speed(self.kind, self.speed))
-        if (self.kind is StreamKind.PARTIAL_DEPTH) != (self.levels in _LEVELS):
+        if self.levels not in (_LEVELS if self.kind is StreamKind.PARTIAL_DEPTH else (0,)):
             raise ValueError(f"{self.kind} with {self.levels} levels: partial depth has 5, 10 or 20 levels, nothing else any")
-        if (self.kind in (StreamKind.KLINE, StreamKind.CONTINUOUS_KLINE)) != (self.interval in INTERVALS):
+        if self.interval not in (INTERVALS if self.kind in _KLINES else ("",)):
             raise ValueError(f"no kline interval {self.interval!r}: one of {', '.join(INTERVALS)}")
-        if (self.kind is StreamKind.CONTINUOUS_KLINE) != (self.contract in CONTINUOUS_CONTRACTS):
+        if self.contract not in (CONTINUOUS_CONTRACTS if self.kind is StreamKind.CONTINUOUS_KLINE else ("",)):
             raise ValueError(f"no continuous contract {self.contract!r}: one of {', '.join(CONTINUOUS_CONTRACTS)}")
 
     def __str__(self) -> str:
@@ -149,7 +150,7 @@ class StreamName:
         if channel.startswith("continuousKline_"):
             raise ValueError("write the contract with it: perpetual@continuousKline_1m")
         contract, at, rest = channel.partition("@")
-        if at and contract in CONTINUOUS_CONTRACTS:
+        if at and contract in CONTINUOUS_CONTRACTS and rest.startswith("continuousKline_"):
             return parse(f"{lower(symbol)}_{contract}@{rest}")
         return parse(f"{lower(symbol)}@{channel}")
 
@@ -172,6 +173,13 @@ def upper(subject: str) -> str:
 @lru_cache(maxsize=8192)
 def parse(name: str) -> StreamName:
     """The stream that `name` names. Raises `ValueError` for a name that the venue would acknowledge and never serve."""
+    found = _read(name)
+    if str(found) != name:
+        raise ValueError(f"no stream {name!r}: did you mean {str(found)!r}?")
+    return found
+
+
+def _read(name: str) -> StreamName:
     for kind, form in _FORMS.items():
         if form.all_market and (name == form.all_market or name.startswith(f"{form.all_market}@")):
             return StreamName(kind, speed=name[len(form.all_market) + 1 :])

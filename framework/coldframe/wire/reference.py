@@ -12,11 +12,11 @@ from msgspec import UNSET, UnsetType, field
 
 from coldframe.terms import ContractStatus, RateLimitType
 from coldframe.wire.replies import Reply
-from coldframe.wire.streams import Level, Number
+from coldframe.wire.streams import Integer, Level, Number
 
 
 class ServerTime(Reply, frozen=True, kw_only=True):
-    server_time: int
+    server_time: Integer
 
 
 class RateLimit(Reply, frozen=True, kw_only=True):
@@ -24,9 +24,9 @@ class RateLimit(Reply, frozen=True, kw_only=True):
 
     rate_limit_type: RateLimitType
     interval: str
-    interval_num: int
-    limit: int
-    count: int | UnsetType = UNSET
+    interval_num: Integer
+    limit: Integer
+    count: Integer | UnsetType = UNSET
 
 
 class AssetInfo(Reply, frozen=True, kw_only=True):
@@ -51,26 +51,26 @@ class SymbolInfo(Reply, frozen=True, kw_only=True):
     filters: list[dict[str, Any]]
     order_types: list[str]
     time_in_force: list[str]
-    delivery_date: int | UnsetType = UNSET
-    onboard_date: int | UnsetType = UNSET
+    delivery_date: Integer | UnsetType = UNSET
+    onboard_date: Integer | UnsetType = UNSET
     maint_margin_percent: str | UnsetType = UNSET
     required_margin_percent: str | UnsetType = UNSET
-    price_precision: int | UnsetType = UNSET
-    quantity_precision: int | UnsetType = UNSET
-    base_asset_precision: int | UnsetType = UNSET
-    quote_precision: int | UnsetType = UNSET
+    price_precision: Integer | UnsetType = UNSET
+    quantity_precision: Integer | UnsetType = UNSET
+    base_asset_precision: Integer | UnsetType = UNSET
+    quote_precision: Integer | UnsetType = UNSET
     underlying_type: str | UnsetType = UNSET
     underlying_sub_type: list[str] | UnsetType = UNSET
-    settle_plan: int | UnsetType = UNSET
+    settle_plan: Integer | UnsetType = UNSET
     trigger_protect: str | UnsetType = UNSET
     liquidation_fee: str | UnsetType = UNSET
     market_take_bound: str | UnsetType = UNSET
-    max_move_order_limit: int | UnsetType = UNSET
+    max_move_order_limit: Integer | UnsetType = UNSET
     permission_sets: list[str] | UnsetType = UNSET
 
 
 class ExchangeInfo(Reply, frozen=True, kw_only=True):
-    server_time: int
+    server_time: Integer
     rate_limits: list[RateLimit]
     symbols: list[SymbolInfo]
     assets: list[AssetInfo] | UnsetType = UNSET
@@ -82,17 +82,17 @@ class ExchangeInfo(Reply, frozen=True, kw_only=True):
 class Depth(Reply, frozen=True, kw_only=True):
     """A snapshot of a book: bids from the best down, asks from the best up."""
 
-    last_update_id: int
+    last_update_id: Integer
     bids: list[Level]
     asks: list[Level]
-    event_ms: int | UnsetType = field(name="E", default=UNSET)
-    traded_ms: int | UnsetType = field(name="T", default=UNSET)
+    event_ms: Integer | UnsetType = field(name="E", default=UNSET)
+    traded_ms: Integer | UnsetType = field(name="T", default=UNSET)
 
 
 class PriceTicker(Reply, frozen=True, kw_only=True):
     symbol: str
     price: Number
-    time: int | UnsetType = UNSET
+    time: Integer | UnsetType = UNSET
 
 
 class BestTicker(Reply, frozen=True, kw_only=True):
@@ -103,8 +103,8 @@ class BestTicker(Reply, frozen=True, kw_only=True):
     bid_qty: Number
     ask_price: Number
     ask_qty: Number
-    last_update_id: int | UnsetType = UNSET
-    time: int | UnsetType = UNSET
+    last_update_id: Integer | UnsetType = UNSET
+    time: Integer | UnsetType = UNSET
 
 
 class DayTicker(Reply, frozen=True, kw_only=True):
@@ -121,11 +121,11 @@ class DayTicker(Reply, frozen=True, kw_only=True):
     low_price: Number
     volume: Number
     quote_volume: Number
-    open_time: int
-    close_time: int
-    first_id: int
-    last_id: int
-    count: int
+    open_time: Integer
+    close_time: Integer
+    first_id: Integer
+    last_id: Integer
+    count: Integer
 
 
 class PremiumIndex(Reply, frozen=True, kw_only=True):
@@ -135,14 +135,14 @@ class PremiumIndex(Reply, frozen=True, kw_only=True):
     estimated_settle_price: Number
     last_funding_rate: Number
     interest_rate: Number
-    next_funding_time: int
-    time: int
+    next_funding_time: Integer
+    time: Integer
 
 
 class FundingRow(Reply, frozen=True, kw_only=True):
     symbol: str
     funding_rate: Number
-    funding_time: int
+    funding_time: Integer
     mark_price: str
     rate_type: str | UnsetType = UNSET
 
@@ -150,17 +150,17 @@ class FundingRow(Reply, frozen=True, kw_only=True):
 class OpenInterest(Reply, frozen=True, kw_only=True):
     symbol: str
     open_interest: Number
-    time: int
+    time: Integer
 
 
 class PublicTrade(Reply, frozen=True, kw_only=True):
     """One row of GET trades."""
 
-    id: int
+    id: Integer
     price: Number
     qty: Number
     quote_qty: Number
-    time: int
+    time: Integer
     is_buyer_maker: bool
     is_rpi_trade: bool | UnsetType = field(name="isRPITrade", default=UNSET)
 
@@ -168,21 +168,21 @@ class PublicTrade(Reply, frozen=True, kw_only=True):
 class AggTradeRow(Reply, frozen=True, kw_only=True, rename=None):
     """One row of GET aggTrades, with the letters of the stream."""
 
-    trade_id: int = field(name="a")
+    trade_id: Integer = field(name="a")
     price: Number = field(name="p")
     quantity: Number = field(name="q")
-    regular_quantity: Number = field(name="nq")
-    first_id: int = field(name="f")
-    last_id: int = field(name="l")
-    trade_ms: int = field(name="T")
+    regular_quantity: Number | UnsetType = field(name="nq", default=UNSET)
+    first_id: Integer = field(name="f")
+    last_id: Integer = field(name="l")
+    trade_ms: Integer = field(name="T")
     buyer_is_maker: bool = field(name="m")
 
 
 class LeverageTier(Reply, frozen=True, kw_only=True):
     """One bracket of GET leverageBracket; JSON numbers. Maintenance margin is notional times ratio minus `cum`."""
 
-    bracket: int
-    initial_leverage: int
+    bracket: Integer
+    initial_leverage: Integer
     notional_cap: Decimal
     notional_floor: Decimal
     maint_margin_ratio: Decimal

@@ -22,7 +22,7 @@ from coldframe.terms import (
     TimeInForce,
     WorkingType,
 )
-from coldframe.wire.streams import Message, Number
+from coldframe.wire.streams import Integer, Message, Number
 
 
 class Reply(Message, frozen=True, kw_only=True, rename="camel"):
@@ -34,7 +34,7 @@ class Reply(Message, frozen=True, kw_only=True, rename="camel"):
 class OrderReply(Reply, frozen=True, kw_only=True):
     """One order. `avg_price`, `cum_quote` and `time` are printed by queries and lists, not by acknowledgements."""
 
-    order_id: int
+    order_id: Integer
     symbol: str
     status: OrderStatus
     client_order_id: str
@@ -58,16 +58,16 @@ class OrderReply(Reply, frozen=True, kw_only=True):
     orig_type: OrderType | UnsetType = UNSET
     price_match: PriceMatch | UnsetType = UNSET
     self_trade_prevention_mode: SelfTradePrevention | UnsetType = UNSET
-    good_till_date: int | UnsetType = UNSET
-    time: int | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
-    modify_id: int | UnsetType = UNSET
+    good_till_date: Integer | UnsetType = UNSET
+    time: Integer | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
+    modify_id: Integer | UnsetType = UNSET
 
 
 class AlgoReply(Reply, frozen=True, kw_only=True):
     """One conditional order. The `actual_` fields are printed by queries and speak of the order it became."""
 
-    algo_id: int
+    algo_id: Integer
     client_algo_id: str
     symbol: str
     side: Side
@@ -93,26 +93,26 @@ class AlgoReply(Reply, frozen=True, kw_only=True):
     reduce_only: bool | UnsetType = UNSET
     activate_price: Number | UnsetType = UNSET
     callback_rate: Number | UnsetType = UNSET
-    create_time: int | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
-    trigger_time: int | UnsetType = UNSET
-    good_till_date: int | UnsetType = UNSET
+    create_time: Integer | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
+    trigger_time: Integer | UnsetType = UNSET
+    good_till_date: Integer | UnsetType = UNSET
 
 
 class AlgoCancelled(Reply, frozen=True, kw_only=True):
     """The answer to algoOrder.cancel; its code is the text "200"."""
 
-    algo_id: int
+    algo_id: Integer
     client_algo_id: str
-    code: str | int | UnsetType = UNSET
+    code: str | Integer | UnsetType = UNSET
     msg: str | UnsetType = UNSET
 
 
 class UserTrade(Reply, frozen=True, kw_only=True):
     """One fill of ours, as GET /fapi/v1/userTrades lists it."""
 
-    id: int
-    order_id: int
+    id: Integer
+    order_id: Integer
     symbol: str
     side: Side
     price: Number
@@ -121,7 +121,7 @@ class UserTrade(Reply, frozen=True, kw_only=True):
     commission: Number
     commission_asset: str
     maker: bool
-    time: int
+    time: Integer
     position_side: PositionSide | UnsetType = UNSET
     quote_qty: Number | UnsetType = UNSET
     buyer: bool | UnsetType = UNSET
@@ -148,7 +148,7 @@ class PositionRow(Reply, frozen=True, kw_only=True):
     maint_margin: Number | UnsetType = UNSET
     position_initial_margin: Number | UnsetType = UNSET
     open_order_initial_margin: Number | UnsetType = UNSET
-    adl: int | UnsetType = UNSET
+    adl: Integer | UnsetType = UNSET
     bid_notional: Number | UnsetType = UNSET
     ask_notional: Number | UnsetType = UNSET
     #: Version 2 only, and texts there.
@@ -156,7 +156,7 @@ class PositionRow(Reply, frozen=True, kw_only=True):
     margin_type: str | UnsetType = UNSET
     is_auto_add_margin: str | UnsetType = UNSET
     max_notional_value: str | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
 
 
 class BalanceRow(Reply, frozen=True, kw_only=True):
@@ -170,7 +170,7 @@ class BalanceRow(Reply, frozen=True, kw_only=True):
     cross_un_pnl: str | UnsetType = UNSET
     max_withdraw_amount: str | UnsetType = UNSET
     margin_available: bool | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
 
 
 class AccountAsset(Reply, frozen=True, kw_only=True):
@@ -187,7 +187,7 @@ class AccountAsset(Reply, frozen=True, kw_only=True):
     available_balance: Number
     max_withdraw_amount: Number
     margin_available: bool | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
 
 
 class AccountPosition(Reply, frozen=True, kw_only=True):
@@ -211,7 +211,7 @@ class AccountPosition(Reply, frozen=True, kw_only=True):
     max_notional: Number | UnsetType = UNSET
     bid_notional: Number | UnsetType = UNSET
     ask_notional: Number | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
 
 
 class AccountStatus(Reply, frozen=True, kw_only=True):
@@ -230,14 +230,14 @@ class AccountStatus(Reply, frozen=True, kw_only=True):
     max_withdraw_amount: Number
     assets: list[AccountAsset]
     positions: list[AccountPosition]
-    fee_tier: int | UnsetType = UNSET
+    fee_tier: Integer | UnsetType = UNSET
     fee_burn: bool | UnsetType = UNSET
     can_trade: bool | UnsetType = UNSET
     can_deposit: bool | UnsetType = UNSET
     can_withdraw: bool | UnsetType = UNSET
     multi_assets_margin: bool | UnsetType = UNSET
-    trade_group_id: int | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
+    trade_group_id: Integer | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
 
 
 class AccountConfig(Reply, frozen=True, kw_only=True):
@@ -246,11 +246,11 @@ class AccountConfig(Reply, frozen=True, kw_only=True):
     can_trade: bool
     dual_side_position: bool
     multi_assets_margin: bool
-    fee_tier: int | UnsetType = UNSET
+    fee_tier: Integer | UnsetType = UNSET
     can_deposit: bool | UnsetType = UNSET
     can_withdraw: bool | UnsetType = UNSET
-    trade_group_id: int | UnsetType = UNSET
-    update_time: int | UnsetType = UNSET
+    trade_group_id: Integer | UnsetType = UNSET
+    update_time: Integer | UnsetType = UNSET
 
 
 class SymbolConfig(Reply, frozen=True, kw_only=True):
@@ -258,7 +258,7 @@ class SymbolConfig(Reply, frozen=True, kw_only=True):
 
     symbol: str
     margin_type: str
-    leverage: int
+    leverage: Integer
     is_auto_add_margin: bool | UnsetType = UNSET
     max_notional_value: str | UnsetType = UNSET
 
@@ -271,7 +271,7 @@ class CommissionRate(Reply, frozen=True, kw_only=True):
 
 
 class LeverageReply(Reply, frozen=True, kw_only=True):
-    leverage: int
+    leverage: Integer
     max_notional_value: str
     symbol: str
 
@@ -290,8 +290,8 @@ class Income(Reply, frozen=True, kw_only=True):
     income: Number
     asset: str
     info: str
-    time: int
-    tran_id: int
+    time: Integer
+    tran_id: Integer
     trade_id: str
 
 
@@ -304,14 +304,14 @@ class ListenKey(Reply, frozen=True, kw_only=True):
 class Notice(Reply, frozen=True, kw_only=True):
     """`{"code": 200, "msg": ...}`: something was done."""
 
-    code: int
+    code: Integer
     msg: str
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
     """`{"code": -1121, "msg": "Invalid symbol."}`."""
 
-    code: int
+    code: Integer
     msg: str
 
 
@@ -319,7 +319,7 @@ class SessionStatus(Reply, frozen=True, kw_only=True):
     """The answer to session.logon, session.status and session.logout."""
 
     api_key: str | None
-    authorized_since: int | None
-    connected_since: int
+    authorized_since: Integer | None
+    connected_since: Integer
     return_rate_limits: bool
-    server_time: int
+    server_time: Integer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 import attrs
@@ -30,9 +31,10 @@ from coldframe.terms import (
 from coldframe.wire.codes import CODES
 
 #: A decimal a client sends; the venue's own rule (text of code -1100).
-Amount = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,20})(\.[0-9]{1,20})?$")]
-ClientId = Annotated[str, msgspec.Meta(pattern=r"^[.A-Z:/a-z0-9_-]{1,36}$")]
+Amount = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,20})(\.[0-9]{1,20})?\Z")]
+ClientId = Annotated[str, msgspec.Meta(pattern=r"^[.A-Z:/a-z0-9_-]{1,36}\Z")]
 
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 _AMOUNT_RULE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 
 
@@ -245,20 +247,22 @@ def read(kind: type[R], given: Mapping[str, object]) -> R | Fault:
     for name, legal in _legal_values(kind):
         if name in texts and not legal(texts[name]).known:
             return _bad_word(legal, name)
+    for name in _whole_numbers(kind):
+        if name in texts and _WHOLE.fullmatch(texts[name]) is None:
+            return Fault(-1102, CODES[-1102].text(name))
     try:
         return msgspec.convert(texts, type=kind, strict=False)
     except msgspec.ValidationError as error:
         return _fault(kind, texts, str(error))
 
 
+@cache
+def _whole_numbers(kind: type[Request]) -> list[str]:
+    return [one.encode_name for one in msgspec.structs.fields(kind) if int in (one.type, *getattr(one.type, "__args__", ()))]
+
+
+@cache
 def _legal_values(kind: type[Request]) -> list[tuple[str, type[OpenEnum]]]:
-    return _WORDS.setdefault(kind, _find_words(kind))
-
-
-_WORDS: Final[dict[type[Request], list[tuple[str, type[OpenEnum]]]]] = {}
-
-
-def _find_words(kind: type[Request]) -> list[tuple[str, type[OpenEnum]]]:
     return [
         (one.encode_name, option)
         for one in msgspec.structs.fields(kind)

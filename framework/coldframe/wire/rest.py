@@ -24,7 +24,7 @@ ORDER_COUNT_10S_HEADER: Final = "x-mbx-order-count-10s"
 ORDER_COUNT_1M_HEADER: Final = "x-mbx-order-count-1m"
 API_KEY_HEADER: Final = "X-MBX-APIKEY"
 
-_BANNED_UNTIL: Final = re.compile(r"banned until (\d{10,16})")
+_BANNED_UNTIL: Final = re.compile(rb"banned until ([0-9]{10,16})")
 #: How long to stay away when a ban names no end (protocol.md 6.2: at least two minutes).
 BAN_WITHOUT_END_MS: Final = 120_000
 
@@ -158,7 +158,7 @@ class Answer:
 
 
 def _count(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def ban_end_ms(answer: Answer, now_ms: int) -> int | None:
@@ -168,7 +168,7 @@ def ban_end_ms(answer: Answer, now_ms: int) -> int | None:
     """
     if answer.status not in (418, 429):
         return None
-    written = _BANNED_UNTIL.search(answer.body.decode(errors="replace"))
+    written = _BANNED_UNTIL.search(answer.body)
     if written:
         return int(written[1])
     wait_s = _count(answer.headers.get("retry-after"))

@@ -62,14 +62,14 @@ ENDPOINTS: Final[dict[str, Endpoints]] = {
 }
 
 
-def combined_url(base: str, route: Route) -> str:
-    """The address of an empty combined connection; the names follow by SUBSCRIBE."""
-    return f"{base}/{route}/stream"
+def combined_path(route: Route) -> str:
+    """The path of an empty combined connection; the names follow by SUBSCRIBE."""
+    return f"/{route}/stream" if route else "/stream"
 
 
-def private_url(base: str, listen_key: str) -> str:
-    """The address of the user-data stream of one listen key (a secret: never log it)."""
-    return f"{base}/private/ws/{listen_key}"
+def private_path(listen_key: str) -> str:
+    """The path of the user-data stream of one listen key (a secret: never log it)."""
+    return f"/private/ws/{listen_key}"
 
 
 @attrs.frozen
@@ -92,7 +92,10 @@ def parse_target(target: str) -> StreamTarget | None:
     Understands `/ws/a/b`, `/stream?streams=a/b`, each behind a route, `/private/ws?listenKey=K&events=A/B`, repeated listen keys,
     and empty lists. A lone number, as some clients append to their path, is no stream (`/public/ws/0`).
     """
-    split = urlsplit(target)
+    try:
+        split = urlsplit(target)
+    except ValueError:
+        return None
     parts = [unquote(part) for part in split.path.split("/") if part]
     route = Route.UNROUTED
     if parts and parts[0] in ("public", "market", "private"):

@@ -16,7 +16,9 @@ from msgspec import UNSET, UnsetType, field
 from coldframe.terms import ContractStatus, ContractType, OrderStatus, OrderType, Side, TimeInForce
 
 #: A decimal number as text: no exponent, no sign but minus, ASCII digits only.
-Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,18})?$")]
+Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,18})?\Z")]
+#: A JSON integer of 64 bits: times, ids and counts are never longer, and a store can hold no more.
+Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 #: Price and quantity of one level; checked by the codec all at once.
 Level = tuple[str, str]
 
@@ -31,20 +33,20 @@ class MarketMessage(Message, frozen=True, omit_defaults=True, kw_only=True):
     """A market payload: its event type, and since 2026-06-30 the product it belongs to (1 USD-M, 2 COIN-M)."""
 
     event: str = field(name="e")
-    event_ms: int = field(name="E")
-    product: int | UnsetType = field(name="st", default=UNSET)
+    event_ms: Integer = field(name="E")
+    product: Integer | UnsetType = field(name="st", default=UNSET)
 
 
 class AggTrade(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     """Fills of one taker order at one price within 100 ms. `<symbol>@aggTrade`."""
 
     symbol: str = field(name="s")
-    trade_id: int = field(name="a")
+    trade_id: Integer = field(name="a")
     price: Number = field(name="p")
     quantity: Number = field(name="q")
-    first_id: int = field(name="f")
-    last_id: int = field(name="l")
-    trade_ms: int = field(name="T")
+    first_id: Integer = field(name="f")
+    last_id: Integer = field(name="l")
+    trade_ms: Integer = field(name="T")
     buyer_is_maker: bool = field(name="m")
     #: Quantity without the trades of retail price improvement orders.
     regular_quantity: Number | UnsetType = field(name="nq", default=UNSET)
@@ -54,10 +56,10 @@ class Trade(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     """One fill. `<symbol>@trade` is undocumented and must not be relied on (protocol.md 4.1)."""
 
     symbol: str = field(name="s")
-    trade_id: int = field(name="t")
+    trade_id: Integer = field(name="t")
     price: Number = field(name="p")
     quantity: Number = field(name="q")
-    trade_ms: int = field(name="T")
+    trade_ms: Integer = field(name="T")
     buyer_is_maker: bool = field(name="m")
     #: MARKET for ordinary trades; INSURANCE_FUND and others occur.
     origin: str | UnsetType = field(name="X", default=UNSET)
@@ -73,7 +75,7 @@ class MarkPrice(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     settle_price: Number = field(name="P")
     funding_rate: Number = field(name="r")
     #: 0 when no funding is scheduled.
-    next_funding_ms: int = field(name="T")
+    next_funding_ms: Integer = field(name="T")
     #: Moving average of the mark price (not an average fill price).
     average_mark_price: Number | UnsetType = field(name="ap", default=UNSET)
 
@@ -81,18 +83,18 @@ class MarkPrice(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
 class Bar(Message, frozen=True, omit_defaults=True, kw_only=True):
     """The candle inside a kline payload. Volumes in base and quote asset; taker buys apart."""
 
-    open_ms: int = field(name="t")
-    close_ms: int = field(name="T")
+    open_ms: Integer = field(name="t")
+    close_ms: Integer = field(name="T")
     symbol: str | UnsetType = field(name="s", default=UNSET)
     interval: str = field(name="i")
-    first_id: int = field(name="f")
-    last_id: int = field(name="L")
+    first_id: Integer = field(name="f")
+    last_id: Integer = field(name="L")
     open: Number = field(name="o")
     close: Number = field(name="c")
     high: Number = field(name="h")
     low: Number = field(name="l")
     volume: Number = field(name="v")
-    trades: int = field(name="n")
+    trades: Integer = field(name="n")
     closed: bool = field(name="x")
     quote_volume: Number = field(name="q")
     taker_buy_volume: Number = field(name="V")
@@ -143,18 +145,18 @@ class Ticker(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     low: Number = field(name="l")
     volume: Number = field(name="v")
     quote_volume: Number = field(name="q")
-    open_ms: int = field(name="O")
-    close_ms: int = field(name="C")
-    first_id: int = field(name="F")
-    last_id: int = field(name="L")
-    trades: int = field(name="n")
+    open_ms: Integer = field(name="O")
+    close_ms: Integer = field(name="C")
+    first_id: Integer = field(name="F")
+    last_id: Integer = field(name="L")
+    trades: Integer = field(name="n")
 
 
 class BookTicker(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     """Best bid and ask. `<symbol>@bookTicker` in real time, `!bookTicker` every 5 s."""
 
-    update_id: int = field(name="u")
-    traded_ms: int | UnsetType = field(name="T", default=UNSET)
+    update_id: Integer = field(name="u")
+    traded_ms: Integer | UnsetType = field(name="T", default=UNSET)
     symbol: str = field(name="s")
     pair: str | UnsetType = field(name="ps", default=UNSET)
     bid: Number = field(name="b")
@@ -176,7 +178,7 @@ class LiquidationOrder(Message, frozen=True, omit_defaults=True, kw_only=True):
     status: OrderStatus = field(name="X")
     last_quantity: Number = field(name="l")
     filled_quantity: Number = field(name="z")
-    trade_ms: int = field(name="T")
+    trade_ms: Integer = field(name="T")
 
 
 class ForceOrder(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
@@ -192,12 +194,12 @@ class DepthUpdate(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     The event covers the update ids after `previous_id` up to `last_id`; quantities are absolute, zero removes the level.
     """
 
-    traded_ms: int = field(name="T")
+    traded_ms: Integer = field(name="T")
     symbol: str = field(name="s")
     pair: str | UnsetType = field(name="ps", default=UNSET)
-    first_id: int = field(name="U")
-    last_id: int = field(name="u")
-    previous_id: int = field(name="pu")
+    first_id: Integer = field(name="U")
+    last_id: Integer = field(name="u")
+    previous_id: Integer = field(name="pu")
     bids: list[Level] = field(name="b")
     asks: list[Level] = field(name="a")
 
@@ -224,13 +226,13 @@ class CompositeIndex(MarketMessage, frozen=True, omit_defaults=True, kw_only=Tru
 class Bracket(Message, frozen=True, omit_defaults=True, kw_only=True):
     """One leverage bracket of a contract. JSON numbers here, not texts."""
 
-    number: int = field(name="bs")
+    number: Integer = field(name="bs")
     floor: Decimal = field(name="bnf")
     cap: Decimal = field(name="bnc")
     maintenance_ratio: Decimal = field(name="mmr")
     cumulative: Decimal = field(name="cf")
-    min_leverage: int = field(name="mi")
-    max_leverage: int = field(name="ma")
+    min_leverage: Integer = field(name="mi")
+    max_leverage: Integer = field(name="ma")
 
 
 class ContractInfo(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
@@ -239,8 +241,8 @@ class ContractInfo(MarketMessage, frozen=True, omit_defaults=True, kw_only=True)
     symbol: str = field(name="s")
     pair: str | UnsetType = field(name="ps", default=UNSET)
     contract_type: ContractType = field(name="ct")
-    delivery_ms: int = field(name="dt")
-    onboard_ms: int = field(name="ot")
+    delivery_ms: Integer = field(name="dt")
+    onboard_ms: Integer = field(name="ot")
     status: ContractStatus = field(name="cs")
     brackets: list[Bracket] | UnsetType = field(name="bks", default=UNSET)
 
@@ -263,6 +265,6 @@ class AssetIndex(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
 class TradingSession(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     """The running session of one underlying market; `event` names the market (`EquityUpdate`, ...). `tradingSession`."""
 
-    start_ms: int = field(name="t")
-    end_ms: int = field(name="T")
+    start_ms: Integer = field(name="t")
+    end_ms: Integer = field(name="T")
     session: str = field(name="S")

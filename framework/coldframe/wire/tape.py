@@ -12,12 +12,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from coldframe.errors import DecodeError
+from coldframe.wire.streams import Integer
 
 
 class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line. Exactly one of `stream` and `snapshot` is set; `t` is our receive time in epoch nanoseconds."""
 
-    t: int
+    t: Integer
     data: msgspec.Raw
     stream: str | UnsetType = UNSET
     snapshot: str | UnsetType = UNSET

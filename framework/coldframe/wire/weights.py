@@ -59,7 +59,7 @@ def by_klines(given: Mapping[str, str]) -> int:
 
 def _limit(given: Mapping[str, str], default: int) -> int:
     text = given.get("limit", "")
-    return int(text) if text.isdecimal() and text.isascii() else default
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else default
 
 
 #: An order or an amendment: one of each order window, no weight.
