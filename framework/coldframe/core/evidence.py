@@ -111,7 +111,7 @@ class Evidence:
         if report.execution is ExecutionType.AMENDMENT:
             self._orders.attempt(order, Attempt.AMEND_DONE)
         if report.execution is ExecutionType.TRADE or (report.trade_id and exact(report.last_quantity) > 0):
-            self._book(order, _fill_of(report))
+            self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
         self._see(order, report.status, exact(report.filled_quantity), reason if reason != "none" else "")
         return order
@@ -133,7 +133,7 @@ class Evidence:
             trade_ms=trade.transaction_ms,
             position_side=order.position_side,
         )
-        self._book(order, fill)
+        self.fill(order, fill)
         return order
 
     def trades(self, rows: list[UserTrade]) -> int:
@@ -142,10 +142,11 @@ class Evidence:
         for row in rows:
             order = self._orders.find(row.symbol, "", row.order_id)
             if order is not None:
-                fresh += self._book(order, _fill_of_row(row))
+                fresh += self.fill(order, _fill_of_row(row))
         return fresh
 
-    def _book(self, order: Order, fill: Fill) -> bool:
+    def fill(self, order: Order, fill: Fill) -> bool:
+        """Books a fill to its order and its strategy's position. Returns whether it was new."""
         trader = self._traders[order.strategy]
         before = order.state
         if self._orders.book(order, fill, self._ctx.now_ns) is None:
@@ -156,7 +157,12 @@ class Evidence:
         position = trader.account.position(fill.symbol, fill.position_side)
         realized = position.fill(fill.side, fill.quantity, fill.price)
         trader.account.fills += 1
-        self.tally.filled += 1
+        role = "maker" if fill.maker else "taker"
+        self._ctx.log(
+            Level.INFO,
+            f"fill: {order.strategy} {fill.side} {plain(fill.quantity)} {fill.symbol} @ {plain(fill.price)} as {role},"
+            f" position {plain(position.quantity)}",
+        )
         if fill.fee is not None:
             trader.account.pay(fill.fee, fill.fee_asset)
         self.news.append((order.strategy, self._filled(order, fill, realized, position.quantity)))
@@ -186,6 +192,11 @@ class Evidence:
         match order.state:
             case OrderState.OPEN | OrderState.PARTIAL if before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN):
                 self.tally.acked += 1
+            case OrderState.FILLED:
+                self.tally.acked += before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+                self.tally.filled += 1
+            case OrderState.EXPIRED:
+                self.tally.acked += before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
             case OrderState.REJECTED:
                 self.tally.rejected += 1
             case OrderState.CANCELED:

@@ -93,7 +93,7 @@ class StopAsked:
     reason: str
 
 
-Input = FramesReceived | LinkOpened | LinkLost | RequestWritten | RequestNotWritten | RestAnswered | TimeReached | StopAsked
+Input = FramesReceived | FramesDropped | LinkOpened | LinkLost | RequestWritten | RequestNotWritten | RestAnswered | TimeReached | StopAsked
 
 
 @attrs.frozen

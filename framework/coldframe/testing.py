@@ -1,0 +1,240 @@
+"""For tests of plugins and machines: `StrategyBench` feeds a strategy events and shows its intents, `Playbook` reads like a trace.
+
+Both use the real parts: a strategy on the bench sees a real view over a real book, and its hooks are checked as at load.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Protocol, TypeVar
+
+from coldframe.core.calls import Calls
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence
+from coldframe.core.feedplan import FeedLimits
+from coldframe.core.market import Market
+from coldframe.core.orders import Fill, Orders, Origin
+from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
+from coldframe.core.slots import OnError
+from coldframe.core.views import StrategyView
+from coldframe.model.events import (
+    BookChanged,
+    MarkPriceChanged,
+    OrderChanged,
+    OrderFilled,
+    Started,
+    Stopped,
+    StrategyEvent,
+    TradePrinted,
+    Woken,
+)
+from coldframe.model.instruments import Instrument, Instruments
+from coldframe.model.intents import Intent, Place
+from coldframe.plug.slots import StrategySlot
+from coldframe.terms import ContractStatus, OrderStatus, Side
+from coldframe.units import NS_PER_MS, ZERO, places
+from coldframe.wire.filters import Filters, LotSize
+from coldframe.wire.names import StreamName
+from coldframe.wire.reference import Depth
+from coldframe.wire.streams import DepthUpdate
+
+Levels = Iterable[tuple[str, str]]
+
+#: The moment at which a bench begins, in epoch milliseconds.
+BENCH_START_MS = 1_700_000_000_000
+
+
+def instrument(
+    symbol: str, *, tick: str = "0.1", step: str = "0.001", min_quantity: str | None = None, min_notional: str = "0"
+) -> Instrument:
+    """A contract for tests, with just the rules that are named."""
+    tick_size, step_size = Decimal(tick), Decimal(step)
+    lot = LotSize(Decimal(min_quantity or step), ZERO, step_size)
+    filters = Filters(
+        tick=tick_size,
+        lot=lot,
+        market_lot=lot,
+        min_notional=Decimal(min_notional),
+        price_precision=places(tick_size),
+        quantity_precision=places(step_size),
+    )
+    return Instrument(symbol, symbol[:-4], symbol[-4:], symbol[-4:], ContractStatus.TRADING, filters)
+
+
+class StrategyBench:
+    """One strategy (and overlays) on the bench. Every feeding method returns the intents it brought, in order.
+
+    Raises `PluginError` at once when a hook does not fit, and `StrategyFault` when a hook raises.
+    """
+
+    def __init__(
+        self,
+        strategy: object,
+        symbols: Sequence[str] = ("BTCUSDT",),
+        *,
+        overlays: Sequence[object] = (),
+        instruments: Iterable[Instrument] | None = None,
+    ) -> None:
+        self.slot = StrategySlot("bench", symbols, OnError.QUARANTINE, strategy, overlays)
+        self._ctx = Context(lambda: 0.5, now_ns=BENCH_START_MS * NS_PER_MS)
+        listed = Instruments(instruments or [instrument(symbol) for symbol in symbols])
+        names = [StreamName.of(symbol, "depth@100ms") for symbol in symbols]
+        self._market = Market(self._ctx, Calls(self._ctx), names, FeedLimits())
+        self._orders = Orders(BENCH_START_MS)
+        self._trader = Trader("bench", frozenset(symbols), Budget())
+        self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader})
+        self._evidence = Evidence(self._ctx, self._orders, {"bench": self._trader})
+        self._trade_id = 0
+        self.view = StrategyView(self._trader, symbols, self._market, self._orders, self._gate)
+
+    @property
+    def now_ms(self) -> int:
+        return self._ctx.now_ms
+
+    def advance(self, ms: int) -> None:
+        """Lets time pass."""
+        self._ctx.now_ns += ms * NS_PER_MS
+
+    def send(self, hook: str, event: StrategyEvent) -> list[Any]:
+        """Calls one hook with any event; a hook that the strategy does not have brings nothing."""
+        if hook not in self.slot.hooks:
+            return []
+        return list(self.slot.call(hook, event, self.view.at(self.now_ms, allowed=True)))
+
+    def refusal(self, intent: Intent) -> str | None:
+        """What the overlays say against an intent; None when they let it pass."""
+        return self.slot.review(intent, self.view.at(self.now_ms, allowed=True))
+
+    # -- what may happen ----------------------------------------------------------------------------------------------
+
+    def start(self) -> list[Any]:
+        return self.send("on_start", Started(self._ctx.now_ns))
+
+    def stop(self, reason: str = "test") -> list[Any]:
+        return self.send("on_stop", Stopped(self._ctx.now_ns, reason))
+
+    def wake(self, key: str = "") -> list[Any]:
+        return self.send("on_wake", Woken(key, self._ctx.now_ns))
+
+    def book(self, symbol: str, bids: Levels, asks: Levels) -> list[Any]:
+        """The book of a symbol now holds exactly these levels."""
+        one = self._market.books[symbol, False]
+        before = one.sync.book.update_id
+        one.sync = type(one.sync)(symbol)
+        one.sync.step(_delta(symbol, before, before + 1))
+        one.sync.step(Depth(last_update_id=before + 1, bids=list(bids), asks=list(asks)))
+        one.sync.step(_delta(symbol, before + 1, before + 2))
+        one.moved_ns = self._ctx.now_ns
+        event = BookChanged(symbol, self._ctx.now_ns, self.now_ms, before + 2, one.sync.state)
+        return self.send("on_book", event)
+
+    def lose_book(self, symbol: str) -> list[Any]:
+        """The book of a symbol cannot be relied on any more."""
+        one = self._market.books[symbol, False]
+        one.sync = type(one.sync)(symbol)
+        return self.send("on_book", BookChanged(symbol, self._ctx.now_ns, self.now_ms, 0, one.sync.state))
+
+    def mark(self, symbol: str, price: str) -> list[Any]:
+        """A new mark price."""
+        self._gate.marks[symbol] = Decimal(price)
+        event = MarkPriceChanged(symbol, self._ctx.now_ns, self.now_ms, Decimal(price), Decimal(price), ZERO, 0)
+        return self.send("on_mark", event)
+
+    def trade(self, symbol: str, price: str, quantity: str, taker_side: Side) -> list[Any]:
+        """A trade of the market."""
+        self._trade_id += 1
+        event = TradePrinted(
+            symbol=symbol,
+            at_ns=self._ctx.now_ns,
+            event_ms=self.now_ms,
+            trade_id=self._trade_id,
+            price=Decimal(price),
+            quantity=Decimal(quantity),
+            taker_side=taker_side,
+            trade_ms=self.now_ms,
+            aggregated=True,
+        )
+        return self.send("on_trade", event)
+
+    def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
+        """One of the strategy's own orders trades: its position changes and `on_fill` and `on_order` are called."""
+        self._trade_id += 1
+        place = Place(symbol=symbol, side=side, quantity=Decimal(quantity), price=Decimal(price))
+        order = self._orders.prepare("bench", place, Origin.PLACE, self._ctx.now_ns)
+        self._orders.identify(order, self._trade_id)
+        self._orders.see(order, OrderStatus.NEW, ZERO, self._ctx.now_ns)
+        fill = Fill(symbol, self._trade_id, self._trade_id, side, place.price or ZERO, place.quantity, maker, self.now_ms, fee=ZERO)
+        self._evidence.fill(order, fill)
+        news, self._evidence.news = self._evidence.news, []
+        return [intent for _, event in news for intent in self.send(_hook_of(event), event)]
+
+
+def _hook_of(event: OrderChanged | OrderFilled) -> str:
+    return "on_fill" if isinstance(event, OrderFilled) else "on_order"
+
+
+def _delta(symbol: str, previous: int, last: int) -> DepthUpdate:
+    return DepthUpdate(
+        event="depthUpdate",
+        event_ms=BENCH_START_MS,
+        traded_ms=BENCH_START_MS,
+        symbol=symbol,
+        first_id=previous + 1,
+        last_id=last,
+        previous_id=previous,
+        bids=[],
+        asks=[],
+    )
+
+
+# -- playbooks --------------------------------------------------------------------------------------------------------
+
+E = TypeVar("E", contravariant=True)
+
+
+class Machine(Protocol[E]):
+    """Anything with `step(event) -> effects`."""
+
+    def step(self, event: E, /) -> Sequence[object]: ...
+
+
+class Playbook:
+    """A protocol trace as a test: `assert Playbook(machine) >> event << effect << effect >> event`.
+
+    `>>` feeds an event, `<<` names the next effect it must bring; effects that nobody named, and names that no effect came for,
+    fail when the next event is fed or the whole is asked for its truth. A type instead of a value stands for any of its instances.
+    """
+
+    def __init__(self, machine: Machine[Any] | Callable[[Any], Sequence[object]], ignore: tuple[type, ...] = ()) -> None:
+        self._step: Callable[[Any], Sequence[object]] = machine.step if hasattr(machine, "step") else machine
+        self._ignore = ignore
+        self._open: deque[object] = deque()
+        self._trace: list[str] = []
+
+    def __rshift__(self, event: object) -> Playbook:
+        self._settle()
+        self._trace.append(f">> {event}")
+        self._open.extend(effect for effect in self._step(event) if not isinstance(effect, self._ignore))
+        return self
+
+    def __lshift__(self, wanted: object) -> Playbook:
+        if not self._open:
+            raise AssertionError(self._story(f"<< {wanted}", "but nothing (more) came"))
+        came = self._open.popleft()
+        if not (isinstance(came, wanted) if isinstance(wanted, type) else came == wanted):
+            raise AssertionError(self._story(f"<< {wanted}", f"but this came: {came}"))
+        self._trace.append(f"<< {came}")
+        return self
+
+    def __bool__(self) -> bool:
+        self._settle()
+        return True
+
+    def _settle(self) -> None:
+        if self._open:
+            raise AssertionError(self._story(*(f"<< {effect}   (nobody asked for this)" for effect in self._open)))
+
+    def _story(self, *last: str) -> str:
+        return "\n".join([*self._trace, *last])
