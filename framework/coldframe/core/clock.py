@@ -37,8 +37,9 @@ class ClockSample:
 
 @attrs.define
 class ClockOffset:
-    """The running estimate. Before the first sample the offset is zero and `known` is false."""
+    """The running estimate. Before the first sample it is `initial_ms`, and `known` is false."""
 
+    initial_ms: int = 0
     _samples: deque[ClockSample] = attrs.field(factory=lambda: deque(maxlen=_WINDOW))
 
     @property
@@ -48,7 +49,7 @@ class ClockOffset:
     @property
     def offset_ms(self) -> int:
         """Add this to our time to get the venue's."""
-        return self._best().offset_ms if self._samples else 0
+        return self._best().offset_ms if self._samples else self.initial_ms
 
     @property
     def uncertainty_ms(self) -> int:

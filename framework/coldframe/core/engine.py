@@ -65,6 +65,8 @@ class EngineSetup:
     epoch_ms: int
     #: False: intents are judged, and refused with ORDERS_OFF.
     orders_on: bool
+    #: Venue time minus ours, as it was found before the start.
+    clock_offset_ms: int = 0
     can_log_on: bool = True
     feed: FeedLimits = FeedLimits()
     trading: TradingLimits = TradingLimits()
@@ -84,6 +86,7 @@ class Engine:
         self._setup = setup
         self._ctx = ctx = Context(setup.chance)
         ctx.ledger.adopt_limits(setup.rate_limits)
+        ctx.clock.initial_ms = setup.clock_offset_ms
         self._calls = Calls(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
@@ -131,11 +134,9 @@ class Engine:
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    def start(self, at_ns: int, first_sample: Returned | None = None) -> list[Effect]:
-        """Begins the run: links are opened, strategies are told. `first_sample` is an answer of GET time had before."""
+    def start(self, at_ns: int) -> list[Effect]:
+        """Begins the run: links are opened, strategies are told."""
         self._ctx.now_ns = at_ns
-        if first_sample is not None:
-            self._take_time(first_sample)
         self.market.start()
         for after_ms in _CLOCK_QUICK:
             self._ctx.wake(f"clock:quick:{after_ms}", after_ms)
@@ -240,17 +241,13 @@ class Engine:
             server_ms = msgspec.json.decode(returned.answer.body, type=ServerTime).server_time
         except msgspec.MsgspecError:
             return
-        before, known = self._ctx.clock.offset_ms, self._ctx.clock.known
+        before = self._ctx.clock.offset_ms
         self._ctx.clock.sampled(clock_sample(returned, server_ms, self._ctx.now_ns))
         after = self._ctx.clock.offset_ms
-        if not known or after != before:
+        if after != before:
             self._ctx.emit(ShiftClock(after))
-        if abs(after) >= 1_000 and (not known or abs(after - before) >= 1_000):
-            ahead = "behind" if after > 0 else "ahead of"
-            self._ctx.log(
-                Level.WARNING,
-                f"our clock is {abs(after) / 1000:.1f} s {ahead} the venue's: requests carry the venue's time; set your clock",
-            )
+        if abs(after - before) >= 1_000:
+            self._ctx.log(Level.WARNING, f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s")
 
     def _ask_for_time_if_doubtful(self) -> None:
         if self.trading is not None and self.trading.desk.clock_suspect:

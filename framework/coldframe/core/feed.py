@@ -77,6 +77,7 @@ class _Slot:
     shard: Shard
     backoff: Backoff
     rotate_ms: int
+    fell: bool = False
     link: _Link | None = None
     successor: _Link | None = None
     overlap_until_ns: int = 0
@@ -127,7 +128,9 @@ class Feed:
         if one is slot.link:
             for name in slot.shard.names:
                 self._take_charge(self._streams[name], link, now_ns)
-        return self._send(one, now_ns)
+        again: list[FeedEffect] = [Log(Level.INFO, f"link {link}: open again")] if slot.fell else []
+        slot.fell = False
+        return again + self._send(one, now_ns)
 
     def lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
         """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
@@ -138,6 +141,7 @@ class Feed:
             return [Log(Level.WARNING, f"link {link}: rotation failed ({reason}), trying again in a minute")]
         was_open = one.opened_ns is not None
         self.reconnects += was_open
+        slot.fell |= was_open
         if slot.successor is not None:
             return self._promote(slot, reason)
         delay_ms = slot.backoff.next_delay_ms(now_ns)

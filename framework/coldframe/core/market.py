@@ -246,6 +246,9 @@ class Market:
             case RequestSnapshot(symbol, after_ms):
                 self._ctx.wake(f"book:{'rpi' if one.rpi else 'diff'}:{symbol}", after_ms)
             case BookMoved() | BookReady():
+                if isinstance(effect, BookReady):
+                    name = one.sync.symbol + (" (rpi)" if one.rpi else "")
+                    self._ctx.log(Level.INFO, f"book {name}: synced at {one.sync.book.update_id}")
                 one.moved_ns = self._ctx.now_ns
                 self.facts.append(BookFact(one.sync.symbol, one.rpi, effect))
             case BookLost(symbol, reason):

@@ -48,6 +48,9 @@ from coldframe.shell.timers import Timers
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
 
+#: From here on a wrong system clock is worth a line; the venue itself allows a second ahead.
+_CLOCK_WARNING_MS: Final = 1_000
+
 
 class Watcher(Protocol):
     """Whoever looks at a run: the command line, or a test."""
@@ -111,7 +114,7 @@ class _House:
     async def live(self) -> Result:
         market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
         described = await self._look_round(market, orders, signer)
-        engine = self._make_engine(described)
+        engine = self._make_engine(described, orders.offset_ms)
         began_ns = self._clock.now_ns()
         async with self._recorder() as recorder, trio.open_nursery() as links_nursery:
             links = self._venues.links(links_nursery, self._inbox, self._clock)
@@ -132,6 +135,12 @@ class _House:
         """The questions before the start; every mistake that only the venue can find is found here."""
         offset_ms = await venue_offset_ms(orders, self._clock)
         orders.offset_ms = market.offset_ms = offset_ms
+        if abs(offset_ms) >= _CLOCK_WARNING_MS:
+            where = "behind" if offset_ms > 0 else "ahead of"
+            text = f"our clock is {abs(offset_ms) / 1000:.1f} s {where} the venue's"
+            self._log(
+                Level.WARNING, f"{text}: requests carry the venue's time, nothing is wrong; set the system clock all the same"
+            )
         described = await describe_venue(market, self._clock)
         wanted = {symbol for one in self._bot.strategies for symbol in one.symbols}
         missing = sorted(symbol for symbol in wanted if symbol not in described.instruments)
@@ -141,7 +150,7 @@ class _House:
             await check_account(orders, self._bot.config)
         return described
 
-    def _make_engine(self, described: Described) -> Engine:
+    def _make_engine(self, described: Described, offset_ms: int) -> Engine:
         config = self._bot.config
         signer = self._venues.signer
         return Engine(
@@ -154,6 +163,7 @@ class _House:
                 rate_limits=described.rate_limits,
                 chance=self._venues.chance,
                 epoch_ms=self._clock.now_ms(),
+                clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",
                 can_log_on=signer is not None and signer.can_log_on,
                 feed=feed_limits(config),

@@ -18,6 +18,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 
 from coldframe.errors import Banned, LinkDropped, LinkError, LinkRefused, LinkSilent
+from coldframe.shell.reasons import first_error, reason_of
 from coldframe.wire.rest import Answer, ban_end_ms
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -70,16 +71,7 @@ async def open_stream(address: Address) -> trio.SocketStream | trio.SSLStream[tr
     except trio.TooSlowError:
         raise LinkRefused(f"{address}: no connection within {CONNECT_TIMEOUT_S:.0f} s") from None
     except (OSError, trio.BrokenResourceError) as error:
-        cause = error.__cause__ if isinstance(error, trio.BrokenResourceError) and error.__cause__ else error
-        raise LinkRefused(f"{address}: {_reason(cause)}") from None
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+        raise LinkRefused(f"{address}: {reason_of(error)}") from None
 
 
 @asynccontextmanager
@@ -111,14 +103,6 @@ async def open_websocket(address: Address, now_ms: Callable[[], int]) -> AsyncIt
         raise LinkRefused(f"{address}: WebSocket handshake failed: {first_error(failed)}") from None
     finally:
         await trio.aclose_forcefully(stream)
-
-
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first single exception in a group: what ended a link, when several of its tasks noticed."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _refusal(address: Address, error: BaseException, now_ms: int) -> LinkError | Banned:

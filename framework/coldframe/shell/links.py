@@ -19,7 +19,8 @@ from coldframe.errors import Banned, LinkDropped, LinkError
 from coldframe.model.effects import CloseLink, LinkKind, OpenLink, SendControl, SendRequest
 from coldframe.model.inputs import FramesReceived, Lane, LinkLost, LinkOpened, RequestNotWritten, RequestWritten
 from coldframe.shell.inbox import Inbox
-from coldframe.shell.link import CLOSE_TIMEOUT_S, Address, close_when, first_error, keep_alive, open_websocket, read, write
+from coldframe.shell.link import CLOSE_TIMEOUT_S, Address, close_when, keep_alive, open_websocket, read, write
+from coldframe.shell.reasons import first_error
 from coldframe.wire.api import METHODS, Security, request_frame
 from coldframe.wire.routes import Endpoints
 

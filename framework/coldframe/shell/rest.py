@@ -17,6 +17,7 @@ from coldframe.errors import LinkRefused
 from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered
 from coldframe.shell.inbox import Inbox
+from coldframe.shell.reasons import reason_of
 from coldframe.wire.api import Security
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 
@@ -72,7 +73,7 @@ class Rest:
         try:
             response = await self._http.request(verb, url, headers=headers)
         except httpx2.HTTPError as error:
-            raise LinkRefused(f"{self._base}: {_reason(error)}") from None
+            raise LinkRefused(f"{self._base}: {reason_of(error)}") from None
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content)
 
     def _request(self, verb: str, path: str, params: Mapping[str, str | int]) -> tuple[str, dict[str, str]]:
@@ -87,17 +88,3 @@ class Rest:
         else:
             text = sign_query(params, signer, self._now_ns() // 1_000_000 + self.offset_ms, self._recv_window_ms)
         return f"{self._base}{path}{'?' if text else ''}{text}", headers
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without the URL: it may carry a signature."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {cause.verify_message}"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}.get(
-        type(error).__name__, type(error).__name__
-    )
