@@ -7,7 +7,7 @@ REST and timers, and in the midst the engine task, the only reader of the inbox 
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,33 +17,20 @@ import trio
 
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.signing import Signer
-from coldframe.errors import AuthenticationRefused, ColdframeError, ConfigError
-from coldframe.model.effects import (
-    CallRest,
-    CloseLink,
-    Effect,
-    Fail,
-    Finish,
-    Level,
-    Log,
-    OpenLink,
-    SendControl,
-    SendRequest,
-    ShiftClock,
-    WakeAt,
-)
+from coldframe.errors import ConfigError
+from coldframe.model.effects import Level, Log
 from coldframe.model.inputs import Lane, StopAsked
 from coldframe.plug.hookspecs import Sink
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
+from coldframe.runtime.connections import Connections
 from coldframe.runtime.report import Ended
+from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
-from coldframe.runtime.venues import Venues, open_venues
+from coldframe.runtime.venues import open_venues
 from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
-from coldframe.shell.links import Links
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
-from coldframe.shell.timers import Timers
 
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
@@ -92,16 +79,13 @@ async def run(bot: Bot, options: RunOptions, watcher: Watcher) -> Result:
 class _House:
     """One run."""
 
-    def __init__(self, bot: Bot, options: RunOptions, watcher: Watcher, clock: Clock, venues: Venues) -> None:
+    def __init__(self, bot: Bot, options: RunOptions, watcher: Watcher, clock: Clock, venues: Connections) -> None:
         self._bot = bot
         self._options = options
         self._watcher = watcher
         self._clock = clock
         self._venues = venues
-        self._inbox = Inbox(clock.now_ns)
-        self._timers = Timers(clock, self._inbox)
         self._asked: list[str] = []
-        self._finished: str | None = None
         self._sinks: tuple[Sink, ...] = tuple(bot.house.sinks())
 
     def _log(self, level: Level, text: str) -> None:
@@ -116,20 +100,17 @@ class _House:
         described = await self._look_round(market, orders, signer)
         engine = self._make_engine(described, orders.offset_ms)
         began_ns = self._clock.now_ns()
-        async with self._recorder() as recorder, trio.open_nursery() as links_nursery:
-            links = self._venues.links(links_nursery, self._inbox, self._clock)
-            links.offset_ms = engine.clock_offset_ms
+        async with self._recorder() as recorder, trio.open_nursery() as nursery:
+            shells = Shells(nursery, self._clock, self._venues, self._log)
             if recorder is not None:
-                links.taps.append(recorder.frame)
+                shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
-            links_nursery.start_soon(self._timers.run)
-            links_nursery.start_soon(self._watch_for_the_end, links_nursery)
+            nursery.start_soon(self._watch_for_the_end, nursery, shells.inbox)
             self._watcher.started(engine)
-            await self._engine_task(engine, links, links_nursery)
-            await links.close_all()
-            links_nursery.cancel_scope.cancel()
+            await shells.drive(engine)
+            nursery.cancel_scope.cancel()
         elapsed_ns = self._clock.now_ns() - began_ns
-        return Result(engine, Ended(self._how(), elapsed_ns, self._finished or ""))
+        return Result(engine, Ended(self._how(), elapsed_ns, shells.finished or ""))
 
     async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> Described:
         """The questions before the start; every mistake that only the venue can find is found here."""
@@ -189,77 +170,32 @@ class _House:
         finally:
             await recorder.close()
 
-    # -- the engine task ----------------------------------------------------------------------------------------------
-
-    async def _engine_task(self, engine: Engine, links: Links, nursery: trio.Nursery) -> None:
-        perform = self._performer(links, nursery)
-        _each(engine.start(self._clock.now_ns()), perform)
-        while self._finished is None:
-            for stamped in await self._inbox.take():
-                _each(engine.step(stamped), perform)
-            await trio.lowlevel.checkpoint()
-
-    def _performer(self, links: Links, nursery: trio.Nursery) -> Callable[[Effect], None]:
-        def perform(effect: Effect) -> None:
-            match effect:
-                case SendRequest():
-                    links.send_request(effect)
-                case WakeAt(key, at_ns):
-                    self._timers.set(key, at_ns)
-                case Log(level, text):
-                    self._log(level, text)
-                case CallRest():
-                    nursery.start_soon(self._venues.rest_for(effect.path).perform, effect, self._inbox)
-                case SendControl():
-                    links.send_control(effect)
-                case OpenLink():
-                    links.open(effect)
-                case CloseLink():
-                    links.close(effect)
-                case ShiftClock(offset_ms):
-                    links.offset_ms = self._venues.order_rest.offset_ms = offset_ms
-                case Finish(reason):
-                    self._finished = reason
-                case Fail(kind, text):
-                    raise _error(kind, text)
-
-        return perform
-
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    async def _watch_for_the_end(self, nursery: trio.Nursery) -> None:
+    async def _watch_for_the_end(self, nursery: trio.Nursery, inbox: Inbox) -> None:
         if self._options.for_s is not None:
-            nursery.start_soon(self._ask_to_stop_after, self._options.for_s, "duration")
+            nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)
         if self._venues.tape_ended is not None:
-            nursery.start_soon(self._ask_to_stop_at_tape_end, self._venues.tape_ended)
+            nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
         if self._options.signals:
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
-                    self._ask_to_stop("signal")
+                    self._ask_to_stop(inbox, "signal")
 
-    async def _ask_to_stop_after(self, seconds: float, reason: str) -> None:
+    async def _ask_to_stop_after(self, inbox: Inbox, seconds: float) -> None:
         await trio.sleep(seconds)
-        self._ask_to_stop(reason)
+        self._ask_to_stop(inbox, "duration")
 
-    async def _ask_to_stop_at_tape_end(self, ended: trio.Event) -> None:
+    async def _ask_to_stop_at_tape_end(self, inbox: Inbox, ended: trio.Event) -> None:
         await ended.wait()
         await trio.sleep(_TAPE_DRAIN_S)
-        self._ask_to_stop("tape_end")
+        self._ask_to_stop(inbox, "tape_end")
 
-    def _ask_to_stop(self, reason: str) -> None:
+    def _ask_to_stop(self, inbox: Inbox, reason: str) -> None:
         self._asked.append(reason)
-        self._inbox.put(Lane.CONTROL, StopAsked(reason))
+        inbox.put(Lane.CONTROL, StopAsked(reason))
 
     def _how(self) -> str:
         """The word of the summary for how the run ended."""
         return self._asked[0] if self._asked else "halt"
-
-
-def _each(effects: Iterable[Effect], perform: Callable[[Effect], None]) -> None:
-    for effect in effects:
-        perform(effect)
-
-
-def _error(kind: str, text: str) -> ColdframeError:
-    return AuthenticationRefused(text) if kind == "AuthenticationRefused" else ColdframeError(text)

@@ -1,34 +1,88 @@
-"""Paper trading on live data: a feed of its own brings a real venue's streams into the embedded one.
+"""Paper trading on live data: a second brain, without strategies and orders, brings a real venue's streams into the embedded one.
 
-The feed is the bot's own (`coldframe.core.feed`, `coldframe.shell.links`), without strategies and without orders.
+What it hears goes word for word into the mirror, whose books and trades the paper orders then meet. It has links of its own, so
+that the bot itself sees the real venue's streams exactly as it would live.
 """
 
 from __future__ import annotations
 
+import random
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import attrs
+import trio
 
+from coldframe.core.engine import Engine, EngineSetup
+from coldframe.core.risk import RiskLimits
+from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
-from coldframe.runtime.build import Bot
+from coldframe.model.instruments import Instruments
+from coldframe.runtime.build import Bot, feed_limits
+from coldframe.runtime.connections import Connections
+from coldframe.runtime.shells import Shells
+from coldframe.runtime.start import ask_until_answered, venue_offset_ms
 from coldframe.shell.clock import Clock
 from coldframe.shell.rest import Rest
-from coldframe.venue import EmbeddedVenue
+from coldframe.venue import EmbeddedVenue, Mirror
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.frames import cut_envelope
+from coldframe.wire.names import StreamName
+from coldframe.wire.reference import ExchangeInfo
 from coldframe.wire.routes import Endpoints
 
+#: What the paper venue has to hear of a symbol to match orders in it.
+_CHANNELS: Final = ("depth@100ms", "aggTrade", "markPrice@1s")
 
-@attrs.frozen
-class Mirrored:
-    """An embedded venue whose market is fed from a real one."""
-
-    venue: EmbeddedVenue
+LogLine = Callable[[int, Level, str], None]
 
 
 @asynccontextmanager
 async def open_mirror(
-    bot: Bot, there: Endpoints, tls: ssl.SSLContext, rest: Rest, clock: Clock, log: Callable[[int, Level, str], None]
-) -> AsyncIterator[Mirrored]:
-    raise NotImplementedError
-    yield
+    bot: Bot, there: Endpoints, tls: ssl.SSLContext, rest: Rest, clock: Clock, log: LogLine
+) -> AsyncIterator[EmbeddedVenue]:
+    """An embedded venue that lists the bot's symbols and whose market is the one at `there`."""
+    symbols = sorted({symbol for one in bot.strategies for symbol in one.symbols})
+    offset_ms = await venue_offset_ms(rest, clock)
+    answer = await ask_until_answered(rest, clock, "/fapi/v1/exchangeInfo")
+    info = decode(ExchangeInfo, answer.body, Census())
+    mirror = Mirror()
+    mirror.feed_info(info)
+    settings = attrs.evolve(bot.config.venue.embedded, symbols=symbols)
+    venue = EmbeddedVenue(settings, wall_ms=lambda: clock.now_ms() + offset_ms, mirror=mirror)
+    connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, random.random)
+    async with trio.open_nursery() as nursery:
+        shells = Shells(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
+        shells.links.taps.append(lambda frame: _feed(mirror, frame))
+        rest.snapshot_taps.append(mirror.feed_snapshot)
+        nursery.start_soon(shells.drive, _listener(bot, info, symbols, clock, offset_ms))
+        yield venue
+        nursery.cancel_scope.cancel()
+
+
+def _listener(bot: Bot, info: ExchangeInfo, symbols: Iterable[str], clock: Clock, offset_ms: int) -> Engine:
+    """A brain that only listens."""
+    return Engine(
+        EngineSetup(
+            streams=[StreamName.of(symbol, channel) for symbol in symbols for channel in _CHANNELS],
+            instruments=Instruments.of(info.symbols),
+            ports=(),
+            budgets={},
+            risk=RiskLimits(),
+            rate_limits=info.rate_limits,
+            chance=random.random,
+            epoch_ms=clock.now_ms(),
+            clock_offset_ms=offset_ms,
+            orders_on=False,
+            feed=feed_limits(bot.config),
+        )
+    )
+
+
+def _feed(mirror: Mirror, frame: bytes) -> None:
+    cut = cut_envelope(frame)
+    if cut is not None:
+        with suppress(DecodeError):  # the listening brain counts and reports what cannot be read
+            mirror.feed(*cut)

@@ -10,7 +10,6 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
 
 import attrs
 import trio
@@ -21,47 +20,20 @@ from coldframe.core.backoff import Chance
 from coldframe.core.signing import Signer, signer_of_pem
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot, endpoints
-from coldframe.runtime.mirror import Mirrored, open_mirror
+from coldframe.runtime.connections import Connections
+from coldframe.runtime.mirror import open_mirror
 from coldframe.runtime.start import signer_of, tls_context
 from coldframe.secret import Secret
 from coldframe.shell.clock import Clock
-from coldframe.shell.inbox import Inbox
-from coldframe.shell.links import Links
 from coldframe.shell.rest import Rest
 from coldframe.venue import AccountKeys, Address, EmbeddedVenue
 from coldframe.wire.routes import Endpoints
 
-#: REST calls that ask for the market; all others belong to the account and the clock of the venue that takes the orders.
-_MARKET_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo"})
-
 LogLine = Callable[[int, Level, str], None]
 
 
-@attrs.define
-class Venues:
-    """The venues of one run, with the connections to them."""
-
-    market_rest: Rest
-    order_rest: Rest
-    market: Endpoints
-    orders: Endpoints
-    tls: ssl.SSLContext
-    signer: Signer | None
-    recv_window_ms: int
-    chance: Chance
-    tape_ended: trio.Event | None = None
-
-    def rest_for(self, path: str) -> Rest:
-        """Which venue answers a call."""
-        return self.market_rest if path in _MARKET_PATHS else self.order_rest
-
-    def links(self, nursery: trio.Nursery, inbox: Inbox, clock: Clock) -> Links:
-        """The WebSockets of the run: market streams from one venue, orders and reports with the other."""
-        return Links(nursery, inbox, self.market, self.orders, self.tls, clock.now_ms, self.signer, self.recv_window_ms)
-
-
 @asynccontextmanager
-async def open_venues(bot: Bot, clock: Clock, log: LogLine) -> AsyncIterator[Venues]:
+async def open_venues(bot: Bot, clock: Clock, log: LogLine) -> AsyncIterator[Connections]:
     """Starts the embedded venue where one is needed, and opens REST connections. The venue ends after everything inside."""
     config = bot.config
     async with AsyncExitStack() as stack:
@@ -73,7 +45,7 @@ async def open_venues(bot: Bot, clock: Clock, log: LogLine) -> AsyncIterator[Ven
             yield await _real(bot, clock, stack)
 
 
-async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Venues:
+async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
     settings = config.venue.embedded
     venue = EmbeddedVenue(settings, wall_ms=clock.now_ms)
     address = await stack.enter_async_context(_serving(venue))
@@ -85,30 +57,30 @@ async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExit
     signer = None if config.orders.mode == "off" else signer_of_account(address.accounts[0])
     rest = await stack.enter_async_context(_rest(here, tls, clock, signer, config))
     ended = venue.tape_ended if settings.market == "recording" else None
-    return Venues(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, _chance(settings.seed), ended)
+    return Connections(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, _chance(settings.seed), ended)
 
 
-async def _real(bot: Bot, clock: Clock, stack: AsyncExitStack) -> Venues:
+async def _real(bot: Bot, clock: Clock, stack: AsyncExitStack) -> Connections:
     config = bot.config
     there, tls = endpoints(config), tls_context(config.venue.ca_file)
     signer = signer_of(config, bot.loaded.source.base) if config.orders.mode == "live" else None
     rest = await stack.enter_async_context(_rest(there, tls, clock, signer, config))
-    return Venues(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random)
+    return Connections(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random)
 
 
-async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Venues:
+async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
     """Market data from the exchange, orders to an embedded venue whose market is a mirror of it."""
     config = bot.config
     there, tls = endpoints(config), tls_context(config.venue.ca_file)
     market_rest = await stack.enter_async_context(_rest(there, tls, clock, None, config))
-    mirrored: Mirrored = await stack.enter_async_context(open_mirror(bot, there, tls, market_rest, clock, log))
-    address = await stack.enter_async_context(_serving(mirrored.venue))
+    venue = await stack.enter_async_context(open_mirror(bot, there, tls, market_rest, clock, log))
+    address = await stack.enter_async_context(_serving(venue))
     log(clock.now_ns(), Level.INFO, f"paper venue on {address.rest}, mirroring {config.venue.environment}")
     paper = Endpoints(address.rest, address.streams, address.api)
     signer = signer_of_account(address.accounts[0])
     order_rest = await stack.enter_async_context(_rest(paper, tls, clock, signer, config))
     window_ms = config.orders.recv_window_ms
-    return Venues(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random)
+    return Connections(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random)
 
 
 @asynccontextmanager

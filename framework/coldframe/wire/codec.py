@@ -70,6 +70,16 @@ _CENSUS_LIMIT: Final = 1000
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
+def payload_class(kind: StreamKind) -> type[streams.MarketMessage]:
+    """The class of the payloads of a kind of stream."""
+    return _MARKET[kind]
+
+
+def user_event_classes() -> Mapping[str, type[Message]]:
+    """The classes of the user-data events by event type."""
+    return _USER
+
+
 class Census:
     """How often the venue used a key or word that Coldframe does not know: `unknown["DepthUpdate.zz"]`."""
 

@@ -1,0 +1,45 @@
+"""The connections of one run: which addresses, which trust, whose key, and who answers which call."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import attrs
+import trio
+
+from coldframe.core.backoff import Chance
+from coldframe.core.signing import Signer
+from coldframe.shell.clock import Clock
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.links import Links
+from coldframe.shell.rest import Rest
+from coldframe.wire.routes import Endpoints
+
+#: REST calls that ask for the market; all others belong to the account and the clock of the venue that takes the orders.
+_MARKET_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo"})
+
+
+@attrs.define
+class Connections:
+    """Market data from one venue, orders with the other: on paper they differ, else they are the same."""
+
+    market_rest: Rest
+    order_rest: Rest
+    market: Endpoints
+    orders: Endpoints
+    tls: ssl.SSLContext
+    #: None for a run without orders.
+    signer: Signer | None
+    recv_window_ms: int
+    chance: Chance
+    #: Set when a recording has been played to its end; None when there is none.
+    tape_ended: trio.Event | None = None
+
+    def rest_for(self, path: str) -> Rest:
+        """Which venue answers a call."""
+        return self.market_rest if path in _MARKET_PATHS else self.order_rest
+
+    def links(self, nursery: trio.Nursery, inbox: Inbox, clock: Clock) -> Links:
+        """The WebSockets of the run."""
+        return Links(nursery, inbox, self.market, self.orders, self.tls, clock.now_ms, self.signer, self.recv_window_ms)
