@@ -19,8 +19,6 @@ from coldframe.model.inputs import FramesDropped, FramesReceived, Input, Lane, S
 MARKET_LIMIT: Final = 20_000
 #: More control or private inputs than this mean that the brain is stuck: the run ends rather than forget one.
 PRIVATE_LIMIT: Final = 100_000
-#: Frames of one link that wait together are handed over together, up to this many.
-_BATCH: Final = 64
 
 
 class Inbox:
@@ -29,7 +27,8 @@ class Inbox:
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
         self._first: deque[tuple[int, Lane, Input]] = deque()
-        self._market: deque[tuple[int, str, bytes]] = deque()
+        self._market: deque[tuple[int, str, list[bytes]]] = deque()
+        self._frames = 0
         self._filled = trio.Event()
         self._seq = 0
         self._last_ns = 0
@@ -44,22 +43,24 @@ class Inbox:
         self._first.append((self._now_ns(), lane, event))
         self._filled.set()
 
-    def put_frame(self, link: str, frame: bytes) -> None:
-        """Adds a frame of a market link."""
-        if len(self._market) >= MARKET_LIMIT:
+    def put_frames(self, link: str, frames: list[bytes]) -> None:
+        """Adds the frames of one read of a market link."""
+        if self._frames + len(frames) > MARKET_LIMIT:
             self._drop(link)
-        self._market.append((self._now_ns(), link, frame))
-        self.peak = max(self.peak, len(self._market))
+        self._market.append((self._now_ns(), link, frames))
+        self._frames += len(frames)
+        self.peak = max(self.peak, self._frames)
         self._filled.set()
 
     def _drop(self, link: str) -> None:
+        """Makes room: what waits of this link goes, or if nothing does, what waits of the link whose frames are oldest."""
+        if not any(one[1] == link for one in self._market):
+            if not self._market:
+                return
+            link = self._market[0][1]
         kept = deque(one for one in self._market if one[1] != link)
-        count = len(self._market) - len(kept)
-        if not count:  # all that waits belongs to others: they must make room
-            count, link = len(kept), kept[0][1]
-            kept = deque(one for one in kept if one[1] != link)
-            count -= len(kept)
-        self._market = kept
+        left = sum(len(frames) for _, _, frames in kept)
+        count, self._frames, self._market = self._frames - left, left, kept
         self.dropped += count
         self.put(Lane.CONTROL, FramesDropped(link, count))
 
@@ -73,15 +74,10 @@ class Inbox:
             taken += [self._stamp(at, lane, event) for at, kind, event in self._first if kind is lane]
         self._first.clear()
         while self._market and len(taken) < most:
-            taken.append(self._next_batch())
+            at_ns, link, frames = self._market.popleft()
+            self._frames -= len(frames)
+            taken.append(self._stamp(at_ns, Lane.MARKET, FramesReceived(link, tuple(frames))))
         return taken
-
-    def _next_batch(self) -> Stamped:
-        at_ns, link, frame = self._market.popleft()
-        frames = [frame]
-        while self._market and self._market[0][1] == link and len(frames) < _BATCH:
-            frames.append(self._market.popleft()[2])
-        return self._stamp(at_ns, Lane.MARKET, FramesReceived(link, tuple(frames)))
 
     def _stamp(self, at_ns: int, lane: Lane, event: Input) -> Stamped:
         self._seq += 1

@@ -18,6 +18,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 
 from coldframe.errors import Banned, LinkDropped, LinkError, LinkRefused, LinkSilent
+from coldframe.shell.batch import BatchStream
 from coldframe.shell.reasons import first_error, reason_of
 from coldframe.wire.rest import Answer, ban_end_ms
 
@@ -75,8 +76,12 @@ async def open_stream(address: Address) -> trio.SocketStream | trio.SSLStream[tr
 
 
 @asynccontextmanager
-async def open_websocket(address: Address, now_ms: Callable[[], int]) -> AsyncIterator[WebSocketConnection]:
+async def open_websocket(
+    address: Address, now_ms: Callable[[], int], take: Callable[[list[bytes]], None]
+) -> AsyncIterator[WebSocketConnection]:
     """An open WebSocket, whose stream is closed whatever happens (the orderly way is `close_when`).
+
+    Messages are handed to `take`, all those of one socket read at once; `read` has to run as well, for the rare fragmented one.
 
     Raises `LinkRefused` when it cannot be opened and `Banned` when the venue answers 418 or 429.
     """
@@ -86,7 +91,7 @@ async def open_websocket(address: Address, now_ms: Callable[[], int]) -> AsyncIt
             with trio.move_on_after(CONNECT_TIMEOUT_S) as waiting:
                 socket = await wrap_client_stream(
                     nursery,
-                    stream,
+                    BatchStream(stream, take, MAX_MESSAGE_BYTES),  # type: ignore[arg-type]  # it only reads, writes and closes
                     f"{address.host}:{address.port}",
                     address.path,
                     message_queue_size=_QUEUE,
@@ -115,12 +120,12 @@ def _refusal(address: Address, error: BaseException, now_ms: int) -> LinkError |
     return Banned(text, until_ms) if until_ms is not None else LinkRefused(text)
 
 
-async def read(socket: WebSocketConnection, take: Callable[[bytes], None]) -> None:
-    """Hands every message to `take` until the link ends. Raises `LinkDropped` with the close code."""
+async def read(socket: WebSocketConnection, take: Callable[[list[bytes]], None]) -> None:
+    """Hands over what came in fragments, until the link ends. Raises `LinkDropped` with the close code."""
     try:
         while True:
             message = await socket.get_message()
-            take(message.encode() if isinstance(message, str) else message)
+            take([message.encode() if isinstance(message, str) else message])
     except ConnectionClosed as closed:
         raise _dropped(closed) from None
 

@@ -156,14 +156,15 @@ class Links:
 
     async def _run(self, link: _Link, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
         address = Address.of(self._url(link.effect), self._tls)
-        async with open_websocket(address, self._now_ms) as socket:
+        take = self._taker(link)
+        async with open_websocket(address, self._now_ms, take) as socket:
             link.opened = True
             self._inbox.put(Lane.CONTROL, LinkOpened(link.effect.link))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(close_when, link.closing, socket)
                 nursery.start_soon(self._write_all, socket, outbox)
                 nursery.start_soon(keep_alive, socket)
-                await read(socket, self._taker(link))
+                await read(socket, take)
 
     def _url(self, effect: OpenLink) -> str:
         match effect.kind:
@@ -174,17 +175,16 @@ class Links:
             case LinkKind.MARKET:
                 return self._market.streams + effect.path
 
-    def _taker(self, link: _Link) -> Callable[[bytes], None]:
-        name, inbox = link.effect.link, self._inbox
+    def _taker(self, link: _Link) -> Callable[[list[bytes]], None]:
+        name, inbox, taps = link.effect.link, self._inbox, self.taps
         if link.effect.kind is not LinkKind.MARKET:
-            return lambda frame: inbox.put(Lane.PRIVATE, FramesReceived(name, (frame,)))
-        if not self.taps:
-            return lambda frame: inbox.put_frame(name, frame)
+            return lambda frames: inbox.put(Lane.PRIVATE, FramesReceived(name, tuple(frames)))
 
-        def take(frame: bytes) -> None:
-            inbox.put_frame(name, frame)
-            for tap in self.taps:
-                tap(frame)
+        def take(frames: list[bytes]) -> None:
+            inbox.put_frames(name, frames)
+            for tap in taps:
+                for frame in frames:
+                    tap(frame)
 
         return take
 
