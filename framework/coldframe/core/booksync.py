@@ -33,10 +33,12 @@ from coldframe.wire.streams import DepthUpdate
 BUFFER_LIMIT: Final = 4_000
 #: How many levels the snapshots we ask for have at most on a side (REST depth, limit 1000).
 SNAPSHOT_LEVELS: Final = 1_000
-#: The first snapshot is asked for a moment after the first event, so that a second one can arrive (protocol.md 5.1).
+#: The first snapshot is asked for a moment after the first event, or as soon as there is a second one (protocol.md 5.1).
 FIRST_DELAY_MS: Final = 250
 #: The longest pause between two snapshots of one book that does not come right.
 MAX_DELAY_MS: Final = 30_000
+#: A book that is lost before it has followed so many events did not come right either.
+STABLE_EVENTS: Final = 50
 
 
 @attrs.frozen
@@ -106,7 +108,9 @@ class BookSync:
     _events: deque[DepthUpdate] = attrs.field(factory=lambda: deque(maxlen=BUFFER_LIMIT))
     _snapshot: Book | None = None
     _asked: bool = False
+    _hurried: bool = False
     _failures: int = 0
+    _followed: int = 0
     _overlap_allowed: bool = False
 
     def step(self, event: BookInput) -> list[BookEffect]:
@@ -137,11 +141,19 @@ class BookSync:
         self._events.append(event)
 
     def _request(self) -> list[BookEffect]:
-        """Step 3: at most one ask at a time, and only once events are being buffered."""
-        if self._asked or not self._events:
+        """Step 3: one ask at a time, and only once events are being buffered; the second event makes the first ask urgent."""
+        if not self._events:
             return []
-        self._asked = True
+        if self._asked:
+            return self._hurry()
+        self._asked, self._hurried = True, False
         return [RequestSnapshot(self.symbol, min(FIRST_DELAY_MS << min(self._failures, 10), MAX_DELAY_MS))]
+
+    def _hurry(self) -> list[BookEffect]:
+        if self._hurried or self._failures or len(self._events) < 2:
+            return []
+        self._hurried = True
+        return [RequestSnapshot(self.symbol, 0)]
 
     def _on_snapshot(self, snapshot: Depth) -> list[BookEffect]:
         if self.state is BookState.SYNCED:
@@ -180,14 +192,17 @@ class BookSync:
     def _catch_up(self, book: Book) -> list[BookEffect]:
         while self._events:
             event = self._events.popleft()
-            if not self._follows(book, event):
+            if event.last_id <= book.update_id:
+                self.repeats += 1
+            elif self._follows(book, event):
+                _apply(book, event)
+            else:
                 return self._lose(f"gap while catching up: {event.previous_id} after {book.update_id}", event)
-            _apply(book, event)
         if book.crossed:
             return self._lose("crossed after the snapshot", None)
         self.book = book
         self.state = BookState.SYNCED
-        self._failures = 0
+        self._followed = 0
         return [BookReady(self.symbol)]
 
     def _follows(self, book: Book, event: DepthUpdate) -> bool:
@@ -207,21 +222,23 @@ class BookSync:
         _apply(book, event)
         if book.crossed:
             return self._lose(f"crossed at {book.update_id}", None)
+        self._followed += 1
+        if self._followed == STABLE_EVENTS:
+            self._failures = 0
         return [BookMoved(self.symbol)]
 
     def _lose(self, reason: str, event: DepthUpdate | None) -> list[BookEffect]:
-        """The book is stale from now on; what comes next is buffered for the next snapshot."""
+        """The book is stale from now on; what has come behind the gap, and what comes next, waits for the next snapshot."""
         lost: list[BookEffect] = []
         if self.state is BookState.SYNCED:
             self.resyncs += 1
             lost.append(BookLost(self.symbol, reason))
-        else:
+        if self.state is not BookState.SYNCED or self._followed < STABLE_EVENTS:
             self._failures += 1
         self.state = BookState.STALE
         self._snapshot = None
-        self._events.clear()
         if event is not None:
-            self._events.append(event)
+            self._events.appendleft(event)
         return lost + self._request()
 
     def _on_stream_lost(self, reason: str) -> list[BookEffect]:

@@ -106,6 +106,7 @@ class Market:
         self.unreadable = 0
         self._names: dict[str, StreamName] = {str(one): one for one in wanted}
         self._bad: dict[str, deque[int]] = {}
+        self._fetching: set[SnapshotOf] = set()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -149,13 +150,17 @@ class Market:
             return
         _, kind, symbol = key.split(":", 2)
         path = "/fapi/v1/rpiDepth" if kind == "rpi" else "/fapi/v1/depth"
-        self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, SnapshotOf(symbol, kind == "rpi"))
+        purpose = SnapshotOf(symbol, kind == "rpi")
+        if purpose not in self._fetching:
+            self._fetching.add(purpose)
+            self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, purpose)
 
     def returned(self, event: Returned) -> bool:
         """What a depth call brought. Returns whether it was one."""
         purpose = event.purpose
         if not isinstance(purpose, SnapshotOf):
             return False
+        self._fetching.discard(purpose)
         key = (purpose.symbol, purpose.rpi)
         answer = event.answer
         if answer is None or answer.status != 200:

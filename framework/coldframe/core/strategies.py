@@ -52,6 +52,7 @@ from coldframe.model.intents import (
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.terms import Side, TimeInForce
 from coldframe.units import NS_PER_MS, NS_PER_S, ZERO, exact, trimmed
+from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
 
 #: A step ends after so many rounds of telling and doing, even if strategies and orders keep answering each other.
@@ -153,7 +154,8 @@ class Strategies:
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
         hook = HOOK_OF[fact.name.kind]
-        if fact.name.subject:
+        # Nobody trades an asset index: like a stream of the whole market it goes to everybody who listens.
+        if fact.name.subject and fact.name.kind is not StreamKind.ASSET_INDEX:
             slots = self._slots.of_symbol(hook, symbol_of(fact.name, message))
         else:
             slots = self._slots.of_market(hook)

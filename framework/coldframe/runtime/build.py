@@ -192,7 +192,10 @@ class _Work:
         names: list[StreamName] = []
         for index, table in enumerate(self.config.streams):
             at = self.loaded.at("streams", index)
-            symbols = self.symbols(table.symbols, (*at, "symbols"))
+            if all(channel.startswith(StreamKind.ASSET_INDEX.value) for channel in table.channels):
+                symbols = tuple(table.symbols)  # assets such as BTCUSD, not contracts
+            else:
+                symbols = self.symbols(table.symbols, (*at, "symbols"))
             for position, channel in enumerate(table.channels):
                 where = (*at, "channels", position)
                 if not is_all_market(channel) and not table.symbols:

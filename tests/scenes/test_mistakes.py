@@ -1,0 +1,142 @@
+"""Bad input gets one clear line and the right exit code, and no traceback."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SHARED, needs_shared
+from tests.scenes.support import CONFIGS, coldframe, document, live_config, venue
+
+QUICKSTART = (CONFIGS / "quickstart.toml").read_text()
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    assert old in QUICKSTART, old
+    path = folder / "bot.toml"
+    path.write_text(QUICKSTART.replace(old, new, 1))
+    return path
+
+
+def line_of(path: Path, text: str) -> int:
+    return next(number for number, line in enumerate(path.read_text().splitlines(), 1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "said"),
+    [
+        ("seed = 7", "sed = 7", "sed = 7", "unknown key (did you mean seed?)"),
+        ("seed = 7", 'seed = "7"', 'seed = "7"', "must be a whole number, not '7'"),
+        ("seed = 7", "seed = -7", "seed = -7", "must not be negative"),
+        ("BTCUSDT", "BTCUSD", '"BTCUSD"', "unknown symbol 'BTCUSD' (did you mean BTCUSDT?)"),
+        ('plugin = "maker"', 'plugin = "makr"', 'plugin = "makr"', "no plugin 'makr' (did you mean 'maker'?)"),
+        ('plugin = "maker"', 'plugin = "no/such.py:Maker"', 'plugin = "no/such.py', "no plugin file"),
+        ('config_version = 1', "config_version = 2", "config_version = 2", "must be between 1 and 1"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_configuration(tmp_path: Path, old: str, new: str, at: str, said: str) -> None:
+    path = changed(tmp_path, old, new)
+    for verb in ("check", "run"):
+        done = coldframe(verb, path)
+        assert done.returncode == 78
+        assert f"{path}:{line_of(path, at)}: " in done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+
+def test_a_negative_size(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text(
+        QUICKSTART.replace("[strategies.params]", '[strategies.params]\nspread_bps = "-4"', 1).replace(
+            'spread_bps = "', '# spread_bps = "', 0
+        )
+    )
+    text = "\n".join(line for line in path.read_text().splitlines() if not (line.startswith("spread_bps") and '"-4"' not in line))
+    path.write_text(text)
+    done = coldframe("check", path)
+    assert done.returncode == 78
+    assert f"{path}:{line_of(path, '-4')}: " in done.stderr
+
+
+def test_all_mistakes_come_in_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text(
+        QUICKSTART.replace("seed = 7", "sed = 7")
+        .replace('plugin = "maker"', 'plugin = "makr"')
+        .replace("stale_book_ms = 2000", 'stale_book_ms = "x"')
+    )
+    done = coldframe("check", path)
+    assert done.returncode == 78
+    assert len([line for line in done.stderr.splitlines() if str(path) in line]) >= 3
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for args in (("run", tmp_path / "no.toml"), ("check", tmp_path / "no.toml"), ("tape", "verify", tmp_path / "no.gz")):
+        done = coldframe(*args)
+        assert done.returncode == 78
+        assert len(done.stderr.splitlines()) == 1
+        assert "no." in done.stderr
+
+
+def test_a_port_in_use() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = coldframe("venue", CONFIGS / "quickstart.toml", "--port", taken.getsockname()[1])
+    assert done.returncode == 69
+    assert "already in use" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_venue_that_bans_us(tmp_path: Path) -> None:
+    done = coldframe("run", changed(tmp_path, "seed = 7", "seed = 7\nfaults = { banned_for_s = 60 }"))
+    assert done.returncode == 75
+    assert "banned for another" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_clock_five_seconds_off(tmp_path: Path) -> None:
+    done = coldframe("run", changed(tmp_path, "seed = 7", "seed = 7\nfaults = { clock_skew_ms = 5000 }"), "--for", "8s", "--json")
+    assert document(done)["orders"]["rejected"] == 0
+    assert document(done)["orders"]["acked"] > 0
+    assert "our clock is 5.0 s behind the venue's" in done.stderr
+
+
+def test_a_wrong_key_and_no_venue(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served)
+        wrong = coldframe("run", config, "--live", "--for", "5s", env={**home, "SCENE_KEY": "0" * 64})
+        assert wrong.returncode == 77
+        assert len(wrong.stderr.splitlines()) == 1
+        assert "-2015" in wrong.stderr
+        assert "0" * 64 not in wrong.stderr
+        unsaid = coldframe("run", config, "--for", "5s", env={**home, "SCENE_KEY": served.api_key})
+        assert unsaid.returncode == 78
+        assert "--live" in unsaid.stderr
+    gone = coldframe("run", config, "--live", "--for", "5s", env={**home, "SCENE_KEY": "0" * 64})
+    assert gone.returncode == 69
+    assert "Connection refused" in gone.stderr
+
+
+@needs_shared
+def test_a_torn_recording(tmp_path: Path) -> None:
+    whole = (SHARED / "data/capture_2021-07-22_sushi-akro-keep-ctk_30s.jsonl.gz").read_bytes()
+    torn = tmp_path / "torn.jsonl.gz"
+    torn.write_bytes(whole[: len(whole) // 2])
+    done = coldframe("tape", "verify", torn, "--json")
+    assert document(done)["mismatches"] == 0
+    assert "torn" in done.stderr or "cut off" in done.stderr
+    run = coldframe("run", CONFIGS / "recorded.toml", "--tape", torn, "--speed", "max", "--json")
+    assert document(run)["ended"] == "tape_end"
+    assert "torn" in run.stderr or "cut off" in run.stderr
+    broken = tmp_path / "broken.jsonl.gz"
+    lines = gzip.decompress(whole).splitlines(keepends=True)
+    lines[100] = b'{"t": 1, "stream": "x", "data": \n'
+    broken.write_bytes(gzip.compress(b"".join(lines)))
+    done = coldframe("tape", "verify", broken)
+    assert done.returncode == 78
+    assert f"{broken}:101: " in done.stderr

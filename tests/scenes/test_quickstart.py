@@ -1,0 +1,79 @@
+"""The newcomer's first minute: one command, a fill, a clean end, an honest summary."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, coldframe, document, environment, live_config, venue
+
+SUMMARY = {
+    "schema_version", "verb", "name", "environment", "orders_mode", "ended", "elapsed_s", "books", "events", "strategies",
+    "orders", "limits", "links",
+}  # fmt: skip
+STRATEGY = {"state", "intents", "verdicts", "orders", "fills", "position", "realized_pnl", "unrealized_pnl", "fees"}
+
+
+def test_quickstart_trades_and_says_so() -> None:
+    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "15s", "--json")
+    summary = document(done)
+    assert set(summary) == SUMMARY
+    assert summary["ended"] == "duration"
+    assert all(set(one) == STRATEGY for one in summary["strategies"].values())
+    assert all(book["state"] == "synced" for book in summary["books"].values())
+    assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
+    assert summary["orders"]["unknown"] == 0
+    assert summary["orders"]["sent"] == summary["orders"]["acked"] + summary["orders"]["rejected"]
+    assert "fill: " in done.stderr
+    assert all(sum(one["verdicts"].values()) == one["intents"] for one in summary["strategies"].values())
+
+
+def test_ctrl_c_ends_it_cleanly_within_five_seconds(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served)
+        command = [*COLDFRAME, "run", str(config), "--live"]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment({**home, "SCENE_KEY": served.api_key}),
+        )
+        try:
+            wait_for_open_orders(served, process)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
+            assert time.monotonic() - began < 5
+        finally:
+            process.kill()
+        assert process.returncode == 0, err
+        assert "ended by signal" in out
+        assert "0 unknown" in out
+        assert served.ask("/fapi/v1/openOrders") == []
+
+
+def wait_for_open_orders(served, process) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(100):
+        assert process.poll() is None, process.communicate()[1]
+        if served.ask("/fapi/v1/openOrders"):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the bot placed no order within ten seconds")
+
+
+def test_help_and_version_are_there() -> None:
+    assert "run a bot" in coldframe("--help").stdout
+    assert coldframe("--version").stdout.startswith("coldframe ")
+    assert coldframe().returncode == 2
+    assert coldframe("fly").returncode == 2
+    assert coldframe("run", CONFIGS / "quickstart.toml", "--for", "soon").returncode == 2
+
+
+def test_plugins_are_listed() -> None:
+    listed = document(coldframe("plugins", "list", "--json"))
+    assert {one["name"] for one in listed["plugins"]} >= {"maker", "momentum", "guard"}
+    assert all(one["summary"] for one in listed["plugins"])
