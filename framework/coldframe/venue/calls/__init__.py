@@ -1,0 +1,1 @@
+"""What clients may call: the methods of the WebSocket API and the endpoints of REST, with limits and signatures before them."""

@@ -1,0 +1,323 @@
+"""Calls about accounts: listen keys, positions, balances, histories, settings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from coldframe.units import ZERO, plain
+from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
+from coldframe.venue.exchange import Exchange
+from coldframe.venue.market.board import Board
+from coldframe.venue.refusals import refuse
+from coldframe.venue.trading.reports import margin_word, queried
+from coldframe.venue.trading.statements import balances, positions, status
+from coldframe.wire import requests as ask
+from coldframe.wire.reference import LeverageTiers
+from coldframe.wire.replies import (
+    AccountConfig,
+    AssetMode,
+    CommissionRate,
+    LeverageReply,
+    ListenKey,
+    Notice,
+    PositionMode,
+    SymbolConfig,
+)
+from coldframe.wire.requests import Fault
+
+_DONE: Final = Notice(code=200, msg="success")
+_WEEK_MS: Final = 7 * 86_400_000
+
+
+# -- listen keys --------------------------------------------------------------------------------------------------------
+
+
+def start_listening(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """POST listenKey, `userDataStream.start`."""
+    return ListenKey(listen_key=exchange.listen_keys.start(caller.account, now_ms))
+
+
+def keep_listening(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """PUT listenKey, `userDataStream.ping`."""
+    key = exchange.listen_keys.extend(caller.account, now_ms)
+    return key if isinstance(key, Fault) else ListenKey(listen_key=key)
+
+
+def stop_listening(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """DELETE listenKey, `userDataStream.stop`."""
+    key = exchange.listen_keys.stop(caller.account)
+    return key if isinstance(key, Fault) else {}
+
+
+# -- positions and balances -----------------------------------------------------------------------------------------------
+
+
+def old_positions(exchange: Exchange, caller: Caller, request: ask.Request, now_ms: int) -> object:
+    """v2 positionRisk, `account.position`: all symbols."""
+    return _positions(exchange, caller, request, every=True)
+
+
+def new_positions(exchange: Exchange, caller: Caller, request: ask.Request, now_ms: int) -> object:
+    """v3 positionRisk, `v2/account.position`: only symbols with a position or an order."""
+    return _positions(exchange, caller, request, every=False)
+
+
+def _positions(exchange: Exchange, caller: Caller, request: ask.Request, *, every: bool) -> object:
+    symbol = sent(getattr(request, "symbol", None))
+    if symbol is not None and symbol not in exchange.floors:
+        return refuse(-1121)
+    return positions(exchange.office, caller.account, symbol, every=every)
+
+
+def balance(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """v2 and v3 balance, `account.balance`, `v2/account.balance`."""
+    return balances(exchange.office, caller.account)
+
+
+def old_status(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """v2 account, `account.status`."""
+    return status(exchange.office, caller.account, old=True)
+
+
+def new_status(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """v3 account, `v2/account.status`."""
+    return status(exchange.office, caller.account, old=False)
+
+
+# -- histories ----------------------------------------------------------------------------------------------------------
+
+
+def user_trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET userTrades: the account's fills of a symbol, from an id on, in a window, or the latest."""
+    board, limit = board_of(exchange, request.symbol), page_length(request.limit)
+    if isinstance(board, Fault):
+        return board
+    if isinstance(limit, Fault):
+        return limit
+    order_id, from_id = sent(request.order_id), sent(request.from_id)
+    start, end = sent(request.start_time), sent(request.end_time)
+    if start is not None and end is not None and end - start > _WEEK_MS:
+        return refuse(-4165, 7)
+    rows = [
+        one.trade
+        for one in exchange.office.books(caller.account).trades
+        if one.trade.symbol == board.symbol
+        and order_id in (None, one.trade.order_id)
+        and (from_id is None or one.trade.id >= from_id)
+        and (start is None or one.trade.time >= start)
+        and (end is None or one.trade.time <= end)
+    ]
+    return rows[:limit] if from_id is not None or start is not None else rows[-limit:]
+
+
+def income(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET income."""
+    limit = page_length(request.limit, usual=100)
+    if isinstance(limit, Fault):
+        return limit
+    symbol, kind, start, end = (
+        sent(request.symbol),
+        sent(request.income_type),
+        sent(request.start_time),
+        sent(request.end_time),
+    )
+    rows = [
+        one.income
+        for one in exchange.office.books(caller.account).incomes
+        if symbol in (None, one.income.symbol)
+        and kind in (None, one.income.income_type)
+        and (start is None or one.income.time >= start)
+        and (end is None or one.income.time <= end)
+    ]
+    return rows[:limit] if start is not None else rows[-limit:]
+
+
+def force_orders(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET forceOrders: the account's liquidations."""
+    limit = page_length(request.limit, usual=50, longest=100)
+    if isinstance(limit, Fault):
+        return limit
+    symbol = sent(request.symbol)
+    rows = [
+        queried(one, exchange.office.contract(one.symbol))
+        for one in exchange.office.books(caller.account).orders.values()
+        if one.client_id.startswith("autoclose-") and symbol in (None, one.symbol)
+    ]
+    return rows[-limit:]
+
+
+# -- rights, rates, rules -----------------------------------------------------------------------------------------------
+
+
+def account_config(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET accountConfig."""
+    account = exchange.office.books(caller.account).account
+    return AccountConfig(
+        fee_tier=0,
+        can_trade=True,
+        can_deposit=True,
+        can_withdraw=False,
+        dual_side_position=account.hedge,
+        multi_assets_margin=account.multi_assets,
+        trade_group_id=-1,
+        update_time=0,
+    )
+
+
+def symbol_config(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET symbolConfig: always a list."""
+    account = exchange.office.books(caller.account).account
+
+    def row(board: Board) -> object:
+        settings = account.of_symbol(board.symbol)
+        return SymbolConfig(
+            symbol=board.symbol,
+            margin_type=margin_word(isolated=settings.isolated),
+            is_auto_add_margin=False,
+            leverage=settings.leverage,
+            max_notional_value=_whole(board.contract.max_notional(settings.leverage)),
+        )
+
+    rows = one_or_all(exchange, request, row)
+    return rows if isinstance(rows, list | Fault) else [rows]
+
+
+def _whole(value: Decimal) -> str:
+    return plain(value.normalize() + ZERO)
+
+
+def commission_rate(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
+    """GET commissionRate."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    account = exchange.office.books(caller.account).account
+    return CommissionRate(
+        symbol=board.symbol,
+        maker_commission_rate=f"{account.maker_fee:.6f}",
+        taker_commission_rate=f"{account.taker_fee:.6f}",
+        rpi_commission_rate=f"{account.maker_fee:.6f}",
+    )
+
+
+def leverage_brackets(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET leverageBracket: a list, for one symbol too."""
+    rows = one_or_all(exchange, request, lambda board: LeverageTiers(symbol=board.symbol, brackets=list(board.contract.tiers)))
+    return rows if isinstance(rows, list | Fault) else [rows]
+
+
+def order_limits(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET rateLimit/order."""
+    return exchange.counters.order_limits()
+
+
+def adl_quantile(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET adlQuantile: nobody is in a queue for deleveraging here."""
+    account = exchange.office.books(caller.account).account
+    sides = ("LONG", "SHORT", "HEDGE") if account.hedge else ("LONG", "SHORT", "BOTH")
+    rows = one_or_all(exchange, request, lambda board: {"symbol": board.symbol, "adlQuantile": dict.fromkeys(sides, 0)})
+    return rows if isinstance(rows, list | Fault) else [rows]
+
+
+def trading_status(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET apiTradingStatus: no indicator is ever triggered here."""
+    return {"indicators": {}, "updateTime": now_ms}
+
+
+def fee_burn(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET feeBurn: fees are never paid in BNB here."""
+    return {"feeBurn": False}
+
+
+def sign_agreement(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """POST stock/contract."""
+    return _DONE
+
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+def set_leverage(exchange: Exchange, caller: Caller, request: ask.SetLeverage, now_ms: int) -> object:
+    """POST leverage."""
+    fault = exchange.preferences.leverage(caller.account, request, now_ms)
+    if fault:
+        return fault
+    most = exchange.office.contract(request.symbol).max_notional(request.leverage)
+    return LeverageReply(leverage=request.leverage, max_notional_value=_whole(most), symbol=request.symbol)
+
+
+def set_margin_type(exchange: Exchange, caller: Caller, request: ask.SetMarginType, now_ms: int) -> object:
+    """POST marginType."""
+    return exchange.preferences.margin_type(caller.account, request, now_ms) or _DONE
+
+
+def move_margin(exchange: Exchange, caller: Caller, request: ask.MovePositionMargin, now_ms: int) -> object:
+    """POST positionMargin; the amount in the answer is a JSON number."""
+    fault = exchange.preferences.position_margin(caller.account, request, now_ms)
+    if fault:
+        return fault
+    return {"amount": Decimal(request.amount), "code": 200, "msg": "Successfully modify position margin.", "type": request.type}
+
+
+def position_mode(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET positionSide/dual."""
+    return PositionMode(dual_side_position=exchange.office.books(caller.account).account.hedge)
+
+
+def set_position_mode(exchange: Exchange, caller: Caller, request: ask.SetPositionMode, now_ms: int) -> object:
+    """POST positionSide/dual."""
+    return exchange.preferences.position_mode(caller.account, hedge=request.dual_side_position) or _DONE
+
+
+def asset_mode(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET multiAssetsMargin."""
+    return AssetMode(multi_assets_margin=exchange.office.books(caller.account).account.multi_assets)
+
+
+def set_asset_mode(exchange: Exchange, caller: Caller, request: ask.SetAssetMode, now_ms: int) -> object:
+    """POST multiAssetsMargin."""
+    return exchange.preferences.asset_mode(caller.account, now_ms, multi_assets=request.multi_assets_margin) or _DONE
+
+
+REST: Final[Calls] = {
+    "POST /fapi/v1/listenKey": start_listening,
+    "PUT /fapi/v1/listenKey": keep_listening,
+    "DELETE /fapi/v1/listenKey": stop_listening,
+    "GET /fapi/v1/userTrades": user_trades,
+    "GET /fapi/v2/positionRisk": old_positions,
+    "GET /fapi/v3/positionRisk": new_positions,
+    "GET /fapi/v2/balance": balance,
+    "GET /fapi/v3/balance": balance,
+    "GET /fapi/v2/account": old_status,
+    "GET /fapi/v3/account": new_status,
+    "GET /fapi/v1/accountConfig": account_config,
+    "GET /fapi/v1/symbolConfig": symbol_config,
+    "GET /fapi/v1/commissionRate": commission_rate,
+    "GET /fapi/v1/leverageBracket": leverage_brackets,
+    "GET /fapi/v1/rateLimit/order": order_limits,
+    "GET /fapi/v1/income": income,
+    "GET /fapi/v1/adlQuantile": adl_quantile,
+    "GET /fapi/v1/forceOrders": force_orders,
+    "GET /fapi/v1/apiTradingStatus": trading_status,
+    "GET /fapi/v1/feeBurn": fee_burn,
+    "POST /fapi/v1/leverage": set_leverage,
+    "POST /fapi/v1/marginType": set_margin_type,
+    "POST /fapi/v1/positionMargin": move_margin,
+    "GET /fapi/v1/positionSide/dual": position_mode,
+    "POST /fapi/v1/positionSide/dual": set_position_mode,
+    "GET /fapi/v1/multiAssetsMargin": asset_mode,
+    "POST /fapi/v1/multiAssetsMargin": set_asset_mode,
+    "POST /fapi/v1/stock/contract": sign_agreement,
+}
+METHODS: Final[Calls] = {
+    "account.position": old_positions,
+    "v2/account.position": new_positions,
+    "account.balance": balance,
+    "v2/account.balance": balance,
+    "account.status": old_status,
+    "v2/account.status": new_status,
+    "userDataStream.start": start_listening,
+    "userDataStream.ping": keep_listening,
+    "userDataStream.stop": stop_listening,
+}

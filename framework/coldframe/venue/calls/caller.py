@@ -1,0 +1,73 @@
+"""Who makes a call, and the small questions that many calls begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import attrs
+from msgspec import UNSET, UnsetType
+
+from coldframe.venue.exchange import Exchange
+from coldframe.venue.market.board import Board
+from coldframe.venue.refusals import refuse
+from coldframe.wire.requests import Fault, Request
+
+T = TypeVar("T")
+
+#: The longest page of most lists, and its usual length.
+_LONGEST_PAGE: Final = 1000
+_USUAL_PAGE: Final = 500
+
+
+@attrs.frozen
+class Caller:
+    """The account behind a call, empty for a public one."""
+
+    account: str = ""
+
+
+#: What one call does: exchange, caller, parameters and time go in; the answer's body or a refusal comes out.
+Call = Callable[[Exchange, Caller, Any, int], object]
+#: Calls by what names them: verb and path on REST, the method on the WebSocket API.
+Calls = dict[str, Call]
+
+
+def sent(value: T | UnsetType) -> T | None:
+    """The value of an optional parameter; None when it was not sent."""
+    return None if isinstance(value, UnsetType) else value
+
+
+def board_of(exchange: Exchange, symbol: object) -> Board | Fault:
+    """The board of a symbol that must be named and listed."""
+    if symbol is UNSET or not symbol:
+        return refuse(-1102, "symbol")
+    floor = exchange.floors.get(str(symbol))
+    return floor.board if floor else refuse(-1121)
+
+
+def boards_of(exchange: Exchange, symbol: object) -> list[Board] | Fault:
+    """The board of a named symbol, or all of them."""
+    if symbol is UNSET:
+        return [floor.board for floor in exchange.floors.values()]
+    board = board_of(exchange, symbol)
+    return board if isinstance(board, Fault) else [board]
+
+
+def one_or_all(exchange: Exchange, request: Request, row: Callable[[Board], object]) -> object:
+    """What calls with an optional symbol answer: one row for a named symbol, a list of rows without one."""
+    symbol = getattr(request, "symbol", UNSET)
+    boards = boards_of(exchange, symbol)
+    if isinstance(boards, Fault):
+        return boards
+    rows = [made for board in boards if (made := row(board)) is not None]
+    if symbol is UNSET:
+        return rows
+    return rows[0] if rows else []
+
+
+def page_length(limit: int | UnsetType, usual: int = _USUAL_PAGE, longest: int = _LONGEST_PAGE) -> int | Fault:
+    """How many rows a list may have."""
+    if isinstance(limit, UnsetType):
+        return usual
+    return limit if 1 <= limit <= longest else refuse(-1130, "limit")

@@ -1,0 +1,404 @@
+"""Public calls: the venue's rules, books, trades, candles, tickers, prices."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from coldframe.terms import INTERVALS
+from coldframe.units import ZERO, plain
+from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
+from coldframe.venue.contracts import money
+from coldframe.venue.exchange import Exchange
+from coldframe.venue.market.board import Board
+from coldframe.venue.market.candles import Bar
+from coldframe.venue.market.indices import asset_rates, composite, schedule
+from coldframe.venue.market.summaries import ticker
+from coldframe.venue.refusals import refuse
+from coldframe.wire import requests as ask
+from coldframe.wire.reference import (
+    AssetInfo,
+    BestTicker,
+    DayTicker,
+    Depth,
+    ExchangeInfo,
+    FundingRow,
+    OpenInterest,
+    PremiumIndex,
+    PriceTicker,
+    ServerTime,
+)
+from coldframe.wire.requests import Fault
+from coldframe.wire.streams import Level
+
+_DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000)
+_USUAL_DEPTH: Final = 500
+_LONGEST_CANDLES: Final = 1500
+_AGG_WINDOW_MS: Final = 48 * 3_600_000
+_INTEREST: Final = "0.00010000"
+_NO_LEVEL: Final[Level] = ("0", "0")
+
+
+def ping(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET ping."""
+    return {}
+
+
+def server_time(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET time."""
+    return ServerTime(server_time=now_ms)
+
+
+def exchange_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET exchangeInfo."""
+    contracts = [floor.contract for floor in exchange.floors.values()]
+    assets = dict.fromkeys(["USDT", *(one.info.base_asset for one in contracts if one.info.underlying_type == "COIN")])
+    return ExchangeInfo(
+        timezone="UTC",
+        server_time=now_ms,
+        futures_type="U_MARGINED",
+        rate_limits=exchange.counters.listed(),
+        exchange_filters=[],
+        assets=[AssetInfo(asset=name, margin_available=True, auto_asset_exchange="-10000") for name in assets],
+        symbols=[one.info for one in contracts],
+    )
+
+
+# -- books ------------------------------------------------------------------------------------------------------------
+
+
+def depth(exchange: Exchange, caller: Caller, request: ask.DepthQuery, now_ms: int) -> object:
+    """GET depth, method `depth`: the book as the streams have it."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    asked = sent(request.limit)
+    limit = _USUAL_DEPTH if asked is None else asked
+    if limit not in _DEPTHS:
+        return refuse(-4021, limit)
+    book = board.book
+    if not book.known:
+        return refuse(-1001)
+    return Depth(
+        last_update_id=book.last_id,
+        event_ms=max(book.event_ms, board.now_ms),
+        traded_ms=book.traded_ms,
+        bids=book.bids.top(limit),
+        asks=book.asks.top(limit),
+    )
+
+
+def best_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET ticker/bookTicker, method `ticker.book`."""
+
+    def row(board: Board) -> object:
+        bid, ask = board.book.best()
+        bid, ask = bid or _NO_LEVEL, ask or _NO_LEVEL
+        return BestTicker(
+            symbol=board.symbol,
+            bid_price=bid[0],
+            bid_qty=bid[1],
+            ask_price=ask[0],
+            ask_qty=ask[1],
+            last_update_id=board.book.last_id,
+            time=board.book.traded_ms,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+# -- trades -----------------------------------------------------------------------------------------------------------
+
+
+def price_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET ticker/price, method `ticker.price`."""
+
+    def row(board: Board) -> object:
+        last = board.trades.last
+        return PriceTicker(
+            symbol=board.symbol,
+            price=board.contract.price_text(board.last_price),
+            time=last.at_ms if last else now_ms,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+def trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET trades: the latest prints."""
+    return _prints(exchange, request, page_length(request.limit))
+
+
+def older_trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET historicalTrades: from an id on, a hundred unless more are wanted."""
+    return _prints(exchange, request, page_length(request.limit, usual=100, longest=500))
+
+
+def _prints(exchange: Exchange, request: ask.History, limit: int | Fault) -> object:
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    if isinstance(limit, Fault):
+        return limit
+    from_id = sent(request.from_id)
+    rows = [one.row() for one in board.trades.prints if from_id is None or one.trade_id >= from_id]
+    return rows[:limit] if from_id is not None else rows[-limit:]
+
+
+def aggregate_trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET aggTrades: by id, by time, or the latest."""
+    board, limit = board_of(exchange, request.symbol), page_length(request.limit)
+    if isinstance(board, Fault):
+        return board
+    if isinstance(limit, Fault):
+        return limit
+    from_id, start, end = sent(request.from_id), sent(request.start_time), sent(request.end_time)
+    if start is not None and start < now_ms - _AGG_WINDOW_MS:
+        return refuse(-4166)
+    if start is not None and end is not None and start > end:
+        return refuse(-1023)
+    rows = [
+        one.row()
+        for one in board.trades.aggregates
+        if (from_id is None or one.aggregate_id >= from_id)
+        and (start is None or one.at_ms >= start)
+        and (end is None or one.at_ms <= end)
+    ]
+    return rows[-limit:] if from_id is None and start is None else rows[:limit]
+
+
+# -- candles and tickers ----------------------------------------------------------------------------------------------
+
+
+def candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms: int) -> object:
+    """GET klines and its relatives; index, mark and premium candles follow the traded price here."""
+    if request.interval not in INTERVALS:
+        return refuse(-1120)
+    symbol = request.symbol if sent(request.symbol) else request.pair
+    contract_type = sent(request.contract_type)
+    if sent(request.pair) and contract_type is not None and contract_type.upper() != "PERPETUAL":
+        return [] if contract_type.upper() in ("CURRENT_QUARTER", "NEXT_QUARTER") else refuse(-4104)
+    board = board_of(exchange, symbol)
+    if isinstance(board, Fault):
+        return refuse(-4144) if sent(request.pair) and board.code == -1121 else board
+    limit = page_length(request.limit, longest=_LONGEST_CANDLES)
+    if isinstance(limit, Fault):
+        return limit
+    page = board.candles.page(request.interval, limit, sent(request.start_time), sent(request.end_time))
+    return [_row(board, bar) for bar in page]
+
+
+def _row(board: Board, bar: Bar) -> list[Any]:
+    contract = board.contract
+    prices = [contract.price_text(price) for price in (bar.open, bar.high, bar.low, bar.close)]
+    return [
+        bar.open_ms,
+        *prices,
+        contract.quantity_text(bar.volume),
+        bar.close_ms,
+        contract.quote_text(bar.quote),
+        bar.trades,
+        contract.quantity_text(bar.taker_volume),
+        contract.quote_text(bar.taker_quote),
+        "0",
+    ]
+
+
+def day_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET ticker/24hr."""
+
+    def row(board: Board) -> object:
+        day = board.candles.day(now_ms)
+        if day is None:
+            return None
+        one = ticker(board, day, now_ms)
+        return DayTicker(
+            symbol=one.symbol,
+            price_change=one.change,
+            price_change_percent=one.change_percent,
+            weighted_avg_price=one.weighted_average,
+            last_price=one.close,
+            last_qty=one.last_quantity,
+            open_price=one.open,
+            high_price=one.high,
+            low_price=one.low,
+            volume=one.volume,
+            quote_volume=one.quote_volume,
+            open_time=one.open_ms,
+            close_time=one.close_ms,
+            first_id=one.first_id,
+            last_id=one.last_id,
+            count=one.trades,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+# -- prices and funding -------------------------------------------------------------------------------------------------
+
+
+def premium_index(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET premiumIndex."""
+
+    def row(board: Board) -> object:
+        prices = board.prices
+        return PremiumIndex(
+            symbol=board.symbol,
+            mark_price=plain(prices.mark),
+            index_price=plain(prices.index),
+            estimated_settle_price=plain(prices.index),
+            last_funding_rate=plain(prices.funding_rate),
+            interest_rate=_INTEREST,
+            next_funding_time=prices.next_funding_ms(now_ms),
+            time=now_ms,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+def funding_rates(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+    """GET fundingRate: the rates of the funding times since the venue started."""
+    limit = page_length(request.limit, usual=100)
+    if isinstance(limit, Fault):
+        return limit
+    symbol = sent(request.symbol)
+    if symbol is not None and symbol not in exchange.floors:
+        return refuse(-1121)
+    rows: list[FundingRow] = [one for one in exchange.clearing.rates if symbol is None or one.symbol == symbol]
+    return rows[-limit:]
+
+
+def funding_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET fundingInfo: only contracts whose funding is not the usual one; here none is."""
+    return list[object]()
+
+
+def open_interest(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
+    """GET openInterest: what the venue's accounts hold long."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    held = sum(
+        (
+            max(position.quantity, ZERO)
+            for books in exchange.ledger.books.values()
+            for position in books.account.positions.values()
+            if position.symbol == board.symbol
+        ),
+        ZERO,
+    )
+    return OpenInterest(symbol=board.symbol, open_interest=board.contract.quantity_text(held), time=now_ms)
+
+
+# -- indices and schedules ----------------------------------------------------------------------------------------------
+
+
+def index_info(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET indexInfo: the composition of index contracts."""
+
+    def row(board: Board) -> object:
+        index = composite(board, now_ms)
+        if index is None:
+            return None
+        parts = [
+            {
+                "baseAsset": one.base_asset,
+                "quoteAsset": one.quote_asset,
+                "weightInQuantity": one.quantity_weight,
+                "weightInPercentage": one.percent_weight,
+            }
+            for one in index.components
+        ]
+        return {"symbol": board.symbol, "time": now_ms, "component": "baseAsset", "baseAssetList": parts}
+
+    return one_or_all(exchange, request, row)
+
+
+def asset_index(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET assetIndex: rates of assets in US dollars."""
+    rates = asset_rates((floor.board for floor in exchange.floors.values()), now_ms)
+    rows = {
+        name: {
+            "symbol": name,
+            "time": now_ms,
+            "index": one.index_price,
+            "bidBuffer": one.bid_buffer,
+            "askBuffer": one.ask_buffer,
+            "bidRate": one.bid_rate,
+            "askRate": one.ask_rate,
+            "autoExchangeBidBuffer": one.auto_bid_buffer,
+            "autoExchangeAskBuffer": one.auto_ask_buffer,
+            "autoExchangeBidRate": one.auto_bid_rate,
+            "autoExchangeAskRate": one.auto_ask_rate,
+        }
+        for name, one in rates.items()
+    }
+    symbol = sent(request.symbol)
+    if symbol is None:
+        return list(rows.values())
+    return rows.get(symbol, refuse(-1121))
+
+
+def constituents(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
+    """GET constituents: where the index price comes from; here from this venue alone."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    source = {"exchange": "coldframe", "symbol": board.symbol, "price": plain(board.prices.index), "weight": "1.00000000"}
+    return {"symbol": board.symbol, "time": now_ms, "constituents": [source]}
+
+
+def insurance_balance(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET insuranceBalance: one fund for all contracts."""
+    symbols = list(exchange.floors)
+    if sent(request.symbol) is not None and request.symbol not in symbols:
+        return refuse(-1121)
+    balance = {"asset": "USDT", "marginBalance": money(Decimal(1_000_000)), "updateTime": now_ms}
+    fund = {"symbols": symbols, "assets": [balance]}
+    return fund if sent(request.symbol) is not None else [fund]
+
+
+def adl_risk(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET symbolAdlRisk: always low, since the insurance fund takes everything over."""
+    return one_or_all(exchange, request, lambda board: {"symbol": board.symbol, "adlRisk": "low", "updateTime": now_ms})
+
+
+def trading_schedule(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
+    """GET tradingSchedule."""
+    markets = {
+        market: {"sessions": [{"startTime": start, "endTime": end, "type": kind} for start, end, kind in rows]}
+        for market, rows in schedule(now_ms).items()
+    }
+    return {"updateTime": now_ms, "marketSchedules": markets}
+
+
+REST: Final[Calls] = {
+    "GET /fapi/v1/ping": ping,
+    "GET /fapi/v1/time": server_time,
+    "GET /fapi/v1/exchangeInfo": exchange_info,
+    "GET /fapi/v1/depth": depth,
+    "GET /fapi/v1/rpiDepth": depth,
+    "GET /fapi/v1/trades": trades,
+    "GET /fapi/v1/historicalTrades": older_trades,
+    "GET /fapi/v1/aggTrades": aggregate_trades,
+    "GET /fapi/v1/klines": candles,
+    "GET /fapi/v1/continuousKlines": candles,
+    "GET /fapi/v1/indexPriceKlines": candles,
+    "GET /fapi/v1/markPriceKlines": candles,
+    "GET /fapi/v1/premiumIndexKlines": candles,
+    "GET /fapi/v1/premiumIndex": premium_index,
+    "GET /fapi/v1/fundingRate": funding_rates,
+    "GET /fapi/v1/fundingInfo": funding_info,
+    "GET /fapi/v1/openInterest": open_interest,
+    "GET /fapi/v1/ticker/24hr": day_ticker,
+    "GET /fapi/v1/ticker/price": price_ticker,
+    "GET /fapi/v2/ticker/price": price_ticker,
+    "GET /fapi/v1/ticker/bookTicker": best_ticker,
+    "GET /fapi/v1/indexInfo": index_info,
+    "GET /fapi/v1/assetIndex": asset_index,
+    "GET /fapi/v1/constituents": constituents,
+    "GET /fapi/v1/insuranceBalance": insurance_balance,
+    "GET /fapi/v1/symbolAdlRisk": adl_risk,
+    "GET /fapi/v1/tradingSchedule": trading_schedule,
+}
+METHODS: Final[Calls] = {"depth": depth, "ticker.price": price_ticker, "ticker.book": best_ticker}

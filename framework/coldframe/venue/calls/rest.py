@@ -1,0 +1,131 @@
+"""REST without sockets: one request in, one answer out. Limits first, then the key, then the parameters, then the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+import attrs
+
+from coldframe.venue.calls import account_calls, market_calls, order_calls
+from coldframe.venue.calls.authentic import Key, check_rest_signature, check_timing
+from coldframe.venue.calls.caller import Call, Caller
+from coldframe.venue.calls.counters import Blocked
+from coldframe.venue.exchange import Exchange
+from coldframe.venue.refusals import status_of
+from coldframe.wire.api import Security
+from coldframe.wire.codec import encode
+from coldframe.wire.replies import ErrorBody
+from coldframe.wire.requests import Fault, read
+from coldframe.wire.rest import (
+    API_KEY_HEADER,
+    ENDPOINTS,
+    ORDER_COUNT_1M_HEADER,
+    ORDER_COUNT_10S_HEADER,
+    USED_WEIGHT_HEADER,
+    Endpoint,
+)
+
+_CALLS: Final[dict[str, Call]] = {**market_calls.REST, **order_calls.REST, **account_calls.REST}
+_KEY_HEADER: Final = API_KEY_HEADER.lower()
+#: Calls that need a complete book; a recorded market has to come so far first.
+_BOOK_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth"})
+
+
+@attrs.frozen
+class RestRequest:
+    """One request as it came in: query and body raw, since they are signed as sent. Header names are lower case."""
+
+    verb: str
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def params(self) -> dict[str, str]:
+        """All parameters; one that stands in query and body counts as in the query (protocol.md 6.1)."""
+        return _params(self.body) | _params(self.query)
+
+
+@attrs.frozen
+class RestAnswer:
+    """One answer. Header names are lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def _params(text: bytes) -> dict[str, str]:
+    return dict(parse_qsl(text.decode(errors="replace"), keep_blank_values=True))
+
+
+class Rest:
+    """The REST face of the exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def wants_book(self, request: RestRequest) -> str | None:
+        """The symbol whose book has to be complete before this request can be answered."""
+        return request.params.get("symbol") if request.path in _BOOK_PATHS else None
+
+    def answer(self, request: RestRequest, now_ms: int) -> RestAnswer:
+        """Answers one request."""
+        counters = self._exchange.counters
+        banned = counters.banned(now_ms)
+        if banned:
+            return self._blocked(banned, now_ms)
+        endpoint = ENDPOINTS.get((request.verb, request.path))
+        if endpoint is None:
+            fault = Fault(-5000, f"Path {request.path}, Method {request.verb} is invalid")
+            return self._say(404, ErrorBody(fault.code, fault.msg), now_ms)
+        params = request.params
+        blocked = counters.charge(endpoint.cost.pool, endpoint.cost.weight(params), now_ms)
+        if blocked:
+            return self._blocked(blocked, now_ms)
+        key = self._authenticate(endpoint, request, params, now_ms)
+        if isinstance(key, Fault):
+            return self._refused(key, now_ms)
+        return self._carry_out(endpoint, key, params, now_ms)
+
+    def _authenticate(self, endpoint: Endpoint, request: RestRequest, params: Mapping[str, str], now_ms: int) -> Key | Fault | None:
+        if endpoint.security is Security.NONE:
+            return None
+        key = self._exchange.keys.find(request.headers.get(_KEY_HEADER, ""))
+        if isinstance(key, Fault) or endpoint.security is Security.KEY:
+            return key
+        fault = check_timing(params, now_ms) or check_rest_signature(key, request.query, request.body)
+        return fault or key
+
+    def _carry_out(self, endpoint: Endpoint, key: Key | None, params: Mapping[str, str], now_ms: int) -> RestAnswer:
+        cost, account = endpoint.cost, key.account if key else ""
+        if cost.orders_10s:
+            blocked = self._exchange.counters.charge_orders(account, cost.orders_10s, cost.orders_1m, now_ms)
+            if blocked:
+                return self._blocked(blocked, now_ms)
+        given = read(endpoint.request, params)
+        if isinstance(given, Fault):
+            return self._refused(given, now_ms)
+        result = _CALLS[f"{endpoint.verb} {endpoint.path}"](self._exchange, Caller(account), given, now_ms)
+        self._exchange.ledger.commit()
+        if isinstance(result, Fault):
+            return self._refused(result, now_ms, account if cost.orders_10s else "")
+        return self._say(200, result, now_ms, account if cost.orders_10s else "")
+
+    def _refused(self, fault: Fault, now_ms: int, account: str = "") -> RestAnswer:
+        return self._say(status_of(fault), ErrorBody(fault.code, fault.msg), now_ms, account)
+
+    def _blocked(self, blocked: Blocked, now_ms: int) -> RestAnswer:
+        answer = self._say(blocked.status, ErrorBody(blocked.fault.code, blocked.fault.msg), now_ms)
+        return attrs.evolve(answer, headers=(*answer.headers, ("retry-after", str(blocked.retry_after_s))))
+
+    def _say(self, status: int, body: object, now_ms: int, account: str = "") -> RestAnswer:
+        counters = self._exchange.counters
+        headers = [("content-type", "application/json"), (USED_WEIGHT_HEADER, str(counters.used_weight(now_ms)))]
+        if account:
+            ten_s, minute = counters.order_counts(account, now_ms)
+            headers += [(ORDER_COUNT_10S_HEADER, str(ten_s)), (ORDER_COUNT_1M_HEADER, str(minute))]
+        return RestAnswer(status, tuple(headers), encode(body))

@@ -1,0 +1,124 @@
+"""The exchange without its sockets: accounts, orders, limits, keys and streams over the floors of its contracts.
+
+Everything happens inside a call that brings the time; nothing here waits, reads a clock or writes to a socket. Private events come
+out of `take_private` in the order in which the exchange sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from random import Random
+
+import attrs
+
+from coldframe.config import venue as config
+from coldframe.venue.calls.authentic import KeyRing
+from coldframe.venue.calls.counters import Counters
+from coldframe.venue.calls.listenkeys import ListenKeys
+from coldframe.venue.keys import AccountKeys
+from coldframe.venue.market.floor import Floor
+from coldframe.venue.market.streams import Streams
+from coldframe.venue.trading.amending import Amender
+from coldframe.venue.trading.clearing import Clearing
+from coldframe.venue.trading.conditional import Conditionals
+from coldframe.venue.trading.dealer import Dealer
+from coldframe.venue.trading.ledger import Ledger
+from coldframe.venue.trading.liquidation import Liquidator
+from coldframe.venue.trading.office import Office
+from coldframe.venue.trading.preferences import Preferences, Switches
+from coldframe.venue.trading.records import Account, Marks
+from coldframe.wire.account import ListenKeyExpired
+from coldframe.wire.codec import encode
+
+_SECOND_MS = 1000
+_BASIS_POINT = Decimal("0.0001")
+
+
+@attrs.frozen
+class PrivateEvent:
+    """One event for whoever listens under a listen key."""
+
+    listen_key: str
+    kind: str
+    payload: bytes
+
+
+class Exchange:
+    """All of the venue that is not a socket."""
+
+    def __init__(
+        self,
+        settings: config.EmbeddedVenue,
+        floors: Mapping[str, Floor],
+        keys: Sequence[AccountKeys],
+        ledger: Ledger,
+        start_ms: int,
+    ) -> None:
+        self.settings = settings
+        self.floors = dict(floors)
+        self.ledger = ledger
+        for account in settings.accounts:
+            books = ledger.add(_account(account))
+            books.account.maker_fee, books.account.taker_fee = _fees(account)
+        self.streams = Streams(floor.board for floor in floors.values())
+        self.office = Office(ledger, self.floors, start_ms)
+        self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"), settings.funding_interval_s * 1000)
+        self.dealer = Dealer(self.office, self.clearing)
+        self.amender = Amender(self.office, self.dealer)
+        self.conditionals = Conditionals(self.office, self.dealer)
+        self.liquidator = Liquidator(self.office, self.dealer, self.clearing)
+        self.preferences = Preferences(self.office)
+        self.switches = Switches()
+        self.keys = KeyRing(keys)
+        self.listen_keys = ListenKeys(int(settings.listen_key_lifetime_s * 1000))
+        banned_until = start_ms + settings.faults.banned_for_s * 1000 if settings.faults.banned_for_s else 0
+        self.counters = Counters(settings.limits, banned_until)
+        self._second = 0
+        self._ended_keys: list[PrivateEvent] = []
+        self.dealer.restore(start_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Runs everything that time alone brings about."""
+        self.dealer.expire_dated(now_ms)
+        self.conditionals.check(now_ms)
+        for account, symbol in self.switches.run_out(now_ms):
+            self.dealer.cancel_all(account, symbol, now_ms)
+        for _, key in self.listen_keys.expire(now_ms):
+            event = ListenKeyExpired(event="listenKeyExpired", event_ms=now_ms, listen_key=key)
+            self._ended_keys.append(PrivateEvent(key, event.event, encode(event)))
+        if now_ms // _SECOND_MS != self._second:
+            self._second = now_ms // _SECOND_MS
+            self.clearing.fund(now_ms)
+            self.liquidator.check(now_ms)
+        self.ledger.commit()
+
+    def remember_marks(self, now_ms: int) -> None:
+        """Writes down where the market stands, for a venue that is started again."""
+        prices = {symbol: floor.board.last_price for symbol, floor in self.floors.items()}
+        self.ledger.note(Marks(prices=prices, at_ms=now_ms))
+
+    def take_private(self) -> list[PrivateEvent]:
+        """The private events since the last call, for accounts that have a listen key; all others are lost, as they are there."""
+        taken, self._ended_keys = self._ended_keys, []
+        for account, event in self.office.take_events():
+            key = self.listen_keys.key_of(account)
+            if key is not None:
+                taken.append(PrivateEvent(key, event.event, encode(event)))
+        return taken
+
+
+def _account(one: config.VenueAccount) -> Account:
+    maker_fee, taker_fee = _fees(one)
+    return Account(
+        name=one.name,
+        wallet=one.balance,
+        default_leverage=one.leverage,
+        hedge=one.hedge_mode,
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+    )
+
+
+def _fees(one: config.VenueAccount) -> tuple[Decimal, Decimal]:
+    return one.maker_fee_bps * _BASIS_POINT, one.taker_fee_bps * _BASIS_POINT

@@ -1,0 +1,92 @@
+"""The keys of the venue's accounts: one for HMAC and one for Ed25519 each, made at start and never sent anywhere.
+
+With a directory they are kept there (files of mode 0600) and used again; without one they live as long as the process.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from coldframe.errors import ConfigError
+
+_PRIVATE: Final = 0o600
+_KEY_BYTES: Final = 32
+
+
+@attrs.frozen
+class AccountKeys:
+    """The keys of one account. The secrets never show in a printed form of this."""
+
+    account: str
+    hmac_api_key: str
+    hmac_secret: str = attrs.field(repr=False)
+    ed25519_api_key: str
+    ed25519_private_pem: bytes = attrs.field(repr=False)
+    ed25519_private_key_file: str | None
+
+    @property
+    def public_key(self) -> Ed25519PublicKey:
+        """What the venue verifies Ed25519 signatures with."""
+        key = load_pem_private_key(self.ed25519_private_pem, password=None)
+        assert isinstance(key, Ed25519PrivateKey)
+        return key.public_key()
+
+
+class _Stored(msgspec.Struct):
+    """The file that holds an account's keys, all but the private one, which has a file of its own."""
+
+    hmac_api_key: str
+    hmac_secret: str
+    ed25519_api_key: str
+
+
+def keys_for(accounts: Sequence[str], directory: str | None) -> tuple[AccountKeys, ...]:
+    """The keys of the named accounts: those in `directory` where they exist, new ones otherwise.
+
+    Raises `ConfigError` when the directory cannot be used or what is in it are no keys.
+    """
+    if directory is None:
+        return tuple(_made(account) for account in accounts)
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return tuple(_kept(account, folder) for account in accounts)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"{folder}: venue.embedded.keys_dir: keys cannot be kept here: {error}") from None
+
+
+def _made(account: str) -> AccountKeys:
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return AccountKeys(account, _token(), _token(), _token(), pem, None)
+
+
+def _token() -> str:
+    return secrets.token_hex(_KEY_BYTES)
+
+
+def _kept(account: str, folder: Path) -> AccountKeys:
+    stored_file, pem_file = folder / f"{account}.json", folder / f"{account}.ed25519.pem"
+    if not (stored_file.exists() and pem_file.exists()):
+        made = _made(account)
+        _write(stored_file, msgspec.json.encode(_Stored(made.hmac_api_key, made.hmac_secret, made.ed25519_api_key)))
+        _write(pem_file, made.ed25519_private_pem)
+    stored = msgspec.json.decode(stored_file.read_bytes(), type=_Stored)
+    pem = pem_file.read_bytes()
+    if not isinstance(load_pem_private_key(pem, password=None), Ed25519PrivateKey):
+        raise ValueError(f"{pem_file.name} is no Ed25519 key")
+    return AccountKeys(account, stored.hmac_api_key, stored.hmac_secret, stored.ed25519_api_key, pem, str(pem_file))
+
+
+def _write(path: Path, body: bytes) -> None:
+    path.touch(mode=_PRIVATE)
+    path.chmod(_PRIVATE)
+    path.write_bytes(body)

@@ -1,0 +1,182 @@
+"""What a recording holds: its streams, its contracts, and the digits of their prices and quantities.
+
+Rules of a contract are not on a tape, so they are read off what was printed: the finest price seen makes the tick, the finest
+quantity the step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import attrs
+import msgspec
+
+from coldframe.errors import ConfigError, DecodeError
+from coldframe.units import exact
+from coldframe.venue.contracts import Contract, Listing, contract
+from coldframe.venue.tape import read_tape
+from coldframe.wire.names import StreamKind, StreamName, parse
+from coldframe.wire.reference import Depth
+from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Level, Trade
+from coldframe.wire.tape import TapeLine
+
+#: So many lines are enough to know a recording; a longer one is not read twice.
+_MOST_LINES: Final = 200_000
+_QUOTES: Final = ("USDT", "USDC", "BUSD", "FDUSD", "USD", "BTC")
+_TRADES: Final = (StreamKind.TRADE, StreamKind.AGG_TRADE)
+
+
+@attrs.define
+class _Digits:
+    """Digits behind the point: as printed, and as needed."""
+
+    printed: int = 0
+    needed: int = 0
+
+    def see(self, text: str) -> None:
+        fraction = text.partition(".")[2]
+        self.printed = max(self.printed, len(fraction))
+        self.needed = max(self.needed, len(fraction.rstrip("0")))
+
+
+@attrs.define
+class SymbolOutline:
+    """One contract of a recording."""
+
+    symbol: str
+    depth_names: list[StreamName] = attrs.field(factory=list)
+    trade_names: list[StreamName] = attrs.field(factory=list)
+    prices: _Digits = attrs.field(factory=_Digits)
+    quantities: _Digits = attrs.field(factory=_Digits)
+    #: A price from the beginning of the recording.
+    first_price: Decimal | None = None
+    highest: Decimal = Decimal(0)
+    has_marks: bool = False
+    snapshots: int = 0
+
+    @property
+    def depth_name(self) -> str | None:
+        """The diff-depth stream that the book is kept by: the fastest on the tape."""
+        return str(min(self.depth_names, key=lambda name: name.period_ms)) if self.depth_names else None
+
+    @property
+    def trade_name(self) -> str | None:
+        """The stream that says what was traded: single trades if there are any, aggregates otherwise, never both."""
+        return str(min(self.trade_names, key=lambda name: _TRADES.index(name.kind))) if self.trade_names else None
+
+    def contract(self) -> Contract:
+        """The contract that its numbers make likely."""
+        quote = next((one for one in _QUOTES if self.symbol.partition("_")[0].endswith(one)), "USDT")
+        base = self.symbol.partition("_")[0].removesuffix(quote)
+        tick, step = Decimal(1).scaleb(-self.prices.needed), Decimal(1).scaleb(-self.quantities.needed)
+        return contract(
+            Listing(
+                symbol=self.symbol,
+                base=base,
+                quote=quote,
+                tick=tick,
+                step=step,
+                price_digits=self.prices.printed,
+                quantity_digits=self.quantities.printed,
+                min_price=tick,
+                max_price=Decimal(10) ** (self.highest.adjusted() + 4),
+                max_quantity=Decimal(100_000_000),
+                market_quantity=Decimal(10_000_000),
+            )
+        )
+
+
+@attrs.define
+class Outline:
+    """A whole recording. `complete` is false when only its beginning was looked at; `tear` as in `TapeReading`."""
+
+    path: Path
+    names: Counter[str] = attrs.field(factory=Counter)
+    symbols: dict[str, SymbolOutline] = attrs.field(factory=dict)
+    lines: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    complete: bool = True
+    tear: str | None = None
+
+
+def outline(path: str | Path) -> Outline:
+    """Looks through the recording at `path`. Raises `ConfigError` when it cannot be read or holds no market."""
+    reading = read_tape(path)
+    made = Outline(reading.path)
+    for line in reading:
+        made.first_ns = made.first_ns or line.t
+        made.last_ns = line.t
+        made.lines += 1
+        try:
+            _see(made, line)
+        except (msgspec.MsgspecError, DecodeError, ValueError) as error:
+            raise ConfigError(f"{reading.path}:{reading.line}: not a payload of its stream: {error}") from None
+        if made.lines >= _MOST_LINES:
+            made.complete = False
+            break
+    made.tear = reading.tear
+    if not made.symbols:
+        raise ConfigError(f"{path}: no market on this recording{f' ({made.tear})' if made.tear else ''}")
+    return made
+
+
+def _see(made: Outline, line: TapeLine) -> None:
+    if isinstance(line.snapshot, str):
+        body = msgspec.json.decode(line.payload, type=Depth)
+        one = _of(made, line.snapshot)
+        one.snapshots += 1
+        _see_levels(one, body.bids[:50], body.asks[:50])
+        return
+    name_text = str(line.stream)
+    made.names[name_text] += 1
+    try:
+        name = parse(name_text)
+    except ValueError:
+        return
+    if name.subject:
+        _see_stream(_of(made, name.symbol), name, line.payload, first=made.names[name_text] == 1)
+
+
+def _of(made: Outline, symbol: str) -> SymbolOutline:
+    return made.symbols.setdefault(symbol, SymbolOutline(symbol))
+
+
+def _see_stream(one: SymbolOutline, name: StreamName, payload: bytes, *, first: bool) -> None:
+    match name.kind:
+        case StreamKind.DIFF_DEPTH:
+            if first:
+                one.depth_names.append(name)
+            update = msgspec.json.decode(payload, type=DepthUpdate)
+            _see_levels(one, update.bids, update.asks)
+        case StreamKind.AGG_TRADE | StreamKind.TRADE:
+            if first:
+                one.trade_names.append(name)
+            trade: AggTrade | Trade
+            if name.kind is StreamKind.AGG_TRADE:
+                trade = msgspec.json.decode(payload, type=AggTrade)
+            else:
+                trade = msgspec.json.decode(payload, type=Trade)
+            _see_level(one, (trade.price, trade.quantity))
+            one.first_price = one.first_price or exact(trade.price)
+        case StreamKind.BOOK_TICKER:
+            best = msgspec.json.decode(payload, type=BookTicker)
+            _see_levels(one, [(best.bid, best.bid_quantity)], [(best.ask, best.ask_quantity)])
+            one.first_price = one.first_price or exact(best.bid)
+        case StreamKind.MARK_PRICE:
+            one.has_marks = True
+
+
+def _see_levels(one: SymbolOutline, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+    for level in (*bids, *asks):
+        _see_level(one, level)
+
+
+def _see_level(one: SymbolOutline, level: Level) -> None:
+    one.prices.see(level[0])
+    one.quantities.see(level[1])
+    one.highest = max(one.highest, exact(level[0]))

@@ -1,0 +1,1 @@
+"""The private side of the venue: accounts, orders, margin, and what happens to them."""

@@ -1,0 +1,204 @@
+"""Clearing: every trade becomes bookings and events, reduce-only orders follow their position, funding is exchanged.
+
+Events of one fill, as the exchange sends them: TRADE_LITE, then ORDER_TRADE_UPDATE and ACCOUNT_UPDATE with the same time, these two
+in either order (protocol.md 11).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from decimal import Decimal
+from random import Random
+
+from coldframe.core.matching import CROWD_ID, Fill
+from coldframe.terms import AccountReason, ExecutionType, OrderStatus, PositionSide, Side
+from coldframe.units import ZERO, plain, unscaled
+from coldframe.venue.contracts import to_scaled
+from coldframe.venue.market.floor import Execution
+from coldframe.venue.trading.office import Office, scaled_price
+from coldframe.venue.trading.records import Account, Earned, Funded, Order, Position, Traded
+from coldframe.venue.trading.reports import ASSET, OwnFill, account_event, lite_event, touched_sides
+from coldframe.venue.trading.settlement import Booked, book_fill, book_funding
+from coldframe.wire.reference import FundingRow
+from coldframe.wire.replies import Income, UserTrade
+
+_REMEMBERED_RATES = 1000
+
+
+class Clearing:
+    """Books what happens to accounts."""
+
+    def __init__(self, office: Office, rng: Random, funding_interval_ms: int) -> None:
+        self._office = office
+        self._rng = rng
+        self._interval_ms = funding_interval_ms
+        #: Rates of the latest funding times, oldest first.
+        self.rates: deque[FundingRow] = deque(maxlen=_REMEMBERED_RATES)
+
+    # -- trades -------------------------------------------------------------------------------------------------------
+
+    def settle(self, symbol: str, executions: Iterable[Execution], now_ms: int) -> None:
+        """Books trades in which resting orders were met, then lets reduce-only orders follow their positions."""
+        touched: dict[tuple[str, PositionSide], None] = {}
+        for execution in executions:
+            for order in self.book(symbol, execution, now_ms):
+                touched[(order.account, order.position_side)] = None
+        for account, side in touched:
+            self.follow_position(account, symbol, side, now_ms)
+
+    def book(self, symbol: str, execution: Execution, now_ms: int) -> list[Order]:
+        """Books one trade for both of its sides, as far as they are accounts. Gives the orders concerned."""
+        fill = execution.fill
+        orders: list[Order] = []
+        for order_id, owner, maker in ((fill.taker_id, fill.taker_owner, False), (fill.maker_id, fill.maker_owner, True)):
+            if order_id != CROWD_ID:
+                order = self._office.books(owner).orders[order_id]
+                self._book_side(order, fill, execution.trade_id, now_ms, maker=maker)
+                orders.append(order)
+        return orders
+
+    def _book_side(self, order: Order, fill: Fill, trade_id: int, now_ms: int, *, maker: bool) -> None:
+        account = self._office.books(order.account).account
+        price, quantity = unscaled(fill.price), unscaled(fill.quantity)
+        order.filled += quantity
+        order.quote += price * quantity
+        order.status = OrderStatus.FILLED if not order.left else OrderStatus.PARTIALLY_FILLED
+        position = account.position(order.symbol, order.position_side)
+        rate = account.maker_fee if maker else account.taker_fee
+        booked = book_fill(account, position, order.side, price, quantity, rate, now_ms)
+        own = OwnFill(
+            trade_id=trade_id,
+            price=price,
+            quantity=quantity,
+            maker=maker,
+            commission=booked.commission,
+            realized=booked.realized,
+            at_ms=now_ms,
+        )
+        self._remember(account, order, own, booked, now_ms)
+        self._tell(account, order, own, now_ms)
+
+    def _tell(self, account: Account, order: Order, own: OwnFill, now_ms: int) -> None:
+        office = self._office
+        contract = office.contract(order.symbol)
+        office.emit(order.account, lite_event(order, contract, own, now_ms))
+        order_first = self._rng.random() < 0.5
+        execution = ExecutionType.CALCULATED if order.client_id.startswith("autoclose-") else ExecutionType.TRADE
+        if order_first:
+            office.report(order, execution, now_ms, fill=own)
+        positions = touched_sides(account, order.symbol)
+        office.emit(
+            order.account,
+            account_event(account, AccountReason.ORDER, now_ms, now_ms, office.mark, positions=positions),
+        )
+        if not order_first:
+            office.report(order, execution, now_ms, fill=own)
+
+    def _remember(self, account: Account, order: Order, own: OwnFill, booked: Booked, now_ms: int) -> None:
+        contract = self._office.contract(order.symbol)
+        row = UserTrade(
+            id=own.trade_id,
+            order_id=order.order_id,
+            symbol=order.symbol,
+            side=order.side,
+            price=contract.price_text(own.price),
+            qty=contract.quantity_text(own.quantity),
+            quote_qty=plain(own.price * own.quantity),
+            realized_pnl=plain(booked.realized),
+            commission=plain(booked.commission),
+            commission_asset=ASSET,
+            margin_asset=ASSET,
+            maker=own.maker,
+            buyer=order.side is Side.BUY,
+            position_side=order.position_side,
+            time=now_ms,
+        )
+        self._office.ledger.note(account)
+        self._office.ledger.note(Traded(account=account.name, trade=row))
+        if booked.realized:
+            self.earn(account, "REALIZED_PNL", booked.realized, order.symbol, now_ms, trade_id=str(own.trade_id))
+        if booked.commission:
+            self.earn(account, "COMMISSION", -booked.commission, order.symbol, now_ms, trade_id=str(own.trade_id))
+
+    def earn(self, account: Account, kind: str, amount: Decimal, symbol: str, now_ms: int, *, trade_id: str = "") -> None:
+        """Writes a change of a wallet into the account's income history."""
+        row = Income(
+            symbol=symbol,
+            income_type=kind,
+            income=plain(amount),
+            asset=ASSET,
+            info=trade_id or kind,
+            time=now_ms,
+            tran_id=self._office.small_id(),
+            trade_id=trade_id,
+        )
+        self._office.ledger.note(Earned(account=account.name, income=row))
+
+    # -- orders that may only close ----------------------------------------------------------------------------------------
+
+    def follow_position(self, account: str, symbol: str, side: PositionSide, now_ms: int) -> None:
+        """Cuts resting orders that may only close to what the position still holds, oldest first; the rest expires."""
+        office = self._office
+        floor = office.floor(symbol)
+        position = office.books(account).account.position(symbol, side)
+        left = abs(position.quantity)
+        for order in office.books(account).of_symbol(symbol):
+            if not order.closing or order.position_side is not side:
+                continue
+            allowed = min(left, order.left) if closes(position, order.side) else ZERO
+            left -= allowed
+            if not allowed or not floor.matching.left_of(order.order_id):
+                office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason="4")
+            elif allowed < order.left:
+                floor.shrink(order.order_id, to_scaled(allowed), order.side, scaled_price(order), now_ms)
+
+    # -- funding ------------------------------------------------------------------------------------------------------
+
+    def fund(self, now_ms: int) -> None:
+        """Exchanges funding once when a funding time has been passed since the last call."""
+        due_ms = now_ms // self._interval_ms * self._interval_ms
+        ledger = self._office.ledger
+        if not ledger.funded_ms:
+            ledger.note(Funded(at_ms=due_ms))
+        if due_ms <= ledger.funded_ms:
+            return
+        ledger.note(Funded(at_ms=due_ms))
+        for symbol, floor in self._office.floors.items():
+            prices = floor.board.prices
+            self.rates.append(
+                FundingRow(
+                    symbol=symbol,
+                    funding_rate=plain(prices.funding_rate),
+                    funding_time=due_ms,
+                    mark_price=plain(prices.mark),
+                )
+            )
+        for books in ledger.books.values():
+            for position in list(books.account.positions.values()):
+                if position.quantity:
+                    self._fund_one(books.account, position, due_ms, now_ms)
+
+    def _fund_one(self, account: Account, position: Position, due_ms: int, now_ms: int) -> None:
+        office = self._office
+        prices = office.floor(position.symbol).board.prices
+        received = book_funding(account, position, prices.mark, prices.funding_rate, now_ms)
+        isolated = account.of_symbol(position.symbol).isolated
+        office.ledger.note(account)
+        self.earn(account, "FUNDING_FEE", received, position.symbol, now_ms)
+        event = account_event(
+            account,
+            AccountReason.FUNDING_FEE,
+            now_ms,
+            due_ms,
+            office.mark,
+            positions=[position] if isolated else (),
+            change=received,
+            symbol=position.symbol,
+        )
+        office.emit(account.name, event)
+
+
+def closes(position: Position, side: Side) -> bool:
+    """Whether an order of that side makes the position smaller."""
+    return position.quantity * side.sign < 0

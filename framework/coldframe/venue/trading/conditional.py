@@ -1,0 +1,299 @@
+"""Conditional orders: accepted by the algo methods, watched, and at their trigger turned into ordinary orders (protocol.md 7.5).
+
+No margin is checked before the trigger, and an untriggered order cannot be modified. Its states go NEW, TRIGGERING, TRIGGERED and
+FINISHED, or end in CANCELED, REJECTED (at the trigger, with a reason) or EXPIRED.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from msgspec import UNSET
+
+from coldframe.ids import base36
+from coldframe.terms import AlgoStatus, OrderType, PositionSide, PriceMatch, Side, TimeInForce, WorkingType
+from coldframe.units import ZERO, unscaled
+from coldframe.venue.market.board import Board, DepthChange
+from coldframe.venue.market.prints import Aggregate, Print
+from coldframe.venue.refusals import refuse
+from coldframe.venue.trading.dealer import Dealer
+from coldframe.venue.trading.entry import DEFAULT_PREVENTION, Ticket, check_good_till, check_mode, check_symbol, given
+from coldframe.venue.trading.office import Office
+from coldframe.venue.trading.records import Algo
+from coldframe.venue.trading.reports import algo_event
+from coldframe.wire.requests import Fault, PlaceAlgo
+from coldframe.wire.streams import Bracket, LiquidationOrder
+
+#: Conditional orders an account may have open over all symbols (protocol.md 2).
+_MOST_OPEN: Final = 200
+_LEAST_CALLBACK: Final = Decimal("0.1")
+_MOST_CALLBACK: Final = Decimal(20)
+_HUNDRED: Final = Decimal(100)
+_LIMIT_TYPES: Final = frozenset({OrderType.STOP, OrderType.TAKE_PROFIT})
+_STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
+
+
+class Conditionals:
+    """Accepts and watches conditional orders. As a watcher of boards it sees every trade, so that no spike is missed."""
+
+    def __init__(self, office: Office, dealer: Dealer) -> None:
+        self._office = office
+        self._dealer = dealer
+        #: Lowest and highest trade of each symbol since the last check.
+        self._extremes: dict[str, tuple[Decimal, Decimal]] = {}
+        for floor in office.floors.values():
+            floor.board.watchers.append(self)
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def place(self, account: str, request: PlaceAlgo, now_ms: int) -> Algo | Fault:
+        """Accepts a conditional order, or says why not."""
+        fault = self._check(account, request, now_ms)
+        if fault:
+            return fault
+        algo = self._algo(account, request, now_ms)
+        if not algo.trailing and self._reached(algo, *self._range(algo)):
+            return refuse(-2021)
+        self._tell(algo, now_ms)
+        return algo
+
+    def cancel(self, account: str, algo_id: int | None, client_id: str | None, now_ms: int) -> Algo | Fault:
+        """Cancels an untriggered conditional order."""
+        if algo_id is None and not client_id:
+            return refuse(-1102, "algoId", "clientAlgoId")
+        algo = self._office.books(account).algo_of(algo_id, client_id)
+        if algo is None or not algo.open:
+            return refuse(-2011)
+        self._end(algo, AlgoStatus.CANCELED, now_ms)
+        return algo
+
+    def cancel_all(self, account: str, symbol: str, now_ms: int) -> None:
+        """Cancels every untriggered conditional order of a symbol."""
+        for algo in list(self._office.books(account).open_algos.values()):
+            if algo.symbol == symbol:
+                self._end(algo, AlgoStatus.CANCELED, now_ms)
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    def check(self, now_ms: int) -> None:
+        """Looks at every open conditional order, and at the orders that triggered ones became."""
+        for books in self._office.ledger.books.values():
+            for algo in list(books.open_algos.values()):
+                if algo.symbol in self._office.floors:
+                    self._watch(algo, now_ms)
+            for algo in list(books.triggered.values()):
+                self._follow(algo, now_ms)
+        self._extremes.clear()
+
+    def on_trade(self, board: Board, trade: Print) -> None:
+        price = unscaled(trade.price)
+        low, high = self._extremes.get(board.symbol, (price, price))
+        self._extremes[board.symbol] = (min(low, price), max(high, price))
+
+    def on_depth(self, board: Board, change: DepthChange) -> None: ...
+
+    def on_aggregate(self, board: Board, aggregate: Aggregate) -> None: ...
+
+    def on_liquidation(self, board: Board, order: LiquidationOrder) -> None: ...
+
+    def on_contract(self, board: Board, brackets: list[Bracket] | None) -> None: ...
+
+    def _watch(self, algo: Algo, now_ms: int) -> None:
+        if algo.good_till_ms and algo.good_till_ms <= now_ms:
+            self._end(algo, AlgoStatus.EXPIRED, now_ms)
+            return
+        low, high = self._range(algo)
+        if not low or (algo.price_protect and self._diverged(algo)):
+            return
+        reached = self._trail(algo, low, high, now_ms) if algo.trailing else self._reached(algo, low, high)
+        if reached:
+            self._trigger(algo, now_ms)
+
+    def _range(self, algo: Algo) -> tuple[Decimal, Decimal]:
+        """Lowest and highest working price since the last check."""
+        board = self._office.floor(algo.symbol).board
+        if algo.working_type is WorkingType.MARK_PRICE:
+            return board.prices.mark, board.prices.mark
+        last = unscaled(board.last_price)
+        return self._extremes.get(algo.symbol, (last, last))
+
+    def _reached(self, algo: Algo, low: Decimal, high: Decimal) -> bool:
+        """STOP: a buy at or above its trigger, a sell at or below; TAKE_PROFIT the other way round."""
+        upwards = (algo.type in _STOPS) == (algo.side is Side.BUY)
+        return high >= algo.trigger_price if upwards else low <= algo.trigger_price
+
+    def _trail(self, algo: Algo, low: Decimal, high: Decimal, now_ms: int) -> bool:
+        """Wakes a trailing order at its activation price, then follows the best price until it turns by the callback rate."""
+        buying = algo.side is Side.BUY
+        best = low if buying else high
+        if not algo.active:
+            wakes_at = algo.activate_price
+            if wakes_at is not None and (best > wakes_at if buying else best < wakes_at):
+                return False
+            algo.active, algo.extreme = True, best
+            self._tell(algo, now_ms)
+        extreme = min(algo.extreme or best, best) if buying else max(algo.extreme or best, best)
+        algo.extreme = extreme
+        turn = extreme * (algo.callback_rate or ZERO) / _HUNDRED
+        last = (
+            unscaled(self._office.floor(algo.symbol).board.last_price) if algo.working_type is WorkingType.CONTRACT_PRICE else low
+        )
+        return last >= extreme + turn if buying else last <= extreme - turn
+
+    def _diverged(self, algo: Algo) -> bool:
+        board = self._office.floor(algo.symbol).board
+        mark, last = board.prices.mark, unscaled(board.last_price)
+        return bool(mark) and abs(last - mark) > mark * board.contract.trigger_protect
+
+    # -- triggering ---------------------------------------------------------------------------------------------------
+
+    def _trigger(self, algo: Algo, now_ms: int) -> None:
+        algo.status, algo.trigger_ms = AlgoStatus.TRIGGERING, now_ms
+        self._tell(algo, now_ms)
+        books = self._office.books(algo.account)
+        ticket = self._ticket(algo)
+        if not ticket.quantity:
+            self._end(algo, AlgoStatus.EXPIRED, now_ms, reason="position is 0")
+            return
+        checked = self._dealer.check_ticket(books, ticket)
+        if isinstance(checked, Fault):
+            self._end(algo, AlgoStatus.REJECTED, now_ms, reason=checked.msg)
+            return
+        order = self._dealer.accept(algo.account, checked, now_ms)
+        algo.status, algo.order_id = AlgoStatus.TRIGGERED, order.order_id
+        self._tell(algo, now_ms)
+        self._dealer.execute(order, now_ms)
+        self._follow(algo, now_ms)
+
+    def _ticket(self, algo: Algo) -> Ticket:
+        held = self._office.books(algo.account).account.position(algo.symbol, algo.position_side)
+        limit = algo.type in _LIMIT_TYPES
+        return Ticket(
+            symbol=algo.symbol,
+            side=algo.side,
+            type=OrderType.LIMIT if limit else OrderType.MARKET,
+            time_in_force=algo.time_in_force if limit else TimeInForce.GTC,
+            position_side=algo.position_side,
+            quantity=abs(held.quantity) if algo.close_position else algo.quantity,
+            price=algo.price,
+            reduce_only=algo.reduce_only or (algo.close_position and algo.position_side is PositionSide.BOTH),
+            client_id=algo.client_id,
+            price_match=algo.price_match,
+            prevention=algo.prevention,
+            good_till_ms=algo.good_till_ms,
+            original_type=algo.type,
+            stop_price=algo.trigger_price,
+            close_position=algo.close_position,
+        )
+
+    def _follow(self, algo: Algo, now_ms: int) -> None:
+        """Finishes a triggered order when the order it became has ended."""
+        order = self._office.books(algo.account).orders.get(algo.order_id or 0)
+        if order is None or not order.open:
+            self._end(algo, AlgoStatus.FINISHED, now_ms)
+
+    def _end(self, algo: Algo, status: AlgoStatus, now_ms: int, *, reason: str = "") -> None:
+        algo.status, algo.reason = status, reason
+        self._tell(algo, now_ms)
+
+    def _tell(self, algo: Algo, now_ms: int) -> None:
+        algo.updated_ms = now_ms
+        self._office.ledger.note(algo)
+        became = self._office.books(algo.account).orders.get(algo.order_id or 0)
+        self._office.emit(algo.account, algo_event(algo, self._office.contract(algo.symbol), now_ms, became))
+
+    # -- accepting ----------------------------------------------------------------------------------------------------
+
+    def _check(self, account: str, request: PlaceAlgo, now_ms: int) -> Fault | None:
+        books = self._office.books(account)
+        if request.algo_type != "CONDITIONAL":
+            return refuse(-1130, "algoType")
+        fault = check_symbol(self._office, request.symbol) or _check_parameters(request, now_ms)
+        if fault:
+            return fault
+        client_id = given(request.client_algo_id, "")
+        if client_id and books.open_algo_with_client_id(client_id):
+            return refuse(-4116)
+        if len(books.open_algos) >= _MOST_OPEN:
+            return refuse(-4045)
+        side = given(request.position_side, PositionSide.BOTH)
+        fault = check_mode(books, side, reduce_only_sent=request.reduce_only is not UNSET)
+        return fault or self._check_rules(request)
+
+    def _check_rules(self, request: PlaceAlgo) -> Fault | None:
+        filters = self._office.contract(request.symbol).filters
+        market = request.type not in _LIMIT_TYPES
+        broken = None
+        if request.quantity is not UNSET:
+            broken = filters.check_quantity(Decimal(request.quantity), market=market)
+        for price in (request.price, request.trigger_price, request.activate_price):
+            if price is not UNSET and broken is None:
+                broken = filters.check_price(Decimal(price))
+        return Fault(broken.code, broken.msg) if broken else None
+
+    def _algo(self, account: str, request: PlaceAlgo, now_ms: int) -> Algo:
+        algo_id = self._office.small_id()
+        rate = given(request.callback_rate, "")
+        activate = given(request.activate_price, "")
+        return Algo(
+            algo_id=algo_id,
+            account=account,
+            symbol=request.symbol,
+            client_id=given(request.client_algo_id, "") or f"venue{base36(algo_id)}",
+            side=request.side,
+            type=request.type,
+            time_in_force=given(request.time_in_force, TimeInForce.GTC),
+            position_side=given(request.position_side, PositionSide.BOTH),
+            quantity=Decimal(given(request.quantity, "0")),
+            price=Decimal(given(request.price, "0")),
+            trigger_price=Decimal(given(request.trigger_price, "0")),
+            working_type=given(request.working_type, WorkingType.CONTRACT_PRICE),
+            price_match=given(request.price_match, PriceMatch.NONE),
+            prevention=given(request.self_trade_prevention_mode, DEFAULT_PREVENTION),
+            close_position=given(request.close_position, False),
+            price_protect=given(request.price_protect, False),
+            reduce_only=given(request.reduce_only, False),
+            good_till_ms=given(request.good_till_date, 0) // 1000 * 1000,
+            activate_price=Decimal(activate) if activate else None,
+            callback_rate=Decimal(rate) if rate else None,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+        )
+
+
+def _check_parameters(request: PlaceAlgo, now_ms: int) -> Fault | None:
+    """What each type needs, and what excludes what."""
+    if not request.type.conditional:
+        return refuse(-1116)
+    closing = given(request.close_position, False)
+    if closing and request.quantity is not UNSET:
+        return refuse(-4137)
+    if closing and request.reduce_only is not UNSET:
+        return refuse(-1106, "reduceOnly")
+    for name, missing in _needed(request, closing=closing):
+        if missing:
+            return refuse(-1102, name)
+    if request.callback_rate is not UNSET and not _LEAST_CALLBACK <= Decimal(request.callback_rate) <= _MOST_CALLBACK:
+        return refuse(-1130, "callbackRate")
+    if request.trigger_price is not UNSET and not Decimal(request.trigger_price):
+        return refuse(-4006)
+    if request.time_in_force is TimeInForce.GTD:
+        if request.good_till_date is UNSET:
+            return refuse(-1102, "goodTillDate")
+        return check_good_till(request.good_till_date, now_ms)
+    return None
+
+
+def _needed(request: PlaceAlgo, *, closing: bool) -> list[tuple[str, bool]]:
+    """The parameters that the type of the order demands, and whether each is missing."""
+    matched = given(request.price_match, PriceMatch.NONE) is not PriceMatch.NONE
+    trailing = request.type is OrderType.TRAILING_STOP_MARKET
+    needed = [("quantity", request.quantity is UNSET and not closing)]
+    if request.type in _LIMIT_TYPES:
+        needed.append(("price", request.price is UNSET and not matched))
+    if trailing:
+        needed.append(("callbackRate", request.callback_rate is UNSET))
+    else:
+        needed.append(("triggerPrice", request.trigger_price is UNSET))
+    return needed

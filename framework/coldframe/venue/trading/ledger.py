@@ -1,0 +1,221 @@
+"""The books of the venue: accounts, orders, trades and incomes in memory, and in a file when they shall outlive the process.
+
+The file is a sequence of records, the last one of each thing counts. A record is handed to the operating system before the answer
+that tells of it leaves, so that a killed process forgets nothing; a torn last line is dropped. At start the file is read, and
+written anew without what is out of date.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from coldframe.errors import ConfigError
+from coldframe.terms import AlgoStatus
+from coldframe.venue.trading.records import (
+    Account,
+    Algo,
+    Amended,
+    Earned,
+    Funded,
+    Marks,
+    Order,
+    Record,
+    Traded,
+    read_record,
+    write_record,
+)
+
+#: How many finished orders, trades and incomes of an account are kept.
+_KEPT: Final = 5000
+_FILE: Final = "ledger.jsonl"
+
+
+class AccountBooks:
+    """Everything about one account. Finished orders are kept up to a bound, the oldest go first."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.orders: dict[int, Order] = {}
+        self.open: dict[int, Order] = {}
+        self.algos: dict[int, Algo] = {}
+        self.open_algos: dict[int, Algo] = {}
+        #: Conditional orders whose ordinary order has not ended yet.
+        self.triggered: dict[int, Algo] = {}
+        self.trades: deque[Traded] = deque(maxlen=_KEPT)
+        self.incomes: deque[Earned] = deque(maxlen=_KEPT)
+        self.amendments: deque[Amended] = deque(maxlen=_KEPT)
+        self._by_client_id: dict[str, int] = {}
+        self._algo_by_client_id: dict[str, int] = {}
+
+    def put_order(self, order: Order) -> None:
+        """Takes a new or changed order."""
+        if order.order_id not in self.orders:
+            self.orders[order.order_id] = order
+            self._by_client_id[order.client_id] = order.order_id
+        if order.open:
+            self.open[order.order_id] = order
+        else:
+            self.open.pop(order.order_id, None)
+            self._forget_finished()
+
+    def put_algo(self, algo: Algo) -> None:
+        """Takes a new or changed conditional order."""
+        self.algos[algo.algo_id] = algo
+        self._algo_by_client_id[algo.client_id] = algo.algo_id
+        _file_under(self.open_algos, algo, belongs=algo.open)
+        _file_under(self.triggered, algo, belongs=algo.status is AlgoStatus.TRIGGERED)
+        if len(self.algos) > _KEPT + len(self.open_algos) + len(self.triggered):
+            oldest = next(one for one in self.algos.values() if one.algo_id not in self.open_algos | self.triggered)
+            del self.algos[oldest.algo_id]
+
+    def order_of(self, symbol: str, order_id: int | None, client_id: str | None) -> Order | None:
+        """An order by its id or, without one, by the latest use of its client id."""
+        if order_id is None:
+            order_id = self._by_client_id.get(client_id or "")
+        order = self.orders.get(order_id) if order_id is not None else None
+        return order if order is not None and order.symbol == symbol else None
+
+    def algo_of(self, algo_id: int | None, client_id: str | None) -> Algo | None:
+        """A conditional order by its id or client id."""
+        if algo_id is None:
+            algo_id = self._algo_by_client_id.get(client_id or "")
+        return self.algos.get(algo_id) if algo_id is not None else None
+
+    def open_with_client_id(self, client_id: str) -> bool:
+        """Whether an open order carries this client id."""
+        found = self._by_client_id.get(client_id)
+        return found is not None and found in self.open
+
+    def open_algo_with_client_id(self, client_id: str) -> bool:
+        """Whether an open conditional order carries this client id."""
+        found = self._algo_by_client_id.get(client_id)
+        return found is not None and found in self.open_algos
+
+    def of_symbol(self, symbol: str) -> list[Order]:
+        """The open orders of a symbol, oldest first."""
+        return [order for order in self.open.values() if order.symbol == symbol]
+
+    def _forget_finished(self) -> None:
+        if len(self.orders) <= _KEPT + len(self.open):
+            return
+        oldest = next(one for one in self.orders.values() if not one.open)
+        del self.orders[oldest.order_id]
+        if self._by_client_id.get(oldest.client_id) == oldest.order_id:
+            del self._by_client_id[oldest.client_id]
+
+
+def _file_under(shelf: dict[int, Algo], algo: Algo, *, belongs: bool) -> None:
+    if belongs:
+        shelf[algo.algo_id] = algo
+    else:
+        shelf.pop(algo.algo_id, None)
+
+
+class Ledger:
+    """The books of all accounts. Whoever changes a record says so with `note`; `commit` writes what was noted."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.books: dict[str, AccountBooks] = {}
+        self.marks: dict[str, int] = {}
+        self.funded_ms = 0
+        self.greatest_id = 0
+        self._noted: dict[int, Record] = {}
+        self._file: int | None = None
+        if directory is not None:
+            self._open(directory)
+
+    def add(self, account: Account) -> AccountBooks:
+        """The books of an account: those remembered under its name, or new ones."""
+        books = self.books.get(account.name)
+        if books is None:
+            books = self.books[account.name] = AccountBooks(account)
+            self.note(account)
+        return books
+
+    def note(self, record: Record) -> None:
+        """Takes a new or changed record."""
+        self._fold(record)
+        if self._file is not None:
+            self._noted[id(record)] = record
+
+    def commit(self) -> None:
+        """Writes what was noted since the last commit. Must be called before an answer leaves."""
+        if self._file is not None and self._noted:
+            os.write(self._file, b"".join(write_record(one) for one in self._noted.values()))
+        self._noted.clear()
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._file is not None:
+            self.commit()
+            os.close(self._file)
+            self._file = None
+
+    def _fold(self, record: Record) -> None:
+        match record:
+            case Account():
+                self.books.setdefault(record.name, AccountBooks(record)).account = record
+            case Order():
+                self.books[record.account].put_order(record)
+                self.greatest_id = max(self.greatest_id, record.order_id)
+            case Algo():
+                self.books[record.account].put_algo(record)
+            case Traded():
+                self.books[record.account].trades.append(record)
+            case Earned():
+                self.books[record.account].incomes.append(record)
+            case Amended():
+                self.books[record.account].amendments.append(record)
+            case Marks():
+                self.marks = record.prices
+            case Funded():
+                self.funded_ms = record.at_ms
+
+    def _open(self, directory: Path) -> None:
+        path = directory / _FILE
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            latest = _read(path)
+            for record in latest:
+                self._fold(record)
+            fresh = path.with_suffix(".new")
+            fresh.write_bytes(b"".join(write_record(one) for one in latest))
+            fresh.chmod(0o600)
+            fresh.replace(path)
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
+
+
+def _read(path: Path) -> list[Record]:
+    """The latest form of every record in the file, in the order of their first appearance; a torn last line is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    latest: dict[object, Record] = {}
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            record: Record = read_record(line)
+        except msgspec.MsgspecError as error:
+            raise ConfigError(f"{path}:{number}: venue.embedded.state_dir: not a record of the venue's ledger: {error}") from None
+        latest[_key(record)] = record
+    return list(latest.values())
+
+
+def _key(record: Record) -> object:
+    match record:
+        case Account():
+            return ("account", record.name)
+        case Order():
+            return ("order", record.order_id)
+        case Algo():
+            return ("algo", record.algo_id)
+        case Marks() | Funded():
+            return type(record)
+        case _:
+            return record

@@ -1,0 +1,105 @@
+"""What the parts of the private side share: the ledger, the floors, the ids, and the events on their way to the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from coldframe.terms import ExecutionType, OrderStatus, Side
+from coldframe.units import ZERO
+from coldframe.venue.contracts import Contract
+from coldframe.venue.market.floor import Floor
+from coldframe.venue.trading.ledger import AccountBooks, Ledger
+from coldframe.venue.trading.margin import Standing, standing
+from coldframe.venue.trading.records import Order
+from coldframe.venue.trading.reports import OwnFill, order_event
+from coldframe.wire.account import UserEvent
+
+#: Order ids are as long as the exchange's longest: nineteen digits, beyond what a double holds.
+_FIRST_ORDER_ID = 8_389_000_000_000_000_000
+
+
+class Office:
+    """Shared state of the private side. Events leave in the order in which they are emitted."""
+
+    def __init__(self, ledger: Ledger, floors: Mapping[str, Floor], start_ms: int) -> None:
+        self.ledger = ledger
+        self.floors = floors
+        self.events: list[tuple[str, UserEvent]] = []
+        # Clock and ledger both: neither a lost ledger nor a clock set back may give an id twice.
+        self._next_id = max(_FIRST_ORDER_ID + start_ms * 100, ledger.greatest_id)
+        self._next_small_id = start_ms * 1000
+
+    def order_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def small_id(self) -> int:
+        """An id for anything but orders: algo orders, amendments, transfers."""
+        self._next_small_id += 1
+        return self._next_small_id
+
+    def floor(self, symbol: str) -> Floor:
+        return self.floors[symbol]
+
+    def contract(self, symbol: str) -> Contract:
+        return self.floors[symbol].contract
+
+    def mark(self, symbol: str) -> Decimal:
+        return self.floors[symbol].board.prices.mark
+
+    def books(self, account: str) -> AccountBooks:
+        return self.ledger.books[account]
+
+    def standing(self, account: str) -> Standing:
+        """The account at the present mark prices."""
+        books = self.books(account)
+        return standing(books.account, books.open.values(), self.contract, self.mark)
+
+    def emit(self, account: str, event: UserEvent) -> None:
+        """Sends an event to an account."""
+        self.events.append((account, event))
+
+    def take_events(self) -> list[tuple[str, UserEvent]]:
+        """The events since the last call, in order."""
+        taken, self.events = self.events, []
+        return taken
+
+    def report(
+        self, order: Order, execution: ExecutionType, now_ms: int, *, fill: OwnFill | None = None, expiry_reason: str = "0"
+    ) -> None:
+        """Writes an order down and tells its account what has happened to it."""
+        order.updated_ms = now_ms
+        self.ledger.note(order)
+        notionals = self.notionals(order)
+        event = order_event(
+            order, self.contract(order.symbol), execution, now_ms, notionals, fill=fill, expiry_reason=expiry_reason
+        )
+        self.emit(order.account, event)
+
+    def notionals(self, order: Order) -> tuple[Decimal, Decimal]:
+        """Value of the open bids and asks of the account in that order's symbol."""
+        bids = asks = ZERO
+        for one in self.books(order.account).of_symbol(order.symbol):
+            if one.side is Side.BUY:
+                bids += one.price * one.left
+            else:
+                asks += one.price * one.left
+        return bids, asks
+
+    def end(self, order: Order, status: OrderStatus, now_ms: int, *, expiry_reason: str = "0") -> None:
+        """Ends an order that the book does not hold any more."""
+        order.status = status
+        execution = ExecutionType.CANCELED if status is OrderStatus.CANCELED else ExecutionType.EXPIRED
+        self.report(order, execution, now_ms, expiry_reason=expiry_reason)
+
+    def pull(self, order: Order, status: OrderStatus, now_ms: int, *, expiry_reason: str = "0") -> None:
+        """Takes a resting order out of the book and ends it."""
+        floor = self.floor(order.symbol)
+        floor.withdraw(order.order_id, order.side, scaled_price(order), now_ms)
+        self.end(order, status, now_ms, expiry_reason=expiry_reason)
+
+
+def scaled_price(order: Order) -> int:
+    """The price of an order in units of 10**-12."""
+    return int(order.price.scaleb(12))

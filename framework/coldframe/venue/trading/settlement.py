@@ -1,0 +1,71 @@
+"""Booking: what a fill, a funding time or a fee does to wallet and position. All money is exact and kept to eight digits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from coldframe.terms import Side
+from coldframe.units import ZERO
+from coldframe.venue.trading.records import Account, Position, cents, entry_digits
+
+
+@attrs.frozen
+class Booked:
+    """What a fill did: profit realised before the fee, and the fee."""
+
+    realized: Decimal
+    commission: Decimal
+
+
+def book_fill(
+    account: Account, position: Position, side: Side, price: Decimal, quantity: Decimal, fee_rate: Decimal, now_ms: int
+) -> Booked:
+    """Books a fill: the part against the position closes it, the rest opens. Profit is reckoned from the entry price."""
+    signed = quantity * side.sign
+    closing = min(quantity, abs(position.quantity)) if position.quantity * signed < 0 else ZERO
+    realized = _close(account, position, price, closing) if closing else ZERO
+    opening = quantity - closing
+    if opening:
+        _open(account, position, price, opening * side.sign)
+    commission = cents(price * quantity * fee_rate)
+    account.wallet += realized - commission
+    position.realized += realized
+    position.carry = position.carry + realized - commission if position.quantity else ZERO
+    position.updated_ms = account.updated_ms = now_ms
+    return Booked(realized, commission)
+
+
+def _close(account: Account, position: Position, price: Decimal, quantity: Decimal) -> Decimal:
+    """Takes `quantity` off the position. Gives the profit; isolated margin is released in proportion."""
+    held = abs(position.quantity)
+    sign = 1 if position.quantity > 0 else -1
+    realized = cents((price - position.entry) * quantity * sign)
+    released = position.isolated_wallet if quantity == held else cents(position.isolated_wallet * quantity / held)
+    position.isolated_wallet -= released
+    position.quantity -= quantity * sign
+    if not position.quantity:
+        position.entry = position.carry = ZERO
+        position.quantity = ZERO
+    return realized
+
+
+def _open(account: Account, position: Position, price: Decimal, signed: Decimal) -> None:
+    """Adds to the position; its entry price is the average, its isolated margin grows by what the leverage asks."""
+    settings = account.of_symbol(position.symbol)
+    whole = position.quantity + signed
+    position.entry = entry_digits((position.entry * position.quantity + price * signed) / whole)
+    position.quantity = whole
+    if settings.isolated:
+        position.isolated_wallet += cents(abs(signed) * price / settings.leverage)
+
+
+def book_funding(account: Account, position: Position, mark: Decimal, rate: Decimal, now_ms: int) -> Decimal:
+    """Books one funding time: longs pay a positive rate to shorts. Gives what the wallet received, negative when it paid."""
+    received = cents(-position.quantity * mark * rate)
+    account.wallet += received
+    if account.of_symbol(position.symbol).isolated:
+        position.isolated_wallet += received
+    position.updated_ms = account.updated_ms = now_ms
+    return received

@@ -1,0 +1,1 @@
+"""The venue under clients that other people wrote. Needs the interop extra: `python -m pytest -m interop tests/interop`."""

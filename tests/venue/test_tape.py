@@ -1,0 +1,129 @@
+"""Reading recordings: every compression, torn ends, broken middles."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from coldframe.errors import ConfigError
+from coldframe.venue.outline import outline
+from coldframe.venue.tape import read_tape
+
+from ..conftest import SHARED, needs_shared
+
+LINES = [
+    b'{"t":1000000000,"stream":"btcusdt@trade","data":{"e":"trade","E":1,"T":1,"s":"BTCUSDT","t":%d,"p":"61800.30","q":"0.006","m":false}}'
+    % number
+    for number in range(100)
+]
+
+
+def _write(path: Path, body: bytes) -> Path:
+    path.write_bytes(gzip.compress(body) if path.suffix == ".gz" else body)
+    return path
+
+
+@pytest.mark.parametrize("name", ["tape.jsonl", "tape.jsonl.gz"])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+def test_lines_are_read_whatever_the_end_of_the_file(tmp_path: Path, name: str, end: bytes) -> None:
+    reading = read_tape(_write(tmp_path / name, b"\n".join(LINES) + end))
+    assert len(list(reading)) == 100
+    assert (reading.tear, reading.line) == (None, 100)
+
+
+def test_a_torn_last_line_is_reported_and_nothing_before_it_is_lost(tmp_path: Path) -> None:
+    body = b"\n".join(LINES)
+    for cut in (1, 30, 100):
+        reading = read_tape(_write(tmp_path / "tape.jsonl", body[:-cut]))
+        assert len(list(reading)) == 99
+        assert reading.tear == f"{tmp_path / 'tape.jsonl'}:100: the last line is torn and was left out"
+
+
+def test_a_cut_compressed_file_gives_all_its_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl.gz"
+    rng = Random(1)
+    lines = [b'{"t":%d,"stream":"x","data":"%d"}' % (number, rng.getrandbits(256)) for number in range(3000)]
+    whole = gzip.compress(b"\n".join(lines) + b"\n")
+    path.write_bytes(whole[: len(whole) // 2])
+    reading = read_tape(path)
+    read = list(reading)
+    assert 500 < len(read) < 3000
+    assert [line.t for line in read] == list(range(len(read)))
+    assert reading.tear is not None
+    assert str(path) in reading.tear
+
+
+@pytest.mark.parametrize(
+    "line", [b"{nonsense", b'{"t":1,"data":{}}', b'{"t":1,"stream":"a","snapshot":"b","data":{}}', b'{"t":"x"}']
+)
+def test_a_broken_line_in_the_middle_names_file_and_line(tmp_path: Path, line: bytes) -> None:
+    path = _write(tmp_path / "tape.jsonl", b"\n".join([*LINES[:3], line, *LINES[3:]]))
+    with pytest.raises(ConfigError, match=r"tape\.jsonl:4: not a line of a recording"):
+        list(read_tape(path))
+
+
+def test_damage_inside_the_compression_is_an_error(tmp_path: Path) -> None:
+    path = _write(tmp_path / "tape.jsonl.gz", b"\n".join(LINES))
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 0xFF
+    path.write_bytes(bytes(body))
+    with pytest.raises(ConfigError, match=r"tape\.jsonl\.gz"):
+        list(read_tape(path))
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.jsonl: cannot be read: No such file"):
+        list(read_tape(tmp_path / "nothing.jsonl"))
+
+
+def test_zstd_without_its_module_says_what_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl.zst"
+    path.write_bytes(b"")
+    try:
+        import backports.zstd as zstd  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ModuleNotFoundError:
+        with pytest.raises(ConfigError, match=r"backports\.zstd"):
+            list(read_tape(path))
+    else:
+        path.write_bytes(zstd.compress(b"\n".join(LINES)))
+        assert len(list(read_tape(path))) == 100
+
+
+# -- outlines -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_outline_of_a_tape_names_streams_symbols_and_digits(tmp_path: Path) -> None:
+    made = outline(_write(tmp_path / "tape.jsonl", b"\n".join(LINES)))
+    assert made.names == {"btcusdt@trade": 100}
+    one = made.symbols["BTCUSDT"]
+    assert (one.depth_name, one.trade_name) == (None, "btcusdt@trade")
+    filters = one.contract().filters
+    assert (str(filters.tick), str(filters.lot.step)) == ("0.1", "0.001")
+    assert one.contract().price_digits == 2
+
+
+def test_a_tape_without_a_market_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no market"):
+        outline(_write(tmp_path / "tape.jsonl", b""))
+    with pytest.raises(ConfigError, match=r"tape\.jsonl:1: not a payload"):
+        outline(_write(tmp_path / "tape.jsonl", b'{"t":1,"stream":"btcusdt@trade","data":{}}\n'))
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "symbols", "tick", "depth", "trade"),
+    [
+        ("capture_2021-07-22_sushi-akro-keep-ctk_30s", 4, "0.001", "sushiusdt@depth@100ms", "sushiusdt@aggTrade"),
+        ("capture_2021-04-05_bat-ctk-neo-sand-chr_119s", 5, "0.0001", "batusdt@depth@100ms", "batusdt@aggTrade"),
+        ("capture_2024-08-08_btcusdt_first15s", 1, "0.1", "btcusdt@depth@0ms", "btcusdt@trade"),
+    ],
+)
+def test_real_recordings(name: str, symbols: int, tick: str, depth: str, trade: str) -> None:
+    made = outline(SHARED / "data" / f"{name}.jsonl.gz")
+    assert (len(made.symbols), made.complete, made.tear) == (symbols, True, None)
+    first = next(iter(made.symbols.values()))
+    assert (str(first.contract().filters.tick), first.depth_name, first.trade_name) == (tick, depth, trade)
+    assert all(one.snapshots == 1 for one in made.symbols.values())

@@ -1,0 +1,132 @@
+"""What the ledger's file remembers, and how it takes damage."""
+
+from __future__ import annotations
+
+import stat
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from coldframe.errors import ConfigError
+from coldframe.terms import Side
+from coldframe.venue.trading.ledger import Ledger
+
+from ..rig import SYMBOL, Rig, floor
+
+BUY = Side.BUY
+
+
+def _rig(path: Path) -> Rig:
+    return Rig(floor(), ledger=Ledger(path))
+
+
+def _used(path: Path) -> Rig:
+    rig = _rig(path)
+    rig.book()
+    rig.call("POST /fapi/v1/leverage", symbol=SYMBOL, leverage=7)
+    rig.place("BUY", "2")
+    rig.place("BUY", "3", "990.0", newClientOrderId="rests")
+    rig.cancel(rig.place("BUY", "1", "980.0")["orderId"])
+    rig.call(
+        "POST /fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        symbol=SYMBOL,
+        side="SELL",
+        type="STOP_MARKET",
+        quantity="1",
+        triggerPrice="900.0",
+        clientAlgoId="guard",
+    )
+    rig.exchange.remember_marks(rig.now_ms)
+    rig.exchange.ledger.commit()
+    return rig
+
+
+def test_a_restarted_venue_remembers_everything_without_having_been_told_to_end(tmp_path: Path) -> None:
+    before = _used(tmp_path)
+    after = _rig(tmp_path)
+    assert after.wallet() == before.wallet()
+    assert after.position() == 2
+    assert after.call("GET /fapi/v3/positionRisk") == before.call("GET /fapi/v3/positionRisk")
+    assert after.call("GET /fapi/v1/symbolConfig", symbol=SYMBOL)[0]["leverage"] == 7
+    for call in ("openOrders", "openAlgoOrders", "income"):
+        assert after.call(f"GET /fapi/v1/{call}") == before.call(f"GET /fapi/v1/{call}")
+    for call in ("allOrders", "userTrades"):
+        assert after.call(f"GET /fapi/v1/{call}", symbol=SYMBOL) == before.call(f"GET /fapi/v1/{call}", symbol=SYMBOL)
+    assert after.exchange.ledger.marks == before.exchange.ledger.marks
+
+
+def test_open_orders_stand_in_the_book_again_and_fill(tmp_path: Path) -> None:
+    _used(tmp_path)
+    after = _rig(tmp_path)
+    assert after.floor.matching.depth(BUY, 9) == [(990 * 10**12, 3 * 10**12)]
+    after.crowd_takes(Side.SELL, "3", "990.0")
+    assert after.position() == 5
+
+
+def test_a_market_that_has_moved_over_an_open_order_trades_with_it_at_the_restart(tmp_path: Path) -> None:
+    before = _used(tmp_path)
+    resting = before.place("BUY", "1", "991.0", timeInForce="GTX")["orderId"]
+    before.exchange.ledger.commit()
+    moved = floor()
+    moved.rest(Side.SELL, 985 * 10**12, 10**13, before.now_ms)
+    after = Rig(moved, ledger=Ledger(tmp_path))
+    assert after.position() == 5
+    assert after.query(resting)["status"] == "EXPIRED"
+    assert after.floor.matching.best(BUY) is None
+
+
+def test_ids_go_on_growing(tmp_path: Path) -> None:
+    before = _used(tmp_path)
+    last = max(before.exchange.office.books("a").orders)
+    after = _rig(tmp_path)
+    after.book()
+    assert after.place("BUY", "1", "980.0")["orderId"] > last
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    _used(tmp_path)
+    file = tmp_path / "ledger.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole.splitlines()[-1][:20])
+    assert _rig(tmp_path).position() == 2
+    assert file.read_bytes().endswith(b"}\n")
+
+
+def test_a_broken_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -> None:
+    _used(tmp_path)
+    file = tmp_path / "ledger.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], b"{nonsense\n", *lines[1:]]))
+    with pytest.raises(ConfigError, match=r"ledger\.jsonl:2: venue\.embedded\.state_dir"):
+        Ledger(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="state_dir"):
+        Ledger(tmp_path / "file")
+
+
+def test_the_file_is_private_and_shrinks_at_every_start(tmp_path: Path) -> None:
+    rig = _used(tmp_path)
+    for _ in range(50):
+        order_id = rig.place("BUY", "1", "980.0")["orderId"]
+        rig.exchange.ledger.commit()
+        rig.cancel(order_id)
+        rig.exchange.ledger.commit()
+    file = tmp_path / "ledger.jsonl"
+    before = file.stat().st_size
+    Ledger(tmp_path).close()
+    assert file.stat().st_size < before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.book()
+    rig.place("BUY", "1")
+    rig.exchange.ledger.commit()
+    assert rig.exchange.office.books("a").account.wallet == Decimal("9999.49995000")
+    assert list(tmp_path.iterdir()) == []
