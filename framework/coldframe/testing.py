@@ -15,7 +15,7 @@ from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.market import Market
-from coldframe.core.orders import Fill, Orders, Origin
+from coldframe.core.orders import Fill, Order, Orders, Origin
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import OnError
 from coldframe.core.views import StrategyView
@@ -32,6 +32,7 @@ from coldframe.model.events import (
 )
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent, Place
+from coldframe.model.orders import Happening
 from coldframe.plug.slots import StrategySlot
 from coldframe.terms import ContractStatus, OrderStatus, Side
 from coldframe.units import NS_PER_MS, ZERO, places
@@ -158,15 +159,31 @@ class StrategyBench:
         )
         return self.send("on_trade", event)
 
-    def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
-        """One of the strategy's own orders trades: its position changes and `on_fill` and `on_order` are called."""
-        self._trade_id += 1
+    def prepare(self, symbol: str, side: Side, price: str, quantity: str) -> Order:
+        """One of the strategy's orders is on its way: it stands in `view.orders`, and nothing has been heard of it yet."""
         place = Place(symbol=symbol, side=side, quantity=Decimal(quantity), price=Decimal(price))
-        order = self._orders.prepare("bench", place, Origin.PLACE, self._ctx.now_ns)
-        self._orders.identify(order, self._trade_id)
+        return self._orders.prepare("bench", place, Origin.PLACE, self._ctx.now_ns)
+
+    def rest(self, symbol: str, side: Side, price: str, quantity: str) -> list[Any]:
+        """One of the strategy's orders now rests in the book, and `on_order` is called."""
+        order = self.prepare(symbol, side, price, quantity)
+        self._evidence.happen(order, Happening.SEEN_NEW)
+        return self._told()
+
+    def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
+        """One of the strategy's own orders trades, one that rests at this price if there is one.
+
+        Its position changes, and `on_fill` and `on_order` are called.
+        """
+        self._trade_id += 1
+        resting = (one for one in self._orders.of("bench", symbol) if one.side is side and one.price == Decimal(price))
+        order = next(resting, None) or self.prepare(symbol, side, price, quantity)
         self._orders.see(order, OrderStatus.NEW, ZERO, self._ctx.now_ns)
-        fill = Fill(symbol, self._trade_id, self._trade_id, side, place.price or ZERO, place.quantity, maker, self.now_ms, fee=ZERO)
+        fill = Fill(symbol, self._trade_id, self._trade_id, side, Decimal(price), Decimal(quantity), maker, self.now_ms, fee=ZERO)
         self._evidence.fill(order, fill)
+        return self._told()
+
+    def _told(self) -> list[Any]:
         news, self._evidence.news = self._evidence.news, []
         return [intent for _, event in news for intent in self.send(_hook_of(event), event)]
 

@@ -120,7 +120,10 @@ class StrategyHooks:
 
     @hookspec(firstresult=True)
     def review_intent(self, intent: Intent, view: View) -> str | None:
-        """Asked before every intent that could add risk: a text refuses it, None lets it pass to the next overlay."""
+        """Asked before every intent that could add risk: a text refuses it, None lets it pass to the next overlay.
+
+        What is refused never happens; what was wanted before stays: to withdraw standing quotes, return an empty `Quotes`.
+        """
 
 
 #: Names of the hooks that are called with an event.

@@ -1,0 +1,121 @@
+"""Each plugin in a real house: real sockets, the embedded venue, a busy synthetic market, a few seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from coldframe.core.engine import Engine
+from coldframe.model.effects import Level
+from coldframe.runtime.build import build, read
+from coldframe.runtime.house import Result, RunOptions, run
+from coldframe.runtime.report import run_summary
+from coldframe.runtime.venues import listed_symbols
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+BOT = """
+config_version = 1
+name = "plugins"
+[venue.embedded]
+seed = 11
+pace = "3"
+symbols = ["BTCUSDT", "ETHUSDT"]
+[[streams]]
+symbols = ["BTCUSDT", "ETHUSDT"]
+channels = ["aggTrade"]
+[[strategies]]
+id = "it"
+"""
+
+
+@attrs.define
+class Diary:
+    """What was logged."""
+
+    lines: list[str] = attrs.field(factory=list)
+
+    def log(self, at_ns: int, level: Level, text: str) -> None:
+        self.lines.append(f"{level}: {text}")
+
+    def started(self, engine: Engine) -> None:
+        """The engine is looked at when the run is over."""
+
+    def about(self, word: str) -> list[str]:
+        return [line for line in self.lines if word in line]
+
+
+async def lived(path: Path, seconds: float) -> tuple[dict[str, Any], Result, Diary]:
+    """The summary of a run of a configuration, its engine, and its log."""
+    loaded = read(path)
+    bot = build(loaded, listed_symbols(loaded.config.venue.embedded))
+    diary = Diary()
+    with trio.fail_after(seconds + 10):
+        result = await run(bot, RunOptions(for_s=seconds, signals=False), diary)
+    return run_summary(bot, result.engine, result.ended), result, diary
+
+
+async def lived_with(strategy: str, tmp_path: Path, seconds: float = 4) -> tuple[dict[str, Any], Result, Diary]:
+    path = tmp_path / "bot.toml"
+    path.write_text(BOT + strategy, encoding="utf-8")
+    return await lived(path, seconds)
+
+
+def check_clean(summary: dict[str, Any], result: Result, diary: Diary) -> None:
+    assert all(one["state"] == "synced" for one in summary["books"].values())
+    assert all(one["state"] == "running" for one in summary["strategies"].values())
+    assert summary["orders"]["unknown"] == 0
+    assert not list(result.engine.orders.live)
+    assert not diary.about("error")
+
+
+async def test_the_maker_quotes_and_is_met(tmp_path: Path) -> None:
+    strategy = 'plugin = "maker"\nsymbols = ["BTCUSDT", "ETHUSDT"]\nparams = { notional = "100", spread_bps = "1" }\n'
+    summary, result, diary = await lived_with(strategy, tmp_path)
+    check_clean(summary, result, diary)
+    it = summary["strategies"]["it"]
+    assert it["fills"] >= 1
+    assert set(it["verdicts"]) <= {"ACCEPTED", "NO_CHANGE"}
+    assert len(diary.about("as maker")) == it["fills"]
+    assert summary["orders"]["rejected"] == 0
+
+
+async def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
+    params = 'notional = "100", min_trades = 3, entry_imbalance = "0.3", max_hold_ms = 500, cooldown_ms = 100'
+    strategy = f'plugin = "momentum"\nsymbols = ["BTCUSDT", "ETHUSDT"]\nparams = {{ {params} }}\n'
+    summary, result, diary = await lived_with(strategy, tmp_path)
+    check_clean(summary, result, diary)
+    it = summary["strategies"]["it"]
+    assert it["fills"] >= 4
+    assert len(diary.about("as taker")) == it["fills"]
+    assert any("position 0.000" in line for line in diary.about("fill: it"))
+
+
+async def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -> None:
+    maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
+    shut = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_spread_bps = "0.0001" }\n'
+    summary, result, diary = await lived_with(maker + shut, tmp_path, seconds=2)
+    check_clean(summary, result, diary)
+    assert set(summary["strategies"]["it"]["verdicts"]) == {"OVERLAY"}
+    assert summary["orders"]["sent"] == 0
+
+
+async def test_the_guard_withdraws_the_quotes_of_a_maker_that_sent_too_many_orders(tmp_path: Path) -> None:
+    maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
+    strict = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_orders_per_minute = 3 }\n'
+    summary, result, diary = await lived_with(maker + strict, tmp_path)
+    check_clean(summary, result, diary)
+    assert summary["strategies"]["it"]["verdicts"]["OVERLAY"] >= 1
+    assert summary["orders"]["sent"] <= 4
+    assert summary["strategies"]["it"]["fills"] >= 1
+
+
+async def test_the_quickstart_trades_within_seconds() -> None:
+    summary, result, diary = await lived(CONFIGS / "quickstart.toml", 6)
+    check_clean(summary, result, diary)
+    assert set(summary["strategies"]) == {"mm-btc", "mom-eth"}
+    assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
+    for one in summary["strategies"].values():
+        assert set(one["verdicts"]) <= {"ACCEPTED", "NO_CHANGE"}
