@@ -21,7 +21,8 @@ class Clock:
         self._start = trio.current_time()
 
     def now_ns(self) -> int:
-        return self._wall_ns + int((trio.current_time() - self._start) * NS_PER_S)
+        # Rounded, so that it is `at_ns` at `trio_time(at_ns)` and not just before it.
+        return self._wall_ns + round((trio.current_time() - self._start) * NS_PER_S)
 
     def now_ms(self) -> int:
         return self.now_ns() // NS_PER_MS
@@ -32,8 +33,8 @@ class Clock:
 
 
 def stopwatch_ns() -> int:
-    """A monotonic counter in nanoseconds, for durations only."""
-    return time.perf_counter_ns()
+    """CPU time of this thread in nanoseconds: what a hook costs, not how long the machine was busy with others."""
+    return time.thread_time_ns()
 
 
 def wall_text(at_ns: int) -> str:

@@ -1,0 +1,132 @@
+"""The README keeps its word: every command it prints is run here, and its bot and its strategy work as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, coldframe, document, environment
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+
+
+#: The two lines of the set-up: installing is what `.ci/run` and whoever runs these tests has done, the rest is run below.
+SETUP = [
+    "python -m pip install -e . && coldframe run configs/quickstart.toml",
+    "python -m pip install -e '.[test]' && python -m pytest",
+]
+#: Needs packages that these tests do not: `.ci/run` runs it.
+INTEROP = "python -m pip install -e '.[test,interop]' && python -m pytest -n 0 -m interop tests/interop"
+#: How long a command of the README that does not end by itself is let run here.
+UNTIL_INTERRUPTED = {
+    "coldframe run configs/quickstart.toml": "fill: ",
+    "coldframe venue configs/quickstart.toml --port 9000 --json": "{",
+}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, home: dict[str, str]) -> tuple[Path, Mapping[str, str]]:
+    """A folder that looks like a clone, so that files a command writes do not land in the real one."""
+    for name in ("configs", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path, home
+
+
+def test_the_set_up_commands_stand_near_the_top() -> None:
+    assert commands()[:2] == SETUP
+    assert README.index(SETUP[1]) < 2_000
+
+
+def test_every_command_runs(workplace: tuple[Path, Mapping[str, str]]) -> None:
+    folder, home = workplace
+    rest = [SETUP[0].split(" && ")[1], *(line for line in commands()[2:] if line != INTEROP)]
+    assert len(rest) >= 10
+    for line in rest:
+        words = shlex.split(line)
+        assert words[0] == "coldframe", f"nobody runs {line}"
+        if line in UNTIL_INTERRUPTED:
+            interrupt_when_said([*COLDFRAME, *words[1:]], UNTIL_INTERRUPTED[line], folder, home)
+        else:
+            done = subprocess.run(
+                [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=90, check=False
+            )
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+def interrupt_when_said(command: list[str], text: str, folder: Path, home: Mapping[str, str]) -> None:
+    """Runs a command until it has said something, then presses Ctrl-C."""
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if text in line:
+                break
+        else:
+            raise AssertionError(f"{command} ended without saying {text!r}")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_bot_and_the_strategy_of_the_readme_work(tmp_path: Path) -> None:
+    (config,) = blocks("toml")
+    (strategy,) = blocks("python")
+    assert len(strategy.strip().splitlines()) < 30
+    (tmp_path / "bot.toml").write_text(config)
+    (tmp_path / "scalp.py").write_text(strategy)
+    summary = document(coldframe("run", tmp_path / "bot.toml", "--for", "10s", "--json"))
+    assert summary["strategies"]["scalp"]["orders"] > 0
+    assert summary["strategies"]["scalp"]["state"] == "running"
+    assert summary["orders"]["rejected"] == 0
+
+
+def test_ci_runs_what_is_not_run_here() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    assert SETUP[1] in script
+    assert INTEROP in script
+
+
+def test_what_it_links_to_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_version_is_said_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert coldframe("--version").stdout.strip() == f"coldframe {project['version']}"
+
+
+def test_help_is_quick_to_come() -> None:
+    """What `--help` imports is what it costs: nothing of the shells, the venue or the terminal."""
+    code = "import sys; sys.argv = ['coldframe', '--help']; from coldframe.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    heavy = ("trio", "httpx2", "rich", "cattrs", "coldframe.venue", "coldframe.runtime")
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ), check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_configs_named_in_the_readme_exist() -> None:
+    for name in set(re.findall(r"configs/([\w.]+\.toml)", README)):
+        assert (CONFIGS / name).exists()
