@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +21,7 @@ from coldframe.core.slots import OnError
 from coldframe.core.trading import TradingLimits
 from coldframe.errors import ConfigError, PluginError
 from coldframe.plug.fence import fenced
+from coldframe.plug.hookspecs import Check
 from coldframe.plug.loader import House, Plugin
 from coldframe.plug.slots import SlowHook, Stopwatch, StrategySlot
 from coldframe.wire.names import StreamKind, StreamName, is_all_market
@@ -30,6 +31,8 @@ from coldframe.wire.routes import ENDPOINTS, Endpoints
 EVERY: Final = "*"
 #: What a strategy needs of each of its symbols whatever the configuration says: a book, and a mark price to value it at.
 _NEEDED: Final = ("depth@100ms", "markPrice@1s")
+#: The subjects of these streams are indices, assets and pairs: no rows of exchangeInfo.
+_NO_CONTRACTS: Final = (StreamKind.COMPOSITE_INDEX, StreamKind.ASSET_INDEX, StreamKind.CONTINUOUS_KLINE)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _VENUE_HOSTS: Final = ("binance.com", "binancefuture.com")
 #: Without these a live run is refused (faults.md G6).
@@ -88,6 +91,12 @@ class Bot:
         return self.loaded.config
 
     @property
+    def contracts(self) -> list[str]:
+        """Every contract that a strategy trades or a stream is about: the venue must list them."""
+        traded = {symbol for one in self.strategies for symbol in one.symbols}
+        return sorted(traded | {name.symbol for name in self.streams if name.subject and name.kind not in _NO_CONTRACTS})
+
+    @property
     def budgets(self) -> dict[str, Budget]:
         return {one.table.id: budget(one.table.budget) for one in self.strategies}
 
@@ -116,8 +125,7 @@ def build(loaded: Loaded, listed: Sequence[str] | None, *, live_allowed: bool = 
     work.check_addresses()
     streams = work.streams()
     strategies = work.strategies()
-    for check in work.house.checks():
-        work.findings += fenced(lambda line: PluginError(f"a plugin's check failed: {line}"), list, check(loaded.document))
+    work.ask_plugins()
     if work.findings:
         raise ConfigError(*dict.fromkeys(work.findings))
     needed = [StreamName.of(symbol, channel) for one in strategies for symbol in one.symbols for channel in _NEEDED]
@@ -161,14 +169,14 @@ class _Work:
     def check_addresses(self) -> None:
         """Signed orders go to the exchange's hosts or to this machine, and nowhere else (faults.md X15)."""
         venue = self.config.venue
-        for name in ("rest_url", "streams_url", "api_url"):
+        for name, scheme in (("rest_url", "http"), ("streams_url", "ws"), ("api_url", "ws")):
             url = getattr(venue, name)
             if url is None:
                 continue
             if venue.environment == "embedded":
                 self.find(("venue", name), "the embedded venue has its own address")
-            elif not _allowed_host(url):
-                self.find(("venue", name), f"{url} is neither a host of the exchange nor this machine")
+            elif wrong := _fault_of(url, scheme):
+                self.find(("venue", name), f"{url} {wrong}")
 
     # -- symbols and streams ------------------------------------------------------------------------------------------
 
@@ -181,9 +189,11 @@ class _Work:
                     self.find((*at, index), '"*" is for an embedded venue: name the symbols')
                 found += self.listed or ()
             elif self.listed is not None and symbol not in self.listed:
-                close = get_close_matches(symbol, self.listed, 1, 0.5)
+                close = get_close_matches(symbol.upper(), self.listed, 1, 0.5)
                 meant = f" (did you mean {close[0]}?)" if close else ""
                 self.find((*at, index), f"unknown symbol {symbol!r}{meant}")
+            elif wrong := _fault_of_symbol(symbol):
+                self.find((*at, index), wrong)
             else:
                 found.append(symbol)
         return tuple(dict.fromkeys(found))
@@ -229,12 +239,21 @@ class _Work:
             part = self._part(table, at)
             overlays = [self._part(one, (*at, "overlays", number)) for number, one in enumerate(table.overlays)]
             if part is not None and all(overlays):
-                strategy = BotStrategy(table, symbols, part, tuple(one for one in overlays if one is not None))
-                self._try_out(strategy, at)
-                found.append(strategy)
+                found.append(BotStrategy(table, symbols, part, tuple(one for one in overlays if one is not None)))
         return found
 
     def _part(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
+        part = self._load(table, at)
+        if part is not None:
+            try:
+                # Made once and put into a slot, so that a hook that does not fit is found before anything connects.
+                StrategySlot("trial", (), OnError.QUARANTINE, part.make())
+            except PluginError as error:
+                self.find((*at, "plugin"), str(error))
+                return None
+        return part
+
+    def _load(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
         try:
             plugin = self.house.load(table.plugin, self.loaded.source.base)
         except PluginError as error:
@@ -250,12 +269,13 @@ class _Work:
             self.findings += error.findings
             return None
 
-    def _try_out(self, strategy: BotStrategy, at: KeyPath) -> None:
-        """Makes a slot once, so that a hook that does not fit is found before anything connects."""
+    def ask_plugins(self) -> None:
+        """What the plugins' own checks find in the document."""
         try:
-            strategy.slot()
+            for check in fenced(_refuse_check, self.house.checks):
+                self.findings += fenced(_refuse_check, _findings_of, check, self.loaded.document)
         except PluginError as error:
-            self.find((*at, "plugin"), str(error))
+            self.findings.append(str(error))
 
 
 def _without_doubles(names: Iterable[StreamName]) -> tuple[StreamName, ...]:
@@ -268,9 +288,39 @@ def _without_doubles(names: Iterable[StreamName]) -> tuple[StreamName, ...]:
     return tuple(kept.values())
 
 
-def _allowed_host(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in _LOOPBACK or any(host == one or host.endswith(f".{one}") for one in _VENUE_HOSTS)
+def _findings_of(check: Check, document: Mapping[str, Any]) -> list[str]:
+    return [str(finding) for finding in check(document)]
+
+
+def _fault_of_symbol(symbol: str) -> str | None:
+    """What is wrong with a symbol whatever the venue lists; None when nothing is."""
+    try:
+        StreamName.of(symbol, _NEEDED[0])
+    except ValueError:
+        return f"{symbol!r} cannot be a symbol"
+    return None if symbol == symbol.upper() else f"symbols are written in capitals: {symbol.upper()}"
+
+
+def _refuse_check(line: str) -> PluginError:
+    return PluginError(f"a plugin's check failed: {line}")
+
+
+def _fault_of(url: str, scheme: str) -> str | None:
+    """What is wrong with an address that should begin with `scheme`; None when nothing is."""
+    try:
+        split = urlsplit(url)
+        host, _ = split.hostname or "", split.port
+        host.encode("idna")
+    except ValueError as error:
+        return f"is no address: {error}"
+    here = host in _LOOPBACK
+    if not here and not any(host == one or host.endswith(f".{one}") for one in _VENUE_HOSTS):
+        return "is neither a host of the exchange nor this machine"
+    if split.scheme != f"{scheme}s" and not (here and split.scheme == scheme):
+        return f"must begin with {scheme}s://" + (f" or {scheme}://" if here else ", so that nobody listens in")
+    if "@" in split.netloc or split.query or split.fragment or not url.isprintable():
+        return "must be scheme, host, port and path, and nothing else"
+    return None
 
 
 # -- the tables of the configuration as the machines want them ----------------------------------------------------------
@@ -311,9 +361,9 @@ def endpoints(config: Config) -> Endpoints:
     """The addresses of the exchange itself (not of an embedded venue)."""
     known = ENDPOINTS[config.venue.environment]
     return Endpoints(
-        config.venue.rest_url or known.rest,
-        config.venue.streams_url or known.streams,
-        config.venue.api_url or known.api,
+        (config.venue.rest_url or known.rest).rstrip("/"),
+        (config.venue.streams_url or known.streams).rstrip("/"),
+        (config.venue.api_url or known.api).rstrip("/"),
     )
 
 

@@ -20,7 +20,7 @@ from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level, Log
 from coldframe.model.inputs import Lane, StopAsked
-from coldframe.plug.hookspecs import Sink
+from coldframe.plug.sinks import Sinks
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.report import Ended
@@ -86,12 +86,15 @@ class _House:
         self._clock = clock
         self._venues = venues
         self._asked: list[str] = []
-        self._sinks: tuple[Sink, ...] = tuple(bot.house.sinks())
+        self._sinks = Sinks(bot.house.sinks(), self._complain)
 
     def _log(self, level: Level, text: str) -> None:
         self._watcher.log(self._clock.now_ns(), level, text)
-        for sink in self._sinks:
-            sink(Log(level, text))
+        self._sinks.hear(Log(level, text))
+
+    def _complain(self, text: str) -> None:
+        """A line about a sink, not for sinks."""
+        self._watcher.log(self._clock.now_ns(), Level.ERROR, text)
 
     # -- the tree -----------------------------------------------------------------------------------------------------
 
@@ -101,7 +104,7 @@ class _House:
         engine = self._make_engine(described, orders.offset_ms)
         began_ns = self._clock.now_ns()
         async with self._recorder() as recorder, trio.open_nursery() as nursery:
-            shells = Shells(nursery, self._clock, self._venues, self._log)
+            shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear)
             if recorder is not None:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
@@ -123,12 +126,11 @@ class _House:
                 Level.WARNING, f"{text}: requests carry the venue's time, nothing is wrong; set the system clock all the same"
             )
         described = await describe_venue(market, self._clock)
-        wanted = {symbol for one in self._bot.strategies for symbol in one.symbols}
-        missing = sorted(symbol for symbol in wanted if symbol not in described.instruments)
+        missing = [symbol for symbol in self._bot.contracts if symbol not in described.instruments]
         if missing:
             raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
         if signer is not None:
-            await check_account(orders, self._bot.config)
+            await check_account(orders, self._clock)
         return described
 
     def _make_engine(self, described: Described, offset_ms: int) -> Engine:
@@ -161,7 +163,7 @@ class _House:
         if self._options.record is None:
             yield None
             return
-        recorder = Recorder(self._options.record, self._clock.now_ns)
+        recorder = Recorder(self._options.record, self._clock.now_ns, lambda text: self._log(Level.WARNING, text))
         try:
             async with trio.open_nursery() as clerks:
                 clerks.start_soon(recorder.run)

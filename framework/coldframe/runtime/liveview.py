@@ -1,9 +1,15 @@
-"""The calm view of a running bot on a terminal: books, strategies, orders, limits, links; log lines scroll above it."""
+"""The calm view of a running bot on a terminal: books, strategies, orders, limits, links; log lines scroll above it.
+
+The terminal is drawn by a thread, so that a slow one holds up nothing; what it draws is put together where the engine lives,
+because nobody else may look at the engine's state while it changes.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from types import TracebackType
 
+import trio
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -14,21 +20,27 @@ from coldframe.model.effects import Level
 from coldframe.runtime.build import money
 from coldframe.shell.clock import wall_text
 from coldframe.terms import Side
+from coldframe.texts import printable
 from coldframe.units import ZERO, plain, trimmed
 
 _STYLES = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 _RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
+_PER_S = 4
 
 
 class LiveView:
-    """Redrawn four times a second from the engine's own state; writes to stderr, so stdout stays free for the summary."""
+    """Redrawn four times a second while `keep_current` runs.
 
-    def __init__(self, name: str, lowest: Level = Level.INFO) -> None:
+    Without a `console` it writes to stderr, so that stdout stays free for the summary.
+    """
+
+    def __init__(self, name: str, lowest: Level = Level.INFO, console: Console | None = None) -> None:
         self._name = name
         self._lowest = lowest
         self._engine: Engine | None = None
-        self._console = Console(stderr=True)
-        self._live = Live(get_renderable=self.picture, console=self._console, refresh_per_second=4, transient=True)
+        self._console = console or Console(stderr=True)
+        self._shown = self.picture()
+        self._live = Live(get_renderable=lambda: self._shown, console=self._console, refresh_per_second=_PER_S, transient=True)
 
     def __enter__(self) -> LiveView:
         self._live.__enter__()
@@ -39,11 +51,16 @@ class LiveView:
 
     def log(self, at_ns: int, level: Level, text: str) -> None:
         if _RANK[level] >= _RANK[self._lowest]:
-            safe = "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
-            self._console.print(Text(f"{wall_text(at_ns)} {safe}", style=_STYLES[level]))
+            self._console.print(Text(f"{wall_text(at_ns)} {printable(text)}", style=_STYLES[level]))
 
     def started(self, engine: Engine) -> None:
         self._engine = engine
+
+    async def keep_current(self) -> None:
+        """Looks at the engine now and then, for ever. To be run beside it, in the same thread."""
+        while True:
+            self._shown = self.picture()
+            await trio.sleep(1 / _PER_S)
 
     def picture(self) -> Group:
         """What is shown now."""
@@ -63,9 +80,17 @@ def _books(engine: Engine) -> Table:
         mark = engine.gate.marks.get(symbol)
         style = "" if book else "yellow"
         name = f"{symbol} (rpi)" if rpi else symbol
-        figures = [plain(value) if value is not None else "-" for value in (bid, ask)]
-        table.add_row(name, one.sync.state.value, *figures, f"{mark:.4f}" if mark else "-", style=style)
+        figures = [_price(engine, symbol, value) for value in (bid, ask, mark)]
+        table.add_row(name, one.sync.state.value, *figures, style=style)
     return table
+
+
+def _price(engine: Engine, symbol: str, value: Decimal | None) -> str:
+    """A price with as many digits as the contract's tick has, so that a column of them is easy to read."""
+    if value is None:
+        return "-"
+    instrument = engine.gate.instruments.get(symbol)
+    return plain(instrument.price(value) if instrument else value)
 
 
 def _strategies(engine: Engine) -> Table:

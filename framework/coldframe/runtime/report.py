@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -77,8 +77,8 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
     }
 
 
-def summary_lines(summary: Mapping[str, Any]) -> list[str]:
-    """The same summary for people, honest about what is not as it should be."""
+def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) -> list[str]:
+    """The same summary for people, honest about what is not as it should be: also about orders that are `still_open`."""
     lines = [f"{summary['name']}: ended by {summary['ended']} after {summary['elapsed_s']:.1f} s"]
     for symbol, book in summary["books"].items():
         again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
@@ -97,6 +97,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"
         f" {orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['unknown']} unknown"
     )
+    if still_open:
+        lines.append(f"  still open at the venue, as far as is known: {', '.join(still_open)}")
     limits, links = summary["limits"], summary["links"]
     lines.append(
         f"  limits: at most {limits['weight_1m_peak']} weight a minute, {limits['orders_10s_peak']} orders in 10 s;"

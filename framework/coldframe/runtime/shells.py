@@ -20,6 +20,7 @@ from coldframe.model.effects import (
     SendControl,
     SendRequest,
     ShiftClock,
+    Told,
     WakeAt,
 )
 from coldframe.runtime.connections import Connections
@@ -31,11 +32,19 @@ from coldframe.shell.timers import Timers
 class Shells:
     """Inbox, links, REST and timers of one brain; their tasks live in the nursery that is given."""
 
-    def __init__(self, nursery: trio.Nursery, clock: Clock, connections: Connections, log: Callable[[Level, str], None]) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        clock: Clock,
+        connections: Connections,
+        log: Callable[[Level, str], None],
+        tell: Callable[[Told], None] | None = None,
+    ) -> None:
         self._nursery = nursery
         self._clock = clock
         self._connections = connections
         self._log = log
+        self._tell = tell
         self.inbox = Inbox(clock.now_ns)
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
@@ -64,6 +73,9 @@ class Shells:
                 self._timers.set(key, at_ns)
             case Log(level, text):
                 self._log(level, text)
+            case Told():
+                if self._tell is not None:
+                    self._tell(effect)
             case CallRest():
                 self._nursery.start_soon(self._connections.rest_for(effect.path).perform, effect, self.inbox)
             case SendControl():

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-import msgspec
 import trio
 
 from coldframe.config.schema import Config
@@ -19,6 +18,7 @@ from coldframe.core.signing import HmacSigner, Signer, signer_of_pem
 from coldframe.errors import AuthenticationRefused, Banned, ConfigError, DecodeError, LinkRefused, VenueUnavailable
 from coldframe.model.instruments import Instruments
 from coldframe.shell.clock import Clock
+from coldframe.shell.reasons import one_line
 from coldframe.shell.rest import Rest
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify, describe
@@ -63,7 +63,14 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 async def ask_until_answered(rest: Rest, clock: Clock, path: str) -> Answer:
     """A public question, asked a few times. Raises `VenueUnavailable`, or `Banned` when the venue sends us away."""
+    answer, _ = await _ask(rest, clock, path)
+    return answer
+
+
+async def _ask(rest: Rest, clock: Clock, path: str) -> tuple[Answer, int]:
+    """The answer, and when the try that brought it was made, in milliseconds."""
     for pause_s in (*_PAUSES_S, None):
+        sent_ms = clock.now_ms()
         try:
             answer = await rest.ask("GET", path, {})
         except LinkRefused as error:
@@ -71,28 +78,31 @@ async def ask_until_answered(rest: Rest, clock: Clock, path: str) -> Answer:
                 raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
             await trio.sleep(pause_s)
             continue
-        until_ms = ban_end_ms(answer, clock.now_ms())
-        if until_ms is not None:
-            wait_s = max(until_ms - clock.now_ms(), 0) / 1000
-            text = f"the venue answers {answer.status}: we are banned for another {wait_s:.0f} s; try again after that"
-            raise Banned(text, until_ms)
+        _refuse_ban(answer, clock)
         if answer.status == 200:
-            return answer
+            return answer, sent_ms
         if pause_s is None:
-            said = answer.fault.msg if answer.fault else ""
-            raise VenueUnavailable(f"the venue answers {path} with status {answer.status}: {said[:200]}")
+            said = one_line(answer.fault.msg) if answer.fault else ""
+            raise VenueUnavailable(f"the venue answers {path} with status {answer.status}: {said}".rstrip(": "))
         await trio.sleep(pause_s)
     raise AssertionError
 
 
+def _refuse_ban(answer: Answer, clock: Clock) -> None:
+    until_ms = ban_end_ms(answer, clock.now_ms())
+    if until_ms is not None:
+        wait_s = max(until_ms - clock.now_ms(), 0) / 1000
+        text = f"the venue answers {answer.status}: we are banned for another {wait_s:.0f} s; try again after that"
+        raise Banned(text, until_ms)
+
+
 async def venue_offset_ms(rest: Rest, clock: Clock) -> int:
     """How far the venue's clock is ahead of ours."""
-    sent_ms = clock.now_ms()
-    answer = await ask_until_answered(rest, clock, "/fapi/v1/time")
+    answer, sent_ms = await _ask(rest, clock, "/fapi/v1/time")
     middle_ms = (sent_ms + clock.now_ms()) // 2
     try:
-        return msgspec.json.decode(answer.body, type=ServerTime).server_time - middle_ms
-    except msgspec.MsgspecError:
+        return decode(ServerTime, answer.body, Census()).server_time - middle_ms
+    except DecodeError:
         raise VenueUnavailable("what answers at the venue's address is no exchange: it does not know the time") from None
 
 
@@ -106,24 +116,28 @@ async def describe_venue(rest: Rest, clock: Clock) -> Described:
     return Described(Instruments.of(info.symbols), tuple(info.rate_limits), answer.body)
 
 
-async def check_account(rest: Rest, config: Config) -> None:
+async def check_account(rest: Rest, clock: Clock) -> None:
     """Whether the venue knows our key, lets it trade, and has the account in the position mode we trade in.
 
-    Raises `AuthenticationRefused` or `ConfigError`.
+    Raises `AuthenticationRefused`, `ConfigError`, `VenueUnavailable` or `Banned`.
     """
     try:
         answer = await rest.ask("GET", "/fapi/v1/accountConfig", {})
     except LinkRefused as error:
         raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
+    _refuse_ban(answer, clock)
     fault = answer.fault
     if fault is not None:
-        text = f"{describe(fault.code)}: {fault.msg}"
+        text = f"{describe(fault.code)}: {one_line(fault.msg)}"
         if classify(fault.code) in (CodeClass.FATAL, CodeClass.LOG_ON, CodeClass.OUR_BUG) or answer.status in (401, 403):
             raise AuthenticationRefused(
                 f"the venue refuses the API key: {text}; check orders.api_key, its private key and environment"
             )
         raise VenueUnavailable(f"the venue does not tell about the account: {text}")
-    account = decode(AccountConfig, answer.body, Census())
+    try:
+        account = decode(AccountConfig, answer.body, Census())
+    except DecodeError as error:
+        raise VenueUnavailable(f"what the venue tells about the account cannot be read: {error}") from None
     if not account.can_trade:
         raise AuthenticationRefused("the API key may not trade; give it the futures permission")
     if account.dual_side_position:

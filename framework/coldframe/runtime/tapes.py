@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from coldframe.core.booksync import BookLost, BookMoved, BookReady, BookSync
+from coldframe.core.booksync import BookLost, BookMoved, BookReady, BookSync, RequestSnapshot
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.shell.clock import wall_text
 from coldframe.units import NS_PER_S, scaled
@@ -44,6 +44,8 @@ class _Checked:
     gaps: int = 0
     comparisons: int = 0
     mismatches: int = 0
+    #: Whether a snapshot has come that no book has been made of yet.
+    _unused: bool = False
     _ids: deque[int] = attrs.field(factory=lambda: deque(maxlen=_TICKERS))
     _tops: deque[Top] = attrs.field(factory=lambda: deque(maxlen=_TICKERS))
     _waiting: deque[tuple[int, Top | None]] = attrs.field(factory=deque)
@@ -52,12 +54,19 @@ class _Checked:
         self.sync = BookSync(self.symbol)
 
     def book(self, event: DepthUpdate | Depth) -> None:
+        self._unused |= isinstance(event, Depth)
         for effect in self.sync.step(event):
             match effect:
-                case BookLost():
-                    self.gaps += 1
                 case BookReady() | BookMoved():
+                    self._unused = False
                     self._waiting.append((self.sync.book.update_id, self._top()))
+                case BookLost():
+                    self._unused = False
+                    self.gaps += 1
+                case RequestSnapshot() if self._unused:
+                    # The last one was of no use: what follows on it is missing, or something that came since.
+                    self._unused = False
+                    self.gaps += 1
 
     def ticker(self, ticker: BookTicker) -> None:
         self._ids.append(ticker.update_id)
@@ -146,8 +155,10 @@ def _verify_lines(path: Path, document: dict[str, Any]) -> list[str]:
         f" {row['comparisons']} comparisons, {row['mismatches']} mismatches"
         for name, row in document["symbols"].items()
     ]
-    good = not document["gaps"] and not document["mismatches"]
-    verdict = "every book is true" if good else "the books do NOT hold up"
+    if document["gaps"] or document["mismatches"]:
+        verdict = "the books do NOT hold up"
+    else:
+        verdict = "every book is true" if document["comparisons"] else "there was nothing to compare"
     return [*lines, f"{path.name}: {document['lines']} lines, {document['comparisons']} comparisons: {verdict}"]
 
 

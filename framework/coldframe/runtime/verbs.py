@@ -16,12 +16,13 @@ from coldframe.model.effects import Level
 from coldframe.plug.loader import House
 from coldframe.runtime import venueverb
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.house import RunOptions, Watcher, run
+from coldframe.runtime.house import Result, RunOptions, Watcher, run
 from coldframe.runtime.liveview import LiveView
 from coldframe.runtime.report import run_summary, summary_lines
 from coldframe.runtime.tapes import describe_tape, verify_tape
 from coldframe.runtime.venues import listed_symbols
 from coldframe.shell.clock import wall_text
+from coldframe.texts import printable
 
 Out = Callable[[object, Sequence[str]], None]
 
@@ -42,11 +43,6 @@ class PlainLog:
 
     def started(self, engine: Engine) -> None:
         """Nothing to show beyond the log."""
-
-
-def printable(text: str) -> str:
-    """A text from outside that cannot forge lines or move the cursor."""
-    return "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
 
 
 def run_bot(
@@ -70,10 +66,18 @@ def run_bot(
         result = trio.run(run, bot, RunOptions(for_s=for_s, record=record), watcher)
     else:
         with LiveView(bot.config.name, lowest) as view:
-            result = trio.run(run, bot, RunOptions(for_s=for_s, record=record), view)
+            result = trio.run(_run_in_view, bot, RunOptions(for_s=for_s, record=record), view)
     summary = run_summary(bot, result.engine, result.ended)
-    out(summary, summary_lines(summary))
+    out(summary, summary_lines(summary, [order.client_order_id for order in result.engine.orders.live]))
     return 0
+
+
+async def _run_in_view(bot: Bot, options: RunOptions, view: LiveView) -> Result:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(view.keep_current)
+        result = await run(bot, options, view)
+        nursery.cancel_scope.cancel()
+    return result
 
 
 def check(path: Path, out: Out) -> int:

@@ -1,7 +1,8 @@
-"""The one queue into the brain: control first, then private, then market, and a bound on everything that may pile up.
+"""The one queue into the brain: control and private before market, and a bound on everything that may pile up.
 
-Market frames that come faster than they are taken are dropped link by link and reported as a known gap, because a hidden delay is
-worse. Private messages are never dropped.
+Control and private inputs keep the order in which they came, whichever of the two they are: an answer that came before its link was
+lost is heard before the loss. Market frames that come faster than they are taken are dropped link by link and reported as a known
+gap, because a hidden delay is worse. Private messages are never dropped.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Inbox:
 
     def put_frames(self, link: str, frames: list[bytes]) -> None:
         """Adds the frames of one read of a market link."""
-        if self._frames + len(frames) > MARKET_LIMIT:
+        while self._market and self._frames + len(frames) > MARKET_LIMIT:
             self._drop(link)
         self._market.append((self._now_ns(), link, frames))
         self._frames += len(frames)
@@ -55,8 +56,6 @@ class Inbox:
     def _drop(self, link: str) -> None:
         """Makes room: what waits of this link goes, or if nothing does, what waits of the link whose frames are oldest."""
         if not any(one[1] == link for one in self._market):
-            if not self._market:
-                return
             link = self._market[0][1]
         kept = deque(one for one in self._market if one[1] != link)
         left = sum(len(frames) for _, _, frames in kept)
@@ -65,13 +64,11 @@ class Inbox:
         self.put(Lane.CONTROL, FramesDropped(link, count))
 
     async def take(self, most: int = 64) -> list[Stamped]:
-        """Waits until there is something, then returns up to `most` inputs: private before market, each lane in its own order."""
+        """Waits until there is something, then returns all that is control or private, and market frames up to `most` inputs."""
         while not self._first and not self._market:
             self._filled = trio.Event()
             await self._filled.wait()
-        taken: list[Stamped] = []
-        for lane in (Lane.CONTROL, Lane.PRIVATE):
-            taken += [self._stamp(at, lane, event) for at, kind, event in self._first if kind is lane]
+        taken = [self._stamp(*one) for one in self._first]
         self._first.clear()
         while self._market and len(taken) < most:
             at_ns, link, frames = self._market.popleft()

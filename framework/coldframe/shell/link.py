@@ -7,19 +7,22 @@ shielded with a deadline; when it is cut, half a frame may be on the wire, so th
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
+import h11
 import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
+from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
+from wsproto.utilities import ProtocolError
 
 from coldframe.errors import Banned, LinkDropped, LinkError, LinkRefused, LinkSilent
 from coldframe.shell.batch import BatchStream
-from coldframe.shell.reasons import first_error, reason_of
+from coldframe.shell.reasons import one_line, reason_of
 from coldframe.wire.rest import Answer, ban_end_ms
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -30,6 +33,10 @@ PING_PERIOD_S: Final = 20.0
 PONG_TIMEOUT_S: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 _QUEUE: Final = 256
+#: What the library raises over a peer that does not speak its protocol, or at a write when it has ended.
+_NONSENSE: Final = (HandshakeError, ConnectionClosed, ProtocolError, h11.ProtocolError)
+#: From this length on a part of a path may be a listen key.
+_SECRET_LENGTH: Final = 16
 
 
 @attrs.frozen
@@ -43,12 +50,14 @@ class Address:
 
     @classmethod
     def of(cls, url: str, tls: ssl.SSLContext) -> Address:
-        """The address in a `ws://` or `wss://` URL. Raises `ValueError` for any other."""
+        """The address in a `ws://` or `wss://` URL. Raises `ValueError` for any other, without its path."""
         split = urlsplit(url)
         if split.scheme not in ("ws", "wss") or not split.hostname:
             raise ValueError(f"{split.scheme}://{split.netloc} is no WebSocket address")
         secure = split.scheme == "wss"
         path = (split.path or "/") + (f"?{split.query}" if split.query else "")
+        if not path.isascii() or not path.isprintable() or " " in path:
+            raise ValueError(f"{split.scheme}://{split.netloc}: a path with characters that no path may have")
         return cls(split.hostname, split.port or (443 if secure else 80), path, tls if secure else None)
 
     def __str__(self) -> str:
@@ -81,43 +90,95 @@ async def open_websocket(
 ) -> AsyncIterator[WebSocketConnection]:
     """An open WebSocket, whose stream is closed whatever happens (the orderly way is `close_when`).
 
-    Messages are handed to `take`, all those of one socket read at once; `read` has to run as well, for the rare fragmented one.
+    Messages are handed to `take`, all those of one socket read at once, the first ones not before the first checkpoint inside;
+    `read` has to run as well, for the unusual ones.
 
     Raises `LinkRefused` when it cannot be opened and `Banned` when the venue answers 418 or 429.
     """
     stream = await open_stream(address)
     try:
         async with trio.open_nursery() as nursery:
+            below = BatchStream(stream, take, MAX_MESSAGE_BYTES)
+            socket = await nursery.start(_speak, below, address)
+            if socket is not None:
+                below.begin()
+                yield socket
+            nursery.cancel_scope.cancel()
+        if socket is None:
+            raise _refusal(address, below.answer, now_ms())
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def _speak(
+    below: BatchStream, address: Address, *, task_status: trio.TaskStatus[WebSocketConnection | None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """The library's task, from the handshake to the end of the stream. Reports None when there was no handshake.
+
+    Over a peer that answers nonsense the library raises whatever comes to hand, and over one that goes away it waits for ever.
+    """
+    socket: WebSocketConnection | None = None
+    try:
+        async with trio.open_nursery() as nursery:
             with trio.move_on_after(CONNECT_TIMEOUT_S) as waiting:
+                nursery.start_soon(_cancel_at_end, below, waiting)
                 socket = await wrap_client_stream(
                     nursery,
-                    BatchStream(stream, take, MAX_MESSAGE_BYTES),  # type: ignore[arg-type]  # it only reads, writes and closes
+                    below,  # type: ignore[arg-type]  # it only reads, writes and closes
                     f"{address.host}:{address.port}",
                     address.path,
                     message_queue_size=_QUEUE,
                     max_message_size=MAX_MESSAGE_BYTES,
                     receive_buffer_size=64 * 1024,
                 )
-            if waiting.cancelled_caught or socket.closed:
-                raise LinkRefused(f"{address}: no WebSocket handshake")
-            yield socket
-            nursery.cancel_scope.cancel()
-    except* ConnectionRejected as refused:
-        raise _refusal(address, first_error(refused), now_ms()) from None
-    except* HandshakeError as failed:
-        raise LinkRefused(f"{address}: WebSocket handshake failed: {first_error(failed)}") from None
-    finally:
-        await trio.aclose_forcefully(stream)
+            if socket is None:
+                nursery.cancel_scope.cancel()
+            else:
+                task_status.started(socket)
+    except* _NONSENSE:
+        pass  # whoever reads from the socket learns that it has ended
+    except* UnicodeError:
+        if socket is not None:
+            raise  # not about the headers of a handshake: a bug of whoever takes the messages
+    if socket is None:
+        task_status.started(None)
 
 
-def _refusal(address: Address, error: BaseException, now_ms: int) -> LinkError | Banned:
-    assert isinstance(error, ConnectionRejected)
-    headers = {name.decode().lower(): value.decode() for name, value in error.headers or ()}
-    body = bytes(error.body or b"")
-    until_ms = ban_end_ms(Answer(error.status_code, headers, body), now_ms)
-    said = "".join(ch if ch.isprintable() else " " for ch in body[:200].decode(errors="replace"))
-    text = f"{address}: the venue answers the handshake with status {error.status_code} {said}".rstrip()
+async def _cancel_at_end(below: BatchStream, waiting: trio.CancelScope) -> None:
+    await below.ended.wait()
+    waiting.cancel()
+
+
+def _refusal(address: Address, raw: bytes, now_ms: int) -> LinkError | Banned:
+    """What it means that the handshake was answered with `raw`, which may be nothing at all."""
+    answer = _http_answer(raw)
+    if answer is None:
+        return LinkRefused(f"{address}: no WebSocket handshake")
+    said = answer.body.decode(errors="replace")
+    for part in re.split("[/?&=]", address.path):
+        if len(part) >= _SECRET_LENGTH:
+            said = said.replace(part, "...")
+    text = f"{address}: the venue answers the handshake with status {answer.status} {one_line(said)}".rstrip()
+    until_ms = ban_end_ms(answer, now_ms)
     return Banned(text, until_ms) if until_ms is not None else LinkRefused(text)
+
+
+def _http_answer(raw: bytes) -> Answer | None:
+    """The refusal in `raw`, even when it was cut off in its body; None when there is none."""
+    parser = h11.Connection(h11.CLIENT)
+    parser.send(h11.Request(method="GET", target="/", headers=[("Host", "venue")]))
+    parser.send(h11.EndOfMessage())
+    status, headers, body = 0, {}, b""
+    with suppress(h11.RemoteProtocolError):
+        parser.receive_data(raw)
+        parser.receive_data(b"")
+        while not isinstance(event := parser.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
+            if isinstance(event, h11.Response | h11.InformationalResponse):
+                status = event.status_code
+                headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+    return Answer(status, headers, body) if status else None
 
 
 async def read(socket: WebSocketConnection, take: Callable[[list[bytes]], None]) -> None:
@@ -142,9 +203,12 @@ async def write(socket: WebSocketConnection, frame: bytes) -> None:
 
 
 async def close_when(asked: trio.Event, socket: WebSocketConnection) -> None:
-    """Closes the link in the orderly way when asked to; its reader then ends with `LinkDropped`."""
+    """Closes the link in the orderly way when asked to; its reader then ends with `LinkDropped`.
+
+    The reader ends at once, but what was written last must reach the peer: so the end of the reader does not cut the wait short.
+    """
     await asked.wait()
-    with trio.move_on_after(CLOSE_TIMEOUT_S):
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
         await socket.aclose()
 
 

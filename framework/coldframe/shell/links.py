@@ -15,7 +15,7 @@ import trio
 from trio_websocket import WebSocketConnection
 
 from coldframe.core.signing import Signer, sign_api, stamp
-from coldframe.errors import Banned, LinkDropped, LinkError
+from coldframe.errors import Banned, LinkDropped, LinkError, LinkRefused
 from coldframe.model.effects import CloseLink, LinkKind, OpenLink, SendControl, SendRequest
 from coldframe.model.inputs import FramesReceived, Lane, LinkLost, LinkOpened, RequestNotWritten, RequestWritten
 from coldframe.shell.inbox import Inbox
@@ -155,7 +155,10 @@ class Links:
         outbox.close()
 
     async def _run(self, link: _Link, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
-        address = Address.of(self._url(link.effect), self._tls)
+        try:
+            address = Address.of(self._url(link.effect), self._tls)
+        except ValueError as error:
+            raise LinkRefused(str(error)) from None
         take = self._taker(link)
         async with open_websocket(address, self._now_ms, take) as socket:
             link.opened = True
@@ -199,13 +202,14 @@ class Links:
 
     async def _write_request(self, socket: WebSocketConnection, effect: SendRequest) -> None:
         """Stamps and signs at the last moment: a request that waited must not be too old when it arrives."""
+        if socket.closed is not None:
+            self._not_written(effect, "the link ended before it was written")
+            return
         timestamp_ms = self._now_ms() + self.offset_ms
         frame = request_frame(effect.request_id, effect.method, self._prepared(effect, timestamp_ms))
-        try:
-            await write(socket, frame)
-        finally:
-            # Also when the write failed or was cut: some of it may have left, so its order may exist.
-            self._inbox.put(Lane.CONTROL, RequestWritten(effect.link, effect.request_id, timestamp_ms))
+        # Said before the first byte: from now on some of it may have left, so its order may exist, and no answer can come first.
+        self._inbox.put(Lane.CONTROL, RequestWritten(effect.link, effect.request_id, timestamp_ms))
+        await write(socket, frame)
 
     def _prepared(self, effect: SendRequest, timestamp_ms: int) -> dict[str, str | int]:
         security = METHODS[effect.method].security

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from typing import Final
 
 _WORDS: Final = {
     "ConnectTimeout": "no connection in time",
     "ReadTimeout": "no answer in time",
+    "TooSlowError": "no whole answer in time",
+    "WriteTimeout": "the question could not be sent in time",
+    "PoolTimeout": "no connection in time",
+    "WriteError": "the connection broke",
+    "ConnectError": "no connection",
     "ReadError": "the connection broke",
-    "RemoteProtocolError": "the answer is not HTTP",
+    "RemoteProtocolError": "the answer breaks off, or is not HTTP",
+    "BrokenResourceError": "the connection broke",
+    "DecodingError": "the answer is packed in a way that cannot be unpacked",
 }
 
 
@@ -26,9 +35,10 @@ def reason_of(error: BaseException) -> str:
         if isinstance(one, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {one.verify_message}"
         if isinstance(one, OSError) and one.strerror and not isinstance(one, ssl.SSLError):
-            return one.strerror
+            # The text of some carries an address; what the number means says enough. Resolvers have numbers of their own.
+            return one.strerror if one.errno is None or isinstance(one, socket.gaierror) else os.strerror(one.errno)
         if isinstance(one, ssl.SSLError):
-            said = said or f"TLS failed: {one.reason or one}"
+            said = said or f"TLS failed: {getattr(one, 'reason', None) or one}"
         if isinstance(one, BaseExceptionGroup):
             pending += one.exceptions
         pending += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
@@ -41,3 +51,8 @@ def first_error(group: BaseException) -> BaseException:
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """What a peer said, as far as it may stand in a sentence of ours: cut short, and nothing in it that moves a cursor."""
+    return "".join(ch if ch.isprintable() else " " for ch in text[:most])

@@ -5,6 +5,7 @@ A proxy in the environment is ignored: signed requests go where the configuratio
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -21,8 +22,14 @@ from coldframe.shell.reasons import reason_of
 from coldframe.wire.api import Security
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 
+#: How long the peer may be silent, and how long a call may take as a whole: an answer that drips must not hold a place for ever.
 TIMEOUT_S: Final = 10.0
+CALL_TIMEOUT_S: Final = 30.0
 _AT_ONCE: Final = 8
+
+# The library logs the whole URL of every call, and with it signatures.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class Rest:
@@ -71,8 +78,9 @@ class Rest:
         """One call. Raises `LinkRefused` when no answer came, whatever the reason."""
         url, headers = self._request(verb, path, params)
         try:
-            response = await self._http.request(verb, url, headers=headers)
-        except httpx2.HTTPError as error:
+            with trio.fail_after(CALL_TIMEOUT_S):
+                response = await self._http.request(verb, url, headers=headers)
+        except (httpx2.HTTPError, trio.TooSlowError) as error:
             raise LinkRefused(f"{self._base}: {reason_of(error)}") from None
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content)
 

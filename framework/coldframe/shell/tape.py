@@ -1,38 +1,46 @@
 """The recorder: what the market links bring, written as it came, in the format that the embedded venue plays.
 
 Lines gather in memory and are written by one task in a thread, so that a slow disk holds up nothing; when they pile up beyond the
-bound the oldest are left out and counted. The file is gzip: readable with any tool.
+bound the oldest are left out and counted. A line that could not be read back is left out, too; a disk that fails ends the recording
+and not the run. The file is gzip: readable with any tool.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, DecodeError
+from coldframe.shell.reasons import reason_of
 from coldframe.wire.frames import cut_envelope
-from coldframe.wire.tape import snapshot_line, stream_line
+from coldframe.wire.tape import parse_line, snapshot_line, stream_line
 
 FLUSH_PERIOD_S: Final = 0.5
 LINE_LIMIT: Final = 200_000
 
 
 class Recorder:
-    """Writes one recording. `run` is its task; `close` writes what is left."""
+    """Writes one recording. `run` is its task; `close` writes what is left.
 
-    def __init__(self, path: Path, now_ns: Callable[[], int]) -> None:
+    `tell` gets a sentence for people when something is missing in the recording.
+    """
+
+    def __init__(self, path: Path, now_ns: Callable[[], int], tell: Callable[[str], None]) -> None:
+        self._path = path
         self._now_ns = now_ns
+        self._tell = tell
         self._lines: deque[bytes] = deque(maxlen=LINE_LIMIT)
+        self._failed = False
         self.left_out = 0
         try:
             self._file = gzip.open(path, "wb", compresslevel=6)  # noqa: SIM115  (closed by `close`)
         except OSError as error:
-            raise ConfigError(f"the recording {path} cannot be written: {error.strerror}") from None
+            raise ConfigError(f"the recording {path} cannot be written: {reason_of(error)}") from None
 
     def frame(self, frame: bytes) -> None:
         """A frame of a market link; anything but a payload is left out."""
@@ -52,14 +60,45 @@ class Recorder:
     async def close(self) -> None:
         with trio.CancelScope(shield=True):
             await self._flush()
-            await trio.to_thread.run_sync(self._file.close)
+            await self._in_thread(self._close)
+        if self.left_out:
+            self._tell(f"{self.left_out} lines were left out of the recording {self._path}")
 
     def _put(self, line: bytes) -> None:
-        self.left_out += len(self._lines) == LINE_LIMIT
-        self._lines.append(line)
+        self.left_out += self._failed or len(self._lines) == LINE_LIMIT
+        if not self._failed:
+            self._lines.append(line)
 
     async def _flush(self) -> None:
         if self._lines:
-            block = b"".join(line + b"\n" for line in self._lines)
+            lines = list(self._lines)
             self._lines.clear()
-            await trio.to_thread.run_sync(self._file.write, block)
+            self.left_out += len(lines) - await self._in_thread(self._write, lines)
+
+    async def _in_thread(self, work: Callable[..., int], *args: object) -> int:
+        """Returns how many lines were written."""
+        try:
+            return await trio.to_thread.run_sync(work, *args)
+        except OSError as error:
+            if not self._failed:
+                self._tell(f"the recording {self._path} ends here: {reason_of(error)}")
+            self._failed = True
+            return 0
+
+    def _write(self, lines: Sequence[bytes]) -> int:
+        # A newline inside a readable line can only be white space of JSON.
+        readable = [line.replace(b"\n", b" ") for line in lines if _is_readable(line)]
+        self._file.write(b"".join(line + b"\n" for line in readable))
+        return len(readable)
+
+    def _close(self) -> int:
+        self._file.close()
+        return 0
+
+
+def _is_readable(line: bytes) -> bool:
+    try:
+        parse_line(line)
+    except DecodeError:
+        return False
+    return True

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from typing import Final
 
 import trio
 
 from coldframe.model.inputs import Lane, TimeReached
 from coldframe.shell.clock import Clock
 from coldframe.shell.inbox import Inbox
+
+#: Moments that were replaced stay in the heap until there are so many of them, and more than there are keys.
+_SPARE: Final = 1_000
 
 
 class Timers:
@@ -25,6 +29,8 @@ class Timers:
         """Asks for `TimeReached(key)` at `at_ns`."""
         self._wanted[key] = at_ns
         heapq.heappush(self._heap, (at_ns, key))
+        if len(self._heap) > _SPARE + 2 * len(self._wanted):
+            self._heap = sorted((at_ns, key) for key, at_ns in self._wanted.items())
         if self._heap[0][1] == key:
             self._changed.set()
 

@@ -210,7 +210,7 @@ async def test_the_server_pings_with_its_time_and_closes_what_does_not_answer() 
             b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
         received = b""
-        with trio.fail_after(5):
+        with trio.fail_after(15):
             try:
                 while part := await deaf.receive_some():
                     received += part
@@ -285,7 +285,7 @@ async def test_user_events_decode_without_anything_unknown() -> None:
                 triggerPrice="50000.0",
             )
             census, seen = Census(), set()
-            with trio.fail_after(5):
+            with trio.fail_after(15):
                 while len(seen) < 5:
                     frame = await line.socket.get_message()
                     seen.add(decode_user(frame.encode(), census).event)  # type: ignore[attr-defined, union-attr]
@@ -312,7 +312,7 @@ async def test_dropping_private_links_leaves_the_others() -> None:
         async with stream(address, f"/private/ws/{key}") as user, stream(address, "/public/ws/btcusdt@bookTicker") as market:
             await market.next()
             venue.drop_private_links()
-            with pytest.raises(ConnectionClosed), trio.fail_after(5):
+            with pytest.raises(ConnectionClosed), trio.fail_after(15):
                 await user.socket.get_message()
             await market.next()
 

@@ -1,0 +1,32 @@
+"""Which venue answers which call, when market data and orders come from different ones."""
+
+from __future__ import annotations
+
+import random
+import ssl
+
+import trio
+
+from coldframe.runtime.connections import Connections
+from coldframe.shell.clock import Clock
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.rest import Rest
+from coldframe.wire.routes import Endpoints
+
+
+async def test_the_market_is_asked_about_the_market_and_the_other_venue_about_all_else() -> None:
+    clock, tls = Clock(), ssl.create_default_context()
+    market, orders = (Endpoints(f"http://{name}", f"ws://{name}", f"ws://{name}/api") for name in ("market", "orders"))
+    async with (
+        Rest(market.rest, tls, clock.now_ns, None, 5000) as market_rest,
+        Rest(orders.rest, tls, clock.now_ns, None, 5000) as order_rest,
+        trio.open_nursery() as nursery,
+    ):
+        connections = Connections(market_rest, order_rest, market, orders, tls, None, 5000, random.random)
+        for path in ("/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo"):
+            assert connections.rest_for(path) is market_rest
+        for path in ("/fapi/v1/time", "/fapi/v1/listenKey", "/fapi/v1/openOrders", "/fapi/v3/positionRisk"):
+            assert connections.rest_for(path) is order_rest
+        links = connections.links(nursery, Inbox(clock.now_ns), clock)
+        assert links.taps == []
+        assert connections.tape_ended is None

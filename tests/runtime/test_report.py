@@ -1,0 +1,132 @@
+"""The summary of a run: exactly the fields that are promised, figures that add up, and lines that hide nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from coldframe.runtime.report import Ended, run_summary, summary_lines
+from coldframe.units import NS_PER_S
+from tests.runtime.scene import Scene
+
+#: Every field with the kinds of its value; a tuple of one dict stands for any names with such values.
+FIELDS: dict[str, Any] = {
+    "schema_version": int,
+    "verb": str,
+    "name": str,
+    "environment": str,
+    "orders_mode": str,
+    "ended": str,
+    "elapsed_s": float,
+    "books": ({"state": str, "update_id": int, "resyncs": int},),
+    "events": {"received": int, "dispatched": int},
+    "strategies": (
+        {
+            "state": str,
+            "intents": int,
+            "verdicts": (int,),
+            "orders": int,
+            "fills": int,
+            "position": (str,),
+            "realized_pnl": str,
+            "unrealized_pnl": str,
+            "fees": str,
+        },
+    ),
+    "orders": {"sent": int, "acked": int, "rejected": int, "cancelled": int, "filled": int, "unknown": int},
+    "limits": {"weight_1m_peak": int, "orders_10s_peak": int},
+    "links": {"reconnects": int},
+}
+
+
+def check_shape(value: Any, shape: Any, at: str = "") -> None:
+    if isinstance(shape, tuple):
+        assert isinstance(value, dict), at
+        for key, one in value.items():
+            check_shape(one, shape[0], f"{at}.{key}")
+    elif isinstance(shape, dict):
+        assert list(value) == list(shape), at
+        for key, one in shape.items():
+            check_shape(value[key], one, f"{at}.{key}")
+    else:
+        assert type(value) is shape, at
+
+
+@pytest.fixture
+def summary(scene: Scene) -> dict[str, Any]:
+    return run_summary(scene.bot, scene.engine, scene.result.ended)
+
+
+def test_it_has_exactly_the_promised_fields(summary: dict[str, Any]) -> None:
+    check_shape(summary, FIELDS)
+    check_shape(json.loads(json.dumps(summary)), FIELDS)
+
+
+def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene) -> None:
+    assert (summary["schema_version"], summary["verb"], summary["name"]) == (1, "run", "scene")
+    assert (summary["environment"], summary["orders_mode"], summary["ended"]) == ("embedded", "paper", "duration")
+    assert 3 <= summary["elapsed_s"] < 10
+    assert set(summary["books"]) == {"BTCUSDT", "ETHUSDT"}
+    assert all(book["state"] == "synced" and book["update_id"] > 0 for book in summary["books"].values())
+    assert summary["events"]["received"] > summary["events"]["dispatched"] > 0
+    assert summary["orders"] == {"sent": 2, "acked": 2, "rejected": 0, "cancelled": 1, "filled": 1, "unknown": 0}
+    assert summary["limits"]["orders_10s_peak"] == 2
+    assert summary["limits"]["weight_1m_peak"] > 0
+    busy, broken = summary["strategies"]["busy"], summary["strategies"]["broken"]
+    assert (busy["state"], busy["orders"], busy["fills"], busy["intents"]) == ("running", 2, 1, 3)
+    assert busy["verdicts"] == {"ACCEPTED": 2, "ORDER_NOTIONAL": 1}
+    assert busy["position"] == {"BTCUSDT": "0.01"}
+    mark = scene.engine.gate.marks["BTCUSDT"]
+    assert Decimal(busy["fees"]) > 0
+    assert busy["realized_pnl"] == "0"
+    assert abs(Decimal(busy["unrealized_pnl"])) < mark
+    assert broken == {
+        "state": "muted",
+        "intents": 0,
+        "verdicts": {},
+        "orders": 0,
+        "fills": 0,
+        "position": {"ETHUSDT": "0"},
+        "realized_pnl": "0",
+        "unrealized_pnl": "0",
+        "fees": "0",
+    }
+
+
+@pytest.mark.parametrize("how", ["duration", "signal", "tape_end", "halt"])
+def test_how_it_ended(scene: Scene, how: str) -> None:
+    document = run_summary(scene.bot, scene.engine, Ended(how, 12_345_678_901))
+    assert (document["ended"], document["elapsed_s"]) == (how, 12.346)
+    assert summary_lines(document)[0] == f"scene: ended by {how} after 12.3 s"
+    assert run_summary(scene.bot, scene.engine, Ended(how, 20 * NS_PER_S))["elapsed_s"] == 20.0
+
+
+def test_the_lines_say_what_the_document_says(summary: dict[str, Any]) -> None:
+    lines = summary_lines(summary)
+    busy = summary["strategies"]["busy"]
+    assert lines[1:3] == [f"  book {name}: synced at {book['update_id']}" for name, book in summary["books"].items()]
+    assert lines[3:] == [
+        f"  busy (running): 2 orders, 1 fills, BTCUSDT 0.01; realised 0, unrealised {busy['unrealized_pnl']}, fees {busy['fees']}",
+        "    refused intents: ORDER_NOTIONAL 1",
+        "  broken (muted): 0 orders, 0 fills, flat; realised 0, unrealised 0, fees 0",
+        "  orders: 2 sent, 2 acknowledged, 1 filled, 1 cancelled, 0 rejected, 0 unknown",
+        f"  limits: at most {summary['limits']['weight_1m_peak']} weight a minute, 2 orders in 10 s; 0 reconnects",
+    ]
+
+
+def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None:
+    bad = copy.deepcopy(summary)
+    bad["books"]["BTCUSDT"] |= {"state": "stale", "resyncs": 3}
+    bad["orders"] |= {"unknown": 2, "rejected": 5}
+    bad["links"]["reconnects"] = 7
+    bad["strategies"]["busy"]["verdicts"] = {"ACCEPTED": 1, "NO_CHANGE": 4, "STALE_BOOK": 2, "DRAWDOWN": 1}
+    text = "\n".join(summary_lines(bad))
+    assert f"book BTCUSDT: stale at {bad['books']['BTCUSDT']['update_id']}, 3 resyncs" in text
+    assert "5 rejected, 2 unknown" in text
+    assert "; 7 reconnects" in text
+    assert "refused intents: STALE_BOOK 2, DRAWDOWN 1" in text
+    assert "NO_CHANGE" not in text
