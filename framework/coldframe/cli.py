@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from coldframe.errors import ColdframeError
+from coldframe.texts import printable
 
 EXIT_BUG = 1
 
@@ -43,10 +44,10 @@ def _explain(error: BaseException, *, debug: bool) -> int:
 
         traceback.print_exception(error, file=sys.stderr)
     if not isinstance(first, ColdframeError):
-        print(f"coldframe: a bug: {type(first).__name__}: {first}", file=sys.stderr)
+        print(f"coldframe: a bug: {type(first).__name__}: {printable(str(first))}", file=sys.stderr)
         return EXIT_BUG
-    for line in str(first).splitlines():
-        print(f"coldframe: {line}", file=sys.stderr)
+    for line in str(first).split("\n"):
+        print(f"coldframe: {printable(line)}", file=sys.stderr)
     return first.exit_code
 
 

@@ -82,6 +82,26 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         assert "no." in done.stderr
 
 
+def test_a_file_name_that_moves_the_cursor(tmp_path: Path) -> None:
+    done = coldframe("check", tmp_path / "no\x1b[2J\rsuch.toml")
+    assert done.returncode == 78
+    assert r"no\x1b[2J\x0dsuch.toml" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_contracts_that_the_venue_does_not_list(tmp_path: Path, home: dict[str, str]) -> None:
+    extra = '[[streams]]\nsymbols = ["DOGEUSDT", "BTCUSDT"]\nchannels = ["aggTrade", "perpetual@continuousKline_1m"]'
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served, mode="off", extra=extra)
+        config.write_text(config.read_text().replace('"ETHUSDT"]', '"XRPUSDT"]'))
+        done = coldframe("run", config, "--for", "5s", env=home)
+    assert done.returncode == 78
+    assert [line.partition(": the venue")[2] for line in done.stderr.splitlines()] == [
+        " does not list DOGEUSDT",
+        " does not list XRPUSDT",
+    ]
+
+
 def test_a_port_in_use() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

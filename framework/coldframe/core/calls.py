@@ -1,6 +1,7 @@
 """REST calls of the brain: numbered, paid from the ledger, matched with what comes back.
 
-A call that does not fit the limits now waits in a bounded queue; nothing is sent while we are banned.
+A call that does not fit the limits now waits in a bounded queue; nothing is sent while we are banned. Calls that are needed go
+before those that can wait, and only they may use the share of the limits that is kept back.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from coldframe.core.context import Context
 from coldframe.core.limits import Priority
 from coldframe.model.effects import CallRest, Level
 from coldframe.model.inputs import RestAnswered
+from coldframe.wire.codes import CodeClass, classify
 from coldframe.wire.rest import ENDPOINTS, Answer, ban_end_ms
 from coldframe.wire.weights import Pool
 
@@ -41,6 +43,12 @@ class _Call:
     params: Mapping[str, str | int]
     purpose: object
 
+    @property
+    def weight(self) -> int:
+        """What it takes from the request weight; calls of other pools take nothing."""
+        cost = ENDPOINTS[self.verb, self.path].cost
+        return cost.weight({name: str(value) for name, value in self.params.items()}) if cost.pool is Pool.WEIGHT else 0
+
 
 class Calls:
     """All REST calls of a run."""
@@ -49,15 +57,28 @@ class Calls:
         self._ctx = ctx
         self._ids = count(1)
         self._pending: dict[int, object] = {}
-        self._queue: deque[_Call] = deque()
+        self._queues: dict[Priority, deque[_Call]] = {Priority.NEEDED: deque(), Priority.NEW_RISK: deque()}
 
-    def call(self, verb: str, path: str, params: Mapping[str, str | int], purpose: object) -> None:
+    def call(
+        self,
+        verb: str,
+        path: str,
+        params: Mapping[str, str | int],
+        purpose: object,
+        priority: Priority = Priority.NEEDED,
+    ) -> None:
         """Makes a call, now or as soon as the limits allow it. What comes of it is returned by `answered`."""
-        if len(self._queue) >= _QUEUE_LIMIT:
+        queue = self._queues[priority]
+        if len(queue) >= _QUEUE_LIMIT:
             self._ctx.log(Level.ERROR, f"too many REST calls are waiting; {verb} {path} is left out")
             return
-        self._queue.append(_Call(verb, path, params, purpose))
+        queue.append(_Call(verb, path, params, purpose))
         self._send()
+
+    def busy(self, purpose: object) -> bool:
+        """Whether a call for this purpose is waiting or under way."""
+        waiting = (one.purpose for queue in self._queues.values() for one in queue)
+        return purpose in self._pending.values() or purpose in waiting
 
     def woken(self) -> None:
         """The time for which the queue waited has come (key `rest:queue`)."""
@@ -80,21 +101,27 @@ class Calls:
         if until_ms is not None:
             ledger.ban(until_ms)
             self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {(until_ms - now_ms) / 1000:.1f} s")
+        fault = answer.fault
+        self._ctx.clock_suspect |= fault is not None and classify(fault.code) is CodeClass.CLOCK
 
     def _send(self) -> None:
-        while self._queue:
-            one = self._queue[0]
-            endpoint = ENDPOINTS[one.verb, one.path]
-            weight = endpoint.cost.weight({name: str(value) for name, value in one.params.items()})
-            charged = weight if endpoint.cost.pool is Pool.WEIGHT else 0
-            wait_until = self._ctx.ledger.reserve(charged, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
+        waits = [until for priority in self._queues if (until := self._drain(priority))]
+        if waits:
+            self._ctx.wake("rest:queue", max(min(waits) - self._ctx.venue_ms, 10))
+
+    def _drain(self, priority: Priority) -> int:
+        """Sends what fits of one queue. Returns the venue time at which to try again; 0 when nothing waits."""
+        queue = self._queues[priority]
+        while queue:
+            one = queue[0]
+            wait_until = self._ctx.ledger.reserve(one.weight, 0, 0, self._ctx.venue_ms, priority)
             if wait_until:
-                self._ctx.wake("rest:queue", max(wait_until - self._ctx.venue_ms, 10))
-                return
-            self._queue.popleft()
+                return wait_until
+            queue.popleft()
             call_id = next(self._ids)
             self._pending[call_id] = one.purpose
             self._ctx.emit(CallRest(call_id, one.verb, one.path, one.params))
+        return 0
 
 
 def clock_sample(returned: Returned, server_ms: int, now_ns: int) -> ClockSample:

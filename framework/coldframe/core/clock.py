@@ -1,8 +1,9 @@
 """How far the venue's clock is from ours, estimated from questions and answers.
 
 The venue refuses a request whose timestamp is more than a second ahead of its clock or older than the receive window (-1021), so
-every signed request carries *its* time. Of the recent samples the one with the shortest round trip is believed: its error is at
-most half that trip. Our own clock only ever runs forward; a step of the system's wall clock does not reach it (faults.md C1 to C3).
+every signed request carries *its* time. Of the recent samples the most certain one is believed: its error is at most half its round
+trip, and what two clocks may have drifted apart since. Our own clock only ever runs forward; a step of the system's wall clock does
+not reach it (faults.md C1 to C3).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from coldframe.units import NS_PER_MS
 
 #: How many samples are remembered.
 _WINDOW = 12
+#: Two clocks drift apart by one millisecond in this time at most (400 parts in a million).
+_DRIFT_NS_PER_MS = 2_500_000_000
 
 
 @attrs.frozen
@@ -53,8 +56,8 @@ class ClockOffset:
 
     @property
     def uncertainty_ms(self) -> int:
-        """How wrong the offset may be at most."""
-        return self._best().round_trip_ms // 2 + 1 if self._samples else 1_000
+        """How wrong the offset may be at most, as far as the samples tell."""
+        return self._doubt_ms(self._best()) if self._samples else 1_000
 
     def sampled(self, sample: ClockSample) -> None:
         """Takes in one sample; samples that went back in time are ignored."""
@@ -62,7 +65,11 @@ class ClockOffset:
             self._samples.append(sample)
 
     def forget(self) -> None:
-        """Forgets all samples: the venue has just told us that our time is wrong (-1021)."""
+        """Forgets all samples: the venue has just told us that our time is wrong (-1021).
+
+        Until the next sample the offset stays what it was: no better guess is at hand, and a jump would confuse the rate limits.
+        """
+        self.initial_ms = self.offset_ms
         self._samples.clear()
 
     def venue_ms(self, now_ns: int) -> int:
@@ -70,4 +77,9 @@ class ClockOffset:
         return now_ns // NS_PER_MS + self.offset_ms
 
     def _best(self) -> ClockSample:
-        return min(self._samples, key=lambda sample: (sample.round_trip_ms, -sample.received_ns))
+        return min(self._samples, key=lambda sample: (self._doubt_ms(sample), -sample.received_ns))
+
+    def _doubt_ms(self, sample: ClockSample) -> int:
+        """Half its round trip, what rounding to milliseconds may hide, and the drift up to the newest sample."""
+        age_ns = self._samples[-1].received_ns - sample.received_ns
+        return sample.round_trip_ms // 2 + 2 + max(age_ns, 0) // _DRIFT_NS_PER_MS

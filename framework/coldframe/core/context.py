@@ -19,6 +19,8 @@ class Context:
     clock: ClockOffset = attrs.field(factory=ClockOffset)
     ledger: Ledger = attrs.field(factory=Ledger)
     now_ns: int = 0
+    #: Set when an answer says that our clock is off; the engine asks for the time and clears it.
+    clock_suspect: bool = False
     effects: list[Effect] = attrs.field(factory=list)
 
     @property

@@ -23,6 +23,7 @@ DesireKey = tuple[str, str]
 class _Patience:
     pause_ms: int = FIRST_PAUSE_MS
     not_before_ms: int = 0
+    by_venue: bool = False
 
 
 class Desires:
@@ -42,8 +43,11 @@ class Desires:
         return self._targets.get(key)
 
     def want(self, strategy: str, wish: Quotes | Target) -> None:
-        """A new wish replaces the old one of its kind."""
+        """A new wish replaces the old one of its kind. It is tried at once, unless the venue is tired of what we send."""
         key = (strategy, wish.symbol)
+        patience = self._patience.get(key)
+        if patience is not None and not patience.by_venue:
+            del self._patience[key]
         if isinstance(wish, Quotes):
             self._quotes[key] = wish
         else:
@@ -72,9 +76,10 @@ class Desires:
             if (strategy is None or key[0] == strategy) and (symbol is None or key[1] == symbol):
                 del self._targets[key]
 
-    def refused(self, key: DesireKey, now_ms: int) -> int:
-        """The venue or the gate refused what was tried: returns how long to wait before the next try."""
+    def refused(self, key: DesireKey, now_ms: int, *, by_venue: bool) -> int:
+        """The venue or our own gate refused what was tried: returns how long to wait before the next try."""
         patience = self._patience.setdefault(key, _Patience())
+        patience.by_venue |= by_venue
         pause = patience.pause_ms
         patience.not_before_ms = now_ms + pause
         patience.pause_ms = min(pause * 2, LONGEST_PAUSE_MS)

@@ -24,7 +24,7 @@ from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Amend, Place, Verdict, VerdictCode
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import OrderType, PositionSide, PriceMatch, TimeInForce
-from coldframe.units import NS_PER_MS, plain
+from coldframe.units import NS_PER_MS, NS_PER_S, plain
 from coldframe.wire import requests as ask
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
@@ -38,6 +38,13 @@ LAST_QUERY_MS: Final = 8_000
 NOT_FOUND_APART_MS: Final = 5_000
 #: Beyond timestamp and receive window, how long an order may still appear at the venue.
 DEAD_MARGIN_MS: Final = 2_000
+#: An order whose fate nobody can tell for so long needs a human being (faults.md 3).
+OPERATOR_AFTER_MS: Final = 600_000
+#: Pause before an order that shall go is cancelled once more, when a cancel has come to nothing.
+CANCEL_AGAIN_MS: Final = 1_000
+#: Fills that an answer has counted usually are on their way: pause before they are asked for, and asked for again.
+FIRST_FILLS_MS: Final = 500
+FILLS_AGAIN_MS: Final = 5_000
 
 
 @attrs.frozen
@@ -84,10 +91,10 @@ class Desk:
         self._query_at_ns: dict[str, int] = {}
         self._query_pause_ms: dict[str, int] = {}
         self._asked: set[str] = set()
-        #: Set when an answer says that our clock is off; the engine asks for the time and clears it.
-        self.clock_suspect = False
-        #: Orders whose fills a query has to bring: cumulative quantity above what was booked.
-        self.fills_wanted: set[str] = set()
+        #: Orders that shall go, and when they may be cancelled (once more).
+        self._leaving: dict[str, int] = {}
+        #: Orders whose fills a query has to bring (cumulative quantity above what was booked), and when to ask.
+        self._fills_at_ns: dict[str, int] = {}
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -160,6 +167,22 @@ class Desk:
         self._session.request("order.cancel", ask.parameters(_reference(order)), CancelOf(order))
         return ACCEPTED
 
+    def leave(self, order: Order) -> None:
+        """An order shall go: cancelled now, or as soon as that is possible, and again until it has ended."""
+        if order.live:
+            self._leaving.setdefault(order.client_order_id, self._ctx.now_ns)
+            self.cancel_leaving()
+
+    def cancel_leaving(self) -> None:
+        """Cancels what shall go, as far as it can be cancelled now. Call it a few times a second."""
+        now = self._ctx.now_ns
+        for name, at_ns in list(self._leaving.items()):
+            order = self._orders.get(name)
+            if order is None or not order.live:
+                del self._leaving[name]
+            elif now >= at_ns and _cancellable(order, now) and self.cancel(order).accepted:
+                self._leaving[name] = now + CANCEL_AGAIN_MS * NS_PER_MS
+
     def perform(self, trader: Trader, operations: Iterable[Operation], origin: Origin, facts: Facts) -> Verdict:
         """Carries out planned operations, as far as they are allowed. Returns the first refusal, or that all is well."""
         worst = ACCEPTED
@@ -186,13 +209,16 @@ class Desk:
 
     def heard(self, event: SessionEvent) -> Order | None:
         """The fate of one request. Returns the order it was about."""
+        if isinstance(event, Answered | Unanswered) and isinstance(event.purpose, PlaceOf):
+            # Told of its fate before it was told of its writing: it was stamped by now at the latest.
+            event.purpose.order.sent_ms = event.purpose.order.sent_ms or self._ctx.venue_ms
         match event:
             case Answered(PlaceOf(order), _, result, error):
                 self._placed(order, result, error)
             case Answered(CancelOf(order), _, result, error):
                 self._cancelled(order, result, error)
-            case Answered(AmendOf(order), _, result, error):
-                self._amended(order, result, error)
+            case Answered(AmendOf(order) as amend, _, result, error):
+                self._amended(amend, result, error)
             case Answered(QueryOf(order), _, result, error):
                 self._queried(order, result, error)
             case Unanswered(PlaceOf(order), reason, written):
@@ -200,8 +226,9 @@ class Desk:
                 self._evidence.happen(order, happening, reason)
             case Unanswered(CancelOf(order), reason, written):
                 self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
-            case Unanswered(AmendOf(order), reason, written):
-                self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
+            case Unanswered(AmendOf(order, price, quantity), reason, written):
+                if order.amending(price, quantity):
+                    self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(QueryOf(order)):
                 self._asked.discard(order.client_order_id)
             case _:
@@ -211,53 +238,64 @@ class Desk:
 
     def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         if error is None:
-            self._merge(order, result)
+            reply = self._read(result)
+            if reply is None:
+                self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
+            else:
+                self._evidence.reply(order, reply)
             return
         text = f"{describe_code(error.code)}: {error.msg}"
         kind = classify(error.code)
-        self.clock_suspect |= kind is CodeClass.CLOCK
         if kind.definite:
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
-            self._ctx.log(Level.WARNING, f"rejected: {describe(order)}: {text}")
+            self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
         else:
             self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
             self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {text}")
 
     def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
-        if error is None:
-            self._merge(order, result)
+        if error is not None and not _doubtful(error):
+            self._evidence.attempt(order, Attempt.CANCEL_REFUSED)
+            self._ctx.log(_level_of(error), f"cancel refused: {describe(order)}: {describe_code(error.code)}")
             return
-        kind = classify(error.code)
-        self.clock_suspect |= kind is CodeClass.CLOCK
-        doubtful = kind is CodeClass.GONE or not kind.definite
-        self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN if doubtful else Attempt.CANCEL_REFUSED)
+        reply = self._read(result) if error is None else None
+        if reply is not None:
+            self._evidence.reply(order, reply)
+        if order.live:
+            self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN)
 
-    def _amended(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
-        if error is None:
-            self._evidence.attempt(order, Attempt.AMEND_DONE)
-            self._merge(order, result)
-            return
-        kind = classify(error.code)
-        self.clock_suspect |= kind is CodeClass.CLOCK
-        doubtful = kind is CodeClass.GONE or not kind.definite
-        self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if doubtful else Attempt.AMEND_REFUSED)
-        if not doubtful:
+    def _amended(self, amend: AmendOf, result: bytes | None, error: ErrorBody | None) -> None:
+        """The answer may be overtaken by a report, and by then another amendment of the order may be on its way."""
+        order = amend.order
+        reply = self._read(result) if error is None else None
+        if reply is not None:
+            attempt = Attempt.AMEND_DONE
+        elif error is None or _doubtful(error):
+            attempt = Attempt.AMEND_UNKNOWN
+        else:
+            attempt = Attempt.AMEND_REFUSED
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}")
+        if order.amending(amend.price, amend.quantity):
+            self._evidence.attempt(order, attempt)
+        if reply is not None:
+            self._evidence.reply(order, reply)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         self._asked.discard(order.client_order_id)
-        if error is None:
+        reply = self._read(result) if error is None else None
+        if reply is not None:
             self._evidence.attempt(order, Attempt.RESOLVED)
-            self._merge(order, result)
-        elif classify(error.code) is CodeClass.GONE:
+            self._evidence.reply(order, reply)
+        elif error is not None and classify(error.code) is CodeClass.GONE:
             self._not_found(order)
 
-    def _merge(self, order: Order, result: bytes | None) -> None:
-        """Positive evidence. One that cannot be read is none: the order's fate stays open and is asked for."""
+    def _read(self, result: bytes | None) -> OrderReply | None:
+        """Positive evidence. What cannot be read is none."""
         try:
-            self._evidence.reply(order, decode(OrderReply, result or b"", self._census))
-        except (DecodeError, ValueError) as error:
-            self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, f"unreadable answer: {error}")
+            return decode(OrderReply, result or b"", self._census)
+        except DecodeError as error:
+            self._ctx.log(Level.WARNING, f"order link: unreadable answer: {error}")
+            return None
 
     def _not_found(self, order: Order) -> None:
         """Weak evidence: counted once per `NOT_FOUND_APART_MS`, and changing nothing by itself."""
@@ -278,9 +316,21 @@ class Desk:
             self._query_at_ns.pop(name, None)
             self._query_pause_ms.pop(name, None)
         if order.fills_missing:
-            self.fills_wanted.add(name)
+            self._fills_at_ns.setdefault(name, self._ctx.now_ns + FIRST_FILLS_MS * NS_PER_MS)
         else:
-            self.fills_wanted.discard(name)
+            self._fills_at_ns.pop(name, None)
+
+    def missing_fills(self) -> list[Order]:
+        """The orders whose fills have to be asked for now."""
+        due = []
+        for name, at_ns in list(self._fills_at_ns.items()):
+            order = self._orders.get(name)
+            if order is None or not order.fills_missing:
+                del self._fills_at_ns[name]
+            elif self._ctx.now_ns >= at_ns:
+                self._fills_at_ns[name] = self._ctx.now_ns + FILLS_AGAIN_MS * NS_PER_MS
+                due.append(order)
+        return due
 
     def reported(self, order: Order) -> None:
         """A report has spoken of an order: perhaps it need not be asked for any more."""
@@ -298,6 +348,7 @@ class Desk:
             order = self._orders.get(name)
             if order is None or not order.live:
                 self._query_at_ns.pop(name, None)
+                self._query_pause_ms.pop(name, None)
             elif self._ctx.now_ns >= at_ns and name not in self._asked:
                 if self._session.cost_fits("order.status", {}, Priority.NEEDED):
                     return
@@ -307,17 +358,28 @@ class Desk:
                 self._query_at_ns[name] = self._ctx.now_ns + pause * NS_PER_MS
                 self._session.request("order.status", ask.parameters(_reference(order)), QueryOf(order))
 
-    def dead(self, order: Order) -> bool:
-        """Whether its request can no longer be accepted, however late it arrives at the venue."""
+    def give_up_unknown(self) -> None:
+        """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
+        for order in list(self._orders.live):
+            if order.state is OrderState.UNKNOWN and self._ctx.now_ns - order.created_ns >= OPERATOR_AFTER_MS * NS_PER_MS:
+                self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
+                self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
+
+    def dead(self, order: Order, at_ms: int) -> bool:
+        """Whether at that venue time its request could no longer be accepted, however late it arrived."""
         margin = DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms
-        return order.sent_ms > 0 and self._ctx.venue_ms > order.sent_ms + self._recv_window_ms + margin
+        return 0 < order.sent_ms < at_ms - self._recv_window_ms - margin
 
-    def absent(self, order: Order) -> None:
-        """The list of open orders, asked for after the order's request was dead, does not hold it.
+    def provable(self, order: Order) -> bool:
+        """Whether only the list of open orders is wanting to prove that an order is not there."""
+        return order.not_found >= 2 and self.dead(order, self._ctx.venue_ms)
 
-        Together with two queries that did not find it, some seconds apart, this proves that it is not there.
+    def absent(self, order: Order, asked_ms: int) -> None:
+        """The list of open orders, asked for at `asked_ms`, does not hold it.
+
+        If its request was dead by then, this and two queries that did not find it, some seconds apart, prove that it is not there.
         """
-        if order.not_found >= 2 and self.dead(order):
+        if order.not_found >= 2 and self.dead(order, asked_ms):
             was_open = order.state.resting
             self._evidence.happen(order, Happening.PROVED_ABSENT, "not at the venue")
             what = "is no longer at the venue" if was_open else "was never accepted"
@@ -331,6 +393,26 @@ def needs_query(order: Order) -> bool:
         return False
     in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
     return order.state is OrderState.UNKNOWN or in_doubt or order.not_found > 0
+
+
+def _cancellable(order: Order, now_ns: int) -> bool:
+    """Whether a cancel would do any good: not while one is under way or in doubt, nor where it might overtake the order."""
+    if order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN):
+        return False
+    in_flight = order.state in (OrderState.PREPARED, OrderState.SENT)
+    return not in_flight or now_ns - order.created_ns >= NS_PER_S
+
+
+def _doubtful(error: ErrorBody) -> bool:
+    """Whether an error leaves open what became of the order that a cancel or an amendment was for."""
+    kind = classify(error.code)
+    return kind is CodeClass.GONE or not kind.definite
+
+
+def _level_of(error: ErrorBody) -> Level:
+    """Everyday outcomes are no warnings: the market moved first, or the order has already ended."""
+    everyday = error.code in (-5021, -5022) or classify(error.code) is CodeClass.GONE
+    return Level.INFO if everyday else Level.WARNING
 
 
 def _reference(order: Order) -> ask.OrderRef:

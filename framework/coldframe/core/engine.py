@@ -220,7 +220,7 @@ class Engine:
             case "rest":
                 self._calls.woken()
             case "clock":
-                self._calls.call("GET", "/fapi/v1/time", {}, _TimeOf())
+                self._ask_for_time()
                 if key == "clock:ask":
                     self._ctx.wake(key, _CLOCK_PERIOD_MS)
             case "stop":
@@ -247,12 +247,17 @@ class Engine:
         if after != before:
             self._ctx.emit(ShiftClock(after))
         if abs(after - before) >= 1_000:
-            self._ctx.log(Level.WARNING, f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s")
+            moved = f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s"
+            self._ctx.log(Level.WARNING, f"{moved}: requests carry its time; set your clock")
 
     def _ask_for_time_if_doubtful(self) -> None:
-        if self.trading is not None and self.trading.desk.clock_suspect:
-            self.trading.desk.clock_suspect = False
+        if self._ctx.clock_suspect:
+            self._ctx.clock_suspect = False
             self._ctx.clock.forget()
+            self._ask_for_time()
+
+    def _ask_for_time(self) -> None:
+        if not self._calls.busy(_TimeOf()):
             self._calls.call("GET", "/fapi/v1/time", {}, _TimeOf())
 
     # -- the end ------------------------------------------------------------------------------------------------------

@@ -48,18 +48,26 @@ class Tally:
 
 News = tuple[str, OrderChanged | OrderFilled]
 
+#: So many fills of others are remembered, so that none of them is booked twice.
+_EXTERNAL_LIMIT: Final = 20_000
+
 
 class Evidence:
-    """Merges everything that is said about orders. News for strategies gather in `news`, oldest first."""
+    """Merges everything that is said about orders. News for strategies gather in `news`, oldest first.
+
+    A cancel or an amendment that has come to an end is no news, but wishes have to be compared again: `settled` names strategy and
+    symbol, and whether it came to nothing.
+    """
 
     def __init__(self, ctx: Context, orders: Orders, traders: Mapping[str, Trader]) -> None:
         self._ctx = ctx
         self._orders = orders
         self._traders = traders
-        self._external_fills: set[tuple[str, int, int]] = set()
+        self._external_fills: dict[tuple[str, int, int], None] = {}
         self.external = SubAccount()
         self.tally = Tally()
         self.news: list[News] = []
+        self.settled: dict[tuple[str, str], bool] = {}
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -71,7 +79,10 @@ class Evidence:
 
     def attempt(self, order: Order, attempt: Attempt) -> None:
         """Lets something happen to an order's cancel or amendment."""
-        self._orders.attempt(order, attempt)
+        if self._orders.attempt(order, attempt) and order.overlay is Overlay.NONE:
+            key = (order.strategy, order.symbol)
+            refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
+            self.settled[key] = self.settled.get(key, False) or refused
 
     def reply(self, order: Order, reply: OrderReply) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded."""
@@ -108,9 +119,9 @@ class Evidence:
             return None
         self._orders.identify(order, report.order_id)
         self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
-        if report.execution is ExecutionType.AMENDMENT:
-            self._orders.attempt(order, Attempt.AMEND_DONE)
-        if report.execution is ExecutionType.TRADE or (report.trade_id and exact(report.last_quantity) > 0):
+        if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
+            self.attempt(order, Attempt.AMEND_DONE)
+        if _traded(report):
             self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
         self._see(order, report.status, exact(report.filled_quantity), reason if reason != "none" else "")
@@ -122,6 +133,7 @@ class Evidence:
         if order is None:
             return None  # the full report follows and books it as external
         self._orders.identify(order, trade.order_id)
+        self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         fill = Fill(
             symbol=trade.symbol,
             trade_id=trade.trade_id,
@@ -209,11 +221,13 @@ class Evidence:
 
     def _external_report(self, report: OrderReport) -> None:
         origin = next((text for prefix, text in VENUE_PREFIXES.items() if report.client_order_id.startswith(prefix)), "")
-        if report.execution is ExecutionType.TRADE:
+        if _traded(report):
             fill = _fill_of(report)
             if fill.key in self._external_fills:
                 return
-            self._external_fills.add(fill.key)
+            self._external_fills[fill.key] = None
+            if len(self._external_fills) > _EXTERNAL_LIMIT:
+                del self._external_fills[next(iter(self._external_fills))]
             self.external.position(fill.symbol, fill.position_side).fill(fill.side, fill.quantity, fill.price)
             self.external.fills += 1
             if fill.fee is not None:
@@ -223,6 +237,11 @@ class Evidence:
             Level.WARNING,
             f"{what}: {report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}",
         )
+
+
+def _traded(report: OrderReport) -> bool:
+    """Whether a report tells of a fill; liquidations and deleveraging may call theirs CALCULATED, and announce them without one."""
+    return exact(report.last_quantity) > 0 and (report.execution is ExecutionType.TRADE or report.trade_id > 0)
 
 
 def _fill_of(report: OrderReport) -> Fill:

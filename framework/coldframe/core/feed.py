@@ -3,7 +3,8 @@
 One machine for all of them. It never sees bytes of a socket: the shells open and close the links it asks for and tell it what
 became of them; decoded messages pass through `route`, which lets through what comes over the connection in charge of a stream.
 While a connection is being rotated, its successor's messages are held back until the old one has told everything before them
-(make before break), so that neither a gap nor a repetition reaches a book.
+(make before break); from then on the old one's are held back, in case the successor falls. Neither a hole nor a repetition comes
+through, whatever order the two of them speak in.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ from coldframe.wire.names import StreamName
 from coldframe.wire.routes import combined_path
 from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, MarketMessage, Trade
 
-#: How many messages of a successor are held back per stream during a rotation.
+#: How many messages of the other link are held back per stream during a rotation.
 _HELD_LIMIT = 2_000
+#: After a rotation that failed, how long until the next one (milliseconds).
+_RETRY_ROTATION_MS = 60_000
+#: How often a silent stream is asked for again before its link is reopened for it, once; and how often its time is doubled.
+_WARNINGS = 2
+_LONGEST_PATIENCE = 6
 
 
 @attrs.frozen
@@ -37,11 +43,10 @@ class StreamsLost:
 
 @attrs.frozen
 class Deliver:
-    """Messages that had been held back and may be processed now, in order; `moved` as in `Feed.route`."""
+    """A stream goes on over another link; these messages had been held back and may be processed now, in order."""
 
     name: StreamName
     messages: tuple[MarketMessage, ...]
-    moved: bool
 
 
 FeedEffect = Effect | StreamsLost | Deliver
@@ -55,7 +60,10 @@ class _Stream:
     owner: str | None = None
     last_ns: int = 0
     warnings: int = 0
+    #: Up to where it has been told, and up to where the link now in charge may repeat what the one before it has told.
     last_key: int = -1
+    floor: int = -1
+    #: What the other link of a rotation has said beyond that.
     held: deque[MarketMessage] = attrs.field(factory=lambda: deque(maxlen=_HELD_LIMIT))
 
 
@@ -123,6 +131,7 @@ class Feed:
         """A connection stands: subscribe to its streams, batch by batch."""
         slot, one = self._by_link[link]
         one.opened_ns = now_ns
+        slot.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
         slot.backoff.succeeded(now_ns)
         self._queue(one, "SUBSCRIBE", slot.shard.names)
         if one is slot.link:
@@ -136,9 +145,7 @@ class Feed:
         """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
         slot, one = self._by_link.pop(link)
         if one is slot.successor:
-            slot.successor = None
-            slot.rotate_ms = self._age_ms(slot, now_ns) + 60_000
-            return [Log(Level.WARNING, f"link {link}: rotation failed ({reason}), trying again in a minute")]
+            return self._fall_back(slot, one, reason, now_ns)
         was_open = one.opened_ns is not None
         self.reconnects += was_open
         slot.fell |= was_open
@@ -153,6 +160,19 @@ class Feed:
         if was_open:
             effects.append(self._interrupt(slot, f"link lost: {reason}"))
         return [*effects, WakeAt(f"feed:open:{slot.shard.id}", at_ns)]
+
+    def _fall_back(self, slot: _Slot, successor: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+        """The successor fell: the old link, which has gone on all the time, is in charge of everything again."""
+        slot.successor = None
+        slot.rotate_ms = self._age_ms(slot, now_ns) + _RETRY_ROTATION_MS
+        text = f"link {successor.id}: rotation failed ({reason}), trying again in a minute"
+        effects: list[FeedEffect] = [Log(Level.WARNING, text)]
+        for name in slot.shard.names:
+            stream = self._streams[name]
+            if stream.owner == successor.id and slot.link is not None:
+                effects.append(Deliver(name, _hand_over(stream, slot.link.id)))
+            stream.held.clear()
+        return effects
 
     def _promote(self, slot: _Slot, reason: str) -> list[FeedEffect]:
         """The old link fell while its successor was there or on its way."""
@@ -199,50 +219,51 @@ class Feed:
         if one is not slot.link or slot.successor is not None:
             return []
         slot.successor = self._new_link(slot)
-        slot.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
         return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(slot, slot.successor)]
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
-    def route(self, link: str, name: StreamName, message: MarketMessage, now_ns: int) -> tuple[Sequence[MarketMessage], bool]:
-        """The messages to process now that this one came over `link` (usually just this one), and whether the stream moved.
+    def route(self, link: str, name: StreamName, message: MarketMessage, now_ns: int) -> tuple[Sequence[MarketMessage], int]:
+        """The messages to process now that this one came over `link` (usually just this one), and where the stream moved.
 
-        A stream that has moved to another connection goes on without a hole, but its first message may overlap the last one.
-        A stream that nobody asked for, or a link that is not in charge of it, brings nothing.
+        That is the place among them at which another connection took over, -1 when none did. The stream goes on there without a
+        hole, but its first message may overlap the last one. A stream that nobody asked for brings nothing.
         """
         stream = self._streams.get(name)
         if stream is None:
-            return (), False
+            return (), -1
         stream.last_ns = now_ns
         stream.warnings = 0
-        if stream.owner == link:
-            stream.last_key = _key(message)
-            if not stream.held:
-                return (message,), False
-            fresh, moved = self._try_hand_over(stream)
-            return (message, *fresh), moved
-        slot, one = self._by_link[link]
-        if one is not slot.successor:
-            return (), False
-        stream.held.append(message)
-        return self._try_hand_over(stream)
+        if stream.owner != link:
+            return self._other(stream, link, message)
+        key = _key(message)
+        if key <= stream.floor:
+            return (), -1
+        stream.floor, stream.last_key = -1, key
+        if stream.held and (ripe := self._ripe(stream)):
+            return (message, *_hand_over(stream, ripe)), 1
+        return (message,), -1
 
-    def _try_hand_over(self, stream: _Stream) -> tuple[tuple[MarketMessage, ...], bool]:
-        """Puts the successor in charge once the old link has told everything before the successor's first message."""
-        if stream.last_key < _starts_after(stream.held[0]):
-            return (), False
-        return self._hand_over(stream), True
+    def _other(self, stream: _Stream, link: str, message: MarketMessage) -> tuple[Sequence[MarketMessage], int]:
+        """A message over the link that is not in charge: kept until it is clear which of the two goes on."""
+        if stream.owner is None:
+            return (), -1
+        held = stream.held
+        held.append(message)
+        if ripe := self._ripe(stream):
+            return _hand_over(stream, ripe), 0
+        successor = self._slot_of[stream.name].successor
+        if successor is not None and successor.id == stream.owner:
+            while held and _key(held[0]) <= stream.last_key:
+                held.popleft()
+        return (), -1
 
-    def _hand_over(self, stream: _Stream) -> tuple[MarketMessage, ...]:
-        slot = self._slot_of[stream.name]
-        successor = slot.successor or slot.link
-        assert successor is not None
-        stream.owner = successor.id
-        fresh = tuple(one for one in stream.held if _key(one) > stream.last_key)
-        stream.held.clear()
-        if fresh:
-            stream.last_key = _key(fresh[-1])
-        return fresh
+    def _ripe(self, stream: _Stream) -> str | None:
+        """The successor that may take over, once the old link has told everything before the successor's first message."""
+        successor = self._slot_of[stream.name].successor
+        if successor is None or stream.owner == successor.id or stream.last_key < _starts_after(stream.held[0]):
+            return None
+        return successor.id
 
     # -- what the feed does by itself ---------------------------------------------------------------------------------
 
@@ -253,15 +274,26 @@ class Feed:
             if link is None or link.opened_ns is None:
                 continue
             if slot.successor is not None:
-                if now_ns >= slot.overlap_until_ns:
-                    effects += self._finish_rotation(slot)
+                effects += self._check_rotation(slot, slot.successor, now_ns)
             elif self._age_ms(slot, now_ns) >= slot.rotate_ms:
                 effects += self.rotate(link.id, now_ns, "its planned end is near")
-            effects += self._check_link(slot, link, now_ns)
+            if slot.link is link:
+                effects += self._check_link(slot, link, now_ns)
         return effects
 
+    def _check_rotation(self, slot: _Slot, successor: _Link, now_ns: int) -> list[FeedEffect]:
+        """Ends the overlap when its time has come; a successor that has not even acknowledged its streams must go instead."""
+        if successor.opened_ns is None or now_ns < slot.overlap_until_ns:
+            return []
+        if successor.outbox or successor.pending:
+            return self._reopen(slot, successor, "no acknowledgement of a request", now_ns)
+        return self._finish_rotation(slot)
+
     def _check_link(self, slot: _Slot, link: _Link, now_ns: int) -> list[FeedEffect]:
-        """Reopens a link that is deaf or silent as a whole; asks again for a single stream that is."""
+        """Reopens a link that is deaf or silent as a whole; asks again for a single stream that is, and again.
+
+        For one stream alone a link is reopened once: if that does not help, its neighbours must not pay for it for ever.
+        """
         deaf = [sent for sent in link.pending.values() if now_ns - sent > self._limits.acknowledge_ms * NS_PER_MS]
         if deaf:
             return self._reopen(slot, link, "no acknowledgement of a request", now_ns)
@@ -269,20 +301,23 @@ class Feed:
         if not silent:
             return []
         watched = [name for name in slot.shard.names if silence_ms(name) is not None]
-        if len(silent) == len(watched) or any(stream.warnings >= 2 for stream in silent):
+        for stream in silent:
+            stream.warnings += 1
+        if len(silent) == len(watched) or any(stream.warnings == _WARNINGS + 1 for stream in silent):
             return self._reopen(slot, link, f"no data on {len(silent)} of {len(watched)} watched streams", now_ns)
         return self._ask_again(link, silent, now_ns)
 
     def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
+        """Whether a stream has been silent for too long; one that stays silent is given more time after every try."""
         allowed_ms = silence_ms(stream.name)
-        if allowed_ms is None or stream.owner is None:
+        if allowed_ms is None:
             return False
-        return now_ns - stream.last_ns > allowed_ms * self._limits.patience * NS_PER_MS
+        patience = self._limits.patience << min(stream.warnings, _LONGEST_PATIENCE)
+        return now_ns - stream.last_ns > allowed_ms * patience * NS_PER_MS
 
     def _ask_again(self, link: _Link, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
         names = tuple(stream.name for stream in silent)
         for stream in silent:
-            stream.warnings += 1
             stream.last_ns = now_ns
         self._queue(link, "UNSUBSCRIBE", names)
         self._queue(link, "SUBSCRIBE", names)
@@ -305,7 +340,10 @@ class Feed:
         for name in slot.shard.names:
             stream = self._streams[name]
             if stream.owner != slot.link.id:
-                effects.append(Deliver(name, self._hand_over(stream), moved=True))
+                effects.append(Deliver(name, _hand_over(stream, slot.link.id)))
+            else:
+                stream.held.clear()
+                stream.floor = -1
         if old is not None and old.id in self._by_link:
             del self._by_link[old.id]
             effects.append(CloseLink(old.id, "rotated"))
@@ -339,7 +377,7 @@ class Feed:
         return link
 
     def _take_charge(self, stream: _Stream, link: str, now_ns: int) -> None:
-        stream.owner, stream.last_ns, stream.last_key = link, now_ns, -1
+        stream.owner, stream.last_ns, stream.last_key, stream.floor = link, now_ns, -1, -1
         stream.held.clear()
 
     def _next_check(self, now_ns: int) -> WakeAt:
@@ -359,6 +397,16 @@ def _open(slot: _Slot, link: _Link) -> OpenLink:
     return OpenLink(link.id, LinkKind.MARKET, combined_path(slot.shard.route))
 
 
+def _hand_over(stream: _Stream, link: str) -> tuple[MarketMessage, ...]:
+    """Puts another link in charge of a stream. Returns what it has said beyond what was told already."""
+    fresh = tuple(one for one in stream.held if _key(one) > stream.last_key)
+    stream.held.clear()
+    stream.owner, stream.floor = link, stream.last_key
+    if fresh:
+        stream.last_key, stream.floor = _key(fresh[-1]), -1
+    return fresh
+
+
 def _key(message: MarketMessage) -> int:
     """Where a message stands in its stream, so that the same one is recognised on two links; its event time at the least."""
     match message:
@@ -373,11 +421,14 @@ def _key(message: MarketMessage) -> int:
 
 
 def _starts_after(message: MarketMessage) -> int:
-    """What must have been told before this message, so that nothing is missing in between; -1 when it stands for itself."""
+    """Up to where a stream must have been told before this message, so that nothing is missing in between.
+
+    Most streams do not say what came before a message: then the message itself must have been told as well.
+    """
     match message:
         case DepthUpdate():
             return message.previous_id
         case AggTrade() | Trade():
             return message.trade_id - 1
         case _:
-            return -1
+            return _key(message)

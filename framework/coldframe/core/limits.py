@@ -18,7 +18,7 @@ import attrs
 from coldframe.terms import RateLimitType
 from coldframe.wire.reference import RateLimit
 
-#: What is sent this close to a window's end may be counted in the next one by a server whose clock differs a little.
+#: How far the server's boundaries may lie from ours: its clock differs a little, and what we send takes its time.
 BOUNDARY_SLACK_MS: Final = 250
 #: The part of every limit that only cancels and reconciliation may use.
 RESERVED_SHARE_PERCENT: Final = 20
@@ -34,62 +34,101 @@ class Priority(Enum):
 
 
 @attrs.define
+class _Spent:
+    """What was spent and when, oldest first, with its sum."""
+
+    entries: deque[tuple[int, int]] = attrs.field(factory=deque)
+    total: int = 0
+
+    def add(self, at_ms: int, amount: int) -> None:
+        self.entries.append((at_ms, amount))
+        self.total += amount
+
+    def add_first(self, at_ms: int, amount: int) -> None:
+        """Adds what was spent before everything that is remembered."""
+        self.entries.appendleft((at_ms, amount))
+        self.total += amount
+
+    def forget(self, until_ms: int) -> None:
+        """Forgets everything up to and including that time."""
+        while self.entries and self.entries[0][0] <= until_ms:
+            self.total -= self.entries.popleft()[1]
+
+    def falls_at(self, excess: int) -> int:
+        """When the oldest entries were spent that make up `excess` together; never, if that is more than all of them."""
+        for at_ms, amount in self.entries:
+            excess -= amount
+            if excess <= 0:
+                return at_ms
+        return self.entries[-1][0] if self.entries else 0
+
+
+@attrs.define
 class Window:
-    """One limit: so much per `length_ms`, counted from the server's full intervals, and if `sliding` over any such stretch."""
+    """One limit: so much per `length_ms`, counted from the server's full intervals, and if `sliding` over any such stretch.
+
+    Near a boundary the server may still be in the old interval or already in the new one: what was spent just before it counts
+    in both, and until it has certainly passed the old interval counts as well.
+    """
 
     kind: RateLimitType
     length_ms: int
     limit: int
     sliding: bool
     peak: int = 0
-    _start_ms: int = 0
-    _used: int = 0
-    _spent: deque[tuple[int, int]] = attrs.field(factory=deque)
-    _spent_total: int = 0
+    _interval: _Spent = attrs.field(factory=_Spent)
+    _stretch: _Spent = attrs.field(factory=_Spent)
 
     def used(self, now_ms: int) -> int:
         """What counts against the limit at `now_ms`."""
-        self._roll(now_ms)
-        return max(self._used, self._spent_total) if self.sliding else self._used
+        self._interval.forget(self._start_ms(now_ms) - BOUNDARY_SLACK_MS)
+        if not self.sliding:
+            return self._interval.total
+        self._stretch.forget(now_ms - self.length_ms)
+        return max(self._interval.total, self._stretch.total)
 
     def fits(self, amount: int, now_ms: int, priority: Priority) -> bool:
         """Whether `amount` more may be spent now."""
-        limit = self.limit
-        if priority is Priority.NEW_RISK:
-            limit -= limit * RESERVED_SHARE_PERCENT // 100
-        return self.used(now_ms) + amount <= limit
+        return self.used(now_ms) + amount <= self._allowed(priority)
 
     def spend(self, amount: int, now_ms: int) -> None:
-        self._roll(now_ms)
-        self._used += amount
-        self._spent.append((now_ms, amount))
-        self._spent_total += amount
+        self._interval.add(now_ms, amount)
+        if self.sliding:
+            self._stretch.add(now_ms, amount)
         self.peak = max(self.peak, self.used(now_ms))
 
     def adopt(self, count: int, now_ms: int) -> None:
-        """The server counts `count` in its current window: never believe less than that."""
-        self._roll(now_ms)
-        self._used = max(self._used, count)
-        self.peak = max(self.peak, self._used)
+        """The server counts `count` in its current interval: never believe less than that."""
+        self.used(now_ms)
+        others = count - self._interval.total
+        if others > 0:
+            # Just behind a boundary the answer speaks of the old interval, and is forgotten with it.
+            self._interval.add_first(self._start_ms(now_ms), others)
+            self.peak = max(self.peak, self._interval.total)
 
     def free_at_ms(self, amount: int, now_ms: int, priority: Priority) -> int:
         """The earliest time at which `amount` may fit; never before `now_ms`."""
         if self.fits(amount, now_ms, priority):
             return now_ms
-        window_end = self._start_ms + self.length_ms
-        if not self.sliding or not self._spent:
-            return window_end
-        return max(window_end if self._used + amount > self.limit else now_ms, self._spent[0][0] + self.length_ms)
+        allowed, at_ms = self._allowed(priority), now_ms + 1
+        if self._interval.total + amount > allowed:
+            at_ms = self._start_ms(now_ms) + self.length_ms + BOUNDARY_SLACK_MS
+        if self.sliding and self._stretch.total + amount > allowed:
+            at_ms = max(at_ms, self._stretch.falls_at(self._stretch.total + amount - allowed) + self.length_ms)
+        return at_ms
 
-    def _roll(self, now_ms: int) -> None:
-        """Begins a new window when its time has come; what was spent just before the boundary stays counted."""
+    def _allowed(self, priority: Priority) -> int:
+        reserved = self.limit * RESERVED_SHARE_PERCENT // 100
+        return self.limit - reserved if priority is Priority.NEW_RISK else self.limit
+
+    def _unsure(self, now_ms: int) -> bool:
+        """Whether the server may still be in the interval before."""
+        return now_ms % self.length_ms < BOUNDARY_SLACK_MS
+
+    def _start_ms(self, now_ms: int) -> int:
+        """The beginning of the server's interval; of the one before, while it may still be in that."""
         start = now_ms - now_ms % self.length_ms
-        if start > self._start_ms:
-            close = [(at, amount) for at, amount in self._spent if at > start - BOUNDARY_SLACK_MS]
-            self._start_ms, self._used = start, sum(amount for _, amount in close)
-        horizon = now_ms - self.length_ms if self.sliding else start - BOUNDARY_SLACK_MS
-        while self._spent and self._spent[0][0] <= horizon:
-            self._spent_total -= self._spent.popleft()[1]
+        return start - self.length_ms if self._unsure(now_ms) else start
 
 
 @attrs.define

@@ -29,6 +29,7 @@ from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
 from coldframe.core.feed import Deliver, Feed, FeedEffect, StreamsLost
 from coldframe.core.feedplan import FeedLimits, plan
+from coldframe.core.limits import Priority
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import BookState
@@ -106,7 +107,6 @@ class Market:
         self.unreadable = 0
         self._names: dict[str, StreamName] = {str(one): one for one in wanted}
         self._bad: dict[str, deque[int]] = {}
-        self._fetching: set[SnapshotOf] = set()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -146,21 +146,24 @@ class Market:
     def woken(self, key: str) -> None:
         """One of the times of feed or books has come (`feed:…`, `book:…`)."""
         if key.startswith("feed:"):
+            banned_ms = self._ctx.ledger.banned_until_ms - self._ctx.venue_ms
+            if key.startswith("feed:open:") and banned_ms > 0:
+                self._ctx.wake(key, banned_ms)  # whoever is banned does not connect either (protocol.md 6.2)
+                return
             self._do(self.feed.woken(key, self._ctx.now_ns))
             return
         _, kind, symbol = key.split(":", 2)
         path = "/fapi/v1/rpiDepth" if kind == "rpi" else "/fapi/v1/depth"
         purpose = SnapshotOf(symbol, kind == "rpi")
-        if purpose not in self._fetching:
-            self._fetching.add(purpose)
-            self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, purpose)
+        if not self._calls.busy(purpose):
+            # Many books may be lost at once: they must not use up what cancels and reconciliation need (faults.md B8, R6).
+            self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, purpose, Priority.NEW_RISK)
 
     def returned(self, event: Returned) -> bool:
         """What a depth call brought. Returns whether it was one."""
         purpose = event.purpose
         if not isinstance(purpose, SnapshotOf):
             return False
-        self._fetching.discard(purpose)
         key = (purpose.symbol, purpose.rpi)
         answer = event.answer
         if answer is None or answer.status != 200:
@@ -198,8 +201,8 @@ class Market:
             name = self._unexpected(cut[0], frame)
         self.received += 1
         for message in decode_stream(name, cut[1], self.census):
-            messages, moved = self.feed.route(link, name, message, self._ctx.now_ns)
-            self._take(name, messages, moved)
+            messages, moved_at = self.feed.route(link, name, message, self._ctx.now_ns)
+            self._take(name, messages, moved_at)
 
     def _unexpected(self, name: str, frame: bytes) -> StreamName:
         """A stream nobody asked for under this name: counted, and understood as far as its grammar goes."""
@@ -226,16 +229,23 @@ class Market:
             return
         times.append(now)
 
-    def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved: bool) -> None:
-        if name.kind in _BOOK_KINDS:
-            key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
-            if moved:
-                self._feed_book(key, StreamSwitched())
-            for message in messages:
-                assert isinstance(message, DepthUpdate)
-                self._feed_book(key, message)
-        else:
+    def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
+        """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""
+        if name.kind not in _BOOK_KINDS:
             self.facts.extend(MessageFact(name, message) for message in messages if message.product != _COIN_M)
+            return
+        key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
+        before = messages if moved_at < 0 else messages[:moved_at]
+        for message in before:
+            self._feed_delta(key, message)
+        if moved_at >= 0:
+            self._feed_book(key, StreamSwitched())
+            for message in messages[moved_at:]:
+                self._feed_delta(key, message)
+
+    def _feed_delta(self, key: BookKey, message: MarketMessage) -> None:
+        assert isinstance(message, DepthUpdate)
+        self._feed_book(key, message)
 
     # -- books --------------------------------------------------------------------------------------------------------
 
@@ -270,7 +280,7 @@ class Market:
                     for name in names:
                         if name.kind in _BOOK_KINDS:
                             self._lose_book(name, reason)
-                case Deliver(name, messages, moved):
-                    self._take(name, messages, moved)
+                case Deliver(name, messages):
+                    self._take(name, messages, 0)
                 case _:
                     self._ctx.emit(effect)

@@ -113,11 +113,20 @@ class Order:
         return max(quantity - self.filled, ZERO)
 
     @property
+    def exposure(self) -> Decimal:
+        """What it may still do to the position that is booked: trade, or have traded already."""
+        return self.remaining if self.live else max(self.seen_filled - self.filled, ZERO)
+
+    @property
     def worst_price(self) -> Decimal | None:
         """The price at which it costs most: the worse one while an amendment is open."""
         if self.price is None or self.amending_price is None:
             return self.price
         return max(self.price, self.amending_price)
+
+    def amending(self, price: Decimal, quantity: Decimal) -> bool:
+        """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""
+        return (self.amending_price, self.amending_quantity) == (price, quantity)
 
     @property
     def fills_missing(self) -> bool:
@@ -138,6 +147,8 @@ class Orders:
         self._by_client_id: dict[str, Order] = {}
         self._by_order_id: dict[tuple[str, int], Order] = {}
         self._live: dict[str, Order] = {}
+        #: Orders that have ended and whose fills have not all been told.
+        self._owing: dict[str, Order] = {}
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Reports that contradicted a terminal state.
         self.incidents = 0
@@ -156,11 +167,27 @@ class Orders:
         """Every order that is or may be alive, oldest first."""
         return self._live.values()
 
+    @property
+    def doubtful(self) -> int:
+        """Of how many orders nobody knows whether the venue has them."""
+        return sum(order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) for order in self._live.values())
+
     def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The live orders of a strategy, oldest first."""
         for order in self._live.values():
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
+
+    def owing(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+        """The orders of a strategy that have ended, and whose fills have not all been told yet."""
+        for order in self._owing.values():
+            if order.strategy == strategy and (symbol is None or order.symbol == symbol):
+                yield order
+
+    def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+        """Every order of a strategy that may still change its position."""
+        yield from self.of(strategy, symbol)
+        yield from self.owing(strategy, symbol)
 
     def __len__(self) -> int:
         return len(self._by_client_id)
@@ -205,6 +232,7 @@ class Orders:
             order.amending_price = order.amending_quantity = None
             self._live.pop(order.client_order_id, None)
             self._forget_oldest()
+        self._note_owing(order)
         return True
 
     def attempt(self, order: Order, attempt: Attempt) -> bool:
@@ -222,12 +250,14 @@ class Orders:
             self._by_order_id[(order.symbol, order_id)] = order
 
     def see(self, order: Order, status: OrderStatus, seen_filled: Decimal, now_ns: int, reason: str = "") -> bool:
-        """Merges positive evidence: a status and a cumulative quantity. Returns whether the state changed."""
+        """Merges positive evidence: a status and a cumulative quantity. Returns whether the state changed.
+
+        A status that nobody knows tells only that the order exists: what became of it has to be asked for.
+        """
         order.seen_filled = max(order.seen_filled, seen_filled)
         order.not_found = 0
-        happening = SEEN.get(status)
-        if happening is None:
-            return False
+        self._note_owing(order)
+        happening = SEEN.get(status, Happening.OUTCOME_UNKNOWN)
         if happening is Happening.SEEN_NEW and order.seen_filled > 0:
             happening = Happening.SEEN_PARTIAL
         return self.happen(order, happening, now_ns, reason)
@@ -242,6 +272,7 @@ class Orders:
         order.fill_keys.append(fill.key)
         order.filled += fill.quantity
         order.seen_filled = max(order.seen_filled, order.filled)
+        self._note_owing(order)
         if order.filled >= max(order.quantity, order.amending_quantity or ZERO):
             self.happen(order, Happening.SEEN_FILLED, now_ns)
         else:
@@ -256,6 +287,12 @@ class Orders:
         self._fills[fill.key] = attrs.evolve(known, fee=fill.fee, fee_asset=fill.fee_asset)
         return fill.fee
 
+    def _note_owing(self, order: Order) -> None:
+        if order.fills_missing and order.state.terminal:
+            self._owing[order.client_order_id] = order
+        else:
+            self._owing.pop(order.client_order_id, None)
+
     def _forget_oldest(self) -> None:
         """Keeps memory bounded: the longest ended orders go, with their fills."""
         if len(self._by_client_id) - len(self._live) <= ENDED_LIMIT:
@@ -263,6 +300,7 @@ class Orders:
         for client_order_id, order in self._by_client_id.items():
             if not order.live:
                 del self._by_client_id[client_order_id]
+                self._owing.pop(client_order_id, None)
                 if order.order_id is not None:
                     self._by_order_id.pop((order.symbol, order.order_id), None)
                 for key in order.fill_keys:

@@ -7,15 +7,20 @@ Adding to a position moves its average entry price, reducing it realises profit 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from decimal import Context, Decimal, localcontext
+from typing import Final
 
 import attrs
 
 from coldframe.terms import PositionSide, Side
 from coldframe.units import ZERO
 
-# Average prices are quotients: 34 digits are more than any product of price and quantity has.
-_AVERAGE = Context(prec=34)
+# Wide enough that no sum or product here is ever rounded, whatever the precision a plugin has set for itself.
+_WIDE: Final = Context(prec=60)
+# An entry price is a quotient; more digits than this tell nobody anything.
+_AVERAGE: Final = Context(prec=34)
+# A share of the cost is a quotient: rounded to this, it adds up with the rest exactly, so that nothing is lost in between.
+_SHARE: Final = Decimal(1).scaleb(-18)
 
 PositionKey = tuple[str, PositionSide]
 
@@ -35,14 +40,18 @@ class Position:
 
     def fill(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
         """Takes in a fill and returns the profit it realised, fees not subtracted."""
-        signed = quantity * side.sign
-        if self.quantity * signed >= 0:
-            self.quantity += signed
-            self.cost += signed * price
-            return ZERO
-        closing = min(quantity, abs(self.quantity))
-        whole = closing == abs(self.quantity)
-        share = self.cost if whole else _AVERAGE.divide(_AVERAGE.multiply(self.cost, closing), abs(self.quantity))
+        with localcontext(_WIDE):
+            signed = quantity * side.sign
+            if self.quantity * signed >= 0:
+                self.quantity += signed
+                self.cost += signed * price
+                return ZERO
+            return self._reduce(side, quantity, price)
+
+    def _reduce(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
+        held = abs(self.quantity)
+        closing = min(quantity, held)
+        share = self.cost if closing == held else (self.cost * closing / held).quantize(_SHARE)
         # `share` has the sign of the position; what closing it brings has the opposite sign of the fill.
         realized = -side.sign * closing * price - share
         self.cost -= share
@@ -52,8 +61,6 @@ class Position:
         if opening:
             self.quantity = side.sign * opening
             self.cost = self.quantity * price
-        elif not self.quantity:
-            self.cost = ZERO
         return realized
 
     def unrealized(self, mark: Decimal) -> Decimal:

@@ -85,9 +85,12 @@ def _merged(quotes: Iterable[Quote]) -> dict[Decimal, Decimal]:
 
 
 def _amend(operations: list[Operation], order: Order, price: Decimal, quantity: Decimal, room: Decimal) -> Decimal:
-    """Adds an amendment if the side has room for what it may add, and returns the room that is left."""
+    """Adds an amendment if the side has room for what it may add, and returns the room that is left.
+
+    One that adds nothing needs no room: on a side that has too much alive it is what brings it down.
+    """
     growth = max(quantity - order.remaining, ZERO)
-    if growth > room:
+    if growth and growth > room:
         return room
     operations.append(AmendOrder(order, price, order.filled + quantity))
     return room - growth

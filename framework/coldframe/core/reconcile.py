@@ -48,10 +48,11 @@ class PositionsOf:
 
 @attrs.frozen
 class TradesOf:
-    """The purpose of a GET userTrades of one symbol; round 0 for one outside a round."""
+    """The purpose of a GET userTrades: of one symbol for a round, of one order (`order_id` not 0) outside of it (round 0)."""
 
     round: int
     symbol: str
+    order_id: int = 0
 
 
 @attrs.define
@@ -88,6 +89,7 @@ class Reconciler:
 
     def begin(self, reason: str, symbols: Iterable[str], *, urgent: bool = True) -> None:
         """Starts a round now, or right after the one that is running. An urgent one shuts new risk until it is through."""
+        self._ctx.wake("reconcile:light", LIGHT_ROUND_MS)
         if urgent:
             self.done = False
         if self._round is not None:
@@ -99,15 +101,18 @@ class Reconciler:
         now.waiting.update(wanted)
         for purpose in wanted:
             self._ask(purpose)
-        self._ctx.wake("reconcile:light", LIGHT_ROUND_MS)
 
-    def want_fills(self, symbol: str) -> None:
-        """Fills of a symbol are missing although an answer has counted them: fetch them."""
-        self._ask(TradesOf(0, symbol))
+    def want_fills(self, order: Order) -> None:
+        """Fills of an order are missing although an answer has counted them: fetch them."""
+        if order.order_id is not None:
+            self._ask(TradesOf(0, order.symbol, order.order_id))
 
     def traded(self, symbol: str, trade_id: int) -> None:
-        """A fill became known through the stream: later queries begin behind it."""
-        self._last_trade[symbol] = max(self._last_trade.get(symbol, 0), trade_id)
+        """A fill became known through the stream: queries need not look further back than the first one.
+
+        Later ones do not move that mark: between them the stream may have left something out.
+        """
+        self._last_trade.setdefault(symbol, trade_id)
 
     def _ask(self, purpose: object) -> None:
         match purpose:
@@ -115,6 +120,10 @@ class Reconciler:
                 self._calls.call("GET", "/fapi/v1/openOrders", {}, purpose)
             case PositionsOf():
                 self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
+            case TradesOf(symbol=symbol, order_id=order_id) if order_id:
+                if not self._calls.busy(purpose):
+                    of_order: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": TRADES_PAGE}
+                    self._calls.call("GET", "/fapi/v1/userTrades", of_order, purpose)
             case TradesOf(symbol=symbol):
                 # From the last known trade itself, so that a fill in the same moment is not stepped over.
                 known = self._last_trade.get(symbol)
@@ -154,18 +163,21 @@ class Reconciler:
                 self.positions = {}
                 for row in decode_list(PositionRow, body, self._census):
                     self.positions[row.symbol] = self.positions.get(row.symbol, Decimal(0)) + exact(row.position_amt)
-            case TradesOf(symbol=symbol):
-                self._take_trades(symbol, decode_list(UserTrade, body, self._census), current)
+            case TradesOf():
+                self._take_trades(purpose, decode_list(UserTrade, body, self._census), current)
 
-    def _take_trades(self, symbol: str, rows: list[UserTrade], current: _Round | None) -> None:
+    def _take_trades(self, asked: TradesOf, rows: list[UserTrade], current: _Round | None) -> None:
+        symbol = asked.symbol
         recovered = self._evidence.trades(rows)
-        for row in rows:
-            self.traded(symbol, row.id)
         if current is not None:
             current.recovered += recovered
         if recovered:
             self._ctx.log(Level.WARNING, f"{recovered} fills of {symbol} recovered that the user stream had not brought")
-        if len(rows) >= TRADES_PAGE:
+        if asked.order_id or not rows:
+            return
+        before, last = self._last_trade.get(symbol, 0), max(row.id for row in rows)
+        self._last_trade[symbol] = max(before, last)
+        if len(rows) >= TRADES_PAGE and last > before:
             self._ask(TradesOf(0, symbol))
 
     def _finish(self, current: _Round) -> None:
@@ -182,7 +194,7 @@ class Reconciler:
                 known.add(order.client_order_id)
             elif self._should_be_listed(order, current):
                 self._desk.suspect(order)
-                self._desk.absent(order)
+                self._desk.absent(order, current.started_ms)
         foreign = [one for name, one in current.open_orders.items() if name not in known and self._orders.get(name) is None]
         self._report(current, foreign)
         self.done = self._again is None

@@ -1,13 +1,13 @@
 """The gate between what a strategy wants and what is sent: every order passes here, or comes back as a coded refusal.
 
-Exposure is counted at its worst: every order that is or may be alive is taken as filled. While a book is stale, or the user stream
-or the order link is down, no new risk passes; what only reduces a position, and every cancel, does.
+Exposure is counted at its worst: every order that is or may be alive is taken as filled. While a book is stale, the fate of an
+order unknown, or the user stream or the order link down, no new risk passes; what only reduces a position, and every cancel, does.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -112,7 +112,7 @@ class Gate:
         if refusal is not None:
             return refusal
         assert instrument is not None
-        reduces = self._only_reduces(trader, place)
+        reduces = self._only_reduces(trader, place, replaces, beside)
         if place.reduce_only and not reduces:
             return Verdict(VerdictCode.POSITION, f"reduce-only, but strategy {trader.id} has no such position to reduce")
         broken = check_order(instrument.filters, place.side, place.quantity, place.price, facts.mark, reduce_only=place.reduce_only)
@@ -128,13 +128,19 @@ class Gate:
             checks = self.latched or self._check_exposure(trader, place, facts, replaces, beside)
         return checks or ACCEPTED
 
-    def _only_reduces(self, trader: Trader, place: Place) -> bool:
+    def _only_reduces(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> bool:
         """Whether the order can only bring a position nearer to zero, whatever else is alive."""
         position = trader.account.position(place.symbol, place.position_side).quantity
         if position * place.side.sign >= 0:
             return False
-        closing = sum((one.remaining for one in self._orders.of(trader.id, place.symbol) if one.side is place.side), ZERO)
-        return closing + place.quantity <= abs(position)
+        others = sum((one.exposure for one in self._beside(trader, place, replaces)), beside)
+        return others + place.quantity <= abs(position)
+
+    def _beside(self, trader: Trader, place: Place, replaces: Collection[Order]) -> Iterator[Order]:
+        """The strategy's other orders on the side of an order that may change its position, but for those that make way for it."""
+        for one in self._orders.exposed(trader.id, place.symbol):
+            if one.side is place.side and one not in replaces:
+                yield one
 
     def _check_freshness(self, place: Place, facts: Facts, reduces: bool) -> Verdict | None:
         if not facts.order_link_up:
@@ -143,6 +149,10 @@ class Gate:
             return None
         if not facts.user_stream_up:
             return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
+        doubtful = self._orders.doubtful
+        if doubtful:
+            text = f"of {doubtful} orders it is not known what became of them"
+            return Verdict(VerdictCode.HALTED, text, Decimal(doubtful), ZERO)
         if facts.book_state is not BookState.SYNCED:
             return Verdict(VerdictCode.STALE_BOOK, f"the book of {place.symbol} is {facts.book_state}")
         if facts.book_age_ms > self.limits.stale_book_ms:
@@ -200,16 +210,16 @@ class Gate:
         )
 
     def _check_position(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
-        """The largest position that could come about if this order and all live ones of its side were filled."""
-        same_side = sum(
-            (
-                one.remaining
-                for one in self._orders.of(trader.id, place.symbol)
-                if one.side is place.side and one not in replaces and not one.reduce_only
-            ),
-            ZERO,
-        )
-        worst = abs(trader.account.net(place.symbol) + place.side.sign * (same_side + place.quantity + beside))
+        """The largest position that could come about if this order and all live ones of its side were filled.
+
+        Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it.
+        """
+        net = trader.account.net(place.symbol)
+        others = list(self._beside(trader, place, replaces))
+        reducing = sum((one.exposure for one in others if one.reduce_only), ZERO)
+        adding = sum((one.exposure for one in others if not one.reduce_only), place.quantity + beside)
+        reducing = min(reducing, max(-place.side.sign * net, ZERO))
+        worst = abs(net + place.side.sign * (reducing + adding))
         return _over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
 
     def _check_notional(self, trader: Trader, added: Decimal, replaces: Collection[Order]) -> Verdict | None:
@@ -223,9 +233,9 @@ class Gate:
     def _worst_notional(self, trader: Trader, replaces: Collection[Order]) -> Decimal:
         """Positions at the mark price, and every order that may still add to one at its own price."""
         total = trader.account.notional(self.marks)
-        for order in self._orders.of(trader.id):
+        for order in self._orders.exposed(trader.id):
             if order not in replaces and not order.reduce_only:
-                total += order.remaining * (order.worst_price or self.marks.get(order.symbol, ZERO))
+                total += order.exposure * (order.worst_price or self.marks.get(order.symbol, ZERO))
         return total
 
 

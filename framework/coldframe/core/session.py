@@ -24,6 +24,7 @@ from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.replies import ErrorBody
+from coldframe.wire.rest import Answer, ban_end_ms
 from coldframe.wire.weights import HANDSHAKE_WEIGHT
 
 #: How many requests without an answer in time are remembered, in case the answer still comes.
@@ -128,10 +129,11 @@ class Session:
     # -- life of the connection ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Opens the connection as soon as the ledger has room for the handshake."""
+        """Opens the connection as soon as the ledger has room for the handshake and the log-on."""
         if self._opening is not None:
             return
-        wait_until = self._ctx.ledger.reserve(HANDSHAKE_WEIGHT, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
+        weight = HANDSHAKE_WEIGHT + (METHODS["session.logon"].cost.weight({}) if self._can_log_on else 0)
+        wait_until = self._ctx.ledger.reserve(weight, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
         if wait_until:
             self._ctx.wake("session:open", max(wait_until - self._ctx.venue_ms, 1))
             return
@@ -193,15 +195,21 @@ class Session:
                 self._remember_overdue(request_id, one.purpose)
                 events.append(Unanswered(one.purpose, f"no answer within {self._limits.answer_ms} ms"))
         current = self._current
-        if current and len(self._links) == 1 and now >= max(self._rotate_at_ns(current), self._retry_rotation_ns):
-            self._ctx.log(Level.INFO, "order link: rotating before its planned end")
-            self._retry_rotation_ns = now + 60_000 * NS_PER_MS
-            self.start()
+        if current and now >= max(self._rotate_at_ns(current), self._retry_rotation_ns):
+            self._rotate("its planned end is near")
         for link in [one for one in self._links.values() if one.retire_ns is not None]:
             busy = any(one.link == link.id for one in self._pending.values())
             if not busy or now >= (link.retire_ns or 0):
                 events += self._drop(link.id, "rotated")
         return events
+
+    def _rotate(self, reason: str) -> None:
+        """Opens a successor of the current link, unless one is on its way."""
+        if self._current is None or len(self._links) > 1:
+            return
+        self._ctx.log(Level.INFO, f"order link: rotating ({reason})")
+        self._retry_rotation_ns = self._ctx.now_ns + 60_000 * NS_PER_MS
+        self.start()
 
     def _rotate_at_ns(self, link: _Link) -> int:
         return link.opened_ns + self._limits.rotate_after_ms * NS_PER_MS
@@ -252,19 +260,23 @@ class Session:
         self._ctx.emit(SendRequest(link.id, request_id, method, params))
 
     def not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
-        """The shell could not write a request, and certainly no byte of it left."""
+        """The shell could not write a request, and certainly no byte of it left: good to know however late it comes."""
         one = self._pending.pop(request_id, None)
-        return [Unanswered(one.purpose, reason, written=False)] if one else []
+        purpose = one.purpose if one else self._overdue.pop(request_id, None)
+        return [Unanswered(purpose, reason, written=False)] if purpose is not None else []
 
     def purpose_of(self, request_id: int) -> object:
-        """What a pending request is for; None when it is not pending (any more)."""
+        """What a request is for, also one that nobody waits for any more; None when it is not known."""
         one = self._pending.get(request_id)
-        return one.purpose if one else None
+        return one.purpose if one else self._overdue.get(request_id)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def received(self, link: str, frame: bytes) -> list[SessionEvent]:
         """One frame of the API link. An answer without an id speaks of the session as a whole."""
+        if b'"serverShutdown"' in frame:
+            self._rotate("the venue announced a shutdown")
+            return []
         try:
             reply = parse_reply(frame)
         except DecodeError as error:
@@ -297,10 +309,11 @@ class Session:
 
     def _heed(self, status: int, error: ErrorBody) -> None:
         """What an error says beyond its own request: a ban, or a clock that is off."""
-        if status in (418, 429) or error.code == -1003:
-            digits = "".join(ch if ch.isdigit() else " " for ch in error.msg).split()
-            until = next((int(number) for number in digits if len(number) >= 13), self._ctx.venue_ms + 60_000)
-            self._ctx.ledger.ban(until)
+        self._ctx.clock_suspect |= classify(error.code) is CodeClass.CLOCK
+        as_rest = Answer(429 if error.code == -1003 and status != 418 else status, {}, error.msg.encode())
+        until_ms = ban_end_ms(as_rest, self._ctx.venue_ms)
+        if until_ms is not None:
+            self._ctx.ledger.ban(until_ms)
 
     def _logged_on(self, link: str, error: ErrorBody | None) -> list[SessionEvent]:
         one = self._links.get(link)
@@ -324,10 +337,14 @@ class Session:
             return []
         self._ctx.log(Level.ERROR, f"order link: session revoked by the venue: {describe(error.code)}: {error.msg}")
         events = self._drop(link, "session revoked")
-        self.state = SessionState.REVOKED
+        if self._current is None:
+            self.state = SessionState.REVOKED
         return events
 
     def _abandon(self, link: str, reason: str) -> list[SessionEvent]:
-        gone = [request_id for request_id, one in self._pending.items() if one.link == link]
-        abandoned = [self._pending.pop(request_id) for request_id in gone]
-        return [Unanswered(one.purpose, reason) for one in abandoned if not isinstance(one.purpose, _Logon)]
+        """What waited on a link stays unanswered. It is remembered all the same: that it was written, or was not, may come late."""
+        gone = {request_id: one.purpose for request_id, one in self._pending.items() if one.link == link}
+        for request_id, purpose in gone.items():
+            del self._pending[request_id]
+            self._remember_overdue(request_id, purpose)
+        return [Unanswered(purpose, reason) for purpose in gone.values() if not isinstance(purpose, _Logon)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import attrs
 
@@ -99,6 +99,6 @@ class Slots:
         return tuple(slot for slot in self.all if hook in slot.port.hooks)
 
 
-def is_intent(value: object) -> bool:
+def is_intent(value: object) -> TypeGuard[Intent]:
     """Whether a strategy returned something that can be judged at all."""
     return isinstance(value, Place | Amend | Cancel | CancelAll | WakeMe | Quotes | Target)

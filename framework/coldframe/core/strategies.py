@@ -14,6 +14,7 @@ from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
 from coldframe.core.desires import DesireKey, Desires
 from coldframe.core.evidence import Evidence
+from coldframe.core.forms import fault_of
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.quotes import plan_quotes, plan_target
@@ -22,7 +23,7 @@ from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_inte
 from coldframe.core.trading import Trading
 from coldframe.core.translate import HOOK_OF, event_of, symbol_of
 from coldframe.errors import StrategyFault
-from coldframe.model.effects import Level
+from coldframe.model.effects import Level, Told
 from coldframe.model.events import (
     BookChanged,
     BookState,
@@ -49,9 +50,9 @@ from coldframe.model.intents import (
     VerdictCode,
     WakeMe,
 )
-from coldframe.model.orders import OrderState, Overlay
+from coldframe.model.orders import OrderState
 from coldframe.terms import Side, TimeInForce
-from coldframe.units import NS_PER_MS, NS_PER_S, ZERO, exact, trimmed
+from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
 
@@ -124,18 +125,28 @@ class Strategies:
                 else:
                     self._tell_message(fact)
             for strategy, event in news:
+                self._ctx.emit(Told(strategy, event))
                 self._tell_order(self._slots.get(strategy), event)
             if self._trading is not None:
                 changes, self._trading.link_news = self._trading.link_news, []
                 for change in changes:
                     self.link_changed(change)
+            self._take_settled()
             self._compare_due()
             if not self._market.facts and not self._evidence.news and not self._desires.due:
                 return
 
+    def _take_settled(self) -> None:
+        """Cancels and amendments that came to an end are nothing to tell, but wishes have to be compared again."""
+        settled, self._evidence.settled = self._evidence.settled, {}
+        for key, refused in settled.items():
+            if refused:
+                self._pause(key, by_venue=True)
+            self._desires.touch(*key)
+
     def _tell_book(self, fact: BookFact) -> None:
-        if isinstance(fact.change, BookLost):
-            self._desires.forget(symbol=fact.symbol)
+        if isinstance(fact.change, BookLost) and not fact.rpi:
+            self._forget(fact.symbol)
         else:
             self._desires.moved(fact.symbol)
         slots = self._slots.of_symbol("on_book", fact.symbol)
@@ -150,7 +161,7 @@ class Strategies:
     def _tell_message(self, fact: MessageFact) -> None:
         message = fact.message
         if isinstance(message, MarkPrice):
-            self._gate.marks[message.symbol] = exact(message.mark_price)
+            self._mark(message)
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
         hook = HOOK_OF[fact.name.kind]
@@ -165,13 +176,19 @@ class Strategies:
         for slot in slots:
             self._call(slot, hook, event)
 
+    def _mark(self, message: MarkPrice) -> None:
+        """A price of zero is printed while there is none (a contract before its first trade): nothing to value anything at."""
+        price = exact(message.mark_price)
+        if price > 0:
+            self._gate.marks[message.symbol] = price
+
     def _contract_changed(self, message: ContractInfo) -> None:
         """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
         self._gate.instruments = self._gate.instruments.with_status(message.symbol, message.status)
         known = self._gate.instruments.get(message.symbol)
         if known is not None and not known.trading:
             self._ctx.log(Level.WARNING, f"{message.symbol} is {message.status}: no new orders there, open ones are cancelled")
-            self._desires.forget(symbol=message.symbol)
+            self._forget(message.symbol)
             self._cancel(order for order in list(self._orders.live) if order.symbol == message.symbol)
 
     def _tell_order(self, slot: Slot, event: OrderChanged | OrderFilled) -> None:
@@ -179,9 +196,9 @@ class Strategies:
         if isinstance(event, OrderFilled):
             self._call(slot, "on_fill", event)
         else:
-            if event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled):
-                self._pause(key)
-            elif event.state in (OrderState.OPEN, OrderState.PARTIAL, OrderState.FILLED):
+            if _came_to_nothing(event):
+                self._pause(key, by_venue=True)
+            elif _succeeded(event):
                 self._desires.succeeded(key)
             self._call(slot, "on_order", event)
         self._desires.touch(*key)
@@ -204,7 +221,9 @@ class Strategies:
     @property
     def _links_ready(self) -> bool:
         trading = self._trading
-        return trading is not None and not self._stopping and trading.session.ready and trading.reports_complete
+        if trading is None or self._stopping or self._orders.doubtful:
+            return False
+        return trading.session.ready and trading.reports_complete
 
     def _mute(self, slot: Slot, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
@@ -214,19 +233,29 @@ class Strategies:
         self._cancel(list(self._orders.of(slot.id)))
         match slot.port.on_error:
             case OnError.FLATTEN:
-                for symbol in slot.port.symbols:
-                    if slot.trader.account.net(symbol):
-                        self._desires.want(slot.id, Target(symbol, ZERO, slippage_bps=Decimal(50)))
+                self._flatten(slot, slot.port.symbols)
             case OnError.HALT:
                 self.halt_asked = f"strategy {slot.id}: {reason}"
             case OnError.QUARANTINE:
                 pass
 
+    def _flatten(self, slot: Slot, symbols: Iterable[str]) -> None:
+        """The positions of a muted strategy shall be zero, and stay so if an order of its fills after all."""
+        for symbol in symbols:
+            self._desires.want(slot.id, Target(symbol, ZERO, slippage_bps=Decimal(50)))
+
+    def _forget(self, symbol: str | None = None) -> None:
+        """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
+        self._desires.forget(symbol=symbol)
+        for slot in self._slots.all:
+            if slot.muted and slot.port.on_error is OnError.FLATTEN:
+                self._flatten(slot, [one for one in slot.port.symbols if symbol in (None, one)])
+
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def _judge(self, slot: Slot, wanted: object) -> None:
         try:
-            verdict = self._verdict(slot, wanted)
+            verdict = Verdict(VerdictCode.MUTED, "the strategy is muted") if slot.muted else self._verdict(slot, wanted)
         except StrategyFault as fault:
             self._mute(slot, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
@@ -237,9 +266,10 @@ class Strategies:
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
             return Verdict(VerdictCode.MALFORMED, f"{type(wanted).__name__} is no intent")
+        fault = fault_of(wanted)
+        if fault is not None:
+            return Verdict(VerdictCode.MALFORMED, fault)
         if isinstance(wanted, WakeMe):
-            if not isinstance(wanted.after_ms, int) or wanted.after_ms < 0:
-                return Verdict(VerdictCode.MALFORMED, f"after_ms must be a whole number of milliseconds, not {wanted.after_ms!r}")
             self._ctx.wake(f"wake:{slot.id}:{wanted.key}", wanted.after_ms)
             return ACCEPTED
         if self._trading is None:
@@ -250,11 +280,10 @@ class Strategies:
             return self._cancel_all(slot, wanted)
         if self._stopping:
             return Verdict(VerdictCode.STOPPING, "the run is ending")
-        intent: Intent = wanted  # type: ignore[assignment]
-        against = slot.port.review(intent, slot.view.at(self._ctx.now_ms, self._links_ready))
+        against = slot.port.review(wanted, slot.view.at(self._ctx.now_ms, self._links_ready))
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
-        return self._send(slot, intent, self._trading)
+        return self._send(slot, wanted, self._trading)
 
     def _send(self, slot: Slot, intent: Intent, trading: Trading) -> Verdict:
         match intent:
@@ -277,7 +306,10 @@ class Strategies:
         order = self._orders.get(intent.client_order_id)
         if order is None or order.strategy != slot.id or self._trading is None:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"no order {intent.client_order_id} of this strategy")
-        return self._trading.desk.cancel(order)
+        verdict = self._trading.desk.cancel(order)
+        if verdict.accepted:
+            self._trading.desk.leave(order)
+        return verdict
 
     def _cancel_all(self, slot: Slot, intent: CancelAll) -> Verdict:
         self._desires.forget(slot.id, intent.symbol)
@@ -326,8 +358,6 @@ class Strategies:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
         if wanted.symbol not in self._gate.instruments:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
-        if not isinstance(wanted.position, Decimal) or not wanted.position.is_finite():
-            return Verdict(VerdictCode.MALFORMED, f"{wanted.position!r} is no finite Decimal")
         limit = slot.trader.budget.max_position
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
@@ -347,7 +377,7 @@ class Strategies:
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
-                self._pause(key)
+                self._pause(key, by_venue=False)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
@@ -361,7 +391,8 @@ class Strategies:
             verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
         instrument = self._gate.instruments.get(symbol)
         if target is not None and instrument is not None:
-            mine = [one for one in orders if one.origin is Origin.TARGET]
+            # While fills are still to be told, the position is not what it seems.
+            mine = [*(one for one in orders if one.origin is Origin.TARGET), *self._orders.owing(slot.id, symbol)]
             position = slot.trader.account.net(symbol)
             operations = plan_target(target, position, mine, facts.best_bid, facts.best_ask, instrument)
             reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
@@ -369,25 +400,21 @@ class Strategies:
         slot.orders += self._evidence.tally.sent - before
         return verdict
 
-    def _pause(self, key: DesireKey) -> None:
+    def _pause(self, key: DesireKey, *, by_venue: bool) -> None:
         if self._desires.quotes(key) is None and self._desires.target(key) is None:
             return
-        after_ms = self._desires.refused(key, self._ctx.now_ms)
+        after_ms = self._desires.refused(key, self._ctx.now_ms, by_venue=by_venue)
         self._ctx.wake(f"settle:{key[0]}:{key[1]}", after_ms)
 
     def cancel_everything(self) -> None:
         """Cancels every order that is or may be alive."""
-        self._cancel(list(self._orders.live))
+        self._cancel(self._orders.live)
 
     def _cancel(self, orders: Iterable[Order]) -> None:
-        if self._trading is None:
-            return
-        for order in orders:
-            in_flight = order.state in (OrderState.PREPARED, OrderState.SENT)
-            if in_flight and self._ctx.now_ns - order.created_ns < NS_PER_S:
-                continue  # its answer is due any moment, and a cancel might overtake it
-            if order.overlay is not Overlay.CANCEL_SENT:
-                self._trading.desk.cancel(order)
+        """These orders shall go, at once or as soon as the order side can see to it."""
+        if self._trading is not None:
+            for order in list(orders):
+                self._trading.desk.leave(order)
 
     # -- the moment ---------------------------------------------------------------------------------------------------
 
@@ -418,7 +445,7 @@ class Strategies:
             text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"
             self._gate.latched = Verdict(VerdictCode.DRAWDOWN, text, lost, limit)
             self._ctx.log(Level.ERROR, text)
-            self._desires.forget()
+            self._forget()
 
     def total_pnl(self) -> Decimal:
         """Realised and unrealised profit of all strategies, fees subtracted."""
@@ -427,3 +454,14 @@ class Strategies:
             account = slot.trader.account
             total += account.realized + account.unrealized(self._gate.marks) - sum(account.fees.values(), ZERO)
         return total
+
+
+def _came_to_nothing(event: OrderChanged) -> bool:
+    """Whether an order has ended without a trace."""
+    return event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled)
+
+
+def _succeeded(event: OrderChanged) -> bool:
+    """Whether an order does what it was sent for: one that may rest rests, and any other one has traded."""
+    may_rest = event.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
+    return event.state in (OrderState.PARTIAL, OrderState.FILLED) or (event.state == OrderState.OPEN and may_rest)

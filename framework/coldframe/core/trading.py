@@ -94,8 +94,7 @@ class Trading:
         if self.session.owns(link):
             self._hear(self.session.lost(link, reason, not_before_ms))
         elif self.user_stream.lost(link, reason):
-            self.reconciler.done = False
-            self._news("private", LinkState.DOWN, reason)
+            self._reports_missing(reason)
 
     def frames(self, link: str, frames: Sequence[bytes]) -> None:
         for frame in frames:
@@ -128,8 +127,13 @@ class Trading:
                     self.reconciler.done = False
                     self._news("api", LinkState.DOWN, reason)
                 case _:
-                    if self.desk.heard(event) is None:
-                        self.user_stream.heard(event)
+                    if self.desk.heard(event) is None and self.user_stream.heard(event):
+                        self._reports_missing("the listen key is worthless")
+
+    def _reports_missing(self, reason: str) -> None:
+        """The user stream is down: what is said about our orders does not reach us."""
+        self.reconciler.done = False
+        self._news("private", LinkState.DOWN, reason)
 
     def _news(self, link: str, state: LinkState, reason: str = "") -> None:
         self.link_news.append(LinkChanged(link, self._ctx.now_ns, state, reason))
@@ -156,8 +160,7 @@ class Trading:
                 self._account_changed(event)
             case ListenKeyExpired():
                 if self.user_stream.expired():
-                    self.reconciler.done = False
-                    self._news("private", LinkState.DOWN, "listen key expired")
+                    self._reports_missing("listen key expired")
             case ServerShutdown():
                 self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
                 self.lost(link, "the venue announced a shutdown")
@@ -196,18 +199,17 @@ class Trading:
     def _tick(self) -> None:
         self._ctx.wake("desk:tick", TICK_MS)
         self.desk.ask_for_unknown()
-        for name in list(self.desk.fills_wanted):
-            self.desk.fills_wanted.discard(name)
-            order = self._orders.get(name)
-            if order is not None and order.fills_missing:
-                self.reconciler.want_fills(order.symbol)
-        provable = any(order.not_found >= 2 and self.desk.dead(order) for order in self._orders.live)
+        self.desk.cancel_leaving()
+        self.desk.give_up_unknown()
+        for order in self.desk.missing_fills():
+            self.reconciler.want_fills(order)
+        provable = any(self.desk.provable(order) for order in self._orders.live)
         if provable and self._ctx.now_ns >= self._next_unknown_round_ns:
             self._next_unknown_round_ns = self._ctx.now_ns + _UNKNOWN_ROUND_MS * 1_000_000
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
     def _symbols(self) -> set[str]:
-        """Symbols in which fills may be missing: those of live orders, and of positions."""
+        """Symbols in which fills may be missing: those of live orders, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
         return symbols | {symbol for symbol, quantity in self.reconciler.positions.items() if quantity}
 

@@ -7,6 +7,7 @@ and 8.1). So the key is kept alive by answered requests, and every (re)opening i
 from __future__ import annotations
 
 from itertools import count
+from typing import Final
 
 import attrs
 
@@ -14,13 +15,17 @@ from coldframe.core.backoff import Backoff
 from coldframe.core.context import Context
 from coldframe.core.limits import Priority
 from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
+from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level, LinkKind, OpenLink
 from coldframe.secret import Secret
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import describe
-from coldframe.wire.replies import ListenKey
+from coldframe.wire.replies import ErrorBody, ListenKey
 from coldframe.wire.routes import private_path
+
+#: When a keep-alive or a rotation has come to nothing, how long until the next try (milliseconds).
+_TRY_AGAIN_MS: Final = 60_000
 
 
 @attrs.frozen
@@ -60,7 +65,8 @@ class UserStream:
         self._backoff = Backoff(ctx.chance)
         self._generation = count(1)
         self._key: Secret | None = None
-        self._kept_ns = 0
+        self._keep_at_ns = 0
+        self._rotate_at_ns = 0
         self._asking = False
         self._links: dict[str, _Link] = {}
         self._current: _Link | None = None
@@ -82,27 +88,34 @@ class UserStream:
         if not self._asking:
             self._ask()
 
-    def heard(self, event: SessionEvent) -> None:
-        """An answer to one of this machine's own requests."""
+    def heard(self, event: SessionEvent) -> bool:
+        """An answer to one of this machine's own requests. Returns whether reports are missing from now on."""
+        was_up = self.up
         match event:
             case Answered(StartKey(), _, result, error):
                 self._asking = False
-                if error is not None or result is None:
-                    self._failed(f"no listen key: {describe(error.code)}" if error else "no listen key")
-                else:
-                    self._keyed(Secret(decode(ListenKey, result, Census()).listen_key))
-            case Answered(KeepKey(), _, _, error):
-                if error is None:
-                    self._kept_ns = self._ctx.now_ns
-                else:
-                    self._renew(f"listen key not kept alive: {describe(error.code)}")
+                self._started(result, error)
+            case Answered(KeepKey(), _, _, None):
+                self._keep_after(self._limits.keep_alive_ms)
+            case Answered(KeepKey(), _, _, ErrorBody(code=code)):
+                self._renew(f"listen key not kept alive: {describe(code)}")
             case Unanswered(StartKey(), reason):
                 self._asking = False
                 self._failed(f"no listen key: {reason}")
             case Unanswered(KeepKey(), reason):
-                self._ctx.log(Level.WARNING, f"user stream: keep-alive unanswered: {reason}")
+                self._ctx.log(Level.WARNING, f"user stream: keep-alive unanswered: {reason}; trying again")
             case _:
                 pass
+        return was_up and not self.up
+
+    def _started(self, result: bytes | None, error: ErrorBody | None) -> None:
+        if error is not None:
+            self._failed(f"no listen key: {describe(error.code)}")
+            return
+        try:
+            self._keyed(Secret(decode(ListenKey, result or b"", Census()).listen_key))
+        except DecodeError as broken:
+            self._failed(f"no listen key: unreadable answer: {broken}")
 
     def opened(self, link: str) -> bool:
         """A link stands. Returns whether a reconciliation is due: always, unless it only replaces one that was up."""
@@ -111,9 +124,11 @@ class UserStream:
         self._backoff.succeeded(self._ctx.now_ns)
         replaced = self._current
         self._current = one
-        if replaced is not None and replaced is not one and replaced.opened_ns is not None:
-            replaced.close_at_ns = self._ctx.now_ns + self._limits.overlap_ms * NS_PER_MS
-        return True
+        self._rotate_at_ns = self._ctx.now_ns + self._limits.rotate_after_ms * NS_PER_MS
+        if replaced is None or replaced is one or replaced.opened_ns is None:
+            return True
+        replaced.close_at_ns = self._ctx.now_ns + self._limits.overlap_ms * NS_PER_MS
+        return False
 
     def lost(self, link: str, reason: str) -> bool:
         """A link ended or could not be opened. Returns whether reports are missing from now on."""
@@ -155,12 +170,16 @@ class UserStream:
         current = self._current
         if current is None or current.opened_ns is None or self._key is None:
             return
-        if now - self._kept_ns >= self._limits.keep_alive_ms * NS_PER_MS and self._session.ready:
-            self._kept_ns = now
+        if now >= self._keep_at_ns:
+            self._keep_after(_TRY_AGAIN_MS)
             self._send("userDataStream.ping", KeepKey())
-        if now - current.opened_ns >= self._limits.rotate_after_ms * NS_PER_MS and len(self._links) == 1:
+        if now >= self._rotate_at_ns and len(self._links) == 1:
+            self._rotate_at_ns = now + _TRY_AGAIN_MS * NS_PER_MS
             self._ctx.log(Level.INFO, "user stream: rotating before its planned end")
             self._open(self._key)
+
+    def _keep_after(self, ms: int) -> None:
+        self._keep_at_ns = self._ctx.now_ns + ms * NS_PER_MS
 
     def _ask(self) -> None:
         if self._send("userDataStream.start", StartKey()):
@@ -175,7 +194,7 @@ class UserStream:
         return True
 
     def _keyed(self, key: Secret) -> None:
-        self._kept_ns = self._ctx.now_ns
+        self._keep_after(self._limits.keep_alive_ms)
         if key == self._key and self.up:
             return
         self._key = key

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import attrs
 
+from coldframe.model.events import OrderChanged, OrderFilled
+
 
 class LinkKind(StrEnum):
     """What a link is for: market data, the user-data stream, the WebSocket API."""
@@ -89,6 +91,14 @@ class Log:
 
 
 @attrs.frozen
+class Told:
+    """What a strategy has just been told about one of its orders; for whoever keeps books beside the run."""
+
+    strategy: str
+    event: OrderChanged | OrderFilled
+
+
+@attrs.frozen
 class ShiftClock:
     """From now on, venue time is our time plus `offset_ms`: for the timestamps of requests."""
 
@@ -111,4 +121,4 @@ class Fail:
     until_ms: int = 0
 
 
-Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | ShiftClock | Finish | Fail
+Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | Told | ShiftClock | Finish | Fail

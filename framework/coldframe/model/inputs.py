@@ -93,7 +93,17 @@ class StopAsked:
     reason: str
 
 
-Input = FramesReceived | FramesDropped | LinkOpened | LinkLost | RequestWritten | RequestNotWritten | RestAnswered | TimeReached | StopAsked
+Input = (
+    FramesReceived
+    | FramesDropped
+    | LinkOpened
+    | LinkLost
+    | RequestWritten
+    | RequestNotWritten
+    | RestAnswered
+    | TimeReached
+    | StopAsked
+)
 
 
 @attrs.frozen

@@ -95,7 +95,14 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
         H.REJECTED_BY_VENUE: S.REJECTED,
     },
     S.SENT: _SEEN | {H.REJECTED_BY_VENUE: S.REJECTED, H.OUTCOME_UNKNOWN: S.UNKNOWN, H.RESTARTED: S.UNKNOWN},
-    S.UNKNOWN: _SEEN | {H.REJECTED_BY_VENUE: S.REJECTED, H.PROVED_ABSENT: S.NEVER_ACCEPTED, H.UNPROVABLE: S.OPERATOR},
+    S.UNKNOWN: _SEEN
+    | {
+        # Proof that arrives late: its wait for an answer ended before it was known that no byte had left.
+        H.NOT_WRITTEN: S.DENIED,
+        H.REJECTED_BY_VENUE: S.REJECTED,
+        H.PROVED_ABSENT: S.NEVER_ACCEPTED,
+        H.UNPROVABLE: S.OPERATOR,
+    },
     S.OPERATOR: _SEEN | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
     S.OPEN: {
         H.SEEN_PARTIAL: S.PARTIAL,

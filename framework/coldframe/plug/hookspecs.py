@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from coldframe.model.effects import Log
+from coldframe.model.effects import Log, Told
 from coldframe.model.events import (
     BookEvent,
     CandleChanged,
@@ -39,8 +39,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 Wanted = Intent | Iterable[Intent] | None
 #: A check of a configuration: given the parsed TOML document, it returns findings, one line each.
 Check = Callable[[Mapping[str, Any]], Iterable[str]]
-#: A sink: called with every order change, fill and log line of a run; it must return at once.
-Sink = Callable[[OrderChanged | OrderFilled | Log], None]
+#: A sink: called with every order change and fill (with the strategy's id) and every log line of a run; it must return at once.
+Sink = Callable[[Told | Log], None]
 
 
 class HouseHooks:

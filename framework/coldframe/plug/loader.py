@@ -78,11 +78,14 @@ class House:
         ]
 
     def checks(self) -> list[Check]:
-        """The checks of all loaded plugins."""
+        """The checks of all loaded plugins; what they raise passes."""
         return [check for checks in self._manager.hook.provide_checks() for check in checks]
 
     def sinks(self) -> list[Sink]:
-        """The sinks of all loaded plugins."""
+        """The sinks of all loaded plugins. Raises `PluginError` when one cannot give its own."""
+        return fenced(_no_sinks, self._ask_for_sinks)
+
+    def _ask_for_sinks(self) -> list[Sink]:
         return [sink for sinks in self._manager.hook.provide_sinks() for sink in sinks]
 
     def _provided(self, point: str) -> Mapping[str, type]:
@@ -93,13 +96,18 @@ class House:
         return merged
 
     def _ask(self, point: str) -> list[Mapping[str, type]]:
-        if not self._manager.has_plugin(point):
-            self._manager.register(self._points[point].load(), point)
+        plugin = self._points[point].load()
+        # Several entry points may name one module.
+        if not self._manager.is_registered(plugin):
+            self._manager.register(plugin, point)
             self._manager.check_pending()
-        plugin = self._manager.get_plugin(point)
         others = [one for one in self._manager.get_plugins() if one is not plugin]
         provided: list[Mapping[str, type]] = self._manager.subset_hook_caller("provide_strategies", others)()
         return provided
+
+
+def _no_sinks(line: str) -> PluginError:
+    return PluginError(f"the sinks of a plugin cannot be had: {line}")
 
 
 def _class_in_file(path: Path, name: str) -> type:

@@ -97,6 +97,9 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(f"plugin {type(plugin).__name__}: {_last_line(error)}") from None
+    except ValueError:
+        # pluggy takes plugins that compare equal for one and the same.
+        raise PluginError(f"plugin {type(plugin).__name__}: the same overlay with the same parameters stands here twice") from None
     for impl in (one for caller in vars(manager.hook).values() for one in getattr(caller, "get_hookimpls", list)()):
         if impl.function.__code__.co_flags & 0x280:  # a coroutine or an asynchronous generator
             raise PluginError(

@@ -1,0 +1,102 @@
+"""Whether what a strategy wants can be judged at all: every field of an intent of its own kind, every number one to calculate with.
+
+A strategy's code is not ours, and type hints bind nobody: a float, a NaN, a text instead of a side must end as a verdict and never
+reach the arithmetic behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Final
+
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
+from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
+
+#: Orders of magnitude beyond which a number is none to trade with, and arithmetic on it no longer exact.
+_LARGEST: Final = 18
+_SMALLEST: Final = -30
+
+#: Says what a value should be; None when it is.
+Rule = Callable[[object], str | None]
+
+
+def fault_of(intent: Intent) -> str | None:
+    """What is wrong with the form of an intent, in one line; None when it can be judged."""
+    rules = _RULES.get(type(intent))
+    if rules is None:
+        return f"{type(intent).__name__} is no intent"
+    for name, rule in rules.items():
+        value = getattr(intent, name)
+        wanted = rule(value)
+        if wanted is not None:
+            return f"{type(intent).__name__}.{name} must be {wanted}, not {_shown(value)}"
+    return None
+
+
+def _shown(value: object) -> str:
+    """A value for people. Only what cannot hide anything is printed, all else is named by its class."""
+    return repr(value)[:40] if type(value) in (Decimal, float, int, bool, str, type(None)) else f"a {type(value).__name__}"
+
+
+def _number(value: object) -> str | None:
+    if type(value) is not Decimal or not value.is_finite():
+        return "a finite Decimal"
+    return None if not value or _SMALLEST <= value.adjusted() < _LARGEST else "a Decimal of a sane size"
+
+
+def _positive_or_zero(value: object) -> str | None:
+    wrong = _number(value)
+    return wrong or (None if isinstance(value, Decimal) and value >= 0 else "not negative")
+
+
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) else "a text"
+
+
+def _yes_or_no(value: object) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def _whole(value: object) -> str | None:
+    return None if type(value) is int and 0 <= value < 2**53 else "a whole number of milliseconds"
+
+
+def _quotes(value: object) -> str | None:
+    quotes = value if isinstance(value, tuple) else (None,)
+    for one in quotes:
+        if type(one) is not Quote or _number(one.price) or _number(one.quantity):
+            return "quotes with finite Decimals"
+    return None
+
+
+def _member(kind: type[Enum]) -> Rule:
+    return lambda value: None if isinstance(value, kind) and value in list(kind) else f"one of {', '.join(kind.__members__)}"
+
+
+def _maybe(rule: Rule) -> Rule:
+    return lambda value: None if value is None else rule(value)
+
+
+_RULES: Final[Mapping[type, Mapping[str, Rule]]] = {
+    Place: {
+        "symbol": _text,
+        "side": _member(Side),
+        "quantity": _number,
+        "type": _member(OrderType),
+        "price": _maybe(_number),
+        "time_in_force": _member(TimeInForce),
+        "reduce_only": _yes_or_no,
+        "position_side": _member(PositionSide),
+        "price_match": _member(PriceMatch),
+        "self_trade_prevention": _maybe(_member(SelfTradePrevention)),
+        "good_till_ms": _maybe(_whole),
+    },
+    Amend: {"client_order_id": _text, "price": _maybe(_number), "quantity": _maybe(_number)},
+    Cancel: {"client_order_id": _text},
+    CancelAll: {"symbol": _maybe(_text)},
+    WakeMe: {"after_ms": _whole, "key": _text},
+    Quotes: {"symbol": _text, "bids": _quotes, "asks": _quotes, "post_only": _yes_or_no},
+    Target: {"symbol": _text, "position": _number, "slippage_bps": _positive_or_zero},
+}

@@ -1,0 +1,40 @@
+"""One strategy with one order at the tiny venue: how most tests of the order side begin."""
+
+from __future__ import annotations
+
+from coldframe.core.orders import Order
+from coldframe.model.events import OrderChanged
+from coldframe.model.orders import OrderState
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import place
+
+QUERY = "order.status"
+
+
+def world(*holds: str) -> tuple[Scripted, Actor]:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.update(holds)
+    return made, actor
+
+
+def placed(*holds: str, **wanted: object) -> tuple[Scripted, Actor, Order]:
+    """One order of a strategy."""
+    made, actor = world(*holds)
+    made.want(actor, place(**wanted))  # type: ignore[arg-type]
+    (order,) = made.engine.orders.live
+    return made, actor, order
+
+
+def accept_quietly(made: Scripted) -> None:
+    """The venue takes the order that is held, and nobody hears of it."""
+    made.silent = True
+    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+
+
+def state(order: Order) -> OrderState:
+    return order.state
+
+
+def states(actor: Actor) -> list[str]:
+    return [one.state for one in actor.told(OrderChanged)]

@@ -1,0 +1,447 @@
+"""Orders, cancels and amendments of unknown outcome: asked for, proved, repeated where that is safe, and never forgotten."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from coldframe.core.orders import Order
+from coldframe.model.effects import Level, LinkKind, SendRequest
+from coldframe.model.events import OrderFilled
+from coldframe.model.inputs import FramesReceived, Lane, RequestNotWritten, RequestWritten
+from coldframe.model.intents import Amend, Cancel, CancelAll
+from coldframe.model.orders import OrderState, Overlay
+from coldframe.terms import OrderStatus
+from coldframe.wire.codes import CODES
+from tests.core.ordering import QUERY, accept_quietly, placed, state, states, world
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+S = OrderState
+
+
+# -- unknown fates ----------------------------------------------------------------------------------------------------
+
+
+def test_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
+    """O1: -1007, and the order exists."""
+    made, actor, order = placed("order.place", QUERY)
+    accept_quietly(made)
+    made.refuse(-1007)
+    assert state(order) is S.UNKNOWN
+    made.run(1_000)
+    made.holds.clear()
+    made.release()
+    assert state(order) is S.OPEN
+    assert len(made.sent("order.place")) == 1
+    assert states(actor) == [S.SENT, S.UNKNOWN, S.OPEN]
+
+
+def test_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
+    """O2: not found twice, some seconds apart, dead, and not on the list of open orders asked for after that."""
+    made, actor, order = placed("order.place")
+    made.refuse(-1007)
+    made.run(7_000)
+    assert state(order) is S.UNKNOWN
+    made.run(8_000)
+    assert state(order) is S.NEVER_ACCEPTED
+    assert states(actor)[-1] == S.NEVER_ACCEPTED
+    asked = len(made.sent(QUERY))
+    assert asked >= 3
+    made.run(60_000)
+    assert len(made.sent(QUERY)) == asked
+    assert len(made.sent("order.place")) == 1
+
+
+def test_two_answers_in_quick_succession_are_one_piece_of_evidence() -> None:
+    made, _, order = placed("order.place")
+    made.refuse(-1007)
+    made.run(4_500)
+    assert len(made.sent(QUERY)) >= 2
+    assert order.not_found == 1
+    made.run(5_000)
+    assert order.not_found == 2
+
+
+def test_the_pauses_between_questions_grow() -> None:
+    made, _, order = placed("order.place")
+    made.swallows.add(QUERY)
+    made.refuse(-1007)
+    times = []
+    for _ in range(240):
+        before = len(made.sent(QUERY))
+        made.run(250)
+        times += [made.now_ns] * (len(made.sent(QUERY)) - before)
+    gaps = [(later - earlier) / 1e9 for earlier, later in pairwise(times)]
+    assert gaps[0] < 3
+    assert 7 <= max(gaps) <= 9
+    assert len(times) <= 14
+    assert state(order) is S.UNKNOWN
+
+
+def test_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
+    """O15: -4116."""
+    made, _, order = placed("order.place")
+    accept_quietly(made)
+    made.refuse(-4116, CODES[-4116].text())
+    assert state(order) is S.UNKNOWN
+    made.run(1_000)
+    assert state(order) is S.OPEN
+
+
+def test_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
+    """W18 and W19."""
+    made, _, order = placed("order.place", QUERY)
+    made.run(2_300)
+    assert state(order) is S.UNKNOWN
+    assert order.reason == "no answer within 2000 ms"
+    made.holds.clear()
+    made.release()
+    assert state(order) is S.OPEN
+
+
+def test_a_forgetful_query_does_not_bury_a_living_order() -> None:
+    """O14: -2013 for a while, and the order lives."""
+    made, actor, order = placed("order.place")
+    accept_quietly(made)
+    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
+    made.refuse(-1007)
+    made.run(40_000)
+    assert order.live
+    del made.exchange.refuses[QUERY]
+    made.run(10_000)
+    assert state(order) is S.OPEN
+    assert S.NEVER_ACCEPTED not in states(actor)
+
+
+def test_a_list_that_was_asked_for_before_the_order_was_dead_proves_nothing() -> None:
+    made, _, order = placed("order.place")
+    made.refuse(-1007)
+    made.run(3_000)
+    made.holds.update(("/fapi/v1/openOrders", QUERY))
+    made.lose(LinkKind.PRIVATE)
+    made.run(1_000)
+    assert made.held
+    early = [one for one in made.held if getattr(one, "path", "") == "/fapi/v1/openOrders"]
+    assert early
+    made.holds.clear()
+    order.not_found = 2
+    made.now_ns += 9_000_000_000
+    made.release(lambda held: [one for one in held if one in early])
+    assert state(order) is S.UNKNOWN
+
+
+def test_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the_next_one() -> None:
+    """O3."""
+    made, _, order = placed("order.place")
+    accept_quietly(made)
+    made.lose(LinkKind.API, "reset by peer")
+    assert (order.state, order.reason) == (S.UNKNOWN, "reset by peer")
+    made.holds.clear()
+    made.run(2_000)
+    assert state(order) is S.OPEN
+    assert len(made.sent("order.place")) == 1
+
+
+def test_an_order_that_certainly_never_left_is_denied() -> None:
+    made, actor = world()
+    made.unwritten.add("order.place")
+    made.want(actor, place())
+    assert states(actor) == [S.DENIED]
+    assert list(made.engine.orders.live) == []
+
+
+def revoked(made: Scripted) -> None:
+    """The session ends while a request still waits to be written."""
+    frame = b'{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key"}}'
+    made.give(FramesReceived(made.of_kind(LinkKind.API)[-1], (frame,)), Lane.PRIVATE)
+
+
+def stuck() -> tuple[Scripted, Actor, Order, SendRequest]:
+    """An order of unknown fate: nobody knows whether its request was written."""
+    made, actor = world()
+    made.stuck.add("order.place")
+    made.want(actor, place())
+    (order,) = made.engine.orders.live
+    assert order.state is S.PREPARED
+    revoked(made)
+    return made, actor, order, made.sent("order.place")[0]
+
+
+def test_that_an_order_never_left_may_become_known_late() -> None:
+    made, actor, order, request = stuck()
+    assert state(order) is S.UNKNOWN
+    made.give(RequestNotWritten(request.link, request.request_id, "the link ended before it was written"))
+    assert state(order) is S.DENIED
+    assert states(actor) == [S.UNKNOWN, S.DENIED]
+
+
+def test_that_an_order_was_written_may_become_known_late_and_its_time_counts_from_then() -> None:
+    made, _, order, request = stuck()
+    stamped_ms = made.venue_ms + 3_000
+    made.give(RequestWritten(request.link, request.request_id, stamped_ms))
+    assert (state(order), order.sent_ms) == (S.UNKNOWN, stamped_ms)
+
+
+def test_an_order_of_which_not_even_the_writing_is_known_is_resolved_all_the_same() -> None:
+    made, _, order, _ = stuck()
+    made.run(40_000)
+    assert state(order) is S.NEVER_ACCEPTED
+
+
+def test_an_order_that_was_written_late_is_dead_only_that_much_later() -> None:
+    made, _, order = placed("order.place")
+    made.refuse(-1007)
+    assert order.sent_ms == made.venue_ms
+    assert not made.engine.trading.desk.dead(order, made.venue_ms + 7_000)  # type: ignore[union-attr]
+    assert made.engine.trading.desk.dead(order, made.venue_ms + 9_000)  # type: ignore[union-attr]
+
+
+def test_an_order_nobody_can_tell_about_needs_a_human_being_and_still_counts() -> None:
+    made, actor, order = placed("order.place", quantity="3")
+    made.swallows.add(QUERY)
+    made.refuse(-1007)
+    made.run(610_000)
+    assert state(order) is S.OPERATOR
+    assert order.remaining == 3
+    assert any(one.level is Level.ERROR and "yourself" in one.text for one in made.log)
+    made.want(actor, place())
+    assert made.verdicts(actor)["HALTED"] == 1
+    made.swallows.clear()
+    made.run(70_000)
+    assert state(order) is S.NEVER_ACCEPTED
+
+
+def test_an_answer_that_cannot_be_read_is_none() -> None:
+    made, _, order = placed("order.place")
+    request = made.held.pop()
+    made.reply(request, {"status": 200, "result": {"orderId": "?"}})  # type: ignore[arg-type]
+    made.run(0)
+    made.beat()
+    assert state(order) is S.UNKNOWN
+
+
+def test_a_resting_order_that_is_gone_is_found_out() -> None:
+    """Its end was reported while nobody listened."""
+    made, actor, order = placed()
+    made.silent = True
+    venue = made.exchange.orders[order.client_order_id]
+    venue.end(OrderStatus.CANCELED)
+    made.silent = False
+    made.run(40_000)
+    assert states(actor)[-1] == S.CANCELED
+
+
+def test_a_resting_order_of_which_the_venue_knows_nothing_any_more_has_ended() -> None:
+    made, _actor, order = placed()
+    made.exchange.orders.clear()
+    made.run(29_000)
+    assert state(order) is S.OPEN
+    made.run(30_000)
+    assert state(order) is S.CANCELED
+    assert order.reason == "not at the venue"
+
+
+def test_a_fill_that_was_not_reported_is_recovered() -> None:
+    """O7 and N10."""
+    made, actor, order = placed()
+    made.silent = True
+    made.fill(order.client_order_id, "0.4")
+    made.silent = False
+    made.run(35_000)
+    assert (order.state, order.filled) == (S.PARTIAL, D("0.4"))
+    assert [one.quantity for one in actor.told(OrderFilled)] == [D("0.4")]
+    assert "recovered" in made.said()
+
+
+def test_the_fills_of_an_order_that_was_never_acknowledged_are_all_recovered() -> None:
+    """Rows of a query name the venue's id alone, and they must not be stepped over while that is unknown."""
+    made, _, order = placed("order.place", QUERY)
+    accept_quietly(made)
+    for part in ("0.1", "0.2", "0.7"):
+        made.fill(order.client_order_id, part)
+    made.refuse(-1007)
+    made.silent = False
+    made.lose(LinkKind.PRIVATE)
+    made.run(3_000)
+    assert order.filled == 0
+    made.holds.clear()
+    made.release()
+    made.run(5_000)
+    assert (order.state, order.filled, order.fills_missing) == (S.FILLED, D(1), False)
+
+
+def test_a_fill_left_out_between_two_others_is_recovered() -> None:
+    made, actor, order = placed()
+    made.fill(order.client_order_id, "0.1")
+    made.silent = True
+    made.fill(order.client_order_id, "0.2")
+    made.silent = False
+    made.fill(order.client_order_id, "0.3")
+    assert order.fills_missing
+    made.run(2_000)
+    assert (order.filled, order.fills_missing) == (D("0.6"), False)
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.6")
+    assert len(actor.told(OrderFilled)) == 3
+
+
+def test_fills_are_asked_for_until_they_have_come() -> None:
+    """The order has ended, the position is flat again: nothing else would ever look."""
+    made, actor, order = placed()
+    made.silent = True
+    made.fill(order.client_order_id, "1")
+    made.swallows.add("/fapi/v1/userTrades")
+    made.want(actor, Cancel(order.client_order_id))
+    made.run(60_000)
+    assert (order.state, order.filled) == (S.FILLED, D(0))
+    made.swallows.clear()
+    made.run(7_000)
+    assert order.filled == 1
+    asked = [one for one in made.called("/fapi/v1/userTrades") if "orderId" in one.params]
+    assert 5 <= len(asked) <= 15
+
+
+# -- cancels and amendments in doubt ----------------------------------------------------------------------------------
+
+
+def test_a_cancel_that_meets_a_fill_is_no_error() -> None:
+    """O11: -2011."""
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    made.fill(order.client_order_id, "1")
+    made.release()
+    assert state(order) is S.FILLED
+    made.silent = True
+    made.want(actor, place())
+    (second,) = made.engine.orders.live
+    made.want(actor, Cancel(second.client_order_id))
+    made.fill(second.client_order_id, "1")
+    made.release()
+    assert second.overlay is Overlay.CANCEL_UNKNOWN
+    made.run(3_000)
+    assert (second.state, second.filled) == (S.FILLED, D(1))
+
+
+@pytest.mark.parametrize("how", ["timeout", "-1007", "lost link"])
+def test_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
+    """O12: still open exposure, and cancelled in the end."""
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    match how:
+        case "timeout":
+            made.run(2_300)
+        case "-1007":
+            made.refuse(-1007)
+        case _:
+            made.lose(LinkKind.API)
+    assert order.overlay is Overlay.CANCEL_UNKNOWN
+    assert order.remaining == 1
+    made.held.clear()
+    made.holds.clear()
+    made.run(6_000)
+    assert state(order) is S.CANCELED
+    assert len(made.sent("order.cancel")) == 2
+
+
+def test_a_cancel_that_never_left_is_repeated() -> None:
+    made, actor, order = placed()
+    made.unwritten.add("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    assert order.overlay is Overlay.NONE
+    made.unwritten.clear()
+    made.run(2_000)
+    assert state(order) is S.CANCELED
+
+
+def test_a_cancel_that_is_refused_is_repeated_calmly() -> None:
+    made, actor, order = placed()
+    made.exchange.refuses["order.cancel"] = (-1102, "no")
+    made.want(actor, CancelAll())
+    made.run(10_000)
+    assert state(order) is S.OPEN
+    assert 5 <= len(made.sent("order.cancel")) <= 10
+    made.exchange.refuses.clear()
+    made.run(1_500)
+    assert state(order) is S.CANCELED
+
+
+def test_an_order_that_has_just_left_is_cancelled_when_its_answer_has_come_or_is_overdue() -> None:
+    """A cancel might overtake it, and find nothing."""
+    made, actor, order = placed("order.place")
+    made.want(actor, CancelAll())
+    made.run(500)
+    assert made.sent("order.cancel") == []
+    made.release()
+    made.run(300)
+    assert state(order) is S.CANCELED
+    made.holds.add("order.place")
+    made.want(actor, place(), CancelAll())
+    made.run(1_300)
+    assert len(made.sent("order.cancel")) == 2
+
+
+def test_a_cancel_in_doubt_is_not_repeated_before_it_has_been_asked_about() -> None:
+    made, actor, _order = placed("order.cancel", QUERY)
+    made.want(actor, CancelAll())
+    made.refuse(-1007)
+    made.run(3_000)
+    made.want(actor, CancelAll())
+    assert len(made.sent("order.cancel")) == 1
+
+
+def test_a_cancel_on_its_way_is_not_sent_again() -> None:
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id), Cancel(order.client_order_id))
+    assert made.verdicts(actor) == {"ACCEPTED": 2, "NO_CHANGE": 1}
+    assert len(made.sent("order.cancel")) == 1
+
+
+def test_an_amendment_that_never_left_leaves_the_order_as_it_was() -> None:
+    made, actor, order = placed(price="99")
+    made.unwritten.add("order.modify")
+    made.want(actor, Amend(order.client_order_id, D(98)))
+    assert (order.overlay, order.price, order.remaining) == (Overlay.NONE, D(99), D(1))
+
+
+def test_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    made.reply(made.held.pop(), {"status": 200, "result": [1]})  # type: ignore[arg-type]
+    made.run(0)
+    made.beat()
+    assert order.overlay is Overlay.CANCEL_UNKNOWN
+    made.holds.clear()
+    made.run(3_000)
+    assert state(order) is S.CANCELED
+
+
+def test_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
+    """O13."""
+    made, actor, order = placed("order.modify", QUERY, price="99")
+    made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))
+    made.refuse(-1007)
+    assert (order.overlay, order.remaining, order.worst_price) == (Overlay.AMEND_UNKNOWN, D(3), D("99.5"))
+    made.holds.clear()
+    made.run(2_000)
+    made.release()
+    assert (order.overlay, order.remaining, order.price) == (Overlay.NONE, D(1), D(99))
+
+
+@pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014])
+def test_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
+    made, actor, order = placed("order.modify", price="99")
+    made.want(actor, Amend(order.client_order_id, D(98)))
+    made.refuse(code)
+    assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.OPEN, D(99))
+
+
+def test_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
+    made, actor, order = placed("order.modify", price="99")
+    made.want(actor, Amend(order.client_order_id, D(98)))
+    made.silent = True
+    made.fill(order.client_order_id, "1")
+    made.silent = False
+    made.refuse(-2013)
+    made.run(3_000)
+    assert state(order) is S.FILLED

@@ -1,0 +1,140 @@
+"""The form of intents: whatever a strategy puts into one, it is judged or named, and nothing raises."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, get_args
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldframe.core.forms import fault_of
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
+from coldframe.terms import OrderType, PositionSide, SelfTradePrevention, Side, TimeInForce
+from tests.core.told import D, place
+
+GOOD: list[Intent] = [
+    place(),
+    place(Side.SELL, price=None),
+    attrs.evolve(
+        place(),
+        time_in_force=TimeInForce.GTD,
+        good_till_ms=1_700_000_000_000,
+        position_side=PositionSide.LONG,
+        self_trade_prevention=SelfTradePrevention.EXPIRE_BOTH,
+    ),
+    Amend("cf.mm.0.1", D("1.5"), None),
+    Amend("cf.mm.0.1"),
+    Cancel("cf.mm.0.1"),
+    CancelAll(),
+    CancelAll("BTCUSDT"),
+    WakeMe(0),
+    WakeMe(1_000, "tick"),
+    Quotes("BTCUSDT"),
+    Quotes("BTCUSDT", [Quote(D(1), D(2))], [Quote(D(3), D(0))]),
+    Target("BTCUSDT", D("-0.5")),
+    Target("BTCUSDT", D(0), D(0)),
+]
+
+
+class Nasty:
+    """Raises whatever is asked of it."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+GARBAGE: list[object] = [
+    None,
+    1.5,
+    float("nan"),
+    -1,
+    True,
+    "BUY",
+    "NaN",
+    b"x",
+    [],
+    {},
+    (),
+    (None,),
+    (Quote(1.5, 2.5),),  # type: ignore[arg-type]
+    (Quote(D("NaN"), D(1)),),
+    D("NaN"),
+    D("sNaN"),
+    D("-Infinity"),
+    D("1e18"),
+    D("1e999999"),
+    D("1e-999999"),
+    10**400,
+    Side("SIDEWAYS"),
+    OrderType("FOO"),
+    object(),
+    Nasty(),
+    Nasty,
+    lambda: None,
+]
+
+
+@pytest.mark.parametrize("intent", GOOD, ids=lambda one: type(one).__name__)
+def test_a_proper_intent_has_no_fault(intent: Intent) -> None:
+    assert fault_of(intent) is None
+
+
+#: What is legal although it is on the list of garbage: texts where one is wanted, and so on.
+FINE: dict[str, tuple[type, ...]] = {
+    "symbol": (str, type(None)),
+    "client_order_id": (str,),
+    "key": (str,),
+    "price": (type(None),),
+    "quantity": (type(None),),
+    "post_only": (bool,),
+    "reduce_only": (bool,),
+    "bids": (tuple,),
+    "asks": (tuple,),
+    "good_till_ms": (type(None),),
+    "self_trade_prevention": (type(None),),
+}
+
+
+@pytest.mark.parametrize("kind", get_args(Intent), ids=lambda kind: kind.__name__)
+def test_garbage_in_any_field_is_named_and_nothing_raises(kind: type[Any]) -> None:
+    good = next(one for one in GOOD if type(one) is kind)
+    named = 0
+    for field in attrs.fields(kind):
+        for garbage in GARBAGE:
+            made = attrs.evolve(good)
+            object.__setattr__(made, field.name, garbage)
+            fault = fault_of(made)
+            if fault is None:
+                # A negative number is a number: whether it makes sense is judged later.
+                assert isinstance(garbage, (*FINE.get(field.name, ()), Decimal)), (field.name, type(garbage))
+            else:
+                named += 1
+                assert fault.startswith(f"{kind.__name__}.{field.name} must be ")
+                assert "\n" not in fault
+                assert len(fault) < 200
+    assert named >= 20 * len(attrs.fields(kind))
+
+
+def test_a_subclass_of_an_intent_is_none() -> None:
+    class Sly(Cancel):
+        pass
+
+    assert fault_of(Sly("x")) == "Sly is no intent"
+
+
+@given(st.decimals(allow_nan=True, allow_infinity=True))
+def test_a_number_that_passes_can_be_calculated_with(number: Decimal) -> None:
+    wanted: Place = attrs.evolve(place(), quantity=number)
+    if fault_of(wanted) is None:
+        assert number * D("123456789.12345678") * D(10) ** 18 + number is not None
+        assert len(format(number, "f")) < 4_000

@@ -1,0 +1,355 @@
+"""From wishes to operations: the fewest of them, never too much alive, and true in the end whatever the venue does on the way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldframe.core.orders import Fill, Order, Orders, Origin
+from coldframe.core.quotes import AmendOrder, CancelOrder, Operation, PlaceOrder, plan_quotes, plan_target
+from coldframe.model.intents import Place, Quote, Quotes, Target
+from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.terms import OrderStatus, Side, TimeInForce
+from coldframe.testing import instrument
+from tests.core.made import START_MS, START_NS, SYMBOL
+from tests.core.told import D, place
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def wish(bids: Iterable[tuple[str, str]] = (), asks: Iterable[tuple[str, str]] = (), **more: bool) -> Quotes:
+    return Quotes(SYMBOL, [Quote(D(p), D(q)) for p, q in bids], [Quote(D(p), D(q)) for p, q in asks], **more)
+
+
+class Hand:
+    """Carries out operations on real orders, and lets the venue answer as a test wants."""
+
+    def __init__(self) -> None:
+        self.orders = Orders(START_MS)
+        self.trades = 0
+        self.done = 0
+
+    @property
+    def live(self) -> list[Order]:
+        return list(self.orders.of("mm", SYMBOL))
+
+    def alive(self, side: Side) -> Decimal:
+        """What may be alive of a side at worst."""
+        return sum((one.remaining for one in self.live if one.side is side), D(0))
+
+    def standing(self, side: Side) -> dict[Decimal | None, Decimal]:
+        return {one.price: one.remaining for one in self.live if one.side is side}
+
+    def rest(self, side: Side, price: str, quantity: str) -> Order:
+        """An order that rests, acknowledged."""
+        order = self.orders.prepare("mm", place(side, quantity, price), Origin.QUOTE, START_NS)
+        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
+        return order
+
+    def send(self, operations: Iterable[Operation]) -> None:
+        """The requests leave; nothing is answered yet."""
+        for operation in operations:
+            self.done += 1
+            match operation:
+                case PlaceOrder(wanted):
+                    order = self.orders.prepare("mm", wanted, Origin.QUOTE, START_NS)
+                    self.orders.happen(order, Happening.WRITTEN, START_NS)
+                case CancelOrder(order):
+                    assert order.settled
+                    assert self.orders.attempt(order, Attempt.CANCEL_WANTED)
+                case AmendOrder(order, price, quantity):
+                    assert order.settled
+                    assert (price, quantity) != (order.price, order.quantity)
+                    order.amending_price, order.amending_quantity = price, quantity
+                    assert self.orders.attempt(order, Attempt.AMEND_WANTED)
+
+    def answer(self, order: Order) -> None:
+        """The venue did what was asked."""
+        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+            self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
+        match order.overlay:
+            case Overlay.CANCEL_SENT | Overlay.CANCEL_UNKNOWN:
+                self.orders.see(order, OrderStatus.CANCELED, order.filled, START_NS)
+            case Overlay.AMEND_SENT | Overlay.AMEND_UNKNOWN:
+                order.price, order.quantity = order.amending_price, order.amending_quantity or D(0)
+                self.orders.attempt(order, Attempt.AMEND_DONE)
+            case _:
+                pass
+
+    def refuse(self, order: Order) -> None:
+        """The venue refused what was asked."""
+        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+            self.orders.happen(order, Happening.REJECTED_BY_VENUE, START_NS)
+        self.orders.attempt(order, Attempt.AMEND_REFUSED)
+        self.orders.attempt(order, Attempt.CANCEL_REFUSED)
+
+    def lose_answer(self, order: Order) -> None:
+        self.orders.happen(order, Happening.OUTCOME_UNKNOWN, START_NS)
+        self.orders.attempt(order, Attempt.AMEND_UNKNOWN)
+        self.orders.attempt(order, Attempt.CANCEL_UNKNOWN)
+
+    def fill(self, order: Order, quantity: Decimal) -> None:
+        self.trades += 1
+        fill = Fill(SYMBOL, self.trades, self.trades, order.side, order.price or D(0), quantity, True, START_MS)
+        self.orders.book(order, fill, START_NS)
+
+    def settle(self, wanted: Quotes) -> None:
+        """The venue does everything at once, until nothing is left to do."""
+        for _ in range(20):
+            operations = plan_quotes(wanted, self.live)
+            if not operations:
+                return
+            self.send(operations)
+            for order in self.live:
+                self.answer(order)
+        raise AssertionError(f"never comes to rest: {plan_quotes(wanted, self.live)}")
+
+
+# -- single cases -----------------------------------------------------------------------------------------------------
+
+
+def test_from_nothing_every_quote_is_placed_post_only_unless_told_otherwise() -> None:
+    wanted = wish([("99", "1"), ("98", "2")], [("101", "1")])
+    places = [one.place for one in plan_quotes(wanted, []) if isinstance(one, PlaceOrder)]
+    assert {(one.side, one.price, one.quantity) for one in places} == {
+        (BUY, D(99), D(1)),
+        (BUY, D(98), D(2)),
+        (SELL, D(101), D(1)),
+    }
+    assert {one.time_in_force for one in places} == {TimeInForce.GTX}
+    (free,) = plan_quotes(wish([("99", "1")], post_only=False), [])
+    assert isinstance(free, PlaceOrder)
+    assert free.place.time_in_force is TimeInForce.GTC
+
+
+def test_what_stands_right_is_left_alone_with_its_place_in_the_queue() -> None:
+    hand = Hand()
+    hand.rest(BUY, "99", "1")
+    assert plan_quotes(wish([("99", "1")]), hand.live) == []
+    assert plan_quotes(wish([("99.0", "1.00")]), hand.live) == []
+
+
+def test_what_stands_wrong_is_moved_and_what_is_too_much_is_cancelled_first() -> None:
+    hand = Hand()
+    near, far = hand.rest(BUY, "99", "1"), hand.rest(BUY, "90", "1")
+    assert plan_quotes(wish([("98", "1"), ("99", "1")]), hand.live) == [AmendOrder(far, D(98), D(1))]
+    assert plan_quotes(wish([("98", "1")]), hand.live) == [CancelOrder(far), AmendOrder(near, D(98), D(1))]
+
+
+def test_cancels_go_before_amendments_and_those_before_new_orders_on_both_sides() -> None:
+    hand = Hand()
+    hand.rest(BUY, "97", "1")
+    hand.rest(SELL, "103", "1")
+    hand.rest(SELL, "104", "1")
+    kinds = [type(one) for one in plan_quotes(wish([("99", "1"), ("98", "1")], [("101", "1")]), hand.live)]
+    assert kinds == [CancelOrder, AmendOrder, AmendOrder, PlaceOrder]
+
+
+def test_what_has_traded_is_restored_on_top_of_it() -> None:
+    hand = Hand()
+    order = hand.rest(BUY, "99", "1")
+    hand.fill(order, D("0.4"))
+    assert plan_quotes(wish([("99", "1")]), hand.live) == [AmendOrder(order, D(99), D("1.4"))]
+
+
+def test_a_smaller_size_is_reached_by_shrinking() -> None:
+    hand = Hand()
+    order = hand.rest(BUY, "99", "2")
+    assert plan_quotes(wish([("99", "0.5")]), hand.live) == [AmendOrder(order, D(99), D("0.5"))]
+
+
+def test_a_larger_size_never_stands_beside_an_order_that_is_leaving() -> None:
+    hand = Hand()
+    leaving = hand.rest(BUY, "98", "1")
+    hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
+    assert plan_quotes(wish([("99", "1")]), hand.live) == []
+    hand.orders.attempt(leaving, Attempt.CANCEL_UNKNOWN)
+    assert plan_quotes(wish([("99", "1")]), hand.live) == []
+    assert plan_quotes(wish([("98", "1")]), hand.live) == []
+    hand.answer(leaving)
+    assert len(plan_quotes(wish([("99", "1")]), hand.live)) == 1
+
+
+@pytest.mark.parametrize("happening", [None, Happening.OUTCOME_UNKNOWN])
+def test_an_order_in_flight_counts_for_its_price_and_is_left_alone(happening: Happening | None) -> None:
+    hand = Hand()
+    hand.send(plan_quotes(wish([("99", "1")]), []))
+    if happening:
+        hand.orders.happen(hand.live[0], happening, START_NS)
+    assert plan_quotes(wish([("99", "1")]), hand.live) == []
+    assert plan_quotes(wish([("98", "1")]), hand.live) == []
+    assert plan_quotes(wish(), hand.live) == []
+    assert len(plan_quotes(wish([("99", "1"), ("98", "1")]), hand.live)) == 1
+
+
+def test_an_amendment_in_flight_counts_for_where_it_goes() -> None:
+    hand = Hand()
+    order = hand.rest(BUY, "98", "1")
+    hand.send([AmendOrder(order, D(99), D(1))])
+    assert plan_quotes(wish([("99", "1")]), hand.live) == []
+    (missing,) = plan_quotes(wish([("99", "1"), ("98", "1")]), hand.live)
+    assert isinstance(missing, PlaceOrder)
+    assert missing.place.price == 98
+
+
+def test_an_order_that_is_leaving_serves_no_quote() -> None:
+    hand = Hand()
+    leaving = hand.rest(BUY, "98", "1")
+    hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
+    (missing,) = plan_quotes(wish([("98", "1"), ("97", "1")]), hand.live)
+    assert isinstance(missing, PlaceOrder)
+    assert missing.place.price == 98
+
+
+def test_orders_move_as_little_as_possible_and_the_one_that_is_furthest_off_first() -> None:
+    hand = Hand()
+    near, far = hand.rest(BUY, "99", "1"), hand.rest(BUY, "92", "1")
+    assert plan_quotes(wish([("95", "1"), ("98", "1")]), hand.live) == [AmendOrder(far, D(95), D(1)), AmendOrder(near, D(98), D(1))]
+
+
+def test_quotes_at_the_same_price_are_one_and_empty_ones_are_none() -> None:
+    (only,) = plan_quotes(wish([("99", "1"), ("99.0", "0.5"), ("98", "0")]), [])
+    assert isinstance(only, PlaceOrder)
+    assert only.place.quantity == D("1.5")
+
+
+# -- properties -------------------------------------------------------------------------------------------------------
+
+LEVELS = st.lists(
+    st.tuples(st.integers(90, 99).map(str), st.sampled_from(["0.5", "1", "2"])), max_size=4, unique_by=lambda one: one[0]
+)
+
+
+def fewest(standing: dict[Decimal | None, Decimal], wanted: dict[Decimal, Decimal]) -> int:
+    """By trying everything: every order is kept, amended to some level, or cancelled; what no order serves is placed."""
+    orders, levels = list(standing.items()), list(wanted.items())
+    best = len(orders) + len(levels)
+    for chosen in permutations(range(-len(orders), len(levels)), len(orders)):
+        served = [number for number in chosen if number >= 0]
+        cost = len(levels) - len(served)
+        for (price, quantity), number in zip(orders, chosen, strict=True):
+            cost += number < 0 or levels[number] != (price, quantity)
+        best = min(best, cost)
+    return best
+
+
+@given(standing=LEVELS, wanted=LEVELS, asks=LEVELS)
+@settings(max_examples=300)
+def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
+    standing: list[tuple[str, str]], wanted: list[tuple[str, str]], asks: list[tuple[str, str]]
+) -> None:
+    hand = Hand()
+    for price, quantity in standing:
+        hand.rest(BUY, price, quantity)
+    before = hand.standing(BUY)
+    raised = [(str(int(price) + 20), quantity) for price, quantity in asks]
+    hand.settle(wish(wanted, raised))
+    assert hand.standing(BUY) == {D(price): D(quantity) for price, quantity in wanted}
+    assert hand.standing(SELL) == {D(price): D(quantity) for price, quantity in raised}
+    assert hand.done == fewest(before, {D(price): D(quantity) for price, quantity in wanted}) + len(asks)
+
+
+@given(seed=st.integers(0, 2**32), wishes=st.lists(LEVELS, min_size=1, max_size=5))
+@settings(max_examples=400)
+def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_much_and_comes_right(
+    seed: int, wishes: list[list[tuple[str, str]]]
+) -> None:
+    chance, hand = random.Random(seed), Hand()
+    for number, levels in enumerate(wishes):
+        wanted = wish(levels, [(str(int(price) + 20), quantity) for price, quantity in levels])
+        allowed = sum((D(quantity) for _, quantity in levels), D(0))
+        for _ in range(12):
+            worst = {side: hand.alive(side) for side in (BUY, SELL)}
+            hand.send(plan_quotes(wanted, hand.live))
+            for side in (BUY, SELL):
+                assert hand.alive(side) <= max(allowed, worst[side])
+            for order in chance.sample(hand.live, len(hand.live)):
+                kind = chance.choice(("answer", "answer", "later", "refuse", "lose", "fill"))
+                if kind == "answer":
+                    hand.answer(order)
+                elif kind == "refuse" and order.overlay not in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN):
+                    hand.refuse(order)
+                elif kind == "lose":
+                    hand.lose_answer(order)
+                elif kind == "fill" and order.state.resting:
+                    hand.fill(order, order.remaining / 2)
+        if number + 1 == len(wishes):
+            for order in hand.live:
+                hand.answer(order)
+            hand.settle(wanted)
+            assert hand.standing(BUY) == {D(price): D(quantity) for price, quantity in levels}
+            assert plan_quotes(wanted, hand.live) == []
+
+
+# -- targets ----------------------------------------------------------------------------------------------------------
+
+RULES = instrument(SYMBOL, tick="0.1", step="0.001", min_notional="50")
+
+
+def target(position: str, have: str = "0", live: Iterable[Order] = (), slippage: str = "10") -> list[Operation]:
+    return plan_target(Target(SYMBOL, D(position), D(slippage)), D(have), live, D("99.9"), D("100.1"), RULES)
+
+
+def only_place(operations: list[Operation]) -> Place:
+    (operation,) = operations
+    assert isinstance(operation, PlaceOrder)
+    return operation.place
+
+
+def test_a_target_is_reached_by_one_order_within_its_slippage() -> None:
+    buy, sell = only_place(target("1.5")), only_place(target("-1", "0.5"))
+    assert (buy.side, buy.quantity, buy.price, buy.time_in_force) == (BUY, D("1.5"), D("100.3"), TimeInForce.IOC)
+    assert (sell.side, sell.quantity, sell.price, sell.reduce_only) == (SELL, D("1.5"), D("99.8"), False)
+
+
+def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_on_its_way() -> None:
+    assert target("1", "1") == []
+    assert target("1.0004", "1") == []
+    assert target("1.4", "1") == []  # 40 are below the smallest notional
+    assert plan_target(Target(SYMBOL, D(1)), D(0), [], None, None, RULES) == []
+    coarse = instrument(SYMBOL, min_quantity="0.01")
+    assert plan_target(Target(SYMBOL, D("0.005")), D(0), [], D(99), D(101), coarse) == []
+    hand = Hand()
+    hand.send([PlaceOrder(only_place(target("1")))])
+    assert target("2", live=hand.live) == []
+
+
+def test_dust_of_a_position_is_closed_reduce_only() -> None:
+    close = only_place(target("0", "0.2"))
+    assert (close.side, close.quantity, close.reduce_only) == (SELL, D("0.2"), True)
+    assert target("-0.1", "0.1") == []
+
+
+def test_an_order_that_rests_where_none_should_is_cancelled_first() -> None:
+    hand = Hand()
+    order = hand.rest(BUY, "100", "1")
+    assert target("1", live=hand.live) == [CancelOrder(order)]
+
+
+@given(
+    wanted=st.decimals(-5, 5, places=4),
+    have=st.decimals(-5, 5, places=3),
+    slippage=st.decimals(0, 100, places=1),
+)
+def test_an_order_for_a_target_never_overshoots_and_never_pays_more_than_allowed(
+    wanted: Decimal, have: Decimal, slippage: Decimal
+) -> None:
+    for operation in target(str(wanted), str(have), slippage=str(slippage)):
+        assert isinstance(operation, PlaceOrder)
+        order = operation.place
+        after = have + order.side.sign * order.quantity
+        assert abs(wanted - after) < min(abs(wanted - have), D("0.001"))
+        assert (wanted - after) * (wanted - have) >= 0
+        best = D("100.1") if order.side is BUY else D("99.9")
+        assert order.price is not None
+        assert (order.price - best) * order.side.sign <= best * slippage / 10_000 + RULES.tick
+        assert RULES.filters.check_price(order.price) is None
+        assert RULES.filters.check_quantity(order.quantity) is None
+        assert order.reduce_only or order.quantity * order.price >= 50

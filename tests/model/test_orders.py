@@ -1,0 +1,171 @@
+"""The life of an order: every cell of both tables against the written lifecycle, and the picture drawn from them."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldframe.model.orders import (
+    LIVE,
+    OVERLAY_TABLE,
+    SEEN,
+    TABLE,
+    TERMINAL,
+    Attempt,
+    Happening,
+    OrderState,
+    Overlay,
+    diagram,
+    next_overlay,
+    next_state,
+    resurrects,
+)
+from coldframe.terms import OrderStatus
+
+S, H, A, V = OrderState, Happening, Attempt, Overlay
+
+#: What positive evidence leads to, from wherever the order might be alive or has been given up.
+SEEN_LEADS_TO = {
+    H.SEEN_NEW: S.OPEN,
+    H.SEEN_PARTIAL: S.PARTIAL,
+    H.SEEN_FILLED: S.FILLED,
+    H.SEEN_CANCELED: S.CANCELED,
+    H.SEEN_EXPIRED: S.EXPIRED,
+}
+#: The lifecycle in rows (states, happening, state): everything else changes nothing.
+LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
+    ((S.INTENT,), H.REFUSED, S.DENIED),
+    ((S.INTENT,), H.ACCEPTED, S.PREPARED),
+    ((S.PREPARED,), H.JOURNAL_FAILED, S.DENIED),
+    ((S.PREPARED,), H.WRITTEN, S.SENT),
+    # Certainly not written: also when the wait for an answer had already made its fate unknown.
+    ((S.PREPARED, S.UNKNOWN), H.NOT_WRITTEN, S.DENIED),
+    ((S.PREPARED, S.SENT), H.RESTARTED, S.UNKNOWN),
+    ((S.PREPARED, S.SENT), H.OUTCOME_UNKNOWN, S.UNKNOWN),
+    ((S.PREPARED, S.SENT, S.UNKNOWN), H.REJECTED_BY_VENUE, S.REJECTED),
+    ((S.UNKNOWN, S.OPERATOR), H.PROVED_ABSENT, S.NEVER_ACCEPTED),
+    ((S.UNKNOWN, S.OPEN, S.PARTIAL), H.UNPROVABLE, S.OPERATOR),
+    # An order that rested and is certainly not there any more has ended, however that was.
+    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.PROVED_ABSENT, S.CANCELED),
+    *[
+        ((S.PREPARED, S.SENT, S.UNKNOWN, S.OPERATOR, S.DENIED, S.REJECTED, S.NEVER_ACCEPTED), seen, led)
+        for seen, led in SEEN_LEADS_TO.items()
+    ],
+    ((S.OPEN,), H.SEEN_PARTIAL, S.PARTIAL),
+    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_FILLED, S.FILLED),
+    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_CANCELED, S.CANCELED),
+    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_EXPIRED, S.EXPIRED),
+    # A cancel that was reported before the last fill of the order.
+    ((S.CANCELED, S.EXPIRED), H.SEEN_FILLED, S.FILLED),
+]
+EXPECTED = {(state, happening): led for states, happening, led in LIFECYCLE for state in states}
+
+OVERLAYS: list[tuple[tuple[Overlay, ...], Attempt, Overlay]] = [
+    ((V.NONE, V.CANCEL_UNKNOWN, V.AMEND_SENT, V.AMEND_UNKNOWN), A.CANCEL_WANTED, V.CANCEL_SENT),
+    ((V.CANCEL_SENT, V.CANCEL_UNKNOWN), A.CANCEL_REFUSED, V.NONE),
+    ((V.CANCEL_SENT,), A.CANCEL_UNKNOWN, V.CANCEL_UNKNOWN),
+    ((V.CANCEL_SENT, V.AMEND_SENT), A.NOT_WRITTEN, V.NONE),
+    ((V.NONE,), A.AMEND_WANTED, V.AMEND_SENT),
+    ((V.AMEND_SENT, V.AMEND_UNKNOWN), A.AMEND_DONE, V.NONE),
+    ((V.AMEND_SENT, V.AMEND_UNKNOWN), A.AMEND_REFUSED, V.NONE),
+    ((V.AMEND_SENT,), A.AMEND_UNKNOWN, V.AMEND_UNKNOWN),
+    ((V.CANCEL_UNKNOWN, V.AMEND_UNKNOWN), A.RESOLVED, V.NONE),
+]
+EXPECTED_OVERLAYS = {(overlay, attempt): led for overlays, attempt, led in OVERLAYS for overlay in overlays}
+
+
+@pytest.mark.parametrize("state", S)
+def test_every_cell_of_the_table(state: OrderState) -> None:
+    for happening in H:
+        assert next_state(state, happening) is EXPECTED.get((state, happening), state), happening
+
+
+@pytest.mark.parametrize("overlay", V)
+def test_every_cell_of_the_overlay_table(overlay: Overlay) -> None:
+    for attempt in A:
+        assert next_overlay(overlay, attempt) is EXPECTED_OVERLAYS.get((overlay, attempt), overlay), attempt
+
+
+def test_every_state_is_alive_or_ended_but_for_the_first() -> None:
+    assert LIVE | TERMINAL | {S.INTENT} == set(S)
+    assert not LIVE & TERMINAL
+    assert set(TABLE) == set(S)
+    assert set(OVERLAY_TABLE) == set(V)
+    for state in S:
+        assert (state.live, state.terminal) == (state in LIVE, state in TERMINAL)
+        assert state.resting == (state in (S.OPEN, S.PARTIAL))
+
+
+def test_silence_and_not_found_never_end_an_order() -> None:
+    for state, happening in product(LIVE, (H.OUTCOME_UNKNOWN, H.NOT_FOUND, H.RESTARTED, H.UNPROVABLE)):
+        assert next_state(state, happening).live
+
+
+def test_a_terminal_state_is_left_by_positive_evidence_alone_and_that_is_an_incident() -> None:
+    for state, happening in product(TERMINAL, H):
+        left = next_state(state, happening) is not state
+        assert resurrects(state, happening) is left
+        assert not left or happening in SEEN_LEADS_TO
+    assert not any(resurrects(state, happening) for state in LIVE for happening in H)
+
+
+def test_a_filled_order_stays_filled() -> None:
+    assert {next_state(S.FILLED, happening) for happening in H} == {S.FILLED}
+
+
+def test_nothing_leads_back_to_before_the_venue_has_spoken() -> None:
+    early = (S.INTENT, S.PREPARED, S.SENT)
+    for state, happening in product(set(S) - set(early), H):
+        assert next_state(state, happening) not in early
+
+
+@given(st.lists(st.sampled_from(H), max_size=12))
+def test_no_order_is_ever_unfilled_and_every_life_ends_where_the_table_says(happenings: list[Happening]) -> None:
+    life = [S.INTENT]
+    for happening in happenings:
+        life.append(next_state(life[-1], happening))
+    for before, after in pairwise(life):
+        assert before is not S.FILLED or after is S.FILLED
+        assert after is not S.SENT or before in (S.PREPARED, S.SENT)
+
+
+def test_every_word_of_the_venue_for_a_state_is_a_happening() -> None:
+    assert set(SEEN) == set(OrderStatus)
+    assert SEEN[OrderStatus.EXPIRED_IN_MATCH] is H.SEEN_EXPIRED
+    assert SEEN[OrderStatus.REJECTED] is H.REJECTED_BY_VENUE
+    assert OrderStatus("FOO") not in SEEN
+
+
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+ARROW = re.compile(r"    (\S+) --> (\S+): (.+)")
+
+
+def arrows(picture: str) -> set[tuple[str, str, str]]:
+    """Every arrow with one cause each."""
+    found = [ARROW.fullmatch(line) for line in picture.splitlines()]
+    return {(match[1], match[2], cause) for match in found if match for cause in match[3].split(", ")}
+
+
+def test_the_picture_shows_every_state_and_exactly_the_tables() -> None:
+    states, overlays = diagram().split("\n\n")
+    for state in S:
+        assert re.search(rf"\b{state}\b", states)
+    for overlay in V:
+        assert re.search(rf"\b{overlay}\b", overlays)
+    assert arrows(states) == {(one, end, cause) for one, row in TABLE.items() for cause, end in row.items()}
+    drawn = arrows(overlays)
+    # One cause holds a comma of its own.
+    assert {(one, end) for one, end, _ in drawn} == {(one, end) for one, row in OVERLAY_TABLE.items() for end in row.values()}
+
+
+def test_the_picture_begins_and_ends() -> None:
+    lines = diagram().splitlines()
+    assert lines.count("stateDiagram-v2") == 2
+    assert "    [*] --> INTENT" in lines
+    assert "    [*] --> NONE" in lines
+    assert {line for line in lines if line.endswith("--> [*]")} == {f"    {state} --> [*]" for state in TERMINAL}
