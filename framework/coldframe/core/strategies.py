@@ -15,6 +15,7 @@ from coldframe.core.context import Context
 from coldframe.core.desires import DesireKey, Desires
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
+from coldframe.core.journal import intent_body
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.quotes import plan_quotes, plan_target
@@ -50,6 +51,7 @@ from coldframe.model.intents import (
     VerdictCode,
     WakeMe,
 )
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
@@ -82,7 +84,7 @@ class Strategies:
         self._trading = trading
         self._desires = Desires()
         self._stopping = False
-        self._peak_pnl = ZERO
+        self._peak_pnl: Decimal | None = None
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -260,6 +262,8 @@ class Strategies:
             self._mute(slot, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
         slot.judged(verdict)
+        if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
+            self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
             self._ctx.log(Level.DEBUG, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
 
@@ -439,7 +443,7 @@ class Strategies:
         if limit is None or self._gate.latched is not None:
             return
         now = self.total_pnl()
-        self._peak_pnl = max(self._peak_pnl, now)
+        self._peak_pnl = now if self._peak_pnl is None else max(self._peak_pnl, now)
         lost = self._peak_pnl - now
         if lost > limit:
             text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,6 +18,7 @@ import attrs
 import trio
 
 from coldframe.core.engine import Engine, EngineSetup
+from coldframe.core.journal import Past
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level, Log
@@ -23,12 +26,14 @@ from coldframe.model.inputs import Lane, StopAsked
 from coldframe.plug.sinks import Sinks
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
+from coldframe.runtime.journals import Kept, open_journal
 from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
 from coldframe.runtime.venues import open_venues
 from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
+from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
 
@@ -100,11 +105,19 @@ class _House:
 
     async def live(self) -> Result:
         market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
-        described = await self._look_round(market, orders, signer)
-        engine = self._make_engine(described, orders.offset_ms)
+        with ExitStack() as stack:
+            kept = stack.enter_context(open_journal(self._bot, signer)) if signer is not None else None
+            described = await self._look_round(market, orders, signer)
+            return await self._work(described, kept)
+
+    async def _work(self, described: Described, kept: Kept | None) -> Result:
+        """The run itself, when everything that had to be known is."""
+        market, orders = self._venues.market_rest, self._venues.order_rest
+        past = kept.past if kept is not None else Past()
+        engine = self._make_engine(described, orders.offset_ms, past)
         began_ns = self._clock.now_ns()
-        async with self._recorder() as recorder, trio.open_nursery() as nursery:
-            shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear)
+        async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
+            shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
             if recorder is not None:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
@@ -133,7 +146,7 @@ class _House:
             await check_account(orders, self._clock)
         return described
 
-    def _make_engine(self, described: Described, offset_ms: int) -> Engine:
+    def _make_engine(self, described: Described, offset_ms: int, past: Past) -> Engine:
         config = self._bot.config
         signer = self._venues.signer
         return Engine(
@@ -145,7 +158,10 @@ class _House:
                 risk=risk_limits(config.risk),
                 rate_limits=described.rate_limits,
                 chance=self._venues.chance,
-                epoch_ms=self._clock.now_ms(),
+                # Never one that was used before: it stands in every client order id.
+                epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
+                past=past,
+                about=self._about(past),
                 clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",
                 can_log_on=signer is not None and signer.can_log_on,
@@ -154,6 +170,33 @@ class _House:
                 grace_ms=config.orders.grace_ms,
             )
         )
+
+    def _about(self, past: Past) -> dict[str, object]:
+        """What the journal says of this run: whose, of what, and by which configuration."""
+        config = self._bot.config
+        return {
+            "name": config.name,
+            "version": version("coldframe"),
+            "environment": config.venue.environment,
+            "orders_mode": config.orders.mode,
+            "account": past.account,
+            "configuration": blake2b(repr(config).encode(), digest_size=16).hexdigest(),
+            "strategies": [one.id for one in config.strategies],
+        }
+
+    @asynccontextmanager
+    async def _journal(self, kept: Kept | None) -> AsyncIterator[Journal | None]:
+        if kept is None:
+            yield None
+            return
+        if kept.past.runs:
+            left = f"{len(kept.past.live)} orders to ask for, {len(kept.past.held())} positions"
+            self._log(Level.INFO, f"journal {kept.file.path}: {kept.past.runs} earlier runs; the last one has left {left}")
+        journal = Journal(kept.file, self._clock.now_ns)
+        async with trio.open_nursery() as clerks:
+            clerks.start_soon(journal.run)
+            yield journal
+            clerks.cancel_scope.cancel()
 
     def _slow_hook(self, strategy: str, hook: str, took_ns: int) -> None:
         self._log(Level.WARNING, f"strategy {strategy}: {hook} took {took_ns / 1e6:.0f} ms; everything else waited")
