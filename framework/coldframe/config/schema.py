@@ -39,6 +39,11 @@ class OrdersTable:
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
     )
+    on_restart: str = key(
+        "what becomes of open orders that an earlier run has left, when it was killed: cancel or keep",
+        "cancel",
+        check=one_of("cancel", "keep"),
+    )
     grace_ms: int = key("how long a stopping run waits for the outcome of its last orders", 3000, check=between(0, 60_000))
 
 

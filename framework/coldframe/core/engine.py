@@ -71,6 +71,8 @@ class EngineSetup:
     orders_on: bool
     #: What an earlier run on the same journal has left.
     past: Past = attrs.field(factory=Past)
+    #: Whether open orders of an earlier run stay; else they are cancelled as soon as that is possible.
+    keep_orders: bool = False
     #: What the journal shall say about this run, beyond its start.
     about: Mapping[str, object] = attrs.field(factory=dict)
     #: Venue time minus ours, as it was found before the start.
@@ -200,11 +202,16 @@ class Engine:
 
     def _take_over(self, past: Past) -> None:
         """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
-        self._ctx.record(RowKind.RUN, past.account, {**self._setup.about, "epoch_ms": self._setup.epoch_ms})
+        about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
+        self._ctx.record(RowKind.RUN, past.account, about)
         for order in past.orders.values():
             if order.live and not order.sent_ms:
                 order.sent_ms = self._ctx.venue_ms  # it was sent before now, if it was
             self.orders.restore(order, past.fills.get(order.client_order_id, ()), self._ctx.now_ns)
+            if self.trading is not None:
+                self.trading.desk.reported(order)
+                if not self._setup.keep_orders:
+                    self.trading.desk.leave(order)
         if self.trading is not None:
             self.trading.reconciler.marks.update(past.marks)
         if past.orders or past.accounts:

@@ -161,7 +161,8 @@ class _House:
                 # Never one that was used before: it stands in every client order id.
                 epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
                 past=past,
-                about=self._about(past),
+                keep_orders=config.orders.on_restart == "keep",
+                about=self._about(),
                 clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",
                 can_log_on=signer is not None and signer.can_log_on,
@@ -171,7 +172,7 @@ class _House:
             )
         )
 
-    def _about(self, past: Past) -> dict[str, object]:
+    def _about(self) -> dict[str, object]:
         """What the journal says of this run: whose, of what, and by which configuration."""
         config = self._bot.config
         return {
@@ -179,7 +180,6 @@ class _House:
             "version": version("coldframe"),
             "environment": config.venue.environment,
             "orders_mode": config.orders.mode,
-            "account": past.account,
             "configuration": blake2b(repr(config).encode(), digest_size=16).hexdigest(),
             "strategies": [one.id for one in config.strategies],
         }
