@@ -110,7 +110,7 @@ def read_rows(path: Path, first: int = 1) -> Iterator[Row]:
     """
     if not path.is_file():
         raise JournalUnwritable(f"{path}: there is no such journal")
-    with closing(_connect(path, read_only=True)) as db:
+    with closing(_connect(path)) as db:
         db.execute("BEGIN")
         yield from _proved(db, path, _head(db, path), first)
 
@@ -190,30 +190,31 @@ def _is_checkpoint(db: sqlite3.Connection, seq: int) -> bool:
 
 def _opened(path: Path, held: int) -> sqlite3.Connection:
     """The journal for writing. The lock beside it remembers that it was made: one that is empty since then has been lost."""
-    if os.fstat(held).st_size and not path.stat().st_size:
-        raise JournalDamaged(f"{path}: it is empty, but rows have been written to it; restore it, or remove its .lock as well")
-    db = _connect(path)
+    made = os.fstat(held).st_size > 0
+    db = _connect(path, make=not made)
     os.pwrite(held, b"made\n", 0)
     return db
 
 
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def _connect(path: Path, *, make: bool = False) -> sqlite3.Connection:
+    """An open journal, made if it may be. Everything written through it is on the disk when its transaction ends."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
     except sqlite3.Error as error:
         raise JournalUnwritable(f"{path}: {error}") from None
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not read_only:
+        if version == 0 and make:
             _make(db)
+        elif version == 0:
+            raise JournalDamaged(f"{path}: it is empty, or no journal; rows were written to it once, if there is a .lock beside it")
         elif version != FORMAT:
             raise JournalDamaged(f"{path}: it is no journal of format {FORMAT} (it says {version})")
-        if not read_only:
-            db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA synchronous = FULL")
     except sqlite3.OperationalError as error:
         db.close()
         raise JournalUnwritable(f"{path}: {error}") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         db.close()
         raise JournalDamaged(f"{path}: {error}") from None
     except JournalDamaged:
