@@ -215,7 +215,7 @@ class Engine:
         if self.trading is not None:
             self.trading.reconciler.marks.update(past.marks)
         if past.orders or past.accounts:
-            self._record_checkpoint()
+            self._records = CHECKPOINT_ROWS  # one is due at the end of this step
 
     def _journal_changed(self, fault: str) -> None:
         """Without a journal nothing that adds risk may leave; cancels do."""
@@ -236,7 +236,6 @@ class Engine:
 
     def _record_checkpoint(self) -> None:
         self._records = 0
-        self.orders.touched.clear()
         self._ctx.record(RowKind.CHECKPOINT, self._setup.past.account, checkpoint_body(self.orders, self.accounts, self._marks))
 
     @property

@@ -122,12 +122,32 @@ def _apply(past: Past, row: Row) -> None:
         case RowKind.MARK:
             past.marks[row.ref] = int(body["trade_id"])
         case RowKind.CHECKPOINT:
-            past.orders = {one.client_order_id: one for one in _CONVERTER.structure(body["orders"], list[Order])}
-            past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
-            past.accounts = _CONVERTER.structure(body["accounts"], dict[str, SubAccount])
-            past.marks = _CONVERTER.structure(body["marks"], dict[str, int])
+            _take_checkpoint(past, body)
         case RowKind.END:
             past.ended = True
+
+
+def _take_checkpoint(past: Past, body: Any) -> None:
+    """The whole state. Where the rows before it have been read as well, they must come to the same."""
+    orders = {one.client_order_id: one for one in _CONVERTER.structure(body["orders"], list[Order])}
+    accounts = _CONVERTER.structure(body["accounts"], dict[str, SubAccount])
+    marks = _CONVERTER.structure(body["marks"], dict[str, int])
+    if past.runs:
+        before = (_live_terms(past.orders), _holdings(past.accounts), past.marks)
+        if before != (_live_terms(orders), _holdings(accounts), marks):
+            raise ValueError("it is not what the rows before it come to")
+    past.orders, past.accounts, past.marks = orders, accounts, marks
+    past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
+
+
+def _live_terms(orders: Mapping[str, Order]) -> dict[str, Body]:
+    return {name: order_body(one) for name, one in orders.items() if one.live}
+
+
+def _holdings(accounts: Mapping[str, SubAccount]) -> Body:
+    """What accounts hold, without positions and accounts in which nothing has ever been."""
+    held = {name: {key: one for key, one in account.positions.items() if one != Position()} for name, account in accounts.items()}
+    return {name: (one, accounts[name].fees, accounts[name].fills) for name, one in held.items() if one or accounts[name].fees}
 
 
 def _begin(past: Past, body: Any) -> None:

@@ -52,13 +52,14 @@ def run_bot(
     tape: Path | None,
     speed: str | None,
     record: Path | None,
+    journal: Path | None,
     live: bool,
     plain: bool,
     debug: bool,
     out: Out,
 ) -> int:
     """`coldframe run`."""
-    bot = _bot(path, live=live, **_embedded_changes(tape=tape, speed=speed))
+    bot = _bot(path, live=live, journal=journal, **_embedded_changes(tape=tape, speed=speed))
     lowest = Level.DEBUG if debug else Level.INFO
     watcher: Watcher
     if plain or not sys.stderr.isatty():
