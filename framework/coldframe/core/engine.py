@@ -28,7 +28,7 @@ from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
-from coldframe.model.effects import Effect, Finish, Level, Record, ShiftClock
+from coldframe.model.effects import Effect, Finish, Level, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.inputs import (
     FramesDropped,
@@ -120,6 +120,7 @@ class Engine:
         self._stopping: str | None = None
         self._stop_deadline_ns = 0
         self._records = 0
+        self._banned_ms = 0
         self.finished = False
         self._traders = traders
 
@@ -195,8 +196,17 @@ class Engine:
         if halted is not None and self._stopping is None:
             self._stop(f"halt: {halted}")
         self._ask_for_time_if_doubtful()
+        self._remember_ban()
         self._record_orders()
         return self._ctx.take_effects()
+
+    def _remember_ban(self) -> None:
+        until_ms = self._ctx.ledger.banned_until_ms
+        if until_ms > self._banned_ms:
+            self._banned_ms = until_ms
+            self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
+            left_s = (until_ms - self._ctx.venue_ms) / 1000
+            self._ctx.log(Level.ERROR, f"the venue has banned us for {left_s:.0f} s: nothing is sent until then")
 
     # -- the journal --------------------------------------------------------------------------------------------------
 

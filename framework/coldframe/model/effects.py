@@ -127,6 +127,13 @@ class ShiftClock:
 
 
 @attrs.frozen
+class StayAway:
+    """The venue has banned us until `until_ms` (our time): not a byte goes there before, not by a later run either."""
+
+    until_ms: int
+
+
+@attrs.frozen
 class Finish:
     """The run is over: everything that had to be resolved is, or the grace time has passed."""
 
@@ -142,4 +149,18 @@ class Fail:
     until_ms: int = 0
 
 
-Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | Told | Record | ShiftClock | Finish | Fail
+Effect = (
+    OpenLink
+    | CloseLink
+    | SendControl
+    | SendRequest
+    | CallRest
+    | WakeAt
+    | Log
+    | Told
+    | Record
+    | ShiftClock
+    | StayAway
+    | Finish
+    | Fail
+)

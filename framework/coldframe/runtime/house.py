@@ -20,7 +20,7 @@ import trio
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.journal import Past
 from coldframe.core.signing import Signer
-from coldframe.errors import ConfigError
+from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
 from coldframe.model.inputs import Lane, StopAsked
 from coldframe.plug.sinks import Sinks
@@ -130,6 +130,13 @@ class _House:
 
     async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> Described:
         """The questions before the start; every mistake that only the venue can find is found here."""
+        try:
+            return await self._ask_round(market, orders, signer)
+        except Banned as ban:
+            self._venues.stay_away(ban.until_ms, self._clock.now_ms())
+            raise
+
+    async def _ask_round(self, market: Rest, orders: Rest, signer: Signer | None) -> Described:
         offset_ms = await venue_offset_ms(orders, self._clock)
         orders.offset_ms = market.offset_ms = offset_ms
         if abs(offset_ms) >= _CLOCK_WARNING_MS:

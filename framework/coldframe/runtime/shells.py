@@ -21,6 +21,7 @@ from coldframe.model.effects import (
     SendControl,
     SendRequest,
     ShiftClock,
+    StayAway,
     Told,
     WakeAt,
 )
@@ -114,6 +115,8 @@ class Shells:
                 self.links.close(effect)
             case ShiftClock(offset_ms):
                 self.links.offset_ms = self._connections.order_rest.offset_ms = offset_ms
+            case StayAway(until_ms):
+                self._connections.stay_away(until_ms, self._clock.now_ms())
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):
