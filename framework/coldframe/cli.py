@@ -7,6 +7,7 @@ a traceback is only shown with --debug, or for a bug.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ EXIT_BUG = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the life of the process)
     parser = _parser()
     args = parser.parse_args(argv)
     try:
@@ -236,10 +240,14 @@ def _json_or_lines(as_json: bool) -> Callable[[object, Sequence[str]], None]:
         if as_json:
             import json
 
-            print(json.dumps(document, ensure_ascii=False), flush=True)
-        else:
+            lines = [json.dumps(document, ensure_ascii=False)]
+        try:
             for line in lines:
                 print(line, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ColdframeError(f"the result cannot be written: {error.strerror}") from None
 
     return out
 

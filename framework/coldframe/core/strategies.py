@@ -229,7 +229,7 @@ class Strategies:
 
     def _mute(self, slot: Slot, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
-        slot.muted = True
+        slot.muted, slot.fault = True, reason
         self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
         self._desires.forget(strategy=slot.id)
         self._cancel(list(self._orders.of(slot.id)))
@@ -265,7 +265,9 @@ class Strategies:
         if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
             self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
-            self._ctx.log(Level.DEBUG, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
+            level = Level.DEBUG if verdict.code in slot.refusals else Level.INFO  # the first of its kind is worth a line
+            slot.refusals[verdict.code.value] = f"{type(wanted).__name__}: {verdict.text}"
+            self._ctx.log(level, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
@@ -381,7 +383,7 @@ class Strategies:
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
-                self._pause(key, by_venue=False)
+                self._hold_back(key, verdict)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
@@ -403,6 +405,14 @@ class Strategies:
             verdict = verdict if not verdict.accepted else reached
         slot.orders += self._evidence.tally.sent - before
         return verdict
+
+    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
+        """What is wanted has to wait."""
+        held_back = self._slots.get(key[0]).held_back
+        level = Level.DEBUG if verdict.code.value in held_back else Level.INFO
+        held_back[verdict.code.value] += 1
+        self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
+        self._pause(key, by_venue=False)
 
     def _pause(self, key: DesireKey, *, by_venue: bool) -> None:
         if self._desires.quotes(key) is None and self._desires.target(key) is None:

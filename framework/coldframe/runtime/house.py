@@ -31,14 +31,19 @@ from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
 from coldframe.runtime.venues import open_venues
+from coldframe.runtime.venueverb import ENDING
 from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
+from coldframe.units import NS_PER_S
 
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
+
+#: A slow hook is named at most this often.
+_SLOW_AGAIN_NS: Final = 10 * NS_PER_S
 
 #: From here on a wrong system clock is worth a line; the venue itself allows a second ahead.
 _CLOCK_WARNING_MS: Final = 1_000
@@ -91,6 +96,8 @@ class _House:
         self._clock = clock
         self._venues = venues
         self._asked: list[str] = []
+        #: When a slow hook was last named.
+        self._slow: dict[tuple[str, str], int] = {}
         self._sinks = Sinks(bot.house.sinks(), self._complain)
 
     def _log(self, level: Level, text: str) -> None:
@@ -206,6 +213,10 @@ class _House:
             clerks.cancel_scope.cancel()
 
     def _slow_hook(self, strategy: str, hook: str, took_ns: int) -> None:
+        now_ns, said_ns = self._clock.now_ns(), self._slow.get((strategy, hook), 0)
+        if now_ns - said_ns < _SLOW_AGAIN_NS:
+            return
+        self._slow[strategy, hook] = now_ns
         self._log(Level.WARNING, f"strategy {strategy}: {hook} took {took_ns / 1e6:.0f} ms; everything else waited")
 
     @asynccontextmanager
@@ -230,7 +241,7 @@ class _House:
         if self._venues.tape_ended is not None:
             nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
         if self._options.signals:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            with trio.open_signal_receiver(*ENDING) as signals:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
                     self._ask_to_stop(inbox, "signal")
