@@ -351,6 +351,7 @@ def feed_limits(config: Config) -> FeedLimits:
         rotate_after_ms=feeds.rotate_after_s * 1000,
         overlap_ms=feeds.overlap_s * 1000,
         patience=feeds.patience,
+        event_times=config.venue.environment != "embedded" or config.venue.embedded.market != "recording",
     )
 
 

@@ -148,11 +148,11 @@ def tape_info(path: Path, out: Out) -> int:
 
 
 def tape_verify(path: Path, out: Out) -> int:
-    """`coldframe tape verify`: 0 when every book is what the recorded best prices say."""
+    """`coldframe tape verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
     document, lines, notes = verify_tape(path)
     _note(notes)
     out(document, lines)
-    return 0 if not document["mismatches"] and not document["gaps"] else 1
+    return 0 if document["comparisons"] and not document["mismatches"] and not document["gaps"] else 1
 
 
 def _note(notes: Sequence[str]) -> None:
