@@ -133,6 +133,24 @@ def test_the_outline_of_a_tape_names_streams_symbols_and_digits(tmp_path: Path) 
     assert one.contract().price_digits == 2
 
 
+DELTA = b'{"t":%d,"stream":"btcusdt@depth","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT","U":1,"u":%d,"pu":0,"b":[],"a":[]}}'
+SNAPSHOT = b'{"t":5,"snapshot":"BTCUSDT","data":{"lastUpdateId":1,"E":1,"T":1,"bids":[["1.0","1"]],"asks":[["2.0","1"]]}}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ([DELTA % (4, 1), SNAPSHOT, DELTA % (6, 2)], None),
+        ([DELTA % (4, 1), DELTA % (6, 2)], "no snapshot of BTCUSDT on it: no book there can ever be synced"),
+        ([DELTA % (9, 1), SNAPSHOT], ":2: time goes backwards here"),
+        ([SNAPSHOT, DELTA[:40] % 5], ":2: the last line is torn"),
+    ],
+)
+def test_what_its_player_should_know(tmp_path: Path, lines: list[bytes], note: str | None) -> None:
+    made = outline(_write(tmp_path / "tape.jsonl", b"\n".join(lines)))
+    assert made.note == note if note is None else note in str(made.note)
+
+
 def test_a_tape_without_a_market_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no market"):
         outline(_write(tmp_path / "tape.jsonl", b""))
