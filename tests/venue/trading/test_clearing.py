@@ -74,6 +74,19 @@ def test_resting_orders_that_fill_cut_the_others_too(rig: Rig) -> None:
     assert rig.floor.matching.left_of(closing) == 5 * 10**11
 
 
+@pytest.mark.parametrize(("plain", "status", "filled"), [("1", "EXPIRED", "0.000"), ("0.4", "FILLED", "0.600")])
+def test_a_sweep_that_meets_another_order_first_leaves_the_reduce_only_one_the_rest(
+    rig: Rig, plain: str, status: str, filled: str
+) -> None:
+    rig.place("BUY", "1")
+    rig.place("SELL", plain, "1000.0")
+    order_id = rig.place("SELL", "1", "1000.1", reduceOnly="true")["orderId"]
+    rig.crowd_takes(BUY, "200", "1000.1")
+    assert rig.position() == 0
+    row = rig.query(order_id)
+    assert (row["status"], row["executedQty"]) == (status, filled)
+
+
 def test_a_closed_position_takes_its_reduce_only_orders_with_it(rig: Rig) -> None:
     rig.place("BUY", "1")
     order_id = rig.place("SELL", "1", "1010.0", reduceOnly="true")["orderId"]

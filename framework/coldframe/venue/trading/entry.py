@@ -199,8 +199,11 @@ def check_count(books: AccountBooks, contract: Contract) -> Fault | None:
     return refuse(-2025) if limit and len(books.of_symbol(contract.symbol)) + conditional >= limit else None
 
 
-def closable(books: AccountBooks, ticket: Ticket) -> Decimal | Fault:
-    """How much of a closing order may stand: less than asked when the position, or what other orders leave of it, is smaller."""
+def closable(books: AccountBooks, ticket: Ticket, *, instead_of: Order | None = None) -> Decimal | Fault:
+    """How much of a closing order may stand: less than asked when the position, or what other orders leave of it, is smaller.
+
+    `instead_of` is the order that this one replaces.
+    """
     position = books.account.position(ticket.symbol, ticket.position_side)
     if not closes(position, ticket.side):
         return refuse(-2022)
@@ -208,7 +211,7 @@ def closable(books: AccountBooks, ticket: Ticket) -> Decimal | Fault:
         (
             one.left
             for one in books.of_symbol(ticket.symbol)
-            if one.closing and one.side is ticket.side and one.position_side is ticket.position_side
+            if one is not instead_of and one.closing and one.side is ticket.side and one.position_side is ticket.position_side
         ),
         ZERO,
     )
