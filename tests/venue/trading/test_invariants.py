@@ -92,7 +92,7 @@ class World:
         self.rig.pass_ms(400)
 
     def _protect(self, who: str, quantity: str, ticks: int, *, rivalled: bool) -> None:
-        """A resting order that closes a part of each position, a few ticks away, and perhaps another of that side in front of it."""
+        """A resting order that closes a part of each position, a few ticks away, perhaps with another of that side before it."""
         for position in list(self.rig.exchange.office.books(who).account.positions.values()):
             if position.quantity:
                 side = SELL if position.quantity > 0 else BUY
@@ -137,8 +137,7 @@ class World:
             for order in books.open.values():
                 resting.add(order.order_id)
                 held = engine.left_of(order.order_id)
-                assert 0 < held <= to_scaled(order.left), order.client_id
-                assert order.closing or held == to_scaled(order.left)
+                assert 0 < held == to_scaled(order.left), order.client_id
                 if order.closing:
                     key = str(order.position_side)
                     closing[key] = closing.get(key, D(0)) + D(held).scaleb(-12)

@@ -159,7 +159,10 @@ class Clearing:
     # -- orders that may only close ----------------------------------------------------------------------------------------
 
     def follow_position(self, account: str, symbol: str, side: PositionSide, now_ms: int) -> None:
-        """Cuts resting orders that may only close to what the position still holds, oldest first; the rest expires."""
+        """Cuts resting orders that may only close to what the position still holds, oldest first; the rest expires.
+
+        A cut is silent: its account finds the new quantity in the order's next report, or when it asks (protocol.md 10, trap 17).
+        """
         office = self._office
         floor = office.floor(symbol)
         position = office.books(account).account.position(symbol, side)
@@ -169,9 +172,11 @@ class Clearing:
                 continue
             allowed = min(left, order.left) if closes(position, order.side) else ZERO
             left -= allowed
-            if not allowed or not floor.matching.left_of(order.order_id):
+            if not allowed:
                 office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason="4")
             elif allowed < order.left:
+                order.quantity, order.updated_ms = order.filled + allowed, now_ms
+                office.ledger.note(order)
                 floor.shrink(order.order_id, to_scaled(allowed), order.side, scaled_price(order), now_ms)
 
     # -- funding ------------------------------------------------------------------------------------------------------
