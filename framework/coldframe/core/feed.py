@@ -16,6 +16,7 @@ from itertools import chain, count
 import attrs
 
 from coldframe.core.backoff import Backoff, Chance
+from coldframe.core.connects import Connects
 from coldframe.core.feedplan import FeedLimits, Shard, silence_ms
 from coldframe.core.handover import Lane, lane_of
 from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
@@ -106,11 +107,12 @@ class _Slot:
 
 
 class Feed:
-    """All market connections. `chance` gives the jitter of back-off and rotation."""
+    """All market connections. `chance` gives the jitter of back-off and rotation, `connects` counts what is opened."""
 
-    def __init__(self, shards: Iterable[Shard], limits: FeedLimits, chance: Chance) -> None:
+    def __init__(self, shards: Iterable[Shard], limits: FeedLimits, chance: Chance, connects: Connects | None = None) -> None:
         self._limits = limits
         self._chance = chance
+        self._connects = connects or Connects(limits.connects_per_5min)
         self._slots = {shard.id: _Slot(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
         self._streams = {name: _Stream(name) for slot in self._slots.values() for name in slot.shard.names}
         self._slot_of = {name: slot for slot in self._slots.values() for name in slot.shard.names}
@@ -126,8 +128,7 @@ class Feed:
         """Opens every connection."""
         effects: list[FeedEffect] = []
         for slot in self._slots.values():
-            slot.link = self._new_link(slot)
-            effects.append(_open(slot, slot.link))
+            effects += self._open(slot, now_ns)
         if self._slots:
             effects.append(self._next_check(now_ns))
         return effects
@@ -218,10 +219,7 @@ class Feed:
         match kind:
             case "open":
                 slot = self._slots[name]
-                if slot.link is not None:
-                    return []
-                slot.link = self._new_link(slot)
-                return [_open(slot, slot.link)]
+                return self._open(slot, now_ns) if slot.link is None else []
             case "control":
                 known = self._by_link.get(name)
                 return self._send(known[1], now_ns) if known else []
@@ -233,6 +231,10 @@ class Feed:
         slot, one = self._by_link[link]
         if one is not slot.link or slot.successor is not None:
             return []
+        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        if wait_ms:
+            slot.rotate_ms = self._age_ms(slot, now_ns) + wait_ms
+            return _warned(said)
         slot.successor = self._new_link(slot)
         return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(slot, slot.successor)]
 
@@ -359,6 +361,14 @@ class Feed:
             effects.append(SendControl(link.id, control_frame(method, names, request_id)))
         return effects
 
+    def _open(self, slot: _Slot, now_ns: int) -> list[FeedEffect]:
+        """Opens the connection of a shard, as soon as one more may be opened."""
+        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        if wait_ms:
+            return [*_warned(said), WakeAt(f"feed:open:{slot.shard.id}", now_ns + wait_ms * NS_PER_MS)]
+        slot.link = self._new_link(slot)
+        return [_open(slot, slot.link)]
+
     def _new_link(self, slot: _Slot) -> _Link:
         link = _Link(f"{slot.shard.id}.{next(self._generation)}")
         self._by_link[link.id] = (slot, link)
@@ -379,6 +389,10 @@ class Feed:
     def _age_ms(slot: _Slot, now_ns: int) -> int:
         opened = slot.link.opened_ns if slot.link else None
         return 0 if opened is None else (now_ns - opened) // NS_PER_MS
+
+
+def _warned(text: str) -> list[FeedEffect]:
+    return [Log(Level.WARNING, text)] if text else []
 
 
 def _open(slot: _Slot, link: _Link) -> OpenLink:

@@ -351,6 +351,7 @@ def feed_limits(config: Config) -> FeedLimits:
         rotate_after_ms=feeds.rotate_after_s * 1000,
         overlap_ms=feeds.overlap_s * 1000,
         patience=feeds.patience,
+        connects_per_5min=feeds.connects_per_5min,
     )
 
 
