@@ -127,10 +127,14 @@ def _check_kind(request: PlaceOrder) -> Fault | None:
 
 
 def _check_price_match(request: PlaceOrder) -> Fault | None:
-    match = given(request.price_match, PriceMatch.NONE)
+    return check_price_match(given(request.price_match, PriceMatch.NONE), limit=request.type is OrderType.LIMIT)
+
+
+def check_price_match(match: PriceMatch, *, limit: bool) -> Fault | None:
+    """Whether the price may be chosen so: only that of a `limit` order, and no more by the deepest ranks of the other side."""
     if match is PriceMatch.NONE:
         return None
-    if request.type is not OrderType.LIMIT:
+    if not limit:
         return refuse(-5038)
     return refuse(-5037) if match in _WITHDRAWN_MATCHES else None
 
