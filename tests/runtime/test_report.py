@@ -39,7 +39,7 @@ FIELDS: dict[str, Any] = {
     ),
     "orders": {"sent": int, "acked": int, "rejected": int, "cancelled": int, "filled": int, "unknown": int},
     "limits": {"weight_1m_peak": int, "orders_10s_peak": int},
-    "links": {"reconnects": int},
+    "links": {"reconnects": int, "connects_held": int},
 }
 
 #: Said of a strategy only when there is something to say.
@@ -129,13 +129,13 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     bad = copy.deepcopy(summary)
     bad["books"]["BTCUSDT"] |= {"state": "stale", "resyncs": 3}
     bad["orders"] |= {"unknown": 2, "rejected": 5}
-    bad["links"]["reconnects"] = 7
+    bad["links"] |= {"reconnects": 7, "connects_held": 2}
     bad["strategies"]["busy"]["verdicts"] = {"ACCEPTED": 1, "NO_CHANGE": 4, "STALE_BOOK": 2, "DRAWDOWN": 1}
     bad["strategies"]["busy"]["held_back"] = {"ORDER_RATE": 3}
     text = "\n".join(summary_lines(bad, ["cf.busy.x.1", "cf.busy.x.2"]))
     assert f"book BTCUSDT: stale at {bad['books']['BTCUSDT']['update_id']}, 3 resyncs" in text
     assert "5 rejected, 2 unknown" in text
-    assert "; 7 reconnects" in text
+    assert "; 7 reconnects, 2 held back" in text
     assert "refused 2 times: STALE_BOOK" in text
     assert "held back 3 times: ORDER_RATE" in text
     assert "still open at the venue, as far as is known: cf.busy.x.1, cf.busy.x.2" in text

@@ -117,6 +117,11 @@ class FeedsTable:
     streams_per_link: int = key("streams on one connection", 200, check=between(1, 1024))
     rotate_after_s: int = key("planned age of a connection, before the venue's 24 hours", 82_800, check=positive)
     overlap_s: int = key("how long both connections of a rotation run side by side at most", 30, check=positive)
+    connects_per_5min: int = key(
+        "connections of one kind (market streams, user stream, orders) opened in any five minutes; more of them wait",
+        20,
+        check=positive,
+    )
     patience: int = key("multiplies how long a stream may be silent before it is taken for dead", 1, check=positive)
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from coldframe.core.backoff import Chance
 from coldframe.core.calls import Calls, Returned, clock_sample
+from coldframe.core.connects import Connects
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
@@ -28,7 +29,7 @@ from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
-from coldframe.model.effects import Effect, Finish, Level, Record, ShiftClock, StayAway
+from coldframe.model.effects import Effect, Finish, Level, LinkKind, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.inputs import (
     FramesDropped,
@@ -97,6 +98,7 @@ class Engine:
         self._ctx = ctx = Context(setup.chance)
         ctx.ledger.adopt_limits(setup.rate_limits)
         ctx.clock.initial_ms = setup.clock_offset_ms
+        ctx.connects.most = setup.feed.connects_per_5min
         self._calls = Calls(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
@@ -141,6 +143,15 @@ class Engine:
     @property
     def reconnects(self) -> int:
         return self.market.feed.reconnects + (self.trading.reconnects if self.trading else 0)
+
+    @property
+    def connects(self) -> Connects:
+        return self._ctx.connects
+
+    @property
+    def connects_shut(self) -> dict[LinkKind, int]:
+        """The kinds of links that were opened too often lately, and how long none is opened (milliseconds)."""
+        return self._ctx.connects.shut(self._ctx.now_ns)
 
     @property
     def clock_offset_ms(self) -> int:

@@ -53,6 +53,8 @@ class FeedLimits:
     event_times: bool = True
     #: Multiplies every deadline of `silence_ms`: for tests on a slow clock.
     patience: int = 1
+    #: Links of one kind opened in any five minutes; also those of the session and of the user stream.
+    connects_per_5min: int = 20
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= self.streams_per_link <= MAX_STREAMS_PER_LINK:

@@ -96,7 +96,7 @@ class Market:
         self._ctx = ctx
         self._calls = calls
         wanted = tuple(dict.fromkeys(names))
-        self.feed = Feed(plan(wanted, limits), limits, ctx.chance)
+        self.feed = Feed(plan(wanted, limits), limits, ctx.chance, ctx.connects)
         self.books: dict[BookKey, LocalBook] = {
             (one.symbol, one.kind is StreamKind.RPI_DEPTH): LocalBook(BookSync(one.symbol), one.kind is StreamKind.RPI_DEPTH)
             for one in wanted

@@ -132,12 +132,17 @@ class Session:
     # -- life of the connection ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Opens the connection as soon as the ledger has room for the handshake and the log-on."""
+        """Opens the connection as soon as one more may be opened, and the ledger has room for handshake and log-on."""
         if self._opening is not None:
+            return
+        held_ms = self._ctx.connect(LinkKind.API)
+        if held_ms:
+            self._ctx.wake("session:open", held_ms)
             return
         weight = HANDSHAKE_WEIGHT + (METHODS["session.logon"].cost.weight({}) if self._can_log_on else 0)
         wait_until = self._ctx.ledger.reserve(weight, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
         if wait_until:
+            self._ctx.connects.give_back(LinkKind.API)
             self._ctx.wake("session:open", max(wait_until - self._ctx.venue_ms, 1))
             return
         self._opening = f"api.{next(self._generation)}"

@@ -396,6 +396,7 @@ def feed_limits(config: Config) -> FeedLimits:
         overlap_ms=feeds.overlap_s * 1000,
         patience=feeds.patience,
         event_times=config.venue.environment != "embedded" or config.venue.embedded.market != "recording",
+        connects_per_5min=feeds.connects_per_5min,
     )
 
 

@@ -59,7 +59,7 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
             "unknown": unknown,
         },
         "limits": {"weight_1m_peak": weight_peak, "orders_10s_peak": orders_peak},
-        "links": {"reconnects": engine.reconnects},
+        "links": {"reconnects": engine.reconnects, "connects_held": engine.connects.held},
     }
 
 
@@ -115,6 +115,6 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
     limits, links = summary["limits"], summary["links"]
     lines.append(
         f"  limits: at most {limits['weight_1m_peak']} weight a minute, {limits['orders_10s_peak']} orders in 10 s;"
-        f" {links['reconnects']} reconnects"
+        f" {links['reconnects']} reconnects" + (f", {links['connects_held']} held back" if links["connects_held"] else "")
     )
     return lines

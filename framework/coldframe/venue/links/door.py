@@ -32,7 +32,7 @@ _IDLE_S: Final = 300
 _HANDSHAKE_S: Final = 10
 #: Frames that a peer may be ahead of our reading; it is read at once, so a few suffice.
 _UNREAD_FRAMES: Final = 16
-_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError, ssl.SSLError)
+_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
 
 
 class Replayed(trio.abc.Stream):
@@ -80,18 +80,26 @@ class Door:
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         http = h11.Connection(h11.SERVER)
+        try:
+            await self._serve_requests(http, stream)
+        except h11.RemoteProtocolError as error:
+            if http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await _send(http, stream, _misunderstood(error))
+            raise
+
+    async def _serve_requests(self, http: h11.Connection, stream: trio.abc.Stream) -> None:
         while True:
             with trio.move_on_after(_IDLE_S) as idle:
                 request = await _next_request(http, stream)
             if idle.cancelled_caught or request is None:
                 return
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-            if "websocket" in headers.get("upgrade", "").lower():
+            if request.method == b"GET" and "websocket" in headers.get("upgrade", "").lower():
                 await self._upgrade(http, stream, request)
                 return
             body = await _body(http, stream)
             answer = await self._answer(request, headers, body)
-            await _send(http, stream, answer)
+            await _send(http, stream, answer, request)
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
@@ -118,7 +126,7 @@ class Door:
             is_api, streams = False, None
         blocked = self._admit(is_api=is_api)
         if blocked is not None or (not is_api and streams is None):
-            await _send(http, stream, _turned_away(blocked))
+            await _send(http, stream, _turned_away(blocked), request)
             return
         first = _written(request) + http.trailing_data[0]
         async with trio.open_nursery() as nursery:
@@ -193,10 +201,12 @@ async def _body(http: h11.Connection, stream: trio.abc.Stream) -> bytes:
             return bytes(parts)
 
 
-async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer) -> None:
+async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer, request: h11.Request | None = None) -> None:
+    """Writes an answer; to HEAD without its body, of which only the length is told."""
     headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+    shown = b"" if request is not None and request.method == b"HEAD" else answer.body
     head = http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-    body = http.send(h11.Data(data=answer.body)) or b""
+    body = http.send(h11.Data(data=shown)) or b""
     end = http.send(h11.EndOfMessage()) or b""
     await stream.send_all(head + body + end)
 
@@ -207,6 +217,11 @@ def _turned_away(blocked: Blocked | None) -> RestAnswer:
         return RestAnswer(404, (("content-type", "text/plain"),), b"no such stream path\n")
     headers = (("content-type", "application/json"), ("retry-after", str(blocked.retry_after_s)))
     return RestAnswer(blocked.status, headers, encode(ErrorBody(blocked.fault.code, blocked.fault.msg)))
+
+
+def _misunderstood(error: h11.RemoteProtocolError) -> RestAnswer:
+    """What a request gets that is none: the status alone, which suits HEAD too. The connection ends with it."""
+    return RestAnswer(error.error_status_hint, (("connection", "close"),), b"")
 
 
 def _written(request: h11.Request) -> bytes:
