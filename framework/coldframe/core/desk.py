@@ -251,7 +251,9 @@ class Desk:
             self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
         else:
             self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
-            self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {text}")
+            doubt = order.state is OrderState.UNKNOWN
+            what = "outcome unknown" if doubt else "answered in doubt, known from a report"
+            self._ctx.log(Level.WARNING if doubt else Level.INFO, f"{what}: {describe(order)}: {text}")
 
     def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         if error is not None and not _doubtful(error):
