@@ -26,6 +26,32 @@ def strategy_of(client_order_id: str) -> str:
 
 
 @attrs.define
+class _Exposure:
+    """What one strategy's orders in one symbol have done to its position, and may still do."""
+
+    position: Decimal = ZERO
+    open: dict[int, Order] = attrs.field(factory=dict)
+
+    def take(self, order: Order, before: Order | None) -> None:
+        """A new form of an order. Its own count of fills is used: order and fill are written down one after the other."""
+        self.position += order.side.sign * (order.filled - (before.filled if before else ZERO))
+        self.open.pop(order.order_id, None)
+        if order.open:
+            self.open[order.order_id] = order
+
+    @property
+    def worst(self) -> Decimal:
+        """The larger of what all buys and all sells could make of the position; reduce-only orders go no further than flat."""
+        return max(abs(self.position), *(self._worst_of(side) for side in Side))
+
+    def _worst_of(self, side: Side) -> Decimal:
+        adding = sum((one.left for one in self.open.values() if one.side is side and not one.reduce_only), ZERO)
+        reducing = sum((one.left for one in self.open.values() if one.side is side and one.reduce_only), ZERO)
+        closing = min(reducing, max(-side.sign * self.position, ZERO))
+        return abs(self.position + side.sign * (closing + adding))
+
+
+@attrs.define
 class History:
     """The ledger of a venue that was started with `--state DIRECTORY`, and must not be started again on it meanwhile."""
 
@@ -39,7 +65,7 @@ class History:
     #: The worst position that could have come about, at the worst moment, by strategy and symbol.
     worst: dict[tuple[str, str], Decimal] = attrs.field(factory=dict)
     _read: int = 0
-    _of: dict[tuple[str, str], dict[int, Order]] = attrs.field(factory=lambda: defaultdict(dict))
+    _exposures: dict[tuple[str, str], _Exposure] = attrs.field(factory=lambda: defaultdict(_Exposure))
 
     def read(self) -> None:
         """Takes in what has been written since the last time."""
@@ -66,10 +92,10 @@ class History:
     def _take_order(self, order: Order) -> None:
         if order.order_id not in self.orders:
             self.by_client_id[order.client_id].append(order.order_id)
-        self.orders[order.order_id] = order
         key = (strategy_of(order.client_id), order.symbol)
-        self._of[key][order.order_id] = order
-        self.worst[key] = max(self.worst.get(key, ZERO), _worst_position(self._of[key].values()))
+        self._exposures[key].take(order, self.orders.get(order.order_id))
+        self.worst[key] = max(self.worst.get(key, ZERO), self._exposures[key].worst)
+        self.orders[order.order_id] = order
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
@@ -98,19 +124,3 @@ def position_of(trades: Iterable[UserTrade]) -> dict[str, Decimal]:
     for trade in trades:
         sums[trade.symbol] += Side(trade.side).sign * Decimal(trade.qty)
     return {symbol: quantity for symbol, quantity in sums.items() if quantity}
-
-
-def _worst_position(orders: Iterable[Order]) -> Decimal:
-    """The larger of what all buys and all sells could make of the position; reduce-only orders go no further than flat."""
-    position = ZERO
-    adding = {Side.BUY: ZERO, Side.SELL: ZERO}
-    reducing = {Side.BUY: ZERO, Side.SELL: ZERO}
-    for order in orders:
-        position += order.side.sign * order.filled
-        if order.open:
-            (reducing if order.reduce_only else adding)[order.side] += order.left
-    worst = ZERO
-    for side in Side:
-        closing = min(reducing[side], max(-side.sign * position, ZERO))
-        worst = max(worst, abs(position + side.sign * (closing + adding[side])))
-    return max(worst, abs(position))
