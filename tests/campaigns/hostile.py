@@ -44,13 +44,13 @@ answers_delayed = "0.3"
 private_cut_s = 30
 """,
     "harsh": """
-orders_doubtful = "0.05"
+orders_doubtful = "0.1"
 doubtful_answers = ["-1007", "-1006", "-1000", "-1001", "-1008", "503", "silence", "cut", "late-answer", "late-request"]
 fills_duplicated = "0.2"
 answers_delayed = "0.3"
 events_delayed = "0.1"
 events_reordered = true
-events_dropped = "0.02"
+events_dropped = "0.2"
 orders_forgotten = "0.2"
 forgotten_by_query_s = 3
 forgotten_by_list_s = 3

@@ -9,11 +9,12 @@ from typing import Final
 import attrs
 import msgspec
 
-from tests.campaigns.relay import Passing, Withheld
+from tests.campaigns.relay import Passing
 from tests.scenes.support import VenueProcess
 
 _BUSY: Final = Path(__file__).with_name("busy.py")
 RECV_WINDOW_MS: Final = 5_000
+SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 #: The largest position each strategy may hold or come to hold; each trades a symbol of its own.
 LIMITS: Final = {"quoter": "0.012", "swinger": "0.1", "hand": "0.5"}
 
@@ -29,7 +30,7 @@ environment = "embedded"
 [venue.embedded]
 seed = {seed}
 pace = "2"
-symbols = ["BTCUSDT", "ETHUSDT", "BNBUSDT"]
+symbols = {list(SYMBOLS)}
 [venue.embedded.faults]
 {faults}
 """
@@ -104,6 +105,3 @@ class Sent:
     def doubles(self) -> list[str]:
         """Client order ids that reached the venue more than once."""
         return [name for name, times in self.placed.items() if times > 1]
-
-
-__all__ = ["LIMITS", "RECV_WINDOW_MS", "Passing", "Sent", "Withheld", "bot_config", "venue_config"]

@@ -1,0 +1,32 @@
+"""Each campaign for a short while: it works when it is wanted, and a plain mistake on the order side shows at once."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.campaigns import crash, hostile
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hostile campaign's bot lives in this process: its key must not stay behind."""
+    monkeypatch.setenv("CAMPAIGN_KEY", "")
+
+
+@pytest.mark.parametrize("faults", sorted(hostile.FAULTS))
+def test_hostile(faults: str) -> None:
+    outcome = hostile.campaign(0.2, hostile.FAULTS[faults], seed=48)
+    assert outcome.violations == []
+    assert outcome.figures["fills"] > 0
+    assert outcome.figures["in doubt"] > 0
+    assert outcome.last_line.endswith("0 violations")
+    assert os.environ["CAMPAIGN_KEY"]
+
+
+def test_crash() -> None:
+    last_line, violations = crash.campaign(5, seed=3)
+    assert violations == []
+    assert "5 cycles, 4 kills" in last_line
+    assert last_line.endswith("0 violations")
