@@ -3,8 +3,8 @@
 The bot lives in this process, the venue in one of its own; between them stands a relay that counts what really arrives. Checked
 are: every client order id reaches the venue at most once, and no more orders than the bot counted; every fill in the ledger is
 the bot's within a bounded time, and no other; the worst position that the venue's books allow stays within each strategy's limit;
-whatever is unknown is resolved within the receive window and ten seconds. The last line gives the figures; exit code 1 with
-violations.
+whatever is unknown is resolved within the receive window and ten seconds, and no order is given up that lives. The last line gives
+the figures; exit code 1 with violations.
 """
 
 from __future__ import annotations
@@ -122,6 +122,8 @@ class Inspector:
             self._violated(f"order sent or accepted twice: {name}")
         if sum(self.sent.placed.values()) > self.engine.evidence.tally.sent:
             self._violated("more orders reached the venue than the bot has sent")
+        if self.engine.orders.incidents:
+            self._violated("the bot had given up an order that lived")
 
     def _look_at_doubts(self) -> None:
         now = trio.current_time()
