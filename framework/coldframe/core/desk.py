@@ -224,6 +224,8 @@ class Desk:
             case Unanswered(PlaceOf(order), reason, written):
                 happening = Happening.OUTCOME_UNKNOWN if written or order.state is OrderState.SENT else Happening.NOT_WRITTEN
                 self._evidence.happen(order, happening, reason)
+                if order.state is OrderState.UNKNOWN:
+                    self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {reason}")
             case Unanswered(CancelOf(order), reason, written):
                 self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(AmendOf(order, price, quantity), reason, written):
