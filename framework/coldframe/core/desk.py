@@ -306,8 +306,12 @@ class Desk:
         now = self._ctx.now_ns
         if not order.not_found:
             order.not_found, order.not_found_ns = 1, now
-        elif now - order.not_found_ns >= NOT_FOUND_APART_MS * NS_PER_MS:
+        counts_ns = order.not_found_ns + NOT_FOUND_APART_MS * NS_PER_MS
+        if now >= counts_ns:
             order.not_found += 1
+        elif order.client_order_id in self._query_at_ns:
+            # The next one that counts is not waited for any longer than it must be.
+            self._query_at_ns[order.client_order_id] = min(self._query_at_ns[order.client_order_id], counts_ns)
 
     # -- orders of unknown fate ---------------------------------------------------------------------------------------
 
