@@ -91,6 +91,8 @@ class Gate:
         self.marks: dict[str, Decimal] = {}
         #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
         self.latched: Verdict | None = None
+        #: Why the journal cannot be written; empty while it can.
+        self.journal_fault = ""
 
     def check(
         self,
@@ -147,6 +149,8 @@ class Gate:
             return Verdict(VerdictCode.ORDER_LINK_DOWN, "the order link is down")
         if reduces:
             return None
+        if self.journal_fault:
+            return Verdict(VerdictCode.HALTED, f"the journal cannot be written: {self.journal_fault}")
         if not facts.user_stream_up:
             return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
         doubtful = self._orders.doubtful

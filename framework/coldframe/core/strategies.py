@@ -15,6 +15,7 @@ from coldframe.core.context import Context
 from coldframe.core.desires import DesireKey, Desires
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
+from coldframe.core.journal import intent_body
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.quotes import plan_quotes, plan_target
@@ -50,6 +51,7 @@ from coldframe.model.intents import (
     VerdictCode,
     WakeMe,
 )
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
@@ -82,7 +84,7 @@ class Strategies:
         self._trading = trading
         self._desires = Desires()
         self._stopping = False
-        self._peak_pnl = ZERO
+        self._peak_pnl: Decimal | None = None
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -227,7 +229,7 @@ class Strategies:
 
     def _mute(self, slot: Slot, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
-        slot.muted = True
+        slot.muted, slot.fault = True, reason
         self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
         self._desires.forget(strategy=slot.id)
         self._cancel(list(self._orders.of(slot.id)))
@@ -260,8 +262,12 @@ class Strategies:
             self._mute(slot, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
         slot.judged(verdict)
+        if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
+            self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
-            self._ctx.log(Level.DEBUG, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
+            level = Level.DEBUG if verdict.code in slot.refusals else Level.INFO  # the first of its kind is worth a line
+            slot.refusals[verdict.code.value] = f"{type(wanted).__name__}: {verdict.text}"
+            self._ctx.log(level, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
@@ -377,7 +383,7 @@ class Strategies:
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
-                self._pause(key, by_venue=False)
+                self._hold_back(key, verdict)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
@@ -399,6 +405,14 @@ class Strategies:
             verdict = verdict if not verdict.accepted else reached
         slot.orders += self._evidence.tally.sent - before
         return verdict
+
+    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
+        """What is wanted has to wait."""
+        held_back = self._slots.get(key[0]).held_back
+        level = Level.DEBUG if verdict.code.value in held_back else Level.INFO
+        held_back[verdict.code.value] += 1
+        self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
+        self._pause(key, by_venue=False)
 
     def _pause(self, key: DesireKey, *, by_venue: bool) -> None:
         if self._desires.quotes(key) is None and self._desires.target(key) is None:
@@ -439,7 +453,7 @@ class Strategies:
         if limit is None or self._gate.latched is not None:
             return
         now = self.total_pnl()
-        self._peak_pnl = max(self._peak_pnl, now)
+        self._peak_pnl = now if self._peak_pnl is None else max(self._peak_pnl, now)
         lost = self._peak_pnl - now
         if lost > limit:
             text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"
