@@ -1,11 +1,12 @@
 """`python -m tests.campaigns.crash --cycles 200`: a bot that is killed again and again, checked from the venue's own books.
 
 Bot and venue are processes as a user starts them; between them stands a relay that sees what passes. In each cycle the bot is
-started and killed (kill -9) at a moment that shows on the wire, named by `Point`, or at random; every few cycles it ends in peace
-instead and says what it knows. Checked are: no client order id reaches the venue twice, over all cycles, and the venue takes none
-twice; the fills and positions that a bot names at its end are those of the ledger; nothing of it is left at the venue. A bot that
-keeps a journal must know everything since the first cycle, one that keeps none what it has done itself, and what a killed one has
-left at the venue is cleared away. The last line gives the figures; exit code 1 with violations.
+started on the journal of the one before and killed (kill -9) at a moment that shows on the wire, named by `Point`, or at random;
+every few cycles it ends in peace instead and says what it knows. Checked are, after every cycle: no client order id has reached
+the venue twice, and the venue has taken none twice; every order that reached it stands in the journal; no fill stands in the
+journal twice, or that the venue does not know; no position at the venue could have passed its limit. And after a peaceful end:
+nothing is unknown or left at the venue, and fills and positions are the same in the journal, in the summary and in the ledger. The
+last line gives the figures; exit code 1 with violations.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ import json
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Collection
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -25,27 +24,25 @@ from random import Random
 from typing import Any, Final
 
 import attrs
-import httpx2
 import msgspec
 import trio
 
-from coldframe.config.schema import Config
-from coldframe.core.signing import HmacSigner, sign_query
-from coldframe.secret import Secret
+from coldframe.core.journal import Past, fold
+from coldframe.errors import JournalDamaged
+from coldframe.model.journal import RowKind
+from coldframe.shell.journalfile import read_rows
 from tests.campaigns.history import FillKey, History, position_of, strategy_of
 from tests.campaigns.relay import Passing, Relay, Withheld
-from tests.campaigns.setting import LIMITS, SYMBOLS, Sent, bot_config, venue_config
+from tests.campaigns.setting import LIMITS, Sent, bot_config, venue_config
 from tests.scenes.support import COLDFRAME, ROOT, VenueProcess, environment, venue
 
 #: Every so many cycles the bot may end in peace.
 _PEACE: Final = 5
-_PEACEFUL_S: Final = 2.5
+_PEACEFUL_S: Final = 1.5
 #: A moment that does not come is not waited for any longer; the bot is killed all the same.
-_PATIENCE_S: Final = 8
+_PATIENCE_S: Final = 10
 #: How long a bot may take to end in peace: proof that an order was never accepted takes most of it.
 _ENDING_S: Final = 40
-#: Whether this bot remembers what an earlier one has done.
-JOURNALED: Final = any(field.name == "journal" for field in attrs.fields(Config))
 
 
 class Point(Enum):
@@ -83,16 +80,16 @@ class Killer(Sent):
     point: Point = Point.RANDOM
     nth: int = 1
     process: trio.Process | None = None
-    #: The orders of the present cycle that were placed, and when the first one was.
-    present: set[str] = attrs.field(factory=set)
+    #: When the first order of the present cycle was placed.
     first_order_at: float | None = None
+    ordered: trio.Event = attrs.field(factory=trio.Event)
     killed: bool = False
     _orders: set[object] = attrs.field(factory=set)
 
     def arm(self, point: Point, nth: int, process: trio.Process) -> None:
         """Begins a cycle."""
         self.point, self.nth, self.process, self.killed = point, nth, process, False
-        self.present, self.first_order_at, self._orders = set(), None, set()
+        self.first_order_at, self.ordered, self._orders = None, trio.Event(), set()
 
     def kill(self) -> None:
         """Kills the bot as power loss would, but for what the operating system has been given already."""
@@ -118,8 +115,8 @@ class Killer(Sent):
             request = msgspec.json.decode(passing.text)
             if request["method"] == "order.place":
                 self._orders.add(request["id"])
-                self.present.add(request["params"]["newClientOrderId"])
                 self.first_order_at = self.first_order_at or trio.current_time()
+                self.ordered.set()
 
     def _meets(self, passing: Passing) -> bool:
         if self.killed or not self._is_point(passing):
@@ -141,6 +138,34 @@ class Killer(Sent):
 
 
 @attrs.define
+class Memory:
+    """The journal of all runs, read on from where it was read to last."""
+
+    path: Path
+    past: Past = attrs.field(factory=Past)
+    rows: int = 0
+    orders: set[str] = attrs.field(factory=set)
+    fills: Counter[FillKey] = attrs.field(factory=Counter)
+    #: Of which strategy a fill is; empty for one of others.
+    owners: dict[FillKey, str] = attrs.field(factory=dict)
+
+    def read(self) -> None:
+        """Takes in what has been written. Raises `JournalDamaged`."""
+        if not self.path.exists():
+            return
+        for row in read_rows(self.path, self.rows + 1):
+            self.rows = row.seq
+            fold([row], self.past)
+            body: Any = row.body
+            if row.kind == RowKind.ORDER:
+                self.orders.add(row.ref)
+            elif row.kind == RowKind.FILL:
+                key = (body["fill"]["symbol"], body["fill"]["trade_id"], body["fill"]["order_id"])
+                self.fills[key] += 1
+                self.owners[key] = body["strategy"]
+
+
+@attrs.define
 class Campaign:
     """All cycles of one campaign."""
 
@@ -154,17 +179,18 @@ class Campaign:
     missed: int = 0
     to_first_order_s: list[float] = attrs.field(factory=list)
     history: History = attrs.field(init=False)
+    memory: Memory = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.history = History(self.folder / "ledger")
+        self.memory = Memory(self.folder / "journal.db")
 
     async def run(self, cycles: int) -> None:
         """Runs them all; the last one always ends in peace."""
         relay = Relay(int(str(self.served.said["rest"]).rpartition(":")[2]), self.killer)
         async with trio.open_nursery() as nursery:
             port = await nursery.start(relay.serve)
-            journal = f'[journal]\nfile = "{self.folder / "journal.sqlite"}"' if JOURNALED else ""
-            config = bot_config(self.folder, self.served, port, journal)
+            config = bot_config(self.folder, self.served, port, '[journal]\nfile = "journal.db"')
             for number in range(1, cycles + 1):
                 await self._cycle(number, config, in_peace=number % _PEACE == 0 or number == cycles)
             nursery.cancel_scope.cancel()
@@ -187,8 +213,6 @@ class Campaign:
         if self.killer.first_order_at is not None:
             self.to_first_order_s.append(self.killer.first_order_at - began)
         self._check(number, point, in_peace=in_peace, code=process.returncode, out=out, err=err)
-        if not JOURNALED:
-            await trio.to_thread.run_sync(self._clear_away)
 
     async def _wait_for_the_end(self, process: trio.Process, point: Point) -> None:
         after_s = self.chance.uniform(*_TIMES[point]) if point in _TIMES else _PATIENCE_S
@@ -201,7 +225,9 @@ class Campaign:
         self.points[point] += 1
 
     async def _end_in_peace(self, process: trio.Process) -> None:
-        await trio.sleep(_PEACEFUL_S)
+        with trio.move_on_after(_ENDING_S):
+            await self.killer.ordered.wait()
+            await trio.sleep(_PEACEFUL_S)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         with trio.move_on_after(_ENDING_S) as patience:
@@ -215,56 +241,59 @@ class Campaign:
     # -- checks -------------------------------------------------------------------------------------------------------
 
     def _check(self, number: int, point: Point, *, in_peace: bool, code: int | None, out: Path, err: Path) -> None:
+        where = f"cycle {number} ({'in peace' if in_peace else f'killed {point.value}'})"
         self.history.read()
-        where = "in peace" if in_peace else f"killed {point.value}"
+        try:
+            self.memory.read()
+        except JournalDamaged as error:
+            self._violated(f"{where}: {error}")
+        self._check_orders(where)
+        self._check_fills(where)
+        if code not in ((0,) if in_peace else (0, -signal.SIGKILL)):
+            self._violated(f"{where}: exit code {code}: {err.read_text()[-500:]}")
+        elif in_peace:
+            self._check_peace(where, json.loads(out.read_text()))
+
+    def _check_orders(self, where: str) -> None:
+        accepted = {one.client_id for one in self.history.orders.values() if strategy_of(one.client_id)}
         for name in {*self.killer.doubles, *self.history.double_orders}:
             self._violated(f"order sent or accepted twice: {name}")
-        unknown = {one.client_id for one in self.history.orders.values() if strategy_of(one.client_id)} - set(self.killer.placed)
-        for name in unknown:
+        for name in accepted - set(self.killer.placed):
             self._violated(f"the venue has an order that nobody sent: {name}")
-        if JOURNALED:
-            for (strategy, symbol), worst in self.history.worst.items():
-                if strategy and worst > Decimal(LIMITS[strategy]):
-                    self._violated(f"exposure of {strategy} in {symbol} above its limit at the venue: {worst}")
-        if code not in ((0,) if in_peace else (0, -signal.SIGKILL)):
-            self._violated(f"cycle {number} ({where}): exit code {code}: {err.read_text()[-500:]}")
-        elif in_peace:
-            self._compare(number, json.loads(out.read_text()))
+        for name in set(self.killer.placed) - self.memory.orders:
+            self._violated(f"{where}: an order reached the venue that does not stand in the journal: {name}")
+        for (strategy, symbol), worst in self.history.worst.items():
+            if strategy and worst > Decimal(LIMITS[strategy]):
+                self._violated(f"exposure of {strategy} in {symbol} above its limit at the venue: {worst}")
 
-    def _compare(self, number: int, summary: dict[str, Any]) -> None:
-        """What a bot says at its end, with the ledger."""
-        where = f"cycle {number}"
-        if summary["orders"]["unknown"]:
-            self._violated(f"{where}: {summary['orders']['unknown']} orders unknown at the end")
+    def _check_fills(self, where: str) -> None:
+        for key, times in self.memory.fills.items():
+            if times > 1:
+                self._violated(f"{where}: a fill stands in the journal {times} times: {key}")
+            if key not in self.history.trades:
+                self._violated(f"{where}: a fill stands in the journal that the venue does not know: {key}")
+
+    def _check_peace(self, where: str, summary: dict[str, Any]) -> None:
+        """What bot, journal and ledger say when the bot has ended in good order."""
+        if summary["orders"]["unknown"] or self.memory.past.live:
+            self._violated(
+                f"{where}: {summary['orders']['unknown']} orders unknown, {len(self.memory.past.live)} live in the journal"
+            )
         for strategy, one in summary["strategies"].items():
-            fills = self._fills(strategy)
-            held = {symbol: Decimal(size) for symbol, size in one["position"].items() if Decimal(size)}
-            theirs = position_of(self.history.trades[key] for key in fills)
-            if held != theirs:
-                self._violated(f"{where}: position of {strategy}: {held}, by the venue's fills {theirs}")
-            if not JOURNALED and one["fills"] != len(fills):
-                self._violated(f"{where}: {strategy} has {one['fills']} fills, the venue {len(fills)}")
+            fills = self.history.fills_of(strategy)
+            told = {key for key, owner in self.memory.owners.items() if owner == strategy}
+            for key in fills.keys() ^ told:
+                self._violated(f"{where}: {'lost' if key in fills else 'strange'} fill of {strategy}: {key}")
+            said = {symbol: Decimal(size) for symbol, size in one["position"].items() if Decimal(size)}
+            kept = {symbol: size for (owner, symbol), size in self.memory.past.held().items() if owner == strategy}
+            theirs = position_of(fills.values())
+            if not said == kept == theirs:
+                self._violated(f"{where}: position of {strategy}: {said}, in the journal {kept}, by the venue's fills {theirs}")
             for order in self.history.open_orders(strategy):
-                if JOURNALED or order.client_id in self.killer.present:
-                    self._violated(f"{where}: still open at the venue: {order.client_id}")
-
-    def _fills(self, strategy: str) -> Collection[FillKey]:
-        """The fills that the bot must know of: all of the strategy's, or without a journal those of its own orders."""
-        fills = self.history.fills_of(strategy)
-        return [key for key in fills if JOURNALED or self.history.orders[key[2]].client_id in self.killer.present]
+                self._violated(f"{where}: still open at the venue: {order.client_id}")
 
     def _violated(self, text: str) -> None:
         self.violations.setdefault(text)
-
-    def _clear_away(self) -> None:
-        """Cancels what a killed run has left, since no later one will know of it."""
-        hmac = self.served.said["keys"]["hmac"]
-        signer = HmacSigner(Secret(hmac["api_key"]), Secret(hmac["secret"]))
-        with httpx2.Client(trust_env=False, timeout=10) as http:
-            for symbol in SYMBOLS:
-                query = sign_query({"symbol": symbol}, signer, int(time.time() * 1000), 5000)
-                url = f"{self.served.said['rest']}/fapi/v1/allOpenOrders?{query}"
-                http.delete(url, headers={"X-MBX-APIKEY": hmac["api_key"]}).raise_for_status()
 
     def last_line(self, cycles: int) -> str:
         """The figures."""
@@ -272,17 +301,18 @@ class Campaign:
         return (
             f"crash: {cycles} cycles, {sum(self.points.values())} kills at {len(self.points)} kinds of points"
             f" ({self.missed} missed), {self.peaceful} peaceful ends, {sum(self.killer.placed.values())} orders,"
-            f" {len(self.history.orders)} accepted, {len(self.history.trades)} fills,"
+            f" {len(self.history.orders)} accepted, {len(self.history.trades)} fills, {self.memory.rows} rows in the journal,"
             f" {restart:.1f} s from start to first order, {len(self.violations)} violations"
         )
 
 
-def campaign(cycles: int, seed: int) -> tuple[str, list[str]]:
-    """Runs it. Gives the last line, and the violations."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def campaign(cycles: int, seed: int, keep: Path | None = None) -> tuple[str, list[str]]:
+    """Runs it, in the folder `keep` if one is given. Gives the last line, and the violations."""
+    with tempfile.TemporaryDirectory() as spare:
+        folder = (keep or Path(spare)).absolute()
+        home = {"XDG_STATE_HOME": str(folder), "HOME": str(folder)}
         settings = venue_config(folder, seed=seed)
-        with venue(settings, "--port", 0, "--state", folder / "ledger", env={"XDG_STATE_HOME": name, "HOME": name}) as served:
+        with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
             one = Campaign(folder, served, Random(seed))
             trio.run(one.run, cycles)
         return one.last_line(cycles), list(one.violations)
@@ -292,8 +322,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaigns.crash", description=__doc__)
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--keep", type=Path, help="an empty folder for journal and ledger, which stay there")
     given = parser.parse_args(arguments)
-    last_line, violations = campaign(given.cycles, given.seed)
+    last_line, violations = campaign(given.cycles, given.seed, given.keep)
     for violation in violations:
         sys.stdout.write(f"violated: {violation}\n")
     sys.stdout.write(f"{last_line}\n")

@@ -246,7 +246,9 @@ class Engine:
 
     def _record_checkpoint(self) -> None:
         self._records = 0
-        self._ctx.record(RowKind.CHECKPOINT, self._setup.past.account, checkpoint_body(self.orders, self.accounts, self._marks))
+        past, epoch_ms = self._setup.past, self._setup.epoch_ms
+        body = checkpoint_body(self.orders, self.accounts, self._marks, epoch_ms, past.runs + 1)
+        self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
     def accounts(self) -> dict[str, SubAccount]:
