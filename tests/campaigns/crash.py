@@ -27,11 +27,9 @@ import attrs
 import msgspec
 import trio
 
-from coldframe.core.journal import Past, fold
 from coldframe.errors import JournalDamaged
-from coldframe.model.journal import RowKind
-from coldframe.shell.journalfile import read_rows
-from tests.campaigns.history import FillKey, History, position_of, strategy_of
+from tests.campaigns.history import History, position_of, strategy_of
+from tests.campaigns.memory import Memory
 from tests.campaigns.relay import Passing, Relay, Withheld
 from tests.campaigns.setting import LIMITS, Sent, bot_config, venue_config
 from tests.scenes.support import COLDFRAME, ROOT, VenueProcess, environment, venue
@@ -138,34 +136,6 @@ class Killer(Sent):
 
 
 @attrs.define
-class Memory:
-    """The journal of all runs, read on from where it was read to last."""
-
-    path: Path
-    past: Past = attrs.field(factory=Past)
-    rows: int = 0
-    orders: set[str] = attrs.field(factory=set)
-    fills: Counter[FillKey] = attrs.field(factory=Counter)
-    #: Of which strategy a fill is; empty for one of others.
-    owners: dict[FillKey, str] = attrs.field(factory=dict)
-
-    def read(self) -> None:
-        """Takes in what has been written. Raises `JournalDamaged`."""
-        if not self.path.exists():
-            return
-        for row in read_rows(self.path, self.rows + 1):
-            self.rows = row.seq
-            fold([row], self.past)
-            body: Any = row.body
-            if row.kind == RowKind.ORDER:
-                self.orders.add(row.ref)
-            elif row.kind == RowKind.FILL:
-                key = (body["fill"]["symbol"], body["fill"]["trade_id"], body["fill"]["order_id"])
-                self.fills[key] += 1
-                self.owners[key] = body["strategy"]
-
-
-@attrs.define
 class Campaign:
     """All cycles of one campaign."""
 
@@ -190,7 +160,7 @@ class Campaign:
         relay = Relay(int(str(self.served.said["rest"]).rpartition(":")[2]), self.killer)
         async with trio.open_nursery() as nursery:
             port = await nursery.start(relay.serve)
-            config = bot_config(self.folder, self.served, port, '[journal]\nfile = "journal.db"')
+            config = bot_config(self.folder, self.served, port)
             for number in range(1, cycles + 1):
                 await self._cycle(number, config, in_peace=number % _PEACE == 0 or number == cycles)
             nursery.cancel_scope.cancel()
@@ -281,8 +251,7 @@ class Campaign:
             )
         for strategy, one in summary["strategies"].items():
             fills = self.history.fills_of(strategy)
-            told = {key for key, owner in self.memory.owners.items() if owner == strategy}
-            for key in fills.keys() ^ told:
+            for key in fills.keys() ^ self.memory.fills_of(strategy):
                 self._violated(f"{where}: {'lost' if key in fills else 'strange'} fill of {strategy}: {key}")
             said = {symbol: Decimal(size) for symbol, size in one["position"].items() if Decimal(size)}
             kept = {symbol: size for (owner, symbol), size in self.memory.past.held().items() if owner == strategy}

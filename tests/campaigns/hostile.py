@@ -29,7 +29,8 @@ from coldframe.runtime.build import build, read
 from coldframe.runtime.house import Result, RunOptions, run
 from coldframe.runtime.report import run_summary
 from coldframe.shell.clock import wall_text
-from tests.campaigns.history import FillKey, History, position_of, strategy_of
+from tests.campaigns.history import FillKey, History, position_of
+from tests.campaigns.memory import Memory
 from tests.campaigns.relay import Relay
 from tests.campaigns.setting import LIMITS, RECV_WINDOW_MS, Sent, bot_config, venue_config
 from tests.scenes.support import VenueProcess, venue
@@ -157,7 +158,7 @@ class Inspector:
         """What must be equal when the bot has ended."""
         self.look()
         for slot in self.engine.slots.all:
-            fills = {key: one for key, one in self.history.trades.items() if self._strategy_of(key) == slot.id}
+            fills = self.history.fills_of(slot.id)
             if slot.trader.account.fills != len(fills):
                 self._violated(f"{slot.id} has {slot.trader.account.fills} fills, the venue {len(fills)}")
             for symbol in slot.port.symbols:
@@ -171,8 +172,18 @@ class Inspector:
         for key in self._untold_since:
             self._violated(f"lost fill: {key}")
 
-    def _strategy_of(self, key: FillKey) -> str:
-        return strategy_of(self.history.orders[key[2]].client_id)
+    def compare_journal(self, memory: Memory) -> None:
+        """What the journal has kept of it."""
+        memory.read()
+        for order in memory.past.live:
+            self._violated(f"still alive in the journal: {order.client_order_id} ({order.state})")
+        for slot in self.engine.slots.all:
+            for key in self.history.fills_of(slot.id).keys() ^ memory.fills_of(slot.id):
+                self._violated(f"fill that journal and ledger do not share: {key}")
+        for key in (key for key, times in memory.fills.items() if times > 1):
+            self._violated(f"fill that stands in the journal twice: {key}")
+        for name in set(self.sent.placed) - memory.orders:
+            self._violated(f"an order reached the venue that does not stand in the journal: {name}")
 
     def _violated(self, text: str) -> None:
         self.violations.setdefault(text)
@@ -202,7 +213,7 @@ def campaign(minutes: float, faults: str, seed: int, log: TextIO | None = None) 
         home = {"XDG_STATE_HOME": str(folder / "state"), "HOME": name}
         settings = venue_config(folder, faults, seed)
         with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
-            os.environ["CAMPAIGN_KEY"] = served.api_key
+            os.environ |= {"CAMPAIGN_KEY": served.api_key, "XDG_STATE_HOME": home["XDG_STATE_HOME"]}
             return trio.run(_campaign, folder, served, minutes, Log(log))
 
 
@@ -220,6 +231,7 @@ async def _campaign(folder: Path, served: VenueProcess, minutes: float, log: Log
         outside.cancel_scope.cancel()
     inspector = found[0]
     inspector.compare_at_the_end()
+    inspector.compare_journal(Memory(folder / "journal.db"))
     return Outcome(_figures(run_summary(bot, result.engine, result.ended), result, inspector), list(inspector.violations))
 
 

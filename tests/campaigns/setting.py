@@ -38,8 +38,8 @@ symbols = {list(SYMBOLS)}
     return path
 
 
-def bot_config(folder: Path, served: VenueProcess, port: int, extra: str = "") -> Path:
-    """A live bot whose every byte goes through the relay on `port`. `extra` is more TOML, tables included."""
+def bot_config(folder: Path, served: VenueProcess, port: int) -> Path:
+    """A live bot whose every byte goes through the relay on `port`, with a journal beside its configuration."""
     path = folder / "bot.toml"
     strategies = "".join(
         f"""
@@ -77,7 +77,8 @@ max_gross_notional = "20000"
 price_collar_pct = "5"
 max_open_orders = 40
 max_drawdown = "5000"
-{extra}
+[journal]
+file = "journal.db"
 """
     )
     return path

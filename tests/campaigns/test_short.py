@@ -11,8 +11,9 @@ from tests.campaigns import crash, hostile
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hostile campaign's bot lives in this process: its key must not stay behind."""
-    monkeypatch.setenv("CAMPAIGN_KEY", "")
+    """The hostile campaign's bot lives in this process: what it sets must not stay behind."""
+    for name in ("CAMPAIGN_KEY", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, "")
 
 
 @pytest.mark.parametrize("faults", sorted(hostile.FAULTS))
