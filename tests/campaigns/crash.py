@@ -31,7 +31,7 @@ from coldframe.errors import JournalDamaged
 from tests.campaigns.history import History, position_of, strategy_of
 from tests.campaigns.memory import Memory
 from tests.campaigns.relay import Passing, Relay, Withheld
-from tests.campaigns.setting import LIMITS, Sent, bot_config, venue_config
+from tests.campaigns.setting import FAULTS, LIMITS, Sent, bot_config, venue_config
 from tests.scenes.support import COLDFRAME, ROOT, VenueProcess, environment, venue
 
 #: Every so many cycles the bot may end in peace.
@@ -275,12 +275,12 @@ class Campaign:
         )
 
 
-def campaign(cycles: int, seed: int, keep: Path | None = None) -> tuple[str, list[str]]:
-    """Runs it, in the folder `keep` if one is given. Gives the last line, and the violations."""
+def campaign(cycles: int, seed: int, faults: str = "", keep: Path | None = None) -> tuple[str, list[str]]:
+    """Runs it, on a venue with these faults, in the folder `keep` if one is given. Gives the last line, and the violations."""
     with tempfile.TemporaryDirectory() as spare:
         folder = (keep or Path(spare)).absolute()
         home = {"XDG_STATE_HOME": str(folder), "HOME": str(folder)}
-        settings = venue_config(folder, seed=seed)
+        settings = venue_config(folder, faults, seed)
         with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
             one = Campaign(folder, served, Random(seed))
             trio.run(one.run, cycles)
@@ -291,9 +291,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaigns.crash", description=__doc__)
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--faults", choices=["none", *sorted(FAULTS)], default="none", help="what the venue does wrong besides")
     parser.add_argument("--keep", type=Path, help="an empty folder for journal and ledger, which stay there")
     given = parser.parse_args(arguments)
-    last_line, violations = campaign(given.cycles, given.seed, given.keep)
+    last_line, violations = campaign(given.cycles, given.seed, FAULTS.get(given.faults, ""), given.keep)
     for violation in violations:
         sys.stdout.write(f"violated: {violation}\n")
     sys.stdout.write(f"{last_line}\n")

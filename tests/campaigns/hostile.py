@@ -32,36 +32,9 @@ from coldframe.shell.clock import wall_text
 from tests.campaigns.history import FillKey, History, position_of
 from tests.campaigns.memory import Memory
 from tests.campaigns.relay import Relay
-from tests.campaigns.setting import LIMITS, RECV_WINDOW_MS, Sent, bot_config, venue_config
+from tests.campaigns.setting import FAULTS, LIMITS, RECV_WINDOW_MS, Sent, bot_config, venue_config
 from tests.scenes.support import VenueProcess, venue
 
-#: What the venue does wrong: what the issue demands, and everything at once.
-FAULTS: Final[Mapping[str, str]] = {
-    "usual": """
-orders_doubtful = "0.05"
-doubtful_accepted = "0.5"
-fills_duplicated = "0.2"
-answers_delayed = "0.3"
-private_cut_s = 30
-""",
-    "harsh": """
-orders_doubtful = "0.1"
-doubtful_answers = ["-1007", "-1006", "-1000", "-1001", "-1008", "503", "silence", "cut", "late-answer", "late-request"]
-fills_duplicated = "0.2"
-answers_delayed = "0.3"
-events_delayed = "0.1"
-events_reordered = true
-events_dropped = "0.2"
-orders_forgotten = "0.2"
-forgotten_by_query_s = 3
-forgotten_by_list_s = 3
-private_cut_s = 17
-market_cut_s = 41
-api_cut_s = 53
-sessions_revoked_s = 71
-listen_keys_expire_s = 47
-""",
-}
 _LOOK_S: Final = 0.1
 #: How long something may be unknown: the receive window, and ten seconds.
 _UNKNOWN_S: Final = RECV_WINDOW_MS / 1000 + 10

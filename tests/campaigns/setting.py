@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,34 @@ RECV_WINDOW_MS: Final = 5_000
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 #: The largest position each strategy may hold or come to hold; each trades a symbol of its own.
 LIMITS: Final = {"quoter": "0.012", "swinger": "0.1", "hand": "0.5"}
+
+#: What the venue does wrong: the usual, and everything at once.
+FAULTS: Final[Mapping[str, str]] = {
+    "usual": """
+orders_doubtful = "0.05"
+doubtful_accepted = "0.5"
+fills_duplicated = "0.2"
+answers_delayed = "0.3"
+private_cut_s = 30
+""",
+    "harsh": """
+orders_doubtful = "0.1"
+doubtful_answers = ["-1007", "-1006", "-1000", "-1001", "-1008", "503", "silence", "cut", "late-answer", "late-request"]
+fills_duplicated = "0.2"
+answers_delayed = "0.3"
+events_delayed = "0.1"
+events_reordered = true
+events_dropped = "0.2"
+orders_forgotten = "0.2"
+forgotten_by_query_s = 3
+forgotten_by_list_s = 3
+private_cut_s = 17
+market_cut_s = 41
+api_cut_s = 53
+sessions_revoked_s = 71
+listen_keys_expire_s = 47
+""",
+}
 
 
 def venue_config(folder: Path, faults: str = "", seed: int = 7) -> Path:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.campaigns import crash, hostile
+from tests.campaigns.setting import FAULTS
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +17,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "")
 
 
-@pytest.mark.parametrize("faults", sorted(hostile.FAULTS))
+@pytest.mark.parametrize("faults", sorted(FAULTS))
 def test_hostile(faults: str) -> None:
-    outcome = hostile.campaign(0.2, hostile.FAULTS[faults], seed=48)
+    outcome = hostile.campaign(0.2, FAULTS[faults], seed=48)
     assert outcome.violations == []
     assert outcome.figures["fills"] > 0
     assert outcome.figures["in doubt"] > 0
