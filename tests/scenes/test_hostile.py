@@ -9,7 +9,7 @@ from tests.campaigns.history import History, position_of
 from tests.scenes.support import CONFIGS, coldframe, document
 
 
-def test_the_bot_knows_at_the_end_what_a_hostile_venue_knows(tmp_path: Path) -> None:
+def test_o1_o2_o6_o7_the_bot_knows_at_the_end_what_a_hostile_venue_knows(tmp_path: Path) -> None:
     """With the venue's ledger on disk, so that it can be compared; otherwise the file is run as it ships."""
     shipped = (CONFIGS / "hostile.toml").read_text()
     config = tmp_path / "hostile.toml"
