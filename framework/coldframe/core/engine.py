@@ -257,7 +257,9 @@ class Engine:
 
     def _record_checkpoint(self) -> None:
         self._records = 0
-        self._ctx.record(RowKind.CHECKPOINT, self._setup.past.account, checkpoint_body(self.orders, self.accounts, self._marks))
+        past, epoch_ms = self._setup.past, self._setup.epoch_ms
+        body = checkpoint_body(self.orders, self.accounts, self._marks, epoch_ms, past.runs + 1)
+        self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
     def accounts(self) -> dict[str, SubAccount]:
@@ -364,11 +366,14 @@ class Engine:
     def _check_stopped(self) -> None:
         if self.finished or self._stopping is None:
             return
-        live = list(self.orders.live)
-        if not live:
+        live, owed = list(self.orders.live), self.orders.fills_owed
+        if not live and not owed:
             self._finish(self._stopping)
         elif self._ctx.now_ns >= self._stop_deadline_ns:
-            self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+            if live:
+                self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+            if owed:
+                self._ctx.log(Level.ERROR, f"the fills of {owed} orders are not known in full: positions are not what they seem")
             self._finish(self._stopping)
         else:
             self.strategies.cancel_everything()

@@ -191,6 +191,11 @@ class Orders:
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
 
+    @property
+    def fills_owed(self) -> int:
+        """How many orders have ended whose fills have not all been told."""
+        return len(self._owing)
+
     def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """Every order of a strategy that may still change its position."""
         yield from self.of(strategy, symbol)
