@@ -65,6 +65,8 @@ class EngineSetup:
     epoch_ms: int
     #: False: intents are judged, and refused with ORDERS_OFF.
     orders_on: bool
+    #: Whether the account is in hedge mode.
+    hedge: bool = False
     #: Venue time minus ours, as it was found before the start.
     clock_offset_ms: int = 0
     can_log_on: bool = True
@@ -91,7 +93,7 @@ class Engine:
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
         traders = {port.id: Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget())) for port in setup.ports}
-        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
+        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
         self.evidence = Evidence(ctx, self.orders, traders)
         self.trading: Trading | None = None
         if setup.orders_on:

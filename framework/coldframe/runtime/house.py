@@ -31,6 +31,7 @@ from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
+from coldframe.terms import PositionMode
 
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
@@ -130,7 +131,7 @@ class _House:
         if missing:
             raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
         if signer is not None:
-            await check_account(orders, self._clock)
+            await check_account(orders, self._clock, PositionMode(self._bot.config.orders.position_mode))
         return described
 
     def _make_engine(self, described: Described, offset_ms: int) -> Engine:
@@ -148,6 +149,7 @@ class _House:
                 epoch_ms=self._clock.now_ms(),
                 clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",
+                hedge=config.orders.position_mode == PositionMode.HEDGE,
                 can_log_on=signer is not None and signer.can_log_on,
                 feed=feed_limits(config),
                 trading=trading_limits(config),
