@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
 
-from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
+from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
 from coldframe.wire.account import OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
@@ -78,6 +78,7 @@ class Exchange:
             Decimal(str(params["quantity"])),
             str(params.get("price", "0")),
             at_ms=self.now_ms,
+            position_side=PositionSide(str(params.get("positionSide", "BOTH"))),
         )
         if order.client_order_id in self.orders:
             return 400, {"code": -4116, "msg": "clientOrderId is duplicated"}
@@ -124,12 +125,12 @@ class Exchange:
             case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":
                 return self.algos.rest(path, params)
             case "/fapi/v3/positionRisk":
-                net: dict[str, Decimal] = defaultdict(Decimal)
+                net: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
                 for order, trade in self.trades:
-                    net[order.symbol] += order.side.sign * Decimal(trade.quantity)
+                    net[order.symbol, order.position_side] += order.side.sign * Decimal(trade.quantity)
                 return [
-                    {"symbol": symbol, "positionSide": "BOTH", "positionAmt": str(amount), "entryPrice": "100"}
-                    for symbol, amount in net.items()
+                    {"symbol": symbol, "positionSide": side, "positionAmt": str(amount), "entryPrice": "100"}
+                    for (symbol, side), amount in net.items()
                     if amount
                 ]
             case "/fapi/v1/userTrades":

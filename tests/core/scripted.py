@@ -124,6 +124,7 @@ class Scripted:
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
+        hedge: bool = False,
     ) -> None:
         self.now_ns = START_NS
         self.offset_ms = 0
@@ -156,6 +157,7 @@ class Scripted:
                 epoch_ms=START_MS,
                 orders_on=orders_on,
                 can_log_on=can_log_on,
+                hedge=hedge,
                 feed=feed or FeedLimits(),
                 trading=trading or TradingLimits(),
             )
