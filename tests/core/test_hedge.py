@@ -32,10 +32,9 @@ def sides(made: Scripted) -> tuple[Decimal, Decimal]:
     return account.position("BTCUSDT", LONG).quantity, account.position("BTCUSDT", SHORT).quantity
 
 
-def orders_sent(made: Scripted) -> list[tuple[str, str, str]]:
-    return [
-        (str(one.params["side"]), str(one.params["positionSide"]), str(one.params["quantity"])) for one in made.sent("order.place")
-    ]
+def orders_sent(made: Scripted) -> list[tuple[str, str, Decimal]]:
+    sent = [one.params for one in made.sent("order.place")]
+    return [(str(one["side"]), str(one["positionSide"]), D(str(one["quantity"]))) for one in sent]
 
 
 def test_both_sides_are_held_beside_each_other_and_shown_so() -> None:
@@ -86,8 +85,8 @@ def test_a_target_that_changes_its_sign_closes_one_side_before_it_opens_the_othe
     made.run(2_000)
     assert sides(made) == (D(0), D(0))
     assert orders_sent(made) == [
-        ("BUY", "LONG", D("2")),
-        ("SELL", "LONG", D("2")),
+        ("BUY", "LONG", D(2)),
+        ("SELL", "LONG", D(2)),
         ("SELL", "SHORT", D("1.5")),
         ("BUY", "SHORT", D("1.0")),
         ("BUY", "SHORT", D("0.5")),
@@ -107,11 +106,11 @@ def test_quotes_of_a_side_open_it_and_close_what_there_is() -> None:
     wish = Quotes("BTCUSDT", [Quote(D(99), D(1))], [Quote(D(101), D(1))], position_side=LONG)
     made.want(actor, wish)
     assert made.verdicts(actor) == {"POSITION": 1}
-    assert orders_sent(made) == [("BUY", "LONG", D("1"))]
+    assert orders_sent(made) == [("BUY", "LONG", D(1))]
     (bid,) = made.engine.orders.live
     made.fill(bid.client_order_id, "1", "99")
     made.want(actor, wish)
-    assert orders_sent(made)[-2:] == [("BUY", "LONG", D("1")), ("SELL", "LONG", D("1"))]
+    assert orders_sent(made)[-2:] == [("BUY", "LONG", D(1)), ("SELL", "LONG", D(1))]
     assert {(one.side, one.position_side) for one in made.engine.orders.live} == {(BUY, LONG), (SELL, LONG)}
     made.want(actor, Quotes("BTCUSDT", asks=[Quote(D(101), D(2))], position_side=SHORT))
     made.run(1_000)
