@@ -324,6 +324,19 @@ def test_an_order_that_was_triggered_while_its_fate_was_unknown_is_followed() ->
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
+def test_an_order_that_the_algo_methods_have_forgotten_is_found_as_what_it_became() -> None:
+    made, actor, order = waiting(PLACE)
+    accept_quietly(made)
+    made.trigger(order.client_order_id)
+    made.fill(order.client_order_id, "1", "105")
+    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
+    made.refuse(-1007)
+    made.run(3_000)
+    assert state(order) is S.FILLED
+    assert states(actor) == [S.SENT, S.UNKNOWN, S.TRIGGERED, S.FILLED]
+    assert order.not_found == 0
+
+
 def test_the_report_of_acceptance_may_come_before_the_answer() -> None:
     made, _, order = waiting(PLACE)
     made.exchange.now_ms = made.venue_ms

@@ -332,9 +332,18 @@ class Desk:
             self.conditionals.reply(order, reply)
         fault = answer.fault if answer is not None else None
         if fault is not None and classify(fault.code) is CodeClass.GONE and order.untriggered:
-            self._not_found(order)
+            self._ask_beyond_trigger(order)
         self._watch(order)
         return True
+
+    def _ask_beyond_trigger(self, order: Order) -> None:
+        """The algo methods do not know the order. They may have forgotten one that has ended, and it have become an ordinary one.
+
+        So it counts as not found only when the ordinary methods do not know it either.
+        """
+        if self._session.ready and not self._session.cost_fits("order.status", {}, Priority.NEEDED):
+            self._asked.add(order.client_order_id)
+            self._session.request("order.status", ask.parameters(reference(order)), QueryOf(order))
 
     def _read(self, kind: type[R], result: bytes | None) -> R | None:
         """Positive evidence. What cannot be read is none."""
