@@ -65,7 +65,8 @@ class Conditionals:
             self._ctx.log(Level.WARNING, f"a conditional order that is not ours: {what}")
             return None
         reason = report.reject_reason if isinstance(report.reject_reason, str) else ""
-        self._merge(order, report.algo_id, report.status, report.actual_order_id, reason)
+        became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""
+        self._merge(order, report.algo_id, report.status, became, reason)
         return order
 
     def reply(self, order: Order, reply: AlgoReply) -> None:

@@ -31,6 +31,8 @@ _LEAST_CALLBACK: Final = Decimal("0.1")
 _MOST_CALLBACK: Final = Decimal(20)
 _HUNDRED: Final = Decimal(100)
 _LIMIT_TYPES: Final = frozenset({OrderType.STOP, OrderType.TAKE_PROFIT})
+#: Only these may close a whole position (protocol.md 7.5).
+_CLOSERS: Final = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
 
 
@@ -53,7 +55,8 @@ class Conditionals:
         if fault:
             return fault
         algo = self._algo(account, request, now_ms)
-        if not algo.trailing and self._reached(algo, *self._range(algo)):
+        low, high = self._range(algo)
+        if low and not algo.trailing and self._reached(algo, low, high):
             return refuse(-2021)
         self._tell(algo, now_ms)
         return algo
@@ -267,6 +270,8 @@ def _check_parameters(request: PlaceAlgo, now_ms: int) -> Fault | None:
     if not request.type.conditional:
         return refuse(-1116)
     closing = given(request.close_position, False)
+    if closing and request.type not in _CLOSERS:
+        return refuse(-1106, "closePosition")
     if closing and request.quantity is not UNSET:
         return refuse(-4137)
     if closing and request.reduce_only is not UNSET:
