@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 
 import pytest
 
 from coldframe.config.venue import VenueAccount
 from coldframe.terms import Side
 from coldframe.venue.contracts import to_scaled
+from coldframe.venue.market.board import Board
+from coldframe.venue.market.floor import Floor, UpdateIds
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
 
-from ..rig import START_MS, SYMBOL, Rig, algo_states, order_events
+from ..rig import START_MS, SYMBOL, Rig, algo_states, floor, order_events
 
 BUY, SELL = Side.BUY, Side.SELL
 PLACE, CANCEL, QUERY = "POST /fapi/v1/algoOrder", "DELETE /fapi/v1/algoOrder", "GET /fapi/v1/algoOrder"
@@ -210,9 +213,12 @@ def test_in_hedge_mode_a_conditional_order_closes_its_own_side() -> None:
 
 
 def test_before_the_first_trade_nothing_triggers_at_once() -> None:
-    rig = Rig()
-    rig.book()
+    board = Board(floor().contract, 28_800_000, 1)
+    board.book.known = True
+    rig = Rig(Floor(board, UpdateIds(1000, Random(1)), 100, shows_orders=True))
     assert isinstance(algo(rig, "SELL", "STOP_MARKET", quantity="1", triggerPrice="995.0"), dict)
+    rig.pass_ms(1_000)
+    assert algo_states(rig.events()) == ["NEW"]
 
 
 def test_cancelling_queries_and_lists(rig: Rig) -> None:
