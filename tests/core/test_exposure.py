@@ -22,10 +22,10 @@ from tests.core.test_triggers import Desk
 from tests.core.told import D, place
 
 LIMIT = D(5)
-NOTIONAL = D(1_200)
+NOTIONAL = D(1_600)
 BOTH, LONG, SHORT = PositionSide
 
-sizes = st.integers(1, 6).map(Decimal)
+sizes = st.integers(1, 9).map(Decimal)
 
 
 @st.composite
