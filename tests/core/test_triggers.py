@@ -232,6 +232,22 @@ def test_stop_and_take_profit_over_one_position_and_the_exit_before_them_do_not_
     assert desk.code(stop(), STALE) is V.STALE_BOOK
 
 
+def test_what_closes_a_position_is_refused_only_where_others_would_go_too_far_beyond_it() -> None:
+    desk = Desk(budget=Budget(max_position=D(5)))
+    desk.hold("2")
+    desk.wait(place(SELL, "7", "101"))
+    protect = stop(SELL, "95", quantity=D(2), reduce_only=True)
+    verdict = desk.check(protect)
+    assert (verdict.code, verdict.value, verdict.limit) == (V.POSITION, D(7), D(5))
+    assert desk.check(stop(SELL, "95", quantity=D(0), close_position=True)).value == D(7)
+    desk = Desk(budget=Budget(max_position=D(5)))
+    desk.hold("10")
+    desk.wait(place(SELL, "5", "101"))
+    # Ten are more than is allowed: all the better if there are fewer.
+    assert desk.code(protect) is V.ACCEPTED
+    assert desk.code(stop(SELL, "95", quantity=D(10), reduce_only=True)) is V.ACCEPTED
+
+
 def test_what_closes_the_whole_position_counts_as_all_of_it_however_large_it_grew() -> None:
     desk = Desk(budget=Budget(max_position=D(5)))
     closer = stop(SELL, "95", quantity=D(0), close_position=True)

@@ -128,7 +128,9 @@ class Gate:
             or (self._check_rate(trader, facts) if sending else None)
             or (None if replaces else self._check_open_orders(place, instrument))
         )
-        if checks is None and not reduces:
+        if checks is None and reduces and place.type.conditional:
+            checks = self._check_position(trader, place, replaces, beside)
+        elif checks is None and not reduces:
             checks = self.latched or self._check_exposure(trader, place, facts, replaces, beside)
         return checks or ACCEPTED
 
@@ -232,15 +234,20 @@ class Gate:
     def _check_position(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
         """The largest position that could come about if this order and all live ones of its side were filled.
 
-        Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it.
+        Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it. An
+        order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger.
         """
         net = trader.account.position(place.symbol, place.position_side).quantity
-        others = list(self._beside(trader, place, replaces))
-        reducing = sum((one.exposure for one in others if one.closing), ZERO)
-        adding = sum((one.exposure for one in others if not one.closing), place.quantity + beside)
         most = max(-place.side.sign * net, ZERO)
-        reducing = most if any(one.close_position for one in others) else min(reducing, most)
-        worst = abs(net + place.side.sign * (reducing + adding))
+        others = list(self._beside(trader, place, replaces))
+        closers = [most if one.close_position else one.exposure for one in others if one.closing]
+        adding = sum((one.exposure for one in others if not one.closing), beside)
+        if place.closing:
+            reducing = min(sum(closers, most if place.close_position else place.quantity), most)
+            worst = max(reducing + adding - most, ZERO)
+        else:
+            reducing = min(sum(closers, ZERO), most)
+            worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
         return _over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
 
     def _check_notional(self, trader: Trader, added: Decimal, replaces: Collection[Order]) -> Verdict | None:
