@@ -223,6 +223,8 @@ def test_a_cancel_goes_to_the_method_that_knows_the_order() -> None:
     made.trigger(second.client_order_id)
     made.want(actor, Cancel(second.client_order_id))
     assert (len(made.sent(CANCEL)), len(made.sent("order.cancel"))) == (1, 1)
+    named = {"symbol": "BTCUSDT", "orderId": second.order_id, "origClientOrderId": second.client_order_id}
+    assert dict(made.sent("order.cancel")[0].params) == named
     assert state(second) is S.CANCELED
     assert states(actor)[-2:] == [S.OPEN, S.CANCELED]
 

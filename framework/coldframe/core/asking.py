@@ -5,6 +5,8 @@ Reduce-only and a position side never stand together: in hedge mode the side of 
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from coldframe.core.orders import Order
 from coldframe.core.triggers import LIMIT_TYPES
 from coldframe.model.intents import Place
@@ -14,8 +16,9 @@ from coldframe.wire import requests as ask
 
 
 def reference(order: Order) -> ask.OrderRef:
-    """How an ordinary order is named, also one that was conditional."""
-    return ask.OrderRef(symbol=order.symbol, orig_client_order_id=order.client_order_id)
+    """How an ordinary order is named. One that was conditional also by its id, which wins: it is what the trigger made."""
+    order_id = order.order_id if order.type.conditional and order.order_id is not None else UNSET
+    return ask.OrderRef(symbol=order.symbol, order_id=order_id, orig_client_order_id=order.client_order_id)
 
 
 def place_request(order: Order, place: Place) -> ask.PlaceOrder:
