@@ -256,6 +256,39 @@ def test_an_unanswered_cancel_is_asked_for_and_repeated() -> None:
     assert len(made.sent(CANCEL)) == 2
 
 
+def test_a_cancelled_order_that_every_query_has_forgotten_is_proved_to_be_gone() -> None:
+    made, actor, order = waiting(CANCEL)
+    made.want(actor, Cancel(order.client_order_id))
+    made.silent = True
+    made.exchange.algos.end(order.client_order_id, AlgoStatus.CANCELED)
+    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
+    made.refuse(-1007)
+    made.run(5_000)
+    assert state(order) is S.WAITING
+    made.run(20_000)
+    assert state(order) is S.CANCELED
+    assert states(actor) == [S.SENT, S.WAITING, S.CANCELED]
+    assert "is no longer at the venue" in made.said()
+
+
+@pytest.mark.parametrize("how", ["refused", "unanswered"])
+def test_o26_a_round_without_the_list_of_conditional_orders_is_no_round(how: str) -> None:
+    made, _, order = waiting()
+    made.lose(LinkKind.PRIVATE)
+    if how == "refused":
+        made.exchange.refuses[LIST] = (-1001, "Internal error")
+    else:
+        made.swallows.add(LIST)
+    made.run(20_000)
+    assert made.engine.trading is not None
+    assert not made.engine.trading.reports_complete
+    made.exchange.refuses.clear()
+    made.swallows.clear()
+    made.run(31_000)
+    assert made.engine.trading.reports_complete
+    assert state(order) is S.WAITING
+
+
 def test_cancel_all_and_the_end_of_a_run_cover_orders_that_wait() -> None:
     made, actor, order = waiting()
     made.want(actor, CancelAll())
