@@ -82,6 +82,7 @@ class StrategyBench:
         *,
         overlays: Sequence[object] = (),
         instruments: Iterable[Instrument] | None = None,
+        hedge: bool = False,
     ) -> None:
         if isinstance(symbols, str):
             raise ValueError(f"symbols are a list: [{symbols!r}]")
@@ -92,7 +93,7 @@ class StrategyBench:
         self._market = Market(self._ctx, Calls(self._ctx), names, FeedLimits())
         self._orders = Orders(BENCH_START_MS)
         self._trader = Trader("bench", frozenset(symbols), Budget())
-        self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader})
+        self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
         self._evidence = Evidence(self._ctx, self._orders, {"bench": self._trader})
         self._trade_id = 0
         self.view = StrategyView(self._trader, symbols, self._market, self._orders, self._gate)
@@ -187,6 +188,27 @@ class StrategyBench:
         self._evidence.happen(order, Happening.SEEN_NEW)
         return self._told()
 
+    def wait(self, intent: Place) -> tuple[Order, list[Any]]:
+        """A conditional order that the strategy wanted now waits for its trigger, and `on_order` is called."""
+        order = self._orders.prepare("bench", intent, Origin.PLACE, self._ctx.now_ns)
+        self._evidence.happen(order, Happening.SEEN_WAITING)
+        return order, self._told()
+
+    def trigger(self, order: Order) -> list[Any]:
+        """The trigger of an order that waits is reached: it becomes an ordinary one, and `on_order` is called for both."""
+        self._evidence.triggered(order)
+        self._evidence.happen(order, Happening.SEEN_NEW)
+        return self._told()
+
+    def fill_order(self, order: Order, price: str, quantity: str, *, maker: bool = False) -> list[Any]:
+        """One of the strategy's orders trades; `on_fill` and `on_order` are called."""
+        self._trade_id += 1
+        traded = _number(price), _number(quantity)
+        side, held = order.side, order.position_side
+        fill = Fill(order.symbol, self._trade_id, self._trade_id, side, *traded, maker, self.now_ms, held, ZERO)
+        self._evidence.fill(order, fill)
+        return self._told()
+
     def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
         """One of the strategy's own orders trades, one that rests at this price if there is one.
 
@@ -199,11 +221,8 @@ class StrategyBench:
                 f"{quantity} cannot trade" + (f": {order.quantity - order.filled} of the order is left" if order else "")
             )
         order = order or self.prepare(symbol, side, price, quantity)
-        self._trade_id += 1
         self._orders.see(order, OrderStatus.NEW, ZERO, self._ctx.now_ns)
-        fill = Fill(symbol, self._trade_id, self._trade_id, side, _number(price), _number(quantity), maker, self.now_ms, fee=ZERO)
-        self._evidence.fill(order, fill)
-        return self._told()
+        return self.fill_order(order, price, quantity, maker=maker)
 
     def _book(self, symbol: str) -> LocalBook:
         one = self._market.book(symbol)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
 
-from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
-from coldframe.wire.account import OrderTradeUpdate, TradeLite
+from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
+from coldframe.wire.account import OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
+from tests.core.algos import Algos
 from tests.core.made import delta, depth
 from tests.core.told import AtVenue, Trade
 
@@ -25,7 +26,7 @@ ALIVE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 class Exchange:
     """Orders, trades and books of one account. Codes in `refuses` are answered to the method or path they stand under."""
 
-    def __init__(self, symbols: Iterable[str], tell: Callable[[OrderTradeUpdate | TradeLite], None]) -> None:
+    def __init__(self, symbols: Iterable[str], tell: Callable[[UserEvent], None]) -> None:
         self._tell = tell
         self.now_ms = 0
         self.orders: dict[str, AtVenue] = {}
@@ -37,6 +38,7 @@ class Exchange:
         }
         self._ids = count(8_389_765_500_000_000_001)
         self._trade_ids = count(100)
+        self.algos = Algos(self, tell)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -60,6 +62,8 @@ class Exchange:
                 return 200, {"listenKey": self.listen_key}
             case "order.place":
                 return self._place(params)
+            case "algoOrder.place" | "algoOrder.cancel":
+                return self.algos.carry_out(method, params)
             case "order.cancel" | "order.modify" | "order.status":
                 return self._about(method, params)
             case _:
@@ -74,6 +78,7 @@ class Exchange:
             Decimal(str(params["quantity"])),
             str(params.get("price", "0")),
             at_ms=self.now_ms,
+            position_side=PositionSide(str(params.get("positionSide", "BOTH"))),
         )
         if order.client_order_id in self.orders:
             return 400, {"code": -4116, "msg": "clientOrderId is duplicated"}
@@ -117,13 +122,15 @@ class Exchange:
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
             case "/fapi/v1/openOrders":
                 return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]
+            case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":
+                return self.algos.rest(path, params)
             case "/fapi/v3/positionRisk":
-                net: dict[str, Decimal] = defaultdict(Decimal)
+                net: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
                 for order, trade in self.trades:
-                    net[order.symbol] += order.side.sign * Decimal(trade.quantity)
+                    net[order.symbol, order.position_side] += order.side.sign * Decimal(trade.quantity)
                 return [
-                    {"symbol": symbol, "positionSide": "BOTH", "positionAmt": str(amount), "entryPrice": "100"}
-                    for symbol, amount in net.items()
+                    {"symbol": symbol, "positionSide": side, "positionAmt": str(amount), "entryPrice": "100"}
+                    for (symbol, side), amount in net.items()
                     if amount
                 ]
             case "/fapi/v1/userTrades":
@@ -142,6 +149,9 @@ class Exchange:
         return rows[: int(params["limit"])]
 
     # -- what happens -------------------------------------------------------------------------------------------------
+
+    def next_order_id(self) -> int:
+        return next(self._ids)
 
     def report(self, order: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
         report = order.report(execution, trade)

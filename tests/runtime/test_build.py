@@ -325,6 +325,17 @@ LIVE = (
 )
 
 
+@pytest.mark.parametrize(("mode", "hedge"), [("hedge", "false"), ("one_way", "true")])
+def test_o22_a_position_mode_that_is_not_the_paper_account_s(tmp_path: Path, mode: str, hedge: str) -> None:
+    accounts = f'[[venue.embedded.accounts]]\nname = "main"\nhedge_mode = {hedge}\n'
+    text = EMBEDDED + accounts + f'[orders]\nposition_mode = "{mode}"\n'
+    said = f'orders.position_mode: is "{mode}", but the first of venue.embedded.accounts has hedge_mode = {hedge}'
+    assert found(tmp_path, text) == [(line_of(text, "position_mode"), said)]
+    other = "hedge" if mode == "one_way" else "one_way"
+    assert built(tmp_path, EMBEDDED + accounts + f'[orders]\nposition_mode = "{other}"\n').strategies == ()
+    assert built(tmp_path, EMBEDDED + accounts + f'[orders]\nmode = "off"\nposition_mode = "{mode}"\n').strategies == ()
+
+
 def test_live_names_the_strategy_that_it_means(tmp_path: Path) -> None:
     wrong = STRATEGY.replace('"one"', '"NOT AN ID"')
     text = LIVE.replace(STRATEGY, wrong + STRATEGY).replace('budget = { max_position = "1" }', "")

@@ -35,6 +35,11 @@ class OrdersTable:
         "reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference, secret=True
     )
     secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference, secret=True)
+    position_mode: str = key(
+        "how the account holds positions: one_way, or hedge (a long and a short one side by side); checked at the start",
+        "one_way",
+        check=one_of("one_way", "hedge"),
+    )
     recv_window_ms: int = key("how old a request may be when the venue gets it", 5000, check=between(100, 60_000))
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)

@@ -76,6 +76,8 @@ class EngineSetup:
     keep_orders: bool = False
     #: What the journal shall say about this run, beyond its start.
     about: Mapping[str, object] = attrs.field(factory=dict)
+    #: Whether the account is in hedge mode.
+    hedge: bool = False
     #: Venue time minus ours, as it was found before the start.
     clock_offset_ms: int = 0
     can_log_on: bool = True
@@ -103,7 +105,7 @@ class Engine:
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
         traders = {port.id: _trader_of(port, setup) for port in setup.ports}
-        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
+        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
         self.evidence = Evidence(ctx, self.orders, traders)
         self.evidence.external = setup.past.accounts.get(EXTERNAL) or SubAccount()
         self.trading: Trading | None = None

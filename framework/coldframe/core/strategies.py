@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
 from coldframe.core.desires import DesireKey, Desires
@@ -18,7 +20,7 @@ from coldframe.core.forms import fault_of
 from coldframe.core.journal import intent_body
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import plan_quotes, plan_target
+from coldframe.core.quotes import plan_hedged_target, plan_quotes, plan_target
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
@@ -53,7 +55,7 @@ from coldframe.model.intents import (
 )
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
-from coldframe.terms import Side, TimeInForce
+from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
@@ -329,7 +331,7 @@ class Strategies:
         refusals: list[Verdict] = []
         bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
         asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
-        allowed = Quotes(wanted.symbol, bids, asks, wanted.post_only)
+        allowed = attrs.evolve(wanted, bids=bids, asks=asks)
         key = (slot.id, wanted.symbol)
         if allowed == self._desires.quotes(key) and not refusals:
             return NO_CHANGE
@@ -350,6 +352,7 @@ class Strategies:
                 quantity=quote.quantity,
                 price=quote.price,
                 time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
+                position_side=wanted.position_side,
             )
             verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
             if verdict.accepted:
@@ -399,8 +402,12 @@ class Strategies:
         if target is not None and instrument is not None:
             # While fills are still to be told, the position is not what it seems.
             mine = [*(one for one in orders if one.origin is Origin.TARGET), *self._orders.owing(slot.id, symbol)]
-            position = slot.trader.account.net(symbol)
-            operations = plan_target(target, position, mine, facts.best_bid, facts.best_ask, instrument)
+            account, best = slot.trader.account, (facts.best_bid, facts.best_ask)
+            if self._gate.hedge:
+                sides = [account.position(symbol, side).quantity for side in (PositionSide.LONG, PositionSide.SHORT)]
+                operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
+            else:
+                operations = plan_target(target, account.net(symbol), mine, *best, instrument)
             reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
         slot.orders += self._evidence.tally.sent - before

@@ -28,7 +28,7 @@ from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import AccountReason
 from coldframe.units import exact
-from coldframe.wire.account import AccountUpdate, ListenKeyExpired, OrderTradeUpdate, ServerShutdown, TradeLite
+from coldframe.wire.account import AccountUpdate, AlgoUpdate, ListenKeyExpired, OrderTradeUpdate, ServerShutdown, TradeLite
 from coldframe.wire.codec import Census, decode_user
 from coldframe.wire.streams import Message
 
@@ -58,7 +58,7 @@ class Trading:
         self.evidence = evidence
         self.session = Session(ctx, can_log_on, limits.session)
         self.user_stream = UserStream(ctx, self.session, limits.user_stream)
-        self.desk = Desk(ctx, self.session, orders, evidence, gate, limits.recv_window_ms)
+        self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk)
         self.census = Census()
         self.link_news: list[LinkChanged] = []
@@ -114,7 +114,7 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        return self.reconciler.returned(event)
+        return self.desk.returned(event) or self.reconciler.returned(event)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -160,6 +160,8 @@ class Trading:
                     self.reconciler.traded(event.order.symbol, event.order.trade_id)
             case TradeLite():
                 order = self.evidence.lite(event)
+            case AlgoUpdate():
+                order = self.desk.conditionals.report(event.order)
             case AccountUpdate():
                 self._account_changed(event)
             case ListenKeyExpired():
@@ -215,7 +217,7 @@ class Trading:
     def _symbols(self) -> set[str]:
         """Symbols in which fills may be missing: those of live orders, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
-        return symbols | {symbol for symbol, quantity in self.reconciler.positions.items() if quantity}
+        return symbols | self.reconciler.holding
 
     def stop(self) -> None:
         """The run is over: nothing more is expected from the user stream."""

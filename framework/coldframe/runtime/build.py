@@ -25,6 +25,7 @@ from coldframe.plug.fence import fenced
 from coldframe.plug.hookspecs import Check
 from coldframe.plug.loader import House, Plugin
 from coldframe.plug.slots import SlowHook, Stopwatch, StrategySlot
+from coldframe.terms import PositionMode
 from coldframe.wire.names import StreamKind, StreamName, is_all_market
 from coldframe.wire.routes import ENDPOINTS, Endpoints
 
@@ -178,6 +179,8 @@ class _Work:
 
     def check_orders(self, live_allowed: bool) -> None:
         orders = self.config.orders
+        if orders.mode == "paper":
+            self._check_paper_mode()
         if orders.mode != "live":
             return
         if self.config.venue.environment == "embedded":
@@ -194,6 +197,14 @@ class _Work:
             self.find(("orders", "api_key"), "is required for live trading")
         if (orders.private_key is None) == (orders.secret is None):
             self.find(("orders", "private_key"), "live trading needs either private_key (Ed25519, RSA) or secret (HMAC)")
+
+    def _check_paper_mode(self) -> None:
+        """The paper account stands in the same file: a position mode that is not its own is found before anything starts."""
+        hedge = self.config.venue.embedded.accounts[0].hedge_mode
+        wanted = self.config.orders.position_mode
+        if hedge is not (wanted == PositionMode.HEDGE):
+            text = f'is "{wanted}", but the first of venue.embedded.accounts has hedge_mode = {str(hedge).lower()}'
+            self.find(("orders", "position_mode"), text)
 
     def check_addresses(self) -> None:
         """Signed orders go to the exchange's hosts or to this machine, and nowhere else (faults.md X15)."""

@@ -37,6 +37,7 @@ from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
+from coldframe.terms import PositionMode
 from coldframe.units import NS_PER_S
 
 #: After the end of a tape, how long the bot may still work on what it brought.
@@ -159,7 +160,7 @@ class _House:
         if missing:
             raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
         if signer is not None:
-            await check_account(orders, self._clock)
+            await check_account(orders, self._clock, PositionMode(self._bot.config.orders.position_mode))
         return described
 
     def _make_engine(self, described: Described, offset_ms: int, past: Past) -> Engine:
@@ -181,6 +182,7 @@ class _House:
                 about=self._about(),
                 clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",
+                hedge=config.orders.position_mode == PositionMode.HEDGE,
                 can_log_on=signer is not None and signer.can_log_on,
                 feed=feed_limits(config),
                 trading=trading_limits(config),

@@ -10,6 +10,7 @@ import attrs
 from coldframe.core.engine import Engine
 from coldframe.core.slots import Slot
 from coldframe.runtime.build import Bot, money
+from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, ZERO, trimmed
 
 SCHEMA_VERSION = 1
@@ -72,6 +73,7 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
         "orders": slot.orders,
         "fills": account.fills,
         "position": {symbol: trimmed(account.net(symbol)) for symbol in slot.port.symbols},
+        **({"sides": _sides(slot)} if engine.gate.hedge else {}),
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
         "fees": money(sum(account.fees.values(), ZERO)),
@@ -88,6 +90,24 @@ def _troubles(slot: Slot) -> dict[str, Any]:
     }
 
 
+def _sides(slot: Slot) -> dict[str, dict[str, str]]:
+    """The positions of an account in hedge mode, by symbol and side."""
+    positions = slot.trader.account.position
+    return {
+        symbol: {side.value: trimmed(positions(symbol, side).quantity) for side in (PositionSide.LONG, PositionSide.SHORT)}
+        for symbol in slot.port.symbols
+    }
+
+
+def _held(strategy: Mapping[str, Any]) -> str:
+    """What a strategy of a summary holds, in words."""
+    if "sides" in strategy:
+        rows = [(f"{symbol} {side}", size) for symbol, sides in strategy["sides"].items() for side, size in sides.items()]
+    else:
+        rows = list(strategy["position"].items())
+    return ", ".join(f"{what} {size}" for what, size in rows if size != "0") or "flat"
+
+
 def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) -> list[str]:
     """The same summary for people, honest about what is not as it should be: also about orders that are `still_open`."""
     lines = [f"{summary['name']}: ended by {summary['ended']} after {summary['elapsed_s']:.1f} s"]
@@ -95,7 +115,7 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
         lines.append(f"  book {symbol}: {book['state']} at {book['update_id']}{again}")
     for name, one in summary["strategies"].items():
-        held = ", ".join(f"{symbol} {size}" for symbol, size in one["position"].items() if size != "0") or "flat"
+        held = _held(one)
         lines.append(
             f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"

@@ -20,6 +20,7 @@ from coldframe.model.instruments import Instruments
 from coldframe.shell.clock import Clock
 from coldframe.shell.reasons import one_line
 from coldframe.shell.rest import Rest
+from coldframe.terms import PositionMode
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.reference import ExchangeInfo, RateLimit, ServerTime
@@ -28,6 +29,7 @@ from coldframe.wire.rest import Answer, ban_end_ms
 
 #: Pauses between the first tries to reach the venue, in seconds; after the last one we give up.
 _PAUSES_S: Final = (0.3, 0.7, 1.5)
+_MODES: Final = {PositionMode.ONE_WAY: "one-way", PositionMode.HEDGE: "hedge"}
 
 
 @attrs.frozen
@@ -116,7 +118,7 @@ async def describe_venue(rest: Rest, clock: Clock) -> Described:
     return Described(Instruments.of(info.symbols), tuple(info.rate_limits), answer.body)
 
 
-async def check_account(rest: Rest, clock: Clock) -> None:
+async def check_account(rest: Rest, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY) -> None:
     """Whether the venue knows our key, lets it trade, and has the account in the position mode we trade in.
 
     Raises `AuthenticationRefused`, `ConfigError`, `VenueUnavailable` or `Banned`.
@@ -140,5 +142,9 @@ async def check_account(rest: Rest, clock: Clock) -> None:
         raise VenueUnavailable(f"what the venue tells about the account cannot be read: {error}") from None
     if not account.can_trade:
         raise AuthenticationRefused("the API key may not trade; give it the futures permission")
-    if account.dual_side_position:
-        raise ConfigError("the account is in hedge mode; switch it to one-way mode, which strategies here trade in")
+    actual = PositionMode.HEDGE if account.dual_side_position else PositionMode.ONE_WAY
+    if actual is not position_mode:
+        raise ConfigError(
+            f'the account is in {_MODES[actual]} mode, but orders.position_mode is "{position_mode}": the venue would refuse every'
+            f" order with {describe(-4061)}; change one of the two"
+        )
