@@ -19,6 +19,7 @@ from coldframe.core.calls import Calls, Returned, clock_sample
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
+from coldframe.core.halting import Halting
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
@@ -28,14 +29,20 @@ from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
 from coldframe.model.effects import Effect, Finish, Level, ShiftClock
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
+    BrakeAnswered,
+    BrakeOrdered,
+    BrakeUsed,
     FramesDropped,
     FramesReceived,
+    HaltAsked,
     LinkLost,
     LinkOpened,
     RequestNotWritten,
     RequestWritten,
     RestAnswered,
+    ResumeAsked,
     Stamped,
     StopAsked,
     TimeReached,
@@ -72,6 +79,8 @@ class EngineSetup:
     trading: TradingLimits = TradingLimits()
     #: How long a stopping run waits for the outcome of its last orders.
     grace_ms: int = 3_000
+    #: Halts that hold from before the start.
+    halts: Sequence[Halt] = ()
 
 
 @attrs.frozen
@@ -106,6 +115,7 @@ class Engine:
             )
         self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
         self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
+        self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
         self._stopping: str | None = None
         self._stop_deadline_ns = 0
         self.finished = False
@@ -143,6 +153,7 @@ class Engine:
         self._ctx.wake("clock:ask", _CLOCK_PERIOD_MS)
         if self.trading is not None:
             self.trading.start()
+        self.halting.start(self._setup.halts)
         self.strategies.start()
         return self._settled()
 
@@ -171,6 +182,8 @@ class Engine:
                 self._woken(key)
             case StopAsked(reason):
                 self._stop(reason)
+            case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
+                self.halting.take(event)
         return self._settled()
 
     def _settled(self) -> list[Effect]:
@@ -276,9 +289,10 @@ class Engine:
         if self.finished or self._stopping is None:
             return
         live = list(self.orders.live)
-        if not live:
+        late = self._ctx.now_ns >= self._stop_deadline_ns
+        if not live and (late or self.trading is None or self.trading.deadman.lay_down()):
             self._finish(self._stopping)
-        elif self._ctx.now_ns >= self._stop_deadline_ns:
+        elif late:
             self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
             self._finish(self._stopping)
         else:

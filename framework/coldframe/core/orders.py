@@ -155,6 +155,11 @@ class Orders:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
+    @property
+    def epoch_ms(self) -> int:
+        """The start of the run: stands in every client order id of it."""
+        return self._epoch_ms
+
     def get(self, client_order_id: str) -> Order | None:
         return self._by_client_id.get(client_order_id)
 
@@ -214,6 +219,11 @@ class Orders:
         self._by_client_id[order.client_order_id] = order
         self.happen(order, Happening.ACCEPTED, now_ns)
         return order
+
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """Takes in an order of ours that was sent past the desk, by the brake: from now on it is one like all others."""
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
 
     def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "") -> bool:
         """Lets something happen to an order. Returns whether its state changed."""

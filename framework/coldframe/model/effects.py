@@ -121,4 +121,11 @@ class Fail:
     until_ms: int = 0
 
 
-Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | Told | ShiftClock | Finish | Fail
+@attrs.frozen
+class HaltTaken:
+    """The brain has taken in a halt or a resumption: from now on it sends nothing that it forbids."""
+
+    number: int
+
+
+Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | Told | ShiftClock | Finish | Fail | HaltTaken
