@@ -135,6 +135,11 @@ class Engine:
         return ledger.weight.used(now_ms), ledger.weight.limit, ledger.orders_10s.used(now_ms), ledger.orders_10s.limit
 
     @property
+    def banned_until_ms(self) -> int:
+        """Until when the venue does not want to hear from us, in its time; 0 when it does."""
+        return self._ctx.ledger.banned_until_ms
+
+    @property
     def reconnects(self) -> int:
         return self.market.feed.reconnects + (self.trading.reconnects if self.trading else 0)
 

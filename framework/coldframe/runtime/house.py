@@ -7,7 +7,7 @@ REST and timers, and in the midst the engine task, the only reader of the inbox 
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,8 +19,10 @@ from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level, Log
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import Lane, StopAsked
 from coldframe.plug.sinks import Sinks
+from coldframe.runtime.braking import braking, sentinel_of, signals_for_the_brake
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.report import Ended
@@ -55,7 +57,7 @@ class RunOptions:
 
     for_s: float | None = None
     record: Path | None = None
-    #: Whether SIGINT and SIGTERM end the run; off where the caller handles them.
+    #: Whether SIGINT and SIGTERM end the run, and SIGUSR1 halts it; off where the caller handles them.
     signals: bool = True
 
 
@@ -71,6 +73,8 @@ async def run(bot: Bot, options: RunOptions, watcher: Watcher) -> Result:
     """Runs a bot to its end. Raises a `ColdframeError` when it cannot begin or go on."""
     clock = Clock()
     async with AsyncExitStack() as stack:
+        if options.signals:
+            stack.enter_context(signals_for_the_brake())
         venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
         house = _House(bot, options, watcher, clock, venues)
         return await house.live()
@@ -101,7 +105,8 @@ class _House:
     async def live(self) -> Result:
         market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
         described = await self._look_round(market, orders, signer)
-        engine = self._make_engine(described, orders.offset_ms)
+        latch = sentinel_of(self._bot.loaded).read()
+        engine = self._make_engine(described, orders.offset_ms, latch.halts)
         began_ns = self._clock.now_ns()
         async with self._recorder() as recorder, trio.open_nursery() as nursery:
             shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear)
@@ -110,7 +115,9 @@ class _House:
                 market.snapshot_taps.append(recorder.snapshot)
             nursery.start_soon(self._watch_for_the_end, nursery, shells.inbox)
             self._watcher.started(engine)
-            await shells.drive(engine)
+            args = (self._bot, engine, latch, shells, self._venues, self._clock, self._watcher.log)
+            async with braking(*args, heed_signal=self._options.signals):
+                await shells.drive(engine)
             nursery.cancel_scope.cancel()
         elapsed_ns = self._clock.now_ns() - began_ns
         return Result(engine, Ended(self._how(), elapsed_ns, shells.finished or ""))
@@ -133,7 +140,7 @@ class _House:
             await check_account(orders, self._clock)
         return described
 
-    def _make_engine(self, described: Described, offset_ms: int) -> Engine:
+    def _make_engine(self, described: Described, offset_ms: int, halts: Sequence[Halt]) -> Engine:
         config = self._bot.config
         signer = self._venues.signer
         return Engine(
@@ -152,6 +159,7 @@ class _House:
                 feed=feed_limits(config),
                 trading=trading_limits(config),
                 grace_ms=config.orders.grace_ms,
+                halts=halts,
             )
         )
 

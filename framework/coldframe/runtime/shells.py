@@ -14,6 +14,7 @@ from coldframe.model.effects import (
     Effect,
     Fail,
     Finish,
+    HaltTaken,
     Level,
     Log,
     OpenLink,
@@ -26,6 +27,7 @@ from coldframe.model.effects import (
 from coldframe.runtime.connections import Connections
 from coldframe.shell.clock import Clock
 from coldframe.shell.inbox import Inbox
+from coldframe.shell.pulse import Pulse
 from coldframe.shell.timers import Timers
 
 
@@ -48,6 +50,9 @@ class Shells:
         self.inbox = Inbox(clock.now_ns)
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
+        self.pulse = Pulse()
+        #: Told when the brain has taken in a halt.
+        self.halt_taken: Callable[[int], None] = lambda _: None
         #: Why the brain has finished; None while it has not.
         self.finished: str | None = None
         nursery.start_soon(self._timers.run)
@@ -61,6 +66,7 @@ class Shells:
             for stamped in await self.inbox.take():
                 for effect in engine.step(stamped):
                     self.perform(effect)
+            self.pulse.beat()
             await trio.lowlevel.checkpoint()
         await self.links.close_all()
 
@@ -74,6 +80,7 @@ class Shells:
             case Log(level, text):
                 self._log(level, text)
             case Told():
+                self.pulse.told(effect)
                 if self._tell is not None:
                     self._tell(effect)
             case CallRest():
@@ -86,6 +93,8 @@ class Shells:
                 self.links.close(effect)
             case ShiftClock(offset_ms):
                 self.links.offset_ms = self._connections.order_rest.offset_ms = offset_ms
+            case HaltTaken(number):
+                self.halt_taken(number)
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):

@@ -15,6 +15,7 @@ import trio
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level
+from coldframe.runtime.braking import state_home
 from coldframe.shell.clock import Clock
 from coldframe.venue import Address, EmbeddedVenue
 
@@ -46,8 +47,7 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
 
 def _keys_folder(spare: Path) -> Path:
     """Where keys live when nothing else is said: with the user's state, so that a restarted venue knows them again."""
-    home = os.environ.get("XDG_STATE_HOME") or (Path.home() / ".local" / "state")
-    folder = Path(home) / "coldframe" / "venue-keys"
+    folder = state_home() / "venue-keys"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:

@@ -80,6 +80,8 @@ class Links:
         self.offset_ms = 0
         #: Told of every market frame: the recorder, or the paper venue's mirror.
         self.taps: list[Callable[[bytes], None]] = []
+        #: Asked before a request is written: why it must not be, or None.
+        self.guard: Callable[[SendRequest], str | None] = lambda _: None
 
     # -- what the brain asks for; nothing here waits ------------------------------------------------------------------
 
@@ -204,6 +206,9 @@ class Links:
         """Stamps and signs at the last moment: a request that waited must not be too old when it arrives."""
         if socket.closed is not None:
             self._not_written(effect, "the link ended before it was written")
+            return
+        if (against := self.guard(effect)) is not None:
+            self._not_written(effect, against)
             return
         timestamp_ms = self._now_ms() + self.offset_ms
         frame = request_frame(effect.request_id, effect.method, self._prepared(effect, timestamp_ms))
