@@ -15,7 +15,6 @@ from coldframe.config.load import Loaded
 from coldframe.core.engine import Engine
 from coldframe.errors import InvariantBroken
 from coldframe.model.effects import Level
-from coldframe.model.inputs import Lane
 from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.shells import Shells
@@ -86,7 +85,7 @@ async def braking(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_beat, shells)
         nursery.start_soon(_mourn, brake)
-        brake.begin(lambda event: shells.inbox.put(Lane.CONTROL, event))
+        brake.begin(shells.inbox)
         try:
             yield brake
         finally:

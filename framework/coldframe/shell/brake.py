@@ -26,6 +26,7 @@ from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
 from coldframe.shell.brakework import BrakeWork, Findings
 from coldframe.shell.clock import ThreadClock, monotonic_s
+from coldframe.shell.inbox import Inbox
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.sentinel import Latch, Sentinel, raised
 
@@ -92,16 +93,16 @@ class Brake:
         self._named_stall = False
         self._thread = threading.Thread(target=self._live, name="brake", daemon=True)
         self._token: trio.lowlevel.TrioToken
-        self._deliver: Callable[[Input], None]
+        self._inbox: Inbox
         #: Set when the thread has ended though nobody asked it to: a bug.
         self.broken = trio.Event()
 
     # -- on the thread of the run -------------------------------------------------------------------------------------
 
-    def begin(self, deliver: Callable[[Input], None]) -> None:
-        """Starts the thread; `deliver` puts an input into the inbox."""
+    def begin(self, inbox: Inbox) -> None:
+        """Starts the thread."""
         self._token = trio.lowlevel.current_trio_token()
-        self._deliver = deliver
+        self._inbox = inbox
         self._thread.start()
 
     async def end(self) -> None:
@@ -201,7 +202,7 @@ class Brake:
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the brain answers.
             told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt)
-            lines = self._cancel(halt)
+            lines = self._cancel(halt) + self._look_back(halt, began_s)
             answers = told.taken.wait(max(BRAIN_PATIENCE_S - (monotonic_s() - began_s), 0))
             if not answers:
                 lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
@@ -210,7 +211,6 @@ class Brake:
                 lines += ["the bot brings its positions to zero"] if answers else self._flatten(halt)
                 self._tell(halt)
                 self._soon(self._release)
-            lines += self._look_back(halt, began_s)
         return lines
 
     def _tell(self, halt: Halt) -> _Told:
@@ -326,8 +326,8 @@ class Brake:
     # -- to the run ---------------------------------------------------------------------------------------------------
 
     def _give(self, event: Input) -> None:
-        """Puts an input into the inbox, as soon as the run has a moment; all of them in the order in which they were given."""
-        self._soon(self._deliver, event)
+        """Puts an input into the inbox: taken as soon as the run has a moment, in the order in which they were given."""
+        self._inbox.put_from_thread(self._token, event)
 
     def _soon(self, call: Callable[..., object], *args: object) -> None:
         with suppress(trio.RunFinishedError):  # the run is over: there is nobody to tell
