@@ -28,6 +28,7 @@ from coldframe.runtime.connections import Connections
 from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
+from coldframe.runtime.startchecks import banner, check_start
 from coldframe.runtime.venues import open_venues
 from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
@@ -137,8 +138,17 @@ class _House:
         if missing:
             raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
         if signer is not None:
-            await check_account(orders, self._clock)
+            await self._check_account(orders, signer, described)
+        else:
+            self._log(Level.INFO, f"observing {self._bot.config.venue.environment}: no keys, no orders")
         return described
+
+    async def _check_account(self, orders: Rest, signer: Signer, described: Described) -> None:
+        live = self._bot.config.orders.mode == "live"
+        account = await check_account(orders, self._clock, self._bot.config.venue.environment if live else "")
+        await check_start(self._bot, account, described.instruments, orders, self._clock, self._log)
+        for line in banner(self._bot, signer, account) if live else ():
+            self._log(Level.WARNING, line)
 
     def _make_engine(self, described: Described, offset_ms: int, halts: Sequence[Halt]) -> Engine:
         config = self._bot.config
