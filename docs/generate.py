@@ -206,6 +206,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`[[strategies.overlays]]`", schema.OverlayTable),
     ("`[risk]`", schema.RiskTable),
     ("`[feeds]`", schema.FeedsTable),
+    ("`[halt]`", schema.HaltTable),
 )
 
 

@@ -35,6 +35,7 @@ from coldframe.model.effects import (
     WakeAt,
 )
 from coldframe.model.events import StrategyEvent
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
     FramesReceived,
     Input,
@@ -123,6 +124,7 @@ class Scripted:
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
+        halts: Sequence[Halt] = (),
     ) -> None:
         self.now_ns = START_NS
         self.offset_ms = 0
@@ -157,6 +159,7 @@ class Scripted:
                 can_log_on=can_log_on,
                 feed=feed or FeedLimits(),
                 trading=trading or TradingLimits(),
+                halts=halts,
             )
         )
 
