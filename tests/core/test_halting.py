@@ -1,4 +1,4 @@
-"""Halting in the engine: what each level forbids and does, for one strategy or all, from the start or in the middle, and its end."""
+"""Halting in the engine: what each level forbids and does, for one strategy or all, from the start or later, and its end."""
 
 from __future__ import annotations
 
