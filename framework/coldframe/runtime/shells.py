@@ -51,8 +51,8 @@ class Shells:
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
         self.pulse = Pulse()
-        #: Told when the brain has taken in a halt.
-        self.halt_taken: Callable[[int], None] = lambda _: None
+        #: Told when the brain has taken in a halt, and the number of the last request that it had made by then.
+        self.halt_taken: Callable[[int, int], None] = lambda number, last: None
         #: Why the brain has finished; None while it has not.
         self.finished: str | None = None
         nursery.start_soon(self._timers.run)
@@ -94,7 +94,7 @@ class Shells:
             case ShiftClock(offset_ms):
                 self.links.offset_ms = self._connections.order_rest.offset_ms = offset_ms
             case HaltTaken(number):
-                self.halt_taken(number)
+                self.halt_taken(number, self.links.last_request_id)
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):

@@ -87,6 +87,8 @@ class Brake:
         self._lock = threading.Lock()
         self._told: dict[int, _Told] = {}
         self._flattening: Halt | None = None
+        #: Requests up to these numbers were made before a halt was taken in, by strategy: what of them still waits is void.
+        self._void: dict[str | None, int] = {}
         self._ending = threading.Event()
         self._stamp: object = object()
         self._again_s: dict[str | None, float] = {}
@@ -119,15 +121,20 @@ class Brake:
         strategy = own.strategy if own else None
         with self._lock:
             holding = [one.halt for one in self._told.values()] + [self._flattening]
+            void = max(self._void.get(None, 0), self._void.get(strategy, 0))
+        if request.request_id <= void:
+            return "halted since it was made"
         for halt in holding:
             if halt is not None and (strategy is None or halt.strategy in (None, strategy)):
                 return f"halted: {halt}"
         return None
 
-    def taken(self, number: int) -> None:
-        """The brain has taken in what it was told under this number."""
+    def taken(self, number: int, last_request_id: int) -> None:
+        """The brain has taken in what it was told under this number; by then it had made requests up to `last_request_id`."""
         with self._lock:
             told = self._told.pop(number, None)
+            if told is not None and told.halt is not None:
+                self._void[told.halt.strategy] = last_request_id
         if told is not None:
             told.taken.set()
 

@@ -80,6 +80,8 @@ class Links:
         self.offset_ms = 0
         #: Told of every market frame: the recorder, or the paper venue's mirror.
         self.taps: list[Callable[[bytes], None]] = []
+        #: The newest request that the brain has made; their numbers only grow.
+        self.last_request_id = 0
         #: Asked before a request is written: why it must not be, or None.
         self.guard: Callable[[SendRequest], str | None] = lambda _: None
 
@@ -110,6 +112,7 @@ class Links:
             self._put(link, effect.frame)
 
     def send_request(self, effect: SendRequest) -> None:
+        self.last_request_id = effect.request_id
         link = self._links.get(effect.link)
         if link is None or not self._put(link, _Request(effect)):
             self._not_written(effect, "the link is gone or full")
