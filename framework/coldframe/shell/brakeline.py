@@ -80,7 +80,8 @@ class BrakeLine:
         """What was spent since the last time, for the ledger of the brain."""
         with self._lock:
             weight, self._weight = self._weight, 0
-            return BrakeUsed(weight, self._counted, self._banned_until_ms or None)
+            counted, self._counted = self._counted, None
+            return BrakeUsed(weight, counted, self._banned_until_ms or None)
 
     def _spend(self, verb: str, path: str, params: Mapping[str, str | int]) -> None:
         cost = ENDPOINTS[verb, path].cost
@@ -93,6 +94,7 @@ class BrakeLine:
         until_ms = ban_end_ms(answer, self.venue_ms)
         with self._lock:
             if answer.used_weight_1m is not None:
-                self._counted = answer.used_weight_1m
+                # Answers overtake each other: the highest count is the newest.
+                self._counted = max(self._counted or 0, answer.used_weight_1m)
             if until_ms is not None:
                 self._banned_until_ms = max(self._banned_until_ms, until_ms)
