@@ -54,7 +54,7 @@ async def check_start(bot: Bot, account: AccountConfig, instruments: Instruments
 def _check_rights(config: Config, account: AccountConfig, log: LogLine) -> None:
     if account.can_withdraw is not True:
         return
-    text = "the account may withdraw, as far as the venue tells; give the key of a bot no right to"
+    text = "the account may withdraw, as far as the venue tells; the key of a bot needs no such right"
     if config.orders.withdrawals == "refuse":
         raise AuthenticationRefused(f"{text} (orders.withdrawals is refuse)")
     log(Level.WARNING, text)
