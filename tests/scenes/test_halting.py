@@ -122,6 +122,20 @@ def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, 
     assert "an order that is not ours" not in bot.log
 
 
+def test_p13_what_was_decided_before_a_stall_is_not_written_after_it(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = stuck(tmp_path, served, 4)
+        config.write_text(config.read_text().replace("[orders]", "[orders]\nmax_age_ms = 2000"))
+        with started(tmp_path, "run", config, "--live", "--for", "14s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            bot.wait_for("the run has stood still for")
+            bot.wait_for("the run goes on")
+            summary = bot.end()
+        rows = served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
+    assert [float(row["origQty"]) for row in rows] == [0.010, 0.005]
+    assert summary["orders"]["unknown"] == 0
+    assert {book["state"] for book in summary["books"].values()} == {"synced"}
+
+
 # -- while all is well ------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +196,22 @@ def test_halting_a_bot_that_does_not_run(tmp_path: Path, home: dict[str, str]) -
     folder = Path(home["XDG_STATE_HOME"]) / "coldframe" / "quickstart"
     assert folder.stat().st_mode & 0o077 == 0
     assert [one.name for one in folder.iterdir() if one.stat().st_mode & 0o077] == []
+
+
+def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Path, home: dict[str, str]) -> None:
+    (tmp_path / "file").touch()
+    nowhere = {**home, "XDG_STATE_HOME": str(tmp_path / "file")}
+    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "4s", "--json", env=nowhere)
+    assert document(done)["orders"]["acked"] > 0
+    assert "the sentinel file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in done.stderr
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        done = coldframe(
+            "run", live_config(tmp_path, served), "--live", "--for", "4s", env={**nowhere, "SCENE_KEY": served.api_key}
+        )
+        assert served.ask("/fapi/v1/allOrders", symbol="BTCUSDT") == []
+    assert done.returncode == 78
+    assert "the sentinel file cannot be kept here" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # -- the dead man's switch --------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ async def braking(
         heed_signal=heed_signal,
         record=lambda record: records.append(dict(record)),
     )
-    with trio.fail_after(PATIENCE_S):
+    with trio.fail_after(PATIENCE_S), sentinel.held():
         brake.begin(inbox)
         try:
             yield Rig(brake, sentinel, inbox, pulse, log, records)

@@ -52,6 +52,9 @@ class OrdersTable:
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
     )
+    max_age_ms: int = key(
+        "how long ago what an order was decided on may have come in when the order is written", 5000, check=between(100, 60_000)
+    )
     dead_man_s: int = key(
         "seconds without a sign of life after which the venue cancels all ordinary orders in the symbols we have orders in,"
         " others' too; 0: never",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ import trio
 
 from coldframe.config.load import Loaded
 from coldframe.core.engine import Engine
-from coldframe.errors import InvariantBroken
+from coldframe.errors import ConfigError, InvariantBroken
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
@@ -70,20 +70,29 @@ async def braking(
 ) -> AsyncIterator[Brake]:
     """The brake of a run, for as long as this lasts. `began` is what held when the engine was made."""
     thread_clock = ThreadClock(clock)
-    brake = Brake(
-        sentinel_of(bot.loaded),
-        began,
-        shells.pulse,
-        thread_clock,
-        _work(bot, engine, connections, thread_clock),
-        lambda level, text: log(thread_clock.now_ns(), level, text),
-        stuck_s=bot.config.halt.stuck_ms / 1000,
-        heed_signal=heed_signal,
-    )
-    shells.links.guard = brake.guard
-    shells.halt_taken = brake.taken
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_beat, shells)
+    sentinel = sentinel_of(bot.loaded)
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(sentinel.held())
+        except ConfigError as error:
+            if bot.config.orders.mode == "live":
+                raise
+            log(clock.now_ns(), Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
+        brake = Brake(
+            sentinel,
+            began,
+            shells.pulse,
+            thread_clock,
+            _work(bot, engine, connections, thread_clock),
+            lambda level, text: log(thread_clock.now_ns(), level, text),
+            stuck_s=bot.config.halt.stuck_ms / 1000,
+            heed_signal=heed_signal,
+        )
+        shells.links.guard = brake.guard
+        shells.links.max_age_ms = bot.config.orders.max_age_ms
+        shells.halt_taken = brake.taken
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery.start_soon(_beat, shells, engine)
         nursery.start_soon(_mourn, brake)
         brake.begin(shells.inbox)
         try:
@@ -108,8 +117,12 @@ def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock
     return BrakeWork(line, {one.table.id: one.symbols for one in bot.strategies}, engine.orders.epoch_ms)
 
 
-async def _beat(shells: Shells) -> None:
+async def _beat(shells: Shells, engine: Engine) -> None:
+    """Says that the run goes on, and what it holds: also positions that no fill of this run has brought."""
     while True:
+        accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
+        held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
+        shells.pulse.holds(held)
         shells.pulse.beat()
         await trio.sleep(_BEAT_S)
 

@@ -29,6 +29,7 @@ from coldframe.shell.clock import Clock
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.timers import Timers
+from coldframe.units import NS_PER_MS
 
 
 class Shells:
@@ -64,6 +65,7 @@ class Shells:
             self.perform(effect)
         while self.finished is None:
             for stamped in await self.inbox.take():
+                self.links.decided_ms = stamped.at_ns // NS_PER_MS
                 for effect in engine.step(stamped):
                     self.perform(effect)
             self.pulse.beat()

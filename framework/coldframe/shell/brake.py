@@ -27,6 +27,7 @@ from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input
 from coldframe.shell.brakework import BrakeWork, Findings
 from coldframe.shell.clock import ThreadClock, monotonic_s
 from coldframe.shell.inbox import Inbox
+from coldframe.shell.links import PLACING
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.sentinel import Latch, Sentinel, raised
 
@@ -39,8 +40,7 @@ AGAIN_S: Final = 0.5
 STUCK_AGAIN_S: Final = 2.0
 #: While it works the brake must not wait long for its turn between two steps of a busy plugin.
 _BUSY_SWITCH_S: Final = 0.0005
-#: Requests that may add to a position, and the parameters that name whose they are.
-_PLACING: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
+#: The parameters of a request that name whose it is.
 _NAMES: Final = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
 
 Record = Callable[[Mapping[str, object]], None]
@@ -115,7 +115,7 @@ class Brake:
 
     def guard(self, request: SendRequest) -> str | None:
         """Why a request must not be written now: its strategy is halted and the brain does not know yet, or the brake flattens."""
-        if request.method not in _PLACING:
+        if request.method not in PLACING:
             return None
         own = next((parse_own(str(request.params[name])) for name in _NAMES if name in request.params), None)
         strategy = own.strategy if own else None
@@ -143,14 +143,13 @@ class Brake:
     def _live(self) -> None:
         well = False
         try:
-            with self._sentinel.held():
-                self._catch_up()
-                while not self._ending.is_set():
-                    if self._wait():
-                        self._signalled()
-                    self._look()
-                    self._repeat()
-                    self._watch()
+            self._catch_up()
+            while not self._ending.is_set():
+                if self._wait():
+                    self._signalled()
+                self._look()
+                self._repeat()
+                self._watch()
             well = True
         finally:
             if self._work is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import CodeType, FrameType
@@ -38,8 +39,12 @@ class Pulse:
         """The run goes on."""
         self._beat_s = monotonic_s()
 
+    def holds(self, positions: Mapping[PositionKey, Decimal]) -> None:
+        """All positions as they are now, of every strategy."""
+        self._positions = dict(positions)
+
     def told(self, effect: Told) -> None:
-        """Keeps the positions as the strategies are told of them."""
+        """A position as a strategy has just been told of it."""
         event = effect.event
         if isinstance(event, OrderFilled):
             self._positions[effect.strategy, event.symbol, event.position_side] = event.position

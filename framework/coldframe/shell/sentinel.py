@@ -70,7 +70,7 @@ class Sentinel:
         """Changes whenever the file does; None while there is none. Cheap enough to be asked twenty times a second."""
         try:
             told = self.path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError:
             return (0, 0, 0)
@@ -80,7 +80,7 @@ class Sentinel:
         """What holds. Never raises: what cannot be read halts everything."""
         try:
             body = self.path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Latch()
         except OSError as error:
             return Latch("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path}: {error.strerror}"),))
