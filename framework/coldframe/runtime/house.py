@@ -25,6 +25,7 @@ from coldframe.plug.sinks import Sinks
 from coldframe.runtime.braking import braking, sentinel_of, signals_for_the_brake
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
+from coldframe.runtime.ending import ends
 from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
@@ -58,7 +59,7 @@ class RunOptions:
 
     for_s: float | None = None
     record: Path | None = None
-    #: Whether SIGINT and SIGTERM end the run, and SIGUSR1 halts it; off where the caller handles them.
+    #: Whether SIGINT, SIGTERM and SIGHUP end the run, and SIGUSR1 halts it; off where the caller handles them.
     signals: bool = True
 
 
@@ -114,7 +115,7 @@ class _House:
             if recorder is not None:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
-            nursery.start_soon(self._watch_for_the_end, nursery, shells.inbox)
+            nursery.start_soon(self._watch_for_the_end, nursery, shells)
             self._watcher.started(engine)
             args = (self._bot, engine, latch, shells, self._venues, self._clock, self._watcher.log)
             async with braking(*args, heed_signal=self._options.signals):
@@ -192,13 +193,14 @@ class _House:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    async def _watch_for_the_end(self, nursery: trio.Nursery, inbox: Inbox) -> None:
+    async def _watch_for_the_end(self, nursery: trio.Nursery, shells: Shells) -> None:
+        inbox = shells.inbox
         if self._options.for_s is not None:
             nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)
         if self._venues.tape_ended is not None:
             nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
         if self._options.signals:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with ends(shells.pulse) as signals:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
                     self._ask_to_stop(inbox, "signal")
