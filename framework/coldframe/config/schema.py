@@ -45,9 +45,11 @@ class OrdersTable:
         "paper",
         check=one_of("off", "paper", "live"),
     )
-    api_key: str | None = key("reference to the API key (live)", None, check=_reference)
-    private_key: str | None = key("reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference)
-    secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference)
+    api_key: str | None = key("reference to the API key (live)", None, check=_reference, secret=True)
+    private_key: str | None = key(
+        "reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference, secret=True
+    )
+    secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference, secret=True)
     recv_window_ms: int = key("how old a request may be when the venue gets it", 5000, check=between(100, 60_000))
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
@@ -67,6 +69,11 @@ class OrdersTable:
         "an account that may withdraw: report says so at the start of a live run, refuse does not start",
         "report",
         check=one_of("report", "refuse"),
+    )
+    on_restart: str = key(
+        "what becomes of open orders that an earlier run has left, when it was killed: cancel or keep",
+        "cancel",
+        check=one_of("cancel", "keep"),
     )
     grace_ms: int = key("how long a stopping run waits for the outcome of its last orders", 3000, check=between(0, 60_000))
 
@@ -155,6 +162,20 @@ class HaltTable:
 
 
 @attrs.frozen(kw_only=True)
+class JournalTable:
+    """`[journal]`: where a bot writes down what it wants, sends and hears, so that a restart goes on where it was."""
+
+    file: str | None = key(
+        "the journal; unset, a live bot keeps it with the user's state, and one on paper only for its run", None, path=True
+    )
+    account: str | None = key(
+        "name of the account that the orders go to; unset, it is told by environment and API key",
+        None,
+        check=matching(_NAME, "1 to 64 letters, digits, dots, dashes"),
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """The whole file."""
 
@@ -167,3 +188,4 @@ class Config:
     risk: RiskTable = key("what the account may do", RiskTable)
     feeds: FeedsTable = key("how the market connections behave", FeedsTable)
     halt: HaltTable = key("where halts are latched", HaltTable)
+    journal: JournalTable = key("what is written down, and where", JournalTable)

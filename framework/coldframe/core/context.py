@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from coldframe.core.backoff import Chance
 from coldframe.core.clock import ClockOffset
 from coldframe.core.limits import Ledger
-from coldframe.model.effects import Effect, Level, Log, WakeAt
+from coldframe.model.effects import Effect, Level, Log, Record, WakeAt
+from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 
 
@@ -41,6 +44,10 @@ class Context:
     def wake(self, key: str, after_ms: int) -> None:
         """Asks for `TimeReached(key)` after so many milliseconds."""
         self.effects.append(WakeAt(key, self.now_ns + after_ms * NS_PER_MS))
+
+    def record(self, kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
+        """A row for the journal."""
+        self.effects.append(Record(kind, ref, body))
 
     def take_effects(self) -> list[Effect]:
         """The effects of this step, in order; the list is empty afterwards."""

@@ -20,14 +20,16 @@ from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
+from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
+from coldframe.core.positions import SubAccount
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
-from coldframe.model.effects import Effect, Finish, Level, ShiftClock
+from coldframe.model.effects import Effect, Finish, Level, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
@@ -37,6 +39,7 @@ from coldframe.model.inputs import (
     FramesDropped,
     FramesReceived,
     HaltAsked,
+    JournalChanged,
     LinkLost,
     LinkOpened,
     RequestNotWritten,
@@ -48,6 +51,7 @@ from coldframe.model.inputs import (
     TimeReached,
 )
 from coldframe.model.instruments import Instruments
+from coldframe.model.journal import RowKind
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit, ServerTime
 
@@ -72,6 +76,12 @@ class EngineSetup:
     epoch_ms: int
     #: False: intents are judged, and refused with ORDERS_OFF.
     orders_on: bool
+    #: What an earlier run on the same journal has left.
+    past: Past = attrs.field(factory=Past)
+    #: Whether open orders of an earlier run stay; else they are cancelled as soon as that is possible.
+    keep_orders: bool = False
+    #: What the journal shall say about this run, beyond its start.
+    about: Mapping[str, object] = attrs.field(factory=dict)
     #: Venue time minus ours, as it was found before the start.
     clock_offset_ms: int = 0
     can_log_on: bool = True
@@ -99,9 +109,10 @@ class Engine:
         self._calls = Calls(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
-        traders = {port.id: Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget())) for port in setup.ports}
+        traders = {port.id: _trader_of(port, setup) for port in setup.ports}
         self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
         self.evidence = Evidence(ctx, self.orders, traders)
+        self.evidence.external = setup.past.accounts.get(EXTERNAL) or SubAccount()
         self.trading: Trading | None = None
         if setup.orders_on:
             self.trading = Trading(
@@ -118,7 +129,10 @@ class Engine:
         self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
         self._stopping: str | None = None
         self._stop_deadline_ns = 0
+        self._records = 0
+        self._banned_ms = 0
         self.finished = False
+        self._traders = traders
 
     def _slot(self, port: StrategyPort, trader: Trader) -> Slot:
         return Slot(port, trader, StrategyView(trader, port.symbols, self.market, self.orders, self.gate))
@@ -152,6 +166,7 @@ class Engine:
     def start(self, at_ns: int) -> list[Effect]:
         """Begins the run: links are opened, strategies are told."""
         self._ctx.now_ns = at_ns
+        self._take_over(self._setup.past)
         self.market.start()
         for after_ms in _CLOCK_QUICK:
             self._ctx.wake(f"clock:quick:{after_ms}", after_ms)
@@ -183,6 +198,8 @@ class Engine:
                     self.trading.not_written(request_id, reason)
             case RestAnswered() as answered:
                 self._answered(answered)
+            case JournalChanged(fault):
+                self._journal_changed(fault)
             case TimeReached(key):
                 self._woken(key)
             case StopAsked(reason):
@@ -197,7 +214,68 @@ class Engine:
         if halted is not None and self._stopping is None:
             self._stop(f"halt: {halted}")
         self._ask_for_time_if_doubtful()
+        self._remember_ban()
+        self._record_orders()
         return self._ctx.take_effects()
+
+    def _remember_ban(self) -> None:
+        until_ms = self._ctx.ledger.banned_until_ms
+        if until_ms > self._banned_ms:
+            self._banned_ms = until_ms
+            self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
+            left_s = (until_ms - self._ctx.venue_ms) / 1000
+            self._ctx.log(Level.ERROR, f"the venue has banned us for {left_s:.0f} s: nothing is sent until then")
+
+    # -- the journal --------------------------------------------------------------------------------------------------
+
+    def _take_over(self, past: Past) -> None:
+        """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
+        about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
+        self._ctx.record(RowKind.RUN, past.account, about)
+        for order in past.orders.values():
+            if order.live and not order.sent_ms:
+                order.sent_ms = self._ctx.venue_ms  # it was sent before now, if it was
+            self.orders.restore(order, past.fills.get(order.client_order_id, ()), self._ctx.now_ns)
+            if self.trading is not None:
+                self.trading.desk.reported(order)
+                if not self._setup.keep_orders:
+                    self.trading.desk.leave(order)
+        if self.trading is not None:
+            self.trading.reconciler.marks.update(past.marks)
+        if past.orders or past.accounts:
+            self._records = CHECKPOINT_ROWS  # one is due at the end of this step
+
+    def _journal_changed(self, fault: str) -> None:
+        """Without a journal nothing that adds risk may leave; cancels do."""
+        self.gate.journal_fault = fault
+        if fault:
+            self._ctx.log(Level.ERROR, f"the journal cannot be written: {fault}: no new risk, cancels go out")
+        else:
+            self._ctx.log(Level.WARNING, "the journal can be written again")
+
+    def _record_orders(self) -> None:
+        """A row for every order that has changed in this step, and a checkpoint when one is due."""
+        touched, self.orders.touched = self.orders.touched, {}
+        for name, order in touched.items():
+            self._ctx.record(RowKind.ORDER, name, order_body(order))
+        self._records += sum(isinstance(one, Record) for one in self._ctx.effects)
+        if self._records >= CHECKPOINT_ROWS:
+            self._record_checkpoint()
+
+    def _record_checkpoint(self) -> None:
+        self._records = 0
+        self._ctx.record(RowKind.CHECKPOINT, self._setup.past.account, checkpoint_body(self.orders, self.accounts, self._marks))
+
+    @property
+    def accounts(self) -> dict[str, SubAccount]:
+        """The sub-accounts by strategy, and what is external."""
+        return {**{name: one.account for name, one in self._traders.items()}, EXTERNAL: self.evidence.external}
+
+    @property
+    def _marks(self) -> Mapping[str, int]:
+        return self.trading.reconciler.marks if self.trading is not None else self._setup.past.marks
+
+    # -- inputs -------------------------------------------------------------------------------------------------------
 
     def _frames(self, link: str, frames: tuple[bytes, ...]) -> None:
         if self.market.feed.owns(link):
@@ -309,6 +387,8 @@ class Engine:
             self.finished = True
             if self.trading is not None:
                 self.trading.stop()
+            self._record_orders()
+            self._ctx.record(RowKind.END, "", {"reason": reason, "open": [one.client_order_id for one in self.orders.live]})
             self._ctx.emit(Finish(reason))
 
     # -- figures ------------------------------------------------------------------------------------------------------
@@ -316,6 +396,12 @@ class Engine:
     def marks(self) -> Mapping[str, Decimal]:
         """The latest mark prices."""
         return self.gate.marks
+
+
+def _trader_of(port: StrategyPort, setup: EngineSetup) -> Trader:
+    """A strategy's sub-account goes on where an earlier run has left it."""
+    account = setup.past.accounts.get(port.id) or SubAccount()
+    return Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)
 
 
 def _names(orders: Iterable[object]) -> str:

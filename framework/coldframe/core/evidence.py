@@ -15,11 +15,13 @@ import attrs
 from msgspec import UnsetType
 
 from coldframe.core.context import Context
+from coldframe.core.journal import EXTERNAL, fill_body
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import SubAccount
 from coldframe.core.risk import Trader
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import ExecutionType, OrderStatus, PositionSide
 from coldframe.units import ZERO, exact, plain
@@ -168,10 +170,14 @@ class Evidence:
             fee = self._orders.learn_fee(fill)
             if fee is not None:
                 trader.account.pay(fee, fill.fee_asset)
+                body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
+                self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
         position = trader.account.position(fill.symbol, fill.position_side)
         realized = position.fill(fill.side, fill.quantity, fill.price)
         trader.account.fills += 1
+        body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
+        self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
         self._ctx.log(
             Level.INFO,
@@ -231,8 +237,10 @@ class Evidence:
             self._external_fills[fill.key] = None
             if len(self._external_fills) > _EXTERNAL_LIMIT:
                 del self._external_fills[next(iter(self._external_fills))]
-            self.external.position(fill.symbol, fill.position_side).fill(fill.side, fill.quantity, fill.price)
+            position = self.external.position(fill.symbol, fill.position_side)
+            position.fill(fill.side, fill.quantity, fill.price)
             self.external.fills += 1
+            self._ctx.record(RowKind.FILL, report.client_order_id, fill_body(EXTERNAL, "", fill, position.quantity))
             if fill.fee is not None:
                 self.external.pay(fill.fee, fill.fee_asset)
         what = origin or "an order that is not ours"

@@ -23,6 +23,7 @@ from coldframe.model.effects import HaltTaken, Level
 from coldframe.model.halting import Halt, gravest
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
 from coldframe.model.intents import Verdict, VerdictCode
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import Happening
 from coldframe.terms import OrderType, PositionSide, TimeInForce
 from coldframe.wire.codec import Census, decode
@@ -77,12 +78,14 @@ class Halting:
             case HaltAsked(level, strategy, reason, number):
                 halt = self._halts[strategy] = Halt(level, strategy, reason, self._ctx.now_ms)
                 self._ctx.log(Level.ERROR, f"halted: {halt}")
+                self._ctx.record(RowKind.HALT, strategy or "", {"level": level.value, "reason": reason})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case ResumeAsked(strategy, number):
                 halt_ended = self._halts.pop(strategy, None)
                 if halt_ended is not None:
                     self._ctx.log(Level.WARNING, f"resumed: {halt_ended.whom}")
+                    self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case BrakeOrdered():

@@ -152,6 +152,8 @@ class Orders:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Reports that contradicted a terminal state.
         self.incidents = 0
+        #: Orders that have changed since somebody looked, in the order in which they did.
+        self.touched: dict[str, Order] = {}
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -194,6 +196,12 @@ class Orders:
         yield from self.of(strategy, symbol)
         yield from self.owing(strategy, symbol)
 
+    def worth_keeping(self, ended: int) -> list[Order]:
+        """What a checkpoint holds: all live orders, those whose fills are not all told, and so many of those that ended last."""
+        over = [one for one in self._by_client_id.values() if not one.live]
+        late = {one.client_order_id for one in over[-ended:]}
+        return [one for one in self._by_client_id.values() if one.live or one.fills_missing or one.client_order_id in late]
+
     def __len__(self) -> int:
         return len(self._by_client_id)
 
@@ -225,11 +233,28 @@ class Orders:
         self._by_client_id[order.client_order_id] = order
         self.happen(order, Happening.ACCEPTED, now_ns)
 
+    def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
+        """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""
+        self._by_client_id[order.client_order_id] = order
+        if order.order_id is not None:
+            self._by_order_id[(order.symbol, order.order_id)] = order
+        for fill in fills:
+            self._fills[fill.key] = fill
+            order.fill_keys.append(fill.key)
+        if not order.live:
+            self._note_owing(order)
+            return
+        self._live[order.client_order_id] = order
+        self.happen(order, Happening.RESTARTED, now_ns, "the process was restarted")
+        for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
+            self.attempt(order, attempt)
+
     def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "") -> bool:
         """Lets something happen to an order. Returns whether its state changed."""
         before = order.state
         self.incidents += resurrects(before, happening)
         order.state = next_state(before, happening)
+        self.touch(order)
         if order.state is before:
             return False
         if reason:
@@ -249,13 +274,19 @@ class Orders:
         """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
         before = order.overlay
         order.overlay = next_overlay(before, attempt)
+        self.touch(order)
         if order.overlay is Overlay.NONE:
             order.amending_price = order.amending_quantity = None
         return order.overlay is not before
 
+    def touch(self, order: Order) -> None:
+        """Something about an order has changed."""
+        self.touched[order.client_order_id] = order
+
     def identify(self, order: Order, order_id: int) -> None:
         """The venue's id of an order has become known."""
         if order.order_id is None:
+            self.touch(order)
             order.order_id = order_id
             self._by_order_id[(order.symbol, order_id)] = order
 
@@ -288,6 +319,10 @@ class Orders:
         else:
             self.happen(order, Happening.SEEN_PARTIAL, now_ns)
         return fill
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """What of an order has been booked, oldest first."""
+        return [self._fills[key] for key in order.fill_keys]
 
     def learn_fee(self, fill: Fill) -> Decimal | None:
         """The fee of a fill that was booked without one; None when there is nothing to learn."""

@@ -128,12 +128,13 @@ def plan_target(
 ) -> list[Operation]:
     """The order that brings `position` to the target, or none: while one is in flight, at the target, or for dust.
 
-    `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first. An order towards zero
-    of at most `reduce_only_to` is sent as reduce-only.
+    `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first. An IOC order that is
+    seen as new does not rest: it ends by itself, at once. An order towards zero of at most `reduce_only_to` is sent as
+    reduce-only.
     """
     orders = list(live)
     if orders:
-        return [CancelOrder(one) for one in orders if one.settled]
+        return [CancelOrder(one) for one in orders if one.settled and one.time_in_force is not TimeInForce.IOC]
     gap = wanted.position - position
     side = Side.BUY if gap > 0 else Side.SELL
     best = best_ask if side is Side.BUY else best_bid

@@ -93,6 +93,8 @@ class Gate:
         self.latched: Verdict | None = None
         #: Halted strategies, and what their orders that add risk are refused with.
         self.halts: dict[str, Verdict] = {}
+        #: Why the journal cannot be written; empty while it can.
+        self.journal_fault = ""
 
     def check(
         self,
@@ -151,6 +153,8 @@ class Gate:
             return Verdict(VerdictCode.ORDER_LINK_DOWN, "the order link is down")
         if reduces:
             return None
+        if self.journal_fault:
+            return Verdict(VerdictCode.HALTED, f"the journal cannot be written: {self.journal_fault}")
         if not facts.user_stream_up:
             return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
         doubtful = self._orders.doubtful

@@ -20,6 +20,7 @@ from coldframe.core.context import Context
 from coldframe.core.limits import Priority
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
+from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
 from coldframe.wire.codes import CodeClass, classify, describe
@@ -27,6 +28,8 @@ from coldframe.wire.replies import ErrorBody
 from coldframe.wire.rest import Answer, ban_end_ms
 from coldframe.wire.weights import HANDSHAKE_WEIGHT
 
+#: Requests that the journal keeps: those about orders. Others carry session secrets.
+_JOURNALED: Final = ("order.", "algoOrder.")
 #: How many requests without an answer in time are remembered, in case the answer still comes.
 _OVERDUE_LIMIT: Final = 1_000
 
@@ -257,7 +260,10 @@ class Session:
         request_id = next(self._ids)
         deadline_ns = self._ctx.now_ns + self._limits.answer_ms * NS_PER_MS
         self._pending[request_id] = _Pending(purpose, link.id, deadline_ns)
-        self._ctx.emit(SendRequest(link.id, request_id, method, params))
+        request = SendRequest(link.id, request_id, method, params)
+        self._ctx.emit(request)
+        if method.startswith(_JOURNALED):
+            self._ctx.record(RowKind.REQUEST, str(request_id), {"link": link.id, "method": method, "params": dict(params)})
 
     def not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
         """The shell could not write a request, and certainly no byte of it left: good to know however late it comes."""
@@ -295,7 +301,17 @@ class Session:
         if purpose is None:
             return []
         result = None if isinstance(reply.result, UnsetType) else bytes(reply.result)
+        self._record_answer(reply, fault, result)
         return [Answered(purpose, reply.status, result, fault)]
+
+    def _record_answer(self, reply: ApiReply, fault: ErrorBody | None, result: bytes | None) -> None:
+        """An answer that speaks of an order; what else is answered here (listen keys) is nobody's business."""
+        said: dict[str, object] = {"status": reply.status}
+        if fault is not None:
+            said |= {"code": fault.code, "msg": fault.msg}
+        elif result is not None and b'"listenKey"' not in result:
+            said["result"] = result.decode(errors="replace")
+        self._ctx.record(RowKind.ANSWER, str(reply.id), said)
 
     def _purpose_of_answer(self, request_id: object) -> object | None:
         """What an answer is for. One that comes after its deadline is evidence all the same, and counted as late."""

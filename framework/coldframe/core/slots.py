@@ -65,6 +65,12 @@ class Slot:
     intents: int = 0
     orders: int = 0
     verdicts: Counter[str] = attrs.field(factory=Counter)
+    #: Why it was muted; empty while it is not.
+    fault: str = ""
+    #: The latest refusal of each code in words.
+    refusals: dict[str, str] = attrs.field(factory=dict)
+    #: How often keeping wishes true had to wait, by the code of what stood in the way.
+    held_back: Counter[str] = attrs.field(factory=Counter)
 
     @property
     def id(self) -> str:

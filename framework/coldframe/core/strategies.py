@@ -12,9 +12,10 @@ from typing import Final
 
 from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
-from coldframe.core.desires import DesireKey, Desires
+from coldframe.core.desires import DesireKey, Desires, came_to_nothing, has_succeeded
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
+from coldframe.core.journal import intent_body
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.quotes import plan_quotes, plan_target
@@ -50,7 +51,7 @@ from coldframe.model.intents import (
     VerdictCode,
     WakeMe,
 )
-from coldframe.model.orders import OrderState
+from coldframe.model.journal import RowKind
 from coldframe.terms import Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
 from coldframe.wire.names import StreamKind
@@ -82,7 +83,7 @@ class Strategies:
         self._trading = trading
         self._desires = Desires()
         self._stopping = False
-        self._peak_pnl = ZERO
+        self._peak_pnl: Decimal | None = None
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -196,9 +197,9 @@ class Strategies:
         if isinstance(event, OrderFilled):
             self._call(slot, "on_fill", event)
         else:
-            if _came_to_nothing(event):
+            if came_to_nothing(event):
                 self._pause(key, by_venue=True)
-            elif _succeeded(event):
+            elif has_succeeded(event):
                 self._desires.succeeded(key)
             self._call(slot, "on_order", event)
         self._desires.touch(*key)
@@ -227,7 +228,7 @@ class Strategies:
 
     def _mute(self, slot: Slot, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
-        slot.muted = True
+        slot.muted, slot.fault = True, reason
         self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
         self._desires.forget(strategy=slot.id)
         self._cancel(list(self._orders.of(slot.id)))
@@ -272,8 +273,12 @@ class Strategies:
             self._mute(slot, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
         slot.judged(verdict)
+        if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
+            self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
-            self._ctx.log(Level.DEBUG, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
+            level = Level.DEBUG if verdict.code in slot.refusals else Level.INFO  # the first of its kind is worth a line
+            slot.refusals[verdict.code.value] = f"{type(wanted).__name__}: {verdict.text}"
+            self._ctx.log(level, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
@@ -394,7 +399,7 @@ class Strategies:
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
-                self._pause(key, by_venue=False)
+                self._hold_back(key, verdict)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
@@ -424,6 +429,14 @@ class Strategies:
         """How much of a strategy's position the venue sees as one: strategies that hold against each other cancel out there."""
         net = sum((slot.trader.account.net(symbol) for slot in self._slots.all), ZERO)
         return abs(net) if net * position > 0 else ZERO
+
+    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
+        """What is wanted has to wait."""
+        held_back = self._slots.get(key[0]).held_back
+        level = Level.DEBUG if verdict.code.value in held_back else Level.INFO
+        held_back[verdict.code.value] += 1
+        self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
+        self._pause(key, by_venue=False)
 
     def _pause(self, key: DesireKey, *, by_venue: bool) -> None:
         if self._desires.quotes(key) is None and self._desires.target(key) is None:
@@ -464,7 +477,7 @@ class Strategies:
         if limit is None or self._gate.latched is not None:
             return
         now = self.total_pnl()
-        self._peak_pnl = max(self._peak_pnl, now)
+        self._peak_pnl = now if self._peak_pnl is None else max(self._peak_pnl, now)
         lost = self._peak_pnl - now
         if lost > limit:
             text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"
@@ -484,14 +497,3 @@ class Strategies:
 def _nearer_zero(position: Decimal, target: Decimal) -> bool:
     """Whether a target asks for no more than what is there, on the same side."""
     return target == 0 or (target * position > 0 and abs(target) <= abs(position))
-
-
-def _came_to_nothing(event: OrderChanged) -> bool:
-    """Whether an order has ended without a trace."""
-    return event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled)
-
-
-def _succeeded(event: OrderChanged) -> bool:
-    """Whether an order does what it was sent for: one that may rest rests, and any other one has traded."""
-    may_rest = event.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
-    return event.state in (OrderState.PARTIAL, OrderState.FILLED) or (event.state == OrderState.OPEN and may_rest)

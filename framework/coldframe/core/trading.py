@@ -25,6 +25,7 @@ from coldframe.core.userstream import UserStream, UserStreamLimits
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import AccountReason
 from coldframe.units import exact
@@ -147,7 +148,10 @@ class Trading:
 
     def _user_frame(self, link: str, frame: bytes) -> None:
         try:
-            self._user_event(link, decode_user(frame, self.census))
+            event = decode_user(frame, self.census)
+            if not isinstance(event, ListenKeyExpired):  # it names a session secret
+                self._ctx.record(RowKind.REPORT, type(event).__name__, {"text": frame.decode(errors="replace")})
+            self._user_event(link, event)
         except (DecodeError, ValueError) as error:
             self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
             self.reconciler.begin("unreadable report", self._symbols())

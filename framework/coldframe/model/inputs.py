@@ -83,6 +83,13 @@ class RestAnswered:
 
 
 @attrs.frozen
+class JournalChanged:
+    """The journal can be written no more, and why; or again (an empty fault)."""
+
+    fault: str
+
+
+@attrs.frozen
 class TimeReached:
     """A moment that was asked for by `WakeAt` has come."""
 
@@ -156,6 +163,7 @@ Input = (
     | RequestWritten
     | RequestNotWritten
     | RestAnswered
+    | JournalChanged
     | TimeReached
     | StopAsked
     | HaltAsked

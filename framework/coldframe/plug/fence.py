@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -29,6 +30,15 @@ def fenced(refuse: Callable[[str], ColdframeError], call: Callable[P, R], *args:
 def fault_line(error: BaseException) -> str:
     """An exception of a plugin in one line, with the file and line where it happened."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    where = ""
+    # Neither this fence nor the machinery of imports is a place where anybody could look.
+    if frames and frames[-1].filename != __file__ and not frames[-1].filename.startswith("<frozen"):
+        where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
+    lines = [line.strip() for line in _said(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}{where}"
+
+
+def _said(error: BaseException) -> str:
+    with suppress(Exception):
+        return str(error)
+    return ""

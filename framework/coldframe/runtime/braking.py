@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -22,18 +21,13 @@ from coldframe.shell.brake import Brake
 from coldframe.shell.brakeline import BrakeLine
 from coldframe.shell.brakework import BrakeWork
 from coldframe.shell.clock import Clock, ThreadClock
+from coldframe.shell.places import state_home
 from coldframe.shell.sentinel import Latch, Sentinel
 
 #: How often the run says that it goes on, also when nothing happens in it.
 _BEAT_S: Final = 0.1
 
 LogLine = Callable[[int, Level, str], None]
-
-
-def state_home() -> Path:
-    """Where the state of bots is kept: `$XDG_STATE_HOME/coldframe`."""
-    home = os.environ.get("XDG_STATE_HOME") or (Path.home() / ".local" / "state")
-    return Path(home) / "coldframe"
 
 
 def sentinel_of(loaded: Loaded) -> Sentinel:

@@ -101,9 +101,12 @@ class Bot:
         return {one.table.id: budget(one.table.budget) for one in self.strategies}
 
 
-def read(path: Path, **changes: Any) -> Loaded:
+def read(path: Path, *, journal: Path | None = None, **changes: Any) -> Loaded:
     """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`tape`, `port`, ...)."""
     loaded = load(path)
+    if journal is not None:
+        table = attrs.evolve(loaded.config.journal, file=str(journal.absolute()))
+        loaded = attrs.evolve(loaded, config=attrs.evolve(loaded.config, journal=table))
     given = {name: value for name, value in changes.items() if value is not None}
     if not given:
         return loaded

@@ -74,6 +74,16 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
         "fees": money(sum(account.fees.values(), ZERO)),
+        **{name: said for name, said in _troubles(slot).items() if said},
+    }
+
+
+def _troubles(slot: Slot) -> dict[str, Any]:
+    """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
+    return {
+        "fault": slot.fault,
+        "refusals": dict(sorted(slot.refusals.items())),
+        "held_back": dict(sorted(slot.held_back.items())),
     }
 
 
@@ -90,8 +100,10 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
         )
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
-        if refused:
-            lines.append("    refused intents: " + ", ".join(f"{code} {count}" for code, count in refused.items()))
+        if "fault" in one:
+            lines.append(f"    muted: {one['fault']}")
+        lines += [f"    refused {count} times: {code}: {one.get('refusals', {}).get(code, '')}" for code, count in refused.items()]
+        lines += [f"    held back {count} times: {code}" for code, count in one.get("held_back", {}).items()]
     orders = summary["orders"]
     lines.append(
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"

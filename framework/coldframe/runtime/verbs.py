@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from coldframe.model.effects import Level
 from coldframe.plug.loader import House
 from coldframe.runtime import venueverb
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.house import Result, RunOptions, Watcher, run
+from coldframe.runtime.house import Result, RunOptions, run
 from coldframe.runtime.liveview import LiveView
 from coldframe.runtime.report import run_summary, summary_lines
 from coldframe.runtime.tapes import describe_tape, verify_tape
@@ -26,6 +26,9 @@ from coldframe.shell.clock import wall_text
 from coldframe.texts import printable
 
 Out = Callable[[object, Sequence[str]], None]
+
+#: A strategy has failed, and its policy has ended the run.
+EXIT_HALTED = 1
 
 _RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
 
@@ -54,24 +57,26 @@ def run_bot(
     tape: Path | None,
     speed: str | None,
     record: Path | None,
+    journal: Path | None,
     live: bool,
     plain: bool,
     debug: bool,
     out: Out,
 ) -> int:
     """`coldframe run`."""
-    bot = _bot(path, live=live, **_embedded_changes(tape=tape, speed=speed))
     lowest = Level.DEBUG if debug else Level.INFO
-    watcher: Watcher
-    if plain or not sys.stderr.isatty():
-        watcher = PlainLog(lowest)
-        result = trio.run(run, bot, RunOptions(for_s=for_s, record=record), watcher)
-    else:
-        with LiveView(bot.config.name, lowest) as view:
-            result = trio.run(_run_in_view, bot, RunOptions(for_s=for_s, record=record), view)
-    summary = run_summary(bot, result.engine, result.ended)
+    options = RunOptions(for_s=for_s, record=record)
+    # Stdout carries the result and nothing else, whatever a strategy prints.
+    with redirect_stdout(sys.stderr):
+        bot = _bot(path, live=live, journal=journal, **_embedded_changes(tape=tape, speed=speed))
+        if plain or not sys.stderr.isatty():
+            result = trio.run(run, bot, options, PlainLog(lowest))
+        else:
+            with LiveView(bot.config.name, lowest) as view:
+                result = trio.run(_run_in_view, bot, options, view)
+        summary = run_summary(bot, result.engine, result.ended)
     out(summary, summary_lines(summary, [order.client_order_id for order in result.engine.orders.live]))
-    return 0
+    return EXIT_HALTED if summary["ended"] == "halt" else 0
 
 
 async def _run_in_view(bot: Bot, options: RunOptions, view: LiveView) -> Result:

@@ -83,11 +83,8 @@ class Links:
         self.offset_ms = 0
         #: Told of every market frame: the recorder, or the paper venue's mirror.
         self.taps: list[Callable[[bytes], None]] = []
-        #: When what the brain decides on now had come in (0: not known), and how old that may be when an order is written (0: any).
-        self.decided_ms = 0
+        #: How old what an order was decided on may be when it is written (0: any age).
         self.max_age_ms = 0
-        #: The newest request that the brain has made; their numbers only grow.
-        self.last_request_id = 0
         #: Asked before a request is written: why it must not be, or None.
         self.guard: Callable[[SendRequest], str | None] = lambda _: None
 
@@ -117,10 +114,10 @@ class Links:
         if link is not None:
             self._put(link, effect.frame)
 
-    def send_request(self, effect: SendRequest) -> None:
-        self.last_request_id = effect.request_id
+    def send_request(self, effect: SendRequest, decided_ms: int = 0) -> None:
+        """Writes a request when its turn comes. `decided_ms` is when what it was decided on had come in (0: now)."""
         link = self._links.get(effect.link)
-        if link is None or not self._put(link, _Request(effect, self.decided_ms or self._now_ms())):
+        if link is None or not self._put(link, _Request(effect, decided_ms or self._now_ms())):
             self._not_written(effect, "the link is gone or full")
 
     def _put(self, link: _Link, frame: _Frame) -> bool:
