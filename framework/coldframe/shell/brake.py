@@ -256,7 +256,10 @@ class Brake:
             self._flattening = halt
         lines, found = self._work.flatten(self._pulse.positions(halt.strategy), self._ordered)
         self._give(self._work.used())
-        return [f"the brake has ordered: {line}" for line in lines] + self._troubles("flattening", found)
+        said = [f"the brake has ordered: {line}" for line in lines]
+        for line in said:
+            self._log(Level.ERROR, line)
+        return said + self._troubles("flattening", found)
 
     def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
         if isinstance(event, BrakeOrdered):

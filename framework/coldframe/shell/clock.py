@@ -56,6 +56,11 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def wait_s(seconds: float) -> None:
+    """Lets time pass on a thread that has nothing else to do."""
+    time.sleep(seconds)
+
+
 def stopwatch_ns() -> int:
     """Nanoseconds on a clock that only runs forward: what everything else waits while a hook computes, or sleeps."""
     return time.perf_counter_ns()
