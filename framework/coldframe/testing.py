@@ -141,7 +141,7 @@ class StrategyBench:
         one.sync.step(_delta(symbol, before + 1, before + 2))
         if one.sync.state is not BookState.SYNCED:
             raise ValueError(f"a book whose best bid is not below its best ask: {held.bids[:1]}, {held.asks[:1]}")
-        one.moved_ns = self._ctx.now_ns
+        one.moved_ns, one.lag_ms = self._ctx.now_ns, 0
         event = BookChanged(symbol, self._ctx.now_ns, self.now_ms, before + 2, one.sync.state)
         return self.send("on_book", event)
 

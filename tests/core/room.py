@@ -32,6 +32,8 @@ class Room:
         self.calls = Calls(self.ctx)
         self.names = [parse(name) for name in names]
         self.market = Market(self.ctx, self.calls, self.names, limits or FeedLimits())
+        #: How long what the venue says is on its way.
+        self.late_ms = 40
         self.facts: list[BookFact | MessageFact] = []
         self.log: list[str] = []
         self.asked: list[tuple[int, CallRest]] = []
@@ -91,7 +93,10 @@ class Room:
         bids = [(key[1:], value) for key, value in levels.items() if key[0] == "b"]
         asks = [(key[1:], value) for key, value in levels.items() if key[0] == "a"]
         symbol = parse(name).symbol
-        self.feed(self.link_of(name), envelope(name, encode(delta(before, before + 3, bids, asks, symbol=symbol))))
+        self.feed(
+            self.link_of(name),
+            envelope(name, encode(delta(before, before + 3, bids, asks, symbol=symbol, event_ms=self.ctx.now_ms - self.late_ms))),
+        )
 
     def miss(self, name: str) -> None:
         """The book moves, and what the stream says of it is lost."""

@@ -71,6 +71,30 @@ def test_the_age_of_a_book_counts_from_its_last_move() -> None:
     assert room.market.book_age_ms(A) == 0
 
 
+@pytest.mark.parametrize("skew_ms", [0, -90_000, 90_000])
+def test_n9_what_was_held_up_on_the_way_is_as_old_as_it_is(skew_ms: int) -> None:
+    """Whatever the two clocks say: what counts is how much later an event came than the quickest one."""
+    room = Room([stream(A)])
+    room.late_ms += skew_ms
+    room.sync(stream(A))
+    room.late_ms += 8_000
+    room.tick(stream(A))
+    assert room.market.book_age_ms(A) == 8_000
+    room.run(500)
+    assert room.market.book_age_ms(A) == 8_500
+    room.late_ms -= 8_000
+    room.tick(stream(A))
+    assert room.market.book_age_ms(A) == 0
+
+
+def test_the_event_times_of_a_recording_are_those_of_another_day() -> None:
+    room = Room([stream(A)], limits=FeedLimits(event_times=False))
+    room.sync(stream(A))
+    room.late_ms += 8_000
+    room.tick(stream(A))
+    assert room.market.book_age_ms(A) == 0
+
+
 def test_a_lost_link_loses_its_own_books_only() -> None:
     room = Room([stream(A), stream(B)], limits=FeedLimits(streams_per_link=1))
     room.sync(stream(A), stream(B))

@@ -303,6 +303,16 @@ def test_rows_of_the_other_product_are_left_out(kind: StreamKind) -> None:
     assert made.engine.market.unreadable == 0
 
 
+def test_delivery_contracts_without_a_funding_rate_spoil_no_frame() -> None:
+    """COIN-M rows print an empty text where theirs would be."""
+    actor = Actor()
+    case = CASES[StreamKind.MARK_PRICE]
+    made = listening(actor, symbol="BTCUSDT", channel=case.market)
+    say_rows(made, case, [{**row(case, "BTCUSD_260327", 2), "r": ""}, row(case, "BTCUSDT", 1)])
+    assert [one.symbol for one in told(actor)] == ["BTCUSDT"]
+    assert made.engine.market.unreadable == 0
+
+
 def test_an_empty_array_says_nothing() -> None:
     actor = Actor()
     made = listening(actor, symbol="BTCUSDT", channel="!ticker@arr")

@@ -69,6 +69,14 @@ def curious(self: object, event: object, account: object) -> None: ...
 def misnamed(self: object, evt: object) -> None: ...
 
 
+@hookimpl
+def selfless(event: object, view: object) -> None: ...
+
+
+@hookimpl
+def by_keyword(self: object, event: object, *, view: object) -> None: ...
+
+
 @hookimpl(wrapper=True)
 def straight(self: object, event: object) -> None: ...
 
@@ -80,17 +88,20 @@ def elsewhere(self: object, event: object) -> None: ...
 def unmarked(self: object, event: object, view: object) -> None: ...
 
 
-UNKNOWN = "are declared in the hookimpl but can not be found in the hookspec"
-
-
 @pytest.mark.parametrize(
     ("methods", "sentence"),
     [
         ({"on_book": late}, "late is asynchronous; hooks are plain functions"),
         ({"on_book": endless}, "endless is asynchronous; hooks are plain functions"),
-        ({"on_book": curious}, f"on_book: Argument(s) {{'account'}} {UNKNOWN}"),
-        ({"on_book": misnamed}, f"on_book: Argument(s) {{'evt'}} {UNKNOWN}"),
-        ({"review_intent": misnamed}, f"review_intent: Argument(s) {{'evt'}} {UNKNOWN}"),
+        ({"on_book": curious}, "on_book takes account, but a hook gets event and view"),
+        ({"on_book": misnamed}, "on_book takes evt, but a hook gets event and view"),
+        ({"review_intent": misnamed}, "review_intent takes evt, but a hook gets intent and view"),
+        ({"on_book": selfless}, "selfless lacks self as its first argument"),
+        (
+            {"on_book": by_keyword},
+            "by_keyword takes an argument by keyword only;"
+            " hooks are called with event and view, or intent and view, in their places",
+        ),
         ({"on_book": straight}, "on_book: Declared as wrapper=True or hookwrapper=True but function is not a generator function"),
         ({"on_book": unmarked}, "on_book lacks its @hookimpl and would never be called"),
         ({"on_book": classmethod(unmarked)}, "on_book lacks its @hookimpl and would never be called"),
@@ -274,7 +285,7 @@ def flat(results: list[object]) -> list[object]:
     """What pluggy returns, as one list."""
     wanted: list[object] = []
     for one in results:
-        wanted += one if isinstance(one, list | tuple) else list(one) if isinstance(one, str) else [one] if one is not None else []
+        wanted += one if isinstance(one, list | tuple) else [one] if one is not None else []
     return wanted
 
 

@@ -35,6 +35,10 @@ T = TypeVar("T")
 _REFUSALS: Final = (ExceptionGroup, ForbiddenExtraKeysError, ValueError, KeyError)
 
 
+#: Bytes; a configuration is a few thousand.
+_LARGEST: Final = 1_000_000
+
+
 @attrs.frozen
 class Source:
     """A configuration file: where it is, and where in it each key stands."""
@@ -72,10 +76,19 @@ class Loaded:
         return (section, self.kept[section][index], *path)
 
 
+def _text_of(path: FilePath) -> str:
+    """The text of a file that can be a configuration: nobody writes a megabyte of it, and a device has no end."""
+    with path.open("rb") as file:
+        raw = file.read(_LARGEST + 1)
+    if len(raw) > _LARGEST:
+        raise ConfigError(f"{path}: more than {_LARGEST // 1000} kB is no configuration")
+    return raw.decode("utf-8-sig").replace("\r\n", "\n")
+
+
 def load(path: FilePath) -> Loaded:
     """Reads a configuration. Raises `ConfigError` when the file is no TOML, or nothing of it can be understood."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text_of(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:

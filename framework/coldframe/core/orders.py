@@ -177,7 +177,12 @@ class Orders:
     @property
     def doubtful(self) -> int:
         """Of how many orders nobody knows whether the venue has them."""
-        return sum(order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) for order in self._live.values())
+        return sum(1 for _ in self.doubtful_orders)
+
+    @property
+    def doubtful_orders(self) -> Iterator[Order]:
+        """The orders of which nobody knows whether the venue has them."""
+        return (one for one in self._live.values() if one.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
 
     def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The live orders of a strategy, oldest first."""

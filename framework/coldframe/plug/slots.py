@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
@@ -27,6 +27,7 @@ from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
 #: Nanoseconds a hook may take before it is named in the log.
 HOOK_BUDGET_NS: Final = 20_000_000
 _HOOKS: Final = EVENT_HOOKS | {"review_intent"}
+_ARGUMENTS: Final = {**dict.fromkeys(EVENT_HOOKS, ("event", "view")), "review_intent": ("intent", "view")}
 
 Stopwatch = Callable[[], int]
 SlowHook = Callable[[str, str, int], None]
@@ -62,7 +63,14 @@ class StrategySlot:
             register(self._manager, overlay, f"{strategy_id}.overlay{number}")
         self._calls = {name: call for name in EVENT_HOOKS if (call := self._bind(name)) is not None}
         self.hooks = frozenset(self._calls)
-        self._reviews = bool(self._manager.hook.review_intent.get_hookimpls())
+        self.reviews = bool(self._manager.hook.review_intent.get_hookimpls())
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything in it may ever want something: a hook that only wraps others, or reviews, never does by itself."""
+        return any(
+            not (one.wrapper or one.hookwrapper) for name in self.hooks for one in getattr(self._manager.hook, name).get_hookimpls()
+        )
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
         began = self._stopwatch() if self._stopwatch else 0
@@ -74,7 +82,7 @@ class StrategySlot:
         return wanted
 
     def review(self, intent: Intent, view: StrategyView) -> str | None:
-        if not self._reviews:
+        if not self.reviews:
             return None
         review = self._manager.hook.review_intent
         against = fenced(lambda line: StrategyFault(f"review_intent: {line}"), review, intent=intent, view=view)
@@ -109,17 +117,36 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
         # pluggy takes plugins that compare equal for one and the same.
         raise PluginError(f"plugin {type(plugin).__name__}: the same overlay with the same parameters stands here twice") from None
     for impl in (one for caller in vars(manager.hook).values() for one in getattr(caller, "get_hookimpls", list)()):
-        if inspect.iscoroutinefunction(impl.function) or inspect.isasyncgenfunction(impl.function):
-            raise PluginError(
-                f"plugin {type(plugin).__name__}: {impl.function.__name__} is asynchronous; hooks are plain functions"
-            )
+        wrong = _unfit(impl.function)
+        if wrong:
+            raise PluginError(f"plugin {type(plugin).__name__}: {impl.function.__name__} {wrong}")
+
+
+def _unfit(function: Callable[..., object]) -> str | None:
+    """What is wrong with an implementation that pluggy lets pass; None when nothing is."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is asynchronous; hooks are plain functions"
+    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+    if code is None:
+        return None
+    if inspect.ismethod(function) and code.co_varnames[:1] in (("event",), ("view",), ("intent",)):
+        return "lacks self as its first argument"
+    if code.co_kwonlyargcount > len(getattr(function, "__kwdefaults__", None) or {}):
+        return "takes an argument by keyword only; hooks are called with event and view, or intent and view, in their places"
+    return None
 
 
 def why_unfit(error: pluggy.PluginValidationError) -> str:
     """What pluggy says against an implementation, in one line and without the names of objects in memory."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
     hook = re.search(r"for hook '(\w+)'", lines[0])
-    return (f"{hook[1]}: " if hook else "") + lines[-1].partition(" in plugin <")[0]
+    name = hook[1] if hook else ""
+    strange = re.search(r"Argument\(s\) \{(.*)\} are declared", lines[-1])
+    if strange:
+        taken = ", ".join(sorted(re.findall(r"'(\w+)'", strange[1])))
+        has = _ARGUMENTS.get(name, ())
+        return f"{name} takes {taken}, but a hook gets {' and '.join(has) if has else 'no arguments'}"
+    return (f"{name}: " if name else "") + lines[-1].partition(" in plugin <")[0]
 
 
 def _refuse_misfits(manager: pluggy.PluginManager, plugin: object) -> None:
@@ -168,7 +195,8 @@ def _listed(wanted: object) -> list[object]:
     """What one implementation returned, as a list; of what may have no end, a little more than can be of use."""
     if wanted is None:
         return []
-    if is_intent(wanted) or not isinstance(wanted, Iterable):
+    # A text or a mapping could be walked through, but is no list of intents: it is one thing, and the wrong one.
+    if is_intent(wanted) or isinstance(wanted, str | bytes | Mapping) or not isinstance(wanted, Iterable):
         return [wanted]
     return list(wanted if isinstance(wanted, Sized) else islice(wanted, INTENTS_PER_CALL + 1))
 

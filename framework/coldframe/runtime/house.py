@@ -117,6 +117,8 @@ class _House:
 
     async def live(self) -> Result:
         market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
+        for note in self._bot.notes:
+            self._log(Level.WARNING, note)
         with ExitStack() as stack:
             kept = stack.enter_context(open_journal(self._bot, signer)) if signer is not None else None
             described = await self._look_round(market, orders, signer)

@@ -9,7 +9,6 @@ import attrs
 
 from coldframe.core.engine import Engine
 from coldframe.core.slots import Slot
-from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, money
 from coldframe.units import NS_PER_S, ZERO, trimmed
 
@@ -29,7 +28,9 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.evidence.tally
     weight_peak, orders_peak = engine.ledger_peaks
-    unknown = sum(1 for order in engine.orders.live if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+    # Once the run is over, nobody looks after an order any more: one that was still alive is as unknown as any.
+    lost = engine.orders.live if engine.finished else engine.orders.doubtful_orders
+    unknown = sum(1 for _ in lost)
     return {
         "schema_version": SCHEMA_VERSION,
         "verb": "run",
