@@ -208,6 +208,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`[[strategies.overlays]]`", schema.OverlayTable),
     ("`[risk]`", schema.RiskTable),
     ("`[feeds]`", schema.FeedsTable),
+    ("`[halt]`", schema.HaltTable),
 )
 
 

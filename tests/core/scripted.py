@@ -37,6 +37,7 @@ from coldframe.model.effects import (
     WakeAt,
 )
 from coldframe.model.events import StrategyEvent
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
     FramesReceived,
     Input,
@@ -127,6 +128,7 @@ class Scripted:
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
+        halts: Sequence[Halt] = (),
         past: Past | None = None,
         keep_orders: bool = False,
         hedge: bool = False,
@@ -171,6 +173,7 @@ class Scripted:
                 hedge=hedge,
                 feed=feed or FeedLimits(),
                 trading=trading or TradingLimits(),
+                halts=halts,
             )
         )
 

@@ -20,6 +20,7 @@ from coldframe.core.connects import Connects
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
+from coldframe.core.halting import Halting
 from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
@@ -31,15 +32,21 @@ from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
 from coldframe.model.effects import Effect, Finish, Level, LinkKind, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
+    BrakeAnswered,
+    BrakeOrdered,
+    BrakeUsed,
     FramesDropped,
     FramesReceived,
+    HaltAsked,
     JournalChanged,
     LinkLost,
     LinkOpened,
     RequestNotWritten,
     RequestWritten,
     RestAnswered,
+    ResumeAsked,
     Stamped,
     StopAsked,
     TimeReached,
@@ -85,6 +92,8 @@ class EngineSetup:
     trading: TradingLimits = TradingLimits()
     #: How long a stopping run waits for the outcome of its last orders.
     grace_ms: int = 3_000
+    #: Halts that hold from before the start.
+    halts: Sequence[Halt] = ()
 
 
 @attrs.frozen
@@ -121,6 +130,7 @@ class Engine:
             )
         self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
         self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
+        self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
         self._stopping: str | None = None
         self._stop_deadline_ns = 0
         self._records = 0
@@ -141,6 +151,11 @@ class Engine:
         """Weight used this minute and its limit, orders of the last ten seconds and their limit."""
         ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
         return ledger.weight.used(now_ms), ledger.weight.limit, ledger.orders_10s.used(now_ms), ledger.orders_10s.limit
+
+    @property
+    def banned_until_ms(self) -> int:
+        """Until when the venue does not want to hear from us, in its time; 0 when it does."""
+        return self._ctx.ledger.banned_until_ms
 
     @property
     def reconnects(self) -> int:
@@ -171,6 +186,7 @@ class Engine:
         self._ctx.wake("clock:ask", _CLOCK_PERIOD_MS)
         if self.trading is not None:
             self.trading.start()
+        self.halting.start(self._setup.halts)
         self.strategies.start()
         return self._settled()
 
@@ -201,6 +217,8 @@ class Engine:
                 self._woken(key)
             case StopAsked(reason):
                 self._stop(reason)
+            case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
+                self.halting.take(event)
         return self._settled()
 
     def _settled(self) -> list[Effect]:
@@ -369,9 +387,10 @@ class Engine:
         if self.finished or self._stopping is None:
             return
         live, owed = list(self.orders.live), self.orders.fills_owed
-        if not live and not owed:
+        late = self._ctx.now_ns >= self._stop_deadline_ns
+        if not live and not owed and (late or self.trading is None or self.trading.deadman.lay_down()):
             self._finish(self._stopping)
-        elif self._ctx.now_ns >= self._stop_deadline_ns:
+        elif late:
             if live:
                 self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
             if owed:

@@ -7,7 +7,7 @@ booked apart and named, never mixed into a strategy's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -72,6 +72,8 @@ class Evidence:
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
+        #: Asked why an order was cancelled at the venue, when the report does not say.
+        self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -140,7 +142,8 @@ class Evidence:
         if _traded(report):
             self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
-        self._see(order, report.status, exact(report.filled_quantity), reason if reason != "none" else "")
+        reason = reason if reason not in ("", "none") else self.explain(order, report)
+        self._see(order, report.status, exact(report.filled_quantity), reason)
         return order
 
     def lite(self, trade: TradeLite) -> Order | None:

@@ -175,6 +175,11 @@ class Orders:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
+    @property
+    def epoch_ms(self) -> int:
+        """The start of the run: stands in every client order id of it."""
+        return self._epoch_ms
+
     def get(self, client_order_id: str) -> Order | None:
         return self._by_client_id.get(client_order_id)
 
@@ -253,6 +258,11 @@ class Orders:
         self._by_client_id[order.client_order_id] = order
         self.happen(order, Happening.ACCEPTED, now_ns)
         return order
+
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """Takes in an order of ours that was sent past the desk, by the brake: from now on it is one like all others."""
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
 
     def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
         """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""

@@ -414,7 +414,8 @@ def feed_limits(config: Config) -> FeedLimits:
 def trading_limits(config: Config) -> TradingLimits:
     rotate_after_ms = config.feeds.rotate_after_s * 1000
     session = SessionLimits(answer_ms=config.orders.answer_ms, rotate_after_ms=rotate_after_ms)
-    return TradingLimits(recv_window_ms=config.orders.recv_window_ms, session=session)
+    orders = config.orders
+    return TradingLimits(recv_window_ms=orders.recv_window_ms, session=session, dead_man_ms=orders.dead_man_s * 1000)
 
 
 def endpoints(config: Config) -> Endpoints:

@@ -67,7 +67,7 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
 def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
     account = slot.trader.account
     return {
-        "state": "muted" if slot.muted else "running",
+        "state": "muted" if slot.muted else "halted" if slot.halted else "running",
         "intents": slot.intents,
         "verdicts": dict(sorted(slot.verdicts.items())),
         "orders": slot.orders,

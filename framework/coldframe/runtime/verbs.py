@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ class PlainLog:
     def log(self, at_ns: int, level: Level, text: str) -> None:
         if _RANK[level] >= _RANK[self.lowest]:
             mark = "" if level in (Level.INFO, Level.DEBUG) else f"{level.value}: "
-            sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that has gone must not keep a run from ending well
+                sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
+                sys.stderr.flush()
 
     def started(self, engine: Engine) -> None:
         """Nothing to show beyond the log."""
