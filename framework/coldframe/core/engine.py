@@ -237,7 +237,9 @@ class Engine:
             self._banned_ms = until_ms
             self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
             left_s = (until_ms - self._ctx.venue_ms) / 1000
-            self._ctx.log(Level.ERROR, f"the venue has banned us for {left_s:.0f} s: nothing is sent until then")
+            self._ctx.log(
+                Level.ERROR, f"the venue asks us to stay away for {left_s:.0f} s: nothing is sent until then"
+            )
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
