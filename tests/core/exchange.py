@@ -32,6 +32,8 @@ class Exchange:
         self.orders: dict[str, AtVenue] = {}
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
+        #: Dead man's switches: when each symbol's runs out.
+        self.countdowns: dict[str, int] = {}
         self.listen_key = "secret-listen-key"
         self.books: dict[str, tuple[int, dict[Side, dict[str, str]]]] = {
             one: (10, {Side.BUY: {}, Side.SELL: {}}) for one in symbols
@@ -133,6 +135,11 @@ class Exchange:
                     for (symbol, side), amount in net.items()
                     if amount
                 ]
+            case "/fapi/v1/countdownCancelAll":
+                self.countdowns[str(params["symbol"])] = self.now_ms + int(params["countdownTime"])
+                if not int(params["countdownTime"]):
+                    del self.countdowns[str(params["symbol"])]
+                return {"symbol": params["symbol"], "countdownTime": str(params["countdownTime"])}
             case "/fapi/v1/userTrades":
                 return self._user_trades(params)
             case _:
@@ -166,6 +173,14 @@ class Exchange:
         self.trades.append((order, trade))
         self._tell(order.lite(trade))
         self.report(order, ExecutionType.TRADE, trade)
+
+    def run_out(self, symbol: str) -> None:
+        """The dead man's switch of a symbol runs out."""
+        self.now_ms = max(self.now_ms, self.countdowns.pop(symbol))
+        for order in [one for one in self.orders.values() if one.symbol == symbol and one.status in ALIVE]:
+            order.end(OrderStatus.CANCELED)
+            order.at_ms = self.now_ms
+            self.report(order, ExecutionType.CANCELED)
 
     def foreign(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
         """Somebody else places an order on the same account."""

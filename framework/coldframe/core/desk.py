@@ -243,6 +243,8 @@ class Desk:
             case Unanswered(PlaceOf(order), reason, written):
                 happening = Happening.OUTCOME_UNKNOWN if written or order.state is OrderState.SENT else Happening.NOT_WRITTEN
                 self._evidence.happen(order, happening, reason)
+                if order.state is OrderState.UNKNOWN:
+                    self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {reason}")
             case Unanswered(CancelOf(order), reason, written):
                 self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(AmendOf(order, price, quantity), reason, written):
@@ -267,7 +269,9 @@ class Desk:
             self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
         else:
             self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
-            self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {text}")
+            doubt = order.state is OrderState.UNKNOWN
+            what = "outcome unknown" if doubt else "answered in doubt, known from a report"
+            self._ctx.log(Level.WARNING if doubt else Level.INFO, f"{what}: {describe(order)}: {text}")
 
     def _told(self, order: Order, body: bytes | None, *, algo: bool) -> bool:
         """Takes in positive evidence about an order. Returns whether it could be read."""
@@ -358,8 +362,12 @@ class Desk:
         now = self._ctx.now_ns
         if not order.not_found:
             order.not_found, order.not_found_ns = 1, now
-        elif now - order.not_found_ns >= NOT_FOUND_APART_MS * NS_PER_MS:
+        counts_ns = order.not_found_ns + NOT_FOUND_APART_MS * NS_PER_MS
+        if now >= counts_ns:
             order.not_found += 1
+        elif order.client_order_id in self._query_at_ns:
+            # The next one that counts is not waited for any longer than it must be.
+            self._query_at_ns[order.client_order_id] = min(self._query_at_ns[order.client_order_id], counts_ns)
 
     # -- orders of unknown fate ---------------------------------------------------------------------------------------
 

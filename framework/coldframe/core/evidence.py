@@ -7,7 +7,7 @@ booked apart and named, never mixed into a strategy's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -15,11 +15,13 @@ import attrs
 from msgspec import UnsetType
 
 from coldframe.core.context import Context
+from coldframe.core.journal import EXTERNAL, fill_body
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import SubAccount
 from coldframe.core.risk import Trader
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import ExecutionType, OrderStatus, PositionSide
 from coldframe.units import ZERO, exact, plain
@@ -70,6 +72,8 @@ class Evidence:
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
+        #: Asked why an order was cancelled at the venue, when the report does not say.
+        self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -138,7 +142,8 @@ class Evidence:
         if _traded(report):
             self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
-        self._see(order, report.status, exact(report.filled_quantity), reason if reason != "none" else "")
+        reason = reason if reason not in ("", "none") else self.explain(order, report)
+        self._see(order, report.status, exact(report.filled_quantity), reason)
         return order
 
     def lite(self, trade: TradeLite) -> Order | None:
@@ -179,10 +184,14 @@ class Evidence:
             fee = self._orders.learn_fee(fill)
             if fee is not None:
                 trader.account.pay(fee, fill.fee_asset)
+                body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
+                self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
         position = trader.account.position(fill.symbol, fill.position_side)
         realized = position.fill(fill.side, fill.quantity, fill.price)
         trader.account.fills += 1
+        body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
+        self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
         self._ctx.log(
             Level.INFO,
@@ -242,8 +251,10 @@ class Evidence:
             self._external_fills[fill.key] = None
             if len(self._external_fills) > _EXTERNAL_LIMIT:
                 del self._external_fills[next(iter(self._external_fills))]
-            self.external.position(fill.symbol, fill.position_side).fill(fill.side, fill.quantity, fill.price)
+            position = self.external.position(fill.symbol, fill.position_side)
+            position.fill(fill.side, fill.quantity, fill.price)
             self.external.fills += 1
+            self._ctx.record(RowKind.FILL, report.client_order_id, fill_body(EXTERNAL, "", fill, position.quantity))
             if fill.fee is not None:
                 self.external.pay(fill.fee, fill.fee_asset)
         what = origin or "an order that is not ours"

@@ -170,8 +170,15 @@ class Orders:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Reports that contradicted a terminal state.
         self.incidents = 0
+        #: Orders that have changed since somebody looked, in the order in which they did.
+        self.touched: dict[str, Order] = {}
 
     # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch_ms(self) -> int:
+        """The start of the run: stands in every client order id of it."""
+        return self._epoch_ms
 
     def get(self, client_order_id: str) -> Order | None:
         return self._by_client_id.get(client_order_id)
@@ -188,7 +195,12 @@ class Orders:
     @property
     def doubtful(self) -> int:
         """Of how many orders nobody knows whether the venue has them."""
-        return sum(order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) for order in self._live.values())
+        return sum(1 for _ in self.doubtful_orders)
+
+    @property
+    def doubtful_orders(self) -> Iterator[Order]:
+        """The orders of which nobody knows whether the venue has them."""
+        return (one for one in self._live.values() if one.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
 
     def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The live orders of a strategy, oldest first."""
@@ -202,10 +214,21 @@ class Orders:
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
 
+    @property
+    def fills_owed(self) -> int:
+        """How many orders have ended whose fills have not all been told."""
+        return len(self._owing)
+
     def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """Every order of a strategy that may still change its position."""
         yield from self.of(strategy, symbol)
         yield from self.owing(strategy, symbol)
+
+    def worth_keeping(self, ended: int) -> list[Order]:
+        """What a checkpoint holds: all live orders, those whose fills are not all told, and so many of those that ended last."""
+        over = [one for one in self._by_client_id.values() if not one.live]
+        late = {one.client_order_id for one in over[-ended:]}
+        return [one for one in self._by_client_id.values() if one.live or one.fills_missing or one.client_order_id in late]
 
     def __len__(self) -> int:
         return len(self._by_client_id)
@@ -236,11 +259,33 @@ class Orders:
         self.happen(order, Happening.ACCEPTED, now_ns)
         return order
 
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """Takes in an order of ours that was sent past the desk, by the brake: from now on it is one like all others."""
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
+
+    def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
+        """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""
+        self._by_client_id[order.client_order_id] = order
+        if order.order_id is not None:
+            self._by_order_id[(order.symbol, order.order_id)] = order
+        for fill in fills:
+            self._fills[fill.key] = fill
+            order.fill_keys.append(fill.key)
+        if not order.live:
+            self._note_owing(order)
+            return
+        self._live[order.client_order_id] = order
+        self.happen(order, Happening.RESTARTED, now_ns, "the process was restarted")
+        for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
+            self.attempt(order, attempt)
+
     def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "") -> bool:
         """Lets something happen to an order. Returns whether its state changed."""
         before = order.state
         self.incidents += resurrects(before, happening)
         order.state = next_state(before, happening)
+        self.touch(order)
         if order.state is before:
             return False
         if reason:
@@ -260,13 +305,19 @@ class Orders:
         """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
         before = order.overlay
         order.overlay = next_overlay(before, attempt)
+        self.touch(order)
         if order.overlay is Overlay.NONE:
             order.amending_price = order.amending_quantity = None
         return order.overlay is not before
 
+    def touch(self, order: Order) -> None:
+        """Something about an order has changed."""
+        self.touched[order.client_order_id] = order
+
     def identify(self, order: Order, order_id: int) -> None:
         """The venue's id of an order has become known."""
         if order.order_id is None:
+            self.touch(order)
             order.order_id = order_id
             self._by_order_id[(order.symbol, order_id)] = order
 
@@ -300,6 +351,10 @@ class Orders:
         else:
             self.happen(order, Happening.SEEN_PARTIAL, now_ns)
         return fill
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """What of an order has been booked, oldest first."""
+        return [self._fills[key] for key in order.fill_keys]
 
     def learn_fee(self, fill: Fill) -> Decimal | None:
         """The fee of a fill that was booked without one; None when there is nothing to learn."""

@@ -158,14 +158,17 @@ def plan_target(
     best_ask: Decimal | None,
     instrument: Instrument,
     position_side: PositionSide = PositionSide.BOTH,
+    reduce_only_to: Decimal = ZERO,
 ) -> list[Operation]:
     """The order that brings `position` to the target, or none: while one is in flight, at the target, or for dust.
 
-    `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first.
+    `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first. An IOC order that is
+    seen as new does not rest: it ends by itself, at once. An order towards zero of at most `reduce_only_to` is sent as
+    reduce-only.
     """
     orders = list(live)
     if orders:
-        return [CancelOrder(one) for one in orders if one.settled]
+        return [CancelOrder(one) for one in orders if one.settled and one.time_in_force is not TimeInForce.IOC]
     gap = wanted.position - position
     side = Side.BUY if gap > 0 else Side.SELL
     best = best_ask if side is Side.BUY else best_bid
@@ -184,7 +187,7 @@ def plan_target(
         price=price,
         time_in_force=TimeInForce.IOC,
         # Below the smallest notional the venue takes an order only if it reduces.
-        reduce_only=dust,
+        reduce_only=dust or (position * gap < 0 and quantity <= min(abs(position), reduce_only_to)),
         position_side=position_side,
     )
     return [PlaceOrder(place)]

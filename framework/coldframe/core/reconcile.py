@@ -22,6 +22,7 @@ from coldframe.core.evidence import Evidence
 from coldframe.core.orders import Order, Orders
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import exact
 from coldframe.wire.codec import Census, decode_list
@@ -122,6 +123,11 @@ class Reconciler:
         for purpose in wanted:
             self._ask(purpose)
 
+    @property
+    def marks(self) -> dict[str, int]:
+        """By symbol, the trade up to which everything is known."""
+        return self._last_trade
+
     def _algo_symbols(self) -> list[str]:
         """Where conditional orders may be open: "" stands for everywhere."""
         symbols = {order.symbol for order in self._orders.live if order.untriggered}
@@ -137,7 +143,9 @@ class Reconciler:
 
         Later ones do not move that mark: between them the stream may have left something out.
         """
-        self._last_trade.setdefault(symbol, trade_id)
+        if symbol not in self._last_trade:
+            self._last_trade[symbol] = trade_id
+            self._ctx.record(RowKind.MARK, symbol, {"trade_id": trade_id})
 
     def _ask(self, purpose: object) -> None:
         match purpose:
@@ -207,6 +215,8 @@ class Reconciler:
             return
         before, last = self._last_trade.get(symbol, 0), max(row.id for row in rows)
         self._last_trade[symbol] = max(before, last)
+        if last > before:
+            self._ctx.record(RowKind.MARK, symbol, {"trade_id": last})
         if len(rows) >= TRADES_PAGE and last > before:
             self._ask(TradesOf(0, symbol))
 

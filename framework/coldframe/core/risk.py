@@ -95,6 +95,10 @@ class Gate:
         self.marks: dict[str, Decimal] = {}
         #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
         self.latched: Verdict | None = None
+        #: Halted strategies, and what their orders that add risk are refused with.
+        self.halts: dict[str, Verdict] = {}
+        #: Why the journal cannot be written; empty while it can.
+        self.journal_fault = ""
 
     def check(
         self,
@@ -117,6 +121,8 @@ class Gate:
             return refusal
         assert instrument is not None
         reduces = self._only_reduces(trader, place, replaces, beside)
+        if not reduces and trader.id in self.halts:
+            return self.halts[trader.id]
         if place.closing and not reduces:
             return Verdict(VerdictCode.POSITION, f"reduce-only, but strategy {trader.id} has no such position to reduce")
         broken = broken_rule(instrument.filters, place, facts.mark)
@@ -166,6 +172,8 @@ class Gate:
             return Verdict(VerdictCode.ORDER_LINK_DOWN, "the order link is down")
         if reduces:
             return None
+        if self.journal_fault:
+            return Verdict(VerdictCode.HALTED, f"the journal cannot be written: {self.journal_fault}")
         if not facts.user_stream_up:
             return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
         doubtful = self._orders.doubtful

@@ -14,6 +14,7 @@ import attrs
 
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
+from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
 from coldframe.core.orders import Order, Orders
@@ -24,6 +25,7 @@ from coldframe.core.userstream import UserStream, UserStreamLimits
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import AccountReason
 from coldframe.units import exact
@@ -42,6 +44,8 @@ class TradingLimits:
     """How the order side behaves; see the classes of the parts."""
 
     recv_window_ms: int = 5_000
+    #: Countdown of the dead man's switch; 0: none.
+    dead_man_ms: int = 0
     session: SessionLimits = SessionLimits()
     user_stream: UserStreamLimits = UserStreamLimits()
 
@@ -59,6 +63,8 @@ class Trading:
         self.user_stream = UserStream(ctx, self.session, limits.user_stream)
         self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk)
+        self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
+        evidence.explain = self.deadman.explains
         self.census = Census()
         self.link_news: list[LinkChanged] = []
         #: Wallet balances by asset, as reports name them.
@@ -113,7 +119,7 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        return self.desk.returned(event) or self.reconciler.returned(event)
+        return self.desk.returned(event) or self.reconciler.returned(event) or self.deadman.returned(event)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -142,7 +148,10 @@ class Trading:
 
     def _user_frame(self, link: str, frame: bytes) -> None:
         try:
-            self._user_event(link, decode_user(frame, self.census))
+            event = decode_user(frame, self.census)
+            if not isinstance(event, ListenKeyExpired):  # it names a session secret
+                self._ctx.record(RowKind.REPORT, type(event).__name__, {"text": frame.decode(errors="replace")})
+            self._user_event(link, event)
         except (DecodeError, ValueError) as error:
             self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
             self.reconciler.begin("unreadable report", self._symbols())
@@ -203,6 +212,7 @@ class Trading:
         self.desk.ask_for_unknown()
         self.desk.cancel_leaving()
         self.desk.give_up_unknown()
+        self.deadman.tick(order.symbol for order in self._orders.live)
         for order in self.desk.missing_fills():
             self.reconciler.want_fills(order)
         provable = any(self.desk.provable(order) for order in self._orders.live)

@@ -105,9 +105,13 @@ class StrategyView:
         return PositionMode.HEDGE if self._gate.hedge else PositionMode.ONE_WAY
 
     def instrument(self, symbol: str) -> Instrument:
+        if symbol not in self._gate.instruments:
+            raise KeyError(f"the venue does not list {symbol!r}")
         return self._gate.instruments[symbol]
 
     def book(self, symbol: str, *, rpi: bool = False) -> LocalBookView:
+        if symbol not in self._gate.instruments:
+            raise KeyError(f"the venue does not list {symbol!r}")
         one = self._market.book(symbol, rpi)
         state = one.sync.state if one is not None else BookState.BUFFERING
         return LocalBookView(symbol, state, self._market.synced_book(symbol, rpi))

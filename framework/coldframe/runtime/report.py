@@ -9,7 +9,6 @@ import attrs
 
 from coldframe.core.engine import Engine
 from coldframe.core.slots import Slot
-from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, money
 from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, ZERO, trimmed
@@ -30,7 +29,9 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.evidence.tally
     weight_peak, orders_peak = engine.ledger_peaks
-    unknown = sum(1 for order in engine.orders.live if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+    # Once the run is over, nobody looks after an order any more: one that was still alive is as unknown as any.
+    lost = engine.orders.live if engine.finished else engine.orders.doubtful_orders
+    unknown = sum(1 for _ in lost)
     return {
         "schema_version": SCHEMA_VERSION,
         "verb": "run",
@@ -59,14 +60,14 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
             "unknown": unknown,
         },
         "limits": {"weight_1m_peak": weight_peak, "orders_10s_peak": orders_peak},
-        "links": {"reconnects": engine.reconnects},
+        "links": {"reconnects": engine.reconnects, "connects_held": engine.connects.held},
     }
 
 
 def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
     account = slot.trader.account
     return {
-        "state": "muted" if slot.muted else "running",
+        "state": "muted" if slot.muted else "halted" if slot.halted else "running",
         "intents": slot.intents,
         "verdicts": dict(sorted(slot.verdicts.items())),
         "orders": slot.orders,
@@ -76,6 +77,16 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
         "fees": money(sum(account.fees.values(), ZERO)),
+        **{name: said for name, said in _troubles(slot).items() if said},
+    }
+
+
+def _troubles(slot: Slot) -> dict[str, Any]:
+    """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
+    return {
+        "fault": slot.fault,
+        "refusals": dict(sorted(slot.refusals.items())),
+        "held_back": dict(sorted(slot.held_back.items())),
     }
 
 
@@ -110,8 +121,10 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
         )
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
-        if refused:
-            lines.append("    refused intents: " + ", ".join(f"{code} {count}" for code, count in refused.items()))
+        if "fault" in one:
+            lines.append(f"    muted: {one['fault']}")
+        lines += [f"    refused {count} times: {code}: {one.get('refusals', {}).get(code, '')}" for code, count in refused.items()]
+        lines += [f"    held back {count} times: {code}" for code, count in one.get("held_back", {}).items()]
     orders = summary["orders"]
     lines.append(
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"
@@ -122,6 +135,6 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
     limits, links = summary["limits"], summary["links"]
     lines.append(
         f"  limits: at most {limits['weight_1m_peak']} weight a minute, {limits['orders_10s_peak']} orders in 10 s;"
-        f" {links['reconnects']} reconnects"
+        f" {links['reconnects']} reconnects" + (f", {links['connects_held']} held back" if links["connects_held"] else "")
     )
     return lines

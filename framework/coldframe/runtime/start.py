@@ -80,7 +80,7 @@ async def _ask(rest: Rest, clock: Clock, path: str) -> tuple[Answer, int]:
                 raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
             await trio.sleep(pause_s)
             continue
-        _refuse_ban(answer, clock)
+        refuse_ban(answer, clock)
         if answer.status == 200:
             return answer, sent_ms
         if pause_s is None:
@@ -90,7 +90,8 @@ async def _ask(rest: Rest, clock: Clock, path: str) -> tuple[Answer, int]:
     raise AssertionError
 
 
-def _refuse_ban(answer: Answer, clock: Clock) -> None:
+def refuse_ban(answer: Answer, clock: Clock) -> None:
+    """Raises `Banned` when an answer sends us away."""
     until_ms = ban_end_ms(answer, clock.now_ms())
     if until_ms is not None:
         wait_s = max(until_ms - clock.now_ms(), 0) / 1000
@@ -118,22 +119,26 @@ async def describe_venue(rest: Rest, clock: Clock) -> Described:
     return Described(Instruments.of(info.symbols), tuple(info.rate_limits), answer.body)
 
 
-async def check_account(rest: Rest, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY) -> None:
+async def check_account(
+    rest: Rest, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY, environment: str = ""
+) -> AccountConfig:
     """Whether the venue knows our key, lets it trade, and has the account in the position mode we trade in.
 
+    Returns what the venue says about the account. With an `environment`, a refused key is also taken for one of the other.
     Raises `AuthenticationRefused`, `ConfigError`, `VenueUnavailable` or `Banned`.
     """
     try:
         answer = await rest.ask("GET", "/fapi/v1/accountConfig", {})
     except LinkRefused as error:
         raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
-    _refuse_ban(answer, clock)
+    refuse_ban(answer, clock)
     fault = answer.fault
     if fault is not None:
         text = f"{describe(fault.code)}: {one_line(fault.msg)}"
         if classify(fault.code) in (CodeClass.FATAL, CodeClass.LOG_ON, CodeClass.OUR_BUG) or answer.status in (401, 403):
             raise AuthenticationRefused(
                 f"the venue refuses the API key: {text}; check orders.api_key, its private key and environment"
+                + _other_environment(environment)
             )
         raise VenueUnavailable(f"the venue does not tell about the account: {text}")
     try:
@@ -148,3 +153,10 @@ async def check_account(rest: Rest, clock: Clock, position_mode: PositionMode = 
             f'the account is in {_MODES[actual]} mode, but orders.position_mode is "{position_mode}": the venue would refuse every'
             f" order with {describe(-4061)}; change one of the two"
         )
+    return account
+
+
+def _other_environment(environment: str) -> str:
+    """The commonest reason by far for a key that is refused."""
+    other = {"testnet": "mainnet", "mainnet": "testnet"}.get(environment)
+    return f" (this is {environment}: a key made for {other} is not known here)" if other else ""

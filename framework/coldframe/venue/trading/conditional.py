@@ -18,7 +18,15 @@ from coldframe.venue.market.board import Board, DepthChange
 from coldframe.venue.market.prints import Aggregate, Print
 from coldframe.venue.refusals import refuse
 from coldframe.venue.trading.dealer import Dealer
-from coldframe.venue.trading.entry import DEFAULT_PREVENTION, Ticket, check_good_till, check_mode, check_symbol, given
+from coldframe.venue.trading.entry import (
+    DEFAULT_PREVENTION,
+    Ticket,
+    check_good_till,
+    check_mode,
+    check_price_match,
+    check_symbol,
+    given,
+)
 from coldframe.venue.trading.office import Office
 from coldframe.venue.trading.records import Algo
 from coldframe.venue.trading.reports import algo_event
@@ -212,7 +220,7 @@ class Conditionals:
         books = self._office.books(account)
         if request.algo_type != "CONDITIONAL":
             return refuse(-1130, "algoType")
-        fault = check_symbol(self._office, request.symbol) or _check_parameters(request, now_ms)
+        fault = check_symbol(self._office, request.symbol) or _check_parameters(request, now_ms) or _check_match(request)
         if fault:
             return fault
         client_id = given(request.client_algo_id, "")
@@ -288,6 +296,13 @@ def _check_parameters(request: PlaceAlgo, now_ms: int) -> Fault | None:
             return refuse(-1102, "goodTillDate")
         return check_good_till(request.good_till_date, now_ms)
     return None
+
+
+def _check_match(request: PlaceAlgo) -> Fault | None:
+    match = given(request.price_match, PriceMatch.NONE)
+    if match is not PriceMatch.NONE and request.price is not UNSET:
+        return refuse(-1106, "price")
+    return check_price_match(match, limit=request.type in _LIMIT_TYPES)
 
 
 def _needed(request: PlaceAlgo, *, closing: bool) -> list[tuple[str, bool]]:
