@@ -12,6 +12,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
+from coldframe.core.journal import fold
 from coldframe.model.effects import LinkKind, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import Cancel
@@ -19,6 +20,8 @@ from coldframe.model.orders import OrderState
 from coldframe.terms import AlgoStatus, OrderStatus, OrderType, Side
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
+from tests.core.test_journal import state as folded
+from tests.core.test_journal import state_of
 from tests.core.told import D, place
 
 S = OrderState
@@ -144,6 +147,7 @@ def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> 
     for _ in range(12):
         storm.blow()
         assert storm.sent_once()
+        assert folded(fold(made.rows)) == state_of(made.engine)
     made.silent = False
     made.run(90_000)
     ours = {one: made.engine.orders.get(one) for one in storm.at_venue()}
