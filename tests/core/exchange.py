@@ -40,7 +40,7 @@ class Exchange:
         }
         self._ids = count(8_389_765_500_000_000_001)
         self._trade_ids = count(100)
-        self.algos = Algos(self, tell)
+        self.algos = Algos(self)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -156,6 +156,9 @@ class Exchange:
         return rows[: int(params["limit"])]
 
     # -- what happens -------------------------------------------------------------------------------------------------
+
+    def tell(self, event: UserEvent) -> None:
+        self._tell(event)
 
     def next_order_id(self) -> int:
         return next(self._ids)

@@ -19,7 +19,7 @@ from coldframe.model.inputs import JournalChanged
 from coldframe.model.intents import CancelAll
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
-from coldframe.terms import Side
+from coldframe.terms import PositionSide, Side
 from coldframe.testing import instrument
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
@@ -249,3 +249,11 @@ def test_x4_neither_signatures_nor_session_secrets_are_recorded() -> None:
     text = repr(made.rows)
     for secret in ("secret-listen-key", "signature", "apiKey"):
         assert secret not in text
+
+
+def test_a_long_and_a_short_position_do_not_add_up_to_none() -> None:
+    actor = Actor()
+    made = Scripted(actor, hedge=True).ready()
+    long, short = PositionSide.LONG, PositionSide.SHORT
+    made.want(actor, place(Side.BUY, "1", None, position_side=long), place(Side.SELL, "1", None, position_side=short))
+    assert fold(made.rows).held() == {("mm", "BTCUSDT LONG"): D(1), ("mm", "BTCUSDT SHORT"): D(-1)}

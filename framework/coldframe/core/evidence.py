@@ -101,6 +101,7 @@ class Evidence:
         """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
         if order.untriggered:
             order.triggered_ms = self._ctx.venue_ms
+            self._orders.touch(order)
             order.not_found = 0
             self.happen(order, Happening.SEEN_TRIGGERED)
 

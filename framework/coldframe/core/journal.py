@@ -56,9 +56,13 @@ class Past:
         return [order for order in self.orders.values() if order.live]
 
     def held(self) -> dict[tuple[str, str], Decimal]:
-        """The positions that are not zero, by strategy and symbol."""
-        symbols = {(owner, symbol): one for owner, one in self.accounts.items() for symbol, _ in one.positions}
-        return {key: one.net(key[1]) for key, one in symbols.items() if one.net(key[1])}
+        """The positions that are not zero, by strategy and symbol; in hedge mode the symbol is followed by the side."""
+        return {
+            (owner, symbol if side is PositionSide.BOTH else f"{symbol} {side}"): position.quantity
+            for owner, one in self.accounts.items()
+            for (symbol, side), position in one.positions.items()
+            if position.quantity
+        }
 
 
 # -- rows out of state --------------------------------------------------------------------------------------------------
