@@ -194,8 +194,8 @@ def test_an_order_that_was_written_late_is_dead_only_that_much_later() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     assert order.sent_ms == made.venue_ms
-    assert not made.engine.trading.desk.dead(order, made.venue_ms + 7_000)  # type: ignore[union-attr]
-    assert made.engine.trading.desk.dead(order, made.venue_ms + 9_000)  # type: ignore[union-attr]
+    assert not made.engine.trading.desk.proof.dead(order, made.venue_ms + 7_000)  # type: ignore[union-attr]
+    assert made.engine.trading.desk.proof.dead(order, made.venue_ms + 9_000)  # type: ignore[union-attr]
 
 
 def test_an_order_nobody_can_tell_about_needs_a_human_being_and_still_counts() -> None:

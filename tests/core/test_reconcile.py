@@ -207,7 +207,7 @@ def test_orders_of_others_are_counted_and_left_alone() -> None:
     """O21."""
     made, actor = world()
     made.foreign("web_manual")
-    made.foreign("cf.mm.0.1")
+    made.foreign("cf.gone.0.1")
     made.run(LIGHT_ROUND_MS + 1_000)
     made.lose(LinkKind.PRIVATE)
     made.run(2_000)

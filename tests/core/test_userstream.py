@@ -289,5 +289,5 @@ def test_balances_are_kept_and_what_is_no_trade_is_said() -> None:
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 1, "T": 1, "a": change}).encode())
     made.beat()
     assert made.engine.trading is not None
-    assert str(made.engine.trading.balances["USDT"]) == "99.5"
-    assert "FUNDING_FEE" in made.said()
+    assert str(made.engine.trading.account.balances["USDT"]) == "99.5"
+    assert "funding: -0.5 USDT (external -0.5)" in made.said()

@@ -16,6 +16,7 @@ from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence, describe
 from coldframe.core.limits import Priority
 from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.proof import Outcome, Proof
 from coldframe.core.quotes import AmendOrder, CancelOrder, Operation, PlaceOrder
 from coldframe.core.risk import Facts, Gate, Trader
 from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
@@ -34,10 +35,6 @@ from coldframe.wire.replies import ErrorBody, OrderReply
 #: Pause before the first query of an order of unknown fate, doubled up to the last one (milliseconds).
 FIRST_QUERY_MS: Final = 500
 LAST_QUERY_MS: Final = 8_000
-#: How far apart two queries must lie for both of them to count as "not found".
-NOT_FOUND_APART_MS: Final = 5_000
-#: Beyond timestamp and receive window, how long an order may still appear at the venue.
-DEAD_MARGIN_MS: Final = 2_000
 #: An order whose fate nobody can tell for so long needs a human being (faults.md 3).
 OPERATOR_AFTER_MS: Final = 600_000
 #: Pause before an order that shall go is cancelled once more, when a cancel has come to nothing.
@@ -45,6 +42,8 @@ CANCEL_AGAIN_MS: Final = 1_000
 #: Fills that an answer has counted usually are on their way: pause before they are asked for, and asked for again.
 FIRST_FILLS_MS: Final = 500
 FILLS_AGAIN_MS: Final = 5_000
+#: The market moved first: an order that had to fill at once could not, one that must not take would have.
+_EVERYDAY: Final = (-5021, -5022)
 
 
 @attrs.frozen
@@ -86,11 +85,12 @@ class Desk:
         self._orders = orders
         self._evidence = evidence
         self._gate = gate
-        self._recv_window_ms = recv_window_ms
+        self.proof = Proof(ctx, recv_window_ms)
         self._census = Census()
         self._query_at_ns: dict[str, int] = {}
         self._query_pause_ms: dict[str, int] = {}
-        self._asked: set[str] = set()
+        #: Orders that have been asked for and not answered, with the venue time of the question.
+        self._asked: dict[str, int] = {}
         #: Orders that shall go, and when they may be cancelled (once more).
         self._leaving: dict[str, int] = {}
         #: Orders whose fills a query has to bring (cumulative quantity above what was booked), and when to ask.
@@ -103,9 +103,16 @@ class Desk:
         verdict = self._gate.check(trader, place, facts)
         if not verdict.accepted:
             return verdict
+        wanted = place
+        double = self._gate.double(trader, place, self._ctx.now_ms) if origin is Origin.PLACE else None
+        if double is not None:
+            return double
         wait_until = self._session.cost_fits("order.place", {}, Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
+        place = attrs.evolve(place, self_trade_prevention=self._gate.prevention(trader, place) or place.self_trade_prevention)
+        self._gate.placed(trader, wanted, self._ctx.now_ms)
+        self._gate.messaged(trader.id, self._ctx.now_ms)
         order = self._orders.prepare(trader.id, place, origin, self._ctx.now_ns)
         trader.ordered(self._ctx.now_ms)
         self._evidence.tally.sent += 1
@@ -140,6 +147,7 @@ class Desk:
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         trader.ordered(self._ctx.now_ms)
+        self._gate.messaged(trader.id, self._ctx.now_ms)
         order.amending_price, order.amending_quantity = price, quantity
         self._evidence.attempt(order, Attempt.AMEND_WANTED)
         request = ask.ModifyOrder(
@@ -163,6 +171,8 @@ class Desk:
         wait_until = self._session.cost_fits("order.cancel", {}, Priority.NEEDED)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
+        self._gate.messaged(order.strategy, self._ctx.now_ms)
+        order.cancel_asked = True
         self._evidence.attempt(order, Attempt.CANCEL_WANTED)
         self._session.request("order.cancel", ask.parameters(_reference(order)), CancelOf(order))
         return ACCEPTED
@@ -230,7 +240,7 @@ class Desk:
                 if order.amending(price, quantity):
                     self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(QueryOf(order)):
-                self._asked.discard(order.client_order_id)
+                self._asked.pop(order.client_order_id, None)
             case _:
                 return None
         self._watch(order)
@@ -243,15 +253,29 @@ class Desk:
                 self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
             else:
                 self._evidence.reply(order, reply)
+                if not order.reduce_only and self._gate.halts.mode_off(order.symbol):
+                    self._ctx.log(Level.INFO, f"the venue takes new risk in {order.symbol} again")
             return
         text = f"{describe_code(error.code)}: {error.msg}"
         kind = classify(error.code)
         if kind.definite:
+            self._count_reject(order, error, kind)
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
             self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
         else:
             self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
             self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {text}")
+
+    def _count_reject(self, order: Order, error: ErrorBody, kind: CodeClass) -> None:
+        """What a rejected order shuts: its symbol in a risk mode of the venue, its strategy after too many of them."""
+        now_ms = self._ctx.now_ms
+        if kind is CodeClass.RISK_MODE and self._gate.halts.mode_on(order.symbol, error.code, describe_code(error.code), now_ms):
+            self._ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {describe_code(error.code)}")
+        if error.code in _EVERYDAY:
+            return
+        verdict = self._gate.rejected(order.strategy, now_ms)
+        if verdict is not None:
+            self._ctx.log(Level.ERROR, f"{verdict.text}: it takes no new risk until it is resumed")
 
     def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         if error is not None and not _doubtful(error):
@@ -281,13 +305,13 @@ class Desk:
             self._evidence.reply(order, reply)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
-        self._asked.discard(order.client_order_id)
+        asked_ms = self._asked.pop(order.client_order_id, 0)
         reply = self._read(result) if error is None else None
         if reply is not None:
             self._evidence.attempt(order, Attempt.RESOLVED)
             self._evidence.reply(order, reply)
         elif error is not None and classify(error.code) is CodeClass.GONE:
-            self._not_found(order)
+            self.proof.not_found(order, asked_ms)
 
     def _read(self, result: bytes | None) -> OrderReply | None:
         """Positive evidence. What cannot be read is none."""
@@ -296,14 +320,6 @@ class Desk:
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"order link: unreadable answer: {error}")
             return None
-
-    def _not_found(self, order: Order) -> None:
-        """Weak evidence: counted once per `NOT_FOUND_APART_MS`, and changing nothing by itself."""
-        now = self._ctx.now_ns
-        if not order.not_found:
-            order.not_found, order.not_found_ns = 1, now
-        elif now - order.not_found_ns >= NOT_FOUND_APART_MS * NS_PER_MS:
-            order.not_found += 1
 
     # -- orders of unknown fate ---------------------------------------------------------------------------------------
 
@@ -338,6 +354,7 @@ class Desk:
 
     def suspect(self, order: Order) -> None:
         """Somebody doubts an order that should rest: ask for it now."""
+        order.doubted_ns = order.doubted_ns or self._ctx.now_ns
         self._query_at_ns[order.client_order_id] = self._ctx.now_ns
 
     def ask_for_unknown(self) -> None:
@@ -352,34 +369,40 @@ class Desk:
             elif self._ctx.now_ns >= at_ns and name not in self._asked:
                 if self._session.cost_fits("order.status", {}, Priority.NEEDED):
                     return
-                self._asked.add(name)
+                self._asked[name] = self._ctx.venue_ms
                 pause = self._query_pause_ms.get(name, FIRST_QUERY_MS)
                 self._query_pause_ms[name] = min(pause * 2, LAST_QUERY_MS)
-                self._query_at_ns[name] = self._ctx.now_ns + pause * NS_PER_MS
+                self._query_at_ns[name] = self._ctx.now_ns + self.proof.until_next_query_ms(order, pause) * NS_PER_MS
                 self._session.request("order.status", ask.parameters(_reference(order)), QueryOf(order))
 
     def give_up_unknown(self) -> None:
         """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
         for order in list(self._orders.live):
-            if order.state is OrderState.UNKNOWN and self._ctx.now_ns - order.created_ns >= OPERATOR_AFTER_MS * NS_PER_MS:
+            since_ns = order.created_ns if order.state is OrderState.UNKNOWN else order.doubted_ns
+            too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
+            if too_long and (order.state is OrderState.UNKNOWN or order.state.resting):
                 self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
                 self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
 
-    def dead(self, order: Order, at_ms: int) -> bool:
-        """Whether at that venue time its request could no longer be accepted, however late it arrived."""
-        margin = DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms
-        return 0 < order.sent_ms < at_ms - self._recv_window_ms - margin
+    def resolve(self, order: Order, outcome: Outcome) -> Verdict:
+        """A human being has looked at the venue and says what became of an order whose fate could not be proved."""
+        if order.state is not OrderState.OPERATOR:
+            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for a human being to resolve")
+        if outcome is Outcome.FILLED:
+            order.seen_filled = order.quantity
+        self._evidence.happen(order, outcome.happening, "resolved by hand")
+        self._ctx.log(Level.WARNING, f"resolved by hand: {describe(order)}")
+        self._watch(order)
+        return ACCEPTED
 
-    def provable(self, order: Order) -> bool:
-        """Whether only the list of open orders is wanting to prove that an order is not there."""
-        return order.not_found >= 2 and self.dead(order, self._ctx.venue_ms)
-
-    def absent(self, order: Order, asked_ms: int) -> None:
+    def absent(self, order: Order, asked_ms: int, *, nothing_missed: bool) -> None:
         """The list of open orders, asked for at `asked_ms`, does not hold it.
 
-        If its request was dead by then, this and two queries that did not find it, some seconds apart, prove that it is not there.
+        The proof has five parts (faults.md 3): its request was dead by then; two queries some seconds apart did not find it, one of
+        them after its death; it is not on the list; `nothing_missed`: no report or trade of its symbol can have escaped us, and the
+        position is the sum of the fills.
         """
-        if order.not_found >= 2 and self.dead(order, asked_ms):
+        if nothing_missed and self.proof.provable(order) and self.proof.dead(order, asked_ms):
             was_open = order.state.resting
             self._evidence.happen(order, Happening.PROVED_ABSENT, "not at the venue")
             what = "is no longer at the venue" if was_open else "was never accepted"
@@ -392,7 +415,7 @@ def needs_query(order: Order) -> bool:
     if not order.live:
         return False
     in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
-    return order.state is OrderState.UNKNOWN or in_doubt or order.not_found > 0
+    return order.state is OrderState.UNKNOWN or in_doubt or order.not_found > 0 or order.doubted_ns > 0
 
 
 def _cancellable(order: Order, now_ns: int) -> bool:
@@ -411,7 +434,7 @@ def _doubtful(error: ErrorBody) -> bool:
 
 def _level_of(error: ErrorBody) -> Level:
     """Everyday outcomes are no warnings: the market moved first, or the order has already ended."""
-    everyday = error.code in (-5021, -5022) or classify(error.code) is CodeClass.GONE
+    everyday = error.code in _EVERYDAY or classify(error.code) is CodeClass.GONE
     return Level.INFO if everyday else Level.WARNING
 
 

@@ -38,6 +38,7 @@ from coldframe.model.inputs import (
     RestAnswered,
     Stamped,
     StopAsked,
+    Suspended,
     TimeReached,
 )
 from coldframe.model.instruments import Instruments
@@ -92,7 +93,8 @@ class Engine:
         self.orders = Orders(setup.epoch_ms)
         traders = {port.id: Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget())) for port in setup.ports}
         self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
-        self.evidence = Evidence(ctx, self.orders, traders)
+        self.evidence = Evidence(ctx, self.orders, traders, self.gate.halts)
+        self.gate.others = self.evidence.others
         self.trading: Trading | None = None
         if setup.orders_on:
             self.trading = Trading(
@@ -171,6 +173,8 @@ class Engine:
                 self._woken(key)
             case StopAsked(reason):
                 self._stop(reason)
+            case Suspended(gap_ms):
+                self._suspended(gap_ms)
         return self._settled()
 
     def _settled(self) -> list[Effect]:
@@ -230,7 +234,15 @@ class Engine:
             case _:
                 if self.trading is not None:
                     self.trading.woken(key)
-                    self.strategies.check_drawdown()
+                    self.strategies.check_losses()
+
+    def _suspended(self, gap_ms: int) -> None:
+        """Books begin anew, orders and positions are compared, and the venue's time is asked for (faults.md C4)."""
+        self._ctx.log(Level.WARNING, f"nothing ran for {gap_ms / 1000:.1f} s: everything is looked at again")
+        self._ctx.clock_suspect = True
+        self.market.suspended()
+        if self.trading is not None:
+            self.trading.suspended()
 
     # -- the venue's clock --------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ missing. A round that fails is repeated with growing pauses. Source: faults.md 3
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -19,15 +19,19 @@ from coldframe.core.context import Context
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
 from coldframe.core.orders import Order, Orders
+from coldframe.core.positions import PositionKey
+from coldframe.core.startcheck import StartCheck
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderState
-from coldframe.units import exact
+from coldframe.units import ZERO, exact
 from coldframe.wire.codec import Census, decode_list
 from coldframe.wire.replies import OrderReply, PositionRow, UserTrade
 
 #: How often everything is compared although nothing seems wrong (milliseconds).
 LIGHT_ROUND_MS: Final = 30_000
+#: The reason of such a round.
+LIGHT: Final = "light"
 #: How many trades one query brings; a full page means that there are more.
 TRADES_PAGE: Final = 500
 
@@ -65,12 +69,19 @@ class _Round:
     open_orders: dict[str, OrderReply] = attrs.field(factory=dict)
     listed: bool = False
     recovered: int = 0
+    #: The positions that the venue named, and when they were asked for.
+    positions: dict[PositionKey, Decimal] = attrs.field(factory=dict)
+    positions_ns: int = 0
+    #: Symbols whose trades since the last known one have been asked for.
+    scanned: set[str] = attrs.field(factory=set)
 
 
 class Reconciler:
     """Runs one round at a time. `done` is true while the last one came through and nothing has happened since."""
 
-    def __init__(self, ctx: Context, calls: Calls, orders: Orders, evidence: Evidence, desk: Desk) -> None:
+    def __init__(
+        self, ctx: Context, calls: Calls, orders: Orders, evidence: Evidence, desk: Desk, unbroken: Callable[[int], bool]
+    ) -> None:
         self._ctx = ctx
         self._calls = calls
         self._orders = orders
@@ -81,7 +92,12 @@ class Reconciler:
         self._round: _Round | None = None
         self._number = 0
         self._last_trade: dict[str, int] = {}
-        self._again: str | None = None
+        #: Whether reports have come without a gap since a moment of ours.
+        self._unbroken = unbroken
+        #: A round that follows the running one: its reason, and whether it is urgent.
+        self._again: tuple[str, bool] | None = None
+        #: What looks at the first round that comes through; None once it has.
+        self.at_start: StartCheck | None = None
         self.done = False
         #: Signed account positions as the venue named them last, by symbol (long and short together).
         self.positions: dict[str, Decimal] = {}
@@ -93,12 +109,14 @@ class Reconciler:
         if urgent:
             self.done = False
         if self._round is not None:
-            self._again = reason if urgent else self._again
+            if urgent or (reason != LIGHT and self._again is None):
+                self._again = (reason, urgent)
             return
         self._number += 1
         now = self._round = _Round(self._number, reason, self._ctx.venue_ms)
         wanted = [OpenOrdersOf(now.number), PositionsOf(now.number), *(TradesOf(now.number, one) for one in sorted(symbols))]
         now.waiting.update(wanted)
+        now.scanned.update(one.symbol for one in wanted if isinstance(one, TradesOf))
         for purpose in wanted:
             self._ask(purpose)
 
@@ -143,7 +161,7 @@ class Reconciler:
                 self._failed(fault)
             return True
         try:
-            self._take(purpose, answer.body, current)
+            self._take(purpose, answer.body, current, event.sent_ns)
         except (DecodeError, ValueError) as error:
             if current is not None:
                 self._failed(f"unreadable answer: {error}")
@@ -154,17 +172,28 @@ class Reconciler:
                 self._finish(current)
         return True
 
-    def _take(self, purpose: object, body: bytes, current: _Round | None) -> None:
+    def _take(self, purpose: object, body: bytes, current: _Round | None, sent_ns: int) -> None:
         match purpose:
             case OpenOrdersOf() if current is not None:
                 current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
                 current.listed = True
             case PositionsOf():
-                self.positions = {}
-                for row in decode_list(PositionRow, body, self._census):
-                    self.positions[row.symbol] = self.positions.get(row.symbol, Decimal(0)) + exact(row.position_amt)
+                self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
             case TradesOf():
                 self._take_trades(purpose, decode_list(UserTrade, body, self._census), current)
+
+    def _take_positions(self, rows: list[PositionRow], current: _Round | None, sent_ns: int) -> None:
+        self.positions = {}
+        for row in rows:
+            self.positions[row.symbol] = self.positions.get(row.symbol, ZERO) + exact(row.position_amt)
+        if current is None:
+            return
+        current.positions = {(row.symbol, row.position_side): exact(row.position_amt) for row in rows}
+        current.positions_ns = sent_ns
+        if self.at_start is not None:
+            self.at_start.entry_prices = {(row.symbol, row.position_side): exact(row.entry_price) for row in rows}
+        else:
+            self._evidence.balance.claim(current.positions, sent_ns, self._ctx.now_ns, current.number, all_of_them=True)
 
     def _take_trades(self, asked: TradesOf, rows: list[UserTrade], current: _Round | None) -> None:
         symbol = asked.symbol
@@ -185,6 +214,12 @@ class Reconciler:
         self._round = None
         self.rounds += 1
         self._backoff.succeeded(self._ctx.now_ns)
+        if self.at_start is not None:
+            found = current.positions, current.positions_ns, self._foreign(current), current.started_ms
+            if not self.at_start.passed(*found):
+                return
+            self.at_start = None
+        current.recovered += self._evidence.claim_strays()
         known = set()
         for order in list(self._orders.live):
             reply = current.open_orders.get(order.client_order_id)
@@ -194,13 +229,29 @@ class Reconciler:
                 known.add(order.client_order_id)
             elif self._should_be_listed(order, current):
                 self._desk.suspect(order)
-                self._desk.absent(order, current.started_ms)
-        foreign = [one for name, one in current.open_orders.items() if name not in known and self._orders.get(name) is None]
+                self._desk.absent(order, current.started_ms, nothing_missed=self._nothing_missed(order, current))
+        foreign = [one for one in self._foreign(current) if self._evidence.take_over(one) is None]
+        self._evidence.others.listed(foreign)
         self._report(current, foreign)
-        self.done = self._again is None
-        if self._again is not None:
-            reason, self._again = self._again, None
-            self.begin(reason, {one.symbol for one in self._orders.live})
+        again, self._again = self._again, None
+        self.done = again is None or not again[1]
+        if again is not None:
+            self.begin(again[0], {one.symbol for one in self._orders.live} | current.scanned, urgent=again[1])
+
+    def _foreign(self, current: _Round) -> list[OrderReply]:
+        """The open orders that nobody here knows."""
+        find = self._orders.find
+        return [one for one in current.open_orders.values() if find(one.symbol, one.client_order_id, one.order_id) is None]
+
+    def _nothing_missed(self, order: Order, current: _Round) -> bool:
+        """Whether no report or trade of the order can have escaped us, and its position is the sum of the fills."""
+        told = self._unbroken(order.created_ns) or order.symbol in current.scanned
+        balance, since_ns = self._evidence.balance, current.positions_ns
+        return told and all(
+            balance.had(key, current.positions.get(key, ZERO), since_ns)
+            for key in {*current.positions, *self._evidence.position_keys()}
+            if key[0] == order.symbol
+        )
 
     @staticmethod
     def _should_be_listed(order: Order, current: _Round) -> bool:
@@ -214,6 +265,12 @@ class Reconciler:
         parts += [f"{current.recovered} fills recovered"] if current.recovered else []
         parts += [f"{doubtful} of unknown fate"] if doubtful else []
         parts += [f"{len(foreign)} not ours"] if foreign else []
+        disagreeing = sorted(
+            key[0]
+            for key, quantity in current.positions.items()
+            if not self._evidence.balance.had(key, quantity, current.positions_ns)
+        )
+        parts += [f"positions not agreed yet: {', '.join(disagreeing)}"] if disagreeing else []
         self._ctx.log(level, f"reconciled ({current.reason}): {', '.join(parts)}")
 
     def _failed(self, reason: str) -> None:

@@ -82,7 +82,6 @@ class Strategies:
         self._trading = trading
         self._desires = Desires()
         self._stopping = False
-        self._peak_pnl = ZERO
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -422,6 +421,7 @@ class Strategies:
         one = self._market.book(symbol)
         book = self._market.synced_book(symbol)
         trading = self._trading
+        told = trading is not None and trading.reports_complete and symbol not in trading.mismatches.symbols
         return Facts(
             now_ms=self._ctx.now_ns // NS_PER_MS,
             mark=self._gate.marks.get(symbol),
@@ -430,29 +430,30 @@ class Strategies:
             book_state=one.sync.state if one else BookState.BUFFERING,
             book_age_ms=self._market.book_age_ms(symbol),
             order_link_up=trading is not None and trading.session.ready,
-            user_stream_up=trading is not None and trading.reports_complete,
+            user_stream_up=told,
         )
 
-    def check_drawdown(self) -> None:
-        """Latches the gate when the run has lost more than allowed from its best moment on."""
-        limit = self._gate.limits.max_drawdown
-        if limit is None or self._gate.latched is not None:
-            return
-        now = self.total_pnl()
-        self._peak_pnl = max(self._peak_pnl, now)
-        lost = self._peak_pnl - now
-        if lost > limit:
-            text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"
-            self._gate.latched = Verdict(VerdictCode.DRAWDOWN, text, lost, limit)
-            self._ctx.log(Level.ERROR, text)
+    def check_losses(self) -> None:
+        """Latches whoever has lost more than allowed: one strategy, or with the gate the whole run."""
+        for slot in self._slots.all:
+            verdict = slot.trader.losses.check(slot.trader.account.profit(self._gate.marks), f" of strategy {slot.id}")
+            if verdict is not None:
+                self._gate.halts.halt_strategy(slot.id, verdict)
+                self._ctx.log(Level.ERROR, verdict.text)
+                if not slot.muted:
+                    self._desires.forget(strategy=slot.id)
+        hit = self._gate.losses.check(self.total_pnl())
+        if hit is not None:
+            self._gate.latched = hit
+            self._ctx.log(Level.ERROR, hit.text)
             self._forget()
 
     def total_pnl(self) -> Decimal:
-        """Realised and unrealised profit of all strategies, fees subtracted."""
+        """Realised and unrealised profit of all strategies, funding received, fees subtracted."""
         total = ZERO
         for slot in self._slots.all:
             account = slot.trader.account
-            total += account.realized + account.unrealized(self._gate.marks) - sum(account.fees.values(), ZERO)
+            total += account.profit(self._gate.marks)
         return total
 
 

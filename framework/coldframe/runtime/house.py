@@ -19,7 +19,7 @@ from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level, Log
-from coldframe.model.inputs import Lane, StopAsked
+from coldframe.model.inputs import Lane, StopAsked, Suspended
 from coldframe.plug.sinks import Sinks
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
@@ -27,7 +27,7 @@ from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
 from coldframe.runtime.venues import open_venues
-from coldframe.shell.clock import Clock, stopwatch_ns
+from coldframe.shell.clock import Clock, GapWatch, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
@@ -35,6 +35,8 @@ from coldframe.shell.tape import Recorder
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
 
+#: How often we look whether the process has been running all the time.
+_GAP_WATCH_MS: Final = 1_000
 #: From here on a wrong system clock is worth a line; the venue itself allows a second ahead.
 _CLOCK_WARNING_MS: Final = 1_000
 
@@ -109,6 +111,7 @@ class _House:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
             nursery.start_soon(self._watch_for_the_end, nursery, shells.inbox)
+            nursery.start_soon(self._watch_for_gaps, shells.inbox)
             self._watcher.started(engine)
             await shells.drive(engine)
             nursery.cancel_scope.cancel()
@@ -184,6 +187,14 @@ class _House:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
                     self._ask_to_stop(inbox, "signal")
+
+    async def _watch_for_gaps(self, inbox: Inbox) -> None:
+        watch = GapWatch(self._clock)
+        while True:
+            await trio.sleep(_GAP_WATCH_MS / 1000)
+            missed_ms = watch.missed_ms(_GAP_WATCH_MS)
+            if missed_ms:
+                inbox.put(Lane.CONTROL, Suspended(missed_ms))
 
     async def _ask_to_stop_after(self, inbox: Inbox, seconds: float) -> None:
         await trio.sleep(seconds)
