@@ -62,6 +62,8 @@ class Balance:
         self._keys = keys
         self._history: dict[PositionKey, deque[tuple[int, Decimal]]] = {}
         self._claims: dict[PositionKey, list[_Claim]] = {}
+        #: Every position that the venue has ever named.
+        self._named: set[PositionKey] = set()
 
     def begin(self) -> None:
         """What everybody has now is what they have had: call it once, when everything from before the run has been taken in."""
@@ -89,7 +91,8 @@ class Balance:
         self, positions: Mapping[PositionKey, Decimal], since_ns: int, now_ns: int, source: int, *, all_of_them: bool
     ) -> None:
         """The venue names positions, asked for at `since_ns`. With `all_of_them`, those it does not name are flat."""
-        unnamed = {key: ZERO for key in self._keys() if key not in positions} if all_of_them else {}
+        self._named.update(positions)
+        unnamed = dict.fromkeys(({*self._keys(), *self._named} - positions.keys()) if all_of_them else (), ZERO)
         until_ns = now_ns + GRACE_MS * NS_PER_MS
         for key, quantity in [*positions.items(), *unnamed.items()]:
             claims = self._claims.setdefault(key, [])

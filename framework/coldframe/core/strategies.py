@@ -17,7 +17,7 @@ from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import plan_quotes, plan_target
+from coldframe.core.quotes import distance, plan_quotes, plan_target
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
@@ -369,7 +369,7 @@ class Strategies:
     # -- keeping wishes true ------------------------------------------------------------------------------------------
 
     def _compare_due(self) -> None:
-        for key in self._desires.take_due():
+        for key in sorted(self._desires.take_due(), key=self._distance, reverse=True):
             if self._trading is None:
                 continue
             if self._desires.patient(key, self._ctx.now_ms):
@@ -377,6 +377,13 @@ class Strategies:
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
                 self._pause(key, by_venue=False)
+
+    def _distance(self, key: DesireKey) -> Decimal:
+        """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
+        quoting = [one for one in self._orders.of(*key) if one.origin is Origin.QUOTE]
+        position = self._slots.get(key[0]).trader.account.net(key[1])
+        off = distance(self._desires.quotes(key), self._desires.target(key), quoting, position)
+        return off * self._gate.marks.get(key[1], ZERO)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
