@@ -92,7 +92,8 @@ class Balance:
     ) -> None:
         """The venue names positions, asked for at `since_ns`. With `all_of_them`, those it does not name are flat."""
         self._named.update(positions)
-        unnamed = dict.fromkeys(({*self._keys(), *self._named} - positions.keys()) if all_of_them else (), ZERO)
+        known = sorted({*self._keys(), *self._named}) if all_of_them else []
+        unnamed = {key: ZERO for key in known if key not in positions}
         until_ns = now_ns + GRACE_MS * NS_PER_MS
         for key, quantity in [*positions.items(), *unnamed.items()]:
             claims = self._claims.setdefault(key, [])
