@@ -96,6 +96,26 @@ def test_no_report_may_have_escaped_us() -> None:
     assert state(order) is S.NEVER_ACCEPTED
 
 
+def test_a_round_that_looks_at_no_trades_proves_nothing_after_the_stream_was_away() -> None:
+    """Part four again: a round does come through, but reports were missed and its trades were not scanned."""
+    made, _, order = vanished()
+    made.run(1_000)
+    made.swallows.add(TRADES)
+    made.lose(LinkKind.PRIVATE)
+    made.run(9_000)
+    assert made.engine.trading is not None
+    trading = made.engine.trading
+    assert trading.desk.proof.provable(order)
+    before = trading.reconciler.rounds
+    trading.reconciler.begin("without trades", (), urgent=False)
+    made.beat()
+    assert trading.reconciler.rounds == before + 1
+    assert state(order) is S.UNKNOWN
+    made.swallows.clear()
+    made.run(35_000)
+    assert state(order) is S.NEVER_ACCEPTED
+
+
 def test_the_position_must_be_the_sum_of_the_fills() -> None:
     """Part five: the venue has more than we know of, so perhaps the order has traded."""
     made, _, order = vanished()

@@ -217,6 +217,19 @@ def test_o19_after_a_pause_one_order_tries_and_ends_the_mode_or_lengthens_it() -
     assert "takes new risk in BTCUSDT again" in made.said()
 
 
+def test_o19_orders_that_were_under_way_together_are_refused_together() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.add("order.place")
+    made.want(actor, place(), place(quantity="2"))
+    made.refuse(-4400)
+    made.run(1_000)
+    made.refuse(-4400)
+    made.run(59_100)
+    made.want(actor, place(quantity="3"))
+    assert verdicts(made, actor) == {"ACCEPTED": 3}
+
+
 # -- breakers ---------------------------------------------------------------------------------------------------------
 
 
