@@ -105,6 +105,23 @@ def test_our_own_cancels_and_amendments_are_not_from_outside() -> None:
     assert "from outside" not in made.said()
 
 
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_an_amendment_that_ends_a_post_only_order_is_our_own_doing(answer_first: bool) -> None:
+    made, actor, order = placed("order.modify")
+    made.want(actor, Amend(order.client_order_id, price=D("100.5")))
+    (request,) = made.held
+    venue = made.exchange.orders[order.client_order_id]
+    venue.end(OrderStatus.CANCELED)
+    venue.at_ms = made.venue_ms
+    if not answer_first:
+        made.exchange.report(venue, ExecutionType.CANCELED)
+        made.beat()
+    made.reply(request, {"status": 200, "result": made.exchange._printed(venue)})
+    made.beat()
+    assert (order.state, order.reason) == (OrderState.CANCELED, "")
+    assert "from outside" not in made.said()
+
+
 def test_o21_an_amendment_by_somebody_else_is_recognised_and_told() -> None:
     made, _, order = placed()
     venue = made.exchange.orders[order.client_order_id]

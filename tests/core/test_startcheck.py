@@ -12,7 +12,7 @@ from coldframe.model.effects import Fail
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import CancelAll, Quote, Quotes
 from coldframe.model.orders import OrderState
-from coldframe.terms import OrderStatus, Side
+from coldframe.terms import OrderStatus, PositionSide, Side
 from tests.core.made import START_MS
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import AtVenue, D, Trade, place
@@ -88,6 +88,23 @@ def test_o24_what_nobody_or_more_than_one_could_adopt_is_a_finding(actors: tuple
     lines = made.ended.text.split("\n")
     assert len(lines) == 2
     assert all("cannot be adopted: not exactly one strategy trades BTCUSDT" in line for line in lines)
+
+
+def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_first_round_makes_no_difference() -> None:
+    made = Scripted(Actor())
+    made.exchange.now_ms = made.venue_ms
+    made.exchange.foreign("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
+    made.exchange.fill("cf.mm.1.1", "0.5")
+    made.engine.evidence.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100))
+    made.holds.add("/fapi/v1/openOrders")
+    made.start()
+    made.run(1_000)
+    made.engine.evidence.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.2"), D(100))
+    made.release()
+    assert made.ended is None
+    assert made.engine.trading is not None
+    assert made.engine.trading.reports_complete
+    assert made.engine.evidence.external.net("BTCUSDT") == 0
 
 
 # -- orders of an earlier run -----------------------------------------------------------------------------------------

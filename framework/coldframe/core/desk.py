@@ -299,17 +299,19 @@ class Desk:
         else:
             attempt = Attempt.AMEND_REFUSED
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}")
-        if order.amending(amend.price, amend.quantity):
-            self._evidence.attempt(order, attempt)
+        ours = order.amending(amend.price, amend.quantity)
         if reply is not None:
+            # While the amendment still counts as open, so that an end that it has brought is not taken for somebody else's doing.
             self._evidence.reply(order, reply)
+        if ours:
+            self._evidence.attempt(order, attempt)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         asked_ms = self._asked.pop(order.client_order_id, 0)
         reply = self._read(result) if error is None else None
         if reply is not None:
-            self._evidence.attempt(order, Attempt.RESOLVED)
             self._evidence.reply(order, reply)
+            self._evidence.attempt(order, Attempt.RESOLVED)
         elif error is not None and classify(error.code) is CodeClass.GONE:
             self.proof.not_found(order, asked_ms)
 

@@ -91,7 +91,10 @@ class Evidence:
         self._see(order, reply.status, exact(reply.executed_qty), outside)
 
     def _cancelled_outside(self, order: Order, status: OrderStatus, unfilled: bool) -> str:
-        """Why an order has been cancelled, if not by us; empty otherwise. An amendment to what has traded cancels as well."""
+        """Why an order has been cancelled, if not by us; empty otherwise.
+
+        An amendment cancels as well: down to what has traded, or of a post-only order to where it would take (protocol.md 7.3).
+        """
         ours = order.cancel_asked or order.overlay is not Overlay.NONE
         if status is not OrderStatus.CANCELED or not unfilled or ours or not order.live:
             return ""
