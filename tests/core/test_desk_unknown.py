@@ -24,7 +24,7 @@ S = OrderState
 # -- unknown fates ----------------------------------------------------------------------------------------------------
 
 
-def test_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
+def test_o1_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
     """O1: -1007, and the order exists."""
     made, actor, order = placed("order.place", QUERY)
     accept_quietly(made)
@@ -38,7 +38,7 @@ def test_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
     assert states(actor) == [S.SENT, S.UNKNOWN, S.OPEN]
 
 
-def test_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
+def test_o2_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
     """O2: not found twice, some seconds apart, dead, and not on the list of open orders asked for after that."""
     made, actor, order = placed("order.place")
     made.refuse(-1007)
@@ -80,7 +80,7 @@ def test_the_pauses_between_questions_grow() -> None:
     assert state(order) is S.UNKNOWN
 
 
-def test_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
+def test_o15_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     """O15: -4116."""
     made, _, order = placed("order.place")
     accept_quietly(made)
@@ -90,7 +90,7 @@ def test_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     assert state(order) is S.OPEN
 
 
-def test_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
+def test_w18_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
     """W18 and W19."""
     made, _, order = placed("order.place", QUERY)
     made.run(2_300)
@@ -101,7 +101,7 @@ def test_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
     assert state(order) is S.OPEN
 
 
-def test_a_forgetful_query_does_not_bury_a_living_order() -> None:
+def test_o14_a_forgetful_query_does_not_bury_a_living_order() -> None:
     """O14: -2013 for a while, and the order lives."""
     made, actor, order = placed("order.place")
     accept_quietly(made)
@@ -132,7 +132,7 @@ def test_a_list_that_was_asked_for_before_the_order_was_dead_proves_nothing() ->
     assert state(order) is S.UNKNOWN
 
 
-def test_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the_next_one() -> None:
+def test_o3_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the_next_one() -> None:
     """O3."""
     made, _, order = placed("order.place")
     accept_quietly(made)
@@ -243,7 +243,7 @@ def test_a_resting_order_of_which_the_venue_knows_nothing_any_more_has_ended() -
     assert order.reason == "not at the venue"
 
 
-def test_a_fill_that_was_not_reported_is_recovered() -> None:
+def test_o7_a_fill_that_was_not_reported_is_recovered() -> None:
     """O7 and N10."""
     made, actor, order = placed()
     made.silent = True
@@ -305,7 +305,7 @@ def test_fills_are_asked_for_until_they_have_come() -> None:
 # -- cancels and amendments in doubt ----------------------------------------------------------------------------------
 
 
-def test_a_cancel_that_meets_a_fill_is_no_error() -> None:
+def test_o11_a_cancel_that_meets_a_fill_is_no_error() -> None:
     """O11: -2011."""
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
@@ -324,7 +324,7 @@ def test_a_cancel_that_meets_a_fill_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("how", ["timeout", "-1007", "lost link"])
-def test_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
+def test_o12_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
     """O12: still open exposure, and cancelled in the end."""
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
@@ -416,7 +416,7 @@ def test_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
     assert state(order) is S.CANCELED
 
 
-def test_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
+def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
     """O13."""
     made, actor, order = placed("order.modify", QUERY, price="99")
     made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))

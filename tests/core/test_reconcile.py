@@ -203,7 +203,7 @@ def test_an_order_sent_after_the_round_began_may_be_missing_from_its_answer() ->
     assert state(order) is S.OPEN
 
 
-def test_orders_of_others_are_counted_and_left_alone() -> None:
+def test_o21_orders_of_others_are_counted_and_left_alone() -> None:
     """O21."""
     made, actor = world()
     made.foreign("web_manual")

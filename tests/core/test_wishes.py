@@ -111,7 +111,7 @@ def test_an_amendment_that_comes_to_nothing_is_not_the_end_of_a_wish(how: str) -
     assert standing(made) == wanted_levels((Side.BUY, "99.4", "1"), (Side.SELL, "100.5", "1"))
 
 
-def test_a_refused_quote_is_tried_again_ever_more_seldom() -> None:
+def test_o18_a_refused_quote_is_tried_again_ever_more_seldom() -> None:
     """O18: no storm of orders that the venue refuses."""
     made, _ = quoting(Quotes("BTCUSDT"))
     made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
