@@ -105,6 +105,19 @@ def test_o28_what_only_reduces_passes_and_the_resting_order_makes_way() -> None:
     assert desk.gate.prevention(desk.trader, place(BUY, "1", "100")) is None
 
 
+def test_o28_an_amendment_that_would_trade_with_another_own_strategy_is_refused_even_if_it_reduces() -> None:
+    one, other = Actor("one"), Actor("other")
+    made = Scripted(one, other).ready()
+    made.want(one, place(BUY, "1", "99"))
+    made.fill(next(iter(made.engine.orders.live)).client_order_id, "1")
+    made.want(one, place(SELL, "1", "103"))
+    made.want(other, place(BUY, "1", "98"))
+    (order,) = made.engine.orders.of("one")
+    made.want(one, Amend(order.client_order_id, price=D("98")))
+    assert verdicts(made, one) == {"ACCEPTED": 2, "SELF_CROSS": 1}
+    assert made.sent("order.modify") == []
+
+
 def test_o28_instead_every_order_can_carry_the_venues_own_prevention() -> None:
     one, other = Actor("one"), Actor("other")
     made = Scripted(one, other, risk=RiskLimits(self_cross=SelfCross.EXPIRE_TAKER)).ready()
@@ -228,6 +241,17 @@ def test_o19_orders_that_were_under_way_together_are_refused_together() -> None:
     made.run(59_100)
     made.want(actor, place(quantity="3"))
     assert verdicts(made, actor) == {"ACCEPTED": 3}
+
+
+def test_o19_a_refused_amendment_tells_of_a_risk_mode_as_well() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place())
+    (order,) = made.engine.orders.live
+    made.exchange.refuses["order.modify"] = (-4400, "only reduceOnly order is allowed")
+    made.want(actor, Amend(order.client_order_id, price=D("99")))
+    made.want(actor, place(quantity="2"))
+    assert verdicts(made, actor) == {"ACCEPTED": 2, "RISK_MODE": 1}
 
 
 # -- breakers ---------------------------------------------------------------------------------------------------------

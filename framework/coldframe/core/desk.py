@@ -268,14 +268,17 @@ class Desk:
 
     def _count_reject(self, order: Order, error: ErrorBody, kind: CodeClass) -> None:
         """What a rejected order shuts: its symbol in a risk mode of the venue, its strategy after too many of them."""
-        now_ms = self._ctx.now_ms
-        if kind is CodeClass.RISK_MODE and self._gate.halts.mode_on(order.symbol, error.code, describe_code(error.code), now_ms):
-            self._ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {describe_code(error.code)}")
+        self._note_risk_mode(order, error, kind)
         if error.code in _EVERYDAY:
             return
-        verdict = self._gate.rejected(order.strategy, now_ms)
+        verdict = self._gate.rejected(order.strategy, self._ctx.now_ms)
         if verdict is not None:
             self._ctx.log(Level.ERROR, f"{verdict.text}: it takes no new risk until it is resumed")
+
+    def _note_risk_mode(self, order: Order, error: ErrorBody, kind: CodeClass) -> None:
+        text = describe_code(error.code)
+        if kind is CodeClass.RISK_MODE and self._gate.halts.mode_on(order.symbol, error.code, text, self._ctx.now_ms):
+            self._ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {text}")
 
     def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         if error is not None and not _doubtful(error):
@@ -298,6 +301,7 @@ class Desk:
             attempt = Attempt.AMEND_UNKNOWN
         else:
             attempt = Attempt.AMEND_REFUSED
+            self._note_risk_mode(order, error, classify(error.code))
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}")
         ours = order.amending(amend.price, amend.quantity)
         if reply is not None:

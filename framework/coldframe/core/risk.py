@@ -175,8 +175,10 @@ class Gate:
                 self.latched
                 or self.halts.against(trader.id, place.symbol, facts.now_ms)
                 or self._check_exposure(trader, place, facts, replaces, beside)
-                or (self._check_crossing(trader, place) if sending else None)
             )
+        if checks is None and sending and (replaces or not reduces):
+            # An amendment cannot carry a self-trade prevention of its own, so there what reduces is no exception.
+            checks = self._check_crossing(trader, place)
         return checks or ACCEPTED
 
     # -- what goes out, and what comes back of it ---------------------------------------------------------------------

@@ -369,7 +369,8 @@ class Strategies:
     # -- keeping wishes true ------------------------------------------------------------------------------------------
 
     def _compare_due(self) -> None:
-        for key in sorted(self._desires.take_due(), key=self._distance, reverse=True):
+        due = self._desires.take_due()
+        for key in sorted(due, key=self._distance, reverse=True) if len(due) > 1 else due:
             if self._trading is None:
                 continue
             if self._desires.patient(key, self._ctx.now_ms):
