@@ -128,7 +128,7 @@ class Exchange:
                 ]
             case "/fapi/v1/userTrades":
                 return self._user_trades(params)
-            case "/fapi/v1/leverageBracket" | "/fapi/v1/symbolConfig":
+            case "/fapi/v1/leverageBracket" | "/fapi/v1/symbolConfig" | "/fapi/v1/income":
                 return []
             case _:
                 raise AssertionError(path)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.funding import shares
 from coldframe.core.positions import SubAccount
+from coldframe.model.effects import LinkKind
 from coldframe.terms import Side
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -74,6 +75,76 @@ def test_funding_and_fees_count_into_profit_with_what_their_asset_is_worth() -> 
     assert account.profit({}) == D("-2.5")
     assert account.profit({"BNBUSDT": D(600)}) == D("-8.5")
     assert account.fees == {"USDT": D("0.5"), "BNB": D("0.01")}
+
+
+INCOME = "/fapi/v1/income"
+
+
+def history(made: Scripted, *rows: tuple[str, int]) -> None:
+    """What the venue has paid, with the times of it."""
+    honest = made.exchange.rest
+    told = [
+        {
+            "symbol": "BTCUSDT",
+            "incomeType": "FUNDING_FEE",
+            "income": amount,
+            "asset": "USDT",
+            "info": "",
+            "time": at_ms,
+            "tranId": number,
+            "tradeId": "",
+        }
+        for number, (amount, at_ms) in enumerate(rows)
+    ]
+    made.exchange.rest = lambda path, params: told if path == INCOME else honest(path, params)  # type: ignore[method-assign]
+
+
+def test_o23_funding_that_was_paid_while_nobody_listened_is_made_up_for_once() -> None:
+    made, one, other = two()
+    paid_ms = made.venue_ms + 2_000
+    pay(made, "-1.5", at=made.venue_ms)
+    assert made.called(INCOME) == []
+    made.unopened.add(LinkKind.PRIVATE)
+    made.lose(LinkKind.PRIVATE)
+    made.run(5_000)
+    made.unopened.clear()
+    history(made, ("-1.5", made.venue_ms - 5_000), ("-3", paid_ms), ("-9", made.venue_ms - 7_200_000))
+    made.lose_all()
+    made.run(60_000)
+    assert (one.funding, other.funding) == ({"USDT": D(-6)}, {"USDT": D("1.5")})
+    pay(made, "-3", at=paid_ms + 300)
+    made.lose(LinkKind.PRIVATE)
+    made.run(120_000)
+    assert one.funding == {"USDT": D(-6)}
+    assert len(made.called(INCOME)) == 2
+
+
+@pytest.mark.parametrize("fault", ["refused", "unreadable"])
+def test_a_question_for_missed_funding_that_fails_is_asked_again(fault: str) -> None:
+    made, one, _ = two()
+    made.lose(LinkKind.PRIVATE)
+    history(made, ("-3", made.venue_ms))
+    if fault == "refused":
+        made.exchange.refuses[INCOME] = (-1001, "no")
+    else:
+        answers, honest = [b"{}"], made.exchange.rest
+        made.exchange.rest = lambda path, params: (  # type: ignore[method-assign]
+            {"no": "list"} if path == INCOME and answers and answers.pop() else honest(path, params)
+        )
+    made.run(30_000)
+    assert one.funding == {}
+    made.exchange.refuses.clear()
+    made.run(60_000)
+    assert one.funding == {"USDT": D(-4)}
+    assert len(made.called(INCOME)) == 2
+
+
+def test_after_many_interruptions_the_history_is_asked_for_once_a_minute() -> None:
+    made, _, _ = two()
+    for _ in range(18):
+        made.lose(LinkKind.PRIVATE)
+        made.run(10_000)
+    assert 3 <= len(made.called(INCOME)) <= 4
 
 
 @given(MONEY, st.dictionaries(st.sampled_from(["", "a", "b", "c", "d"]), st.decimals(-10_000, 10_000, places=3)))

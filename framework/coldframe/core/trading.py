@@ -76,7 +76,7 @@ class Trading:
         self.desk = Desk(ctx, self.session, orders, evidence, gate, limits.recv_window_ms)
         self.brackets = Brackets(ctx, calls)
         gate.caps = self.brackets.caps
-        self.account = Account(ctx, evidence, gate.traders, gate.marks)
+        self.account = Account(ctx, calls, evidence, gate.traders, gate.marks)
         self.mismatches = Mismatches(ctx, evidence, gate, halt=limits.halt_on_mismatch)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, self._unbroken)
         self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
@@ -135,7 +135,7 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        return self.reconciler.returned(event) or self.brackets.returned(event)
+        return self.reconciler.returned(event) or self.brackets.returned(event) or self.account.returned(event)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -154,6 +154,7 @@ class Trading:
 
     def _reports_missing(self, reason: str) -> None:
         """The user stream is down: what is said about our orders does not reach us."""
+        self.account.away()
         self.reconciler.done = False
         self._news("private", LinkState.DOWN, reason)
 
@@ -222,6 +223,8 @@ class Trading:
         self.desk.ask_for_unknown()
         self.desk.cancel_leaving()
         self.desk.give_up_unknown()
+        if self.reports_complete:
+            self.account.ask_for_missed()
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
         for order in self.desk.missing_fills():
@@ -251,6 +254,7 @@ class Trading:
     def suspended(self) -> None:
         """We were not there for a while: nothing is believed until it has been compared."""
         self.user_stream.since_ns = self._ctx.now_ns
+        self.account.away()
         self.reconciler.done = False
         if self.user_stream.up:
             self.reconciler.begin("after a suspend", self._symbols())
