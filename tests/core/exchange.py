@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
 
-from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
-from coldframe.wire.account import OrderTradeUpdate, TradeLite
+from coldframe.terms import AccountReason, ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
+from coldframe.wire.account import AccountChange, AccountUpdate, OrderTradeUpdate, PositionChange, TradeLite
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
 from tests.core.made import delta, depth
@@ -25,12 +25,14 @@ ALIVE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 class Exchange:
     """Orders, trades and books of one account. Codes in `refuses` are answered to the method or path they stand under."""
 
-    def __init__(self, symbols: Iterable[str], tell: Callable[[OrderTradeUpdate | TradeLite], None]) -> None:
+    def __init__(self, symbols: Iterable[str], tell: Callable[[OrderTradeUpdate | TradeLite | AccountUpdate], None]) -> None:
         self._tell = tell
         self.now_ms = 0
         self.orders: dict[str, AtVenue] = {}
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
+        #: Whether every trade is followed by a report of the position.
+        self.tells_positions = False
         self.listen_key = "secret-listen-key"
         self.books: dict[str, tuple[int, dict[Side, dict[str, str]]]] = {
             one: (10, {Side.BUY: {}, Side.SELL: {}}) for one in symbols
@@ -158,6 +160,24 @@ class Exchange:
         self.trades.append((order, trade))
         self._tell(order.lite(trade))
         self.report(order, ExecutionType.TRADE, trade)
+        if self.tells_positions:
+            self._tell(self.positions_of(order.symbol))
+
+    def positions_of(self, symbol: str) -> AccountUpdate:
+        """ACCOUNT_UPDATE after a trade: the position of its symbol."""
+        held = sum((one.side.sign * Decimal(trade.quantity) for one, trade in self.trades if one.symbol == symbol), Decimal(0))
+        row = PositionChange(
+            symbol=symbol,
+            quantity=str(held),
+            entry_price="100",
+            accumulated_realized="0",
+            unrealized_pnl="0",
+            margin_type="cross",
+            isolated_wallet="0",
+            position_side=PositionSide.BOTH,
+        )
+        change = AccountChange(reason=AccountReason.ORDER, balances=[], positions=[row])
+        return AccountUpdate(event="ACCOUNT_UPDATE", event_ms=self.now_ms, transaction_ms=self.now_ms, change=change)
 
     def foreign(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
         """Somebody else places an order on the same account."""

@@ -192,8 +192,6 @@ class Reconciler:
         current.positions_ns = sent_ns
         if self.at_start is not None:
             self.at_start.entry_prices = {(row.symbol, row.position_side): exact(row.entry_price) for row in rows}
-        else:
-            self._evidence.balance.claim(current.positions, sent_ns, self._ctx.now_ns, current.number, all_of_them=True)
 
     def _take_trades(self, asked: TradesOf, rows: list[UserTrade], current: _Round | None) -> None:
         symbol = asked.symbol
@@ -220,6 +218,9 @@ class Reconciler:
                 return
             self.at_start = None
         current.recovered += self._evidence.claim_strays()
+        # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.
+        claim = self._evidence.balance.claim
+        claim(current.positions, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
         known = set()
         for order in list(self._orders.live):
             reply = current.open_orders.get(order.client_order_id)
