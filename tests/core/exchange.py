@@ -117,6 +117,8 @@ class Exchange:
             case "/fapi/v1/depth" | "/fapi/v1/rpiDepth":
                 at, levels = self.books[str(params["symbol"])]
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
+            case "/fapi/v1/order":
+                return next(self._printed(one) for one in self.orders.values() if one.order_id == params["orderId"])
             case "/fapi/v1/openOrders":
                 return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]
             case "/fapi/v3/positionRisk":
@@ -142,6 +144,7 @@ class Exchange:
             if order.symbol == params["symbol"]
             and order.order_id == params.get("orderId", order.order_id)
             and trade.id >= int(params.get("fromId", 0))
+            and order.at_ms >= int(params.get("startTime", 0))
         ]
         return rows[: int(params["limit"])]
 

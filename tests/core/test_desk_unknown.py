@@ -261,6 +261,7 @@ def test_the_fills_of_an_order_that_was_never_acknowledged_are_all_recovered() -
     accept_quietly(made)
     for part in ("0.1", "0.2", "0.7"):
         made.fill(order.client_order_id, part)
+    made.swallows.add("/fapi/v1/order")
     made.refuse(-1007)
     made.silent = False
     made.lose(LinkKind.PRIVATE)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coldframe.core.mismatch import ADJUSTMENTS_LIMIT
 from coldframe.core.reconcile import LIGHT_ROUND_MS
@@ -15,6 +19,7 @@ from coldframe.model.orders import OrderState
 from coldframe.terms import Side
 from tests.core.ordering import placed, world
 from tests.core.scripted import Actor, Scripted
+from tests.core.test_wishes import behave, happen, traded
 from tests.core.told import D, Trade, place
 
 POSITIONS = "/fapi/v3/positionRisk"
@@ -191,7 +196,7 @@ def test_o21_a_trade_by_hand_that_was_not_reported_is_booked_to_external_from_th
 
 def test_the_trade_of_an_order_whose_id_is_not_known_yet_is_not_somebody_elses() -> None:
     made, actor, order = placed("order.place")
-    made.swallows.add("order.status")
+    made.swallows.update(("order.status", "/fapi/v1/order"))
     made.exchange.refuses["order.status"] = (-1001, "no")
     made.silent = True
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
@@ -207,6 +212,31 @@ def test_the_trade_of_an_order_whose_id_is_not_known_yet_is_not_somebody_elses()
     assert (order.state, order.filled) == (OrderState.FILLED, D(1))
     assert [one.quantity for one in actor.told(OrderFilled)] == [D(1)]
     assert external(made) == 0
+    assert made.engine.evidence.adjustments == []
+
+
+def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> None:
+    made, actor, order = placed("order.place")
+    made.exchange.refuses["order.status"] = (-2013, "Order does not exist.")
+    made.silent = True
+    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    made.refuse(-1007)
+    made.fill(order.client_order_id, "0.4")
+    stranger(made, "0.7")
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert (order.state, order.filled) == (OrderState.PARTIAL, D("0.4"))
+    assert [one.quantity for one in actor.told(OrderFilled)] == [D("0.4")]
+    assert external(made) == D("0.7")
+    assert made.engine.evidence.adjustments == []
+
+
+def test_a_strangers_trade_does_not_keep_an_order_that_never_arrived_in_doubt() -> None:
+    made, _, order = placed("order.place")
+    made.refuse(-1007)
+    stranger(made, "0.7")
+    made.run(LIGHT_ROUND_MS + 10_000)
+    assert order.state is OrderState.NEVER_ACCEPTED
+    assert external(made) == D("0.7")
     assert made.engine.evidence.adjustments == []
 
 
@@ -227,3 +257,37 @@ def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> N
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert fill.external.fills == 0
     assert fill.external.fees == {"USDT": D(0)}
+
+
+# -- any venue, and somebody else on the account ----------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(seed: int) -> None:
+    """Two strategies and a human being, a venue that misbehaves: every fill ends where it belongs, and nothing is ever adjusted."""
+    chance, one, other = random.Random(seed), Actor("one"), Actor("other")
+    made = Scripted(one, other).ready()
+    made.exchange.tells_positions = chance.random() < 0.5
+    for number in range(25):
+        if chance.random() < 0.3:
+            price = D(chance.randrange(990, 1010)) / 10
+            made.want(chance.choice((one, other)), place(chance.choice(list(Side)), "1", str(price)))
+        if chance.random() < 0.15:
+            by_hand = f"web_{number}"
+            made.foreign(by_hand, chance.choice(list(Side)), "2")
+            made.fill(by_hand, chance.choice(("1", "2")))
+        happen(made, chance)
+        made.run(chance.choice((50, 300, 1_500)))
+    made.silent = False
+    behave(made)
+    made.run(100_000)
+    evidence = made.engine.evidence
+    own = {name: made.engine.slots.get(name).trader.account.net("BTCUSDT") for name in ("one", "other")}
+    assert evidence.adjustments == []
+    assert sum(own.values()) + evidence.external.net("BTCUSDT") == traded(made)
+    for name, position in own.items():
+        mine = [(at.side, D(trade.quantity)) for at, trade in made.exchange.trades if at.client_order_id.startswith(f"cf.{name}.")]
+        assert position == sum((side.sign * quantity for side, quantity in mine), D(0))
+    assert made.engine.trading is not None
+    assert made.engine.trading.mismatches.symbols == set()

@@ -271,6 +271,12 @@ class Evidence:
         self.news.append((strategy, _change_of(order, self._ctx.now_ns)))
         return order
 
+    def _nobodys(self, fill: Fill) -> bool:
+        """Whether a trade is certainly none of ours: the venue says so, or there is no order of ours it could belong to."""
+        if (fill.symbol, fill.order_id) in self.others.disowned:
+            return True
+        return not any(one.order_id is None and one.symbol == fill.symbol for one in self._orders.live)
+
     def claim_strays(self) -> int:
         """Books the trades that queries have brought and nobody has claimed. Returns how many were somebody else's.
 
@@ -282,13 +288,20 @@ class Evidence:
             if order is not None:
                 del self.others.unclaimed[fill.key]
                 self.fill(order, fill)
-            elif not any(one.order_id is None and one.symbol == fill.symbol for one in self._orders.live):
+            elif self._nobodys(fill):
                 self.others.book(fill)
                 self._moved(fill)
                 booked += 1
                 text = f"a trade that is not ours: {fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
                 self._ctx.log(Level.WARNING, f"{text}, booked to external")
         return booked
+
+    def unsettled(self, symbol: str) -> bool:
+        """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
+        waiting = any(fill.symbol == symbol for fill in self.others.unclaimed.values())
+        in_flight = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
+        orders = (one for one in self._orders.everywhere(symbol) if one.fills_missing or one.state in in_flight)
+        return waiting or any(orders)
 
     # -- positions without fills --------------------------------------------------------------------------------------
 

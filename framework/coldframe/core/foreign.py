@@ -91,6 +91,8 @@ class Others:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Trades that a query knows of and that belong to no order known here: perhaps to one whose id is still to come.
         self.unclaimed: dict[tuple[str, int, int], Fill] = {}
+        #: Orders (symbol, venue's id) that the venue has named as somebody else's when it was asked.
+        self.disowned: dict[tuple[str, int], None] = {}
 
     def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
         """Their positions, and what their open orders may add."""
@@ -159,6 +161,12 @@ class Others:
         if fill.fee is not None:
             self.account.pay(-fill.fee, fill.fee_asset)
         return True
+
+    def disown(self, symbol: str, order_id: int) -> None:
+        """The venue has named an order, and it is none of ours."""
+        self.disowned[symbol, order_id] = None
+        if len(self.disowned) > _FILLS_LIMIT:
+            del self.disowned[next(iter(self.disowned))]
 
     def wait(self, fill: Fill) -> None:
         """A trade that nobody claims yet."""

@@ -71,6 +71,8 @@ class Mismatches:
             self._ctx.log(Level.WARNING, f"{text}; asking again")
         elif found.source <= suspect.last_round:
             return False  # no round, or one that has had its say
+        if self._evidence.unsettled(key[0]):
+            return False  # what is still to be told may explain it; the next round asks again
         if found.source > suspect.last_round:
             suspect.last_round = found.source
             suspect.rounds += 1

@@ -199,6 +199,10 @@ class Orders:
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
 
+    def everywhere(self, symbol: str) -> Iterator[Order]:
+        """Every order of a symbol that may still change a position, whoever's it is."""
+        yield from (order for order in (*self._live.values(), *self._owing.values()) if order.symbol == symbol)
+
     def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """Every order of a strategy that may still change its position."""
         yield from self.of(strategy, symbol)

@@ -25,8 +25,9 @@ from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderState
 from coldframe.units import ZERO, exact
-from coldframe.wire.codec import Census, decode_list
+from coldframe.wire.codec import Census, decode, decode_list
 from coldframe.wire.replies import OrderReply, PositionRow, UserTrade
+from coldframe.wire.rest import Answer
 
 #: How often everything is compared although nothing seems wrong (milliseconds).
 LIGHT_ROUND_MS: Final = 30_000
@@ -34,6 +35,10 @@ LIGHT_ROUND_MS: Final = 30_000
 LIGHT: Final = "light"
 #: How many trades one query brings; a full page means that there are more.
 TRADES_PAGE: Final = 500
+#: Of so many trades of unknown owners one round asks whose they are.
+OWNERS_PER_ROUND: Final = 10
+#: How far a query reaches back before the last one that found nothing: answers may lag a little behind the venue's books.
+_OVERLAP_MS: Final = 10_000
 
 
 @attrs.frozen
@@ -57,6 +62,14 @@ class TradesOf:
     round: int
     symbol: str
     order_id: int = 0
+
+
+@attrs.frozen
+class OwnerOf:
+    """The purpose of a GET order by the venue's id: whose trade was that?"""
+
+    symbol: str
+    order_id: int
 
 
 @attrs.define
@@ -92,6 +105,8 @@ class Reconciler:
         self._round: _Round | None = None
         self._number = 0
         self._last_trade: dict[str, int] = {}
+        #: For symbols in which no query has ever found a trade: up to when (venue time) one has looked.
+        self._scanned_ms: dict[str, int] = {}
         #: Whether reports have come without a gap since a moment of ours.
         self._unbroken = unbroken
         #: A round that follows the running one: its reason, and whether it is urgent.
@@ -125,13 +140,6 @@ class Reconciler:
         if order.order_id is not None:
             self._ask(TradesOf(0, order.symbol, order.order_id))
 
-    def traded(self, symbol: str, trade_id: int) -> None:
-        """A fill became known through the stream: queries need not look further back than the first one.
-
-        Later ones do not move that mark: between them the stream may have left something out.
-        """
-        self._last_trade.setdefault(symbol, trade_id)
-
     def _ask(self, purpose: object) -> None:
         match purpose:
             case OpenOrdersOf():
@@ -143,17 +151,29 @@ class Reconciler:
                     of_order: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": TRADES_PAGE}
                     self._calls.call("GET", "/fapi/v1/userTrades", of_order, purpose)
             case TradesOf(symbol=symbol):
-                # From the last known trade itself, so that a fill in the same moment is not stepped over.
-                known = self._last_trade.get(symbol)
-                since: dict[str, str | int] = {"fromId": known} if known else {}
+                since = self._since(symbol)
                 self._calls.call("GET", "/fapi/v1/userTrades", {"symbol": symbol, "limit": TRADES_PAGE, **since}, purpose)
+
+    def _since(self, symbol: str) -> dict[str, str | int]:
+        """From where on trades have to be looked at: what the stream has told is no mark, it may have left something out before.
+
+        From the last trade a query has brought, that one included, so that a fill in the same moment is not stepped over; while
+        there is none, from the last question on (the venue looks at seven days from there), or from the start.
+        """
+        known = self._last_trade.get(symbol)
+        if known:
+            return {"fromId": known}
+        from_ms = self._scanned_ms.get(symbol, self._evidence.baseline_ms)
+        return {"startTime": from_ms} if from_ms else {}
 
     def returned(self, event: Returned) -> bool:
         """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
-        purpose = event.purpose
+        purpose, answer = event.purpose, event.answer
+        if isinstance(purpose, OwnerOf):
+            self._take_owner(purpose, answer)
+            return True
         if not isinstance(purpose, OpenOrdersOf | PositionsOf | TradesOf):
             return False
-        answer = event.answer
         current = self._round if self._round is not None and purpose.round == self._round.number else None
         if answer is None or answer.status != 200:
             fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
@@ -200,12 +220,40 @@ class Reconciler:
             current.recovered += recovered
         if recovered:
             self._ctx.log(Level.WARNING, f"{recovered} fills of {symbol} recovered that the user stream had not brought")
-        if asked.order_id or not rows:
+        if asked.order_id:
+            return
+        if not rows:
+            if current is not None:
+                self._scanned_ms[symbol] = current.started_ms - _OVERLAP_MS
             return
         before, last = self._last_trade.get(symbol, 0), max(row.id for row in rows)
         self._last_trade[symbol] = max(before, last)
         if len(rows) >= TRADES_PAGE and last > before:
             self._ask(TradesOf(0, symbol))
+
+    def _ask_for_owners(self) -> None:
+        """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
+        waiting = self._evidence.others.unclaimed.values()
+        for purpose in list(dict.fromkeys(OwnerOf(one.symbol, one.order_id) for one in waiting))[:OWNERS_PER_ROUND]:
+            if not self._calls.busy(purpose):
+                self._calls.call("GET", "/fapi/v1/order", {"symbol": purpose.symbol, "orderId": purpose.order_id}, purpose)
+
+    def _take_owner(self, asked: OwnerOf, answer: Answer | None) -> None:
+        """Only an answer that names the order counts: that it is not found says nothing."""
+        if answer is None or answer.status != 200:
+            return
+        try:
+            reply = decode(OrderReply, answer.body, self._census)
+        except DecodeError as error:
+            self._ctx.log(Level.WARNING, f"reconciliation: unreadable order: {error}")
+            return
+        order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._evidence.take_over(reply)
+        if order is None:
+            self._evidence.others.disown(asked.symbol, asked.order_id)
+        else:
+            self._evidence.reply(order, reply)
+            self._desk.reported(order)
+        self._evidence.claim_strays()
 
     def _finish(self, current: _Round) -> None:
         """Everything has come: compare, and ask for every order whose fate the list of open ones does not tell."""
@@ -218,6 +266,7 @@ class Reconciler:
                 return
             self.at_start = None
         current.recovered += self._evidence.claim_strays()
+        self._ask_for_owners()
         # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.
         claim = self._evidence.balance.claim
         claim(current.positions, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)

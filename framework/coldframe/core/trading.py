@@ -20,7 +20,7 @@ from coldframe.core.evidence import Evidence
 from coldframe.core.foreign import Foreign
 from coldframe.core.mismatch import Mismatches
 from coldframe.core.orders import Order, Orders
-from coldframe.core.reconcile import LIGHT, Reconciler
+from coldframe.core.reconcile import LIGHT, LIGHT_ROUND_MS, Reconciler
 from coldframe.core.risk import Gate
 from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady
 from coldframe.core.startcheck import StartCheck
@@ -43,7 +43,7 @@ from coldframe.wire.streams import Message
 
 #: Pause between two looks at what is due (milliseconds).
 TICK_MS: Final = 250
-#: An order that has been asked for this long without proof gets a round of its own.
+#: Pause between two rounds for orders that only a round is wanting to prove absent, doubled up to that of light rounds.
 _UNKNOWN_ROUND_MS: Final = 2_000
 #: Pause before positions that differ are asked for again, give or take a half (milliseconds).
 DIFFER_MS: Final = 400
@@ -83,6 +83,7 @@ class Trading:
         self.census = Census()
         self.link_news: list[LinkChanged] = []
         self._next_unknown_round_ns = 0
+        self._unknown_pause_ms = _UNKNOWN_ROUND_MS
         self._last_light: list[str] = []
 
     @property
@@ -175,8 +176,6 @@ class Trading:
         match event:
             case OrderTradeUpdate():
                 order = self.evidence.report(event.order)
-                if event.order.trade_id:
-                    self.reconciler.traded(event.order.symbol, event.order.trade_id)
             case TradeLite():
                 order = self.evidence.lite(event)
             case AccountUpdate():
@@ -230,8 +229,10 @@ class Trading:
         for order in self.desk.missing_fills():
             self.reconciler.want_fills(order)
         provable = any(self.desk.proof.provable(order) for order in self._orders.live)
+        self._unknown_pause_ms = self._unknown_pause_ms if provable else _UNKNOWN_ROUND_MS
         if provable and self._ctx.now_ns >= self._next_unknown_round_ns:
-            self._next_unknown_round_ns = self._ctx.now_ns + _UNKNOWN_ROUND_MS * 1_000_000
+            self._next_unknown_round_ns = self._ctx.now_ns + self._unknown_pause_ms * 1_000_000
+            self._unknown_pause_ms = min(2 * self._unknown_pause_ms, LIGHT_ROUND_MS)
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
     def _symbols(self) -> set[str]:
