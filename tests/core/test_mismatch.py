@@ -79,12 +79,14 @@ def test_only_the_symbol_that_does_not_add_up_is_shut() -> None:
     made.holds.add(POSITIONS)
     made.run(1_000)
     made.want(actor, place(), place(symbol="ETHUSDT"))
-    assert made.verdicts(actor) == {"ACCEPTED": 1, "STALE_USER_STREAM": 1}
+    assert made.verdicts(actor) == {"ACCEPTED": 1, "HALTED": 1}
+    view = made.engine.slots.get("mm").view
+    assert (view.trading_allowed("BTCUSDT"), view.trading_allowed("ETHUSDT")) == (True, False)
     made.holds.clear()
     made.release()
     made.run(10_000)
     made.want(actor, place(quantity="2"), place(symbol="ETHUSDT"))
-    assert made.verdicts(actor) == {"ACCEPTED": 2, "STALE_USER_STREAM": 1, "HALTED": 1}
+    assert made.verdicts(actor) == {"ACCEPTED": 2, "HALTED": 2}
 
 
 def test_a_difference_that_passes_by_is_only_told() -> None:

@@ -35,6 +35,8 @@ class Halts:
     def __init__(self) -> None:
         self.strategies: dict[str, Verdict] = {}
         self.symbols: dict[str, Verdict] = {}
+        #: Symbols in which a position does not add up for the moment.
+        self.disputed: set[str] = set()
         self._modes: dict[str, _Mode] = {}
 
     def against(self, strategy: str, symbol: str, now_ms: int) -> Verdict | None:
@@ -42,6 +44,8 @@ class Halts:
         found = self.strategies.get(strategy) or self.symbols.get(symbol)
         if found is not None:
             return found
+        if symbol in self.disputed:
+            return Verdict(VerdictCode.HALTED, f"the position of {symbol} does not add up yet: asking again")
         for key in (symbol, _ACCOUNT):
             mode = self._modes.get(key)
             if mode is not None and now_ms < mode.probe_at_ms:

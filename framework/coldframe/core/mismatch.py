@@ -57,7 +57,9 @@ class Mismatches:
             if suspect is not None and since_ns >= suspect.since_ns:
                 del self._suspects[key]
                 self._ctx.log(Level.INFO, f"position {_named(key)} adds up again")
-        return sum([self._differs(one) for one in differing]) > 0
+        due = [self._differs(one) for one in differing]
+        self._gate.halts.disputed = self.symbols
+        return any(due)
 
     def _differs(self, found: Difference) -> bool:
         """Returns whether a round is due because of it."""

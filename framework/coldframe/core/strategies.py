@@ -220,7 +220,7 @@ class Strategies:
     @property
     def _links_ready(self) -> bool:
         trading = self._trading
-        if trading is None or self._stopping or self._orders.doubtful:
+        if trading is None or self._stopping:
             return False
         return trading.session.ready and trading.reports_complete
 
@@ -429,7 +429,6 @@ class Strategies:
         one = self._market.book(symbol)
         book = self._market.synced_book(symbol)
         trading = self._trading
-        told = trading is not None and trading.reports_complete and symbol not in trading.mismatches.symbols
         return Facts(
             now_ms=self._ctx.now_ns // NS_PER_MS,
             mark=self._gate.marks.get(symbol),
@@ -438,7 +437,7 @@ class Strategies:
             book_state=one.sync.state if one else BookState.BUFFERING,
             book_age_ms=self._market.book_age_ms(symbol),
             order_link_up=trading is not None and trading.session.ready,
-            user_stream_up=told,
+            user_stream_up=trading is not None and trading.reports_complete,
         )
 
     def check_losses(self) -> None:

@@ -136,4 +136,10 @@ class StrategyView:
     def trading_allowed(self, symbol: str) -> bool:
         fresh = self._market.book_age_ms(symbol) <= self._gate.limits.stale_book_ms
         halted = self._gate.latched or self._gate.halts.against(self._trader.id, symbol, self._now_ms)
-        return self._allowed and fresh and halted is None and self._market.synced_book(symbol) is not None
+        return (
+            self._allowed
+            and fresh
+            and halted is None
+            and not self._orders.doubtful_in(symbol)
+            and self._market.synced_book(symbol) is not None
+        )
