@@ -7,6 +7,7 @@ a traceback is only shown with --debug, or for a bug.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ EXIT_BUG = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the life of the process)
     parser = _parser()
     args = parser.parse_args(argv)
     try:
@@ -66,10 +70,24 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--tape", type=Path, metavar="FILE", help="play this recording in the embedded venue")
     run.add_argument("--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"')
     run.add_argument("--record", type=Path, metavar="FILE", help="write what the market links bring to a recording (.jsonl.gz)")
+    run.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
     run.add_argument("--live", action="store_true", help='allow orders.mode = "live": real money')
     run.add_argument("--plain", action="store_true", help="log lines instead of the live view")
 
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
+
+    halt = _verb(verbs, "halt", _halt, "halt a bot, until `coldframe resume`", "config")
+    halt.add_argument("--strategy", metavar="ID", help="only this strategy")
+    halt.add_argument(
+        "--level",
+        choices=("pause", "cancel", "flatten"),
+        default="cancel",
+        help="pause: no new risk; cancel: and all orders cancelled (default); flatten: and positions brought to zero",
+    )
+    halt.add_argument("--reason", default="", metavar="TEXT", help="stands in logs and refusals")
+
+    resume = _verb(verbs, "resume", _resume, "end the halts of a bot", "config")
+    resume.add_argument("--strategy", metavar="ID", help="only the halt of this strategy")
 
     venue = _verb(verbs, "venue", _venue, "serve the embedded venue alone", "config")
     venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
@@ -79,6 +97,18 @@ def _parser() -> argparse.ArgumentParser:
 
     plugins = verbs.add_parser("plugins", help="what is installed")
     _verb(plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies and overlays")
+
+    journal = verbs.add_parser("journal", help="what bots have written down")
+    journals = journal.add_subparsers(required=True, metavar="VERB")
+    where = "JOURNAL"
+    _verb(journals, "verify", _journal_verify, "prove every row, and that they fold to what the checkpoints say", where)
+    tail = _verb(journals, "tail", _journal_tail, "the last rows", where)
+    tail.add_argument("-n", type=int, default=20, dest="count", metavar="N", help="how many (20)")
+    _verb(journals, "orders", _journal_orders, "every order as it was last seen", where)
+    _verb(journals, "fills", _journal_fills, "every fill with its fee", where)
+    export = _verb(journals, "export", _journal_export, "rows, orders or fills as CSV or JSON", where)
+    export.add_argument("--what", choices=("rows", "orders", "fills"), default="rows", help="what to export (rows)")
+    export.add_argument("--as", choices=("csv", "json"), default="csv", dest="form", help="the format (csv)")
 
     tape = verbs.add_parser("tape", help="recordings")
     tapes = tape.add_subparsers(required=True, metavar="VERB")
@@ -140,6 +170,7 @@ def _run(args: argparse.Namespace) -> int:
         tape=args.tape,
         speed=args.speed,
         record=args.record,
+        journal=args.journal,
         live=args.live,
         plain=args.plain or args.json,
         debug=args.debug,
@@ -151,6 +182,18 @@ def _check(args: argparse.Namespace) -> int:
     from coldframe.runtime.verbs import check
 
     return check(args.config, _json_or_lines(args.json))
+
+
+def _halt(args: argparse.Namespace) -> int:
+    from coldframe.runtime.haltverbs import halt
+
+    return halt(args.config, args.strategy, args.level, args.reason, _json_or_lines(args.json))
+
+
+def _resume(args: argparse.Namespace) -> int:
+    from coldframe.runtime.haltverbs import resume
+
+    return resume(args.config, args.strategy, _json_or_lines(args.json))
 
 
 def _venue(args: argparse.Namespace) -> int:
@@ -173,6 +216,36 @@ def _plugins_list(args: argparse.Namespace) -> int:
     return list_plugins(_json_or_lines(args.json))
 
 
+def _journal_verify(args: argparse.Namespace) -> int:
+    from coldframe.runtime.journalverbs import verify
+
+    return verify(args.JOURNAL, _json_or_lines(args.json))
+
+
+def _journal_tail(args: argparse.Namespace) -> int:
+    from coldframe.runtime.journalverbs import tail
+
+    return tail(args.JOURNAL, args.count, _json_or_lines(args.json))
+
+
+def _journal_orders(args: argparse.Namespace) -> int:
+    from coldframe.runtime.journalverbs import orders
+
+    return orders(args.JOURNAL, _json_or_lines(args.json))
+
+
+def _journal_fills(args: argparse.Namespace) -> int:
+    from coldframe.runtime.journalverbs import fills
+
+    return fills(args.JOURNAL, _json_or_lines(args.json))
+
+
+def _journal_export(args: argparse.Namespace) -> int:
+    from coldframe.runtime.journalverbs import export
+
+    return export(args.JOURNAL, args.what, args.form, _json_or_lines(args.json))
+
+
 def _tape_info(args: argparse.Namespace) -> int:
     from coldframe.runtime.verbs import tape_info
 
@@ -192,10 +265,14 @@ def _json_or_lines(as_json: bool) -> Callable[[object, Sequence[str]], None]:
         if as_json:
             import json
 
-            print(json.dumps(document, ensure_ascii=False), flush=True)
-        else:
+            lines = [json.dumps(document, ensure_ascii=False)]
+        try:
             for line in lines:
                 print(line, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ColdframeError(f"the result cannot be written: {error.strerror}") from None
 
     return out
 

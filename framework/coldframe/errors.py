@@ -104,5 +104,17 @@ class AuthenticationRefused(ColdframeError):
     exit_code = 77
 
 
+class JournalDamaged(ColdframeError):
+    """A journal does not hold what was written to it: the text names the place. Nothing is traded on it."""
+
+    exit_code = 78
+
+
+class JournalUnwritable(ColdframeError):
+    """A journal cannot be opened or written: missing folder, no permission, disk full, another process has it."""
+
+    exit_code = 78
+
+
 class InvariantBroken(ColdframeError):
     """Something that must always hold does not: a bug, and the run stops."""

@@ -16,6 +16,7 @@ import attrs
 
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.feedplan import FeedLimits
+from coldframe.core.journal import Past
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.slots import OnError
 from coldframe.core.trading import TradingLimits
@@ -30,11 +31,13 @@ from coldframe.model.effects import (
     LinkKind,
     Log,
     OpenLink,
+    Record,
     SendControl,
     SendRequest,
     WakeAt,
 )
 from coldframe.model.events import StrategyEvent
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
     FramesReceived,
     Input,
@@ -50,6 +53,7 @@ from coldframe.model.inputs import (
 )
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent
+from coldframe.model.journal import Row
 from coldframe.plug.hookspecs import EVENT_HOOKS
 from coldframe.terms import Side
 from coldframe.testing import instrument
@@ -58,6 +62,7 @@ from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
 from coldframe.wire.names import StreamName, is_all_market
 from coldframe.wire.rest import Answer
+from tests.core.algos import No
 from tests.core.exchange import Exchange
 from tests.core.made import START_MS, START_NS, mark_price
 from tests.core.told import AtVenue
@@ -123,6 +128,10 @@ class Scripted:
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
+        halts: Sequence[Halt] = (),
+        past: Past | None = None,
+        keep_orders: bool = False,
+        hedge: bool = False,
     ) -> None:
         self.now_ns = START_NS
         self.offset_ms = 0
@@ -140,6 +149,10 @@ class Scripted:
         self.stuck: set[str] = set()
         self.unopened: set[LinkKind] = set()
         self.silent = False
+        #: What a journal would hold, how much of it must be on the disk by now, and where each step ended.
+        self.rows: list[Row] = []
+        self.durable = 0
+        self.steps: list[int] = []
         self._inbox: deque[tuple[Lane, Input]] = deque()
         self._seq = count(1)
         names = [(one, channel) for channel in channels for one in (symbols[:1] if is_all_market(channel) else symbols)]
@@ -152,11 +165,15 @@ class Scripted:
                 risk=risk or RiskLimits(),
                 rate_limits=[],
                 chance=lambda: 0.5,
-                epoch_ms=START_MS,
+                epoch_ms=max(START_MS, past.epoch_ms + 1 if past else 0),
+                past=past or Past(),
+                keep_orders=keep_orders,
                 orders_on=orders_on,
                 can_log_on=can_log_on,
+                hedge=hedge,
                 feed=feed or FeedLimits(),
                 trading=trading or TradingLimits(),
+                halts=halts,
             )
         )
 
@@ -232,6 +249,8 @@ class Scripted:
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         self.exchange.now_ms = self.venue_ms
+        effects = list(effects)
+        self._record(effects)
         for effect in effects:
             self.effects.append(effect)
             match effect:
@@ -254,6 +273,22 @@ class Scripted:
                     self.log.append(effect)
                 case Finish() | Fail():
                     self.ended = effect
+
+    def _record(self, effects: Sequence[Effect]) -> None:
+        for one in effects:
+            if isinstance(one, Record):
+                body = json.loads(json.dumps(one.body))
+                self.rows.append(Row(len(self.rows) + 1, self.now_ns, one.kind, one.ref, body))
+        self.steps.append(len(self.rows))
+        if any(isinstance(one, SendRequest) and one.risky for one in effects):
+            self.durable = len(self.rows)
+
+    def restarted(self, *actors: Actor, past: Past, **setup: Any) -> Scripted:
+        """Another process goes on at the same venue, a moment later."""
+        again = Scripted(*actors, symbols=self.symbols, past=past, **setup)
+        again.exchange, again.exchange._tell = self.exchange, again.tell
+        again.now_ns = self.now_ns + 1_000 * NS_PER_MS
+        return again.start()
 
     def _queue(self, event: Input, lane: Lane = Lane.CONTROL) -> None:
         self._inbox.append((lane, event))
@@ -359,7 +394,11 @@ class Scripted:
             code, msg = self.exchange.refuses[call.path]
             answer = Answer(400, {}, json.dumps({"code": code, "msg": msg}).encode())
         elif call.path not in self.swallows:
-            answer = Answer(200, {}, json.dumps(self.exchange.rest(call.path, call.params)).encode())
+            body = self.exchange.rest(call.path, call.params)
+            if isinstance(body, No):
+                answer = Answer(400, {}, json.dumps({"code": body.code, "msg": body.msg}).encode())
+            else:
+                answer = Answer(200, {}, json.dumps(body).encode())
         self._queue(RestAnswered(call.call_id, answer, self.now_ns, "" if answer else "no answer in time"))
 
     def release(self, arrange: Callable[[list[Any]], Iterable[Any]] = list) -> None:
@@ -394,6 +433,13 @@ class Scripted:
         self.exchange.now_ms = self.venue_ms
         self.exchange.fill(client_order_id, quantity, price)
         self._work()
+
+    def trigger(self, client_order_id: str, quantity: str | None = None) -> AtVenue:
+        """The trigger of a conditional order at the venue is reached: it becomes an ordinary one."""
+        self.exchange.now_ms = self.venue_ms
+        order = self.exchange.algos.trigger(client_order_id, quantity)
+        self._work()
+        return order
 
     def foreign(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
         """Somebody else places an order on the account."""

@@ -39,7 +39,7 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
     made.fill(client_order_id, "0.5")
     assert made.engine.evidence.external.net("BTCUSDT") == D("-0.5")
     assert kind in said_at(made, Level.ERROR)
-    assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.gate.halts.symbols["BTCUSDT"].text
+    assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.gate.latches.symbols["BTCUSDT"].text
     assert len(actor.told(OrderFilled)) == 1
     made.want(actor, place(), place(symbol="ETHUSDT"), place(Side.SELL, "1", "101"))
     assert made.verdicts(actor) == {"ACCEPTED": 3, "HALTED": 1}

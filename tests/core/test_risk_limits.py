@@ -302,11 +302,11 @@ def test_a_strategy_that_has_lost_too_much_is_shut_alone() -> None:
         made.want(actor, place(quantity="0.5"), place(SELL, "1", "101"))
     assert verdicts(made, one) == {"ACCEPTED": 2, "LOSS": 1}
     assert verdicts(made, other) == {"ACCEPTED": 3}
-    verdict = made.engine.gate.halts.strategies["one"]
+    verdict = made.engine.gate.latches.strategies["one"]
     assert (verdict.value, verdict.limit) == (D("6.02"), D(5))
     made.engine.gate.resume("one")
     made.run(1_000, alive=False)
-    assert made.engine.gate.halts.strategies == {}
+    assert made.engine.gate.latches.strategies == {}
 
 
 def test_the_quotes_of_a_strategy_that_has_lost_too_much_go() -> None:
@@ -343,6 +343,7 @@ def test_losses_latch_exactly_when_a_limit_is_passed(path: list[Decimal], loss: 
 
     losses = Losses(loss, drawdown)
     hit: Decimal | None = None
+    losses.check(D(0))
     for number, pnl in enumerate(path):
         peak = max([D(0), *path[: number + 1]])
         over = -pnl > loss or peak - pnl > drawdown

@@ -22,7 +22,7 @@ from coldframe.core.session import (
     SessionState,
     Unanswered,
 )
-from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, SendRequest, WakeAt
+from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_NS
 
@@ -42,6 +42,7 @@ class Line:
         self.opened: list[str] = []
         self.closed: list[str] = []
         self.failed: list[Fail] = []
+        self.records: list[Record] = []
         self.log: list[str] = []
         self.events: list[SessionEvent] = []
 
@@ -62,6 +63,8 @@ class Line:
                     self.failed.append(effect)
                 case Log(_, text):
                     self.log.append(text)
+                case Record():
+                    self.records.append(effect)
                 case _:
                     raise AssertionError(effect)
         self.events += events or []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 import trio
 from rich.console import Console
 from trio.testing import MockClock
 
-from coldframe.model.effects import Level
+from coldframe.core.connects import Connects
+from coldframe.model.effects import Level, LinkKind
 from coldframe.runtime.liveview import LiveView
 from tests.runtime.scene import Scene, rendered
 
@@ -44,6 +46,17 @@ def test_strategies_and_orders_are_in_it(scene: Scene) -> None:
     assert "orders ready, reports complete" in working
     assert re.search(r"weight \d+/2400, orders 2/300 in 10 s; \d+ messages, 0 reconnects", working)
     assert rows(scene.pictures[-1], "strategy")[0][2] == "0 open of 2"
+
+
+def test_links_that_are_opened_too_often_are_named_with_the_time_they_wait(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ctx = scene.engine._ctx
+    monkeypatch.setattr(ctx, "connects", Connects(1))
+    ctx.connects.take(LinkKind.API, ctx.now_ns)
+    console = Console(record=True, width=400, file=io.StringIO())
+    view = LiveView("bot", Level.INFO, console)
+    view.started(scene.engine)
+    console.print(view.picture())
+    assert "0 reconnects; no api link for 300 s; Ctrl-C" in console.export_text()
 
 
 def test_what_comes_from_outside_is_shown_and_not_obeyed(scene: Scene) -> None:

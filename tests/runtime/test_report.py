@@ -41,9 +41,12 @@ FIELDS: dict[str, Any] = {
     ),
     "orders": {"sent": int, "acked": int, "rejected": int, "cancelled": int, "filled": int, "unknown": int},
     "limits": {"weight_1m_peak": int, "orders_10s_peak": int},
-    "links": {"reconnects": int},
+    "links": {"reconnects": int, "connects_held": int},
     "external": {"fills": int, "position": (str,), "funding": str, "adjustments": list, "halted": (str,)},
 }
+
+#: Said of a strategy only when there is something to say.
+TROUBLES: dict[str, Any] = {"fault": str, "refusals": (str,), "held_back": (int,)}
 
 
 def check_shape(value: Any, shape: Any, at: str = "") -> None:
@@ -52,9 +55,9 @@ def check_shape(value: Any, shape: Any, at: str = "") -> None:
         for key, one in value.items():
             check_shape(one, shape[0], f"{at}.{key}")
     elif isinstance(shape, dict):
-        assert list(value) == list(shape), at
-        for key, one in shape.items():
-            check_shape(value[key], one, f"{at}.{key}")
+        assert [key for key in value if key not in TROUBLES] == list(shape), at
+        for key, one in value.items():
+            check_shape(one, TROUBLES.get(key) or shape[key], f"{at}.{key}")
     else:
         assert type(value) is shape, at
 
@@ -99,9 +102,12 @@ def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene)
         "fees": "0",
         "fees_by_asset": {},
         "funding": "0",
+        "fault": broken["fault"],
     }
     assert busy["fees_by_asset"] == {"USDT": busy["fees"]}
     assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}}
+    assert broken["fault"].startswith("on_")
+    assert busy["refusals"]["ORDER_NOTIONAL"].startswith("Place: order notional would be")
 
 
 @pytest.mark.parametrize("how", ["duration", "signal", "tape_end", "halt"])
@@ -118,8 +124,9 @@ def test_the_lines_say_what_the_document_says(summary: dict[str, Any]) -> None:
     assert lines[1:3] == [f"  book {name}: synced at {book['update_id']}" for name, book in summary["books"].items()]
     assert lines[3:] == [
         f"  busy (running): 2 orders, 1 fills, BTCUSDT 0.01; realised 0, unrealised {busy['unrealized_pnl']}, fees {busy['fees']}",
-        "    refused intents: ORDER_NOTIONAL 1",
+        f"    refused 1 times: ORDER_NOTIONAL: {busy['refusals']['ORDER_NOTIONAL']}",
         "  broken (muted): 0 orders, 0 fills, flat; realised 0, unrealised 0, fees 0",
+        f"    muted: {summary['strategies']['broken']['fault']}",
         "  orders: 2 sent, 2 acknowledged, 1 filled, 1 cancelled, 0 rejected, 0 unknown",
         f"  limits: at most {summary['limits']['weight_1m_peak']} weight a minute, 2 orders in 10 s; 0 reconnects",
     ]
@@ -129,11 +136,14 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     bad = copy.deepcopy(summary)
     bad["books"]["BTCUSDT"] |= {"state": "stale", "resyncs": 3}
     bad["orders"] |= {"unknown": 2, "rejected": 5}
-    bad["links"]["reconnects"] = 7
+    bad["links"] |= {"reconnects": 7, "connects_held": 2}
     bad["strategies"]["busy"]["verdicts"] = {"ACCEPTED": 1, "NO_CHANGE": 4, "STALE_BOOK": 2, "DRAWDOWN": 1}
-    text = "\n".join(summary_lines(bad))
+    bad["strategies"]["busy"]["held_back"] = {"ORDER_RATE": 3}
+    text = "\n".join(summary_lines(bad, ["cf.busy.x.1", "cf.busy.x.2"]))
     assert f"book BTCUSDT: stale at {bad['books']['BTCUSDT']['update_id']}, 3 resyncs" in text
     assert "5 rejected, 2 unknown" in text
-    assert "; 7 reconnects" in text
-    assert "refused intents: STALE_BOOK 2, DRAWDOWN 1" in text
+    assert "; 7 reconnects, 2 held back" in text
+    assert "refused 2 times: STALE_BOOK" in text
+    assert "held back 3 times: ORDER_RATE" in text
+    assert "still open at the venue, as far as is known: cf.busy.x.1, cf.busy.x.2" in text
     assert "NO_CHANGE" not in text

@@ -102,7 +102,7 @@ def test_a_run_from_its_file_to_its_summary(
     for plain in (True, False):
         printed = Printed()
         record = tmp_path / f"run{plain}.jsonl.gz"
-        options = {"tape": None, "speed": None, "record": record, "live": False, "debug": False}
+        options = {"tape": None, "speed": None, "record": record, "journal": None, "live": False, "debug": False}
         assert run_bot(tmp_path / "bot.toml", for_s=1.2, plain=plain, out=printed, **options) == 0  # type: ignore[arg-type]
         assert printed.document["ended"] == "duration"
         assert printed.lines[0].startswith("scene: ended by duration after 1.")
@@ -125,6 +125,7 @@ def test_a_recording_that_cannot_be_written_ends_the_run_before_it_begins(tmp_pa
             tape=None,
             speed=None,
             record=tmp_path / "no/such/folder.gz",
+            journal=None,
             live=False,
             plain=True,
             debug=False,

@@ -185,7 +185,7 @@ def test_mark_prices_are_adopted_alone_and_in_arrays(inlet: Inlet) -> None:
     assert (prices.mark, prices.index, prices.funding_rate) == (Decimal("1000.5"), Decimal("1000.4"), Decimal("0.0002"))
     inlet.mirror.feed("!markPrice@arr@1s", msgspec.json.encode([mark | {"p": "1000.7"}, mark | {"s": "OTHER"}]))
     assert prices.mark == Decimal("1000.7")
-    inlet.floor.board.follow_prices()
+    inlet.floor.board.follow_prices(0)
     assert prices.mark == Decimal("1000.7")
 
 

@@ -13,6 +13,8 @@ import attrs
 DOC = "doc"
 #: Metadata key of a field that names a file relative to the configuration.
 PATH = "path"
+#: Metadata key of a field that holds the reference to a secret: what stands there instead is never shown.
+SECRET = "secret"
 
 Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -25,12 +27,13 @@ class Unfit(ValueError):
         self.key = key
 
 
-def key(doc: str, default: Any = attrs.NOTHING, *, check: Check | None = None, path: bool = False) -> Any:
+def key(doc: str, default: Any = attrs.NOTHING, *, check: Check | None = None, path: bool = False, secret: bool = False) -> Any:
     """One key of a table: what it means, its default (none makes it required), and a check of its value.
 
-    A mutable default is given as a callable. With `path`, the value is a file name relative to the configuration file.
+    A mutable default is given as a callable. With `path`, the value is a file name relative to the configuration file; with
+    `secret`, it says where a secret is kept.
     """
-    meta = {DOC: doc, PATH: path}
+    meta = {DOC: doc, PATH: path, SECRET: secret}
     if callable(default):
         return attrs.field(factory=default, validator=check, metadata=meta)
     return attrs.field(default=default, validator=check, metadata=meta)
@@ -59,10 +62,10 @@ def between(low: int | Decimal, high: int | Decimal) -> Check:
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Check:
-    """A text of a given form; `what` says in words which."""
+    """A text of a given form (None, where allowed, passes); `what` says in words which."""
 
     def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
-        if pattern.fullmatch(value) is None:
+        if value is not None and pattern.fullmatch(value) is None:
             raise Unfit(field.name, f"must be {what}, not {value!r}")
 
     return check
@@ -74,5 +77,16 @@ def one_of(*words: str) -> Check:
     def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
         if value not in words:
             raise Unfit(field.name, f"must be one of {', '.join(words)}, not {value!r}")
+
+    return check
+
+
+def each_of(*words: str) -> Check:
+    """A list with nothing but the given words in it, and not an empty one."""
+
+    def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        wrong = [one for one in value if one not in words]
+        if wrong or not value:
+            raise Unfit(field.name, f"must name some of {', '.join(words)}" + (f", not {wrong[0]!r}" if wrong else ""))
 
     return check

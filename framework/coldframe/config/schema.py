@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from coldframe.config.keys import Unfit, between, key, matching, one_of, positive
+from coldframe.config.keys import Check, Unfit, between, key, matching, one_of, positive
 from coldframe.config.secrets import REFERENCE
 from coldframe.config.venue import Venue
 from coldframe.ids import STRATEGY_ID
@@ -21,6 +21,21 @@ def _reference(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
         raise Unfit(field.name, "must be a reference (env:NAME, file:PATH, cred:NAME, keyring:NAME), never the secret itself")
 
 
+def _off_or(low: int, high: int) -> Check:
+    within = between(low, high)
+
+    def check(made: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if value:
+            within(made, field, value)
+
+    return check
+
+
+def _margin(made: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None:
+        one_of("cross", "isolated")(made, field, value)
+
+
 @attrs.frozen(kw_only=True)
 class OrdersTable:
     """`[orders]`: whether orders are sent, where to, and who signs them."""
@@ -30,12 +45,40 @@ class OrdersTable:
         "paper",
         check=one_of("off", "paper", "live"),
     )
-    api_key: str | None = key("reference to the API key (live)", None, check=_reference)
-    private_key: str | None = key("reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference)
-    secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference)
+    api_key: str | None = key("reference to the API key (live)", None, check=_reference, secret=True)
+    private_key: str | None = key(
+        "reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference, secret=True
+    )
+    secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference, secret=True)
+    position_mode: str = key(
+        "how the account holds positions: one_way, or hedge (a long and a short one side by side); checked at the start",
+        "one_way",
+        check=one_of("one_way", "hedge"),
+    )
     recv_window_ms: int = key("how old a request may be when the venue gets it", 5000, check=between(100, 60_000))
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
+    )
+    max_age_ms: int = key(
+        "how long ago what an order was decided on may have come in when the order is written", 5000, check=between(100, 60_000)
+    )
+    dead_man_s: int = key(
+        "seconds without a sign of life after which the venue cancels all ordinary orders in the symbols we have orders in,"
+        " others' too; 0: never",
+        0,
+        check=_off_or(10, 3600),
+    )
+    leverage: dict[str, int] = key("leverage each symbol must have at the venue; the start is refused where it differs", dict)
+    margin: str | None = key("margin mode every traded symbol must have at the venue: cross or isolated", None, check=_margin)
+    withdrawals: str = key(
+        "an account that may withdraw: report says so at the start of a live run, refuse does not start",
+        "report",
+        check=one_of("report", "refuse"),
+    )
+    on_restart: str = key(
+        "what becomes of open orders that an earlier run has left, when it was killed: cancel or keep",
+        "cancel",
+        check=one_of("cancel", "keep"),
     )
     foreign: str = key(
         "positions and orders found at the start that are not ours: refuse to run, ignore them (counted as external, left"
@@ -149,7 +192,36 @@ class FeedsTable:
     streams_per_link: int = key("streams on one connection", 200, check=between(1, 1024))
     rotate_after_s: int = key("planned age of a connection, before the venue's 24 hours", 82_800, check=positive)
     overlap_s: int = key("how long both connections of a rotation run side by side at most", 30, check=positive)
+    connects_per_5min: int = key(
+        "connections of one kind (market streams, user stream, orders) opened in any five minutes; more of them wait",
+        20,
+        check=positive,
+    )
     patience: int = key("multiplies how long a stream may be silent before it is taken for dead", 1, check=positive)
+
+
+@attrs.frozen(kw_only=True)
+class HaltTable:
+    """`[halt]`: where halts are latched, and when a run counts as standing still."""
+
+    file: str | None = key(
+        "sentinel file; without one: coldframe/<name>/halt.json in $XDG_STATE_HOME (~/.local/state)", None, path=True
+    )
+    stuck_ms: int = key("how long a run may stand still before the log names what it stands in", 2000, check=between(200, 600_000))
+
+
+@attrs.frozen(kw_only=True)
+class JournalTable:
+    """`[journal]`: where a bot writes down what it wants, sends and hears, so that a restart goes on where it was."""
+
+    file: str | None = key(
+        "the journal; unset, a live bot keeps it with the user's state, and one on paper only for its run", None, path=True
+    )
+    account: str | None = key(
+        "name of the account that the orders go to; unset, it is told by environment and API key",
+        None,
+        check=matching(_NAME, "1 to 64 letters, digits, dots, dashes"),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -164,3 +236,5 @@ class Config:
     strategies: list[StrategyTable] = key("the strategies", list)
     risk: RiskTable = key("what the account may do", RiskTable)
     feeds: FeedsTable = key("how the market connections behave", FeedsTable)
+    halt: HaltTable = key("where halts are latched", HaltTable)
+    journal: JournalTable = key("what is written down, and where", JournalTable)

@@ -17,10 +17,12 @@ from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.funding import shares
+from coldframe.core.journal import booking_body
 from coldframe.core.positions import PositionKey
 from coldframe.core.risk import Trader
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
 from coldframe.terms import AccountReason
 from coldframe.units import NS_PER_MS, ZERO, exact, plain
 from coldframe.wire.account import AccountUpdate
@@ -162,6 +164,8 @@ class Account:
         for owner, part in given.items():
             account = self._traders[owner].account if owner else self._evidence.external
             account.fund(part, asset)
+            body = {**booking_body(owner, "funding"), "funding": str(part), "asset": asset}
+            self._ctx.record(RowKind.BOOKING, symbol or "", body)
         parts = ", ".join(f"{owner or 'external'} {plain(part)}" for owner, part in given.items())
         self._ctx.log(Level.INFO, f"funding{f' of {symbol}' if symbol else ''}: {plain(amount)} {asset} ({parts})")
 

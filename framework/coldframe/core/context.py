@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from coldframe.core.backoff import Chance
 from coldframe.core.clock import ClockOffset
+from coldframe.core.connects import Connects
 from coldframe.core.limits import Ledger
-from coldframe.model.effects import Effect, Level, Log, WakeAt
+from coldframe.model.effects import Effect, Level, LinkKind, Log, Record, WakeAt
+from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 
 
@@ -18,6 +22,7 @@ class Context:
     chance: Chance
     clock: ClockOffset = attrs.field(factory=ClockOffset)
     ledger: Ledger = attrs.field(factory=Ledger)
+    connects: Connects = attrs.field(factory=Connects)
     now_ns: int = 0
     #: Set when an answer says that our clock is off; the engine asks for the time and clears it.
     clock_suspect: bool = False
@@ -41,6 +46,17 @@ class Context:
     def wake(self, key: str, after_ms: int) -> None:
         """Asks for `TimeReached(key)` after so many milliseconds."""
         self.effects.append(WakeAt(key, self.now_ns + after_ms * NS_PER_MS))
+
+    def connect(self, kind: LinkKind) -> int:
+        """Counts a connect that may take place now: 0; else how long it has to wait, in milliseconds."""
+        wait_ms, said = self.connects.take(kind, self.now_ns)
+        if said:
+            self.log(Level.WARNING, said)
+        return wait_ms
+
+    def record(self, kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
+        """A row for the journal."""
+        self.effects.append(Record(kind, ref, body))
 
     def take_effects(self) -> list[Effect]:
         """The effects of this step, in order; the list is empty afterwards."""

@@ -16,32 +16,44 @@ import msgspec
 
 from coldframe.core.backoff import Chance
 from coldframe.core.calls import Calls, Returned, clock_sample
+from coldframe.core.connects import Connects
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
+from coldframe.core.halting import Halting
+from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
+from coldframe.core.positions import SubAccount
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
-from coldframe.model.effects import Effect, Finish, Level, ShiftClock
+from coldframe.model.effects import Effect, Finish, Level, LinkKind, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
+    BrakeAnswered,
+    BrakeOrdered,
+    BrakeUsed,
     FramesDropped,
     FramesReceived,
+    HaltAsked,
+    JournalChanged,
     LinkLost,
     LinkOpened,
     RequestNotWritten,
     RequestWritten,
     RestAnswered,
+    ResumeAsked,
     Stamped,
     StopAsked,
     Suspended,
     TimeReached,
 )
 from coldframe.model.instruments import Instruments
+from coldframe.model.journal import RowKind
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit, ServerTime
 
@@ -66,6 +78,14 @@ class EngineSetup:
     epoch_ms: int
     #: False: intents are judged, and refused with ORDERS_OFF.
     orders_on: bool
+    #: What an earlier run on the same journal has left.
+    past: Past = attrs.field(factory=Past)
+    #: Whether open orders of an earlier run stay; else they are cancelled as soon as that is possible.
+    keep_orders: bool = False
+    #: What the journal shall say about this run, beyond its start.
+    about: Mapping[str, object] = attrs.field(factory=dict)
+    #: Whether the account is in hedge mode.
+    hedge: bool = False
     #: Venue time minus ours, as it was found before the start.
     clock_offset_ms: int = 0
     can_log_on: bool = True
@@ -73,6 +93,8 @@ class EngineSetup:
     trading: TradingLimits = TradingLimits()
     #: How long a stopping run waits for the outcome of its last orders.
     grace_ms: int = 3_000
+    #: Halts that hold from before the start.
+    halts: Sequence[Halt] = ()
 
 
 @attrs.frozen
@@ -88,12 +110,14 @@ class Engine:
         self._ctx = ctx = Context(setup.chance)
         ctx.ledger.adopt_limits(setup.rate_limits)
         ctx.clock.initial_ms = setup.clock_offset_ms
+        ctx.connects.most = setup.feed.connects_per_5min
         self._calls = Calls(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
-        traders = {port.id: Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget())) for port in setup.ports}
-        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
-        self.evidence = Evidence(ctx, self.orders, traders, self.gate.halts)
+        traders = {port.id: _trader_of(port, setup) for port in setup.ports}
+        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
+        self.evidence = Evidence(ctx, self.orders, traders, self.gate.latches)
+        self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or SubAccount()
         self.gate.others = self.evidence.others
         self.trading: Trading | None = None
         if setup.orders_on:
@@ -108,9 +132,13 @@ class Engine:
             )
         self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
         self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
+        self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
         self._stopping: str | None = None
         self._stop_deadline_ns = 0
+        self._records = 0
+        self._banned_ms = 0
         self.finished = False
+        self._traders = traders
 
     def _slot(self, port: StrategyPort, trader: Trader) -> Slot:
         return Slot(port, trader, StrategyView(trader, port.symbols, self.market, self.orders, self.gate))
@@ -127,8 +155,22 @@ class Engine:
         return ledger.weight.used(now_ms), ledger.weight.limit, ledger.orders_10s.used(now_ms), ledger.orders_10s.limit
 
     @property
+    def banned_until_ms(self) -> int:
+        """Until when the venue does not want to hear from us, in its time; 0 when it does."""
+        return self._ctx.ledger.banned_until_ms
+
+    @property
     def reconnects(self) -> int:
         return self.market.feed.reconnects + (self.trading.reconnects if self.trading else 0)
+
+    @property
+    def connects(self) -> Connects:
+        return self._ctx.connects
+
+    @property
+    def connects_shut(self) -> dict[LinkKind, int]:
+        """The kinds of links that were opened too often lately, and how long none is opened (milliseconds)."""
+        return self._ctx.connects.shut(self._ctx.now_ns)
 
     @property
     def clock_offset_ms(self) -> int:
@@ -139,12 +181,14 @@ class Engine:
     def start(self, at_ns: int) -> list[Effect]:
         """Begins the run: links are opened, strategies are told."""
         self._ctx.now_ns = at_ns
+        self._take_over(self._setup.past)
         self.market.start()
         for after_ms in _CLOCK_QUICK:
             self._ctx.wake(f"clock:quick:{after_ms}", after_ms)
         self._ctx.wake("clock:ask", _CLOCK_PERIOD_MS)
         if self.trading is not None:
             self.trading.start()
+        self.halting.start(self._setup.halts)
         self.strategies.start()
         return self._settled()
 
@@ -169,12 +213,16 @@ class Engine:
                     self.trading.not_written(request_id, reason)
             case RestAnswered() as answered:
                 self._answered(answered)
+            case JournalChanged(fault):
+                self._journal_changed(fault)
             case TimeReached(key):
                 self._woken(key)
             case StopAsked(reason):
                 self._stop(reason)
             case Suspended(gap_ms):
                 self._suspended(gap_ms)
+            case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
+                self.halting.take(event)
         return self._settled()
 
     def _settled(self) -> list[Effect]:
@@ -183,7 +231,70 @@ class Engine:
         if halted is not None and self._stopping is None:
             self._stop(f"halt: {halted}")
         self._ask_for_time_if_doubtful()
+        self._remember_ban()
+        self._record_orders()
         return self._ctx.take_effects()
+
+    def _remember_ban(self) -> None:
+        until_ms = self._ctx.ledger.banned_until_ms
+        if until_ms > self._banned_ms:
+            self._banned_ms = until_ms
+            self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
+            left_s = (until_ms - self._ctx.venue_ms) / 1000
+            self._ctx.log(Level.ERROR, f"the venue has banned us for {left_s:.0f} s: nothing is sent until then")
+
+    # -- the journal --------------------------------------------------------------------------------------------------
+
+    def _take_over(self, past: Past) -> None:
+        """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
+        about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
+        self._ctx.record(RowKind.RUN, past.account, about)
+        for order in past.orders.values():
+            if order.live and not order.sent_ms:
+                order.sent_ms = self._ctx.venue_ms  # it was sent before now, if it was
+            self.orders.restore(order, past.fills.get(order.client_order_id, ()), self._ctx.now_ns)
+            if self.trading is not None:
+                self.trading.desk.reported(order)
+                if not self._setup.keep_orders:
+                    self.trading.desk.leave(order)
+        if self.trading is not None:
+            self.trading.reconciler.marks.update(past.marks)
+        if past.orders or past.accounts:
+            self._records = CHECKPOINT_ROWS  # one is due at the end of this step
+
+    def _journal_changed(self, fault: str) -> None:
+        """Without a journal nothing that adds risk may leave; cancels do."""
+        self.gate.journal_fault = fault
+        if fault:
+            self._ctx.log(Level.ERROR, f"the journal cannot be written: {fault}: no new risk, cancels go out")
+        else:
+            self._ctx.log(Level.WARNING, "the journal can be written again")
+
+    def _record_orders(self) -> None:
+        """A row for every order that has changed in this step, and a checkpoint when one is due."""
+        touched, self.orders.touched = self.orders.touched, {}
+        for name, order in touched.items():
+            self._ctx.record(RowKind.ORDER, name, order_body(order))
+        self._records += sum(isinstance(one, Record) for one in self._ctx.effects)
+        if self._records >= CHECKPOINT_ROWS:
+            self._record_checkpoint()
+
+    def _record_checkpoint(self) -> None:
+        self._records = 0
+        past, epoch_ms = self._setup.past, self._setup.epoch_ms
+        body = checkpoint_body(self.orders, self.accounts, self._marks, epoch_ms, past.runs + 1)
+        self._ctx.record(RowKind.CHECKPOINT, past.account, body)
+
+    @property
+    def accounts(self) -> dict[str, SubAccount]:
+        """The sub-accounts by strategy, and what is external."""
+        return {**{name: one.account for name, one in self._traders.items()}, EXTERNAL: self.evidence.external}
+
+    @property
+    def _marks(self) -> Mapping[str, int]:
+        return self.trading.reconciler.marks if self.trading is not None else self._setup.past.marks
+
+    # -- inputs -------------------------------------------------------------------------------------------------------
 
     def _frames(self, link: str, frames: tuple[bytes, ...]) -> None:
         if self.market.feed.owns(link):
@@ -287,11 +398,15 @@ class Engine:
     def _check_stopped(self) -> None:
         if self.finished or self._stopping is None:
             return
-        live = list(self.orders.live)
-        if not live:
+        live, owed = list(self.orders.live), self.orders.fills_owed
+        late = self._ctx.now_ns >= self._stop_deadline_ns
+        if not live and not owed and (late or self.trading is None or self.trading.deadman.lay_down()):
             self._finish(self._stopping)
-        elif self._ctx.now_ns >= self._stop_deadline_ns:
-            self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+        elif late:
+            if live:
+                self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+            if owed:
+                self._ctx.log(Level.ERROR, f"the fills of {owed} orders are not known in full: positions are not what they seem")
             self._finish(self._stopping)
         else:
             self.strategies.cancel_everything()
@@ -302,6 +417,8 @@ class Engine:
             self.finished = True
             if self.trading is not None:
                 self.trading.stop()
+            self._record_orders()
+            self._ctx.record(RowKind.END, "", {"reason": reason, "open": [one.client_order_id for one in self.orders.live]})
             self._ctx.emit(Finish(reason))
 
     # -- figures ------------------------------------------------------------------------------------------------------
@@ -309,6 +426,12 @@ class Engine:
     def marks(self) -> Mapping[str, Decimal]:
         """The latest mark prices."""
         return self.gate.marks
+
+
+def _trader_of(port: StrategyPort, setup: EngineSetup) -> Trader:
+    """A strategy's sub-account goes on where an earlier run has left it."""
+    account = setup.past.accounts.get(port.id) or SubAccount()
+    return Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)
 
 
 def _names(orders: Iterable[object]) -> str:

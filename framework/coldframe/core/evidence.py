@@ -7,8 +7,9 @@ booked apart and named, never mixed into a strategy's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Final
 
 import attrs
 from msgspec import UnsetType
@@ -17,13 +18,15 @@ from coldframe.core.balance import Adjustment, Balance
 from coldframe.core.context import Context
 from coldframe.core.foreign import Others
 from coldframe.core.halts import Halts
+from coldframe.core.journal import EXTERNAL, booking_body, fill_body
 from coldframe.core.orders import Fill, Order, Orders
-from coldframe.core.positions import PositionKey
+from coldframe.core.positions import PositionKey, SubAccount
 from coldframe.core.risk import Trader
 from coldframe.core.takeover import taken_order
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side
 from coldframe.units import ZERO, exact, plain
@@ -44,6 +47,9 @@ class Tally:
 
 News = tuple[str, OrderChanged | OrderFilled]
 
+#: States in which the venue has not confirmed an order yet.
+_UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+
 
 class Evidence:
     """Merges everything that is said about orders. News for strategies gather in `news`, oldest first.
@@ -57,7 +63,6 @@ class Evidence:
         self._orders = orders
         self._traders = traders
         self.others = Others(ctx, halts or Halts())
-        self.external = self.others.account
         self.balance = Balance(self.position_sum, self.position_keys)
         #: What was booked to external because the venue's positions demanded it.
         self.adjustments: list[Adjustment] = []
@@ -66,6 +71,13 @@ class Evidence:
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
+        #: Asked why an order was cancelled at the venue, when the report does not say.
+        self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
+
+    @property
+    def external(self) -> SubAccount:
+        """What is nobody's here."""
+        return self.others.account
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -84,7 +96,7 @@ class Evidence:
 
     def reply(self, order: Order, reply: OrderReply) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded."""
-        self._orders.identify(order, reply.order_id)
+        self._identify(order, reply.order_id)
         outside = self._cancelled_outside(order, reply.status, exact(reply.executed_qty) < exact(reply.orig_qty))
         at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
         self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
@@ -107,6 +119,18 @@ class Evidence:
         if report.execution is ExecutionType.AMENDMENT and not known and report.trade_ms >= order.terms_ms:
             become = f"{plain(quantity)} @ {plain(price)}"
             self._ctx.log(Level.WARNING, f"amended from outside: {describe(order)} is now {become}")
+
+    def triggered(self, order: Order) -> None:
+        """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
+        if order.untriggered:
+            order.triggered_ms = self._ctx.venue_ms
+            order.not_found = 0
+            self.happen(order, Happening.SEEN_TRIGGERED)
+
+    def _identify(self, order: Order, order_id: int) -> None:
+        """Evidence names the ordinary order: one that waited for a trigger waits no more."""
+        self.triggered(order)
+        self._orders.identify(order, order_id)
 
     def _adopt_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
         """The venue's own idea of quantity and price: it may have cut the one (reduce-only) and chosen the other.
@@ -134,7 +158,7 @@ class Evidence:
         order = order or self._strange(report)
         if order is None:
             return None
-        self._orders.identify(order, report.order_id)
+        self._identify(order, report.order_id)
         self._note_amended_outside(order, report)
         self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
@@ -142,7 +166,7 @@ class Evidence:
         if _traded(report):
             self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
-        reason = "" if reason == "none" else reason
+        reason = reason if reason not in ("", "none") else self.explain(order, report)
         unfilled = exact(report.filled_quantity) < exact(report.quantity)
         reason = reason or self._cancelled_outside(order, report.status, unfilled)
         self._see(order, report.status, exact(report.filled_quantity), reason)
@@ -153,7 +177,7 @@ class Evidence:
         order = self._orders.find(trade.symbol, trade.client_order_id, trade.order_id)
         if order is None:
             return None  # the full report follows and books it as external
-        self._orders.identify(order, trade.order_id)
+        self._identify(order, trade.order_id)
         self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         fill = Fill(
             symbol=trade.symbol,
@@ -188,6 +212,8 @@ class Evidence:
             fee = self._orders.learn_fee(fill)
             if fee is not None:
                 trader.account.pay(fee, fill.fee_asset)
+                body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
+                self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
         if self.others.give_back(fill.key):
             text = f"trade {fill.trade_id} of {fill.symbol} was booked to external, and is {order.strategy}'s"
@@ -196,6 +222,8 @@ class Evidence:
         realized = position.fill(fill.side, fill.quantity, fill.price)
         trader.account.fills += 1
         self._moved(fill)
+        body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
+        self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
         self._ctx.log(
             Level.INFO,
@@ -229,13 +257,13 @@ class Evidence:
 
     def _changed(self, order: Order, before: OrderState) -> None:
         match order.state:
-            case OrderState.OPEN | OrderState.PARTIAL if before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN):
+            case OrderState.WAITING | OrderState.TRIGGERED | OrderState.OPEN | OrderState.PARTIAL if before in _UNHEARD:
                 self.tally.acked += 1
             case OrderState.FILLED:
-                self.tally.acked += before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+                self.tally.acked += before in _UNHEARD
                 self.tally.filled += 1
             case OrderState.EXPIRED:
-                self.tally.acked += before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+                self.tally.acked += before in _UNHEARD
             case OrderState.REJECTED:
                 self.tally.rejected += 1
             case OrderState.CANCELED:
@@ -305,16 +333,18 @@ class Evidence:
 
     # -- positions without fills --------------------------------------------------------------------------------------
 
-    def hold(self, strategy: str | None, key: PositionKey, quantity: Decimal, price: Decimal) -> None:
+    def hold(self, strategy: str | None, key: PositionKey, quantity: Decimal, price: Decimal, cause: str = "from before") -> None:
         """A position that was there before this run: a strategy's, or (None) external."""
         account = self.external if strategy is None else self._traders[strategy].account
         account.position(*key).fill(Side.BUY if quantity > 0 else Side.SELL, abs(quantity), price)
+        body = booking_body(strategy or EXTERNAL, cause, key=key, quantity=quantity, price=price)
+        self._ctx.record(RowKind.BOOKING, key[0], body)
         self.balance.moved(key, self._ctx.now_ns)
 
     def adjust(self, adjustment: Adjustment, price: Decimal) -> None:
         """Books a difference that no fill explains to external."""
         self.adjustments.append(adjustment)
-        self.hold(None, adjustment.key, adjustment.quantity, price)
+        self.hold(None, adjustment.key, adjustment.quantity, price, adjustment.cause)
 
     def _moved(self, fill: Fill) -> None:
         self.balance.moved((fill.symbol, fill.position_side), self._ctx.now_ns)
@@ -380,11 +410,14 @@ def _change_of(order: Order, now_ns: int) -> OrderChanged:
         filled=order.filled,
         state=order.state,
         reason=order.reason,
+        trigger_price=order.trigger_price,
+        position_side=order.position_side,
     )
 
 
 def describe(order: Order) -> str:
     """An order in a few words, for logs: `BUY 0.002 BTCUSDT @ 42000.0 (cf.mm.…, OPEN)`."""
     price = f" @ {plain(order.price)}" if order.price is not None else ""
+    price += f" {order.type} at {plain(order.trigger_price)}" if order.trigger_price is not None else ""
     overlay = f", {order.overlay}" if order.overlay is not Overlay.NONE else ""
     return f"{order.side} {plain(order.quantity)} {order.symbol}{price} ({order.client_order_id}, {order.state}{overlay})"

@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import count
+from itertools import chain, count
 
 import attrs
 
 from coldframe.core.backoff import Backoff, Chance
+from coldframe.core.connects import Connects
 from coldframe.core.feedplan import FeedLimits, Shard, silence_ms
+from coldframe.core.handover import Lane, lane_of
 from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.frames import ControlReply, control_frame
 from coldframe.wire.names import StreamName
 from coldframe.wire.routes import combined_path
-from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, MarketMessage, Trade
+from coldframe.wire.streams import MarketMessage
 
-#: How many messages of the other link are held back per stream during a rotation.
-_HELD_LIMIT = 2_000
 #: After a rotation that failed, how long until the next one (milliseconds).
 _RETRY_ROTATION_MS = 60_000
 #: How often a silent stream is asked for again before its link is reopened for it, once; and how often its time is doubled.
@@ -54,17 +54,32 @@ FeedEffect = Effect | StreamsLost | Deliver
 
 @attrs.define
 class _Stream:
-    """What is known of one stream: which link is in charge, when it last spoke, how patient we are with it."""
+    """What is known of one stream: when it last spoke, how patient we are with it, and how far each of its lanes is."""
 
     name: StreamName
-    owner: str | None = None
     last_ns: int = 0
     warnings: int = 0
-    #: Up to where it has been told, and up to where the link now in charge may repeat what the one before it has told.
-    last_key: int = -1
-    floor: int = -1
-    #: What the other link of a rotation has said beyond that.
-    held: deque[MarketMessage] = attrs.field(factory=lambda: deque(maxlen=_HELD_LIMIT))
+    lane: Lane = attrs.field(factory=Lane)
+    #: Of a stream of the whole market: its lanes so far, by symbol. `lane` then only says which link is in charge.
+    rows: dict[str, Lane] = attrs.field(factory=dict)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        return (self.lane, *self.rows.values())
+
+    def begin(self, owner: str | None) -> None:
+        """A link takes charge, or nobody: nothing of what was told before counts any more."""
+        self.lane = Lane(owner)
+        self.rows.clear()
+
+    def lane_for(self, message: MarketMessage) -> Lane:
+        row = lane_of(self.name, message)
+        if not row:
+            return self.lane
+        lane = self.rows.get(row)
+        if lane is None:
+            lane = self.rows[row] = Lane(self.lane.owner)
+        return lane
 
 
 @attrs.define
@@ -92,11 +107,12 @@ class _Slot:
 
 
 class Feed:
-    """All market connections. `chance` gives the jitter of back-off and rotation."""
+    """All market connections. `chance` gives the jitter of back-off and rotation, `connects` counts what is opened."""
 
-    def __init__(self, shards: Iterable[Shard], limits: FeedLimits, chance: Chance) -> None:
+    def __init__(self, shards: Iterable[Shard], limits: FeedLimits, chance: Chance, connects: Connects | None = None) -> None:
         self._limits = limits
         self._chance = chance
+        self._connects = connects or Connects(limits.connects_per_5min)
         self._slots = {shard.id: _Slot(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
         self._streams = {name: _Stream(name) for slot in self._slots.values() for name in slot.shard.names}
         self._slot_of = {name: slot for slot in self._slots.values() for name in slot.shard.names}
@@ -112,8 +128,7 @@ class Feed:
         """Opens every connection."""
         effects: list[FeedEffect] = []
         for slot in self._slots.values():
-            slot.link = self._new_link(slot)
-            effects.append(_open(slot, slot.link))
+            effects += self._open(slot, now_ns)
         if self._slots:
             effects.append(self._next_check(now_ns))
         return effects
@@ -125,7 +140,7 @@ class Feed:
     def in_charge(self, name: StreamName, link: str) -> bool:
         """Whether a stream is heard over this link."""
         stream = self._streams.get(name)
-        return stream is not None and stream.owner == link
+        return stream is not None and stream.lane.owner == link
 
     def opened(self, link: str, now_ns: int) -> list[FeedEffect]:
         """A connection stands: subscribe to its streams, batch by batch."""
@@ -168,10 +183,12 @@ class Feed:
         text = f"link {successor.id}: rotation failed ({reason}), trying again in a minute"
         effects: list[FeedEffect] = [Log(Level.WARNING, text)]
         for name in slot.shard.names:
-            stream = self._streams[name]
-            if stream.owner == successor.id and slot.link is not None:
-                effects.append(Deliver(name, _hand_over(stream, slot.link.id)))
-            stream.held.clear()
+            lanes = self._streams[name].lanes
+            moved = [lane for lane in lanes if lane.owner == successor.id]
+            if moved and slot.link is not None:
+                effects.append(_deliver(name, moved, slot.link.id))
+            for lane in lanes:
+                lane.held.clear()
         return effects
 
     def _promote(self, slot: _Slot, reason: str) -> list[FeedEffect]:
@@ -184,8 +201,7 @@ class Feed:
 
     def _interrupt(self, slot: _Slot, reason: str) -> StreamsLost:
         for name in slot.shard.names:
-            self._streams[name].owner = None
-            self._streams[name].held.clear()
+            self._streams[name].begin(None)
         return StreamsLost(slot.shard.names, reason)
 
     def replied(self, link: str, reply: ControlReply, now_ns: int) -> list[FeedEffect]:
@@ -203,10 +219,7 @@ class Feed:
         match kind:
             case "open":
                 slot = self._slots[name]
-                if slot.link is not None:
-                    return []
-                slot.link = self._new_link(slot)
-                return [_open(slot, slot.link)]
+                return self._open(slot, now_ns) if slot.link is None else []
             case "control":
                 known = self._by_link.get(name)
                 return self._send(known[1], now_ns) if known else []
@@ -218,6 +231,10 @@ class Feed:
         slot, one = self._by_link[link]
         if one is not slot.link or slot.successor is not None:
             return []
+        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        if wait_ms:
+            slot.rotate_ms = self._age_ms(slot, now_ns) + wait_ms
+            return _warned(said)
         slot.successor = self._new_link(slot)
         return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(slot, slot.successor)]
 
@@ -234,36 +251,8 @@ class Feed:
             return (), -1
         stream.last_ns = now_ns
         stream.warnings = 0
-        if stream.owner != link:
-            return self._other(stream, link, message)
-        key = _key(message)
-        if key <= stream.floor:
-            return (), -1
-        stream.floor, stream.last_key = -1, key
-        if stream.held and (ripe := self._ripe(stream)):
-            return (message, *_hand_over(stream, ripe)), 1
-        return (message,), -1
-
-    def _other(self, stream: _Stream, link: str, message: MarketMessage) -> tuple[Sequence[MarketMessage], int]:
-        """A message over the link that is not in charge: kept until it is clear which of the two goes on."""
-        if stream.owner is None:
-            return (), -1
-        held = stream.held
-        held.append(message)
-        if ripe := self._ripe(stream):
-            return _hand_over(stream, ripe), 0
-        successor = self._slot_of[stream.name].successor
-        if successor is not None and successor.id == stream.owner:
-            while held and _key(held[0]) <= stream.last_key:
-                held.popleft()
-        return (), -1
-
-    def _ripe(self, stream: _Stream) -> str | None:
-        """The successor that may take over, once the old link has told everything before the successor's first message."""
-        successor = self._slot_of[stream.name].successor
-        if successor is None or stream.owner == successor.id or stream.last_key < _starts_after(stream.held[0]):
-            return None
-        return successor.id
+        successor = self._slot_of[name].successor
+        return stream.lane_for(message).tell(link, successor.id if successor else None, message)
 
     # -- what the feed does by itself ---------------------------------------------------------------------------------
 
@@ -338,12 +327,13 @@ class Feed:
         slot.rotate_ms = self._rotation_ms()
         effects: list[FeedEffect] = []
         for name in slot.shard.names:
-            stream = self._streams[name]
-            if stream.owner != slot.link.id:
-                effects.append(Deliver(name, _hand_over(stream, slot.link.id)))
-            else:
-                stream.held.clear()
-                stream.floor = -1
+            lanes = self._streams[name].lanes
+            left = [lane for lane in lanes if lane.owner != slot.link.id]
+            for lane in lanes:
+                if lane.owner == slot.link.id:
+                    lane.settle()
+            if left:
+                effects.append(_deliver(name, left, slot.link.id))
         if old is not None and old.id in self._by_link:
             del self._by_link[old.id]
             effects.append(CloseLink(old.id, "rotated"))
@@ -371,14 +361,22 @@ class Feed:
             effects.append(SendControl(link.id, control_frame(method, names, request_id)))
         return effects
 
+    def _open(self, slot: _Slot, now_ns: int) -> list[FeedEffect]:
+        """Opens the connection of a shard, as soon as one more may be opened."""
+        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        if wait_ms:
+            return [*_warned(said), WakeAt(f"feed:open:{slot.shard.id}", now_ns + wait_ms * NS_PER_MS)]
+        slot.link = self._new_link(slot)
+        return [_open(slot, slot.link)]
+
     def _new_link(self, slot: _Slot) -> _Link:
         link = _Link(f"{slot.shard.id}.{next(self._generation)}")
         self._by_link[link.id] = (slot, link)
         return link
 
     def _take_charge(self, stream: _Stream, link: str, now_ns: int) -> None:
-        stream.owner, stream.last_ns, stream.last_key, stream.floor = link, now_ns, -1, -1
-        stream.held.clear()
+        stream.last_ns = now_ns
+        stream.begin(link)
 
     def _next_check(self, now_ns: int) -> WakeAt:
         return WakeAt("feed:check:", now_ns + self._limits.check_ms * NS_PER_MS)
@@ -393,42 +391,14 @@ class Feed:
         return 0 if opened is None else (now_ns - opened) // NS_PER_MS
 
 
+def _warned(text: str) -> list[FeedEffect]:
+    return [Log(Level.WARNING, text)] if text else []
+
+
 def _open(slot: _Slot, link: _Link) -> OpenLink:
     return OpenLink(link.id, LinkKind.MARKET, combined_path(slot.shard.route))
 
 
-def _hand_over(stream: _Stream, link: str) -> tuple[MarketMessage, ...]:
-    """Puts another link in charge of a stream. Returns what it has said beyond what was told already."""
-    fresh = tuple(one for one in stream.held if _key(one) > stream.last_key)
-    stream.held.clear()
-    stream.owner, stream.floor = link, stream.last_key
-    if fresh:
-        stream.last_key, stream.floor = _key(fresh[-1]), -1
-    return fresh
-
-
-def _key(message: MarketMessage) -> int:
-    """Where a message stands in its stream, so that the same one is recognised on two links; its event time at the least."""
-    match message:
-        case DepthUpdate():
-            return message.last_id
-        case AggTrade() | Trade():
-            return message.trade_id
-        case BookTicker():
-            return message.update_id
-        case _:
-            return message.event_ms
-
-
-def _starts_after(message: MarketMessage) -> int:
-    """Up to where a stream must have been told before this message, so that nothing is missing in between.
-
-    Most streams do not say what came before a message: then the message itself must have been told as well.
-    """
-    match message:
-        case DepthUpdate():
-            return message.previous_id
-        case AggTrade() | Trade():
-            return message.trade_id - 1
-        case _:
-            return _key(message)
+def _deliver(name: StreamName, lanes: Iterable[Lane], link: str) -> Deliver:
+    """Lanes of a stream go on over another link."""
+    return Deliver(name, tuple(chain.from_iterable(lane.hand_over(link) for lane in lanes)))

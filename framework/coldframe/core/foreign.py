@@ -15,9 +15,11 @@ import attrs
 
 from coldframe.core.context import Context
 from coldframe.core.halts import Halts
+from coldframe.core.journal import EXTERNAL, booking_body, fill_body
 from coldframe.core.orders import Fill
 from coldframe.core.positions import PositionKey, SubAccount
 from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
 from coldframe.terms import OrderStatus, PositionSide, Side
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.account import OrderReport
@@ -143,7 +145,9 @@ class Others:
         self._fills[fill.key] = fill
         if len(self._fills) > _FILLS_LIMIT:
             del self._fills[next(iter(self._fills))]
-        self.account.position(fill.symbol, fill.position_side).fill(fill.side, fill.quantity, fill.price)
+        position = self.account.position(fill.symbol, fill.position_side)
+        position.fill(fill.side, fill.quantity, fill.price)
+        self._ctx.record(RowKind.FILL, "", fill_body(EXTERNAL, "", fill, position.quantity))
         self.account.fills += 1
         if fill.fee is not None:
             self.account.pay(fill.fee, fill.fee_asset)
@@ -160,6 +164,11 @@ class Others:
         self.account.fills -= 1
         if fill.fee is not None:
             self.account.pay(-fill.fee, fill.fee_asset)
+        signed = -fill.side.sign * fill.quantity
+        where = (fill.symbol, fill.position_side)
+        body = booking_body(EXTERNAL, "a fill of ours after all", key=where, quantity=signed, price=fill.price)
+        told = {"fills": -1, "fee": str(-(fill.fee or ZERO)), "asset": fill.fee_asset if fill.fee is not None else ""}
+        self._ctx.record(RowKind.BOOKING, fill.symbol, {**body, **told})
         return True
 
     def disown(self, symbol: str, order_id: int) -> None:

@@ -20,13 +20,16 @@ class Losses:
     max_loss: Decimal | None = None
     max_drawdown: Decimal | None = None
     latched: Verdict | None = None
-    _base: Decimal = ZERO
+    #: Where counting begins: what an earlier run has made or lost is not this one's.
+    _base: Decimal | None = None
     _peak: Decimal = ZERO
     _last: Decimal = ZERO
 
     def check(self, pnl: Decimal, whose: str = "") -> Verdict | None:
         """Takes in the profit of this moment. Returns the verdict when a limit is hit for the first time, None otherwise."""
         self._last = pnl
+        if self._base is None:
+            self._base = self._peak = pnl
         self._peak = max(self._peak, pnl)
         if self.latched is not None:
             return None

@@ -58,7 +58,7 @@ class Mismatches:
                 del self._suspects[key]
                 self._ctx.log(Level.INFO, f"position {_named(key)} adds up again")
         due = [self._differs(one) for one in differing]
-        self._gate.halts.disputed = self.symbols
+        self._gate.latches.disputed = self.symbols
         return any(due)
 
     def _differs(self, found: Difference) -> bool:
@@ -88,12 +88,12 @@ class Mismatches:
         key, missing = found.key, found.venue - found.ours
         count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
         if count > ADJUSTMENTS_LIMIT:
-            self._gate.halts.halt_symbol(key[0], "its position does not add up, again and again")
+            self._gate.latches.halt_symbol(key[0], "its position does not add up, again and again")
             self._ctx.log(Level.ERROR, f"look at the venue yourself: position {_named(key)} does not add up, again and again")
             return
         cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"
         self._evidence.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._gate.marks.get(key[0], ZERO))
-        halted = self._halt and self._gate.halts.halt_symbol(key[0], f"its position did not add up ({cause})")
+        halted = self._halt and self._gate.latches.halt_symbol(key[0], f"its position did not add up ({cause})")
         after = f"; {key[0]} is halted: no new risk there until it is resumed" if halted else ""
         side = Side.BUY if missing > 0 else Side.SELL
         self._ctx.log(Level.ERROR, f"adjustment: {side} {plain(abs(missing))} {_named(key)} booked to external: {cause}{after}")

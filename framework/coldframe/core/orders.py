@@ -78,6 +78,15 @@ class Order:
     origin: Origin = Origin.PLACE
     reduce_only: bool = False
     position_side: PositionSide = PositionSide.BOTH
+    #: A conditional order's: what it waits for, and what it does then. `quantity` is a guess while it closes a whole position.
+    trigger_price: Decimal | None = None
+    activate_price: Decimal | None = None
+    close_position: bool = False
+    #: The venue's id of it as a conditional order, how far that has come (see `coldframe.core.conditional`), and the venue time at
+    #: which its trigger became known; `order_id` is that of the order it becomes.
+    algo_id: int | None = None
+    algo_rank: int = 0
+    triggered_ms: int = 0
     state: OrderState = OrderState.INTENT
     overlay: Overlay = Overlay.NONE
     order_id: int | None = None
@@ -113,6 +122,16 @@ class Order:
         return self.state.live
 
     @property
+    def untriggered(self) -> bool:
+        """Whether it is a conditional order that is not known to have been triggered: only the algo methods speak of it."""
+        return self.type.conditional and not self.triggered_ms
+
+    @property
+    def closing(self) -> bool:
+        """Whether the venue lets it only make a position smaller."""
+        return self.reduce_only or self.close_position or self.position_side.closed_by(self.side)
+
+    @property
     def remaining(self) -> Decimal:
         """What may still trade, at worst: nothing once it has ended, the larger quantity while an amendment is open."""
         if not self.live:
@@ -127,10 +146,9 @@ class Order:
 
     @property
     def worst_price(self) -> Decimal | None:
-        """The price at which it costs most: the worse one while an amendment is open."""
-        if self.price is None or self.amending_price is None:
-            return self.price
-        return max(self.price, self.amending_price)
+        """The highest price that its terms name, so that it is never valued too low; None when they name none."""
+        named = (self.price, self.amending_price, self.trigger_price, self.activate_price)
+        return max((one for one in named if one is not None), default=None)
 
     def amending(self, price: Decimal, quantity: Decimal) -> bool:
         """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""
@@ -150,7 +168,7 @@ class Orders:
     """All own orders of a run."""
 
     def __init__(self, epoch_ms: int) -> None:
-        self.epoch_ms = epoch_ms
+        self._epoch_ms = epoch_ms
         self._count = 0
         self._by_client_id: dict[str, Order] = {}
         self._by_order_id: dict[tuple[str, int], Order] = {}
@@ -160,8 +178,15 @@ class Orders:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Reports that contradicted a terminal state.
         self.incidents = 0
+        #: Orders that have changed since somebody looked, in the order in which they did.
+        self.touched: dict[str, Order] = {}
 
     # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch_ms(self) -> int:
+        """The start of the run: stands in every client order id of it."""
+        return self._epoch_ms
 
     def get(self, client_order_id: str) -> Order | None:
         return self._by_client_id.get(client_order_id)
@@ -178,7 +203,12 @@ class Orders:
     @property
     def doubtful(self) -> int:
         """Of how many orders nobody knows whether the venue has them."""
-        return sum(order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) for order in self._live.values())
+        return sum(1 for _ in self.doubtful_orders)
+
+    @property
+    def doubtful_orders(self) -> Iterator[Order]:
+        """The orders of which nobody knows whether the venue has them."""
+        return (one for one in self._live.values() if one.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
 
     def doubtful_in(self, symbol: str) -> int:
         """Of how many orders the fate shuts new risk in a symbol: any unknown one, and its own that need a human being."""
@@ -203,10 +233,21 @@ class Orders:
         """Every order of a symbol that may still change a position, whoever's it is."""
         yield from (order for order in (*self._live.values(), *self._owing.values()) if order.symbol == symbol)
 
+    @property
+    def fills_owed(self) -> int:
+        """How many orders have ended whose fills have not all been told."""
+        return len(self._owing)
+
     def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """Every order of a strategy that may still change its position."""
         yield from self.of(strategy, symbol)
         yield from self.owing(strategy, symbol)
+
+    def worth_keeping(self, ended: int) -> list[Order]:
+        """What a checkpoint holds: all live orders, those whose fills are not all told, and so many of those that ended last."""
+        over = [one for one in self._by_client_id.values() if not one.live]
+        late = {one.client_order_id for one in over[-ended:]}
+        return [one for one in self._by_client_id.values() if one.live or one.fills_missing or one.client_order_id in late]
 
     def __len__(self) -> int:
         return len(self._by_client_id)
@@ -228,6 +269,9 @@ class Orders:
             origin=origin,
             reduce_only=place.reduce_only,
             position_side=place.position_side,
+            trigger_price=place.trigger_price,
+            activate_price=place.activate_price,
+            close_position=place.close_position,
             created_ns=now_ns,
         )
         self._by_client_id[order.client_order_id] = order
@@ -238,16 +282,39 @@ class Orders:
         """An order that this run has not made (see `core.takeover`) is one of ours from now on."""
         assert order.order_id is not None
         order.created_ns = now_ns
+        self.touched[order.client_order_id] = order
         self._by_client_id[order.client_order_id] = order
         self._by_order_id[(order.symbol, order.order_id)] = order
         self._live[order.client_order_id] = order
         return order
+
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """Takes in an order of ours that was sent past the desk, by the brake: from now on it is one like all others."""
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
+
+    def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
+        """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""
+        self._by_client_id[order.client_order_id] = order
+        if order.order_id is not None:
+            self._by_order_id[(order.symbol, order.order_id)] = order
+        for fill in fills:
+            self._fills[fill.key] = fill
+            order.fill_keys.append(fill.key)
+        if not order.live:
+            self._note_owing(order)
+            return
+        self._live[order.client_order_id] = order
+        self.happen(order, Happening.RESTARTED, now_ns, "the process was restarted")
+        for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
+            self.attempt(order, attempt)
 
     def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "") -> bool:
         """Lets something happen to an order. Returns whether its state changed."""
         before = order.state
         self.incidents += resurrects(before, happening)
         order.state = next_state(before, happening)
+        self.touch(order)
         if order.state is before:
             return False
         if reason:
@@ -267,13 +334,19 @@ class Orders:
         """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
         before = order.overlay
         order.overlay = next_overlay(before, attempt)
+        self.touch(order)
         if order.overlay is Overlay.NONE:
             order.amending_price = order.amending_quantity = None
         return order.overlay is not before
 
+    def touch(self, order: Order) -> None:
+        """Something about an order has changed."""
+        self.touched[order.client_order_id] = order
+
     def identify(self, order: Order, order_id: int) -> None:
         """The venue's id of an order has become known."""
         if order.order_id is None:
+            self.touch(order)
             order.order_id = order_id
             self._by_order_id[(order.symbol, order_id)] = order
 
@@ -302,11 +375,16 @@ class Orders:
         order.filled += fill.quantity
         order.seen_filled = max(order.seen_filled, order.filled)
         self._note_owing(order)
-        if order.filled >= max(order.quantity, order.amending_quantity or ZERO):
+        whole = not order.close_position or order.terms_ms > 0
+        if whole and order.filled >= max(order.quantity, order.amending_quantity or ZERO):
             self.happen(order, Happening.SEEN_FILLED, now_ns)
         else:
             self.happen(order, Happening.SEEN_PARTIAL, now_ns)
         return fill
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """What of an order has been booked, oldest first."""
+        return [self._fills[key] for key in order.fill_keys]
 
     def learn_fee(self, fill: Fill) -> Decimal | None:
         """The fee of a fill that was booked without one; None when there is nothing to learn."""

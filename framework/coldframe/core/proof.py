@@ -11,7 +11,7 @@ from typing import Final
 
 from coldframe.core.context import Context
 from coldframe.core.orders import Order
-from coldframe.model.orders import Happening
+from coldframe.model.orders import Happening, OrderState, Overlay
 from coldframe.units import NS_PER_MS
 
 #: How far apart two queries must lie for both of them to count as "not found".
@@ -58,17 +58,21 @@ class Proof:
         """Whether it was dead at that venue time."""
         return order.sent_ms > 0 and at_ms > self.dead_ms(order)
 
-    def not_found(self, order: Order, asked_ms: int) -> None:
-        """A query, made at `asked_ms` (venue time), did not find it: counted once per `NOT_FOUND_APART_MS`."""
+    def not_found(self, order: Order, asked_ms: int) -> int:
+        """A query, made at `asked_ms` (venue time), did not find it: counted once per `NOT_FOUND_APART_MS`.
+
+        Returns when (our time) the next one counts.
+        """
         now = self._ctx.now_ns
         order.doubted_ns = order.doubted_ns or now
         if asked_ms - order.sent_ms > FORGOTTEN_AFTER_MS:
-            return
+            return now + NOT_FOUND_APART_MS * NS_PER_MS
         order.not_found_dead |= self.dead(order, asked_ms)
         if not order.not_found:
             order.not_found, order.not_found_ns = 1, now
         elif now - order.not_found_ns >= NOT_FOUND_APART_MS * NS_PER_MS:
             order.not_found += 1
+        return max(order.not_found_ns + NOT_FOUND_APART_MS * NS_PER_MS, now)
 
     def provable(self, order: Order) -> bool:
         """Whether the queries are complete: two of them some seconds apart, one of them after its death."""
@@ -78,3 +82,12 @@ class Proof:
         """The pause, but cut short where the request dies within it: from then on an answer counts for more."""
         dead_in_ms = self.dead_ms(order) + 1 - self._ctx.venue_ms
         return dead_in_ms if order.sent_ms and 0 < dead_in_ms < pause_ms else pause_ms
+
+
+def needs_query(order: Order) -> bool:
+    """Whether only the venue can say what became of the order, its cancel or its amendment."""
+    if not order.live:
+        return False
+    in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
+    in_state = order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED)
+    return in_state or in_doubt or order.not_found > 0 or order.doubted_ns > 0

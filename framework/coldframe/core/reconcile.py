@@ -1,6 +1,7 @@
 """Comparing our orders, fills and positions with the venue's: after every (re)opening of a private link, and now and then.
 
-One round asks for the open orders, the positions, and the trades since the last known one of every symbol touched; orders of ours
+One round asks for the open orders, the positions, the trades since the last known one of every symbol touched, and where we have
+conditional orders for the open ones of those (the first round for all there are); orders of ours
 that the venue does not list are then asked for one by one. Until a round has come through, no new risk is taken: reports may be
 missing. A round that fails is repeated with growing pauses. Source: faults.md 3, "Reconciliation rounds".
 """
@@ -23,10 +24,11 @@ from coldframe.core.positions import PositionKey
 from coldframe.core.startcheck import StartCheck
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import ZERO, exact
 from coldframe.wire.codec import Census, decode, decode_list
-from coldframe.wire.replies import OrderReply, PositionRow, UserTrade
+from coldframe.wire.replies import AlgoReply, OrderReply, PositionRow, UserTrade
 from coldframe.wire.rest import Answer
 
 #: How often everything is compared although nothing seems wrong (milliseconds).
@@ -39,6 +41,8 @@ TRADES_PAGE: Final = 500
 OWNERS_PER_ROUND: Final = 10
 #: How far a query reaches back before the last one that found nothing: answers may lag a little behind the venue's books.
 _OVERLAP_MS: Final = 10_000
+#: What it costs to list the conditional orders of all symbols at once; of one symbol it costs 1 (protocol.md 6.4).
+_ALL_ALGOS_WEIGHT: Final = 40
 
 
 @attrs.frozen
@@ -46,6 +50,14 @@ class OpenOrdersOf:
     """The purpose of a GET openOrders: the round it belongs to."""
 
     round: int
+
+
+@attrs.frozen
+class OpenAlgosOf:
+    """The purpose of a GET openAlgoOrders: of one symbol, or of all of them (weight 40)."""
+
+    round: int
+    symbol: str
 
 
 @attrs.frozen
@@ -80,6 +92,7 @@ class _Round:
     #: Venue time at which it began: an order sent later may be missing from its answers.
     waiting: set[object] = attrs.field(factory=set)
     open_orders: dict[str, OrderReply] = attrs.field(factory=dict)
+    open_algos: dict[str, AlgoReply] = attrs.field(factory=dict)
     listed: bool = False
     recovered: int = 0
     #: The positions that the venue named, and when they were asked for.
@@ -116,6 +129,8 @@ class Reconciler:
         self.done = False
         #: Signed account positions as the venue named them last, by symbol (long and short together).
         self.positions: dict[str, Decimal] = {}
+        #: Symbols with a position on any side: a long and a short one may add up to nothing.
+        self.holding: set[str] = set()
         self.rounds = 0
 
     def begin(self, reason: str, symbols: Iterable[str], *, urgent: bool = True) -> None:
@@ -129,11 +144,27 @@ class Reconciler:
             return
         self._number += 1
         now = self._round = _Round(self._number, reason, self._ctx.venue_ms)
-        wanted = [OpenOrdersOf(now.number), PositionsOf(now.number), *(TradesOf(now.number, one) for one in sorted(symbols))]
+        algos = [OpenAlgosOf(now.number, one) for one in self._algo_symbols()]
+        wanted = [
+            OpenOrdersOf(now.number),
+            *algos,
+            PositionsOf(now.number),
+            *(TradesOf(now.number, one) for one in sorted(symbols)),
+        ]
         now.waiting.update(wanted)
         now.scanned.update(one.symbol for one in wanted if isinstance(one, TradesOf))
         for purpose in wanted:
             self._ask(purpose)
+
+    @property
+    def marks(self) -> dict[str, int]:
+        """By symbol, the trade up to which everything is known."""
+        return self._last_trade
+
+    def _algo_symbols(self) -> list[str]:
+        """Where conditional orders may be open: "" stands for everywhere."""
+        symbols = {order.symbol for order in self._orders.live if order.untriggered}
+        return [""] if not self.rounds or len(symbols) > _ALL_ALGOS_WEIGHT else sorted(symbols)
 
     def want_fills(self, order: Order) -> None:
         """Fills of an order are missing although an answer has counted them: fetch them."""
@@ -144,6 +175,8 @@ class Reconciler:
         match purpose:
             case OpenOrdersOf():
                 self._calls.call("GET", "/fapi/v1/openOrders", {}, purpose)
+            case OpenAlgosOf(symbol=symbol):
+                self._calls.call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol} if symbol else {}, purpose)
             case PositionsOf():
                 self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
             case TradesOf(symbol=symbol, order_id=order_id) if order_id:
@@ -172,7 +205,7 @@ class Reconciler:
         if isinstance(purpose, OwnerOf):
             self._take_owner(purpose, answer)
             return True
-        if not isinstance(purpose, OpenOrdersOf | PositionsOf | TradesOf):
+        if not isinstance(purpose, OpenOrdersOf | OpenAlgosOf | PositionsOf | TradesOf):
             return False
         current = self._round if self._round is not None and purpose.round == self._round.number else None
         if answer is None or answer.status != 200:
@@ -197,15 +230,18 @@ class Reconciler:
             case OpenOrdersOf() if current is not None:
                 current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
                 current.listed = True
+            case OpenAlgosOf() if current is not None:
+                current.open_algos |= {one.client_algo_id: one for one in decode_list(AlgoReply, body, self._census)}
             case PositionsOf():
                 self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
             case TradesOf():
                 self._take_trades(purpose, decode_list(UserTrade, body, self._census), current)
 
     def _take_positions(self, rows: list[PositionRow], current: _Round | None, sent_ns: int) -> None:
-        self.positions = {}
+        self.positions, self.holding = {}, set()
         for row in rows:
             self.positions[row.symbol] = self.positions.get(row.symbol, ZERO) + exact(row.position_amt)
+            self.holding |= {row.symbol} if exact(row.position_amt) else set()
         if current is None:
             return
         current.positions = {(row.symbol, row.position_side): exact(row.position_amt) for row in rows}
@@ -228,6 +264,8 @@ class Reconciler:
             return
         before, last = self._last_trade.get(symbol, 0), max(row.id for row in rows)
         self._last_trade[symbol] = max(before, last)
+        if last > before:
+            self._ctx.record(RowKind.MARK, symbol, {"trade_id": last})
         if len(rows) >= TRADES_PAGE and last > before:
             self._ask(TradesOf(0, symbol))
 
@@ -273,16 +311,21 @@ class Reconciler:
         known = set()
         for order in list(self._orders.live):
             reply = current.open_orders.get(order.client_order_id)
+            waiting = current.open_algos.get(order.client_order_id)
+            if waiting is not None:
+                self._desk.conditionals.reply(order, waiting)
+                known.add(order.client_order_id)
             if reply is not None:
                 self._evidence.reply(order, reply)
                 self._desk.reported(order)
                 known.add(order.client_order_id)
-            elif self._should_be_listed(order, current):
+            elif waiting is None and self._should_be_listed(order, current):
                 self._desk.suspect(order)
                 self._desk.absent(order, current.started_ms, nothing_missed=self._nothing_missed(order, current))
         foreign = [one for one in self._foreign(current) if self._evidence.take_over(one) is None]
         self._evidence.others.listed(foreign)
-        self._report(current, foreign)
+        algos = [name for name in current.open_algos if self._orders.get(name) is None]
+        self._report(current, [*(one.client_order_id for one in foreign), *algos])
         again, self._again = self._again, None
         self.done = again is None or not again[1]
         if again is not None:
@@ -308,10 +351,10 @@ class Reconciler:
         """Whether the order had been sent before the round began, so that its absence from the list means something."""
         return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PREPARED
 
-    def _report(self, current: _Round, foreign: list[OrderReply]) -> None:
+    def _report(self, current: _Round, foreign: list[str]) -> None:
         doubtful = sum(1 for one in self._orders.live if one.state is OrderState.UNKNOWN)
         level = Level.INFO if current.reason != "light" or current.recovered else Level.DEBUG
-        parts = [f"{len(current.open_orders)} open orders at the venue"]
+        parts = [f"{len(current.open_orders) + len(current.open_algos)} open orders at the venue"]
         parts += [f"{current.recovered} fills recovered"] if current.recovered else []
         parts += [f"{doubtful} of unknown fate"] if doubtful else []
         parts += [f"{len(foreign)} not ours"] if foreign else []

@@ -20,6 +20,7 @@ from coldframe.core.context import Context
 from coldframe.core.limits import Priority
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
+from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
 from coldframe.wire.codes import CodeClass, classify, describe
@@ -27,6 +28,8 @@ from coldframe.wire.replies import ErrorBody
 from coldframe.wire.rest import Answer, ban_end_ms
 from coldframe.wire.weights import HANDSHAKE_WEIGHT
 
+#: Requests that the journal keeps: those about orders. Others carry session secrets.
+_JOURNALED: Final = ("order.", "algoOrder.")
 #: How many requests without an answer in time are remembered, in case the answer still comes.
 _OVERDUE_LIMIT: Final = 1_000
 
@@ -129,12 +132,17 @@ class Session:
     # -- life of the connection ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Opens the connection as soon as the ledger has room for the handshake and the log-on."""
+        """Opens the connection as soon as one more may be opened, and the ledger has room for handshake and log-on."""
         if self._opening is not None:
+            return
+        held_ms = self._ctx.connect(LinkKind.API)
+        if held_ms:
+            self._ctx.wake("session:open", held_ms)
             return
         weight = HANDSHAKE_WEIGHT + (METHODS["session.logon"].cost.weight({}) if self._can_log_on else 0)
         wait_until = self._ctx.ledger.reserve(weight, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
         if wait_until:
+            self._ctx.connects.give_back(LinkKind.API)
             self._ctx.wake("session:open", max(wait_until - self._ctx.venue_ms, 1))
             return
         self._opening = f"api.{next(self._generation)}"
@@ -257,7 +265,10 @@ class Session:
         request_id = next(self._ids)
         deadline_ns = self._ctx.now_ns + self._limits.answer_ms * NS_PER_MS
         self._pending[request_id] = _Pending(purpose, link.id, deadline_ns)
-        self._ctx.emit(SendRequest(link.id, request_id, method, params))
+        request = SendRequest(link.id, request_id, method, params)
+        self._ctx.emit(request)
+        if method.startswith(_JOURNALED):
+            self._ctx.record(RowKind.REQUEST, str(request_id), {"link": link.id, "method": method, "params": dict(params)})
 
     def not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
         """The shell could not write a request, and certainly no byte of it left: good to know however late it comes."""
@@ -295,7 +306,17 @@ class Session:
         if purpose is None:
             return []
         result = None if isinstance(reply.result, UnsetType) else bytes(reply.result)
+        self._record_answer(reply, fault, result)
         return [Answered(purpose, reply.status, result, fault)]
+
+    def _record_answer(self, reply: ApiReply, fault: ErrorBody | None, result: bytes | None) -> None:
+        """An answer that speaks of an order; what else is answered here (listen keys) is nobody's business."""
+        said: dict[str, object] = {"status": reply.status}
+        if fault is not None:
+            said |= {"code": fault.code, "msg": fault.msg}
+        elif result is not None and b'"listenKey"' not in result:
+            said["result"] = result.decode(errors="replace")
+        self._ctx.record(RowKind.ANSWER, str(reply.id), said)
 
     def _purpose_of_answer(self, request_id: object) -> object | None:
         """What an answer is for. One that comes after its deadline is evidence all the same, and counted as late."""

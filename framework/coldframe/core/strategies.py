@@ -10,14 +10,18 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
-from coldframe.core.desires import DesireKey, Desires
+from coldframe.core.desires import DesireKey, Desires, came_to_nothing, has_succeeded
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
+from coldframe.core.journal import intent_body
+from coldframe.core.lossguard import newly_latched
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import distance, plan_quotes, plan_target
+from coldframe.core.quotes import distance, plan_hedged_target, plan_quotes, plan_target
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
@@ -50,8 +54,8 @@ from coldframe.model.intents import (
     VerdictCode,
     WakeMe,
 )
-from coldframe.model.orders import OrderState
-from coldframe.terms import Side, TimeInForce
+from coldframe.model.journal import RowKind
+from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
@@ -195,9 +199,9 @@ class Strategies:
         if isinstance(event, OrderFilled):
             self._call(slot, "on_fill", event)
         else:
-            if _came_to_nothing(event):
+            if came_to_nothing(event):
                 self._pause(key, by_venue=True)
-            elif _succeeded(event):
+            elif has_succeeded(event):
                 self._desires.succeeded(key)
             self._call(slot, "on_order", event)
         self._desires.touch(*key)
@@ -205,7 +209,7 @@ class Strategies:
     def _call(self, slot: Slot, hook: str, event: StrategyEvent) -> None:
         if slot.muted or hook not in slot.port.hooks:
             return
-        view = slot.view.at(self._ctx.now_ms, self._links_ready)
+        view = slot.view.at(self._ctx.now_ms, self._links_ready and slot.halted is None)
         self.dispatched += 1
         try:
             wanted = slot.port.call(hook, event, view)
@@ -226,29 +230,41 @@ class Strategies:
 
     def _mute(self, slot: Slot, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
-        slot.muted = True
+        slot.muted, slot.fault = True, reason
         self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
         self._desires.forget(strategy=slot.id)
         self._cancel(list(self._orders.of(slot.id)))
         match slot.port.on_error:
             case OnError.FLATTEN:
-                self._flatten(slot, slot.port.symbols)
+                self._keep_flat(slot)
             case OnError.HALT:
                 self.halt_asked = f"strategy {slot.id}: {reason}"
             case OnError.QUARANTINE:
                 pass
 
-    def _flatten(self, slot: Slot, symbols: Iterable[str]) -> None:
-        """The positions of a muted strategy shall be zero, and stay so if an order of its fills after all."""
-        for symbol in symbols:
-            self._desires.want(slot.id, Target(symbol, ZERO, slippage_bps=Decimal(50)))
+    def halt(self, slot: Slot) -> None:
+        """A strategy has been halted (`slot.halted`): its wishes lapse, and as the level says its orders and positions go."""
+        self._desires.forget(strategy=slot.id)
+        if slot.halted is not None and slot.halted.level.cancels:
+            self._cancel(list(self._orders.of(slot.id)))
+        self._keep_flat(slot)
+
+    def resume(self, slot: Slot) -> None:
+        """A halt has ended, or has become a lesser one: what it wanted lapses."""
+        if not slot.muted:
+            self._desires.forget(strategy=slot.id)
+
+    def _keep_flat(self, slot: Slot, symbol: str | None = None) -> None:
+        """If a halt or its policy says so, its positions shall be zero, and stay so if an order of its fills after all."""
+        for one in slot.port.symbols if slot.flattening else ():
+            if symbol in (None, one):
+                self._desires.want(slot.id, Target(one, ZERO, slippage_bps=Decimal(50)))
 
     def _forget(self, symbol: str | None = None) -> None:
         """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
         self._desires.forget(symbol=symbol)
         for slot in self._slots.all:
-            if slot.muted and slot.port.on_error is OnError.FLATTEN:
-                self._flatten(slot, [one for one in slot.port.symbols if symbol in (None, one)])
+            self._keep_flat(slot, symbol)
 
     # -- judging ------------------------------------------------------------------------------------------------------
 
@@ -259,8 +275,12 @@ class Strategies:
             self._mute(slot, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
         slot.judged(verdict)
+        if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
+            self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
-            self._ctx.log(Level.DEBUG, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
+            level = Level.DEBUG if verdict.code in slot.refusals else Level.INFO  # the first of its kind is worth a line
+            slot.refusals[verdict.code.value] = f"{type(wanted).__name__}: {verdict.text}"
+            self._ctx.log(level, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
@@ -279,6 +299,8 @@ class Strategies:
             return self._cancel_all(slot, wanted)
         if self._stopping:
             return Verdict(VerdictCode.STOPPING, "the run is ending")
+        if slot.halted is not None and slot.halted.level.flattens:
+            return self._gate.halts[slot.id]  # its positions are being brought to zero: one hand at a time
         against = slot.port.review(wanted, slot.view.at(self._ctx.now_ms, self._links_ready))
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
@@ -312,6 +334,7 @@ class Strategies:
 
     def _cancel_all(self, slot: Slot, intent: CancelAll) -> Verdict:
         self._desires.forget(slot.id, intent.symbol)
+        self._keep_flat(slot, intent.symbol)
         orders = list(self._orders.of(slot.id, intent.symbol))
         self._cancel(orders)
         return ACCEPTED if orders else NO_CHANGE
@@ -322,7 +345,7 @@ class Strategies:
         refusals: list[Verdict] = []
         bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
         asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
-        allowed = Quotes(wanted.symbol, bids, asks, wanted.post_only)
+        allowed = attrs.evolve(wanted, bids=bids, asks=asks)
         key = (slot.id, wanted.symbol)
         if allowed == self._desires.quotes(key) and not refusals:
             return NO_CHANGE
@@ -343,6 +366,7 @@ class Strategies:
                 quantity=quote.quantity,
                 price=quote.price,
                 time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
+                position_side=wanted.position_side,
             )
             verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
             if verdict.accepted:
@@ -357,6 +381,8 @@ class Strategies:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
         if wanted.symbol not in self._gate.instruments:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
+        if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
+            return self._gate.halts[slot.id]
         limit = slot.trader.budget.max_position
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
@@ -377,13 +403,12 @@ class Strategies:
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
-                self._pause(key, by_venue=False)
+                self._hold_back(key, verdict)
 
     def _distance(self, key: DesireKey) -> Decimal:
         """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
-        quoting = [one for one in self._orders.of(*key) if one.origin is Origin.QUOTE]
         position = self._slots.get(key[0]).trader.account.net(key[1])
-        off = distance(self._desires.quotes(key), self._desires.target(key), quoting, position)
+        off = distance(self._desires.quotes(key), self._desires.target(key), self._orders.of(*key), position)
         return off * self._gate.marks.get(key[1], ZERO)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
@@ -399,13 +424,34 @@ class Strategies:
         instrument = self._gate.instruments.get(symbol)
         if target is not None and instrument is not None:
             # While fills are still to be told, the position is not what it seems.
-            mine = [*(one for one in orders if one.origin is Origin.TARGET), *self._orders.owing(slot.id, symbol)]
-            position = slot.trader.account.net(symbol)
-            operations = plan_target(target, position, mine, facts.best_bid, facts.best_ask, instrument)
+            # Nothing else of it may be alive while its position is brought to zero.
+            mine = [one for one in orders if slot.flattening or one.origin is Origin.TARGET]
+            mine += self._orders.owing(slot.id, symbol)
+            account, best = slot.trader.account, (facts.best_bid, facts.best_ask)
+            if self._gate.hedge:
+                sides = [account.position(symbol, side).quantity for side in (PositionSide.LONG, PositionSide.SHORT)]
+                operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
+            else:
+                position = account.net(symbol)
+                reducible = self._reducible(symbol, position) if slot.flattening else ZERO
+                operations = plan_target(target, position, mine, *best, instrument, reduce_only_to=reducible)
             reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
         slot.orders += self._evidence.tally.sent - before
         return verdict
+
+    def _reducible(self, symbol: str, position: Decimal) -> Decimal:
+        """How much of a strategy's position the venue sees as one: strategies that hold against each other cancel out there."""
+        net = sum((slot.trader.account.net(symbol) for slot in self._slots.all), ZERO)
+        return abs(net) if net * position > 0 else ZERO
+
+    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
+        """What is wanted has to wait."""
+        held_back = self._slots.get(key[0]).held_back
+        level = Level.DEBUG if verdict.code.value in held_back else Level.INFO
+        held_back[verdict.code.value] += 1
+        self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
+        self._pause(key, by_venue=False)
 
     def _pause(self, key: DesireKey, *, by_venue: bool) -> None:
         if self._desires.quotes(key) is None and self._desires.target(key) is None:
@@ -441,35 +487,14 @@ class Strategies:
         )
 
     def check_losses(self) -> None:
-        """Latches whoever has lost more than allowed: one strategy, or with the gate the whole run."""
-        for slot in self._slots.all:
-            verdict = slot.trader.losses.check(slot.trader.account.profit(self._gate.marks), f" of strategy {slot.id}")
-            if verdict is not None:
-                self._gate.halts.halt_strategy(slot.id, verdict)
-                self._ctx.log(Level.ERROR, verdict.text)
-                if not slot.muted:
-                    self._desires.forget(strategy=slot.id)
-        hit = self._gate.losses.check(self.total_pnl())
-        if hit is not None:
-            self._gate.latched = hit
-            self._ctx.log(Level.ERROR, hit.text)
-            self._forget()
-
-    def total_pnl(self) -> Decimal:
-        """Realised and unrealised profit of all strategies, funding received, fees subtracted."""
-        total = ZERO
-        for slot in self._slots.all:
-            account = slot.trader.account
-            total += account.profit(self._gate.marks)
-        return total
+        """Latches whoever has lost more than allowed: their wishes lapse, one strategy's or with the gate everybody's."""
+        for slot in newly_latched(self._ctx, self._slots.all, self._gate):
+            if slot is None:
+                self._forget()
+            elif not slot.muted:
+                self._desires.forget(strategy=slot.id)
 
 
-def _came_to_nothing(event: OrderChanged) -> bool:
-    """Whether an order has ended without a trace."""
-    return event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled)
-
-
-def _succeeded(event: OrderChanged) -> bool:
-    """Whether an order does what it was sent for: one that may rest rests, and any other one has traded."""
-    may_rest = event.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
-    return event.state in (OrderState.PARTIAL, OrderState.FILLED) or (event.state == OrderState.OPEN and may_rest)
+def _nearer_zero(position: Decimal, target: Decimal) -> bool:
+    """Whether a target asks for no more than what is there, on the same side."""
+    return target == 0 or (target * position > 0 and abs(target) <= abs(position))

@@ -15,6 +15,7 @@ from coldframe.core.account import Account
 from coldframe.core.brackets import Brackets
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
+from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
 from coldframe.core.foreign import Foreign
@@ -28,10 +29,12 @@ from coldframe.core.userstream import UserStream, UserStreamLimits
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.wire.account import (
     AccountConfigUpdate,
     AccountUpdate,
+    AlgoUpdate,
     LeverageChange,
     ListenKeyExpired,
     OrderTradeUpdate,
@@ -56,6 +59,8 @@ class TradingLimits:
     """How the order side behaves; see the classes of the parts."""
 
     recv_window_ms: int = 5_000
+    #: Countdown of the dead man's switch; 0: none.
+    dead_man_ms: int = 0
     session: SessionLimits = SessionLimits()
     foreign: Foreign = Foreign.REFUSE
     halt_on_mismatch: bool = True
@@ -73,13 +78,15 @@ class Trading:
         self.evidence = evidence
         self.session = Session(ctx, can_log_on, limits.session)
         self.user_stream = UserStream(ctx, self.session, limits.user_stream)
-        self.desk = Desk(ctx, self.session, orders, evidence, gate, limits.recv_window_ms)
+        self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
         self.brackets = Brackets(ctx, calls)
         gate.caps = self.brackets.caps
         self.account = Account(ctx, calls, evidence, gate.traders, gate.marks)
         self.mismatches = Mismatches(ctx, evidence, gate, halt=limits.halt_on_mismatch)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, self._unbroken)
         self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
+        self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
+        evidence.explain = self.deadman.explains
         self.census = Census()
         self.link_news: list[LinkChanged] = []
         self._next_unknown_round_ns = 0
@@ -136,7 +143,8 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        return self.reconciler.returned(event) or self.brackets.returned(event) or self.account.returned(event)
+        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account)
+        return any(one.returned(event) for one in takers)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -166,7 +174,10 @@ class Trading:
 
     def _user_frame(self, link: str, frame: bytes) -> None:
         try:
-            self._user_event(link, decode_user(frame, self.census))
+            event = decode_user(frame, self.census)
+            if not isinstance(event, ListenKeyExpired):  # it names a session secret
+                self._ctx.record(RowKind.REPORT, type(event).__name__, {"text": frame.decode(errors="replace")})
+            self._user_event(link, event)
         except (DecodeError, ValueError) as error:
             self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
             self.reconciler.begin("unreadable report", self._symbols())
@@ -178,6 +189,8 @@ class Trading:
                 order = self.evidence.report(event.order)
             case TradeLite():
                 order = self.evidence.lite(event)
+            case AlgoUpdate():
+                order = self.desk.conditionals.report(event.order)
             case AccountUpdate():
                 self.account.changed(event)
             case AccountConfigUpdate(leverage=LeverageChange() as changed):
@@ -226,6 +239,7 @@ class Trading:
             self.account.ask_for_missed()
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
+        self.deadman.tick(order.symbol for order in self._orders.live)
         for order in self.desk.missing_fills():
             self.reconciler.want_fills(order)
         provable = any(self.desk.proof.provable(order) for order in self._orders.live)
@@ -238,8 +252,7 @@ class Trading:
     def _symbols(self) -> set[str]:
         """Symbols in which fills may be missing: those of live orders, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
-        symbols |= {symbol for symbol, quantity in self.reconciler.positions.items() if quantity}
-        return symbols | self.mismatches.symbols
+        return symbols | self.reconciler.holding | self.mismatches.symbols
 
     def _light_symbols(self) -> set[str]:
         """For a light round so many of them that it stays inside the reserved share of the limits, others every time."""

@@ -204,6 +204,10 @@ class UserStream:
         self._open(key)
 
     def _open(self, key: Secret) -> None:
+        held_ms = self._ctx.connect(LinkKind.PRIVATE)
+        if held_ms:
+            self._ctx.wake("user:open", held_ms)
+            return
         one = _Link(f"private.{next(self._generation)}")
         self._links[one.id] = one
         if self._current is None:

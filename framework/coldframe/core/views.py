@@ -14,7 +14,7 @@ from coldframe.core.positions import worth
 from coldframe.core.risk import Gate, Trader
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
-from coldframe.terms import PositionSide, Side
+from coldframe.terms import PositionMode, PositionSide, Side
 from coldframe.units import unscaled
 
 
@@ -101,10 +101,18 @@ class StrategyView:
     def symbols(self) -> Sequence[str]:
         return self._symbols
 
+    @property
+    def position_mode(self) -> PositionMode:
+        return PositionMode.HEDGE if self._gate.hedge else PositionMode.ONE_WAY
+
     def instrument(self, symbol: str) -> Instrument:
+        if symbol not in self._gate.instruments:
+            raise KeyError(f"the venue does not list {symbol!r}")
         return self._gate.instruments[symbol]
 
     def book(self, symbol: str, *, rpi: bool = False) -> LocalBookView:
+        if symbol not in self._gate.instruments:
+            raise KeyError(f"the venue does not list {symbol!r}")
         one = self._market.book(symbol, rpi)
         state = one.sync.state if one is not None else BookState.BUFFERING
         return LocalBookView(symbol, state, self._market.synced_book(symbol, rpi))
@@ -113,10 +121,11 @@ class StrategyView:
         return self._gate.marks.get(symbol)
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
-        return self._trader.account.position(symbol, side).quantity
+        account = self._trader.account
+        return account.net(symbol) if side is PositionSide.BOTH else account.position(symbol, side).quantity
 
     def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
-        return self._trader.account.position(symbol, side).entry_price
+        return self._trader.account.entry_price(symbol, side)
 
     def realized_pnl(self) -> Decimal:
         return self._trader.account.realized
@@ -135,7 +144,7 @@ class StrategyView:
 
     def trading_allowed(self, symbol: str) -> bool:
         fresh = self._market.book_age_ms(symbol) <= self._gate.limits.stale_book_ms
-        halted = self._gate.latched or self._gate.halts.against(self._trader.id, symbol, self._now_ms)
+        halted = self._gate.latched or self._gate.latches.against(self._trader.id, symbol, self._now_ms)
         return (
             self._allowed
             and fresh

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
 from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.journal import RowKind
+
+#: Requests that place an order or may enlarge one.
+_RISKY: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
 
 
 class LinkKind(StrEnum):
@@ -56,12 +61,19 @@ class SendControl:
 
 @attrs.frozen
 class SendRequest:
-    """Write a request on the API link, stamped, and signed where the method needs it. At most once: never written again."""
+    """Write a request on the API link, stamped, and signed where the method needs it. At most once: never written again.
+
+    One that adds risk (`risky`) is written only after everything recorded so far is durable.
+    """
 
     link: str
     request_id: int
     method: str
     params: Mapping[str, str | int]
+
+    @property
+    def risky(self) -> bool:
+        return self.method in _RISKY
 
 
 @attrs.frozen
@@ -99,10 +111,26 @@ class Told:
 
 
 @attrs.frozen
+class Record:
+    """A row for the journal: durable before any order leaves that is sent in the same step. The body is plain JSON."""
+
+    kind: RowKind
+    ref: str
+    body: Mapping[str, object]
+
+
+@attrs.frozen
 class ShiftClock:
     """From now on, venue time is our time plus `offset_ms`: for the timestamps of requests."""
 
     offset_ms: int
+
+
+@attrs.frozen
+class StayAway:
+    """The venue has banned us until `until_ms` (our time): not a byte goes there before, not by a later run either."""
+
+    until_ms: int
 
 
 @attrs.frozen
@@ -121,4 +149,26 @@ class Fail:
     until_ms: int = 0
 
 
-Effect = OpenLink | CloseLink | SendControl | SendRequest | CallRest | WakeAt | Log | Told | ShiftClock | Finish | Fail
+@attrs.frozen
+class HaltTaken:
+    """The brain has taken in a halt or a resumption: from now on it sends nothing that it forbids."""
+
+    number: int
+
+
+Effect = (
+    OpenLink
+    | CloseLink
+    | SendControl
+    | SendRequest
+    | CallRest
+    | WakeAt
+    | Log
+    | Told
+    | Record
+    | ShiftClock
+    | StayAway
+    | Finish
+    | Fail
+    | HaltTaken
+)

@@ -10,6 +10,7 @@ import trio
 
 from coldframe.core.backoff import Chance
 from coldframe.core.signing import Signer
+from coldframe.shell.bans import Bans
 from coldframe.shell.clock import Clock
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.links import Links
@@ -35,6 +36,14 @@ class Connections:
     chance: Chance
     #: Set when a recording has been played to its end; None when there is none.
     tape_ended: trio.Event | None = None
+    #: Where bans are remembered; None where the venue ends with the run.
+    bans: Bans | None = None
+
+    def stay_away(self, until_ms: int, now_ms: int) -> None:
+        """Nothing is sent before that time, whatever waits to be sent."""
+        self.market_rest.silent_until_ms = self.order_rest.silent_until_ms = until_ms
+        if self.bans is not None:
+            self.bans.remember(until_ms, now_ms)
 
     def rest_for(self, path: str) -> Rest:
         """Which venue answers a call."""

@@ -20,7 +20,7 @@ from coldframe.core.positions import worth
 from coldframe.model.effects import Level
 from coldframe.runtime.build import money
 from coldframe.shell.clock import wall_text
-from coldframe.terms import Side
+from coldframe.terms import PositionSide, Side
 from coldframe.texts import printable
 from coldframe.units import plain, trimmed
 
@@ -100,7 +100,11 @@ def _strategies(engine: Engine) -> Table:
         table.add_column(column, justify="left" if column in ("strategy", "position") else "right")
     for slot in engine.slots.all:
         account = slot.trader.account
-        held = [f"{symbol} {trimmed(size)}" for symbol in slot.port.symbols if (size := account.net(symbol))]
+        held = [
+            f"{symbol} {'' if side is PositionSide.BOTH else f'{side} '}{trimmed(one.quantity)}"
+            for (symbol, side), one in sorted(account.positions.items())
+            if one.quantity
+        ]
         open_orders = sum(1 for _ in engine.orders.of(slot.id))
         table.add_row(
             slot.id + (" (muted)" if slot.muted else ""),
@@ -120,8 +124,9 @@ def _status(name: str, engine: Engine) -> Text:
     trading = engine.trading
     session = trading.session.state.value if trading is not None else "off"
     reports = ("complete" if trading.reports_complete else "incomplete") if trading is not None else "off"
+    shut = "".join(f"; no {kind} link for {-(-ms // 1000)} s" for kind, ms in engine.connects_shut.items())
     return Text(
         f"{name}: orders {session}, reports {reports}; weight {weight}/{weight_limit}, orders {orders}/{orders_limit} in 10 s;"
-        f" {engine.market.received} messages, {engine.reconnects} reconnects; Ctrl-C ends the run",
+        f" {engine.market.received} messages, {engine.reconnects} reconnects{shut}; Ctrl-C ends the run",
         style="dim",
     )

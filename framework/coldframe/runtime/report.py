@@ -10,8 +10,8 @@ import attrs
 from coldframe.core.engine import Engine
 from coldframe.core.positions import worth
 from coldframe.core.slots import Slot
-from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, money
+from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, trimmed
 
 SCHEMA_VERSION = 1
@@ -30,7 +30,9 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.evidence.tally
     weight_peak, orders_peak = engine.ledger_peaks
-    unknown = sum(1 for order in engine.orders.live if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+    # Once the run is over, nobody looks after an order any more: one that was still alive is as unknown as any.
+    lost = engine.orders.live if engine.finished else engine.orders.doubtful_orders
+    unknown = sum(1 for _ in lost)
     return {
         "schema_version": SCHEMA_VERSION,
         "verb": "run",
@@ -59,7 +61,7 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
             "unknown": unknown,
         },
         "limits": {"weight_1m_peak": weight_peak, "orders_10s_peak": orders_peak},
-        "links": {"reconnects": engine.reconnects},
+        "links": {"reconnects": engine.reconnects, "connects_held": engine.connects.held},
         "external": _external(engine),
     }
 
@@ -75,25 +77,54 @@ def _external(engine: Engine) -> dict[str, Any]:
             {"symbol": one.key[0], "position_side": one.key[1].value, "quantity": trimmed(one.quantity), "cause": one.cause}
             for one in engine.evidence.adjustments
         ],
-        "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.gate.halts.symbols.items())},
+        "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.gate.latches.symbols.items())},
     }
 
 
 def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
     account = slot.trader.account
     return {
-        "state": "muted" if slot.muted else "running",
+        "state": "muted" if slot.muted else "halted" if slot.halted else "running",
         "intents": slot.intents,
         "verdicts": dict(sorted(slot.verdicts.items())),
         "orders": slot.orders,
         "fills": account.fills,
         "position": {symbol: trimmed(account.net(symbol)) for symbol in slot.port.symbols},
+        **({"sides": _sides(slot)} if engine.gate.hedge else {}),
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
         "fees": money(worth(account.fees, engine.gate.marks)),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
         "funding": money(worth(account.funding, engine.gate.marks)),
+        **{name: said for name, said in _troubles(slot).items() if said},
     }
+
+
+def _troubles(slot: Slot) -> dict[str, Any]:
+    """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
+    return {
+        "fault": slot.fault,
+        "refusals": dict(sorted(slot.refusals.items())),
+        "held_back": dict(sorted(slot.held_back.items())),
+    }
+
+
+def _sides(slot: Slot) -> dict[str, dict[str, str]]:
+    """The positions of an account in hedge mode, by symbol and side."""
+    positions = slot.trader.account.position
+    return {
+        symbol: {side.value: trimmed(positions(symbol, side).quantity) for side in (PositionSide.LONG, PositionSide.SHORT)}
+        for symbol in slot.port.symbols
+    }
+
+
+def _held(strategy: Mapping[str, Any]) -> str:
+    """What a strategy of a summary holds, in words."""
+    if "sides" in strategy:
+        rows = [(f"{symbol} {side}", size) for symbol, sides in strategy["sides"].items() for side, size in sides.items()]
+    else:
+        rows = list(strategy["position"].items())
+    return ", ".join(f"{what} {size}" for what, size in rows if size != "0") or "flat"
 
 
 def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) -> list[str]:
@@ -103,15 +134,17 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
         lines.append(f"  book {symbol}: {book['state']} at {book['update_id']}{again}")
     for name, one in summary["strategies"].items():
-        held = ", ".join(f"{symbol} {size}" for symbol, size in one["position"].items() if size != "0") or "flat"
+        held = _held(one)
         lines.append(
             f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
             + (f", funding {one['funding']}" if one["funding"] != "0" else "")
         )
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
-        if refused:
-            lines.append("    refused intents: " + ", ".join(f"{code} {count}" for code, count in refused.items()))
+        if "fault" in one:
+            lines.append(f"    muted: {one['fault']}")
+        lines += [f"    refused {count} times: {code}: {one.get('refusals', {}).get(code, '')}" for code, count in refused.items()]
+        lines += [f"    held back {count} times: {code}" for code, count in one.get("held_back", {}).items()]
     orders = summary["orders"]
     lines.append(
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"
@@ -128,6 +161,6 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
     limits, links = summary["limits"], summary["links"]
     lines.append(
         f"  limits: at most {limits['weight_1m_peak']} weight a minute, {limits['orders_10s_peak']} orders in 10 s;"
-        f" {links['reconnects']} reconnects"
+        f" {links['reconnects']} reconnects" + (f", {links['connects_held']} held back" if links["connects_held"] else "")
     )
     return lines

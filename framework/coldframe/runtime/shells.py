@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -14,19 +14,26 @@ from coldframe.model.effects import (
     Effect,
     Fail,
     Finish,
+    HaltTaken,
     Level,
     Log,
     OpenLink,
+    Record,
     SendControl,
     SendRequest,
     ShiftClock,
+    StayAway,
     Told,
     WakeAt,
 )
+from coldframe.model.inputs import Lane, RequestNotWritten
 from coldframe.runtime.connections import Connections
 from coldframe.shell.clock import Clock
 from coldframe.shell.inbox import Inbox
+from coldframe.shell.journal import Journal
+from coldframe.shell.pulse import Pulse
 from coldframe.shell.timers import Timers
+from coldframe.units import NS_PER_MS
 
 
 class Shells:
@@ -39,15 +46,25 @@ class Shells:
         connections: Connections,
         log: Callable[[Level, str], None],
         tell: Callable[[Told], None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._nursery = nursery
         self._clock = clock
         self._connections = connections
         self._log = log
         self._tell = tell
+        self.journal = journal
         self.inbox = Inbox(clock.now_ns)
+        if journal is not None:
+            journal.changed = lambda event: self.inbox.put(Lane.CONTROL, event)
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
+        self.pulse = Pulse()
+        #: Told when the brain has taken in a halt, and the number of the last request that it had made by then.
+        self.halt_taken: Callable[[int, int], None] = lambda number, last: None
+        #: When what the brain decides on now had come in, and the newest request that it has made (their numbers only grow).
+        self._decided_ms = 0
+        self._last_request_id = 0
         #: Why the brain has finished; None while it has not.
         self.finished: str | None = None
         nursery.start_soon(self._timers.run)
@@ -55,25 +72,51 @@ class Shells:
     async def drive(self, engine: Engine) -> None:
         """Lets the brain live until it finishes. This is the engine task: the only reader of the inbox."""
         self.links.offset_ms = engine.clock_offset_ms
-        for effect in engine.start(self._clock.now_ns()):
-            self.perform(effect)
+        self.perform_all(engine.start(self._clock.now_ns()))
         while self.finished is None:
             for stamped in await self.inbox.take():
-                for effect in engine.step(stamped):
-                    self.perform(effect)
+                self._decided_ms = stamped.at_ns // NS_PER_MS
+                self.perform_all(engine.step(stamped))
+            self.pulse.beat()
             await trio.lowlevel.checkpoint()
         await self.links.close_all()
+
+    def perform_all(self, effects: Sequence[Effect]) -> None:
+        """Does what a step wants done. Its rows go to the journal first, so that nothing of it is done before it is recorded."""
+        if self.journal is not None:
+            records = [one for one in effects if isinstance(one, Record)]
+            if records:
+                self.journal.record(records)
+        for effect in effects:
+            self.perform(effect)
+
+    def _send(self, request: SendRequest) -> None:
+        """What adds risk leaves when its row is durable, and not at all when that cannot be."""
+        self._last_request_id = request.request_id
+        decided_ms = self._decided_ms
+        if self.journal is None or not request.risky:
+            self.links.send_request(request, decided_ms)
+            return
+        self.journal.when_durable(
+            lambda: self.links.send_request(request, decided_ms),
+            lambda fault: self.inbox.put(
+                Lane.CONTROL, RequestNotWritten(request.link, request.request_id, f"not in the journal: {fault}")
+            ),
+        )
 
     def perform(self, effect: Effect) -> None:
         """Does one thing that the brain wants done, without waiting for it."""
         match effect:
             case SendRequest():
-                self.links.send_request(effect)
+                self._send(effect)
             case WakeAt(key, at_ns):
                 self._timers.set(key, at_ns)
             case Log(level, text):
                 self._log(level, text)
+            case Record():
+                pass  # with the journal already
             case Told():
+                self.pulse.told(effect)
                 if self._tell is not None:
                     self._tell(effect)
             case CallRest():
@@ -86,6 +129,10 @@ class Shells:
                 self.links.close(effect)
             case ShiftClock(offset_ms):
                 self.links.offset_ms = self._connections.order_rest.offset_ms = offset_ms
+            case HaltTaken(number):
+                self.halt_taken(number, self._last_request_id)
+            case StayAway(until_ms):
+                self._connections.stay_away(until_ms, self._clock.now_ms())
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):

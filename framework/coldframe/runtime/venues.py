@@ -18,13 +18,16 @@ from coldframe.config.schema import Config
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.backoff import Chance
 from coldframe.core.signing import Signer, signer_of_pem
+from coldframe.errors import Banned
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot, endpoints
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.mirror import open_mirror
 from coldframe.runtime.start import signer_of, tls_context
 from coldframe.secret import Secret
+from coldframe.shell.bans import Bans
 from coldframe.shell.clock import Clock
+from coldframe.shell.places import state_home
 from coldframe.shell.rest import Rest
 from coldframe.venue import AccountKeys, Address, EmbeddedVenue
 from coldframe.wire.routes import Endpoints
@@ -64,14 +67,16 @@ async def _real(bot: Bot, clock: Clock, stack: AsyncExitStack) -> Connections:
     config = bot.config
     there, tls = endpoints(config), tls_context(config.venue.ca_file)
     signer = signer_of(config, bot.loaded.source.base) if config.orders.mode == "live" else None
+    bans = _refuse_banned(there, clock)
     rest = await stack.enter_async_context(_rest(there, tls, clock, signer, config))
-    return Connections(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random)
+    return Connections(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random, bans=bans)
 
 
 async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
     """Market data from the exchange, orders to an embedded venue whose market is a mirror of it."""
     config = bot.config
     there, tls = endpoints(config), tls_context(config.venue.ca_file)
+    bans = _refuse_banned(there, clock)
     market_rest = await stack.enter_async_context(_rest(there, tls, clock, None, config))
     venue = await stack.enter_async_context(open_mirror(bot, there, tls, market_rest, clock, log))
     address = await stack.enter_async_context(_serving(venue))
@@ -80,7 +85,17 @@ async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitS
     signer = signer_of_account(address.accounts[0])
     order_rest = await stack.enter_async_context(_rest(paper, tls, clock, signer, config))
     window_ms = config.orders.recv_window_ms
-    return Connections(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random)
+    return Connections(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random, bans=bans)
+
+
+def _refuse_banned(there: Endpoints, clock: Clock) -> Bans:
+    """What is known of bans by this venue. Raises `Banned`, before anything is sent, while one lasts."""
+    bans = Bans(state_home() / "bans.json", there.rest, there.streams, there.api)
+    left_ms = bans.until_ms() - clock.now_ms()
+    if left_ms > 0:
+        text = f"the venue has banned this address for another {left_ms / 1000:.0f} s, as an earlier run was told"
+        raise Banned(f"{text}; try again after that", bans.until_ms())
+    return bans
 
 
 @asynccontextmanager

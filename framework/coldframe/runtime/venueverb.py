@@ -15,7 +15,9 @@ import trio
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level
+from coldframe.runtime.ending import ending_signals
 from coldframe.shell.clock import Clock
+from coldframe.shell.places import state_home
 from coldframe.venue import Address, EmbeddedVenue
 
 LogLine = Callable[[int, Level, str], None]
@@ -32,22 +34,21 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
         if settings.keys_dir is None:
             settings = attrs.evolve(settings, keys_dir=str(_keys_folder(Path(spare))))
         venue = EmbeddedVenue(settings, wall_ms=clock.now_ms)
-        async with trio.open_nursery() as nursery:
-            address: Address = await nursery.start(venue.serve)
-            out(_document(address), _lines(address))
-            if venue.tape_note:
-                log(clock.now_ns(), Level.WARNING, venue.tape_note)
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for number in signals:
-                    log(clock.now_ns(), Level.INFO, f"{signal.Signals(number).name}: the venue closes")
-                    break
-            nursery.cancel_scope.cancel()
+        # Before it says that it is ready: whoever started it may end it from then on.
+        with trio.open_signal_receiver(*ending_signals()) as signals:
+            async with trio.open_nursery() as nursery:
+                address: Address = await nursery.start(venue.serve)
+                out(_document(address), _lines(address))
+                if venue.tape_note:
+                    log(clock.now_ns(), Level.WARNING, venue.tape_note)
+                number = await anext(signals)
+                log(clock.now_ns(), Level.INFO, f"{signal.Signals(number).name}: the venue closes")
+                nursery.cancel_scope.cancel()
 
 
 def _keys_folder(spare: Path) -> Path:
     """Where keys live when nothing else is said: with the user's state, so that a restarted venue knows them again."""
-    home = os.environ.get("XDG_STATE_HOME") or (Path.home() / ".local" / "state")
-    folder = Path(home) / "coldframe" / "venue-keys"
+    folder = state_home() / "venue-keys"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from coldframe.model.effects import Level
 from coldframe.plug.loader import House
 from coldframe.runtime import venueverb
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.house import Result, RunOptions, Watcher, run
+from coldframe.runtime.house import Result, RunOptions, run
 from coldframe.runtime.liveview import LiveView
 from coldframe.runtime.report import run_summary, summary_lines
 from coldframe.runtime.tapes import describe_tape, verify_tape
@@ -25,6 +26,9 @@ from coldframe.shell.clock import wall_text
 from coldframe.texts import printable
 
 Out = Callable[[object, Sequence[str]], None]
+
+#: A strategy has failed, and its policy has ended the run.
+EXIT_HALTED = 1
 
 _RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
 
@@ -38,8 +42,9 @@ class PlainLog:
     def log(self, at_ns: int, level: Level, text: str) -> None:
         if _RANK[level] >= _RANK[self.lowest]:
             mark = "" if level in (Level.INFO, Level.DEBUG) else f"{level.value}: "
-            sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that has gone must not keep a run from ending well
+                sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
+                sys.stderr.flush()
 
     def started(self, engine: Engine) -> None:
         """Nothing to show beyond the log."""
@@ -52,24 +57,26 @@ def run_bot(
     tape: Path | None,
     speed: str | None,
     record: Path | None,
+    journal: Path | None,
     live: bool,
     plain: bool,
     debug: bool,
     out: Out,
 ) -> int:
     """`coldframe run`."""
-    bot = _bot(path, live=live, **_embedded_changes(tape=tape, speed=speed))
     lowest = Level.DEBUG if debug else Level.INFO
-    watcher: Watcher
-    if plain or not sys.stderr.isatty():
-        watcher = PlainLog(lowest)
-        result = trio.run(run, bot, RunOptions(for_s=for_s, record=record), watcher)
-    else:
-        with LiveView(bot.config.name, lowest) as view:
-            result = trio.run(_run_in_view, bot, RunOptions(for_s=for_s, record=record), view)
-    summary = run_summary(bot, result.engine, result.ended)
+    options = RunOptions(for_s=for_s, record=record)
+    # Stdout carries the result and nothing else, whatever a strategy prints.
+    with redirect_stdout(sys.stderr):
+        bot = _bot(path, live=live, journal=journal, **_embedded_changes(tape=tape, speed=speed))
+        if plain or not sys.stderr.isatty():
+            result = trio.run(run, bot, options, PlainLog(lowest))
+        else:
+            with LiveView(bot.config.name, lowest) as view:
+                result = trio.run(_run_in_view, bot, options, view)
+        summary = run_summary(bot, result.engine, result.ended)
     out(summary, summary_lines(summary, [order.client_order_id for order in result.engine.orders.live]))
-    return 0
+    return EXIT_HALTED if summary["ended"] == "halt" else 0
 
 
 async def _run_in_view(bot: Bot, options: RunOptions, view: LiveView) -> Result:
@@ -95,6 +102,7 @@ def check(path: Path, out: Out) -> int:
         "ok": True,
     }
     strategies = ", ".join(one.table.id for one in bot.strategies) or "no strategies"
+    _note(f"{path}: {note}" for note in bot.notes)
     line = f"{path}: good: {strategies}; {len(bot.streams)} streams; orders {config.orders.mode} on {config.venue.environment}"
     out(document, [line])
     return 0
@@ -142,14 +150,14 @@ def tape_info(path: Path, out: Out) -> int:
 
 
 def tape_verify(path: Path, out: Out) -> int:
-    """`coldframe tape verify`: 0 when every book is what the recorded best prices say."""
+    """`coldframe tape verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
     document, lines, notes = verify_tape(path)
     _note(notes)
     out(document, lines)
-    return 0 if not document["mismatches"] and not document["gaps"] else 1
+    return 0 if document["comparisons"] and not document["mismatches"] and not document["gaps"] else 1
 
 
-def _note(notes: Sequence[str]) -> None:
+def _note(notes: Iterable[str]) -> None:
     for note in notes:
         sys.stderr.write(f"coldframe: {printable(note)}\n")
 

@@ -19,6 +19,7 @@ from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.reasons import reason_of
+from coldframe.units import NS_PER_MS
 from coldframe.wire.api import Security
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 
@@ -50,6 +51,8 @@ class Rest:
         self._limit = trio.CapacityLimiter(_AT_ONCE)
         self._http = httpx2.AsyncClient(verify=tls, timeout=TIMEOUT_S, trust_env=False)
         self.offset_ms = 0
+        #: Until when (our time) we are banned and send nothing.
+        self.silent_until_ms = 0
         #: Told of every depth snapshot that came: symbol and body.
         self.snapshot_taps: list[Callable[[str, bytes], None]] = []
 
@@ -75,7 +78,9 @@ class Rest:
         inbox.put(Lane.CONTROL, RestAnswered(effect.call_id, answer, sent_ns))
 
     async def ask(self, verb: str, path: str, params: Mapping[str, str | int]) -> Answer:
-        """One call. Raises `LinkRefused` when no answer came, whatever the reason."""
+        """One call. Raises `LinkRefused` when no answer came, whatever the reason, or none was asked for because we are banned."""
+        if self._now_ns() < self.silent_until_ms * NS_PER_MS:
+            raise LinkRefused(f"{self._base}: we are banned, nothing was sent")
         url, headers = self._request(verb, path, params)
         try:
             with trio.fail_after(CALL_TIMEOUT_S):

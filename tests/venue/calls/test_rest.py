@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from decimal import Decimal
 from urllib.parse import urlencode
 
 import msgspec
@@ -194,6 +195,22 @@ def test_candles_are_rows_of_twelve(bench: Bench) -> None:
     assert (row[1], row[4], row[8]) == ("1000.1", "1000.1", 2)
     pair = {"pair": SYMBOL, "contractType": "PERPETUAL", "interval": "1h"}
     assert len(msgspec.json.decode(bench.send("GET /fapi/v1/continuousKlines", pair).body)) == 1
+
+
+def test_premium_candles_are_of_the_mark_over_the_index(bench: Bench) -> None:
+    prices, seen = bench.rig.floor.board.prices, []
+    minute_ms = -bench.rig.now_ms % 60_000
+    for second in range(60):
+        prices.set_mark(Decimal(1000) + Decimal(second % 7 - 3) / 10)
+        bench.rig.exchange.streams.tick(bench.rig.now_ms + minute_ms + second * 1000)
+        seen.append(((prices.mark - prices.index) / prices.index).quantize(Decimal("0.00000001")))
+    row = msgspec.json.decode(bench.send("GET /fapi/v1/premiumIndexKlines", {"symbol": SYMBOL, "interval": "1m"}).body)[-1]
+    assert row[0] == bench.rig.now_ms + minute_ms
+    assert [Decimal(one) for one in row[1:5]] == [seen[0], max(seen), min(seen), seen[-1]]
+    assert min(seen) < 0 < max(seen)
+    assert row[5:] == ["0", row[0] + 59_999, "0", 60, "0", "0", "0"]
+    mark = bench.send("GET /fapi/v1/markPriceKlines", {"symbol": SYMBOL, "interval": "1m"})
+    assert msgspec.json.decode(mark.body)[0][1] == "1000.1"
 
 
 @pytest.mark.parametrize(

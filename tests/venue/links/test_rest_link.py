@@ -135,6 +135,54 @@ async def test_odd_requests_harm_nobody(request_bytes: bytes) -> None:
         assert await rest.get("/fapi/v1/ping") == {}
 
 
+async def _said(address: Address, sent: bytes) -> bytes:
+    """All that comes back on one connection, to its end."""
+    stream = await trio.open_tcp_stream("127.0.0.1", address.port)
+    said = b""
+    with trio.fail_after(5):
+        await stream.send_all(sent)
+        while part := await stream.receive_some():
+            said += part
+    await trio.aclose_forcefully(stream)
+    return said
+
+
+@pytest.mark.parametrize("upgrade", [b"", b"upgrade: websocket\r\n"])
+@pytest.mark.parametrize(("path", "status"), [(b"/fapi/v1/ping", b"200"), (b"/ws/btcusdt@trade", b"404"), (b"/none", b"404")])
+async def test_head_is_answered_with_the_head_alone(path: bytes, status: bytes, upgrade: bytes) -> None:
+    async with running() as (_, address), Rest(address) as rest:
+        said = await _said(address, b"HEAD %s HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%s\r\n" % (path, upgrade))
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert (head.split()[1], body) == (status, b"")
+        assert b"content-length: 0" not in head
+        assert await rest.get("/fapi/v1/ping") == {}
+
+
+async def test_a_connection_goes_on_after_head() -> None:
+    async with running() as (_, address):
+        head = b"HEAD /fapi/v1/ping HTTP/1.1\r\nhost: x\r\n\r\n"
+        said = await _said(address, head * 2 + b"GET /fapi/v1/ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert (said.count(b"HTTP/1.1 200"), said.count(b"{}")) == (3, 1)
+
+
+@pytest.mark.parametrize("verb", [b"POST", b"HEAD"])
+@pytest.mark.parametrize(
+    "rest_of_it",
+    [
+        b" / HTTP/1.1\r\n\r\n",
+        b" / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnot a size\r\n",
+        b" / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
+        b" /\xe5\xb8\x81 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b" /ws HTTP/1.1\r\nupgrade: websocket\r\n\r\n",
+        b" nonsense\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_told_so(verb: bytes, rest_of_it: bytes) -> None:
+    async with running() as (_, address), Rest(address) as rest:
+        assert (await _said(address, verb + rest_of_it)).startswith(b"HTTP/1.1 400 ")
+        assert await rest.get("/fapi/v1/ping") == {}
+
+
 async def test_a_port_in_use_is_one_sentence() -> None:
     async with running() as (_, address):
         second = EmbeddedVenue(Settings(port=address.port), wall_ms=wall_ms)

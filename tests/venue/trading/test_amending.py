@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coldframe.config.venue import VenueAccount
 from coldframe.terms import Side
 
 from ..rig import SYMBOL, Rig, last_order, order_events
@@ -66,6 +67,37 @@ def test_invalid_values_leave_the_order_untouched(rig: Rig) -> None:
     assert rig.events() == []
     assert rig.query(order_id)["price"] == "990.0"
     assert rig.floor.matching.left_of(order_id) == 10**12
+
+
+def test_a_reduce_only_order_cannot_be_modified_beyond_its_position(rig: Rig) -> None:
+    rig.place("BUY", "2")
+    order_id = rig.place("SELL", "1", "1010.0", reduceOnly="true")["orderId"]
+    assert rig.modify(order_id, "SELL", "10", "1010.0")["origQty"] == "2.000"
+    assert rig.modify(order_id, "SELL", "10", "1010.0") == -5027
+    answer = rig.modify(order_id, "SELL", "10", "999.9")
+    assert (answer["status"], answer["executedQty"], answer["origQty"]) == ("FILLED", "2.000", "2.000")
+    assert rig.position() == 0
+
+
+def test_a_modified_reduce_only_order_leaves_the_others_theirs(rig: Rig) -> None:
+    rig.place("BUY", "2")
+    first = rig.place("SELL", "0.5", "1010.0", reduceOnly="true")["orderId"]
+    rig.place("SELL", "1", "1011.0", reduceOnly="true")
+    assert rig.modify(first, "SELL", "2", "1009.0")["origQty"] == "1.000"
+    rig.crowd_takes(BUY, "0.25", "1009.0")
+    assert rig.modify(first, "SELL", "2", "1008.0")["origQty"] == "1.000"
+    assert rig.modify(first, "SELL", "0.5", "1008.0")["origQty"] == "0.500"
+
+
+@pytest.mark.parametrize("side", ["LONG", "SHORT"])
+def test_a_modified_order_never_turns_a_side_of_hedge_mode(side: str) -> None:
+    rig = Rig(accounts=(VenueAccount(name="a", hedge_mode=True), VenueAccount(name="b")))
+    rig.book()
+    opening, closing, crossing = ("BUY", "SELL", "999.9") if side == "LONG" else ("SELL", "BUY", "1000.1")
+    rig.place(opening, "2", positionSide=side)
+    resting = rig.place(closing, "2", "1010.0" if side == "LONG" else "990.0", positionSide=side)["orderId"]
+    assert rig.modify(resting, closing, "10", crossing)["origQty"] == "2.000"
+    assert rig.position(side=side) == 0
 
 
 def test_price_match_works_for_a_modification(rig: Rig) -> None:

@@ -62,7 +62,8 @@ def test_resting_reduce_only_orders_never_turn_the_position(rig: Rig) -> None:
     assert last_order(rig.events()).order.expiry_reason == "4"
     rig.crowd_takes(BUY, "5", "1000.0")
     assert rig.position() == 0
-    assert (rig.query(early)["status"], rig.query(early)["executedQty"]) == ("EXPIRED", "0.800")
+    row = rig.query(early)
+    assert (row["status"], row["executedQty"], row["origQty"]) == ("FILLED", "0.800", "0.800")
 
 
 def test_resting_orders_that_fill_cut_the_others_too(rig: Rig) -> None:
@@ -72,6 +73,27 @@ def test_resting_orders_that_fill_cut_the_others_too(rig: Rig) -> None:
     rig.crowd_takes(BUY, "1.5", "1000.0")
     assert rig.position() == D("0.5")
     assert rig.floor.matching.left_of(closing) == 5 * 10**11
+    assert rig.query(closing)["origQty"] == "0.500"
+    (open_order,) = rig.call("GET /fapi/v1/openOrders", symbol=SYMBOL)
+    assert open_order["origQty"] == "0.500"
+    rig.events()
+    rig.crowd_takes(BUY, "98.2", "1000.1")
+    report = last_order(rig.events()).order
+    assert (str(report.status), report.quantity, report.filled_quantity) == ("PARTIALLY_FILLED", "0.500", "0.200")
+    assert rig.cancel(closing)["origQty"] == "0.500"
+
+
+@pytest.mark.parametrize(("plain", "status", "filled"), [("1", "EXPIRED", "0.000"), ("0.4", "FILLED", "0.600")])
+def test_a_sweep_that_meets_another_order_first_leaves_the_reduce_only_one_the_rest(
+    rig: Rig, plain: str, status: str, filled: str
+) -> None:
+    rig.place("BUY", "1")
+    rig.place("SELL", plain, "1000.0")
+    order_id = rig.place("SELL", "1", "1000.1", reduceOnly="true")["orderId"]
+    rig.crowd_takes(BUY, "200", "1000.1")
+    assert rig.position() == 0
+    row = rig.query(order_id)
+    assert (row["status"], row["executedQty"]) == (status, filled)
 
 
 def test_a_closed_position_takes_its_reduce_only_orders_with_it(rig: Rig) -> None:
@@ -88,7 +110,7 @@ def test_a_cut_order_that_is_used_up_ends_even_when_the_position_has_grown_again
     rig.place("BUY", "5", selfTradePreventionMode="EXPIRE_TAKER")
     rig.place("BUY", "5", "1000.1", selfTradePreventionMode="NONE", timeInForce="IOC")
     row = rig.query(order_id)
-    assert (row["status"], row["executedQty"]) == ("EXPIRED", "1.000")
+    assert (row["status"], row["executedQty"], row["origQty"]) == ("FILLED", "1.000", "1.000")
 
 
 def test_a_market_order_that_closes_is_cut_too(rig: Rig) -> None:

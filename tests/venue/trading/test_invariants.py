@@ -12,7 +12,9 @@ from coldframe.config.venue import VenueAccount
 from coldframe.terms import OrderStatus, Side
 from coldframe.units import scaled
 from coldframe.venue.contracts import to_scaled
+from coldframe.venue.trading.records import Order
 from coldframe.wire.account import OrderTradeUpdate
+from coldframe.wire.replies import UserTrade
 
 from ..rig import SYMBOL, Rig
 
@@ -28,14 +30,16 @@ _STP = st.sampled_from(["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"])
 _STEP = st.one_of(
     st.tuples(st.just("limit"), _WHO, _SIDE, _QUANTITY, _PRICE, _TIF, _STP, st.booleans()),
     st.tuples(st.just("market"), _WHO, _SIDE, _QUANTITY, st.booleans()),
-    st.tuples(st.just("protect"), _WHO, _QUANTITY, st.integers(2, 8)),
+    st.tuples(st.just("protect"), _WHO, _QUANTITY, st.integers(2, 8), st.booleans()),
     st.tuples(st.just("modify"), st.integers(0, 9), _QUANTITY, _PRICE),
     st.tuples(st.just("curtail"), st.integers(0, 9)),
+    st.tuples(st.just("swell"), st.integers(0, 3), st.integers(-8, 8)),
     st.tuples(st.just("cancel"), st.integers(0, 9)),
     st.tuples(st.just("stop"), _WHO, _SIDE, _QUANTITY, _PRICE),
     st.tuples(st.just("crowd"), _SIDE, _QUANTITY, _PRICE),
     st.tuples(st.just("hit"), _SIDE, _QUANTITY, _PRICE),
     st.tuples(st.just("hit"), _SIDE, _QUANTITY, _PRICE),
+    st.tuples(st.just("sweep"), _SIDE),
     st.tuples(st.just("mark"), st.integers(-90, 90)),
 )
 
@@ -56,8 +60,8 @@ class World:
                 self.rig.place(side, quantity, price, who, timeInForce=tif, selfTradePreventionMode=stp, **more)
             case ("market", who, side, quantity, reducing):
                 self.rig.place(side, quantity, None, who, **self._mode(who, reducing))
-            case ("protect", who, quantity, ticks):
-                self._protect(who, quantity, ticks)
+            case ("protect", who, quantity, ticks, rivalled):
+                self._protect(who, quantity, ticks, rivalled=rivalled)
             case ("curtail", number):
                 for order in self._pick(number):
                     quantity, price = f"{order.filled:.3f}", f"{order.price:.1f}"
@@ -65,6 +69,10 @@ class World:
             case ("modify", number, quantity, price):
                 for order in self._pick(number):
                     self.rig.modify(order.order_id, str(order.side), quantity, price, order.account)
+            case ("swell", number, ticks):
+                for order in [one for one in self._open() if one.closing][number : number + 1]:
+                    price = f"{D(1000) + D(ticks) / 10:.1f}"
+                    self.rig.modify(order.order_id, str(order.side), f"{order.quantity * 3:.3f}", price, order.account)
             case ("cancel", number):
                 for order in self._pick(number):
                     self.rig.cancel(order.order_id, order.account)
@@ -77,18 +85,23 @@ class World:
                     self.rig.crowd(Side(side), price, quantity)
             case ("hit", side, quantity, price):
                 self.rig.crowd_takes(Side(side), quantity, price)
+            case ("sweep", side):
+                self.rig.crowd_takes(Side(side), "20", f"{D(1000) + Side(side).sign:.1f}")
             case ("mark", offset):
                 self.rig.mark(str(1000 + offset))
         self.rig.pass_ms(400)
 
-    def _protect(self, who: str, quantity: str, ticks: int) -> None:
-        """A resting order that closes a part of each position, a few ticks away."""
+    def _protect(self, who: str, quantity: str, ticks: int, *, rivalled: bool) -> None:
+        """A resting order that closes a part of each position, a few ticks away, perhaps with another of that side before it."""
         for position in list(self.rig.exchange.office.books(who).account.positions.values()):
             if position.quantity:
                 side = SELL if position.quantity > 0 else BUY
                 price = f"{D(1000) - side.sign * D(ticks) / 10:.1f}"
                 mode = {"reduceOnly": "true"} if position.side == "BOTH" else {"positionSide": str(position.side)}
                 self.rig.place(str(side), quantity, price, who, **mode)
+                if rivalled:
+                    nearer = f"{D(price) + side.sign * D('0.1'):.1f}"
+                    self.rig.place(str(side), quantity, nearer, who, **mode | {"reduceOnly": None})
 
     def _mode(self, who: str, reducing: bool) -> dict[str, str]:
         if self.hedge and who == "a":
@@ -96,8 +109,10 @@ class World:
         return {"reduceOnly": "true"} if reducing else {}
 
     def _pick(self, number: int) -> list:  # type: ignore[type-arg]
-        orders = [order for books in self.rig.exchange.ledger.books.values() for order in books.open.values()]
-        return orders[number : number + 1]
+        return self._open()[number : number + 1]
+
+    def _open(self) -> list[Order]:
+        return [order for books in self.rig.exchange.ledger.books.values() for order in books.open.values()]
 
     # -- what must hold -------------------------------------------------------------------------------------------------
 
@@ -122,8 +137,7 @@ class World:
             for order in books.open.values():
                 resting.add(order.order_id)
                 held = engine.left_of(order.order_id)
-                assert 0 < held <= to_scaled(order.left), order.client_id
-                assert order.closing or held == to_scaled(order.left)
+                assert 0 < held == to_scaled(order.left), order.client_id
                 if order.closing:
                     key = str(order.position_side)
                     closing[key] = closing.get(key, D(0)) + D(held).scaleb(-12)
@@ -145,6 +159,15 @@ class World:
                 assert position.quantity == sum((one.side.sign * D(one.qty) for one in fills), D(0))
                 assert position.side != "LONG" or position.quantity >= 0
                 assert position.side != "SHORT" or position.quantity <= 0
+                self._check_closing(books.orders, fills)
+
+    @staticmethod
+    def _check_closing(orders: dict[int, Order], fills: list[UserTrade]) -> None:
+        """No fill of an order that may only close ever let a position grow, or turned it."""
+        held = D(0)
+        for one in fills:
+            before, held = held, held + one.side.sign * D(one.qty)
+            assert not orders[one.order_id].closing or (abs(held) < abs(before) and held * before >= 0)
 
     def _check_events(self) -> None:
         """Each order is told of from NEW on, its filled quantity only grows, and nothing follows its end."""

@@ -77,6 +77,28 @@ def test_a_market_that_has_moved_over_an_open_order_trades_with_it_at_the_restar
     assert after.floor.matching.best(BUY) is None
 
 
+def test_orders_that_only_close_survive_a_restart_together(tmp_path: Path) -> None:
+    before = _used(tmp_path)
+    for quantity, price in (("0.5", "1010.0"), ("1", "1011.0")):
+        before.place("SELL", quantity, price, reduceOnly="true")
+    before.exchange.ledger.commit()
+    after = _rig(tmp_path)
+    assert len(after.call("GET /fapi/v1/openOrders")) == 3
+    assert after.floor.matching.depth(Side.SELL, 9) == [(1010 * 10**12, 5 * 10**11), (1011 * 10**12, 10**12)]
+
+
+def test_a_restart_over_which_the_position_was_closed_ends_what_would_close_it(tmp_path: Path) -> None:
+    before = _used(tmp_path)
+    nearest = before.place("SELL", "2", "1010.0")["orderId"]
+    closing = before.place("SELL", "2", "1011.0", reduceOnly="true")["orderId"]
+    before.exchange.ledger.commit()
+    moved = floor()
+    moved.rest(BUY, 1015 * 10**12, 10**13, before.now_ms)
+    after = Rig(moved, ledger=Ledger(tmp_path))
+    assert after.position() == 0
+    assert [after.query(one)["status"] for one in (nearest, closing)] == ["FILLED", "EXPIRED"]
+
+
 def test_ids_go_on_growing(tmp_path: Path) -> None:
     before = _used(tmp_path)
     last = max(before.exchange.office.books("a").orders)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
 from coldframe.terms import INTERVALS
-from coldframe.units import ZERO, plain
+from coldframe.units import ZERO, plain, unscaled
 from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
 from coldframe.venue.contracts import money
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.market.board import Board
-from coldframe.venue.market.candles import Bar
+from coldframe.venue.market.candles import Bar, Candles
 from coldframe.venue.market.indices import asset_rates, composite, schedule
 from coldframe.venue.market.summaries import ticker
 from coldframe.venue.refusals import refuse
@@ -171,7 +172,18 @@ def aggregate_trades(exchange: Exchange, caller: Caller, request: ask.History, n
 
 
 def candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms: int) -> object:
-    """GET klines and its relatives; index, mark and premium candles follow the traded price here."""
+    """GET klines and its relatives; index and mark price candles follow the traded price here."""
+    return _candles(exchange, request, lambda board: board.candles, _row)
+
+
+def premium_candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms: int) -> object:
+    """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
+    return _candles(exchange, request, lambda board: board.premiums, _premium_row)
+
+
+def _candles(
+    exchange: Exchange, request: ask.KlineQuery, kept: Callable[[Board], Candles], row: Callable[[Board, Bar], list[Any]]
+) -> object:
     if request.interval not in INTERVALS:
         return refuse(-1120)
     symbol = request.symbol if sent(request.symbol) else request.pair
@@ -184,8 +196,8 @@ def candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms:
     limit = page_length(request.limit, longest=_LONGEST_CANDLES)
     if isinstance(limit, Fault):
         return limit
-    page = board.candles.page(request.interval, limit, sent(request.start_time), sent(request.end_time))
-    return [_row(board, bar) for bar in page]
+    page = kept(board).page(request.interval, limit, sent(request.start_time), sent(request.end_time))
+    return [row(board, bar) for bar in page]
 
 
 def _row(board: Board, bar: Bar) -> list[Any]:
@@ -202,6 +214,11 @@ def _row(board: Board, bar: Bar) -> list[Any]:
         contract.quote_text(bar.taker_quote),
         "0",
     ]
+
+
+def _premium_row(board: Board, bar: Bar) -> list[Any]:
+    premiums = [money(unscaled(premium)) for premium in (bar.open, bar.high, bar.low, bar.close)]
+    return [bar.open_ms, *premiums, "0", bar.close_ms, "0", bar.trades, "0", "0", "0"]
 
 
 def day_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
@@ -385,7 +402,7 @@ REST: Final[Calls] = {
     "GET /fapi/v1/continuousKlines": candles,
     "GET /fapi/v1/indexPriceKlines": candles,
     "GET /fapi/v1/markPriceKlines": candles,
-    "GET /fapi/v1/premiumIndexKlines": candles,
+    "GET /fapi/v1/premiumIndexKlines": premium_candles,
     "GET /fapi/v1/premiumIndex": premium_index,
     "GET /fapi/v1/fundingRate": funding_rates,
     "GET /fapi/v1/fundingInfo": funding_info,

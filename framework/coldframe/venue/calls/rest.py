@@ -44,6 +44,11 @@ class RestRequest:
     body: bytes
 
     @property
+    def call(self) -> str:
+        """What is asked: verb and path."""
+        return f"{self.verb} {self.path}"
+
+    @property
     def params(self) -> dict[str, str]:
         """All parameters; one that stands in query and body counts as in the query (protocol.md 6.1)."""
         return _params(self.body) | _params(self.query)
@@ -78,7 +83,8 @@ class Rest:
         banned = counters.banned(now_ms)
         if banned:
             return self._blocked(banned, now_ms)
-        endpoint = ENDPOINTS.get((request.verb, request.path))
+        # HEAD is a GET of which only the head is written.
+        endpoint = ENDPOINTS.get(("GET" if request.verb == "HEAD" else request.verb, request.path))
         if endpoint is None:
             fault = Fault(-5000, f"Path {request.path}, Method {request.verb} is invalid")
             return self._say(404, ErrorBody(fault.code, fault.msg), now_ms)

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+import attrs
 import h11
 import trio
 from trio_websocket import HandshakeError, WebSocketConnection, wrap_server_stream
 
 from coldframe.venue.calls.counters import Blocked
 from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest
+from coldframe.venue.faults import Ending
 from coldframe.venue.links.api import ApiLink
 from coldframe.venue.links.context import Context
 from coldframe.venue.links.streams import StreamLink
@@ -32,7 +34,7 @@ _IDLE_S: Final = 300
 _HANDSHAKE_S: Final = 10
 #: Frames that a peer may be ahead of our reading; it is read at once, so a few suffice.
 _UNREAD_FRAMES: Final = 16
-_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError, ssl.SSLError)
+_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
 
 
 class Replayed(trio.abc.Stream):
@@ -60,6 +62,34 @@ class Replayed(trio.abc.Stream):
         await self._stream.aclose()
 
 
+class Severed(trio.abc.Stream):
+    """A stream that breaks when so many bytes have been read from it."""
+
+    def __init__(self, stream: trio.abc.Stream, after_bytes: int) -> None:
+        self._stream = stream
+        self._left = after_bytes
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        self._check()
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        self._check()
+        part = await self._stream.receive_some(min(max_bytes or _READ, self._left))
+        self._left -= len(part)
+        return part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def _check(self) -> None:
+        if self._left <= 0:
+            raise trio.BrokenResourceError("as many bytes as were wanted have been read")
+
+
 class Door:
     """Serves connections."""
 
@@ -80,32 +110,55 @@ class Door:
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         http = h11.Connection(h11.SERVER)
+        try:
+            await self._serve_requests(http, stream)
+        except h11.RemoteProtocolError as error:
+            if http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await _send(http, stream, _misunderstood(error))
+            raise
+
+    async def _serve_requests(self, http: h11.Connection, stream: trio.abc.Stream) -> None:
         while True:
             with trio.move_on_after(_IDLE_S) as idle:
                 request = await _next_request(http, stream)
             if idle.cancelled_caught or request is None:
                 return
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-            if "websocket" in headers.get("upgrade", "").lower():
+            if request.method == b"GET" and "websocket" in headers.get("upgrade", "").lower():
                 await self._upgrade(http, stream, request)
                 return
             body = await _body(http, stream)
             answer = await self._answer(request, headers, body)
-            await _send(http, stream, answer)
+            if answer is None:
+                return
+            await _send(http, stream, answer, request)
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
 
-    async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer:
+    async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer | None:
+        """The answer to a request; None when a fault wants the connection to end without one."""
         path, _, query = request.target.partition(b"?")
         rest = RestRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, headers, body)
+        course = self._context.course(rest.call, rest.params)
+        await trio.sleep(course.wait_ms / 1000)
         symbol = self._rest.wants_book(rest)
         if symbol:
             await self._context.wait_book(symbol)
+        answer = self._carry_out(rest) if course.carried_out else RestAnswer(200, (), b"")
+        if course.instead is not None:
+            fault = ErrorBody(course.instead.code, course.instead.msg)
+            answer = attrs.evolve(answer, status=course.status, body=encode(fault))
+        await trio.sleep(course.hold_ms / 1000)
+        if course.ending is Ending.SILENT:
+            await trio.sleep(_IDLE_S)
+        return answer if course.ending is Ending.ANSWERED else None
+
+    def _carry_out(self, rest: RestRequest) -> RestAnswer:
         now_ms = self._context.turn()
         answer = self._rest.answer(rest, now_ms)
         self._context.deliver()
-        return answer
+        return attrs.evolve(answer, body=self._context.faults.listed(rest.call, answer.body, now_ms))
 
     # -- upgrades -----------------------------------------------------------------------------------------------------
 
@@ -118,9 +171,12 @@ class Door:
             is_api, streams = False, None
         blocked = self._admit(is_api=is_api)
         if blocked is not None or (not is_api and streams is None):
-            await _send(http, stream, _turned_away(blocked))
+            await _send(http, stream, _turned_away(blocked), request)
             return
         first = _written(request) + http.trailing_data[0]
+        after_bytes = self._context.faults.settings.api_cut_after_bytes
+        if is_api and after_bytes:
+            stream = Severed(stream, after_bytes)
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(_HANDSHAKE_S) as patience:
                 socket = await self._handshake(nursery, Replayed(stream, first))
@@ -193,10 +249,12 @@ async def _body(http: h11.Connection, stream: trio.abc.Stream) -> bytes:
             return bytes(parts)
 
 
-async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer) -> None:
+async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer, request: h11.Request | None = None) -> None:
+    """Writes an answer; to HEAD without its body, of which only the length is told."""
     headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+    shown = b"" if request is not None and request.method == b"HEAD" else answer.body
     head = http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-    body = http.send(h11.Data(data=answer.body)) or b""
+    body = http.send(h11.Data(data=shown)) or b""
     end = http.send(h11.EndOfMessage()) or b""
     await stream.send_all(head + body + end)
 
@@ -207,6 +265,11 @@ def _turned_away(blocked: Blocked | None) -> RestAnswer:
         return RestAnswer(404, (("content-type", "text/plain"),), b"no such stream path\n")
     headers = (("content-type", "application/json"), ("retry-after", str(blocked.retry_after_s)))
     return RestAnswer(blocked.status, headers, encode(ErrorBody(blocked.fault.code, blocked.fault.msg)))
+
+
+def _misunderstood(error: h11.RemoteProtocolError) -> RestAnswer:
+    """What a request gets that is none: the status alone, which suits HEAD too. The connection ends with it."""
+    return RestAnswer(error.error_status_hint, (("connection", "close"),), b"")
 
 
 def _written(request: h11.Request) -> bytes:

@@ -9,7 +9,7 @@ from typing import Protocol
 import attrs
 
 from coldframe.units import scaled
-from coldframe.venue.contracts import Contract
+from coldframe.venue.contracts import Contract, to_scaled
 from coldframe.venue.market.candles import Candles
 from coldframe.venue.market.ladder import PublicBook
 from coldframe.venue.market.prices import Prices
@@ -61,6 +61,8 @@ class Board:
         self.book = PublicBook()
         self.trades = TradeLog(contract.quantity_digits, first_aggregate_id)
         self.candles = Candles()
+        #: Candles of the premium of the mark over the index price, one value a second.
+        self.premiums = Candles()
         self.prices = Prices(funding_interval_ms)
         self.components: tuple[Component, ...] = ()
         self.now_ms = 0
@@ -105,11 +107,14 @@ class Board:
         for watcher in self.watchers:
             watcher.on_trade(self, trade)
 
-    def follow_prices(self) -> None:
-        """Moves mark and index price by one second."""
+    def follow_prices(self, now_ms: int) -> None:
+        """Moves mark and index price by one second, and notes the premium of the one over the other."""
         middle = self.book.middle()
         if middle is not None and not self.adopts_prices:
             self.prices.follow(middle, self.fair)
+        premium = self.prices.premium
+        if premium is not None:
+            self.premiums.trade(0, now_ms, to_scaled(premium), 0, taker_buys=False)
 
     def close_aggregate(self, at_ms: int) -> None:
         """Ends the open aggregate when its 100 ms are over."""

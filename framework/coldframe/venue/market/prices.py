@@ -38,6 +38,11 @@ class Prices:
     def known(self) -> bool:
         return self.mark > 0
 
+    @property
+    def premium(self) -> Decimal | None:
+        """How far the mark price is above the index price, as a share of it; None while they are not known."""
+        return ((self.mark - self.index) / self.index).quantize(_EIGHT) if self.known and self.index else None
+
     def next_funding_ms(self, now_ms: int) -> int:
         """When funding is exchanged next: on whole multiples of the interval."""
         return (now_ms // self._interval_ms + 1) * self._interval_ms

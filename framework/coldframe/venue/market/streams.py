@@ -76,7 +76,7 @@ class Streams:
         if now_ms >= self._prices_due_ms:
             self._prices_due_ms = _next(now_ms, _SECOND_MS)
             for board in self.boards.values():
-                board.follow_prices()
+                board.follow_prices(now_ms)
         for channel in list(self._channels.values()):
             if channel.period_ms and now_ms >= channel.due_ms:
                 channel.due_ms = _next(now_ms, channel.period_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
 from msgspec import UNSET
 
 from coldframe.terms import ExecutionType, OrderStatus, OrderType, PriceMatch
@@ -11,7 +12,7 @@ from coldframe.units import plain
 from coldframe.venue.contracts import to_scaled
 from coldframe.venue.refusals import refuse
 from coldframe.venue.trading.dealer import Dealer, check_reference
-from coldframe.venue.trading.entry import Ticket, check_margin, check_rules, given, matched_price
+from coldframe.venue.trading.entry import Ticket, check_margin, check_rules, closable, given, matched_price
 from coldframe.venue.trading.office import Office, scaled_price
 from coldframe.venue.trading.records import Amended, Order
 from coldframe.wire.requests import Fault, ModifyOrder
@@ -37,10 +38,10 @@ class Amender:
         price = self._price(order, request)
         if isinstance(price, Fault):
             return price
-        quantity = Decimal(request.quantity)
-        fault = self._check(order, request, price, quantity)
-        if fault:
-            return fault
+        fault = self._check(order, request, price, Decimal(request.quantity))
+        quantity = fault or self._allowed(order, price, Decimal(request.quantity))
+        if isinstance(quantity, Fault):
+            return quantity
         self._apply(order, request, price, quantity, now_ms)
         return order
 
@@ -71,6 +72,17 @@ class Amender:
         if fault and fault.code == -4164:
             return refuse(-5029, plain(contract.filters.min_notional))
         return fault or self._check_margin(order, price, quantity)
+
+    def _allowed(self, order: Order, price: Decimal, quantity: Decimal) -> Decimal | Fault:
+        """The quantity as it may stand: an order that may only close is cut to its position, as when it was placed."""
+        if not order.closing or quantity <= order.filled:
+            return quantity
+        ticket = attrs.evolve(_ticket(order), quantity=quantity - order.filled)
+        left = closable(self._office.books(order.account), ticket, instead_of=order)
+        if isinstance(left, Fault):
+            return left
+        unchanged = ticket.price == price and left == order.left
+        return refuse(-5027) if unchanged else order.filled + left
 
     def _check_margin(self, order: Order, price: Decimal, quantity: Decimal) -> Fault | None:
         if order.closing:

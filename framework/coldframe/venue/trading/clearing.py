@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from random import Random
 
+import attrs
+
 from coldframe.core.matching import CROWD_ID, Fill
 from coldframe.terms import AccountReason, ExecutionType, OrderStatus, PositionSide, Side
 from coldframe.units import ZERO, plain, unscaled
@@ -54,9 +56,28 @@ class Clearing:
         for order_id, owner, maker in ((fill.taker_id, fill.taker_owner, False), (fill.maker_id, fill.maker_owner, True)):
             if order_id != CROWD_ID:
                 order = self._office.books(owner).orders[order_id]
-                self._book_side(order, fill, execution.trade_id, now_ms, maker=maker)
+                own = self._curbed(order, fill, now_ms) if order.closing else fill
+                if own is not None:
+                    self._book_side(order, own, execution.trade_id, now_ms, maker=maker)
                 orders.append(order)
         return orders
+
+    def _curbed(self, order: Order, fill: Fill, now_ms: int) -> Fill | None:
+        """A fill of an order that may only close, as far as its position goes; None when nothing is left to close.
+
+        One sweep may meet other orders of the account first, and positions follow trades, not levels. What the order may not trade
+        the crowd has traded in its place.
+        """
+        position = self._office.books(order.account).account.position(order.symbol, order.position_side)
+        held = to_scaled(abs(position.quantity)) if closes(position, order.side) else 0
+        if held >= fill.quantity:
+            return fill
+        if held:
+            order.quantity -= unscaled(fill.quantity - held)
+            return attrs.evolve(fill, quantity=held)
+        if order.open:
+            self._office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason="4")
+        return None
 
     def _book_side(self, order: Order, fill: Fill, trade_id: int, now_ms: int, *, maker: bool) -> None:
         account = self._office.books(order.account).account
@@ -138,7 +159,10 @@ class Clearing:
     # -- orders that may only close ----------------------------------------------------------------------------------------
 
     def follow_position(self, account: str, symbol: str, side: PositionSide, now_ms: int) -> None:
-        """Cuts resting orders that may only close to what the position still holds, oldest first; the rest expires."""
+        """Cuts resting orders that may only close to what the position still holds, oldest first; the rest expires.
+
+        A cut is silent: its account finds the new quantity in the order's next report, or when it asks (protocol.md 10, trap 17).
+        """
         office = self._office
         floor = office.floor(symbol)
         position = office.books(account).account.position(symbol, side)
@@ -148,9 +172,11 @@ class Clearing:
                 continue
             allowed = min(left, order.left) if closes(position, order.side) else ZERO
             left -= allowed
-            if not allowed or not floor.matching.left_of(order.order_id):
+            if not allowed:
                 office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason="4")
             elif allowed < order.left:
+                order.quantity, order.updated_ms = order.filled + allowed, now_ms
+                office.ledger.note(order)
                 floor.shrink(order.order_id, to_scaled(allowed), order.side, scaled_price(order), now_ms)
 
     # -- funding ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,15 @@ from coldframe.venue.market.board import Board, DepthChange
 from coldframe.venue.market.prints import Aggregate, Print
 from coldframe.venue.refusals import refuse
 from coldframe.venue.trading.dealer import Dealer
-from coldframe.venue.trading.entry import DEFAULT_PREVENTION, Ticket, check_good_till, check_mode, check_symbol, given
+from coldframe.venue.trading.entry import (
+    DEFAULT_PREVENTION,
+    Ticket,
+    check_good_till,
+    check_mode,
+    check_price_match,
+    check_symbol,
+    given,
+)
 from coldframe.venue.trading.office import Office
 from coldframe.venue.trading.records import Algo
 from coldframe.venue.trading.reports import algo_event
@@ -31,6 +39,8 @@ _LEAST_CALLBACK: Final = Decimal("0.1")
 _MOST_CALLBACK: Final = Decimal(20)
 _HUNDRED: Final = Decimal(100)
 _LIMIT_TYPES: Final = frozenset({OrderType.STOP, OrderType.TAKE_PROFIT})
+#: Only these may close a whole position (protocol.md 7.5).
+_CLOSERS: Final = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
 
 
@@ -53,7 +63,8 @@ class Conditionals:
         if fault:
             return fault
         algo = self._algo(account, request, now_ms)
-        if not algo.trailing and self._reached(algo, *self._range(algo)):
+        low, high = self._range(algo)
+        if low and not algo.trailing and self._reached(algo, low, high):
             return refuse(-2021)
         self._tell(algo, now_ms)
         return algo
@@ -209,7 +220,7 @@ class Conditionals:
         books = self._office.books(account)
         if request.algo_type != "CONDITIONAL":
             return refuse(-1130, "algoType")
-        fault = check_symbol(self._office, request.symbol) or _check_parameters(request, now_ms)
+        fault = check_symbol(self._office, request.symbol) or _check_parameters(request, now_ms) or _check_match(request)
         if fault:
             return fault
         client_id = given(request.client_algo_id, "")
@@ -267,6 +278,8 @@ def _check_parameters(request: PlaceAlgo, now_ms: int) -> Fault | None:
     if not request.type.conditional:
         return refuse(-1116)
     closing = given(request.close_position, False)
+    if closing and request.type not in _CLOSERS:
+        return refuse(-1106, "closePosition")
     if closing and request.quantity is not UNSET:
         return refuse(-4137)
     if closing and request.reduce_only is not UNSET:
@@ -283,6 +296,13 @@ def _check_parameters(request: PlaceAlgo, now_ms: int) -> Fault | None:
             return refuse(-1102, "goodTillDate")
         return check_good_till(request.good_till_date, now_ms)
     return None
+
+
+def _check_match(request: PlaceAlgo) -> Fault | None:
+    match = given(request.price_match, PriceMatch.NONE)
+    if match is not PriceMatch.NONE and request.price is not UNSET:
+        return refuse(-1106, "price")
+    return check_price_match(match, limit=request.type in _LIMIT_TYPES)
 
 
 def _needed(request: PlaceAlgo, *, closing: bool) -> list[tuple[str, bool]]:

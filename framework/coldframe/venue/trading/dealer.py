@@ -215,7 +215,7 @@ class Dealer:
         remembered = [order for books in self._office.ledger.books.values() for order in books.open.values()]
         for order in sorted(remembered, key=lambda one: one.order_id):
             floor = self._office.floors.get(order.symbol)
-            if floor is None:
+            if floor is None or not order.open:  # an order before it may have closed what it was to close
                 continue
             if order.time_in_force in POST_ONLY and floor.matching.crosses(order.side, scaled_price(order)):
                 self._office.end(order, OrderStatus.EXPIRED, now_ms)

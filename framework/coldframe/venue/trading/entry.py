@@ -127,10 +127,14 @@ def _check_kind(request: PlaceOrder) -> Fault | None:
 
 
 def _check_price_match(request: PlaceOrder) -> Fault | None:
-    match = given(request.price_match, PriceMatch.NONE)
+    return check_price_match(given(request.price_match, PriceMatch.NONE), limit=request.type is OrderType.LIMIT)
+
+
+def check_price_match(match: PriceMatch, *, limit: bool) -> Fault | None:
+    """Whether the price may be chosen so: only that of a `limit` order, and no more by the deepest ranks of the other side."""
     if match is PriceMatch.NONE:
         return None
-    if request.type is not OrderType.LIMIT:
+    if not limit:
         return refuse(-5038)
     return refuse(-5037) if match in _WITHDRAWN_MATCHES else None
 
@@ -199,8 +203,11 @@ def check_count(books: AccountBooks, contract: Contract) -> Fault | None:
     return refuse(-2025) if limit and len(books.of_symbol(contract.symbol)) + conditional >= limit else None
 
 
-def closable(books: AccountBooks, ticket: Ticket) -> Decimal | Fault:
-    """How much of a closing order may stand: less than asked when the position, or what other orders leave of it, is smaller."""
+def closable(books: AccountBooks, ticket: Ticket, *, instead_of: Order | None = None) -> Decimal | Fault:
+    """How much of a closing order may stand: less than asked when the position, or what other orders leave of it, is smaller.
+
+    `instead_of` is the order that this one replaces.
+    """
     position = books.account.position(ticket.symbol, ticket.position_side)
     if not closes(position, ticket.side):
         return refuse(-2022)
@@ -208,7 +215,7 @@ def closable(books: AccountBooks, ticket: Ticket) -> Decimal | Fault:
         (
             one.left
             for one in books.of_symbol(ticket.symbol)
-            if one.closing and one.side is ticket.side and one.position_side is ticket.position_side
+            if one is not instead_of and one.closing and one.side is ticket.side and one.position_side is ticket.position_side
         ),
         ZERO,
     )

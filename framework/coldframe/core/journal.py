@@ -1,0 +1,246 @@
+"""The journal's rows made from the brain's state, and the state folded back together from rows.
+
+While it runs, the brain records every order as it stands after each change, and every fill; now and then a checkpoint holds all
+of it, so that a restart need not read further back. `fold` applies the rows in order to the same classes and the same arithmetic
+that made them: what comes out is what the brain held when the last row was written. Bodies are plain JSON, numbers exact as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from coldframe.core.orders import Fill, Order, Orders
+from coldframe.core.positions import Position, PositionKey, SubAccount
+from coldframe.errors import JournalDamaged
+from coldframe.model.intents import Intent, Verdict
+from coldframe.model.journal import Row, RowKind
+from coldframe.terms import PositionSide, Side
+from coldframe.units import ZERO
+
+#: After so many rows a checkpoint is due.
+CHECKPOINT_ROWS: Final = 20_000
+#: So many of the orders that ended last are kept in a checkpoint, so that late reports still find them.
+_ENDED_KEPT: Final = 200
+#: Fills of others belong to no strategy.
+EXTERNAL: Final = ""
+
+Body = dict[str, Any]
+
+
+@attrs.define
+class Past:
+    """What a journal knows at its end. `account` names the account its orders and positions are in."""
+
+    account: str = ""
+    #: Start of the last run, epoch milliseconds; no later run may begin at the same or an earlier one.
+    epoch_ms: int = 0
+    runs: int = 0
+    #: Whether the last run came to its end.
+    ended: bool = True
+    orders: dict[str, Order] = attrs.field(factory=dict)
+    #: The fills of these orders, by client order id.
+    fills: dict[str, list[Fill]] = attrs.field(factory=dict)
+    #: By strategy; `EXTERNAL` for fills of others.
+    accounts: dict[str, SubAccount] = attrs.field(factory=dict)
+    #: By symbol: everything up to this trade id is known.
+    marks: dict[str, int] = attrs.field(factory=dict)
+
+    @property
+    def live(self) -> list[Order]:
+        """The orders that were or may have been alive."""
+        return [order for order in self.orders.values() if order.live]
+
+    def held(self) -> dict[tuple[str, str], Decimal]:
+        """The positions that are not zero, by strategy and symbol."""
+        symbols = {(owner, symbol): one for owner, one in self.accounts.items() for symbol, _ in one.positions}
+        return {key: one.net(key[1]) for key, one in symbols.items() if one.net(key[1])}
+
+
+# -- rows out of state --------------------------------------------------------------------------------------------------
+
+
+def order_body(order: Order) -> Body:
+    """An order as it stands now; its fills have rows of their own."""
+    body: Body = _CONVERTER.unstructure(order)
+    return body
+
+
+def fill_body(strategy: str, client_order_id: str, fill: Fill, position: Decimal) -> Body:
+    """A fill, whose it is, and the position after it."""
+    return {"strategy": strategy, "order": client_order_id, "fill": _CONVERTER.unstructure(fill), "position": str(position)}
+
+
+def booking_body(
+    owner: str, cause: str, *, key: PositionKey | None = None, quantity: Decimal = ZERO, price: Decimal = ZERO
+) -> Body:
+    """What changes a sub-account without a fill of its orders, and why: a signed quantity at a price, or fees, or funding."""
+    where = {} if key is None else {"symbol": key[0], "side": str(key[1]), "quantity": str(quantity), "price": str(price)}
+    return {"strategy": owner, "cause": cause, **where}
+
+
+def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Body:
+    """An intent with its verdict; of one that could not be judged only the kind is kept."""
+    numbers = {name: str(value) for name in ("value", "limit") if (value := getattr(verdict, name)) is not None}
+    fields = {"terms": _CONVERTER.unstructure(wanted)} if verdict.code != "MALFORMED" else {}
+    said = {"text": verdict.text} if verdict.text else {}
+    return {"strategy": strategy, "intent": type(wanted).__name__, **fields, "verdict": str(verdict.code), **said, **numbers}
+
+
+def checkpoint_body(orders: Orders, accounts: Mapping[str, SubAccount], marks: Mapping[str, int], epoch_ms: int, runs: int) -> Body:
+    """The whole state, and which run on this journal it is of: nobody who begins here reads where the run began."""
+    kept = orders.worth_keeping(_ENDED_KEPT)
+    return {
+        "epoch_ms": epoch_ms,
+        "runs": runs,
+        "orders": [_CONVERTER.unstructure(order) for order in kept],
+        "fills": {one.client_order_id: _CONVERTER.unstructure(orders.fills_of(one)) for one in kept if one.fill_keys},
+        "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
+        "marks": dict(marks),
+    }
+
+
+# -- state out of rows --------------------------------------------------------------------------------------------------
+
+
+def fold(rows: Iterable[Row], past: Past | None = None) -> Past:
+    """Applies rows to `past` (a new one if none is given) and returns it. Raises `JournalDamaged` for a row that makes no sense."""
+    past = past or Past()
+    for row in rows:
+        try:
+            _apply(past, row)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ExceptionGroup) as error:
+            raise JournalDamaged(f"row {row.seq} ({row.kind}) cannot be read: {type(error).__name__}: {error}") from None
+    return past
+
+
+def _apply(past: Past, row: Row) -> None:
+    body: Any = row.body
+    match row.kind:
+        case RowKind.RUN:
+            _begin(past, body)
+        case RowKind.ORDER:
+            past.orders[row.ref] = _CONVERTER.structure(body, Order)
+        case RowKind.FILL:
+            _take_fill(past, body)
+        case RowKind.FEE:
+            _learn_fee(past, body)
+        case RowKind.BOOKING:
+            _take_booking(past, body)
+        case RowKind.MARK:
+            past.marks[row.ref] = int(body["trade_id"])
+        case RowKind.CHECKPOINT:
+            _take_checkpoint(past, row.ref, body)
+        case RowKind.END:
+            past.ended = True
+
+
+def _take_checkpoint(past: Past, account: str, body: Any) -> None:
+    """The whole state of an account. Where the rows before it have been read as well, they must come to the same."""
+    orders = {one.client_order_id: one for one in _CONVERTER.structure(body["orders"], list[Order])}
+    accounts = _CONVERTER.structure(body["accounts"], dict[str, SubAccount])
+    marks = _CONVERTER.structure(body["marks"], dict[str, int])
+    if past.runs:
+        before = (past.account, past.epoch_ms, past.runs, _live_terms(past.orders), _holdings(past.accounts), past.marks)
+        if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
+            raise ValueError("it is not what the rows before it come to")
+    past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
+    past.orders, past.accounts, past.marks = orders, accounts, marks
+    past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
+
+
+def _live_terms(orders: Mapping[str, Order]) -> dict[str, Body]:
+    return {name: order_body(one) for name, one in orders.items() if one.live}
+
+
+def _holdings(accounts: Mapping[str, SubAccount]) -> Body:
+    """What accounts hold, without positions and accounts in which nothing has ever been."""
+    held = {name: {key: one for key, one in account.positions.items() if one != Position()} for name, account in accounts.items()}
+    return {name: (one, accounts[name].fees, accounts[name].fills) for name, one in held.items() if one or accounts[name].fees}
+
+
+def _begin(past: Past, body: Any) -> None:
+    """A run begins. What was in another account is over: nothing of it can be asked for or traded any more."""
+    account = str(body["account"])
+    if account != past.account:
+        past.orders, past.fills, past.accounts, past.marks = {}, {}, {}, {}
+    past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
+    past.runs += 1
+
+
+def _take_fill(past: Past, body: Any) -> None:
+    fill = _CONVERTER.structure(body["fill"], Fill)
+    account = past.accounts.setdefault(body["strategy"], SubAccount())
+    account.position(fill.symbol, fill.position_side).fill(fill.side, fill.quantity, fill.price)
+    account.fills += 1
+    if fill.fee is not None:
+        account.pay(fill.fee, fill.fee_asset)
+    if body["order"]:
+        past.fills.setdefault(body["order"], []).append(fill)
+
+
+def _take_booking(past: Past, body: Any) -> None:
+    account = past.accounts.setdefault(body["strategy"], SubAccount())
+    if "symbol" in body:
+        quantity = _number(body["quantity"], None)
+        side = Side.BUY if quantity > 0 else Side.SELL
+        position = account.position(body["symbol"], PositionSide(body["side"]))
+        position.fill(side, abs(quantity), _number(body["price"], None))
+    account.fills += int(body.get("fills", 0))
+    if body.get("fee") and body["asset"]:
+        account.pay(_number(body["fee"], None), body["asset"])
+    if "funding" in body:
+        account.fund(_number(body["funding"], None), body["asset"])
+
+
+def _learn_fee(past: Past, body: Any) -> None:
+    """The fee of a fill that had come without one."""
+    known = _CONVERTER.structure(body["fill"], Fill)
+    fills = past.fills.get(body["order"], [])
+    for place, fill in enumerate(fills):
+        if fill.key == known.key:
+            fills[place] = attrs.evolve(fill, fee=known.fee, fee_asset=known.fee_asset)
+    if known.fee is not None:
+        past.accounts[body["strategy"]].pay(known.fee, known.fee_asset)
+
+
+# -- plain JSON and back ------------------------------------------------------------------------------------------------
+
+
+def _positions_out(positions: Mapping[tuple[str, PositionSide], Position]) -> list[Body]:
+    return [
+        {"symbol": symbol, "side": str(side), "position": _CONVERTER.unstructure(one)} for (symbol, side), one in positions.items()
+    ]
+
+
+def _positions_in(rows: Any, _: object) -> dict[tuple[str, PositionSide], Position]:
+    return {(row["symbol"], PositionSide(row["side"])): _CONVERTER.structure(row["position"], Position) for row in rows}
+
+
+def _number(value: Any, _: object) -> Decimal:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no exact number")
+    return Decimal(value)
+
+
+def _made_converter() -> Converter:
+    converter = Converter(omit_if_default=True, forbid_extra_keys=False)
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(Decimal, _number)
+    aside = override(omit=True)
+    asked: dict[str, Any] = dict.fromkeys(("not_found", "not_found_ns", "not_found_dead", "doubted_ns"), aside)
+    # Fills have rows of their own; what queries did not find has to be asked for again after a restart.
+    converter.register_unstructure_hook(Order, make_dict_unstructure_fn(Order, converter, True, fill_keys=aside, **asked))
+    converter.register_structure_hook(Order, make_dict_structure_fn(Order, converter, fill_keys=aside, **asked))
+    positions = override(unstruct_hook=_positions_out, struct_hook=_positions_in)
+    converter.register_unstructure_hook(SubAccount, make_dict_unstructure_fn(SubAccount, converter, True, positions=positions))
+    converter.register_structure_hook(SubAccount, make_dict_structure_fn(SubAccount, converter, positions=positions))
+    return converter
+
+
+_CONVERTER: Final = _made_converter()

@@ -1,0 +1,116 @@
+"""The journal of a run: which file, whose account, and what an earlier run has left in it.
+
+A run whose orders cannot outlive it (an embedded venue made for it alone) keeps its journal in a folder that vanishes with it,
+unless the configuration names a file: the same code runs either way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import attrs
+
+from coldframe.config.schema import Config
+from coldframe.core.journal import EXTERNAL, Past, fold
+from coldframe.core.signing import Signer
+from coldframe.errors import ConfigError, JournalUnwritable
+from coldframe.runtime.build import Bot
+from coldframe.shell.journalfile import JournalFile
+from coldframe.shell.places import state_home
+from coldframe.units import trimmed
+
+
+@attrs.frozen
+class Kept:
+    """An open journal, and what stood in it. `past.account` is the account of this run."""
+
+    file: JournalFile
+    past: Past
+
+
+@contextmanager
+def open_journal(bot: Bot, signer: Signer) -> Iterator[Kept]:
+    """Opens the journal of a bot that sends orders and takes its account for this process.
+
+    Raises `JournalUnwritable`, `JournalDamaged`, or `ConfigError` when an earlier run has left
+    orders or positions in it that this bot cannot go on with.
+    """
+    config = bot.config
+    account = account_of(config, signer)
+    with ExitStack() as stack:
+        if config.orders.mode == "live":
+            stack.callback(os.close, _hold_account(account))
+        path = _path(config, bot.loaded.source.base)
+        if path is None:
+            folder = tempfile.mkdtemp(prefix="coldframe-")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            path = Path(folder) / "journal.db"
+        file = JournalFile(path)
+        stack.callback(file.close)
+        past = fold(file.state_rows())
+        _refuse_others(config, path, past, account)
+        yield Kept(file, past)
+
+
+def account_of(config: Config, signer: Signer) -> str:
+    """What tells an account from others: its name in the configuration, or environment and key. The key cannot be read from it."""
+    if config.journal.account is not None:
+        return config.journal.account
+    venue = config.venue.environment if config.orders.mode == "live" else "paper"
+    return f"{venue}-{blake2b(signer.api_key.reveal().encode(), digest_size=4).hexdigest()}"
+
+
+def journal_path(config: Config, base: Path) -> Path:
+    """The file of a bot's journal, whether it is there or not. Raises `ConfigError` when its runs keep none."""
+    path = _path(config, base)
+    if path is None:
+        raise ConfigError('this bot keeps no journal: name a file, [journal] file = "..."')
+    return path
+
+
+def _path(config: Config, base: Path) -> Path | None:
+    if config.journal.file is not None:
+        return base / config.journal.file
+    return state_home() / config.name / "journal.db" if config.orders.mode == "live" else None
+
+
+def _hold_account(account: str) -> int:
+    """One process per account: two would count each other's orders as foreign, and their limits twice."""
+    lock = state_home() / "accounts" / f"{account}.lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalUnwritable(f"{lock}: the lock of the account cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise JournalUnwritable(f"another bot trades on this account ({account}); stop it first") from None
+    return held
+
+
+def _refuse_others(config: Config, path: Path, past: Past, account: str) -> None:
+    """What an earlier run has left must belong to this account and to strategies of this bot; `past` becomes this account's."""
+    if past.account != account:
+        lasting = past.account and not past.account.startswith("paper-")
+        if lasting and (past.live or past.held()):
+            raise ConfigError(
+                f"{path}: this journal holds orders or positions of another account ({past.account}, not {account});"
+                " give this bot a file of its own, or name the account in [journal] account"
+            )
+        past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
+        return
+    known = {one.id for one in config.strategies} | {EXTERNAL}
+    orders = {f"an open order of strategy {one.strategy} ({one.client_order_id})" for one in past.live if one.strategy not in known}
+    held = {f"{trimmed(size)} {symbol} of strategy {name}" for (name, symbol), size in past.held().items() if name not in known}
+    if orders or held:
+        left = ", ".join(sorted(orders | held))
+        raise ConfigError(f"{path}: an earlier run has left {left}; put that strategy back into the configuration")

@@ -1,0 +1,12 @@
+"""Where things are kept on this machine that outlive a run: one folder of the user's, readable by nobody else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def state_home() -> Path:
+    """The folder for journals, locks and keys (`$XDG_STATE_HOME/coldframe`); it need not exist yet."""
+    home = os.environ.get("XDG_STATE_HOME") or (Path.home() / ".local" / "state")
+    return Path(home) / "coldframe"

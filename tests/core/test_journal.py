@@ -1,0 +1,259 @@
+"""What stands in the journal is what the brain holds: at every moment, after a crash at any moment, and however long it gets."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldframe.core import engine as engine_module
+from coldframe.core.engine import Engine
+from coldframe.core.foreign import Foreign
+from coldframe.core.journal import EXTERNAL, Past, fold, order_body
+from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.trading import TradingLimits
+from coldframe.errors import JournalDamaged
+from coldframe.model.effects import Record, SendRequest
+from coldframe.model.inputs import JournalChanged
+from coldframe.model.intents import CancelAll
+from coldframe.model.journal import Row, RowKind
+from coldframe.model.orders import OrderState
+from coldframe.terms import Side
+from coldframe.testing import instrument
+from tests.core.exchange import ALIVE
+from tests.core.scripted import Actor, Scripted
+from tests.core.test_wishes import behave, happen, some_quotes, standing
+from tests.core.told import D, place
+
+MOST = D(4)
+
+
+def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
+    """A run in which everything may go wrong, stopped in the midst of it."""
+    made = Scripted(actor, **setup()).ready()
+    for _ in range(turns):
+        if chance.random() < 0.2:
+            made.want(actor, some_quotes(chance))
+        if chance.random() < 0.1:
+            made.want(actor, place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None])))
+        if chance.random() < 0.05:
+            made.exchange.fill(made.foreign("by-hand", quantity="1").client_order_id, "1")
+            made._work()
+        happen(made, chance)
+        made.run(chance.choice((5, 50, 300, 1_500)))
+    return made
+
+
+def setup() -> dict[str, Any]:
+    risk = RiskLimits(max_gross_notional=D(1_200))
+    return {
+        "budgets": {"mm": Budget(max_position=MOST)},
+        "risk": risk,
+        "instruments": [instrument("BTCUSDT", min_notional="5")],
+        # What somebody does by hand while nobody listens stands on the account when the next run begins.
+        "trading": TradingLimits(foreign=Foreign.IGNORE),
+    }
+
+
+def state(past: Past) -> dict[str, Any]:
+    return {
+        "orders": {name: order_body(one) for name, one in past.orders.items()},
+        "fills": {name: fills for name, fills in past.fills.items() if fills},
+        "accounts": {name: one for name, one in past.accounts.items() if one.fills},
+        "marks": past.marks,
+    }
+
+
+def state_of(engine: Engine) -> dict[str, Any]:
+    """The same of a brain that lives."""
+    orders = engine.orders.worth_keeping(1_000_000)
+    assert engine.trading is not None
+    return {
+        "orders": {one.client_order_id: order_body(one) for one in orders},
+        "fills": {one.client_order_id: engine.orders.fills_of(one) for one in orders if one.fill_keys},
+        "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
+        "marks": engine.trading.reconciler.marks,
+    }
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
+    made = troubled(random.Random(seed), Actor(), 25)
+    assert state(fold(made.rows)) == state_of(made.engine)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(seed: int) -> None:
+    chance, actor = random.Random(seed), Actor()
+    made = troubled(chance, actor, chance.randrange(1, 15))
+    for one in made.held:
+        if isinstance(one, SendRequest) and chance.random() < 0.5:
+            made.exchange.carry_out(one.method, one.params)  # it had left, and arrives
+    cuts = [end for end in made.steps if end >= made.durable]
+    past = fold(made.rows[: chance.choice(cuts)])
+    again = made.restarted(actor, past=past, keep_orders=chance.random() < 0.5, **setup())
+    again.run(1_000)
+    for _ in range(5):
+        happen(again, chance)
+        again.run(chance.choice((50, 1_500)))
+    again.silent = False
+    behave(again)
+    again.run(100_000)
+    account = again.engine.slots.get("mm").trader.account
+    ours = [(order, trade) for order, trade in made.exchange.trades if order.client_order_id.startswith("cf.")]
+    assert account.net("BTCUSDT") == sum((order.side.sign * D(trade.quantity) for order, trade in ours), D(0))
+    assert account.fills == len(ours)
+    assert again.engine.orders.doubtful == 0
+    sent = [one.params["newClientOrderId"] for one in made.sent("order.place") + again.sent("order.place")]
+    assert len(sent) == len(set(sent))
+    again.want(actor, CancelAll())
+    again.run(3_000)
+    assert {name for name, one in made.exchange.orders.items() if one.status in ALIVE and name.startswith("cf.")} == set()
+
+
+def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_proved_absent() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.stuck.add("order.place")
+    made.want(actor, place())
+    past = fold(made.rows)
+    (order,) = past.live
+    assert (order.state, order.sent_ms) == (OrderState.PREPARED, 0)
+    again = made.restarted(actor, past=past)
+    (live,) = again.engine.orders.live
+    assert live.state is OrderState.UNKNOWN
+    again.run(15_000)
+    assert list(again.engine.orders.live) == []
+    known = again.engine.orders.get(order.client_order_id)
+    assert known is not None
+    assert known.state is OrderState.NEVER_ACCEPTED
+    assert again.sent("order.place") == []
+
+
+def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    again = made.restarted(actor, past=fold(made.rows), keep_orders=True)
+    again.run(2_000)
+    (order,) = again.engine.orders.live
+    assert (order.state, order.strategy) == (OrderState.OPEN, "mm")
+    again.fill(order.client_order_id, "0.4")
+    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert standing(again) == {(Side.BUY, D("98")): D("0.6")}
+
+
+def test_open_orders_of_a_killed_run_are_cancelled_unless_they_shall_stay() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"), place(price="97"))
+    again = made.restarted(actor, past=fold(made.rows))
+    again.run(2_000)
+    assert standing(again) == {}
+    assert list(again.engine.orders.live) == []
+
+
+def test_o16_a_later_run_never_uses_an_id_again() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    again = made.restarted(actor, past=fold(made.rows), keep_orders=True)
+    again.run(2_000)
+    again.want(actor, place(price="98"))
+    assert len({one.client_order_id for one in again.engine.orders.live}) == 2
+
+
+def test_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
+    made = troubled(random.Random(7), Actor(), 40)
+    marks = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT]
+    assert len(marks) > 3
+    whole, short = fold(made.rows), fold(made.rows[marks[-1] :])
+    assert state(short) == state(whole) == state_of(made.engine)
+
+
+def test_p2_a_checkpoint_says_whose_it_is_and_of_which_run() -> None:
+    """A restart reads from the last one on, not from where its run began."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    past = fold(made.rows)
+    past.account = "live-1"
+    again = made.restarted(actor, past=past)
+    again.run(1_000)
+    (begun,) = [row.body["epoch_ms"] for row in again.rows if row.kind == RowKind.RUN]
+    first = next(at for at, row in enumerate(again.rows) if row.kind == RowKind.CHECKPOINT)
+    short = fold(again.rows[first:])
+    assert (short.account, short.epoch_ms, short.runs, short.ended) == ("live-1", begun, 2, False)
+
+
+def test_orders_of_another_account_are_no_concern_of_this_one() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    other = {"account": "another", "epoch_ms": 5}
+    past = fold([*made.rows, Row(len(made.rows) + 1, 0, RowKind.RUN, "another", other)])
+    assert (past.live, past.accounts, past.account) == ([], {}, "another")
+
+
+def test_fills_of_others_are_kept_apart() -> None:
+    made = Scripted(Actor()).ready()
+    made.exchange.fill(made.foreign("by-hand", quantity="2").client_order_id, "2")
+    made._work()
+    assert fold(made.rows).held() == {(EXTERNAL, "BTCUSDT"): D(2)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (RowKind.ORDER, {}),
+        (RowKind.ORDER, {"client_order_id": "x", "state": "NOWHERE"}),
+        (RowKind.FILL, {"strategy": "mm", "order": "x", "fill": {"symbol": "BTCUSDT"}}),
+        (RowKind.FEE, {"strategy": "nobody", "order": "x", "fill": {}}),
+        (RowKind.MARK, {"trade_id": "soon"}),
+        (RowKind.CHECKPOINT, {"orders": 5}),
+        (RowKind.RUN, []),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named(kind: str, body: Any) -> None:
+    with pytest.raises(JournalDamaged, match=rf"row 17 \({kind}\) cannot be read"):
+        fold([Row(17, 0, kind, "x", body)])
+
+
+def test_p5_while_the_journal_cannot_be_written_only_cancels_leave() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    made.give(JournalChanged("disk full"))
+    made.effects.clear()
+    made.want(actor, place(price="97"), CancelAll())
+    assert made.verdicts(actor) == {"ACCEPTED": 2, "HALTED": 1}
+    assert (made.sent("order.place"), len(made.sent("order.cancel"))) == ([], 1)
+    assert "cannot be written: disk full" in made.said()
+    made.give(JournalChanged(""))
+    made.want(actor, place(price="97"))
+    assert len(made.sent("order.place")) == 1
+
+
+def test_every_order_has_its_row_before_it_leaves() -> None:
+    """I1: in the effects of one step the shells take the rows first, and there every order that is sent must be found."""
+    made = troubled(random.Random(3), Actor(), 40)
+    recorded: set[str] = set()
+    for effect in made.effects:
+        if isinstance(effect, Record) and effect.kind is RowKind.ORDER:
+            recorded.add(effect.ref)
+    sent = {str(one.params["newClientOrderId"]) for one in made.sent("order.place")}
+    assert sent
+    assert sent <= recorded
+
+
+def test_x4_neither_signatures_nor_session_secrets_are_recorded() -> None:
+    made = troubled(random.Random(5), Actor(), 40)
+    text = repr(made.rows)
+    for secret in ("secret-listen-key", "signature", "apiKey"):
+        assert secret not in text

@@ -1,0 +1,83 @@
+"""A run on paper keeps a journal, and the verbs about journals tell what happened in it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.scenes.support import CONFIGS, coldframe, document
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """A journal, and the summary of its run."""
+    path = tmp_path_factory.mktemp("kept") / "run.db"
+    summary = document(coldframe("run", CONFIGS / "quickstart.toml", "--for", "8s", "--journal", path, "--json"))
+    return path, summary
+
+
+def test_it_holds_what_the_summary_says(kept: tuple[Path, dict[str, object]]) -> None:
+    path, summary = kept
+    said = document(coldframe("journal", "verify", path, "--json"))
+    assert (said["ok"], said["runs"], said["ended"], said["live"]) == (True, 1, True, 0)
+    orders = document(coldframe("journal", "orders", path, "--json"))["orders"]
+    assert len(orders) == summary["orders"]["sent"]  # type: ignore[index]
+    fills = document(coldframe("journal", "fills", path, "--json"))["fills"]
+    told = sum(one["fills"] for one in summary["strategies"].values())  # type: ignore[attr-defined]
+    assert len(fills) == told > 0
+    assert all(one["fee"] is not None for one in fills)
+
+
+def test_lines_for_people(kept: tuple[Path, dict[str, object]]) -> None:
+    path, _ = kept
+    assert "rows of 1 runs hold: the last run has ended, 0 orders live" in coldframe("journal", "verify", path).stdout
+    assert coldframe("journal", "tail", path, "-n", "3").stdout.splitlines()[-1].split()[2] == "end"
+    assert any("as maker" in line or "as taker" in line for line in coldframe("journal", "fills", path).stdout.splitlines())
+    assert all(word in coldframe("journal", "orders", path).stdout for word in ("cf.mm-btc.", "GTX"))
+
+
+@pytest.mark.parametrize("what", ["rows", "orders", "fills"])
+def test_it_is_given_away_as_csv_and_json(kept: tuple[Path, dict[str, object]], what: str) -> None:
+    path, _ = kept
+    table = list(csv.DictReader(coldframe("journal", "export", path, "--what", what).stdout.splitlines()))
+    held = json.loads(coldframe("journal", "export", path, "--what", what, "--as", "json").stdout)[what]
+    assert len(table) == len(held) > 0
+    assert list(table[0]) == list(held[0])
+
+
+def test_a_changed_row_is_named(kept: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(kept[0].read_bytes())
+    db = sqlite3.connect(copy)
+    db.execute("UPDATE journal SET body = replace(body, 'BUY', 'SELL') WHERE seq = 20")
+    db.execute("UPDATE journal SET ref = 'x' WHERE seq = 21")
+    db.commit()
+    db.close()
+    done = coldframe("journal", "verify", copy)
+    assert done.returncode == 78
+    assert done.stderr.startswith(f"coldframe: {copy}: row 2")
+    assert "cannot be believed: its hash is another one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("none.db", "there is no such journal"), ("quick.toml", "keeps no journal")],
+)
+def test_a_journal_that_is_not_there_gets_one_line(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "quick.toml").write_text((CONFIGS / "quickstart.toml").read_text())
+    done = coldframe("journal", "verify", tmp_path / name)
+    assert done.returncode == 78
+    assert text in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_written_gets_one_line(tmp_path: Path) -> None:
+    """P7."""
+    (tmp_path / "file").write_text("")
+    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "3s", "--journal", tmp_path / "file" / "run.db")
+    assert done.returncode == 78
+    assert "the journal cannot be written here" in done.stderr.splitlines()[-1]
