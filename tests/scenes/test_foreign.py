@@ -84,6 +84,7 @@ def test_o24_what_stood_there_before_is_refused_ignored_or_adopted(
     assert [one["clientOrderId"] for one in served.ask("/fapi/v1/openOrders")] == ["web_by_hand"]
 
     before = held(served)
+    env["XDG_STATE_HOME"] = str(tmp_path / "another journal")  # the first one knows by now whose the position is
     summary = document(coldframe("run", configured(tmp_path, served, "adopt"), "--live", "--for", "4s", "--json", env=env))
     assert summary["external"]["position"].get("BTCUSDT", "0") == "0"
     assert told(summary) == held(served)
