@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from coldframe.core import engine as engine_module
 from coldframe.core.engine import Engine
+from coldframe.core.foreign import Foreign
 from coldframe.core.journal import EXTERNAL, Past, fold, order_body
 from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.trading import TradingLimits
 from coldframe.errors import JournalDamaged
 from coldframe.model.effects import Record, SendRequest
 from coldframe.model.inputs import JournalChanged
@@ -47,7 +49,13 @@ def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
 
 def setup() -> dict[str, Any]:
     risk = RiskLimits(max_gross_notional=D(1_200))
-    return {"budgets": {"mm": Budget(max_position=MOST)}, "risk": risk, "instruments": [instrument("BTCUSDT", min_notional="5")]}
+    return {
+        "budgets": {"mm": Budget(max_position=MOST)},
+        "risk": risk,
+        "instruments": [instrument("BTCUSDT", min_notional="5")],
+        # What somebody does by hand while nobody listens stands on the account when the next run begins.
+        "trading": TradingLimits(foreign=Foreign.IGNORE),
+    }
 
 
 def state(past: Past) -> dict[str, Any]:
