@@ -6,13 +6,16 @@ import json
 
 import pytest
 
-from coldframe.core.listing import APART_MS
+from coldframe.core.listing import APART_MS, rows_of
+from coldframe.errors import DecodeError
 from coldframe.model.effects import CallRest
+from coldframe.model.instruments import Instrument
 from coldframe.model.intents import Quote, Quotes, Target
 from coldframe.terms import Side
 from coldframe.testing import instrument
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.streams import ContractInfo
+from tests.core.exchange import listed
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -171,3 +174,13 @@ def test_a_list_that_does_not_come_is_asked_for_again(how: str, monkeypatch: pyt
     monkeypatch.undo()
     made.run(2 * APART_MS)
     assert made.engine.gate.instruments["BTCUSDT"].tick == D("0.5")
+
+
+def test_only_our_rows_are_read_and_what_is_no_list_is_a_decode_error() -> None:
+    """A row of somebody else may look as it likes; one of ours may not."""
+    ours, broken = listed("BTCUSDT", "TRADING", "0.5", "0.1"), {"symbol": "ETHUSDT", "filters": 5}
+    body = json.dumps({"serverTime": 1, "rateLimits": [], "symbols": [broken, ours]}).encode()
+    assert [Instrument.of(row) for row in rows_of(body, {"BTCUSDT"})] == [instrument("BTCUSDT", tick="0.5", step="0.1")]
+    for symbols, text in (({"ETHUSDT"}, body), ({"BTCUSDT"}, b"{}"), ({"BTCUSDT"}, b'{"symbols":[5]}'), ({"BTCUSDT"}, b"\xff")):
+        with pytest.raises(DecodeError):
+            rows_of(text, symbols)

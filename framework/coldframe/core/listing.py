@@ -7,10 +7,11 @@ until the second one the more careful of two opinions on whether a contract trad
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import attrs
+import msgspec
 
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
@@ -24,7 +25,7 @@ from coldframe.terms import ContractStatus
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.filters import Filters
-from coldframe.wire.reference import ExchangeInfo
+from coldframe.wire.reference import SymbolInfo
 
 #: The list is long: it is asked for no more often than this, in milliseconds.
 APART_MS: Final = 60_000
@@ -34,6 +35,18 @@ _QUESTIONS: Final = 2
 @attrs.frozen
 class InfoOf:
     """The purpose of a GET exchangeInfo."""
+
+
+class _List(msgspec.Struct):
+    symbols: list[msgspec.Raw]
+
+
+class _Name(msgspec.Struct):
+    symbol: str
+
+
+_LIST: Final = msgspec.json.Decoder(_List)
+_NAME: Final = msgspec.json.Decoder(_Name)
 
 
 class Listing:
@@ -69,7 +82,7 @@ class Listing:
         try:
             if answer is None or answer.status != 200:
                 raise DecodeError(event.reason if answer is None else f"status {answer.status}", b"")
-            self._take_over(decode(ExchangeInfo, answer.body, Census()))
+            self._take_over(rows_of(answer.body, self._symbols))
         except DecodeError as error:
             self._questions = max(self._questions, 1)
             self._ctx.log(Level.WARNING, f"the venue's list of contracts could not be read again: {error}")
@@ -88,8 +101,8 @@ class Listing:
         self._asked_ns = self._ctx.now_ns
         self._calls.call("GET", "/fapi/v1/exchangeInfo", {}, InfoOf(), Priority.NEW_RISK)
 
-    def _take_over(self, info: ExchangeInfo) -> None:
-        listed = Instruments.of(row for row in info.symbols if row.symbol in self._symbols)
+    def _take_over(self, rows: Iterable[SymbolInfo]) -> None:
+        listed = Instruments.of(rows)
         for symbol in sorted(self._symbols):
             before = self._gate.instruments.get(symbol)
             if before is not None:
@@ -110,6 +123,18 @@ class Listing:
         if after.status != before.status:
             self._ctx.log(Level.WARNING, f"{symbol} is {after.status}, says the venue's list; it was {before.status}")
             self._strategies.check_trading(symbol)
+
+
+def rows_of(body: bytes, symbols: Collection[str]) -> list[SymbolInfo]:
+    """The rows of these symbols in a list of contracts. Raises `DecodeError`.
+
+    The list is a megabyte and comes in the middle of a run: rows of others are passed over unread.
+    """
+    try:
+        rows = [row for row in _LIST.decode(body).symbols if _NAME.decode(row).symbol in symbols]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(str(error), body) from None
+    return [decode(SymbolInfo, bytes(row), Census()) for row in rows]
 
 
 def _changes(before: Filters, after: Filters) -> str:
