@@ -20,7 +20,9 @@ from coldframe.config import venue as venue_tables
 from coldframe.config.keys import DOC
 from coldframe.core.translate import HOOK_OF
 from coldframe.model import events, intents, orders, view
+from coldframe.model.journal import BODIES
 from coldframe.plug.hookspecs import HouseHooks, StrategyHooks
+from coldframe.shell.journalfile import SCHEMA
 from coldframe.wire import codec, rest
 from coldframe.wire.api import METHODS
 from coldframe.wire.codes import CODES, CodeClass
@@ -206,6 +208,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`[[strategies.overlays]]`", schema.OverlayTable),
     ("`[risk]`", schema.RiskTable),
     ("`[feeds]`", schema.FeedsTable),
+    ("`[halt]`", schema.HaltTable),
 )
 
 
@@ -255,6 +258,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "user events": user_event_table,
     "code classes": code_classes,
     "configuration": configuration,
+    "journal rows": lambda: table(["kind", "body"], ((code(kind), text) for kind, text in BODIES.items())),
+    "journal schema": lambda: "```sql\n" + SCHEMA.strip() + "\n```",
     "order table": lambda: "```mermaid\n" + orders.diagram().split("\n\n")[0].rstrip() + "\n```",
     "overlay table": lambda: "```mermaid\n" + orders.diagram().split("\n\n")[1].rstrip() + "\n```",
 }

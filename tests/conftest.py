@@ -1,7 +1,9 @@
-"""What all tests share: where the shared documents and recordings lie, and property tests that repeat themselves."""
+"""What all tests share: where the shared documents lie, a state folder of their own, and property tests that repeat themselves."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,15 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=ABSENT)
 settings.register_profile("coldframe", deadline=None, database=None, derandomize=True, max_examples=200)
 settings.register_profile("explore", deadline=None, database=None, max_examples=2000)
 settings.load_profile("coldframe")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What bots latch on the disk is neither found from before nor left behind."""
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before

@@ -45,7 +45,16 @@ from coldframe.model.intents import (
 )
 from coldframe.model.view import BookView, OrderView, View
 from coldframe.plug.hookspecs import hookimpl
-from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.terms import (
+    OrderType,
+    PositionMode,
+    PositionSide,
+    PriceMatch,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 
 __all__ = [
     "Amend",
@@ -75,6 +84,7 @@ __all__ = [
     "OrderView",
     "PartialBookChanged",
     "Place",
+    "PositionMode",
     "PositionSide",
     "PriceMatch",
     "Quote",
@@ -92,5 +102,6 @@ __all__ = [
     "View",
     "WakeMe",
     "Woken",
+    "WorkingType",
     "hookimpl",
 ]

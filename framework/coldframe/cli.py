@@ -76,6 +76,19 @@ def _parser() -> argparse.ArgumentParser:
 
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
 
+    halt = _verb(verbs, "halt", _halt, "halt a bot, until `coldframe resume`", "config")
+    halt.add_argument("--strategy", metavar="ID", help="only this strategy")
+    halt.add_argument(
+        "--level",
+        choices=("pause", "cancel", "flatten"),
+        default="cancel",
+        help="pause: no new risk; cancel: and all orders cancelled (default); flatten: and positions brought to zero",
+    )
+    halt.add_argument("--reason", default="", metavar="TEXT", help="stands in logs and refusals")
+
+    resume = _verb(verbs, "resume", _resume, "end the halts of a bot", "config")
+    resume.add_argument("--strategy", metavar="ID", help="only the halt of this strategy")
+
     venue = _verb(verbs, "venue", _venue, "serve the embedded venue alone", "config")
     venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
     venue.add_argument("--tape", type=Path, metavar="FILE", help="play this recording")
@@ -169,6 +182,18 @@ def _check(args: argparse.Namespace) -> int:
     from coldframe.runtime.verbs import check
 
     return check(args.config, _json_or_lines(args.json))
+
+
+def _halt(args: argparse.Namespace) -> int:
+    from coldframe.runtime.haltverbs import halt
+
+    return halt(args.config, args.strategy, args.level, args.reason, _json_or_lines(args.json))
+
+
+def _resume(args: argparse.Namespace) -> int:
+    from coldframe.runtime.haltverbs import resume
+
+    return resume(args.config, args.strategy, _json_or_lines(args.json))
 
 
 def _venue(args: argparse.Namespace) -> int:

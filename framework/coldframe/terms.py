@@ -57,6 +57,17 @@ class PositionSide(OpenEnum):
     LONG = "LONG"
     SHORT = "SHORT"
 
+    def closed_by(self, side: Side) -> bool:
+        """Whether such an order can only close a position of this side: a SELL of LONG, a BUY of SHORT."""
+        return (self is PositionSide.LONG and side is Side.SELL) or (self is PositionSide.SHORT and side is Side.BUY)
+
+
+class PositionMode(StrEnum):
+    """Whether an account holds one position per symbol, or a long and a short one side by side."""
+
+    ONE_WAY = "one_way"
+    HEDGE = "hedge"
+
 
 class OrderType(OpenEnum):
     LIMIT = "LIMIT"

@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
+from msgspec import structs
+
 from coldframe.core.calls import Calls
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
-from coldframe.core.market import Market
+from coldframe.core.market import LocalBook, Market
 from coldframe.core.orders import Fill, Order, Orders, Origin
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import OnError
 from coldframe.core.views import StrategyView
 from coldframe.model.events import (
     BookChanged,
+    BookState,
     MarkPriceChanged,
     OrderChanged,
     OrderFilled,
@@ -33,9 +36,10 @@ from coldframe.model.events import (
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent, Place
 from coldframe.model.orders import Happening
+from coldframe.plug.hookspecs import EVENT_HOOKS
 from coldframe.plug.slots import StrategySlot
 from coldframe.terms import ContractStatus, OrderStatus, Side
-from coldframe.units import NS_PER_MS, ZERO, places
+from coldframe.units import NS_PER_MS, ZERO, exact, places
 from coldframe.wire.filters import Filters, LotSize
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import Depth
@@ -51,13 +55,13 @@ def instrument(
     symbol: str, *, tick: str = "0.1", step: str = "0.001", min_quantity: str | None = None, min_notional: str = "0"
 ) -> Instrument:
     """A contract for tests, with just the rules that are named."""
-    tick_size, step_size = Decimal(tick), Decimal(step)
-    lot = LotSize(Decimal(min_quantity or step), ZERO, step_size)
+    tick_size, step_size = _number(tick), _number(step)
+    lot = LotSize(_number(min_quantity or step), ZERO, step_size)
     filters = Filters(
         tick=tick_size,
         lot=lot,
         market_lot=lot,
-        min_notional=Decimal(min_notional),
+        min_notional=_number(min_notional),
         price_precision=places(tick_size),
         quantity_precision=places(step_size),
     )
@@ -67,7 +71,8 @@ def instrument(
 class StrategyBench:
     """One strategy (and overlays) on the bench. Every feeding method returns the intents it brought, in order.
 
-    Raises `PluginError` at once when a hook does not fit, and `StrategyFault` when a hook raises.
+    Raises `PluginError` at once when a hook does not fit, `StrategyFault` when a hook raises, and `ValueError` when the bench is
+    fed what no venue could say.
     """
 
     def __init__(
@@ -77,7 +82,10 @@ class StrategyBench:
         *,
         overlays: Sequence[object] = (),
         instruments: Iterable[Instrument] | None = None,
+        hedge: bool = False,
     ) -> None:
+        if isinstance(symbols, str):
+            raise ValueError(f"symbols are a list: [{symbols!r}]")
         self.slot = StrategySlot("bench", symbols, OnError.QUARANTINE, strategy, overlays)
         self._ctx = Context(lambda: 0.5, now_ns=BENCH_START_MS * NS_PER_MS)
         listed = Instruments(instruments or [instrument(symbol) for symbol in symbols])
@@ -85,7 +93,7 @@ class StrategyBench:
         self._market = Market(self._ctx, Calls(self._ctx), names, FeedLimits())
         self._orders = Orders(BENCH_START_MS)
         self._trader = Trader("bench", frozenset(symbols), Budget())
-        self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader})
+        self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
         self._evidence = Evidence(self._ctx, self._orders, {"bench": self._trader})
         self._trade_id = 0
         self.view = StrategyView(self._trader, symbols, self._market, self._orders, self._gate)
@@ -96,10 +104,14 @@ class StrategyBench:
 
     def advance(self, ms: int) -> None:
         """Lets time pass."""
+        if ms < 0:
+            raise ValueError(f"time does not go back: {ms} ms")
         self._ctx.now_ns += ms * NS_PER_MS
 
     def send(self, hook: str, event: StrategyEvent) -> list[Any]:
         """Calls one hook with any event; a hook that the strategy does not have brings nothing."""
+        if hook not in EVENT_HOOKS:
+            raise ValueError(f"there is no hook {hook}: one of {', '.join(sorted(EVENT_HOOKS))}")
         if hook not in self.slot.hooks:
             return []
         return list(self.slot.call(hook, event, self.view.at(self.now_ms, allowed=True)))
@@ -121,38 +133,43 @@ class StrategyBench:
 
     def book(self, symbol: str, bids: Levels, asks: Levels) -> list[Any]:
         """The book of a symbol now holds exactly these levels."""
-        one = self._market.books[symbol, False]
+        one = self._book(symbol)
+        held = Depth(last_update_id=0, bids=_texts(bids), asks=_texts(asks))
         before = one.sync.book.update_id
         one.sync = type(one.sync)(symbol)
         one.sync.step(_delta(symbol, before, before + 1))
-        one.sync.step(Depth(last_update_id=before + 1, bids=list(bids), asks=list(asks)))
+        one.sync.step(structs.replace(held, last_update_id=before + 1))
         one.sync.step(_delta(symbol, before + 1, before + 2))
-        one.moved_ns = self._ctx.now_ns
+        if one.sync.state is not BookState.SYNCED:
+            raise ValueError(f"a book whose best bid is not below its best ask: {held.bids[:1]}, {held.asks[:1]}")
+        one.moved_ns, one.lag_ms = self._ctx.now_ns, 0
         event = BookChanged(symbol, self._ctx.now_ns, self.now_ms, before + 2, one.sync.state)
         return self.send("on_book", event)
 
     def lose_book(self, symbol: str) -> list[Any]:
         """The book of a symbol cannot be relied on any more."""
-        one = self._market.books[symbol, False]
+        one = self._book(symbol)
         one.sync = type(one.sync)(symbol)
         return self.send("on_book", BookChanged(symbol, self._ctx.now_ns, self.now_ms, 0, one.sync.state))
 
     def mark(self, symbol: str, price: str) -> list[Any]:
         """A new mark price."""
-        self._gate.marks[symbol] = Decimal(price)
-        event = MarkPriceChanged(symbol, self._ctx.now_ns, self.now_ms, Decimal(price), Decimal(price), ZERO, 0)
+        self._book(symbol)
+        self._gate.marks[symbol] = _number(price)
+        event = MarkPriceChanged(symbol, self._ctx.now_ns, self.now_ms, _number(price), _number(price), ZERO, 0)
         return self.send("on_mark", event)
 
     def trade(self, symbol: str, price: str, quantity: str, taker_side: Side) -> list[Any]:
         """A trade of the market."""
+        self._book(symbol)
         self._trade_id += 1
         event = TradePrinted(
             symbol=symbol,
             at_ns=self._ctx.now_ns,
             event_ms=self.now_ms,
             trade_id=self._trade_id,
-            price=Decimal(price),
-            quantity=Decimal(quantity),
+            price=_number(price),
+            quantity=_number(quantity),
             taker_side=taker_side,
             trade_ms=self.now_ms,
             aggregated=True,
@@ -161,7 +178,8 @@ class StrategyBench:
 
     def prepare(self, symbol: str, side: Side, price: str, quantity: str) -> Order:
         """One of the strategy's orders is on its way: it stands in `view.orders`, and nothing has been heard of it yet."""
-        place = Place(symbol=symbol, side=side, quantity=Decimal(quantity), price=Decimal(price))
+        self._book(symbol)
+        place = Place(symbol=symbol, side=side, quantity=_number(quantity), price=_number(price))
         return self._orders.prepare("bench", place, Origin.PLACE, self._ctx.now_ns)
 
     def rest(self, symbol: str, side: Side, price: str, quantity: str) -> list[Any]:
@@ -170,18 +188,47 @@ class StrategyBench:
         self._evidence.happen(order, Happening.SEEN_NEW)
         return self._told()
 
+    def wait(self, intent: Place) -> tuple[Order, list[Any]]:
+        """A conditional order that the strategy wanted now waits for its trigger, and `on_order` is called."""
+        order = self._orders.prepare("bench", intent, Origin.PLACE, self._ctx.now_ns)
+        self._evidence.happen(order, Happening.SEEN_WAITING)
+        return order, self._told()
+
+    def trigger(self, order: Order) -> list[Any]:
+        """The trigger of an order that waits is reached: it becomes an ordinary one, and `on_order` is called for both."""
+        self._evidence.triggered(order)
+        self._evidence.happen(order, Happening.SEEN_NEW)
+        return self._told()
+
+    def fill_order(self, order: Order, price: str, quantity: str, *, maker: bool = False) -> list[Any]:
+        """One of the strategy's orders trades; `on_fill` and `on_order` are called."""
+        self._trade_id += 1
+        traded = _number(price), _number(quantity)
+        side, held = order.side, order.position_side
+        fill = Fill(order.symbol, self._trade_id, self._trade_id, side, *traded, maker, self.now_ms, held, ZERO)
+        self._evidence.fill(order, fill)
+        return self._told()
+
     def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
         """One of the strategy's own orders trades, one that rests at this price if there is one.
 
         Its position changes, and `on_fill` and `on_order` are called.
         """
-        self._trade_id += 1
-        resting = (one for one in self._orders.of("bench", symbol) if one.side is side and one.price == Decimal(price))
-        order = next(resting, None) or self.prepare(symbol, side, price, quantity)
+        resting = (one for one in self._orders.of("bench", symbol) if one.side is side and one.price == _number(price))
+        order = next(resting, None)
+        if _number(quantity) <= 0 or (order is not None and _number(quantity) > order.quantity - order.filled):
+            raise ValueError(
+                f"{quantity} cannot trade" + (f": {order.quantity - order.filled} of the order is left" if order else "")
+            )
+        order = order or self.prepare(symbol, side, price, quantity)
         self._orders.see(order, OrderStatus.NEW, ZERO, self._ctx.now_ns)
-        fill = Fill(symbol, self._trade_id, self._trade_id, side, Decimal(price), Decimal(quantity), maker, self.now_ms, fee=ZERO)
-        self._evidence.fill(order, fill)
-        return self._told()
+        return self.fill_order(order, price, quantity, maker=maker)
+
+    def _book(self, symbol: str) -> LocalBook:
+        one = self._market.book(symbol)
+        if one is None:
+            raise ValueError(f"no symbol {symbol!r} on this bench: it has {', '.join(self.slot.symbols)}")
+        return one
 
     def _told(self) -> list[Any]:
         news, self._evidence.news = self._evidence.news, []
@@ -190,6 +237,16 @@ class StrategyBench:
 
 def _hook_of(event: OrderChanged | OrderFilled) -> str:
     return "on_fill" if isinstance(event, OrderFilled) else "on_order"
+
+
+def _number(text: str) -> Decimal:
+    if isinstance(text, float):
+        raise ValueError(f'a number must be a text so that it stays exact: "{text}"')
+    return exact(f"{text}")
+
+
+def _texts(levels: Levels) -> list[tuple[str, str]]:
+    return [(f"{_number(price):f}", f"{_number(quantity):f}") for price, quantity in levels]
 
 
 def _delta(symbol: str, previous: int, last: int) -> DepthUpdate:
@@ -225,6 +282,8 @@ class Playbook:
     """
 
     def __init__(self, machine: Machine[Any] | Callable[[Any], Sequence[object]], ignore: tuple[type, ...] = ()) -> None:
+        if not callable(getattr(machine, "step", machine)):
+            raise TypeError(f"{type(machine).__name__} is no machine: it has no step, and cannot be called itself")
         self._step: Callable[[Any], Sequence[object]] = machine.step if hasattr(machine, "step") else machine
         self._ignore = ignore
         self._open: deque[object] = deque()

@@ -160,7 +160,7 @@ class Guard:
 def _symbol_at_risk(intent: Intent, view: View) -> str | None:
     """The symbol in which an intent could make a position larger; None when it can only make it smaller."""
     match intent:
-        case Place(symbol=symbol, reduce_only=False):
+        case Place(symbol=symbol, closing=False):
             position = view.position(symbol, intent.position_side)
             return symbol if _adds_risk(position, intent.side, intent.quantity) else None
         case Amend(name, _, quantity):
@@ -169,9 +169,9 @@ def _symbol_at_risk(intent: Intent, view: View) -> str | None:
                 return None
             remaining = order.remaining if quantity is None else quantity - order.filled
             return order.symbol if _order_adds_risk(order, remaining, view) else None
-        case Quotes(symbol, bids, asks):
+        case Quotes(symbol, bids, asks, position_side=held):
             sums = {side: sum((one.quantity for one in quotes), _NOTHING) for side, quotes in ((Side.BUY, bids), (Side.SELL, asks))}
-            return symbol if any(_adds_risk(view.position(symbol), side, total) for side, total in sums.items()) else None
+            return symbol if any(_adds_risk(view.position(symbol, held), side, total) for side, total in sums.items()) else None
         case Target(symbol, wanted):
             change = wanted - view.position(symbol)
             side = Side.BUY if change > 0 else Side.SELL
@@ -181,7 +181,7 @@ def _symbol_at_risk(intent: Intent, view: View) -> str | None:
 
 
 def _order_adds_risk(order: OrderView, remaining: Decimal, view: View) -> bool:
-    return _adds_risk(view.position(order.symbol), order.side, remaining)
+    return _adds_risk(view.position(order.symbol, order.position_side), order.side, remaining)
 
 
 def _adds_risk(position: Decimal, side: Side, quantity: Decimal) -> bool:

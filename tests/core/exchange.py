@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
 
-from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
+from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
 from coldframe.units import places
-from coldframe.wire.account import OrderTradeUpdate, TradeLite
+from coldframe.wire.account import OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
+from tests.core.algos import Algos
 from tests.core.made import delta, depth
 from tests.core.told import AtVenue, Trade
 
@@ -49,12 +50,14 @@ def listed(symbol: str, status: str, tick: str, step: str) -> dict[str, object]:
 class Exchange:
     """Orders, trades and books of one account. Codes in `refuses` are answered to the method or path they stand under."""
 
-    def __init__(self, symbols: Iterable[str], tell: Callable[[OrderTradeUpdate | TradeLite], None]) -> None:
+    def __init__(self, symbols: Iterable[str], tell: Callable[[UserEvent], None]) -> None:
         self._tell = tell
         self.now_ms = 0
         self.orders: dict[str, AtVenue] = {}
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
+        #: Dead man's switches: when each symbol's runs out.
+        self.countdowns: dict[str, int] = {}
         self.listen_key = "secret-listen-key"
         #: Rules by symbol, as the list of contracts prints them: status, tick, step.
         self.rules: dict[str, tuple[str, str, str]] = dict.fromkeys(symbols, ("TRADING", "0.1", "0.001"))
@@ -63,6 +66,7 @@ class Exchange:
         }
         self._ids = count(8_389_765_500_000_000_001)
         self._trade_ids = count(100)
+        self.algos = Algos(self, tell)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -86,6 +90,8 @@ class Exchange:
                 return 200, {"listenKey": self.listen_key}
             case "order.place":
                 return self._place(params)
+            case "algoOrder.place" | "algoOrder.cancel":
+                return self.algos.carry_out(method, params)
             case "order.cancel" | "order.modify" | "order.status":
                 return self._about(method, params)
             case _:
@@ -100,6 +106,7 @@ class Exchange:
             Decimal(str(params["quantity"])),
             str(params.get("price", "0")),
             at_ms=self.now_ms,
+            position_side=PositionSide(str(params.get("positionSide", "BOTH"))),
         )
         if order.client_order_id in self.orders:
             return 400, {"code": -4116, "msg": "clientOrderId is duplicated"}
@@ -146,15 +153,22 @@ class Exchange:
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
             case "/fapi/v1/openOrders":
                 return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]
+            case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":
+                return self.algos.rest(path, params)
             case "/fapi/v3/positionRisk":
-                net: dict[str, Decimal] = defaultdict(Decimal)
+                net: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
                 for order, trade in self.trades:
-                    net[order.symbol] += order.side.sign * Decimal(trade.quantity)
+                    net[order.symbol, order.position_side] += order.side.sign * Decimal(trade.quantity)
                 return [
-                    {"symbol": symbol, "positionSide": "BOTH", "positionAmt": str(amount), "entryPrice": "100"}
-                    for symbol, amount in net.items()
+                    {"symbol": symbol, "positionSide": side, "positionAmt": str(amount), "entryPrice": "100"}
+                    for (symbol, side), amount in net.items()
                     if amount
                 ]
+            case "/fapi/v1/countdownCancelAll":
+                self.countdowns[str(params["symbol"])] = self.now_ms + int(params["countdownTime"])
+                if not int(params["countdownTime"]):
+                    del self.countdowns[str(params["symbol"])]
+                return {"symbol": params["symbol"], "countdownTime": str(params["countdownTime"])}
             case "/fapi/v1/userTrades":
                 return self._user_trades(params)
             case _:
@@ -172,6 +186,9 @@ class Exchange:
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
+    def next_order_id(self) -> int:
+        return next(self._ids)
+
     def report(self, order: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
         report = order.report(execution, trade)
         self._tell(OrderTradeUpdate(event="ORDER_TRADE_UPDATE", event_ms=self.now_ms, transaction_ms=order.at_ms, order=report))
@@ -185,6 +202,14 @@ class Exchange:
         self.trades.append((order, trade))
         self._tell(order.lite(trade))
         self.report(order, ExecutionType.TRADE, trade)
+
+    def run_out(self, symbol: str) -> None:
+        """The dead man's switch of a symbol runs out."""
+        self.now_ms = max(self.now_ms, self.countdowns.pop(symbol))
+        for order in [one for one in self.orders.values() if one.symbol == symbol and one.status in ALIVE]:
+            order.end(OrderStatus.CANCELED)
+            order.at_ms = self.now_ms
+            self.report(order, ExecutionType.CANCELED)
 
     def foreign(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
         """Somebody else places an order on the same account."""

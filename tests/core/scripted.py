@@ -37,6 +37,7 @@ from coldframe.model.effects import (
     WakeAt,
 )
 from coldframe.model.events import StrategyEvent
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
     FramesReceived,
     Input,
@@ -61,6 +62,7 @@ from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
 from coldframe.wire.names import StreamName, is_all_market
 from coldframe.wire.rest import Answer
+from tests.core.algos import No
 from tests.core.exchange import Exchange
 from tests.core.made import START_MS, START_NS, mark_price
 from tests.core.told import AtVenue
@@ -126,8 +128,10 @@ class Scripted:
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
+        halts: Sequence[Halt] = (),
         past: Past | None = None,
         keep_orders: bool = False,
+        hedge: bool = False,
     ) -> None:
         self.now_ns = START_NS
         self.offset_ms = 0
@@ -166,8 +170,10 @@ class Scripted:
                 keep_orders=keep_orders,
                 orders_on=orders_on,
                 can_log_on=can_log_on,
+                hedge=hedge,
                 feed=feed or FeedLimits(),
                 trading=trading or TradingLimits(),
+                halts=halts,
             )
         )
 
@@ -388,7 +394,11 @@ class Scripted:
             code, msg = self.exchange.refuses[call.path]
             answer = Answer(400, {}, json.dumps({"code": code, "msg": msg}).encode())
         elif call.path not in self.swallows:
-            answer = Answer(200, {}, json.dumps(self.exchange.rest(call.path, call.params)).encode())
+            body = self.exchange.rest(call.path, call.params)
+            if isinstance(body, No):
+                answer = Answer(400, {}, json.dumps({"code": body.code, "msg": body.msg}).encode())
+            else:
+                answer = Answer(200, {}, json.dumps(body).encode())
         self._queue(RestAnswered(call.call_id, answer, self.now_ns, "" if answer else "no answer in time"))
 
     def release(self, arrange: Callable[[list[Any]], Iterable[Any]] = list) -> None:
@@ -423,6 +433,13 @@ class Scripted:
         self.exchange.now_ms = self.venue_ms
         self.exchange.fill(client_order_id, quantity, price)
         self._work()
+
+    def trigger(self, client_order_id: str, quantity: str | None = None) -> AtVenue:
+        """The trigger of a conditional order at the venue is reached: it becomes an ordinary one."""
+        self.exchange.now_ms = self.venue_ms
+        order = self.exchange.algos.trigger(client_order_id, quantity)
+        self._work()
+        return order
 
     def foreign(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
         """Somebody else places an order on the account."""

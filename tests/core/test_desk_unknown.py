@@ -54,6 +54,16 @@ def test_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time()
     assert len(made.sent("order.place")) == 1
 
 
+def test_o2_the_proof_is_not_waited_for_any_longer_than_it_must_be() -> None:
+    """Five seconds between two answers that count, and the receive window with its margin."""
+    made, _, order = placed("order.place")
+    made.refuse(-1007)
+    made.run(6_000)
+    assert order.not_found == 2
+    made.run(1_700)
+    assert state(order) is S.NEVER_ACCEPTED
+
+
 def test_two_answers_in_quick_succession_are_one_piece_of_evidence() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)

@@ -374,6 +374,34 @@ def test_a_fill_in_the_last_moment_is_booked() -> None:
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
+def test_o7_a_fill_whose_report_was_lost_is_fetched_before_the_run_ends() -> None:
+    made, actor = world()
+    made.want(actor, place())
+    (order,) = made.engine.orders.live
+    made.silent = True
+    made.fill(order.client_order_id, "1")
+    made.stop()
+    made.run(2_900)
+    assert made.ended == Finish("signal")
+    assert order.state is OrderState.FILLED
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+
+
+def test_fills_that_cannot_be_fetched_are_named_after_the_grace_time() -> None:
+    made, actor = world()
+    made.want(actor, place())
+    (order,) = made.engine.orders.live
+    made.silent = True
+    made.holds.add("/fapi/v1/userTrades")
+    made.fill(order.client_order_id, "1")
+    made.stop()
+    made.run(2_900)
+    assert (made.ended, order.state) == (None, OrderState.FILLED)
+    made.run(200)
+    assert made.ended == Finish("signal")
+    assert "the fills of 1 orders are not known in full" in made.said()
+
+
 @pytest.mark.parametrize("trouble", ["swallow", "refuse", "lose", "unwritten"])
 def test_orders_that_cannot_be_brought_to_an_end_are_named_after_the_grace_time(trouble: str) -> None:
     made, actor = world()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.forms import fault_of
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
-from coldframe.terms import OrderType, PositionSide, SelfTradePrevention, Side, TimeInForce
+from coldframe.terms import OrderType, PositionSide, SelfTradePrevention, Side, TimeInForce, WorkingType
 from tests.core.told import D, place
 
 GOOD: list[Intent] = [
@@ -24,6 +24,14 @@ GOOD: list[Intent] = [
         good_till_ms=1_700_000_000_000,
         position_side=PositionSide.LONG,
         self_trade_prevention=SelfTradePrevention.EXPIRE_BOTH,
+    ),
+    attrs.evolve(
+        place(price=None),
+        type=OrderType.TRAILING_STOP_MARKET,
+        callback_rate=D("0.5"),
+        activate_price=D(90),
+        working_type=WorkingType.MARK_PRICE,
+        price_protect=True,
     ),
     Amend("cf.mm.0.1", D("1.5"), None),
     Amend("cf.mm.0.1"),
@@ -102,6 +110,11 @@ FINE: dict[str, tuple[type, ...]] = {
     "asks": (tuple,),
     "good_till_ms": (type(None),),
     "self_trade_prevention": (type(None),),
+    "trigger_price": (type(None),),
+    "activate_price": (type(None),),
+    "callback_rate": (type(None),),
+    "price_protect": (bool,),
+    "close_position": (bool,),
 }
 
 

@@ -169,6 +169,21 @@ def test_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.
     assert state(short) == state(whole) == state_of(made.engine)
 
 
+def test_p2_a_checkpoint_says_whose_it_is_and_of_which_run() -> None:
+    """A restart reads from the last one on, not from where its run began."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    past = fold(made.rows)
+    past.account = "live-1"
+    again = made.restarted(actor, past=past)
+    again.run(1_000)
+    (begun,) = [row.body["epoch_ms"] for row in again.rows if row.kind == RowKind.RUN]
+    first = next(at for at, row in enumerate(again.rows) if row.kind == RowKind.CHECKPOINT)
+    short = fold(again.rows[first:])
+    assert (short.account, short.epoch_ms, short.runs, short.ended) == ("live-1", begun, 2, False)
+
+
 def test_orders_of_another_account_are_no_concern_of_this_one() -> None:
     actor = Actor()
     made = Scripted(actor).ready()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import pickle
 import traceback
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,11 +52,31 @@ def test_it_is_not_pickled(protocol: int) -> None:
         pickle.dumps(Secret(TEXT), protocol)
 
 
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.CRITICAL])
+def test_x1_it_is_not_logged(caplog: pytest.LogCaptureFixture, level: int) -> None:
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("any").log(level, "with %s and %r", Secret(TEXT), {"key": Secret(TEXT)}, extra={"key": Secret(TEXT)})
+    assert hidden(caplog.text + repr(vars(caplog.records[0])))
+
+
+def test_x2_an_error_that_carries_it_does_not_show_it() -> None:
+    error = ValueError(Secret(TEXT), Holder(Secret(TEXT)))
+    assert hidden("".join(traceback.format_exception(error)) + repr(error) + repr(error.args))
+
+
 def test_it_is_neither_copied_nor_written_as_json() -> None:
     with pytest.raises(TypeError):
         copy.deepcopy(Secret(TEXT))
     with pytest.raises(TypeError):
+        copy.copy(Secret(TEXT))
+    with pytest.raises(TypeError):
         json.dumps(Secret(TEXT))
+    with pytest.raises(TypeError):
+        json.dumps(attrs.asdict(Holder(Secret(TEXT))))
+    with pytest.raises(TypeError):
+        msgspec.json.encode(Secret(TEXT))
+    with pytest.raises(TypeError):
+        Secret(TEXT).__getstate__()
     assert not hasattr(Secret(TEXT), "__dict__")
 
 

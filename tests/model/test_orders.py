@@ -36,6 +36,12 @@ SEEN_LEADS_TO = {
     H.SEEN_CANCELED: S.CANCELED,
     H.SEEN_EXPIRED: S.EXPIRED,
 }
+#: The same of an order that waits, or waited, for its trigger.
+CONDITIONAL_LEADS_TO = {
+    H.SEEN_WAITING: S.WAITING,
+    H.SEEN_TRIGGERED: S.TRIGGERED,
+    H.REFUSED_AT_TRIGGER: S.REJECTED,
+}
 #: The lifecycle in rows (states, happening, state): everything else changes nothing.
 LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
     ((S.INTENT,), H.REFUSED, S.DENIED),
@@ -48,13 +54,19 @@ LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
     ((S.PREPARED, S.SENT), H.OUTCOME_UNKNOWN, S.UNKNOWN),
     ((S.PREPARED, S.SENT, S.UNKNOWN), H.REJECTED_BY_VENUE, S.REJECTED),
     ((S.UNKNOWN, S.OPERATOR), H.PROVED_ABSENT, S.NEVER_ACCEPTED),
-    ((S.UNKNOWN, S.OPEN, S.PARTIAL), H.UNPROVABLE, S.OPERATOR),
+    ((S.UNKNOWN, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL), H.UNPROVABLE, S.OPERATOR),
     # An order that rested and is certainly not there any more has ended, however that was.
-    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.PROVED_ABSENT, S.CANCELED),
+    ((S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.EXTERNAL), H.PROVED_ABSENT, S.CANCELED),
     *[
         ((S.PREPARED, S.SENT, S.UNKNOWN, S.OPERATOR, S.DENIED, S.REJECTED, S.NEVER_ACCEPTED), seen, led)
-        for seen, led in SEEN_LEADS_TO.items()
+        for seen, led in (SEEN_LEADS_TO | CONDITIONAL_LEADS_TO).items()
     ],
+    # An order that waits ends, or is triggered: it neither opens nor trades without that.
+    ((S.WAITING,), H.SEEN_TRIGGERED, S.TRIGGERED),
+    ((S.WAITING,), H.SEEN_CANCELED, S.CANCELED),
+    ((S.WAITING,), H.SEEN_EXPIRED, S.EXPIRED),
+    ((S.WAITING, S.TRIGGERED), H.REFUSED_AT_TRIGGER, S.REJECTED),
+    *[((S.TRIGGERED,), seen, led) for seen, led in SEEN_LEADS_TO.items()],
     ((S.OPEN,), H.SEEN_PARTIAL, S.PARTIAL),
     ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_FILLED, S.FILLED),
     ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_CANCELED, S.CANCELED),
@@ -109,7 +121,7 @@ def test_a_terminal_state_is_left_by_positive_evidence_alone_and_that_is_an_inci
     for state, happening in product(TERMINAL, H):
         left = next_state(state, happening) is not state
         assert resurrects(state, happening) is left
-        assert not left or happening in SEEN_LEADS_TO
+        assert not left or happening in SEEN_LEADS_TO | CONDITIONAL_LEADS_TO
     assert not any(resurrects(state, happening) for state in LIVE for happening in H)
 
 

@@ -216,6 +216,47 @@ def test_plugins_that_are_refused(tmp_path: Path, plugin: str, said: str) -> Non
     assert said in rest
 
 
+def test_a_strategy_that_would_never_do_anything_is_refused(tmp_path: Path) -> None:
+    text = EMBEDDED + STRATEGY.replace("plugins.py:Plain", "guard")
+    ((_, rest),) = found(tmp_path, text)
+    assert rest.endswith("'guard' only watches over others: put it under [[strategies.overlays]] of the strategy it shall watch")
+    (tmp_path / "idle.py").write_text("class Idle:\n    pass\n")
+    ((_, rest),) = found(tmp_path, EMBEDDED + STRATEGY.replace("plugins.py:Plain", "idle.py:Idle"))
+    assert rest.endswith("'Idle' has no hook: mark its methods, such as on_book, with @hookimpl")
+
+
+LISTENER = """
+from coldframe import hookimpl
+class Listener:
+    @hookimpl
+    def on_candle(self, event):
+        pass
+    @hookimpl
+    def on_mark(self, event):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("streams", "deaf"),
+    [
+        ("", ["BTCUSDT, ETHUSDT"]),
+        ('[[streams]]\nsymbols = ["BTCUSDT"]\nchannels = ["kline_5m"]\n', ["ETHUSDT"]),
+        ('[[streams]]\nsymbols = ["BTCUSDT", "ETHUSDT"]\nchannels = ["kline_5m"]\n', []),
+    ],
+)
+def test_a_hook_that_no_stream_will_call_is_named(tmp_path: Path, streams: str, deaf: list[str]) -> None:
+    (tmp_path / "listener.py").write_text(LISTENER)
+    table = '[[strategies]]\nid = "s"\nplugin = "listener.py:Listener"\nsymbols = ["BTCUSDT", "ETHUSDT"]\n'
+    path = tmp_path / "bot.toml"
+    path.write_text(EMBEDDED + streams + table)
+    bot = build(read(path), ["BTCUSDT", "ETHUSDT"])
+    assert bot.notes == [
+        f'strategy s has on_candle, but no stream will call it for {one}: add channels = ["kline_1m"] under [[streams]]'
+        for one in deaf
+    ]
+
+
 @pytest.mark.parametrize("broken", ["import no_such_module", "def (", "raise SystemExit(3)", "1 / 0"])
 def test_a_plugin_file_that_cannot_be_loaded(tmp_path: Path, broken: str) -> None:
     (tmp_path / "broken.py").write_text(broken)
@@ -282,6 +323,17 @@ LIVE = (
     + 'budget = { max_position = "1" }\n[risk]\nmax_order_notional = "1"\nmax_gross_notional = "1"\nprice_collar_pct = "1"\n'
     + 'max_open_orders = 1\nmax_drawdown = "1"\n'
 )
+
+
+@pytest.mark.parametrize(("mode", "hedge"), [("hedge", "false"), ("one_way", "true")])
+def test_o22_a_position_mode_that_is_not_the_paper_account_s(tmp_path: Path, mode: str, hedge: str) -> None:
+    accounts = f'[[venue.embedded.accounts]]\nname = "main"\nhedge_mode = {hedge}\n'
+    text = EMBEDDED + accounts + f'[orders]\nposition_mode = "{mode}"\n'
+    said = f'orders.position_mode: is "{mode}", but the first of venue.embedded.accounts has hedge_mode = {hedge}'
+    assert found(tmp_path, text) == [(line_of(text, "position_mode"), said)]
+    other = "hedge" if mode == "one_way" else "one_way"
+    assert built(tmp_path, EMBEDDED + accounts + f'[orders]\nposition_mode = "{other}"\n').strategies == ()
+    assert built(tmp_path, EMBEDDED + accounts + f'[orders]\nmode = "off"\nposition_mode = "{mode}"\n').strategies == ()
 
 
 def test_live_names_the_strategy_that_it_means(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from coldframe.runtime.start import ask_until_answered, check_account, describe_
 from coldframe.secret import Secret
 from coldframe.shell.clock import Clock
 from coldframe.shell.rest import Rest
+from coldframe.terms import PositionMode
 from tests.conftest import SHARED, needs_shared
 from tests.shell.peer import PATIENCE_S, Line, listening
 from tests.shell.web import Answering, Asked, Told, Web, serving
@@ -198,6 +199,19 @@ async def test_an_account_that_may_trade() -> None:
         await check_account(rest, clock)
     assert web.asked[0].path == "/fapi/v1/accountConfig"
     assert web.asked[0].headers["x-mbx-apikey"] == KEY
+
+
+@pytest.mark.parametrize("mode", PositionMode)
+async def test_o22_the_position_mode_of_the_account_is_the_one_we_trade_in(mode: PositionMode) -> None:
+    async with venue(account(dualSidePosition=mode is PositionMode.HEDGE)) as (_, rest, clock):
+        await check_account(rest, clock, mode)
+        (other,) = set(PositionMode) - {mode}
+        with pytest.raises(ConfigError) as refused:
+            await check_account(rest, clock, other)
+    said = one_sentence(refused.value)
+    assert refused.value.exit_code == 78
+    assert f'position_mode is "{other}"' in said
+    assert "-4061" in said
 
 
 @pytest.mark.parametrize(

@@ -282,9 +282,7 @@ def test_where_nothing_could_be_compared_it_is_said(tmp_path: Path, lines: list[
 
 @pytest.mark.parametrize("verb", [verify_tape, describe_tape])
 def test_what_cannot_be_read(tmp_path: Path, verb: Callable[[Path], object]) -> None:
-    for path, content in ((tmp_path / "none.jsonl.gz", None), (tmp_path / "plain.jsonl.gz", b"not gzip"), (tmp_path, None)):
-        if content is not None:
-            path.write_bytes(content)
+    for path in (tmp_path / "none.jsonl.gz", tmp_path):
         with pytest.raises(ConfigError) as refused:
             verb(path)
         assert str(refused.value).startswith(f"{path}: cannot be read: ")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import httpx2
 
 from coldframe.core.signing import HmacSigner, sign_query
 from coldframe.secret import Secret
+from tests.scenes.canary import SCENE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
@@ -32,7 +33,63 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def coldframe(*args: object, timeout_s: float = 60, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs one command to its end."""
     command = [*COLDFRAME, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT, env=environment(env), check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT, env=environment(env), check=False)
+    SCENE.heard(f"stdout of {args}", done.stdout)
+    SCENE.heard(f"stderr of {args}", done.stderr)
+    return done
+
+
+@attrs.define
+class Running:
+    """A command under way. Its lines gather in files, so that they can be read while it runs."""
+
+    process: subprocess.Popen[str]
+    out_file: Path
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        """What it has said on stderr so far."""
+        return self.log_file.read_text()
+
+    def wait_for(self, text: str, timeout_s: float = 20) -> None:
+        """Waits until it has said this on stderr."""
+        end_s = time.monotonic() + timeout_s
+        while text not in self.log:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < end_s, f"{text!r} was not said:\n{self.log}"
+            time.sleep(0.02)
+
+    def end(self, timeout_s: float = 40) -> dict[str, Any]:
+        """Waits for its end. Returns the document it printed."""
+        assert self.process.wait(timeout_s) == 0, self.log
+        body: dict[str, Any] = json.loads(self.out_file.read_text())
+        return body
+
+
+@contextmanager
+def started(folder: Path, *args: object, env: Mapping[str, str]) -> Iterator[Running]:
+    """Starts a command that prints JSON; what is still running at the end of the scene is killed."""
+    number = len(list(folder.glob("running.*.log")))
+    out_file, log_file = folder / f"running.{number}.out", folder / f"running.{number}.log"
+    with out_file.open("w") as out, log_file.open("w") as err:
+        command = [*COLDFRAME, *map(str, args), "--json"]
+        process = subprocess.Popen(command, stdout=out, stderr=err, text=True, cwd=ROOT, env=environment(env))
+    try:
+        yield Running(process, out_file, log_file)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+def wait_until(true: Callable[[], object], what: str, timeout_s: float = 20) -> float:
+    """Waits until something is true. Returns how long that took, in seconds."""
+    began_s = time.monotonic()
+    while not true():
+        assert time.monotonic() - began_s < timeout_s, f"{what}: not within {timeout_s} s"
+        time.sleep(0.02)
+    return time.monotonic() - began_s
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -66,12 +123,16 @@ class VenueProcess:
 
     def ask(self, path: str, **params: str | int) -> Any:
         """A signed REST question, with the HMAC key of the account."""
+        return self.do("GET", path, **params)
+
+    def do(self, verb: str, path: str, **params: str | int) -> Any:
+        """A signed REST call."""
         hmac = self.said["keys"]["hmac"]
         signer = HmacSigner(Secret(hmac["api_key"]), Secret(hmac["secret"]))
         query = sign_query(params, signer, int(time.time() * 1000), 5000)
         verify = self.said.get("verify", True)
         with httpx2.Client(verify=verify, trust_env=False, timeout=10) as http:
-            answer = http.get(f"{self.said['rest']}{path}?{query}", headers={"X-MBX-APIKEY": hmac["api_key"]})
+            answer = http.request(verb, f"{self.said['rest']}{path}?{query}", headers={"X-MBX-APIKEY": hmac["api_key"]})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -90,7 +151,9 @@ def venue(config: Path, *args: object, env: Mapping[str, str]) -> Iterator[Venue
         line = process.stdout.readline()
         if not line:
             raise AssertionError(process.communicate(timeout=10)[1])
-        yield VenueProcess(process, json.loads(line))
+        said = json.loads(line)
+        SCENE.learn(said)
+        yield VenueProcess(process, said)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -101,8 +164,30 @@ def venue(config: Path, *args: object, env: Mapping[str, str]) -> Iterator[Venue
             process.communicate()
 
 
-def live_config(folder: Path, served: VenueProcess, *, environment: str = "testnet", mode: str = "live", extra: str = "") -> Path:
-    """A bot on a venue process: what it would be on the exchange, but for the addresses."""
+MAKER = """id = "mm"
+plugin = "maker"
+symbols = ["BTCUSDT", "ETHUSDT"]
+budget = { max_position = "1", max_notional = "20000" }
+[strategies.params]
+spread_bps = "1"
+notional = "200"
+"""
+
+
+def live_config(
+    folder: Path,
+    served: VenueProcess,
+    *,
+    environment: str = "testnet",
+    mode: str = "live",
+    extra: str = "",
+    orders: str = "",
+    strategy: str = MAKER,
+) -> Path:
+    """A bot on a venue process: what it would be on the exchange, but for the addresses.
+
+    `extra` stands in `[venue]`, `orders` in `[orders]`, `strategy` is one strategy's table.
+    """
     path = folder / "live.toml"
     keys = f'api_key = "env:SCENE_KEY"\nprivate_key = "file:{served.key_file}"\n' if mode == "live" else ""
     path.write_text(
@@ -117,14 +202,9 @@ api_url = "{served.said["api"]}"
 [orders]
 mode = "{mode}"
 {keys}
+{orders}
 [[strategies]]
-id = "mm"
-plugin = "maker"
-symbols = ["BTCUSDT", "ETHUSDT"]
-budget = {{ max_position = "1", max_notional = "20000" }}
-[strategies.params]
-spread_bps = "1"
-notional = "200"
+{strategy}
 [risk]
 max_order_notional = "1000"
 max_gross_notional = "20000"

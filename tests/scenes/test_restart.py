@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenes.canary import SCENE
 from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, environment, free_port, live_config, venue
 
 
@@ -31,6 +32,7 @@ def test_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str, s
     time.sleep(1)
     with venue(CONFIGS / "quickstart.toml", "--port", port, *more, env=home) as second:
         out, err = bot.communicate(timeout=60)
+        SCENE.heard("the bot", out + err)
         assert bot.returncode == 0, err
         summary = json.loads(out)
         assert second.ask("/fapi/v1/openOrders") == []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import trustme
 
-from tests.scenes.support import CONFIGS, coldframe, document, live_config, venue
+from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, started, venue, wait_until
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
@@ -21,14 +26,21 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
     return files
 
 
-def test_a_private_authority_is_trusted_only_when_named(tmp_path: Path, home: dict[str, str]) -> None:
-    authority, chain, key = certificates(tmp_path)
-    config = tmp_path / "venue.toml"
+@contextmanager
+def secure_venue(folder: Path, env: dict[str, str]) -> Iterator[tuple[VenueProcess, Path]]:
+    """A venue process that speaks TLS, and the authority that signed its certificate."""
+    authority, chain, key = certificates(folder)
+    config = folder / "venue.toml"
     text = (CONFIGS / "quickstart.toml").read_text()
     config.write_text(text.replace("seed = 7", f'seed = 7\ntls_certificate = "{chain}"\ntls_key = "{key}"', 1))
-    with venue(config, "--port", 0, env=home) as served:
+    with venue(config, "--port", 0, env=env) as served:
         assert served.said["rest"].startswith("https://")
         served.said["verify"] = ssl.create_default_context(cafile=authority)
+        yield served, authority
+
+
+def test_a_private_authority_is_trusted_only_when_named(tmp_path: Path, home: dict[str, str]) -> None:
+    with secure_venue(tmp_path, home) as (served, authority):
         env = {**home, "SCENE_KEY": served.api_key}
         trusting = live_config(tmp_path, served, extra=f'ca_file = "{authority}"')
         summary = document(coldframe("run", trusting, "--live", "--for", "8s", "--json", env=env))
@@ -39,3 +51,55 @@ def test_a_private_authority_is_trusted_only_when_named(tmp_path: Path, home: di
     assert done.returncode == 69
     assert "certificate is not trusted" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_whole_live_path_over_tls(tmp_path: Path, home: dict[str, str]) -> None:
+    """Banner, checks, trading, dead man's switch, recording, flatten: over TLS, with --debug, and no secret anywhere."""
+    with secure_venue(tmp_path, home) as (served, authority):
+        settings = 'dead_man_s = 20\nleverage = { BTCUSDT = 20, ETHUSDT = 20 }\nmargin = "cross"'
+        config = live_config(tmp_path, served, extra=f'ca_file = "{authority}"', orders=settings)
+        arguments = ("--debug", "run", config, "--live", "--for", "60s", "--record", tmp_path / "tape.jsonl.gz")
+        with started(tmp_path, *arguments, env={**home, "SCENE_KEY": served.api_key}) as bot:
+            bot.wait_for("dead man's switch of BTCUSDT: armed, 20 s")
+            bot.wait_for("fill: mm")
+            said = document(coldframe("halt", config, "--level", "flatten", "--json", env=home))
+            assert said["answers"][0]["lines"][-1] == "the bot brings its positions to zero"
+            wait_until(lambda: positions(served) == {}, "flat", 5)
+            bot.process.send_signal(signal.SIGTERM)
+            summary = bot.end()
+        assert served.ask("/fapi/v1/openOrders", symbol="BTCUSDT") == []
+    assert summary["ended"] == "signal"
+    assert set(summary["strategies"]["mm"]["position"].values()) == {"0"}
+    banner = [line for line in bot.log.splitlines() if "LIVE: scene trades on testnet: 127.0.0.1:" in line]
+    assert len(banner) == 1
+    for promised in (
+        "one-way mode, single-asset margin; dead man's switch 20 s",
+        "(Ed25519, logs on)",
+        "an order 1000, gross 20000",
+    ):
+        assert promised in bot.log
+    assert bot.log.index("LIVE: scene") < bot.log.index("logged on") < bot.log.index("fill: mm")
+    assert "at the venue: 0 open orders, 0 of them ours; positions: none" in bot.log
+
+
+def positions(served: VenueProcess) -> dict[str, float]:
+    rows = served.ask("/fapi/v3/positionRisk")
+    return {row["symbol"]: float(row["positionAmt"]) for row in rows if float(row["positionAmt"])}
+
+
+def test_the_configuration_of_a_private_venue_differs_from_that_of_the_exchange_in_addresses_and_authority_alone(
+    tmp_path: Path, home: dict[str, str]
+) -> None:
+    with secure_venue(tmp_path, home) as (served, authority):
+        config = live_config(tmp_path, served, extra=f'ca_file = "{authority}"')
+        written: dict[str, Any] = tomllib.loads(config.read_text())
+        for name in ("rest_url", "streams_url", "api_url", "ca_file"):
+            del written["venue"][name]
+        assert written["venue"] == {"environment": "testnet"}
+        lines = [
+            line for line in config.read_text().splitlines() if not line.startswith(("rest_url", "streams_url", "api_url", "ca_"))
+        ]
+        there = tmp_path / "exchange.toml"
+        there.write_text("\n".join(lines))
+        done = coldframe("check", there, "--json", env={**home, "SCENE_KEY": served.api_key})
+    assert done.returncode == 0, done.stderr

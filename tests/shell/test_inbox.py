@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -230,3 +231,36 @@ def test_against_a_naive_inbox(script: list[tuple[str, str, int]]) -> None:
         if naive.waiting:
             assert taken(inbox, 1_000) == naive.take(1_000)
     assert inbox.peak <= LIMIT
+
+
+async def test_what_comes_from_another_thread_wakes_and_goes_first() -> None:
+    tick = Tick()
+    inbox = Inbox(tick)
+    token = trio.lowlevel.current_trio_token()
+    got: list[Stamped] = []
+
+    async def take() -> None:
+        got.extend(await inbox.take())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take)
+        await trio.testing.wait_all_tasks_blocked()
+        tick.ns = 5
+        await trio.to_thread.run_sync(inbox.put_from_thread, token, TimeReached("brake"))
+    assert [(one.event, one.at_ns, one.lane) for one in got] == [(TimeReached("brake"), 5, Lane.CONTROL)]
+    # What the venue said meanwhile waits behind what the brake did, and no stamp goes back.
+    inbox.put(Lane.PRIVATE, FramesReceived("user", (b"report",)))
+    tick.ns = 9
+    await trio.to_thread.run_sync(inbox.put_from_thread, token, TimeReached("first"))
+    await trio.to_thread.run_sync(inbox.put_from_thread, token, TimeReached("second"))
+    after = await inbox.take()
+    assert [one.event for one in after] == [TimeReached("first"), TimeReached("second"), FramesReceived("user", (b"report",))]
+    assert [one.at_ns for one in after] == [9, 9, 9]
+
+
+def test_what_comes_after_the_end_of_the_run_is_nobodys() -> None:
+    async def run() -> tuple[Inbox, trio.lowlevel.TrioToken]:
+        return Inbox(Tick()), trio.lowlevel.current_trio_token()
+
+    inbox, token = trio.run(run)
+    inbox.put_from_thread(token, TimeReached("late"))

@@ -354,6 +354,39 @@ async def test_a_request_is_stamped_when_it_is_written_and_not_when_it_was_asked
         assert (await one.until(RequestWritten)).timestamp_ms == request["params"]["timestamp"]
 
 
+async def test_p13_an_order_decided_too_long_ago_is_not_written_but_a_cancel_is() -> None:
+    peer, may_open = Peer(), trio.Event()
+
+    async def script(line: Line) -> None:
+        await may_open.wait()
+        await peer(line)
+
+    async with bench(script, ED25519) as one:
+        one.links.max_age_ms = 2_000
+        one.open()
+        for number, method in enumerate(("order.place", "order.modify", "algoOrder.place", "order.cancel", "order.status"), 1):
+            one.links.send_request(SendRequest("one", number, method, {"symbol": "BTCUSDT"}), NOW_MS - 500)
+        one.ask(6, "order.place", symbol="BTCUSDT")
+        one.now_ms += 2_000
+        may_open.set()
+        assert [request["id"] for request in await peer.wait_for(3)] == [4, 5, 6]
+        await one.until(RequestWritten, 3)
+    refused = one.of(RequestNotWritten)
+    assert [event.request_id for event in refused] == [1, 2, 3]
+    assert refused[0].reason == "decided on what came in 2500 ms ago, 2000 ms are allowed"
+
+
+async def test_what_the_guard_is_against_is_not_written() -> None:
+    peer = Peer()
+    async with bench(peer, ED25519) as one:
+        one.links.guard = lambda effect: "halted" if effect.method == "order.place" else None
+        one.open()
+        one.ask(1, "order.place", symbol="BTCUSDT")
+        one.ask(2, "order.cancel", symbol="BTCUSDT")
+        assert [request["id"] for request in await peer.wait_for(1)] == [2]
+        assert (await one.until(RequestNotWritten)).reason == "halted"
+
+
 async def test_a_request_is_reported_as_written_before_its_answer() -> None:
     async def script(line: Line) -> None:
         await line.accept()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from coldframe import compression
+from coldframe.compression import zstd_module
 from coldframe.errors import ConfigError
 from coldframe.venue.outline import outline
 from coldframe.venue.tape import read_tape
@@ -22,14 +25,14 @@ LINES = [
 
 
 def _write(path: Path, body: bytes) -> Path:
-    path.write_bytes(gzip.compress(body) if path.suffix == ".gz" else body)
+    path.write_bytes(body)
     return path
 
 
-@pytest.mark.parametrize("name", ["tape.jsonl", "tape.jsonl.gz"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd_module("").compress])
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-def test_lines_are_read_whatever_the_end_of_the_file(tmp_path: Path, name: str, end: bytes) -> None:
-    reading = read_tape(_write(tmp_path / name, b"\n".join(LINES) + end))
+def test_lines_are_read_whatever_the_end_of_the_file(tmp_path: Path, pack: Callable[[bytes], bytes], end: bytes) -> None:
+    reading = read_tape(_write(tmp_path / "tape.jsonl", pack(b"\n".join(LINES) + end)))
     assert len(list(reading)) == 100
     assert (reading.tear, reading.line) == (None, 100)
 
@@ -66,7 +69,7 @@ def test_a_broken_line_in_the_middle_names_file_and_line(tmp_path: Path, line: b
 
 
 def test_damage_inside_the_compression_is_an_error(tmp_path: Path) -> None:
-    path = _write(tmp_path / "tape.jsonl.gz", b"\n".join(LINES))
+    path = _write(tmp_path / "tape.jsonl.gz", gzip.compress(b"\n".join(LINES)))
     body = bytearray(path.read_bytes())
     body[len(body) // 2] ^= 0xFF
     path.write_bytes(bytes(body))
@@ -79,17 +82,42 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
         list(read_tape(tmp_path / "nothing.jsonl"))
 
 
-def test_zstd_without_its_module_says_what_is_needed(tmp_path: Path) -> None:
-    path = tmp_path / "tape.jsonl.zst"
-    path.write_bytes(b"")
-    try:
-        import backports.zstd as zstd  # type: ignore[import-not-found, import-untyped, unused-ignore]
-    except ModuleNotFoundError:
-        with pytest.raises(ConfigError, match=r"backports\.zstd"):
-            list(read_tape(path))
-    else:
-        path.write_bytes(zstd.compress(b"\n".join(LINES)))
-        assert len(list(read_tape(path))) == 100
+def test_zstd_without_its_module_says_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _write(tmp_path / "tape.jsonl.zst", zstd_module(tmp_path).compress(b"\n".join(LINES)))
+    assert len(list(read_tape(path))) == 100
+    monkeypatch.setattr(compression, "_MODULES", ("no_such_module",))
+    with pytest.raises(ConfigError, match=r"tape\.jsonl\.zst: zstd recordings need .* pip install backports\.zstd"):
+        list(read_tape(path))
+
+
+def test_damage_inside_zstd_is_an_error(tmp_path: Path) -> None:
+    whole = bytearray(zstd_module("").compress(b"\n".join(LINES)))
+    whole[len(whole) // 2] ^= 0xFF
+    with pytest.raises(ConfigError, match=r"tape\.jsonl"):
+        list(read_tape(_write(tmp_path / "tape.jsonl", bytes(whole))))
+
+
+def test_a_zstd_recording_that_was_cut_off_is_torn(tmp_path: Path) -> None:
+    whole = zstd_module(tmp_path).compress(b"\n".join(LINES))
+    reading = read_tape(_write(tmp_path / "tape.jsonl.zst", whole[:-9]))
+    assert len(list(reading)) <= 100
+    assert reading.tear is not None
+
+
+def test_a_file_is_what_it_holds_whatever_it_is_called(tmp_path: Path) -> None:
+    assert len(list(read_tape(_write(tmp_path / "tape.jsonl", gzip.compress(b"\n".join(LINES)))))) == 100
+    assert len(list(read_tape(_write(tmp_path / "tape.jsonl.gz", b"\n".join(LINES))))) == 100
+
+
+@pytest.mark.parametrize("text", [b'{"symbols":[]}', b"[1]\n", b"not a recording", b"\x00\x01\x02"])
+def test_what_never_was_a_recording_is_not_taken_for_a_torn_one(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"tape\.jsonl:1: not a line of a recording"):
+        list(read_tape(_write(tmp_path / "tape.jsonl", text)))
+
+
+def test_a_whole_line_of_something_else_at_the_end_is_no_tear(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tape\.jsonl:101: not a line of a recording"):
+        list(read_tape(_write(tmp_path / "tape.jsonl", b"\n".join([*LINES, b'{"symbols":[]}']))))
 
 
 # -- outlines -----------------------------------------------------------------------------------------------------------
@@ -103,6 +131,24 @@ def test_the_outline_of_a_tape_names_streams_symbols_and_digits(tmp_path: Path) 
     filters = one.contract().filters
     assert (str(filters.tick), str(filters.lot.step)) == ("0.1", "0.001")
     assert one.contract().price_digits == 2
+
+
+DELTA = b'{"t":%d,"stream":"btcusdt@depth","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT","U":1,"u":%d,"pu":0,"b":[],"a":[]}}'
+SNAPSHOT = b'{"t":5,"snapshot":"BTCUSDT","data":{"lastUpdateId":1,"E":1,"T":1,"bids":[["1.0","1"]],"asks":[["2.0","1"]]}}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ([DELTA % (4, 1), SNAPSHOT, DELTA % (6, 2)], None),
+        ([DELTA % (4, 1), DELTA % (6, 2)], "no snapshot of BTCUSDT on it: no book there can ever be synced"),
+        ([DELTA % (9, 1), SNAPSHOT], ":2: time goes backwards here"),
+        ([SNAPSHOT, DELTA[:40] % 5], ":2: the last line is torn"),
+    ],
+)
+def test_what_its_player_should_know(tmp_path: Path, lines: list[bytes], note: str | None) -> None:
+    made = outline(_write(tmp_path / "tape.jsonl", b"\n".join(lines)))
+    assert made.note == note if note is None else note in str(made.note)
 
 
 def test_a_tape_without_a_market_is_an_error(tmp_path: Path) -> None:

@@ -18,11 +18,9 @@ from hypothesis import strategies as st
 
 from coldframe.terms import OpenEnum
 from coldframe.wire import account, reference, replies, streams
-from coldframe.wire.streams import Integer, Message, Number
+from coldframe.wire.streams import Integer, Message, Number, NumberOrNothing
 
-#: Bases that nothing is ever decoded to.
 _BASES = (Message, streams.MarketMessage, account.UserEvent, replies.Reply)
-#: Every class of message, by module and name.
 KINDS: list[type[Message]] = [
     kind
     for module in (streams, account, replies, reference)
@@ -30,7 +28,6 @@ KINDS: list[type[Message]] = [
     if isinstance(kind, type) and issubclass(kind, Message) and kind.__module__ == module.__name__ and kind not in _BASES
 ]
 
-#: Where something stands in a payload: keys and list positions from the top.
 Path = tuple[str | int, ...]
 
 
@@ -38,6 +35,7 @@ class Sort(Enum):
     """What kind of value stands at a place."""
 
     NUMBER = auto()
+    MAYBE_NUMBER = auto()
     INTEGER = auto()
     DECIMAL = auto()
     LEVEL_NUMBER = auto()
@@ -80,7 +78,7 @@ def fields(kind: type[Message]) -> list[msgspec.structs.FieldInfo]:
 def example(annotation: Any) -> Any:
     """One fixed value for an annotation; for a class of message, an object with every field in it."""
     first = options(annotation)[0]
-    if first == Number:
+    if first in (Number, NumberOrNothing):
         return "1.5"
     if first == Integer:
         return 7
@@ -123,7 +121,8 @@ def places(annotation: Any, path: Path = ()) -> Iterator[tuple[Path, Sort, bool]
 def _sort_of(parts: list[Any]) -> Sort:
     if len(parts) > 1 and str in parts:
         return Sort.OTHER
-    for annotation, sort in ((Number, Sort.NUMBER), (Integer, Sort.INTEGER), (Decimal, Sort.DECIMAL)):
+    kinds = ((Number, Sort.NUMBER), (NumberOrNothing, Sort.MAYBE_NUMBER), (Integer, Sort.INTEGER), (Decimal, Sort.DECIMAL))
+    for annotation, sort in kinds:
         if parts[0] == annotation:
             return sort
     return Sort.WORD if issubclass_(parts[0], OpenEnum) else Sort.OTHER
@@ -159,13 +158,12 @@ def inner(message: Any, path: Path) -> Any:
     return message
 
 
-# -- random payloads --------------------------------------------------------------------------------------------------
-
 DIGITS = st.text("0123456789", min_size=1, max_size=12)
 WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF), max_size=6) | st.sampled_from(['a":1', '","', " extra", "é"])
 FRACTIONS = DIGITS.map(lambda digits: f".{digits}") | st.just("")
 VALUES: dict[Sort, st.SearchStrategy[Any]] = {
     Sort.NUMBER: st.builds(lambda sign, whole, part: sign + whole + part, st.sampled_from(["", "-"]), DIGITS, FRACTIONS),
+    Sort.MAYBE_NUMBER: st.sampled_from(["", "0.0001", "-0.5"]),
     Sort.LEVEL_NUMBER: st.builds(lambda whole, part: whole + part, DIGITS, FRACTIONS),
     Sort.INTEGER: st.integers(-(2**63), 2**63 - 1),
     Sort.DECIMAL: st.decimals(-(10**15), 10**15, places=6),

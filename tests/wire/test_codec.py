@@ -114,6 +114,7 @@ NO_NUMBER = [
 ]
 LITERALS: dict[Sort, list[str]] = {
     Sort.NUMBER: [*NO_NUMBER, "1", "0.5", '"' + "1" * 25 + '"', '"0.' + "1" * 19 + '"'],
+    Sort.MAYBE_NUMBER: [one for one in [*NO_NUMBER, "1", "0.5"] if one != '""'],
     Sort.LEVEL_NUMBER: [*NO_NUMBER, "1", "0.5", '"-1"', '"' + "1" * 19 + '"', '"0.' + "1" * 13 + '"', "null"],
     Sort.INTEGER: [*NO_NUMBER, '"1"', "1.0", "1.5", "1e3", str(2**63), str(-(2**63) - 1), "1" * 30],
     Sort.DECIMAL: [*NO_NUMBER, "1" * 25, "0." + "1" * 19, "1e30", "1e-30"],
@@ -131,6 +132,7 @@ def test_what_is_no_plain_number_is_refused_wherever_a_number_stands(kind: type[
 def test_numbers_at_the_edge_of_what_is_allowed_are_taken_exactly(kind: type[Message]) -> None:
     edge = {
         Sort.NUMBER: [f'"{"9" * 24}.{"9" * 18}"', f'"-{"9" * 24}"', '"-0"', '"007.10"'],
+        Sort.MAYBE_NUMBER: ['""', '"0.00010000"'],
         Sort.LEVEL_NUMBER: [f'"{"9" * 18}.{"9" * 12}"', '"0"', '"0.000000000001"'],
         Sort.INTEGER: [str(2**63 - 1), str(-(2**63)), "0"],
         Sort.DECIMAL: ["0", "5000", "0.025", "-1.5", "9" * 24, "0." + "1" * 18],

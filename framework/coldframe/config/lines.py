@@ -1,76 +1,50 @@
 """Where in a TOML text each key stands, so that an error can name file and line.
 
-The parser of the language keeps no places, so this reads the text once more: table headers, keys, and enough of values (strings,
-brackets) to know where the next key begins. Keys inside an inline table are found at the line of the table.
+The parser of the language keeps no places, so this reads the text once more, statement by statement: table headers, keys, and
+enough of values (strings, brackets, comments) to know where the next statement begins. Keys inside an inline table are found at
+the line of the table. The text has to be TOML: the parser has been asked before.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-import attrs
+import tomli
 
 Path = tuple[str | int, ...]
 
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY: Final = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_PART: Final = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
-
-
-@attrs.define
-class _Value:
-    """What a value that may span lines still needs before it ends: a closing quote, closing brackets."""
-
-    quote: str = ""
-    depth: int = 0
-
-    @property
-    def open(self) -> bool:
-        return bool(self.quote) or self.depth > 0
-
-    def feed(self, text: str) -> None:
-        at = 0
-        while at < len(text):
-            if self.quote:
-                end = text.find(self.quote, at)
-                if end < 0:
-                    self.quote = self.quote if len(self.quote) == 3 else ""
-                    return
-                at, self.quote = end + len(self.quote), ""
-                continue
-            char = text[at]
-            if char == "#":
-                return
-            if char in "\"'":
-                self.quote = char * 3 if text.startswith(char * 3, at) else char
-                at += len(self.quote)
-                continue
-            self.depth += (char in "[{") - (char in "]}")
-            at += 1
+#: What decides whether a line break ends a statement: it does outside of strings and brackets. A comment hides both.
+_TOKEN: Final = re.compile(
+    r'''"""(?:[^\\]|\\.)*?"{3,5}|\'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[\[\]{}\n]''', re.DOTALL
+)
+_PART: Final = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'""")
+_DOTTED: Final = rf"((?:{_PART.pattern})(?:\s*\.\s*(?:{_PART.pattern}))*)"
+_HEADER: Final = re.compile(rf"\s*(\[\[?)\s*{_DOTTED}\s*\]")
+_KEY: Final = re.compile(rf"\s*{_DOTTED}\s*=")
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """Line number (from 1) of every table and key, by its path: `("strategies", 0, "id")`."""
+    """Line number (from 1) of every table and key, by its path: `("strategies", 0, "id")`.
+
+    A table that is only named on the way to another one stands where it is named first.
+    """
     lines: dict[Path, int] = {}
+    named: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
-    value = _Value()
-    for number, line in enumerate(text.splitlines(), 1):
-        if value.open:
-            value.feed(line)
+    for number, statement in _statements(text):
+        if header := _HEADER.match(statement):
+            path = table = _open_table(header[2], header[1] == "[[", counts)
+        elif key := _KEY.match(statement):
+            path = table + _parts(key[1])
+        else:
             continue
-        header = _HEADER.match(line)
-        if header and not _KEY.match(line):
-            table = _open_table(header[2], header[1] == "[[", counts)
-            lines.setdefault(table, number)
-            continue
-        found = _KEY.match(line)
-        if found:
-            lines.setdefault(table + _parts(found[1]), number)
-            value = _Value()
-            value.feed(line[found.end() :])
-    return lines
+        lines[path] = number
+        for end in range(1, len(path)):
+            named.setdefault(path[:end], number)
+    return named | lines
 
 
 def line_of(lines: dict[Path, int], path: Path) -> int:
@@ -80,6 +54,20 @@ def line_of(lines: dict[Path, int], path: Path) -> int:
             return lines[path]
         path = path[:-1]
     return 1
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Every statement with the number of its first line; empty ones and comments among them."""
+    begin = depth = 0
+    number = 1
+    for token in _TOKEN.finditer(text + "\n"):
+        mark = token[0]
+        depth += (mark in ("[", "{")) - (mark in ("]", "}"))
+        if mark == "\n" and depth == 0:
+            statement = text[begin : token.start()]
+            yield number, statement
+            number += statement.count("\n") + 1
+            begin = token.end()
 
 
 def _open_table(name: str, array: bool, counts: dict[Path, int]) -> Path:
@@ -96,4 +84,6 @@ def _open_table(name: str, array: bool, counts: dict[Path, int]) -> Path:
 
 
 def _parts(dotted: str) -> Path:
-    return tuple(part.strip("\"'") for part in _PART.findall(dotted))
+    """The parts of a dotted key; one in double quotes may hold escapes, which are the parser's business."""
+    found = _PART.findall(dotted)
+    return tuple(tomli.loads(f"key = {part}")["key"] if part[0] in "\"'" else part for part in found)

@@ -15,10 +15,15 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 import cattrs
 import tomli
-from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError, IterableValidationNote
+from cattrs.errors import (
+    AttributeValidationNote,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+    StructureHandlerNotFoundError,
+)
 from cattrs.gen import make_dict_structure_fn, override
 
-from coldframe.config.keys import PATH, Unfit
+from coldframe.config.keys import PATH, SECRET, Unfit
 from coldframe.config.lines import Path, line_of, lines_of
 from coldframe.config.schema import Config
 from coldframe.errors import ConfigError
@@ -28,6 +33,10 @@ T = TypeVar("T")
 
 #: What structuring raises when a value does not fit; anything else is a bug.
 _REFUSALS: Final = (ExceptionGroup, ForbiddenExtraKeysError, ValueError, KeyError)
+
+
+#: Bytes; a configuration is a few thousand.
+_LARGEST: Final = 1_000_000
 
 
 @attrs.frozen
@@ -67,10 +76,19 @@ class Loaded:
         return (section, self.kept[section][index], *path)
 
 
+def _text_of(path: FilePath) -> str:
+    """The text of a file that can be a configuration: nobody writes a megabyte of it, and a device has no end."""
+    with path.open("rb") as file:
+        raw = file.read(_LARGEST + 1)
+    if len(raw) > _LARGEST:
+        raise ConfigError(f"{path}: more than {_LARGEST // 1000} kB is no configuration")
+    return raw.decode("utf-8-sig").replace("\r\n", "\n")
+
+
 def load(path: FilePath) -> Loaded:
     """Reads a configuration. Raises `ConfigError` when the file is no TOML, or nothing of it can be understood."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -79,6 +97,9 @@ def load(path: FilePath) -> Loaded:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}: not TOML: {error.msg} (column {error.colno})") from None
+    except (RecursionError, ValueError) as error:
+        # Nested too deeply, or a number too long for the parser, which then does not say where.
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
     source = Source(path, lines_of(text))
     config, kept, wrong = _structure_what_fits(document)
     findings = tuple(dict.fromkeys(source.finding(at, said) for at, said in wrong))
@@ -94,6 +115,9 @@ def structure(raw: object, kind: type[T], source: Source, at: Path) -> T:
     except _REFUSALS as error:
         findings = [source.finding((*at, *path), text) for path, text in _flatten(error, ())]
         raise ConfigError(*dict.fromkeys(findings)) from None
+    except (StructureHandlerNotFoundError, NameError) as error:
+        # The class of a plugin wants what no file can give.
+        raise ConfigError(source.finding(at, f"{getattr(kind, '__name__', kind)} cannot be read from a file: {error}")) from None
 
 
 def _structure_what_fits(document: Mapping[str, Any]) -> tuple[Config | None, dict[str, list[int]], list[tuple[Path, str]]]:
@@ -159,14 +183,16 @@ def _strict(kind: type, word: str) -> Any:
 def _decimal(value: Any, _: Any) -> Decimal:
     if type(value) is int:
         return Decimal(value)
-    if type(value) is float:
-        raise ValueError(f'must be quoted so that it stays exact: "{value}"')
-    if not isinstance(value, str):
+    if not isinstance(value, str | float):
         raise ValueError(f"must be a number, not {_shown(value)}")
     try:
-        return exact(value)
+        # What a float is told to become has to be a number that would be taken.
+        number = exact(value if isinstance(value, str) else f"{Decimal(str(value)):f}")
     except ValueError:
         raise ValueError(f"must be a plain decimal number, not {_shown(value)}") from None
+    if isinstance(value, float):
+        raise ValueError(f'must be quoted so that it stays exact: "{number:f}"')
+    return number
 
 
 def _table(value: Any, _: Any) -> dict[str, Any]:
@@ -176,7 +202,9 @@ def _table(value: Any, _: Any) -> dict[str, Any]:
 
 
 def _is_list(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) in (list, tuple)
+    """A list, or a tuple as long as may be; a tuple of a fixed form is no list."""
+    origin = getattr(kind, "__origin__", None)
+    return origin is list or (origin is tuple and kind.__args__[1:] == (...,))
 
 
 def _list(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
@@ -213,6 +241,9 @@ def _attrs_hook(converter: cattrs.Converter, kind: Any) -> Any:
 
 def _checked(converter: cattrs.Converter, one: attrs.Attribute[Any]) -> Any:
     def hook(value: Any, kind: Any) -> Any:
+        if one.metadata.get(SECRET) and not isinstance(value, str):
+            # Not shown: somebody may have put the secret itself into a list or a table.
+            raise Unfit(one.name, "must be a text, the reference to a secret")
         structured = converter.structure(value, kind)
         if one.validator is not None:
             one.validator(None, one, structured)
@@ -248,7 +279,9 @@ def _flatten(error: BaseException, path: Path) -> Iterator[tuple[Path, str]]:
     elif isinstance(error, KeyError):
         yield path, "is required"
     else:
-        yield path, str(error) or type(error).__name__
+        # The validators of attrs put the attribute and more behind their sentence.
+        said = error.args[0] if len(error.args) > 1 and isinstance(error.args[1], attrs.Attribute) else error
+        yield path, str(said) or type(error).__name__
 
 
 def _noted(error: BaseException) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from coldframe.config.keys import Unfit, between, key, matching, one_of, positive
+from coldframe.config.keys import Check, Unfit, between, key, matching, one_of, positive
 from coldframe.config.secrets import REFERENCE
 from coldframe.config.venue import Venue
 from coldframe.ids import STRATEGY_ID
@@ -19,6 +19,21 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 def _reference(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and REFERENCE.fullmatch(value) is None:
         raise Unfit(field.name, "must be a reference (env:NAME, file:PATH, cred:NAME, keyring:NAME), never the secret itself")
+
+
+def _off_or(low: int, high: int) -> Check:
+    within = between(low, high)
+
+    def check(made: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if value:
+            within(made, field, value)
+
+    return check
+
+
+def _margin(made: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None:
+        one_of("cross", "isolated")(made, field, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -35,9 +50,30 @@ class OrdersTable:
         "reference to an Ed25519 or RSA private key in PEM form (live)", None, check=_reference, secret=True
     )
     secret: str | None = key("reference to the secret of an HMAC key (live)", None, check=_reference, secret=True)
+    position_mode: str = key(
+        "how the account holds positions: one_way, or hedge (a long and a short one side by side); checked at the start",
+        "one_way",
+        check=one_of("one_way", "hedge"),
+    )
     recv_window_ms: int = key("how old a request may be when the venue gets it", 5000, check=between(100, 60_000))
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
+    )
+    max_age_ms: int = key(
+        "how long ago what an order was decided on may have come in when the order is written", 5000, check=between(100, 60_000)
+    )
+    dead_man_s: int = key(
+        "seconds without a sign of life after which the venue cancels all ordinary orders in the symbols we have orders in,"
+        " others' too; 0: never",
+        0,
+        check=_off_or(10, 3600),
+    )
+    leverage: dict[str, int] = key("leverage each symbol must have at the venue; the start is refused where it differs", dict)
+    margin: str | None = key("margin mode every traded symbol must have at the venue: cross or isolated", None, check=_margin)
+    withdrawals: str = key(
+        "an account that may withdraw: report says so at the start of a live run, refuse does not start",
+        "report",
+        check=one_of("report", "refuse"),
     )
     on_restart: str = key(
         "what becomes of open orders that an earlier run has left, when it was killed: cancel or keep",
@@ -126,6 +162,16 @@ class FeedsTable:
 
 
 @attrs.frozen(kw_only=True)
+class HaltTable:
+    """`[halt]`: where halts are latched, and when a run counts as standing still."""
+
+    file: str | None = key(
+        "sentinel file; without one: coldframe/<name>/halt.json in $XDG_STATE_HOME (~/.local/state)", None, path=True
+    )
+    stuck_ms: int = key("how long a run may stand still before the log names what it stands in", 2000, check=between(200, 600_000))
+
+
+@attrs.frozen(kw_only=True)
 class JournalTable:
     """`[journal]`: where a bot writes down what it wants, sends and hears, so that a restart goes on where it was."""
 
@@ -151,4 +197,5 @@ class Config:
     strategies: list[StrategyTable] = key("the strategies", list)
     risk: RiskTable = key("what the account may do", RiskTable)
     feeds: FeedsTable = key("how the market connections behave", FeedsTable)
+    halt: HaltTable = key("where halts are latched", HaltTable)
     journal: JournalTable = key("what is written down, and where", JournalTable)

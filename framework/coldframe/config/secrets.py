@@ -32,7 +32,7 @@ def resolve(reference: str, base: Path, what: str) -> Secret:
             if not value:
                 raise ConfigError(f"{what}: the environment variable {name} is not set")
         case "file":
-            value = _read_private(base / Path(name).expanduser(), what)
+            value = _read_private(_found(base, name, what), what)
         case "cred":
             folder = os.environ.get("CREDENTIALS_DIRECTORY")
             if folder is None:
@@ -40,13 +40,22 @@ def resolve(reference: str, base: Path, what: str) -> Secret:
             value = _read(Path(folder) / name, what)
         case _:
             value = _from_keyring(name, what)
+    if not value.strip():
+        raise ConfigError(f"{what}: {reference} is empty")
     return Secret(value.strip())
+
+
+def _found(base: Path, name: str, what: str) -> Path:
+    try:
+        return base / Path(name).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{what}: {name} names a home folder that does not exist") from None
 
 
 def _read_private(path: Path, what: str) -> str:
     try:
         mode = path.stat().st_mode
-    except OSError:
+    except (OSError, ValueError):
         raise ConfigError(f"{what}: no file {path}") from None
     if mode & 0o077:
         raise ConfigError(f"{what}: {path} can be read by others; say chmod 600 {path}")
@@ -56,7 +65,7 @@ def _read_private(path: Path, what: str) -> str:
 def _read(path: Path, what: str) -> str:
     try:
         return path.read_text()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         raise ConfigError(f"{what}: {path} cannot be read") from None
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 import attrs
 
-from coldframe.config.keys import between, key, not_negative, one_of, positive
+from coldframe.config.keys import between, each_of, key, not_negative, one_of, positive
+
+_NONE: Final = Decimal(0)
+_HALF: Final = Decimal("0.5")
 
 
 @attrs.frozen(kw_only=True)
@@ -18,12 +22,63 @@ class VenueLimits:
     orders_1m: int = key("orders per minute and account", 1200, check=positive)
 
 
+#: The calls that change orders, and how one of them may be answered amiss; see `VenueFaults`.
+ORDER_CALLS: Final = ("place", "modify", "cancel")
+DOUBTFUL_ANSWERS: Final = (
+    "-1000", "-1001", "-1006", "-1007", "-1008", "503", "silence", "cut", "late-answer", "late-request",
+)  # fmt: skip
+
+_share: Final = between(0, 1)
+
+
 @attrs.frozen(kw_only=True)
 class VenueFaults:
-    """`[venue.embedded.faults]`: what the embedded venue does wrong on purpose."""
+    """`[venue.embedded.faults]`: what the embedded venue does wrong on purpose; nothing unless it is said here.
+
+    Shares are between 0 and 1 and drawn by the venue's seed, so that a run can be repeated. Times of 0 mean never.
+    """
 
     clock_skew_ms: int = key("how far the venue's clock runs ahead of ours (negative: behind)", 0)
     banned_for_s: int = key("answer every request with 418 for so many seconds after the start", 0, check=not_negative)
+    orders_doubtful: Decimal = key("share of requests to place, modify or cancel that are answered amiss", _NONE, check=_share)
+    doubtful_calls: list[str] = key(
+        "which requests that may meet: place, modify, cancel", lambda: list(ORDER_CALLS), check=each_of(*ORDER_CALLS)
+    )
+    doubtful_answers: list[str] = key(
+        "how they are answered, each as often as the others: -1000, -1006, -1007 or 503 (outcome unknown), -1001 or -1008 (never"
+        " carried out), silence, cut (the connection instead of an answer), late-answer, late-request (carried out late, too)",
+        lambda: ["-1007"],
+        check=each_of(*DOUBTFUL_ANSWERS),
+    )
+    doubtful_accepted: Decimal = key("share of those of unknown outcome that are carried out all the same", _HALF, check=_share)
+    late_ms: int = key("how late late-answer and late-request are", 3000, check=not_negative)
+    latency_ms: int = key("how long every request takes to arrive", 0, check=not_negative)
+    answers_delayed: Decimal = key(
+        "share of the answers to requests about orders that come late, after reports and after one another", _NONE, check=_share
+    )
+    answer_delay_ms: int = key("how late they come at most", 300, check=not_negative)
+    fills_duplicated: Decimal = key("share of the reports of fills that come twice", _NONE, check=_share)
+    duplicate_delay_ms: int = key("how much later the second one comes at most", 1000, check=not_negative)
+    events_delayed: Decimal = key("share of the private events that come late, and all behind them with them", _NONE, check=_share)
+    event_delay_ms: int = key("how late they come at most", 1000, check=not_negative)
+    events_reordered: bool = key("late events are overtaken by those behind them", False)
+    events_dropped: Decimal = key("share of the private events that never come", _NONE, check=_share)
+    private_cut_s: Decimal = key("cut the user-data streams every so many seconds", _NONE, check=not_negative)
+    market_cut_s: Decimal = key("cut the market streams every so many seconds", _NONE, check=not_negative)
+    api_cut_s: Decimal = key("cut the connections of the WebSocket API every so many seconds", _NONE, check=not_negative)
+    cut_with_close: bool = key("these cuts come with a close frame (code 1001) instead of without a word", False)
+    api_cut_after_bytes: int = key(
+        "cut each connection of the WebSocket API when so many bytes of requests have been read", 0, check=not_negative
+    )
+    sessions_revoked_s: Decimal = key("log every session off every so many seconds", _NONE, check=not_negative)
+    listen_keys_expire_s: Decimal = key("let every listen key expire every so many seconds", _NONE, check=not_negative)
+    listen_keys_expire_silently: bool = key("say nothing when they do", False)
+    orders_forgotten: Decimal = key("share of the new orders that queries do not find at first", _NONE, check=_share)
+    forgotten_by_query_s: Decimal = key("how long order.status answers -2013 for them", _NONE, check=not_negative)
+    forgotten_by_list_s: Decimal = key("how long openOrders leaves them out", _NONE, check=not_negative)
+    blocked_after_requests: int = key("answer that many requests, and block everybody then, once", 0, check=not_negative)
+    blocked_is_ban: bool = key("say so with 418 (a ban) instead of 429", False)
+    blocked_for_s: int = key("for how many seconds", 10, check=positive)
 
 
 @attrs.frozen(kw_only=True)

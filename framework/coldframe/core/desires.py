@@ -11,8 +11,10 @@ from typing import Final
 
 import attrs
 
+from coldframe.model.events import OrderChanged
 from coldframe.model.intents import Quote, Quotes, Target
-from coldframe.terms import Side
+from coldframe.model.orders import OrderState
+from coldframe.terms import Side, TimeInForce
 
 #: Pause after the first refusal, and the longest one (milliseconds).
 FIRST_PAUSE_MS: Final = 250
@@ -113,3 +115,14 @@ class Desires:
     def take_due(self) -> list[DesireKey]:
         due, self.due = list(self.due), {}
         return due
+
+
+def came_to_nothing(event: OrderChanged) -> bool:
+    """Whether an order has ended without a trace."""
+    return event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled)
+
+
+def has_succeeded(event: OrderChanged) -> bool:
+    """Whether an order does what it was sent for: one that may rest rests, and any other one has traded."""
+    may_rest = event.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
+    return event.state in (OrderState.PARTIAL, OrderState.FILLED) or (event.state == OrderState.OPEN and may_rest)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 
+from coldframe.core.asking import algo_reference, algo_request, place_request, reference
+from coldframe.core.calls import Calls, Returned
+from coldframe.core.conditional import AlgoQueryOf, Conditionals
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence, describe
 from coldframe.core.limits import Priority
@@ -23,13 +26,13 @@ from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Amend, Place, Verdict, VerdictCode
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
-from coldframe.terms import OrderType, PositionSide, PriceMatch, TimeInForce
+from coldframe.terms import OrderType
 from coldframe.units import NS_PER_MS, NS_PER_S, plain
 from coldframe.wire import requests as ask
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
 from coldframe.wire.codes import describe as describe_code
-from coldframe.wire.replies import ErrorBody, OrderReply
+from coldframe.wire.replies import AlgoCancelled, AlgoReply, ErrorBody, OrderReply, Reply
 
 #: Pause before the first query of an order of unknown fate, doubled up to the last one (milliseconds).
 FIRST_QUERY_MS: Final = 500
@@ -46,6 +49,8 @@ CANCEL_AGAIN_MS: Final = 1_000
 FIRST_FILLS_MS: Final = 500
 FILLS_AGAIN_MS: Final = 5_000
 
+R = TypeVar("R", bound=Reply)
+
 
 @attrs.frozen
 class PlaceOf:
@@ -56,9 +61,10 @@ class PlaceOf:
 
 @attrs.frozen
 class CancelOf:
-    """The purpose of an order.cancel."""
+    """The purpose of an order.cancel, or of an algoOrder.cancel (`algo`)."""
 
     order: Order
+    algo: bool = False
 
 
 @attrs.frozen
@@ -80,9 +86,13 @@ class QueryOf:
 class Desk:
     """Sends orders, cancels and amendments, and follows each of them until it is known what became of it."""
 
-    def __init__(self, ctx: Context, session: Session, orders: Orders, evidence: Evidence, gate: Gate, recv_window_ms: int) -> None:
+    def __init__(
+        self, ctx: Context, session: Session, calls: Calls, orders: Orders, evidence: Evidence, gate: Gate, recv_window_ms: int
+    ) -> None:
         self._ctx = ctx
         self._session = session
+        self._calls = calls
+        self.conditionals = Conditionals(ctx, orders, evidence)
         self._orders = orders
         self._evidence = evidence
         self._gate = gate
@@ -103,13 +113,17 @@ class Desk:
         verdict = self._gate.check(trader, place, facts)
         if not verdict.accepted:
             return verdict
-        wait_until = self._session.cost_fits("order.place", {}, Priority.NEW_RISK)
+        method = "algoOrder.place" if place.type.conditional else "order.place"
+        wait_until = self._session.cost_fits(method, {}, Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
-        order = self._orders.prepare(trader.id, place, origin, self._ctx.now_ns)
+        held = abs(trader.account.position(place.symbol, place.position_side).quantity)
+        sized = attrs.evolve(place, quantity=held) if place.close_position else place
+        order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns)
         trader.ordered(self._ctx.now_ms)
         self._evidence.tally.sent += 1
-        self._session.request("order.place", ask.parameters(_place_request(order, place)), PlaceOf(order))
+        request = algo_request(order, place) if place.type.conditional else place_request(order, place)
+        self._session.request(method, ask.parameters(request), PlaceOf(order))
         return ACCEPTED
 
     def amend(self, trader: Trader, amend: Amend, facts: Facts) -> Verdict:
@@ -117,6 +131,8 @@ class Desk:
         order = self._orders.get(amend.client_order_id)
         if order is None or order.strategy != trader.id or not order.live:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"no live order {amend.client_order_id} of this strategy")
+        if order.type.conditional:
+            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is conditional: cancel it and place another one")
         if order.type is not OrderType.LIMIT or not order.settled or order.price is None:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} cannot be amended now")
         price = order.price if amend.price is None else amend.price
@@ -160,11 +176,14 @@ class Desk:
             return Verdict(VerdictCode.NO_CHANGE)
         if not self._session.ready:
             return Verdict(VerdictCode.ORDER_LINK_DOWN, "the order link is down")
-        wait_until = self._session.cost_fits("order.cancel", {}, Priority.NEEDED)
+        algo = order.untriggered
+        method = "algoOrder.cancel" if algo else "order.cancel"
+        wait_until = self._session.cost_fits(method, {}, Priority.NEEDED)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         self._evidence.attempt(order, Attempt.CANCEL_WANTED)
-        self._session.request("order.cancel", ask.parameters(_reference(order)), CancelOf(order))
+        named = algo_reference(order) if algo else reference(order)
+        self._session.request(method, ask.parameters(named), CancelOf(order, algo))
         return ACCEPTED
 
     def leave(self, order: Order) -> None:
@@ -215,8 +234,8 @@ class Desk:
         match event:
             case Answered(PlaceOf(order), _, result, error):
                 self._placed(order, result, error)
-            case Answered(CancelOf(order), _, result, error):
-                self._cancelled(order, result, error)
+            case Answered(CancelOf(order, algo), _, result, error):
+                self._cancelled(order, result, error, algo=algo)
             case Answered(AmendOf(order) as amend, _, result, error):
                 self._amended(amend, result, error)
             case Answered(QueryOf(order), _, result, error):
@@ -224,6 +243,8 @@ class Desk:
             case Unanswered(PlaceOf(order), reason, written):
                 happening = Happening.OUTCOME_UNKNOWN if written or order.state is OrderState.SENT else Happening.NOT_WRITTEN
                 self._evidence.happen(order, happening, reason)
+                if order.state is OrderState.UNKNOWN:
+                    self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {reason}")
             case Unanswered(CancelOf(order), reason, written):
                 self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(AmendOf(order, price, quantity), reason, written):
@@ -238,11 +259,8 @@ class Desk:
 
     def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         if error is None:
-            reply = self._read(result)
-            if reply is None:
+            if not self._told(order, result, algo=order.type.conditional):
                 self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
-            else:
-                self._evidence.reply(order, reply)
             return
         text = f"{describe_code(error.code)}: {error.msg}"
         kind = classify(error.code)
@@ -251,23 +269,40 @@ class Desk:
             self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
         else:
             self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
-            self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {text}")
+            doubt = order.state is OrderState.UNKNOWN
+            what = "outcome unknown" if doubt else "answered in doubt, known from a report"
+            self._ctx.log(Level.WARNING if doubt else Level.INFO, f"{what}: {describe(order)}: {text}")
 
-    def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
+    def _told(self, order: Order, body: bytes | None, *, algo: bool) -> bool:
+        """Takes in positive evidence about an order. Returns whether it could be read."""
+        if algo:
+            conditional = self._read(AlgoReply, body)
+            if conditional is not None:
+                self.conditionals.reply(order, conditional)
+            return conditional is not None
+        reply = self._read(OrderReply, body)
+        if reply is not None:
+            self._evidence.reply(order, reply)
+        return reply is not None
+
+    def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None, *, algo: bool) -> None:
         if error is not None and not _doubtful(error):
             self._evidence.attempt(order, Attempt.CANCEL_REFUSED)
             self._ctx.log(_level_of(error), f"cancel refused: {describe(order)}: {describe_code(error.code)}")
             return
-        reply = self._read(result) if error is None else None
-        if reply is not None:
-            self._evidence.reply(order, reply)
+        if error is None and algo:
+            gone = self._read(AlgoCancelled, result)
+            if gone is not None:
+                self.conditionals.cancelled(order, gone.algo_id)
+        elif error is None:
+            self._told(order, result, algo=False)
         if order.live:
             self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN)
 
     def _amended(self, amend: AmendOf, result: bytes | None, error: ErrorBody | None) -> None:
         """The answer may be overtaken by a report, and by then another amendment of the order may be on its way."""
         order = amend.order
-        reply = self._read(result) if error is None else None
+        reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
             attempt = Attempt.AMEND_DONE
         elif error is None or _doubtful(error):
@@ -282,17 +317,42 @@ class Desk:
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         self._asked.discard(order.client_order_id)
-        reply = self._read(result) if error is None else None
+        reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
             self._evidence.attempt(order, Attempt.RESOLVED)
             self._evidence.reply(order, reply)
         elif error is not None and classify(error.code) is CodeClass.GONE:
             self._not_found(order)
 
-    def _read(self, result: bytes | None) -> OrderReply | None:
+    def returned(self, event: Returned) -> bool:
+        """What a REST call brought. Returns whether it asked for a conditional order."""
+        if not isinstance(event.purpose, AlgoQueryOf):
+            return False
+        order, answer = event.purpose.order, event.answer
+        self._asked.discard(order.client_order_id)
+        reply = self._read(AlgoReply, answer.body) if answer is not None and answer.status == 200 else None
+        if reply is not None:
+            self._evidence.attempt(order, Attempt.RESOLVED)
+            self.conditionals.reply(order, reply)
+        fault = answer.fault if answer is not None else None
+        if fault is not None and classify(fault.code) is CodeClass.GONE and order.untriggered:
+            self._ask_beyond_trigger(order)
+        self._watch(order)
+        return True
+
+    def _ask_beyond_trigger(self, order: Order) -> None:
+        """The algo methods do not know the order. They may have forgotten one that has ended, and it have become an ordinary one.
+
+        So it counts as not found only when the ordinary methods do not know it either.
+        """
+        if self._session.ready and not self._session.cost_fits("order.status", {}, Priority.NEEDED):
+            self._asked.add(order.client_order_id)
+            self._session.request("order.status", ask.parameters(reference(order)), QueryOf(order))
+
+    def _read(self, kind: type[R], result: bytes | None) -> R | None:
         """Positive evidence. What cannot be read is none."""
         try:
-            return decode(OrderReply, result or b"", self._census)
+            return decode(kind, result or b"", self._census)
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"order link: unreadable answer: {error}")
             return None
@@ -302,8 +362,12 @@ class Desk:
         now = self._ctx.now_ns
         if not order.not_found:
             order.not_found, order.not_found_ns = 1, now
-        elif now - order.not_found_ns >= NOT_FOUND_APART_MS * NS_PER_MS:
+        counts_ns = order.not_found_ns + NOT_FOUND_APART_MS * NS_PER_MS
+        if now >= counts_ns:
             order.not_found += 1
+        elif order.client_order_id in self._query_at_ns:
+            # The next one that counts is not waited for any longer than it must be.
+            self._query_at_ns[order.client_order_id] = min(self._query_at_ns[order.client_order_id], counts_ns)
 
     # -- orders of unknown fate ---------------------------------------------------------------------------------------
 
@@ -350,25 +414,36 @@ class Desk:
                 self._query_at_ns.pop(name, None)
                 self._query_pause_ms.pop(name, None)
             elif self._ctx.now_ns >= at_ns and name not in self._asked:
-                if self._session.cost_fits("order.status", {}, Priority.NEEDED):
+                if not self._ask(order):
                     return
                 self._asked.add(name)
                 pause = self._query_pause_ms.get(name, FIRST_QUERY_MS)
                 self._query_pause_ms[name] = min(pause * 2, LAST_QUERY_MS)
                 self._query_at_ns[name] = self._ctx.now_ns + pause * NS_PER_MS
-                self._session.request("order.status", ask.parameters(_reference(order)), QueryOf(order))
+
+    def _ask(self, order: Order) -> bool:
+        """Asks for one order. Returns whether there was room for the question."""
+        if order.untriggered:
+            self._calls.call("GET", "/fapi/v1/algoOrder", ask.parameters(algo_reference(order)), AlgoQueryOf(order))
+        elif self._session.cost_fits("order.status", {}, Priority.NEEDED):
+            return False
+        else:
+            self._session.request("order.status", ask.parameters(reference(order)), QueryOf(order))
+        return True
 
     def give_up_unknown(self) -> None:
         """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
         for order in list(self._orders.live):
-            if order.state is OrderState.UNKNOWN and self._ctx.now_ns - order.created_ns >= OPERATOR_AFTER_MS * NS_PER_MS:
+            unknown = order.state is OrderState.UNKNOWN and self._ctx.now_ns - order.created_ns >= OPERATOR_AFTER_MS * NS_PER_MS
+            lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - order.triggered_ms >= OPERATOR_AFTER_MS
+            if unknown or lost:
                 self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
                 self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
 
     def dead(self, order: Order, at_ms: int) -> bool:
         """Whether at that venue time its request could no longer be accepted, however late it arrived."""
         margin = DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms
-        return 0 < order.sent_ms < at_ms - self._recv_window_ms - margin
+        return 0 < max(order.sent_ms, order.triggered_ms) < at_ms - self._recv_window_ms - margin
 
     def provable(self, order: Order) -> bool:
         """Whether only the list of open orders is wanting to prove that an order is not there."""
@@ -380,7 +455,7 @@ class Desk:
         If its request was dead by then, this and two queries that did not find it, some seconds apart, prove that it is not there.
         """
         if order.not_found >= 2 and self.dead(order, asked_ms):
-            was_open = order.state.resting
+            was_open = order.state not in (OrderState.UNKNOWN, OrderState.OPERATOR)
             self._evidence.happen(order, Happening.PROVED_ABSENT, "not at the venue")
             what = "is no longer at the venue" if was_open else "was never accepted"
             self._ctx.log(Level.WARNING, f"resolved: {describe(order)} {what}")
@@ -392,7 +467,7 @@ def needs_query(order: Order) -> bool:
     if not order.live:
         return False
     in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
-    return order.state is OrderState.UNKNOWN or in_doubt or order.not_found > 0
+    return order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED) or in_doubt or order.not_found > 0
 
 
 def _cancellable(order: Order, now_ns: int) -> bool:
@@ -413,33 +488,3 @@ def _level_of(error: ErrorBody) -> Level:
     """Everyday outcomes are no warnings: the market moved first, or the order has already ended."""
     everyday = error.code in (-5021, -5022) or classify(error.code) is CodeClass.GONE
     return Level.INFO if everyday else Level.WARNING
-
-
-def _reference(order: Order) -> ask.OrderRef:
-    return ask.OrderRef(symbol=order.symbol, orig_client_order_id=order.client_order_id)
-
-
-def _place_request(order: Order, place: Place) -> ask.PlaceOrder:
-    fields: dict[str, object] = {}
-    if place.type is OrderType.LIMIT:
-        fields["time_in_force"] = place.time_in_force
-        if place.price_match is PriceMatch.NONE and place.price is not None:
-            fields["price"] = plain(place.price)
-        else:
-            fields["price_match"] = place.price_match
-    if place.time_in_force is TimeInForce.GTD and place.good_till_ms is not None:
-        fields["good_till_date"] = place.good_till_ms
-    if place.position_side is not PositionSide.BOTH:
-        fields["position_side"] = place.position_side
-    elif place.reduce_only:
-        fields["reduce_only"] = True
-    if place.self_trade_prevention is not None:
-        fields["self_trade_prevention_mode"] = place.self_trade_prevention
-    return ask.PlaceOrder(
-        symbol=place.symbol,
-        side=place.side,
-        type=place.type,
-        quantity=plain(place.quantity),
-        new_client_order_id=order.client_order_id,
-        **fields,  # type: ignore[arg-type]
-    )

@@ -20,6 +20,7 @@ from coldframe.core.connects import Connects
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
+from coldframe.core.halting import Halting
 from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
 from coldframe.core.listing import Listing
 from coldframe.core.market import Market
@@ -32,15 +33,21 @@ from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
 from coldframe.model.effects import Effect, Finish, Level, LinkKind, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
+    BrakeAnswered,
+    BrakeOrdered,
+    BrakeUsed,
     FramesDropped,
     FramesReceived,
+    HaltAsked,
     JournalChanged,
     LinkLost,
     LinkOpened,
     RequestNotWritten,
     RequestWritten,
     RestAnswered,
+    ResumeAsked,
     Stamped,
     StopAsked,
     TimeReached,
@@ -77,6 +84,8 @@ class EngineSetup:
     keep_orders: bool = False
     #: What the journal shall say about this run, beyond its start.
     about: Mapping[str, object] = attrs.field(factory=dict)
+    #: Whether the account is in hedge mode.
+    hedge: bool = False
     #: Venue time minus ours, as it was found before the start.
     clock_offset_ms: int = 0
     can_log_on: bool = True
@@ -84,6 +93,8 @@ class EngineSetup:
     trading: TradingLimits = TradingLimits()
     #: How long a stopping run waits for the outcome of its last orders.
     grace_ms: int = 3_000
+    #: Halts that hold from before the start.
+    halts: Sequence[Halt] = ()
 
 
 @attrs.frozen
@@ -104,7 +115,7 @@ class Engine:
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms)
         traders = {port.id: _trader_of(port, setup) for port in setup.ports}
-        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders)
+        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
         self.evidence = Evidence(ctx, self.orders, traders)
         self.evidence.external = setup.past.accounts.get(EXTERNAL) or SubAccount()
         self.trading: Trading | None = None
@@ -120,6 +131,7 @@ class Engine:
             )
         self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
         self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
+        self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
         traded = {symbol for port in setup.ports for symbol in port.symbols}
         self.listing = Listing(ctx, self._calls, self.gate, self.strategies, traded)
         self._stopping: str | None = None
@@ -142,6 +154,11 @@ class Engine:
         """Weight used this minute and its limit, orders of the last ten seconds and their limit."""
         ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
         return ledger.weight.used(now_ms), ledger.weight.limit, ledger.orders_10s.used(now_ms), ledger.orders_10s.limit
+
+    @property
+    def banned_until_ms(self) -> int:
+        """Until when the venue does not want to hear from us, in its time; 0 when it does."""
+        return self._ctx.ledger.banned_until_ms
 
     @property
     def reconnects(self) -> int:
@@ -172,6 +189,7 @@ class Engine:
         self._ctx.wake("clock:ask", _CLOCK_PERIOD_MS)
         if self.trading is not None:
             self.trading.start()
+        self.halting.start(self._setup.halts)
         self.strategies.start()
         return self._settled()
 
@@ -202,6 +220,8 @@ class Engine:
                 self._woken(key)
             case StopAsked(reason):
                 self._stop(reason)
+            case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
+                self.halting.take(event)
         return self._settled()
 
     def _settled(self) -> list[Effect]:
@@ -261,7 +281,9 @@ class Engine:
 
     def _record_checkpoint(self) -> None:
         self._records = 0
-        self._ctx.record(RowKind.CHECKPOINT, self._setup.past.account, checkpoint_body(self.orders, self.accounts, self._marks))
+        past, epoch_ms = self._setup.past, self._setup.epoch_ms
+        body = checkpoint_body(self.orders, self.accounts, self._marks, epoch_ms, past.runs + 1)
+        self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
     def accounts(self) -> dict[str, SubAccount]:
@@ -370,11 +392,15 @@ class Engine:
     def _check_stopped(self) -> None:
         if self.finished or self._stopping is None:
             return
-        live = list(self.orders.live)
-        if not live:
+        live, owed = list(self.orders.live), self.orders.fills_owed
+        late = self._ctx.now_ns >= self._stop_deadline_ns
+        if not live and not owed and (late or self.trading is None or self.trading.deadman.lay_down()):
             self._finish(self._stopping)
-        elif self._ctx.now_ns >= self._stop_deadline_ns:
-            self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+        elif late:
+            if live:
+                self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
+            if owed:
+                self._ctx.log(Level.ERROR, f"the fills of {owed} orders are not known in full: positions are not what they seem")
             self._finish(self._stopping)
         else:
             self.strategies.cancel_everything()

@@ -7,7 +7,7 @@ booked apart and named, never mixed into a strategy's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -50,6 +50,8 @@ class Tally:
 
 News = tuple[str, OrderChanged | OrderFilled]
 
+#: States in which the venue has not confirmed an order yet.
+_UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
 #: So many fills of others are remembered, so that none of them is booked twice.
 _EXTERNAL_LIMIT: Final = 20_000
 
@@ -70,6 +72,8 @@ class Evidence:
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
+        #: Asked why an order was cancelled at the venue, when the report does not say.
+        self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -88,10 +92,22 @@ class Evidence:
 
     def reply(self, order: Order, reply: OrderReply) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded."""
-        self._orders.identify(order, reply.order_id)
+        self._identify(order, reply.order_id)
         at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
         self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
         self._see(order, reply.status, exact(reply.executed_qty), "")
+
+    def triggered(self, order: Order) -> None:
+        """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
+        if order.untriggered:
+            order.triggered_ms = self._ctx.venue_ms
+            order.not_found = 0
+            self.happen(order, Happening.SEEN_TRIGGERED)
+
+    def _identify(self, order: Order, order_id: int) -> None:
+        """Evidence names the ordinary order: one that waited for a trigger waits no more."""
+        self.triggered(order)
+        self._orders.identify(order, order_id)
 
     def _adopt_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
         """The venue's own idea of quantity and price: it may have cut the one (reduce-only) and chosen the other.
@@ -119,14 +135,15 @@ class Evidence:
         if order is None:
             self._external_report(report)
             return None
-        self._orders.identify(order, report.order_id)
+        self._identify(order, report.order_id)
         self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
         if _traded(report):
             self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
-        self._see(order, report.status, exact(report.filled_quantity), reason if reason != "none" else "")
+        reason = reason if reason not in ("", "none") else self.explain(order, report)
+        self._see(order, report.status, exact(report.filled_quantity), reason)
         return order
 
     def lite(self, trade: TradeLite) -> Order | None:
@@ -134,7 +151,7 @@ class Evidence:
         order = self._orders.find(trade.symbol, trade.client_order_id, trade.order_id)
         if order is None:
             return None  # the full report follows and books it as external
-        self._orders.identify(order, trade.order_id)
+        self._identify(order, trade.order_id)
         self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         fill = Fill(
             symbol=trade.symbol,
@@ -208,13 +225,13 @@ class Evidence:
 
     def _changed(self, order: Order, before: OrderState) -> None:
         match order.state:
-            case OrderState.OPEN | OrderState.PARTIAL if before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN):
+            case OrderState.WAITING | OrderState.TRIGGERED | OrderState.OPEN | OrderState.PARTIAL if before in _UNHEARD:
                 self.tally.acked += 1
             case OrderState.FILLED:
-                self.tally.acked += before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+                self.tally.acked += before in _UNHEARD
                 self.tally.filled += 1
             case OrderState.EXPIRED:
-                self.tally.acked += before in (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+                self.tally.acked += before in _UNHEARD
             case OrderState.REJECTED:
                 self.tally.rejected += 1
             case OrderState.CANCELED:
@@ -298,11 +315,14 @@ def _change_of(order: Order, now_ns: int) -> OrderChanged:
         filled=order.filled,
         state=order.state,
         reason=order.reason,
+        trigger_price=order.trigger_price,
+        position_side=order.position_side,
     )
 
 
 def describe(order: Order) -> str:
     """An order in a few words, for logs: `BUY 0.002 BTCUSDT @ 42000.0 (cf.mm.…, OPEN)`."""
     price = f" @ {plain(order.price)}" if order.price is not None else ""
+    price += f" {order.type} at {plain(order.trigger_price)}" if order.trigger_price is not None else ""
     overlay = f", {order.overlay}" if order.overlay is not Overlay.NONE else ""
     return f"{order.side} {plain(order.quantity)} {order.symbol}{price} ({order.client_order_id}, {order.state}{overlay})"

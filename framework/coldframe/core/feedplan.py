@@ -49,6 +49,8 @@ class FeedLimits:
     acknowledge_ms: int = 10_000
     #: How often liveness is looked at.
     check_ms: int = 1_000
+    #: Whether event times belong to now: those of a recording tell of another day, and run at another speed.
+    event_times: bool = True
     #: Multiplies every deadline of `silence_ms`: for tests on a slow clock.
     patience: int = 1
     #: Links of one kind opened in any five minutes; also those of the session and of the user stream.

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
-from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
 
 #: Orders of magnitude beyond which a number is none to trade with, and arithmetic on it no longer exact.
 _LARGEST: Final = 18
@@ -92,11 +92,17 @@ _RULES: Final[Mapping[type, Mapping[str, Rule]]] = {
         "price_match": _member(PriceMatch),
         "self_trade_prevention": _maybe(_member(SelfTradePrevention)),
         "good_till_ms": _maybe(_whole),
+        "trigger_price": _maybe(_number),
+        "working_type": _member(WorkingType),
+        "price_protect": _yes_or_no,
+        "close_position": _yes_or_no,
+        "callback_rate": _maybe(_number),
+        "activate_price": _maybe(_number),
     },
     Amend: {"client_order_id": _text, "price": _maybe(_number), "quantity": _maybe(_number)},
     Cancel: {"client_order_id": _text},
     CancelAll: {"symbol": _maybe(_text)},
     WakeMe: {"after_ms": _whole, "key": _text},
-    Quotes: {"symbol": _text, "bids": _quotes, "asks": _quotes, "post_only": _yes_or_no},
+    Quotes: {"symbol": _text, "bids": _quotes, "asks": _quotes, "post_only": _yes_or_no, "position_side": _member(PositionSide)},
     Target: {"symbol": _text, "position": _number, "slippage_bps": _positive_or_zero},
 }

@@ -83,10 +83,12 @@ def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Bod
     return {"strategy": strategy, "intent": type(wanted).__name__, **fields, "verdict": str(verdict.code), **said, **numbers}
 
 
-def checkpoint_body(orders: Orders, accounts: Mapping[str, SubAccount], marks: Mapping[str, int]) -> Body:
-    """The whole state."""
+def checkpoint_body(orders: Orders, accounts: Mapping[str, SubAccount], marks: Mapping[str, int], epoch_ms: int, runs: int) -> Body:
+    """The whole state, and which run on this journal it is of: nobody who begins here reads where the run began."""
     kept = orders.worth_keeping(_ENDED_KEPT)
     return {
+        "epoch_ms": epoch_ms,
+        "runs": runs,
         "orders": [_CONVERTER.unstructure(order) for order in kept],
         "fills": {one.client_order_id: _CONVERTER.unstructure(orders.fills_of(one)) for one in kept if one.fill_keys},
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
@@ -122,20 +124,21 @@ def _apply(past: Past, row: Row) -> None:
         case RowKind.MARK:
             past.marks[row.ref] = int(body["trade_id"])
         case RowKind.CHECKPOINT:
-            _take_checkpoint(past, body)
+            _take_checkpoint(past, row.ref, body)
         case RowKind.END:
             past.ended = True
 
 
-def _take_checkpoint(past: Past, body: Any) -> None:
-    """The whole state. Where the rows before it have been read as well, they must come to the same."""
+def _take_checkpoint(past: Past, account: str, body: Any) -> None:
+    """The whole state of an account. Where the rows before it have been read as well, they must come to the same."""
     orders = {one.client_order_id: one for one in _CONVERTER.structure(body["orders"], list[Order])}
     accounts = _CONVERTER.structure(body["accounts"], dict[str, SubAccount])
     marks = _CONVERTER.structure(body["marks"], dict[str, int])
     if past.runs:
-        before = (_live_terms(past.orders), _holdings(past.accounts), past.marks)
-        if before != (_live_terms(orders), _holdings(accounts), marks):
+        before = (past.account, past.epoch_ms, past.runs, _live_terms(past.orders), _holdings(past.accounts), past.marks)
+        if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
             raise ValueError("it is not what the rows before it come to")
+    past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
     past.orders, past.accounts, past.marks = orders, accounts, marks
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
 

@@ -85,6 +85,8 @@ class LocalBook:
     sync: BookSync
     rpi: bool
     moved_ns: int = 0
+    #: Our time minus the venue's time of its last event, when that came; the clocks need not agree.
+    lag_ms: int = 0
 
 
 class Market:
@@ -106,6 +108,8 @@ class Market:
         self.received = 0
         self.unreadable = 0
         self._names: dict[str, StreamName] = {str(one): one for one in wanted}
+        self._event_times = limits.event_times
+        self._least_lag_ms = 1 << 62
         self._bad: dict[str, deque[int]] = {}
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -119,9 +123,15 @@ class Market:
         return one.sync.book if one is not None and one.sync.state is BookState.SYNCED else None
 
     def book_age_ms(self, symbol: str) -> int:
-        """How long ago the book of a symbol last moved; very long when it never did."""
+        """How old what the book of a symbol shows is at worst; very old when it never moved.
+
+        The time since its last event came, and how much later that event came than the quickest one of the run: what was held up
+        on the way is as old as it is, however fresh it arrives (faults.md N9).
+        """
         one = self.books.get((symbol, False))
-        return (self._ctx.now_ns - one.moved_ns) // NS_PER_MS if one is not None and one.moved_ns else 1 << 40
+        if one is None or not one.moved_ns:
+            return 1 << 40
+        return (self._ctx.now_ns - one.moved_ns) // NS_PER_MS + max(one.lag_ms - self._least_lag_ms, 0)
 
     # -- links --------------------------------------------------------------------------------------------------------
 
@@ -265,10 +275,16 @@ class Market:
                     name = one.sync.symbol + (" (rpi)" if one.rpi else "")
                     self._ctx.log(Level.INFO, f"book {name}: synced at {one.sync.book.update_id}")
                 one.moved_ns = self._ctx.now_ns
+                self._note_lag(one)
                 self.facts.append(BookFact(one.sync.symbol, one.rpi, effect))
             case BookLost(symbol, reason):
                 self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
                 self.facts.append(BookFact(symbol, one.rpi, effect))
+
+    def _note_lag(self, one: LocalBook) -> None:
+        if self._event_times and one.sync.book.event_ms:
+            one.lag_ms = self._ctx.now_ms - one.sync.book.event_ms
+            self._least_lag_ms = min(self._least_lag_ms, one.lag_ms)
 
     def _lose_book(self, name: StreamName, reason: str) -> None:
         self._feed_book((name.symbol, name.kind is StreamKind.RPI_DEPTH), StreamLost(reason))

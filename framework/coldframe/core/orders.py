@@ -78,6 +78,15 @@ class Order:
     origin: Origin = Origin.PLACE
     reduce_only: bool = False
     position_side: PositionSide = PositionSide.BOTH
+    #: A conditional order's: what it waits for, and what it does then. `quantity` is a guess while it closes a whole position.
+    trigger_price: Decimal | None = None
+    activate_price: Decimal | None = None
+    close_position: bool = False
+    #: The venue's id of it as a conditional order, how far that has come (see `coldframe.core.conditional`), and the venue time at
+    #: which its trigger became known; `order_id` is that of the order it becomes.
+    algo_id: int | None = None
+    algo_rank: int = 0
+    triggered_ms: int = 0
     state: OrderState = OrderState.INTENT
     overlay: Overlay = Overlay.NONE
     order_id: int | None = None
@@ -105,6 +114,16 @@ class Order:
         return self.state.live
 
     @property
+    def untriggered(self) -> bool:
+        """Whether it is a conditional order that is not known to have been triggered: only the algo methods speak of it."""
+        return self.type.conditional and not self.triggered_ms
+
+    @property
+    def closing(self) -> bool:
+        """Whether the venue lets it only make a position smaller."""
+        return self.reduce_only or self.close_position or self.position_side.closed_by(self.side)
+
+    @property
     def remaining(self) -> Decimal:
         """What may still trade, at worst: nothing once it has ended, the larger quantity while an amendment is open."""
         if not self.live:
@@ -119,10 +138,9 @@ class Order:
 
     @property
     def worst_price(self) -> Decimal | None:
-        """The price at which it costs most: the worse one while an amendment is open."""
-        if self.price is None or self.amending_price is None:
-            return self.price
-        return max(self.price, self.amending_price)
+        """The highest price that its terms name, so that it is never valued too low; None when they name none."""
+        named = (self.price, self.amending_price, self.trigger_price, self.activate_price)
+        return max((one for one in named if one is not None), default=None)
 
     def amending(self, price: Decimal, quantity: Decimal) -> bool:
         """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""
@@ -157,6 +175,11 @@ class Orders:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
+    @property
+    def epoch_ms(self) -> int:
+        """The start of the run: stands in every client order id of it."""
+        return self._epoch_ms
+
     def get(self, client_order_id: str) -> Order | None:
         return self._by_client_id.get(client_order_id)
 
@@ -172,7 +195,12 @@ class Orders:
     @property
     def doubtful(self) -> int:
         """Of how many orders nobody knows whether the venue has them."""
-        return sum(order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) for order in self._live.values())
+        return sum(1 for _ in self.doubtful_orders)
+
+    @property
+    def doubtful_orders(self) -> Iterator[Order]:
+        """The orders of which nobody knows whether the venue has them."""
+        return (one for one in self._live.values() if one.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
 
     def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The live orders of a strategy, oldest first."""
@@ -185,6 +213,11 @@ class Orders:
         for order in self._owing.values():
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
+
+    @property
+    def fills_owed(self) -> int:
+        """How many orders have ended whose fills have not all been told."""
+        return len(self._owing)
 
     def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """Every order of a strategy that may still change its position."""
@@ -217,11 +250,19 @@ class Orders:
             origin=origin,
             reduce_only=place.reduce_only,
             position_side=place.position_side,
+            trigger_price=place.trigger_price,
+            activate_price=place.activate_price,
+            close_position=place.close_position,
             created_ns=now_ns,
         )
         self._by_client_id[order.client_order_id] = order
         self.happen(order, Happening.ACCEPTED, now_ns)
         return order
+
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """Takes in an order of ours that was sent past the desk, by the brake: from now on it is one like all others."""
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
 
     def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
         """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""
@@ -304,7 +345,8 @@ class Orders:
         order.filled += fill.quantity
         order.seen_filled = max(order.seen_filled, order.filled)
         self._note_owing(order)
-        if order.filled >= max(order.quantity, order.amending_quantity or ZERO):
+        whole = not order.close_position or order.terms_ms > 0
+        if whole and order.filled >= max(order.quantity, order.amending_quantity or ZERO):
             self.happen(order, Happening.SEEN_FILLED, now_ns)
         else:
             self.happen(order, Happening.SEEN_PARTIAL, now_ns)

@@ -88,6 +88,12 @@ class SubAccount:
         """The signed quantity of a symbol over all sides."""
         return sum((one.quantity for (name, _), one in self.positions.items() if name == symbol), ZERO)
 
+    def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
+        """Average entry price of a position; for BOTH that of the only open one, on whichever side, None while two are open."""
+        sides = PositionSide if side is PositionSide.BOTH else (side,)
+        held = [one for one in sides if (symbol, one) in self.positions and self.positions[symbol, one].quantity]
+        return self.positions[symbol, held[0]].entry_price if len(held) == 1 else None
+
     @property
     def realized(self) -> Decimal:
         return sum((one.realized for one in self.positions.values()), ZERO)

@@ -5,7 +5,8 @@ where one is missing; what is left over is cancelled, what is still missing is p
 furthest from the desired state first, then new orders. On no side may more than the desired size be alive at any moment, orders of
 unknown fate counted in full: so nothing grows before something else has certainly shrunk.
 
-`Target`: one LIMIT IOC order at a time for what is missing to the wanted position.
+`Target`: one LIMIT IOC order at a time for what is missing to the wanted position. In hedge mode a positive one stands on the LONG
+side and a negative one on the SHORT side, and what stands on the other side is closed first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from coldframe.core.orders import Order
 from coldframe.model.instruments import Instrument
 from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import Overlay
-from coldframe.terms import Side, TimeInForce
+from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import ZERO
 
 
@@ -45,10 +46,15 @@ class CancelOrder:
 Operation = PlaceOrder | AmendOrder | CancelOrder
 
 
-def plan_quotes(wanted: Quotes, live: Iterable[Order]) -> list[Operation]:
-    """What has to be done so that `wanted` becomes true, given the strategy's live quoting orders in this symbol."""
-    orders = list(live)
+def plan_quotes(wanted: Quotes, live: Sequence[Order]) -> list[Operation]:
+    """What has to be done so that `wanted` becomes true, given the strategy's live quoting orders in this symbol.
+
+    Orders for another position side than the wanted one are no longer wanted.
+    """
+    orders = [one for one in live if one.position_side is wanted.position_side]
+    strays: list[Operation] = [CancelOrder(one) for one in live if one.position_side is not wanted.position_side and one.settled]
     sides = [
+        strays,
         _plan_side(wanted, Side.BUY, wanted.bids, [one for one in orders if one.side is Side.BUY]),
         _plan_side(wanted, Side.SELL, wanted.asks, [one for one in orders if one.side is Side.SELL]),
     ]
@@ -114,7 +120,34 @@ def _fill_gaps(wanted: Quotes, side: Side, missing: dict[Decimal, Decimal], mova
 
 def _quote_order(wanted: Quotes, side: Side, price: Decimal, quantity: Decimal) -> Place:
     time_in_force = TimeInForce.GTX if wanted.post_only else TimeInForce.GTC
-    return Place(symbol=wanted.symbol, side=side, quantity=quantity, price=price, time_in_force=time_in_force)
+    return Place(
+        symbol=wanted.symbol,
+        side=side,
+        quantity=quantity,
+        price=price,
+        time_in_force=time_in_force,
+        position_side=wanted.position_side,
+    )
+
+
+def plan_hedged_target(
+    wanted: Target,
+    long: Decimal,
+    short: Decimal,
+    live: Iterable[Order],
+    best_bid: Decimal | None,
+    best_ask: Decimal | None,
+    instrument: Instrument,
+) -> list[Operation]:
+    """The same for an account in hedge mode, whose position is a `long` one (positive) and a `short` one (negative)."""
+    other, side, held = (short, PositionSide.LONG, long) if wanted.position >= 0 else (long, PositionSide.SHORT, short)
+    if other:
+        closing = attrs.evolve(wanted, position=ZERO)
+        side = PositionSide.SHORT if side is PositionSide.LONG else PositionSide.LONG
+        operations = plan_target(closing, other, live, best_bid, best_ask, instrument, side)
+        if operations or wanted.position:
+            return operations
+    return plan_target(wanted, held, live, best_bid, best_ask, instrument, side)
 
 
 def plan_target(
@@ -124,11 +157,14 @@ def plan_target(
     best_bid: Decimal | None,
     best_ask: Decimal | None,
     instrument: Instrument,
+    position_side: PositionSide = PositionSide.BOTH,
+    reduce_only_to: Decimal = ZERO,
 ) -> list[Operation]:
     """The order that brings `position` to the target, or none: while one is in flight, at the target, or for dust.
 
     `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first. An IOC order that is
-    seen as new does not rest: it ends by itself, at once.
+    seen as new does not rest: it ends by itself, at once. An order towards zero of at most `reduce_only_to` is sent as
+    reduce-only.
     """
     orders = list(live)
     if orders:
@@ -151,6 +187,7 @@ def plan_target(
         price=price,
         time_in_force=TimeInForce.IOC,
         # Below the smallest notional the venue takes an order only if it reduces.
-        reduce_only=dust,
+        reduce_only=dust or (position * gap < 0 and quantity <= min(abs(position), reduce_only_to)),
+        position_side=position_side,
     )
     return [PlaceOrder(place)]

@@ -1,6 +1,7 @@
 """Comparing our orders, fills and positions with the venue's: after every (re)opening of a private link, and now and then.
 
-One round asks for the open orders, the positions, and the trades since the last known one of every symbol touched; orders of ours
+One round asks for the open orders, the positions, the trades since the last known one of every symbol touched, and where we have
+conditional orders for the open ones of those (the first round for all there are); orders of ours
 that the venue does not list are then asked for one by one. Until a round has come through, no new risk is taken: reports may be
 missing. A round that fails is repeated with growing pauses. Source: faults.md 3, "Reconciliation rounds".
 """
@@ -25,12 +26,14 @@ from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import exact
 from coldframe.wire.codec import Census, decode_list
-from coldframe.wire.replies import OrderReply, PositionRow, UserTrade
+from coldframe.wire.replies import AlgoReply, OrderReply, PositionRow, UserTrade
 
 #: How often everything is compared although nothing seems wrong (milliseconds).
 LIGHT_ROUND_MS: Final = 30_000
 #: How many trades one query brings; a full page means that there are more.
 TRADES_PAGE: Final = 500
+#: What it costs to list the conditional orders of all symbols at once; of one symbol it costs 1 (protocol.md 6.4).
+_ALL_ALGOS_WEIGHT: Final = 40
 
 
 @attrs.frozen
@@ -38,6 +41,14 @@ class OpenOrdersOf:
     """The purpose of a GET openOrders: the round it belongs to."""
 
     round: int
+
+
+@attrs.frozen
+class OpenAlgosOf:
+    """The purpose of a GET openAlgoOrders: of one symbol, or of all of them (weight 40)."""
+
+    round: int
+    symbol: str
 
 
 @attrs.frozen
@@ -64,6 +75,7 @@ class _Round:
     #: Venue time at which it began: an order sent later may be missing from its answers.
     waiting: set[object] = attrs.field(factory=set)
     open_orders: dict[str, OrderReply] = attrs.field(factory=dict)
+    open_algos: dict[str, AlgoReply] = attrs.field(factory=dict)
     listed: bool = False
     recovered: int = 0
 
@@ -86,6 +98,8 @@ class Reconciler:
         self.done = False
         #: Signed account positions as the venue named them last, by symbol (long and short together).
         self.positions: dict[str, Decimal] = {}
+        #: Symbols with a position on any side: a long and a short one may add up to nothing.
+        self.holding: set[str] = set()
         self.rounds = 0
 
     def begin(self, reason: str, symbols: Iterable[str], *, urgent: bool = True) -> None:
@@ -98,7 +112,13 @@ class Reconciler:
             return
         self._number += 1
         now = self._round = _Round(self._number, reason, self._ctx.venue_ms)
-        wanted = [OpenOrdersOf(now.number), PositionsOf(now.number), *(TradesOf(now.number, one) for one in sorted(symbols))]
+        algos = [OpenAlgosOf(now.number, one) for one in self._algo_symbols()]
+        wanted = [
+            OpenOrdersOf(now.number),
+            *algos,
+            PositionsOf(now.number),
+            *(TradesOf(now.number, one) for one in sorted(symbols)),
+        ]
         now.waiting.update(wanted)
         for purpose in wanted:
             self._ask(purpose)
@@ -107,6 +127,11 @@ class Reconciler:
     def marks(self) -> dict[str, int]:
         """By symbol, the trade up to which everything is known."""
         return self._last_trade
+
+    def _algo_symbols(self) -> list[str]:
+        """Where conditional orders may be open: "" stands for everywhere."""
+        symbols = {order.symbol for order in self._orders.live if order.untriggered}
+        return [""] if not self.rounds or len(symbols) > _ALL_ALGOS_WEIGHT else sorted(symbols)
 
     def want_fills(self, order: Order) -> None:
         """Fills of an order are missing although an answer has counted them: fetch them."""
@@ -126,6 +151,8 @@ class Reconciler:
         match purpose:
             case OpenOrdersOf():
                 self._calls.call("GET", "/fapi/v1/openOrders", {}, purpose)
+            case OpenAlgosOf(symbol=symbol):
+                self._calls.call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol} if symbol else {}, purpose)
             case PositionsOf():
                 self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
             case TradesOf(symbol=symbol, order_id=order_id) if order_id:
@@ -141,7 +168,7 @@ class Reconciler:
     def returned(self, event: Returned) -> bool:
         """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
         purpose = event.purpose
-        if not isinstance(purpose, OpenOrdersOf | PositionsOf | TradesOf):
+        if not isinstance(purpose, OpenOrdersOf | OpenAlgosOf | PositionsOf | TradesOf):
             return False
         answer = event.answer
         current = self._round if self._round is not None and purpose.round == self._round.number else None
@@ -167,10 +194,13 @@ class Reconciler:
             case OpenOrdersOf() if current is not None:
                 current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
                 current.listed = True
+            case OpenAlgosOf() if current is not None:
+                current.open_algos |= {one.client_algo_id: one for one in decode_list(AlgoReply, body, self._census)}
             case PositionsOf():
-                self.positions = {}
+                self.positions, self.holding = {}, set()
                 for row in decode_list(PositionRow, body, self._census):
                     self.positions[row.symbol] = self.positions.get(row.symbol, Decimal(0)) + exact(row.position_amt)
+                    self.holding |= {row.symbol} if exact(row.position_amt) else set()
             case TradesOf():
                 self._take_trades(purpose, decode_list(UserTrade, body, self._census), current)
 
@@ -198,14 +228,19 @@ class Reconciler:
         known = set()
         for order in list(self._orders.live):
             reply = current.open_orders.get(order.client_order_id)
+            waiting = current.open_algos.get(order.client_order_id)
+            if waiting is not None:
+                self._desk.conditionals.reply(order, waiting)
+                known.add(order.client_order_id)
             if reply is not None:
                 self._evidence.reply(order, reply)
                 self._desk.reported(order)
                 known.add(order.client_order_id)
-            elif self._should_be_listed(order, current):
+            elif waiting is None and self._should_be_listed(order, current):
                 self._desk.suspect(order)
                 self._desk.absent(order, current.started_ms)
-        foreign = [one for name, one in current.open_orders.items() if name not in known and self._orders.get(name) is None]
+        listed = current.open_orders | current.open_algos
+        foreign = [name for name in listed if name not in known and self._orders.get(name) is None]
         self._report(current, foreign)
         self.done = self._again is None
         if self._again is not None:
@@ -217,10 +252,10 @@ class Reconciler:
         """Whether the order had been sent before the round began, so that its absence from the list means something."""
         return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PREPARED
 
-    def _report(self, current: _Round, foreign: list[OrderReply]) -> None:
+    def _report(self, current: _Round, foreign: list[str]) -> None:
         doubtful = sum(1 for one in self._orders.live if one.state is OrderState.UNKNOWN)
         level = Level.INFO if current.reason != "light" or current.recovered else Level.DEBUG
-        parts = [f"{len(current.open_orders)} open orders at the venue"]
+        parts = [f"{len(current.open_orders) + len(current.open_algos)} open orders at the venue"]
         parts += [f"{current.recovered} fills recovered"] if current.recovered else []
         parts += [f"{doubtful} of unknown fate"] if doubtful else []
         parts += [f"{len(foreign)} not ours"] if foreign else []

@@ -15,12 +15,12 @@ import attrs
 
 from coldframe.core.orders import Order, Orders
 from coldframe.core.positions import SubAccount
+from coldframe.core.triggers import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
-from coldframe.terms import OrderType, PriceMatch, Side, TimeInForce
+from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import ZERO, plain, trimmed
-from coldframe.wire.filters import check_order
 
 _RATE_WINDOW_MS: Final = 10_000
 
@@ -83,14 +83,20 @@ class Trader:
 class Gate:
     """All pre-trade checks, cheapest and most telling first."""
 
-    def __init__(self, limits: RiskLimits, instruments: Instruments, orders: Orders, traders: Mapping[str, Trader]) -> None:
+    def __init__(
+        self, limits: RiskLimits, instruments: Instruments, orders: Orders, traders: Mapping[str, Trader], hedge: bool = False
+    ) -> None:
         self.limits = limits
+        #: Whether the account holds a long and a short position side by side.
+        self.hedge = hedge
         self.instruments = instruments
         self._orders = orders
         self._traders = traders
         self.marks: dict[str, Decimal] = {}
         #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
         self.latched: Verdict | None = None
+        #: Halted strategies, and what their orders that add risk are refused with.
+        self.halts: dict[str, Verdict] = {}
         #: Why the journal cannot be written; empty while it can.
         self.journal_fault = ""
 
@@ -110,14 +116,16 @@ class Gate:
         wanted on the same side together with it. A wish that is only judged, not sent, need not fit the order rate.
         """
         instrument = self.instruments.get(place.symbol)
-        refusal = _check_symbol(trader, place, instrument) or _check_form(place)
+        refusal = _check_symbol(trader, place, instrument) or _check_form(place) or self._check_side(trader, place)
         if refusal is not None:
             return refusal
         assert instrument is not None
         reduces = self._only_reduces(trader, place, replaces, beside)
-        if place.reduce_only and not reduces:
+        if not reduces and trader.id in self.halts:
+            return self.halts[trader.id]
+        if place.closing and not reduces:
             return Verdict(VerdictCode.POSITION, f"reduce-only, but strategy {trader.id} has no such position to reduce")
-        broken = check_order(instrument.filters, place.side, place.quantity, place.price, facts.mark, reduce_only=place.reduce_only)
+        broken = broken_rule(instrument.filters, place, facts.mark)
         if broken is not None:
             return Verdict(VerdictCode.FILTER, broken.text, broken.value, broken.limit)
         checks = (
@@ -126,22 +134,37 @@ class Gate:
             or (self._check_rate(trader, facts) if sending else None)
             or (None if replaces else self._check_open_orders(place, instrument))
         )
-        if checks is None and not reduces:
+        if checks is None and reduces and place.type.conditional:
+            checks = self._check_position(trader, place, replaces, beside)
+        elif checks is None and not reduces:
             checks = self.latched or self._check_exposure(trader, place, facts, replaces, beside)
         return checks or ACCEPTED
+
+    def _check_side(self, trader: Trader, place: Place) -> Verdict | None:
+        """Whether the order fits the account's position mode (-4061), and touches no position but the strategy's own."""
+        if self.hedge is (place.position_side is PositionSide.BOTH):
+            mode, wanted = ("hedge", "LONG or SHORT") if self.hedge else ("one-way", "BOTH")
+            return Verdict(VerdictCode.POSITION_SIDE, f"position side {place.position_side}: {mode} mode needs {wanted}")
+        if place.reduce_only and self.hedge and not place.position_side.closed_by(place.side):
+            return Verdict(VerdictCode.POSITION_SIDE, f"reduce-only, but {place.side} of {place.position_side} opens")
+        others = [one.id for one in self._traders.values() if one is not trader and place.symbol in one.symbols]
+        if place.close_position and others:
+            text = f"close_position would close what others hold in {place.symbol} as well ({', '.join(others)}): name a quantity"
+            return Verdict(VerdictCode.POSITION, text)
+        return None
 
     def _only_reduces(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> bool:
         """Whether the order can only bring a position nearer to zero, whatever else is alive."""
         position = trader.account.position(place.symbol, place.position_side).quantity
         if position * place.side.sign >= 0:
             return False
-        others = sum((one.exposure for one in self._beside(trader, place, replaces)), beside)
+        others = sum((one.exposure for one in self._beside(trader, place, replaces) if not _exclusive(place, one)), beside)
         return others + place.quantity <= abs(position)
 
     def _beside(self, trader: Trader, place: Place, replaces: Collection[Order]) -> Iterator[Order]:
         """The strategy's other orders on the side of an order that may change its position, but for those that make way for it."""
         for one in self._orders.exposed(trader.id, place.symbol):
-            if one.side is place.side and one not in replaces:
+            if one.side is place.side and one.position_side is place.position_side and one not in replaces:
                 yield one
 
     def _check_freshness(self, place: Place, facts: Facts, reduces: bool) -> Verdict | None:
@@ -168,17 +191,16 @@ class Gate:
     def _check_price(self, place: Place, facts: Facts) -> Verdict | None:
         """The collar against the mark price: catches a price with a digit too many before it costs money."""
         collar = self.limits.price_collar_pct
-        if collar is None or place.price is None:
+        if collar is None or (place.price, place.trigger_price, place.activate_price) == (None, None, None):
             return None
         if facts.mark is None:
             return Verdict(VerdictCode.NO_MARK_PRICE, f"no mark price of {place.symbol} yet to check the price against")
-        away = abs(place.price - facts.mark) * 100 / facts.mark
-        if away <= collar:
-            return None
-        text = (
-            f"price {plain(place.price)} is {away:.2f} % from the mark price {plain(facts.mark)}, {trimmed(collar)} % are allowed"
-        )
-        return Verdict(VerdictCode.PRICE_COLLAR, text, away, collar)
+        for name, price, what, reference in compared_prices(place, facts.mark):
+            away = abs(price - reference) * 100 / reference
+            if away > collar:
+                text = f"{name} {plain(price)} is {away:.2f} % from the {what} {plain(reference)}, {trimmed(collar)} % are allowed"
+                return Verdict(VerdictCode.PRICE_COLLAR, text, away, collar)
+        return None
 
     @staticmethod
     def _check_rate(trader: Trader, facts: Facts) -> Verdict | None:
@@ -194,6 +216,10 @@ class Gate:
         if allowed is not None and total >= allowed:
             text = f"{total} orders are open, {allowed} are allowed"
             return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(total + 1), Decimal(allowed))
+        waiting = sum(1 for one in self._orders.live if one.untriggered)
+        if place.type.conditional and waiting >= MOST_CONDITIONAL:
+            text = f"{waiting} conditional orders are open, the venue allows {MOST_CONDITIONAL}"
+            return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(waiting + 1), Decimal(MOST_CONDITIONAL))
         here = sum(1 for one in self._orders.live if one.symbol == place.symbol)
         most = instrument.filters.max_orders
         if most and here >= most:
@@ -204,7 +230,7 @@ class Gate:
     def _check_exposure(
         self, trader: Trader, place: Place, facts: Facts, replaces: Collection[Order], beside: Decimal
     ) -> Verdict | None:
-        price = place.price or facts.mark or (facts.best_ask if place.side is Side.BUY else facts.best_bid)
+        price = worth_of(place, facts.mark) or (facts.best_ask if place.side is Side.BUY else facts.best_bid)
         if price is None:
             return Verdict(VerdictCode.NO_MARK_PRICE, f"no price of {place.symbol} yet to value the order at")
         return (
@@ -216,14 +242,20 @@ class Gate:
     def _check_position(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
         """The largest position that could come about if this order and all live ones of its side were filled.
 
-        Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it.
+        Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it. An
+        order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger.
         """
-        net = trader.account.net(place.symbol)
+        net = trader.account.position(place.symbol, place.position_side).quantity
+        most = max(-place.side.sign * net, ZERO)
         others = list(self._beside(trader, place, replaces))
-        reducing = sum((one.exposure for one in others if one.reduce_only), ZERO)
-        adding = sum((one.exposure for one in others if not one.reduce_only), place.quantity + beside)
-        reducing = min(reducing, max(-place.side.sign * net, ZERO))
-        worst = abs(net + place.side.sign * (reducing + adding))
+        closers = [most if one.close_position else one.exposure for one in others if one.closing]
+        adding = sum((one.exposure for one in others if not one.closing), beside)
+        if place.closing:
+            reducing = min(sum(closers, most if place.close_position else place.quantity), most)
+            worst = max(reducing + adding - most, ZERO)
+        else:
+            reducing = min(sum(closers, ZERO), most)
+            worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
         return _over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
 
     def _check_notional(self, trader: Trader, added: Decimal, replaces: Collection[Order]) -> Verdict | None:
@@ -238,9 +270,18 @@ class Gate:
         """Positions at the mark price, and every order that may still add to one at its own price."""
         total = trader.account.notional(self.marks)
         for order in self._orders.exposed(trader.id):
-            if order not in replaces and not order.reduce_only:
-                total += order.exposure * (order.worst_price or self.marks.get(order.symbol, ZERO))
+            if order not in replaces and not order.closing:
+                mark = self.marks.get(order.symbol, ZERO) if order.price is None else ZERO
+                total += order.exposure * max(order.worst_price or ZERO, mark)
         return total
+
+
+def _exclusive(place: Place, other: Order) -> bool:
+    """Whether the other order need not be counted beside this one: the venue lets both only reduce, one of them at its trigger.
+
+    A stop and a take-profit over the same position, and the order that closes it before either, do not add up.
+    """
+    return place.closing and (place.type.conditional or (other.untriggered and other.closing))
 
 
 def _over(code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:
@@ -256,20 +297,19 @@ def _check_symbol(trader: Trader, place: Place, instrument: Instrument | None) -
         return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {place.symbol}")
     if not instrument.trading:
         return Verdict(VerdictCode.NOT_TRADING, f"{place.symbol} is {instrument.status}")
+    if instrument.order_types and place.type not in instrument.order_types:
+        return Verdict(VerdictCode.ORDER_TYPE, f"the venue takes no {place.type} orders in {place.symbol}")
     return None
 
 
 def _check_form(place: Place) -> Verdict | None:
     """Whether the order is one at all; numbers that are none (NaN) end here."""
-    for number in (place.quantity, place.price):
+    for number in (place.quantity, place.price, place.trigger_price, place.activate_price, place.callback_rate):
         if number is not None and not (isinstance(number, Decimal) and number.is_finite()):
             return Verdict(VerdictCode.MALFORMED, f"{number!r} is no finite Decimal")
-    if place.type not in (OrderType.LIMIT, OrderType.MARKET):
-        return Verdict(VerdictCode.MALFORMED, f"an order of type {place.type}: LIMIT or MARKET can be placed")
-    if place.type is OrderType.LIMIT and place.price is None and place.price_match is PriceMatch.NONE:
-        return Verdict(VerdictCode.MALFORMED, "a LIMIT order needs a price or a price match")
-    if place.type is OrderType.MARKET and place.price is not None:
-        return Verdict(VerdictCode.MALFORMED, "a MARKET order takes no price")
+    wrong = fault_of_type(place)
+    if wrong is not None:
+        return Verdict(VerdictCode.MALFORMED, wrong)
     if place.time_in_force is TimeInForce.GTD and place.good_till_ms is None:
         return Verdict(VerdictCode.MALFORMED, "a GTD order needs good_till_ms")
     return None

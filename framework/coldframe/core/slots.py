@@ -16,6 +16,7 @@ import attrs
 from coldframe.core.risk import Trader
 from coldframe.core.views import StrategyView
 from coldframe.model.events import StrategyEvent
+from coldframe.model.halting import Halt
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quotes, Target, Verdict, WakeMe
 
 #: More intents than this from one call are cut off: something has run wild.
@@ -59,6 +60,8 @@ class Slot:
     trader: Trader
     view: StrategyView
     muted: bool = False
+    #: The halt that holds for it; None while none does.
+    halted: Halt | None = None
     intents: int = 0
     orders: int = 0
     verdicts: Counter[str] = attrs.field(factory=Counter)
@@ -72,6 +75,12 @@ class Slot:
     @property
     def id(self) -> str:
         return self.port.id
+
+    @property
+    def flattening(self) -> bool:
+        """Whether its positions shall be zero, whatever it wants itself."""
+        by_policy = self.muted and self.port.on_error is OnError.FLATTEN
+        return by_policy or (self.halted is not None and self.halted.level.flattens)
 
     def judged(self, verdict: Verdict) -> None:
         """Every intent ends in exactly one verdict, counted by its code."""

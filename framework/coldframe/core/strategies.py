@@ -10,15 +10,17 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
-from coldframe.core.desires import DesireKey, Desires
+from coldframe.core.desires import DesireKey, Desires, came_to_nothing, has_succeeded
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
 from coldframe.core.journal import intent_body
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import plan_quotes, plan_target
+from coldframe.core.quotes import plan_hedged_target, plan_quotes, plan_target
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
@@ -52,8 +54,7 @@ from coldframe.model.intents import (
     WakeMe,
 )
 from coldframe.model.journal import RowKind
-from coldframe.model.orders import OrderState
-from coldframe.terms import Side, TimeInForce
+from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
 from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
@@ -210,9 +211,9 @@ class Strategies:
         if isinstance(event, OrderFilled):
             self._call(slot, "on_fill", event)
         else:
-            if _came_to_nothing(event):
+            if came_to_nothing(event):
                 self._pause(key, by_venue=True)
-            elif _succeeded(event):
+            elif has_succeeded(event):
                 self._desires.succeeded(key)
             self._call(slot, "on_order", event)
         self._desires.touch(*key)
@@ -220,7 +221,7 @@ class Strategies:
     def _call(self, slot: Slot, hook: str, event: StrategyEvent) -> None:
         if slot.muted or hook not in slot.port.hooks:
             return
-        view = slot.view.at(self._ctx.now_ms, self._links_ready)
+        view = slot.view.at(self._ctx.now_ms, self._links_ready and slot.halted is None)
         self.dispatched += 1
         try:
             wanted = slot.port.call(hook, event, view)
@@ -247,23 +248,35 @@ class Strategies:
         self._cancel(list(self._orders.of(slot.id)))
         match slot.port.on_error:
             case OnError.FLATTEN:
-                self._flatten(slot, slot.port.symbols)
+                self._keep_flat(slot)
             case OnError.HALT:
                 self.halt_asked = f"strategy {slot.id}: {reason}"
             case OnError.QUARANTINE:
                 pass
 
-    def _flatten(self, slot: Slot, symbols: Iterable[str]) -> None:
-        """The positions of a muted strategy shall be zero, and stay so if an order of its fills after all."""
-        for symbol in symbols:
-            self._desires.want(slot.id, Target(symbol, ZERO, slippage_bps=Decimal(50)))
+    def halt(self, slot: Slot) -> None:
+        """A strategy has been halted (`slot.halted`): its wishes lapse, and as the level says its orders and positions go."""
+        self._desires.forget(strategy=slot.id)
+        if slot.halted is not None and slot.halted.level.cancels:
+            self._cancel(list(self._orders.of(slot.id)))
+        self._keep_flat(slot)
+
+    def resume(self, slot: Slot) -> None:
+        """A halt has ended, or has become a lesser one: what it wanted lapses."""
+        if not slot.muted:
+            self._desires.forget(strategy=slot.id)
+
+    def _keep_flat(self, slot: Slot, symbol: str | None = None) -> None:
+        """If a halt or its policy says so, its positions shall be zero, and stay so if an order of its fills after all."""
+        for one in slot.port.symbols if slot.flattening else ():
+            if symbol in (None, one):
+                self._desires.want(slot.id, Target(one, ZERO, slippage_bps=Decimal(50)))
 
     def _forget(self, symbol: str | None = None) -> None:
         """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
         self._desires.forget(symbol=symbol)
         for slot in self._slots.all:
-            if slot.muted and slot.port.on_error is OnError.FLATTEN:
-                self._flatten(slot, [one for one in slot.port.symbols if symbol in (None, one)])
+            self._keep_flat(slot, symbol)
 
     # -- judging ------------------------------------------------------------------------------------------------------
 
@@ -298,6 +311,8 @@ class Strategies:
             return self._cancel_all(slot, wanted)
         if self._stopping:
             return Verdict(VerdictCode.STOPPING, "the run is ending")
+        if slot.halted is not None and slot.halted.level.flattens:
+            return self._gate.halts[slot.id]  # its positions are being brought to zero: one hand at a time
         against = slot.port.review(wanted, slot.view.at(self._ctx.now_ms, self._links_ready))
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
@@ -331,6 +346,7 @@ class Strategies:
 
     def _cancel_all(self, slot: Slot, intent: CancelAll) -> Verdict:
         self._desires.forget(slot.id, intent.symbol)
+        self._keep_flat(slot, intent.symbol)
         orders = list(self._orders.of(slot.id, intent.symbol))
         self._cancel(orders)
         return ACCEPTED if orders else NO_CHANGE
@@ -341,7 +357,7 @@ class Strategies:
         refusals: list[Verdict] = []
         bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
         asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
-        allowed = Quotes(wanted.symbol, bids, asks, wanted.post_only)
+        allowed = attrs.evolve(wanted, bids=bids, asks=asks)
         key = (slot.id, wanted.symbol)
         if allowed == self._desires.quotes(key) and not refusals:
             return NO_CHANGE
@@ -362,6 +378,7 @@ class Strategies:
                 quantity=quote.quantity,
                 price=quote.price,
                 time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
+                position_side=wanted.position_side,
             )
             verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
             if verdict.accepted:
@@ -376,6 +393,8 @@ class Strategies:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
         if wanted.symbol not in self._gate.instruments:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
+        if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
+            return self._gate.halts[slot.id]
         limit = slot.trader.budget.max_position
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
@@ -410,13 +429,26 @@ class Strategies:
         instrument = self._gate.instruments.get(symbol)
         if target is not None and instrument is not None:
             # While fills are still to be told, the position is not what it seems.
-            mine = [*(one for one in orders if one.origin is Origin.TARGET), *self._orders.owing(slot.id, symbol)]
-            position = slot.trader.account.net(symbol)
-            operations = plan_target(target, position, mine, facts.best_bid, facts.best_ask, instrument)
+            # Nothing else of it may be alive while its position is brought to zero.
+            mine = [one for one in orders if slot.flattening or one.origin is Origin.TARGET]
+            mine += self._orders.owing(slot.id, symbol)
+            account, best = slot.trader.account, (facts.best_bid, facts.best_ask)
+            if self._gate.hedge:
+                sides = [account.position(symbol, side).quantity for side in (PositionSide.LONG, PositionSide.SHORT)]
+                operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
+            else:
+                position = account.net(symbol)
+                reducible = self._reducible(symbol, position) if slot.flattening else ZERO
+                operations = plan_target(target, position, mine, *best, instrument, reduce_only_to=reducible)
             reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
         slot.orders += self._evidence.tally.sent - before
         return verdict
+
+    def _reducible(self, symbol: str, position: Decimal) -> Decimal:
+        """How much of a strategy's position the venue sees as one: strategies that hold against each other cancel out there."""
+        net = sum((slot.trader.account.net(symbol) for slot in self._slots.all), ZERO)
+        return abs(net) if net * position > 0 else ZERO
 
     def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
         """What is wanted has to wait."""
@@ -482,12 +514,6 @@ class Strategies:
         return total
 
 
-def _came_to_nothing(event: OrderChanged) -> bool:
-    """Whether an order has ended without a trace."""
-    return event.state in (OrderState.REJECTED, OrderState.DENIED) or (event.state == OrderState.EXPIRED and not event.filled)
-
-
-def _succeeded(event: OrderChanged) -> bool:
-    """Whether an order does what it was sent for: one that may rest rests, and any other one has traded."""
-    may_rest = event.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
-    return event.state in (OrderState.PARTIAL, OrderState.FILLED) or (event.state == OrderState.OPEN and may_rest)
+def _nearer_zero(position: Decimal, target: Decimal) -> bool:
+    """Whether a target asks for no more than what is there, on the same side."""
+    return target == 0 or (target * position > 0 and abs(target) <= abs(position))

@@ -14,6 +14,7 @@ import attrs
 
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
+from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
 from coldframe.core.orders import Order, Orders
@@ -28,7 +29,7 @@ from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import AccountReason
 from coldframe.units import exact
-from coldframe.wire.account import AccountUpdate, ListenKeyExpired, OrderTradeUpdate, ServerShutdown, TradeLite
+from coldframe.wire.account import AccountUpdate, AlgoUpdate, ListenKeyExpired, OrderTradeUpdate, ServerShutdown, TradeLite
 from coldframe.wire.codec import Census, decode_user
 from coldframe.wire.streams import Message
 
@@ -43,6 +44,8 @@ class TradingLimits:
     """How the order side behaves; see the classes of the parts."""
 
     recv_window_ms: int = 5_000
+    #: Countdown of the dead man's switch; 0: none.
+    dead_man_ms: int = 0
     session: SessionLimits = SessionLimits()
     user_stream: UserStreamLimits = UserStreamLimits()
 
@@ -58,8 +61,10 @@ class Trading:
         self.evidence = evidence
         self.session = Session(ctx, can_log_on, limits.session)
         self.user_stream = UserStream(ctx, self.session, limits.user_stream)
-        self.desk = Desk(ctx, self.session, orders, evidence, gate, limits.recv_window_ms)
+        self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk)
+        self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
+        evidence.explain = self.deadman.explains
         self.census = Census()
         self.link_news: list[LinkChanged] = []
         #: Wallet balances by asset, as reports name them.
@@ -114,7 +119,7 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        return self.reconciler.returned(event)
+        return self.desk.returned(event) or self.reconciler.returned(event) or self.deadman.returned(event)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -160,6 +165,8 @@ class Trading:
                     self.reconciler.traded(event.order.symbol, event.order.trade_id)
             case TradeLite():
                 order = self.evidence.lite(event)
+            case AlgoUpdate():
+                order = self.desk.conditionals.report(event.order)
             case AccountUpdate():
                 self._account_changed(event)
             case ListenKeyExpired():
@@ -205,6 +212,7 @@ class Trading:
         self.desk.ask_for_unknown()
         self.desk.cancel_leaving()
         self.desk.give_up_unknown()
+        self.deadman.tick(order.symbol for order in self._orders.live)
         for order in self.desk.missing_fills():
             self.reconciler.want_fills(order)
         provable = any(self.desk.provable(order) for order in self._orders.live)
@@ -215,7 +223,7 @@ class Trading:
     def _symbols(self) -> set[str]:
         """Symbols in which fills may be missing: those of live orders, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
-        return symbols | {symbol for symbol, quantity in self.reconciler.positions.items() if quantity}
+        return symbols | self.reconciler.holding
 
     def stop(self) -> None:
         """The run is over: nothing more is expected from the user stream."""

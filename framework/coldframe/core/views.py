@@ -13,7 +13,7 @@ from coldframe.core.orders import Order, Orders
 from coldframe.core.risk import Gate, Trader
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
-from coldframe.terms import PositionSide, Side
+from coldframe.terms import PositionMode, PositionSide, Side
 from coldframe.units import ZERO, unscaled
 
 
@@ -100,6 +100,10 @@ class StrategyView:
     def symbols(self) -> Sequence[str]:
         return self._symbols
 
+    @property
+    def position_mode(self) -> PositionMode:
+        return PositionMode.HEDGE if self._gate.hedge else PositionMode.ONE_WAY
+
     def instrument(self, symbol: str) -> Instrument:
         if symbol not in self._gate.instruments:
             raise KeyError(f"the venue does not list {symbol!r}")
@@ -116,10 +120,11 @@ class StrategyView:
         return self._gate.marks.get(symbol)
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
-        return self._trader.account.position(symbol, side).quantity
+        account = self._trader.account
+        return account.net(symbol) if side is PositionSide.BOTH else account.position(symbol, side).quantity
 
     def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
-        return self._trader.account.position(symbol, side).entry_price
+        return self._trader.account.entry_price(symbol, side)
 
     def realized_pnl(self) -> Decimal:
         return self._trader.account.realized

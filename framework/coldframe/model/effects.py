@@ -149,6 +149,13 @@ class Fail:
     until_ms: int = 0
 
 
+@attrs.frozen
+class HaltTaken:
+    """The brain has taken in a halt or a resumption: from now on it sends nothing that it forbids."""
+
+    number: int
+
+
 Effect = (
     OpenLink
     | CloseLink
@@ -163,4 +170,5 @@ Effect = (
     | StayAway
     | Finish
     | Fail
+    | HaltTaken
 )

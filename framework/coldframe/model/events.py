@@ -242,7 +242,11 @@ class AssetIndexChanged:
 
 @attrs.frozen
 class OrderChanged:
-    """The state of one of the strategy's own orders changed. `state` is a word of `coldframe.model.orders`."""
+    """The state of one of the strategy's own orders changed. `state` is a word of `coldframe.model.orders`.
+
+    A conditional order waits in state WAITING; its trigger is told by one event in state TRIGGERED, and what follows is the life of
+    the ordinary order it has become, under the same client order id.
+    """
 
     symbol: str
     at_ns: int
@@ -256,6 +260,8 @@ class OrderChanged:
     state: str
     #: Why, in a few words: a code of the venue, an expiry reason, or empty.
     reason: str = ""
+    trigger_price: Decimal | None = None
+    position_side: PositionSide = PositionSide.BOTH
 
 
 @attrs.frozen

@@ -5,10 +5,13 @@ Inputs are plain values: they can be journaled, replayed and compared. Time is i
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import IntEnum
 
 import attrs
 
+from coldframe.model.halting import HaltLevel
+from coldframe.terms import PositionSide, Side
 from coldframe.wire.rest import Answer
 
 
@@ -100,6 +103,58 @@ class StopAsked:
     reason: str
 
 
+@attrs.frozen
+class HaltAsked:
+    """One strategy or (None) all shall halt; replaces an earlier halt of the same. `number` comes back in `HaltTaken`."""
+
+    level: HaltLevel
+    strategy: str | None = None
+    reason: str = ""
+    number: int = 0
+
+
+@attrs.frozen
+class ResumeAsked:
+    """The halt of one strategy, or (None) the one of all, holds no longer."""
+
+    strategy: str | None = None
+    number: int = 0
+
+
+@attrs.frozen
+class BrakeOrdered:
+    """The brake sends a reducing market order in a strategy's name, because the brain did not answer. Said before it is sent."""
+
+    strategy: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    position_side: PositionSide
+    sent_ms: int
+
+
+@attrs.frozen
+class BrakeAnswered:
+    """What the venue answered to an order of the brake (None: nothing, and `reason` says why)."""
+
+    client_order_id: str
+    answer: Answer | None
+    reason: str = ""
+
+
+@attrs.frozen
+class BrakeUsed:
+    """The brake has made calls of its own.
+
+    `weight` by our count, `counted` the venue's own count of the minute if it told, `banned_until_ms` if it sent us away.
+    """
+
+    weight: int
+    counted: int | None = None
+    banned_until_ms: int | None = None
+
+
 Input = (
     FramesReceived
     | FramesDropped
@@ -111,6 +166,11 @@ Input = (
     | JournalChanged
     | TimeReached
     | StopAsked
+    | HaltAsked
+    | ResumeAsked
+    | BrakeOrdered
+    | BrakeAnswered
+    | BrakeUsed
 )
 
 

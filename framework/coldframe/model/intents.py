@@ -12,16 +12,26 @@ from enum import StrEnum
 
 import attrs
 
-from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
+from coldframe.units import ZERO
 
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """Place one order, LIMIT or MARKET. A LIMIT order needs a price, or a `price_match` that lets the venue choose it."""
+    """Place one order. LIMIT needs a price, or a `price_match` that lets the venue choose it; MARKET takes none.
+
+    The other types wait for a trigger, and then become a LIMIT order (STOP, TAKE_PROFIT: they need `price`) or a MARKET one
+    (STOP_MARKET, TAKE_PROFIT_MARKET, TRAILING_STOP_MARKET). A stop is triggered when the price gets worse (BUY: at or above
+    `trigger_price`, SELL: at or below), a take-profit when it gets better. A trailing stop follows the best price from
+    `activate_price` (or from now) on, and is triggered when the price turns by `callback_rate` percent.
+
+    In hedge mode `position_side` is LONG or SHORT, in one-way mode BOTH. What closes a position there (SELL of LONG, BUY of SHORT)
+    is reduce-only by itself.
+    """
 
     symbol: str
     side: Side
-    quantity: Decimal
+    quantity: Decimal = ZERO
     type: OrderType = OrderType.LIMIT
     price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
@@ -30,11 +40,30 @@ class Place:
     price_match: PriceMatch = PriceMatch.NONE
     self_trade_prevention: SelfTradePrevention | None = None
     good_till_ms: int | None = None
+    trigger_price: Decimal | None = None
+    #: Which price the trigger watches.
+    working_type: WorkingType = WorkingType.CONTRACT_PRICE
+    #: Not triggered while last and mark price are further apart than the venue's bound for the symbol.
+    price_protect: bool = False
+    #: STOP_MARKET and TAKE_PROFIT_MARKET: close whatever the position is then, in place of a quantity.
+    close_position: bool = False
+    #: Trailing stop: how far the price has to turn, in percent, 0.1 to 20.
+    callback_rate: Decimal | None = None
+    #: Trailing stop: the price from which on it follows.
+    activate_price: Decimal | None = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether the venue lets the order only make a position smaller, whatever its quantity."""
+        return self.reduce_only or self.close_position or self.position_side.closed_by(self.side)
 
 
 @attrs.frozen
 class Amend:
-    """Give an open LIMIT order of ours another price or quantity; it loses its place in the queue."""
+    """Give an open LIMIT order of ours another price or quantity; it loses its place in the queue.
+
+    A conditional order cannot be modified (NOT_AMENDABLE): cancel it and place another one.
+    """
 
     client_order_id: str
     price: Decimal | None = None
@@ -81,20 +110,23 @@ class Quotes:
 
     Kept true through fills, refusals and reconnects until the next `Quotes` for the symbol: what has traded is restored, unless
     `on_fill` says otherwise; position limits bound what can pile up. They lapse when the book of the symbol is lost.
-    Quotes are post-only (GTX) unless `post_only` is false.
+    Quotes are post-only (GTX) unless `post_only` is false. In hedge mode they speak of one position, LONG or SHORT: the levels on
+    its closing side are kept only as far as there is something to close. Quotes for the other side replace them.
     """
 
     symbol: str
     bids: tuple[Quote, ...] = attrs.field(default=(), converter=_frozen_quotes)
     asks: tuple[Quote, ...] = attrs.field(default=(), converter=_frozen_quotes)
     post_only: bool = True
+    position_side: PositionSide = PositionSide.BOTH
 
 
 @attrs.frozen
 class Target:
     """The position of this strategy in this symbol shall be `position` (signed): reached aggressively, then kept.
 
-    Orders are LIMIT IOC at most `slippage_bps` beyond the best opposite price.
+    Orders are LIMIT IOC at most `slippage_bps` beyond the best opposite price. In hedge mode a positive position stands on the
+    LONG side and a negative one on the SHORT side; the other side is closed first.
     """
 
     symbol: str
@@ -136,6 +168,8 @@ class VerdictCode(StrEnum):
     RISK_MODE = "RISK_MODE"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     NOT_AMENDABLE = "NOT_AMENDABLE"
+    POSITION_SIDE = "POSITION_SIDE"
+    ORDER_TYPE = "ORDER_TYPE"
     DUPLICATE = "DUPLICATE"
 
 

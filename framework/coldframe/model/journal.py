@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
@@ -31,6 +32,22 @@ class RowKind(StrEnum):
     END = "end"
 
 
+#: What the body of each kind holds; `docs/journal.md` prints it.
+BODIES: Final[Mapping[RowKind, str]] = {
+    RowKind.RUN: "a run begins: name, version, environment, account, hash of the configuration, strategies, start in epoch ms",
+    RowKind.INTENT: "what a strategy wanted, its verdict, and both numbers of a refusal; wishes that change nothing are left out",
+    RowKind.REQUEST: "a request about an order: method and parameters, never a signature",
+    RowKind.ANSWER: "what came back: status, and result or code and text",
+    RowKind.REPORT: "an event of the user-data stream, as it came",
+    RowKind.ORDER: "an order as it stands after a change; what has its default is left out",
+    RowKind.FILL: "an execution: whose, of which order, at what price, and the position after it",
+    RowKind.FEE: "the fee of a fill that had come without one",
+    RowKind.MARK: "up to which trade of a symbol everything is known",
+    RowKind.HALT: "a halt or its end: of whom, how far, why",
+    RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
+    RowKind.GAP: "how many rows for people were left out while the disk could not be written",
+    RowKind.END: "a run has ended: why, and which orders were still open",
+}
 #: Rows that only people read: the first to go where not everything can be written.
 TELLING = frozenset({RowKind.INTENT, RowKind.REQUEST, RowKind.ANSWER, RowKind.REPORT})
 

@@ -5,7 +5,9 @@ fully alive until evidence says otherwise. Happenings are graded by evidence (fa
 or an answer that names the order), `REJECTED_BY_VENUE` is a definite refusal of this very request, `NOT_FOUND` is weak and
 changes nothing.
 
-What a cancel or an amendment is doing is a second, smaller machine beside the first (`Overlay`).
+A conditional order waits for its trigger (WAITING) and then becomes an ordinary order (TRIGGERED), whose life it leads from there:
+none of them opens or trades without having been TRIGGERED. What a cancel or an amendment is doing is a second, smaller machine
+beside the first (`Overlay`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ class OrderState(StrEnum):
     INTENT = "INTENT"
     PREPARED = "PREPARED"
     SENT = "SENT"
+    WAITING = "WAITING"
+    TRIGGERED = "TRIGGERED"
     OPEN = "OPEN"
     PARTIAL = "PARTIAL"
     UNKNOWN = "UNKNOWN"
@@ -57,6 +61,9 @@ class Happening(StrEnum):
     WRITTEN = "bytes handed to the socket"
     NOT_WRITTEN = "certainly not written"
     RESTARTED = "process restart"
+    SEEN_WAITING = "seen waiting for its trigger (E3)"
+    SEEN_TRIGGERED = "seen triggered (E3)"
+    REFUSED_AT_TRIGGER = "refused at its trigger (E3)"
     SEEN_NEW = "seen NEW (E3)"
     SEEN_PARTIAL = "seen PARTIALLY_FILLED (E3)"
     SEEN_FILLED = "seen FILLED (E3)"
@@ -71,7 +78,7 @@ class Happening(StrEnum):
 
 S, H = OrderState, Happening
 
-LIVE: Final = frozenset({S.PREPARED, S.SENT, S.OPEN, S.PARTIAL, S.UNKNOWN, S.OPERATOR, S.EXTERNAL})
+LIVE: Final = frozenset({S.PREPARED, S.SENT, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.UNKNOWN, S.OPERATOR, S.EXTERNAL})
 TERMINAL: Final = frozenset({S.DENIED, S.REJECTED, S.NEVER_ACCEPTED, S.FILLED, S.CANCELED, S.EXPIRED})
 
 #: Where positive evidence leads from a state in which the order may be alive.
@@ -82,10 +89,17 @@ _SEEN: Final = {
     H.SEEN_CANCELED: S.CANCELED,
     H.SEEN_EXPIRED: S.EXPIRED,
 }
+#: The same for a conditional order, as long as nothing is known of its trigger.
+_SEEN_CONDITIONAL: Final = {
+    H.SEEN_WAITING: S.WAITING,
+    H.SEEN_TRIGGERED: S.TRIGGERED,
+    H.REFUSED_AT_TRIGGER: S.REJECTED,
+}
+_SEEN_ANY: Final = _SEEN | _SEEN_CONDITIONAL
 #: The table: what is missing does not happen, or changes nothing (see `next_state`).
 TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
     S.INTENT: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PREPARED},
-    S.PREPARED: _SEEN
+    S.PREPARED: _SEEN_ANY
     | {
         H.JOURNAL_FAILED: S.DENIED,
         H.NOT_WRITTEN: S.DENIED,
@@ -94,8 +108,17 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
         H.OUTCOME_UNKNOWN: S.UNKNOWN,
         H.REJECTED_BY_VENUE: S.REJECTED,
     },
-    S.SENT: _SEEN | {H.REJECTED_BY_VENUE: S.REJECTED, H.OUTCOME_UNKNOWN: S.UNKNOWN, H.RESTARTED: S.UNKNOWN},
-    S.UNKNOWN: _SEEN
+    S.SENT: _SEEN_ANY | {H.REJECTED_BY_VENUE: S.REJECTED, H.OUTCOME_UNKNOWN: S.UNKNOWN, H.RESTARTED: S.UNKNOWN},
+    S.WAITING: {
+        H.SEEN_TRIGGERED: S.TRIGGERED,
+        H.SEEN_CANCELED: S.CANCELED,
+        H.SEEN_EXPIRED: S.EXPIRED,
+        H.REFUSED_AT_TRIGGER: S.REJECTED,
+        H.PROVED_ABSENT: S.CANCELED,
+        H.UNPROVABLE: S.OPERATOR,
+    },
+    S.TRIGGERED: _SEEN | {H.REFUSED_AT_TRIGGER: S.REJECTED, H.PROVED_ABSENT: S.CANCELED, H.UNPROVABLE: S.OPERATOR},
+    S.UNKNOWN: _SEEN_ANY
     | {
         # Proof that arrives late: its wait for an answer ended before it was known that no byte had left.
         H.NOT_WRITTEN: S.DENIED,
@@ -103,7 +126,7 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
         H.PROVED_ABSENT: S.NEVER_ACCEPTED,
         H.UNPROVABLE: S.OPERATOR,
     },
-    S.OPERATOR: _SEEN | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
+    S.OPERATOR: _SEEN_ANY | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
     S.OPEN: {
         H.SEEN_PARTIAL: S.PARTIAL,
         H.SEEN_FILLED: S.FILLED,
@@ -121,9 +144,9 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
     },
     S.EXTERNAL: {H.SEEN_FILLED: S.FILLED, H.SEEN_CANCELED: S.CANCELED, H.SEEN_EXPIRED: S.EXPIRED, H.PROVED_ABSENT: S.CANCELED},
     # Positive evidence that an order lives although we had given it up is booked all the same: see `resurrects`.
-    S.DENIED: _SEEN,
-    S.REJECTED: _SEEN,
-    S.NEVER_ACCEPTED: _SEEN,
+    S.DENIED: _SEEN_ANY,
+    S.REJECTED: _SEEN | {H.SEEN_WAITING: S.WAITING, H.SEEN_TRIGGERED: S.TRIGGERED},
+    S.NEVER_ACCEPTED: _SEEN_ANY,
     S.FILLED: {},
     S.CANCELED: {H.SEEN_FILLED: S.FILLED},
     S.EXPIRED: {H.SEEN_FILLED: S.FILLED},

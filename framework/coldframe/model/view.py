@@ -8,7 +8,7 @@ from typing import Protocol
 
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
-from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
+from coldframe.terms import OrderType, PositionMode, PositionSide, Side, TimeInForce
 
 
 class BookView(Protocol):
@@ -62,7 +62,13 @@ class OrderView(Protocol):
     @property
     def time_in_force(self) -> TimeInForce: ...
     @property
+    def position_side(self) -> PositionSide: ...
+    @property
     def price(self) -> Decimal | None: ...
+    @property
+    def trigger_price(self) -> Decimal | None:
+        """What a conditional order waits for; None for any other one."""
+
     @property
     def quantity(self) -> Decimal: ...
     @property
@@ -84,6 +90,10 @@ class View(Protocol):
     def symbols(self) -> Sequence[str]:
         """The symbols this strategy may trade."""
 
+    @property
+    def position_mode(self) -> PositionMode:
+        """How the account holds positions; in hedge mode orders need a `position_side`."""
+
     def instrument(self, symbol: str) -> Instrument:
         """Rules of a contract. Raises `KeyError` for a symbol the venue does not list."""
 
@@ -94,10 +104,10 @@ class View(Protocol):
         """The latest mark price; None before the first one."""
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
-        """This strategy's own signed position."""
+        """This strategy's own signed position: of one side, or with BOTH of all of them together (hedge mode: long minus short)."""
 
     def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
-        """Average entry price of this strategy's position; None while it has none."""
+        """Average entry price of this strategy's position; None while it has none, and for BOTH while two sides are open."""
 
     def realized_pnl(self) -> Decimal:
         """What this strategy has realised, fees not subtracted."""

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from os.path import isfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -20,6 +22,7 @@ import pluggy
 from coldframe.errors import PluginError
 from coldframe.plug.fence import fenced
 from coldframe.plug.hookspecs import PROJECT, Check, HouseHooks, Sink
+from coldframe.plug.slots import why_unfit
 
 GROUP = "coldframe.plugins"
 
@@ -45,8 +48,8 @@ class House:
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
         found = entry_points(group=GROUP) if points is None else points
         self._points = {point.name: point for point in found}
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(HouseHooks)
+        self._modules: dict[Path, ModuleType] = {}
+        self._manager = _manager()
 
     @property
     def names(self) -> list[str]:
@@ -57,7 +60,7 @@ class House:
         """The plugin that a configuration in the folder `base` asks for. Raises `PluginError` with one sentence."""
         path, colon, name = asked.rpartition(":")
         if colon and path.endswith(".py"):
-            return _plugin(name, _class_in_file(base / path, name), path)
+            return _plugin(name, self._class_in_file(base / path, name), path)
         if asked not in self._points:
             close = get_close_matches(asked, self.names, 1)
             meant = f" (did you mean {close[0]!r}?)" if close else ""
@@ -89,29 +92,60 @@ class House:
         return [sink for sinks in self._manager.hook.provide_sinks() for sink in sinks]
 
     def _provided(self, point: str) -> Mapping[str, type]:
-        provided = fenced(lambda line: PluginError(f"plugin {point!r} cannot be loaded: {line}"), self._ask, point)
-        merged: dict[str, type] = {}
-        for one in provided:
-            merged.update(one)
-        return merged
+        return fenced(lambda line: PluginError(f"plugin {point!r} cannot be loaded: {line}"), self._ask, point)
 
-    def _ask(self, point: str) -> list[Mapping[str, type]]:
+    def _ask(self, point: str) -> dict[str, type]:
         plugin = self._points[point].load()
         # Several entry points may name one module.
         if not self._manager.is_registered(plugin):
-            self._manager.register(plugin, point)
-            self._manager.check_pending()
+            self._register(plugin, point)
         others = [one for one in self._manager.get_plugins() if one is not plugin]
-        provided: list[Mapping[str, type]] = self._manager.subset_hook_caller("provide_strategies", others)()
-        return provided
+        merged: dict[str, type] = {}
+        for provided in self._manager.subset_hook_caller("provide_strategies", others)():
+            if not isinstance(provided, Mapping) or not all(
+                isinstance(name, str) and isinstance(kind, type) for name, kind in provided.items()
+            ):
+                raise PluginError(f"plugin {point!r} cannot be loaded: provide_strategies has to return classes by their names")
+            merged.update(provided)
+        return merged
+
+    def _register(self, plugin: object, point: str) -> None:
+        """Registers a module; on trial first, so that one that does not fit spoils no other."""
+        trial = _manager()
+        try:
+            trial.register(plugin, point)
+            trial.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"plugin {point!r} cannot be loaded: {why_unfit(error)}") from None
+        self._manager.register(plugin, point)
+
+    def _class_in_file(self, path: Path, name: str) -> type:
+        where = path.absolute()
+        if where not in self._modules:
+            self._modules[where] = _module_of(path)
+        module = self._modules[where]
+        found = getattr(module, name, None)
+        if not isinstance(found, type):
+            classes = [
+                one for one, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__
+            ]
+            raise PluginError(f"plugin file {path} has no class {name}: it has {', '.join(classes) or 'none'}")
+        return found
 
 
 def _no_sinks(line: str) -> PluginError:
     return PluginError(f"the sinks of a plugin cannot be had: {line}")
 
 
-def _class_in_file(path: Path, name: str) -> type:
-    if not path.is_file():
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(HouseHooks)
+    return manager
+
+
+def _module_of(path: Path) -> ModuleType:
+    """A file, run as a module of its own."""
+    if not isfile(path):
         raise PluginError(f"no plugin file {path}")
     module_name = f"coldframe_user_{path.stem}_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -121,11 +155,7 @@ def _class_in_file(path: Path, name: str) -> type:
     # Registered while it runs, so that attrs and dataclasses in it can resolve their own module.
     sys.modules[module_name] = module
     fenced(lambda line: PluginError(f"plugin file {path} cannot be loaded: {line}"), spec.loader.exec_module, module)
-    found = getattr(module, name, None)
-    if not isinstance(found, type):
-        classes = [one for one, value in vars(module).items() if isinstance(value, type) and value.__module__ == module_name]
-        raise PluginError(f"plugin file {path} has no class {name}: it has {', '.join(classes) or 'none'}")
-    return found
+    return module
 
 
 def _plugin(name: str, kind: type, origin: str) -> Plugin:

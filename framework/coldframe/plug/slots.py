@@ -6,12 +6,17 @@ through pluggy costs microseconds per event. Whatever a plugin raises ends here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 import pluggy
 
-from coldframe.core.slots import OnError, is_intent
+from coldframe.core.slots import INTENTS_PER_CALL, OnError, is_intent
 from coldframe.core.views import StrategyView
 from coldframe.errors import PluginError, StrategyFault
 from coldframe.model.events import StrategyEvent
@@ -21,6 +26,8 @@ from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
 
 #: Nanoseconds a hook may take before it is named in the log.
 HOOK_BUDGET_NS: Final = 20_000_000
+_HOOKS: Final = EVENT_HOOKS | {"review_intent"}
+_ARGUMENTS: Final = {**dict.fromkeys(EVENT_HOOKS, ("event", "view")), "review_intent": ("intent", "view")}
 
 Stopwatch = Callable[[], int]
 SlowHook = Callable[[str, str, int], None]
@@ -56,7 +63,14 @@ class StrategySlot:
             register(self._manager, overlay, f"{strategy_id}.overlay{number}")
         self._calls = {name: call for name in EVENT_HOOKS if (call := self._bind(name)) is not None}
         self.hooks = frozenset(self._calls)
-        self._reviews = bool(self._manager.hook.review_intent.get_hookimpls())
+        self.reviews = bool(self._manager.hook.review_intent.get_hookimpls())
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything in it may ever want something: a hook that only wraps others, or reviews, never does by itself."""
+        return any(
+            not (one.wrapper or one.hookwrapper) for name in self.hooks for one in getattr(self._manager.hook, name).get_hookimpls()
+        )
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
         began = self._stopwatch() if self._stopwatch else 0
@@ -68,11 +82,11 @@ class StrategySlot:
         return wanted
 
     def review(self, intent: Intent, view: StrategyView) -> str | None:
-        if not self._reviews:
+        if not self.reviews:
             return None
         review = self._manager.hook.review_intent
         against = fenced(lambda line: StrategyFault(f"review_intent: {line}"), review, intent=intent, view=view)
-        return None if against is None else str(against)
+        return None if against is None else fenced(lambda line: StrategyFault(f"review_intent: {line}"), str, against)
 
     def _bind(self, name: str) -> Callable[[StrategyEvent, StrategyView], list[object]] | None:
         """A function that calls every implementation of a hook; None when there is none."""
@@ -91,39 +105,73 @@ class StrategySlot:
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
     """Registers a plugin and refuses what would be silent or broken later. Raises `PluginError` with one sentence."""
-    _refuse_unmarked(manager, plugin)
+    if isinstance(plugin, type):
+        raise PluginError(f"plugin {plugin.__name__} is a class: an instance of it is needed")
+    _refuse_misfits(manager, plugin)
     try:
         manager.register(plugin, name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {type(plugin).__name__}: {_last_line(error)}") from None
+        raise PluginError(f"plugin {type(plugin).__name__}: {why_unfit(error)}") from None
     except ValueError:
         # pluggy takes plugins that compare equal for one and the same.
         raise PluginError(f"plugin {type(plugin).__name__}: the same overlay with the same parameters stands here twice") from None
     for impl in (one for caller in vars(manager.hook).values() for one in getattr(caller, "get_hookimpls", list)()):
-        if impl.function.__code__.co_flags & 0x280:  # a coroutine or an asynchronous generator
-            raise PluginError(
-                f"plugin {type(plugin).__name__}: {impl.function.__name__} is asynchronous; hooks are plain functions"
-            )
+        wrong = _unfit(impl.function)
+        if wrong:
+            raise PluginError(f"plugin {type(plugin).__name__}: {impl.function.__name__} {wrong}")
 
 
-def _refuse_unmarked(manager: pluggy.PluginManager, plugin: object) -> None:
-    """A method that looks like a hook and is none would never be called: better said now."""
+def _unfit(function: Callable[..., object]) -> str | None:
+    """What is wrong with an implementation that pluggy lets pass; None when nothing is."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is asynchronous; hooks are plain functions"
+    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+    if code is None:
+        return None
+    if inspect.ismethod(function) and code.co_varnames[:1] in (("event",), ("view",), ("intent",)):
+        return "lacks self as its first argument"
+    if code.co_kwonlyargcount > len(getattr(function, "__kwdefaults__", None) or {}):
+        return "takes an argument by keyword only; hooks are called with event and view, or intent and view, in their places"
+    return None
+
+
+def why_unfit(error: pluggy.PluginValidationError) -> str:
+    """What pluggy says against an implementation, in one line and without the names of objects in memory."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
+    hook = re.search(r"for hook '(\w+)'", lines[0])
+    name = hook[1] if hook else ""
+    strange = re.search(r"Argument\(s\) \{(.*)\} are declared", lines[-1])
+    if strange:
+        taken = ", ".join(sorted(re.findall(r"'(\w+)'", strange[1])))
+        has = _ARGUMENTS.get(name, ())
+        return f"{name} takes {taken}, but a hook gets {' and '.join(has) if has else 'no arguments'}"
+    return (f"{name}: " if name else "") + lines[-1].partition(" in plugin <")[0]
+
+
+def _refuse_misfits(manager: pluggy.PluginManager, plugin: object) -> None:
+    """A method that is marked as a hook, or looks like one, and is none would never be called: better said now."""
     for name in dir(plugin):
-        if not name.startswith("on_") and name != "review_intent":
+        marked = manager.parse_hookimpl_opts(plugin, name)
+        if marked is None and not _looks_like_a_hook(plugin, name):
             continue
-        if not callable(getattr(plugin, name)):
-            continue
-        if not hasattr(StrategyHooks, name):
-            raise PluginError(f"plugin {type(plugin).__name__}: there is no hook {name}{_meant(name)}")
-        if manager.parse_hookimpl_opts(plugin, name) is None:
+        hook = (marked["specname"] if marked else None) or name
+        if hook not in _HOOKS:
+            raise PluginError(f"plugin {type(plugin).__name__}: there is no hook {hook}{_meant(hook)}")
+        if marked is None:
             raise PluginError(f"plugin {type(plugin).__name__}: {name} lacks its @hookimpl and would never be called")
 
 
-def _meant(name: str) -> str:
-    from difflib import get_close_matches
+def _looks_like_a_hook(plugin: object, name: str) -> bool:
+    if not name.startswith("on_") and not get_close_matches(name, ["review_intent"], 1, 0.85):
+        return False
+    # A property is no hook, and may work only once the strategy runs.
+    found = inspect.getattr_static(plugin, name, None)
+    return not isinstance(found, property | cached_property) and callable(getattr(plugin, name))
 
-    close = get_close_matches(name, EVENT_HOOKS | {"review_intent"}, 1)
+
+def _meant(name: str) -> str:
+    close = get_close_matches(name, sorted(_HOOKS), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -144,19 +192,14 @@ def _adapt(impl: Any) -> Callable[[StrategyEvent, StrategyView], object]:
 
 
 def _listed(wanted: object) -> list[object]:
-    """What one implementation returned, as a list."""
+    """What one implementation returned, as a list; of what may have no end, a little more than can be of use."""
     if wanted is None:
         return []
-    if is_intent(wanted) or not isinstance(wanted, Iterable):
+    # A text or a mapping could be walked through, but is no list of intents: it is one thing, and the wrong one.
+    if is_intent(wanted) or isinstance(wanted, str | bytes | Mapping) or not isinstance(wanted, Iterable):
         return [wanted]
-    return list(wanted)
+    return list(wanted if isinstance(wanted, Sized) else islice(wanted, INTENTS_PER_CALL + 1))
 
 
 def _flatten(results: Iterable[object]) -> list[object]:
     return [one for result in results for one in _listed(result)]
-
-
-def _last_line(error: BaseException) -> str:
-    """What pluggy says about an implementation, without the lines that name objects in memory."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"

@@ -19,11 +19,13 @@ from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.session import SessionLimits
 from coldframe.core.slots import OnError
 from coldframe.core.trading import TradingLimits
+from coldframe.core.translate import HOOK_OF
 from coldframe.errors import ConfigError, PluginError
 from coldframe.plug.fence import fenced
 from coldframe.plug.hookspecs import Check
 from coldframe.plug.loader import House, Plugin
 from coldframe.plug.slots import SlowHook, Stopwatch, StrategySlot
+from coldframe.terms import PositionMode
 from coldframe.wire.names import StreamKind, StreamName, is_all_market
 from coldframe.wire.routes import ENDPOINTS, Endpoints
 
@@ -33,6 +35,15 @@ EVERY: Final = "*"
 _NEEDED: Final = ("depth@100ms", "markPrice@1s")
 #: The subjects of these streams are indices, assets and pairs: no rows of exchangeInfo.
 _NO_CONTRACTS: Final = (StreamKind.COMPOSITE_INDEX, StreamKind.ASSET_INDEX, StreamKind.CONTINUOUS_KLINE)
+#: Hooks that need a stream of the configuration's own, with the channel that is most often meant.
+_CHANNEL_OF: Final = {
+    "on_trade": "aggTrade",
+    "on_ticker": "bookTicker",
+    "on_candle": "kline_1m",
+    "on_liquidation": "forceOrder",
+    "on_contract": "!contractInfo",
+    "on_index": "compositeIndex",
+}
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _VENUE_HOSTS: Final = ("binance.com", "binancefuture.com")
 #: Without these a live run is refused (faults.md G6).
@@ -45,6 +56,8 @@ class Part:
 
     plugin: Plugin
     params: object | None
+    #: The event hooks it implements.
+    hooks: frozenset[str] = frozenset()
 
     def make(self) -> object:
         """A fresh instance. Raises `PluginError` when its constructor does."""
@@ -100,6 +113,20 @@ class Bot:
     def budgets(self) -> dict[str, Budget]:
         return {one.table.id: budget(one.table.budget) for one in self.strategies}
 
+    @property
+    def notes(self) -> list[str]:
+        """What is no mistake, but may be none of what was meant either: hooks that no stream will ever call."""
+        found = []
+        for one in self.strategies:
+            for hook in sorted(one.part.hooks & _CHANNEL_OF.keys()):
+                deaf = [symbol for symbol in one.symbols if not any(_calls(name, hook, symbol) for name in self.streams)]
+                if deaf:
+                    found.append(
+                        f"strategy {one.table.id} has {hook}, but no stream will call it for {', '.join(deaf)}:"
+                        f' add channels = ["{_CHANNEL_OF[hook]}"] under [[streams]]'
+                    )
+        return found
+
 
 def read(path: Path, *, journal: Path | None = None, **changes: Any) -> Loaded:
     """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`tape`, `port`, ...)."""
@@ -152,6 +179,8 @@ class _Work:
 
     def check_orders(self, live_allowed: bool) -> None:
         orders = self.config.orders
+        if orders.mode == "paper":
+            self._check_paper_mode()
         if orders.mode != "live":
             return
         if self.config.venue.environment == "embedded":
@@ -168,6 +197,14 @@ class _Work:
             self.find(("orders", "api_key"), "is required for live trading")
         if (orders.private_key is None) == (orders.secret is None):
             self.find(("orders", "private_key"), "live trading needs either private_key (Ed25519, RSA) or secret (HMAC)")
+
+    def _check_paper_mode(self) -> None:
+        """The paper account stands in the same file: a position mode that is not its own is found before anything starts."""
+        hedge = self.config.venue.embedded.accounts[0].hedge_mode
+        wanted = self.config.orders.position_mode
+        if hedge is not (wanted == PositionMode.HEDGE):
+            text = f'is "{wanted}", but the first of venue.embedded.accounts has hedge_mode = {str(hedge).lower()}'
+            self.find(("orders", "position_mode"), text)
 
     def check_addresses(self) -> None:
         """Signed orders go to the exchange's hosts or to this machine, and nowhere else (faults.md X15)."""
@@ -250,11 +287,15 @@ class _Work:
         if part is not None:
             try:
                 # Made once and put into a slot, so that a hook that does not fit is found before anything connects.
-                StrategySlot("trial", (), OnError.QUARANTINE, part.make())
+                slot = StrategySlot("trial", (), OnError.QUARANTINE, part.make())
             except PluginError as error:
                 self.find((*at, "plugin"), str(error))
                 return None
-        return part
+            if isinstance(table, StrategyTable) and not slot.speaks:
+                self.find((*at, "plugin"), _mute(part.plugin.name, slot))
+                return None
+            return attrs.evolve(part, hooks=slot.hooks)
+        return None
 
     def _load(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
         try:
@@ -279,6 +320,20 @@ class _Work:
                 self.findings += fenced(_refuse_check, _findings_of, check, self.loaded.document)
         except PluginError as error:
             self.findings.append(str(error))
+
+
+def _calls(name: StreamName, hook: str, symbol: str) -> bool:
+    """Whether what a stream brings is told to a strategy of that symbol by that hook."""
+    if HOOK_OF[name.kind] != hook:
+        return False
+    return not name.subject or name.symbol == symbol or name.kind in _NO_CONTRACTS
+
+
+def _mute(name: str, slot: StrategySlot) -> str:
+    """A plugin that would stand there and do nothing."""
+    if slot.hooks or slot.reviews:
+        return f"{name!r} only watches over others: put it under [[strategies.overlays]] of the strategy it shall watch"
+    return f"{name!r} has no hook: mark its methods, such as on_book, with @hookimpl"
 
 
 def _without_doubles(names: Iterable[StreamName]) -> tuple[StreamName, ...]:
@@ -351,6 +406,7 @@ def feed_limits(config: Config) -> FeedLimits:
         rotate_after_ms=feeds.rotate_after_s * 1000,
         overlap_ms=feeds.overlap_s * 1000,
         patience=feeds.patience,
+        event_times=config.venue.environment != "embedded" or config.venue.embedded.market != "recording",
         connects_per_5min=feeds.connects_per_5min,
     )
 
@@ -358,7 +414,8 @@ def feed_limits(config: Config) -> FeedLimits:
 def trading_limits(config: Config) -> TradingLimits:
     rotate_after_ms = config.feeds.rotate_after_s * 1000
     session = SessionLimits(answer_ms=config.orders.answer_ms, rotate_after_ms=rotate_after_ms)
-    return TradingLimits(recv_window_ms=config.orders.recv_window_ms, session=session)
+    orders = config.orders
+    return TradingLimits(recv_window_ms=orders.recv_window_ms, session=session, dead_man_ms=orders.dead_man_s * 1000)
 
 
 def endpoints(config: Config) -> Endpoints:

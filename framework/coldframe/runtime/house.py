@@ -7,7 +7,7 @@ REST and timers, and in the midst the engine task, the only reader of the inbox 
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from hashlib import blake2b
 from importlib.metadata import version
@@ -22,21 +22,25 @@ from coldframe.core.journal import Past
 from coldframe.core.signing import Signer
 from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import Lane, StopAsked
 from coldframe.plug.sinks import Sinks
+from coldframe.runtime.braking import braking, sentinel_of, signals_for_the_brake
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
+from coldframe.runtime.ending import ends
 from coldframe.runtime.journals import Kept, open_journal
 from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
+from coldframe.runtime.startchecks import banner, check_start
 from coldframe.runtime.venues import open_venues
-from coldframe.runtime.venueverb import ENDING
 from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
+from coldframe.terms import PositionMode
 from coldframe.units import NS_PER_S
 
 #: After the end of a tape, how long the bot may still work on what it brought.
@@ -65,7 +69,7 @@ class RunOptions:
 
     for_s: float | None = None
     record: Path | None = None
-    #: Whether SIGINT and SIGTERM end the run; off where the caller handles them.
+    #: Whether SIGINT, SIGTERM and SIGHUP end the run, and SIGUSR1 halts it; off where the caller handles them.
     signals: bool = True
 
 
@@ -81,6 +85,8 @@ async def run(bot: Bot, options: RunOptions, watcher: Watcher) -> Result:
     """Runs a bot to its end. Raises a `ColdframeError` when it cannot begin or go on."""
     clock = Clock()
     async with AsyncExitStack() as stack:
+        if options.signals:
+            stack.enter_context(signals_for_the_brake())
         venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
         house = _House(bot, options, watcher, clock, venues)
         return await house.live()
@@ -112,6 +118,8 @@ class _House:
 
     async def live(self) -> Result:
         market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
+        for note in self._bot.notes:
+            self._log(Level.WARNING, note)
         with ExitStack() as stack:
             kept = stack.enter_context(open_journal(self._bot, signer)) if signer is not None else None
             described = await self._look_round(market, orders, signer)
@@ -121,16 +129,19 @@ class _House:
         """The run itself, when everything that had to be known is."""
         market, orders = self._venues.market_rest, self._venues.order_rest
         past = kept.past if kept is not None else Past()
-        engine = self._make_engine(described, orders.offset_ms, past)
+        latch = sentinel_of(self._bot.loaded).read()
+        engine = self._make_engine(described, orders.offset_ms, past, latch.halts)
         began_ns = self._clock.now_ns()
         async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
             shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
             if recorder is not None:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
-            nursery.start_soon(self._watch_for_the_end, nursery, shells.inbox)
+            nursery.start_soon(self._watch_for_the_end, nursery, shells)
             self._watcher.started(engine)
-            await shells.drive(engine)
+            args = (self._bot, engine, latch, shells, self._venues, self._clock, self._watcher.log)
+            async with braking(*args, heed_signal=self._options.signals):
+                await shells.drive(engine)
             nursery.cancel_scope.cancel()
         elapsed_ns = self._clock.now_ns() - began_ns
         return Result(engine, Ended(self._how(), elapsed_ns, shells.finished or ""))
@@ -157,10 +168,20 @@ class _House:
         if missing:
             raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
         if signer is not None:
-            await check_account(orders, self._clock)
+            await self._check_account(orders, signer, described)
+        else:
+            self._log(Level.INFO, f"observing {self._bot.config.venue.environment}: no keys, no orders")
         return described
 
-    def _make_engine(self, described: Described, offset_ms: int, past: Past) -> Engine:
+    async def _check_account(self, orders: Rest, signer: Signer, described: Described) -> None:
+        live = self._bot.config.orders.mode == "live"
+        mode = PositionMode(self._bot.config.orders.position_mode)
+        account = await check_account(orders, self._clock, mode, self._bot.config.venue.environment if live else "")
+        await check_start(self._bot, account, described.instruments, orders, self._clock, self._log)
+        for line in banner(self._bot, signer, account) if live else ():
+            self._log(Level.WARNING, line)
+
+    def _make_engine(self, described: Described, offset_ms: int, past: Past, halts: Sequence[Halt]) -> Engine:
         config = self._bot.config
         signer = self._venues.signer
         return Engine(
@@ -179,10 +200,12 @@ class _House:
                 about=self._about(),
                 clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",
+                hedge=config.orders.position_mode == PositionMode.HEDGE,
                 can_log_on=signer is not None and signer.can_log_on,
                 feed=feed_limits(config),
                 trading=trading_limits(config),
                 grace_ms=config.orders.grace_ms,
+                halts=halts,
             )
         )
 
@@ -235,13 +258,14 @@ class _House:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    async def _watch_for_the_end(self, nursery: trio.Nursery, inbox: Inbox) -> None:
+    async def _watch_for_the_end(self, nursery: trio.Nursery, shells: Shells) -> None:
+        inbox = shells.inbox
         if self._options.for_s is not None:
             nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)
         if self._venues.tape_ended is not None:
             nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
         if self._options.signals:
-            with trio.open_signal_receiver(*ENDING) as signals:
+            async with ends(shells.pulse) as signals:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
                     self._ask_to_stop(inbox, "signal")

@@ -19,7 +19,7 @@ from coldframe.core.engine import Engine
 from coldframe.model.effects import Level
 from coldframe.runtime.build import money
 from coldframe.shell.clock import wall_text
-from coldframe.terms import Side
+from coldframe.terms import PositionSide, Side
 from coldframe.texts import printable
 from coldframe.units import ZERO, plain, trimmed
 
@@ -99,7 +99,11 @@ def _strategies(engine: Engine) -> Table:
         table.add_column(column, justify="left" if column in ("strategy", "position") else "right")
     for slot in engine.slots.all:
         account = slot.trader.account
-        held = [f"{symbol} {trimmed(size)}" for symbol in slot.port.symbols if (size := account.net(symbol))]
+        held = [
+            f"{symbol} {'' if side is PositionSide.BOTH else f'{side} '}{trimmed(one.quantity)}"
+            for (symbol, side), one in sorted(account.positions.items())
+            if one.quantity
+        ]
         open_orders = sum(1 for _ in engine.orders.of(slot.id))
         table.add_row(
             slot.id + (" (muted)" if slot.muted else ""),

@@ -9,8 +9,8 @@ import attrs
 
 from coldframe.core.engine import Engine
 from coldframe.core.slots import Slot
-from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, money
+from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, ZERO, trimmed
 
 SCHEMA_VERSION = 1
@@ -29,7 +29,9 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.evidence.tally
     weight_peak, orders_peak = engine.ledger_peaks
-    unknown = sum(1 for order in engine.orders.live if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+    # Once the run is over, nobody looks after an order any more: one that was still alive is as unknown as any.
+    lost = engine.orders.live if engine.finished else engine.orders.doubtful_orders
+    unknown = sum(1 for _ in lost)
     return {
         "schema_version": SCHEMA_VERSION,
         "verb": "run",
@@ -65,12 +67,13 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
 def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
     account = slot.trader.account
     return {
-        "state": "muted" if slot.muted else "running",
+        "state": "muted" if slot.muted else "halted" if slot.halted else "running",
         "intents": slot.intents,
         "verdicts": dict(sorted(slot.verdicts.items())),
         "orders": slot.orders,
         "fills": account.fills,
         "position": {symbol: trimmed(account.net(symbol)) for symbol in slot.port.symbols},
+        **({"sides": _sides(slot)} if engine.gate.hedge else {}),
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
         "fees": money(sum(account.fees.values(), ZERO)),
@@ -87,6 +90,24 @@ def _troubles(slot: Slot) -> dict[str, Any]:
     }
 
 
+def _sides(slot: Slot) -> dict[str, dict[str, str]]:
+    """The positions of an account in hedge mode, by symbol and side."""
+    positions = slot.trader.account.position
+    return {
+        symbol: {side.value: trimmed(positions(symbol, side).quantity) for side in (PositionSide.LONG, PositionSide.SHORT)}
+        for symbol in slot.port.symbols
+    }
+
+
+def _held(strategy: Mapping[str, Any]) -> str:
+    """What a strategy of a summary holds, in words."""
+    if "sides" in strategy:
+        rows = [(f"{symbol} {side}", size) for symbol, sides in strategy["sides"].items() for side, size in sides.items()]
+    else:
+        rows = list(strategy["position"].items())
+    return ", ".join(f"{what} {size}" for what, size in rows if size != "0") or "flat"
+
+
 def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) -> list[str]:
     """The same summary for people, honest about what is not as it should be: also about orders that are `still_open`."""
     lines = [f"{summary['name']}: ended by {summary['ended']} after {summary['elapsed_s']:.1f} s"]
@@ -94,7 +115,7 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
         lines.append(f"  book {symbol}: {book['state']} at {book['update_id']}{again}")
     for name, one in summary["strategies"].items():
-        held = ", ".join(f"{symbol} {size}" for symbol, size in one["position"].items() if size != "0") or "flat"
+        held = _held(one)
         lines.append(
             f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"

@@ -14,6 +14,7 @@ from coldframe.model.effects import (
     Effect,
     Fail,
     Finish,
+    HaltTaken,
     Level,
     Log,
     OpenLink,
@@ -30,7 +31,9 @@ from coldframe.runtime.connections import Connections
 from coldframe.shell.clock import Clock
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
+from coldframe.shell.pulse import Pulse
 from coldframe.shell.timers import Timers
+from coldframe.units import NS_PER_MS
 
 
 class Shells:
@@ -56,6 +59,12 @@ class Shells:
             journal.changed = lambda event: self.inbox.put(Lane.CONTROL, event)
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
+        self.pulse = Pulse()
+        #: Told when the brain has taken in a halt, and the number of the last request that it had made by then.
+        self.halt_taken: Callable[[int, int], None] = lambda number, last: None
+        #: When what the brain decides on now had come in, and the newest request that it has made (their numbers only grow).
+        self._decided_ms = 0
+        self._last_request_id = 0
         #: Why the brain has finished; None while it has not.
         self.finished: str | None = None
         nursery.start_soon(self._timers.run)
@@ -66,7 +75,9 @@ class Shells:
         self.perform_all(engine.start(self._clock.now_ns()))
         while self.finished is None:
             for stamped in await self.inbox.take():
+                self._decided_ms = stamped.at_ns // NS_PER_MS
                 self.perform_all(engine.step(stamped))
+            self.pulse.beat()
             await trio.lowlevel.checkpoint()
         await self.links.close_all()
 
@@ -81,11 +92,13 @@ class Shells:
 
     def _send(self, request: SendRequest) -> None:
         """What adds risk leaves when its row is durable, and not at all when that cannot be."""
+        self._last_request_id = request.request_id
+        decided_ms = self._decided_ms
         if self.journal is None or not request.risky:
-            self.links.send_request(request)
+            self.links.send_request(request, decided_ms)
             return
         self.journal.when_durable(
-            lambda: self.links.send_request(request),
+            lambda: self.links.send_request(request, decided_ms),
             lambda fault: self.inbox.put(
                 Lane.CONTROL, RequestNotWritten(request.link, request.request_id, f"not in the journal: {fault}")
             ),
@@ -103,6 +116,7 @@ class Shells:
             case Record():
                 pass  # with the journal already
             case Told():
+                self.pulse.told(effect)
                 if self._tell is not None:
                     self._tell(effect)
             case CallRest():
@@ -115,6 +129,8 @@ class Shells:
                 self.links.close(effect)
             case ShiftClock(offset_ms):
                 self.links.offset_ms = self._connections.order_rest.offset_ms = offset_ms
+            case HaltTaken(number):
+                self.halt_taken(number, self._last_request_id)
             case StayAway(until_ms):
                 self._connections.stay_away(until_ms, self._clock.now_ms())
             case Finish(reason):

@@ -20,6 +20,7 @@ from coldframe.model.instruments import Instruments
 from coldframe.shell.clock import Clock
 from coldframe.shell.reasons import one_line
 from coldframe.shell.rest import Rest
+from coldframe.terms import PositionMode
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.reference import ExchangeInfo, RateLimit, ServerTime
@@ -28,6 +29,7 @@ from coldframe.wire.rest import Answer, ban_end_ms
 
 #: Pauses between the first tries to reach the venue, in seconds; after the last one we give up.
 _PAUSES_S: Final = (0.3, 0.7, 1.5)
+_MODES: Final = {PositionMode.ONE_WAY: "one-way", PositionMode.HEDGE: "hedge"}
 
 
 @attrs.frozen
@@ -78,7 +80,7 @@ async def _ask(rest: Rest, clock: Clock, path: str) -> tuple[Answer, int]:
                 raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
             await trio.sleep(pause_s)
             continue
-        _refuse_ban(answer, clock)
+        refuse_ban(answer, clock)
         if answer.status == 200:
             return answer, sent_ms
         if pause_s is None:
@@ -88,7 +90,8 @@ async def _ask(rest: Rest, clock: Clock, path: str) -> tuple[Answer, int]:
     raise AssertionError
 
 
-def _refuse_ban(answer: Answer, clock: Clock) -> None:
+def refuse_ban(answer: Answer, clock: Clock) -> None:
+    """Raises `Banned` when an answer sends us away."""
     until_ms = ban_end_ms(answer, clock.now_ms())
     if until_ms is not None:
         wait_s = max(until_ms - clock.now_ms(), 0) / 1000
@@ -116,22 +119,26 @@ async def describe_venue(rest: Rest, clock: Clock) -> Described:
     return Described(Instruments.of(info.symbols), tuple(info.rate_limits), answer.body)
 
 
-async def check_account(rest: Rest, clock: Clock) -> None:
+async def check_account(
+    rest: Rest, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY, environment: str = ""
+) -> AccountConfig:
     """Whether the venue knows our key, lets it trade, and has the account in the position mode we trade in.
 
+    Returns what the venue says about the account. With an `environment`, a refused key is also taken for one of the other.
     Raises `AuthenticationRefused`, `ConfigError`, `VenueUnavailable` or `Banned`.
     """
     try:
         answer = await rest.ask("GET", "/fapi/v1/accountConfig", {})
     except LinkRefused as error:
         raise VenueUnavailable(f"the venue cannot be reached: {error}") from None
-    _refuse_ban(answer, clock)
+    refuse_ban(answer, clock)
     fault = answer.fault
     if fault is not None:
         text = f"{describe(fault.code)}: {one_line(fault.msg)}"
         if classify(fault.code) in (CodeClass.FATAL, CodeClass.LOG_ON, CodeClass.OUR_BUG) or answer.status in (401, 403):
             raise AuthenticationRefused(
                 f"the venue refuses the API key: {text}; check orders.api_key, its private key and environment"
+                + _other_environment(environment)
             )
         raise VenueUnavailable(f"the venue does not tell about the account: {text}")
     try:
@@ -140,5 +147,16 @@ async def check_account(rest: Rest, clock: Clock) -> None:
         raise VenueUnavailable(f"what the venue tells about the account cannot be read: {error}") from None
     if not account.can_trade:
         raise AuthenticationRefused("the API key may not trade; give it the futures permission")
-    if account.dual_side_position:
-        raise ConfigError("the account is in hedge mode; switch it to one-way mode, which strategies here trade in")
+    actual = PositionMode.HEDGE if account.dual_side_position else PositionMode.ONE_WAY
+    if actual is not position_mode:
+        raise ConfigError(
+            f'the account is in {_MODES[actual]} mode, but orders.position_mode is "{position_mode}": the venue would refuse every'
+            f" order with {describe(-4061)}; change one of the two"
+        )
+    return account
+
+
+def _other_environment(environment: str) -> str:
+    """The commonest reason by far for a key that is refused."""
+    other = {"testnet": "mainnet", "mainnet": "testnet"}.get(environment)
+    return f" (this is {environment}: a key made for {other} is not known here)" if other else ""

@@ -15,12 +15,10 @@ import trio
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level
+from coldframe.runtime.ending import ending_signals
 from coldframe.shell.clock import Clock
 from coldframe.shell.places import state_home
 from coldframe.venue import Address, EmbeddedVenue
-
-#: Signals that end a run in good order: Ctrl-C, a supervisor, a terminal that was closed.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 LogLine = Callable[[int, Level, str], None]
 Out = Callable[[object, Sequence[str]], None]
@@ -37,7 +35,7 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
             settings = attrs.evolve(settings, keys_dir=str(_keys_folder(Path(spare))))
         venue = EmbeddedVenue(settings, wall_ms=clock.now_ms)
         # Before it says that it is ready: whoever started it may end it from then on.
-        with trio.open_signal_receiver(*ENDING) as signals:
+        with trio.open_signal_receiver(*ending_signals()) as signals:
             async with trio.open_nursery() as nursery:
                 address: Address = await nursery.start(venue.serve)
                 out(_document(address), _lines(address))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ class PlainLog:
     def log(self, at_ns: int, level: Level, text: str) -> None:
         if _RANK[level] >= _RANK[self.lowest]:
             mark = "" if level in (Level.INFO, Level.DEBUG) else f"{level.value}: "
-            sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that has gone must not keep a run from ending well
+                sys.stderr.write(f"{wall_text(at_ns)} {mark}{printable(text)}\n")
+                sys.stderr.flush()
 
     def started(self, engine: Engine) -> None:
         """Nothing to show beyond the log."""
@@ -101,6 +102,7 @@ def check(path: Path, out: Out) -> int:
         "ok": True,
     }
     strategies = ", ".join(one.table.id for one in bot.strategies) or "no strategies"
+    _note(f"{path}: {note}" for note in bot.notes)
     line = f"{path}: good: {strategies}; {len(bot.streams)} streams; orders {config.orders.mode} on {config.venue.environment}"
     out(document, [line])
     return 0
@@ -148,14 +150,14 @@ def tape_info(path: Path, out: Out) -> int:
 
 
 def tape_verify(path: Path, out: Out) -> int:
-    """`coldframe tape verify`: 0 when every book is what the recorded best prices say."""
+    """`coldframe tape verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
     document, lines, notes = verify_tape(path)
     _note(notes)
     out(document, lines)
-    return 0 if not document["mismatches"] and not document["gaps"] else 1
+    return 0 if document["comparisons"] and not document["mismatches"] and not document["gaps"] else 1
 
 
-def _note(notes: Sequence[str]) -> None:
+def _note(notes: Iterable[str]) -> None:
     for note in notes:
         sys.stderr.write(f"coldframe: {printable(note)}\n")
 

@@ -32,6 +32,35 @@ class Clock:
         return self._start + (at_ns - self._wall_ns) / NS_PER_S
 
 
+class ThreadClock:
+    """The same time for a thread that has no Trio: made where there is one, read anywhere."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._began_ns = clock.now_ns()
+        self._began_s = monotonic_s()
+
+    def now_ns(self) -> int:
+        return self._began_ns + round((monotonic_s() - self._began_s) * NS_PER_S)
+
+    def now_ms(self) -> int:
+        return self.now_ns() // NS_PER_MS
+
+
+def epoch_ns() -> int:
+    """The system's wall clock, for verbs that live without a run."""
+    return time.time_ns()
+
+
+def monotonic_s() -> float:
+    """A clock that never goes back and has no beginning: for how long something takes, on any thread."""
+    return time.monotonic()
+
+
+def wait_s(seconds: float) -> None:
+    """Lets time pass on a thread that has nothing else to do."""
+    time.sleep(seconds)
+
+
 def stopwatch_ns() -> int:
     """Nanoseconds on a clock that only runs forward: what everything else waits while a hook computes, or sleeps."""
     return time.perf_counter_ns()

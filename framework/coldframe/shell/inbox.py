@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -31,6 +32,8 @@ class Inbox:
         self._market: deque[tuple[int, str, list[bytes]]] = deque()
         self._frames = 0
         self._filled = trio.Event()
+        #: From other threads; appending to a deque needs no lock.
+        self._outside: deque[Input] = deque()
         self._seq = 0
         self._last_ns = 0
         #: Market frames dropped so far, and the most that ever waited.
@@ -42,6 +45,19 @@ class Inbox:
         if len(self._first) >= PRIVATE_LIMIT:
             raise InvariantBroken(f"{PRIVATE_LIMIT} private inputs are waiting: the brain does not keep up")
         self._first.append((self._now_ns(), lane, event))
+        self._filled.set()
+
+    def put_from_thread(self, token: trio.lowlevel.TrioToken, event: Input) -> None:
+        """Adds a control input from any other thread; `token` is that of the run.
+
+        It is taken before everything that waits: what the brake has done comes before what the venue says about it, also when both
+        have waited for a run that stood still.
+        """
+        self._outside.append(event)
+        with suppress(trio.RunFinishedError):  # nobody takes anything any more
+            token.run_sync_soon(self._wake)
+
+    def _wake(self) -> None:
         self._filled.set()
 
     def put_frames(self, link: str, frames: list[bytes]) -> None:
@@ -65,10 +81,13 @@ class Inbox:
 
     async def take(self, most: int = 64) -> list[Stamped]:
         """Waits until there is something, then returns all that is control or private, and market frames up to `most` inputs."""
-        while not self._first and not self._market:
+        while not self._first and not self._market and not self._outside:
             self._filled = trio.Event()
             await self._filled.wait()
-        taken = [self._stamp(*one) for one in self._first]
+        taken = []
+        while self._outside:
+            taken.append(self._stamp(self._now_ns(), Lane.CONTROL, self._outside.popleft()))
+        taken += [self._stamp(*one) for one in self._first]
         self._first.clear()
         while self._market and len(taken) < most:
             at_ns, link, frames = self._market.popleft()

@@ -25,7 +25,7 @@ from coldframe.model.journal import Row, RowKind
 
 FORMAT: Final = 1
 _SEED: Final = b"coldframe journal 1"
-_SCHEMA: Final = f"""
+SCHEMA: Final = f"""
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, ref TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL
 ) STRICT;
@@ -228,7 +228,7 @@ def _make(db: sqlite3.Connection) -> None:
     if db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
         raise sqlite3.DatabaseError("it is another program's database")
     db.execute("PRAGMA journal_mode = WAL")
-    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
 
 
 def _hold(path: Path) -> int:

@@ -26,6 +26,8 @@ from coldframe.wire.routes import Endpoints
 
 #: How many frames may wait to be written on one link.
 _OUTBOX: Final = 1_024
+#: Requests that may add to a position: too late is worse than never.
+PLACING: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
 
 
 @attrs.frozen
@@ -33,6 +35,7 @@ class _Request:
     """A request that still has to be stamped, signed and written."""
 
     effect: SendRequest
+    decided_ms: int
 
 
 _Frame = bytes | _Request
@@ -80,6 +83,10 @@ class Links:
         self.offset_ms = 0
         #: Told of every market frame: the recorder, or the paper venue's mirror.
         self.taps: list[Callable[[bytes], None]] = []
+        #: How old what an order was decided on may be when it is written (0: any age).
+        self.max_age_ms = 0
+        #: Asked before a request is written: why it must not be, or None.
+        self.guard: Callable[[SendRequest], str | None] = lambda _: None
 
     # -- what the brain asks for; nothing here waits ------------------------------------------------------------------
 
@@ -107,9 +114,10 @@ class Links:
         if link is not None:
             self._put(link, effect.frame)
 
-    def send_request(self, effect: SendRequest) -> None:
+    def send_request(self, effect: SendRequest, decided_ms: int = 0) -> None:
+        """Writes a request when its turn comes. `decided_ms` is when what it was decided on had come in (0: now)."""
         link = self._links.get(effect.link)
-        if link is None or not self._put(link, _Request(effect)):
+        if link is None or not self._put(link, _Request(effect, decided_ms or self._now_ms())):
             self._not_written(effect, "the link is gone or full")
 
     def _put(self, link: _Link, frame: _Frame) -> bool:
@@ -196,20 +204,30 @@ class Links:
     async def _write_all(self, socket: WebSocketConnection, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
         async for frame in outbox:
             if isinstance(frame, _Request):
-                await self._write_request(socket, frame.effect)
+                await self._write_request(socket, frame.effect, frame.decided_ms)
             else:
                 await write(socket, frame)
 
-    async def _write_request(self, socket: WebSocketConnection, effect: SendRequest) -> None:
+    async def _write_request(self, socket: WebSocketConnection, effect: SendRequest, decided_ms: int) -> None:
         """Stamps and signs at the last moment: a request that waited must not be too old when it arrives."""
         if socket.closed is not None:
             self._not_written(effect, "the link ended before it was written")
+            return
+        if (against := self.guard(effect) or self._too_old(effect, decided_ms)) is not None:
+            self._not_written(effect, against)
             return
         timestamp_ms = self._now_ms() + self.offset_ms
         frame = request_frame(effect.request_id, effect.method, self._prepared(effect, timestamp_ms))
         # Said before the first byte: from now on some of it may have left, so its order may exist, and no answer can come first.
         self._inbox.put(Lane.CONTROL, RequestWritten(effect.link, effect.request_id, timestamp_ms))
         await write(socket, frame)
+
+    def _too_old(self, effect: SendRequest, decided_ms: int) -> str | None:
+        """An order decided on what was true before the run stood still is not the order that anybody wants now."""
+        age_ms = self._now_ms() - decided_ms
+        if not self.max_age_ms or age_ms <= self.max_age_ms or effect.method not in PLACING:
+            return None
+        return f"decided on what came in {age_ms} ms ago, {self.max_age_ms} ms are allowed"
 
     def _prepared(self, effect: SendRequest, timestamp_ms: int) -> dict[str, str | int]:
         security = METHODS[effect.method].security

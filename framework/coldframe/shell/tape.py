@@ -11,10 +11,11 @@ import gzip
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import trio
 
+from coldframe.compression import zstd_module
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.shell.reasons import reason_of
 from coldframe.wire.frames import cut_envelope
@@ -38,7 +39,7 @@ class Recorder:
         self._failed = False
         self.left_out = 0
         try:
-            self._file = gzip.open(path, "wb", compresslevel=6)  # noqa: SIM115  (closed by `close`)
+            self._file = _opened(path)
         except OSError as error:
             raise ConfigError(f"the recording {path} cannot be written: {reason_of(error)}") from None
 
@@ -94,6 +95,13 @@ class Recorder:
     def _close(self) -> int:
         self._file.close()
         return 0
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, compressed as its name says: `.zst` by zstd, everything else by gzip."""
+    if path.suffix == ".zst":
+        return cast("BinaryIO", zstd_module(path).open(path, "wb"))
+    return cast("BinaryIO", gzip.open(path, "wb", compresslevel=6))
 
 
 def _is_readable(line: bytes) -> bool:

@@ -13,6 +13,7 @@ from random import Random
 import attrs
 
 from coldframe.config import venue as config
+from coldframe.terms import ExecutionType
 from coldframe.venue.calls.authentic import KeyRing
 from coldframe.venue.calls.counters import Counters
 from coldframe.venue.calls.listenkeys import ListenKeys
@@ -28,7 +29,7 @@ from coldframe.venue.trading.liquidation import Liquidator
 from coldframe.venue.trading.office import Office
 from coldframe.venue.trading.preferences import Preferences, Switches
 from coldframe.venue.trading.records import Account, Marks
-from coldframe.wire.account import ListenKeyExpired
+from coldframe.wire.account import ListenKeyExpired, OrderTradeUpdate, TradeLite, UserEvent
 from coldframe.wire.codec import encode
 
 _SECOND_MS = 1000
@@ -42,6 +43,8 @@ class PrivateEvent:
     listen_key: str
     kind: str
     payload: bytes
+    #: Whether it tells of a fill.
+    fill: bool = False
 
 
 class Exchange:
@@ -84,14 +87,23 @@ class Exchange:
         self.conditionals.check(now_ms)
         for account, symbol in self.switches.run_out(now_ms):
             self.dealer.cancel_all(account, symbol, now_ms)
-        for _, key in self.listen_keys.expire(now_ms):
-            event = ListenKeyExpired(event="listenKeyExpired", event_ms=now_ms, listen_key=key)
-            self._ended_keys.append(PrivateEvent(key, event.event, encode(event)))
+        self._tell_expired(self.listen_keys.expire(now_ms), now_ms)
         if now_ms // _SECOND_MS != self._second:
             self._second = now_ms // _SECOND_MS
             self.clearing.fund(now_ms)
             self.liquidator.check(now_ms)
         self.ledger.commit()
+
+    def end_listen_keys(self, now_ms: int, *, told: bool) -> None:
+        """Lets every listen key expire before its time, with or without a word."""
+        ended = self.listen_keys.end_all()
+        if told:
+            self._tell_expired(ended, now_ms)
+
+    def _tell_expired(self, ended: Sequence[tuple[str, str]], now_ms: int) -> None:
+        for _, key in ended:
+            event = ListenKeyExpired(event="listenKeyExpired", event_ms=now_ms, listen_key=key)
+            self._ended_keys.append(PrivateEvent(key, event.event, encode(event)))
 
     def remember_marks(self, now_ms: int) -> None:
         """Writes down where the market stands, for a venue that is started again."""
@@ -104,8 +116,12 @@ class Exchange:
         for account, event in self.office.take_events():
             key = self.listen_keys.key_of(account)
             if key is not None:
-                taken.append(PrivateEvent(key, event.event, encode(event)))
+                taken.append(PrivateEvent(key, event.event, encode(event), _tells_fill(event)))
         return taken
+
+
+def _tells_fill(event: UserEvent) -> bool:
+    return isinstance(event, TradeLite) or (isinstance(event, OrderTradeUpdate) and event.order.execution is ExecutionType.TRADE)
 
 
 def _account(one: config.VenueAccount) -> Account:

@@ -102,6 +102,19 @@ class Outline:
     last_ns: int = 0
     complete: bool = True
     tear: str | None = None
+    #: The first line whose receive time lies before that of the line before it; 0 when there is none.
+    backwards: int = 0
+
+    @property
+    def note(self) -> str | None:
+        """What whoever plays it should know, in one line; None when all is as it should be."""
+        said = [self.tear] if self.tear else []
+        if self.backwards:
+            said.append(f"{self.path}:{self.backwards}: time goes backwards here; lines are played in their order all the same")
+        bare = [name for name, one in self.symbols.items() if one.depth_names and not one.snapshots] if self.complete else []
+        if bare:
+            said.append(f"{self.path}: no snapshot of {', '.join(bare)} on it: no book there can ever be synced")
+        return "; ".join(said) or None
 
 
 def outline(path: str | Path) -> Outline:
@@ -110,6 +123,8 @@ def outline(path: str | Path) -> Outline:
     made = Outline(reading.path)
     for line in reading:
         made.first_ns = made.first_ns or line.t
+        if line.t < made.last_ns and not made.backwards:
+            made.backwards = reading.line
         made.last_ns = line.t
         made.lines += 1
         try:

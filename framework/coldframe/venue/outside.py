@@ -183,7 +183,7 @@ class OutsideMarket:
             floor = self.floors.get(one.symbol)
             if floor is not None:
                 floor.board.adopts_prices = True
-                floor.board.prices.adopt(exact(one.mark_price), exact(one.index_price), exact(one.funding_rate))
+                floor.board.prices.adopt(exact(one.mark_price), exact(one.index_price), exact(one.funding_rate or "0"))
 
     def _settled(self, symbol: str, executions: list[Execution]) -> None:
         if executions and self._settle is not None:

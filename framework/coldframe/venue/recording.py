@@ -46,7 +46,7 @@ class RecordedMarket(OutsideMarket):
             raise ConfigError(f"venue.embedded.symbols: no {', '.join(unknown)} on {tape.path}; it has {', '.join(tape.symbols)}")
         super().__init__(contracts, settings.funding_interval_s * 1000, start_ms)
         self.ended = trio.Event()
-        self.note = tape.tear
+        self.note = tape.note
         self._path = tape.path
         self._names = tuple(tape.names)
         self._speed = None if settings.speed == "max" else Decimal(settings.speed)

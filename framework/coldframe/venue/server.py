@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,12 @@ import trio
 from coldframe.config import venue as config
 from coldframe.errors import ConfigError, VenueUnavailable
 from coldframe.venue.exchange import Exchange
+from coldframe.venue.faults import FaultPlan, Mishap
 from coldframe.venue.keys import AccountKeys, keys_for
+from coldframe.venue.links.api import ApiLink
 from coldframe.venue.links.context import Context, Source
 from coldframe.venue.links.door import Door
+from coldframe.venue.links.streams import StreamLink
 from coldframe.venue.mirror import Mirror
 from coldframe.venue.recording import RecordedMarket
 from coldframe.venue.synthetic import SyntheticMarket
@@ -61,7 +64,8 @@ class EmbeddedVenue:
         self._ledger = Ledger(Path(settings.state_dir) if settings.state_dir is not None else None)
         self._source: Source = _source(settings, mirror, recorded, start_ms, self._ledger)
         self._exchange = Exchange(settings, self._source.floors, self._keys, self._ledger, start_ms)
-        self._context = Context(settings, self._exchange, self._source, self._now_ms)
+        self._faults = FaultPlan(settings.faults, settings.seed, start_ms)
+        self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults)
         self._source.bind(self._exchange.streams, self._context.settle)
         self._door = Door(self._context)
         self._recorded = recorded
@@ -133,10 +137,35 @@ class EmbeddedVenue:
         marks_due_ms = 0
         while True:
             now_ms = self._context.turn()
+            for mishap in self._faults.due(now_ms):
+                self._suffer(mishap, now_ms)
             if now_ms >= marks_due_ms:
                 marks_due_ms = now_ms + _MARKS_MS
                 self._exchange.remember_marks(now_ms)
             await trio.sleep((_TURN_MS - now_ms % _TURN_MS) / 1000)
+
+    def _suffer(self, mishap: Mishap, now_ms: int) -> None:
+        """Something goes wrong that the plan of faults has named."""
+        streams, api = list(self._door.stream_links), list(self._door.api_links)
+        match mishap:
+            case Mishap.CUT_PRIVATE:
+                self._cut(link for link in streams if link.private)
+            case Mishap.CUT_MARKET:
+                self._cut(link for link in streams if not link.private)
+            case Mishap.CUT_API:
+                self._cut(api)
+            case Mishap.REVOKE_SESSIONS:
+                for link in api:
+                    link.revoke()
+            case Mishap.EXPIRE_LISTEN_KEYS:
+                self._exchange.end_listen_keys(now_ms, told=not self._faults.settings.listen_keys_expire_silently)
+
+    def _cut(self, links: Iterable[StreamLink | ApiLink]) -> None:
+        for link in links:
+            if self._faults.settings.cut_with_close:
+                link.close()
+            else:
+                link.drop()
 
     def _address(self, port: int) -> Address:
         secure = "s" if self._tls is not None else ""

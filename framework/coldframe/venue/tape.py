@@ -7,19 +7,18 @@ is given, and the tear is reported with its line number. A broken line anywhere 
 from __future__ import annotations
 
 import gzip
-import importlib
-import zlib
 from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
+import msgspec
+
+from coldframe.compression import damage_errors, zstd_module
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.wire.tape import TapeLine, parse_line
 
 _CHUNK: Final = 1 << 18
-#: Modules that read zstd: the standard one of Python 3.14, and its backport.
-_ZSTD: Final = ("compression.zstd", "backports.zstd")
 
 
 class TapeReading:
@@ -46,6 +45,8 @@ class TapeReading:
                 broken = error
             else:
                 yield parsed
+        if broken is not None and (self.line == 1 or _is_whole(raw)):
+            raise ConfigError(f"{self.path}:{self.line}: not a line of a recording: {broken}")
         if broken is not None:
             self.tear = f"{self.path}:{self.line}: the last line is torn and was left out"
             self.line -= 1
@@ -62,10 +63,19 @@ class TapeReading:
             self.tear = f"{self.path}:{self.line + 1}: the compressed file was cut off here"
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be read: {error.strerror or error}") from None
-        except zlib.error as error:
+        except damage_errors() as error:
             raise ConfigError(f"{self.path}:{self.line + 1}: the compressed file is damaged: {error}") from None
         if rest.strip():
             yield rest
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether a line is JSON from its beginning to its end: nothing of it was cut off."""
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def read_tape(path: str | Path) -> TapeReading:
@@ -74,19 +84,10 @@ def read_tape(path: str | Path) -> TapeReading:
 
 
 def _open(path: Path) -> BufferedIOBase:
-    match path.suffix:
-        case ".gz":
-            return gzip.open(path, "rb")
-        case ".zst":
-            return cast("BufferedIOBase", _zstd(path).open(path, "rb"))
-        case _:
-            return path.open("rb")
-
-
-def _zstd(path: Path) -> Any:
-    for name in _ZSTD:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
-    raise ConfigError(f"{path}: zstd recordings need Python 3.14 or the package backports.zstd")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.open(path, "rb")
+    if magic == b"\x28\xb5\x2f\xfd":
+        return cast("BufferedIOBase", zstd_module(path).open(path, "rb"))
+    return path.open("rb")

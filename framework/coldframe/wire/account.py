@@ -214,7 +214,7 @@ class AlgoReport(Message, frozen=True, omit_defaults=True, kw_only=True):
     time_in_force: TimeInForce = field(name="f")
     quantity: Number = field(name="q")
     status: AlgoStatus = field(name="X")
-    actual_order_id: str = field(name="ai")
+    actual_order_id: str | UnsetType = field(name="ai", default=UNSET)
     actual_price: str | UnsetType = field(name="ap", default=UNSET)
     actual_quantity: str | UnsetType = field(name="aq", default=UNSET)
     actual_type: str | UnsetType = field(name="act", default=UNSET)

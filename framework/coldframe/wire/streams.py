@@ -17,6 +17,8 @@ from coldframe.terms import ContractStatus, ContractType, OrderStatus, OrderType
 
 #: A decimal number as text: no exponent, no sign but minus, ASCII digits only.
 Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,18})?\Z")]
+#: The same, or an empty text where there is none.
+NumberOrNothing = Annotated[str, msgspec.Meta(pattern=r"^(-?[0-9]{1,24}(\.[0-9]{1,18})?)?\Z")]
 #: A JSON integer of 64 bits: times, ids and counts are never longer, and a store can hold no more.
 Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 #: Price and quantity of one level; checked by the codec all at once.
@@ -73,7 +75,8 @@ class MarkPrice(MarketMessage, frozen=True, omit_defaults=True, kw_only=True):
     index_price: Number = field(name="i")
     #: Estimated settle price; only useful in the last hour before settlement.
     settle_price: Number = field(name="P")
-    funding_rate: Number = field(name="r")
+    #: Empty for contracts that pay none: the delivery contracts of COIN-M, whose rows stand among ours.
+    funding_rate: NumberOrNothing = field(name="r")
     #: 0 when no funding is scheduled.
     next_funding_ms: Integer = field(name="T")
     #: Moving average of the mark price (not an average fill price).

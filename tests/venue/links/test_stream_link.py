@@ -425,12 +425,14 @@ async def test_a_book_rebuilt_from_snapshot_and_updates_agrees_with_tickers_and_
 
         await collect(line, 2)
         snapshot = await rest.get("/fapi/v1/depth", symbol="BTCUSDT", limit=1000)
-        await collect(line, 16)
+        # Updates of single changes come in bursts, and many of the first ones are older than the snapshot.
+        await collect(line, 80 if speed == "@0ms" else 16)
         book, compared = _Book(snapshot), 0
         for update in updates:
             book.apply(update)
             spoken = [update_id for update_id in tickers if update_id <= book.last_id]
-            if book.last_id == update["u"] and spoken:
+            # The ticker of an update follows it: only with a later one in hand is it certain that there was none.
+            if book.last_id == update["u"] and spoken and max(tickers) >= update["u"]:
                 compared += 1
                 assert book.best() == tickers[max(spoken)]
         assert compared >= 10

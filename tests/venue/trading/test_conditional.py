@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 
 import pytest
 
+from coldframe.config.venue import VenueAccount
 from coldframe.terms import Side
 from coldframe.venue.contracts import to_scaled
-from coldframe.wire.account import AlgoUpdate
+from coldframe.venue.market.board import Board
+from coldframe.venue.market.floor import Floor, UpdateIds
+from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
 
-from ..rig import START_MS, SYMBOL, Rig, algo_states, order_events
+from ..rig import START_MS, SYMBOL, Rig, algo_states, floor, order_events
 
 BUY, SELL = Side.BUY, Side.SELL
 PLACE, CANCEL, QUERY = "POST /fapi/v1/algoOrder", "DELETE /fapi/v1/algoOrder", "GET /fapi/v1/algoOrder"
@@ -191,6 +195,35 @@ def test_margin_is_only_checked_at_the_trigger(rig: Rig) -> None:
 def test_refusals(rig: Rig, kind: str, more: dict[str, object], code: int) -> None:
     params = {"algoType": "CONDITIONAL", "symbol": SYMBOL, "side": "BUY", "type": kind} | more
     assert rig.call(PLACE, **params) == code
+
+
+def test_in_hedge_mode_a_conditional_order_closes_its_own_side() -> None:
+    rig = Rig(accounts=(VenueAccount(name="a", hedge_mode=True), VenueAccount(name="b")))
+    rig.book()
+    rig.crowd_takes(BUY, "0.001", "1000.1")
+    rig.pass_ms(1)
+    rig.place("BUY", "2", positionSide="LONG")
+    rig.place("SELL", "3", positionSide="SHORT")
+    stop = {"quantity": "2", "triggerPrice": "995.0"}
+    assert algo(rig, "SELL", "STOP_MARKET", **stop) == -4061
+    assert algo(rig, "SELL", "STOP_MARKET", positionSide="LONG", reduceOnly="true", **stop) == -1106
+    rig.events()
+    algo(rig, "SELL", "STOP_MARKET", positionSide="LONG", clientAlgoId="mine", **stop)
+    rig.crowd(BUY, "990.0", "50")
+    trade_at(rig, "994.0")
+    events = rig.events()
+    assert algo_states(events) == ["NEW", "TRIGGERING", "TRIGGERED", "FINISHED"]
+    assert {one.order.client_order_id for one in events if isinstance(one, OrderTradeUpdate)} == {"mine"}
+    assert (rig.position(side="LONG"), rig.position(side="SHORT")) == (0, -3)
+
+
+def test_before_the_first_trade_nothing_triggers_at_once() -> None:
+    board = Board(floor().contract, 28_800_000, 1)
+    board.book.known = True
+    rig = Rig(Floor(board, UpdateIds(1000, Random(1)), 100, shows_orders=True))
+    assert isinstance(algo(rig, "SELL", "STOP_MARKET", quantity="1", triggerPrice="995.0"), dict)
+    rig.pass_ms(1_000)
+    assert algo_states(rig.events()) == ["NEW"]
 
 
 def test_cancelling_queries_and_lists(rig: Rig) -> None:

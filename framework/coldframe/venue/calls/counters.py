@@ -75,6 +75,7 @@ class Counters:
     def __init__(self, limits: VenueLimits, banned_until_ms: int = 0) -> None:
         self.limits = limits
         self._banned_until_ms = banned_until_ms
+        self._banned_status = 418
         self._weight = Window(_MINUTE_MS)
         self._funding = Window(_FIVE_MINUTES_MS)
         self._orders: dict[str, OrderCounts] = {}
@@ -94,15 +95,21 @@ class Counters:
             return self._too_many(self._funding, now_ms) if used > _FUNDING_LIMIT else None
         used, limit = self._weight.add(weight, now_ms), self.limits.weight_1m
         if weight and used > limit + limit // _PATIENCE:
-            self._banned_until_ms = now_ms + _BAN_MS
+            self.block(418, now_ms + _BAN_MS)
             return self.banned(now_ms)
         return self._too_many(self._weight, now_ms) if weight and used > limit else None
+
+    def block(self, status: int, until_ms: int) -> None:
+        """Sends everybody away until then: with 418, a ban, or with 429."""
+        self._banned_status, self._banned_until_ms = status, until_ms
 
     def banned(self, now_ms: int) -> Blocked | None:
         """The ban that runs, if one does."""
         if now_ms >= self._banned_until_ms:
             return None
         wait_s = -(-(self._banned_until_ms - now_ms) // 1000)
+        if self._banned_status == 429:
+            return Blocked(429, refuse(-1003, self.limits.weight_1m), wait_s)
         text = CODES[-1003].text(self._banned_until_ms, variant=1)
         return Blocked(418, Fault(-1003, text), wait_s)
 

@@ -53,6 +53,13 @@ class ListenKeys:
         held = self._by_account.get(account)
         return held.key if held else None
 
+    def end_all(self) -> list[tuple[str, str]]:
+        """Ends all keys. Gives account and key of each."""
+        ended = [(held.account, held.key) for held in self._by_key.values()]
+        for account, _ in ended:
+            self.stop(account)
+        return ended
+
     def expire(self, now_ms: int) -> list[tuple[str, str]]:
         """Ends the keys whose time is over. Gives account and key of each."""
         ended = [held for held in self._by_key.values() if held.until_ms <= now_ms]

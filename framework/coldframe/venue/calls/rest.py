@@ -44,6 +44,11 @@ class RestRequest:
     body: bytes
 
     @property
+    def call(self) -> str:
+        """What is asked: verb and path."""
+        return f"{self.verb} {self.path}"
+
+    @property
     def params(self) -> dict[str, str]:
         """All parameters; one that stands in query and body counts as in the query (protocol.md 6.1)."""
         return _params(self.body) | _params(self.query)

@@ -37,6 +37,7 @@ class ApiSession:
         self._shows_limits = shows_limits
         self._key: Key | None = None
         self._since_ms: int | None = None
+        self._revoked = False
 
     @property
     def api_key(self) -> str | None:
@@ -60,8 +61,8 @@ class ApiSession:
             request = parse_request(frame)
         except DecodeError:
             return _reply(readable_id(frame), _NOT_JSON)
-        if self._key is not None and not self._exchange.keys.valid(self._key):
-            self._key, self._since_ms = None, None
+        if self._key is not None and (self._revoked or not self._exchange.keys.valid(self._key)):
+            self._key, self._since_ms, self._revoked = None, None, False
             return _reply(None, refuse(-2015))
         method = method_of(request.method)
         if method is None:
@@ -77,6 +78,10 @@ class ApiSession:
         result = self._carry_out(method, key, request, now_ms)
         self._exchange.ledger.commit()
         return _reply(request.id, result, self._limits(method, account, texts, now_ms))
+
+    def revoke(self) -> None:
+        """Logs the connection off; it learns so with its next request."""
+        self._revoked = self._key is not None
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 
@@ -138,6 +143,11 @@ class ApiSession:
         if method.cost.orders_10s and account:
             rows += counters.order_rows(account, now_ms)
         return tuple(rows)
+
+
+def say_instead(request_id: ApiId, status: int, fault: Fault) -> bytes:
+    """An answer that is not the session's own."""
+    return encode(ApiReply(id=request_id, status=status, error=ErrorBody(fault.code, fault.msg)))
 
 
 def _reply(request_id: ApiId, result: object, limits: tuple[RateLimit, ...] = ()) -> bytes:

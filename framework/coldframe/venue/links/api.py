@@ -1,14 +1,18 @@
-"""A connection of the WebSocket API: requests in, answers out, each under its own id."""
+"""A connection of the WebSocket API: requests in, answers out, each under its own id, unless a fault is meant to happen."""
 
 from __future__ import annotations
 
 from functools import partial
 
+import trio
 from trio_websocket import WebSocketConnection
 
-from coldframe.venue.calls.session import ApiSession
+from coldframe.errors import DecodeError
+from coldframe.venue.calls.session import ApiSession, say_instead
+from coldframe.venue.faults import STRAIGHT, Course, Ending
 from coldframe.venue.links.context import Context
-from coldframe.venue.links.websocket import SocketLink
+from coldframe.venue.links.websocket import GOING_AWAY, Farewell, SocketLink
+from coldframe.wire.api import ApiId, parse_request
 
 
 class ApiLink:
@@ -27,20 +31,50 @@ class ApiLink:
         """Cuts the connection off without a word."""
         self._link.drop()
 
+    def close(self) -> None:
+        """Ends the connection with a close frame."""
+        self._link.part(Farewell(GOING_AWAY, "Going away"))
+
+    def revoke(self) -> None:
+        """Logs the connection off; it learns so with its next request."""
+        self._session.revoke()
+
     def _receive(self, frame: str | bytes) -> None:
         body = frame.encode() if isinstance(frame, str) else frame
+        try:
+            request = parse_request(body)
+        except DecodeError:
+            self._say(self._carry_out(body))
+            return
         symbol = self._session.wants_book(body)
-        if symbol:
-            # Others must not wait for a book that this request may have to wait for.
-            self._link.also(partial(self._answer_later, body, symbol))
+        course = self._context.course(request.method, request.params)
+        if symbol or course is not STRAIGHT:
+            # Others must not wait for what this request may have to wait for.
+            self._link.also(partial(self._follow, body, request.id, symbol, course))
         else:
-            self._answer(body)
+            self._say(self._carry_out(body))
 
-    async def _answer_later(self, body: bytes, symbol: str) -> None:
-        await self._context.wait_book(symbol)
-        self._answer(body)
+    async def _follow(self, body: bytes, request_id: ApiId, symbol: str | None, course: Course) -> None:
+        """Takes a request through a course that is not straight, or that has to wait for a book."""
+        await trio.sleep(course.wait_ms / 1000)
+        if symbol:
+            await self._context.wait_book(symbol)
+        answer = self._carry_out(body) if course.carried_out else b""
+        self._context.deliver()
+        if course.instead is not None:
+            answer = say_instead(request_id, course.status, course.instead)
+        await trio.sleep(course.hold_ms / 1000)
+        match course.ending:
+            case Ending.ANSWERED:
+                self._say(answer)
+            case Ending.CUT:
+                self.drop()
+            case Ending.SILENT:
+                pass  # that is all there is to it
 
-    def _answer(self, body: bytes) -> None:
-        now_ms = self._context.turn()
-        self._link.outbox.put(self._session.answer(body, now_ms).decode())
+    def _carry_out(self, body: bytes) -> bytes:
+        return self._session.answer(body, self._context.turn())
+
+    def _say(self, answer: bytes) -> None:
+        self._link.outbox.put(answer.decode())
         self._context.deliver()

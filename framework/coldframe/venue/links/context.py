@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import attrs
 import trio
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.venue.exchange import Exchange
+from coldframe.venue.faults import Course, FaultPlan
 from coldframe.venue.market.floor import Execution, Floor
 from coldframe.venue.market.hub import Hub
 from coldframe.venue.market.streams import Streams
@@ -49,6 +50,7 @@ class Context:
     exchange: Exchange
     source: Source
     now_ms: Callable[[], int]
+    faults: FaultPlan
     #: Listeners under listen keys.
     private: Hub = attrs.field(factory=lambda: Hub(_ignore, _ignore))
 
@@ -70,8 +72,17 @@ class Context:
 
     def deliver(self) -> None:
         """Hands private events to whoever listens."""
-        for event in self.exchange.take_private():
+        for event in self.faults.passing(self.exchange.take_private(), self.now_ms()):
             self.private.publish(event.listen_key, event.payload, event.kind)
+
+    def course(self, call: str, params: Mapping[str, Any]) -> Course:
+        """Which course a request takes that has just come in."""
+        now_ms = self.now_ms()
+        if self.faults.blocks():
+            settings = self.faults.settings
+            status = 418 if settings.blocked_is_ban else 429
+            self.exchange.counters.block(status, now_ms + settings.blocked_for_s * 1000)
+        return self.faults.course(call, params, now_ms)
 
     async def wait_book(self, symbol: str) -> None:
         """Waits for a book, within bounds."""

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+import attrs
 import h11
 import trio
 from trio_websocket import HandshakeError, WebSocketConnection, wrap_server_stream
 
 from coldframe.venue.calls.counters import Blocked
 from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest
+from coldframe.venue.faults import Ending
 from coldframe.venue.links.api import ApiLink
 from coldframe.venue.links.context import Context
 from coldframe.venue.links.streams import StreamLink
@@ -60,6 +62,34 @@ class Replayed(trio.abc.Stream):
         await self._stream.aclose()
 
 
+class Severed(trio.abc.Stream):
+    """A stream that breaks when so many bytes have been read from it."""
+
+    def __init__(self, stream: trio.abc.Stream, after_bytes: int) -> None:
+        self._stream = stream
+        self._left = after_bytes
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        self._check()
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        self._check()
+        part = await self._stream.receive_some(min(max_bytes or _READ, self._left))
+        self._left -= len(part)
+        return part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def _check(self) -> None:
+        if self._left <= 0:
+            raise trio.BrokenResourceError("as many bytes as were wanted have been read")
+
+
 class Door:
     """Serves connections."""
 
@@ -99,21 +129,36 @@ class Door:
                 return
             body = await _body(http, stream)
             answer = await self._answer(request, headers, body)
+            if answer is None:
+                return
             await _send(http, stream, answer, request)
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
 
-    async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer:
+    async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer | None:
+        """The answer to a request; None when a fault wants the connection to end without one."""
         path, _, query = request.target.partition(b"?")
         rest = RestRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, headers, body)
+        course = self._context.course(rest.call, rest.params)
+        await trio.sleep(course.wait_ms / 1000)
         symbol = self._rest.wants_book(rest)
         if symbol:
             await self._context.wait_book(symbol)
+        answer = self._carry_out(rest) if course.carried_out else RestAnswer(200, (), b"")
+        if course.instead is not None:
+            fault = ErrorBody(course.instead.code, course.instead.msg)
+            answer = attrs.evolve(answer, status=course.status, body=encode(fault))
+        await trio.sleep(course.hold_ms / 1000)
+        if course.ending is Ending.SILENT:
+            await trio.sleep(_IDLE_S)
+        return answer if course.ending is Ending.ANSWERED else None
+
+    def _carry_out(self, rest: RestRequest) -> RestAnswer:
         now_ms = self._context.turn()
         answer = self._rest.answer(rest, now_ms)
         self._context.deliver()
-        return answer
+        return attrs.evolve(answer, body=self._context.faults.listed(rest.call, answer.body, now_ms))
 
     # -- upgrades -----------------------------------------------------------------------------------------------------
 
@@ -129,6 +174,9 @@ class Door:
             await _send(http, stream, _turned_away(blocked), request)
             return
         first = _written(request) + http.trailing_data[0]
+        after_bytes = self._context.faults.settings.api_cut_after_bytes
+        if is_api and after_bytes:
+            stream = Severed(stream, after_bytes)
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(_HANDSHAKE_S) as patience:
                 socket = await self._handshake(nursery, Replayed(stream, first))

@@ -8,7 +8,7 @@ import trio
 from trio_websocket import WebSocketConnection
 
 from coldframe.venue.links.context import Context
-from coldframe.venue.links.websocket import POLICY, Farewell, SocketLink
+from coldframe.venue.links.websocket import GOING_AWAY, POLICY, Farewell, SocketLink
 from coldframe.venue.market.hub import Publication
 from coldframe.wire.frames import Control, ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.names import StreamKind, StreamName, parse
@@ -60,6 +60,10 @@ class StreamLink:
     def drop(self) -> None:
         """Cuts the connection off without a word."""
         self._link.drop()
+
+    def close(self) -> None:
+        """Ends the connection with a close frame."""
+        self._link.part(Farewell(GOING_AWAY, "Going away"))
 
     async def wait_below(self, limit: int) -> None:
         await self._link.outbox.wait_below(limit)

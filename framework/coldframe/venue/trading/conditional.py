@@ -63,7 +63,8 @@ class Conditionals:
         if fault:
             return fault
         algo = self._algo(account, request, now_ms)
-        if not algo.trailing and self._reached(algo, *self._range(algo)):
+        low, high = self._range(algo)
+        if low and not algo.trailing and self._reached(algo, low, high):
             return refuse(-2021)
         self._tell(algo, now_ms)
         return algo

@@ -1,0 +1,95 @@
+"""Conditional orders: what is asked of the algo methods, and what they and ALGO_UPDATE say, turned into the life of one order.
+
+Before its trigger an order is known to the algo methods alone; at its trigger it becomes an ordinary order with an id of its own
+under our client order id, and from then on only the ordinary methods tell what it does. News of both kinds come in any order, late
+and twice: how far a conditional order has come never goes back, so what is older than what is known changes nothing.
+Source: protocol.md 7.5 and 8.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence
+from coldframe.core.orders import Order, Orders
+from coldframe.model.effects import Level
+from coldframe.model.orders import Happening
+from coldframe.terms import AlgoStatus
+from coldframe.wire.account import AlgoReport
+from coldframe.wire.replies import AlgoReply
+
+#: How far a conditional order has come. REJECTED and EXPIRED may follow TRIGGERING; nothing follows the last rank.
+_RANK: Final[Mapping[AlgoStatus, int]] = {
+    AlgoStatus.NEW: 1,
+    AlgoStatus.TRIGGERING: 2,
+    AlgoStatus.TRIGGERED: 3,
+    AlgoStatus.CANCELED: 4,
+    AlgoStatus.REJECTED: 4,
+    AlgoStatus.EXPIRED: 4,
+    AlgoStatus.FINISHED: 4,
+}
+_MEANS: Final[Mapping[AlgoStatus, Happening]] = {
+    AlgoStatus.NEW: Happening.SEEN_WAITING,
+    AlgoStatus.TRIGGERING: Happening.SEEN_WAITING,
+    AlgoStatus.CANCELED: Happening.SEEN_CANCELED,
+    AlgoStatus.REJECTED: Happening.REFUSED_AT_TRIGGER,
+    AlgoStatus.EXPIRED: Happening.SEEN_EXPIRED,
+}
+_BECAME: Final = (AlgoStatus.TRIGGERED, AlgoStatus.FINISHED)
+
+
+@attrs.frozen
+class AlgoQueryOf:
+    """The purpose of a GET algoOrder; the WebSocket API has no such question."""
+
+    order: Order
+
+
+class Conditionals:
+    """Merges what is said about conditional orders. What follows from it goes the way of all evidence."""
+
+    def __init__(self, ctx: Context, orders: Orders, evidence: Evidence) -> None:
+        self._ctx = ctx
+        self._orders = orders
+        self._evidence = evidence
+
+    def report(self, report: AlgoReport) -> Order | None:
+        """ALGO_UPDATE. Returns the order it speaks of; None when it is none of ours."""
+        order = self._orders.get(report.client_algo_id)
+        if order is None:
+            what = f"{report.type} {report.symbol} {report.side} {report.quantity} {report.status}"
+            self._ctx.log(Level.WARNING, f"a conditional order that is not ours: {what}")
+            return None
+        reason = report.reject_reason if isinstance(report.reject_reason, str) else ""
+        became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""
+        self._merge(order, report.algo_id, report.status, became, reason)
+        return order
+
+    def reply(self, order: Order, reply: AlgoReply) -> None:
+        """An answer, a query or a list that names the order."""
+        became = reply.actual_order_id if isinstance(reply.actual_order_id, str) else ""
+        self._merge(order, reply.algo_id, reply.algo_status, became, "")
+
+    def cancelled(self, order: Order, algo_id: int) -> None:
+        """The answer to a cancel that was carried out."""
+        self._merge(order, algo_id, AlgoStatus.CANCELED, "", "")
+
+    def _merge(self, order: Order, algo_id: int, status: AlgoStatus, became: str, reason: str) -> None:
+        order.algo_id = algo_id
+        rank = _RANK.get(status, order.algo_rank)
+        if rank < order.algo_rank:
+            return
+        order.algo_rank = rank
+        if status in _BECAME:
+            self._evidence.triggered(order)
+            if became.isascii() and became.isdigit():
+                self._orders.identify(order, int(became))
+        elif order.untriggered:
+            # A reason may stand beside good news as well, where it means nothing.
+            refused = status in (AlgoStatus.REJECTED, AlgoStatus.EXPIRED)
+            order.not_found = 0
+            self._evidence.happen(order, _MEANS.get(status, Happening.OUTCOME_UNKNOWN), reason if refused else "")

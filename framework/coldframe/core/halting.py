@@ -1,0 +1,177 @@
+"""Halting inside the brain: which halts hold, what they do to strategies and gate, and what the brake did meanwhile.
+
+The brake lives beside the brain, on a thread of its own, and works also while a plugin holds the brain up. It cancels at the venue
+by itself; here the same halt is taken in as an input, so that the brain sends nothing more that it forbids and, at level
+`flatten`, brings positions to zero through its own desk. Only where the brain did not answer in time has the brake done that: its
+orders are told as `BrakeOrdered` before the halt is, so that nothing is reduced twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence, describe
+from coldframe.core.limits import Priority
+from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.risk import Gate
+from coldframe.core.slots import Slot, Slots
+from coldframe.core.strategies import Strategies
+from coldframe.core.trading import Trading
+from coldframe.errors import DecodeError
+from coldframe.model.effects import HaltTaken, Level
+from coldframe.model.halting import Halt, gravest
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
+from coldframe.model.intents import Verdict, VerdictCode
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import Happening
+from coldframe.terms import OrderType, PositionSide, TimeInForce
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.codes import CodeClass
+from coldframe.wire.replies import OrderReply
+from coldframe.wire.rest import Answer, outcome_class
+
+HaltingInput = HaltAsked | ResumeAsked | BrakeOrdered | BrakeAnswered | BrakeUsed
+
+#: Classes of errors that leave open whether an order exists.
+_OPEN = (CodeClass.UNKNOWN, CodeClass.GONE)
+
+
+class Halting:
+    """The halts of one run. `trading` is None in a run without orders."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        slots: Slots,
+        strategies: Strategies,
+        gate: Gate,
+        orders: Orders,
+        evidence: Evidence,
+        trading: Trading | None,
+    ) -> None:
+        self._ctx = ctx
+        self._slots = slots
+        self._strategies = strategies
+        self._gate = gate
+        self._orders = orders
+        self._evidence = evidence
+        self._trading = trading
+        self._census = Census()
+        self._halts: dict[str | None, Halt] = {}
+
+    @property
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts that hold."""
+        return tuple(self._halts.values())
+
+    def start(self, halts: Iterable[Halt]) -> None:
+        """A run that begins halted, because nobody has said that it may go on since."""
+        for halt in halts:
+            self._halts[halt.strategy] = halt
+            self._ctx.log(Level.ERROR, f"starts halted: {halt}; `coldframe resume` ends it")
+        self._apply()
+
+    def take(self, event: HaltingInput) -> None:
+        """Takes in one input about halting."""
+        match event:
+            case HaltAsked(level, strategy, reason, number):
+                halt = self._halts[strategy] = Halt(level, strategy, reason, self._ctx.now_ms)
+                self._ctx.log(Level.ERROR, f"halted: {halt}")
+                self._ctx.record(RowKind.HALT, strategy or "", {"level": level.value, "reason": reason})
+                self._apply()
+                self._ctx.emit(HaltTaken(number))
+            case ResumeAsked(strategy, number):
+                halt_ended = self._halts.pop(strategy, None)
+                if halt_ended is not None:
+                    self._ctx.log(Level.WARNING, f"resumed: {halt_ended.whom}")
+                    self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
+                self._apply()
+                self._ctx.emit(HaltTaken(number))
+            case BrakeOrdered():
+                self._ordered(event)
+            case BrakeAnswered(client_order_id, answer, reason):
+                order = self._orders.get(client_order_id)
+                if order is not None:
+                    self._answered(order, answer, reason)
+            case BrakeUsed():
+                self._used(event)
+
+    # -- halts --------------------------------------------------------------------------------------------------------
+
+    def _apply(self) -> None:
+        """Brings every strategy to the halt that holds for it now."""
+        for slot in self._slots.all:
+            before, now = slot.halted, gravest(self._halts.values(), slot.id)
+            slot.halted = now
+            if now is None:
+                self._gate.halts.pop(slot.id, None)
+            else:
+                why = f": {now.reason}" if now.reason else ""
+                self._gate.halts[slot.id] = Verdict(VerdictCode.HALTED, f"halted ({now.level}, {now.whom}){why}")
+            self._move(slot, before.level.rank if before else 0, now.level.rank if now else 0)
+
+    def _move(self, slot: Slot, before: int, now: int) -> None:
+        if now > before:
+            self._strategies.halt(slot)
+        elif now < before:
+            self._strategies.resume(slot)
+
+    # -- what the brake did -------------------------------------------------------------------------------------------
+
+    def _used(self, event: BrakeUsed) -> None:
+        ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
+        ledger.weight.spend(event.weight, now_ms)
+        if event.counted is not None:
+            ledger.adopt_weight(event.counted, now_ms)
+        if event.banned_until_ms is not None:
+            ledger.ban(event.banned_until_ms)
+
+    def _ordered(self, event: BrakeOrdered) -> None:
+        order = order_of_brake(event, self._ctx.now_ns)
+        self._orders.adopt(order, self._ctx.now_ns)
+        self._evidence.tally.sent += 1
+        self._ctx.ledger.reserve(0, 1, 1, self._ctx.venue_ms, Priority.NEEDED)
+        self._evidence.happen(order, Happening.WRITTEN)
+        self._ctx.log(Level.ERROR, f"the brake has ordered: {describe(order)}")
+
+    def _answered(self, order: Order, answer: Answer | None, reason: str) -> None:
+        reply = self._read(answer)
+        if reply is not None:
+            self._evidence.reply(order, reply)
+        elif answer is None or answer.status == 200 or outcome_class(answer.status, answer.fault) in _OPEN:
+            self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, reason or "the brake's order was not answered")
+        else:
+            fault = answer.fault
+            text = f"{fault.code}: {fault.msg}" if fault else f"status {answer.status}"
+            self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
+            self._ctx.log(Level.ERROR, f"rejected: {describe(order)}: {text}")
+        if self._trading is not None:
+            self._trading.desk.reported(order)
+
+    def _read(self, answer: Answer | None) -> OrderReply | None:
+        if answer is None or answer.status != 200:
+            return None
+        try:
+            return decode(OrderReply, answer.body, self._census)
+        except DecodeError:
+            return None
+
+
+def order_of_brake(event: BrakeOrdered, now_ns: int) -> Order:
+    """The order that the brake sends."""
+    return Order(
+        client_order_id=event.client_order_id,
+        strategy=event.strategy,
+        symbol=event.symbol,
+        side=event.side,
+        type=OrderType.MARKET,
+        time_in_force=TimeInForce.GTC,
+        quantity=event.quantity,
+        price=None,
+        origin=Origin.TARGET,
+        reduce_only=event.position_side is PositionSide.BOTH,
+        position_side=event.position_side,
+        created_ns=now_ns,
+        sent_ms=event.sent_ms,
+    )

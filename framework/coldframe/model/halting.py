@@ -1,0 +1,64 @@
+"""Halting: how much of its trading a strategy, or the whole bot, has to give up until somebody says that it may go on.
+
+Plain values, shared by the sentinel file, the brake and the brain. A halt names one strategy or (None) all of them; what holds for
+a strategy is the gravest halt that names it or all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+
+class HaltLevel(StrEnum):
+    """Each level contains the ones before it.
+
+    `pause`: wishes lapse and nothing is sent that adds risk; `cancel`: all orders are cancelled as well; `flatten`: positions are
+    brought to zero as well, by orders that only reduce.
+    """
+
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    FLATTEN = "flatten"
+
+    @property
+    def rank(self) -> int:
+        """How grave it is: 1 to 3."""
+        return _RANK[self]
+
+    @property
+    def cancels(self) -> bool:
+        return self is not HaltLevel.PAUSE
+
+    @property
+    def flattens(self) -> bool:
+        return self is HaltLevel.FLATTEN
+
+
+_RANK: Final = {HaltLevel.PAUSE: 1, HaltLevel.CANCEL: 2, HaltLevel.FLATTEN: 3}
+
+
+@attrs.frozen
+class Halt:
+    """One halt that holds. `at_ms` is when it was asked for (epoch milliseconds), `reason` a few words for people."""
+
+    level: HaltLevel
+    strategy: str | None = None
+    reason: str = ""
+    at_ms: int = 0
+
+    @property
+    def whom(self) -> str:
+        return "all strategies" if self.strategy is None else f"strategy {self.strategy}"
+
+    def __str__(self) -> str:
+        return f"{self.whom}: {self.level}" + (f" ({self.reason})" if self.reason else "")
+
+
+def gravest(halts: Iterable[Halt], strategy: str) -> Halt | None:
+    """The halt that holds for a strategy; None when none does."""
+    mine = [one for one in halts if one.strategy in (None, strategy)]
+    return max(mine, key=lambda one: one.level.rank, default=None)

@@ -1,0 +1,142 @@
+"""The brake of a run put together: its thread, its line to the venue, its file, and how it hears and is heard."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from coldframe.config.load import Loaded
+from coldframe.core.engine import Engine
+from coldframe.errors import ConfigError, InvariantBroken, JournalUnwritable
+from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
+from coldframe.runtime.build import Bot
+from coldframe.runtime.connections import Connections
+from coldframe.runtime.shells import Shells
+from coldframe.shell.brake import Brake, Record
+from coldframe.shell.brakeline import BrakeLine
+from coldframe.shell.brakework import BrakeWork
+from coldframe.shell.clock import Clock, ThreadClock
+from coldframe.shell.places import state_home
+from coldframe.shell.sentinel import Latch, Sentinel
+
+#: How often the run says that it goes on, also when nothing happens in it.
+_BEAT_S: Final = 0.1
+
+LogLine = Callable[[int, Level, str], None]
+
+
+def sentinel_of(loaded: Loaded) -> Sentinel:
+    """The sentinel file of a bot."""
+    config = loaded.config
+    named = config.halt.file
+    return Sentinel(loaded.source.base / Path(named).expanduser() if named else state_home() / config.name / "halt.json")
+
+
+@contextmanager
+def signals_for_the_brake() -> Iterator[None]:
+    """SIGUSR1 is kept from every thread that begins in here, so that the brake's can wait for it. To be entered first of all."""
+    if not hasattr(signal, "sigtimedwait"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@asynccontextmanager
+async def braking(
+    bot: Bot,
+    engine: Engine,
+    began: Latch,
+    shells: Shells,
+    connections: Connections,
+    clock: Clock,
+    log: LogLine,
+    *,
+    heed_signal: bool,
+) -> AsyncIterator[Brake]:
+    """The brake of a run, for as long as this lasts. `began` is what held when the engine was made."""
+    thread_clock = ThreadClock(clock)
+    sentinel = sentinel_of(bot.loaded)
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(sentinel.held())
+        except ConfigError as error:
+            if bot.config.orders.mode == "live":
+                raise
+            log(clock.now_ns(), Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
+        brake = Brake(
+            sentinel,
+            began,
+            shells.pulse,
+            thread_clock,
+            _work(bot, engine, connections, thread_clock),
+            lambda level, text: log(thread_clock.now_ns(), level, text),
+            stuck_s=bot.config.halt.stuck_ms / 1000,
+            heed_signal=heed_signal,
+            record=_recording(shells, thread_clock, log),
+        )
+        shells.links.guard = brake.guard
+        shells.links.max_age_ms = bot.config.orders.max_age_ms
+        shells.halt_taken = brake.taken
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery.start_soon(_beat, shells, engine)
+        nursery.start_soon(_mourn, brake)
+        brake.begin(shells.inbox)
+        try:
+            yield brake
+        finally:
+            await brake.end()
+        nursery.cancel_scope.cancel()
+
+
+def _recording(shells: Shells, clock: ThreadClock, log: LogLine) -> Record:
+    """What the brake does is on the disk before it does it, past everything that waits in the run; a full disk does not hold it."""
+
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
+        if shells.journal is None:
+            return
+        try:
+            shells.journal.file.write([(clock.now_ns(), kind, ref, body)])
+        except JournalUnwritable as error:
+            log(clock.now_ns(), Level.ERROR, f"the brake works without its journal: {error}")
+
+    return record
+
+
+def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock) -> BrakeWork | None:
+    if connections.signer is None:
+        return None
+    line = BrakeLine(
+        connections.orders.rest,
+        connections.tls,
+        connections.signer,
+        connections.recv_window_ms,
+        clock,
+        lambda: connections.order_rest.offset_ms,
+        lambda: engine.banned_until_ms,
+    )
+    return BrakeWork(line, {one.table.id: one.symbols for one in bot.strategies}, engine.orders.epoch_ms)
+
+
+async def _beat(shells: Shells, engine: Engine) -> None:
+    """Says that the run goes on, and what it holds: also positions that no fill of this run has brought."""
+    while True:
+        accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
+        held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
+        shells.pulse.holds(held)
+        shells.pulse.beat()
+        await trio.sleep(_BEAT_S)
+
+
+async def _mourn(brake: Brake) -> None:
+    await brake.broken.wait()
+    raise InvariantBroken("the brake has ended by itself: a run without one does not go on")

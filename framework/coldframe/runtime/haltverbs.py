@@ -1,0 +1,89 @@
+"""`coldframe halt` and `coldframe resume`: the latch on the disk, and what the running bot says about it.
+
+They need nothing but the configuration's name, so they work also when the rest of it is broken by now.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from coldframe.config.load import Loaded
+from coldframe.errors import UsageError
+from coldframe.model.halting import Halt, HaltLevel
+from coldframe.runtime.braking import sentinel_of
+from coldframe.runtime.build import read
+from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
+from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
+from coldframe.units import NS_PER_MS
+
+Out = Callable[[object, Sequence[str]], None]
+
+#: How long the verb waits for the bot, and how often it looks.
+_WAIT_S: Final = 2.0
+_LOOK_S: Final = 0.02
+#: What the process answers when a bot runs that has not answered in time.
+EXIT_UNANSWERED: Final = 75
+
+
+def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) -> int:
+    """`coldframe halt`: latches a halt and waits for the running bot to say what it did."""
+    loaded = read(path)
+    _refuse_stranger(loaded, strategy)
+    new = Halt(HaltLevel(level), strategy, reason or "coldframe halt", epoch_ns() // NS_PER_MS)
+    return _change(loaded, "halt", lambda halts: raised(halts, new), out)
+
+
+def resume(path: Path, strategy: str | None, out: Out) -> int:
+    """`coldframe resume`: takes the halt of one strategy away, or all halts."""
+    loaded = read(path)
+    _refuse_stranger(loaded, strategy)
+    return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out)
+
+
+def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
+    known = [one.id for one in loaded.config.strategies]
+    if strategy is not None and strategy not in known:
+        raise UsageError(f"{loaded.source.path}: there is no strategy {strategy!r}; there is {', '.join(known) or 'none at all'}")
+
+
+def _change(loaded: Loaded, verb: str, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], out: Out) -> int:
+    sentinel = sentinel_of(loaded)
+    runs = sentinel.somebody_runs()
+    latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}")
+    answers = _wait_for_answers(sentinel, latch) if runs else []
+    sentinel.clear(latch.revision)
+    document: dict[str, Any] = {
+        "schema_version": 1,
+        "verb": verb,
+        "name": loaded.config.name,
+        "file": str(sentinel.path),
+        "halts": [{"strategy": one.strategy, "level": one.level.value, "reason": one.reason} for one in latch.halts],
+        "running": runs,
+        "answers": answers,
+    }
+    out(document, _lines(loaded.config.name, latch, runs, answers))
+    return EXIT_UNANSWERED if runs and not answers else 0
+
+
+def _wait_for_answers(sentinel: Sentinel, latch: Latch) -> list[dict[str, Any]]:
+    until_s = monotonic_s() + _WAIT_S
+    while monotonic_s() < until_s:
+        if answers := sentinel.answers(latch.revision):
+            return answers
+        wait_s(_LOOK_S)
+    return []
+
+
+def _lines(name: str, latch: Latch, runs: bool, answers: Sequence[dict[str, Any]]) -> list[str]:
+    holds = [f"{name}: halted: {one}" for one in latch.halts] or [f"{name}: nothing is halted"]
+    if not runs:
+        then = "the next start begins halted" if latch.halts else "the next start trades"
+        return [*holds, f"no bot is running: {then}"]
+    said = [f"bot {one['pid']}: {line}" for one in answers for line in one["lines"] or ["heard"]]
+    return [
+        *holds,
+        *(said or [f"a bot is running that has not answered within {_WAIT_S:g} s; the halt is latched, look at its log"]),
+    ]

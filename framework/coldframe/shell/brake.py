@@ -1,0 +1,358 @@
+"""The brake: halts a bot from a thread of its own, also while a plugin holds everything else up.
+
+It polls the sentinel file and SIGUSR1, tells the brain what it finds, and at level `cancel` or `flatten` cancels at the venue by
+itself at the same moment, over its own line. Flattening is the brain's work: only when the brain has not taken the halt in within
+a second does the brake do it, and for that time nothing of the brain's is written, so that never two hands reduce one position. It
+is also the one who notices that the run stands still, and says in which plugin.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any, Final
+
+import attrs
+import trio
+
+from coldframe.core.halting import order_of_brake
+from coldframe.core.journal import order_body
+from coldframe.errors import ConfigError
+from coldframe.ids import parse_own
+from coldframe.model.effects import Level, SendRequest
+from coldframe.model.halting import Halt, HaltLevel
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import OrderState
+from coldframe.shell.brakework import BrakeWork, Findings
+from coldframe.shell.clock import ThreadClock, monotonic_s
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.links import PLACING
+from coldframe.shell.pulse import Pulse
+from coldframe.shell.sentinel import Latch, Sentinel, raised
+
+#: How often the file and the signal are looked at.
+POLL_S: Final = 0.05
+#: How long the brain may take to take a halt in, before it counts as stuck.
+BRAIN_PATIENCE_S: Final = 1.0
+#: When cancelling is repeated: once soon after, for orders that were on their way, then as long as the brain does not answer.
+AGAIN_S: Final = 0.5
+STUCK_AGAIN_S: Final = 2.0
+#: While it works the brake must not wait long for its turn between two steps of a busy plugin.
+_BUSY_SWITCH_S: Final = 0.0005
+#: The parameters of a request that name whose it is.
+_NAMES: Final = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
+
+Record = Callable[[RowKind, str, Mapping[str, object]], None]
+
+
+@attrs.define
+class _Told:
+    """A halt that the brain was told of; `taken` when it has taken it in."""
+
+    halt: Halt | None
+    taken: threading.Event = attrs.field(factory=threading.Event)
+
+
+class Brake:
+    """One per run. `guard`, `taken` and `begin` belong to the thread of the run, everything else to the brake's own.
+
+    `work` is None in a run without orders; `record` writes a row of the journal, on the brake's thread, before the brake does what
+    the row says.
+    """
+
+    def __init__(
+        self,
+        sentinel: Sentinel,
+        began: Latch,
+        pulse: Pulse,
+        clock: ThreadClock,
+        work: BrakeWork | None,
+        log: Callable[[Level, str], None],
+        *,
+        stuck_s: float,
+        heed_signal: bool,
+        record: Record = lambda *_: None,
+    ) -> None:
+        self._sentinel = sentinel
+        self._pulse = pulse
+        self._clock = clock
+        self._work = work
+        self._log = log
+        self._stuck_s = stuck_s
+        self._heed_signal = heed_signal and hasattr(signal, "sigtimedwait")
+        self._record = record
+        self._halts: dict[str | None, Halt] = {one.strategy: one for one in began.halts}
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+        self._told: dict[int, _Told] = {}
+        self._flattening: Halt | None = None
+        #: Requests up to these numbers were made before a halt was taken in, by strategy: what of them still waits is void.
+        self._void: dict[str | None, int] = {}
+        self._ending = threading.Event()
+        self._stamp: object = object()
+        self._again_s: dict[str | None, float] = {}
+        self._named_stall = False
+        self._thread = threading.Thread(target=self._live, name="brake", daemon=True)
+        self._token: trio.lowlevel.TrioToken
+        self._inbox: Inbox
+        #: Set when the thread has ended though nobody asked it to: a bug.
+        self.broken = trio.Event()
+
+    # -- on the thread of the run -------------------------------------------------------------------------------------
+
+    def begin(self, inbox: Inbox) -> None:
+        """Starts the thread."""
+        self._token = trio.lowlevel.current_trio_token()
+        self._inbox = inbox
+        self._thread.start()
+
+    async def end(self) -> None:
+        """Ends the thread, in a moment."""
+        self._ending.set()
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._thread.join, 5.0)
+
+    def guard(self, request: SendRequest) -> str | None:
+        """Why a request must not be written now: its strategy is halted and the brain does not know yet, or the brake flattens."""
+        if request.method not in PLACING:
+            return None
+        own = next((parse_own(str(request.params[name])) for name in _NAMES if name in request.params), None)
+        strategy = own.strategy if own else None
+        with self._lock:
+            holding = [one.halt for one in self._told.values()] + [self._flattening]
+            void = max(self._void.get(None, 0), self._void.get(strategy, 0))
+        if request.request_id <= void:
+            return "halted since it was made"
+        for halt in holding:
+            if halt is not None and (strategy is None or halt.strategy in (None, strategy)):
+                return f"halted: {halt}"
+        return None
+
+    def taken(self, number: int, last_request_id: int) -> None:
+        """The brain has taken in what it was told under this number; by then it had made requests up to `last_request_id`."""
+        with self._lock:
+            told = self._told.pop(number, None)
+            if told is not None and told.halt is not None:
+                self._void[told.halt.strategy] = last_request_id
+        if told is not None:
+            told.taken.set()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        well = False
+        try:
+            self._catch_up()
+            while not self._ending.is_set():
+                if self._wait():
+                    self._signalled()
+                self._look()
+                self._repeat()
+                self._watch()
+            well = True
+        finally:
+            if self._work is not None:
+                self._work.close()
+            if not well:
+                self._soon(self.broken.set)
+
+    def _wait(self) -> bool:
+        """A moment of rest. Returns whether SIGUSR1 came."""
+        if self._heed_signal:
+            return signal.sigtimedwait([signal.SIGUSR1], POLL_S) is not None
+        self._ending.wait(POLL_S)
+        return False
+
+    def _signalled(self) -> None:
+        halt = Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms())
+        try:
+            self._sentinel.change(lambda halts: raised(halts, halt), str(self._clock.now_ns()))
+        except ConfigError as error:
+            self._log(Level.ERROR, f"halted, but a restart will not know: {error}")
+            self._changed(Latch("unwritten", raised(tuple(self._halts.values()), halt)))
+
+    def _look(self) -> None:
+        """Whether the file has changed, and what it says now."""
+        stamp = self._sentinel.stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._changed(self._sentinel.read())
+
+    def _changed(self, latch: Latch) -> None:
+        now = {one.strategy: one for one in latch.halts}
+        before, self._halts = self._halts, now
+        lines: list[str] = []
+        for strategy, halt in before.items():
+            if strategy not in now:
+                lines += self._resume(halt)
+        for strategy, halt in now.items():
+            if before.get(strategy) != halt:
+                lines += self._engage(halt)
+        if latch.revision:
+            self._answer(latch, lines)
+
+    def _answer(self, latch: Latch, lines: list[str]) -> None:
+        document: dict[str, Any] = {"revision": latch.revision, "halts": [str(one) for one in latch.halts], "lines": lines}
+        try:
+            self._sentinel.answer(document)
+        except ConfigError as error:
+            self._log(Level.WARNING, str(error))
+
+    # -- halting ------------------------------------------------------------------------------------------------------
+
+    def _engage(self, halt: Halt) -> list[str]:
+        """One halt from beginning to end. Returns what came of it, for people."""
+        began_s = monotonic_s()
+        self._record(RowKind.HALT, halt.strategy or "", {"by": "brake", "level": halt.level.value, "reason": halt.reason})
+        with self._in_haste():
+            # A flatten is told as a cancel first: who flattens is decided when it is known whether the brain answers.
+            told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt)
+            lines = self._cancel(halt) + self._look_back(halt, began_s)
+            answers = told.taken.wait(max(BRAIN_PATIENCE_S - (monotonic_s() - began_s), 0))
+            if not answers:
+                lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
+                self._log(Level.ERROR, lines[-1])
+            if halt.level.flattens:
+                lines += ["the bot brings its positions to zero"] if answers else self._flatten(halt)
+                self._tell(halt)
+                self._soon(self._release)
+        return lines
+
+    def _tell(self, halt: Halt) -> _Told:
+        """Tells the brain of a halt; until it has taken it in, `guard` holds its requests back."""
+        number = next(self._numbers)
+        told = _Told(halt)
+        with self._lock:
+            self._told[number] = told
+        self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number))
+        return told
+
+    def _resume(self, halt: Halt) -> list[str]:
+        self._record(RowKind.HALT, halt.strategy or "", {"by": "brake", "level": "none", "reason": ""})
+        self._again_s.pop(halt.strategy, None)
+        number, told = next(self._numbers), _Told(None)
+        with self._lock:
+            # What the brain has not taken in yet is void: it takes everything in order.
+            for one in self._told.values():
+                if one.halt is not None and one.halt.strategy == halt.strategy:
+                    one.halt = None
+            self._told[number] = told
+        self._give(ResumeAsked(halt.strategy, number))
+        taken = told.taken.wait(BRAIN_PATIENCE_S)
+        return [f"{halt.whom}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
+
+    def _cancel(self, halt: Halt) -> list[str]:
+        if self._work is None or not halt.level.cancels:
+            return []
+        self._again_s[halt.strategy] = monotonic_s() + AGAIN_S
+        return self._troubles("cancelling", self._work.cancel(halt.strategy))
+
+    def _flatten(self, halt: Halt) -> list[str]:
+        """The brain is stuck: positions are reduced from here, and nothing of the brain's is written meanwhile."""
+        if self._work is None:
+            return []
+        with self._lock:
+            self._flattening = halt
+        lines, found = self._work.flatten(self._pulse.positions(halt.strategy), self._ordered)
+        self._give(self._work.used())
+        said = [f"the brake has ordered: {line}" for line in lines]
+        for line in said:
+            self._log(Level.ERROR, line)
+        return said + self._troubles("flattening", found)
+
+    def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
+        if isinstance(event, BrakeOrdered):
+            order = order_of_brake(event, self._clock.now_ns())
+            order.state = OrderState.SENT  # as it would be found after a crash: perhaps at the venue, perhaps not
+            self._record(RowKind.ORDER, event.client_order_id, order_body(order))
+        self._give(event)
+
+    def _release(self) -> None:
+        """On the thread of the run: what the brake did is in the inbox, and the halt that holds the brain back is told."""
+        with self._lock:
+            self._flattening = None
+
+    def _look_back(self, halt: Halt, began_s: float) -> list[str]:
+        """What is left at the venue."""
+        if self._work is None:
+            self._log(Level.ERROR, f"halt: {halt}: this run sends no orders")
+            return ["this run sends no orders"]
+        if not halt.level.cancels:
+            return []
+        found = self._work.look(halt.strategy)
+        self._give(self._work.used())
+        left = "nobody knows how many" if found.left is None else found.left or "no"
+        line = f"{left} orders of ours are open at the venue, {monotonic_s() - began_s:.2f} s after the halt was seen"
+        self._log(Level.ERROR, f"halt: {halt.whom}: {line}")
+        return [line, *self._troubles("looking", found)]
+
+    def _troubles(self, doing: str, found: Findings) -> list[str]:
+        for trouble in found.troubles:
+            self._log(Level.ERROR, f"halt: {doing} failed: {trouble}")
+        return [f"{doing} failed: {trouble}" for trouble in found.troubles]
+
+    def _catch_up(self) -> None:
+        """A run that begins halted: the brain knows, but orders of an earlier run may still be there."""
+        for halt in self._halts.values():
+            self._cancel(halt)
+
+    def _repeat(self) -> None:
+        """Cancels once more for orders that were on their way, and again and again while the brain does not answer."""
+        for strategy, at_s in list(self._again_s.items()):
+            halt = self._halts.get(strategy)
+            if halt is None:
+                del self._again_s[strategy]
+            elif monotonic_s() >= at_s:
+                with self._in_haste():
+                    self._cancel(halt)
+                with self._lock:
+                    waiting = any(one.halt is not None and one.halt.strategy == strategy for one in self._told.values())
+                if waiting:
+                    self._again_s[strategy] = monotonic_s() + STUCK_AGAIN_S
+                else:
+                    del self._again_s[strategy]
+                if self._work is not None:
+                    self._give(self._work.used())
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Names what the run stands still in, once for each time that it does."""
+        silent_s = self._pulse.silent_s
+        if silent_s < self._stuck_s:
+            if self._named_stall:
+                self._log(Level.WARNING, "the run goes on")
+            self._named_stall = False
+        elif not self._named_stall:
+            self._named_stall = True
+            who, stack = self._pulse.whereabouts()
+            self._log(Level.ERROR, f"the run has stood still for {silent_s:.1f} s{f' in {who}' if who else ''}: {stack}")
+
+    def _where(self) -> str:
+        who, _ = self._pulse.whereabouts()
+        return f" (it is in {who})" if who and self._pulse.silent_s > POLL_S else ""
+
+    # -- to the run ---------------------------------------------------------------------------------------------------
+
+    def _give(self, event: Input) -> None:
+        """Puts an input into the inbox: taken as soon as the run has a moment, in the order in which they were given."""
+        self._inbox.put_from_thread(self._token, event)
+
+    def _soon(self, call: Callable[..., object], *args: object) -> None:
+        with suppress(trio.RunFinishedError):  # the run is over: there is nobody to tell
+            self._token.run_sync_soon(call, *args)
+
+    @contextmanager
+    def _in_haste(self) -> Iterator[None]:
+        """Takes turns with a busy plugin more often than usual, so that an answer is not waited for longer than it takes."""
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(_BUSY_SWITCH_S)
+        try:
+            yield
+        finally:
+            sys.setswitchinterval(usual)

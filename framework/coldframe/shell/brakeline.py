@@ -1,0 +1,100 @@
+"""The brake's own line to the venue: plain blocking REST calls with a signer of their own, on no thread but the brake's.
+
+It counts what it spends, obeys a ban to the millisecond, and repeats nothing by itself.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Final
+
+import httpx2
+
+from coldframe.core.signing import Signer, sign_query
+from coldframe.errors import LinkRefused
+from coldframe.model.inputs import BrakeUsed
+from coldframe.shell.clock import ThreadClock
+from coldframe.shell.reasons import reason_of
+from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer, ban_end_ms
+from coldframe.wire.weights import Pool
+
+#: A brake that waits longer than this for an answer is none.
+TIMEOUT_S: Final = 2.0
+
+
+class BrakeLine:
+    """Signed calls to one venue, from several threads at once if need be. `banned_until_ms` is what the brain knows of a ban."""
+
+    def __init__(
+        self,
+        base: str,
+        tls: ssl.SSLContext,
+        signer: Signer,
+        recv_window_ms: int,
+        clock: ThreadClock,
+        offset_ms: Callable[[], int],
+        banned_until_ms: Callable[[], int],
+    ) -> None:
+        self._base = base
+        self._signer = signer
+        self._recv_window_ms = recv_window_ms
+        self._clock = clock
+        self._offset_ms = offset_ms
+        self._brain_banned_ms = banned_until_ms
+        self._lock = Lock()
+        self._banned_until_ms = 0
+        self._weight = 0
+        self._counted: int | None = None
+        self._http = httpx2.Client(verify=tls, timeout=TIMEOUT_S, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's time now."""
+        return self._clock.now_ms() + self._offset_ms()
+
+    def call(self, verb: str, path: str, params: Mapping[str, str | int]) -> Answer:
+        """One signed call. Raises `LinkRefused` when no answer came or none may be asked for."""
+        now_ms = self.venue_ms
+        banned_ms = max(self._banned_until_ms, self._brain_banned_ms()) - now_ms
+        if banned_ms > 0:
+            raise LinkRefused(f"the venue has sent us away for another {banned_ms / 1000:.1f} s")
+        text = sign_query(params, self._signer, now_ms, self._recv_window_ms)
+        self._spend(verb, path, params)
+        try:
+            response = self._http.request(
+                verb, f"{self._base}{path}?{text}", headers={API_KEY_HEADER: self._signer.api_key.reveal()}
+            )
+        except httpx2.HTTPError as error:
+            raise LinkRefused(f"{self._base}: {reason_of(error)}") from None
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        answer = Answer(response.status_code, headers, response.content)
+        self._heed(answer)
+        return answer
+
+    def used(self) -> BrakeUsed:
+        """What was spent since the last time, for the ledger of the brain."""
+        with self._lock:
+            weight, self._weight = self._weight, 0
+            counted, self._counted = self._counted, None
+            return BrakeUsed(weight, counted, self._banned_until_ms or None)
+
+    def _spend(self, verb: str, path: str, params: Mapping[str, str | int]) -> None:
+        cost = ENDPOINTS[verb, path].cost
+        if cost.pool is Pool.WEIGHT:
+            weight = cost.weight({name: str(value) for name, value in params.items()})
+            with self._lock:
+                self._weight += weight
+
+    def _heed(self, answer: Answer) -> None:
+        until_ms = ban_end_ms(answer, self.venue_ms)
+        with self._lock:
+            if answer.used_weight_1m is not None:
+                # Answers overtake each other: the highest count is the newest.
+                self._counted = max(self._counted or 0, answer.used_weight_1m)
+            if until_ms is not None:
+                self._banned_until_ms = max(self._banned_until_ms, until_ms)

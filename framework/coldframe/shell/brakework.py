@@ -1,0 +1,184 @@
+"""What the brake does at the venue: cancels orders, counts what is left, and, only where the brain does not answer, flattens.
+
+Everything here is a cancel or reduces a position; nothing is sent twice within one call, and a failure is a line in the report, not
+an exception, so that one symbol that does not answer keeps none of the others waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from itertools import count
+from typing import Final, TypeVar
+
+import attrs
+import msgspec
+
+from coldframe.errors import LinkRefused
+from coldframe.ids import BRAKE_COUNT, OwnId
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed
+from coldframe.shell.brakeline import BrakeLine
+from coldframe.shell.pulse import PositionKey
+from coldframe.shell.reasons import one_line
+from coldframe.terms import OrderType, PositionSide, ResponseType, Side
+from coldframe.units import plain
+from coldframe.wire import requests as ask
+from coldframe.wire.rest import Answer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: Calls under way at once.
+_AT_ONCE: Final = 8
+#: Orders that one call cancels at most (protocol.md 6.4, batchOrders).
+_BATCH: Final = 10
+
+
+class _Row(msgspec.Struct, rename="camel"):
+    """As much of an open order, ordinary or conditional, as is needed to cancel it."""
+
+    client_order_id: str = ""
+    client_algo_id: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.client_order_id or self.client_algo_id
+
+
+@attrs.define
+class Findings:
+    """What came of it: orders of ours that are still open at the venue (None: nobody could say), and what did not work."""
+
+    left: int | None = None
+    troubles: list[str] = attrs.field(factory=list)
+
+
+class BrakeWork:
+    """Cancelling and flattening over one line. `symbols` maps each strategy to the symbols that it trades."""
+
+    def __init__(self, line: BrakeLine, symbols: Mapping[str, Sequence[str]], epoch_ms: int) -> None:
+        self._line = line
+        self._symbols = symbols
+        self._epoch_ms = epoch_ms
+        self._count = count(BRAKE_COUNT)
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "brake")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._line.close()
+
+    def used(self) -> BrakeUsed:
+        """What its calls have cost since the last time."""
+        return self._line.used()
+
+    def symbols_of(self, strategy: str | None) -> list[str]:
+        """The symbols that a strategy, or all of them, may have orders in."""
+        chosen = self._symbols.values() if strategy is None else [self._symbols.get(strategy, ())]
+        return list(dict.fromkeys(symbol for symbols in chosen for symbol in symbols))
+
+    # -- cancelling ---------------------------------------------------------------------------------------------------
+
+    def cancel(self, strategy: str | None) -> Findings:
+        """Cancels all orders of the account in our symbols, ordinary ones first, or only those of one strategy."""
+        found = Findings()
+        symbols = self.symbols_of(strategy)
+        if strategy is None:
+            calls = [("/fapi/v1/allOpenOrders", one) for one in symbols] + [("/fapi/v1/algoOpenOrders", one) for one in symbols]
+            self._each(lambda call: self._checked("DELETE", call[0], {"symbol": call[1]}), calls, found)
+        else:
+            self._each(lambda symbol: self._cancel_own(strategy, symbol), symbols, found)
+        return found
+
+    def look(self, strategy: str | None) -> Findings:
+        """Counts the orders of ours that are still open."""
+        found = Findings()
+        counts = self._each(lambda symbol: len(self._own(strategy, symbol)), self.symbols_of(strategy), found)
+        found.left = sum(counts) if not found.troubles else None
+        return found
+
+    def _cancel_own(self, strategy: str, symbol: str) -> None:
+        rows = self._own(strategy, symbol)
+        ordinary = [one.client_order_id for one in rows if one.client_order_id]
+        for at in range(0, len(ordinary), _BATCH):
+            names = msgspec.json.encode(ordinary[at : at + _BATCH]).decode()
+            self._checked("DELETE", "/fapi/v1/batchOrders", {"symbol": symbol, "origClientOrderIdList": names})
+        for one in rows:
+            if one.client_algo_id:
+                self._checked("DELETE", "/fapi/v1/algoOrder", {"clientAlgoId": one.client_algo_id})
+
+    def _own(self, strategy: str | None, symbol: str) -> list[_Row]:
+        """Our open orders in a symbol, known by their ids, ordinary and conditional."""
+        begin = "cf." if strategy is None else f"cf.{strategy}."
+        rows: list[_Row] = []
+        for path in ("/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders"):
+            answer = self._checked("GET", path, {"symbol": symbol})
+            rows += msgspec.json.decode(answer.body, type=list[_Row])
+        return [one for one in rows if one.name.startswith(begin)]
+
+    # -- flattening ---------------------------------------------------------------------------------------------------
+
+    def flatten(
+        self, held: Mapping[PositionKey, Decimal], say: Callable[[BrakeOrdered | BrakeAnswered], None]
+    ) -> tuple[list[str], Findings]:
+        """Brings positions to zero by market orders that can only reduce, one each, never a second one.
+
+        `say` is told of every order before it is sent, and of what came back. Returns a line for each.
+        """
+        found, lines = Findings(), []
+        for (strategy, symbol, position_side), amount in held.items():
+            side = Side.SELL if amount > 0 else Side.BUY
+            name = str(OwnId(strategy, self._epoch_ms, next(self._count)))
+            say(BrakeOrdered(strategy, name, symbol, side, abs(amount), position_side, self._line.venue_ms))
+            try:
+                answer: Answer | None = self._line.call(
+                    "POST", "/fapi/v1/order", _reducing(symbol, side, amount, position_side, name)
+                )
+                fault = "" if answer is None or answer.status == 200 else _fault(answer)
+            except LinkRefused as error:
+                answer, fault = None, str(error)
+            say(BrakeAnswered(name, answer, fault))
+            lines.append(f"{side} {plain(abs(amount))} {symbol} for {strategy}" + (f": {fault}" if fault else ""))
+            if fault:
+                found.troubles.append(f"{symbol}: {fault}")
+        return lines, found
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _checked(self, verb: str, path: str, params: Mapping[str, str | int]) -> Answer:
+        answer = self._line.call(verb, path, params)
+        if answer.status != 200:
+            raise LinkRefused(f"{params.get('symbol', path)}: {_fault(answer)}")
+        return answer
+
+    def _each(self, do: Callable[[Item], Result], items: Iterable[Item], found: Findings) -> list[Result]:
+        """Does it for all of them, some at once; what does not work is a trouble of its own."""
+        results: list[Result] = []
+        for future in [self._pool.submit(do, one) for one in items]:
+            try:
+                results.append(future.result())
+            except (LinkRefused, msgspec.MsgspecError) as error:
+                text = str(error) if isinstance(error, LinkRefused) else "an answer that cannot be read"
+                found.troubles.append(text)
+        found.troubles = list(dict.fromkeys(found.troubles))
+        return results
+
+
+def _reducing(symbol: str, side: Side, amount: Decimal, position_side: PositionSide, name: str) -> dict[str, str | int]:
+    """A market order against a position; in hedge mode its position side says that it reduces, and the flag is not allowed."""
+    order = ask.PlaceOrder(
+        symbol=symbol,
+        side=side,
+        type=OrderType.MARKET,
+        quantity=plain(abs(amount)),
+        new_client_order_id=name,
+        new_order_resp_type=ResponseType.RESULT,
+    )
+    return ask.parameters(order) | (
+        {"reduceOnly": "true"} if position_side is PositionSide.BOTH else {"positionSide": position_side.value}
+    )
+
+
+def _fault(answer: Answer) -> str:
+    fault = answer.fault
+    return f"status {answer.status}" if fault is None else f"{fault.code} {one_line(fault.msg)}"

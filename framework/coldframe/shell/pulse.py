@@ -1,0 +1,84 @@
+"""The pulse of a run: what the brake's thread may know of the brain without touching it.
+
+Written on the thread of the run, read on that of the brake. Every value is replaced as a whole, so that no lock is needed, and
+nothing here is ever a way for the brake to change something.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import CodeType, FrameType
+
+from coldframe.model.effects import Told
+from coldframe.model.events import OrderFilled
+from coldframe.plug.slots import StrategySlot
+from coldframe.shell.clock import monotonic_s
+from coldframe.terms import PositionSide
+
+#: How many frames of a stack a line names, the innermost first.
+_FRAMES = 6
+
+PositionKey = tuple[str, str, PositionSide]
+
+
+class Pulse:
+    """Made on the thread whose pulse it is."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._beat_s = monotonic_s()
+        self._positions: dict[PositionKey, Decimal] = {}
+
+    # -- written by the run -------------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """The run goes on."""
+        self._beat_s = monotonic_s()
+
+    def holds(self, positions: Mapping[PositionKey, Decimal]) -> None:
+        """All positions as they are now, of every strategy."""
+        self._positions = dict(positions)
+
+    def told(self, effect: Told) -> None:
+        """A position as a strategy has just been told of it."""
+        event = effect.event
+        if isinstance(event, OrderFilled):
+            self._positions[effect.strategy, event.symbol, event.position_side] = event.position
+
+    # -- read by the brake --------------------------------------------------------------------------------------------
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the run has not gone on."""
+        return monotonic_s() - self._beat_s
+
+    def positions(self, strategy: str | None) -> dict[PositionKey, Decimal]:
+        """The positions of one strategy, or all, that are not zero."""
+        held = dict(self._positions)
+        return {key: amount for key, amount in held.items() if amount and strategy in (None, key[0])}
+
+    def whereabouts(self) -> tuple[str, str]:
+        """Which plugin the run is in (empty for none), and its stack in one line, innermost first."""
+        return describe_stack(sys._current_frames().get(self._thread))
+
+
+_PLUGIN_CALLS: dict[CodeType, str] = {StrategySlot.call.__code__: "hook", StrategySlot.review.__code__: ""}
+
+
+def describe_stack(innermost: FrameType | None) -> tuple[str, str]:
+    """The plugin call in a stack, such as `strategy mm in on_book`, and the stack itself."""
+    who, frame = "", innermost
+    lines: list[str] = []
+    while frame is not None:
+        code = frame.f_code
+        if len(lines) < _FRAMES:
+            lines.append(f"{Path(code.co_filename).name}:{frame.f_lineno} {code.co_name}")
+        if not who and code in _PLUGIN_CALLS:
+            hook = frame.f_locals.get(_PLUGIN_CALLS[code]) or "review_intent"
+            who = f"strategy {frame.f_locals['self'].id} in {hook}"
+        frame = frame.f_back
+    return who, " < ".join(lines)

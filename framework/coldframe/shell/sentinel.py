@@ -1,0 +1,197 @@
+"""The sentinel file: which halts hold, latched on the disk until somebody takes them away.
+
+`halt.json` is written whole or not at all, readable by its owner only. That it is there halts; what stands in it says whom and how
+much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a brake for somebody in a hurry.
+Beside it, each running bot leaves an answer that says what it did (`halt.json.<pid>`), and holds a lock (`halt.json.bots`) by which
+others see that one runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from coldframe.errors import ConfigError
+from coldframe.model.halting import Halt, HaltLevel
+
+_PRIVATE: Final = 0o600
+Stamp = tuple[int, int, int]
+
+
+class _Row(msgspec.Struct):
+    level: HaltLevel
+    strategy: str | None = None
+    reason: str = ""
+    at_ms: int = 0
+
+
+class _File(msgspec.Struct):
+    """What stands in the file. `revision` tells two states of it apart."""
+
+    version: int
+    revision: str
+    halts: list[_Row]
+
+
+@attrs.frozen
+class Latch:
+    """The halts that hold, and the revision of the file that says so (empty: there is no file)."""
+
+    revision: str = ""
+    halts: tuple[Halt, ...] = ()
+
+
+def raised(halts: tuple[Halt, ...], new: Halt) -> tuple[Halt, ...]:
+    """The halts with one more. A halt of the same is never made a lesser one: that takes a resumption."""
+    old = next((one for one in halts if one.strategy == new.strategy), None)
+    kept = new if old is None or new.level.rank >= old.level.rank else attrs.evolve(new, level=old.level)
+    return (*(one for one in halts if one.strategy != new.strategy), kept)
+
+
+def lifted(halts: tuple[Halt, ...], strategy: str | None) -> tuple[Halt, ...]:
+    """The halts without that of a strategy; without any of them when no strategy is named."""
+    return () if strategy is None else tuple(one for one in halts if one.strategy != strategy)
+
+
+class Sentinel:
+    """One sentinel file. Raises `ConfigError` where it cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def stamp(self) -> Stamp | None:
+        """Changes whenever the file does; None while there is none. Cheap enough to be asked twenty times a second."""
+        try:
+            told = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            return (0, 0, 0)
+        return told.st_mtime_ns, told.st_ino, told.st_size
+
+    def read(self) -> Latch:
+        """What holds. Never raises: what cannot be read halts everything."""
+        try:
+            body = self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return Latch()
+        except OSError as error:
+            return Latch("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path}: {error.strerror}"),))
+        try:
+            file = msgspec.json.decode(body, type=_File)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Latch("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path} is there"),))
+        return Latch(file.revision, tuple(Halt(one.level, one.strategy, one.reason, one.at_ms) for one in file.halts))
+
+    def change(self, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], revision: str) -> Latch:
+        """Changes what holds, safe against others who do the same. Returns what holds now.
+
+        An empty file of its own is left behind when nothing holds any more: `clear` takes it away.
+        """
+        with self._fenced(), self._editing():
+            latch = Latch(revision, change(self.read().halts))
+            rows = [_Row(one.level, one.strategy, one.reason, one.at_ms) for one in latch.halts]
+            self._write(self.path, msgspec.json.encode(_File(1, revision, rows)))
+            return latch
+
+    def clear(self, revision: str) -> None:
+        """Takes the file away if it is still that of `revision` and nothing holds."""
+        with self._fenced(), self._editing():
+            latch = self.read()
+            if latch.revision == revision and not latch.halts:
+                self.path.unlink(missing_ok=True)
+
+    # -- running bots -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While this holds, others see that a bot runs; its answer goes with it."""
+        with self._fenced():
+            self._folder()
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, _PRIVATE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(lock)
+            with suppress(OSError):
+                self._answer_path(os.getpid()).unlink(missing_ok=True)
+
+    def somebody_runs(self) -> bool:
+        """Whether a bot runs that heeds this file."""
+        try:
+            lock = os.open(self._lock_path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def answer(self, document: dict[str, Any]) -> None:
+        """Leaves word of what this bot did about the file."""
+        with self._fenced():
+            self._write(self._answer_path(os.getpid()), msgspec.json.encode({"pid": os.getpid(), **document}))
+
+    def answers(self, revision: str) -> list[dict[str, Any]]:
+        """What running bots have said about a revision of the file."""
+        found = []
+        for path in sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*")):
+            try:
+                document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+            except (OSError, msgspec.MsgspecError):
+                continue
+            if document.get("revision") == revision:
+                found.append(document)
+        return found
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.bots")
+
+    def _answer_path(self, pid: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{pid}")
+
+    def _folder(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError(f"{self.path}: the sentinel file cannot be kept here: {error.strerror}") from None
+
+    @contextmanager
+    def _editing(self) -> Iterator[None]:
+        """One editor at a time, by a lock on the folder."""
+        self._folder()
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    @staticmethod
+    def _write(path: Path, body: bytes) -> None:
+        """Whole or not at all, and on the disk before it counts."""
+        spare = path.with_name(f"{path.name}.{os.getpid()}.new")
+        fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+        with os.fdopen(fd, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        spare.replace(path)

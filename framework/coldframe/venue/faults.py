@@ -1,0 +1,243 @@
+"""What the venue does wrong on purpose: one plan that is asked at the few points where something can go wrong.
+
+Before a request is carried out it says which course the request takes; before private events leave it says which of them leave now,
+twice, later or never; and now and then it names a mishap that is due. It knows neither sockets nor the exchange. Every draw comes
+from the seed, each kind of fault from a sequence of its own, so that switching one on does not move the others. Its meanings stand
+at `coldframe.config.venue.VenueFaults`; faults.md 1.4 names what each of them does to a bot.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from enum import Enum
+from itertools import count
+from random import Random
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from coldframe.config.venue import VenueFaults
+from coldframe.venue.exchange import PrivateEvent
+from coldframe.venue.refusals import refuse, status_of
+from coldframe.wire.requests import Fault
+
+#: Which requests are of which kind, by method of the WebSocket API and by verb and path of REST.
+_KINDS: Final = {
+    "order.place": "place",
+    "algoOrder.place": "place",
+    "order.modify": "modify",
+    "order.cancel": "cancel",
+    "algoOrder.cancel": "cancel",
+    "order.status": "query",
+    "POST /fapi/v1/order": "place",
+    "POST /fapi/v1/algoOrder": "place",
+    "PUT /fapi/v1/order": "modify",
+    "DELETE /fapi/v1/order": "cancel",
+    "DELETE /fapi/v1/algoOrder": "cancel",
+    "GET /fapi/v1/order": "query",
+    "GET /fapi/v1/openOrder": "query",
+}
+_LIST: Final = "GET /fapi/v1/openOrders"
+#: Answers that say for certain that nothing was done (protocol.md 6.2).
+_NEVER_ACCEPTED: Final = frozenset({"-1001", "-1008"})
+#: `protocol.md` 6.2, the variant of a 503 that leaves the outcome open; the number 0 stands in no table of codes.
+_UNKNOWN_503: Final = Fault(0, "Unknown error, please check your request or try again later.")
+#: How many new orders are remembered for queries that forget them.
+_REMEMBERED: Final = 10_000
+
+
+class Ending(Enum):
+    """How a request ends."""
+
+    ANSWERED = "answered"
+    SILENT = "silent"
+    CUT = "cut"
+
+
+@attrs.frozen
+class Course:
+    """What becomes of one request: carried out or not, after a while or at once, and what the client gets to hear of it."""
+
+    #: How long it waits before it is carried out, and its answer after that.
+    wait_ms: int = 0
+    hold_ms: int = 0
+    carried_out: bool = True
+    #: What is answered instead of the truth, and with which status.
+    instead: Fault | None = None
+    status: int = 200
+    ending: Ending = Ending.ANSWERED
+
+
+#: The course of a request with which nothing goes wrong.
+STRAIGHT: Final = Course()
+
+
+class Mishap(Enum):
+    """What goes wrong every so many seconds."""
+
+    CUT_PRIVATE = "private_cut_s"
+    CUT_MARKET = "market_cut_s"
+    CUT_API = "api_cut_s"
+    REVOKE_SESSIONS = "sessions_revoked_s"
+    EXPIRE_LISTEN_KEYS = "listen_keys_expire_s"
+
+
+class FaultPlan:
+    """All faults of one venue."""
+
+    def __init__(self, settings: VenueFaults, seed: int, start_ms: int) -> None:
+        self.settings = settings
+        self._seed = seed
+        self._chances: dict[str, Random] = {}
+        self._due_ms: dict[Mishap, int] = {}
+        for mishap in Mishap:
+            if _interval_ms(settings, mishap):
+                self._due_ms[mishap] = start_ms + _interval_ms(settings, mishap)
+        self._requests = 0
+        #: New orders that queries forget, by client order id, and when they were placed.
+        self._forgotten: dict[str, int] = {}
+        #: Events on their way, by the time at which they leave and the order in which they came.
+        self._held: list[tuple[int, int, PrivateEvent]] = []
+        self._numbers = count()
+        self._latest_ms = 0
+        self._troubles_events = any((settings.fills_duplicated, settings.events_delayed, settings.events_dropped))
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def blocks(self) -> bool:
+        """Counts one request. Whether it is the one after which everybody is blocked."""
+        self._requests += 1
+        return self._requests == self.settings.blocked_after_requests
+
+    def course(self, call: str, params: Mapping[str, Any], now_ms: int) -> Course:
+        """Which course a request takes; `call` is a method of the WebSocket API, or verb and path of REST."""
+        kind = _KINDS.get(call)
+        course = STRAIGHT
+        if kind == "query":
+            course = self._course_of_query(params, now_ms)
+        elif kind is not None:
+            if kind == "place":
+                self._note_new(params, now_ms)
+            course = self._course_of_order(kind, params)
+        latency_ms = self.settings.latency_ms
+        return attrs.evolve(course, wait_ms=course.wait_ms + latency_ms) if latency_ms else course
+
+    def _course_of_order(self, kind: str, params: Mapping[str, Any]) -> Course:
+        settings = self.settings
+        if kind in settings.doubtful_calls and self._drawn("doubtful", settings.orders_doubtful):
+            answer = self._chance("answers").choice(settings.doubtful_answers)
+            if answer != "-1008" or _throttled(kind, params):
+                return self._doubtful(answer)
+        if self._drawn("delay", settings.answers_delayed):
+            return Course(hold_ms=self._up_to("delays", settings.answer_delay_ms))
+        return STRAIGHT
+
+    def _doubtful(self, answer: str) -> Course:
+        late_ms = self.settings.late_ms
+        match answer:
+            case "late-answer":
+                return Course(hold_ms=late_ms)
+            case "late-request":
+                return Course(wait_ms=late_ms)
+        accepted = answer not in _NEVER_ACCEPTED and self._drawn("accepted", self.settings.doubtful_accepted)
+        match answer:
+            case "silence":
+                return Course(carried_out=accepted, ending=Ending.SILENT)
+            case "cut":
+                return Course(carried_out=accepted, ending=Ending.CUT)
+            case "503":
+                return Course(carried_out=accepted, instead=_UNKNOWN_503, status=503)
+        fault = refuse(int(answer))
+        return Course(carried_out=accepted, instead=fault, status=status_of(fault))
+
+    # -- queries that forget ------------------------------------------------------------------------------------------
+
+    def _note_new(self, params: Mapping[str, Any], now_ms: int) -> None:
+        name = params.get("newClientOrderId")
+        if isinstance(name, str) and self._drawn("forget", self.settings.orders_forgotten):
+            self._forgotten[name] = now_ms
+            if len(self._forgotten) > _REMEMBERED:
+                del self._forgotten[next(iter(self._forgotten))]
+
+    def _forgets(self, name: object, for_s: Decimal, now_ms: int) -> bool:
+        placed_ms = self._forgotten.get(name) if isinstance(name, str) else None
+        return placed_ms is not None and now_ms - placed_ms < for_s * 1000
+
+    def _course_of_query(self, params: Mapping[str, Any], now_ms: int) -> Course:
+        if self._forgets(params.get("origClientOrderId"), self.settings.forgotten_by_query_s, now_ms):
+            return Course(carried_out=False, instead=refuse(-2013), status=400)
+        return STRAIGHT
+
+    def listed(self, call: str, body: bytes, now_ms: int) -> bytes:
+        """The answer to a call as the client gets it: a list of open orders without those that it forgets."""
+        if call != _LIST or not self._forgotten:
+            return body
+        rows = msgspec.json.decode(body)
+        if not isinstance(rows, list):
+            return body
+        for_s = self.settings.forgotten_by_list_s
+        return msgspec.json.encode([row for row in rows if not self._forgets(row["clientOrderId"], for_s, now_ms)])
+
+    # -- private events -----------------------------------------------------------------------------------------------
+
+    def passing(self, events: list[PrivateEvent], now_ms: int) -> list[PrivateEvent]:
+        """Which private events leave now: of those that have just come about, and of those that were held back."""
+        if not self._troubles_events:
+            return events
+        for event in events:
+            self._hold(event, now_ms)
+        return list(self._ripe(now_ms))
+
+    def _hold(self, event: PrivateEvent, now_ms: int) -> None:
+        settings = self.settings
+        if self._drawn("drop", settings.events_dropped):
+            return
+        late = self._drawn("late", settings.events_delayed)
+        leaves_ms = now_ms + (self._up_to("lateness", settings.event_delay_ms) if late else 0)
+        if not settings.events_reordered:
+            leaves_ms = self._latest_ms = max(leaves_ms, self._latest_ms)
+        self._push(event, leaves_ms)
+        if event.fill and self._drawn("duplicate", settings.fills_duplicated):
+            self._push(event, leaves_ms + self._up_to("duplicates", settings.duplicate_delay_ms))
+
+    def _push(self, event: PrivateEvent, leaves_ms: int) -> None:
+        heapq.heappush(self._held, (leaves_ms, next(self._numbers), event))
+
+    def _ripe(self, now_ms: int) -> Iterator[PrivateEvent]:
+        while self._held and self._held[0][0] <= now_ms:
+            yield heapq.heappop(self._held)[2]
+
+    # -- mishaps ------------------------------------------------------------------------------------------------------
+
+    def due(self, now_ms: int) -> list[Mishap]:
+        """The mishaps whose time has come; each comes once, however long nobody has asked."""
+        found = [mishap for mishap, at_ms in self._due_ms.items() if now_ms >= at_ms]
+        for mishap in found:
+            self._due_ms[mishap] = now_ms + _interval_ms(self.settings, mishap)
+        return found
+
+    # -- chance -------------------------------------------------------------------------------------------------------
+
+    def _chance(self, name: str) -> Random:
+        found = self._chances.get(name)
+        if found is None:
+            found = self._chances[name] = Random(f"{self._seed}:faults:{name}")
+        return found
+
+    def _drawn(self, name: str, share: Decimal) -> bool:
+        return bool(share) and self._chance(name).random() < share
+
+    def _up_to(self, name: str, most_ms: int) -> int:
+        return self._chance(name).randint(0, most_ms)
+
+
+def _interval_ms(settings: VenueFaults, mishap: Mishap) -> int:
+    return int(getattr(settings, mishap.value) * 1000)
+
+
+def _throttled(kind: str, params: Mapping[str, Any]) -> bool:
+    """Whether -1008 may meet it: cancels and orders that reduce are exempt (protocol.md 6.2)."""
+    return kind == "place" and str(params.get("reduceOnly", "")).lower() != "true" and not params.get("closePosition")

@@ -1,0 +1,249 @@
+"""`python -m tests.campaigns.hostile --minutes 20`: a bot on a venue that does wrong, checked all the time from the venue's books.
+
+The bot lives in this process, the venue in one of its own; between them stands a relay that counts what really arrives. Checked
+are: every client order id reaches the venue at most once, and no more orders than the bot counted; every fill in the ledger is
+the bot's within a bounded time, and no other; the worst position that the venue's books allow stays within each strategy's limit;
+whatever is unknown is resolved within the receive window and ten seconds, and no order is given up that lives. The last line gives
+the figures; exit code 1 with violations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import attrs
+import trio
+
+from coldframe.core.engine import Engine
+from coldframe.core.orders import Order
+from coldframe.model.effects import Level
+from coldframe.model.orders import OrderState, Overlay
+from coldframe.runtime.build import build, read
+from coldframe.runtime.house import Result, RunOptions, run
+from coldframe.runtime.report import run_summary
+from coldframe.shell.clock import wall_text
+from tests.campaigns.history import FillKey, History, position_of
+from tests.campaigns.memory import Memory
+from tests.campaigns.relay import Relay
+from tests.campaigns.setting import FAULTS, LIMITS, RECV_WINDOW_MS, Sent, bot_config, venue_config
+from tests.scenes.support import VenueProcess, venue
+
+_LOOK_S: Final = 0.1
+#: How long something may be unknown: the receive window, and ten seconds.
+_UNKNOWN_S: Final = RECV_WINDOW_MS / 1000 + 10
+#: How long a fill may stay untold: until the next light round of reconciliation has come through.
+_UNTOLD_S: Final = 45
+_DOUBT: Final = (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
+
+
+@attrs.define
+class Log:
+    """The bot's own log, in a file or nowhere."""
+
+    file: TextIO | None = None
+    engine: Engine | None = None
+    begun: trio.Event = attrs.field(factory=trio.Event)
+
+    def log(self, at_ns: int, level: Level, text: str) -> None:
+        if self.file is not None:
+            self.file.write(f"{wall_text(at_ns)} {level.value}: {text}\n")
+
+    def started(self, engine: Engine) -> None:
+        self.engine = engine
+        self.begun.set()
+
+
+@attrs.define
+class Inspector:
+    """Looks at bot and venue ten times a second, and writes down what is not as it must be."""
+
+    engine: Engine
+    history: History
+    sent: Sent
+    violations: dict[str, None] = attrs.field(factory=dict)
+    longest_unknown_s: float = 0
+    longest_untold_s: float = 0
+    doubts: int = 0
+    _doubtful_since: dict[str, float] = attrs.field(factory=dict)
+    _untold_since: dict[FillKey, float] = attrs.field(factory=dict)
+    _told: set[FillKey] = attrs.field(factory=set)
+
+    async def run(self) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            self.look()
+            await trio.sleep(_LOOK_S)
+
+    def look(self) -> None:
+        """One look."""
+        self.history.read()
+        self._look_at_orders()
+        self._look_at_doubts()
+        self._look_at_fills()
+        for (strategy, symbol), worst in self.history.worst.items():
+            if strategy and worst > Decimal(LIMITS[strategy]):
+                self._violated(f"exposure of {strategy} in {symbol} above its limit at the venue: {worst}")
+
+    def _look_at_orders(self) -> None:
+        for name in {*self.sent.doubles, *self.history.double_orders}:
+            self._violated(f"order sent or accepted twice: {name}")
+        if sum(self.sent.placed.values()) > self.engine.evidence.tally.sent:
+            self._violated("more orders reached the venue than the bot has sent")
+        if self.engine.orders.incidents:
+            self._violated("the bot had given up an order that lived")
+
+    def _look_at_doubts(self) -> None:
+        now = trio.current_time()
+        doubtful = {one.client_order_id: one for one in self.engine.orders.live if _in_doubt(one)}
+        for name in [name for name in self._doubtful_since if name not in doubtful]:
+            del self._doubtful_since[name]
+        for name, order in doubtful.items():
+            self.doubts += name not in self._doubtful_since
+            lasted = now - self._doubtful_since.setdefault(name, now)
+            self.longest_unknown_s = max(self.longest_unknown_s, lasted)
+            if lasted > _UNKNOWN_S:
+                self._violated(f"unknown for more than {_UNKNOWN_S:.0f} s: {name} ({order.state}, {order.overlay})")
+
+    def _look_at_fills(self) -> None:
+        now = trio.current_time()
+        for key in self.history.trades.keys() - self._told:
+            order = self._order_of(key)
+            if order is not None and key in order.fill_keys:
+                self._told.add(key)
+                self._untold_since.pop(key, None)
+                continue
+            untold = now - self._untold_since.setdefault(key, now)
+            self.longest_untold_s = max(self.longest_untold_s, untold)
+            if untold > _UNTOLD_S:
+                self._violated(f"fill untold for more than {_UNTOLD_S} s: {key}")
+
+    def _order_of(self, key: FillKey) -> Order | None:
+        return self.engine.orders.get(self.history.orders[key[2]].client_id)
+
+    def compare_at_the_end(self) -> None:
+        """What must be equal when the bot has ended."""
+        self.look()
+        for slot in self.engine.slots.all:
+            fills = self.history.fills_of(slot.id)
+            if slot.trader.account.fills != len(fills):
+                self._violated(f"{slot.id} has {slot.trader.account.fills} fills, the venue {len(fills)}")
+            for symbol in slot.port.symbols:
+                mine, theirs = slot.trader.account.net(symbol), position_of(fills.values()).get(symbol, Decimal(0))
+                if mine != theirs or theirs != self.history.positions.get(symbol, Decimal(0)):
+                    self._violated(f"position of {slot.id} in {symbol}: {mine}, by the venue's fills {theirs}")
+            for order in self.history.open_orders(slot.id):
+                self._violated(f"still open at the venue: {order.client_id}")
+        for order in self.engine.orders.live:
+            self._violated(f"still alive for the bot: {order.client_order_id} ({order.state}, {order.overlay})")
+        for key in self._untold_since:
+            self._violated(f"lost fill: {key}")
+
+    def compare_journal(self, memory: Memory) -> None:
+        """What the journal has kept of it."""
+        memory.read()
+        for order in memory.past.live:
+            self._violated(f"still alive in the journal: {order.client_order_id} ({order.state})")
+        for slot in self.engine.slots.all:
+            for key in self.history.fills_of(slot.id).keys() ^ memory.fills_of(slot.id):
+                self._violated(f"fill that journal and ledger do not share: {key}")
+        for key in (key for key, times in memory.fills.items() if times > 1):
+            self._violated(f"fill that stands in the journal twice: {key}")
+        for name in set(self.sent.placed) - memory.orders:
+            self._violated(f"an order reached the venue that does not stand in the journal: {name}")
+
+    def _violated(self, text: str) -> None:
+        self.violations.setdefault(text)
+
+
+def _in_doubt(order: Order) -> bool:
+    return order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) or order.overlay in _DOUBT
+
+
+@attrs.frozen
+class Outcome:
+    """What a campaign has come to."""
+
+    figures: Mapping[str, Any]
+    violations: list[str]
+
+    @property
+    def last_line(self) -> str:
+        figures = ", ".join(f"{value} {name}" for name, value in self.figures.items())
+        return f"hostile: {figures}, {len(self.violations)} violations"
+
+
+def campaign(minutes: float, faults: str, seed: int, log: TextIO | None = None) -> Outcome:
+    """Runs it, and gives what came of it. `faults` is the text of the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        home = {"XDG_STATE_HOME": str(folder / "state"), "HOME": name}
+        settings = venue_config(folder, faults, seed)
+        with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
+            os.environ |= {"CAMPAIGN_KEY": served.api_key, "XDG_STATE_HOME": home["XDG_STATE_HOME"]}
+            return trio.run(_campaign, folder, served, minutes, Log(log))
+
+
+async def _campaign(folder: Path, served: VenueProcess, minutes: float, log: Log) -> Outcome:
+    history, sent = History(folder / "ledger"), Sent()
+    async with trio.open_nursery() as outside:
+        relay = Relay(int(str(served.said["rest"]).rpartition(":")[2]), sent)
+        port = await outside.start(relay.serve)
+        bot = build(read(bot_config(folder, served, port)), None, live_allowed=True)
+        options = RunOptions(for_s=minutes * 60, signals=False)
+        async with trio.open_nursery() as beside:
+            beside.start_soon(_begin_looking, beside, log, history, sent, found := [])
+            result = await run(bot, options, log)
+            beside.cancel_scope.cancel()
+        outside.cancel_scope.cancel()
+    inspector = found[0]
+    inspector.compare_at_the_end()
+    inspector.compare_journal(Memory(folder / "journal.db"))
+    return Outcome(_figures(run_summary(bot, result.engine, result.ended), result, inspector), list(inspector.violations))
+
+
+async def _begin_looking(beside: trio.Nursery, log: Log, history: History, sent: Sent, found: list[Inspector]) -> None:
+    await log.begun.wait()
+    assert log.engine is not None
+    found.append(Inspector(log.engine, history, sent))
+    beside.start_soon(found[0].run)
+
+
+def _figures(summary: Mapping[str, Any], result: Result, inspector: Inspector) -> dict[str, Any]:
+    return {
+        "s": round(result.ended.elapsed_ns / 1e9),
+        "orders": summary["orders"]["sent"],
+        "accepted": len(inspector.history.orders),
+        "amendments sent": inspector.sent.requests["order.modify"],
+        "cancels sent": inspector.sent.requests["order.cancel"],
+        "fills": len(inspector.history.trades),
+        "reconnects": summary["links"]["reconnects"],
+        "in doubt": inspector.doubts,
+        "s longest doubt": round(inspector.longest_unknown_s, 1),
+        "s longest untold fill": round(inspector.longest_untold_s, 1),
+        "unknown at the end": summary["orders"]["unknown"],
+    }
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.hostile", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--faults", choices=sorted(FAULTS), default="usual")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--log", type=argparse.FileType("w"), help="where the bot's own log goes")
+    given = parser.parse_args(arguments)
+    outcome = campaign(given.minutes, FAULTS[given.faults], given.seed, given.log)
+    for violation in outcome.violations:
+        sys.stdout.write(f"violated: {violation}\n")
+    sys.stdout.write(f"{outcome.last_line}\n")
+    return 1 if outcome.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,216 @@
+"""A configuration in which every key there is stands on a line of its own, and what is known of each from the schema."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import attrs
+
+from coldframe.config.keys import SECRET
+from coldframe.config.lines import Path
+from coldframe.config.schema import Config
+
+WHOLE = """\
+# Every key, none at its default.
+config_version = 1
+name = "whole"
+
+[venue]
+environment = "testnet"
+rest_url = "https://testnet.binancefuture.com"
+streams_url = "wss://fstream.binancefuture.com"
+api_url = "wss://testnet.binancefuture.com/ws-fapi/v1"
+ca_file = "certs/ca.pem"
+
+[venue.embedded]
+market = "recording"
+seed = 8
+symbols = ["BTCUSDT"]
+pace = "2"
+tape = "tapes/one.jsonl.gz"
+speed = "2.5"
+port = 8443
+tls_certificate = "certs/chain.pem"
+tls_key = "/etc/keys/key.pem"
+keys_dir = "keys"
+state_dir = "state"
+unrouted = "all"
+funding_interval_s = 60
+ping_interval_s = "10"
+pong_timeout_s = "20"
+link_lifetime_s = "30"
+listen_key_lifetime_s = "40"
+
+[venue.embedded.limits]
+weight_1m = 100
+orders_10s = 10
+orders_1m = 20
+
+[venue.embedded.faults]
+clock_skew_ms = -5
+banned_for_s = 1
+
+[[venue.embedded.accounts]]
+name = "first"
+balance = "1"
+leverage = 1
+hedge_mode = true
+maker_fee_bps = "-1"
+taker_fee_bps = "0"
+
+[[venue.embedded.accounts]]
+name = "second"
+
+[orders]
+mode = "live"
+api_key = "env:API_KEY"
+private_key = "file:key.pem"
+secret = "cred:hmac"
+recv_window_ms = 1000
+answer_ms = 1000
+on_restart = "keep"
+grace_ms = 0
+
+[[streams]]
+symbols = ["BTCUSDT"]
+channels = ["aggTrade"]
+
+[[streams]]
+channels = ["!ticker@arr"]
+
+[[strategies]]
+id = "one"
+plugin = "maker"
+symbols = ["BTCUSDT"]
+on_error = "halt"
+
+[strategies.budget]
+max_position = "1"
+max_notional = 2
+orders_per_10s = 3
+
+[strategies.params]
+anything = { goes = [1.5, "here"] }
+
+[[strategies.overlays]]
+plugin = "guard"
+
+[strategies.overlays.params]
+also = 1.5
+
+[[strategies]]
+id = "two"
+plugin = "momentum"
+symbols = ["ETHUSDT"]
+
+[[strategies.overlays]]
+plugin = "guard"
+
+[[strategies.overlays]]
+plugin = "other"
+
+[risk]
+max_order_notional = "1"
+max_gross_notional = "2"
+price_collar_pct = "3.5"
+max_open_orders = 4
+max_drawdown = 5
+stale_book_ms = 600
+
+[feeds]
+streams_per_link = 10
+rotate_after_s = 20
+overlap_s = 31
+patience = 40
+
+[journal]
+file = "state/journal"
+account = "main-1"
+"""
+
+
+@attrs.frozen
+class Key:
+    """One key of the text: where it stands, where its table begins, and its field in the schema."""
+
+    line: int
+    path: Path
+    table_line: int
+    kind: Any
+    field: attrs.Attribute[Any]
+
+    @property
+    def required(self) -> bool:
+        return self.field.default is attrs.NOTHING
+
+    @property
+    def secret(self) -> bool:
+        return bool(self.field.metadata[SECRET])
+
+    @property
+    def name(self) -> str:
+        return self.field.name
+
+
+def described() -> list[Key]:
+    """Every key of the text above, with what the schema says of it; free tables of plugins are left out."""
+    keys: list[Key] = []
+    kind: Any = Config
+    table: Path = ()
+    counts: dict[str, int] = {}
+    header = 1
+    for number, line in enumerate(WHOLE.splitlines(), 1):
+        if line.startswith("["):
+            header = number
+            kind, table = _table(line.strip("[]").split("."), line.startswith("[["), counts)
+        elif "=" in line and kind is not dict:
+            name = line.partition("=")[0].strip()
+            field = getattr(attrs.fields(kind), name)
+            keys.append(Key(number, (*table, name), header, _plain(get_type_hints(kind)[name]), field))
+    return keys
+
+
+def _table(parts: list[str], array: bool, counts: dict[str, int]) -> tuple[Any, Path]:
+    kind: Any = Config
+    path: Path = ()
+    for end, part in enumerate(parts, 1):
+        kind = _plain(get_type_hints(kind)[part])
+        path = (*path, part)
+        if get_origin(kind) is list:
+            place = f"{path}"
+            counts[place] = counts.get(place, -1) + (1 if array and end == len(parts) else 0)
+            path = (*path, counts[place])
+            kind = get_args(kind)[0]
+        elif get_origin(kind) is dict:
+            kind = dict
+    return kind, path
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its None."""
+    if isinstance(kind, UnionType):
+        (kind,) = [one for one in get_args(kind) if one is not type(None)]
+    return kind
+
+
+#: For each type of a key: what does not fit it, as it is written and what is said about it.
+WRONG: dict[Any, list[tuple[str, str]]] = {
+    str: [("5", "must be a text, not 5"), ("true", "must be a text, not true"), ('["x"]', "must be a text, not ['x']")],
+    int: [
+        ('"5"', "must be a whole number, not '5'"),
+        ("5.0", "must be a whole number, not 5.0"),
+        ("true", "must be a whole number, not true"),
+    ],
+    bool: [("1", "must be true or false, not 1"), ('"true"', "must be true or false, not 'true'")],
+    Decimal: [
+        ("1.5", 'must be quoted so that it stays exact: "1.5"'),
+        ('"1,5"', "must be a plain decimal number, not '1,5'"),
+        ('"1e3"', "must be a plain decimal number, not '1e3'"),
+        ("false", "must be a number, not false"),
+        ("[]", "must be a number, not []"),
+    ],
+    list[str]: [("5", "must be a list, not 5"), ('"BTCUSDT"', "must be a list, not 'BTCUSDT'")],
+}
+NO_SECRET = "must be a text, the reference to a secret"

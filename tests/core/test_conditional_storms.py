@@ -1,0 +1,166 @@
+"""Conditional orders in bad weather: answers held, lost, shuffled; reports missing; links cut; queries forgetful.
+
+The ledger of the tiny venue is the judge: every order reached it at most once, every fill is booked once, and when the weather is
+over nothing is left in doubt.
+"""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from coldframe.model.effects import LinkKind, SendRequest
+from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.intents import Cancel
+from coldframe.model.orders import OrderState
+from coldframe.terms import AlgoStatus, OrderStatus, OrderType, Side
+from tests.core.exchange import ALIVE
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+S = OrderState
+METHODS = ("algoOrder.place", "algoOrder.cancel", "order.cancel", "order.status")
+PATHS = ("/fapi/v1/algoOrder", "/fapi/v1/openAlgoOrders", "/fapi/v1/userTrades", "/fapi/v1/openOrders")
+
+
+class Storm:
+    """One run with its own seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.actor = Actor()
+        self.made = Scripted(self.actor).ready()
+
+    @property
+    def exchange(self):  # type: ignore[no-untyped-def]
+        return self.made.exchange
+
+    def blow(self) -> None:
+        """A few seconds of it."""
+        made, chance = self.made, self.chance
+        made.silent = chance.random() < 0.3
+        made.holds.update(one for one in METHODS if chance.random() < 0.3)
+        made.swallows.update(one for one in (*METHODS, *PATHS) if chance.random() < 0.2)
+        if chance.random() < 0.2:
+            self.exchange.refuses["/fapi/v1/algoOrder"] = (-2013, "Order does not exist.")
+        for _ in range(chance.randint(1, 4)):
+            chance.choice(
+                (self.order, self.order, self.cancel, self.trigger, self.trigger, self.trade, self.trade, self.end, self.cut)
+            )()
+            made.run(chance.randint(0, 900))
+        self.settle_held()
+        made.holds.clear()
+        made.swallows.clear()
+        made.run(chance.randint(0, 3_000))
+        self.exchange.refuses.clear()
+
+    def settle_held(self) -> None:
+        """What was held is carried out in any order, refused with -1007, or lost; every link that is gone has lost its answers."""
+        made, chance = self.made, self.chance
+        held = [one for one in made.held if isinstance(one, SendRequest) and one.link in made.links]
+        chance.shuffle(held)
+        made.held[:] = []
+        for one in held:
+            fate = chance.random()
+            made.held[:] = [one]
+            if fate < 0.5:
+                made.release()
+            elif fate < 0.75:
+                made.refuse(-1007)
+        made.held.clear()
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def order(self) -> None:
+        kind = self.chance.choice((OrderType.STOP_MARKET, OrderType.STOP))
+        wanted = place(self.chance.choice(list(Side)), "2", "100" if kind is OrderType.STOP else None)
+        self.made.want(self.actor, attrs.evolve(wanted, type=kind, trigger_price=D(100)))
+
+    def cancel(self) -> None:
+        live = list(self.made.engine.orders.live)
+        if live:
+            self.made.want(self.actor, Cancel(self.chance.choice(live).client_order_id))
+
+    def trigger(self) -> None:
+        waiting = [one.client_id for one in self.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
+        if waiting:
+            self.made.trigger(self.chance.choice(waiting))
+
+    def trade(self) -> None:
+        alive = [one.client_order_id for one in self.exchange.orders.values() if one.status in ALIVE]
+        if alive:
+            self.made.fill(self.chance.choice(alive), "1", "100")
+
+    def end(self) -> None:
+        """A conditional order expires, or a triggered one has nobody left to trade with."""
+        ended = [
+            one
+            for one in self.exchange.algos.all.values()
+            if one.status is AlgoStatus.TRIGGERED and self.exchange.orders[one.client_id].status not in ALIVE
+        ]
+        for one in ended:
+            self.exchange.algos.end(one.client_id, AlgoStatus.FINISHED)
+        waiting = [one.client_id for one in self.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
+        if waiting and self.chance.random() < 0.3:
+            self.exchange.algos.end(self.chance.choice(waiting), AlgoStatus.EXPIRED, "position is 0")
+
+    def cut(self) -> None:
+        kind = self.chance.choice((LinkKind.PRIVATE, LinkKind.API))
+        if self.made.of_kind(kind):
+            self.made.lose(kind)
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def sent_once(self) -> bool:
+        names = [one.params["clientAlgoId"] for one in self.made.sent("algoOrder.place")]
+        return len(names) == len(set(names))
+
+    def at_venue(self) -> dict[str, tuple[OrderState, Decimal]]:
+        """What became of every order that reached the venue, in our words."""
+        found = {}
+        for name, algo in self.exchange.algos.all.items():
+            ordinary = self.exchange.orders.get(name)
+            if ordinary is not None:
+                words = {
+                    OrderStatus.NEW: S.OPEN,
+                    OrderStatus.PARTIALLY_FILLED: S.PARTIAL,
+                    OrderStatus.FILLED: S.FILLED,
+                    OrderStatus.CANCELED: S.CANCELED,
+                }
+                found[name] = (words[ordinary.status], ordinary.filled)
+            else:
+                ends = {AlgoStatus.NEW: S.WAITING, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED}
+                found[name] = (ends[algo.status], D(0))
+        return found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> None:
+    storm = Storm(seed)
+    made = storm.made
+    for _ in range(12):
+        storm.blow()
+        assert storm.sent_once()
+    made.silent = False
+    made.run(90_000)
+    ours = {one: made.engine.orders.get(one) for one in storm.at_venue()}
+    assert {name: (one.state, one.filled) for name, one in ours.items() if one is not None} == storm.at_venue()
+    assert made.engine.orders.doubtful == 0
+    traded = sum((order.side.sign * D(trade.quantity) for order, trade in storm.exchange.trades), D(0))
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == traded
+    assert len(storm.actor.told(OrderFilled)) == len(storm.exchange.trades)
+    check_lives(storm)
+
+
+def check_lives(storm: Storm) -> None:
+    lives: dict[str, list[str]] = {}
+    for event in storm.actor.told(OrderChanged):
+        lives.setdefault(event.client_order_id, []).append(event.state)
+    for name, states in lives.items():
+        assert states.count(S.TRIGGERED) == (name in storm.exchange.orders)
+        assert len(states) == len(set(states)), states
+    never = {name for name, states in lives.items() if states[-1] in (S.NEVER_ACCEPTED, S.DENIED)}
+    assert never.isdisjoint(storm.exchange.algos.all)

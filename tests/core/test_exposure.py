@@ -1,0 +1,94 @@
+"""What the gate has let pass never leads beyond a limit, whatever triggers and trades first: orders of every kind, on either side.
+
+The venue here knows one rule: what may only reduce is cut to what there is to reduce at the moment it trades.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldframe.core.orders import Fill, Order
+from coldframe.core.risk import Budget, RiskLimits
+from coldframe.model.intents import Place
+from coldframe.model.orders import Happening
+from coldframe.terms import OrderType, PositionSide, Side
+from tests.core.made import START_MS, START_NS, SYMBOL
+from tests.core.test_triggers import Desk
+from tests.core.told import D, place
+
+LIMIT = D(5)
+NOTIONAL = D(1_600)
+BOTH, LONG, SHORT = PositionSide
+
+sizes = st.integers(1, 9).map(Decimal)
+
+
+@st.composite
+def wishes(draw: st.DrawFn, hedge: bool) -> Place:
+    side = draw(st.sampled_from(Side))
+    held = draw(st.sampled_from((LONG, SHORT))) if hedge else BOTH
+    kind = draw(st.sampled_from((OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_MARKET, OrderType.STOP)))
+    price = "100" if kind in (OrderType.LIMIT, OrderType.STOP) else None
+    wanted = attrs.evolve(place(side, str(draw(sizes)), price, position_side=held), type=kind)
+    if kind.conditional:
+        wanted = attrs.evolve(wanted, trigger_price=D(100))
+    if kind is OrderType.STOP_MARKET and draw(st.booleans()):
+        return attrs.evolve(wanted, close_position=True, quantity=D(0))
+    return attrs.evolve(wanted, reduce_only=not hedge and draw(st.booleans()))
+
+
+class Market:
+    """Orders that passed the gate, and a hand that lets any of them trade."""
+
+    def __init__(self, hedge: bool) -> None:
+        self.desk = Desk(RiskLimits(max_gross_notional=NOTIONAL), Budget(max_position=LIMIT), hedge=hedge)
+        self.trades = 0
+        self.live: list[Order] = []
+
+    def held(self, side: PositionSide) -> Decimal:
+        return self.desk.trader.account.position(SYMBOL, side).quantity
+
+    def ask(self, wanted: Place) -> None:
+        if self.desk.check(wanted).accepted:
+            sized = attrs.evolve(wanted, quantity=abs(self.held(wanted.position_side))) if wanted.close_position else wanted
+            self.live.append(self.desk.wait(sized))
+
+    def trade(self, order: Order, part: Decimal) -> None:
+        orders = self.desk.orders
+        if order.untriggered:
+            order.triggered_ms = START_MS
+            orders.happen(order, Happening.SEEN_TRIGGERED, START_NS)
+            orders.happen(order, Happening.SEEN_NEW, START_NS)
+            if order.close_position:
+                order.quantity, order.terms_ms = abs(self.held(order.position_side)), START_MS
+        quantity = min(part, order.quantity - order.filled)
+        if order.closing:
+            quantity = min(quantity, max(-order.side.sign * self.held(order.position_side), D(0)))
+        if not quantity:
+            orders.happen(order, Happening.SEEN_EXPIRED, START_NS)
+        else:
+            self.trades += 1
+            orders.book(order, Fill(SYMBOL, self.trades, self.trades, order.side, D(100), quantity, True, START_MS), START_NS)
+            self.desk.trader.account.position(SYMBOL, order.position_side).fill(order.side, quantity, D(100))
+        self.live = [one for one in self.live if one.live]
+
+
+@pytest.mark.parametrize("hedge", [False, True])
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_i5_no_position_is_ever_larger_than_allowed(hedge: bool, data: st.DataObject) -> None:
+    market = Market(hedge)
+    for _ in range(25):
+        if market.live and data.draw(st.booleans()):
+            market.trade(data.draw(st.sampled_from(market.live)), data.draw(sizes))
+        else:
+            market.ask(data.draw(wishes(hedge)))
+        for side in (LONG, SHORT) if hedge else (BOTH,):
+            assert abs(market.held(side)) <= LIMIT
+        assert market.held(LONG) >= 0 >= market.held(SHORT)
+        assert sum(abs(market.held(side)) for side in PositionSide) * 100 <= NOTIONAL

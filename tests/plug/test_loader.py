@@ -1,0 +1,279 @@
+"""Plugins are found by name or by file, and each way of being wrong has one sentence of its own, which blames nobody else."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import attrs
+import pytest
+
+import coldframe_guard
+import coldframe_maker
+import coldframe_momentum
+from coldframe.errors import PluginError
+from coldframe.plug.loader import GROUP, House
+
+NUMBERS = itertools.count()
+HEAD = "from coldframe import hookimpl\n"
+PLAIN = 'class Plain:\n    """Does nothing.\n\n    At all.\n    """\n'
+CLASSES = "provide_strategies has to return classes by their names"
+GOOD = HEAD + PLAIN + "@hookimpl\ndef provide_strategies():\n    return {'good': Plain}\n"
+
+
+class Site:
+    """A folder on the path in which modules are installed as entry points."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.points: list[EntryPoint] = []
+
+    def install(self, name: str, text: str) -> None:
+        module = f"installed_{next(NUMBERS)}"
+        (self.folder / f"{module}.py").write_text(text)
+        self.points.append(EntryPoint(name, module, GROUP))
+
+    def house(self) -> House:
+        return House(self.points)
+
+    def refusal(self, name: str) -> str:
+        return refusal(self.house(), name, self.folder)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Site(tmp_path)
+
+
+def refusal(house: House, asked: str, base: Path) -> str:
+    with pytest.raises(PluginError) as refused:
+        house.load(asked, base)
+    said = str(refused.value)
+    assert len(said.splitlines()) == 1
+    assert " at 0x" not in said
+    return said
+
+
+# -- entry points -----------------------------------------------------------------------------------------------------
+
+
+def test_the_installed_plugins_are_found() -> None:
+    house = House()
+    assert {"maker", "momentum", "guard"} <= set(house.names)
+    assert house.load("maker", Path()).kind is coldframe_maker.Maker
+    found = {one.name: one for one in house.installed()}
+    assert found["guard"].kind is coldframe_guard.Guard
+    assert found["momentum"].origin == coldframe_momentum.__name__
+    assert all(one.summary.endswith(".") and one.params is not None for one in found.values())
+
+
+def test_a_plugin_comes_with_its_name_class_origin_and_parameters(site: Site) -> None:
+    site.install(
+        "good", GOOD.replace("At all.\n    ", "At all.") + "import attrs\n@attrs.frozen\nclass P:\n    x: int\nPlain.Params = P\n"
+    )
+    plugin = site.house().load("good", site.folder)
+    assert (plugin.name, plugin.kind.__name__, plugin.summary) == ("good", "Plain", "Does nothing.")
+    assert plugin.origin == site.points[0].value
+    assert plugin.params is not None
+    assert attrs.has(plugin.params)
+
+
+def test_one_without_parameters_or_words(site: Site) -> None:
+    site.install("good", GOOD.replace(PLAIN, "class Plain: pass\n"))
+    plugin = site.house().load("good", site.folder)
+    assert plugin.params is None
+    assert plugin.summary == ""
+
+
+def test_only_what_is_asked_for_is_imported(site: Site) -> None:
+    site.install("good", GOOD)
+    site.install("other", "raise ValueError('must not be imported')\n")
+    assert site.house().load("good", site.folder).name == "good"
+    assert site.points[1].value not in sys.modules
+
+
+def test_an_unknown_name_with_and_without_a_suggestion(site: Site) -> None:
+    site.install("maker", GOOD)
+    site.install("zebra", GOOD)
+    installed = "installed are maker, zebra, or write path/to/file.py:Class"
+    assert site.refusal("makr") == f"no plugin 'makr' (did you mean 'maker'?): {installed}"
+    assert site.refusal("qqqq") == f"no plugin 'qqqq': {installed}"
+    assert site.refusal("file.py") == f"no plugin 'file.py': {installed}"
+    assert refusal(House([]), "x", site.folder) == "no plugin 'x': installed are none, or write path/to/file.py:Class"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("def (\n", "SyntaxError: invalid syntax (MODULE.py, line 1)"),
+        ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module' (MODULE.py:1)"),
+        ("\n1 / 0\n", "ZeroDivisionError: division by zero (MODULE.py:2)"),
+        ("raise SystemExit(3)\n", "SystemExit: 3 (MODULE.py:1)"),
+        (HEAD + "@hookimpl\ndef provide_strategies():\n    raise KeyError('x')\n", "KeyError: 'x' (MODULE.py:4)"),
+        (HEAD + "@hookimpl\ndef provide_strategy():\n    return {}\n", "unknown hook 'provide_strategy'"),
+        (
+            HEAD + "@hookimpl\ndef provide_strategies(config):\n    return {}\n",
+            "provide_strategies takes config, but a hook gets no arguments",
+        ),
+        *(
+            (HEAD + PLAIN + f"@hookimpl\ndef provide_strategies():\n    return {value}\n", CLASSES)
+            for value in ("[Plain]", "5", "{'bad': Plain()}", "{5: Plain}", "'Plain'", "Plain")
+        ),
+    ],
+)  # fmt: skip
+def test_modules_that_cannot_be_loaded(site: Site, text: str, sentence: str) -> None:
+    site.install("bad", text)
+    expected = f"plugin 'bad' cannot be loaded: {sentence.replace('MODULE', site.points[0].value)}"
+    assert site.refusal("bad") == expected
+    # Whoever asks again hears the same.
+    house = site.house()
+    assert [refusal(house, "bad", site.folder) for _ in range(2)] == [expected] * 2
+
+
+def test_a_module_that_is_not_there(site: Site) -> None:
+    site.points = [EntryPoint("gone", "no_such_module", GROUP), EntryPoint("empty", "math:nothing", GROUP)]
+    assert site.refusal("gone") == "plugin 'gone' cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
+    assert "has no attribute 'nothing'" in site.refusal("empty")
+
+
+@pytest.mark.parametrize("returned", ["{'other': Plain}", "{}", "None"])
+def test_a_module_that_provides_something_else(site: Site, returned: str) -> None:
+    site.install("bad", GOOD.replace("{'good': Plain}", returned))
+    provided = "other" if "other" in returned else "nothing"
+    assert site.refusal("bad") == f"the entry point 'bad' provides {provided}, but no 'bad'"
+
+
+def test_an_unmarked_provider_provides_nothing(site: Site) -> None:
+    site.install("good", GOOD.replace("@hookimpl\n", ""))
+    assert site.refusal("good") == "the entry point 'good' provides nothing, but no 'good'"
+
+
+def test_parameters_must_be_an_attrs_class(site: Site) -> None:
+    for params in ("dict", "5", "Plain"):
+        site.install("good", GOOD + f"Plain.Params = {params}\n")
+        assert refusal(House(site.points[-1:]), "good", site.folder) == "plugin 'good': Params must be an attrs class"
+
+
+@pytest.mark.parametrize(
+    "bad", [HEAD + "@hookimpl\ndef provide_strategy(): ...\n", "def (\n", HEAD + "@hookimpl\ndef provide_sinks(x): ...\n"]
+)
+def test_a_bad_plugin_spoils_no_other(site: Site, bad: str) -> None:
+    site.install("bad", bad)
+    site.install("good", GOOD)
+    house = site.house()
+    refusal(house, "bad", site.folder)
+    assert house.load("good", site.folder).name == "good"
+    assert not house.checks()
+    assert not house.sinks()
+
+
+def test_one_module_may_stand_behind_several_names(site: Site) -> None:
+    site.install("good", GOOD.replace("{'good': Plain}", "{'good': Plain, 'better': Plain}"))
+    site.points.append(EntryPoint("better", site.points[0].value, GROUP))
+    house = site.house()
+    assert house.load("better", site.folder).kind is house.load("good", site.folder).kind
+    assert house.load("good", site.folder).name == "good"
+
+
+def test_checks_and_sinks_of_what_is_loaded(site: Site) -> None:
+    extra = """
+@hookimpl
+def provide_checks():
+    return [lambda document: ['one']]
+@hookimpl
+def provide_sinks():
+    return [print, repr]
+"""
+    site.install("good", GOOD + extra)
+    site.install("other", GOOD.replace("'good'", "'other'") + extra)
+    house = site.house()
+    assert house.checks() == []
+    house.load("good", site.folder)
+    (check,) = house.checks()
+    assert list(check({})) == ["one"]
+    assert house.sinks() == [print, repr]
+    house.load("other", site.folder)
+    assert len(house.checks()) == 2
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_class_in_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bot.py").write_text(PLAIN + "import attrs\n@attrs.frozen\nclass Other:\n    x: 'int' = 1\n")
+    house = House([])
+    plugin = house.load("mine/bot.py:Plain", tmp_path)
+    assert (plugin.name, plugin.kind.__name__, plugin.origin) == ("Plain", "Plain", "mine/bot.py")
+    assert house.load(str(tmp_path / "mine" / "bot.py") + ":Other", Path("elsewhere")).name == "Other"
+    other = house.load("mine/bot.py:Other", tmp_path).kind
+    assert attrs.resolve_types(other)
+
+
+def test_a_file_runs_once_and_two_files_of_one_name_are_two(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bot.py").write_text(
+            "from pathlib import Path\nwith Path(__file__ + '.log').open('a') as f:\n    f.write('.')\n" + PLAIN
+        )
+    house = House([])
+    kinds = [house.load(f"{folder}/bot.py:Plain", tmp_path).kind for folder in ("one", "two", "one")]
+    assert kinds[0] is kinds[2] is not kinds[1]
+    assert (tmp_path / "one" / "bot.py.log").read_text() == "."
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("def (\n", "SyntaxError: invalid syntax (bot.py, line 1)"),
+        ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module' (bot.py:1)"),
+        ("from coldframe import Nothing\n", "ImportError: cannot import name 'Nothing' from 'coldframe' "),
+        ("raise SystemExit\n", "SystemExit: no message (bot.py:1)"),
+        ("x = undefined\n", "NameError: name 'undefined' is not defined (bot.py:1)"),
+        ("\0", "SyntaxError: source code string cannot contain null bytes"),
+    ],
+)
+def test_files_that_cannot_be_loaded(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "bot.py"
+    path.write_text(text)
+    assert refusal(House([]), "bot.py:Plain", tmp_path).startswith(f"plugin file {path} cannot be loaded: {sentence}")
+
+
+def test_a_file_can_be_mended_and_loaded_again(tmp_path: Path) -> None:
+    path = tmp_path / "bot.py"
+    path.write_text("def (\n")
+    house = House([])
+    refusal(house, "bot.py:Plain", tmp_path)
+    path.write_text("# mended\n" + PLAIN)
+    assert house.load("bot.py:Plain", tmp_path).name == "Plain"
+
+
+@pytest.mark.parametrize("name", ["none.py", "folder.py", "x" * 300 + ".py", "a\0b.py"])
+def test_files_that_are_not_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.py").mkdir()
+    assert refusal(House([]), f"{name}:Plain", tmp_path) == f"no plugin file {tmp_path / name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "has"),
+    [
+        (PLAIN, "Plan", "Plain"),
+        (PLAIN + "maker = Plain()\n", "maker", "Plain"),
+        ("x = 1\n", "x", "none"),
+        (HEAD, "hookimpl", "none"),
+    ],
+)
+def test_classes_that_are_not_there(tmp_path: Path, text: str, asked: str, has: str) -> None:
+    (tmp_path / "bot.py").write_text(text)
+    assert (
+        refusal(House([]), f"bot.py:{asked}", tmp_path) == f"plugin file {tmp_path / 'bot.py'} has no class {asked}: it has {has}"
+    )
+
+
+def test_a_ctrl_c_while_a_file_runs_is_no_refusal(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        House([]).load("bot.py:Plain", tmp_path)

@@ -1,0 +1,244 @@
+"""A running bot is halted, by the verb, by a signal, by a file: also while a plugin stands still, and across a restart."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, started, venue, wait_until
+
+STRATEGY = '''"""Buys once, lets an order rest, then stands still for so many seconds (0: for ever) and wants one more."""
+
+import time
+from decimal import Decimal
+
+from coldframe import OrderType, Place, Side, hookimpl
+
+
+class Stuck:
+    def __init__(self):
+        self.books = 0
+
+    @hookimpl
+    def on_book(self, event, view):
+        if not view.trading_allowed(event.symbol):
+            return []
+        self.books += 1
+        low = (view.book(event.symbol).best_bid * Decimal("0.98")).quantize(Decimal("0.1"))
+        if self.books == 1:
+            return [
+                Place(symbol=event.symbol, side=Side.BUY, type=OrderType.MARKET, quantity=Decimal("0.010")),
+                Place(symbol=event.symbol, side=Side.BUY, price=low, quantity=Decimal("0.005")),
+            ]
+        if self.books != 8:
+            return []
+        end = time.monotonic() + SECONDS
+        while not SECONDS or time.monotonic() < end:
+            pass
+        return [Place(symbol=event.symbol, side=Side.BUY, price=low, quantity=Decimal("0.007"))]
+'''
+TABLE = """id = "mm"
+plugin = "stuck.py:Stuck"
+symbols = ["BTCUSDT"]
+budget = { max_position = "1", max_notional = "20000" }
+"""
+
+
+def stuck(folder: Path, served: VenueProcess, seconds: int) -> Path:
+    (folder / "stuck.py").write_text(STRATEGY.replace("SECONDS", str(seconds)))
+    return live_config(folder, served, strategy=TABLE)
+
+
+def halted(config: Path, *args: object, env: dict[str, str]) -> dict[str, Any]:
+    return document(coldframe("halt", config, "--json", *args, env=env))
+
+
+def open_orders(served: VenueProcess) -> list[Any]:
+    """Asked for by symbol, which costs little: these scenes ask often."""
+    return [row for symbol in ("BTCUSDT", "ETHUSDT") for row in served.ask("/fapi/v1/openOrders", symbol=symbol)]
+
+
+def symbols(served: VenueProcess) -> set[str]:
+    return {row["symbol"] for row in open_orders(served)}
+
+
+def position(served: VenueProcess, symbol: str = "BTCUSDT") -> float:
+    rows = served.ask("/fapi/v3/positionRisk", symbol=symbol)
+    return sum(float(row["positionAmt"]) for row in rows)
+
+
+def seen_after_s(said: str) -> float:
+    found = re.search(r"no orders of ours are open at the venue, ([0-9.]+) s after", said)
+    assert found, said
+    return float(found[1])
+
+
+# -- while a plugin stands still --------------------------------------------------------------------------------------
+
+
+def test_s2_a_plugin_in_an_endless_loop_is_named_and_its_orders_are_cancelled(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = stuck(tmp_path, served, 0)
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            bot.wait_for("the run has stood still for")
+            assert re.search(r"stood still for [0-9.]+ s in strategy mm in on_book: stuck\.py:[0-9]+ on_book < ", bot.log)
+            assert len(open_orders(served)) == 1
+            sentinel = Path(home["XDG_STATE_HOME"]) / "coldframe" / "scene" / "halt.json"
+            sentinel.touch()  # nothing stands in it: everything is halted, all orders go
+            wait_until(lambda: open_orders(served) == [], "cancelled", 5)
+            bot.wait_for("no orders of ours are open at the venue")
+            assert seen_after_s(bot.log) < 1
+            assert position(served) == pytest.approx(0.010)
+            # Asked to end, it cannot; so that a restart does not trade on, the file still says what holds.
+            bot.process.kill()
+        assert sentinel.exists()
+
+
+def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = stuck(tmp_path, served, 12)
+        with started(tmp_path, "run", config, "--live", "--for", "28s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            bot.wait_for("the run has stood still for")
+            done = coldframe("halt", config, "--level", "flatten", "--reason", "drill", env=home)
+            # On a machine that is busy with other things the answer may come after the verb has stopped waiting for it.
+            assert done.returncode in (0, 75), done.stderr
+            assert done.returncode == 75 or "the brake has ordered: SELL 0.010 BTCUSDT for mm" in done.stdout
+            bot.wait_for("the brake has ordered: SELL 0.010 BTCUSDT for mm")
+            assert "the bot does not answer (it is in strategy mm in on_book)" in bot.log
+            assert position(served) == 0
+            assert "the run goes on" not in bot.log
+            bot.wait_for("the run goes on")
+            bot.wait_for("halted: all strategies: flatten (drill)")
+            summary = bot.end()
+        assert position(served) == 0
+        rows = served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
+    # What the hook wanted after its sleep was never written, and nobody sold a second time.
+    assert [(row["side"], float(row["origQty"])) for row in rows] == [("BUY", 0.010), ("BUY", 0.005), ("SELL", 0.010)]
+    assert summary["strategies"]["mm"]["position"] == {"BTCUSDT": "0"}
+    assert summary["strategies"]["mm"]["fills"] == 2
+    assert "an order that is not ours" not in bot.log
+
+
+def test_p13_what_was_decided_before_a_stall_is_not_written_after_it(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = stuck(tmp_path, served, 4)
+        config.write_text(config.read_text().replace("[orders]", "[orders]\nmax_age_ms = 2000"))
+        with started(tmp_path, "run", config, "--live", "--for", "14s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            bot.wait_for("the run has stood still for")
+            bot.wait_for("the run goes on")
+            summary = bot.end()
+        rows = served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
+    assert [float(row["origQty"]) for row in rows] == [0.010, 0.005]
+    assert summary["orders"]["unknown"] == 0
+    assert {book["state"] for book in summary["books"].values()} == {"synced"}
+
+
+# -- while all is well ------------------------------------------------------------------------------------------------
+
+
+def test_p10_sigusr1_cancels_and_stays_across_a_restart_until_resume(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served)
+        env = {**home, "SCENE_KEY": served.api_key}
+        with started(tmp_path, "run", config, "--live", "--for", "60s", env=env) as bot:
+            wait_until(lambda: len(open_orders(served)) >= 2, "quoting")
+            bot.process.send_signal(signal.SIGUSR1)
+            wait_until(lambda: open_orders(served) == [], "cancelled", 5)
+            bot.wait_for("halted: all strategies: cancel (SIGUSR1)")
+            bot.process.send_signal(signal.SIGTERM)
+            bot.end()
+        with started(tmp_path, "run", config, "--live", "--for", "60s", env=env) as bot:
+            bot.wait_for("starts halted: all strategies: cancel (SIGUSR1)")
+            bot.wait_for("synced at")
+            assert open_orders(served) == []
+            resumed = document(coldframe("resume", config, "--json", env=home))
+            assert resumed["halts"] == []
+            assert resumed["answers"][0]["lines"] == ["all strategies: resumed"]
+            wait_until(lambda: len(open_orders(served)) >= 2, "quoting again", 5)
+            bot.process.send_signal(signal.SIGTERM)
+            bot.end()
+        assert open_orders(served) == []
+    assert not (Path(home["XDG_STATE_HOME"]) / "coldframe" / "scene" / "halt.json").exists()
+
+
+def test_one_of_two_strategies_is_halted(tmp_path: Path, home: dict[str, str]) -> None:
+    second = '[[strategies]]\nid = "other"\nplugin = "maker"\nsymbols = ["ETHUSDT"]\n[strategies.params]\nspread_bps = "1"\n'
+    first = second.split("\n", 1)[1].replace("other", "mm").replace("ETHUSDT", "BTCUSDT")
+    budget = 'budget = { max_position = "1", max_notional = "20000" }\n[strategies.params]\nnotional = "200"\n'
+    table = (first + second).replace("[strategies.params]\n", budget)
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served, strategy=table)
+        with started(tmp_path, "run", config, "--live", "--for", "60s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            wait_until(lambda: {"BTCUSDT", "ETHUSDT"} <= symbols(served), "both quote")
+            answer = halted(config, "--strategy", "mm", "--level", "cancel", env=home)
+            assert answer["halts"] == [{"strategy": "mm", "level": "cancel", "reason": "coldframe halt"}]
+            assert seen_after_s("\n".join(answer["answers"][0]["lines"])) < 1
+            wait_until(lambda: symbols(served) == {"ETHUSDT"}, "the other quotes on", 5)
+            bot.process.send_signal(signal.SIGTERM)
+            bot.end()
+
+
+def test_halting_a_bot_that_does_not_run(tmp_path: Path, home: dict[str, str]) -> None:
+    config = CONFIGS / "quickstart.toml"
+    done = coldframe("halt", config, "--level", "pause", "--reason", "a look\x1b[2J", env=home)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "no bot is running: the next start begins halted"
+    done = coldframe("halt", config, "--strategy", "nobody", env=home)
+    assert done.returncode == 2
+    assert "there is no strategy 'nobody'; there is mm-btc, mom-eth" in done.stderr
+    summary = document(coldframe("run", config, "--for", "3s", "--json", env=home))
+    assert summary["orders"]["sent"] == 0
+    done = coldframe("resume", config, env=home)
+    assert done.stdout.splitlines() == ["quickstart: nothing is halted", "no bot is running: the next start trades"]
+    folder = Path(home["XDG_STATE_HOME"]) / "coldframe" / "quickstart"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert [one.name for one in folder.iterdir() if one.stat().st_mode & 0o077] == []
+
+
+def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Path, home: dict[str, str]) -> None:
+    (tmp_path / "file").touch()
+    nowhere = {**home, "XDG_STATE_HOME": str(tmp_path / "file")}
+    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "4s", "--json", env=nowhere)
+    assert document(done)["orders"]["acked"] > 0
+    assert "the sentinel file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in done.stderr
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served)
+        config.write_text(config.read_text() + f'[halt]\nfile = "{tmp_path}/file/halt.json"\n')
+        done = coldframe("run", config, "--live", "--for", "4s", env={**home, "SCENE_KEY": served.api_key})
+        assert served.ask("/fapi/v1/allOrders", symbol="BTCUSDT") == []
+    assert done.returncode == 78
+    assert "the sentinel file cannot be kept here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- the dead man's switch --------------------------------------------------------------------------------------------
+
+
+def test_o30_the_orders_of_a_killed_bot_are_cancelled_by_the_venue(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served, orders="dead_man_s = 10")
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            bot.wait_for("dead man's switch of BTCUSDT: armed, 10 s")
+            bot.wait_for("dead man's switch of ETHUSDT: armed, 10 s")
+            bot.process.kill()
+            bot.process.wait(10)
+        assert len(open_orders(served)) >= 2
+        wait_until(lambda: open_orders(served) == [], "cancelled by the venue", 15)
+
+
+def test_o30_a_clean_end_leaves_no_countdown_behind(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served, orders="dead_man_s = 10")
+        done = coldframe("run", config, "--live", "--for", "6s", "--json", env={**home, "SCENE_KEY": served.api_key})
+        assert document(done)["orders"]["acked"] > 0
+        assert "beat missed" not in done.stderr
+        # An order by hand, placed right after the end, outlives the ten seconds of a switch that was left armed.
+        by_hand = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.002", "price": "58000"}
+        served.do("POST", "/fapi/v1/order", **by_hand)
+        time.sleep(11)
+        assert len(open_orders(served)) == 1

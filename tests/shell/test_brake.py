@@ -1,0 +1,304 @@
+"""The brake's thread beside a run: what it tells, what it holds back and until when, and how it names a run that stands still."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from coldframe.core.slots import OnError
+from coldframe.ids import OwnId
+from coldframe.model.effects import Level, SendRequest
+from coldframe.model.events import Started
+from coldframe.model.halting import Halt, HaltLevel
+from coldframe.model.inputs import BrakeUsed, HaltAsked, Input, ResumeAsked
+from coldframe.plug.hookspecs import hookimpl
+from coldframe.plug.slots import StrategySlot
+from coldframe.shell.brake import Brake
+from coldframe.shell.brakework import BrakeWork
+from coldframe.shell.clock import Clock, ThreadClock
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.pulse import Pulse
+from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
+from tests.shell.peer import PATIENCE_S
+from tests.shell.test_brakework import Venue, working
+
+PAUSE, CANCEL, FLATTEN = HaltLevel.PAUSE, HaltLevel.CANCEL, HaltLevel.FLATTEN
+
+
+async def eventually(true: Callable[[], object]) -> None:
+    """Waits for what happens on another thread."""
+    while not true():  # noqa: ASYNC110  (nobody there could set an event)
+        await trio.sleep(0.01)
+
+
+@attrs.define
+class Rig:
+    """A brake, and the run beside it: what it was told gathers in `heard`, and is taken in by hand."""
+
+    brake: Brake
+    sentinel: Sentinel
+    inbox: Inbox
+    pulse: Pulse
+    log: list[tuple[Level, str]]
+    records: list[dict[str, object]]
+    heard: list[Input] = attrs.field(factory=list)
+
+    def latch(self, *halts: Halt) -> None:
+        self.sentinel.change(lambda _: halts, str(time.time_ns()))
+
+    async def hear(self, kind: type[Any]) -> Any:
+        """The next input of a kind, without taking it in."""
+        while True:
+            for stamped in await self.inbox.take():
+                self.heard.append(stamped.event)
+                if isinstance(stamped.event, kind):
+                    return stamped.event
+
+    async def take(self, kind: type[Any], last_request_id: int = 0) -> Any:
+        """The next input of a kind, taken in by the brain."""
+        event = await self.hear(kind)
+        self.brake.taken(event.number, last_request_id)
+        return event
+
+    async def said(self, text: str) -> None:
+        await eventually(lambda: any(text in line for _, line in self.log))
+
+    async def answered(self) -> list[str]:
+        """What the brake says about the file as it is now."""
+        await eventually(lambda: self.sentinel.answers(self.sentinel.read().revision))
+        (answer,) = self.sentinel.answers(self.sentinel.read().revision)
+        return list(answer["lines"])
+
+    def lift(self) -> None:
+        """Somebody takes the file away by hand."""
+        self.sentinel.path.unlink()
+
+
+@asynccontextmanager
+async def braking(
+    folder: Path, began: Latch | None = None, work: BrakeWork | None = None, stuck_s: float = 60, heed_signal: bool = False
+) -> AsyncIterator[Rig]:
+    clock = Clock()
+    sentinel, inbox, pulse = Sentinel(folder / "halt.json"), Inbox(clock.now_ns), Pulse()
+    log: list[tuple[Level, str]] = []
+    records: list[dict[str, object]] = []
+    brake = Brake(
+        sentinel,
+        began or Latch(),
+        pulse,
+        ThreadClock(clock),
+        work,
+        lambda level, text: log.append((level, text)),
+        stuck_s=stuck_s,
+        heed_signal=heed_signal,
+        record=lambda record: records.append(dict(record)),
+    )
+    with trio.fail_after(PATIENCE_S), sentinel.held():
+        brake.begin(inbox)
+        try:
+            yield Rig(brake, sentinel, inbox, pulse, log, records)
+        finally:
+            await brake.end()
+        assert not brake.broken.is_set()
+
+
+def request(method: str = "order.place", strategy: str = "a", number: int = 1, key: str = "newClientOrderId") -> SendRequest:
+    return SendRequest("api.1", number, method, {key: str(OwnId(strategy, 1_700_000_000_000, number)), "symbol": "BTCUSDT"})
+
+
+# -- what it tells ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        rig.latch(Halt(PAUSE, "a", "one"), Halt(CANCEL, None, "all"))
+        told = {(await rig.take(HaltAsked)).strategy for _ in range(2)}
+        assert told == {"a", None}
+        assert await rig.answered() == ["this run sends no orders", "this run sends no orders"]
+        rig.latch(Halt(PAUSE, "a", "one"))
+        assert (await rig.take(ResumeAsked)).strategy is None
+        rig.lift()
+        assert (await rig.take(ResumeAsked)).strategy == "a"
+    numbers = [one.number for one in rig.heard if isinstance(one, HaltAsked | ResumeAsked)]
+    assert numbers == sorted(set(numbers))
+    assert [one.get("halt") or one.get("resume") for one in rig.records] == [
+        "strategy a: pause (one)",
+        "all strategies: cancel (all)",
+        "all strategies",
+        "strategy a",
+    ]
+
+
+async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path) -> None:
+    sentinel = Sentinel(tmp_path / "halt.json")
+    began = sentinel.change(lambda halts: raised(halts, Halt(PAUSE, None, "before")), "r")
+    async with braking(tmp_path, began) as rig:
+        await rig.answered()
+        assert rig.inbox.peak == 0
+        rig.sentinel.change(lambda halts: lifted(halts, None), "s")
+        await rig.take(ResumeAsked)
+    assert [type(one) for one in rig.heard] == [ResumeAsked]
+
+
+async def test_a_halt_asked_for_again_is_carried_out_again(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        for at_ms in (1, 2):
+            rig.latch(Halt(PAUSE, None, "same", at_ms))
+            await rig.take(HaltAsked)
+
+
+async def test_p10_sigusr1_halts_all_and_latches(tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        async with braking(tmp_path, heed_signal=True) as rig:
+            signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
+            told = await rig.take(HaltAsked)
+            assert (told.level, told.strategy, told.reason) == (CANCEL, None, "SIGUSR1")
+            assert [one.level for one in rig.sentinel.read().halts] == [CANCEL]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+async def test_a_signal_halts_also_where_nothing_can_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        async with braking(folder, heed_signal=True) as rig:
+            await eventually(folder.exists)
+            shutil.rmtree(folder)
+            tmp_path.joinpath("state").touch()
+            signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
+            assert (await rig.take(HaltAsked)).level is CANCEL
+            await rig.said("halted, but a restart will not know")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"], "ETHUSDT": ["cf.b.x.1"]})
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.latch(Halt(PAUSE))
+        await rig.take(HaltAsked)
+        assert venue.asked == []
+        rig.latch(Halt(CANCEL))
+        await rig.take(HaltAsked)
+        (line,) = await rig.answered()
+        assert line.startswith("no orders of ours are open at the venue, ")
+        assert venue.ordinary == {}
+        assert (await rig.hear(BrakeUsed)).weight == 8
+        # Once more a moment later, for orders that were on their way.
+        venue.ordinary["BTCUSDT"] = ["cf.a.x.2"]
+        await eventually(lambda: not venue.ordinary)
+
+
+async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    began = Sentinel(tmp_path / "halt.json").change(lambda _: (Halt(CANCEL, "a"),), "r")
+    async with working(venue) as (work, _), braking(tmp_path, began, work):
+        await eventually(lambda: not venue.ordinary["BTCUSDT"])
+
+
+async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.latch(Halt(FLATTEN, "a", "why"))
+        first, second = await rig.take(HaltAsked), await rig.take(HaltAsked)
+        assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
+        assert "the bot brings its positions to zero" in await rig.answered()
+    assert venue.calls("POST") == []
+
+
+# -- what it holds back -----------------------------------------------------------------------------------------------
+
+
+async def test_nothing_that_may_add_is_written_between_a_halt_and_its_taking_in(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        assert rig.brake.guard(request()) is None
+        rig.latch(Halt(PAUSE, "a", "why"))
+        event = await rig.hear(HaltAsked)
+        for method, key in (
+            ("order.place", "newClientOrderId"),
+            ("order.modify", "origClientOrderId"),
+            ("algoOrder.place", "clientAlgoId"),
+        ):
+            assert rig.brake.guard(request(method, key=key)) == "halted: strategy a: pause (why)"
+            assert rig.brake.guard(request(method, "ab", key=key)) is None
+        for method in ("order.cancel", "order.status", "session.logon", "userDataStream.ping"):
+            assert rig.brake.guard(request(method, key="origClientOrderId")) is None
+        rig.brake.taken(event.number, 40)
+        # What was made before and still waits to be written is void; what is made from now on is the brain's own affair.
+        assert rig.brake.guard(request(number=40)) == "halted since it was made"
+        assert rig.brake.guard(request(strategy="b", number=40)) is None
+        assert rig.brake.guard(request(number=41)) is None
+
+
+async def test_a_halt_that_is_lifted_before_it_was_taken_in_holds_nothing_back(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        rig.latch(Halt(PAUSE))
+        await rig.hear(HaltAsked)
+        assert rig.brake.guard(request()) is not None
+        rig.lift()
+        await rig.hear(ResumeAsked)
+        assert rig.brake.guard(request()) is None
+
+
+# -- what it sees -----------------------------------------------------------------------------------------------------
+
+
+class Sleeper:
+    """Stands still in its first hook."""
+
+    @hookimpl
+    def on_start(self, event: Started, view: object) -> None:
+        time.sleep(1.0)
+
+
+async def test_s2_a_run_that_stands_still_is_named_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
+    slot = StrategySlot("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper())
+    async with braking(tmp_path, stuck_s=0.3) as rig:
+        rig.pulse.beat()
+        slot.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
+        named = [text for _, text in rig.log]
+        assert len(named) == 1
+        assert "strategy sleepy in on_start: test_brake.py:" in named[0]
+        assert " on_start < " in named[0]
+        rig.pulse.beat()
+        await rig.said("the run goes on")
+
+
+async def test_a_run_that_stands_still_on_its_own_is_named_without_a_plugin(tmp_path: Path) -> None:
+    async with braking(tmp_path, stuck_s=0.2) as rig:
+        rig.pulse.beat()
+        time.sleep(0.6)  # noqa: ASYNC251  (the point of it)
+        (line,) = [text for _, text in rig.log]
+    assert "the run has stood still for" in line
+    assert " in strategy " not in line
+
+
+async def test_a_brake_that_breaks_does_not_break_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hooked: list[object] = []
+    monkeypatch.setattr("threading.excepthook", lambda args: hooked.append(args.exc_type))
+    clock = Clock()
+    sentinel = Sentinel(tmp_path / "halt.json")
+
+    def log(level: Level, text: str) -> None:
+        raise ZeroDivisionError
+
+    make: Callable[..., Brake] = Brake
+    brake = make(sentinel, Latch(), Pulse(), ThreadClock(clock), None, log, stuck_s=0.05, heed_signal=False)
+    with trio.fail_after(PATIENCE_S):
+        brake.begin(Inbox(clock.now_ns))
+        await brake.broken.wait()
+        await brake.end()
+    assert hooked == [ZeroDivisionError]

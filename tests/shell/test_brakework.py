@@ -1,0 +1,199 @@
+"""The brake at work on a real server: what it asks, in whose name it cancels, what it counts, and what it never does twice."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs
+
+import attrs
+import trio
+
+from coldframe.core.signing import HmacSigner
+from coldframe.ids import BRAKE_COUNT, OwnId
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered
+from coldframe.secret import Secret
+from coldframe.shell.brakeline import BrakeLine
+from coldframe.shell.brakework import BrakeWork
+from coldframe.shell.clock import Clock, ThreadClock
+from coldframe.terms import PositionSide, Side
+from tests.shell.peer import PATIENCE_S
+from tests.shell.web import Asked, Told, serving
+
+SYMBOLS = {"a": ["BTCUSDT", "ETHUSDT"], "b": ["ETHUSDT"]}
+EPOCH_MS = 1_700_000_000_000
+DONE = {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+
+def name(strategy: str, number: int) -> str:
+    return str(OwnId(strategy, EPOCH_MS, number))
+
+
+@attrs.define
+class Venue:
+    """A venue with orders by symbol. `faults` are answered to verb and path instead."""
+
+    ordinary: dict[str, list[str]] = attrs.field(factory=dict)
+    algos: dict[str, list[str]] = attrs.field(factory=dict)
+    faults: dict[str, Told] = attrs.field(factory=dict)
+    weight: int = 0
+    asked: list[tuple[str, dict[str, str]]] = attrs.field(factory=list)
+
+    def __call__(self, asked: Asked) -> Told:
+        params = {key: values[0] for key, values in parse_qs(asked.query).items()}
+        call = f"{asked.verb} {asked.path.removeprefix('/fapi/v1/')}"
+        self.asked.append((call, params))
+        assert {"timestamp", "signature", "recvWindow"} <= set(params)
+        self.weight += 1
+        told = self.faults.get(call) or Told(json.dumps(self._answer(call, params)).encode())
+        return attrs.evolve(told, headers=(*told.headers, ("X-MBX-USED-WEIGHT-1M", str(1000 + self.weight))))
+
+    def _answer(self, call: str, params: dict[str, str]) -> Any:
+        symbol = params.get("symbol", "")
+        match call:
+            case "DELETE allOpenOrders":
+                self.ordinary.pop(symbol, None)
+                return DONE
+            case "DELETE algoOpenOrders":
+                self.algos.pop(symbol, None)
+                return DONE
+            case "GET openOrders":
+                return [{"clientOrderId": one, "orderId": 5} for one in self.ordinary.get(symbol, [])]
+            case "GET openAlgoOrders":
+                return [{"clientAlgoId": one, "algoId": 6} for one in self.algos.get(symbol, [])]
+            case "DELETE batchOrders":
+                names = json.loads(params["origClientOrderIdList"])
+                assert len(names) <= 10
+                self.ordinary[symbol] = [one for one in self.ordinary[symbol] if one not in names]
+                return [{"clientOrderId": one} for one in names]
+            case "DELETE algoOrder":
+                for names in self.algos.values():
+                    names[:] = [one for one in names if one != params["clientAlgoId"]]
+                return {"algoId": 6, "clientAlgoId": params["clientAlgoId"], "code": "200", "msg": "success"}
+            case _:
+                return {"orderId": 7, "status": "FILLED"}
+
+    def calls(self, begin: str = "") -> list[str]:
+        return [call for call, _ in self.asked if call.startswith(begin)]
+
+
+@asynccontextmanager
+async def working(venue: Venue, banned_until_ms: Callable[[], int] = lambda: 0) -> AsyncIterator[tuple[BrakeWork, BrakeLine]]:
+    with trio.fail_after(PATIENCE_S):
+        async with serving(venue) as web:
+            signer = HmacSigner(Secret("key"), Secret("secret"))
+            base = f"http://127.0.0.1:{web.port}"
+            clock = ThreadClock(Clock())
+            line = BrakeLine(base, ssl.create_default_context(), signer, 5000, clock, lambda: 250, banned_until_ms)
+            work = BrakeWork(line, SYMBOLS, EPOCH_MS)
+            yield work, line
+            await trio.to_thread.run_sync(work.close)
+
+
+async def test_all_orders_go_symbol_by_symbol_ordinary_and_conditional() -> None:
+    venue = Venue({"BTCUSDT": [name("a", 1)], "ETHUSDT": [name("b", 2), "web_1"]}, {"BTCUSDT": [name("a", 3)]})
+    async with working(venue) as (work, line):
+        found = await trio.to_thread.run_sync(work.cancel, None)
+        assert found.troubles == []
+        assert (venue.ordinary, venue.algos) == ({}, {})
+        assert sorted(venue.calls()) == ["DELETE algoOpenOrders"] * 2 + ["DELETE allOpenOrders"] * 2
+        assert (await trio.to_thread.run_sync(work.look, None)).left == 0
+        used = line.used()
+    assert used.weight == 8
+    assert used.counted == 1000 + venue.weight
+    assert used.banned_until_ms is None
+
+
+async def test_of_one_strategy_only_its_own_go() -> None:
+    mine = [name("a", number) for number in range(1, 24)]
+    others = [name("ab", 1), name("b", 1), "web_1", "cf.a"]
+    venue = Venue({"BTCUSDT": [*mine, *others], "ETHUSDT": []}, {"ETHUSDT": [name("a", 90), name("b", 91)]})
+    async with working(venue) as (work, _):
+        found = await trio.to_thread.run_sync(work.cancel, "a")
+        left = await trio.to_thread.run_sync(work.look, "a")
+    assert found.troubles == []
+    assert left.left == 0
+    assert venue.ordinary["BTCUSDT"] == others
+    assert venue.algos["ETHUSDT"] == [name("b", 91)]
+    assert len(venue.calls("DELETE batchOrders")) == 3
+
+
+async def test_what_does_not_work_in_one_symbol_keeps_no_other_waiting() -> None:
+    venue = Venue({"BTCUSDT": [name("a", 1)], "ETHUSDT": [name("a", 2)]})
+    venue.faults["DELETE algoOpenOrders"] = Told(b'{"code":-1001,"msg":"Internal\\u001b[2J"}', 503)
+    async with working(venue) as (work, _):
+        found = await trio.to_thread.run_sync(work.cancel, None)
+        assert venue.ordinary == {}
+        venue.faults["GET openOrders"] = Told(b"<html>")
+        assert (await trio.to_thread.run_sync(work.look, None)).left is None
+    assert found.troubles == ["BTCUSDT: -1001 Internal [2J", "ETHUSDT: -1001 Internal [2J"]
+
+
+async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:
+    venue = Venue({"BTCUSDT": [name("a", 1)]})
+    venue.faults["DELETE allOpenOrders"] = Told(b"", 418, (("Retry-After", "90"),))
+    async with working(venue) as (work, line):
+        await trio.to_thread.run_sync(work.cancel, "nobody")
+        assert venue.asked == []
+        await trio.to_thread.run_sync(work.cancel, None)
+        asked = len(venue.asked)
+        found = await trio.to_thread.run_sync(work.cancel, None)
+        assert len(venue.asked) == asked
+        assert all("sent us away for another" in trouble for trouble in found.troubles)
+        used = line.used()
+        assert used.banned_until_ms is not None
+        assert abs(used.banned_until_ms - line.venue_ms - 90_000) < 2_000
+    known = Venue()
+    async with working(known, lambda: 10**14) as (work, _):
+        found = await trio.to_thread.run_sync(work.cancel, None)
+    assert known.asked == []
+    assert len(found.troubles) == 1
+
+
+async def test_positions_are_reduced_by_one_order_each_that_is_told_before_it_is_sent() -> None:
+    venue = Venue()
+    told: list[BrakeOrdered | BrakeAnswered] = []
+    seen: list[int] = []
+
+    def say(event: BrakeOrdered | BrakeAnswered) -> None:
+        told.append(event)
+        seen.append(len(venue.asked))
+
+    held = {
+        ("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.010"),
+        ("b", "ETHUSDT", PositionSide.SHORT): Decimal("-2"),
+    }
+    async with working(venue) as (work, line):
+        lines, found = await trio.to_thread.run_sync(work.flatten, held, say)
+        assert abs(told[0].sent_ms - line.venue_ms) < 5_000  # type: ignore[union-attr]
+    assert found.troubles == []
+    assert lines == ["SELL 0.010 BTCUSDT for a", "BUY 2 ETHUSDT for b"]
+    assert seen == [0, 1, 1, 2]
+    (_, first), (_, second) = venue.asked
+    assert first["newClientOrderId"] == name("a", BRAKE_COUNT)
+    assert second["newClientOrderId"] == name("b", BRAKE_COUNT + 1)
+    assert (first["type"], first["reduceOnly"], first["newOrderRespType"]) == ("MARKET", "true", "RESULT")
+    # In hedge mode the flag is not allowed; the position side says that the order can only reduce.
+    assert (second["positionSide"], "reduceOnly" in second) == ("SHORT", False)
+    assert isinstance(told[0], BrakeOrdered)
+    assert (told[0].side, told[0].quantity) == (Side.SELL, Decimal("0.010"))
+    assert isinstance(told[1], BrakeAnswered)
+    assert told[1].answer is not None
+    assert told[1].answer.status == 200
+
+
+async def test_an_order_without_an_answer_is_not_sent_again() -> None:
+    venue = Venue()
+    venue.faults["POST order"] = Told(b'{"code":-1007,"msg":"Timeout waiting for response."}', 408)
+    told: list[BrakeOrdered | BrakeAnswered] = []
+    async with working(venue) as (work, _):
+        held = {("a", "BTCUSDT", PositionSide.BOTH): Decimal(-1)}
+        lines, found = await trio.to_thread.run_sync(work.flatten, held, told.append)
+    assert venue.calls() == ["POST order"]
+    assert lines == ["BUY 1 BTCUSDT for a: -1007 Timeout waiting for response."]
+    assert len(found.troubles) == 1
+    assert [type(one) for one in told] == [BrakeOrdered, BrakeAnswered]

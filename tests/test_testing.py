@@ -1,0 +1,357 @@
+"""The bench and the playbook as a writer of plugins uses them, rightly and wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldframe import (
+    BookChanged,
+    BookState,
+    CancelAll,
+    Intent,
+    MarkPriceChanged,
+    OrderChanged,
+    OrderFilled,
+    Place,
+    Quote,
+    Quotes,
+    Side,
+    TradePrinted,
+    View,
+    WakeMe,
+    hookimpl,
+)
+from coldframe.errors import PluginError, StrategyFault
+from coldframe.testing import BENCH_START_MS, Playbook, StrategyBench, instrument
+
+D = Decimal
+A, B = "BTCUSDT", "ETHUSDT"
+BIDS, ASKS = [("99", "1"), ("98", "2")], [("101", "3")]
+
+
+class Maker:
+    """Quotes one tick inside the best prices, and says what it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    @hookimpl
+    def on_start(self, event: object) -> object:
+        self.seen.append(event)
+        return WakeMe(1_000, "tick")
+
+    @hookimpl
+    def on_book(self, event: BookChanged, view: View) -> object:
+        self.seen.append(event)
+        book = view.book(event.symbol)
+        if book.best_bid is None or book.best_ask is None:
+            return None
+        tick = view.instrument(event.symbol).filters.tick
+        return Quotes(event.symbol, [Quote(book.best_bid + tick, D(1))], [Quote(book.best_ask - tick, D(1))])
+
+    @hookimpl
+    def on_fill(self, event: OrderFilled, view: View) -> object:
+        self.seen.append((event, view.position(event.symbol), [order.filled for order in view.orders(event.symbol)]))
+        return [CancelAll(event.symbol)]
+
+    @hookimpl
+    def on_order(self, event: OrderChanged) -> None:
+        self.seen.append(event)
+
+    @hookimpl
+    def on_mark(self, event: MarkPriceChanged, view: View) -> None:
+        self.seen.append((view.mark_price(event.symbol), view.unrealized_pnl(), view.now_ms))
+
+    @hookimpl
+    def on_trade(self, event: TradePrinted) -> None:
+        self.seen.append(event)
+
+
+class Guard:
+    """Refuses to buy."""
+
+    @hookimpl
+    def review_intent(self, intent: Intent, view: View) -> str | None:
+        return "no buying" if isinstance(intent, Place) and intent.side is Side.BUY else None
+
+
+def bench(**more: Any) -> tuple[Maker, StrategyBench]:
+    maker = Maker()
+    return maker, StrategyBench(maker, (A, B), **more)
+
+
+# -- the bench --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_fed_and_what_comes_back() -> None:
+    maker, one = bench()
+    assert one.start() == [WakeMe(1_000, "tick")]
+    (wanted,) = one.book(A, BIDS, ASKS)
+    assert wanted == Quotes(A, [Quote(D("99.1"), D(1))], [Quote(D("100.9"), D(1))])
+    assert one.wake("tick") == one.stop() == []
+    event = maker.seen[1]
+    assert isinstance(event, BookChanged)
+    assert (event.symbol, event.state, event.event_ms) == (A, BookState.SYNCED, BENCH_START_MS)
+
+
+def test_a_book_holds_exactly_the_levels_it_is_given() -> None:
+    _, one = bench()
+    one.book(A, BIDS, ASKS)
+    one.book(A, [("97.05", "0.5")], [("100", "1"), ("102", "0.001")])
+    book = one.view.book(A)
+    assert book.bids(9) == [(D("97.05"), D("0.5"))]
+    assert book.asks(9) == [(D(100), D(1)), (D(102), D("0.001"))]
+    assert not one.view.book(B).synced
+    one.book(A, [], [])
+    assert book.synced
+    assert (one.view.book(A).best_bid, one.view.book(A).mid) == (None, None)
+
+
+def test_update_ids_grow_and_trading_is_allowed_while_the_book_is_fresh() -> None:
+    maker, one = bench()
+    assert not one.view.trading_allowed(A)
+    for _ in range(3):
+        one.book(A, BIDS, ASKS)
+    ids = [event.update_id for event in maker.seen if isinstance(event, BookChanged)]
+    assert ids == sorted(set(ids))
+    assert one.view.trading_allowed(A)
+    one.advance(3_000)
+    assert not one.view.trading_allowed(A)
+
+
+def test_a_book_that_is_lost_shows_nothing() -> None:
+    maker, one = bench()
+    one.book(A, BIDS, ASKS)
+    one.book(B, BIDS, ASKS)
+    assert one.lose_book(A) == []
+    event = maker.seen[-1]
+    assert isinstance(event, BookChanged)
+    assert event.state is not BookState.SYNCED
+    assert one.view.book(A).best_bid is None
+    assert one.view.book(B).best_bid == D(99)
+    assert one.book(A, BIDS, ASKS)
+
+
+def test_time_passes_only_when_it_is_told_to() -> None:
+    maker, one = bench()
+    assert one.now_ms == BENCH_START_MS
+    one.advance(1_500)
+    one.mark(A, "100")
+    assert maker.seen == [(D(100), D(0), BENCH_START_MS + 1_500)]
+
+
+def test_an_order_rests_and_trades_in_parts() -> None:
+    maker, one = bench()
+    one.rest(A, Side.BUY, "99", "2")
+    (order,) = one.view.orders(A)
+    assert (order.side, order.price, order.quantity, order.state) == (Side.BUY, D(99), D(2), "OPEN")
+    assert one.view.orders(B) == ()
+    assert one.fill(A, Side.BUY, "99.0", "0.5") == [CancelAll(A)]
+    assert one.fill(A, Side.BUY, "99", "1.5", maker=False) == [CancelAll(A)]
+    fills = [seen for seen in maker.seen if isinstance(seen, tuple)]
+    assert [(event.quantity, event.maker, position, filled) for event, position, filled in fills] == [
+        (D("0.5"), True, D("0.5"), [D("0.5")]),
+        (D("1.5"), False, D(2), []),
+    ]
+    assert len({event.trade_id for event, _, _ in fills}) == 2
+    assert [event.state for event in maker.seen if isinstance(event, OrderChanged)] == ["OPEN", "PARTIAL", "FILLED"]
+    assert one.view.orders() == ()
+    assert one.view.entry_price(A) == D(99)
+
+
+def test_a_fill_without_a_resting_order_brings_its_own() -> None:
+    _, one = bench()
+    one.fill(A, Side.BUY, "100", "2")
+    one.fill(A, Side.SELL, "103", "3")
+    assert one.view.position(A) == D(-1)
+    assert one.view.realized_pnl() == D(6)
+    assert one.view.fees() == 0
+    one.mark(A, "104")
+    assert one.view.unrealized_pnl() == D(-1)
+
+
+def test_an_order_on_its_way_is_seen_and_not_heard() -> None:
+    maker, one = bench()
+    order = one.prepare(A, Side.SELL, "105", "1")
+    assert [seen.client_order_id for seen in one.view.orders(A)] == [order.client_order_id]
+    assert maker.seen == []
+
+
+def test_a_trade_of_the_market() -> None:
+    maker, one = bench()
+    for number in (1, 2):
+        one.trade(B, "50.5", "0.1", Side.SELL)
+        event = maker.seen[-1]
+        assert isinstance(event, TradePrinted)
+        assert (event.symbol, event.price, event.quantity, event.taker_side) == (B, D("50.5"), D("0.1"), Side.SELL)
+        assert event.trade_id == number
+
+
+def test_overlays_review_what_the_strategy_wants() -> None:
+    _, one = bench(overlays=[Guard()])
+    place = Place(symbol=A, side=Side.BUY, quantity=D(1), price=D(99))
+    assert one.refusal(place) == "no buying"
+    assert one.refusal(Place(symbol=A, side=Side.SELL, quantity=D(1), price=D(99))) is None
+    assert bench()[1].refusal(place) is None
+
+
+def test_contracts_with_rules_of_their_own() -> None:
+    listed = [instrument(A, tick="0.5", step="0.01", min_notional="5"), instrument(B, min_quantity="0.1")]
+    _, one = bench(instruments=listed)
+    assert one.view.instrument(A) is listed[0]
+    assert (listed[0].filters.tick, listed[0].filters.lot.step, listed[0].filters.min_notional) == (D("0.5"), D("0.01"), D(5))
+    assert (listed[0].base_asset, listed[0].quote_asset) == ("BTC", "USDT")
+    assert listed[1].filters.lot.min == D("0.1")
+    (wanted,) = one.book(A, BIDS, ASKS)
+    assert wanted.bids[0].price == D("99.5")
+
+
+def test_a_hook_that_is_not_there_brings_nothing() -> None:
+    one = StrategyBench(Guard())
+    assert one.start() == one.book(A, BIDS, ASKS) == one.mark(A, "1") == one.trade(A, "1", "1", Side.BUY) == []
+    assert one.rest(A, Side.BUY, "1", "1") == one.fill(A, Side.BUY, "1", "1") == one.wake() == one.stop() == []
+
+
+PRICES = st.integers(1, 50).map(str)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Side), PRICES, PRICES), max_size=20))
+def test_position_and_profit_are_those_of_the_fills(fills: list[tuple[Side, str, str]]) -> None:
+    one = StrategyBench(Guard())
+    position, cash = D(0), D(0)
+    for side, price, quantity in fills:
+        one.fill(A, side, price, quantity)
+        position += side.sign * D(quantity)
+        cash -= side.sign * D(quantity) * D(price)
+    one.mark(A, "17")
+    assert one.view.position(A) == position
+    assert abs(one.view.realized_pnl() + one.view.unrealized_pnl() - (cash + 17 * position)) < D("1e-15")
+
+
+# -- the bench used wrongly -------------------------------------------------------------------------------------------
+
+
+class Misspelt:
+    @hookimpl
+    def on_bok(self, event: object) -> None: ...
+
+
+class Raises:
+    @hookimpl
+    def on_wake(self, event: object) -> None:
+        raise ValueError("too early")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: StrategyBench(Misspelt()), "plugin Misspelt: there is no hook on_bok (did you mean on_book?)"),
+        (lambda: StrategyBench(Guard(), overlays=[Misspelt()]), "plugin Misspelt: there is no hook on_bok (did you mean on_book?)"),
+        (lambda: StrategyBench(Guard), "plugin Guard is a class: an instance of it is needed"),
+        (lambda: StrategyBench(Guard(), overlays=[Guard]), "plugin Guard is a class: an instance of it is needed"),
+    ],
+)
+def test_what_does_not_fit_is_refused_as_at_load(made: Callable[[], object], said: str) -> None:
+    with pytest.raises(PluginError) as refused:
+        made()
+    assert str(refused.value) == said
+
+
+def test_a_hook_that_raises_says_where() -> None:
+    with pytest.raises(StrategyFault, match=r"^on_wake: ValueError: too early \(test_testing\.py:\d+\)$"):
+        StrategyBench(Raises()).wake()
+
+
+NO_SYMBOL = "no symbol 'XRPUSDT' on this bench: it has BTCUSDT, ETHUSDT"
+TOO_MUCH = "3 cannot trade: 2 of the order is left"
+CROSSED = "a book whose best bid is not below its best ask: [('101', '3')], [('99', '1')]"
+FLOAT = 'a number must be a text so that it stays exact: "100.1"'
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda one: one.book("XRPUSDT", BIDS, ASKS), NO_SYMBOL),
+        (lambda one: one.lose_book("XRPUSDT"), NO_SYMBOL),
+        (lambda one: one.mark("XRPUSDT", "1"), NO_SYMBOL),
+        (lambda one: one.trade("XRPUSDT", "1", "1", Side.BUY), NO_SYMBOL),
+        (lambda one: one.rest("XRPUSDT", Side.BUY, "1", "1"), NO_SYMBOL),
+        (lambda one: one.fill("XRPUSDT", Side.BUY, "1", "1"), NO_SYMBOL),
+        (lambda one: one.book(A, [(100.1, "1")], []), FLOAT),
+        (lambda one: one.mark(A, 100.1), FLOAT),
+        (lambda one: one.trade(A, 100.1, "1", Side.BUY), FLOAT),
+        (lambda one: one.fill(A, Side.BUY, "1", 100.1), FLOAT),
+        (lambda one: instrument(A, tick=100.1), FLOAT),  # type: ignore[arg-type]
+        (lambda one: one.mark(A, "dear"), "not a plain decimal number: 'dear'"),
+        (lambda one: one.book(A, [("1e2", "1")], []), "not a plain decimal number: '1e2'"),
+        (lambda one: one.book(A, ASKS, BIDS), CROSSED),
+        (lambda one: one.advance(-5), "time does not go back: -5 ms"),
+        (lambda one: one.fill(A, Side.BUY, "99", "0"), "0 cannot trade"),
+        (lambda one: one.fill(A, Side.BUY, "99", "-1"), "-1 cannot trade"),
+        (lambda one: one.rest(A, Side.BUY, "99", "2") or one.fill(A, Side.BUY, "99", "3"), TOO_MUCH),
+        (lambda one: StrategyBench(Guard(), A), "symbols are a list: ['BTCUSDT']"),
+    ],
+)  # fmt: skip
+def test_what_no_venue_could_say_is_refused_in_one_line(wrong: Callable[[StrategyBench], object], said: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        wrong(bench()[1])
+    assert str(refused.value) == said
+
+
+def test_a_misspelt_hook_is_not_silently_fed() -> None:
+    with pytest.raises(ValueError, match=r"^there is no hook on_bok: one of on_book, "):
+        bench()[1].send("on_bok", None)  # type: ignore[arg-type]
+
+
+# -- the playbook -----------------------------------------------------------------------------------------------------
+
+
+class Doubling:
+    """Gives every number back twice, and a word for zero."""
+
+    def step(self, event: int, /) -> list[object]:
+        return [event, event] if event else ["nothing"]
+
+
+def test_a_trace_that_is_right() -> None:
+    assert Playbook(Doubling()) >> 1 << 1 << 1 >> 0 << "nothing" >> 2 << int << 2
+    assert Playbook(Doubling().step) >> 3 << 3 << 3
+    assert Playbook(Doubling(), ignore=(int,)) >> 3 >> 0 << "nothing" >> 4
+    assert Playbook(Doubling())
+
+
+@pytest.mark.parametrize(
+    ("trace", "story"),
+    [
+        (lambda book: book >> 1 << 1, ">> 1\n<< 1\n<< 1   (nobody asked for this)"),
+        (lambda book: book >> 1 >> 2, ">> 1\n<< 1   (nobody asked for this)\n<< 1   (nobody asked for this)"),
+        (lambda book: book >> 1 << 1 << 1 << 1, ">> 1\n<< 1\n<< 1\n<< 1\nbut nothing (more) came"),
+        (lambda book: book << 1, "<< 1\nbut nothing (more) came"),
+        (lambda book: book >> 0 << 5, ">> 0\n<< 5\nbut this came: nothing"),
+        (lambda book: book >> 0 << int, ">> 0\n<< <class 'int'>\nbut this came: nothing"),
+        (lambda book: book >> 1 << True << 2, ">> 1\n<< 1\n<< 2\nbut this came: 1"),
+    ],
+)
+def test_a_trace_that_is_wrong_tells_its_story(trace: Callable[[Playbook], object], story: str) -> None:
+    with pytest.raises(AssertionError) as failed:
+        assert trace(Playbook(Doubling()))
+    assert str(failed.value) == story
+
+
+def test_what_is_no_machine() -> None:
+    with pytest.raises(TypeError, match=r"^object is no machine: it has no step, and cannot be called itself$"):
+        Playbook(object())  # type: ignore[arg-type]
+
+
+def test_what_a_machine_raises_passes() -> None:
+    def step(event: object) -> list[object]:
+        raise KeyError(event)
+
+    with pytest.raises(KeyError):
+        Playbook(step) >> 1
