@@ -154,7 +154,7 @@ async def test_g4_a_refused_key_is_taken_for_one_of_the_other_environment(enviro
     refusal = Told(b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}', 401)
     async with venue(refusal) as (_, rest, clock):
         with pytest.raises(AuthenticationRefused) as refused:
-            await check_account(rest, clock, environment)
+            await check_account(rest, clock, environment=environment)
         assert one_sentence(refused.value).endswith(f"(this is {environment}: a key made for {other} is not known here)")
         with pytest.raises(AuthenticationRefused) as refused:
             await check_account(rest, clock)

@@ -100,7 +100,7 @@ async def braking(
         lambda level, text: log.append((level, text)),
         stuck_s=stuck_s,
         heed_signal=heed_signal,
-        record=lambda record: records.append(dict(record)),
+        record=lambda kind, ref, body: records.append({"kind": kind, "ref": ref, **body}),
     )
     with trio.fail_after(PATIENCE_S), sentinel.held():
         brake.begin(inbox)
@@ -130,11 +130,11 @@ async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) ->
         assert (await rig.take(ResumeAsked)).strategy == "a"
     numbers = [one.number for one in rig.heard if isinstance(one, HaltAsked | ResumeAsked)]
     assert numbers == sorted(set(numbers))
-    assert [one.get("halt") or one.get("resume") for one in rig.records] == [
-        "strategy a: pause (one)",
-        "all strategies: cancel (all)",
-        "all strategies",
-        "strategy a",
+    assert [(one["ref"], one["level"], one["reason"]) for one in rig.records] == [
+        ("a", "pause", "one"),
+        ("", "cancel", "all"),
+        ("", "none", ""),
+        ("a", "none", ""),
     ]
 
 
