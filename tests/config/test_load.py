@@ -76,7 +76,7 @@ def test_it_names_every_key_there_is_and_none_at_its_default(tmp_path: Path) -> 
         config.strategies[0],
         config.strategies[0].budget,
     ]
-    tables += [config.strategies[0].overlays[0], config.risk, config.feeds, config.journal]
+    tables += [config.strategies[0].overlays[0], config.risk, config.feeds, config.halt, config.journal]
     for table in tables:
         for one in attrs.fields(type(table)):
             default = one.default.factory() if isinstance(one.default, attrs.Factory) else one.default  # type: ignore[arg-type]
@@ -147,6 +147,14 @@ def mutations(key: Key) -> list[Mutation]:
 
 def meant(wrong: str, key: Key) -> str:
     return "" if wrong.isupper() else f" (did you mean {key.name}?)"
+
+
+def test_a_wrong_value_in_a_free_table_is_named_by_its_key(tmp_path: Path) -> None:
+    wrong = WHOLE.replace("leverage = { BTCUSDT = 5 }", 'leverage = { BTCUSDT = 5, ETHUSDT = "x", XRPUSDT = 1.5 }')
+    assert sorted(text.partition(": ")[2] for text in found(tmp_path, wrong)) == [
+        "orders.leverage.ETHUSDT: must be a whole number, not 'x'",
+        "orders.leverage.XRPUSDT: must be a whole number, not 1.5",
+    ]
 
 
 MUTATIONS = {key.path: mutations(key) for key in KEYS}

@@ -51,6 +51,34 @@ orders_1m = 20
 [venue.embedded.faults]
 clock_skew_ms = -5
 banned_for_s = 1
+orders_doubtful = "0.1"
+doubtful_calls = ["place"]
+doubtful_answers = ["-1006"]
+doubtful_accepted = "0.4"
+late_ms = 2
+latency_ms = 3
+answers_delayed = "0.2"
+answer_delay_ms = 4
+fills_duplicated = "0.3"
+duplicate_delay_ms = 5
+events_delayed = "0.4"
+event_delay_ms = 6
+events_reordered = true
+events_dropped = "0.6"
+private_cut_s = 7
+market_cut_s = 8
+api_cut_s = 9
+cut_with_close = true
+api_cut_after_bytes = 10
+sessions_revoked_s = 11
+listen_keys_expire_s = 12
+listen_keys_expire_silently = true
+orders_forgotten = "0.7"
+forgotten_by_query_s = 13
+forgotten_by_list_s = 14
+blocked_after_requests = 15
+blocked_is_ban = true
+blocked_for_s = 16
 
 [[venue.embedded.accounts]]
 name = "first"
@@ -70,6 +98,12 @@ private_key = "file:key.pem"
 secret = "cred:hmac"
 recv_window_ms = 1000
 answer_ms = 1000
+position_mode = "hedge"
+max_age_ms = 900
+dead_man_s = 60
+leverage = { BTCUSDT = 5 }
+margin = "cross"
+withdrawals = "refuse"
 on_restart = "keep"
 grace_ms = 0
 
@@ -123,7 +157,12 @@ stale_book_ms = 600
 streams_per_link = 10
 rotate_after_s = 20
 overlap_s = 31
+connects_per_5min = 9
 patience = 40
+
+[halt]
+file = "state/halt"
+stuck_ms = 700
 
 [journal]
 file = "state/journal"
@@ -212,5 +251,6 @@ WRONG: dict[Any, list[tuple[str, str]]] = {
         ("[]", "must be a number, not []"),
     ],
     list[str]: [("5", "must be a list, not 5"), ('"BTCUSDT"', "must be a list, not 'BTCUSDT'")],
+    dict[str, int]: [("5", "must be a table, not 5")],
 }
 NO_SECRET = "must be a text, the reference to a secret"

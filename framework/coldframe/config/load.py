@@ -166,6 +166,7 @@ def _make_converter() -> cattrs.Converter:
         converter.register_structure_hook(kind, _strict(kind, word))
     converter.register_structure_hook(Decimal, _decimal)
     converter.register_structure_hook_func(lambda kind: kind == dict[str, Any], _table)
+    converter.register_structure_hook_func(_is_mapping, lambda value, kind: _mapping(converter, value, kind))
     converter.register_structure_hook_func(_is_list, lambda value, kind: _list(converter, value, kind))
     converter.register_structure_hook_factory(attrs.has, lambda kind: _attrs_hook(converter, kind))
     return converter
@@ -199,6 +200,24 @@ def _table(value: Any, _: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"must be a table, not {_shown(value)}")
     return value
+
+
+def _is_mapping(kind: Any) -> bool:
+    """A table whose keys are names and whose values are all of one kind."""
+    return getattr(kind, "__origin__", None) is dict and kind != dict[str, Any]
+
+
+def _mapping(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
+    found, wrong = {}, []
+    for name, one in _table(value, kind).items():
+        try:
+            found[name] = converter.structure(one, kind.__args__[1])
+        except _REFUSALS as error:
+            error.add_note(AttributeValidationNote(f"key {name}", name, kind.__args__[1]))
+            wrong.append(error)
+    if wrong:
+        raise ExceptionGroup("keys", wrong)
+    return found
 
 
 def _is_list(kind: Any) -> bool:
