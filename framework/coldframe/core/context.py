@@ -26,6 +26,8 @@ class Context:
     now_ns: int = 0
     #: Set when an answer says that our clock is off; the engine asks for the time and clears it.
     clock_suspect: bool = False
+    #: Set when a contract may have other rules than we know; `Listing` asks for them and clears it.
+    rules_suspect: bool = False
     effects: list[Effect] = attrs.field(factory=list)
 
     @property

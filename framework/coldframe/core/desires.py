@@ -6,14 +6,15 @@ sent to keep a wish true, the next try waits, longer every time, so that a wish 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import attrs
 
 from coldframe.model.events import OrderChanged
-from coldframe.model.intents import Quotes, Target
+from coldframe.model.intents import Quote, Quotes, Target
 from coldframe.model.orders import OrderState
-from coldframe.terms import TimeInForce
+from coldframe.terms import Side, TimeInForce
 
 #: Pause after the first refusal, and the longest one (milliseconds).
 FIRST_PAUSE_MS: Final = 250
@@ -68,6 +69,20 @@ class Desires:
         for key in self._targets:
             if key[1] == symbol:
                 self.due[key] = None
+
+    def fit(self, symbol: str, allowed: Callable[[Side, Quote], bool]) -> int:
+        """The symbol has new rules: wishes there are due again, without levels that are not allowed. Gives how many those were."""
+        left_out = 0
+        for key in [one for one in (*self._quotes, *self._targets) if one[1] == symbol]:
+            self._patience.pop(key, None)
+            self.due[key] = None
+        for key, wish in self._quotes.items():
+            if key[1] == symbol:
+                bids = tuple(one for one in wish.bids if allowed(Side.BUY, one))
+                asks = tuple(one for one in wish.asks if allowed(Side.SELL, one))
+                left_out += len(wish.bids) + len(wish.asks) - len(bids) - len(asks)
+                self._quotes[key] = attrs.evolve(wish, bids=bids, asks=asks)
+        return left_out
 
     def forget(self, strategy: str | None = None, symbol: str | None = None) -> None:
         """Wishes lapse: of one strategy or all, in one symbol or all. Quotes become the wish for no orders at all."""

@@ -22,6 +22,7 @@ from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
 from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
+from coldframe.core.listing import Listing
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
 from coldframe.core.positions import SubAccount
@@ -133,6 +134,8 @@ class Engine:
         self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
         self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
         self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
+        traded = {symbol for port in setup.ports for symbol in port.symbols}
+        self.listing = Listing(ctx, self._calls, self.gate, self.strategies, traded)
         self._stopping: str | None = None
         self._stop_deadline_ns = 0
         self._records = 0
@@ -231,6 +234,7 @@ class Engine:
         if halted is not None and self._stopping is None:
             self._stop(f"halt: {halted}")
         self._ask_for_time_if_doubtful()
+        self.listing.settle()
         self._remember_ban()
         self._record_orders()
         return self._ctx.take_effects()
@@ -241,9 +245,7 @@ class Engine:
             self._banned_ms = until_ms
             self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
             left_s = (until_ms - self._ctx.venue_ms) / 1000
-            self._ctx.log(
-                Level.ERROR, f"the venue asks us to stay away for {left_s:.0f} s: nothing is sent until then"
-            )
+            self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {left_s:.0f} s: nothing is sent until then")
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
@@ -323,7 +325,7 @@ class Engine:
 
     def _answered(self, answered: RestAnswered) -> None:
         returned = self._calls.answered(answered)
-        if returned is None or self.market.returned(returned):
+        if returned is None or self.market.returned(returned) or self.listing.returned(returned):
             return
         if isinstance(returned.purpose, _TimeOf):
             self._take_time(returned)
@@ -340,6 +342,8 @@ class Engine:
                 self._ask_for_time()
                 if key == "clock:ask":
                     self._ctx.wake(key, _CLOCK_PERIOD_MS)
+            case "listing":
+                self.listing.woken()
             case "stop":
                 self._check_stopped()
             case "wake" | "settle":

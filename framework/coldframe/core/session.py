@@ -24,6 +24,7 @@ from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
 from coldframe.wire.codes import CodeClass, classify, describe
+from coldframe.wire.filters import RULE_CODES
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.rest import Answer, ban_end_ms
 from coldframe.wire.weights import HANDSHAKE_WEIGHT
@@ -329,8 +330,9 @@ class Session:
         return self._overdue.pop(request_id, None)
 
     def _heed(self, status: int, error: ErrorBody) -> None:
-        """What an error says beyond its own request: a ban, or a clock that is off."""
+        """What an error says beyond its own request: a ban, a clock that is off, rules that are not ours."""
         self._ctx.clock_suspect |= classify(error.code) is CodeClass.CLOCK
+        self._ctx.rules_suspect |= error.code in RULE_CODES
         as_rest = Answer(429 if error.code == -1003 and status != 418 else status, {}, error.msg.encode())
         until_ms = ban_end_ms(as_rest, self._ctx.venue_ms)
         if until_ms is not None:

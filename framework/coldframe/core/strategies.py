@@ -57,6 +57,7 @@ from coldframe.model.intents import (
 from coldframe.model.journal import RowKind
 from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
+from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
 
@@ -186,13 +187,24 @@ class Strategies:
             self._gate.marks[message.symbol] = price
 
     def _contract_changed(self, message: ContractInfo) -> None:
-        """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
         self._gate.instruments = self._gate.instruments.with_status(message.symbol, message.status)
-        known = self._gate.instruments.get(message.symbol)
+        self._ctx.rules_suspect |= any(message.symbol in slot.trader.symbols for slot in self._slots.all)
+        self.check_trading(message.symbol)
+
+    def check_trading(self, symbol: str) -> None:
+        """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
+        known = self._gate.instruments.get(symbol)
         if known is not None and not known.trading:
-            self._ctx.log(Level.WARNING, f"{message.symbol} is {message.status}: no new orders there, open ones are cancelled")
-            self._forget(message.symbol)
-            self._cancel(order for order in list(self._orders.live) if order.symbol == message.symbol)
+            self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: no new orders there, open ones are cancelled")
+            self._forget(symbol)
+            self._cancel(order for order in list(self._orders.live) if order.symbol == symbol)
+
+    def rules_changed(self, symbol: str) -> None:
+        """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
+        filters = self._gate.instruments[symbol].filters
+        left_out = self._desires.fit(symbol, lambda side, one: not check_order(filters, side, one.quantity, one.price, None))
+        if left_out:
+            self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
 
     def _tell_order(self, slot: Slot, event: OrderChanged | OrderFilled) -> None:
         key = (slot.id, event.symbol)

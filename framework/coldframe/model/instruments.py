@@ -106,4 +106,8 @@ class Instruments(Mapping[str, Instrument]):
         known = self._by_symbol.get(symbol)
         if known is None:
             return self
-        return Instruments((self._by_symbol | {symbol: attrs.evolve(known, status=status)}).values())
+        return self.having(attrs.evolve(known, status=status))
+
+    def having(self, instrument: Instrument) -> Instruments:
+        """These contracts, with one of them as given."""
+        return Instruments((self._by_symbol | {instrument.symbol: instrument}).values())

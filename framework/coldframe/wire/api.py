@@ -90,6 +90,13 @@ class ApiReply(msgspec.Struct, frozen=True, omit_defaults=True):
     rate_limits: tuple[RateLimit, ...] | UnsetType = msgspec.field(name="rateLimits", default=UNSET)
 
 
+class _OnlyId(msgspec.Struct, frozen=True):
+    """Of a request only its id."""
+
+    id: ApiId = None
+
+
+_ONLY_ID: Final = msgspec.json.Decoder(_OnlyId)
 _REQUEST: Final = msgspec.json.Decoder(ApiRequest)
 _REPLY: Final = msgspec.json.Decoder(ApiReply)
 
@@ -109,11 +116,19 @@ def request_frame(request_id: int | str, method: str, params: Mapping[str, str |
 
 
 def parse_request(frame: bytes) -> ApiRequest:
-    """A client's request. Raises `DecodeError`; the venue then answers code -1000 with a null id."""
+    """A client's request. Raises `DecodeError`; the venue then answers code -1000 under `readable_id`."""
     try:
         return _REQUEST.decode(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(str(error), frame) from None
+
+
+def readable_id(frame: bytes) -> ApiId:
+    """The id in a request that is none (no method, parameters that are no object), so that its answer finds it; else None."""
+    try:
+        return _ONLY_ID.decode(frame).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def parse_reply(frame: bytes) -> ApiReply:

@@ -30,6 +30,9 @@ KNOWN_FILTERS: Final = frozenset(
     }
 )
 
+#: Codes for an order that breaks a rule of its symbol. Those that compare with the prices of the moment are none of them.
+RULE_CODES: Final = frozenset({-1013, -1111, -4001, -4002, -4003, -4004, -4005, -4013, -4014, -4023, -4164, -5029})
+
 
 @attrs.frozen
 class Violation:

@@ -197,6 +197,13 @@ def test_candles_are_rows_of_twelve(bench: Bench) -> None:
     assert len(msgspec.json.decode(bench.send("GET /fapi/v1/continuousKlines", pair).body)) == 1
 
 
+def test_the_weighted_average_has_the_digits_of_a_price(bench: Bench) -> None:
+    bench.rig.crowd_takes(Side.SELL, "1.3", "999.9")
+    row = msgspec.json.decode(bench.send("GET /fapi/v1/ticker/24hr", {"symbol": SYMBOL}).body)
+    assert row["weightedAvgPrice"] == "1000.0"
+    assert (row["highPrice"], row["lowPrice"]) == ("1000.1", "999.9")
+
+
 def test_premium_candles_are_of_the_mark_over_the_index(bench: Bench) -> None:
     prices, seen = bench.rig.floor.board.prices, []
     minute_ms = -bench.rig.now_ms % 60_000

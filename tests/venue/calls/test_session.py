@@ -125,6 +125,27 @@ def test_unknown_keys_and_methods(line: Line) -> None:
     assert msgspec.json.decode(frame) == {"id": None, "status": 400, "error": {"code": -1000, "msg": "Invalid JSON request."}}
 
 
+@pytest.mark.parametrize(
+    ("frame", "request_id"),
+    [
+        (b'{"id":"one","method":"session.status","params":[]}', "one"),
+        (b'{"id":7,"method":"session.status","params":[{"a":1}]}', 7),
+        (b'{"id":7,"params":{}}', 7),
+        (b'{"id":7,"method":5}', 7),
+        (b'{"id":7}', 7),
+        (b'{"id":7', None),
+        (b'{"id":[7],"method":"session.status"}', None),
+        (b'{"id":7.5}', None),
+        (b'["id",7]', None),
+        (b"\xff", None),
+        (b'{"id":7,"a":' + b"[" * 100_000, None),
+    ],
+)
+def test_a_request_that_is_none_is_refused_under_its_id_if_that_can_be_read(line: Line, frame: bytes, request_id: object) -> None:
+    answer = msgspec.json.decode(line.session.answer(frame, line.rig.now_ms))
+    assert (answer["id"], answer["status"], answer["error"]["code"]) == (request_id, 400, -1000)
+
+
 def test_a_method_may_carry_a_version(line: Line) -> None:
     assert line.ask("v1/ticker.price", {"symbol": SYMBOL})["status"] == 200
 

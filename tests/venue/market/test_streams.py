@@ -257,7 +257,7 @@ def test_the_full_ticker_reckons_change_and_average(stage: Stage) -> None:
     ear = stage.listen("btcusdt@ticker")
     stage.until(2000)
     (body,) = ear.bodies()
-    assert (body["o"], body["c"], body["p"], body["P"], body["w"], body["n"]) == ("1000.1", "999.9", "-0.2", "-0.020", "999.95", 2)
+    assert (body["o"], body["c"], body["p"], body["P"], body["w"], body["n"]) == ("1000.1", "999.9", "-0.2", "-0.020", "1000.0", 2)
 
 
 # -- prices and the rest --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from coldframe.venue.calls.caller import Call, Caller
 from coldframe.venue.calls.counters import Blocked
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.refusals import refuse, status_of
-from coldframe.wire.api import ApiId, ApiReply, ApiRequest, Method, Security, method_of, parse_request
+from coldframe.wire.api import ApiId, ApiReply, ApiRequest, Method, Security, method_of, parse_request, readable_id
 from coldframe.wire.codec import encode
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import ErrorBody, SessionStatus
@@ -60,7 +60,7 @@ class ApiSession:
         try:
             request = parse_request(frame)
         except DecodeError:
-            return _reply(None, _NOT_JSON)
+            return _reply(readable_id(frame), _NOT_JSON)
         if self._key is not None and (self._revoked or not self._exchange.keys.valid(self._key)):
             self._key, self._since_ms, self._revoked = None, None, False
             return _reply(None, refuse(-2015))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import UNSET
 
 from coldframe.terms import ContractType
@@ -138,6 +140,12 @@ def mini_ticker(board: Board, day: Candle, now_ms: int) -> MiniTicker:
     )
 
 
+def _weighted(day: Candle, digits: int) -> Decimal:
+    """The average price of a day, weighted by quantity: rounded to the digits of a price, as recordings have it."""
+    average = day.quote // day.volume if day.volume else day.close
+    return unscaled(average).quantize(Decimal(1).scaleb(-digits))
+
+
 def ticker(board: Board, day: Candle, now_ms: int) -> Ticker:
     """The last 24 hours in full."""
     contract, last = board.contract, board.trades.last
@@ -151,7 +159,7 @@ def ticker(board: Board, day: Candle, now_ms: int) -> Ticker:
         pair=board.symbol,
         change=sign + contract.price_text(change),
         change_percent=f"{sign}{percent:.3f}",
-        weighted_average=contract.price_text(day.quote // day.volume) if day.volume else contract.price_text(day.close),
+        weighted_average=contract.price_text(_weighted(day, contract.price_digits)),
         close=contract.price_text(day.close),
         last_quantity=last.quantity_text if last else contract.quantity_text(0),
         open=contract.price_text(day.open),
