@@ -10,22 +10,20 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-import attrs
-
 from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
-from coldframe.core.desires import DesireKey, Desires, came_to_nothing, has_succeeded
+from coldframe.core.desires import came_to_nothing, has_succeeded
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
 from coldframe.core.journal import intent_body
 from coldframe.core.lossguard import newly_latched
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import distance, plan_hedged_target, plan_quotes, plan_target
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
 from coldframe.core.translate import HOOK_OF, event_of, symbol_of
+from coldframe.core.wishes import Wishes
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import Level, Told
 from coldframe.model.events import (
@@ -47,7 +45,6 @@ from coldframe.model.intents import (
     CancelAll,
     Intent,
     Place,
-    Quote,
     Quotes,
     Target,
     Verdict,
@@ -55,8 +52,8 @@ from coldframe.model.intents import (
     WakeMe,
 )
 from coldframe.model.journal import RowKind
-from coldframe.terms import PositionSide, Side, TimeInForce
-from coldframe.units import NS_PER_MS, ZERO, exact, trimmed
+from coldframe.terms import Side
+from coldframe.units import NS_PER_MS, ZERO, exact
 from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
@@ -85,7 +82,8 @@ class Strategies:
         self._orders = orders
         self._evidence = evidence
         self._trading = trading
-        self._desires = Desires()
+        self._wishes = Wishes(ctx, slots, gate, orders, evidence, trading, self._facts)
+        self._desires = self._wishes.desires
         self._stopping = False
         #: Events that hooks were called with.
         self.dispatched = 0
@@ -136,7 +134,7 @@ class Strategies:
                 for change in changes:
                     self.link_changed(change)
             self._take_settled()
-            self._compare_due()
+            self._wishes.compare_due()
             if not self._market.facts and not self._evidence.news and not self._desires.due:
                 return
 
@@ -145,7 +143,7 @@ class Strategies:
         settled, self._evidence.settled = self._evidence.settled, {}
         for key, refused in settled.items():
             if refused:
-                self._pause(key, by_venue=True)
+                self._wishes.pause(key, by_venue=True)
             self._desires.touch(*key)
 
     def _tell_book(self, fact: BookFact) -> None:
@@ -212,7 +210,7 @@ class Strategies:
             self._call(slot, "on_fill", event)
         else:
             if came_to_nothing(event):
-                self._pause(key, by_venue=True)
+                self._wishes.pause(key, by_venue=True)
             elif has_succeeded(event):
                 self._desires.succeeded(key)
             self._call(slot, "on_order", event)
@@ -329,9 +327,9 @@ class Strategies:
                 order = self._orders.get(intent.client_order_id)
                 return trading.desk.amend(slot.trader, intent, self._facts(order.symbol if order else ""))
             case Quotes():
-                return self._want_quotes(slot, intent)
+                return self._wishes.want_quotes(slot, intent)
             case Target():
-                return self._want_target(slot, intent)
+                return self._wishes.want_target(slot, intent)
             case _:
                 raise AssertionError(intent)
 
@@ -350,126 +348,6 @@ class Strategies:
         orders = list(self._orders.of(slot.id, intent.symbol))
         self._cancel(orders)
         return ACCEPTED if orders else NO_CHANGE
-
-    def _want_quotes(self, slot: Slot, wanted: Quotes) -> Verdict:
-        """Takes over the levels that the gate lets pass; a level it refuses is left out, and names the verdict."""
-        standing = [one for one in self._orders.of(slot.id, wanted.symbol) if one.origin is Origin.QUOTE]
-        refusals: list[Verdict] = []
-        bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
-        asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
-        allowed = attrs.evolve(wanted, bids=bids, asks=asks)
-        key = (slot.id, wanted.symbol)
-        if allowed == self._desires.quotes(key) and not refusals:
-            return NO_CHANGE
-        if wanted.symbol in slot.trader.symbols:
-            self._desires.want(slot.id, allowed)
-        return refusals[0] if refusals else ACCEPTED
-
-    def _allowed(
-        self, slot: Slot, wanted: Quotes, side: Side, quotes: tuple[Quote, ...], standing: list[Order], refusals: list[Verdict]
-    ) -> tuple[Quote, ...]:
-        facts = self._facts(wanted.symbol)
-        kept: list[Quote] = []
-        beside = ZERO
-        for quote in quotes:
-            place = Place(
-                symbol=wanted.symbol,
-                side=side,
-                quantity=quote.quantity,
-                price=quote.price,
-                time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
-                position_side=wanted.position_side,
-            )
-            verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
-            if verdict.accepted:
-                kept.append(quote)
-                beside += quote.quantity
-            else:
-                refusals.append(verdict)
-        return tuple(kept)
-
-    def _want_target(self, slot: Slot, wanted: Target) -> Verdict:
-        if wanted.symbol not in slot.trader.symbols:
-            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
-        if wanted.symbol not in self._gate.instruments:
-            return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
-        if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
-            return self._gate.halts[slot.id]
-        limit = slot.trader.budget.max_position
-        if limit is not None and abs(wanted.position) > limit:
-            text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
-            return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
-        if wanted == self._desires.target((slot.id, wanted.symbol)):
-            return NO_CHANGE
-        self._desires.want(slot.id, wanted)
-        return ACCEPTED
-
-    # -- keeping wishes true ------------------------------------------------------------------------------------------
-
-    def _compare_due(self) -> None:
-        due = self._desires.take_due()
-        for key in sorted(due, key=self._distance, reverse=True) if len(due) > 1 else due:
-            if self._trading is None:
-                continue
-            if self._desires.patient(key, self._ctx.now_ms):
-                continue  # the pause ends with a wake-up of its own
-            verdict = self._compare(key, self._trading)
-            if not verdict.accepted:
-                self._hold_back(key, verdict)
-
-    def _distance(self, key: DesireKey) -> Decimal:
-        """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
-        position = self._slots.get(key[0]).trader.account.net(key[1])
-        off = distance(self._desires.quotes(key), self._desires.target(key), self._orders.of(*key), position)
-        return off * self._gate.marks.get(key[1], ZERO)
-
-    def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
-        slot, symbol = self._slots.get(key[0]), key[1]
-        facts = self._facts(symbol)
-        orders = list(self._orders.of(slot.id, symbol))
-        before = self._evidence.tally.sent
-        verdict = ACCEPTED
-        quotes, target = self._desires.quotes(key), self._desires.target(key)
-        if quotes is not None:
-            operations = plan_quotes(quotes, [one for one in orders if one.origin is Origin.QUOTE])
-            verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
-        instrument = self._gate.instruments.get(symbol)
-        if target is not None and instrument is not None:
-            # While fills are still to be told, the position is not what it seems.
-            # Nothing else of it may be alive while its position is brought to zero.
-            mine = [one for one in orders if slot.flattening or one.origin is Origin.TARGET]
-            mine += self._orders.owing(slot.id, symbol)
-            account, best = slot.trader.account, (facts.best_bid, facts.best_ask)
-            if self._gate.hedge:
-                sides = [account.position(symbol, side).quantity for side in (PositionSide.LONG, PositionSide.SHORT)]
-                operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
-            else:
-                position = account.net(symbol)
-                reducible = self._reducible(symbol, position) if slot.flattening else ZERO
-                operations = plan_target(target, position, mine, *best, instrument, reduce_only_to=reducible)
-            reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
-            verdict = verdict if not verdict.accepted else reached
-        slot.orders += self._evidence.tally.sent - before
-        return verdict
-
-    def _reducible(self, symbol: str, position: Decimal) -> Decimal:
-        """How much of a strategy's position the venue sees as one: strategies that hold against each other cancel out there."""
-        net = sum((slot.trader.account.net(symbol) for slot in self._slots.all), ZERO)
-        return abs(net) if net * position > 0 else ZERO
-
-    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
-        """What is wanted has to wait."""
-        held_back = self._slots.get(key[0]).held_back
-        level = Level.DEBUG if verdict.code.value in held_back else Level.INFO
-        held_back[verdict.code.value] += 1
-        self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
-        self._pause(key, by_venue=False)
-
-    def _pause(self, key: DesireKey, *, by_venue: bool) -> None:
-        if self._desires.quotes(key) is None and self._desires.target(key) is None:
-            return
-        after_ms = self._desires.refused(key, self._ctx.now_ms, by_venue=by_venue)
-        self._ctx.wake(f"settle:{key[0]}:{key[1]}", after_ms)
 
     def cancel_everything(self) -> None:
         """Cancels every order that is or may be alive."""
@@ -505,8 +383,3 @@ class Strategies:
                 self._forget()
             elif not slot.muted:
                 self._desires.forget(strategy=slot.id)
-
-
-def _nearer_zero(position: Decimal, target: Decimal) -> bool:
-    """Whether a target asks for no more than what is there, on the same side."""
-    return target == 0 or (target * position > 0 and abs(target) <= abs(position))
