@@ -45,6 +45,11 @@ _OVERLAP_MS: Final = 10_000
 _ALL_ALGOS_WEIGHT: Final = 40
 
 
+#: At the start, how long and how often orders of an earlier run are waited for before a position counts as foreign.
+_OPEN_QUESTIONS_MS: Final = 700
+_OPEN_QUESTIONS_ROUNDS: Final = 40
+
+
 @attrs.frozen
 class OpenOrdersOf:
     """The purpose of a GET openOrders: the round it belongs to."""
@@ -298,30 +303,21 @@ class Reconciler:
         self._round = None
         self.rounds += 1
         self._backoff.succeeded(self._ctx.now_ns)
+        current.recovered += self._evidence.claim_strays()
+        self._ask_for_owners()
         if self.at_start is not None:
+            if self._perhaps_ours(self.at_start, current):
+                self._compare_orders(current)
+                self._ctx.wake("reconcile:again", _OPEN_QUESTIONS_MS)
+                return
             found = current.positions, current.positions_ns, self._foreign(current), current.started_ms
             if not self.at_start.passed(*found):
                 return
             self.at_start = None
-        current.recovered += self._evidence.claim_strays()
-        self._ask_for_owners()
         # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.
         claim = self._evidence.balance.claim
         claim(current.positions, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
-        known = set()
-        for order in list(self._orders.live):
-            reply = current.open_orders.get(order.client_order_id)
-            waiting = current.open_algos.get(order.client_order_id)
-            if waiting is not None:
-                self._desk.conditionals.reply(order, waiting)
-                known.add(order.client_order_id)
-            if reply is not None:
-                self._evidence.reply(order, reply)
-                self._desk.reported(order)
-                known.add(order.client_order_id)
-            elif waiting is None and self._should_be_listed(order, current):
-                self._desk.suspect(order)
-                self._desk.absent(order, current.started_ms, nothing_missed=self._nothing_missed(order, current))
+        self._compare_orders(current)
         foreign = [one for one in self._foreign(current) if self._evidence.take_over(one) is None]
         self._evidence.others.listed(foreign)
         algos = [name for name in current.open_algos if self._orders.get(name) is None]
@@ -330,6 +326,32 @@ class Reconciler:
         self.done = again is None or not again[1]
         if again is not None:
             self.begin(again[0], {one.symbol for one in self._orders.live} | current.scanned, urgent=again[1])
+
+    def _perhaps_ours(self, at_start: StartCheck, current: _Round) -> bool:
+        """Whether a position that we cannot explain yet may still turn out to be an earlier run's.
+
+        Its orders may have traded while nobody listened, under ids that only the venue knows: until they are asked for, nothing is
+        called foreign.
+        """
+        if self.rounds > _OPEN_QUESTIONS_ROUNDS:
+            return False
+        symbols = {one.symbol for one in self._orders.live if one.order_id is None or one.fills_missing}
+        symbols |= {one.symbol for one in self._evidence.others.unclaimed.values()}
+        return any(one.key[0] in symbols for one in at_start.foreign_positions(current.positions, current.positions_ns))
+
+    def _compare_orders(self, current: _Round) -> None:
+        """Takes in what the lists say of our orders, and asks for those that they do not hold."""
+        for order in list(self._orders.live):
+            reply = current.open_orders.get(order.client_order_id)
+            waiting = current.open_algos.get(order.client_order_id)
+            if waiting is not None:
+                self._desk.conditionals.reply(order, waiting)
+            if reply is not None:
+                self._evidence.reply(order, reply)
+                self._desk.reported(order)
+            elif waiting is None and self._should_be_listed(order, current):
+                self._desk.suspect(order)
+                self._desk.absent(order, current.started_ms, nothing_missed=self._nothing_missed(order, current))
 
     def _foreign(self, current: _Round) -> list[OrderReply]:
         """The open orders that nobody here knows."""

@@ -36,7 +36,7 @@ class StartCheck:
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's).
         """
         orders = [one for one in foreign if self._evidence.take_over(one) is None]
-        held = [one for one in self._foreign_positions(positions, asked_ns) if one.quantity]
+        held = self.foreign_positions(positions, asked_ns)
         findings = self._findings(held, orders)
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
@@ -52,14 +52,15 @@ class StartCheck:
         self._evidence.baseline_ms = at_ms
         return True
 
-    def _foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
+    def foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
         """What the venue has beyond (or short of) what we know to be ours."""
         every = sorted({*positions, *self._evidence.position_keys()})
         keys = [key for key in every if not self._evidence.balance.had(key, positions.get(key, ZERO), asked_ns)]
-        return [
+        found = (
             ForeignPosition(key, positions.get(key, ZERO) - self._evidence.position_sum(key), self.entry_prices.get(key, ZERO))
             for key in keys
-        ]
+        )
+        return [one for one in found if one.quantity]
 
     def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is Foreign.REFUSE:
