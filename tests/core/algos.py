@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -22,7 +22,7 @@ from coldframe.terms import (
     TimeInForce,
     WorkingType,
 )
-from coldframe.wire.account import AlgoReport, AlgoUpdate, UserEvent
+from coldframe.wire.account import AlgoReport, AlgoUpdate
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import AlgoReply
 from tests.core.told import AtVenue
@@ -106,9 +106,8 @@ class AtAlgo:
 class Algos:
     """All conditional orders of the account."""
 
-    def __init__(self, exchange: Exchange, tell: Callable[[UserEvent], None]) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._tell = tell
         self._ids = count(1_000_000_013_499_160)
         self.all: dict[str, AtAlgo] = {}
         #: What a test finds out about the requests.
@@ -154,7 +153,7 @@ class Algos:
 
     def report(self, algo: AtAlgo) -> None:
         now_ms = self._exchange.now_ms
-        self._tell(AlgoUpdate(event="ALGO_UPDATE", event_ms=now_ms, transaction_ms=now_ms, order=algo.report()))
+        self._exchange.tell(AlgoUpdate(event="ALGO_UPDATE", event_ms=now_ms, transaction_ms=now_ms, order=algo.report()))
 
     def end(self, client_id: str, status: AlgoStatus, reason: str = "") -> None:
         """It ends without an ordinary order, or when that has ended (FINISHED)."""

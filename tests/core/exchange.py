@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
 
-from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
+from coldframe.terms import AccountReason, ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
 from coldframe.units import places
-from coldframe.wire.account import OrderTradeUpdate, UserEvent
+from coldframe.wire.account import AccountChange, AccountUpdate, OrderTradeUpdate, PositionChange, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
 from tests.core.algos import Algos
@@ -56,6 +56,8 @@ class Exchange:
         self.orders: dict[str, AtVenue] = {}
         self.trades: list[tuple[AtVenue, Trade]] = []
         self.refuses: dict[str, tuple[int, str]] = {}
+        #: Whether every trade is followed by a report of the position.
+        self.tells_positions = False
         #: Dead man's switches: when each symbol's runs out.
         self.countdowns: dict[str, int] = {}
         self.listen_key = "secret-listen-key"
@@ -66,7 +68,7 @@ class Exchange:
         }
         self._ids = count(8_389_765_500_000_000_001)
         self._trade_ids = count(100)
-        self.algos = Algos(self, tell)
+        self.algos = Algos(self)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -151,6 +153,8 @@ class Exchange:
             case "/fapi/v1/depth" | "/fapi/v1/rpiDepth":
                 at, levels = self.books[str(params["symbol"])]
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
+            case "/fapi/v1/order":
+                return next(self._printed(one) for one in self.orders.values() if one.order_id == params["orderId"])
             case "/fapi/v1/openOrders":
                 return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]
             case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":
@@ -171,6 +175,8 @@ class Exchange:
                 return {"symbol": params["symbol"], "countdownTime": str(params["countdownTime"])}
             case "/fapi/v1/userTrades":
                 return self._user_trades(params)
+            case "/fapi/v1/leverageBracket" | "/fapi/v1/symbolConfig" | "/fapi/v1/income":
+                return []
             case _:
                 raise AssertionError(path)
 
@@ -181,10 +187,14 @@ class Exchange:
             if order.symbol == params["symbol"]
             and order.order_id == params.get("orderId", order.order_id)
             and trade.id >= int(params.get("fromId", 0))
+            and order.at_ms >= int(params.get("startTime", 0))
         ]
         return rows[: int(params["limit"])]
 
     # -- what happens -------------------------------------------------------------------------------------------------
+
+    def tell(self, event: UserEvent) -> None:
+        self._tell(event)
 
     def next_order_id(self) -> int:
         return next(self._ids)
@@ -202,6 +212,24 @@ class Exchange:
         self.trades.append((order, trade))
         self._tell(order.lite(trade))
         self.report(order, ExecutionType.TRADE, trade)
+        if self.tells_positions:
+            self._tell(self.positions_of(order.symbol))
+
+    def positions_of(self, symbol: str) -> AccountUpdate:
+        """ACCOUNT_UPDATE after a trade: the position of its symbol."""
+        held = sum((one.side.sign * Decimal(trade.quantity) for one, trade in self.trades if one.symbol == symbol), Decimal(0))
+        row = PositionChange(
+            symbol=symbol,
+            quantity=str(held),
+            entry_price="100",
+            accumulated_realized="0",
+            unrealized_pnl="0",
+            margin_type="cross",
+            isolated_wallet="0",
+            position_side=PositionSide.BOTH,
+        )
+        change = AccountChange(reason=AccountReason.ORDER, balances=[], positions=[row])
+        return AccountUpdate(event="ACCOUNT_UPDATE", event_ms=self.now_ms, transaction_ms=self.now_ms, change=change)
 
     def run_out(self, symbol: str) -> None:
         """The dead man's switch of a symbol runs out."""

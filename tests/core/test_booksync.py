@@ -110,7 +110,7 @@ def test_quantities_are_absolute_and_zero_removes() -> None:
 # -- what goes wrong --------------------------------------------------------------------------------------------------
 
 
-def test_a_gap_loses_the_book_and_a_new_snapshot_brings_it_back_without_ghosts() -> None:
+def test_b1_a_gap_loses_the_book_and_a_new_snapshot_brings_it_back_without_ghosts() -> None:
     """B1 and B4: a level that vanished during the gap must not survive it."""
     sync = synced()
     book = Playbook(sync) >> delta(105, 110, [("97", "1")]) << BookLost(SYMBOL, "gap: event follows on 105, book is at 100") << ASK
@@ -280,7 +280,7 @@ def test_a_full_snapshot_has_an_edge_and_a_short_one_holds_the_whole_side() -> N
 # -- every order of everything ----------------------------------------------------------------------------------------
 
 
-def test_every_order_of_six_events_with_any_gaps_and_any_snapshot() -> None:
+def test_b2_every_order_of_six_events_with_any_gaps_and_any_snapshot() -> None:
     """B2, exhaustive: all orderings of all subsets of six events, each with every snapshot at every place."""
     truth = TrueBook(1)
     truth.move(12)

@@ -83,7 +83,7 @@ def test_what_does_not_fit_waits_and_goes_in_its_order() -> None:
     assert len(effects(ctx, CallRest)) == 10
 
 
-def test_what_can_wait_leaves_room_for_what_is_needed_and_never_stands_in_its_way() -> None:
+def test_b8_what_can_wait_leaves_room_for_what_is_needed_and_never_stands_in_its_way() -> None:
     """B8 and R6: all books are lost at once, and an order must still be looked for."""
     ctx = context()
     calls = Calls(ctx)

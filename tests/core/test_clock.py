@@ -47,7 +47,7 @@ def test_the_shortest_way_is_believed() -> None:
 
 
 @pytest.mark.parametrize("drift_ppm", [200, -200])
-def test_a_drifting_clock_is_followed_for_a_day(drift_ppm: int) -> None:
+def test_c2_a_drifting_clock_is_followed_for_a_day(drift_ppm: int) -> None:
     """C2: samples every five minutes over ways of 10 to 200 ms, half of it there on average."""
     clock, chance = ClockOffset(), random.Random(drift_ppm)
     for minutes in range(0, 24 * 60, 5):

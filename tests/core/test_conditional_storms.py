@@ -12,13 +12,16 @@ from decimal import Decimal
 import attrs
 import pytest
 
+from coldframe.core.journal import fold
 from coldframe.model.effects import LinkKind, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
-from coldframe.model.intents import Cancel
+from coldframe.model.intents import Cancel, CancelAll
 from coldframe.model.orders import OrderState
 from coldframe.terms import AlgoStatus, OrderStatus, OrderType, Side
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
+from tests.core.test_journal import state as folded
+from tests.core.test_journal import state_of
 from tests.core.told import D, place
 
 S = OrderState
@@ -144,15 +147,21 @@ def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> 
     for _ in range(12):
         storm.blow()
         assert storm.sent_once()
+        assert folded(fold(made.rows)) == state_of(made.engine)
     made.silent = False
     made.run(90_000)
+    check_against_the_venue(storm)
+    assert len(storm.actor.told(OrderFilled)) == len(storm.exchange.trades)
+    check_lives(storm)
+
+
+def check_against_the_venue(storm: Storm) -> None:
+    made = storm.made
     ours = {one: made.engine.orders.get(one) for one in storm.at_venue()}
     assert {name: (one.state, one.filled) for name, one in ours.items() if one is not None} == storm.at_venue()
     assert made.engine.orders.doubtful == 0
     traded = sum((order.side.sign * D(trade.quantity) for order, trade in storm.exchange.trades), D(0))
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == traded
-    assert len(storm.actor.told(OrderFilled)) == len(storm.exchange.trades)
-    check_lives(storm)
 
 
 def check_lives(storm: Storm) -> None:
@@ -164,3 +173,28 @@ def check_lives(storm: Storm) -> None:
         assert len(states) == len(set(states)), states
     never = {name for name, states in lives.items() if states[-1] in (S.NEVER_ACCEPTED, S.DENIED)}
     assert never.isdisjoint(storm.exchange.algos.all)
+
+
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_p1_after_a_crash_in_the_storm_conditional_orders_go_on_where_they_are(seed: int) -> None:
+    storm = Storm(seed)
+    made, chance = storm.made, storm.chance
+    for _ in range(chance.randint(1, 8)):
+        storm.blow()
+    storm.order()  # perhaps on its way when the process dies
+    cuts = [end for end in made.steps if end >= made.durable]
+    past = fold(made.rows[: chance.choice(cuts)])
+    again = made.restarted(storm.actor, past=past, keep_orders=True)
+    storm.made = again
+    for _ in range(4):
+        storm.trigger()
+        storm.trade()
+        again.run(chance.choice((50, 1_500)))
+    again.run(100_000)
+    check_against_the_venue(storm)
+    sent = [one.params["clientAlgoId"] for one in made.sent("algoOrder.place") + again.sent("algoOrder.place")]
+    assert len(sent) == len(set(sent))
+    again.want(storm.actor, CancelAll())
+    again.run(3_000)
+    assert not [one for one in storm.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
+    assert not [one for one in storm.exchange.orders.values() if one.status in ALIVE]

@@ -228,7 +228,7 @@ def test_other_cancels_are_not_taken_for_its(by: str) -> None:
     else:
         by_hand(made)
     told = actor.told(OrderChanged)[-1]
-    assert (told.state, told.reason) == (OrderState.CANCELED, "")
+    assert (told.state, told.reason) == (OrderState.CANCELED, "" if by == "us" else "cancelled from outside")
 
 
 def test_beats_are_paid_for() -> None:

@@ -66,7 +66,7 @@ def test_no_exponent_and_no_superfluous_change_of_a_number_reaches_the_wire() ->
     assert [(one.params["quantity"], one.params["price"]) for one in made.sent("order.place")] == [("10", "100")]
 
 
-def test_a_cancel_ends_an_order_and_what_has_traded_stays() -> None:
+def test_o10_a_cancel_ends_an_order_and_what_has_traded_stays() -> None:
     """O10."""
     made, actor, order = placed()
     made.fill(order.client_order_id, "0.4")
@@ -108,7 +108,7 @@ def test_a_strategy_reaches_its_own_orders_only() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CODES, reverse=True))
-def test_every_code_of_the_venue_ends_an_order_or_leaves_it_in_doubt(code: int) -> None:
+def test_o18_every_code_of_the_venue_ends_an_order_or_leaves_it_in_doubt(code: int) -> None:
     """O18, over the whole table: definite codes reject, all others are asked about."""
     made, actor, order = placed("order.place")
     made.refuse(code, CODES[code].text())
@@ -121,7 +121,7 @@ def test_every_code_of_the_venue_ends_an_order_or_leaves_it_in_doubt(code: int) 
     assert len(made.sent("order.place")) == 1
 
 
-def test_a_code_nobody_knows_leaves_an_order_in_doubt() -> None:
+def test_w12_a_code_nobody_knows_leaves_an_order_in_doubt() -> None:
     """W12."""
     _, _, order = placed("order.place")
     made, _, order = placed("order.place")
@@ -144,7 +144,7 @@ def test_a_refusal_for_the_time_asks_the_venue_for_it_once(code: int) -> None:
     assert made.engine.clock_offset_ms == 5_000
 
 
-def test_a_post_only_order_that_would_take_is_rejected_or_expires() -> None:
+def test_o17_a_post_only_order_that_would_take_is_rejected_or_expires() -> None:
     """O17: -5022 at once, or accepted and then EXPIRED."""
     made, actor, order = placed("order.place", time_in_force=TimeInForce.GTX)
     made.refuse(-5022, CODES[-5022].text())
@@ -187,7 +187,7 @@ def test_an_order_rate_of_its_own_holds_a_strategy_back() -> None:
     assert made.verdicts(actor)["ACCEPTED"] == 5
 
 
-def test_every_client_order_id_reaches_the_venue_once() -> None:
+def test_i1_every_client_order_id_reaches_the_venue_once() -> None:
     """I1."""
     made, actor, order = placed("order.place")
     made.swallows.add(QUERY)

@@ -24,7 +24,7 @@ S = OrderState
 # -- unknown fates ----------------------------------------------------------------------------------------------------
 
 
-def test_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
+def test_o1_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
     """O1: -1007, and the order exists."""
     made, actor, order = placed("order.place", QUERY)
     accept_quietly(made)
@@ -38,7 +38,7 @@ def test_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
     assert states(actor) == [S.SENT, S.UNKNOWN, S.OPEN]
 
 
-def test_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
+def test_o2_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
     """O2: not found twice, some seconds apart, dead, and not on the list of open orders asked for after that."""
     made, actor, order = placed("order.place")
     made.refuse(-1007)
@@ -71,7 +71,7 @@ def test_two_answers_in_quick_succession_are_one_piece_of_evidence() -> None:
     assert len(made.sent(QUERY)) >= 2
     assert order.not_found == 1
     made.run(5_000)
-    assert order.not_found == 2
+    assert order.not_found >= 2
 
 
 def test_the_pauses_between_questions_grow() -> None:
@@ -90,7 +90,7 @@ def test_the_pauses_between_questions_grow() -> None:
     assert state(order) is S.UNKNOWN
 
 
-def test_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
+def test_o15_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     """O15: -4116."""
     made, _, order = placed("order.place")
     accept_quietly(made)
@@ -100,7 +100,7 @@ def test_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     assert state(order) is S.OPEN
 
 
-def test_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
+def test_w18_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
     """W18 and W19."""
     made, _, order = placed("order.place", QUERY)
     made.run(2_300)
@@ -111,7 +111,7 @@ def test_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
     assert state(order) is S.OPEN
 
 
-def test_a_forgetful_query_does_not_bury_a_living_order() -> None:
+def test_o14_a_forgetful_query_does_not_bury_a_living_order() -> None:
     """O14: -2013 for a while, and the order lives."""
     made, actor, order = placed("order.place")
     accept_quietly(made)
@@ -142,7 +142,7 @@ def test_a_list_that_was_asked_for_before_the_order_was_dead_proves_nothing() ->
     assert state(order) is S.UNKNOWN
 
 
-def test_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the_next_one() -> None:
+def test_o3_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the_next_one() -> None:
     """O3."""
     made, _, order = placed("order.place")
     accept_quietly(made)
@@ -204,8 +204,8 @@ def test_an_order_that_was_written_late_is_dead_only_that_much_later() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     assert order.sent_ms == made.venue_ms
-    assert not made.engine.trading.desk.dead(order, made.venue_ms + 7_000)  # type: ignore[union-attr]
-    assert made.engine.trading.desk.dead(order, made.venue_ms + 9_000)  # type: ignore[union-attr]
+    assert not made.engine.trading.desk.proof.dead(order, made.venue_ms + 7_000)  # type: ignore[union-attr]
+    assert made.engine.trading.desk.proof.dead(order, made.venue_ms + 9_000)  # type: ignore[union-attr]
 
 
 def test_an_order_nobody_can_tell_about_needs_a_human_being_and_still_counts() -> None:
@@ -253,7 +253,7 @@ def test_a_resting_order_of_which_the_venue_knows_nothing_any_more_has_ended() -
     assert order.reason == "not at the venue"
 
 
-def test_a_fill_that_was_not_reported_is_recovered() -> None:
+def test_o7_a_fill_that_was_not_reported_is_recovered() -> None:
     """O7 and N10."""
     made, actor, order = placed()
     made.silent = True
@@ -271,6 +271,7 @@ def test_the_fills_of_an_order_that_was_never_acknowledged_are_all_recovered() -
     accept_quietly(made)
     for part in ("0.1", "0.2", "0.7"):
         made.fill(order.client_order_id, part)
+    made.swallows.add("/fapi/v1/order")
     made.refuse(-1007)
     made.silent = False
     made.lose(LinkKind.PRIVATE)
@@ -315,7 +316,7 @@ def test_fills_are_asked_for_until_they_have_come() -> None:
 # -- cancels and amendments in doubt ----------------------------------------------------------------------------------
 
 
-def test_a_cancel_that_meets_a_fill_is_no_error() -> None:
+def test_o11_a_cancel_that_meets_a_fill_is_no_error() -> None:
     """O11: -2011."""
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
@@ -334,7 +335,7 @@ def test_a_cancel_that_meets_a_fill_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("how", ["timeout", "-1007", "lost link"])
-def test_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
+def test_o12_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
     """O12: still open exposure, and cancelled in the end."""
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
@@ -426,7 +427,7 @@ def test_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
     assert state(order) is S.CANCELED
 
 
-def test_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
+def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
     """O13."""
     made, actor, order = placed("order.modify", QUERY, price="99")
     made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))

@@ -96,7 +96,7 @@ def test_keys_that_cannot_log_on_sign_every_request() -> None:
 
 
 @pytest.mark.parametrize("offset_ms", [5_000, -5_000])
-def test_a_clock_that_is_off_is_noticed_said_and_made_up_for(offset_ms: int) -> None:
+def test_c1_a_clock_that_is_off_is_noticed_said_and_made_up_for(offset_ms: int) -> None:
     """C1."""
     made = Scripted(Actor())
     made.offset_ms = offset_ms
@@ -134,7 +134,7 @@ def test_a_time_that_cannot_be_read_changes_nothing(body: bytes) -> None:
 # -- links that fall --------------------------------------------------------------------------------------------------
 
 
-def test_all_links_fall_and_everything_comes_back() -> None:
+def test_n11_all_links_fall_and_everything_comes_back() -> None:
     """N11, and an order with every kind of fate on the way."""
     made, actor = world()
     made.want(actor, BOTH, place(price="98"))
@@ -182,7 +182,7 @@ def test_frames_that_were_dropped_are_a_known_gap_of_the_books_of_their_link() -
     assert "17 frames dropped" in made.said()
 
 
-def test_a_ban_stops_everything_until_it_ends() -> None:
+def test_r2_a_ban_stops_everything_until_it_ends() -> None:
     """R2: no call, no request, no connection."""
     made, actor = world()
     made.want(actor, place())
@@ -212,7 +212,7 @@ def test_a_market_link_stays_closed_during_a_ban_that_an_answer_told_of() -> Non
     assert len(made.of_kind(MARKET)) == 2, "both: the other one had fallen silent"
 
 
-def test_all_links_rotate_without_a_hole_or_a_stale_moment() -> None:
+def test_w1_all_links_rotate_without_a_hole_or_a_stale_moment() -> None:
     """W1, on a short day."""
     minutes = 60_000
     made, actor = world(
@@ -314,7 +314,7 @@ def test_a_run_without_orders_ends_at_once() -> None:
     assert made.of_kind(PRIVATE) == []
 
 
-def test_a_stop_cancels_everything_and_ends_when_it_is_gone() -> None:
+def test_p10_a_stop_cancels_everything_and_ends_when_it_is_gone() -> None:
     """P10."""
     made, actor = world()
     made.want(actor, BOTH, place(price="98"))

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.context import Context
-from coldframe.core.evidence import VENUE_PREFIXES, Evidence
+from coldframe.core.evidence import Evidence
+from coldframe.core.foreign import VENUE_PREFIXES
 from coldframe.core.orders import Order, Orders
 from coldframe.core.risk import Budget, Trader
 from coldframe.model.effects import Level, Log
@@ -162,7 +163,7 @@ def test_the_news_of_a_strategy_add_up_to_its_position(parts: list[str], seed: i
 # -- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
+def test_o4_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
     """O4 and O5."""
     world = World()
     venue = AtVenue.of(world.order)
@@ -180,7 +181,7 @@ def test_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_no
     assert world.trader.account.fills == 1
 
 
-def test_a_late_fill_of_an_ended_order_is_booked() -> None:
+def test_o9_a_late_fill_of_an_ended_order_is_booked() -> None:
     """O9: the cancel is reported before the fill that came first."""
     world = World()
     venue = AtVenue.of(world.order)
@@ -249,7 +250,7 @@ def test_whatever_names_an_order_tells_the_venues_id_of_it(kind: str) -> None:
     assert world.order.filled == D("0.5")
 
 
-def test_an_expiry_reason_is_passed_on() -> None:
+def test_o17_an_expiry_reason_is_passed_on() -> None:
     """O17."""
     world = World()
     venue = AtVenue.of(world.order)
@@ -324,9 +325,9 @@ def logged(world: World) -> list[Log]:
 # -- orders of others -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("client_order_id", ["autoclose-1700", "adl_autoclose", "settlement_autoclose-7", "web_x1", "cf.mm.0.1"])
+@pytest.mark.parametrize("client_order_id", ["autoclose-1700", "adl_autoclose", "settlement_autoclose-7", "web_x1", "cf.gone.0.1"])
 @pytest.mark.parametrize("execution", [X.TRADE, X.CALCULATED])
-def test_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
+def test_o20_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
     """O20 and O21."""
     world = World()
     venue = AtVenue(client_order_id, 999, Side.SELL)
@@ -343,7 +344,8 @@ def test_an_order_of_others_never_touches_a_strategy(client_order_id: str, execu
     assert world.evidence.external.fills == 1
     assert [event for event in world.events if isinstance(event, OrderFilled)] == []
     said = next((text for prefix, text in VENUE_PREFIXES.items() if client_order_id.startswith(prefix)), "not ours")
-    assert any(one.level is Level.WARNING and said in one.text for one in logged(world))
+    level = Level.WARNING if said == "not ours" else Level.ERROR
+    assert any(one.level is level and said in one.text for one in logged(world))
 
 
 def test_the_notice_of_a_liquidation_without_a_fill_books_nothing() -> None:
@@ -359,4 +361,4 @@ def test_fills_of_others_are_remembered_within_bounds() -> None:
         venue.trades.append(Trade(number, "1"))
         world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
         world.ctx.take_effects()
-    assert len(world.evidence._external_fills) == 20_000
+    assert len(world.evidence.others._fills) == 20_000

@@ -151,7 +151,7 @@ def test_a_link_that_cannot_be_opened_is_tried_ever_more_seldom() -> None:
     assert wires.feed.reconnects == 0
 
 
-def test_only_a_link_that_has_stood_for_a_while_counts_as_a_success() -> None:
+def test_n12_only_a_link_that_has_stood_for_a_while_counts_as_a_success() -> None:
     """N12: a venue that flaps is not stormed."""
     wires = wires_of(DEPTH)
     for _ in range(600):
@@ -208,7 +208,7 @@ def test_one_silent_stream_is_asked_for_again_and_its_neighbour_does_not_notice(
     assert wire.id in wires.wires
 
 
-def test_a_stream_that_stays_silent_gets_its_link_reopened_once_and_then_only_asked_for() -> None:
+def test_n8_a_stream_that_stays_silent_gets_its_link_reopened_once_and_then_only_asked_for() -> None:
     """N8, but for ever: a contract that has ended must not tear its neighbours' link down again and again."""
     wires = running(DEPTH, ETH_DEPTH)
     for _ in range(12 * 60):

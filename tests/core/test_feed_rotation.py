@@ -224,7 +224,7 @@ def test_what_a_failed_successor_had_said_does_not_deceive_the_next_one() -> Non
     assert ids(wires) == [5, 6, 7, 8, 9, 10, 11, 12, 13]
 
 
-def test_after_a_rotation_a_stream_may_set_its_clock_back() -> None:
+def test_b12_after_a_rotation_a_stream_may_set_its_clock_back() -> None:
     """B12: only what the old link had told is left out, nothing that comes after it."""
     wires, old, new = rotating(MARK)
     for link in (old, new):

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from coldframe.core import engine as engine_module
 from coldframe.core.engine import Engine
+from coldframe.core.foreign import Foreign
 from coldframe.core.journal import EXTERNAL, Past, fold, order_body
 from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.trading import TradingLimits
 from coldframe.errors import JournalDamaged
 from coldframe.model.effects import Record, SendRequest
 from coldframe.model.inputs import JournalChanged
 from coldframe.model.intents import CancelAll
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
-from coldframe.terms import Side
+from coldframe.terms import PositionSide, Side
 from coldframe.testing import instrument
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
@@ -47,7 +49,13 @@ def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
 
 def setup() -> dict[str, Any]:
     risk = RiskLimits(max_gross_notional=D(1_200))
-    return {"budgets": {"mm": Budget(max_position=MOST)}, "risk": risk, "instruments": [instrument("BTCUSDT", min_notional="5")]}
+    return {
+        "budgets": {"mm": Budget(max_position=MOST)},
+        "risk": risk,
+        "instruments": [instrument("BTCUSDT", min_notional="5")],
+        # What somebody does by hand while nobody listens stands on the account when the next run begins.
+        "trading": TradingLimits(foreign=Foreign.IGNORE),
+    }
 
 
 def state(past: Past) -> dict[str, Any]:
@@ -249,3 +257,11 @@ def test_x4_neither_signatures_nor_session_secrets_are_recorded() -> None:
     text = repr(made.rows)
     for secret in ("secret-listen-key", "signature", "apiKey"):
         assert secret not in text
+
+
+def test_a_long_and_a_short_position_do_not_add_up_to_none() -> None:
+    actor = Actor()
+    made = Scripted(actor, hedge=True).ready()
+    long, short = PositionSide.LONG, PositionSide.SHORT
+    made.want(actor, place(Side.BUY, "1", None, position_side=long), place(Side.SELL, "1", None, position_side=short))
+    assert fold(made.rows).held() == {("mm", "BTCUSDT LONG"): D(1), ("mm", "BTCUSDT SHORT"): D(-1)}

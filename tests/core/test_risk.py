@@ -171,7 +171,7 @@ def test_an_order_of_unknown_fate_shuts_new_risk_and_lets_pass_what_reduces() ->
     assert desk.check(place()).accepted
 
 
-def test_a_price_too_far_from_the_mark_is_refused() -> None:
+def test_g11_a_price_too_far_from_the_mark_is_refused() -> None:
     """G11: a digit too many."""
     desk = Desk(RiskLimits(price_collar_pct=D(5)))
     assert refused(desk.check(place(price="1000", quantity="0.01")), V.PRICE_COLLAR, "900", "5")

@@ -192,7 +192,7 @@ def test_a_log_on_without_an_answer_is_given_up() -> None:
     assert line.opened[1:] == ["api.2"]
 
 
-def test_after_every_reconnect_it_logs_on_again() -> None:
+def test_o33_after_every_reconnect_it_logs_on_again() -> None:
     """O33."""
     line = Line().ready()
     assert line.did(line.session.lost("api.1", "reset")) == [SessionDown("reset")]
@@ -231,7 +231,7 @@ def test_a_ban_holds_the_link_down() -> None:
 
 
 @given(st.permutations(range(8)))
-def test_answers_are_matched_by_id_alone(order: list[int]) -> None:
+def test_w17_answers_are_matched_by_id_alone(order: list[int]) -> None:
     """W17."""
     line = Line().ready()
     requests = [line.ask(f"purpose {number}") for number in range(8)]
@@ -240,7 +240,7 @@ def test_answers_are_matched_by_id_alone(order: list[int]) -> None:
         assert event == Answered(f"purpose {number}", 200, b'{"n": %d}' % number, None)
 
 
-def test_what_nobody_waits_for_brings_nothing() -> None:
+def test_w16_what_nobody_waits_for_brings_nothing() -> None:
     """W16: unknown and repeated ids."""
     line = Line().ready()
     request = line.ask("once")
@@ -260,7 +260,7 @@ def test_an_unreadable_frame_is_said_and_does_no_harm(frame: bytes) -> None:
     assert line.session.ready
 
 
-def test_a_request_without_an_answer_in_time_is_unanswered_and_a_late_answer_still_counts() -> None:
+def test_w18_a_request_without_an_answer_in_time_is_unanswered_and_a_late_answer_still_counts() -> None:
     """W18 and W19."""
     line = Line().ready()
     request = line.ask("slow")
@@ -336,7 +336,7 @@ def test_the_servers_counts_are_adopted() -> None:
     assert line.ctx.ledger.orders_10s.used(line.ctx.venue_ms) == 77
 
 
-def test_a_revoked_session_is_left_and_tried_again() -> None:
+def test_o32_a_revoked_session_is_left_and_tried_again() -> None:
     """O32: id null, status 401."""
     line = Line().ready()
     line.ask("order")

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
+from coldframe.core.lossguard import total_profit
 from coldframe.core.risk import RiskLimits
 from coldframe.core.slots import INTENTS_PER_CALL, OnError
 from coldframe.model.effects import CallRest, Finish, Level, LinkKind, SendRequest
@@ -95,7 +96,7 @@ def test_a_strategy_is_woken_with_its_own_key() -> None:
     assert other.told(Woken) == []
 
 
-def test_a_book_that_is_lost_is_told_before_anybody_can_read_it() -> None:
+def test_i7_a_book_that_is_lost_is_told_before_anybody_can_read_it() -> None:
     """I7."""
     readable: list[tuple[BookState, object]] = []
 
@@ -134,7 +135,7 @@ KINDS: list[Intent] = [
 
 
 @pytest.mark.parametrize("good", KINDS, ids=lambda one: type(one).__name__)
-def test_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(good: Intent) -> None:
+def test_s3_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(good: Intent) -> None:
     """S3."""
     made, one, other = pair()
     made.want(one, place())
@@ -152,7 +153,7 @@ def test_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(good:
     assert made.verdicts(other) == {"ACCEPTED": 1}
 
 
-def test_what_a_hook_returns_beyond_a_hundred_intents_is_cut_off() -> None:
+def test_o29_what_a_hook_returns_beyond_a_hundred_intents_is_cut_off() -> None:
     """O29."""
     made, one, _ = pair()
     made.want(one, *(WakeMe(1_000, str(number)) for number in range(10_000)))
@@ -179,7 +180,7 @@ def test_without_orders_every_order_intent_is_refused_and_waking_works() -> None
     assert isinstance(made.ended, Finish)
 
 
-def test_a_foreign_symbol_is_refused_for_every_kind_of_wish() -> None:
+def test_s11_a_foreign_symbol_is_refused_for_every_kind_of_wish() -> None:
     """S11."""
     actor = Actor(symbols=("BTCUSDT",))
     made = Scripted(actor, symbols=("BTCUSDT", "ETHUSDT")).ready()
@@ -255,7 +256,7 @@ def raising(on_error: OnError) -> tuple[Scripted, Actor, Actor]:
 
 
 @pytest.mark.parametrize("on_error", OnError)
-def test_a_strategy_that_raises_is_muted_and_its_orders_are_cancelled(on_error: OnError) -> None:
+def test_s1_a_strategy_that_raises_is_muted_and_its_orders_are_cancelled(on_error: OnError) -> None:
     """S1."""
     made, one, other = raising(on_error)
     slot = made.engine.slots.get("one")
@@ -352,7 +353,7 @@ def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() 
 
 
 @pytest.mark.parametrize("hook", ["on_start", "on_book", "on_mark", "on_link", "on_order", "on_fill", "on_wake", "on_stop"])
-def test_whichever_hook_raises_the_others_do_not_notice(hook: str) -> None:
+def test_i13_whichever_hook_raises_the_others_do_not_notice(hook: str) -> None:
     """I13."""
 
     def life(acts: dict[str, Callable[..., object]]) -> tuple[list[Any], Scripted]:
@@ -385,7 +386,7 @@ def contract(status: str) -> ContractInfo:
     return decode(ContractInfo, body.encode(), Census())
 
 
-def test_a_contract_that_leaves_trading_takes_no_new_orders_and_ours_are_cancelled() -> None:
+def test_b10_a_contract_that_leaves_trading_takes_no_new_orders_and_ours_are_cancelled() -> None:
     """B10."""
     one = Actor("one")
     made = Scripted(one, channels=("depth@100ms", "markPrice@1s", "!contractInfo")).ready()
@@ -416,13 +417,13 @@ def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
     verdict = made.engine.gate.latched
     assert verdict is not None
     assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
-    assert made.engine.strategies.total_pnl() == D("-2.2") - D("0.02")
+    assert total_profit(made.engine.slots.all, made.engine.gate) == D("-2.2") - D("0.02")
     made.mark("BTCUSDT", "120")
     made.want(one, place(quantity="0.1"), place(Side.SELL, "1"))
     assert made.verdicts(one) == {"ACCEPTED": 2, "DRAWDOWN": 1}
 
 
-def test_a_mark_price_of_zero_is_none() -> None:
+def test_b9_a_mark_price_of_zero_is_none() -> None:
     """B9: printed before the first trade of a contract; a price divided by it would end the run."""
     one = Actor("one")
     made = Scripted(one, risk=RiskLimits(price_collar_pct=D(5)))

@@ -82,7 +82,7 @@ def test_a_keep_alive_without_an_answer_is_tried_again_soon() -> None:
     assert made.of_kind(PRIVATE) == ["private.1"]
 
 
-def test_a_key_that_the_venue_does_not_know_any_more_is_replaced() -> None:
+def test_o8_a_key_that_the_venue_does_not_know_any_more_is_replaced() -> None:
     """O8: -1125."""
     made, actor = world()
     made.exchange.refuses["userDataStream.ping"] = (-1125, "This listenKey does not exist.")
@@ -109,7 +109,7 @@ def test_an_expired_key_is_replaced_although_its_link_stands() -> None:
     assert len(made.called("/fapi/v1/openOrders")) == 1
 
 
-def test_a_lost_link_is_opened_again_and_everything_is_compared() -> None:
+def test_o7_a_lost_link_is_opened_again_and_everything_is_compared() -> None:
     """O7."""
     made, actor = world()
     made.lose(PRIVATE)
@@ -273,7 +273,7 @@ def test_an_unreadable_report_may_hide_anything_so_everything_is_compared(frame:
     assert not shut(made, actor)
 
 
-def test_an_event_nobody_knows_is_counted_and_changes_nothing() -> None:
+def test_w11_an_event_nobody_knows_is_counted_and_changes_nothing() -> None:
     """W11."""
     made, actor = world()
     made.tell(b'{"e":"SOMETHING_NEW","E":1,"x":[1,2]}')
@@ -289,5 +289,5 @@ def test_balances_are_kept_and_what_is_no_trade_is_said() -> None:
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 1, "T": 1, "a": change}).encode())
     made.beat()
     assert made.engine.trading is not None
-    assert str(made.engine.trading.balances["USDT"]) == "99.5"
-    assert "FUNDING_FEE" in made.said()
+    assert str(made.engine.trading.account.balances["USDT"]) == "99.5"
+    assert "funding: -0.5 USDT (external -0.5)" in made.said()

@@ -64,7 +64,7 @@ def test_a_strategy_sees_its_own_slice_of_the_world() -> None:
     one, other = Actor("one"), Actor("other")
     made = Scripted(one, other, budgets={"one": Budget(max_position=D(5))}).ready()
     made.want(one, place(quantity="2"))
-    made.want(other, place(Side.SELL, "1"))
+    made.want(other, place(Side.SELL, "1", "100.1"))
     (order, _) = made.engine.orders.live
     made.fill(order.client_order_id, "1")
     seen: dict[str, Any] = {}

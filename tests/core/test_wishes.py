@@ -111,7 +111,7 @@ def test_an_amendment_that_comes_to_nothing_is_not_the_end_of_a_wish(how: str) -
     assert standing(made) == wanted_levels((Side.BUY, "99.4", "1"), (Side.SELL, "100.5", "1"))
 
 
-def test_a_refused_quote_is_tried_again_ever_more_seldom() -> None:
+def test_o18_a_refused_quote_is_tried_again_ever_more_seldom() -> None:
     """O18: no storm of orders that the venue refuses."""
     made, _ = quoting(Quotes("BTCUSDT"))
     made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
@@ -398,6 +398,7 @@ def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_
     small = instrument("BTCUSDT", min_notional="5")
     risk = RiskLimits(max_gross_notional=D(1_200))
     made = Scripted(actor, budgets={"mm": Budget(max_position=most)}, risk=risk, instruments=[small]).ready()
+    made.exchange.tells_positions = chance.random() < 0.5
     for _ in range(25):
         if chance.random() < 0.1:
             made.want(actor, some_quotes(chance))
@@ -412,6 +413,8 @@ def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_
     account = made.engine.slots.get("mm").trader.account
     assert account.net("BTCUSDT") == traded(made)
     assert account.fills == len(made.exchange.trades)
+    assert made.engine.evidence.adjustments == []
+    assert made.engine.evidence.external.fills == 0
     made.want(actor, CancelAll())
     made.run(3_000)
     assert standing(made) == {}

@@ -35,11 +35,14 @@ FIELDS: dict[str, Any] = {
             "realized_pnl": str,
             "unrealized_pnl": str,
             "fees": str,
+            "fees_by_asset": (str,),
+            "funding": str,
         },
     ),
     "orders": {"sent": int, "acked": int, "rejected": int, "cancelled": int, "filled": int, "unknown": int},
     "limits": {"weight_1m_peak": int, "orders_10s_peak": int},
     "links": {"reconnects": int, "connects_held": int},
+    "external": {"fills": int, "position": (str,), "funding": str, "adjustments": list, "halted": (str,)},
 }
 
 #: Said of a strategy only when there is something to say.
@@ -97,8 +100,12 @@ def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene)
         "realized_pnl": "0",
         "unrealized_pnl": "0",
         "fees": "0",
+        "fees_by_asset": {},
+        "funding": "0",
         "fault": broken["fault"],
     }
+    assert busy["fees_by_asset"] == {"USDT": busy["fees"]}
+    assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}}
     assert broken["fault"].startswith("on_")
     assert busy["refusals"]["ORDER_NOTIONAL"].startswith("Place: order notional would be")
 

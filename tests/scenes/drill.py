@@ -34,7 +34,7 @@ SIZE = Decimal("0.01")
 #: One push takes everything up to so far from the best price: 8 basis points, two in opposite directions more than a trailing stop.
 REACH = Decimal("0.0008")
 NEAR = Decimal("0.0003")
-PUSH_EVERY_MS = 400
+PUSH_EVERY_MS = 250
 
 
 @attrs.frozen

@@ -95,7 +95,7 @@ def lives(told: list[dict[str, Any]]) -> dict[str, list[str]]:
 def test_every_conditional_type_is_triggered_filled_and_booked_once(mode: str, tmp_path: Path, home: dict[str, str]) -> None:
     with venue(exchange(tmp_path, hedge=mode == "hedge"), "--port", 0, env=home) as served:
         env = {**home, "SCENE_KEY": served.api_key}
-        summary = document(coldframe("run", bot(tmp_path, served, mode), "--live", "--for", "12s", "--json", env=env))
+        summary = document(coldframe("run", bot(tmp_path, served, mode), "--live", "--for", "16s", "--json", env=env))
         trades = served.ask("/fapi/v1/userTrades", symbol="BTCUSDT", limit=1000)
         positions = served.ask("/fapi/v3/positionRisk", symbol="BTCUSDT")
         algos = served.ask("/fapi/v1/allAlgoOrders", symbol="BTCUSDT", limit=100)

@@ -11,9 +11,12 @@ from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, coldframe, document, 
 
 SUMMARY = {
     "schema_version", "verb", "name", "environment", "orders_mode", "ended", "elapsed_s", "books", "events", "strategies",
-    "orders", "limits", "links",
+    "orders", "limits", "links", "external",
 }  # fmt: skip
-STRATEGY = {"state", "intents", "verdicts", "orders", "fills", "position", "realized_pnl", "unrealized_pnl", "fees"}
+STRATEGY = {
+    "state", "intents", "verdicts", "orders", "fills", "position", "realized_pnl", "unrealized_pnl", "fees", "fees_by_asset",
+    "funding",
+}  # fmt: skip
 
 
 def test_quickstart_trades_and_says_so() -> None:
@@ -25,6 +28,7 @@ def test_quickstart_trades_and_says_so() -> None:
     assert all(book["state"] == "synced" for book in summary["books"].values())
     assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
     assert summary["orders"]["unknown"] == 0
+    assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}}
     assert summary["orders"]["sent"] == summary["orders"]["acked"] + summary["orders"]["rejected"]
     assert "fill: " in done.stderr
     assert all(sum(one["verdicts"].values()) == one["intents"] for one in summary["strategies"].values())

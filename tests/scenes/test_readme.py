@@ -41,6 +41,15 @@ UNTIL_INTERRUPTED = {
 }
 
 
+def commands_of(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines() if line.strip()]
+
+
+#: Other documents that print commands, which are run in their order.
+PAGES = [path for path in sorted((ROOT / "docs").glob("*.md")) if commands_of(path)]
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, home: dict[str, str]) -> tuple[Path, Mapping[str, str]]:
     """A folder that looks like a clone, so that files a command writes do not land in the real one."""
@@ -68,6 +77,18 @@ def test_every_command_runs(workplace: tuple[Path, Mapping[str, str]]) -> None:
                 [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=90, check=False
             )
             assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_the_documents_runs(page: Path, workplace: tuple[Path, Mapping[str, str]]) -> None:
+    folder, home = workplace
+    for line in commands_of(page):
+        words = shlex.split(line)
+        assert words[0] == "coldframe", f"nobody runs {line}"
+        done = subprocess.run(
+            [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=90, check=False
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
 
 
 def interrupt_when_said(command: list[str], text: str, folder: Path, home: Mapping[str, str]) -> None:

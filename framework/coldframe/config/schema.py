@@ -80,6 +80,18 @@ class OrdersTable:
         "cancel",
         check=one_of("cancel", "keep"),
     )
+    foreign: str = key(
+        "positions and orders found at the start that are not ours: refuse to run, ignore them (counted as external, left"
+        " alone), or adopt them for the only strategy that trades their symbol",
+        "refuse",
+        check=one_of("refuse", "ignore", "adopt"),
+    )
+    on_mismatch: str = key(
+        "what happens to a symbol whose position no fills explain, once the difference is booked as external: halt (no new risk"
+        " there) or continue",
+        "halt",
+        check=one_of("halt", "continue"),
+    )
     grace_ms: int = key("how long a stopping run waits for the outcome of its last orders", 3000, check=between(0, 60_000))
 
 
@@ -102,6 +114,12 @@ class BudgetTable:
         "largest notional of its positions and open orders together, in the quote asset", None, check=positive
     )
     orders_per_10s: int | None = key("orders and amendments in ten seconds", None, check=positive)
+    messages_per_10s: int | None = key(
+        "orders, amendments and cancels in ten seconds, after which it places none; cancels are never refused", None, check=positive
+    )
+    max_open_orders: int | None = key("open orders of the strategy", None, check=positive)
+    max_loss: Decimal | None = key("loss since the start, after which it takes no new risk", None, check=positive)
+    max_drawdown: Decimal | None = key("loss from its best moment on, after which it takes no new risk", None, check=positive)
 
 
 @attrs.frozen(kw_only=True)
@@ -144,6 +162,27 @@ class RiskTable:
         "loss from the best moment of the run on, after which no new risk is taken", None, check=positive
     )
     stale_book_ms: int = key("how long ago a book may have moved for new risk to be taken on it", 2000, check=between(100, 600_000))
+    max_loss: Decimal | None = key("loss since the start of the run, after which no new risk is taken", None, check=positive)
+    messages_per_10s: int | None = key(
+        "orders, amendments and cancels of all strategies in ten seconds; cancels are never refused", None, check=positive
+    )
+    duplicate_ms: int = key(
+        "how long after an order the very same order of its strategy is refused as a mistake; 0: never",
+        100,
+        check=between(0, 60_000),
+    )
+    self_cross: str = key(
+        "an order that would trade with another strategy's: refuse it, or send all orders with the venue's self-trade prevention"
+        " expire_taker, expire_maker or expire_both",
+        "refuse",
+        check=one_of("refuse", "expire_taker", "expire_maker", "expire_both"),
+    )
+    max_rejects: int = key(
+        "rejected orders of one strategy within rejects_within_s, after which it takes no new risk until it is resumed",
+        20,
+        check=positive,
+    )
+    rejects_within_s: int = key("the time in which rejected orders are counted", 60, check=between(1, 3600))
 
 
 @attrs.frozen(kw_only=True)

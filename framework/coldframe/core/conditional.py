@@ -79,11 +79,12 @@ class Conditionals:
         self._merge(order, algo_id, AlgoStatus.CANCELED, "", "")
 
     def _merge(self, order: Order, algo_id: int, status: AlgoStatus, became: str, reason: str) -> None:
-        order.algo_id = algo_id
         rank = _RANK.get(status, order.algo_rank)
+        if (order.algo_id, order.algo_rank) != (algo_id, max(rank, order.algo_rank)):
+            order.algo_id, order.algo_rank = algo_id, max(rank, order.algo_rank)
+            self._orders.touch(order)
         if rank < order.algo_rank:
             return
-        order.algo_rank = rank
         if status in _BECAME:
             self._evidence.triggered(order)
             if became.isascii() and became.isdigit():

@@ -19,7 +19,9 @@ from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence, describe
 from coldframe.core.limits import Priority
 from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.proof import Outcome, Proof, needs_query
 from coldframe.core.quotes import AmendOrder, CancelOrder, Operation, PlaceOrder
+from coldframe.core.rejects import EVERYDAY, count_reject, note_risk_mode
 from coldframe.core.risk import Facts, Gate, Trader
 from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
 from coldframe.errors import DecodeError
@@ -37,10 +39,6 @@ from coldframe.wire.replies import AlgoCancelled, AlgoReply, ErrorBody, OrderRep
 #: Pause before the first query of an order of unknown fate, doubled up to the last one (milliseconds).
 FIRST_QUERY_MS: Final = 500
 LAST_QUERY_MS: Final = 8_000
-#: How far apart two queries must lie for both of them to count as "not found".
-NOT_FOUND_APART_MS: Final = 5_000
-#: Beyond timestamp and receive window, how long an order may still appear at the venue.
-DEAD_MARGIN_MS: Final = 2_000
 #: An order whose fate nobody can tell for so long needs a human being (faults.md 3).
 OPERATOR_AFTER_MS: Final = 600_000
 #: Pause before an order that shall go is cancelled once more, when a cancel has come to nothing.
@@ -96,11 +94,12 @@ class Desk:
         self._orders = orders
         self._evidence = evidence
         self._gate = gate
-        self._recv_window_ms = recv_window_ms
+        self.proof = Proof(ctx, recv_window_ms)
         self._census = Census()
         self._query_at_ns: dict[str, int] = {}
         self._query_pause_ms: dict[str, int] = {}
-        self._asked: set[str] = set()
+        #: Orders that have been asked for and not answered, with the venue time of the question.
+        self._asked: dict[str, int] = {}
         #: Orders that shall go, and when they may be cancelled (once more).
         self._leaving: dict[str, int] = {}
         #: Orders whose fills a query has to bring (cumulative quantity above what was booked), and when to ask.
@@ -113,10 +112,16 @@ class Desk:
         verdict = self._gate.check(trader, place, facts)
         if not verdict.accepted:
             return verdict
+        double = self._gate.double(trader, place, self._ctx.now_ms) if origin is Origin.PLACE else None
+        if double is not None:
+            return double
         method = "algoOrder.place" if place.type.conditional else "order.place"
         wait_until = self._session.cost_fits(method, {}, Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
+        self._gate.placed(trader, place, self._ctx.now_ms)
+        self._gate.messaged(trader.id, self._ctx.now_ms)
+        place = attrs.evolve(place, self_trade_prevention=self._gate.prevention(trader, place) or place.self_trade_prevention)
         held = abs(trader.account.position(place.symbol, place.position_side).quantity)
         sized = attrs.evolve(place, quantity=held) if place.close_position else place
         order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns)
@@ -156,6 +161,7 @@ class Desk:
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         trader.ordered(self._ctx.now_ms)
+        self._gate.messaged(trader.id, self._ctx.now_ms)
         order.amending_price, order.amending_quantity = price, quantity
         self._evidence.attempt(order, Attempt.AMEND_WANTED)
         request = ask.ModifyOrder(
@@ -181,6 +187,8 @@ class Desk:
         wait_until = self._session.cost_fits(method, {}, Priority.NEEDED)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
+        self._gate.messaged(order.strategy, self._ctx.now_ms)
+        order.cancel_asked = True
         self._evidence.attempt(order, Attempt.CANCEL_WANTED)
         named = algo_reference(order) if algo else reference(order)
         self._session.request(method, ask.parameters(named), CancelOf(order, algo))
@@ -251,7 +259,7 @@ class Desk:
                 if order.amending(price, quantity):
                     self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(QueryOf(order)):
-                self._asked.discard(order.client_order_id)
+                self._asked.pop(order.client_order_id, None)
             case _:
                 return None
         self._watch(order)
@@ -261,10 +269,13 @@ class Desk:
         if error is None:
             if not self._told(order, result, algo=order.type.conditional):
                 self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
+            elif not order.reduce_only and self._gate.latches.mode_off(order.symbol):
+                self._ctx.log(Level.INFO, f"the venue takes new risk in {order.symbol} again")
             return
         text = f"{describe_code(error.code)}: {error.msg}"
         kind = classify(error.code)
         if kind.definite:
+            count_reject(self._ctx, self._gate, order, error)
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
             self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
         else:
@@ -309,27 +320,33 @@ class Desk:
             attempt = Attempt.AMEND_UNKNOWN
         else:
             attempt = Attempt.AMEND_REFUSED
+            note_risk_mode(self._ctx, self._gate, order, error)
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}")
-        if order.amending(amend.price, amend.quantity):
-            self._evidence.attempt(order, attempt)
+        ours = order.amending(amend.price, amend.quantity)
         if reply is not None:
+            # While the amendment still counts as open, so that an end that it has brought is not taken for somebody else's doing.
             self._evidence.reply(order, reply)
+        if ours:
+            self._evidence.attempt(order, attempt)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
-        self._asked.discard(order.client_order_id)
+        asked_ms = self._asked.pop(order.client_order_id, 0)
         reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
-            self._evidence.attempt(order, Attempt.RESOLVED)
             self._evidence.reply(order, reply)
+            self._evidence.attempt(order, Attempt.RESOLVED)
         elif error is not None and classify(error.code) is CodeClass.GONE:
-            self._not_found(order)
+            counts_ns, name = self.proof.not_found(order, asked_ms), order.client_order_id
+            if order.not_found == 1 and name in self._query_at_ns:
+                # The next one that counts is not waited for any longer than it must be.
+                self._query_at_ns[name] = min(self._query_at_ns[name], counts_ns)
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it asked for a conditional order."""
         if not isinstance(event.purpose, AlgoQueryOf):
             return False
         order, answer = event.purpose.order, event.answer
-        self._asked.discard(order.client_order_id)
+        self._asked.pop(order.client_order_id, None)
         reply = self._read(AlgoReply, answer.body) if answer is not None and answer.status == 200 else None
         if reply is not None:
             self._evidence.attempt(order, Attempt.RESOLVED)
@@ -346,7 +363,7 @@ class Desk:
         So it counts as not found only when the ordinary methods do not know it either.
         """
         if self._session.ready and not self._session.cost_fits("order.status", {}, Priority.NEEDED):
-            self._asked.add(order.client_order_id)
+            self._asked[order.client_order_id] = self._ctx.venue_ms
             self._session.request("order.status", ask.parameters(reference(order)), QueryOf(order))
 
     def _read(self, kind: type[R], result: bytes | None) -> R | None:
@@ -356,18 +373,6 @@ class Desk:
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"order link: unreadable answer: {error}")
             return None
-
-    def _not_found(self, order: Order) -> None:
-        """Weak evidence: counted once per `NOT_FOUND_APART_MS`, and changing nothing by itself."""
-        now = self._ctx.now_ns
-        if not order.not_found:
-            order.not_found, order.not_found_ns = 1, now
-        counts_ns = order.not_found_ns + NOT_FOUND_APART_MS * NS_PER_MS
-        if now >= counts_ns:
-            order.not_found += 1
-        elif order.client_order_id in self._query_at_ns:
-            # The next one that counts is not waited for any longer than it must be.
-            self._query_at_ns[order.client_order_id] = min(self._query_at_ns[order.client_order_id], counts_ns)
 
     # -- orders of unknown fate ---------------------------------------------------------------------------------------
 
@@ -402,6 +407,7 @@ class Desk:
 
     def suspect(self, order: Order) -> None:
         """Somebody doubts an order that should rest: ask for it now."""
+        order.doubted_ns = order.doubted_ns or self._ctx.now_ns
         self._query_at_ns[order.client_order_id] = self._ctx.now_ns
 
     def ask_for_unknown(self) -> None:
@@ -416,10 +422,10 @@ class Desk:
             elif self._ctx.now_ns >= at_ns and name not in self._asked:
                 if not self._ask(order):
                     return
-                self._asked.add(name)
+                self._asked[name] = self._ctx.venue_ms
                 pause = self._query_pause_ms.get(name, FIRST_QUERY_MS)
                 self._query_pause_ms[name] = min(pause * 2, LAST_QUERY_MS)
-                self._query_at_ns[name] = self._ctx.now_ns + pause * NS_PER_MS
+                self._query_at_ns[name] = self._ctx.now_ns + self.proof.until_next_query_ms(order, pause) * NS_PER_MS
 
     def _ask(self, order: Order) -> bool:
         """Asks for one order. Returns whether there was room for the question."""
@@ -434,40 +440,38 @@ class Desk:
     def give_up_unknown(self) -> None:
         """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
         for order in list(self._orders.live):
-            unknown = order.state is OrderState.UNKNOWN and self._ctx.now_ns - order.created_ns >= OPERATOR_AFTER_MS * NS_PER_MS
+            since_ns = order.created_ns if order.state is OrderState.UNKNOWN else order.doubted_ns
+            too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
+            unknown = too_long and (order.state is OrderState.UNKNOWN or order.state.resting)
             lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - order.triggered_ms >= OPERATOR_AFTER_MS
             if unknown or lost:
                 self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
                 self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
 
-    def dead(self, order: Order, at_ms: int) -> bool:
-        """Whether at that venue time its request could no longer be accepted, however late it arrived."""
-        margin = DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms
-        return 0 < max(order.sent_ms, order.triggered_ms) < at_ms - self._recv_window_ms - margin
+    def resolve(self, order: Order, outcome: Outcome) -> Verdict:
+        """A human being has looked at the venue and says what became of an order whose fate could not be proved."""
+        if order.state is not OrderState.OPERATOR:
+            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for a human being to resolve")
+        if outcome is Outcome.FILLED:
+            order.seen_filled = order.quantity
+        self._evidence.happen(order, outcome.happening, "resolved by hand")
+        self._ctx.log(Level.WARNING, f"resolved by hand: {describe(order)}")
+        self._watch(order)
+        return ACCEPTED
 
-    def provable(self, order: Order) -> bool:
-        """Whether only the list of open orders is wanting to prove that an order is not there."""
-        return order.not_found >= 2 and self.dead(order, self._ctx.venue_ms)
-
-    def absent(self, order: Order, asked_ms: int) -> None:
+    def absent(self, order: Order, asked_ms: int, *, nothing_missed: bool) -> None:
         """The list of open orders, asked for at `asked_ms`, does not hold it.
 
-        If its request was dead by then, this and two queries that did not find it, some seconds apart, prove that it is not there.
+        The proof has five parts (faults.md 3): its request was dead by then; two queries some seconds apart did not find it, one of
+        them after its death; it is not on the list; `nothing_missed`: no report or trade of its symbol can have escaped us, and the
+        position is the sum of the fills.
         """
-        if order.not_found >= 2 and self.dead(order, asked_ms):
+        if nothing_missed and self.proof.provable(order) and self.proof.dead(order, asked_ms):
             was_open = order.state not in (OrderState.UNKNOWN, OrderState.OPERATOR)
             self._evidence.happen(order, Happening.PROVED_ABSENT, "not at the venue")
             what = "is no longer at the venue" if was_open else "was never accepted"
             self._ctx.log(Level.WARNING, f"resolved: {describe(order)} {what}")
             self._watch(order)
-
-
-def needs_query(order: Order) -> bool:
-    """Whether only the venue can say what became of the order, its cancel or its amendment."""
-    if not order.live:
-        return False
-    in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
-    return order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED) or in_doubt or order.not_found > 0
 
 
 def _cancellable(order: Order, now_ns: int) -> bool:
@@ -486,5 +490,5 @@ def _doubtful(error: ErrorBody) -> bool:
 
 def _level_of(error: ErrorBody) -> Level:
     """Everyday outcomes are no warnings: the market moved first, or the order has already ended."""
-    everyday = error.code in (-5021, -5022) or classify(error.code) is CodeClass.GONE
+    everyday = error.code in EVERYDAY or classify(error.code) is CodeClass.GONE
     return Level.INFO if everyday else Level.WARNING

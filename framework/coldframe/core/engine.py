@@ -50,6 +50,7 @@ from coldframe.model.inputs import (
     ResumeAsked,
     Stamped,
     StopAsked,
+    Suspended,
     TimeReached,
 )
 from coldframe.model.instruments import Instruments
@@ -116,8 +117,9 @@ class Engine:
         self.orders = Orders(setup.epoch_ms)
         traders = {port.id: _trader_of(port, setup) for port in setup.ports}
         self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
-        self.evidence = Evidence(ctx, self.orders, traders)
-        self.evidence.external = setup.past.accounts.get(EXTERNAL) or SubAccount()
+        self.evidence = Evidence(ctx, self.orders, traders, self.gate.latches)
+        self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or SubAccount()
+        self.gate.others = self.evidence.others
         self.trading: Trading | None = None
         if setup.orders_on:
             self.trading = Trading(
@@ -220,6 +222,8 @@ class Engine:
                 self._woken(key)
             case StopAsked(reason):
                 self._stop(reason)
+            case Suspended(gap_ms):
+                self._suspended(gap_ms)
             case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
                 self.halting.take(event)
         return self._settled()
@@ -241,7 +245,7 @@ class Engine:
             self._banned_ms = until_ms
             self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
             left_s = (until_ms - self._ctx.venue_ms) / 1000
-            self._ctx.log(Level.ERROR, f"the venue has banned us for {left_s:.0f} s: nothing is sent until then")
+            self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {left_s:.0f} s: nothing is sent until then")
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
@@ -347,7 +351,15 @@ class Engine:
             case _:
                 if self.trading is not None:
                     self.trading.woken(key)
-                    self.strategies.check_drawdown()
+                    self.strategies.check_losses()
+
+    def _suspended(self, gap_ms: int) -> None:
+        """Books begin anew, orders and positions are compared, and the venue's time is asked for (faults.md C4)."""
+        self._ctx.log(Level.WARNING, f"nothing ran for {gap_ms / 1000:.1f} s: everything is looked at again")
+        self._ctx.clock_suspect = True
+        self.market.suspended()
+        if self.trading is not None:
+            self.trading.suspended()
 
     # -- the venue's clock --------------------------------------------------------------------------------------------
 

@@ -14,27 +14,24 @@ from typing import Final
 import attrs
 from msgspec import UnsetType
 
+from coldframe.core.balance import Adjustment, Balance
 from coldframe.core.context import Context
-from coldframe.core.journal import EXTERNAL, fill_body
+from coldframe.core.foreign import Others
+from coldframe.core.halts import Halts
+from coldframe.core.journal import EXTERNAL, booking_body, fill_body
 from coldframe.core.orders import Fill, Order, Orders
-from coldframe.core.positions import SubAccount
+from coldframe.core.positions import PositionKey, SubAccount
 from coldframe.core.risk import Trader
+from coldframe.core.takeover import taken_order
+from coldframe.ids import parse_own
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
-from coldframe.terms import ExecutionType, OrderStatus, PositionSide
+from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.account import EXPIRY_REASONS, OrderReport, TradeLite
 from coldframe.wire.replies import OrderReply, UserTrade
-
-#: Client order ids of the venue's own engines, and what they mean (protocol.md 8.2).
-VENUE_PREFIXES: Final = {
-    "autoclose-": "liquidation",
-    "adl_autoclose": "auto-deleveraging",
-    "settlement_autoclose-": "settlement",
-    "delivery_autoclose-": "delivery",
-}
 
 
 @attrs.define
@@ -52,8 +49,6 @@ News = tuple[str, OrderChanged | OrderFilled]
 
 #: States in which the venue has not confirmed an order yet.
 _UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
-#: So many fills of others are remembered, so that none of them is booked twice.
-_EXTERNAL_LIMIT: Final = 20_000
 
 
 class Evidence:
@@ -63,17 +58,26 @@ class Evidence:
     symbol, and whether it came to nothing.
     """
 
-    def __init__(self, ctx: Context, orders: Orders, traders: Mapping[str, Trader]) -> None:
+    def __init__(self, ctx: Context, orders: Orders, traders: Mapping[str, Trader], halts: Halts | None = None) -> None:
         self._ctx = ctx
         self._orders = orders
         self._traders = traders
-        self._external_fills: dict[tuple[str, int, int], None] = {}
-        self.external = SubAccount()
+        self.others = Others(ctx, halts or Halts())
+        self.balance = Balance(self.position_sum, self.position_keys)
+        #: What was booked to external because the venue's positions demanded it.
+        self.adjustments: list[Adjustment] = []
+        #: Trades from before that (venue time) are in the positions that stood at the start; 0 while those are not known.
+        self.baseline_ms = 0
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
         #: Asked why an order was cancelled at the venue, when the report does not say.
         self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
+
+    @property
+    def external(self) -> SubAccount:
+        """What is nobody's here."""
+        return self.others.account
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -93,14 +97,34 @@ class Evidence:
     def reply(self, order: Order, reply: OrderReply) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded."""
         self._identify(order, reply.order_id)
+        outside = self._cancelled_outside(order, reply.status, exact(reply.executed_qty) < exact(reply.orig_qty))
         at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
         self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
-        self._see(order, reply.status, exact(reply.executed_qty), "")
+        self._see(order, reply.status, exact(reply.executed_qty), outside)
+
+    def _cancelled_outside(self, order: Order, status: OrderStatus, unfilled: bool) -> str:
+        """Why an order has been cancelled, if not by us; empty otherwise.
+
+        An amendment cancels as well: down to what has traded, or of a post-only order to where it would take (protocol.md 7.3).
+        """
+        ours = order.cancel_asked or order.overlay is not Overlay.NONE
+        if status is not OrderStatus.CANCELED or not unfilled or ours or not order.live:
+            return ""
+        self._ctx.log(Level.WARNING, f"cancelled from outside: {describe(order)}")
+        return "cancelled from outside"
+
+    def _note_amended_outside(self, order: Order, report: OrderReport) -> None:
+        price, quantity = exact(report.price), exact(report.quantity)
+        known = order.amending(price, quantity) or (order.price, order.quantity) == (price, quantity)
+        if report.execution is ExecutionType.AMENDMENT and not known and report.trade_ms >= order.terms_ms:
+            become = f"{plain(quantity)} @ {plain(price)}"
+            self._ctx.log(Level.WARNING, f"amended from outside: {describe(order)} is now {become}")
 
     def triggered(self, order: Order) -> None:
         """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
         if order.untriggered:
             order.triggered_ms = self._ctx.venue_ms
+            self._orders.touch(order)
             order.not_found = 0
             self.happen(order, Happening.SEEN_TRIGGERED)
 
@@ -132,10 +156,11 @@ class Evidence:
     def report(self, report: OrderReport) -> Order | None:
         """ORDER_TRADE_UPDATE. Returns the order it speaks of; None when it is none of ours."""
         order = self._orders.find(report.symbol, report.client_order_id, report.order_id)
+        order = order or self._strange(report)
         if order is None:
-            self._external_report(report)
             return None
         self._identify(order, report.order_id)
+        self._note_amended_outside(order, report)
         self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
@@ -143,6 +168,8 @@ class Evidence:
             self.fill(order, _fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
         reason = reason if reason not in ("", "none") else self.explain(order, report)
+        unfilled = exact(report.filled_quantity) < exact(report.quantity)
+        reason = reason or self._cancelled_outside(order, report.status, unfilled)
         self._see(order, report.status, exact(report.filled_quantity), reason)
         return order
 
@@ -173,7 +200,9 @@ class Evidence:
         for row in rows:
             order = self._orders.find(row.symbol, "", row.order_id)
             if order is not None:
-                fresh += self.fill(order, _fill_of_row(row))
+                fresh += row.time > order.taken_ms and self.fill(order, _fill_of_row(row))
+            elif self.baseline_ms and row.time >= self.baseline_ms:
+                self.others.wait(_fill_of_row(row))
         return fresh
 
     def fill(self, order: Order, fill: Fill) -> bool:
@@ -187,9 +216,13 @@ class Evidence:
                 body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
                 self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
+        if self.others.give_back(fill.key):
+            text = f"trade {fill.trade_id} of {fill.symbol} was booked to external, and is {order.strategy}'s"
+            self._ctx.log(Level.WARNING, text)
         position = trader.account.position(fill.symbol, fill.position_side)
         realized = position.fill(fill.side, fill.quantity, fill.price)
         trader.account.fills += 1
+        self._moved(fill)
         body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
         self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
@@ -242,26 +275,89 @@ class Evidence:
 
     # -- orders of others ---------------------------------------------------------------------------------------------
 
-    def _external_report(self, report: OrderReport) -> None:
-        origin = next((text for prefix, text in VENUE_PREFIXES.items() if report.client_order_id.startswith(prefix)), "")
-        if _traded(report):
-            fill = _fill_of(report)
-            if fill.key in self._external_fills:
-                return
-            self._external_fills[fill.key] = None
-            if len(self._external_fills) > _EXTERNAL_LIMIT:
-                del self._external_fills[next(iter(self._external_fills))]
-            position = self.external.position(fill.symbol, fill.position_side)
-            position.fill(fill.side, fill.quantity, fill.price)
-            self.external.fills += 1
-            self._ctx.record(RowKind.FILL, report.client_order_id, fill_body(EXTERNAL, "", fill, position.quantity))
-            if fill.fee is not None:
-                self.external.pay(fill.fee, fill.fee_asset)
-        what = origin or "an order that is not ours"
-        self._ctx.log(
-            Level.WARNING,
-            f"{what}: {report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}",
-        )
+    def _strange(self, report: OrderReport) -> Order | None:
+        """A report about an order that this run has not made: of an earlier one, or somebody else's."""
+        fill = _fill_of(report) if _traded(report) else None
+        order = self.take_over(report, before=fill.quantity if fill is not None else ZERO)
+        if order is None and self.others.report(report, fill) and fill is not None:
+            self._moved(fill)
+        return order
+
+    def take_over(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO, strategy: str | None = None) -> Order | None:
+        """Makes an order that this run has not made one of a strategy's: its id says whose, or the caller does.
+
+        `before` is what has just traded and is still to be booked; what had traded earlier is in the positions already. None when
+        the id is nobody's here, and for one of this very run: that order has ended long ago.
+        """
+        own = parse_own(seen.client_order_id)
+        if own is not None and own.epoch_ms != self._orders.epoch_ms and own.strategy in self._traders:
+            strategy = own.strategy
+        if strategy is None:
+            return None
+        filled = exact(seen.filled_quantity if isinstance(seen, OrderReport) else seen.executed_qty) - before
+        order = self._orders.take_over(taken_order(seen, strategy, filled), self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
+        self.news.append((strategy, _change_of(order, self._ctx.now_ns)))
+        return order
+
+    def _nobodys(self, fill: Fill) -> bool:
+        """Whether a trade is certainly none of ours: the venue says so, or there is no order of ours it could belong to."""
+        if (fill.symbol, fill.order_id) in self.others.disowned:
+            return True
+        return not any(one.order_id is None and one.symbol == fill.symbol for one in self._orders.live)
+
+    def claim_strays(self) -> int:
+        """Books the trades that queries have brought and nobody has claimed. Returns how many were somebody else's.
+
+        While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
+        """
+        booked = 0
+        for fill in list(self.others.unclaimed.values()):
+            order = self._orders.find(fill.symbol, "", fill.order_id)
+            if order is not None:
+                del self.others.unclaimed[fill.key]
+                self.fill(order, fill)
+            elif self._nobodys(fill):
+                self.others.book(fill)
+                self._moved(fill)
+                booked += 1
+                text = f"a trade that is not ours: {fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
+                self._ctx.log(Level.WARNING, f"{text}, booked to external")
+        return booked
+
+    def unsettled(self, symbol: str) -> bool:
+        """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
+        waiting = any(fill.symbol == symbol for fill in self.others.unclaimed.values())
+        in_flight = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
+        orders = (one for one in self._orders.everywhere(symbol) if one.fills_missing or one.state in in_flight)
+        return waiting or any(orders)
+
+    # -- positions without fills --------------------------------------------------------------------------------------
+
+    def hold(self, strategy: str | None, key: PositionKey, quantity: Decimal, price: Decimal, cause: str = "from before") -> None:
+        """A position that was there before this run: a strategy's, or (None) external."""
+        account = self.external if strategy is None else self._traders[strategy].account
+        account.position(*key).fill(Side.BUY if quantity > 0 else Side.SELL, abs(quantity), price)
+        body = booking_body(strategy or EXTERNAL, cause, key=key, quantity=quantity, price=price)
+        self._ctx.record(RowKind.BOOKING, key[0], body)
+        self.balance.moved(key, self._ctx.now_ns)
+
+    def adjust(self, adjustment: Adjustment, price: Decimal) -> None:
+        """Books a difference that no fill explains to external."""
+        self.adjustments.append(adjustment)
+        self.hold(None, adjustment.key, adjustment.quantity, price, adjustment.cause)
+
+    def _moved(self, fill: Fill) -> None:
+        self.balance.moved((fill.symbol, fill.position_side), self._ctx.now_ns)
+
+    def position_sum(self, key: PositionKey) -> Decimal:
+        """What everybody has of a position together."""
+        accounts = [*(one.account for one in self._traders.values()), self.external]
+        return sum((account.positions[key].quantity for account in accounts if key in account.positions), ZERO)
+
+    def position_keys(self) -> set[PositionKey]:
+        """Every position that anybody has had."""
+        return {key for account in (*(one.account for one in self._traders.values()), self.external) for key in account.positions}
 
 
 def _traded(report: OrderReport) -> bool:

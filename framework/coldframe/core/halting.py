@@ -83,6 +83,7 @@ class Halting:
                 self._ctx.emit(HaltTaken(number))
             case ResumeAsked(strategy, number):
                 halt_ended = self._halts.pop(strategy, None)
+                self._gate.resume(strategy)
                 if halt_ended is not None:
                     self._ctx.log(Level.WARNING, f"resumed: {halt_ended.whom}")
                     self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})

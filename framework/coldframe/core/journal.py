@@ -16,11 +16,12 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from coldframe.core.orders import Fill, Order, Orders
-from coldframe.core.positions import Position, SubAccount
+from coldframe.core.positions import Position, PositionKey, SubAccount
 from coldframe.errors import JournalDamaged
 from coldframe.model.intents import Intent, Verdict
 from coldframe.model.journal import Row, RowKind
-from coldframe.terms import PositionSide
+from coldframe.terms import PositionSide, Side
+from coldframe.units import ZERO
 
 #: After so many rows a checkpoint is due.
 CHECKPOINT_ROWS: Final = 20_000
@@ -56,9 +57,13 @@ class Past:
         return [order for order in self.orders.values() if order.live]
 
     def held(self) -> dict[tuple[str, str], Decimal]:
-        """The positions that are not zero, by strategy and symbol."""
-        symbols = {(owner, symbol): one for owner, one in self.accounts.items() for symbol, _ in one.positions}
-        return {key: one.net(key[1]) for key, one in symbols.items() if one.net(key[1])}
+        """The positions that are not zero, by strategy and symbol; in hedge mode the symbol is followed by the side."""
+        return {
+            (owner, symbol if side is PositionSide.BOTH else f"{symbol} {side}"): position.quantity
+            for owner, one in self.accounts.items()
+            for (symbol, side), position in one.positions.items()
+            if position.quantity
+        }
 
 
 # -- rows out of state --------------------------------------------------------------------------------------------------
@@ -73,6 +78,14 @@ def order_body(order: Order) -> Body:
 def fill_body(strategy: str, client_order_id: str, fill: Fill, position: Decimal) -> Body:
     """A fill, whose it is, and the position after it."""
     return {"strategy": strategy, "order": client_order_id, "fill": _CONVERTER.unstructure(fill), "position": str(position)}
+
+
+def booking_body(
+    owner: str, cause: str, *, key: PositionKey | None = None, quantity: Decimal = ZERO, price: Decimal = ZERO
+) -> Body:
+    """What changes a sub-account without a fill of its orders, and why: a signed quantity at a price, or fees, or funding."""
+    where = {} if key is None else {"symbol": key[0], "side": str(key[1]), "quantity": str(quantity), "price": str(price)}
+    return {"strategy": owner, "cause": cause, **where}
 
 
 def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Body:
@@ -121,6 +134,8 @@ def _apply(past: Past, row: Row) -> None:
             _take_fill(past, body)
         case RowKind.FEE:
             _learn_fee(past, body)
+        case RowKind.BOOKING:
+            _take_booking(past, body)
         case RowKind.MARK:
             past.marks[row.ref] = int(body["trade_id"])
         case RowKind.CHECKPOINT:
@@ -173,6 +188,20 @@ def _take_fill(past: Past, body: Any) -> None:
         past.fills.setdefault(body["order"], []).append(fill)
 
 
+def _take_booking(past: Past, body: Any) -> None:
+    account = past.accounts.setdefault(body["strategy"], SubAccount())
+    if "symbol" in body:
+        quantity = _number(body["quantity"], None)
+        side = Side.BUY if quantity > 0 else Side.SELL
+        position = account.position(body["symbol"], PositionSide(body["side"]))
+        position.fill(side, abs(quantity), _number(body["price"], None))
+    account.fills += int(body.get("fills", 0))
+    if body.get("fee") and body["asset"]:
+        account.pay(_number(body["fee"], None), body["asset"])
+    if "funding" in body:
+        account.fund(_number(body["funding"], None), body["asset"])
+
+
 def _learn_fee(past: Past, body: Any) -> None:
     """The fee of a fill that had come without one."""
     known = _CONVERTER.structure(body["fill"], Fill)
@@ -208,13 +237,10 @@ def _made_converter() -> Converter:
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, _number)
     aside = override(omit=True)
+    asked: dict[str, Any] = dict.fromkeys(("not_found", "not_found_ns", "not_found_dead", "doubted_ns"), aside)
     # Fills have rows of their own; what queries did not find has to be asked for again after a restart.
-    converter.register_unstructure_hook(
-        Order, make_dict_unstructure_fn(Order, converter, True, fill_keys=aside, not_found=aside, not_found_ns=aside)
-    )
-    converter.register_structure_hook(
-        Order, make_dict_structure_fn(Order, converter, fill_keys=aside, not_found=aside, not_found_ns=aside)
-    )
+    converter.register_unstructure_hook(Order, make_dict_unstructure_fn(Order, converter, True, fill_keys=aside, **asked))
+    converter.register_structure_hook(Order, make_dict_structure_fn(Order, converter, fill_keys=aside, **asked))
     positions = override(unstruct_hook=_positions_out, struct_hook=_positions_in)
     converter.register_unstructure_hook(SubAccount, make_dict_unstructure_fn(SubAccount, converter, True, positions=positions))
     converter.register_structure_hook(SubAccount, make_dict_structure_fn(SubAccount, converter, positions=positions))

@@ -153,6 +153,12 @@ class Market:
             if name.kind in _BOOK_KINDS and self.feed.in_charge(name, link):
                 self._lose_book(name, "frames dropped: too slow")
 
+    def suspended(self) -> None:
+        """We were not there for a while: whatever the books hold, the market is elsewhere."""
+        for name in self._names.values():
+            if name.kind in _BOOK_KINDS:
+                self._lose_book(name, "after a suspend")
+
     def woken(self, key: str) -> None:
         """One of the times of feed or books has come (`feed:…`, `book:…`)."""
         if key.startswith("feed:"):

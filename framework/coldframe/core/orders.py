@@ -104,9 +104,17 @@ class Order:
     amending_quantity: Decimal | None = None
     #: Venue time of the terms (quantity, price) that are known.
     terms_ms: int = 0
+    #: Whether a cancel of ours has ever gone out: an end by cancel without one is somebody else's doing.
+    cancel_asked: bool = False
     #: Queries that did not find it, and when the first of them was made.
     not_found: int = 0
     not_found_ns: int = 0
+    #: Whether one of those queries was made when its request could no longer be accepted.
+    not_found_dead: bool = False
+    #: Since when somebody doubts it; 0 while nobody does.
+    doubted_ns: int = 0
+    #: For an order of an earlier run: trades up to this venue time were booked before.
+    taken_ms: int = 0
     fill_keys: list[tuple[str, int, int]] = attrs.field(factory=list)
 
     @property
@@ -202,6 +210,13 @@ class Orders:
         """The orders of which nobody knows whether the venue has them."""
         return (one for one in self._live.values() if one.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
 
+    def doubtful_in(self, symbol: str) -> int:
+        """Of how many orders the fate shuts new risk in a symbol: any unknown one, and its own that need a human being."""
+        return sum(
+            order.state is OrderState.UNKNOWN or (order.state is OrderState.OPERATOR and order.symbol == symbol)
+            for order in self._live.values()
+        )
+
     def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The live orders of a strategy, oldest first."""
         for order in self._live.values():
@@ -213,6 +228,10 @@ class Orders:
         for order in self._owing.values():
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
+
+    def everywhere(self, symbol: str) -> Iterator[Order]:
+        """Every order of a symbol that may still change a position, whoever's it is."""
+        yield from (order for order in (*self._live.values(), *self._owing.values()) if order.symbol == symbol)
 
     @property
     def fills_owed(self) -> int:
@@ -239,7 +258,7 @@ class Orders:
         """A new order with a fresh client order id, accepted by the gate and not yet sent."""
         self._count += 1
         order = Order(
-            client_order_id=str(OwnId(strategy, self._epoch_ms, self._count)),
+            client_order_id=str(OwnId(strategy, self.epoch_ms, self._count)),
             strategy=strategy,
             symbol=place.symbol,
             side=place.side,
@@ -257,6 +276,16 @@ class Orders:
         )
         self._by_client_id[order.client_order_id] = order
         self.happen(order, Happening.ACCEPTED, now_ns)
+        return order
+
+    def take_over(self, order: Order, now_ns: int) -> Order:
+        """An order that this run has not made (see `core.takeover`) is one of ours from now on."""
+        assert order.order_id is not None
+        order.created_ns = now_ns
+        self.touched[order.client_order_id] = order
+        self._by_client_id[order.client_order_id] = order
+        self._by_order_id[(order.symbol, order.order_id)] = order
+        self._live[order.client_order_id] = order
         return order
 
     def adopt(self, order: Order, now_ns: int) -> None:
@@ -327,7 +356,8 @@ class Orders:
         A status that nobody knows tells only that the order exists: what became of it has to be asked for.
         """
         order.seen_filled = max(order.seen_filled, seen_filled)
-        order.not_found = 0
+        order.not_found = order.doubted_ns = 0
+        order.not_found_dead = False
         self._note_owing(order)
         happening = SEEN.get(status, Happening.OUTCOME_UNKNOWN)
         if happening is Happening.SEEN_NEW and order.seen_filled > 0:

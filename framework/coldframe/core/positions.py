@@ -15,6 +15,9 @@ import attrs
 from coldframe.terms import PositionSide, Side
 from coldframe.units import ZERO
 
+#: Assets that count as the money everything is valued in.
+MONEY: Final = ("USDT", "USDC", "BUSD", "FDUSD")
+
 # Wide enough that no sum or product here is ever rounded, whatever the precision a plugin has set for itself.
 _WIDE: Final = Context(prec=60)
 # An entry price is a quotient; more digits than this tell nobody anything.
@@ -75,7 +78,12 @@ class SubAccount:
     positions: dict[PositionKey, Position] = attrs.field(factory=dict)
     #: What was paid, by asset; rebates are negative.
     fees: dict[str, Decimal] = attrs.field(factory=dict)
+    #: Funding received, by asset; what was paid is negative.
+    funding: dict[str, Decimal] = attrs.field(factory=dict)
     fills: int = 0
+
+    def fund(self, amount: Decimal, asset: str) -> None:
+        self.funding[asset] = self.funding.get(asset, ZERO) + amount
 
     def pay(self, fee: Decimal, asset: str) -> None:
         self.fees[asset] = self.fees.get(asset, ZERO) + fee
@@ -103,6 +111,10 @@ class SubAccount:
         open_positions = [(key[0], one) for key, one in self.positions.items() if one.quantity]
         return sum((one.unrealized(marks[symbol]) for symbol, one in open_positions if symbol in marks), ZERO)
 
+    def profit(self, marks: Mapping[str, Decimal]) -> Decimal:
+        """All of it: realised and unrealised, funding received, fees subtracted."""
+        return self.realized + self.unrealized(marks) + worth(self.funding, marks) - worth(self.fees, marks)
+
     def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
         """The gross notional of the open positions: at the mark price, or at the entry price where there is no mark."""
         total = ZERO
@@ -111,3 +123,14 @@ class SubAccount:
             if price is not None:
                 total += abs(one.quantity) * price
         return total
+
+
+def worth(amounts: Mapping[str, Decimal], marks: Mapping[str, Decimal]) -> Decimal:
+    """What amounts of several assets come to: money as it is, others at their mark price in USDT; unpriced ones are left out."""
+    total = ZERO
+    for asset, amount in amounts.items():
+        if asset in MONEY or not asset:
+            total += amount
+        elif (mark := marks.get(f"{asset}USDT")) is not None:
+            total += amount * mark
+    return total

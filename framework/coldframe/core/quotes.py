@@ -16,7 +16,7 @@ from decimal import Decimal
 
 import attrs
 
-from coldframe.core.orders import Order
+from coldframe.core.orders import Order, Origin
 from coldframe.model.instruments import Instrument
 from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import Overlay
@@ -58,8 +58,42 @@ def plan_quotes(wanted: Quotes, live: Sequence[Order]) -> list[Operation]:
         _plan_side(wanted, Side.BUY, wanted.bids, [one for one in orders if one.side is Side.BUY]),
         _plan_side(wanted, Side.SELL, wanted.asks, [one for one in orders if one.side is Side.SELL]),
     ]
-    rank = {CancelOrder: 0, AmendOrder: 1, PlaceOrder: 2}
-    return sorted((one for side in sides for one in side), key=lambda one: rank[type(one)])
+    ranked: list[tuple[tuple[int, Decimal], Operation]] = []
+    for side in sides:
+        placed = 0
+        for one in side:
+            ranked.append((_urgency(one, placed), one))
+            placed += isinstance(one, PlaceOrder)
+    return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _urgency(operation: Operation, level: int) -> tuple[int, Decimal]:
+    """Sorts the operations of both sides, so that what does not fit the order budgets is what matters least.
+
+    Cancels first; then amendments, the one that is furthest off first; then new orders, the level next to the market first.
+    """
+    match operation:
+        case CancelOrder():
+            return 0, ZERO
+        case AmendOrder(order, price):
+            return 1, -abs((order.price or ZERO) - price)
+        case PlaceOrder():
+            return 2, Decimal(level)
+
+
+def distance(quotes: Quotes | None, target: Target | None, orders: Iterable[Order], position: Decimal) -> Decimal:
+    """How far the world is from what is wanted of it, in units of the base asset: what is missing, and what is too much."""
+    off = ZERO if target is None else abs(target.position - position)
+    if quotes is None:
+        return off
+    standing: dict[tuple[Side, Decimal | None], Decimal] = {}
+    for order in (one for one in orders if one.origin is Origin.QUOTE):
+        key = (order.side, order.price)
+        standing[key] = standing.get(key, ZERO) + order.remaining
+    for side, levels in ((Side.BUY, quotes.bids), (Side.SELL, quotes.asks)):
+        for price, quantity in _merged(levels).items():
+            off += abs(quantity - standing.pop((side, price), ZERO))
+    return off + sum(standing.values(), ZERO)
 
 
 def _plan_side(wanted: Quotes, side: Side, quotes: Sequence[Quote], orders: list[Order]) -> list[Operation]:

@@ -13,13 +13,19 @@ from typing import Final
 
 import attrs
 
+from coldframe.core.brackets import Cap
+from coldframe.core.crossing import SelfCross, crossed
+from coldframe.core.foreign import Others
+from coldframe.core.halts import Halts
+from coldframe.core.losses import Losses
 from coldframe.core.orders import Order, Orders
 from coldframe.core.positions import SubAccount
+from coldframe.core.rates import Rate
 from coldframe.core.triggers import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
-from coldframe.terms import PositionSide, Side, TimeInForce
+from coldframe.terms import PositionSide, SelfTradePrevention, Side, TimeInForce
 from coldframe.units import ZERO, plain, trimmed
 
 _RATE_WINDOW_MS: Final = 10_000
@@ -35,6 +41,14 @@ class RiskLimits:
     max_open_orders: int | None = None
     max_drawdown: Decimal | None = None
     stale_book_ms: int = 2_000
+    max_loss: Decimal | None = None
+    messages_per_10s: int | None = None
+    #: How long after an order the same strategy's very same order is taken for a mistake; 0: never.
+    duplicate_ms: int = 0
+    self_cross: SelfCross = SelfCross.REFUSE
+    #: A strategy with more rejects than that within the time takes no new risk until it is resumed.
+    max_rejects: int | None = None
+    rejects_within_ms: int = 60_000
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +58,10 @@ class Budget:
     max_position: Decimal | None = None
     max_notional: Decimal | None = None
     orders_per_10s: int | None = None
+    messages_per_10s: int | None = None
+    max_open_orders: int | None = None
+    max_loss: Decimal | None = None
+    max_drawdown: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +86,26 @@ class Trader:
     symbols: frozenset[str]
     budget: Budget
     account: SubAccount = attrs.field(factory=SubAccount)
+    #: Orders, amendments and cancels of the last ten seconds.
+    messages: Rate = attrs.field(factory=lambda: Rate(_RATE_WINDOW_MS))
+    rejects: Rate = attrs.field(factory=lambda: Rate(_RATE_WINDOW_MS))
+    losses: Losses = attrs.field(factory=Losses)
     _ordered_ms: deque[int] = attrs.field(factory=deque)
+    #: The orders placed lately, each with the time of the last one of its kind.
+    _placed_ms: dict[Place, int] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.losses = Losses(self.budget.max_loss, self.budget.max_drawdown)
+
+    def placed(self, place: Place, now_ms: int, within_ms: int) -> None:
+        """Remembers an order that goes out, as long as another one like it would be a double."""
+        self._placed_ms = {one: at for one, at in self._placed_ms.items() if now_ms - at < within_ms}
+        self._placed_ms[place] = now_ms
+
+    def since_placed_ms(self, place: Place, now_ms: int) -> int | None:
+        """How long ago the very same order went out; None if it did not."""
+        at_ms = self._placed_ms.get(place)
+        return None if at_ms is None else now_ms - at_ms
 
     def orders_in_window(self, now_ms: int) -> int:
         """How many orders and amendments it sent in the last ten seconds."""
@@ -91,10 +128,19 @@ class Gate:
         self.hedge = hedge
         self.instruments = instruments
         self._orders = orders
-        self._traders = traders
+        self.traders = traders
         self.marks: dict[str, Decimal] = {}
         #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
         self.latched: Verdict | None = None
+        self.losses = Losses(limits.max_loss, limits.max_drawdown)
+        self.latches = Halts()
+        self.messages = Rate(_RATE_WINDOW_MS)
+        #: Positions of nobody here: they count into what the account may do.
+        self.others: Others | None = None
+        #: The largest notional of a position at the leverage set, where that is known.
+        self.caps: Mapping[str, Cap] = {}
+        for trader in traders.values():
+            trader.rejects = Rate(limits.rejects_within_ms)
         #: Halted strategies, and what their orders that add risk are refused with.
         self.halts: dict[str, Verdict] = {}
         #: Why the journal cannot be written; empty while it can.
@@ -131,14 +177,86 @@ class Gate:
         checks = (
             self._check_freshness(place, facts, reduces)
             or self._check_price(place, facts)
-            or (self._check_rate(trader, facts) if sending else None)
-            or (None if replaces else self._check_open_orders(place, instrument))
+            or (self._check_rate(trader, facts) or self._check_messages(trader, facts) if sending else None)
+            or (None if replaces else self._check_open_orders(trader, place, instrument))
         )
         if checks is None and reduces and place.type.conditional:
             checks = self._check_position(trader, place, replaces, beside)
         elif checks is None and not reduces:
-            checks = self.latched or self._check_exposure(trader, place, facts, replaces, beside)
+            checks = (
+                self.latched
+                or self.latches.against(trader.id, place.symbol, facts.now_ms)
+                or self._check_exposure(trader, place, facts, replaces, beside)
+            )
+        if checks is None and sending and (replaces or not reduces):
+            # An amendment cannot carry a self-trade prevention of its own, so there what reduces is no exception.
+            checks = self._check_crossing(trader, place)
         return checks or ACCEPTED
+
+    # -- what goes out, and what comes back of it ---------------------------------------------------------------------
+
+    def double(self, trader: Trader, place: Place, now_ms: int) -> Verdict | None:
+        """Whether the strategy has just placed the very same order (faults.md O29)."""
+        allowed = self.limits.duplicate_ms
+        since_ms = trader.since_placed_ms(place, now_ms) if allowed else None
+        if since_ms is None or since_ms >= allowed:
+            return None
+        text = f"the very same order went out {since_ms} ms ago, {allowed} ms have to lie between"
+        return Verdict(VerdictCode.DUPLICATE, text, Decimal(since_ms), Decimal(allowed))
+
+    def placed(self, trader: Trader, place: Place, now_ms: int) -> None:
+        """An order goes out."""
+        trader.placed(place, now_ms, self.limits.duplicate_ms)
+        if not self._only_reduces(trader, place, (), ZERO):
+            self.latches.probe(place.symbol, now_ms)
+
+    def messaged(self, strategy: str, now_ms: int) -> None:
+        """An order, an amendment or a cancel goes out: cancels count, and are never refused for it."""
+        self.messages.add(now_ms)
+        if strategy in self.traders:
+            self.traders[strategy].messages.add(now_ms)
+
+    def rejected(self, strategy: str, now_ms: int) -> Verdict | None:
+        """The venue has refused an order. Returns the verdict when that was one too many: no new risk until `resume`."""
+        trader, allowed = self.traders[strategy], self.limits.max_rejects
+        trader.rejects.add(now_ms)
+        count = trader.rejects.used(now_ms)
+        if allowed is None or count <= allowed:
+            return None
+        text = f"strategy {strategy}: {count} orders rejected in {self.limits.rejects_within_ms} ms, {allowed} are allowed"
+        verdict = Verdict(VerdictCode.REJECTS, text, Decimal(count), Decimal(allowed))
+        return verdict if self.latches.halt_strategy(strategy, verdict) else None
+
+    def resume(self, strategy: str | None = None) -> None:
+        """Opens what is latched: of one strategy, or everything."""
+        for trader in self.traders.values():
+            if strategy in (None, trader.id):
+                self.latches.resume(strategy=trader.id)
+                trader.losses.resume()
+                trader.rejects.clear()
+        if strategy is None:
+            self.latches.resume()
+            self.losses.resume()
+            self.latched = None
+
+    def prevention(self, trader: Trader, place: Place) -> SelfTradePrevention | None:
+        """The venue's self-trade prevention that an order goes out with; None: the strategy's own, or the account's.
+
+        What only reduces is let through although it crosses: then the resting order gives way.
+        """
+        chosen = self.limits.self_cross.prevention
+        if chosen is None and crossed(trader.id, place, self._orders.live) is not None:
+            chosen = SelfTradePrevention.EXPIRE_MAKER
+        return chosen
+
+    def _check_crossing(self, trader: Trader, place: Place) -> Verdict | None:
+        if self.limits.self_cross is not SelfCross.REFUSE:
+            return None
+        order = crossed(trader.id, place, self._orders.live)
+        if order is None:
+            return None
+        text = f"would trade with {order.side} {plain(order.remaining)} of strategy {order.strategy} ({order.client_order_id})"
+        return Verdict(VerdictCode.SELF_CROSS, text, place.price, order.price)
 
     def _check_side(self, trader: Trader, place: Place) -> Verdict | None:
         """Whether the order fits the account's position mode (-4061), and touches no position but the strategy's own."""
@@ -147,7 +265,7 @@ class Gate:
             return Verdict(VerdictCode.POSITION_SIDE, f"position side {place.position_side}: {mode} mode needs {wanted}")
         if place.reduce_only and self.hedge and not place.position_side.closed_by(place.side):
             return Verdict(VerdictCode.POSITION_SIDE, f"reduce-only, but {place.side} of {place.position_side} opens")
-        others = [one.id for one in self._traders.values() if one is not trader and place.symbol in one.symbols]
+        others = [one.id for one in self.traders.values() if one is not trader and place.symbol in one.symbols]
         if place.close_position and others:
             text = f"close_position would close what others hold in {place.symbol} as well ({', '.join(others)}): name a quantity"
             return Verdict(VerdictCode.POSITION, text)
@@ -176,7 +294,7 @@ class Gate:
             return Verdict(VerdictCode.HALTED, f"the journal cannot be written: {self.journal_fault}")
         if not facts.user_stream_up:
             return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
-        doubtful = self._orders.doubtful
+        doubtful = self._orders.doubtful_in(place.symbol)
         if doubtful:
             text = f"of {doubtful} orders it is not known what became of them"
             return Verdict(VerdictCode.HALTED, text, Decimal(doubtful), ZERO)
@@ -195,7 +313,12 @@ class Gate:
             return None
         if facts.mark is None:
             return Verdict(VerdictCode.NO_MARK_PRICE, f"no mark price of {place.symbol} yet to check the price against")
-        for name, price, what, reference in compared_prices(place, facts.mark):
+        middle = (facts.best_bid + facts.best_ask) / 2 if facts.best_bid and facts.best_ask else None
+        compared = list(compared_prices(place, facts.mark))
+        compared += (
+            [("price", place.price, "middle of the book", middle)] if place.price and not place.trigger_price and middle else []
+        )
+        for name, price, what, reference in compared:
             away = abs(price - reference) * 100 / reference
             if away > collar:
                 text = f"{name} {plain(price)} is {away:.2f} % from the {what} {plain(reference)}, {trimmed(collar)} % are allowed"
@@ -210,7 +333,21 @@ class Gate:
         used = trader.orders_in_window(facts.now_ms)
         return Verdict(VerdictCode.ORDER_RATE, f"{used} orders in 10 s, {allowed} are allowed", Decimal(used + 1), Decimal(allowed))
 
-    def _check_open_orders(self, place: Place, instrument: Instrument) -> Verdict | None:
+    def _check_messages(self, trader: Trader, facts: Facts) -> Verdict | None:
+        rates = ((trader.messages, trader.budget.messages_per_10s), (self.messages, self.limits.messages_per_10s))
+        for rate, allowed in rates:
+            used = rate.used(facts.now_ms)
+            if allowed is not None and used >= allowed:
+                text = f"{used} messages in 10 s, {allowed} are allowed"
+                return Verdict(VerdictCode.MESSAGE_RATE, text, Decimal(used + 1), Decimal(allowed))
+        return None
+
+    def _check_open_orders(self, trader: Trader, place: Place, instrument: Instrument) -> Verdict | None:
+        own = sum(1 for _ in self._orders.of(trader.id))
+        most_own = trader.budget.max_open_orders
+        if most_own is not None and own >= most_own:
+            text = f"{own} orders of strategy {trader.id} are open, {most_own} are allowed"
+            return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(own + 1), Decimal(most_own))
         total = sum(1 for _ in self._orders.live)
         allowed = self.limits.max_open_orders
         if allowed is not None and total >= allowed:
@@ -237,6 +374,7 @@ class Gate:
             _over(VerdictCode.ORDER_NOTIONAL, "order notional", place.quantity * price, self.limits.max_order_notional)
             or self._check_position(trader, place, replaces, beside)
             or self._check_notional(trader, (place.quantity + beside) * price, replaces)
+            or self._check_bracket(place, price, replaces, beside)
         )
 
     def _check_position(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
@@ -263,8 +401,23 @@ class Gate:
         refusal = _over(VerdictCode.STRATEGY_NOTIONAL, "notional of the strategy at worst", own, trader.budget.max_notional)
         if refusal is not None or self.limits.max_gross_notional is None:
             return refusal
-        gross = sum((self._worst_notional(one, replaces) for one in self._traders.values()), ZERO) + added
+        gross = sum((self._worst_notional(one, replaces) for one in self.traders.values()), ZERO) + added
+        gross += self.others.notional(self.marks) if self.others is not None else ZERO
         return _over(VerdictCode.GROSS_NOTIONAL, "gross notional at worst", gross, self.limits.max_gross_notional)
+
+    def _check_bracket(self, place: Place, price: Decimal, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
+        """The account's position at worst, all strategies and nobody's together, against the venue's bracket."""
+        cap = self.caps.get(place.symbol)
+        if cap is None:
+            return None
+        external = self.others.account.net(place.symbol) if self.others is not None else ZERO
+        net = sum((one.account.net(place.symbol) for one in self.traders.values()), external)
+        adding = place.quantity + beside
+        for trader in self.traders.values():
+            others = self._beside(trader, place, replaces)
+            adding += sum((one.exposure for one in others if not one.reduce_only), ZERO)
+        worst = abs(net + place.side.sign * adding) * price
+        return _over(VerdictCode.BRACKET, f"notional in {place.symbol} at leverage {cap.leverage}", worst, cap.notional)
 
     def _worst_notional(self, trader: Trader, replaces: Collection[Order]) -> Decimal:
         """Positions at the mark price, and every order that may still add to one at its own price."""

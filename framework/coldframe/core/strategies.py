@@ -18,9 +18,10 @@ from coldframe.core.desires import DesireKey, Desires, came_to_nothing, has_succ
 from coldframe.core.evidence import Evidence
 from coldframe.core.forms import fault_of
 from coldframe.core.journal import intent_body
+from coldframe.core.lossguard import newly_latched
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import plan_hedged_target, plan_quotes, plan_target
+from coldframe.core.quotes import distance, plan_hedged_target, plan_quotes, plan_target
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
@@ -86,7 +87,6 @@ class Strategies:
         self._trading = trading
         self._desires = Desires()
         self._stopping = False
-        self._peak_pnl: Decimal | None = None
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -236,7 +236,7 @@ class Strategies:
     @property
     def _links_ready(self) -> bool:
         trading = self._trading
-        if trading is None or self._stopping or self._orders.doubtful:
+        if trading is None or self._stopping:
             return False
         return trading.session.ready and trading.reports_complete
 
@@ -407,7 +407,8 @@ class Strategies:
     # -- keeping wishes true ------------------------------------------------------------------------------------------
 
     def _compare_due(self) -> None:
-        for key in self._desires.take_due():
+        due = self._desires.take_due()
+        for key in sorted(due, key=self._distance, reverse=True) if len(due) > 1 else due:
             if self._trading is None:
                 continue
             if self._desires.patient(key, self._ctx.now_ms):
@@ -415,6 +416,12 @@ class Strategies:
             verdict = self._compare(key, self._trading)
             if not verdict.accepted:
                 self._hold_back(key, verdict)
+
+    def _distance(self, key: DesireKey) -> Decimal:
+        """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
+        position = self._slots.get(key[0]).trader.account.net(key[1])
+        off = distance(self._desires.quotes(key), self._desires.target(key), self._orders.of(*key), position)
+        return off * self._gate.marks.get(key[1], ZERO)
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
@@ -491,27 +498,13 @@ class Strategies:
             user_stream_up=trading is not None and trading.reports_complete,
         )
 
-    def check_drawdown(self) -> None:
-        """Latches the gate when the run has lost more than allowed from its best moment on."""
-        limit = self._gate.limits.max_drawdown
-        if limit is None or self._gate.latched is not None:
-            return
-        now = self.total_pnl()
-        self._peak_pnl = now if self._peak_pnl is None else max(self._peak_pnl, now)
-        lost = self._peak_pnl - now
-        if lost > limit:
-            text = f"drawdown of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run"
-            self._gate.latched = Verdict(VerdictCode.DRAWDOWN, text, lost, limit)
-            self._ctx.log(Level.ERROR, text)
-            self._forget()
-
-    def total_pnl(self) -> Decimal:
-        """Realised and unrealised profit of all strategies, fees subtracted."""
-        total = ZERO
-        for slot in self._slots.all:
-            account = slot.trader.account
-            total += account.realized + account.unrealized(self._gate.marks) - sum(account.fees.values(), ZERO)
-        return total
+    def check_losses(self) -> None:
+        """Latches whoever has lost more than allowed: their wishes lapse, one strategy's or with the gate everybody's."""
+        for slot in newly_latched(self._ctx, self._slots.all, self._gate):
+            if slot is None:
+                self._forget()
+            elif not slot.muted:
+                self._desires.forget(strategy=slot.id)
 
 
 def _nearer_zero(position: Decimal, target: Decimal) -> bool:

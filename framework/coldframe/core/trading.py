@@ -7,36 +7,51 @@ either of them was opened. News for strategies are read from `evidence.news`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 
 import attrs
 
+from coldframe.core.account import Account
+from coldframe.core.brackets import Brackets
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
 from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
+from coldframe.core.foreign import Foreign
+from coldframe.core.mismatch import Mismatches
 from coldframe.core.orders import Order, Orders
-from coldframe.core.reconcile import Reconciler
+from coldframe.core.reconcile import LIGHT, LIGHT_ROUND_MS, Reconciler
 from coldframe.core.risk import Gate
 from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady
+from coldframe.core.startcheck import StartCheck
 from coldframe.core.userstream import UserStream, UserStreamLimits
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
-from coldframe.terms import AccountReason
-from coldframe.units import exact
-from coldframe.wire.account import AccountUpdate, AlgoUpdate, ListenKeyExpired, OrderTradeUpdate, ServerShutdown, TradeLite
+from coldframe.wire.account import (
+    AccountConfigUpdate,
+    AccountUpdate,
+    AlgoUpdate,
+    LeverageChange,
+    ListenKeyExpired,
+    OrderTradeUpdate,
+    ServerShutdown,
+    TradeLite,
+)
 from coldframe.wire.codec import Census, decode_user
 from coldframe.wire.streams import Message
 
 #: Pause between two looks at what is due (milliseconds).
 TICK_MS: Final = 250
-#: An order that has been asked for this long without proof gets a round of its own.
-_UNKNOWN_ROUND_MS: Final = 5_000
+#: Pause between two rounds for orders that only a round is wanting to prove absent, doubled up to that of light rounds.
+_UNKNOWN_ROUND_MS: Final = 2_000
+#: Pause before positions that differ are asked for again, give or take a half (milliseconds).
+DIFFER_MS: Final = 400
+#: So many symbols' trades a light round looks at: 40 + 5 + 20 times 5 weight, twice a minute, of the reserved 480.
+LIGHT_SYMBOLS: Final = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +62,8 @@ class TradingLimits:
     #: Countdown of the dead man's switch; 0: none.
     dead_man_ms: int = 0
     session: SessionLimits = SessionLimits()
+    foreign: Foreign = Foreign.REFUSE
+    halt_on_mismatch: bool = True
     user_stream: UserStreamLimits = UserStreamLimits()
 
 
@@ -62,14 +79,19 @@ class Trading:
         self.session = Session(ctx, can_log_on, limits.session)
         self.user_stream = UserStream(ctx, self.session, limits.user_stream)
         self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
-        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk)
+        self.brackets = Brackets(ctx, calls)
+        gate.caps = self.brackets.caps
+        self.account = Account(ctx, calls, evidence, gate.traders, gate.marks)
+        self.mismatches = Mismatches(ctx, evidence, gate, halt=limits.halt_on_mismatch)
+        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, self._unbroken)
+        self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
         self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
         evidence.explain = self.deadman.explains
         self.census = Census()
         self.link_news: list[LinkChanged] = []
-        #: Wallet balances by asset, as reports name them.
-        self.balances: dict[str, Decimal] = {}
         self._next_unknown_round_ns = 0
+        self._unknown_pause_ms = _UNKNOWN_ROUND_MS
+        self._last_light: list[str] = []
 
     @property
     def reports_complete(self) -> bool:
@@ -82,6 +104,8 @@ class Trading:
 
     def start(self) -> None:
         self.session.start()
+        self.brackets.ask()
+        self.evidence.balance.begin()
         self._ctx.wake("desk:tick", TICK_MS)
 
     def owns(self, link: str) -> bool:
@@ -119,7 +143,8 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        return self.desk.returned(event) or self.reconciler.returned(event) or self.deadman.returned(event)
+        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account)
+        return any(one.returned(event) for one in takers)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -138,6 +163,7 @@ class Trading:
 
     def _reports_missing(self, reason: str) -> None:
         """The user stream is down: what is said about our orders does not reach us."""
+        self.account.away()
         self.reconciler.done = False
         self._news("private", LinkState.DOWN, reason)
 
@@ -161,14 +187,14 @@ class Trading:
         match event:
             case OrderTradeUpdate():
                 order = self.evidence.report(event.order)
-                if event.order.trade_id:
-                    self.reconciler.traded(event.order.symbol, event.order.trade_id)
             case TradeLite():
                 order = self.evidence.lite(event)
             case AlgoUpdate():
                 order = self.desk.conditionals.report(event.order)
             case AccountUpdate():
-                self._account_changed(event)
+                self.account.changed(event)
+            case AccountConfigUpdate(leverage=LeverageChange() as changed):
+                self.brackets.leverage(changed.symbol, changed.leverage)
             case ListenKeyExpired():
                 if self.user_stream.expired():
                     self._reports_missing("listen key expired")
@@ -179,12 +205,6 @@ class Trading:
                 pass
         if order is not None:
             self.desk.reported(order)
-
-    def _account_changed(self, event: AccountUpdate) -> None:
-        for balance in event.change.balances or []:
-            self.balances[balance.asset] = exact(balance.wallet_balance)
-        if event.change.reason is not AccountReason.ORDER:
-            self._ctx.log(Level.INFO, f"account changed: {event.change.reason}")
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -202,28 +222,56 @@ class Trading:
     def _round_due(self, key: str) -> None:
         if not self.user_stream.up:
             return  # its opening starts a round
-        if key == "reconcile:again":
-            self.reconciler.begin("again", self._symbols())
-        else:
-            self.reconciler.begin("light", self._symbols(), urgent=False)
+        match key:
+            case "reconcile:again":
+                self.reconciler.begin("again", self._symbols())
+            case "reconcile:differ":
+                self.reconciler.begin("positions differ", self._symbols(), urgent=False)
+            case _:
+                self.reconciler.begin(LIGHT, self._light_symbols(), urgent=False)
 
     def _tick(self) -> None:
         self._ctx.wake("desk:tick", TICK_MS)
         self.desk.ask_for_unknown()
         self.desk.cancel_leaving()
         self.desk.give_up_unknown()
+        if self.reports_complete:
+            self.account.ask_for_missed()
+        if self.mismatches.settle():
+            self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
         self.deadman.tick(order.symbol for order in self._orders.live)
         for order in self.desk.missing_fills():
             self.reconciler.want_fills(order)
-        provable = any(self.desk.provable(order) for order in self._orders.live)
+        provable = any(self.desk.proof.provable(order) for order in self._orders.live)
+        self._unknown_pause_ms = self._unknown_pause_ms if provable else _UNKNOWN_ROUND_MS
         if provable and self._ctx.now_ns >= self._next_unknown_round_ns:
-            self._next_unknown_round_ns = self._ctx.now_ns + _UNKNOWN_ROUND_MS * 1_000_000
+            self._next_unknown_round_ns = self._ctx.now_ns + self._unknown_pause_ms * 1_000_000
+            self._unknown_pause_ms = min(2 * self._unknown_pause_ms, LIGHT_ROUND_MS)
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
     def _symbols(self) -> set[str]:
         """Symbols in which fills may be missing: those of live orders, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
-        return symbols | self.reconciler.holding
+        return symbols | self.reconciler.holding | self.mismatches.symbols
+
+    def _light_symbols(self) -> set[str]:
+        """For a light round so many of them that it stays inside the reserved share of the limits, others every time."""
+        doubtful = {one.symbol for one in self._orders.live if one.doubted_ns or not one.state.resting}
+        late = sorted(self._symbols() - doubtful, key=lambda one: (one in self._last_light, one))[:LIGHT_SYMBOLS]
+        self._last_light = [*(one for one in self._last_light if one not in late), *late][-10 * LIGHT_SYMBOLS :]
+        return doubtful | set(late)
+
+    def _unbroken(self, since_ns: int) -> bool:
+        """Whether reports have come without a gap since then."""
+        return self.user_stream.up and 0 < self.user_stream.since_ns <= since_ns
+
+    def suspended(self) -> None:
+        """We were not there for a while: nothing is believed until it has been compared."""
+        self.user_stream.since_ns = self._ctx.now_ns
+        self.account.away()
+        self.reconciler.done = False
+        if self.user_stream.up:
+            self.reconciler.begin("after a suspend", self._symbols())
 
     def stop(self) -> None:
         """The run is over: nothing more is expected from the user stream."""

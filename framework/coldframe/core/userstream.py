@@ -72,6 +72,8 @@ class UserStream:
         self._current: _Link | None = None
         self._checking = False
         self.reconnects = 0
+        #: Since when reports have come without a gap; 0 while they do not.
+        self.since_ns = 0
 
     @property
     def up(self) -> bool:
@@ -126,6 +128,7 @@ class UserStream:
         self._current = one
         self._rotate_at_ns = self._ctx.now_ns + self._limits.rotate_after_ms * NS_PER_MS
         if replaced is None or replaced is one or replaced.opened_ns is None:
+            self.since_ns = self._ctx.now_ns
             return True
         replaced.close_at_ns = self._ctx.now_ns + self._limits.overlap_ms * NS_PER_MS
         return False

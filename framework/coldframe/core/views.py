@@ -10,11 +10,12 @@ import attrs
 from coldframe.core.book import Book
 from coldframe.core.market import Market
 from coldframe.core.orders import Order, Orders
+from coldframe.core.positions import worth
 from coldframe.core.risk import Gate, Trader
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
 from coldframe.terms import PositionMode, PositionSide, Side
-from coldframe.units import ZERO, unscaled
+from coldframe.units import unscaled
 
 
 @attrs.frozen
@@ -133,11 +134,21 @@ class StrategyView:
         return self._trader.account.unrealized(self._gate.marks)
 
     def fees(self) -> Decimal:
-        return sum(self._trader.account.fees.values(), ZERO)
+        return worth(self._trader.account.fees, self._gate.marks)
+
+    def funding(self) -> Decimal:
+        return worth(self._trader.account.funding, self._gate.marks)
 
     def orders(self, symbol: str | None = None) -> Sequence[Order]:
         return tuple(self._orders.of(self._trader.id, symbol))
 
     def trading_allowed(self, symbol: str) -> bool:
         fresh = self._market.book_age_ms(symbol) <= self._gate.limits.stale_book_ms
-        return self._allowed and fresh and self._market.synced_book(symbol) is not None
+        halted = self._gate.latched or self._gate.latches.against(self._trader.id, symbol, self._now_ms)
+        return (
+            self._allowed
+            and fresh
+            and halted is None
+            and not self._orders.doubtful_in(symbol)
+            and self._market.synced_book(symbol) is not None
+        )

@@ -97,6 +97,13 @@ class TimeReached:
 
 
 @attrs.frozen
+class Suspended:
+    """The process was not running for that long (a sleeping machine, a stopped process): everything it believes may be old."""
+
+    gap_ms: int
+
+
+@attrs.frozen
 class StopAsked:
     """The run shall end: stop new risk, cancel what is open, wait for every outcome up to the grace time."""
 
@@ -171,6 +178,7 @@ Input = (
     | BrakeOrdered
     | BrakeAnswered
     | BrakeUsed
+    | Suspended
 )
 
 

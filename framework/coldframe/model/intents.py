@@ -171,6 +171,11 @@ class VerdictCode(StrEnum):
     POSITION_SIDE = "POSITION_SIDE"
     ORDER_TYPE = "ORDER_TYPE"
     DUPLICATE = "DUPLICATE"
+    SELF_CROSS = "SELF_CROSS"
+    MESSAGE_RATE = "MESSAGE_RATE"
+    BRACKET = "BRACKET"
+    LOSS = "LOSS"
+    REJECTS = "REJECTS"
 
 
 @attrs.frozen

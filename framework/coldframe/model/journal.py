@@ -25,6 +25,7 @@ class RowKind(StrEnum):
     ORDER = "order"
     FILL = "fill"
     FEE = "fee"
+    BOOKING = "booking"
     MARK = "mark"
     HALT = "halt"
     CHECKPOINT = "checkpoint"
@@ -42,6 +43,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.ORDER: "an order as it stands after a change; what has its default is left out",
     RowKind.FILL: "an execution: whose, of which order, at what price, and the position after it",
     RowKind.FEE: "the fee of a fill that had come without one",
+    RowKind.BOOKING: "a sub-account changed without a fill of its orders: adopted, adjusted, taken back, funding; and why",
     RowKind.MARK: "up to which trade of a symbol everything is known",
     RowKind.HALT: "a halt or its end: of whom, how far, why",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",

@@ -14,7 +14,9 @@ import attrs
 from coldframe.config.lines import Path as KeyPath
 from coldframe.config.load import Loaded, load, structure
 from coldframe.config.schema import BudgetTable, Config, OverlayTable, RiskTable, StrategyTable
+from coldframe.core.crossing import SelfCross
 from coldframe.core.feedplan import FeedLimits
+from coldframe.core.foreign import Foreign
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.session import SessionLimits
 from coldframe.core.slots import OnError
@@ -385,7 +387,7 @@ def _fault_of(url: str, scheme: str) -> str | None:
 
 
 def budget(table: BudgetTable) -> Budget:
-    return Budget(max_position=table.max_position, max_notional=table.max_notional, orders_per_10s=table.orders_per_10s)
+    return Budget(**{field.name: getattr(table, field.name) for field in attrs.fields(Budget)})
 
 
 def risk_limits(table: RiskTable) -> RiskLimits:
@@ -396,6 +398,12 @@ def risk_limits(table: RiskTable) -> RiskLimits:
         max_open_orders=table.max_open_orders,
         max_drawdown=table.max_drawdown,
         stale_book_ms=table.stale_book_ms,
+        max_loss=table.max_loss,
+        messages_per_10s=table.messages_per_10s,
+        duplicate_ms=table.duplicate_ms,
+        self_cross=SelfCross(table.self_cross),
+        max_rejects=table.max_rejects,
+        rejects_within_ms=table.rejects_within_s * 1000,
     )
 
 
@@ -415,7 +423,13 @@ def trading_limits(config: Config) -> TradingLimits:
     rotate_after_ms = config.feeds.rotate_after_s * 1000
     session = SessionLimits(answer_ms=config.orders.answer_ms, rotate_after_ms=rotate_after_ms)
     orders = config.orders
-    return TradingLimits(recv_window_ms=orders.recv_window_ms, session=session, dead_man_ms=orders.dead_man_s * 1000)
+    return TradingLimits(
+        recv_window_ms=orders.recv_window_ms,
+        session=session,
+        dead_man_ms=orders.dead_man_s * 1000,
+        foreign=Foreign(orders.foreign),
+        halt_on_mismatch=orders.on_mismatch == "halt",
+    )
 
 
 def endpoints(config: Config) -> Endpoints:

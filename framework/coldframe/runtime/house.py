@@ -23,7 +23,7 @@ from coldframe.core.signing import Signer
 from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
 from coldframe.model.halting import Halt
-from coldframe.model.inputs import Lane, StopAsked
+from coldframe.model.inputs import Lane, StopAsked, Suspended
 from coldframe.plug.sinks import Sinks
 from coldframe.runtime.braking import braking, sentinel_of, signals_for_the_brake
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
@@ -35,7 +35,7 @@ from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
 from coldframe.runtime.startchecks import banner, check_start
 from coldframe.runtime.venues import open_venues
-from coldframe.shell.clock import Clock, stopwatch_ns
+from coldframe.shell.clock import Clock, GapWatch, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
@@ -46,6 +46,8 @@ from coldframe.units import NS_PER_S
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
 
+#: How often we look whether the process has been running all the time.
+_GAP_WATCH_MS: Final = 1_000
 #: A slow hook is named at most this often.
 _SLOW_AGAIN_NS: Final = 10 * NS_PER_S
 
@@ -138,6 +140,7 @@ class _House:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
             nursery.start_soon(self._watch_for_the_end, nursery, shells)
+            nursery.start_soon(self._watch_for_gaps, shells.inbox)
             self._watcher.started(engine)
             args = (self._bot, engine, latch, shells, self._venues, self._clock, self._watcher.log)
             async with braking(*args, heed_signal=self._options.signals):
@@ -269,6 +272,14 @@ class _House:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
                     self._ask_to_stop(inbox, "signal")
+
+    async def _watch_for_gaps(self, inbox: Inbox) -> None:
+        watch = GapWatch(self._clock)
+        while True:
+            await trio.sleep(_GAP_WATCH_MS / 1000)
+            missed_ms = watch.missed_ms(_GAP_WATCH_MS)
+            if missed_ms:
+                inbox.put(Lane.CONTROL, Suspended(missed_ms))
 
     async def _ask_to_stop_after(self, inbox: Inbox, seconds: float) -> None:
         await trio.sleep(seconds)

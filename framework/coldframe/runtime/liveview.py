@@ -16,12 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from coldframe.core.engine import Engine
+from coldframe.core.positions import worth
 from coldframe.model.effects import Level
 from coldframe.runtime.build import money
 from coldframe.shell.clock import wall_text
 from coldframe.terms import PositionSide, Side
 from coldframe.texts import printable
-from coldframe.units import ZERO, plain, trimmed
+from coldframe.units import plain, trimmed
 
 _STYLES = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 _RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
@@ -112,7 +113,7 @@ def _strategies(engine: Engine) -> Table:
             str(account.fills),
             money(account.realized),
             money(account.unrealized(engine.gate.marks)),
-            money(sum(account.fees.values(), ZERO)),
+            money(worth(account.fees, engine.gate.marks)),
             style="red" if slot.muted else "",
         )
     return table

@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 
 from coldframe.core.engine import Engine
+from coldframe.core.positions import worth
 from coldframe.core.slots import Slot
 from coldframe.runtime.build import Bot, money
 from coldframe.terms import PositionSide
-from coldframe.units import NS_PER_S, ZERO, trimmed
+from coldframe.units import NS_PER_S, trimmed
 
 SCHEMA_VERSION = 1
 
@@ -61,6 +62,22 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
         },
         "limits": {"weight_1m_peak": weight_peak, "orders_10s_peak": orders_peak},
         "links": {"reconnects": engine.reconnects, "connects_held": engine.connects.held},
+        "external": _external(engine),
+    }
+
+
+def _external(engine: Engine) -> dict[str, Any]:
+    """What the account has that is no strategy's, and what had to be booked there without a fill."""
+    account = engine.evidence.external
+    return {
+        "fills": account.fills,
+        "position": {symbol: trimmed(account.net(symbol)) for symbol in sorted({name for name, _ in account.positions})},
+        "funding": money(worth(account.funding, engine.gate.marks)),
+        "adjustments": [
+            {"symbol": one.key[0], "position_side": one.key[1].value, "quantity": trimmed(one.quantity), "cause": one.cause}
+            for one in engine.evidence.adjustments
+        ],
+        "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.gate.latches.symbols.items())},
     }
 
 
@@ -76,7 +93,9 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
         **({"sides": _sides(slot)} if engine.gate.hedge else {}),
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
-        "fees": money(sum(account.fees.values(), ZERO)),
+        "fees": money(worth(account.fees, engine.gate.marks)),
+        "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
+        "funding": money(worth(account.funding, engine.gate.marks)),
         **{name: said for name, said in _troubles(slot).items() if said},
     }
 
@@ -119,6 +138,7 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         lines.append(
             f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
+            + (f", funding {one['funding']}" if one["funding"] != "0" else "")
         )
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
         if "fault" in one:
@@ -130,6 +150,12 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"
         f" {orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['unknown']} unknown"
     )
+    external = summary["external"]
+    held = ", ".join(f"{symbol} {size}" for symbol, size in external["position"].items() if size != "0")
+    if held or external["fills"]:
+        lines.append(f"  external: {external['fills']} fills, {held or 'flat'}")
+    lines += [f"  adjusted: {one['quantity']} {one['symbol']}: {one['cause']}" for one in external["adjustments"]]
+    lines += [f"  {why}" for why in external["halted"].values()]
     if still_open:
         lines.append(f"  still open at the venue, as far as is known: {', '.join(still_open)}")
     limits, links = summary["limits"], summary["links"]

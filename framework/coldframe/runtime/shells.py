@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from coldframe.core.engine import Engine
-from coldframe.errors import AuthenticationRefused, ColdframeError
+from coldframe.errors import AuthenticationRefused, ColdframeError, ConfigError
 from coldframe.model.effects import (
     CallRest,
     CloseLink,
@@ -136,4 +136,5 @@ class Shells:
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):
-                raise AuthenticationRefused(text) if kind == "AuthenticationRefused" else ColdframeError(text)
+                known = {"AuthenticationRefused": AuthenticationRefused, "ConfigError": ConfigError}
+                raise known.get(kind, ColdframeError)(*text.split("\n"))

@@ -7,10 +7,14 @@ the system clock does not reach it, and under a mock clock it is virtual.
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import trio
 
 from coldframe.units import NS_PER_MS, NS_PER_S
+
+#: A shorter pause is none: a busy machine makes such as well.
+GAP_MS: Final = 5_000
 
 
 class Clock:
@@ -30,6 +34,27 @@ class Clock:
     def trio_time(self, at_ns: int) -> float:
         """The moment `at_ns` on Trio's clock, for `trio.sleep_until`."""
         return self._start + (at_ns - self._wall_ns) / NS_PER_S
+
+
+class GapWatch:
+    """Notices that nothing has been running: the machine slept, or the process was stopped (faults.md C4).
+
+    While a machine sleeps its monotonic clock stands and the wall clock goes on; a stopped process finds both of them further than
+    it has asked to sleep. A step of the wall clock looks like the former, and costs no more than looking at everything once.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall_ns = time.time_ns()
+        self._ours_ns = clock.now_ns()
+
+    def missed_ms(self, expected_ms: int) -> int:
+        """How long nothing ran since the last call, if `expected_ms` were to lie between; 0 for less than `GAP_MS`."""
+        wall_ns, ours_ns = time.time_ns(), self._clock.now_ns()
+        passed_ns = max(wall_ns - self._wall_ns, ours_ns - self._ours_ns)
+        self._wall_ns, self._ours_ns = wall_ns, ours_ns
+        missed_ms = passed_ns // NS_PER_MS - expected_ms
+        return missed_ms if missed_ms >= GAP_MS else 0
 
 
 class ThreadClock:

@@ -1,0 +1,177 @@
+"""What ACCOUNT_UPDATE says: wallet balances, positions to compare with ours, and funding to share out.
+
+The same event may come twice (two links overlap while one replaces the other), so funding is recognised by all that it says. What
+was paid while nobody listened stands in the income history, which is asked for after the user stream was away.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.calls import Calls, Returned
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence
+from coldframe.core.funding import shares
+from coldframe.core.journal import booking_body
+from coldframe.core.positions import PositionKey
+from coldframe.core.risk import Trader
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
+from coldframe.terms import AccountReason
+from coldframe.units import NS_PER_MS, ZERO, exact, plain
+from coldframe.wire.account import AccountUpdate
+from coldframe.wire.codec import Census, decode_list
+from coldframe.wire.replies import Income
+
+#: How long ago a position may have been reported otherwise when a report of it comes late (milliseconds).
+_LATE_MS: Final = 5_000
+_FUNDINGS_LIMIT: Final = 5_000
+#: The income history is asked for no more often than this: it costs 30 weight (milliseconds).
+_ASK_AGAIN_MS: Final = 60_000
+#: How far its time of a payment may lie from that of the report (milliseconds).
+_APART_MS: Final = 60_000
+
+
+@attrs.frozen
+class IncomeSince:
+    """The purpose of a GET income: payments from this venue time on may have been missed."""
+
+    since_ms: int
+
+
+@attrs.frozen
+class _Payment:
+    symbol: str | None
+    asset: str
+    amount: Decimal
+    at_ms: int
+    #: Whether a report has told it; otherwise the income history has.
+    told: bool
+
+    def same(self, other: _Payment) -> bool:
+        """Whether two tellings are about one payment."""
+        named = None in (self.symbol, other.symbol) or self.symbol == other.symbol
+        alike = (self.asset, self.amount) == (other.asset, other.amount)
+        return named and alike and abs(self.at_ms - other.at_ms) <= _APART_MS
+
+
+class Account:
+    """The account as its reports describe it."""
+
+    def __init__(
+        self, ctx: Context, calls: Calls, evidence: Evidence, traders: Mapping[str, Trader], marks: Mapping[str, Decimal]
+    ) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._evidence = evidence
+        self._traders = traders
+        self._marks = marks
+        self._seen_ms: dict[PositionKey, int] = {}
+        self._funded: dict[tuple[object, ...], None] = {}
+        #: The latest payments, for what the income history tells of them once more.
+        self._paid: deque[_Payment] = deque(maxlen=_FUNDINGS_LIMIT)
+        #: Since when (venue time) payments may have been missed; None when none can have been.
+        self._missed_ms: int | None = None
+        self._asked_ns = 0
+        #: Wallet balances by asset, as reports name them.
+        self.balances: dict[str, Decimal] = {}
+
+    def changed(self, event: AccountUpdate) -> None:
+        change = event.change
+        for balance in change.balances or []:
+            self.balances[balance.asset] = exact(balance.wallet_balance)
+        if change.reason is AccountReason.FUNDING_FEE:
+            self._take_funding(event)
+        elif change.reason is not AccountReason.ORDER:
+            self._ctx.log(Level.INFO, f"account changed: {change.reason}")
+        if self._evidence.baseline_ms:
+            self._claim(event)
+
+    def _claim(self, event: AccountUpdate) -> None:
+        """Positions in it are compared with ours; what is older than what was compared already says nothing."""
+        named: dict[PositionKey, Decimal] = {}
+        for one in event.change.positions or []:
+            key = (one.symbol, one.position_side)
+            if event.transaction_ms >= self._seen_ms.get(key, 0):
+                self._seen_ms[key] = event.transaction_ms
+                named[key] = exact(one.quantity)
+        now = self._ctx.now_ns
+        self._evidence.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
+
+    # -- funding ------------------------------------------------------------------------------------------------------
+
+    def _take_funding(self, event: AccountUpdate) -> None:
+        change = event.change
+        symbols = {one.symbol for one in change.positions or []}
+        symbol = change.symbol if isinstance(change.symbol, str) else symbols.pop() if len(symbols) == 1 else None
+        for balance in change.balances or []:
+            amount = exact(balance.change) if isinstance(balance.change, str) else ZERO
+            key = (event.transaction_ms, symbol, balance.asset, balance.wallet_balance, amount)
+            if not amount or key in self._funded:
+                continue
+            self._funded[key] = None
+            if len(self._funded) > _FUNDINGS_LIMIT:
+                del self._funded[next(iter(self._funded))]
+            payment = _Payment(symbol, balance.asset, amount, event.transaction_ms, told=True)
+            if not any(one.same(payment) for one in self._paid if not one.told):
+                self._pay(payment)
+
+    def away(self) -> None:
+        """From now on reports do not reach us."""
+        if self._missed_ms is None and self._evidence.baseline_ms:
+            self._missed_ms = self._ctx.venue_ms
+
+    def ask_for_missed(self) -> None:
+        """Asks for the funding that was paid meanwhile, if any can have been, and not too often. Call it now and then."""
+        now = self._ctx.now_ns
+        if self._missed_ms is None or (self._asked_ns and now - self._asked_ns < _ASK_AGAIN_MS * NS_PER_MS):
+            return
+        self._asked_ns = now
+        since_ms, self._missed_ms = self._missed_ms, None
+        params: dict[str, str | int] = {"incomeType": "FUNDING_FEE", "startTime": since_ms - _APART_MS, "limit": 1000}
+        self._calls.call("GET", "/fapi/v1/income", params, IncomeSince(since_ms))
+
+    def returned(self, event: Returned) -> bool:
+        """What a GET income brought. Returns whether it was one."""
+        purpose, answer = event.purpose, event.answer
+        if not isinstance(purpose, IncomeSince):
+            return False
+        try:
+            rows = decode_list(Income, answer.body, Census()) if answer is not None and answer.status == 200 else None
+        except DecodeError:
+            rows = None
+        if rows is None:
+            self._missed_ms = min(purpose.since_ms, self._missed_ms or purpose.since_ms)
+            return True
+        for row in rows:
+            payment = _Payment(row.symbol or None, row.asset, exact(row.income), row.time, told=False)
+            if row.time >= purpose.since_ms and not any(one.same(payment) for one in self._paid):
+                self._pay(payment)
+        return True
+
+    def _pay(self, payment: _Payment) -> None:
+        self._paid.append(payment)
+        self._share(payment.amount, payment.asset, payment.symbol)
+
+    def _share(self, amount: Decimal, asset: str, symbol: str | None) -> None:
+        given = shares(amount, self._weights(symbol)) or {"": amount}
+        for owner, part in given.items():
+            account = self._traders[owner].account if owner else self._evidence.external
+            account.fund(part, asset)
+            body = {**booking_body(owner, "funding"), "funding": str(part), "asset": asset}
+            self._ctx.record(RowKind.BOOKING, symbol or "", body)
+        parts = ", ".join(f"{owner or 'external'} {plain(part)}" for owner, part in given.items())
+        self._ctx.log(Level.INFO, f"funding{f' of {symbol}' if symbol else ''}: {plain(amount)} {asset} ({parts})")
+
+    def _weights(self, symbol: str | None) -> dict[str, Decimal]:
+        """Who holds how much of what is paid for: signed positions of the symbol, or of all symbols their notional."""
+        owners = {"": self._evidence.external} | {name: one.account for name, one in self._traders.items()}
+        if symbol is not None:
+            return {name: account.net(symbol) for name, account in owners.items()}
+        return {name: account.notional(self._marks) for name, account in owners.items()}

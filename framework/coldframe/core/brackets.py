@@ -1,0 +1,98 @@
+"""How large a position the venue allows at the leverage that is set: the notional brackets of every symbol.
+
+Both are asked for at the start and followed through the reports; where one of them is not known, nothing is limited by it.
+Source: protocol.md 7, GET leverageBracket and symbolConfig.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import attrs
+
+from coldframe.core.calls import Calls, Returned
+from coldframe.core.context import Context
+from coldframe.core.limits import Priority
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.wire.codec import Census, decode_list
+from coldframe.wire.reference import LeverageTiers
+from coldframe.wire.replies import SymbolConfig
+
+
+@attrs.frozen
+class BracketsOf:
+    """The purpose of a GET leverageBracket."""
+
+
+@attrs.frozen
+class LeverageOf:
+    """The purpose of a GET symbolConfig."""
+
+
+@attrs.frozen
+class Cap:
+    """The largest notional of a position, and the leverage that it belongs to."""
+
+    notional: Decimal
+    leverage: int
+
+
+class Brackets:
+    """Brackets and leverages by symbol."""
+
+    def __init__(self, ctx: Context, calls: Calls) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._tiers: dict[str, tuple[tuple[int, Decimal], ...]] = {}
+        self._leverage: dict[str, int] = {}
+        self._caps: dict[str, Cap] = {}
+
+    @property
+    def caps(self) -> Mapping[str, Cap]:
+        """Where brackets and leverage are known. The same mapping for the whole run."""
+        return self._caps
+
+    def ask(self) -> None:
+        self._calls.call("GET", "/fapi/v1/leverageBracket", {}, BracketsOf(), Priority.NEW_RISK)
+        self._calls.call("GET", "/fapi/v1/symbolConfig", {}, LeverageOf(), Priority.NEW_RISK)
+
+    def returned(self, event: Returned) -> bool:
+        """What one of the questions brought. Returns whether it was one of these."""
+        if not isinstance(event.purpose, BracketsOf | LeverageOf):
+            return False
+        answer = event.answer
+        if answer is None or answer.status != 200:
+            fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
+            self._ctx.log(Level.WARNING, f"leverage brackets are not known: {fault}")
+            return True
+        try:
+            if isinstance(event.purpose, BracketsOf):
+                for row in decode_list(LeverageTiers, answer.body, Census()):
+                    self.tiers(row.symbol, [(one.initial_leverage, one.notional_cap) for one in row.brackets])
+            else:
+                for config in decode_list(SymbolConfig, answer.body, Census()):
+                    self.leverage(config.symbol, config.leverage)
+        except DecodeError as error:
+            self._ctx.log(Level.WARNING, f"leverage brackets are not known: unreadable answer: {error}")
+        return True
+
+    def tiers(self, symbol: str, tiers: Sequence[tuple[int, Decimal]]) -> None:
+        """The brackets of a symbol, each with its highest leverage and its largest notional."""
+        self._tiers[symbol] = tuple(tiers)
+        self._recount(symbol)
+
+    def leverage(self, symbol: str, leverage: int) -> None:
+        """The leverage that is set for a symbol."""
+        self._leverage[symbol] = leverage
+        self._recount(symbol)
+
+    def _recount(self, symbol: str) -> None:
+        """At leverage L a position may reach the largest cap of the brackets that still allow L."""
+        leverage = self._leverage.get(symbol)
+        open_to = [cap for most, cap in self._tiers.get(symbol, ()) if leverage is not None and most >= leverage]
+        if leverage is not None and open_to:
+            self._caps[symbol] = Cap(max(open_to), leverage)
+        else:
+            self._caps.pop(symbol, None)

@@ -1,0 +1,104 @@
+"""What follows when the account's position is not the sum of everybody's: asking again, and at last booking what nothing explains.
+
+A difference shuts new risk in its symbol at once and makes a round due, a little later than now so that two bots do not ask in
+step. When two rounds have found it, the rest is booked to external as an adjustment with its cause, never as an invented order, and
+the symbol stays halted (faults.md 3, "Position without matching fills"; O24 to O26).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from coldframe.core.balance import Adjustment, Difference
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence
+from coldframe.core.positions import PositionKey
+from coldframe.core.risk import Gate
+from coldframe.model.effects import Level
+from coldframe.terms import Side
+from coldframe.units import ZERO, plain
+
+#: How many rounds must find a difference before it is booked.
+ROUNDS: Final = 2
+#: A position that has to be adjusted more often than this needs a human being: it is left as it is.
+ADJUSTMENTS_LIMIT: Final = 3
+
+
+@attrs.define
+class _Suspect:
+    since_ns: int
+    rounds: int = 0
+    last_round: int = 0
+
+
+class Mismatches:
+    """The positions that do not add up, by symbol and side."""
+
+    def __init__(self, ctx: Context, evidence: Evidence, gate: Gate, *, halt: bool) -> None:
+        self._ctx = ctx
+        self._evidence = evidence
+        self._gate = gate
+        self._halt = halt
+        self._suspects: dict[PositionKey, _Suspect] = {}
+        self._adjusted: dict[PositionKey, int] = {}
+
+    @property
+    def symbols(self) -> set[str]:
+        """Where new risk is shut until positions agree again."""
+        return {symbol for symbol, _ in self._suspects}
+
+    def settle(self) -> bool:
+        """Takes in what claims have come to. Returns whether a round is due."""
+        differing, agreed = self._evidence.balance.settle(self._ctx.now_ns)
+        for key, since_ns in agreed:
+            suspect = self._suspects.get(key)
+            if suspect is not None and since_ns >= suspect.since_ns:
+                del self._suspects[key]
+                self._ctx.log(Level.INFO, f"position {_named(key)} adds up again")
+        due = [self._differs(one) for one in differing]
+        self._gate.latches.disputed = self.symbols
+        return any(due)
+
+    def _differs(self, found: Difference) -> bool:
+        """Returns whether a round is due because of it."""
+        key = found.key
+        if self._adjusted.get(key, 0) > ADJUSTMENTS_LIMIT:
+            return False
+        suspect = self._suspects.get(key)
+        if suspect is None:
+            suspect = self._suspects[key] = _Suspect(self._ctx.now_ns)
+            text = f"position {_named(key)} does not add up: the venue has {plain(found.venue)}, our fills make {plain(found.ours)}"
+            self._ctx.log(Level.WARNING, f"{text}; asking again")
+        elif found.source <= suspect.last_round:
+            return False  # no round, or one that has had its say
+        if self._evidence.unsettled(key[0]):
+            return False  # what is still to be told may explain it; the next round asks again
+        if found.source > suspect.last_round:
+            suspect.last_round = found.source
+            suspect.rounds += 1
+        if suspect.rounds < ROUNDS:
+            return True
+        del self._suspects[key]
+        self._adjust(found)
+        return False
+
+    def _adjust(self, found: Difference) -> None:
+        key, missing = found.key, found.venue - found.ours
+        count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
+        if count > ADJUSTMENTS_LIMIT:
+            self._gate.latches.halt_symbol(key[0], "its position does not add up, again and again")
+            self._ctx.log(Level.ERROR, f"look at the venue yourself: position {_named(key)} does not add up, again and again")
+            return
+        cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"
+        self._evidence.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._gate.marks.get(key[0], ZERO))
+        halted = self._halt and self._gate.latches.halt_symbol(key[0], f"its position did not add up ({cause})")
+        after = f"; {key[0]} is halted: no new risk there until it is resumed" if halted else ""
+        side = Side.BUY if missing > 0 else Side.SELL
+        self._ctx.log(Level.ERROR, f"adjustment: {side} {plain(abs(missing))} {_named(key)} booked to external: {cause}{after}")
+
+
+def _named(key: PositionKey) -> str:
+    symbol, side = key
+    return symbol if side == "BOTH" else f"{symbol} {side}"

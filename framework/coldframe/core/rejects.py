@@ -1,0 +1,32 @@
+"""What a refusal of the venue shuts: a symbol in a risk mode, a strategy after too many refusals (faults.md O18, O19)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from coldframe.core.context import Context
+from coldframe.core.orders import Order
+from coldframe.core.risk import Gate
+from coldframe.model.effects import Level
+from coldframe.wire.codes import CodeClass, classify, describe
+from coldframe.wire.replies import ErrorBody
+
+#: The market moved first: an order that had to fill at once could not, one that must not take would have.
+EVERYDAY: Final = (-5021, -5022)
+
+
+def count_reject(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> None:
+    """An order was rejected."""
+    note_risk_mode(ctx, gate, order, error)
+    if error.code in EVERYDAY:
+        return
+    verdict = gate.rejected(order.strategy, ctx.now_ms)
+    if verdict is not None:
+        ctx.log(Level.ERROR, f"{verdict.text}: it takes no new risk until it is resumed")
+
+
+def note_risk_mode(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> None:
+    """An order or an amendment was refused, perhaps because the venue takes only what reduces."""
+    text = describe(error.code)
+    if classify(error.code) is CodeClass.RISK_MODE and gate.latches.mode_on(order.symbol, error.code, text, ctx.now_ms):
+        ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {text}")

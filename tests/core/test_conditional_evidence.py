@@ -1,0 +1,109 @@
+"""What is said of one conditional order and of what it becomes, in any order and more than once: it ends the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldframe.core.conditional import Conditionals
+from coldframe.core.context import Context
+from coldframe.core.evidence import Evidence
+from coldframe.core.orders import Orders
+from coldframe.core.risk import Budget, Trader
+from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.orders import Happening, OrderState
+from coldframe.terms import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
+from tests.core.algos import AtAlgo
+from tests.core.made import START_MS, START_NS
+from tests.core.ordering import state
+from tests.core.told import AtVenue, D, Trade, place, prepared
+
+S = OrderState
+T = OrderType
+BUY = Side.BUY
+
+
+class Witness:
+    """One conditional order, and everything the venue has ever said about it, to be said in any order and more than once."""
+
+    def __init__(self, ends: AlgoStatus, trades: int) -> None:
+        self.ctx = Context(lambda: 0.5, now_ns=START_NS)
+        self.orders = Orders(START_MS)
+        self.trader = Trader("mm", frozenset({"BTCUSDT"}), Budget())
+        self.evidence = Evidence(self.ctx, self.orders, {"mm": self.trader})
+        self.conditionals = Conditionals(self.ctx, self.orders, self.evidence)
+        wanted = attrs.evolve(place(price="106", quantity="3"), type=T.STOP, trigger_price=D(105))
+        self.order = prepared(self.orders, wanted)
+        self.orders.happen(self.order, Happening.WRITTEN, START_NS)
+        self.statements: list[Callable[[], object]] = []
+        self.trades = trades
+        self._tell(ends)
+
+    def _say(self, algo: AtAlgo) -> None:
+        """The report, and the answers and queries of that moment."""
+        report, reply = algo.report(), algo.reply()
+        self.statements.append(lambda: self.conditionals.report(report))
+        self.statements.append(lambda: self.conditionals.reply(self.order, reply))
+
+    def _tell(self, ends: AlgoStatus) -> None:
+        order = self.order
+        algo = AtAlgo(order.client_order_id, 77, "BTCUSDT", BUY, T.STOP, "3", "106", "105")
+        self._say(algo)
+        self.statements.append(lambda: self.evidence.happen(order, Happening.OUTCOME_UNKNOWN, "no answer"))
+        algo.status = AlgoStatus.TRIGGERING
+        self._say(algo)
+        if ends is AlgoStatus.FINISHED:
+            self._tell_ordinary(algo)
+        algo.status = ends
+        algo.reason = "no margin" if ends is AlgoStatus.REJECTED else ""
+        self._say(algo)
+
+    def _tell_ordinary(self, algo: AtAlgo) -> None:
+        ordinary = AtVenue.of(self.order, 88)
+        self._hear(ordinary, ExecutionType.NEW)
+        algo.order_id, algo.status = 88, AlgoStatus.TRIGGERED
+        self._say(algo)
+        for number in range(self.trades):
+            trade = Trade(500 + number, "1", "105")
+            ordinary.trade(trade)
+            lite = ordinary.lite(trade)
+            self.statements.append(lambda lite=lite: self.evidence.lite(lite))  # type: ignore[misc]
+            self._hear(ordinary, ExecutionType.TRADE, trade)
+        if self.trades < 3:
+            ordinary.end(OrderStatus.CANCELED)
+            self._hear(ordinary, ExecutionType.CANCELED)
+
+    def _hear(self, ordinary: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
+        report, reply = ordinary.report(execution, trade), ordinary.reply()
+        self.statements.append(lambda: self.evidence.report(report))
+        self.statements.append(lambda: self.evidence.reply(self.order, reply))
+
+
+ENDS = {AlgoStatus.FINISHED: None, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED, AlgoStatus.REJECTED: S.REJECTED}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_whatever_order_the_evidence_comes_in_the_order_ends_the_same_and_fills_count_once(data: st.DataObject) -> None:
+    ends = data.draw(st.sampled_from(list(ENDS)))
+    trades = data.draw(st.integers(0, 3)) if ends is AlgoStatus.FINISHED else 0
+    seen = Witness(ends, trades)
+    everything = seen.statements + data.draw(st.lists(st.sampled_from(seen.statements), max_size=8))
+    for say in data.draw(st.permutations(everything)):
+        say()
+        assert seen.order.filled <= trades
+        assert seen.order.triggered_ms == 0 or ends is AlgoStatus.FINISHED
+    order = seen.order
+    wanted = ENDS[ends] or (S.FILLED if trades == 3 else S.CANCELED)
+    assert state(order) is wanted
+    assert (order.filled, seen.trader.account.net("BTCUSDT")) == (trades, trades)
+    assert seen.evidence.external.fills == 0
+    assert seen.orders.incidents == 0
+    told = [event.state for _, event in seen.evidence.news if isinstance(event, OrderChanged)]
+    assert told.count(S.TRIGGERED) == (ends is AlgoStatus.FINISHED)
+    after = told[told.index(S.TRIGGERED) :] if S.TRIGGERED in told else []
+    assert S.WAITING not in after
+    assert sum(isinstance(event, OrderFilled) for _, event in seen.evidence.news) == trades

@@ -1,0 +1,353 @@
+"""The gate, second part: doubles, trades with oneself, message rates, brackets, latches and breakers, each with both numbers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldframe.core.brackets import Cap
+from coldframe.core.crossing import SelfCross
+from coldframe.core.risk import Budget, RiskLimits
+from coldframe.model.effects import Level
+from coldframe.model.intents import Amend, Cancel, Quote, Quotes, VerdictCode
+from coldframe.model.orders import OrderState
+from coldframe.terms import SelfTradePrevention, Side, TimeInForce
+from tests.core.scripted import Actor, Scripted
+from tests.core.test_risk import FACTS, Desk, refused
+from tests.core.told import D, place
+
+BUY, SELL = Side.BUY, Side.SELL
+V = VerdictCode
+
+
+def later(ms: int) -> object:
+    return attrs.evolve(FACTS, now_ms=FACTS.now_ms + ms)
+
+
+def verdicts(made: Scripted, actor: Actor) -> dict[str, int]:
+    return made.verdicts(actor)
+
+
+# -- doubles ----------------------------------------------------------------------------------------------------------
+
+
+def test_o29_the_very_same_order_again_is_a_mistake_for_a_while() -> None:
+    actor = Actor()
+    made = Scripted(actor, risk=RiskLimits(duplicate_ms=100)).ready()
+    made.want(actor, place(), place(), place(quantity="2"))
+    assert verdicts(made, actor) == {"ACCEPTED": 2, "DUPLICATE": 1}
+    made.run(99, alive=False)
+    made.want(actor, place())
+    assert verdicts(made, actor) == {"ACCEPTED": 2, "DUPLICATE": 2}
+    made.run(1, alive=False)
+    made.want(actor, place())
+    assert verdicts(made, actor) == {"ACCEPTED": 3, "DUPLICATE": 2}
+
+
+def test_a_double_is_told_with_both_numbers() -> None:
+    desk = Desk(RiskLimits(duplicate_ms=100))
+    desk.gate.placed(desk.trader, place(), 1_000)
+    verdict = desk.gate.double(desk.trader, place(), 1_040)
+    assert verdict is not None
+    assert refused(verdict, V.DUPLICATE, "40", "100")
+    assert desk.gate.double(desk.other, place(), 1_040) is None
+
+
+def test_what_was_refused_is_no_first_of_a_double_and_quotes_are_none() -> None:
+    actor = Actor()
+    made = Scripted(actor, risk=RiskLimits(duplicate_ms=60_000, max_order_notional=D(150))).ready()
+    made.want(actor, place(quantity="2"))
+    made.want(actor, Quotes("BTCUSDT", [Quote(D("99.5"), D(1))]))
+    made.want(actor, Quotes("BTCUSDT"))
+    made.want(actor, Quotes("BTCUSDT", [Quote(D("99.5"), D(1))]))
+    assert "DUPLICATE" not in verdicts(made, actor)
+    assert len(made.sent("order.place")) == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["1", "2"])), max_size=30))
+def test_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple[int, str]]) -> None:
+    desk = Desk(RiskLimits(duplicate_ms=100))
+    now_ms, out = 0, list[tuple[int, str]]()
+    for wait, quantity in steps:
+        now_ms += wait
+        recent = [at for at, what in out if what == quantity and now_ms - at < 100]
+        verdict = desk.gate.double(desk.trader, place(quantity=quantity), now_ms)
+        assert (verdict is not None) == bool(recent)
+        if verdict is None:
+            desk.gate.placed(desk.trader, place(quantity=quantity), now_ms)
+            out.append((now_ms, quantity))
+
+
+# -- trades with oneself ----------------------------------------------------------------------------------------------
+
+
+def test_o28_an_order_that_would_trade_with_another_own_strategy_is_refused() -> None:
+    desk = Desk()
+    desk.stand(place(SELL, "1", "100.5"), "other")
+    assert desk.check(place(BUY, "1", "100.4")).accepted
+    assert refused(desk.check(place(BUY, "1", "100.5")), V.SELF_CROSS, "100.5", "100.5")
+    assert desk.check(place(BUY, "1", None)).code is V.SELF_CROSS
+    assert desk.check(place(BUY, "1", "100.5", time_in_force=TimeInForce.GTX)).accepted
+    assert desk.check(place(SELL, "1", "99")).accepted
+
+
+def test_o28_what_only_reduces_passes_and_the_resting_order_makes_way() -> None:
+    desk = Desk()
+    desk.hold("-1")
+    desk.stand(place(SELL, "1", "100.5"), "other")
+    wanted = place(BUY, "1", "101")
+    assert desk.check(wanted).accepted
+    assert desk.gate.prevention(desk.trader, wanted) is SelfTradePrevention.EXPIRE_MAKER
+    assert desk.gate.prevention(desk.trader, place(BUY, "1", "100")) is None
+
+
+def test_o28_an_amendment_that_would_trade_with_another_own_strategy_is_refused_even_if_it_reduces() -> None:
+    one, other = Actor("one"), Actor("other")
+    made = Scripted(one, other).ready()
+    made.want(one, place(BUY, "1", "99"))
+    made.fill(next(iter(made.engine.orders.live)).client_order_id, "1")
+    made.want(one, place(SELL, "1", "103"))
+    made.want(other, place(BUY, "1", "98"))
+    (order,) = made.engine.orders.of("one")
+    made.want(one, Amend(order.client_order_id, price=D("98")))
+    assert verdicts(made, one) == {"ACCEPTED": 2, "SELF_CROSS": 1}
+    assert made.sent("order.modify") == []
+
+
+def test_o28_instead_every_order_can_carry_the_venues_own_prevention() -> None:
+    one, other = Actor("one"), Actor("other")
+    made = Scripted(one, other, risk=RiskLimits(self_cross=SelfCross.EXPIRE_TAKER)).ready()
+    made.want(one, place(SELL, "1", "100.5"))
+    made.want(other, place(BUY, "1", "100.5"))
+    assert verdicts(made, other) == {"ACCEPTED": 1}
+    modes = [sent.params["selfTradePreventionMode"] for sent in made.sent("order.place")]
+    assert modes == ["EXPIRE_TAKER", "EXPIRE_TAKER"]
+
+
+# -- message rates and open orders ------------------------------------------------------------------------------------
+
+
+def test_messages_of_a_strategy_are_counted_cancels_included_and_cancels_never_refused() -> None:
+    actor = Actor()
+    made = Scripted(actor, budgets={"mm": Budget(messages_per_10s=3)}).ready()
+    made.want(actor, place(), place(quantity="2"))
+    first, second = made.engine.orders.live
+    made.want(actor, Cancel(first.client_order_id))
+    made.want(actor, place(quantity="3"), Amend(second.client_order_id, price=D("99")))
+    assert verdicts(made, actor) == {"ACCEPTED": 3, "MESSAGE_RATE": 2}
+    made.want(actor, Cancel(second.client_order_id))
+    assert not list(made.engine.orders.live)
+    made.run(10_001)
+    made.want(actor, place(quantity="3"))
+    assert verdicts(made, actor)["ACCEPTED"] == 5
+
+
+def test_messages_of_the_account_are_counted_over_all_strategies() -> None:
+    desk = Desk(RiskLimits(messages_per_10s=3))
+    for strategy in ("mm", "other", "other"):
+        assert desk.check(place()).accepted
+        desk.gate.messaged(strategy, FACTS.now_ms)
+    assert refused(desk.check(place()), V.MESSAGE_RATE, "4", "3")
+    assert desk.check(place(), later(10_000)).accepted  # type: ignore[arg-type]
+
+
+def test_open_orders_of_a_strategy_are_its_own() -> None:
+    desk = Desk(budget=Budget(max_open_orders=2))
+    desk.stand(place(), "other")
+    desk.stand(place())
+    assert desk.check(place()).accepted
+    desk.stand(place())
+    assert refused(desk.check(place()), V.OPEN_ORDERS, "3", "2")
+
+
+# -- prices and brackets ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("price", ["94", "106"])
+def test_g11_a_price_far_from_the_book_is_refused_although_the_mark_is_near(price: str) -> None:
+    desk = Desk(RiskLimits(price_collar_pct=D(5)))
+    facts = attrs.evolve(FACTS, mark=D(price))
+    verdict = desk.check(place(price=price), facts)
+    assert refused(verdict, V.PRICE_COLLAR, "6", "5")
+    assert "middle of the book 100.0" in verdict.text
+    assert desk.check(place(price=price), attrs.evolve(facts, best_bid=None)).accepted
+
+
+def test_the_bracket_counts_the_account_at_worst() -> None:
+    desk = Desk()
+    desk.gate.caps = {"BTCUSDT": Cap(D(1000), 20)}
+    desk.hold("3")
+    desk.other.account.position("BTCUSDT").fill(BUY, D(2), D(100))
+    desk.stand(place(BUY, "2"), "other")
+    assert desk.check(place(BUY, "3")).accepted
+    verdict = desk.check(place(BUY, "3.1"))
+    assert refused(verdict, V.BRACKET, "1010", "1000")
+    assert "leverage 20" in verdict.text
+    assert desk.check(place(SELL, "3")).accepted
+
+
+# -- risk modes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [-4400, -4401, -4105, -4189, -4087])
+def test_o19_a_risk_mode_shuts_new_risk_in_the_symbol_and_lets_reducing_orders_through(code: int) -> None:
+    actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
+    made = Scripted(actor, symbols=actor.symbols).ready()
+    made.want(actor, place())
+    made.fill(next(iter(made.engine.orders.live)).client_order_id, "1")
+    made.holds.add("order.place")
+    made.want(actor, place(quantity="2"))
+    made.refuse(code)
+    made.want(actor, place(quantity="3"), place(SELL, "1", "101", reduce_only=True))
+    assert verdicts(made, actor) == {"ACCEPTED": 3, "RISK_MODE": 1}
+    assert any(one.level is Level.ERROR and str(code) in one.text for one in made.log)
+    made.want(actor, place(symbol="ETHUSDT"))
+    assert verdicts(made, actor)["RISK_MODE"] == 1 + (code == -4087)
+
+
+def test_o19_after_a_pause_one_order_tries_and_ends_the_mode_or_lengthens_it() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.add("order.place")
+    made.want(actor, place())
+    made.refuse(-4400)
+    made.run(60_001)
+    made.want(actor, place(quantity="1"), place(quantity="2"))
+    assert verdicts(made, actor) == {"ACCEPTED": 2, "RISK_MODE": 1}
+    made.refuse(-4400)
+    made.run(60_001)
+    made.want(actor, place(quantity="3"))
+    assert verdicts(made, actor)["RISK_MODE"] == 2
+    made.run(60_000)
+    made.holds.clear()
+    made.want(actor, place(quantity="4"))
+    made.want(actor, place(quantity="5"))
+    assert verdicts(made, actor) == {"ACCEPTED": 4, "RISK_MODE": 2}
+    assert "takes new risk in BTCUSDT again" in made.said()
+
+
+def test_o19_orders_that_were_under_way_together_are_refused_together() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.add("order.place")
+    made.want(actor, place(), place(quantity="2"))
+    made.refuse(-4400)
+    made.run(1_000)
+    made.refuse(-4400)
+    made.run(59_100)
+    made.want(actor, place(quantity="3"))
+    assert verdicts(made, actor) == {"ACCEPTED": 3}
+
+
+def test_o19_a_refused_amendment_tells_of_a_risk_mode_as_well() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place())
+    (order,) = made.engine.orders.live
+    made.exchange.refuses["order.modify"] = (-4400, "only reduceOnly order is allowed")
+    made.want(actor, Amend(order.client_order_id, price=D("99")))
+    made.want(actor, place(quantity="2"))
+    assert verdicts(made, actor) == {"ACCEPTED": 2, "RISK_MODE": 1}
+
+
+# -- breakers ---------------------------------------------------------------------------------------------------------
+
+
+def test_o18_too_many_rejects_shut_a_strategy_until_it_is_resumed() -> None:
+    one, other = Actor("one"), Actor("other")
+    made = Scripted(one, other, risk=RiskLimits(max_rejects=2, rejects_within_ms=10_000)).ready()
+    made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
+    for number in range(1, 5):
+        made.want(one, place(quantity=str(number)))
+    made.want(other, place(SELL, "1", "101"))
+    del made.exchange.refuses["order.place"]
+    assert verdicts(made, one) == {"ACCEPTED": 3, "REJECTS": 1}
+    made.run(60_000)
+    made.want(one, place())
+    made.want(other, place())
+    assert (verdicts(made, one)["REJECTS"], verdicts(made, other)["ACCEPTED"]) == (2, 2)
+    made.engine.gate.resume("one")
+    made.want(one, place())
+    assert verdicts(made, one)["ACCEPTED"] == 4
+    (said,) = [line.text for line in made.log if line.level is Level.ERROR]
+    assert "3 orders rejected in 10000 ms, 2 are allowed" in said
+
+
+def test_o18_everyday_outcomes_and_slow_rejects_do_not_trip_the_breaker() -> None:
+    actor = Actor()
+    made = Scripted(actor, risk=RiskLimits(max_rejects=2, rejects_within_ms=10_000)).ready()
+    for number, code in enumerate([-5022] * 5 + [-2019] * 2, 1):
+        made.exchange.refuses["order.place"] = (code, "no")
+        made.want(actor, place(quantity=str(number)))
+    made.run(10_001)
+    for number in (8, 9):
+        made.want(actor, place(quantity=str(number)))
+    assert verdicts(made, actor) == {"ACCEPTED": 9}
+
+
+def test_a_strategy_that_has_lost_too_much_is_shut_alone() -> None:
+    one, other = Actor("one"), Actor("other")
+    made = Scripted(one, other, budgets={"one": Budget(max_loss=D(5))}).ready()
+    for actor in (one, other):
+        made.want(actor, place(quantity="2"))
+    for order in list(made.engine.orders.live):
+        made.fill(order.client_order_id, "2")
+    made.mark("BTCUSDT", "97")
+    made.run(300, alive=False)
+    for actor in (one, other):
+        made.want(actor, place(quantity="0.5"), place(SELL, "1", "101"))
+    assert verdicts(made, one) == {"ACCEPTED": 2, "LOSS": 1}
+    assert verdicts(made, other) == {"ACCEPTED": 3}
+    verdict = made.engine.gate.latches.strategies["one"]
+    assert (verdict.value, verdict.limit) == (D("6.02"), D(5))
+    made.engine.gate.resume("one")
+    made.run(1_000, alive=False)
+    assert made.engine.gate.latches.strategies == {}
+
+
+def test_the_quotes_of_a_strategy_that_has_lost_too_much_go() -> None:
+    actor = Actor()
+    made = Scripted(actor, budgets={"mm": Budget(max_drawdown=D(5))}).ready()
+    made.want(actor, Quotes("BTCUSDT", [Quote(D("99"), D(1))], [Quote(D("101"), D(1))]))
+    made.want(actor, place(quantity="2"))
+    made.fill(next(one for one in made.engine.orders.live if one.quantity == 2).client_order_id, "2")
+    made.mark("BTCUSDT", "90")
+    made.run(500, alive=False)
+    assert all(one.state is OrderState.CANCELED for one in map(made.engine.orders.get, made.exchange.orders) if one.quantity == 1)  # type: ignore[union-attr]
+
+
+def test_resuming_everything_opens_the_account_as_well() -> None:
+    actor = Actor()
+    made = Scripted(actor, risk=RiskLimits(max_loss=D(5))).ready()
+    made.want(actor, place(quantity="2"))
+    made.fill(next(iter(made.engine.orders.live)).client_order_id, "2")
+    made.mark("BTCUSDT", "90")
+    made.run(300, alive=False)
+    assert made.engine.gate.latched is not None
+    assert made.engine.gate.latched.code is V.LOSS
+    made.engine.gate.resume()
+    made.run(300, alive=False)
+    assert made.engine.gate.latched is None
+    made.mark("BTCUSDT", "87")
+    made.run(300, alive=False)
+    assert made.engine.gate.latched.value == D(6)  # type: ignore[union-attr]
+
+
+@given(st.lists(st.decimals(-50, 50, places=2), max_size=40), st.decimals(1, 60, places=1), st.decimals(1, 60, places=1))
+def test_losses_latch_exactly_when_a_limit_is_passed(path: list[Decimal], loss: Decimal, drawdown: Decimal) -> None:
+    from coldframe.core.losses import Losses
+
+    losses = Losses(loss, drawdown)
+    hit: Decimal | None = None
+    losses.check(D(0))
+    for number, pnl in enumerate(path):
+        peak = max([D(0), *path[: number + 1]])
+        over = -pnl > loss or peak - pnl > drawdown
+        verdict = losses.check(pnl)
+        assert (verdict is not None) == (over and hit is None)
+        hit = pnl if verdict is not None else hit
+        assert (losses.latched is not None) == (hit is not None)
