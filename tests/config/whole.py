@@ -105,6 +105,8 @@ leverage = { BTCUSDT = 5 }
 margin = "cross"
 withdrawals = "refuse"
 on_restart = "keep"
+foreign = "adopt"
+on_mismatch = "continue"
 grace_ms = 0
 
 [[streams]]
@@ -124,6 +126,10 @@ on_error = "halt"
 max_position = "1"
 max_notional = 2
 orders_per_10s = 3
+messages_per_10s = 4
+max_open_orders = 5
+max_loss = "6.5"
+max_drawdown = 7
 
 [strategies.params]
 anything = { goes = [1.5, "here"] }
@@ -152,6 +158,12 @@ price_collar_pct = "3.5"
 max_open_orders = 4
 max_drawdown = 5
 stale_book_ms = 600
+max_loss = "6"
+messages_per_10s = 7
+duplicate_ms = 8
+self_cross = "expire_both"
+max_rejects = 9
+rejects_within_s = 11
 
 [feeds]
 streams_per_link = 10

@@ -152,7 +152,7 @@ class StrategyTable:
 
 @attrs.frozen(kw_only=True)
 class RiskTable:
-    """`[risk]`: what the account may do. Live trading demands every limit that has no default."""
+    """`[risk]`: what the account may do. Live trading demands the first five limits, and max_position of every strategy."""
 
     max_order_notional: Decimal | None = key("largest notional of one order, in the quote asset", None, check=positive)
     max_gross_notional: Decimal | None = key("largest notional of all positions and open orders together", None, check=positive)
