@@ -110,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--what", choices=("rows", "orders", "fills"), default="rows", help="what to export (rows)")
     export.add_argument("--as", choices=("csv", "json"), default="csv", dest="form", help="the format (csv)")
 
+    orders = verbs.add_parser("orders", help="orders that need a person")
+    resolve = _verb(
+        orders.add_subparsers(required=True, metavar="VERB"),
+        "resolve",
+        _orders_resolve,
+        "say what became of an order that could not be proved",
+        "config",
+    )
+    resolve.add_argument("order", metavar="ORDER", help="its client order id")
+    resolve.add_argument("--as", dest="outcome", choices=("never_accepted", "canceled", "expired", "filled"), required=True)
+
     tape = verbs.add_parser("tape", help="recordings")
     tapes = tape.add_subparsers(required=True, metavar="VERB")
     _verb(tapes, "info", _tape_info, "what a recording holds", "file")
@@ -244,6 +255,12 @@ def _journal_export(args: argparse.Namespace) -> int:
     from coldframe.runtime.journalverbs import export
 
     return export(args.JOURNAL, args.what, args.form, _json_or_lines(args.json))
+
+
+def _orders_resolve(args: argparse.Namespace) -> int:
+    from coldframe.runtime.orderverbs import resolve
+
+    return resolve(args.config, args.order, args.outcome, _json_or_lines(args.json))
 
 
 def _tape_info(args: argparse.Namespace) -> int:

@@ -26,12 +26,13 @@ from coldframe.core.listing import Listing
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
 from coldframe.core.positions import SubAccount
+from coldframe.core.proof import Outcome
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyView
-from coldframe.model.effects import Effect, Finish, Level, LinkKind, Record, ShiftClock, StayAway
+from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
@@ -46,6 +47,7 @@ from coldframe.model.inputs import (
     LinkOpened,
     RequestNotWritten,
     RequestWritten,
+    ResolveAsked,
     RestAnswered,
     ResumeAsked,
     Stamped,
@@ -216,6 +218,8 @@ class Engine:
                     self.trading.not_written(request_id, reason)
             case RestAnswered() as answered:
                 self._answered(answered)
+            case ResolveAsked() as asked:
+                self._resolve(asked)
             case JournalChanged(fault):
                 self._journal_changed(fault)
             case TimeReached(key):
@@ -265,6 +269,19 @@ class Engine:
             self.trading.reconciler.marks.update(past.marks)
         if past.orders or past.accounts:
             self._records = CHECKPOINT_ROWS  # one is due at the end of this step
+
+    def _resolve(self, asked: ResolveAsked) -> None:
+        """A person settles the fate of an order; what cannot be settled is said in one sentence."""
+        order = self.orders.get(asked.client_order_id)
+        if order is None or self.trading is None:
+            self._ctx.emit(NoteAnswered(asked.note, False, f"this run knows no order {asked.client_order_id}"))
+            return
+        try:
+            verdict = self.trading.desk.resolve(order, Outcome(asked.outcome))
+        except ValueError as error:
+            self._ctx.emit(NoteAnswered(asked.note, False, str(error)))
+            return
+        self._ctx.emit(NoteAnswered(asked.note, verdict.accepted, verdict.text))
 
     def _journal_changed(self, fault: str) -> None:
         """Without a journal nothing that adds risk may leave; cancels do."""

@@ -127,6 +127,15 @@ class ShiftClock:
 
 
 @attrs.frozen
+class NoteAnswered:
+    """What came of a note that a person has left for the run."""
+
+    note: str
+    accepted: bool
+    text: str
+
+
+@attrs.frozen
 class StayAway:
     """The venue has banned us until `until_ms` (our time): not a byte goes there before, not by a later run either."""
 
@@ -168,6 +177,7 @@ Effect = (
     | Record
     | ShiftClock
     | StayAway
+    | NoteAnswered
     | Finish
     | Fail
     | HaltTaken

@@ -90,6 +90,15 @@ class JournalChanged:
 
 
 @attrs.frozen
+class ResolveAsked:
+    """A person says what became of an order that could not be proved. `note` names the note that said it, for the answer."""
+
+    client_order_id: str
+    outcome: str
+    note: str
+
+
+@attrs.frozen
 class TimeReached:
     """A moment that was asked for by `WakeAt` has come."""
 
@@ -175,6 +184,7 @@ Input = (
     | StopAsked
     | HaltAsked
     | ResumeAsked
+    | ResolveAsked
     | BrakeOrdered
     | BrakeAnswered
     | BrakeUsed

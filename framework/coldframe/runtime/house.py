@@ -30,6 +30,7 @@ from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limit
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.ending import ends
 from coldframe.runtime.journals import Kept, open_journal
+from coldframe.runtime.notes import notes_of, read_notes
 from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
@@ -140,6 +141,8 @@ class _House:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
             nursery.start_soon(self._watch_for_the_end, nursery, shells)
+            if kept is not None:
+                nursery.start_soon(read_notes, notes_of(self._bot.loaded), shells)
             nursery.start_soon(self._watch_for_gaps, shells.inbox)
             self._watcher.started(engine)
             args = (self._bot, engine, latch, shells, self._venues, self._clock, self._watcher.log)

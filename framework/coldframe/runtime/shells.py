@@ -17,6 +17,7 @@ from coldframe.model.effects import (
     HaltTaken,
     Level,
     Log,
+    NoteAnswered,
     OpenLink,
     Record,
     SendControl,
@@ -62,6 +63,7 @@ class Shells:
         self.pulse = Pulse()
         #: Told when the brain has taken in a halt, and the number of the last request that it had made by then.
         self.halt_taken: Callable[[int, int], None] = lambda number, last: None
+        self.note_answered: Callable[[NoteAnswered], None] = lambda answer: None
         #: When what the brain decides on now had come in, and the newest request that it has made (their numbers only grow).
         self._decided_ms = 0
         self._last_request_id = 0
@@ -133,6 +135,8 @@ class Shells:
                 self.halt_taken(number, self._last_request_id)
             case StayAway(until_ms):
                 self._connections.stay_away(until_ms, self._clock.now_ms())
+            case NoteAnswered():
+                self.note_answered(effect)
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):

@@ -1,0 +1,99 @@
+"""`coldframe orders resolve`: a person has looked at the venue, and says what became of an order whose fate could not be proved.
+
+A running bot is told by a note and answers itself. Where none runs, the journal is told: the next start folds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from coldframe.core.journal import fold, order_body
+from coldframe.core.orders import Order
+from coldframe.core.proof import Outcome
+from coldframe.errors import ConfigError, UsageError
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import OrderState, next_state
+from coldframe.runtime.braking import sentinel_of
+from coldframe.runtime.build import read
+from coldframe.runtime.journals import journal_path
+from coldframe.runtime.notes import notes_of
+from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
+from coldframe.shell.journalfile import JournalFile
+from coldframe.shell.notes import Notes
+
+Out = Callable[[object, Sequence[str]], None]
+
+#: How long the verb waits for the bot, and how often it looks.
+_WAIT_S: Final = 3.0
+_LOOK_S: Final = 0.05
+#: What the process answers when a bot runs that has not answered in time.
+EXIT_UNANSWERED: Final = 75
+
+
+def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
+    """Resolves one order. Returns 0, or 75 when a bot runs that does not answer.
+
+    Raises `UsageError` when the order is not one that needs a person.
+    """
+    loaded = read(path)
+    if loaded.findings:
+        raise ConfigError(*loaded.findings)
+    what = Outcome(outcome)
+    if sentinel_of(loaded).somebody_runs():
+        said = _ask(notes_of(loaded), client_order_id, what)
+        if said is None:
+            out(_document(client_order_id, what, "unanswered"), ["a bot runs, but has not answered; nothing was changed"])
+            return EXIT_UNANSWERED
+        if not said["accepted"]:
+            raise UsageError(str(said["text"]))
+    else:
+        _write_down(journal_path(loaded.config, loaded.source.base), client_order_id, what)
+    out(_document(client_order_id, what, "resolved"), [f"{client_order_id} is {what}, as you say"])
+    return 0
+
+
+def _ask(notes: Notes, client_order_id: str, what: Outcome) -> dict[str, object] | None:
+    name = f"{epoch_ns()}.{os.getpid()}"
+    try:
+        notes.leave(name, {"order": client_order_id, "outcome": what.value})
+    except OSError as error:
+        raise UsageError(f"the note to the bot cannot be written: {error}") from None
+    until_s = monotonic_s() + _WAIT_S
+    while monotonic_s() < until_s:
+        said = notes.answer_to(name)
+        if said is not None:
+            return said
+        wait_s(_LOOK_S)
+    notes.withdraw(name)
+    return notes.answer_to(name)
+
+
+def _write_down(path: Path, client_order_id: str, what: Outcome) -> None:
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such journal, and no bot runs")
+    file = JournalFile(path)
+    try:
+        order = fold(file.state_rows()).orders.get(client_order_id)
+        if order is None:
+            raise UsageError(f"{path} knows no order {client_order_id} of late")
+        _resolve(order, what)
+        file.write([(epoch_ns(), RowKind.ORDER, client_order_id, order_body(order))])
+    finally:
+        file.close()
+
+
+def _resolve(order: Order, what: Outcome) -> None:
+    """As the brain would, for an order that it has given up."""
+    if order.state is not OrderState.OPERATOR:
+        raise UsageError(f"{order.client_order_id} is {order.state}: only an order that could not be proved is for you to resolve")
+    order.state = next_state(order.state, what.happening)
+    order.reason = "resolved by hand"
+    if what is Outcome.FILLED:
+        order.seen_filled = order.quantity
+
+
+def _document(client_order_id: str, what: Outcome, how: str) -> dict[str, object]:
+    return {"schema_version": 1, "verb": "orders resolve", "order": client_order_id, "outcome": what.value, "result": how}

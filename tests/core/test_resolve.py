@@ -1,0 +1,86 @@
+"""An order that nothing could prove is settled by a person, in the brain and over a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldframe.core.journal import fold
+from coldframe.core.proof import Outcome
+from coldframe.model.effects import NoteAnswered
+from coldframe.model.inputs import ResolveAsked
+from coldframe.model.orders import OrderState
+from coldframe.terms import Side
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+
+def given_up() -> tuple[Scripted, Actor, str]:
+    """A venue that never says what became of an order: after ten minutes a person is asked for."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.swallows.update(("order.place", "order.status", "/fapi/v1/openOrders"))
+    made.silent = True
+    made.want(actor, place(price="98"))
+    (name,) = made.exchange.orders
+    made.run(620_000)
+    order = made.engine.orders.get(name)
+    assert order is not None
+    assert order.state is OrderState.OPERATOR
+    assert "look at the venue yourself" in made.said()
+    return made, actor, name
+
+
+def answers(made: Scripted) -> list[tuple[bool, str]]:
+    return [(one.accepted, one.text) for one in made.effects if isinstance(one, NoteAnswered)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.NEVER_ACCEPTED, OrderState.NEVER_ACCEPTED),
+        (Outcome.CANCELED, OrderState.CANCELED),
+        (Outcome.EXPIRED, OrderState.EXPIRED),
+        (Outcome.FILLED, OrderState.FILLED),
+    ],
+)
+def test_o25_a_person_settles_what_could_not_be_proved(outcome: Outcome, state: OrderState) -> None:
+    made, _, name = given_up()
+    made.give(ResolveAsked(name, outcome.value, "n"))
+    order = made.engine.orders.get(name)
+    assert order is not None
+    assert (order.state, answers(made)) == (state, [(True, "")])
+    assert fold(made.rows).orders[name].state is state
+
+
+def test_its_fills_are_booked_when_they_come_all_the_same() -> None:
+    made, _, name = given_up()
+    made.give(ResolveAsked(name, "filled", "n"))
+    made.swallows.clear()
+    made.silent = False
+    made.fill(name, "1")
+    made.run(10_000)
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "text"),
+    [("cf.mm.x.9", "filled", "this run knows no order cf.mm.x.9"), (None, "lost", "is not a valid Outcome")],
+)
+def test_what_cannot_be_settled_is_said(name: str | None, outcome: str, text: str) -> None:
+    made, _, known = given_up()
+    made.give(ResolveAsked(name or known, outcome, "n"))
+    ((accepted, said),) = answers(made)
+    assert not accepted
+    assert text in said
+
+
+def test_an_order_that_is_known_is_for_nobody_to_settle() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(Side.BUY, "1", "98"))
+    (order,) = made.engine.orders.live
+    made.give(ResolveAsked(order.client_order_id, "canceled", "n"))
+    assert order.state is OrderState.OPEN
+    ((accepted, said),) = answers(made)
+    assert not accepted
+    assert "is not for a human being to resolve" in said

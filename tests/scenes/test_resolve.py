@@ -1,0 +1,76 @@
+"""`coldframe orders resolve`, with the bot stopped and with the bot running."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from coldframe.core.journal import fold, order_body
+from coldframe.core.orders import Order
+from coldframe.core.signing import HmacSigner
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import OrderState
+from coldframe.runtime.build import read
+from coldframe.runtime.journals import account_of
+from coldframe.secret import Secret
+from coldframe.shell.journalfile import JournalFile, read_rows
+from coldframe.terms import OrderType, Side, TimeInForce
+from coldframe.units import exact
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, coldframe, document, environment, live_config, venue
+
+NAME = "cf.mm.abc.1"
+
+
+def given_up(config: Path, there: VenueProcess, journal: Path) -> None:
+    """A journal in which an order waits for a person."""
+    config.write_text(config.read_text() + f'\n[journal]\nfile = "{journal}"\n')
+    account = account_of(read(config).config, HmacSigner(Secret(there.api_key), Secret("x")))
+    order = Order(NAME, "mm", "BTCUSDT", Side.BUY, OrderType.LIMIT, TimeInForce.GTC, exact("0.002"), exact("50000"))
+    order.state, order.sent_ms = OrderState.OPERATOR, 1
+    file = JournalFile(journal)
+    run = {"account": account, "epoch_ms": 1}
+    file.write([(1, RowKind.RUN, account, run), (2, RowKind.ORDER, NAME, order_body(order))])
+    file.close()
+
+
+def state_in(journal: Path) -> OrderState:
+    return fold(read_rows(journal)).orders[NAME].state
+
+
+def test_o25_an_order_that_could_not_be_proved_is_settled_by_a_person(tmp_path: Path, home: dict[str, str]) -> None:
+    journal = tmp_path / "kept.db"
+    with venue(CONFIGS / "quickstart.toml", env=home) as there:
+        config = live_config(tmp_path, there)
+        given_up(config, there, journal)
+        wrong = coldframe("orders", "resolve", config, "cf.mm.abc.2", "--as", "canceled", env=home)
+        assert wrong.returncode == 2
+        assert "knows no order cf.mm.abc.2" in wrong.stderr
+        command = [*COLDFRAME, "run", str(config), "--live", "--for", "40s"]
+        env = environment({**home, "SCENE_KEY": there.api_key})
+        bot = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
+        try:
+            time.sleep(4)
+            said = document(coldframe("orders", "resolve", config, NAME, "--as", "canceled", "--json", env=home))
+            assert (said["order"], said["outcome"], said["result"]) == (NAME, "canceled", "resolved")
+            again = coldframe("orders", "resolve", config, NAME, "--as", "canceled", env=home)
+            assert again.returncode == 2
+            assert "is not for a human being to resolve" in again.stderr
+        finally:
+            bot.terminate()
+            _, err = bot.communicate(timeout=20)
+    assert f"resolved by hand: BUY 0.002 BTCUSDT @ 50000 ({NAME}, CANCELED)" in err
+    assert state_in(journal) is OrderState.CANCELED
+
+
+def test_with_the_bot_stopped_the_journal_is_told(tmp_path: Path, home: dict[str, str]) -> None:
+    journal = tmp_path / "kept.db"
+    with venue(CONFIGS / "quickstart.toml", env=home) as there:
+        config = live_config(tmp_path, there)
+        given_up(config, there, journal)
+    done = coldframe("orders", "resolve", config, NAME, "--as", "never_accepted", env=home)
+    assert (done.returncode, done.stdout) == (0, f"{NAME} is never_accepted, as you say\n")
+    assert state_in(journal) is OrderState.NEVER_ACCEPTED
+    again = coldframe("orders", "resolve", config, NAME, "--as", "filled", env=home)
+    assert again.returncode == 2
+    assert "only an order that could not be proved is for you to resolve" in again.stderr
