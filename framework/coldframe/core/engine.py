@@ -21,7 +21,8 @@ from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
-from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
+from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, latched_body, order_body
+from coldframe.core.latches import latch, latched_of
 from coldframe.core.listing import Listing
 from coldframe.core.market import Market
 from coldframe.core.orders import Orders
@@ -142,6 +143,7 @@ class Engine:
         self._stop_deadline_ns = 0
         self._records = 0
         self._banned_ms = 0
+        self._latched = setup.past.latched
         self.finished = False
         self._traders = traders
 
@@ -267,7 +269,10 @@ class Engine:
                     self.trading.desk.leave(order)
         if self.trading is not None:
             self.trading.reconciler.marks.update(past.marks)
-        if past.orders or past.accounts:
+        latch(self.gate, past.latched)
+        for line in past.latched.lines():
+            self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
+        if past.orders or past.accounts or past.latched:
             self._records = CHECKPOINT_ROWS  # one is due at the end of this step
 
     def _resolve(self, asked: ResolveAsked) -> None:
@@ -296,6 +301,10 @@ class Engine:
         touched, self.orders.touched = self.orders.touched, {}
         for name, order in touched.items():
             self._ctx.record(RowKind.ORDER, name, order_body(order))
+        latched = latched_of(self.gate)
+        if latched != self._latched:
+            self._latched = latched
+            self._ctx.record(RowKind.LATCH, "", latched_body(latched))
         self._records += sum(isinstance(one, Record) for one in self._ctx.effects)
         if self._records >= CHECKPOINT_ROWS:
             self._record_checkpoint()
@@ -303,7 +312,8 @@ class Engine:
     def _record_checkpoint(self) -> None:
         self._records = 0
         past, epoch_ms = self._setup.past, self._setup.epoch_ms
-        body = checkpoint_body(self.orders, self.accounts, self._marks, epoch_ms, past.runs + 1)
+        latched = latched_of(self.gate)
+        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, epoch_ms, past.runs + 1)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property

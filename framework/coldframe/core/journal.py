@@ -18,6 +18,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import Position, PositionKey, SubAccount
 from coldframe.errors import JournalDamaged
+from coldframe.model.halting import Latched
 from coldframe.model.intents import Intent, Verdict
 from coldframe.model.journal import Row, RowKind
 from coldframe.terms import PositionSide, Side
@@ -50,6 +51,8 @@ class Past:
     accounts: dict[str, SubAccount] = attrs.field(factory=dict)
     #: By symbol: everything up to this trade id is known.
     marks: dict[str, int] = attrs.field(factory=dict)
+    #: What was shut until a person opens it.
+    latched: Latched = attrs.field(factory=Latched)
 
     @property
     def live(self) -> list[Order]:
@@ -96,7 +99,15 @@ def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Bod
     return {"strategy": strategy, "intent": type(wanted).__name__, **fields, "verdict": str(verdict.code), **said, **numbers}
 
 
-def checkpoint_body(orders: Orders, accounts: Mapping[str, SubAccount], marks: Mapping[str, int], epoch_ms: int, runs: int) -> Body:
+def latched_body(latched: Latched) -> Body:
+    """What is latched now."""
+    body: Body = _CONVERTER.unstructure(latched)
+    return body
+
+
+def checkpoint_body(
+    orders: Orders, accounts: Mapping[str, SubAccount], marks: Mapping[str, int], latched: Latched, epoch_ms: int, runs: int
+) -> Body:
     """The whole state, and which run on this journal it is of: nobody who begins here reads where the run began."""
     kept = orders.worth_keeping(_ENDED_KEPT)
     return {
@@ -106,6 +117,7 @@ def checkpoint_body(orders: Orders, accounts: Mapping[str, SubAccount], marks: M
         "fills": {one.client_order_id: _CONVERTER.unstructure(orders.fills_of(one)) for one in kept if one.fill_keys},
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
         "marks": dict(marks),
+        "latched": latched_body(latched),
     }
 
 
@@ -140,6 +152,8 @@ def _apply(past: Past, row: Row) -> None:
             past.marks[row.ref] = int(body["trade_id"])
         case RowKind.CHECKPOINT:
             _take_checkpoint(past, row.ref, body)
+        case RowKind.LATCH:
+            past.latched = _CONVERTER.structure(body, Latched)
         case RowKind.END:
             past.ended = True
 
@@ -156,6 +170,7 @@ def _take_checkpoint(past: Past, account: str, body: Any) -> None:
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
     past.orders, past.accounts, past.marks = orders, accounts, marks
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
+    past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
 
 
 def _live_terms(orders: Mapping[str, Order]) -> dict[str, Body]:
@@ -172,7 +187,7 @@ def _begin(past: Past, body: Any) -> None:
     """A run begins. What was in another account is over: nothing of it can be asked for or traded any more."""
     account = str(body["account"])
     if account != past.account:
-        past.orders, past.fills, past.accounts, past.marks = {}, {}, {}, {}
+        past.orders, past.fills, past.accounts, past.marks, past.latched = {}, {}, {}, {}, Latched()
     past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
     past.runs += 1
 

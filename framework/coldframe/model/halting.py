@@ -12,6 +12,8 @@ from typing import Final
 
 import attrs
 
+from coldframe.model.intents import Verdict
+
 
 class HaltLevel(StrEnum):
     """Each level contains the ones before it.
@@ -62,3 +64,20 @@ def gravest(halts: Iterable[Halt], strategy: str) -> Halt | None:
     """The halt that holds for a strategy; None when none does."""
     mine = [one for one in halts if one.strategy in (None, strategy)]
     return max(mine, key=lambda one: one.level.rank, default=None)
+
+
+@attrs.frozen
+class Latched:
+    """Why no new risk is taken: by the whole account, by strategies, in symbols."""
+
+    account: Verdict | None = None
+    strategies: dict[str, Verdict] = attrs.field(factory=dict)
+    symbols: dict[str, Verdict] = attrs.field(factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.account or self.strategies or self.symbols)
+
+    def lines(self) -> list[str]:
+        """Each of them in words."""
+        account = [self.account.text] if self.account else []
+        return [*account, *(one.text for one in (*self.strategies.values(), *self.symbols.values()))]

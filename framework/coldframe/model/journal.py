@@ -28,6 +28,7 @@ class RowKind(StrEnum):
     BOOKING = "booking"
     MARK = "mark"
     HALT = "halt"
+    LATCH = "latch"
     CHECKPOINT = "checkpoint"
     GAP = "gap"
     END = "end"
@@ -46,6 +47,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.BOOKING: "a sub-account changed without a fill of its orders: adopted, adjusted, taken back, funding; and why",
     RowKind.MARK: "up to which trade of a symbol everything is known",
     RowKind.HALT: "a halt or its end: of whom, how far, why",
+    RowKind.LATCH: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
     RowKind.GAP: "how many rows for people were left out while the disk could not be written",
     RowKind.END: "a run has ended: why, and which orders were still open",

@@ -21,6 +21,7 @@ from coldframe.config.schema import Config
 from coldframe.core.journal import EXTERNAL, Past, fold
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError, JournalUnwritable
+from coldframe.model.halting import Latched
 from coldframe.runtime.build import Bot
 from coldframe.shell.journalfile import JournalFile
 from coldframe.shell.places import state_home
@@ -107,6 +108,7 @@ def _refuse_others(config: Config, path: Path, past: Past, account: str) -> None
                 " give this bot a file of its own, or name the account in [journal] account"
             )
         past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
+        past.latched = Latched()
         return
     known = {one.id for one in config.strategies} | {EXTERNAL}
     orders = {f"an open order of strategy {one.strategy} ({one.client_order_id})" for one in past.live if one.strategy not in known}
