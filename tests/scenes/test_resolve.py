@@ -1,7 +1,8 @@
-"""`coldframe orders resolve`, with the bot stopped and with the bot running."""
+"""What a person settles or opens, with the bot stopped and with the bot running: `orders resolve`, and `resume` after a loss."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -74,3 +75,51 @@ def test_with_the_bot_stopped_the_journal_is_told(tmp_path: Path, home: dict[str
     again = coldframe("orders", "resolve", config, NAME, "--as", "filled", env=home)
     assert again.returncode == 2
     assert "only an order that could not be proved is for you to resolve" in again.stderr
+
+
+SHUT = {"strategies": {"mm": {"code": "LOSS", "text": "loss of strategy mm would be 7, 5 are allowed"}}}
+
+
+def shut(config: Path, there: VenueProcess, journal: Path) -> None:
+    """A journal of a strategy that had lost too much."""
+    given_up(config, there, journal)
+    file = JournalFile(journal)
+    file.write([(3, RowKind.LATCH, "", SHUT), (4, RowKind.ORDER, NAME, {**ended(), "state": "CANCELED"})])
+    file.close()
+    assert fold(read_rows(journal)).latched.strategies["mm"].code == "LOSS"
+
+
+def ended() -> dict[str, object]:
+    order = Order(NAME, "mm", "BTCUSDT", Side.BUY, OrderType.LIMIT, TimeInForce.GTC, exact("0.002"), exact("50000"))
+    return order_body(order)
+
+
+def test_resume_opens_what_a_loss_had_shut(tmp_path: Path, home: dict[str, str]) -> None:
+    journal = tmp_path / "kept.db"
+    with venue(CONFIGS / "quickstart.toml", env=home) as there:
+        config = live_config(tmp_path, there)
+        shut(config, there, journal)
+        command = [*COLDFRAME, "run", str(config), "--live", "--for", "40s"]
+        env = environment({**home, "SCENE_KEY": there.api_key})
+        bot = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
+        try:
+            time.sleep(4)
+            assert coldframe("resume", config, "--strategy", "mm", env=home).returncode == 0
+            time.sleep(3)
+        finally:
+            bot.terminate()
+            out, err = bot.communicate(timeout=20)
+    assert "still shut from an earlier run: loss of strategy mm" in err
+    assert "opened again: loss of strategy mm" in err
+    assert "fill: " not in err.split("opened again")[0]
+    assert re.search(r"orders: [1-9]\d* sent, [1-9]\d* acknowledged", out), out
+    assert not fold(read_rows(journal)).latched
+
+
+def test_resume_opens_it_in_the_journal_of_a_stopped_bot(tmp_path: Path, home: dict[str, str]) -> None:
+    journal = tmp_path / "kept.db"
+    with venue(CONFIGS / "quickstart.toml", env=home) as there:
+        config = live_config(tmp_path, there)
+        shut(config, there, journal)
+    assert coldframe("resume", config, env=home).returncode == 0
+    assert not fold(read_rows(journal)).latched

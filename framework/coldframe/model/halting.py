@@ -77,6 +77,11 @@ class Latched:
     def __bool__(self) -> bool:
         return bool(self.account or self.strategies or self.symbols)
 
+    def without(self, strategy: str | None) -> Latched:
+        """What is left when a person has opened one strategy, or (None) everything."""
+        left = {name: one for name, one in self.strategies.items() if name != strategy}
+        return Latched() if strategy is None else attrs.evolve(self, strategies=left)
+
     def lines(self) -> list[str]:
         """Each of them in words."""
         account = [self.account.text] if self.account else []

@@ -15,6 +15,8 @@ from coldframe.errors import UsageError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
+from coldframe.runtime.journals import open_latches
+from coldframe.runtime.notes import ask, notes_of
 from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
 from coldframe.units import NS_PER_MS
@@ -37,9 +39,13 @@ def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) ->
 
 
 def resume(path: Path, strategy: str | None, out: Out) -> int:
-    """`coldframe resume`: takes the halt of one strategy away, or all halts."""
+    """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
+    if sentinel_of(loaded).somebody_runs():
+        ask(notes_of(loaded), {"open": strategy})
+    else:
+        open_latches(loaded, strategy)
     return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out)
 
 

@@ -17,12 +17,15 @@ from pathlib import Path
 
 import attrs
 
+from coldframe.config.load import Loaded
 from coldframe.config.schema import Config
-from coldframe.core.journal import EXTERNAL, Past, fold
+from coldframe.core.journal import EXTERNAL, Past, fold, latched_body
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError, JournalUnwritable
 from coldframe.model.halting import Latched
+from coldframe.model.journal import RowKind
 from coldframe.runtime.build import Bot
+from coldframe.shell.clock import epoch_ns
 from coldframe.shell.journalfile import JournalFile
 from coldframe.shell.places import state_home
 from coldframe.units import trimmed
@@ -74,6 +77,21 @@ def journal_path(config: Config, base: Path) -> Path:
     if path is None:
         raise ConfigError('this bot keeps no journal: name a file, [journal] file = "..."')
     return path
+
+
+def open_latches(loaded: Loaded, strategy: str | None) -> None:
+    """Opens in the journal of a bot that does not run what losses, rejects or a position had shut. Raises `JournalUnwritable`."""
+    path = _path(loaded.config, loaded.source.base)
+    if path is None or not path.is_file():
+        return
+    file = JournalFile(path)
+    try:
+        latched = fold(file.state_rows()).latched
+        left = latched.without(strategy)
+        if left != latched:
+            file.write([(epoch_ns(), RowKind.LATCH, "", latched_body(left))])
+    finally:
+        file.close()
 
 
 def _path(config: Config, base: Path) -> Path | None:

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Final
+import os
+from collections.abc import Mapping
+from typing import Any, Final
 
 import trio
 
 from coldframe.config.load import Loaded
+from coldframe.errors import UsageError
 from coldframe.model.effects import NoteAnswered
-from coldframe.model.inputs import Lane, ResolveAsked
+from coldframe.model.inputs import Lane, OpenAsked, ResolveAsked
 from coldframe.runtime.shells import Shells
+from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.notes import Notes
 from coldframe.shell.places import state_home
 
 #: How often a run looks for notes.
 _LOOK_S: Final = 0.25
+#: How long whoever has left one waits for the answer.
+_WAIT_S: Final = 3.0
 
 
 def notes_of(loaded: Loaded) -> Notes:
     """The notes to a bot."""
     return Notes(state_home() / loaded.config.name / "notes")
+
+
+def _input_of(name: str, body: dict[str, Any]) -> ResolveAsked | OpenAsked:
+    if "open" in body:
+        return OpenAsked(None if body["open"] is None else str(body["open"]), name)
+    return ResolveAsked(str(body.get("order")), str(body.get("outcome")), name)
+
+
+def ask(notes: Notes, body: Mapping[str, object]) -> dict[str, Any] | None:
+    """Leaves a note to a running bot and waits for its answer; None when none comes in time. Raises `UsageError`."""
+    name = f"{epoch_ns()}.{os.getpid()}"
+    try:
+        notes.leave(name, body)
+    except OSError as error:
+        raise UsageError(f"the note to the bot cannot be written: {error}") from None
+    until_s = monotonic_s() + _WAIT_S
+    while monotonic_s() < until_s:
+        said = notes.answer_to(name)
+        if said is not None:
+            return said
+        wait_s(_LOOK_S / 5)
+    notes.withdraw(name)
+    return notes.answer_to(name)
 
 
 async def read_notes(notes: Notes, shells: Shells) -> None:
@@ -32,5 +61,5 @@ async def read_notes(notes: Notes, shells: Shells) -> None:
     notes.take()
     while True:
         for name, body in notes.take():
-            shells.inbox.put(Lane.CONTROL, ResolveAsked(str(body.get("order")), str(body.get("outcome")), name))
+            shells.inbox.put(Lane.CONTROL, _input_of(name, body))
         await trio.sleep(_LOOK_S)

@@ -5,7 +5,6 @@ A running bot is told by a note and answers itself. Where none runs, the journal
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,16 +18,12 @@ from coldframe.model.orders import OrderState, next_state
 from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import journal_path
-from coldframe.runtime.notes import notes_of
-from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
+from coldframe.runtime.notes import ask, notes_of
+from coldframe.shell.clock import epoch_ns
 from coldframe.shell.journalfile import JournalFile
-from coldframe.shell.notes import Notes
 
 Out = Callable[[object, Sequence[str]], None]
 
-#: How long the verb waits for the bot, and how often it looks.
-_WAIT_S: Final = 3.0
-_LOOK_S: Final = 0.05
 #: What the process answers when a bot runs that has not answered in time.
 EXIT_UNANSWERED: Final = 75
 
@@ -43,7 +38,7 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
         raise ConfigError(*loaded.findings)
     what = Outcome(outcome)
     if sentinel_of(loaded).somebody_runs():
-        said = _ask(notes_of(loaded), client_order_id, what)
+        said = ask(notes_of(loaded), {"order": client_order_id, "outcome": what.value})
         if said is None:
             out(_document(client_order_id, what, "unanswered"), ["a bot runs, but has not answered; nothing was changed"])
             return EXIT_UNANSWERED
@@ -53,22 +48,6 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
         _write_down(journal_path(loaded.config, loaded.source.base), client_order_id, what)
     out(_document(client_order_id, what, "resolved"), [f"{client_order_id} is {what}, as you say"])
     return 0
-
-
-def _ask(notes: Notes, client_order_id: str, what: Outcome) -> dict[str, object] | None:
-    name = f"{epoch_ns()}.{os.getpid()}"
-    try:
-        notes.leave(name, {"order": client_order_id, "outcome": what.value})
-    except OSError as error:
-        raise UsageError(f"the note to the bot cannot be written: {error}") from None
-    until_s = monotonic_s() + _WAIT_S
-    while monotonic_s() < until_s:
-        said = notes.answer_to(name)
-        if said is not None:
-            return said
-        wait_s(_LOOK_S)
-    notes.withdraw(name)
-    return notes.answer_to(name)
 
 
 def _write_down(path: Path, client_order_id: str, what: Outcome) -> None:
