@@ -4,16 +4,20 @@ This is the public face for authors of strategies: everything a plugin needs is 
 TOML file; a strategy is a class whose hooks see events and return intents.
 """
 
+from coldframe.model.effects import Level, Log, Told
 from coldframe.model.events import (
     AssetIndexChanged,
     BestPriceChanged,
     BookChanged,
+    BookEvent,
     BookState,
     CandleChanged,
     CompositeIndexChanged,
     ContractChanged,
+    ContractEvent,
     DayStatsChanged,
     DaySummaryChanged,
+    IndexEvent,
     IndexWeight,
     LeverageBracket,
     LinkChanged,
@@ -25,6 +29,7 @@ from coldframe.model.events import (
     PartialBookChanged,
     Started,
     Stopped,
+    TickerEvent,
     TradePrinted,
     TradingSessionChanged,
     Woken,
@@ -43,6 +48,7 @@ from coldframe.model.intents import (
     VerdictCode,
     WakeMe,
 )
+from coldframe.model.orders import OrderState
 from coldframe.model.view import BookView, OrderView, View
 from coldframe.plug.hookspecs import hookimpl
 from coldframe.terms import (
@@ -61,6 +67,7 @@ __all__ = [
     "AssetIndexChanged",
     "BestPriceChanged",
     "BookChanged",
+    "BookEvent",
     "BookState",
     "BookView",
     "Cancel",
@@ -68,18 +75,23 @@ __all__ = [
     "CandleChanged",
     "CompositeIndexChanged",
     "ContractChanged",
+    "ContractEvent",
     "DayStatsChanged",
     "DaySummaryChanged",
+    "IndexEvent",
     "IndexWeight",
     "Instrument",
     "Intent",
+    "Level",
     "LeverageBracket",
     "LinkChanged",
     "LinkState",
     "LiquidationPrinted",
+    "Log",
     "MarkPriceChanged",
     "OrderChanged",
     "OrderFilled",
+    "OrderState",
     "OrderType",
     "OrderView",
     "PartialBookChanged",
@@ -94,7 +106,9 @@ __all__ = [
     "Started",
     "Stopped",
     "Target",
+    "TickerEvent",
     "TimeInForce",
+    "Told",
     "TradePrinted",
     "TradingSessionChanged",
     "Verdict",

@@ -11,11 +11,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from coldframe.errors import ColdframeError
 from coldframe.texts import printable
 
 EXIT_BUG = 1
+
+_SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(verb=_version_or_help(parser))
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
 
+    _run_verbs(verbs)
+    _halt_verbs(verbs)
+    _journal_verbs(verbs)
+    _other_verbs(verbs)
+    return parser
+
+
+def _run_verbs(verbs: _SubParsers) -> None:
     run = _verb(verbs, "run", _run, "run a bot", "config")
     run.add_argument("--for", dest="for_s", type=_seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
     run.add_argument("--tape", type=Path, metavar="FILE", help="play this recording in the embedded venue")
@@ -76,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
 
+
+def _halt_verbs(verbs: _SubParsers) -> None:
     halt = _verb(verbs, "halt", _halt, "halt a bot, until `coldframe resume`", "config")
     halt.add_argument("--strategy", metavar="ID", help="only this strategy")
     halt.add_argument(
@@ -89,15 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     resume = _verb(verbs, "resume", _resume, "end the halts of a bot", "config")
     resume.add_argument("--strategy", metavar="ID", help="only the halt of this strategy")
 
-    venue = _verb(verbs, "venue", _venue, "serve the embedded venue alone", "config")
-    venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
-    venue.add_argument("--tape", type=Path, metavar="FILE", help="play this recording")
-    venue.add_argument("--keys", type=Path, metavar="DIR", help="keep the keys of its accounts here, and use them again")
-    venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
+    orders = verbs.add_parser("orders", help="orders that need a person")
+    resolve = _verb(
+        orders.add_subparsers(required=True, metavar="VERB"),
+        "resolve",
+        _orders_resolve,
+        "say what became of an order that could not be proved",
+        "config",
+    )
+    resolve.add_argument("order", metavar="ORDER", help="its client order id")
+    resolve.add_argument("--as", dest="outcome", choices=("never_accepted", "canceled", "expired", "filled"), required=True)
 
-    plugins = verbs.add_parser("plugins", help="what is installed")
-    _verb(plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies and overlays")
 
+def _journal_verbs(verbs: _SubParsers) -> None:
     journal = verbs.add_parser("journal", help="what bots have written down")
     journals = journal.add_subparsers(required=True, metavar="VERB")
     where = "JOURNAL"
@@ -110,26 +127,25 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--what", choices=("rows", "orders", "fills"), default="rows", help="what to export (rows)")
     export.add_argument("--as", choices=("csv", "json"), default="csv", dest="form", help="the format (csv)")
 
-    orders = verbs.add_parser("orders", help="orders that need a person")
-    resolve = _verb(
-        orders.add_subparsers(required=True, metavar="VERB"),
-        "resolve",
-        _orders_resolve,
-        "say what became of an order that could not be proved",
-        "config",
-    )
-    resolve.add_argument("order", metavar="ORDER", help="its client order id")
-    resolve.add_argument("--as", dest="outcome", choices=("never_accepted", "canceled", "expired", "filled"), required=True)
+
+def _other_verbs(verbs: _SubParsers) -> None:
+    venue = _verb(verbs, "venue", _venue, "serve the embedded venue alone", "config")
+    venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
+    venue.add_argument("--tape", type=Path, metavar="FILE", help="play this recording")
+    venue.add_argument("--keys", type=Path, metavar="DIR", help="keep the keys of its accounts here, and use them again")
+    venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
+
+    plugins = verbs.add_parser("plugins", help="what is installed")
+    _verb(plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies and overlays")
 
     tape = verbs.add_parser("tape", help="recordings")
     tapes = tape.add_subparsers(required=True, metavar="VERB")
     _verb(tapes, "info", _tape_info, "what a recording holds", "file")
     _verb(tapes, "verify", _tape_verify, "rebuild its books and compare them with its best prices", "file")
-    return parser
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    verbs: _SubParsers,
     name: str,
     run: Callable[[argparse.Namespace], int],
     text: str,

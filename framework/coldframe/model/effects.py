@@ -28,6 +28,8 @@ class LinkKind(StrEnum):
 
 
 class Level(StrEnum):
+    """How much a line of the log matters."""
+
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"

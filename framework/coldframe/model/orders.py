@@ -20,6 +20,8 @@ from coldframe.terms import OrderStatus
 
 
 class OrderState(StrEnum):
+    """Where an order is in its life; docs/orders.md draws it."""
+
     INTENT = "INTENT"
     PREPARED = "PREPARED"
     SENT = "SENT"
