@@ -128,6 +128,7 @@ def test_the_lines_say_what_the_document_says(summary: dict[str, Any]) -> None:
         "  broken (muted): 0 orders, 0 fills, flat; realised 0, unrealised 0, fees 0",
         f"    muted: {summary['strategies']['broken']['fault']}",
         "  orders: 2 sent, 2 acknowledged, 1 filled, 1 cancelled, 0 rejected, 0 unknown",
+        "  positions that stay open: busy BTCUSDT 0.01",
         f"  limits: at most {summary['limits']['weight_1m_peak']} weight a minute, 2 orders in 10 s; 0 reconnects",
     ]
 

@@ -15,6 +15,7 @@ from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, trimmed
 
 SCHEMA_VERSION = 1
+_FLAT = "flat"
 
 
 @attrs.frozen
@@ -124,7 +125,7 @@ def _held(strategy: Mapping[str, Any]) -> str:
         rows = [(f"{symbol} {side}", size) for symbol, sides in strategy["sides"].items() for side, size in sides.items()]
     else:
         rows = list(strategy["position"].items())
-    return ", ".join(f"{what} {size}" for what, size in rows if size != "0") or "flat"
+    return ", ".join(f"{what} {size}" for what, size in rows if size != "0") or _FLAT
 
 
 def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) -> list[str]:
@@ -156,6 +157,9 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         lines.append(f"  external: {external['fills']} fills, {held or 'flat'}")
     lines += [f"  adjusted: {one['quantity']} {one['symbol']}: {one['cause']}" for one in external["adjustments"]]
     lines += [f"  {why}" for why in external["halted"].values()]
+    open_positions = {name: _held(one) for name, one in summary["strategies"].items() if _held(one) != _FLAT}
+    if open_positions:
+        lines.append("  positions that stay open: " + "; ".join(f"{name} {held}" for name, held in open_positions.items()))
     if still_open:
         lines.append(f"  still open at the venue, as far as is known: {', '.join(still_open)}")
     limits, links = summary["limits"], summary["links"]
