@@ -135,6 +135,28 @@ def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_pr
     assert again.sent("order.place") == []
 
 
+def test_p2_fills_that_an_answer_had_counted_when_the_process_died_are_no_foreign_position() -> None:
+    """The order had ended for us, its fills had not been told: the position that they make is ours."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.add("order.place")
+    made.want(actor, place(price=None))
+    made.silent = True
+    (request,) = made.sent("order.place")
+    _, body = made.exchange.carry_out("order.place", request.params)
+    assert isinstance(body, dict)
+    made.reply(request, {"status": 200, "result": {**body, "status": "FILLED", "executedQty": "1"}})
+    made._work()
+    past = fold(made.rows)
+    (order,) = past.orders.values()
+    assert (order.state, order.fills_missing) == (OrderState.FILLED, True)
+    assert past.held() == {}
+    again = made.restarted(actor, past=past)
+    again.run(5_000)
+    assert again.ended is None
+    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+
+
 def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> None:
     actor = Actor()
     made = Scripted(actor).ready()

@@ -223,6 +223,11 @@ class Orders:
             if order.strategy == strategy and (symbol is None or order.symbol == symbol):
                 yield order
 
+    @property
+    def owed(self) -> Iterable[Order]:
+        """Every order that has ended, and whose fills have not all been told yet."""
+        return self._owing.values()
+
     def owing(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The orders of a strategy that have ended, and whose fills have not all been told yet."""
         for order in self._owing.values():

@@ -336,6 +336,7 @@ class Reconciler:
         if self.rounds > _OPEN_QUESTIONS_ROUNDS:
             return False
         symbols = {one.symbol for one in self._orders.live if one.order_id is None or one.fills_missing}
+        symbols |= {one.symbol for one in self._orders.owed}
         symbols |= {one.symbol for one in self._evidence.others.unclaimed.values()}
         return any(one.key[0] in symbols for one in at_start.foreign_positions(current.positions, current.positions_ns))
 

@@ -250,8 +250,9 @@ class Trading:
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
     def _symbols(self) -> set[str]:
-        """Symbols in which fills may be missing: those of live orders, and of positions at the venue."""
+        """Symbols in which fills may be missing: of live orders, of ended ones that owe some, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
+        symbols |= {order.symbol for order in self._orders.owed}
         return symbols | self.reconciler.holding | self.mismatches.symbols
 
     def _light_symbols(self) -> set[str]:
