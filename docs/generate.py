@@ -209,6 +209,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`[risk]`", schema.RiskTable),
     ("`[feeds]`", schema.FeedsTable),
     ("`[halt]`", schema.HaltTable),
+    ("`[journal]`", schema.JournalTable),
 )
 
 

@@ -120,7 +120,7 @@ def _journal_verbs(verbs: _SubParsers) -> None:
     where = "JOURNAL"
     _verb(journals, "verify", _journal_verify, "prove every row, and that they fold to what the checkpoints say", where)
     tail = _verb(journals, "tail", _journal_tail, "the last rows", where)
-    tail.add_argument("-n", type=int, default=20, dest="count", metavar="N", help="how many (20)")
+    tail.add_argument("-n", type=_count, default=20, dest="count", metavar="N", help="how many (20)")
     _verb(journals, "orders", _journal_orders, "every order as it was last seen", where)
     _verb(journals, "fills", _journal_fills, "every fill with its fee", where)
     export = _verb(journals, "export", _journal_export, "rows, orders or fills as CSV or JSON", where)
@@ -158,6 +158,12 @@ def _verb(
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.set_defaults(verb=run)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -63,11 +63,17 @@ def test_the_set_up_commands_stand_near_the_top() -> None:
     assert README.index(SETUP[1]) < 2_000
 
 
-def test_every_command_runs(workplace: tuple[Path, Mapping[str, str]]) -> None:
+def block_commands() -> list[list[str]]:
+    """The commands of each block, which are run one after another; the set-up's second half is the first."""
+    found = [[line for line in block.splitlines() if line.strip()] for block in blocks("sh")]
+    assert [lines[0] for lines in found[:2]] == SETUP
+    return [[SETUP[0].split(" && ")[1]], *(lines for lines in found[2:] if lines != [INTEROP])]
+
+
+@pytest.mark.parametrize("lines", block_commands(), ids=lambda lines: lines[0])
+def test_every_command_runs(lines: list[str], workplace: tuple[Path, Mapping[str, str]]) -> None:
     folder, home = workplace
-    rest = [SETUP[0].split(" && ")[1], *(line for line in commands()[2:] if line != INTEROP)]
-    assert len(rest) >= 10
-    for line in rest:
+    for line in lines:
         words = shlex.split(line)
         assert words[0] == "coldframe", f"nobody runs {line}"
         if line in UNTIL_INTERRUPTED:

@@ -32,11 +32,29 @@ def fault_of(intent: Intent) -> str | None:
         wanted = rule(value)
         if wanted is not None:
             return f"{type(intent).__name__}.{name} must be {wanted}, not {_shown(value)}"
+        if isinstance(value, tuple):
+            fault = _fault_of_quotes(f"{type(intent).__name__}.{name}", value)
+            if fault is not None:
+                return fault
+    return None
+
+
+def _fault_of_quotes(where: str, quotes: tuple[object, ...]) -> str | None:
+    """What is wrong with the first quote that is none."""
+    for number, one in enumerate(quotes):
+        if type(one) is not Quote:
+            return f"{where}[{number}] must be a Quote, not {_shown(one)}"
+        for name in ("price", "quantity"):
+            wanted = _number(getattr(one, name))
+            if wanted is not None:
+                return f"{where}[{number}].{name} must be {wanted}, not {_shown(getattr(one, name))}"
     return None
 
 
 def _shown(value: object) -> str:
     """A value for people. Only what cannot hide anything is printed, all else is named by its class."""
+    if type(value) is float:
+        return f"the float {value!r}"
     return repr(value)[:40] if type(value) in (Decimal, float, int, bool, str, type(None)) else f"a {type(value).__name__}"
 
 
@@ -64,11 +82,7 @@ def _whole(value: object) -> str | None:
 
 
 def _quotes(value: object) -> str | None:
-    quotes = value if isinstance(value, tuple) else (None,)
-    for one in quotes:
-        if type(one) is not Quote or _number(one.price) or _number(one.quantity):
-            return "quotes with finite Decimals"
-    return None
+    return None if isinstance(value, tuple) else "several quotes"
 
 
 def _member(kind: type[Enum]) -> Rule:

@@ -228,8 +228,11 @@ class Strategies:
             return
         for intent in wanted[:INTENTS_PER_CALL]:
             self._judge(slot, intent)
-        for _ in wanted[INTENTS_PER_CALL:]:
-            slot.judged(Verdict(VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once"))
+        surplus = wanted[INTENTS_PER_CALL:]
+        for _ in surplus:
+            slot.judged(Verdict(VerdictCode.MALFORMED))
+        if surplus:
+            self._refused(slot, hook, VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
 
     @property
     def _links_ready(self) -> bool:
@@ -288,9 +291,13 @@ class Strategies:
         if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
             self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
-            level = Level.DEBUG if verdict.code in slot.refusals else Level.INFO  # the first of its kind is worth a line
-            slot.refusals[verdict.code.value] = f"{type(wanted).__name__}: {verdict.text}"
-            self._ctx.log(level, f"{slot.id}: {type(wanted).__name__} refused: {verdict.code}: {verdict.text}")
+            self._refused(slot, type(wanted).__name__, verdict.code, verdict.text)
+
+    def _refused(self, slot: Slot, what: str, code: VerdictCode, text: str) -> None:
+        """Says that something was refused: the first of its kind is worth a line, the last one stands in the summary."""
+        level = Level.DEBUG if code.value in slot.refusals else Level.INFO
+        slot.refusals[code.value] = f"{what}: {text}"
+        self._ctx.log(level, f"{slot.id}: {what} refused: {code}: {text}")
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):

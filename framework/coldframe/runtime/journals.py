@@ -123,7 +123,7 @@ def _refuse_others(config: Config, path: Path, past: Past, account: str) -> None
         if lasting and (past.live or past.held()):
             raise ConfigError(
                 f"{path}: this journal holds orders or positions of another account ({past.account}, not {account});"
-                " give this bot a file of its own, or name the account in [journal] account"
+                " is the API key another one now? Then name the account in [journal] account; or give this bot a file of its own"
             )
         past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
         past.latched = Latched()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from decimal import Decimal
 from pathlib import Path
@@ -17,8 +18,20 @@ from ..rig import SYMBOL, Rig, floor
 BUY = Side.BUY
 
 
+_ALIVE: list[Ledger] = []
+
+
+def _ledger(path: Path) -> Ledger:
+    """The ledger of a new process: what the one before held, the system has let go."""
+    while _ALIVE:
+        os.close(_ALIVE.pop()._held)
+    ledger = Ledger(path)
+    _ALIVE.append(ledger)
+    return ledger
+
+
 def _rig(path: Path) -> Rig:
-    return Rig(floor(), ledger=Ledger(path))
+    return Rig(floor(), ledger=_ledger(path))
 
 
 def _used(path: Path) -> Rig:
@@ -71,7 +84,7 @@ def test_a_market_that_has_moved_over_an_open_order_trades_with_it_at_the_restar
     before.exchange.ledger.commit()
     moved = floor()
     moved.rest(Side.SELL, 985 * 10**12, 10**13, before.now_ms)
-    after = Rig(moved, ledger=Ledger(tmp_path))
+    after = Rig(moved, ledger=_ledger(tmp_path))
     assert after.position() == 5
     assert after.query(resting)["status"] == "EXPIRED"
     assert after.floor.matching.best(BUY) is None
@@ -94,7 +107,7 @@ def test_a_restart_over_which_the_position_was_closed_ends_what_would_close_it(t
     before.exchange.ledger.commit()
     moved = floor()
     moved.rest(BUY, 1015 * 10**12, 10**13, before.now_ms)
-    after = Rig(moved, ledger=Ledger(tmp_path))
+    after = Rig(moved, ledger=_ledger(tmp_path))
     assert after.position() == 0
     assert [after.query(one)["status"] for one in (nearest, closing)] == ["FILLED", "EXPIRED"]
 
@@ -122,13 +135,13 @@ def test_a_broken_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([lines[0], b"{nonsense\n", *lines[1:]]))
     with pytest.raises(ConfigError, match=r"ledger\.jsonl:2: venue\.embedded\.state_dir"):
-        Ledger(tmp_path)
+        _ledger(tmp_path)
 
 
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="state_dir"):
-        Ledger(tmp_path / "file")
+        _ledger(tmp_path / "file")
 
 
 def test_the_file_is_private_and_shrinks_at_every_start(tmp_path: Path) -> None:
@@ -140,7 +153,7 @@ def test_the_file_is_private_and_shrinks_at_every_start(tmp_path: Path) -> None:
         rig.exchange.ledger.commit()
     file = tmp_path / "ledger.jsonl"
     before = file.stat().st_size
-    Ledger(tmp_path).close()
+    _ledger(tmp_path).close()
     assert file.stat().st_size < before
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -152,3 +165,11 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
     rig.exchange.ledger.commit()
     assert rig.exchange.office.books("a").account.wallet == Decimal("9999.49995000")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_venues_never_keep_one_ledger(tmp_path: Path) -> None:
+    first = Ledger(tmp_path)
+    with pytest.raises(ConfigError, match="another venue keeps its ledger here"):
+        Ledger(tmp_path)
+    first.close()
+    Ledger(tmp_path).close()

@@ -7,6 +7,7 @@ written anew without what is out of date.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import deque
 from pathlib import Path
@@ -126,6 +127,7 @@ class Ledger:
         self.greatest_id = 0
         self._noted: dict[int, Record] = {}
         self._file: int | None = None
+        self._held = -1
         if directory is not None:
             self._open(directory)
 
@@ -154,6 +156,7 @@ class Ledger:
         if self._file is not None:
             self.commit()
             os.close(self._file)
+            os.close(self._held)
             self._file = None
 
     def _fold(self, record: Record) -> None:
@@ -180,6 +183,7 @@ class Ledger:
         path = directory / _FILE
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._held = _hold(directory)
             latest = _read(path)
             for record in latest:
                 self._fold(record)
@@ -190,6 +194,17 @@ class Ledger:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
+
+
+def _hold(directory: Path) -> int:
+    """Takes the directory for this process: two venues in one file would each lose what the other writes."""
+    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise ConfigError(f"{directory}: venue.embedded.state_dir: another venue keeps its ledger here; stop it first") from None
+    return held
 
 
 def _read(path: Path) -> list[Record]:
