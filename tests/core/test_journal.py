@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core import engine as engine_module
+from coldframe.core.desk import OPERATOR_AFTER_MS
 from coldframe.core.engine import Engine
 from coldframe.core.foreign import Foreign
 from coldframe.core.journal import EXTERNAL, Past, fold, order_body
@@ -23,6 +24,7 @@ from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import PositionSide, Side
 from coldframe.testing import instrument
+from coldframe.units import NS_PER_MS
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.test_wishes import behave, happen, some_quotes, standing
@@ -133,6 +135,23 @@ def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_pr
     assert known is not None
     assert known.state is OrderState.NEVER_ACCEPTED
     assert again.sent("order.place") == []
+
+
+def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being_is() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.stuck.add("order.place")
+    made.want(actor, place())
+    past = fold(made.rows)
+    (order,) = past.live
+    order.created_ns -= 2 * OPERATOR_AFTER_MS * NS_PER_MS
+    again = made.restarted(actor, past=past)
+    again.run(1_000)
+    (live,) = again.engine.orders.live
+    assert live.state is OrderState.UNKNOWN
+    again.run(15_000)
+    assert live.state is OrderState.NEVER_ACCEPTED
+    assert not any("yourself" in one.text for one in again.log)
 
 
 def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> None:
