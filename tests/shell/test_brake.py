@@ -149,6 +149,20 @@ async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path
     assert [type(one) for one in rig.heard] == [ResumeAsked]
 
 
+async def test_who_is_resumed_without_having_been_halted_is_resumed_all_the_same(tmp_path: Path) -> None:
+    """Limits latch as well, and what they have shut nobody else opens."""
+    async with braking(tmp_path) as rig:
+        rig.sentinel.change(lambda halts: lifted(halts, None), "r", (None,))
+        assert (await rig.take(ResumeAsked)).strategy is None
+        assert await rig.answered() == ["all strategies: resumed"]
+        rig.latch(Halt(PAUSE, "a"))
+        await rig.take(HaltAsked)
+        rig.sentinel.change(lambda halts: lifted(halts, "b"), "s", ("b",))
+        assert (await rig.take(ResumeAsked)).strategy == "b"
+        rig.sentinel.change(lambda halts: lifted(halts, None), "t", (None,))
+        assert {(await rig.take(ResumeAsked)).strategy for _ in range(2)} == {"a", None}
+
+
 async def test_a_halt_asked_for_again_is_carried_out_again(tmp_path: Path) -> None:
     async with braking(tmp_path) as rig:
         for at_ms in (1, 2):

@@ -20,7 +20,7 @@ from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading
 from coldframe.errors import DecodeError
 from coldframe.model.effects import HaltTaken, Level
-from coldframe.model.halting import Halt, gravest
+from coldframe.model.halting import Halt, gravest, whom
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
 from coldframe.model.intents import Verdict, VerdictCode
 from coldframe.model.journal import RowKind
@@ -82,11 +82,10 @@ class Halting:
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case ResumeAsked(strategy, number):
-                halt_ended = self._halts.pop(strategy, None)
+                self._halts.pop(strategy, None)
                 self._gate.resume(strategy)
-                if halt_ended is not None:
-                    self._ctx.log(Level.WARNING, f"resumed: {halt_ended.whom}")
-                    self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
+                self._ctx.log(Level.WARNING, f"resumed: {whom(strategy)}")
+                self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case BrakeOrdered():

@@ -88,6 +88,7 @@ async def braking(
         shells.links.max_age_ms = bot.config.orders.max_age_ms
         shells.halt_taken = brake.taken
         nursery = await stack.enter_async_context(trio.open_nursery())
+        _tell_positions(shells, engine)  # before the first hook, which may never return
         nursery.start_soon(_beat, shells, engine)
         nursery.start_soon(_mourn, brake)
         brake.begin(shells.inbox)
@@ -128,13 +129,18 @@ def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock
 
 
 async def _beat(shells: Shells, engine: Engine) -> None:
-    """Says that the run goes on, and what it holds: also positions that no fill of this run has brought."""
+    """Says that the run goes on, and what it holds."""
     while True:
-        accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
-        held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
-        shells.pulse.holds(held)
+        _tell_positions(shells, engine)
         shells.pulse.beat()
         await trio.sleep(_BEAT_S)
+
+
+def _tell_positions(shells: Shells, engine: Engine) -> None:
+    """What the run holds: also positions that no fill of it has brought."""
+    accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
+    held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
+    shells.pulse.holds(held)
 
 
 async def _mourn(brake: Brake) -> None:

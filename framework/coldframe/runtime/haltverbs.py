@@ -40,7 +40,7 @@ def resume(path: Path, strategy: str | None, out: Out) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
-    return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out)
+    return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out, (strategy,))
 
 
 def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
@@ -49,10 +49,16 @@ def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
         raise UsageError(f"{loaded.source.path}: there is no strategy {strategy!r}; there is {', '.join(known) or 'none at all'}")
 
 
-def _change(loaded: Loaded, verb: str, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], out: Out) -> int:
+def _change(
+    loaded: Loaded,
+    verb: str,
+    change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]],
+    out: Out,
+    resumed: tuple[str | None, ...] = (),
+) -> int:
     sentinel = sentinel_of(loaded)
     runs = sentinel.somebody_runs()
-    latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}")
+    latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", resumed)
     answers = _wait_for_answers(sentinel, latch) if runs else []
     sentinel.clear(latch.revision)
     document: dict[str, Any] = {

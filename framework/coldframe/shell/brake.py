@@ -24,7 +24,7 @@ from coldframe.core.journal import order_body
 from coldframe.errors import ConfigError
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level, SendRequest
-from coldframe.model.halting import Halt, HaltLevel
+from coldframe.model.halting import Halt, HaltLevel, whom
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
@@ -87,6 +87,7 @@ class Brake:
         self._heed_signal = heed_signal and hasattr(signal, "sigtimedwait")
         self._record = record
         self._halts: dict[str | None, Halt] = {one.strategy: one for one in began.halts}
+        self._revision = began.revision
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._told: dict[int, _Told] = {}
@@ -187,9 +188,12 @@ class Brake:
         now = {one.strategy: one for one in latch.halts}
         before, self._halts = self._halts, now
         lines: list[str] = []
-        for strategy, halt in before.items():
-            if strategy not in now:
-                lines += self._resume(halt)
+        resumed = latch.resumed if latch.revision != self._revision else ()
+        self._revision = latch.revision
+        lifted = [one for one in before if one not in now]
+        # Where no halt held, what limits have shut is opened all the same.
+        for strategy in [*lifted, *(one for one in resumed if one not in before)]:
+            lines += self._resume(strategy)
         for strategy, halt in now.items():
             if before.get(strategy) != halt:
                 lines += self._engage(halt)
@@ -232,19 +236,19 @@ class Brake:
         self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number))
         return told
 
-    def _resume(self, halt: Halt) -> list[str]:
-        self._record(RowKind.HALT, halt.strategy or "", {"by": "brake", "level": "none", "reason": ""})
-        self._again_s.pop(halt.strategy, None)
+    def _resume(self, strategy: str | None) -> list[str]:
+        self._record(RowKind.HALT, strategy or "", {"by": "brake", "level": "none", "reason": ""})
+        self._again_s.pop(strategy, None)
         number, told = next(self._numbers), _Told(None)
         with self._lock:
             # What the brain has not taken in yet is void: it takes everything in order.
             for one in self._told.values():
-                if one.halt is not None and one.halt.strategy == halt.strategy:
+                if one.halt is not None and one.halt.strategy == strategy:
                     one.halt = None
             self._told[number] = told
-        self._give(ResumeAsked(halt.strategy, number))
+        self._give(ResumeAsked(strategy, number))
         taken = told.taken.wait(BRAIN_PATIENCE_S)
-        return [f"{halt.whom}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
+        return [f"{whom(strategy)}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
 
     def _cancel(self, halt: Halt) -> list[str]:
         if self._work is None or not halt.level.cancels:
