@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from coldframe.ids import OwnId
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.events import Started
 from coldframe.model.halting import Halt, HaltLevel
-from coldframe.model.inputs import BrakeUsed, HaltAsked, Input, ResumeAsked
+from coldframe.model.inputs import BrakeOrdered, BrakeUsed, HaltAsked, Input, ResumeAsked
+from coldframe.model.journal import RowKind
 from coldframe.plug.hookspecs import hookimpl
 from coldframe.plug.slots import StrategySlot
 from coldframe.shell.brake import Brake
@@ -28,6 +30,7 @@ from coldframe.shell.clock import Clock, ThreadClock
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
+from coldframe.terms import PositionSide, Side
 from tests.shell.peer import PATIENCE_S
 from tests.shell.test_brakework import Venue, working
 
@@ -85,12 +88,22 @@ class Rig:
 
 @asynccontextmanager
 async def braking(
-    folder: Path, began: Latch | None = None, work: BrakeWork | None = None, stuck_s: float = 60, heed_signal: bool = False
+    folder: Path,
+    began: Latch | None = None,
+    work: BrakeWork | None = None,
+    stuck_s: float = 60,
+    heed_signal: bool = False,
+    writes: bool = True,
 ) -> AsyncIterator[Rig]:
     clock = Clock()
     sentinel, inbox, pulse = Sentinel(folder / "halt.json"), Inbox(clock.now_ns), Pulse()
     log: list[tuple[Level, str]] = []
     records: list[dict[str, object]] = []
+
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
+        records.append({"kind": kind, "ref": ref, **body})
+        return writes
+
     brake = Brake(
         sentinel,
         began or Latch(),
@@ -100,7 +113,7 @@ async def braking(
         lambda level, text: log.append((level, text)),
         stuck_s=stuck_s,
         heed_signal=heed_signal,
-        record=lambda kind, ref, body: records.append({"kind": kind, "ref": ref, **body}),
+        record=record,
     )
     with trio.fail_after(PATIENCE_S), sentinel.held():
         brake.begin(inbox)
@@ -229,6 +242,19 @@ async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> Non
         assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
         assert "the bot brings its positions to zero" in await rig.answered()
     assert venue.calls("POST") == []
+
+
+async def test_p5_a_brain_without_its_journal_does_not_flatten_so_the_brake_does(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work, writes=False) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        rig.latch(Halt(FLATTEN, "a"))
+        await rig.take(HaltAsked)
+        ordered = await rig.hear(BrakeOrdered)
+        assert (ordered.symbol, ordered.side, ordered.quantity) == ("BTCUSDT", Side.SELL, Decimal("0.5"))
+        assert (await rig.take(HaltAsked)).level is FLATTEN
+        assert "the bot brings its positions to zero" not in await rig.answered()
+    assert len(venue.calls("POST")) == 1
 
 
 # -- what it holds back -----------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def sentinel_of(loaded: Loaded) -> Sentinel:
 @contextmanager
 def signals_for_the_brake() -> Iterator[None]:
     """SIGUSR1 is kept from every thread that begins in here, so that the brake's can wait for it. To be entered first of all."""
-    if not hasattr(signal, "sigtimedwait"):
+    if not hasattr(signal, "sigpending"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -102,13 +102,15 @@ async def braking(
 def _recording(shells: Shells, clock: ThreadClock, log: LogLine) -> Record:
     """What the brake does is on the disk before it does it, past everything that waits in the run; a full disk does not hold it."""
 
-    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
         if shells.journal is None:
-            return
+            return True
         try:
             shells.journal.file.write([(clock.now_ns(), kind, ref, body)])
         except JournalUnwritable as error:
             log(clock.now_ns(), Level.ERROR, f"the brake works without its journal: {error}")
+            return False
+        return True
 
     return record
 

@@ -47,7 +47,7 @@ _BUSY_SWITCH_S: Final = 0.0005
 #: The parameters of a request that name whose it is.
 _NAMES: Final = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
 
-Record = Callable[[RowKind, str, Mapping[str, object]], None]
+Record = Callable[[RowKind, str, Mapping[str, object]], bool]
 
 
 @attrs.define
@@ -62,7 +62,7 @@ class Brake:
     """One per run. `guard`, `taken` and `begin` belong to the thread of the run, everything else to the brake's own.
 
     `work` is None in a run without orders; `record` writes a row of the journal, on the brake's thread, before the brake does what
-    the row says.
+    the row says, and tells whether it could.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Brake:
         *,
         stuck_s: float,
         heed_signal: bool,
-        record: Record = lambda *_: None,
+        record: Record = lambda *_: True,
     ) -> None:
         self._sentinel = sentinel
         self._pulse = pulse
@@ -84,7 +84,7 @@ class Brake:
         self._work = work
         self._log = log
         self._stuck_s = stuck_s
-        self._heed_signal = heed_signal and hasattr(signal, "sigtimedwait")
+        self._heed_signal = heed_signal and hasattr(signal, "sigpending")
         self._record = record
         self._halts: dict[str | None, Halt] = {one.strategy: one for one in began.halts}
         self._revision = began.revision
@@ -164,10 +164,12 @@ class Brake:
 
     def _wait(self) -> bool:
         """A moment of rest. Returns whether SIGUSR1 came."""
-        if self._heed_signal:
-            return signal.sigtimedwait([signal.SIGUSR1], POLL_S) is not None
         self._ending.wait(POLL_S)
-        return False
+        # Not by sigtimedwait: after SIGSTOP and SIGCONT it reports a signal that nobody has sent.
+        if not self._heed_signal or signal.SIGUSR1 not in signal.sigpending():
+            return False
+        signal.sigwait([signal.SIGUSR1])
+        return True
 
     def _signalled(self) -> None:
         halt = Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms())
@@ -212,7 +214,8 @@ class Brake:
     def _engage(self, halt: Halt) -> list[str]:
         """One halt from beginning to end. Returns what came of it, for people."""
         began_s = monotonic_s()
-        self._record(RowKind.HALT, halt.strategy or "", {"by": "brake", "level": halt.level.value, "reason": halt.reason})
+        body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
+        written = self._record(RowKind.HALT, halt.strategy or "", body)
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the brain answers.
             told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt)
@@ -222,7 +225,9 @@ class Brake:
                 lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
                 self._log(Level.ERROR, lines[-1])
             if halt.level.flattens:
-                lines += ["the bot brings its positions to zero"] if answers else self._flatten(halt)
+                # A brain that cannot write its journal sends no orders, these neither.
+                brain = answers and written
+                lines += ["the bot brings its positions to zero"] if brain else self._flatten(halt)
                 self._tell(halt)
                 self._soon(self._release)
         return lines
