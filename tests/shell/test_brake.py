@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -94,6 +95,7 @@ async def braking(
     stuck_s: float = 60,
     heed_signal: bool = False,
     writes: bool = True,
+    disk: Callable[[], object] = lambda: None,
 ) -> AsyncIterator[Rig]:
     clock = Clock()
     sentinel, inbox, pulse = Sentinel(folder / "halt.json"), Inbox(clock.now_ns), Pulse()
@@ -101,6 +103,7 @@ async def braking(
     records: list[dict[str, object]] = []
 
     def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
+        disk()
         records.append({"kind": kind, "ref": ref, **body})
         return writes
 
@@ -225,6 +228,29 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
         # Once more a moment later, for orders that were on their way.
         venue.ordinary["BTCUSDT"] = ["cf.a.x.2"]
         await eventually(lambda: not venue.ordinary)
+
+
+async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    gone = threading.Event()
+    async with working(venue) as (work, _), braking(tmp_path, work=work, disk=lambda: gone.wait(PATIENCE_S)) as rig:
+        rig.latch(Halt(CANCEL))
+        await rig.take(HaltAsked)
+        await eventually(lambda: not venue.ordinary)
+        assert not gone.is_set()
+        gone.set()
+        await rig.answered()
+
+
+@pytest.mark.parametrize("well", [True, False])
+async def test_p11_after_a_run_that_broke_off_only_its_own_orders_are_cancelled(tmp_path: Path, well: bool) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1", "by-hand"]})
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        await rig.brake.end(well=well)
+        assert venue.ordinary["BTCUSDT"] == (["cf.a.x.1", "by-hand"] if well else ["by-hand"])
+        said = [text for _, text in rig.log]
+        broken = "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue"
+        assert said == ([] if well else [broken])
 
 
 async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_path: Path) -> None:

@@ -95,8 +95,15 @@ async def braking(
         try:
             yield brake
         finally:
-            await brake.end()
+            await brake.end(well=shells.finished is not None or not _owes_cancels(bot, engine))
         nursery.cancel_scope.cancel()
+
+
+def _owes_cancels(bot: Bot, engine: Engine) -> bool:
+    """Whether a run that breaks off has orders to cancel: not before it has seen them, nor those that are to be kept."""
+    if engine.trading is None or not engine.trading.reconciler.rounds:
+        return False
+    return engine.trading.reconciler.at_start is None or bot.config.orders.on_restart != "keep"
 
 
 def _recording(shells: Shells, clock: ThreadClock, log: LogLine) -> Record:

@@ -95,6 +95,7 @@ class Brake:
         #: Requests up to these numbers were made before a halt was taken in, by strategy: what of them still waits is void.
         self._void: dict[str | None, int] = {}
         self._ending = threading.Event()
+        self._cancels_last = False
         self._stamp: object = object()
         self._again_s: dict[str | None, float] = {}
         self._named_stall = False
@@ -112,8 +113,9 @@ class Brake:
         self._inbox = inbox
         self._thread.start()
 
-    async def end(self) -> None:
-        """Ends the thread, in a moment."""
+    async def end(self, *, well: bool = True) -> None:
+        """Ends the thread, in a moment. After a run that did not end `well` nobody looks after its orders: they are cancelled."""
+        self._cancels_last = not well
         self._ending.set()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._thread.join, 5.0)
@@ -155,6 +157,8 @@ class Brake:
                 self._look()
                 self._repeat()
                 self._watch()
+            if self._cancels_last:
+                self._cancel_last()
             well = True
         finally:
             if self._work is not None:
@@ -214,12 +218,13 @@ class Brake:
     def _engage(self, halt: Halt) -> list[str]:
         """One halt from beginning to end. Returns what came of it, for people."""
         began_s = monotonic_s()
-        body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
-        written = self._record(RowKind.HALT, halt.strategy or "", body)
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the brain answers.
             told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt)
             lines = self._cancel(halt) + self._look_back(halt, began_s)
+            # Only now: a disk that hangs holds no cancel up.
+            body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
+            written = self._record(RowKind.HALT, halt.strategy or "", body)
             answers = told.taken.wait(max(BRAIN_PATIENCE_S - (monotonic_s() - began_s), 0))
             if not answers:
                 lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
@@ -285,6 +290,15 @@ class Brake:
         """On the thread of the run: what the brake did is in the inbox, and the halt that holds the brain back is told."""
         with self._lock:
             self._flattening = None
+
+    def _cancel_last(self) -> None:
+        if self._work is None:
+            return
+        found = self._work.cancel_own()
+        left = self._work.look(None).left
+        text = "nobody knows whether orders of ours are" if left is None else f"{left or 'no'} orders of ours are"
+        self._log(Level.ERROR, f"the run has broken off: its orders are cancelled, {text} still open at the venue")
+        self._troubles("cancelling", found)
 
     def _look_back(self, halt: Halt, began_s: float) -> list[str]:
         """What is left at the venue."""
