@@ -13,12 +13,14 @@ from coldframe.core import engine as engine_module
 from coldframe.core.desk import OPERATOR_AFTER_MS
 from coldframe.core.engine import Engine
 from coldframe.core.foreign import Foreign
+from coldframe.core.halting import order_of_brake
 from coldframe.core.journal import EXTERNAL, Past, fold, order_body
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.trading import TradingLimits
 from coldframe.errors import JournalDamaged
+from coldframe.ids import BRAKE_COUNT, OwnId
 from coldframe.model.effects import Record, SendRequest
-from coldframe.model.inputs import JournalChanged
+from coldframe.model.inputs import BrakeOrdered, JournalChanged
 from coldframe.model.intents import CancelAll
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
@@ -194,6 +196,22 @@ def test_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.
     assert len(marks) > 3
     whole, short = fold(made.rows), fold(made.rows[marks[-1] :])
     assert state(short) == state(whole) == state_of(made.engine)
+
+
+def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The brake's row is on the disk at once, while the brain is stuck in a step whose checkpoint comes after it."""
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 1)
+    made = Scripted(Actor()).ready()
+    (at,) = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT][:1]
+    name = str(OwnId("mm", made.engine.orders.epoch_ms, BRAKE_COUNT))
+    told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
+    order = order_of_brake(told, 1)
+    order.state = OrderState.SENT
+    past = fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, name, order_body(order)), *made.rows[at:]])
+    assert [one.client_order_id for one in past.live] == [name]
+    order.client_order_id = other = str(OwnId("mm", made.engine.orders.epoch_ms, 7))
+    with pytest.raises(JournalDamaged, match="is not what the rows before it come to"):
+        fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, other, order_body(order)), *made.rows[at:]])
 
 
 def test_p2_a_checkpoint_says_whose_it_is_and_of_which_run() -> None:

@@ -296,6 +296,9 @@ class Evidence:
         the id is nobody's here, and for one of this very run: that order has ended long ago.
         """
         own = parse_own(seen.client_order_id)
+        if own is not None and own.epoch_ms > self._orders.epoch_ms and own.strategy in self._traders:
+            self._beware(seen.symbol, seen.client_order_id)
+            return None
         if own is not None and own.epoch_ms != self._orders.epoch_ms and own.strategy in self._traders:
             strategy = own.strategy
         if strategy is None:
@@ -305,6 +308,11 @@ class Evidence:
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
         self.news.append((strategy, _change_of(order, self._ctx.now_ns)))
         return order
+
+    def _beware(self, symbol: str, client_order_id: str) -> None:
+        """A run that began after this one has our names: it takes our orders for its own, so this one makes way."""
+        if self._halts.halt_symbol(symbol, f"another bot with the same strategies trades on this account ({client_order_id})"):
+            self._ctx.log(Level.ERROR, f"{self._halts.symbols[symbol].text}; stop one of the two")
 
     def _nobodys(self, fill: Fill) -> bool:
         """Whether a trade is certainly none of ours: the venue says so, or there is no order of ours it could belong to."""

@@ -95,15 +95,13 @@ async def braking(
         try:
             yield brake
         finally:
-            await brake.end(well=shells.finished is not None or not _owes_cancels(bot, engine))
+            await brake.end(well=shells.finished is not None or not _has_traded(engine))
         nursery.cancel_scope.cancel()
 
 
-def _owes_cancels(bot: Bot, engine: Engine) -> bool:
-    """Whether a run that breaks off has orders to cancel: not before it has seen them, nor those that are to be kept."""
-    if engine.trading is None or not engine.trading.reconciler.rounds:
-        return False
-    return engine.trading.reconciler.at_start is None or bot.config.orders.on_restart != "keep"
+def _has_traded(engine: Engine) -> bool:
+    """Whether a run has come so far that orders may be its own: a start that is refused leaves everything as it was."""
+    return engine.trading is not None and engine.trading.reconciler.at_start is None
 
 
 def _recording(shells: Shells, clock: ThreadClock, log: LogLine) -> Record:
