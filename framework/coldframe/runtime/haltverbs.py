@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from coldframe.config.load import Loaded
-from coldframe.errors import UsageError
+from coldframe.errors import ConfigError, UsageError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
@@ -58,7 +58,12 @@ def _change(
 ) -> int:
     sentinel = sentinel_of(loaded)
     runs = sentinel.somebody_runs()
-    latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", resumed)
+    try:
+        latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", resumed)
+    except ConfigError:
+        if verb != "halt":
+            raise
+        latch = sentinel.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
     answers = _wait_for_answers(sentinel, latch) if runs else []
     sentinel.clear(latch.revision)
     document: dict[str, Any] = {

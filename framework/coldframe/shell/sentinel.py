@@ -109,6 +109,13 @@ class Sentinel:
             self._write(self.path, msgspec.json.encode(_File(1, revision, rows, [one or "" for one in resumed])))
             return latch
 
+    def touch(self) -> Latch:
+        """Halts everything at level `cancel`, also where a full disk takes no byte any more: that the file is there is enough."""
+        with self._fenced(), self._editing():
+            if not any(one.level.flattens for one in self.read().halts):  # a halt is never made a lesser one
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE))
+            return self.read()
+
     def clear(self, revision: str) -> None:
         """Takes the file away if it is still that of `revision` and nothing holds."""
         with self._fenced(), self._editing():
@@ -198,8 +205,12 @@ class Sentinel:
         """Whole or not at all, and on the disk before it counts."""
         spare = path.with_name(f"{path.name}.{os.getpid()}.new")
         fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        spare.replace(path)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            spare.replace(path)
+        except OSError:
+            spare.unlink(missing_ok=True)
+            raise
