@@ -9,7 +9,7 @@ import pytest
 from coldframe.core.orders import Order
 from coldframe.model.effects import Level, LinkKind, SendRequest
 from coldframe.model.events import OrderFilled
-from coldframe.model.inputs import FramesReceived, Lane, RequestNotWritten, RequestWritten
+from coldframe.model.inputs import FramesReceived, Lane, RequestNotWritten, RequestWritten, ResumeAsked
 from coldframe.model.intents import Amend, Cancel, CancelAll
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.terms import OrderStatus
@@ -52,6 +52,24 @@ def test_o2_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_tim
     made.run(60_000)
     assert len(made.sent(QUERY)) == asked
     assert len(made.sent("order.place")) == 1
+
+
+def test_o14_what_was_proved_absent_and_trades_after_all_is_booked_and_shuts_its_symbol() -> None:
+    made, actor, order = placed("order.place", quantity="2")
+    made.refuse(-1007)
+    made.run(15_000)
+    assert state(order) is S.NEVER_ACCEPTED
+    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    made.fill(order.client_order_id, "1")
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.orders.incidents == 1
+    made.want(actor, place())
+    assert made.verdicts(actor)["HALTED"] == 1
+    assert "is halted: no new risk there until it is resumed" in made.said()
+    accepted = made.verdicts(actor)["ACCEPTED"]
+    made.give(ResumeAsked())
+    made.want(actor, place())
+    assert made.verdicts(actor)["ACCEPTED"] == accepted + 1
 
 
 def test_o2_the_proof_is_not_waited_for_any_longer_than_it_must_be() -> None:

@@ -10,19 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core import engine as engine_module
+from coldframe.core.desk import OPERATOR_AFTER_MS
 from coldframe.core.engine import Engine
 from coldframe.core.foreign import Foreign
+from coldframe.core.halting import order_of_brake
 from coldframe.core.journal import EXTERNAL, Past, fold, order_body
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.trading import TradingLimits
 from coldframe.errors import JournalDamaged
+from coldframe.ids import BRAKE_COUNT, OwnId
 from coldframe.model.effects import Record, SendRequest
-from coldframe.model.inputs import JournalChanged
+from coldframe.model.inputs import BrakeOrdered, JournalChanged
 from coldframe.model.intents import CancelAll
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
 from coldframe.terms import PositionSide, Side
 from coldframe.testing import instrument
+from coldframe.units import NS_PER_MS
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.test_wishes import behave, happen, some_quotes, standing
@@ -157,6 +161,23 @@ def test_p2_fills_that_an_answer_had_counted_when_the_process_died_are_no_foreig
     assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
+def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being_is() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.stuck.add("order.place")
+    made.want(actor, place())
+    past = fold(made.rows)
+    (order,) = past.live
+    order.created_ns -= 2 * OPERATOR_AFTER_MS * NS_PER_MS
+    again = made.restarted(actor, past=past)
+    again.run(1_000)
+    (live,) = again.engine.orders.live
+    assert live.state is OrderState.UNKNOWN
+    again.run(15_000)
+    assert live.state is OrderState.NEVER_ACCEPTED
+    assert not any("yourself" in one.text for one in again.log)
+
+
 def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
@@ -197,6 +218,22 @@ def test_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.
     assert len(marks) > 3
     whole, short = fold(made.rows), fold(made.rows[marks[-1] :])
     assert state(short) == state(whole) == state_of(made.engine)
+
+
+def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The brake's row is on the disk at once, while the brain is stuck in a step whose checkpoint comes after it."""
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 1)
+    made = Scripted(Actor()).ready()
+    (at,) = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT][:1]
+    name = str(OwnId("mm", made.engine.orders.epoch_ms, BRAKE_COUNT))
+    told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
+    order = order_of_brake(told, 1)
+    order.state = OrderState.SENT
+    past = fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, name, order_body(order)), *made.rows[at:]])
+    assert [one.client_order_id for one in past.live] == [name]
+    order.client_order_id = other = str(OwnId("mm", made.engine.orders.epoch_ms, 7))
+    with pytest.raises(JournalDamaged, match="is not what the rows before it come to"):
+        fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, other, order_body(order)), *made.rows[at:]])
 
 
 def test_p2_a_checkpoint_says_whose_it_is_and_of_which_run() -> None:

@@ -7,9 +7,8 @@ from typing import Any
 from coldframe.core.journal import fold
 from coldframe.core.latches import latched_of
 from coldframe.core.risk import Budget, RiskLimits
-from coldframe.model.effects import NoteAnswered
 from coldframe.model.halting import Latched
-from coldframe.model.inputs import OpenAsked
+from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import VerdictCode as V
 from coldframe.model.journal import RowKind
 from tests.core.scripted import Actor, Scripted
@@ -44,8 +43,7 @@ def test_a_strategy_that_has_lost_too_much_stays_shut_after_a_restart() -> None:
     assert again.verdicts(one) == {V.LOSS: 1}
     assert again.verdicts(other) == {V.ACCEPTED: 1}
     assert "still shut from an earlier run: loss of strategy one" in again.said()
-    again.give(OpenAsked("one", "n"))
-    assert [one.accepted for one in again.effects if isinstance(one, NoteAnswered)] == [True]
+    again.give(ResumeAsked("one", 1))
     again.want(one, place(quantity="0.4", price="96"))
     assert again.verdicts(one) == {V.LOSS: 1, V.ACCEPTED: 1}
     assert fold([*made.rows, *again.rows]).latched == Latched()
@@ -62,7 +60,7 @@ def test_the_account_stays_shut_too_and_so_does_a_symbol() -> None:
     again.run(2_000)
     again.want(other, place(quantity="0.5"))
     assert again.verdicts(other) == {V.LOSS: 1}
-    again.give(OpenAsked(None, "n"))
+    again.give(ResumeAsked(None, 1))
     again.want(other, place(quantity="0.4"))
     assert again.verdicts(other) == {V.LOSS: 1, V.ACCEPTED: 1}
 

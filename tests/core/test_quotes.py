@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import permutations
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import OrderStatus, Side, TimeInForce
 from coldframe.testing import instrument
+from coldframe.wire.filters import check_order
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
 
@@ -307,6 +309,16 @@ def test_a_target_is_reached_by_one_order_within_its_slippage() -> None:
     buy, sell = only_place(target("1.5")), only_place(target("-1", "0.5"))
     assert (buy.side, buy.quantity, buy.price, buy.time_in_force) == (BUY, D("1.5"), D("100.3"), TimeInForce.IOC)
     assert (sell.side, sell.quantity, sell.price, sell.reduce_only) == (SELL, D("1.5"), D("99.8"), False)
+
+
+def test_a_target_too_large_for_one_order_is_reached_by_several() -> None:
+    """A position may have grown larger than one order may be, and must be flattened all the same."""
+    rules = instrument("BTCUSDT")
+    rules = attrs.evolve(rules, filters=attrs.evolve(rules.filters, lot=attrs.evolve(rules.filters.lot, max=D("0.4"))))
+    (one,) = plan_target(Target("BTCUSDT", D(0)), D("1"), [], D("99"), D("101"), rules)
+    assert isinstance(one, PlaceOrder)
+    assert one.place.quantity == D("0.4")
+    assert check_order(rules.filters, one.place.side, one.place.quantity, one.place.price, None) is None
 
 
 def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_on_its_way() -> None:

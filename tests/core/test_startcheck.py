@@ -119,6 +119,21 @@ def left_over(made: Scripted, *, filled: str = "0", client_order_id: str = EARLI
     return order
 
 
+def test_p8_a_bot_with_the_same_names_that_began_later_is_made_way_for() -> None:
+    """Two runs that take each other's orders for their own would both count every fill."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    later = made.foreign(str(OwnId("mm", made.engine.orders.epoch_ms + 1, 1)))
+    made.exchange.fill(later.client_order_id, "0.4")
+    made.run(LIGHT_ROUND_MS)
+    assert list(made.engine.orders.live) == []
+    assert made.engine.slots.get("mm").trader.account.fills == 0
+    assert made.engine.evidence.external.net("BTCUSDT") == D("0.4")
+    made.want(actor, place())
+    assert made.verdicts(actor)["HALTED"] == 1
+    assert made.said().count("trades on this account (" + later.client_order_id + "); stop one of the two") == 1
+
+
 def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
     actor = Actor()
     made = Scripted(actor)

@@ -166,6 +166,22 @@ def test_p10_sigusr1_cancels_and_stays_across_a_restart_until_resume(tmp_path: P
     assert not (Path(home["XDG_STATE_HOME"]) / "coldframe" / "scene" / "halt.json").exists()
 
 
+def test_c4_a_bot_that_was_stopped_and_continued_is_not_halted(tmp_path: Path, home: dict[str, str]) -> None:
+    """What waits for a signal with a time limit is told of one that nobody sent when the process was stopped meanwhile."""
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config = live_config(tmp_path, served)
+        with started(tmp_path, "run", config, "--live", "--for", "60s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+            wait_until(lambda: len(open_orders(served)) >= 2, "quoting")
+            for _ in range(3):
+                bot.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.3)
+                bot.process.send_signal(signal.SIGCONT)
+                time.sleep(0.3)
+            bot.process.send_signal(signal.SIGTERM)
+            bot.end()
+            assert "halted" not in bot.log
+
+
 def test_one_of_two_strategies_is_halted(tmp_path: Path, home: dict[str, str]) -> None:
     second = '[[strategies]]\nid = "other"\nplugin = "maker"\nsymbols = ["ETHUSDT"]\n[strategies.params]\nspread_bps = "1"\n'
     first = second.split("\n", 1)[1].replace("other", "mm").replace("ETHUSDT", "BTCUSDT")

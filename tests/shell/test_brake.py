@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from coldframe.ids import OwnId
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.events import Started
 from coldframe.model.halting import Halt, HaltLevel
-from coldframe.model.inputs import BrakeUsed, HaltAsked, Input, ResumeAsked
+from coldframe.model.inputs import BrakeOrdered, BrakeUsed, HaltAsked, Input, ResumeAsked
+from coldframe.model.journal import RowKind
 from coldframe.plug.hookspecs import hookimpl
 from coldframe.plug.slots import StrategySlot
 from coldframe.shell.brake import Brake
@@ -28,6 +31,7 @@ from coldframe.shell.clock import Clock, ThreadClock
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
+from coldframe.terms import PositionSide, Side
 from tests.shell.peer import PATIENCE_S
 from tests.shell.test_brakework import Venue, working
 
@@ -85,12 +89,24 @@ class Rig:
 
 @asynccontextmanager
 async def braking(
-    folder: Path, began: Latch | None = None, work: BrakeWork | None = None, stuck_s: float = 60, heed_signal: bool = False
+    folder: Path,
+    began: Latch | None = None,
+    work: BrakeWork | None = None,
+    stuck_s: float = 60,
+    heed_signal: bool = False,
+    writes: bool = True,
+    disk: Callable[[], object] = lambda: None,
 ) -> AsyncIterator[Rig]:
     clock = Clock()
     sentinel, inbox, pulse = Sentinel(folder / "halt.json"), Inbox(clock.now_ns), Pulse()
     log: list[tuple[Level, str]] = []
     records: list[dict[str, object]] = []
+
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
+        disk()
+        records.append({"kind": kind, "ref": ref, **body})
+        return writes
+
     brake = Brake(
         sentinel,
         began or Latch(),
@@ -100,7 +116,7 @@ async def braking(
         lambda level, text: log.append((level, text)),
         stuck_s=stuck_s,
         heed_signal=heed_signal,
-        record=lambda kind, ref, body: records.append({"kind": kind, "ref": ref, **body}),
+        record=record,
     )
     with trio.fail_after(PATIENCE_S), sentinel.held():
         brake.begin(inbox)
@@ -147,6 +163,20 @@ async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path
         rig.sentinel.change(lambda halts: lifted(halts, None), "s")
         await rig.take(ResumeAsked)
     assert [type(one) for one in rig.heard] == [ResumeAsked]
+
+
+async def test_who_is_resumed_without_having_been_halted_is_resumed_all_the_same(tmp_path: Path) -> None:
+    """Limits latch as well, and what they have shut nobody else opens."""
+    async with braking(tmp_path) as rig:
+        rig.sentinel.change(lambda halts: lifted(halts, None), "r", (None,))
+        assert (await rig.take(ResumeAsked)).strategy is None
+        assert await rig.answered() == ["all strategies: resumed"]
+        rig.latch(Halt(PAUSE, "a"))
+        await rig.take(HaltAsked)
+        rig.sentinel.change(lambda halts: lifted(halts, "b"), "s", ("b",))
+        assert (await rig.take(ResumeAsked)).strategy == "b"
+        rig.sentinel.change(lambda halts: lifted(halts, None), "t", (None,))
+        assert {(await rig.take(ResumeAsked)).strategy for _ in range(2)} == {"a", None}
 
 
 async def test_a_halt_asked_for_again_is_carried_out_again(tmp_path: Path) -> None:
@@ -200,6 +230,29 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
         await eventually(lambda: not venue.ordinary)
 
 
+async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    gone = threading.Event()
+    async with working(venue) as (work, _), braking(tmp_path, work=work, disk=lambda: gone.wait(PATIENCE_S)) as rig:
+        rig.latch(Halt(CANCEL))
+        await rig.take(HaltAsked)
+        await eventually(lambda: not venue.ordinary)
+        assert not gone.is_set()
+        gone.set()
+        await rig.answered()
+
+
+@pytest.mark.parametrize("well", [True, False])
+async def test_p11_after_a_run_that_broke_off_only_its_own_orders_are_cancelled(tmp_path: Path, well: bool) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1", "by-hand"]})
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        await rig.brake.end(well=well)
+        assert venue.ordinary["BTCUSDT"] == (["cf.a.x.1", "by-hand"] if well else ["by-hand"])
+        said = [text for _, text in rig.log]
+        broken = "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue"
+        assert said == ([] if well else [broken])
+
+
 async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
     began = Sentinel(tmp_path / "halt.json").change(lambda _: (Halt(CANCEL, "a"),), "r")
@@ -215,6 +268,19 @@ async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> Non
         assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
         assert "the bot brings its positions to zero" in await rig.answered()
     assert venue.calls("POST") == []
+
+
+async def test_p5_a_brain_without_its_journal_does_not_flatten_so_the_brake_does(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work, writes=False) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        rig.latch(Halt(FLATTEN, "a"))
+        await rig.take(HaltAsked)
+        ordered = await rig.hear(BrakeOrdered)
+        assert (ordered.symbol, ordered.side, ordered.quantity) == ("BTCUSDT", Side.SELL, Decimal("0.5"))
+        assert (await rig.take(HaltAsked)).level is FLATTEN
+        assert "the bot brings its positions to zero" not in await rig.answered()
+    assert len(venue.calls("POST")) == 1
 
 
 # -- what it holds back -----------------------------------------------------------------------------------------------

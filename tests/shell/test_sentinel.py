@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,19 @@ def test_what_cannot_be_understood_halts_everything(sentinel: Sentinel, body: by
     # A halt on top of it keeps it; a resumption takes it away.
     assert {one.level for one in sentinel.change(lambda halts: raised(halts, Halt(PAUSE)), "t").halts} == {CANCEL}
     assert sentinel.change(lambda halts: lifted(halts, None), "u").halts == ()
+
+
+def test_p5_on_a_full_disk_the_empty_file_halts_everything(sentinel: Sentinel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("coldframe.shell.sentinel.os.fsync", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        latch(sentinel, Halt(PAUSE, "mm"))
+    assert [one.name for one in sentinel.path.parent.iterdir()] == []
+    (halt,) = sentinel.touch().halts
+    assert (halt.level, halt.strategy) == (CANCEL, None)
+    assert sentinel.path.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_cannot_be_read_halts_everything(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ class Desk:
         self._census = Census()
         self._query_at_ns: dict[str, int] = {}
         self._query_pause_ms: dict[str, int] = {}
+        #: When this run began: before that nobody has asked for anything.
+        self.began_ns = 0
         #: Orders that have been asked for and not answered, with the venue time of the question.
         self._asked: dict[str, int] = {}
         #: Orders that shall go, and when they may be cancelled (once more).
@@ -440,10 +442,11 @@ class Desk:
     def give_up_unknown(self) -> None:
         """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
         for order in list(self._orders.live):
-            since_ns = order.created_ns if order.state is OrderState.UNKNOWN else order.doubted_ns
+            since_ns = max(order.created_ns, self.began_ns) if order.state is OrderState.UNKNOWN else order.doubted_ns
             too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
             unknown = too_long and (order.state is OrderState.UNKNOWN or order.state.resting)
-            lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - order.triggered_ms >= OPERATOR_AFTER_MS
+            since_ms = max(order.triggered_ms, self._ctx.clock.venue_ms(self.began_ns))
+            lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - since_ms >= OPERATOR_AFTER_MS
             if unknown or lost:
                 self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
                 self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")

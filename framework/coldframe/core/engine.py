@@ -46,7 +46,6 @@ from coldframe.model.inputs import (
     JournalChanged,
     LinkLost,
     LinkOpened,
-    OpenAsked,
     RequestNotWritten,
     RequestWritten,
     ResolveAsked,
@@ -221,8 +220,6 @@ class Engine:
                     self.trading.not_written(request_id, reason)
             case RestAnswered() as answered:
                 self._answered(answered)
-            case OpenAsked(strategy, note):
-                self._open(strategy, note)
             case ResolveAsked() as asked:
                 self._resolve(asked)
             case JournalChanged(fault):
@@ -277,15 +274,6 @@ class Engine:
             self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
         if past.orders or past.accounts or past.latched:
             self._records = CHECKPOINT_ROWS  # one is due at the end of this step
-
-    def _open(self, strategy: str | None, note: str) -> None:
-        """What is latched takes new risk again."""
-        shut = latched_of(self.gate)
-        opened = [line for line in shut.lines() if line not in shut.without(strategy).lines()]
-        self.gate.resume(strategy)
-        for line in opened:
-            self._ctx.log(Level.WARNING, f"opened again: {line}")
-        self._ctx.emit(NoteAnswered(note, True, "; ".join(opened)))
 
     def _resolve(self, asked: ResolveAsked) -> None:
         """A person settles the fate of an order; what cannot be settled is said in one sentence."""

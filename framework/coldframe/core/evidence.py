@@ -49,6 +49,8 @@ News = tuple[str, OrderChanged | OrderFilled]
 
 #: States in which the venue has not confirmed an order yet.
 _UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+#: States that say that an order never stood at the venue: what contradicts them is an incident (faults.md I2).
+_NEVER_WAS: Final = (OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED)
 
 
 class Evidence:
@@ -62,7 +64,8 @@ class Evidence:
         self._ctx = ctx
         self._orders = orders
         self._traders = traders
-        self.others = Others(ctx, halts or Halts())
+        self._halts = halts or Halts()
+        self.others = Others(ctx, self._halts)
         self.balance = Balance(self.position_sum, self.position_keys)
         #: What was booked to external because the venue's positions demanded it.
         self.adjustments: list[Adjustment] = []
@@ -270,7 +273,10 @@ class Evidence:
             case OrderState.CANCELED:
                 self.tally.cancelled += 1
         if before.terminal:
-            self._ctx.log(Level.ERROR, f"order {order.client_order_id} was {before}, and is {order.state} after all")
+            text = f"order {order.client_order_id} was {before}, and is {order.state} after all"
+            self._ctx.log(Level.ERROR, text)
+            if before in _NEVER_WAS and self._halts.halt_symbol(order.symbol, text):
+                self._ctx.log(Level.ERROR, f"{order.symbol} is halted: no new risk there until it is resumed")
         self.news.append((order.strategy, _change_of(order, self._ctx.now_ns)))
 
     # -- orders of others ---------------------------------------------------------------------------------------------
@@ -290,6 +296,9 @@ class Evidence:
         the id is nobody's here, and for one of this very run: that order has ended long ago.
         """
         own = parse_own(seen.client_order_id)
+        if own is not None and own.epoch_ms > self._orders.epoch_ms and own.strategy in self._traders:
+            self._beware(seen.symbol, seen.client_order_id)
+            return None
         if own is not None and own.epoch_ms != self._orders.epoch_ms and own.strategy in self._traders:
             strategy = own.strategy
         if strategy is None:
@@ -299,6 +308,11 @@ class Evidence:
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
         self.news.append((strategy, _change_of(order, self._ctx.now_ns)))
         return order
+
+    def _beware(self, symbol: str, client_order_id: str) -> None:
+        """A run that began after this one has our names: it takes our orders for its own, so this one makes way."""
+        if self._halts.halt_symbol(symbol, f"another bot with the same strategies trades on this account ({client_order_id})"):
+            self._ctx.log(Level.ERROR, f"{self._halts.symbols[symbol].text}; stop one of the two")
 
     def _nobodys(self, fill: Fill) -> bool:
         """Whether a trade is certainly none of ours: the venue says so, or there is no order of ours it could belong to."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence, describe
+from coldframe.core.latches import latched_of
 from coldframe.core.limits import Priority
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.risk import Gate
@@ -20,7 +21,7 @@ from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading
 from coldframe.errors import DecodeError
 from coldframe.model.effects import HaltTaken, Level
-from coldframe.model.halting import Halt, gravest
+from coldframe.model.halting import Halt, gravest, whom
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
 from coldframe.model.intents import Verdict, VerdictCode
 from coldframe.model.journal import RowKind
@@ -82,11 +83,10 @@ class Halting:
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case ResumeAsked(strategy, number):
-                halt_ended = self._halts.pop(strategy, None)
-                self._gate.resume(strategy)
-                if halt_ended is not None:
-                    self._ctx.log(Level.WARNING, f"resumed: {halt_ended.whom}")
-                    self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
+                self._halts.pop(strategy, None)
+                self._open(strategy)
+                self._ctx.log(Level.WARNING, f"resumed: {whom(strategy)}")
+                self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case BrakeOrdered():
@@ -97,6 +97,14 @@ class Halting:
                     self._answered(order, answer, reason)
             case BrakeUsed():
                 self._used(event)
+
+    def _open(self, strategy: str | None) -> None:
+        """What losses, rejects or a position had shut takes new risk again."""
+        shut = latched_of(self._gate)
+        self._gate.resume(strategy)
+        for line in shut.lines():
+            if line not in shut.without(strategy).lines():
+                self._ctx.log(Level.WARNING, f"opened again: {line}")
 
     # -- halts --------------------------------------------------------------------------------------------------------
 

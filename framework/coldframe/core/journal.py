@@ -18,6 +18,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import Position, PositionKey, SubAccount
 from coldframe.errors import JournalDamaged
+from coldframe.ids import BRAKE_COUNT, parse_own
 from coldframe.model.halting import Latched
 from coldframe.model.intents import Intent, Verdict
 from coldframe.model.journal import Row, RowKind
@@ -163,14 +164,22 @@ def _take_checkpoint(past: Past, account: str, body: Any) -> None:
     orders = {one.client_order_id: one for one in _CONVERTER.structure(body["orders"], list[Order])}
     accounts = _CONVERTER.structure(body["accounts"], dict[str, SubAccount])
     marks = _CONVERTER.structure(body["marks"], dict[str, int])
+    # The brake writes past the brain, which may not have heard of its orders yet.
+    braked = {name: one for name, one in past.orders.items() if one.live and name not in orders and _is_brakes(name)}
     if past.runs:
-        before = (past.account, past.epoch_ms, past.runs, _live_terms(past.orders), _holdings(past.accounts), past.marks)
+        known = {name: one for name, one in past.orders.items() if name not in braked}
+        before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.marks)
         if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
             raise ValueError("it is not what the rows before it come to")
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
-    past.orders, past.accounts, past.marks = orders, accounts, marks
+    past.orders, past.accounts, past.marks = orders | braked, accounts, marks
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
     past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
+
+
+def _is_brakes(client_order_id: str) -> bool:
+    own = parse_own(client_order_id)
+    return own is not None and own.count >= BRAKE_COUNT
 
 
 def _live_terms(orders: Mapping[str, Order]) -> dict[str, Body]:

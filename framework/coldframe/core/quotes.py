@@ -206,7 +206,8 @@ def plan_target(
     gap = wanted.position - position
     side = Side.BUY if gap > 0 else Side.SELL
     best = best_ask if side is Side.BUY else best_bid
-    quantity = instrument.quantity(abs(gap))
+    largest = instrument.filters.lot.max
+    quantity = instrument.quantity(min(abs(gap), largest) if largest else abs(gap))  # what is more takes more than one order
     if best is None or quantity < instrument.min_quantity or not quantity:
         return []
     slip = best * wanted.slippage_bps / 10_000

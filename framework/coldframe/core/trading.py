@@ -103,6 +103,7 @@ class Trading:
         return self.session.reconnects + self.user_stream.reconnects
 
     def start(self) -> None:
+        self.desk.began_ns = self._ctx.now_ns
         self.session.start()
         self.brackets.ask()
         self.evidence.balance.begin()

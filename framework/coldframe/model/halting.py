@@ -54,10 +54,15 @@ class Halt:
 
     @property
     def whom(self) -> str:
-        return "all strategies" if self.strategy is None else f"strategy {self.strategy}"
+        return whom(self.strategy)
 
     def __str__(self) -> str:
         return f"{self.whom}: {self.level}" + (f" ({self.reason})" if self.reason else "")
+
+
+def whom(strategy: str | None) -> str:
+    """Whom a halt or its end is about, for people; None stands for everybody."""
+    return "all strategies" if strategy is None else f"strategy {strategy}"
 
 
 def gravest(halts: Iterable[Halt], strategy: str) -> Halt | None:

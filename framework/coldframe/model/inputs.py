@@ -90,14 +90,6 @@ class JournalChanged:
 
 
 @attrs.frozen
-class OpenAsked:
-    """A person opens what losses, rejects or a position had shut: of one strategy, or everything. `note` as in `ResolveAsked`."""
-
-    strategy: str | None
-    note: str
-
-
-@attrs.frozen
 class ResolveAsked:
     """A person says what became of an order that could not be proved. `note` names the note that said it, for the answer."""
 
@@ -193,7 +185,6 @@ Input = (
     | HaltAsked
     | ResumeAsked
     | ResolveAsked
-    | OpenAsked
     | BrakeOrdered
     | BrakeAnswered
     | BrakeUsed

@@ -41,7 +41,7 @@ def sentinel_of(loaded: Loaded) -> Sentinel:
 @contextmanager
 def signals_for_the_brake() -> Iterator[None]:
     """SIGUSR1 is kept from every thread that begins in here, so that the brake's can wait for it. To be entered first of all."""
-    if not hasattr(signal, "sigtimedwait"):
+    if not hasattr(signal, "sigpending"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -88,26 +88,34 @@ async def braking(
         shells.links.max_age_ms = bot.config.orders.max_age_ms
         shells.halt_taken = brake.taken
         nursery = await stack.enter_async_context(trio.open_nursery())
+        _tell_positions(shells, engine)  # before the first hook, which may never return
         nursery.start_soon(_beat, shells, engine)
         nursery.start_soon(_mourn, brake)
         brake.begin(shells.inbox)
         try:
             yield brake
         finally:
-            await brake.end()
+            await brake.end(well=shells.finished is not None or not _has_traded(engine))
         nursery.cancel_scope.cancel()
+
+
+def _has_traded(engine: Engine) -> bool:
+    """Whether a run has come so far that orders may be its own: a start that is refused leaves everything as it was."""
+    return engine.trading is not None and engine.trading.reconciler.at_start is None
 
 
 def _recording(shells: Shells, clock: ThreadClock, log: LogLine) -> Record:
     """What the brake does is on the disk before it does it, past everything that waits in the run; a full disk does not hold it."""
 
-    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
         if shells.journal is None:
-            return
+            return True
         try:
             shells.journal.file.write([(clock.now_ns(), kind, ref, body)])
         except JournalUnwritable as error:
             log(clock.now_ns(), Level.ERROR, f"the brake works without its journal: {error}")
+            return False
+        return True
 
     return record
 
@@ -128,13 +136,18 @@ def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock
 
 
 async def _beat(shells: Shells, engine: Engine) -> None:
-    """Says that the run goes on, and what it holds: also positions that no fill of this run has brought."""
+    """Says that the run goes on, and what it holds."""
     while True:
-        accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
-        held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
-        shells.pulse.holds(held)
+        _tell_positions(shells, engine)
         shells.pulse.beat()
         await trio.sleep(_BEAT_S)
+
+
+def _tell_positions(shells: Shells, engine: Engine) -> None:
+    """What the run holds: also positions that no fill of it has brought."""
+    accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
+    held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
+    shells.pulse.holds(held)
 
 
 async def _mourn(brake: Brake) -> None:

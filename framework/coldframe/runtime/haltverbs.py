@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from coldframe.config.load import Loaded
-from coldframe.errors import UsageError
+from coldframe.errors import ConfigError, UsageError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import open_latches
-from coldframe.runtime.notes import ask, notes_of
 from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
 from coldframe.units import NS_PER_MS
@@ -42,11 +41,9 @@ def resume(path: Path, strategy: str | None, out: Out) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
-    if sentinel_of(loaded).somebody_runs():
-        ask(notes_of(loaded), {"open": strategy})
-    else:
+    if not sentinel_of(loaded).somebody_runs():
         open_latches(loaded, strategy)
-    return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out)
+    return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out, (strategy,))
 
 
 def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
@@ -55,10 +52,21 @@ def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
         raise UsageError(f"{loaded.source.path}: there is no strategy {strategy!r}; there is {', '.join(known) or 'none at all'}")
 
 
-def _change(loaded: Loaded, verb: str, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], out: Out) -> int:
+def _change(
+    loaded: Loaded,
+    verb: str,
+    change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]],
+    out: Out,
+    resumed: tuple[str | None, ...] = (),
+) -> int:
     sentinel = sentinel_of(loaded)
     runs = sentinel.somebody_runs()
-    latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}")
+    try:
+        latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", resumed)
+    except ConfigError:
+        if verb != "halt":
+            raise
+        latch = sentinel.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
     answers = _wait_for_answers(sentinel, latch) if runs else []
     sentinel.clear(latch.revision)
     document: dict[str, Any] = {

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -59,7 +59,7 @@ def open_journal(bot: Bot, signer: Signer) -> Iterator[Kept]:
         file = JournalFile(path)
         stack.callback(file.close)
         past = fold(file.state_rows())
-        _refuse_others(config, path, past, account)
+        _refuse_others({one.table.id: one.symbols for one in bot.strategies}, path, past, account)
         yield Kept(file, past)
 
 
@@ -116,8 +116,11 @@ def _hold_account(account: str) -> int:
     return held
 
 
-def _refuse_others(config: Config, path: Path, past: Past, account: str) -> None:
-    """What an earlier run has left must belong to this account and to strategies of this bot; `past` becomes this account's."""
+def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Past, account: str) -> None:
+    """What an earlier run has left must belong to this account, to strategies of this bot and to symbols that they still trade.
+
+    `traded` are the symbols of each strategy. `past` becomes this account's.
+    """
     if past.account != account:
         lasting = past.account and not past.account.startswith("paper-")
         if lasting and (past.live or past.held()):
@@ -128,9 +131,16 @@ def _refuse_others(config: Config, path: Path, past: Past, account: str) -> None
         past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
         past.latched = Latched()
         return
-    known = {one.id for one in config.strategies} | {EXTERNAL}
-    orders = {f"an open order of strategy {one.strategy} ({one.client_order_id})" for one in past.live if one.strategy not in known}
-    held = {f"{trimmed(size)} {symbol} of strategy {name}" for (name, symbol), size in past.held().items() if name not in known}
-    if orders or held:
-        left = ", ".join(sorted(orders | held))
-        raise ConfigError(f"{path}: an earlier run has left {left}; put that strategy back into the configuration")
+    left = [
+        (one.strategy, one.symbol, f"an open order of strategy {one.strategy} in {one.symbol} ({one.client_order_id})")
+        for one in past.live
+    ]
+    left += [
+        (name, what.split()[0], f"{trimmed(size)} {what} of strategy {name}")
+        for (name, what), size in past.held().items()
+        if name != EXTERNAL
+    ]
+    orphans = sorted(text for name, symbol, text in left if symbol not in traded.get(name, ()))
+    if orphans:
+        what = "that strategy with its symbol"
+        raise ConfigError(f"{path}: an earlier run has left {', '.join(orphans)}; put {what} back into the configuration")

@@ -11,7 +11,7 @@ import trio
 from coldframe.config.load import Loaded
 from coldframe.errors import UsageError
 from coldframe.model.effects import NoteAnswered
-from coldframe.model.inputs import Lane, OpenAsked, ResolveAsked
+from coldframe.model.inputs import Lane, ResolveAsked
 from coldframe.runtime.shells import Shells
 from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.notes import Notes
@@ -26,12 +26,6 @@ _WAIT_S: Final = 3.0
 def notes_of(loaded: Loaded) -> Notes:
     """The notes to a bot."""
     return Notes(state_home() / loaded.config.name / "notes")
-
-
-def _input_of(name: str, body: dict[str, Any]) -> ResolveAsked | OpenAsked:
-    if "open" in body:
-        return OpenAsked(None if body["open"] is None else str(body["open"]), name)
-    return ResolveAsked(str(body.get("order")), str(body.get("outcome")), name)
 
 
 def ask(notes: Notes, body: Mapping[str, object]) -> dict[str, Any] | None:
@@ -61,5 +55,5 @@ async def read_notes(notes: Notes, shells: Shells) -> None:
     notes.take()
     while True:
         for name, body in notes.take():
-            shells.inbox.put(Lane.CONTROL, _input_of(name, body))
+            shells.inbox.put(Lane.CONTROL, ResolveAsked(str(body.get("order")), str(body.get("outcome")), name))
         await trio.sleep(_LOOK_S)

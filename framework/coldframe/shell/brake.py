@@ -24,7 +24,7 @@ from coldframe.core.journal import order_body
 from coldframe.errors import ConfigError
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level, SendRequest
-from coldframe.model.halting import Halt, HaltLevel
+from coldframe.model.halting import Halt, HaltLevel, whom
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
@@ -47,7 +47,7 @@ _BUSY_SWITCH_S: Final = 0.0005
 #: The parameters of a request that name whose it is.
 _NAMES: Final = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
 
-Record = Callable[[RowKind, str, Mapping[str, object]], None]
+Record = Callable[[RowKind, str, Mapping[str, object]], bool]
 
 
 @attrs.define
@@ -62,7 +62,7 @@ class Brake:
     """One per run. `guard`, `taken` and `begin` belong to the thread of the run, everything else to the brake's own.
 
     `work` is None in a run without orders; `record` writes a row of the journal, on the brake's thread, before the brake does what
-    the row says.
+    the row says, and tells whether it could.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Brake:
         *,
         stuck_s: float,
         heed_signal: bool,
-        record: Record = lambda *_: None,
+        record: Record = lambda *_: True,
     ) -> None:
         self._sentinel = sentinel
         self._pulse = pulse
@@ -84,9 +84,10 @@ class Brake:
         self._work = work
         self._log = log
         self._stuck_s = stuck_s
-        self._heed_signal = heed_signal and hasattr(signal, "sigtimedwait")
+        self._heed_signal = heed_signal and hasattr(signal, "sigpending")
         self._record = record
         self._halts: dict[str | None, Halt] = {one.strategy: one for one in began.halts}
+        self._revision = began.revision
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._told: dict[int, _Told] = {}
@@ -94,6 +95,7 @@ class Brake:
         #: Requests up to these numbers were made before a halt was taken in, by strategy: what of them still waits is void.
         self._void: dict[str | None, int] = {}
         self._ending = threading.Event()
+        self._cancels_last = False
         self._stamp: object = object()
         self._again_s: dict[str | None, float] = {}
         self._named_stall = False
@@ -111,8 +113,9 @@ class Brake:
         self._inbox = inbox
         self._thread.start()
 
-    async def end(self) -> None:
-        """Ends the thread, in a moment."""
+    async def end(self, *, well: bool = True) -> None:
+        """Ends the thread, in a moment. After a run that did not end `well` nobody looks after its orders: they are cancelled."""
+        self._cancels_last = not well
         self._ending.set()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._thread.join, 5.0)
@@ -154,6 +157,8 @@ class Brake:
                 self._look()
                 self._repeat()
                 self._watch()
+            if self._cancels_last:
+                self._cancel_last()
             well = True
         finally:
             if self._work is not None:
@@ -163,10 +168,12 @@ class Brake:
 
     def _wait(self) -> bool:
         """A moment of rest. Returns whether SIGUSR1 came."""
-        if self._heed_signal:
-            return signal.sigtimedwait([signal.SIGUSR1], POLL_S) is not None
         self._ending.wait(POLL_S)
-        return False
+        # Not by sigtimedwait: after SIGSTOP and SIGCONT it reports a signal that nobody has sent.
+        if not self._heed_signal or signal.SIGUSR1 not in signal.sigpending():
+            return False
+        signal.sigwait([signal.SIGUSR1])
+        return True
 
     def _signalled(self) -> None:
         halt = Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms())
@@ -187,9 +194,12 @@ class Brake:
         now = {one.strategy: one for one in latch.halts}
         before, self._halts = self._halts, now
         lines: list[str] = []
-        for strategy, halt in before.items():
-            if strategy not in now:
-                lines += self._resume(halt)
+        resumed = latch.resumed if latch.revision != self._revision else ()
+        self._revision = latch.revision
+        lifted = [one for one in before if one not in now]
+        # Where no halt held, what limits have shut is opened all the same.
+        for strategy in [*lifted, *(one for one in resumed if one not in before)]:
+            lines += self._resume(strategy)
         for strategy, halt in now.items():
             if before.get(strategy) != halt:
                 lines += self._engage(halt)
@@ -208,17 +218,21 @@ class Brake:
     def _engage(self, halt: Halt) -> list[str]:
         """One halt from beginning to end. Returns what came of it, for people."""
         began_s = monotonic_s()
-        self._record(RowKind.HALT, halt.strategy or "", {"by": "brake", "level": halt.level.value, "reason": halt.reason})
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the brain answers.
             told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt)
             lines = self._cancel(halt) + self._look_back(halt, began_s)
+            # Only now: a disk that hangs holds no cancel up.
+            body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
+            written = self._record(RowKind.HALT, halt.strategy or "", body)
             answers = told.taken.wait(max(BRAIN_PATIENCE_S - (monotonic_s() - began_s), 0))
             if not answers:
                 lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
                 self._log(Level.ERROR, lines[-1])
             if halt.level.flattens:
-                lines += ["the bot brings its positions to zero"] if answers else self._flatten(halt)
+                # A brain that cannot write its journal sends no orders, these neither.
+                brain = answers and written
+                lines += ["the bot brings its positions to zero"] if brain else self._flatten(halt)
                 self._tell(halt)
                 self._soon(self._release)
         return lines
@@ -232,19 +246,19 @@ class Brake:
         self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number))
         return told
 
-    def _resume(self, halt: Halt) -> list[str]:
-        self._record(RowKind.HALT, halt.strategy or "", {"by": "brake", "level": "none", "reason": ""})
-        self._again_s.pop(halt.strategy, None)
+    def _resume(self, strategy: str | None) -> list[str]:
+        self._record(RowKind.HALT, strategy or "", {"by": "brake", "level": "none", "reason": ""})
+        self._again_s.pop(strategy, None)
         number, told = next(self._numbers), _Told(None)
         with self._lock:
             # What the brain has not taken in yet is void: it takes everything in order.
             for one in self._told.values():
-                if one.halt is not None and one.halt.strategy == halt.strategy:
+                if one.halt is not None and one.halt.strategy == strategy:
                     one.halt = None
             self._told[number] = told
-        self._give(ResumeAsked(halt.strategy, number))
+        self._give(ResumeAsked(strategy, number))
         taken = told.taken.wait(BRAIN_PATIENCE_S)
-        return [f"{halt.whom}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
+        return [f"{whom(strategy)}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
 
     def _cancel(self, halt: Halt) -> list[str]:
         if self._work is None or not halt.level.cancels:
@@ -276,6 +290,15 @@ class Brake:
         """On the thread of the run: what the brake did is in the inbox, and the halt that holds the brain back is told."""
         with self._lock:
             self._flattening = None
+
+    def _cancel_last(self) -> None:
+        if self._work is None:
+            return
+        found = self._work.cancel_own()
+        left = self._work.look(None).left
+        text = "nobody knows whether orders of ours are" if left is None else f"{left or 'no'} orders of ours are"
+        self._log(Level.ERROR, f"the run has broken off: its orders are cancelled, {text} still open at the venue")
+        self._troubles("cancelling", found)
 
     def _look_back(self, halt: Halt, began_s: float) -> list[str]:
         """What is left at the venue."""

@@ -90,6 +90,13 @@ class BrakeWork:
             self._each(lambda symbol: self._cancel_own(strategy, symbol), symbols, found)
         return found
 
+    def cancel_own(self) -> Findings:
+        """Cancels the orders of all strategies, and nobody else's."""
+        found = Findings()
+        pairs = [(strategy, symbol) for strategy in self._symbols for symbol in self.symbols_of(strategy)]
+        self._each(lambda pair: self._cancel_own(*pair), pairs, found)
+        return found
+
     def look(self, strategy: str | None) -> Findings:
         """Counts the orders of ours that are still open."""
         found = Findings()

@@ -33,19 +33,24 @@ class _Row(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """What stands in the file. `revision` tells two states of it apart."""
+    """What stands in the file. `revision` tells two states of it apart; `resumed` is what has just been resumed ("" is all)."""
 
     version: int
     revision: str
     halts: list[_Row]
+    resumed: list[str] = []
 
 
 @attrs.frozen
 class Latch:
-    """The halts that hold, and the revision of the file that says so (empty: there is no file)."""
+    """The halts that hold, and the revision of the file that says so (empty: there is no file).
+
+    `resumed` names whom this revision resumes, also where no halt held: limits latch, too. None in it stands for everybody.
+    """
 
     revision: str = ""
     halts: tuple[Halt, ...] = ()
+    resumed: tuple[str | None, ...] = ()
 
 
 def raised(halts: tuple[Halt, ...], new: Halt) -> tuple[Halt, ...]:
@@ -88,18 +93,28 @@ class Sentinel:
             file = msgspec.json.decode(body, type=_File)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Latch("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path} is there"),))
-        return Latch(file.revision, tuple(Halt(one.level, one.strategy, one.reason, one.at_ms) for one in file.halts))
+        halts = tuple(Halt(one.level, one.strategy, one.reason, one.at_ms) for one in file.halts)
+        return Latch(file.revision, halts, tuple(one or None for one in file.resumed))
 
-    def change(self, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], revision: str) -> Latch:
-        """Changes what holds, safe against others who do the same. Returns what holds now.
+    def change(
+        self, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], revision: str, resumed: tuple[str | None, ...] = ()
+    ) -> Latch:
+        """Changes what holds, safe against others who do the same, and says whom that resumes. Returns what holds now.
 
         An empty file of its own is left behind when nothing holds any more: `clear` takes it away.
         """
         with self._fenced(), self._editing():
-            latch = Latch(revision, change(self.read().halts))
+            latch = Latch(revision, change(self.read().halts), resumed)
             rows = [_Row(one.level, one.strategy, one.reason, one.at_ms) for one in latch.halts]
-            self._write(self.path, msgspec.json.encode(_File(1, revision, rows)))
+            self._write(self.path, msgspec.json.encode(_File(1, revision, rows, [one or "" for one in resumed])))
             return latch
+
+    def touch(self) -> Latch:
+        """Halts everything at level `cancel`, also where a full disk takes no byte any more: that the file is there is enough."""
+        with self._fenced(), self._editing():
+            if not any(one.level.flattens for one in self.read().halts):  # a halt is never made a lesser one
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE))
+            return self.read()
 
     def clear(self, revision: str) -> None:
         """Takes the file away if it is still that of `revision` and nothing holds."""
@@ -190,8 +205,12 @@ class Sentinel:
         """Whole or not at all, and on the disk before it counts."""
         spare = path.with_name(f"{path.name}.{os.getpid()}.new")
         fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        spare.replace(path)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            spare.replace(path)
+        except OSError:
+            spare.unlink(missing_ok=True)
+            raise
