@@ -208,12 +208,6 @@ def test_the_rows_of_an_answer_go_to_their_windows() -> None:
     assert used == [250, 700, 90]
 
 
-def test_limits_are_read_from_the_venue() -> None:
-    ledger = Ledger()
-    ledger.adopt_limits([row("REQUEST_WEIGHT", "MINUTE", 1, 6000), row("ORDERS", "SECOND", 10, 50), row("ORDERS", "MINUTE", 1, 0)])
-    assert (ledger.weight.limit, ledger.orders_10s.limit, ledger.orders_1m.limit) == (6000, 50, 1200)
-
-
 def test_new_risk_leaves_a_fifth_for_what_is_needed() -> None:
     ledger = Ledger()
     assert ledger.reserve(1_920, 0, 0, START_MS + 1_000, NEW_RISK) == 0
