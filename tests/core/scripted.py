@@ -125,6 +125,9 @@ class Scripted:
     stream says nothing.
     """
 
+    #: What answers of the WebSocket API say about limits, and REST about weight; None: nothing.
+    counts: list[dict[str, Any]] | None = COUNTS
+
     def __init__(
         self,
         *actors: Actor,
@@ -158,8 +161,6 @@ class Scripted:
         self.stuck: set[str] = set()
         self.unopened: set[LinkKind] = set()
         self.silent = False
-        #: What answers of the WebSocket API say about limits, and REST about weight; None: nothing.
-        self.counts: list[dict[str, Any]] | None = COUNTS
         #: What a journal would hold, how much of it must be on the disk by now, and where each step ended.
         self.rows: list[Row] = []
         self.durable = 0
