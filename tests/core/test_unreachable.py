@@ -1,4 +1,4 @@
-"""The venue cannot be reached for twenty minutes, with orders open: nothing is taken for ended, and afterwards everything is known."""
+"""The venue cannot be reached for twenty minutes, with orders open: nothing is taken for ended, afterwards everything is known."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.faults.catalogue import CATALOGUE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "faults.md"
-_IN_NAME: Final = re.compile(r"test((?:_[nwborcpgsx]\d{1,2})+)_")
+_IN_NAME: Final = re.compile(r"test((?:_[nwborcpgsxi]\d{1,2})+)_")
 _IN_TEXT: Final = re.compile(r"\b[NWBORCPGSX]\d{1,2}\b")
 _GROUPS: Final = {
     "N": "Network",
@@ -47,7 +47,8 @@ def _faults_in(path: Path) -> Iterator[tuple[str, list[str]]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             named = _IN_NAME.match(node.name)
-            faults = [one.upper() for one in named[1].strip("_").split("_")] if named else []
+            # Invariants (I1 to I14) stand in names as well; they are no faults.
+            faults = [one.upper() for one in named[1].strip("_").split("_") if one[0] != "i"] if named else []
             line = (ast.get_docstring(node) or "").partition("\n")[0]
             faults += [one for one in _IN_TEXT.findall(line) if one in CATALOGUE]
             yield node.name, list(dict.fromkeys(faults))
