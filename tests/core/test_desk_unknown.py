@@ -415,7 +415,7 @@ def test_an_amendment_that_never_left_leaves_the_order_as_it_was() -> None:
     assert (order.overlay, order.price, order.remaining) == (Overlay.NONE, D(99), D(1))
 
 
-def test_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
+def test_o12_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
     made.reply(made.held.pop(), {"status": 200, "result": [1]})  # type: ignore[arg-type]
@@ -440,14 +440,14 @@ def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_kno
 
 
 @pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014])
-def test_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
+def test_o13_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.refuse(code)
     assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.OPEN, D(99))
 
 
-def test_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
+def test_o13_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.silent = True

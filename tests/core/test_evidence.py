@@ -163,7 +163,7 @@ def test_the_news_of_a_strategy_add_up_to_its_position(parts: list[str], seed: i
 # -- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_o4_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
+def test_o4_o5_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
     """O4 and O5."""
     world = World()
     venue = AtVenue.of(world.order)
@@ -327,7 +327,7 @@ def logged(world: World) -> list[Log]:
 
 @pytest.mark.parametrize("client_order_id", ["autoclose-1700", "adl_autoclose", "settlement_autoclose-7", "web_x1", "cf.gone.0.1"])
 @pytest.mark.parametrize("execution", [X.TRADE, X.CALCULATED])
-def test_o20_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
+def test_o20_o21_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
     """O20 and O21."""
     world = World()
     venue = AtVenue(client_order_id, 999, Side.SELL)

@@ -312,7 +312,7 @@ def test_the_memory_of_overdue_requests_is_bounded() -> None:
         (-2010, 400, "no", None),
     ],
 )
-def test_a_ban_is_heeded(code: int, status: int, msg: str, ban_ms: int | None) -> None:
+def test_r1_a_ban_is_heeded(code: int, status: int, msg: str, ban_ms: int | None) -> None:
     line = Line().ready()
     line.refuse(line.ask("x"), code, msg, status)
     until = line.ctx.ledger.banned_until_ms

@@ -250,7 +250,7 @@ def pem(key: object, password: bytes | None = None) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_keys_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_g9_keys_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KEY", KEY)
     monkeypatch.setenv("SECRET", f" {SECRET}\n")
     shared = signer_of(orders(secret="env:SECRET"), tmp_path)
@@ -272,7 +272,7 @@ def test_keys_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         (lambda: pem(generate_private_key(SECP256R1())), "the venue knows Ed25519 and RSA"),
     ],
 )
-def test_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Callable[[], str], said: str) -> None:
+def test_g9_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Callable[[], str], said: str) -> None:
     monkeypatch.setenv("KEY", KEY)
     monkeypatch.setenv("PEM", content())
     with pytest.raises(ConfigError, match=said) as refused:
@@ -280,7 +280,7 @@ def test_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, con
     assert one_sentence(refused.value).startswith("orders.private_key: ")
 
 
-def test_a_key_that_others_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_g7_a_key_that_others_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KEY", KEY)
     (tmp_path / "key.pem").write_text(pem(Ed25519PrivateKey.generate()))
     (tmp_path / "key.pem").chmod(0o640)

@@ -24,7 +24,7 @@ async def test_it_begins_at_the_wall_clock() -> None:
     assert abs(clock.now_ms() - clock.now_ns() // 1_000_000) <= 1
 
 
-async def test_a_step_of_the_wall_clock_does_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_c3_a_step_of_the_wall_clock_does_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     before = clock.now_ns()
     for step_s in (-3600, 10, 7200):
