@@ -8,7 +8,7 @@ import pytest
 
 from coldframe.core.orders import Order
 from coldframe.model.effects import Level, LinkKind, SendRequest
-from coldframe.model.events import OrderFilled
+from coldframe.model.events import BookChanged, BookState, OrderFilled
 from coldframe.model.inputs import FramesReceived, Lane, RequestNotWritten, RequestWritten
 from coldframe.model.intents import Amend, Cancel, CancelAll
 from coldframe.model.orders import OrderState, Overlay
@@ -166,6 +166,43 @@ def revoked(made: Scripted) -> None:
     """The session ends while a request still waits to be written."""
     frame = b'{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key"}}'
     made.give(FramesReceived(made.of_kind(LinkKind.API)[-1], (frame,)), Lane.PRIVATE)
+
+
+def test_o32_a_revoked_session_leaves_its_orders_in_doubt_and_the_market_goes_on() -> None:
+    made, actor, order = placed("order.place")
+    accept_quietly(made)
+    made.unopened.add(LinkKind.API)
+    revoked(made)
+    assert (order.state, order.reason) == (S.UNKNOWN, "session revoked")
+    assert "session revoked by the venue: -2015" in made.said()
+    actor.seen.clear()
+    made.run(1_500)
+    assert {one.state for one in actor.told(BookChanged)} == {BookState.SYNCED}
+    made.want(actor, place(price="98"))
+    assert len(made.sent("order.place")) == 1, "nothing new while it is logged off"
+    made.unopened.clear()
+    made.holds.clear()
+    made.lose(LinkKind.API, "refused")
+    made.run(30_000)
+    assert state(order) is S.OPEN
+
+
+def test_o33_no_order_goes_out_on_a_new_connection_before_it_is_logged_on() -> None:
+    made, actor = world("session.logon")
+    made.lose(LinkKind.API, "reset by peer")
+    made.run(3_000)
+    assert made.of_kind(LinkKind.API), "the connection stands, the log-on is not answered"
+    made.want(actor, place())
+    assert made.sent("order.place") == []
+    assert made.verdicts(actor) == {"ORDER_LINK_DOWN": 1}
+    made.holds.clear()
+    made.release()
+    made.run(2_000)
+    made.want(actor, place())
+    assert len(made.sent("order.place")) == 1
+    (sent,) = made.sent("order.place")
+    logged_on = next(one for one in made.effects if isinstance(one, SendRequest) and one.method == "session.logon")
+    assert (sent.link, made.effects.index(logged_on) < made.effects.index(sent)) == (logged_on.link, True)
 
 
 def stuck() -> tuple[Scripted, Actor, Order, SendRequest]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import ssl
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +28,8 @@ from coldframe.secret import Secret
 from coldframe.shell.clock import Clock
 from coldframe.shell.rest import Rest
 from coldframe.terms import PositionMode
+from coldframe.texts import discreet
+from coldframe.wire.codes import CODES
 from tests.conftest import SHARED, needs_shared
 from tests.shell.peer import PATIENCE_S, Line, listening
 from tests.shell.web import Answering, Asked, Told, Web, serving
@@ -236,6 +240,35 @@ async def test_an_account_that_cannot_be_used(answer: Told, kind: type[Coldframe
             await check_account(rest, clock)
     assert said in one_sentence(refused.value)
     assert refused.value.exit_code == {AuthenticationRefused: 77, ConfigError: 78, VenueUnavailable: 69}[kind]
+
+
+async def test_x2_at_every_code_neither_key_nor_signature_stands_in_the_error_whatever_is_echoed() -> None:
+    """Not in its text, nor in the traceback: the query was signed, the header held the key, and the venue says both back."""
+    said: dict[str, str] = {}
+
+    def answer(asked: Asked) -> Told:
+        echoed = f"{asked.target} X-MBX-APIKEY: {asked.headers['x-mbx-apikey']}"
+        assert "signature=" in echoed
+        assert KEY in echoed
+        return Told(json.dumps({"code": code, "msg": f"no: {echoed}"}).encode(), 400)
+
+    async with venue(answer) as (_, rest, clock):
+        for code in CODES:
+            try:
+                await check_account(rest, clock)
+            except ColdframeError as error:
+                said[str(code)] = "".join(traceback.format_exception(error))
+    assert len(said) == len(CODES)
+    for code, text in said.items():
+        assert str(code) in text
+        assert "accountConfig?" in text, "it was echoed"
+        assert not any(KEY[at : at + 8] in text for at in range(len(KEY) - 7))
+        assert re.search(r"signature=(?!\.\.\.)", text) is None
+
+
+def test_x2_what_the_venue_says_in_earnest_is_shown_as_it_is() -> None:
+    for code in CODES.values():
+        assert [discreet(text) for text in code.texts] == list(code.texts)
 
 
 # -- keys and trust ---------------------------------------------------------------------------------------------------
