@@ -33,24 +33,24 @@ carries the fault in its name or in its docstring. `python -m tests.faults` writ
 """
 
 
-def shown() -> dict[str, list[str]]:
-    """By fault, the tests that show it, as `path::name`."""
+def shown(*, by_name: bool = False) -> dict[str, list[str]]:
+    """By fault, the tests that show it, as `path::name`; `by_name`: only those that carry it in their names."""
     found: dict[str, list[str]] = {fault: [] for fault in CATALOGUE}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name, faults in _faults_in(path):
+        for name, faults in _faults_in(path, by_name=by_name):
             for fault in faults:
                 found[fault].append(f"{path.relative_to(ROOT / 'tests').as_posix()}::{name}")
     return found
 
 
-def _faults_in(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _faults_in(path: Path, *, by_name: bool) -> Iterator[tuple[str, list[str]]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             named = _IN_NAME.match(node.name)
             # Invariants (I1 to I14) stand in names as well; they are no faults.
             faults = [one.upper() for one in named[1].strip("_").split("_") if one[0] != "i"] if named else []
             line = (ast.get_docstring(node) or "").partition("\n")[0]
-            faults += [one for one in _IN_TEXT.findall(line) if one in CATALOGUE]
+            faults += [one for one in _IN_TEXT.findall(line) if one in CATALOGUE and not by_name]
             yield node.name, list(dict.fromkeys(faults))
 
 
