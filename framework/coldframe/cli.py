@@ -38,10 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: BaseException, *, debug: bool) -> int:
-    """An error for people, and its exit code. A group stands for its first error."""
-    first = error
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
+    """An error for people, and its exit code. Of a group a bug stands for all, else its first error."""
+    leaves = _leaves(error)
+    first = next((one for one in leaves if not isinstance(one, ColdframeError)), leaves[0])
     if isinstance(first, KeyboardInterrupt):
         return 130
     if isinstance(first, SystemExit):
@@ -51,11 +50,19 @@ def _explain(error: BaseException, *, debug: bool) -> int:
 
         traceback.print_exception(error, file=sys.stderr)
     if not isinstance(first, ColdframeError):
-        print(f"coldframe: a bug: {type(first).__name__}: {printable(str(first))}", file=sys.stderr)
+        more = f" (and {len(leaves) - 1} more errors)" if len(leaves) > 1 else ""
+        print(f"coldframe: a bug: {type(first).__name__}: {printable(str(first))}{more}", file=sys.stderr)
         return EXIT_BUG
     for line in str(first).split("\n"):
         print(f"coldframe: {printable(line)}", file=sys.stderr)
     return first.exit_code
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The single errors in a group, and in the groups in it."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for one in error.exceptions for leaf in _leaves(one)]
 
 
 # -- arguments --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+#: What a venue, or something on the way to it, may echo of a request: never to be shown, nor written down.
+_ECHOED: Final = re.compile(r"(?i)(signature|api-?key|listen-?key)(\W{1,5})[\w%+/-]{8,}={0,2}")
+
+
+def discreet(text: str) -> str:
+    """The text without the values of keys and signatures that it repeats."""
+    return _ECHOED.sub(r"\1\2...", text)
+
 
 def printable(text: str) -> str:
     """The text with everything that moves a cursor or forges a line written out as an escape."""

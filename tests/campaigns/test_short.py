@@ -18,7 +18,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("faults", sorted(FAULTS))
-def test_hostile(faults: str) -> None:
+def test_o1_o2_o6_o9_o14_n10_hostile(faults: str) -> None:
     """O1, O2 and O6; the harsh faults are N10, O9 and O14 as well."""
     outcome = hostile.campaign(0.2, FAULTS[faults], seed=48)
     assert outcome.violations == []
@@ -28,7 +28,7 @@ def test_hostile(faults: str) -> None:
     assert os.environ["CAMPAIGN_KEY"]
 
 
-def test_crash() -> None:
+def test_p1_p2_crash() -> None:
     """P2: the moments are on the wire, and the same id is never used again."""
     last_line, violations = crash.campaign(5, seed=3)
     assert violations == []

@@ -168,7 +168,7 @@ def mutated(chosen: list[Mutation]) -> str:
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: dotted(key.path))
-def test_one_mistake_is_named_at_its_line_and_nothing_else(tmp_path: Path, key: Key) -> None:
+def test_g1_one_mistake_is_named_at_its_line_and_nothing_else(tmp_path: Path, key: Key) -> None:
     for one in MUTATIONS[key.path]:
         assert set(found(tmp_path, mutated([one]))) == one.said, one.line
 
@@ -200,7 +200,7 @@ def test_all_mistakes_are_named_in_one_pass(tmp_path_factory: pytest.TempPathFac
         ('symbols = ["ETHUSDT"]', "symbols = [\n5]", "must be a text, not 5"),
     ],
 )  # fmt: skip
-def test_values_that_do_not_fit(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_g2_values_that_do_not_fit(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert WHOLE.count(old) == 1
     line = WHOLE[: WHOLE.index(old)].count("\n") + 1
     (one,) = found(tmp_path, WHOLE.replace(old, new))
@@ -343,7 +343,7 @@ def test_no_bytes_whatever_are_more_than_a_refusal(tmp_path_factory: pytest.Temp
     "written", ["'CANARY'", "['CANARY']", "{ CANARY = 'CANARY' }", "'env:'", "'enw:CANARY'", "'''env:a\nCANARY'''"]
 )
 @pytest.mark.parametrize("name", ["api_key", "private_key", "secret"])
-def test_what_may_be_a_secret_is_never_shown(tmp_path: Path, name: str, written: str) -> None:
+def test_x2_what_may_be_a_secret_is_never_shown(tmp_path: Path, name: str, written: str) -> None:
     (said,) = found(tmp_path, f"{HEAD}[orders]\n{name} = {written}\n")
     assert said.startswith(f"4: orders.{name}: must be a ")
     assert "CANARY" not in said

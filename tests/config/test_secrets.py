@@ -72,7 +72,7 @@ def test_a_file_that_only_its_owner_can_read(tmp_path: Path, mode: int) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610, 0o601, 0o644, 0o777])
-def test_a_file_that_others_can_reach(tmp_path: Path, mode: int) -> None:
+def test_g7_a_file_that_others_can_reach(tmp_path: Path, mode: int) -> None:
     path = kept(tmp_path / "key.pem", mode)
     assert refusal("file:key.pem", tmp_path) == f"{path} can be read by others; say chmod 600 {path}"
 

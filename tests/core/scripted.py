@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -61,13 +61,22 @@ from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
 from coldframe.wire.names import StreamName, is_all_market
-from coldframe.wire.rest import Answer
+from coldframe.wire.rest import USED_WEIGHT_HEADER, Answer
 from tests.core.algos import No
 from tests.core.exchange import Exchange
 from tests.core.made import START_MS, START_NS, mark_price
 from tests.core.told import AtVenue
 
 Levels = Iterable[tuple[str, str]]
+#: What an answer says about limits: the usual ones, of which the venue has counted hardly anything.
+COUNTS: Final = [
+    {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit, "count": 1}
+    for kind, interval, number, limit in (
+        ("REQUEST_WEIGHT", "MINUTE", 1, 2400),
+        ("ORDERS", "SECOND", 10, 300),
+        ("ORDERS", "MINUTE", 1, 1200),
+    )
+]
 
 
 @attrs.define(eq=False)
@@ -115,6 +124,9 @@ class Scripted:
     out and never answered; what stands in `unwritten` never leaves, in `stuck` nobody knows yet. While `silent`, the user-data
     stream says nothing.
     """
+
+    #: What answers of the WebSocket API say about limits, and REST about weight; None: nothing.
+    counts: list[dict[str, Any]] | None = COUNTS
 
     def __init__(
         self,
@@ -379,8 +391,10 @@ class Scripted:
             self.reply(request, {"status": status, ("result" if status == 200 else "error"): body})
 
     def reply(self, request: SendRequest, body: Mapping[str, object]) -> None:
-        """Any answer to a request, as it is."""
-        self._queue(FramesReceived(request.link, (json.dumps({"id": request.request_id, **body}).encode(),)), Lane.PRIVATE)
+        """Any answer to a request, with the counts of the venue."""
+        counted = {} if self.counts is None else {"rateLimits": self.counts}
+        body = {"id": request.request_id, **body, **counted}
+        self._queue(FramesReceived(request.link, (json.dumps(body).encode(),)), Lane.PRIVATE)
 
     def _call(self, call: CallRest) -> None:
         if call.path in self.holds:
@@ -390,15 +404,16 @@ class Scripted:
 
     def _answer_call(self, call: CallRest) -> None:
         answer: Answer | None = None
+        headers = {} if self.counts is None else {USED_WEIGHT_HEADER: "1"}
         if call.path in self.exchange.refuses:
             code, msg = self.exchange.refuses[call.path]
-            answer = Answer(400, {}, json.dumps({"code": code, "msg": msg}).encode())
+            answer = Answer(400, headers, json.dumps({"code": code, "msg": msg}).encode())
         elif call.path not in self.swallows:
             body = self.exchange.rest(call.path, call.params)
             if isinstance(body, No):
-                answer = Answer(400, {}, json.dumps({"code": body.code, "msg": body.msg}).encode())
+                answer = Answer(400, headers, json.dumps({"code": body.code, "msg": body.msg}).encode())
             else:
-                answer = Answer(200, {}, json.dumps(body).encode())
+                answer = Answer(200, headers, json.dumps(body).encode())
         self._queue(RestAnswered(call.call_id, answer, self.now_ns, "" if answer else "no answer in time"))
 
     def release(self, arrange: Callable[[list[Any]], Iterable[Any]] = list) -> None:

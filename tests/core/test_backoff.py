@@ -15,7 +15,7 @@ from coldframe.units import NS_PER_MS, NS_PER_S
 LUCKY, UNLUCKY = 0.0, 0.999_999
 
 
-def test_delays_double_up_to_the_cap() -> None:
+def test_n3_delays_double_up_to_the_cap() -> None:
     backoff = Backoff(lambda: UNLUCKY, base_ms=500, cap_ms=60_000)
     delays = [backoff.next_delay_ms(0) for _ in range(12)]
     assert delays[:4] == [499, 999, 1_999, 3_999]

@@ -87,7 +87,7 @@ TestBooksAgree.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
-def test_removing_what_is_not_there_is_normal(side: Side) -> None:
+def test_b6_removing_what_is_not_there_is_normal(side: Side) -> None:
     levels = BookSide(side)
     levels.apply([("100", "0"), ("101", "2"), ("102", "0.000")])
     assert levels.top(5) == [(scaled("101"), scaled("2"))]
@@ -103,7 +103,7 @@ def test_the_last_word_about_a_price_within_one_event_counts() -> None:
     assert levels.top(5) == [(scaled("100"), scaled("3"))]
 
 
-def test_a_snapshot_forgets_everything_before_it() -> None:
+def test_b4_a_snapshot_forgets_everything_before_it() -> None:
     levels = BookSide(Side.SELL)
     levels.apply([("100", "1"), ("101", "1")])
     levels.replace([("102", "5"), ("103", "0")])

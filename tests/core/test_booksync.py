@@ -130,7 +130,7 @@ def test_the_old_book_stays_untouched_while_the_new_one_is_made() -> None:
 
 
 @pytest.mark.parametrize("event", [delta(90, 100, [("99", "9")]), delta(50, 60, [("99", "9")]), delta(90, 95, [("99", "9")])])
-def test_a_repeated_or_late_event_is_ignored(event: object) -> None:
+def test_b3_a_repeated_or_late_event_is_ignored(event: object) -> None:
     sync = synced()
     assert Playbook(sync) >> event >> delta(100, 110) << MOVED
     assert str(sync.book.best_quantity(Side.BUY)) == "1"
@@ -153,7 +153,7 @@ def test_a_gap_in_the_buffer_keeps_what_lies_behind_it() -> None:
 
 
 @pytest.mark.parametrize("bad", [[("101", "1")], [("105", "1")]])
-def test_a_crossed_or_locked_book_is_never_shown(bad: list[tuple[str, str]]) -> None:
+def test_b5_a_crossed_or_locked_book_is_never_shown(bad: list[tuple[str, str]]) -> None:
     sync = synced()
     assert Playbook(sync) >> delta(100, 110, bad) << BookLost(SYMBOL, "crossed at 110") >> delta(110, 120) << ASK
     assert sync.state is BookState.STALE
@@ -266,7 +266,7 @@ def test_the_buffer_is_bounded_and_keeps_the_newest() -> None:
 # -- the edge of what a snapshot knows --------------------------------------------------------------------------------
 
 
-def test_a_full_snapshot_has_an_edge_and_a_short_one_holds_the_whole_side() -> None:
+def test_b7_a_full_snapshot_has_an_edge_and_a_short_one_holds_the_whole_side() -> None:
     bids = [(str(5_000 - step), "1") for step in range(SNAPSHOT_LEVELS)]
     asks = [(str(5_001 + step), "1") for step in range(SNAPSHOT_LEVELS - 1)]
     sync = BookSync(SYMBOL)

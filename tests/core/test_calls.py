@@ -120,7 +120,7 @@ def test_a_purpose_is_busy_while_its_call_waits_or_is_under_way() -> None:
         (answer(418, b"<html>"), START_MS + 121_000),
     ],
 )
-def test_a_ban_is_heeded_and_the_waiting_calls_go_when_it_ends(back: Answer, ban_ms: int) -> None:
+def test_r1_a_ban_is_heeded_and_the_waiting_calls_go_when_it_ends(back: Answer, ban_ms: int) -> None:
     ctx = context()
     calls = Calls(ctx)
     calls.call("GET", "/fapi/v1/ping", {}, "first")

@@ -28,7 +28,7 @@ def test_before_the_first_sample_nothing_is_known() -> None:
 
 
 @given(st.lists(st.tuples(TRIPS, TRIPS), min_size=1, max_size=20), st.integers(-(10**13), 10**13))
-def test_the_error_is_within_the_uncertainty_whatever_the_way_took(trips: list[tuple[int, int]], offset_ns: int) -> None:
+def test_c1_the_error_is_within_the_uncertainty_whatever_the_way_took(trips: list[tuple[int, int]], offset_ns: int) -> None:
     clock = ClockOffset()
     for number, (there_ns, back_ns) in enumerate(trips):
         clock.sampled(sample(START_NS + number * 10**9, there_ns, back_ns, offset_ns))

@@ -73,7 +73,7 @@ BARE = {"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "workingType": "CONTRACT
     ],
     ids=lambda one: one.type.value if isinstance(one, Place) else "",
 )
-def test_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place, sent: dict[str, str]) -> None:
+def test_o27_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place, sent: dict[str, str]) -> None:
     made, actor, order = waiting(wanted=wanted)
     assert made.verdicts(actor) == {"ACCEPTED": 1}
     (request,) = made.sent(PLACE)

@@ -175,7 +175,7 @@ def test_what_does_not_fit_the_venues_limits_is_refused_and_cancels_still_go() -
     assert state(order) is S.CANCELED
 
 
-def test_an_order_rate_of_its_own_holds_a_strategy_back() -> None:
+def test_o29_an_order_rate_of_its_own_holds_a_strategy_back() -> None:
     actor = Actor()
     made = Scripted(actor, budgets={"mm": Budget(orders_per_10s=3)}).ready()
     made.want(actor, place(), place())

@@ -8,7 +8,7 @@ import pytest
 
 from coldframe.core.orders import Order
 from coldframe.model.effects import Level, LinkKind, SendRequest
-from coldframe.model.events import OrderFilled
+from coldframe.model.events import BookChanged, BookState, OrderFilled
 from coldframe.model.inputs import FramesReceived, Lane, RequestNotWritten, RequestWritten, ResumeAsked
 from coldframe.model.intents import Amend, Cancel, CancelAll
 from coldframe.model.orders import OrderState, Overlay
@@ -184,6 +184,43 @@ def revoked(made: Scripted) -> None:
     """The session ends while a request still waits to be written."""
     frame = b'{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key"}}'
     made.give(FramesReceived(made.of_kind(LinkKind.API)[-1], (frame,)), Lane.PRIVATE)
+
+
+def test_o32_a_revoked_session_leaves_its_orders_in_doubt_and_the_market_goes_on() -> None:
+    made, actor, order = placed("order.place")
+    accept_quietly(made)
+    made.unopened.add(LinkKind.API)
+    revoked(made)
+    assert (order.state, order.reason) == (S.UNKNOWN, "session revoked")
+    assert "session revoked by the venue: -2015" in made.said()
+    actor.seen.clear()
+    made.run(1_500)
+    assert {one.state for one in actor.told(BookChanged)} == {BookState.SYNCED}
+    made.want(actor, place(price="98"))
+    assert len(made.sent("order.place")) == 1, "nothing new while it is logged off"
+    made.unopened.clear()
+    made.holds.clear()
+    made.lose(LinkKind.API, "refused")
+    made.run(30_000)
+    assert state(order) is S.OPEN
+
+
+def test_o33_no_order_goes_out_on_a_new_connection_before_it_is_logged_on() -> None:
+    made, actor = world("session.logon")
+    made.lose(LinkKind.API, "reset by peer")
+    made.run(3_000)
+    assert made.of_kind(LinkKind.API), "the connection stands, the log-on is not answered"
+    made.want(actor, place())
+    assert made.sent("order.place") == []
+    assert made.verdicts(actor) == {"ORDER_LINK_DOWN": 1}
+    made.holds.clear()
+    made.release()
+    made.run(2_000)
+    made.want(actor, place())
+    assert len(made.sent("order.place")) == 1
+    (sent,) = made.sent("order.place")
+    logged_on = next(one for one in made.effects if isinstance(one, SendRequest) and one.method == "session.logon")
+    assert (sent.link, made.effects.index(logged_on) < made.effects.index(sent)) == (logged_on.link, True)
 
 
 def stuck() -> tuple[Scripted, Actor, Order, SendRequest]:
@@ -433,7 +470,7 @@ def test_an_amendment_that_never_left_leaves_the_order_as_it_was() -> None:
     assert (order.overlay, order.price, order.remaining) == (Overlay.NONE, D(99), D(1))
 
 
-def test_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
+def test_o12_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
     made.reply(made.held.pop(), {"status": 200, "result": [1]})  # type: ignore[arg-type]
@@ -458,14 +495,14 @@ def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_kno
 
 
 @pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014])
-def test_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
+def test_o13_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.refuse(code)
     assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.OPEN, D(99))
 
 
-def test_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
+def test_o13_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.silent = True

@@ -21,6 +21,7 @@ from coldframe.model.effects import Level, Log
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import ExecutionType, OrderStatus, Side
+from coldframe.wire.account import EXPIRY_REASONS
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import AtVenue, D, Trade, place, prepared
 
@@ -163,7 +164,7 @@ def test_the_news_of_a_strategy_add_up_to_its_position(parts: list[str], seed: i
 # -- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_o4_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
+def test_o4_o5_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
     """O4 and O5."""
     world = World()
     venue = AtVenue.of(world.order)
@@ -250,14 +251,15 @@ def test_whatever_names_an_order_tells_the_venues_id_of_it(kind: str) -> None:
     assert world.order.filled == D("0.5")
 
 
-def test_o17_an_expiry_reason_is_passed_on() -> None:
-    """O17."""
+@pytest.mark.parametrize(("digit", "words"), list(EXPIRY_REASONS.items()))
+def test_o17_an_expiry_reason_is_passed_on(digit: str, words: str) -> None:
+    """O17: each of the ten."""
     world = World()
     venue = AtVenue.of(world.order)
     venue.end(OrderStatus.EXPIRED)
-    world.evidence.report(venue.report(X.EXPIRED, expiry_reason="1"))
+    world.evidence.report(venue.report(X.EXPIRED, expiry_reason=digit))
     (event,) = [one for one in world.events if isinstance(one, OrderChanged) and one.state == S.EXPIRED]
-    assert event.reason == "self-trade prevention"
+    assert event.reason == ("" if digit == "0" else words)
 
 
 def test_the_end_of_a_cancel_or_an_amendment_is_noted_with_what_the_venue_said() -> None:
@@ -327,7 +329,7 @@ def logged(world: World) -> list[Log]:
 
 @pytest.mark.parametrize("client_order_id", ["autoclose-1700", "adl_autoclose", "settlement_autoclose-7", "web_x1", "cf.gone.0.1"])
 @pytest.mark.parametrize("execution", [X.TRADE, X.CALCULATED])
-def test_o20_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
+def test_o20_o21_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
     """O20 and O21."""
     world = World()
     venue = AtVenue(client_order_id, 999, Side.SELL)

@@ -82,7 +82,7 @@ def test_names_are_asked_for_in_batches(streams: int, requests: int) -> None:
 
 @given(seed=st.integers(0, 2**16), pace=st.integers(1, 5))
 @settings(max_examples=15)
-def test_no_rolling_second_sees_more_requests_than_allowed(seed: int, pace: int) -> None:
+def test_w20_no_rolling_second_sees_more_requests_than_allowed(seed: int, pace: int) -> None:
     chance = random.Random(seed)
     names = [StreamName.of(f"s{number}usdt", "depth") for number in range(24)]
     wires = wires_of(*names, limits=FeedLimits(names_per_request=2, control_per_s=pace, check_ms=100))
@@ -112,7 +112,7 @@ def test_what_nobody_asked_for_brings_nothing() -> None:
     assert wires.feed.in_charge(DEPTH, wire.id)
 
 
-def test_a_refused_request_is_said() -> None:
+def test_w20_a_refused_request_is_said() -> None:
     wires = running(DEPTH)
     (wire,) = wires.wires.values()
     wires.do(wires.feed.replied(wire.id, ControlReply(None, error=ControlError(4, "Too many subscriptions")), wires.now_ns))
@@ -183,7 +183,7 @@ def test_a_link_is_not_opened_before_a_ban_ends() -> None:
 # -- liveness by data -------------------------------------------------------------------------------------------------
 
 
-def test_a_deaf_link_is_reopened() -> None:
+def test_n7_a_deaf_link_is_reopened() -> None:
     wires = wires_of(DEPTH, ETH_DEPTH)
     wires.open_all()
     (link,) = wires.wires
@@ -196,7 +196,7 @@ def test_a_deaf_link_is_reopened() -> None:
     assert [one.names for one in wires.lost] == [(DEPTH, ETH_DEPTH)]
 
 
-def test_one_silent_stream_is_asked_for_again_and_its_neighbour_does_not_notice() -> None:
+def test_n8_one_silent_stream_is_asked_for_again_and_its_neighbour_does_not_notice() -> None:
     wires = running(DEPTH, ETH_DEPTH)
     (wire,) = wires.wires.values()
     live(wires, 32_000, DEPTH)

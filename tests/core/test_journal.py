@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=40)
-def test_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
+def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
     made = troubled(random.Random(seed), Actor(), 25)
     assert state(fold(made.rows)) == state_of(made.engine)
 
@@ -211,7 +212,7 @@ def test_o16_a_later_run_never_uses_an_id_again() -> None:
     assert len({one.client_order_id for one in again.engine.orders.live}) == 2
 
 
-def test_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_p15_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
     made = troubled(random.Random(7), Actor(), 40)
     marks = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT]
@@ -234,6 +235,41 @@ def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpo
     order.client_order_id = other = str(OwnId("mm", made.engine.orders.epoch_ms, 7))
     with pytest.raises(JournalDamaged, match="is not what the rows before it come to"):
         fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, other, order_body(order)), *made.rows[at:]])
+
+
+def _another_position(body: Any) -> None:
+    body["accounts"]["mm"]["positions"][0]["position"]["quantity"] = "17"
+
+
+def _an_order_more(body: Any) -> None:
+    body["orders"].append({**body["orders"][-1], "client_order_id": "cf.mm.x.99", "state": "OPEN"})
+
+
+def _a_mark_less(body: Any) -> None:
+    body["marks"].popitem()
+
+
+@pytest.mark.parametrize("differs", [_another_position, _an_order_more, _a_mark_less])
+def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused(
+    monkeypatch: pytest.MonkeyPatch, differs: Callable[[Any], None]
+) -> None:
+    """Whichever of the two is wrong: what the brain held, or what its rows say it did."""
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
+    rows = troubled(random.Random(7), Actor(), 40).rows
+    fold(rows)
+    last = [row for row in rows if row.kind == RowKind.CHECKPOINT][-1]
+    differs(last.body)
+    with pytest.raises(JournalDamaged, match=rf"row {last.seq} \(checkpoint\).*not what the rows before it come to"):
+        fold(rows)
+
+
+def test_p15_a_fill_that_is_missing_from_the_rows_is_found_at_the_next_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
+    rows = troubled(random.Random(7), Actor(), 40).rows
+    last = max(at for at, row in enumerate(rows) if row.kind == RowKind.CHECKPOINT)
+    fill = max(at for at, row in enumerate(rows[:last]) if row.kind == RowKind.FILL)
+    with pytest.raises(JournalDamaged, match="not what the rows before it come to"):
+        fold(rows[:fill] + rows[fill + 1 :])
 
 
 def test_p2_a_checkpoint_says_whose_it_is_and_of_which_run() -> None:

@@ -70,7 +70,7 @@ WEIGHTS, ORDERS = ((1, 0), (20, 0), (40, 0)), ((0, 1), (0, 1), (0, 5))
     adopts=st.booleans(),
 )
 @settings(max_examples=60)
-def test_nothing_is_ever_sent_over_a_limit_as_the_server_counts_it(
+def test_r5_nothing_is_ever_sent_over_a_limit_as_the_server_counts_it(
     seed: int, traffic: tuple[tuple[int, int], ...], skew_ms: int, jitter: bool, hurry: int, adopts: bool
 ) -> None:
     chance, ledger, server, now = random.Random(seed), Ledger(), Server(), START_MS + seed % 60_000
@@ -157,7 +157,7 @@ def test_behind_a_boundary_the_old_interval_counts_until_it_has_certainly_passed
     assert window.fits(100, START_MS + 60_000 + BOUNDARY_SLACK_MS, NEEDED)
 
 
-def test_orders_are_also_counted_over_any_stretch() -> None:
+def test_r5_orders_are_also_counted_over_any_stretch() -> None:
     window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=True)
     for at in range(10):
         window.spend(1, START_MS + 9_000 + at)
@@ -166,7 +166,7 @@ def test_orders_are_also_counted_over_any_stretch() -> None:
     assert window.peak == 10
 
 
-def test_the_higher_count_of_the_server_is_believed_and_a_lower_one_is_not() -> None:
+def test_r3_the_higher_count_of_the_server_is_believed_and_a_lower_one_is_not() -> None:
     ledger = Ledger()
     ledger.reserve(100, 0, 0, START_MS + 5_000, NEEDED)
     ledger.adopt_weight(2_350, START_MS + 5_100)
@@ -208,13 +208,7 @@ def test_the_rows_of_an_answer_go_to_their_windows() -> None:
     assert used == [250, 700, 90]
 
 
-def test_limits_are_read_from_the_venue() -> None:
-    ledger = Ledger()
-    ledger.adopt_limits([row("REQUEST_WEIGHT", "MINUTE", 1, 6000), row("ORDERS", "SECOND", 10, 50), row("ORDERS", "MINUTE", 1, 0)])
-    assert (ledger.weight.limit, ledger.orders_10s.limit, ledger.orders_1m.limit) == (6000, 50, 1200)
-
-
-def test_new_risk_leaves_a_fifth_for_what_is_needed() -> None:
+def test_r6_new_risk_leaves_a_fifth_for_what_is_needed() -> None:
     ledger = Ledger()
     assert ledger.reserve(1_920, 0, 0, START_MS + 1_000, NEW_RISK) == 0
     assert ledger.reserve(1, 0, 0, START_MS + 1_000, NEW_RISK) > 0
@@ -230,7 +224,7 @@ def test_a_reservation_is_all_or_nothing() -> None:
     assert ledger.orders_1m.used(START_MS) == 300
 
 
-def test_nothing_is_sent_while_we_are_banned_and_a_ban_is_never_shortened() -> None:
+def test_r2_nothing_is_sent_while_we_are_banned_and_a_ban_is_never_shortened() -> None:
     ledger = Ledger()
     ledger.ban(START_MS + 60_000)
     ledger.ban(START_MS + 30_000)

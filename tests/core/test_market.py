@@ -296,7 +296,7 @@ def test_a_snapshot_of_another_book_or_of_nothing_is_no_answer() -> None:
     assert not room.market.returned(returned)
 
 
-def test_many_books_at_once_leave_the_kept_share_of_the_limits_alone() -> None:
+def test_b8_r6_many_books_at_once_leave_the_kept_share_of_the_limits_alone() -> None:
     """B8, R6: cancels and reconciliation can still pay for what they need."""
     symbols = [f"S{number}USDT" for number in range(300)]
     room = Room([stream(one) for one in symbols], limits=FeedLimits(patience=1_000))
@@ -342,7 +342,7 @@ def test_streams_nobody_asked_for_are_counted_and_bring_nothing() -> None:
         envelope("btcusdt@depth@100ms", b'{"e":"depthUpdate"}'), b'{"result":null,"id":{}}', b'{"id":1}', b'{"error":5,"id":1}',
     ],
 )  # fmt: skip
-def test_frames_that_cannot_be_read_are_counted_and_the_rest_goes_on(frame: bytes) -> None:
+def test_w8_frames_that_cannot_be_read_are_counted_and_the_rest_goes_on(frame: bytes) -> None:
     room = Room([stream(A, "aggTrade"), stream(A)], limits=FeedLimits(streams_per_link=1))
     good = envelope(stream(A, "aggTrade"), encode(agg_trade(1)))
     room.feed(room.link_of(stream(A, "aggTrade")), frame, good)
@@ -361,7 +361,7 @@ VALID = [
 
 
 @given(st.sampled_from(VALID), st.lists(st.tuples(st.integers(0, 200), st.binary(max_size=3)), max_size=4))
-def test_no_bytes_whatever_break_it(valid: bytes, cuts: list[tuple[int, bytes]]) -> None:
+def test_w8_no_bytes_whatever_break_it(valid: bytes, cuts: list[tuple[int, bytes]]) -> None:
     frame = valid
     for at, text in cuts:
         frame = frame[:at] + text + frame[at + 1 :]

@@ -31,7 +31,7 @@ def opened(orders: Orders, **wanted: object) -> Order:
     return order
 
 
-def test_every_order_gets_an_id_of_its_own_that_names_strategy_and_run() -> None:
+def test_o16_every_order_gets_an_id_of_its_own_that_names_strategy_and_run() -> None:
     orders = Orders(START_MS)
     ids = [prepared(orders, strategy=strategy).client_order_id for strategy in ("mm", "mm", "other")]
     owns = [parse_own(one) for one in ids]
@@ -94,7 +94,7 @@ def test_what_is_seen_of_an_order_decides_its_state(status: OrderStatus, seen: s
     assert order.ended_ns == (START_NS + 1 if state.terminal else 0)
 
 
-def test_a_status_nobody_knows_changes_nothing_about_an_order_that_rests() -> None:
+def test_w10_a_status_nobody_knows_changes_nothing_about_an_order_that_rests() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     assert not orders.see(order, OrderStatus("SOMETHING_NEW"), D(0), START_NS)
@@ -109,7 +109,7 @@ def test_seeing_an_order_ends_the_doubt_about_it() -> None:
     assert order.not_found == 0
 
 
-def test_a_fill_is_booked_once_whoever_tells_it() -> None:
+def test_o6_a_fill_is_booked_once_whoever_tells_it() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     assert orders.book(order, fill(order, 1, "0.4"), START_NS) is not None

@@ -129,7 +129,7 @@ def test_the_symbols_of_orders_and_positions_are_looked_at() -> None:
     assert set(asked) == {"BTCUSDT", "ETHUSDT"}
 
 
-def test_fills_that_happened_while_nobody_listened_are_booked_in_their_order() -> None:
+def test_o7_fills_that_happened_while_nobody_listened_are_booked_in_their_order() -> None:
     made, actor, order = placed()
     made.unopened.add(LinkKind.PRIVATE)
     made.lose(LinkKind.PRIVATE)
@@ -228,7 +228,7 @@ def test_the_venues_positions_are_remembered_side_by_side() -> None:
     assert made.engine.trading.reconciler.positions == {"BTCUSDT": D("1.5")}
 
 
-def test_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
+def test_o6_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
     made, _, order = placed()
     made.fill(order.client_order_id, "0.4")
     for _ in range(3):

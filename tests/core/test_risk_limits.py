@@ -69,7 +69,7 @@ def test_what_was_refused_is_no_first_of_a_double_and_quotes_are_none() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["1", "2"])), max_size=30))
-def test_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple[int, str]]) -> None:
+def test_o29_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple[int, str]]) -> None:
     desk = Desk(RiskLimits(duplicate_ms=100))
     now_ms, out = 0, list[tuple[int, str]]()
     for wait, quantity in steps:

@@ -186,7 +186,7 @@ def test_a_key_that_is_refused_after_it_worked_does_not_end_the_run() -> None:
 def test_a_log_on_without_an_answer_is_given_up() -> None:
     line = Line().start()
     line.open()
-    line.run(2_500)
+    line.run(10_300)
     assert line.closed == ["api.1"]
     line.run(1_000)
     assert line.opened[1:] == ["api.2"]
@@ -312,7 +312,7 @@ def test_the_memory_of_overdue_requests_is_bounded() -> None:
         (-2010, 400, "no", None),
     ],
 )
-def test_a_ban_is_heeded(code: int, status: int, msg: str, ban_ms: int | None) -> None:
+def test_r1_a_ban_is_heeded(code: int, status: int, msg: str, ban_ms: int | None) -> None:
     line = Line().ready()
     line.refuse(line.ask("x"), code, msg, status)
     until = line.ctx.ledger.banned_until_ms

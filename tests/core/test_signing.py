@@ -182,7 +182,7 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("name", BAD_KEYS)
-def test_a_key_that_cannot_be_used_is_refused_in_one_sentence_that_does_not_show_it(name: str) -> None:
+def test_g9_x2_a_key_that_cannot_be_used_is_refused_in_one_sentence_that_does_not_show_it(name: str) -> None:
     pem, said = BAD_KEYS[name]
     with pytest.raises(ValueError, match=said) as caught:
         signer_of_pem(KEY, pem)
@@ -195,7 +195,7 @@ def test_a_key_that_cannot_be_used_is_refused_in_one_sentence_that_does_not_show
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_a_signer_does_not_print_its_key() -> None:
+def test_x1_a_signer_does_not_print_its_key() -> None:
     signer = HmacSigner(KEY, Secret("NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP"))
     assert "NhqPtmdS" not in repr(signer)
     assert "NhqPtmdS" not in repr(vars(signer))

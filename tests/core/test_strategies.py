@@ -353,7 +353,7 @@ def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() 
 
 
 @pytest.mark.parametrize("hook", ["on_start", "on_book", "on_mark", "on_link", "on_order", "on_fill", "on_wake", "on_stop"])
-def test_i13_whichever_hook_raises_the_others_do_not_notice(hook: str) -> None:
+def test_s1_i13_whichever_hook_raises_the_others_do_not_notice(hook: str) -> None:
     """I13."""
 
     def life(acts: dict[str, Callable[..., object]]) -> tuple[list[Any], Scripted]:

@@ -94,7 +94,7 @@ def test_o8_a_key_that_the_venue_does_not_know_any_more_is_replaced() -> None:
     assert not shut(made, actor)
 
 
-def test_an_expired_key_is_replaced_although_its_link_stands() -> None:
+def test_o8_an_expired_key_is_replaced_although_its_link_stands() -> None:
     made, actor = world()
     made.exchange.listen_key = "another-key"
     made.holds.add("userDataStream.start")
@@ -283,7 +283,7 @@ def test_w11_an_event_nobody_knows_is_counted_and_changes_nothing() -> None:
     assert made.engine.trading.census.unknown["event SOMETHING_NEW"] == 1
 
 
-def test_balances_are_kept_and_what_is_no_trade_is_said() -> None:
+def test_o23_balances_are_kept_and_what_is_no_trade_is_said() -> None:
     made, _ = world()
     change = {"m": "FUNDING_FEE", "B": [{"a": "USDT", "wb": "99.5", "cw": "99.5", "bc": "-0.5"}], "P": []}
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 1, "T": 1, "a": change}).encode())

@@ -12,7 +12,7 @@ from tests.faults.catalogue import CATALOGUE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "faults.md"
-_IN_NAME: Final = re.compile(r"test((?:_[nwborcpgsx]\d{1,2})+)_")
+_IN_NAME: Final = re.compile(r"test((?:_[nwborcpgsxi]\d{1,2})+)_")
 _IN_TEXT: Final = re.compile(r"\b[NWBORCPGSX]\d{1,2}\b")
 _GROUPS: Final = {
     "N": "Network",
@@ -33,23 +33,24 @@ carries the fault in its name or in its docstring. `python -m tests.faults` writ
 """
 
 
-def shown() -> dict[str, list[str]]:
-    """By fault, the tests that show it, as `path::name`."""
+def shown(*, by_name: bool = False) -> dict[str, list[str]]:
+    """By fault, the tests that show it, as `path::name`; `by_name`: only those that carry it in their names."""
     found: dict[str, list[str]] = {fault: [] for fault in CATALOGUE}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name, faults in _faults_in(path):
+        for name, faults in _faults_in(path, by_name=by_name):
             for fault in faults:
                 found[fault].append(f"{path.relative_to(ROOT / 'tests').as_posix()}::{name}")
     return found
 
 
-def _faults_in(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _faults_in(path: Path, *, by_name: bool) -> Iterator[tuple[str, list[str]]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             named = _IN_NAME.match(node.name)
-            faults = [one.upper() for one in named[1].strip("_").split("_")] if named else []
+            # Invariants (I1 to I14) stand in names as well; they are no faults.
+            faults = [one.upper() for one in named[1].strip("_").split("_") if one[0] != "i"] if named else []
             line = (ast.get_docstring(node) or "").partition("\n")[0]
-            faults += [one for one in _IN_TEXT.findall(line) if one in CATALOGUE]
+            faults += [one for one in _IN_TEXT.findall(line) if one in CATALOGUE and not by_name]
             yield node.name, list(dict.fromkeys(faults))
 
 

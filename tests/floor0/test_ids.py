@@ -27,7 +27,7 @@ def test_the_longest_id_has_36_characters() -> None:
 
 
 @given(st.tuples(STRATEGIES, EPOCHS, COUNTS), st.tuples(STRATEGIES, EPOCHS, COUNTS))
-def test_different_orders_have_different_ids(one: tuple[str, int, int], other: tuple[str, int, int]) -> None:
+def test_o16_different_orders_have_different_ids(one: tuple[str, int, int], other: tuple[str, int, int]) -> None:
     assert (str(OwnId(*one)) == str(OwnId(*other))) is (one == other)
 
 

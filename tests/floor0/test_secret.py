@@ -29,14 +29,14 @@ def hidden(shown: str) -> bool:
     return not any(TEXT[at : at + 8] in shown for at in range(len(TEXT) - 7))
 
 
-def test_no_way_of_printing_shows_it() -> None:
+def test_x1_no_way_of_printing_shows_it() -> None:
     secret = Secret(TEXT)
     for shown in (repr(secret), str(secret), f"{secret}", f"{secret:>90}", "%s" % secret, repr([secret]), repr(Holder(secret))):  # noqa: UP031
         assert hidden(shown)
         assert secret.fingerprint in shown
 
 
-def test_a_traceback_with_local_variables_does_not_show_it() -> None:
+def test_x2_a_traceback_with_local_variables_does_not_show_it() -> None:
     def fail(secret: Secret) -> None:
         raise RuntimeError(f"with {secret}")
 

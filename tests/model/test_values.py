@@ -25,7 +25,7 @@ VALUES = [kind for _, union in UNIONS for kind in get_args(union)]
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
-def test_a_value_is_frozen_compared_and_documented(kind: type) -> None:
+def test_s4_a_value_is_frozen_compared_and_documented(kind: type) -> None:
     assert attrs.has(kind)
     assert kind.__doc__ or kind.__name__ in ("LinkOpened",)
     names = [one.name for one in attrs.fields(kind)]

@@ -45,7 +45,7 @@ def test_what_is_called_gets_its_arguments_and_gives_its_answer() -> None:
         (StopIteration(5), "StopIteration: 5"),
     ],
 )
-def test_what_it_raises_is_one_sentence_with_its_place(error: BaseException, sentence: str) -> None:
+def test_s1_what_it_raises_is_one_sentence_with_its_place(error: BaseException, sentence: str) -> None:
     line = fails(error).__code__.co_firstlineno + 1
     assert said_of(error) == f"{sentence} (test_fence.py:{line})"
 

@@ -124,7 +124,7 @@ def test_an_unknown_name_with_and_without_a_suggestion(site: Site) -> None:
         ),
     ],
 )  # fmt: skip
-def test_modules_that_cannot_be_loaded(site: Site, text: str, sentence: str) -> None:
+def test_s8_modules_that_cannot_be_loaded(site: Site, text: str, sentence: str) -> None:
     site.install("bad", text)
     expected = f"plugin 'bad' cannot be loaded: {sentence.replace('MODULE', site.points[0].value)}"
     assert site.refusal("bad") == expected

@@ -117,7 +117,7 @@ def unmarked(self: object, event: object, view: object) -> None: ...
         ({"provide_strategies": nothing}, "there is no hook provide_strategies"),
     ],
 )
-def test_an_implementation_that_does_not_fit(methods: dict[str, Any], sentence: str) -> None:
+def test_s8_an_implementation_that_does_not_fit(methods: dict[str, Any], sentence: str) -> None:
     assert refusal(made(**methods)) == f"plugin Mine: {sentence}"
     # An overlay is looked at like a strategy.
     assert refusal(made(on_trade=nothing), made(**methods)) == f"plugin Mine: {sentence}"
@@ -231,7 +231,7 @@ def test_nothing_one_thing_or_several(returned: object, wanted: list[object]) ->
     assert list(map(str, slot(made(on_book=hookimpl(on_book))).call("on_book", EVENT, VIEW))) == list(map(str, wanted))
 
 
-def test_a_generator_is_a_list_and_an_endless_one_comes_to_an_end() -> None:
+def test_s3_a_generator_is_a_list_and_an_endless_one_comes_to_an_end() -> None:
     def few(self: object) -> Iterator[Intent]:
         yield INTENT
         yield CancelAll()
@@ -397,7 +397,7 @@ def raising(error: BaseException) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), ZeroDivisionError(), MemoryError()])
-def test_what_a_hook_raises_is_a_fault_of_the_strategy(error: BaseException) -> None:
+def test_s1_what_a_hook_raises_is_a_fault_of_the_strategy(error: BaseException) -> None:
     for one in (slot(made(on_book=raising(error))), slot(made(), made(on_book=raising(error)), made(on_book=nothing))):
         with pytest.raises(StrategyFault, match=rf"^on_book: {type(error).__name__}: .*\(test_slots\.py:\d+\)$"):
             one.call("on_book", EVENT, VIEW)
@@ -422,7 +422,7 @@ def test_after_a_fault_the_slot_can_be_called_again() -> None:
 
 
 @pytest.mark.parametrize(("took", "named"), [(HOOK_BUDGET_NS, False), (HOOK_BUDGET_NS + 1, True)])
-def test_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
+def test_s9_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
     times = iter([1_000, 1_000 + took])
     slow: list[object] = []
     one = slot(made(on_book=nothing), stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said))

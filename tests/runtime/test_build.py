@@ -144,7 +144,7 @@ def test_money_for_people(value: str, text: str) -> None:
         ("", "unknown symbol ''"),
     ],
 )
-def test_unknown_symbols(tmp_path: Path, symbol: str, said: str) -> None:
+def test_g3_unknown_symbols(tmp_path: Path, symbol: str, said: str) -> None:
     text = EMBEDDED + STREAMS.replace("BTCUSDT", symbol) + STRATEGY.replace('["BTCUSDT"]', f'["ETHUSDT", "{symbol}"]')
     assert found(tmp_path, text) == [
         (line_of(text, "symbols", 1), f"streams[0].symbols[0]: {said}"),
@@ -183,7 +183,7 @@ def test_channels_that_need_symbols(tmp_path: Path) -> None:
 # -- strategies -------------------------------------------------------------------------------------------------------
 
 
-def test_two_strategies_of_one_name_and_one_without_symbols(tmp_path: Path) -> None:
+def test_g8_two_strategies_of_one_name_and_one_without_symbols(tmp_path: Path) -> None:
     text = EMBEDDED + STRATEGY + STRATEGY + STRATEGY.replace('"one"', '"two"').replace('["BTCUSDT"]', "[]")
     assert found(tmp_path, text) == [
         (line_of(text, 'id = "one"', 2), "strategies[1].id: there are two strategies called 'one'"),
@@ -203,7 +203,7 @@ def test_two_strategies_of_one_name_and_one_without_symbols(tmp_path: Path) -> N
         ("plugins.py:Unmarked", "on_book lacks its @hookimpl and would never be called"),
     ],
 )
-def test_plugins_that_are_refused(tmp_path: Path, plugin: str, said: str) -> None:
+def test_s8_plugins_that_are_refused(tmp_path: Path, plugin: str, said: str) -> None:
     text = EMBEDDED + STRATEGY.replace("plugins.py:Plain", plugin)
     ((line, rest),) = found(tmp_path, text)
     assert line == line_of(text, "plugin =")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import ssl
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +28,8 @@ from coldframe.secret import Secret
 from coldframe.shell.clock import Clock
 from coldframe.shell.rest import Rest
 from coldframe.terms import PositionMode
+from coldframe.texts import discreet
+from coldframe.wire.codes import CODES
 from tests.conftest import SHARED, needs_shared
 from tests.shell.peer import PATIENCE_S, Line, listening
 from tests.shell.web import Answering, Asked, Told, Web, serving
@@ -238,6 +242,35 @@ async def test_an_account_that_cannot_be_used(answer: Told, kind: type[Coldframe
     assert refused.value.exit_code == {AuthenticationRefused: 77, ConfigError: 78, VenueUnavailable: 69}[kind]
 
 
+async def test_x2_at_every_code_neither_key_nor_signature_stands_in_the_error_whatever_is_echoed() -> None:
+    """Not in its text, nor in the traceback: the query was signed, the header held the key, and the venue says both back."""
+    said: dict[str, str] = {}
+
+    def answer(asked: Asked) -> Told:
+        echoed = f"{asked.target} X-MBX-APIKEY: {asked.headers['x-mbx-apikey']}"
+        assert "signature=" in echoed
+        assert KEY in echoed
+        return Told(json.dumps({"code": code, "msg": f"no: {echoed}"}).encode(), 400)
+
+    async with venue(answer) as (_, rest, clock):
+        for code in CODES:
+            try:
+                await check_account(rest, clock)
+            except ColdframeError as error:
+                said[str(code)] = "".join(traceback.format_exception(error))
+    assert len(said) == len(CODES)
+    for code, text in said.items():
+        assert str(code) in text
+        assert "accountConfig?" in text, "it was echoed"
+        assert not any(KEY[at : at + 8] in text for at in range(len(KEY) - 7))
+        assert re.search(r"signature=(?!\.\.\.)", text) is None
+
+
+def test_x2_what_the_venue_says_in_earnest_is_shown_as_it_is() -> None:
+    for code in CODES.values():
+        assert [discreet(text) for text in code.texts] == list(code.texts)
+
+
 # -- keys and trust ---------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +283,7 @@ def pem(key: object, password: bytes | None = None) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_keys_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_g9_keys_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KEY", KEY)
     monkeypatch.setenv("SECRET", f" {SECRET}\n")
     shared = signer_of(orders(secret="env:SECRET"), tmp_path)
@@ -272,7 +305,7 @@ def test_keys_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         (lambda: pem(generate_private_key(SECP256R1())), "the venue knows Ed25519 and RSA"),
     ],
 )
-def test_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Callable[[], str], said: str) -> None:
+def test_g9_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Callable[[], str], said: str) -> None:
     monkeypatch.setenv("KEY", KEY)
     monkeypatch.setenv("PEM", content())
     with pytest.raises(ConfigError, match=said) as refused:
@@ -280,7 +313,7 @@ def test_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, con
     assert one_sentence(refused.value).startswith("orders.private_key: ")
 
 
-def test_a_key_that_others_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_g7_a_key_that_others_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KEY", KEY)
     (tmp_path / "key.pem").write_text(pem(Ed25519PrivateKey.generate()))
     (tmp_path / "key.pem").chmod(0o640)

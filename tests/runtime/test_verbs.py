@@ -30,7 +30,7 @@ class Printed:
         json.dumps(document)
 
 
-def test_log_lines_go_to_stderr_and_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_x18_log_lines_go_to_stderr_and_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
     log = PlainLog()
     log.log(0, Level.DEBUG, "not shown")
     log.log(1_500_000_000, Level.INFO, "a book\n00:00:00.000 error: forged\x1b[2J\u2028")

@@ -75,7 +75,7 @@ def test_a_journal_that_is_not_there_gets_one_line(tmp_path: Path, name: str, te
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_folder_that_cannot_be_written_gets_one_line(tmp_path: Path) -> None:
+def test_p7_a_folder_that_cannot_be_written_gets_one_line(tmp_path: Path) -> None:
     """P7."""
     (tmp_path / "file").write_text("")
     done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "3s", "--journal", tmp_path / "file" / "run.db")

@@ -37,7 +37,7 @@ def line_of(path: Path, text: str) -> int:
         ('config_version = 1', "config_version = 2", "config_version = 2", "must be between 1 and 1"),
     ],
 )  # fmt: skip
-def test_mistakes_in_the_configuration(tmp_path: Path, old: str, new: str, at: str, said: str) -> None:
+def test_g1_g2_mistakes_in_the_configuration(tmp_path: Path, old: str, new: str, at: str, said: str) -> None:
     path = changed(tmp_path, old, new)
     for verb in ("check", "run"):
         done = coldframe(verb, path)
@@ -89,7 +89,7 @@ def test_a_file_name_that_moves_the_cursor(tmp_path: Path) -> None:
     assert "\x1b" not in done.stderr
 
 
-def test_contracts_that_the_venue_does_not_list(tmp_path: Path, home: dict[str, str]) -> None:
+def test_g3_contracts_that_the_venue_does_not_list(tmp_path: Path, home: dict[str, str]) -> None:
     extra = '[[streams]]\nsymbols = ["DOGEUSDT", "BTCUSDT"]\nchannels = ["aggTrade", "perpetual@continuousKline_1m"]'
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served, mode="off", extra=extra)
@@ -112,14 +112,14 @@ def test_a_port_in_use() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_venue_that_bans_us(tmp_path: Path) -> None:
+def test_r2_a_venue_that_bans_us(tmp_path: Path) -> None:
     done = coldframe("run", changed(tmp_path, "seed = 7", "seed = 7\nfaults = { banned_for_s = 60 }"))
     assert done.returncode == 75
     assert "banned for another" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_clock_five_seconds_off(tmp_path: Path) -> None:
+def test_c1_a_clock_five_seconds_off(tmp_path: Path) -> None:
     done = coldframe("run", changed(tmp_path, "seed = 7", "seed = 7\nfaults = { clock_skew_ms = 5000 }"), "--for", "8s", "--json")
     assert document(done)["orders"]["rejected"] == 0
     assert document(done)["orders"]["acked"] > 0

@@ -14,7 +14,7 @@ from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, environment, free_por
 
 
 @pytest.mark.parametrize("remembers", [False, True], ids=["fresh ledger", "kept ledger"])
-def test_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str, str], remembers: bool) -> None:
+def test_n3_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str, str], remembers: bool) -> None:
     port = free_port()
     more = ("--state", tmp_path / "ledger") if remembers else ()
     with venue(CONFIGS / "quickstart.toml", "--port", port, *more, env=home) as first:

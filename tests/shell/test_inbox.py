@@ -113,7 +113,7 @@ async def test_taking_waits_until_there_is_something(autojump_clock: MockClock) 
 # -- too much ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_link_that_brings_too_much_loses_what_waits_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n13_a_link_that_brings_too_much_loses_what_waits_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MARKET_LIMIT", 10)
     inbox = Inbox(Tick())
     inbox.put_frames("busy", [b"1"] * 5)
@@ -153,7 +153,7 @@ def test_the_bound_holds_when_the_link_itself_has_little_to_give(monkeypatch: py
     assert inbox.peak == 10
 
 
-def test_private_inputs_are_never_dropped_the_run_ends_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n13_private_inputs_are_never_dropped_the_run_ends_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PRIVATE_LIMIT", 3)
     inbox = Inbox(Tick())
     for number in range(3):

@@ -100,7 +100,7 @@ def test_several_threads_may_write(path: Path) -> None:
     assert len(list(read_rows(path))) == 80
 
 
-def test_only_its_owner_can_read_it(path: Path) -> None:
+def test_x17_only_its_owner_can_read_it(path: Path) -> None:
     """X17."""
     written(path)
     assert {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()} == {

@@ -98,7 +98,7 @@ async def test_a_large_message_and_thousands_of_small_ones() -> None:
     assert ended.heard == [b"x" * 300_000, *small]
 
 
-async def test_thousands_of_fragments_do_not_stop_the_reader() -> None:
+async def test_w5_thousands_of_fragments_do_not_stop_the_reader() -> None:
     data = b"".join(frame(TEXT, b"%d" % number, fin=False) + frame(CONTINUATION) for number in range(3_000))
     assert (await after(data + close(1000))).heard == [b"%d" % number for number in range(3_000)]
 
@@ -115,7 +115,7 @@ async def test_over_ipv6() -> None:
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3999, 4000, 4999])
-async def test_a_close_gives_its_code_and_reason(code: int) -> None:
+async def test_w3_a_close_gives_its_code_and_reason(code: int) -> None:
     ended = await after(close(code, "Too many requests") + text("after the close"))
     assert isinstance(ended.error, LinkDropped)
     assert ended.error.code == code
@@ -149,7 +149,7 @@ async def test_odd_closes_end_the_link_all_the_same(data: bytes) -> None:
         pytest.param(frame(TEXT, b"x", wide=8), 1002, id="a length longer than it need be"),
     ],
 )
-async def test_offences_end_the_link_at_once(data: bytes, code: int) -> None:
+async def test_w4_offences_end_the_link_at_once(data: bytes, code: int) -> None:
     ended = await after(text("good") + data + text("never heard") * 3)
     assert isinstance(ended.error, LinkDropped)
     assert ended.error.code == code
@@ -157,7 +157,7 @@ async def test_offences_end_the_link_at_once(data: bytes, code: int) -> None:
     assert ended.after_s < 1
 
 
-async def test_a_message_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_w6_a_message_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "MAX_MESSAGE_BYTES", 100_000)
     for data in (text(b"x" * 100_001), (frame(TEXT, b"x" * 60_000, fin=False) + frame(CONTINUATION, b"x" * 60_000))):
         ended = await after(text(b"y" * 100_000) + data)
@@ -190,7 +190,7 @@ def bad_endings() -> list[tuple[bytes, bool]]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
-async def test_no_descriptor_is_left_after_200_reconnects() -> None:
+async def test_w4_no_descriptor_is_left_after_200_reconnects() -> None:
     endings = bad_endings()
     numbers = count()
 
@@ -217,7 +217,7 @@ async def test_no_descriptor_is_left_after_200_reconnects() -> None:
 # -- staying alive ----------------------------------------------------------------------------------------------------
 
 
-async def test_every_ping_is_answered_with_its_payload_also_in_a_flood() -> None:
+async def test_w2_every_ping_is_answered_with_its_payload_also_in_a_flood() -> None:
     payloads = [b"", b"1700000000000", bytes(125)]
     answered: list[tuple[bytes, float]] = []
 
@@ -262,7 +262,7 @@ async def pongs(line: Line, count: int, disguise: Callable[[bytes], bytes] = byt
 
 
 @pytest.mark.parametrize("answered", [0, 1, 10])
-async def test_a_peer_that_no_longer_answers_pings_is_dead(answered: int, autojump_clock: MockClock) -> None:
+async def test_n7_a_peer_that_no_longer_answers_pings_is_dead(answered: int, autojump_clock: MockClock) -> None:
     async with virtual_link(lambda line: pongs(line, answered)) as socket:
         began = trio.current_time()
         with pytest.raises(LinkSilent, match="no answer to a ping within 10 s"):
@@ -276,7 +276,7 @@ async def test_a_pong_with_another_payload_is_no_answer(autojump_clock: MockCloc
             await keep_alive(socket)
 
 
-async def test_a_peer_that_sends_data_but_answers_no_ping_is_dead_all_the_same(autojump_clock: MockClock) -> None:
+async def test_n7_a_peer_that_sends_data_but_answers_no_ping_is_dead_all_the_same(autojump_clock: MockClock) -> None:
     async def script(line: Line) -> None:
         await line.accept()
         while True:
@@ -414,7 +414,7 @@ async def deaf(line: Line) -> None:
 
 
 @pytest.mark.parametrize("script", [silent, flooding, pinging, deaf])
-async def test_a_peer_that_does_not_finish_a_close_is_cut_off(script, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+async def test_w22_a_peer_that_does_not_finish_a_close_is_cut_off(script, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(link, "CLOSE_TIMEOUT_S", 0.3)
 
     async def soon(socket: WebSocketConnection) -> None:

@@ -65,7 +65,7 @@ def test_what_is_no_address_is_refused_without_its_path(url: str) -> None:
 # -- before TLS -------------------------------------------------------------------------------------------------------
 
 
-async def test_nobody_listens() -> None:
+async def test_n3_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = free.getsockname()[1]
@@ -88,13 +88,13 @@ class NoNames(trio.abc.HostnameResolver):
         raise NotImplementedError
 
 
-async def test_a_name_that_nobody_knows() -> None:
+async def test_n1_a_name_that_nobody_knows() -> None:
     trio.socket.set_custom_hostname_resolver(NoNames(answers=True))
     said = await refusal(Address("fstream.example", 443, "/", ssl.create_default_context()))
     assert str(said) == "fstream.example:443: Name or service not known"
 
 
-async def test_a_name_server_that_does_not_answer(autojump_clock: MockClock) -> None:
+async def test_n1_a_name_server_that_does_not_answer(autojump_clock: MockClock) -> None:
     trio.socket.set_custom_hostname_resolver(NoNames(answers=False))
     began = trio.current_time()
     with pytest.raises(LinkRefused, match=r"^fstream\.example:443: no connection within 10 s$"):
@@ -102,7 +102,7 @@ async def test_a_name_server_that_does_not_answer(autojump_clock: MockClock) -> 
     assert trio.current_time() - began == pytest.approx(link.CONNECT_TIMEOUT_S)
 
 
-async def test_a_connection_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_n4_a_connection_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind((HOST, 0))
@@ -174,7 +174,7 @@ Issue = Callable[[trustme.CA], trustme.LeafCert]
         pytest.param(lambda ca: ca.create_child_ca().issue_cert("*.example"), "mismatch", id="a wildcard for others"),
     ],
 )
-async def test_bad_certificates(authority: trustme.CA, issue: Issue, said: str) -> None:
+async def test_n5_bad_certificates(authority: trustme.CA, issue: Issue, said: str) -> None:
     asked: list[bytes] = []
 
     async def script(line: Line) -> None:
@@ -252,7 +252,7 @@ PAGE = b"<html>\r\n<h1>\x1b[31mForbidden</h1>" + b"x" * 1000
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "answered",
 )
-async def test_other_answers_to_the_handshake(answer: bytes, said: str) -> None:
+async def test_w21_other_answers_to_the_handshake(answer: bytes, said: str) -> None:
     async with listening(answering(answer)) as port:
         error = await refusal(here(port))
     assert isinstance(error, LinkRefused)
@@ -316,7 +316,7 @@ async def test_a_ban_says_until_when(answer: bytes, until_ms: int) -> None:
     assert error.until_ms == until_ms
 
 
-async def test_a_listen_key_is_not_repeated() -> None:
+async def test_x2_a_listen_key_is_not_repeated() -> None:
     key = "k" * 30 + "Z9" * 17
     for body in (f"no listenKey {key}".encode(), b"/private/ws/" + key.encode() * 5, b"x" * 190 + key.encode()):
         async with listening(answering(http("403 Forbidden", body))) as port:
@@ -346,7 +346,7 @@ FRAMES = [text("one"), text("the second"), frame(0x9, b"?"), text("3")]
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["an end", "a reset"])
-async def test_cut_at_every_byte_of_a_handshake_and_some_frames(hard: bool) -> None:
+async def test_n6_cut_at_every_byte_of_a_handshake_and_some_frames(hard: bool) -> None:
     length = len(acceptance(b"Sec-WebSocket-Key: 0123456789abcdef01234==")) + len(b"".join(FRAMES))
     place = 0
 

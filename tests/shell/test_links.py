@@ -249,7 +249,7 @@ async def test_a_link_that_is_closed_before_it_is_open() -> None:
         assert one.of(LinkLost) == []
 
 
-async def test_closing_all_does_not_wait_for_a_peer_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_w22_closing_all_does_not_wait_for_a_peer_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "CLOSE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(links_module, "CLOSE_TIMEOUT_S", 0.2)
 

@@ -52,7 +52,7 @@ def test_the_first_error_of_nested_groups() -> None:
     assert first_error(inner) is inner
 
 
-def test_what_a_peer_said_cannot_move_the_cursor() -> None:
+def test_x18_what_a_peer_said_cannot_move_the_cursor() -> None:
     assert one_line("a\r\nb\x1b[2Jc\x07d") == "a  b [2Jc d"
     assert len(one_line("x" * 1_000)) == 200
     assert one_line("币安", 1) == "币"

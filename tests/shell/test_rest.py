@@ -99,7 +99,7 @@ async def test_without_a_key_a_signed_call_goes_out_unsigned() -> None:
     assert "x-mbx-apikey" not in web.asked[0].headers
 
 
-async def test_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_x15_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with serving() as proxy, serving() as web, listening(Line.wait_gone) as tls_port:
         (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password pass")
         monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -227,7 +227,7 @@ async def test_a_peer_that_speaks_no_tls() -> None:
         assert "TLS failed" in await refused(rest)
 
 
-async def test_no_library_logs_what_is_secret(caplog: pytest.LogCaptureFixture) -> None:
+async def test_x1_no_library_logs_what_is_secret(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         async with serving() as web, rest_at(web.port) as rest:
             await rest.ask("GET", "/fapi/v1/openOrders", {})

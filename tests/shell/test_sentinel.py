@@ -79,7 +79,7 @@ def test_what_is_latched_is_read_back(sentinel: Sentinel) -> None:
     assert sentinel.read().revision == "s"
 
 
-def test_it_is_private_and_leaves_nothing_half_written(sentinel: Sentinel) -> None:
+def test_x17_it_is_private_and_leaves_nothing_half_written(sentinel: Sentinel) -> None:
     latch(sentinel, Halt(PAUSE))
     with sentinel.held():
         sentinel.answer({"revision": "r"})

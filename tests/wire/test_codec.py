@@ -56,7 +56,7 @@ def test_a_full_example_decodes_and_comes_back_as_it_was(kind: type[Message], ga
 
 
 @every_kind
-def test_each_required_key_is_required_and_each_other_one_is_not(kind: type[Message]) -> None:
+def test_w9_each_required_key_is_required_and_each_other_one_is_not(kind: type[Message]) -> None:
     body = example(kind)
     for one in fields(kind):
         less = {key: value for key, value in body.items() if key != one.encode_name}
@@ -122,7 +122,7 @@ LITERALS: dict[Sort, list[str]] = {
 
 
 @every_kind
-def test_what_is_no_plain_number_is_refused_wherever_a_number_stands(kind: type[Message]) -> None:
+def test_w13_what_is_no_plain_number_is_refused_wherever_a_number_stands(kind: type[Message]) -> None:
     for path, sort, _ in places(kind):
         for literal in LITERALS.get(sort, ()):
             assert refused(decoder(kind), with_literal(kind, path, literal)), (path, literal[:40])
@@ -144,7 +144,7 @@ def test_numbers_at_the_edge_of_what_is_allowed_are_taken_exactly(kind: type[Mes
 
 
 @every_kind
-def test_null_is_refused_where_it_is_not_foreseen(kind: type[Message]) -> None:
+def test_w9_null_is_refused_where_it_is_not_foreseen(kind: type[Message]) -> None:
     for path, sort, nullable in places(kind):
         if path and (sort is not Sort.OTHER or isinstance(at(example(kind), path), str | bool)):
             untyped = at(example(kind), path) == "anything" or path[-1] == "filterType"
@@ -153,7 +153,7 @@ def test_null_is_refused_where_it_is_not_foreseen(kind: type[Message]) -> None:
 
 
 @every_kind
-def test_unknown_keys_are_kept_and_counted_at_every_depth(kind: type[Message]) -> None:
+def test_w9_unknown_keys_are_kept_and_counted_at_every_depth(kind: type[Message]) -> None:
     depths = [path for path, sort, _ in places(kind) if sort is Sort.OBJECT]
     for path in depths:
         body, census = example(kind), codec.Census()
@@ -166,7 +166,7 @@ def test_unknown_keys_are_kept_and_counted_at_every_depth(kind: type[Message]) -
 
 
 @every_kind
-def test_a_key_that_stands_twice_is_refused_at_every_depth(kind: type[Message]) -> None:
+def test_w15_a_key_that_stands_twice_is_refused_at_every_depth(kind: type[Message]) -> None:
     for path in [path for path, sort, _ in places(kind) if sort is Sort.OBJECT]:
         here = at(example(kind), path)
         for key in [*here, "zz"]:
@@ -180,7 +180,7 @@ def test_a_key_that_stands_twice_is_refused_at_every_depth(kind: type[Message]) 
 
 
 @every_kind
-def test_unknown_words_are_kept_and_counted(kind: type[Message]) -> None:
+def test_w10_unknown_words_are_kept_and_counted(kind: type[Message]) -> None:
     for path, sort, _ in places(kind):
         if sort is Sort.WORD:
             census, payload = codec.Census(), with_literal(kind, path, '"NEW_WORD"')
@@ -198,7 +198,7 @@ BROKEN_TEXT = ['"\xff"', '"\\ud800"', '"\\ud800\\u0041"', '"\ud800"', '"\x01"', 
 
 @pytest.mark.parametrize("literal", BROKEN_TEXT, ids=ascii)
 @pytest.mark.parametrize("key", ["s", "zz"], ids=["known", "unknown"])
-def test_broken_text_is_refused_in_known_and_unknown_places(literal: str, key: str) -> None:
+def test_w8_broken_text_is_refused_in_known_and_unknown_places(literal: str, key: str) -> None:
     encoding = "latin-1" if "\xff" in literal else "utf-8"
     body = {**example(streams.AggTrade), key: "@@@"}
     payload = written(body).encode().replace(b'"@@@"', literal.encode(encoding, "surrogatepass"))
@@ -222,7 +222,7 @@ def test_numbers_in_unknown_keys_stay_exact_or_are_refused() -> None:
 
 
 @pytest.mark.parametrize("bomb", [b"[" * 100_000, b'{"a":' * 100_000, b'{"zz":' + b"[" * 100_000 + b"]" * 100_000 + b"}"])
-def test_a_bomb_of_brackets_is_refused(bomb: bytes) -> None:
+def test_w14_a_bomb_of_brackets_is_refused(bomb: bytes) -> None:
     inside = written(example(streams.AggTrade)).encode()[:-1] + b',"zz":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     for payload in (bomb, inside):
         for decode in READERS.values():
@@ -338,7 +338,7 @@ def test_a_doubled_key_of_a_user_event_is_refused_in_an_envelope_too(event: str)
             assert refused(READERS["user"], written(shape).encode())
 
 
-def test_an_unknown_event_keeps_everything_and_is_counted() -> None:
+def test_w11_an_unknown_event_keeps_everything_and_is_counted() -> None:
     body = {"e": "NEW_EVENT", "E": 7, "x": {"p": "0.10", "bare": Decimal("0.10")}}
     for shape in (body, {"stream": "k", "data": body}):
         census = codec.Census()

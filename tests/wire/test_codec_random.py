@@ -151,6 +151,6 @@ def test_a_mangled_payload_is_a_message_or_a_decode_error(case: tuple[type[Messa
 
 @settings(max_examples=600)
 @given(st.binary(max_size=80) | st.text(max_size=60).map(str.encode))
-def test_arbitrary_bytes_are_a_message_or_a_decode_error(payload: bytes) -> None:
+def test_w8_arbitrary_bytes_are_a_message_or_a_decode_error(payload: bytes) -> None:
     for decode in READERS.values():
         refused(decode, payload)

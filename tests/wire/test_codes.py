@@ -120,7 +120,7 @@ def test_what_will_never_work_as_sent_is_not_for_trying_again(number: int) -> No
 
 
 @given(st.integers())
-def test_a_code_that_no_table_knows_is_an_unknown_outcome(number: int) -> None:
+def test_w12_a_code_that_no_table_knows_is_an_unknown_outcome(number: int) -> None:
     if number not in CODES:
         assert classify(number) is C.UNKNOWN
         assert not classify(number).definite

@@ -95,8 +95,7 @@ class Calls:
 
     def _heed(self, answer: Answer) -> None:
         ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
-        if answer.used_weight_1m is not None:
-            ledger.adopt_weight(answer.used_weight_1m, now_ms)
+        ledger.adopt_weight(answer.used_weight_1m, now_ms)
         until_ms = ban_end_ms(answer, now_ms)
         if until_ms is not None:
             ledger.ban(until_ms)

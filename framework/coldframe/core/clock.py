@@ -59,6 +59,11 @@ class ClockOffset:
         """How wrong the offset may be at most, as far as the samples tell."""
         return self._doubt_ms(self._best()) if self._samples else 1_000
 
+    @property
+    def round_trip_ms(self) -> int | None:
+        """The shortest way to the venue and back of late; None before the second sample: the first one opened the connection."""
+        return min(one.round_trip_ms for one in self._samples) if len(self._samples) > 1 else None
+
     def sampled(self, sample: ClockSample) -> None:
         """Takes in one sample; samples that went back in time are ignored."""
         if sample.received_ns >= sample.sent_ns:

@@ -18,6 +18,7 @@ from coldframe.core.backoff import Chance
 from coldframe.core.calls import Calls, Returned, clock_sample
 from coldframe.core.connects import Connects
 from coldframe.core.context import Context
+from coldframe.core.distance import too_near
 from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
@@ -144,6 +145,7 @@ class Engine:
         self._records = 0
         self._banned_ms = 0
         self._latched = setup.past.latched
+        self._said_too_near = False
         self.finished = False
         self._traders = traders
 
@@ -405,6 +407,16 @@ class Engine:
         if abs(after - before) >= 1_000:
             moved = f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s"
             self._ctx.log(Level.WARNING, f"{moved}: requests carry its time; set your clock")
+        self._look_at_distance()
+
+    def _look_at_distance(self) -> None:
+        """Says once which keys are too small for the way to the venue."""
+        trip_ms, limits = self._ctx.clock.round_trip_ms, self._setup.trading
+        if self.trading is None or trip_ms is None or self._said_too_near:
+            return
+        for line in too_near(trip_ms, limits.recv_window_ms, limits.session.answer_ms):
+            self._said_too_near = True
+            self._ctx.log(Level.ERROR, line)
 
     def _ask_for_time_if_doubtful(self) -> None:
         if self._ctx.clock_suspect:

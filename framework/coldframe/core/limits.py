@@ -20,6 +20,8 @@ from coldframe.wire.reference import RateLimit
 
 #: How far the server's boundaries may lie from ours: its clock differs a little, and what we send takes its time.
 BOUNDARY_SLACK_MS: Final = 250
+#: The part of every limit that nobody uses while the venue does not say what it has counted.
+BLIND_PERCENT: Final = 20
 #: The part of every limit that only cancels and reconciliation may use.
 RESERVED_SHARE_PERCENT: Final = 20
 
@@ -76,6 +78,8 @@ class Window:
     limit: int
     sliding: bool
     peak: int = 0
+    #: The venue has answered without saying what it has counted: ours is the only count, and keeps a margin.
+    blind: bool = False
     _interval: _Spent = attrs.field(factory=_Spent)
     _stretch: _Spent = attrs.field(factory=_Spent)
 
@@ -99,6 +103,7 @@ class Window:
 
     def adopt(self, count: int, now_ms: int) -> None:
         """The server counts `count` in its current interval: never believe less than that."""
+        self.blind = False
         self.used(now_ms)
         others = count - self._interval.total
         if others > 0:
@@ -118,8 +123,9 @@ class Window:
         return at_ms
 
     def _allowed(self, priority: Priority) -> int:
-        reserved = self.limit * RESERVED_SHARE_PERCENT // 100
-        return self.limit - reserved if priority is Priority.NEW_RISK else self.limit
+        usable = self.limit - (self.limit * BLIND_PERCENT // 100 if self.blind else 0)
+        reserved = usable * RESERVED_SHARE_PERCENT // 100
+        return usable - reserved if priority is Priority.NEW_RISK else usable
 
     def _unsure(self, now_ms: int) -> bool:
         """Whether the server may still be in the interval before."""
@@ -155,18 +161,29 @@ class Ledger:
         return 0
 
     def adopt_rows(self, rows: Iterable[RateLimit], now_ms: int) -> None:
-        """Takes over the counts in an answer of the WebSocket API."""
-        for row in rows:
-            window = self._window(row)
-            if window is not None and isinstance(row.count, int):
-                window.adopt(row.count, now_ms)
+        """Takes over counts and limits in an answer of the WebSocket API; one without any leaves us alone with our own count."""
+        rows = tuple(rows)
+        self.adopt_limits(rows)
+        counted = [(window, row.count) for row in rows if (window := self._window(row)) and isinstance(row.count, int)]
+        for window, count in counted:
+            window.adopt(count, now_ms)
+        if not counted:
+            self.uncounted(self.weight, self.orders_10s, self.orders_1m)
 
-    def adopt_weight(self, used: int, now_ms: int) -> None:
-        """Takes over the server's weight of this minute from a header."""
-        self.weight.adopt(used, now_ms)
+    def adopt_weight(self, used: int | None, now_ms: int) -> None:
+        """Takes over the server's weight of this minute from a header; None where there is no such header."""
+        if used is None:
+            self.uncounted(self.weight)
+        else:
+            self.weight.adopt(used, now_ms)
+
+    def uncounted(self, *windows: Window) -> None:
+        """The venue has answered and not said what it counts in these."""
+        for window in windows:
+            window.blind = True
 
     def adopt_limits(self, rows: Iterable[RateLimit]) -> None:
-        """Takes over the limits of an exchangeInfo."""
+        """Takes over the limits of an exchangeInfo, or of any answer that names them."""
         for row in rows:
             window = self._window(row)
             if window is not None and row.limit > 0:

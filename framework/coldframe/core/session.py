@@ -104,6 +104,8 @@ class SessionLimits:
     """Times in milliseconds. The answer deadline is how long an order's fate may be open before we start to ask."""
 
     answer_ms: int = 2_000
+    #: The log-on decides nothing about an order: on a long way it may take its time.
+    logon_ms: int = 10_000
     rotate_after_ms: int = 23 * 3_600_000
     retire_ms: int = 10_000
     check_ms: int = 250
@@ -264,7 +266,9 @@ class Session:
 
     def _write(self, link: _Link, method: str, params: Mapping[str, str | int], purpose: object) -> None:
         request_id = next(self._ids)
-        deadline_ns = self._ctx.now_ns + self._limits.answer_ms * NS_PER_MS
+        limits = self._limits
+        allowed_ms = max(limits.logon_ms, limits.answer_ms) if isinstance(purpose, _Logon) else limits.answer_ms
+        deadline_ns = self._ctx.now_ns + allowed_ms * NS_PER_MS
         self._pending[request_id] = _Pending(purpose, link.id, deadline_ns)
         request = SendRequest(link.id, request_id, method, params)
         self._ctx.emit(request)
@@ -294,8 +298,8 @@ class Session:
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"order link: unreadable frame: {error}")
             return []
-        if not isinstance(reply.rate_limits, UnsetType):
-            self._ctx.ledger.adopt_rows(reply.rate_limits, self._ctx.venue_ms)
+        counts = () if isinstance(reply.rate_limits, UnsetType) else reply.rate_limits
+        self._ctx.ledger.adopt_rows(counts, self._ctx.venue_ms)
         if reply.id is None:
             return self._session_error(link, reply)
         purpose = self._purpose_of_answer(reply.id)

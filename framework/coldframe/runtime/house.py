@@ -32,6 +32,7 @@ from coldframe.runtime.ending import ends
 from coldframe.runtime.journals import Kept, open_journal
 from coldframe.runtime.notes import notes_of, read_notes
 from coldframe.runtime.report import Ended
+from coldframe.runtime.rescue import broke, cancel_what_is_left
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
 from coldframe.runtime.startchecks import banner, check_start
@@ -40,6 +41,7 @@ from coldframe.shell.clock import Clock, GapWatch, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
+from coldframe.shell.sentinel import Latch
 from coldframe.shell.tape import Recorder
 from coldframe.terms import PositionMode
 from coldframe.units import NS_PER_S
@@ -130,11 +132,20 @@ class _House:
 
     async def _work(self, described: Described, kept: Kept | None) -> Result:
         """The run itself, when everything that had to be known is."""
-        market, orders = self._venues.market_rest, self._venues.order_rest
+        orders = self._venues.order_rest
         past = kept.past if kept is not None else Past()
         latch = sentinel_of(self._bot.loaded).read()
         engine = self._make_engine(described, orders.offset_ms, past, latch.halts)
-        began_ns = self._clock.now_ns()
+        try:
+            return await self._live_with(engine, latch, kept)
+        except BaseException as error:
+            if broke(error):
+                await cancel_what_is_left(self._bot, engine, self._venues, self._clock, self._log)
+            raise
+
+    async def _live_with(self, engine: Engine, latch: Latch, kept: Kept | None) -> Result:
+        """From the first connection to the last."""
+        market, began_ns = self._venues.market_rest, self._clock.now_ns()
         async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
             shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
             if recorder is not None:

@@ -14,6 +14,7 @@ import trio
 
 from coldframe.config.schema import Config
 from coldframe.config.secrets import resolve
+from coldframe.core.distance import enough_ms
 from coldframe.core.signing import HmacSigner, Signer, signer_of_pem
 from coldframe.errors import AuthenticationRefused, Banned, ConfigError, DecodeError, LinkRefused, VenueUnavailable
 from coldframe.model.instruments import Instruments
@@ -127,6 +128,7 @@ async def check_account(
     Returns what the venue says about the account. With an `environment`, a refused key is also taken for one of the other.
     Raises `AuthenticationRefused`, `ConfigError`, `VenueUnavailable` or `Banned`.
     """
+    asked_ms = clock.now_ms()
     try:
         answer = await rest.ask("GET", "/fapi/v1/accountConfig", {})
     except LinkRefused as error:
@@ -139,6 +141,12 @@ async def check_account(
             raise AuthenticationRefused(
                 f"the venue refuses the API key: {text}; check orders.api_key, its private key and environment"
                 + _other_environment(environment)
+            )
+        trip_ms = clock.now_ms() - asked_ms
+        if classify(fault.code) is CodeClass.CLOCK and trip_ms >= rest.recv_window_ms:
+            raise ConfigError(
+                f"orders.recv_window_ms: the way to the venue and back takes {trip_ms / 1000:.1f} s, and requests may be"
+                f" {rest.recv_window_ms} ms old when they arrive ({text}): set it to {enough_ms(trip_ms)}"
             )
         raise VenueUnavailable(f"the venue does not tell about the account: {text}")
     try:

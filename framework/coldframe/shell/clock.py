@@ -92,6 +92,7 @@ def stopwatch_ns() -> int:
 
 
 def wall_text(at_ns: int) -> str:
-    """A moment as people read it in a log: UTC, to the millisecond."""
+    """A moment as people read it in a log: UTC, to the millisecond, whatever the machine takes for its time zone (faults.md C5)."""
     seconds, rest = divmod(at_ns, NS_PER_S)
-    return time.strftime("%H:%M:%S", time.gmtime(seconds)) + f".{rest // NS_PER_MS:03d}"
+    minutes, second = divmod(seconds % 86_400, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{rest // NS_PER_MS:03d}"

@@ -47,7 +47,7 @@ class Rest:
         self._base = base
         self._now_ns = now_ns
         self._signer = signer
-        self._recv_window_ms = recv_window_ms
+        self.recv_window_ms = recv_window_ms
         self._limit = trio.CapacityLimiter(_AT_ONCE)
         self._http = httpx2.AsyncClient(verify=tls, timeout=TIMEOUT_S, trust_env=False)
         self.offset_ms = 0
@@ -99,5 +99,5 @@ class Rest:
         if security is Security.KEY:
             text = query(params)
         else:
-            text = sign_query(params, signer, self._now_ns() // 1_000_000 + self.offset_ms, self._recv_window_ms)
+            text = sign_query(params, signer, self._now_ns() // 1_000_000 + self.offset_ms, self.recv_window_ms)
         return f"{self._base}{path}{'?' if text else ''}{text}", headers

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import msgspec.structs
 from msgspec import UNSET, UnsetType, field
 
 from coldframe.terms import (
@@ -22,6 +23,7 @@ from coldframe.terms import (
     TimeInForce,
     WorkingType,
 )
+from coldframe.texts import discreet
 from coldframe.wire.streams import Integer, Message, Number
 
 
@@ -309,10 +311,13 @@ class Notice(Reply, frozen=True, kw_only=True):
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """`{"code": -1121, "msg": "Invalid symbol."}`."""
+    """`{"code": -1121, "msg": "Invalid symbol."}`; what `msg` echoes of keys and signatures is left out (faults.md X2)."""
 
     code: Integer
     msg: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "msg", discreet(self.msg))
 
 
 class SessionStatus(Reply, frozen=True, kw_only=True):

@@ -1,0 +1,89 @@
+"""A run that goes on and on holds no more than a run that has gone on for a while."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from decimal import Decimal
+from types import FunctionType, ModuleType
+
+import pytest
+
+from coldframe.core import engine as engine_module
+from coldframe.core import foreign as foreign_module
+from coldframe.core import orders as orders_module
+from coldframe.core import session as session_module
+from coldframe.core.engine import Engine
+from coldframe.core.risk import Budget, RiskLimits
+from coldframe.model.effects import LinkKind
+from coldframe.model.intents import Quote, Quotes, WakeMe
+from tests.core.exchange import ALIVE
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+#: Rounds of ten virtual seconds until every bounded memory is full, and as many again for each look at it.
+ROUNDS = 60
+
+
+@pytest.fixture
+def near_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that are thousands of orders wide would take days to be reached: here they are a few dozen."""
+    monkeypatch.setattr(orders_module, "ENDED_LIMIT", 60)
+    monkeypatch.setattr(foreign_module, "_FILLS_LIMIT", 20)
+    monkeypatch.setattr(session_module, "_OVERDUE_LIMIT", 20)
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 500)
+
+
+def busy(made: Scripted, actor: Actor, first: int) -> None:
+    """Ten virtual seconds each: quotes that move and trade, orders of unknown fate, refusals, strangers, links that fall."""
+    for at in range(first, first + ROUNDS):
+        middle = Decimal(100) + Decimal(at % 7) / 10
+        made.beat()
+        made.want(actor, Quotes("BTCUSDT", [Quote(middle - 2, D(1))], [Quote(middle + 2, D(1))]), WakeMe(5, f"key {at % 3}"))
+        made.run(2_000)
+        for order in [one for one in made.exchange.orders.values() if one.client_order_id.startswith("cf.mm")][-2:]:
+            if order.status in ALIVE:
+                made.fill(order.client_order_id, str(order.quantity - order.filled))
+        if at % 5 == 0:
+            made.holds.add("order.place")
+            made.want(actor, place(price="90", quantity="0.5"))
+            if made.held:
+                made.refuse(-1007)
+            made.holds.clear()
+            made.release()
+        if at % 6 == 0:
+            made.fill(made.foreign(f"hand-{at}", quantity="0.1").client_order_id, "0.1")
+        if at % 11 == 0:
+            made.lose((LinkKind.API, LinkKind.PRIVATE, LinkKind.MARKET)[at % 3])
+        made.run(8_000)
+        for one in (made.effects, made.log, made.rows, made.steps, actor.seen):
+            one.clear()
+
+
+def held_kb(engine: Engine) -> float:
+    """The size of everything that can be reached from the brain, but for code and strategies."""
+    seen: dict[int, object] = {}
+    found: list[object] = [engine]
+    while found:
+        one = found.pop()
+        if id(one) not in seen and not isinstance(one, type | ModuleType | FunctionType | Actor):
+            seen[id(one)] = one
+            found += gc.get_referents(one)
+    return sum(sys.getsizeof(one) for one in seen.values()) / 1024
+
+
+def test_p9_what_a_run_holds_does_not_grow_with_its_age(near_bounds: None) -> None:
+    """Not RSS over an hour of sockets, but every byte that the brain holds over virtual hours full of trouble."""
+    actor = Actor()
+    made = Scripted(actor, budgets={"mm": Budget(max_position=D(20))}, risk=RiskLimits()).ready()
+    busy(made, actor, 0)
+    sizes = [held_kb(made.engine)]
+    for turn in range(1, 4):
+        busy(made, actor, turn * ROUNDS)
+        sizes.append(held_kb(made.engine))
+    orders = made.engine.orders
+    assert len(orders._by_client_id) <= 60 + len(orders._live)
+    slot = made.engine.slots.get("mm")
+    assert slot.trader.account.fills > 4 * ROUNDS, "it has really traded"
+    growth = sizes[-1] - sizes[1]
+    assert growth < 0.05 * sizes[1] + 20, f"kilobytes held after each turn: {[round(one) for one in sizes]}"

@@ -1,0 +1,90 @@
+"""The venue cannot be reached for twenty minutes, with orders open: nothing is taken for ended, afterwards everything is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldframe.model.effects import CallRest, LinkKind
+from coldframe.model.inputs import LinkLost, RestAnswered
+from coldframe.model.orders import OrderState
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+S = OrderState
+NO_NAME = "fapi.binance.com:443: Temporary failure in name resolution"
+PRICES = ("95", "96", "97", "98", "99")
+
+
+def six_orders() -> tuple[Scripted, Actor]:
+    """Five orders that rest, and one whose answer is still to come; the venue has taken it, but nobody has heard so."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, *(place(price=price, quantity="0.5") for price in PRICES))
+    made.holds.add("order.place")
+    made.want(actor, place(price="94", quantity="0.5"))
+    made.silent = True
+    made.exchange.carry_out("order.place", made.sent("order.place")[-1].params)
+    made.held.clear()
+    return made, actor
+
+
+def unreachable(made: Scripted, minutes: int) -> None:
+    """Nothing can be resolved: links fall and do not open, calls fail, as the shells report it."""
+    made.unopened = set(LinkKind)
+    made.holds.update(one.path for one in made.effects if isinstance(one, CallRest))
+    made.holds.update(("/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v1/userTrades", "/fapi/v1/time", "/fapi/v1/depth"))
+    made.lose_all()
+    for _ in range(minutes * 60):
+        made.run(1_000, alive=False)
+        for name in [name for name, one in made.links.items() if not one.open]:
+            del made.links[name]
+            made.give(LinkLost(name, NO_NAME))
+        for call in [one for one in made.held if isinstance(one, CallRest)]:
+            made.held.remove(call)
+            made.give(RestAnswered(call.call_id, None, made.now_ns, NO_NAME))
+
+
+def resolved(made: Scripted) -> None:
+    made.unopened.clear()
+    made.holds.clear()
+    made.silent = False
+    made.run(90_000)
+
+
+@pytest.mark.parametrize("traded", [False, True])
+def test_n2_no_order_is_taken_for_ended_while_the_name_cannot_be_resolved_and_all_are_compared_afterwards(traded: bool) -> None:
+    made, actor = six_orders()
+    orders = list(made.engine.orders.live)
+    sent = len(made.sent("order.place"))
+    unreachable(made, 20)
+    assert len(orders) == 6
+    assert {one.state for one in orders[:5]} == {S.OPEN}
+    assert orders[5].state in (S.UNKNOWN, S.OPERATOR), "ten minutes without proof: a human being may look, it counts all the same"
+    assert all(one.live for one in orders), "silence is no evidence"
+    assert made.engine.trading is not None
+    assert not made.engine.trading.reports_complete
+    made.want(actor, place(price="93"))
+    assert len(made.sent("order.place")) == sent, "no new risk while nothing is known"
+    if traded:
+        for one in orders[3:]:
+            made.exchange.fill(one.client_order_id, "0.5")
+    resolved(made)
+    assert [one.state for one in orders[:3]] == [S.OPEN] * 3
+    assert {one.state for one in orders[3:]} == {S.FILLED if traded else S.OPEN}
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == (D("1.5") if traded else 0)
+    assert made.engine.trading.reports_complete
+    assert len(made.sent("order.place")) == sent, "none was sent again"
+    assert "Temporary failure in name resolution" in made.said()
+
+
+def test_n2_an_order_that_never_arrived_is_proved_absent_when_the_venue_is_there_again() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.add("order.place")
+    made.want(actor, place())
+    made.held.clear()
+    (order,) = made.engine.orders.live
+    unreachable(made, 5)
+    assert order.state is S.UNKNOWN
+    resolved(made)
+    assert order.state is S.NEVER_ACCEPTED

@@ -1,0 +1,127 @@
+"""A bug in any task of a run: the house ends, its orders are gone from the venue, and the last line says what it was."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldframe import cli
+from coldframe.core.engine import Engine
+from coldframe.model.orders import OrderState
+from coldframe.runtime import verbs
+from coldframe.shell import links as links_module
+from coldframe.shell.brake import Brake
+from coldframe.shell.clock import GapWatch
+from coldframe.shell.inbox import Inbox
+from coldframe.shell.journal import Journal
+from coldframe.shell.pulse import Pulse
+from coldframe.shell.rest import Rest
+from coldframe.shell.timers import Timers
+from tests.scenes.support import CONFIGS, VenueProcess, live_config, venue
+
+RESTING = '''"""Lets two orders rest far below the market."""
+
+from decimal import Decimal
+
+from coldframe import Place, Side, hookimpl
+
+
+class Resting:
+    def __init__(self):
+        self.placed = 0
+
+    @hookimpl
+    def on_book(self, event, view):
+        if self.placed == 2 or not view.trading_allowed(event.symbol):
+            return []
+        self.placed += 1
+        low = (view.book(event.symbol).best_bid * Decimal("0.98")).quantize(Decimal("0.1"))
+        return [Place(symbol=event.symbol, side=Side.BUY, price=low - self.placed, quantity=Decimal("0.005"))]
+'''
+TABLE = 'id = "mm"\nplugin = "resting.py:Resting"\nsymbols = ["BTCUSDT"]\nbudget = { max_position = "1", max_notional = "20000" }\n'
+
+#: Who fails, in which task.
+POINTS: dict[str, tuple[object, str]] = {
+    "the brain": (Engine, "step"),
+    "timers": (Timers, "set"),
+    "the inbox": (Inbox, "take"),
+    "a link's writer": (links_module, "write"),
+    "a link's frames": (Inbox, "put_frames"),
+    "REST": (Rest, "ask"),
+    "the journal": (Journal, "_write_all"),
+    "the watch for gaps": (GapWatch, "missed_ms"),
+    "the beat": (Pulse, "holds"),
+    "the brake's thread": (Brake, "_look"),
+}
+
+
+class Fuse:
+    """Blows as soon as two orders rest at the venue."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.seen: list[str] = []
+
+    def burn(self) -> None:
+        if self.engine is None:
+            return
+        resting = [one for one in list(self.engine.orders.live) if one.state is OrderState.OPEN]
+        if len(resting) == 2 or self.seen:
+            self.seen = self.seen or [one.client_order_id for one in resting]
+            raise RuntimeError("broken on purpose")
+
+    def into(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def sync(*args: Any, **more: Any) -> Any:
+            self.burn()
+            return call(*args, **more)
+
+        @wraps(call)
+        async def waiting(*args: Any, **more: Any) -> Any:
+            self.burn()
+            return await call(*args, **more)
+
+        return waiting if inspect.iscoroutinefunction(call) else sync
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
+    home = str(tmp_path_factory.mktemp("venue"))
+    with venue(CONFIGS / "quickstart.toml", env={"XDG_STATE_HOME": home, "HOME": home}) as there:
+        yield there
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("point", POINTS)
+def test_p11_a_bug_in_any_task_ends_the_run_with_no_order_left_and_one_line(
+    served: VenueProcess,
+    tmp_path: Path,
+    home: dict[str, str],
+    point: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "resting.py").write_text(RESTING)
+    config = live_config(tmp_path, served, strategy=TABLE)
+    for name, value in {**home, "SCENE_KEY": served.api_key}.items():
+        monkeypatch.setenv(name, value)
+    fuse, (owner, name) = Fuse(), POINTS[point]
+    monkeypatch.setattr(verbs.PlainLog, "started", lambda _, engine: setattr(fuse, "engine", engine))
+    monkeypatch.setattr(owner, name, fuse.into(getattr(owner, name)))
+    code = cli.main(["run", str(config), "--live", "--plain", "--for", "20s"])
+    said = capsys.readouterr().err
+    assert len(fuse.seen) == 2, said
+    assert code == 1
+    assert served.ask("/fapi/v1/openOrders") == []
+    placed = {one["clientOrderId"]: one["status"] for one in served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")}
+    assert [placed[one] for one in fuse.seen] == ["CANCELED", "CANCELED"]
+    assert "the run has broken with 2 orders that may be open" in said
+    assert "no orders of ours are open at the venue" in said
+    thread = point == "the brake's thread"
+    last = "the brake has ended by itself" if thread else "a bug: RuntimeError: broken on purpose"
+    assert said.splitlines()[-1].startswith(f"coldframe: {last}")
