@@ -78,7 +78,7 @@ async def braking(
             began,
             shells.pulse,
             thread_clock,
-            brake_work(bot, engine, connections, thread_clock),
+            _work(bot, engine, connections, thread_clock),
             lambda level, text: log(thread_clock.now_ns(), level, text),
             stuck_s=bot.config.halt.stuck_ms / 1000,
             heed_signal=heed_signal,
@@ -120,8 +120,7 @@ def _recording(shells: Shells, clock: ThreadClock, log: LogLine) -> Record:
     return record
 
 
-def brake_work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock) -> BrakeWork | None:
-    """Cancelling and flattening over a line of its own; None for a run without orders."""
+def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock) -> BrakeWork | None:
     if connections.signer is None:
         return None
     line = BrakeLine(

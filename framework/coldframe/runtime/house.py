@@ -32,7 +32,6 @@ from coldframe.runtime.ending import ends
 from coldframe.runtime.journals import Kept, open_journal
 from coldframe.runtime.notes import notes_of, read_notes
 from coldframe.runtime.report import Ended
-from coldframe.runtime.rescue import broke, cancel_what_is_left
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
 from coldframe.runtime.startchecks import banner, check_start
@@ -41,7 +40,6 @@ from coldframe.shell.clock import Clock, GapWatch, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
-from coldframe.shell.sentinel import Latch
 from coldframe.shell.tape import Recorder
 from coldframe.terms import PositionMode
 from coldframe.units import NS_PER_S
@@ -136,15 +134,6 @@ class _House:
         past = kept.past if kept is not None else Past()
         latch = sentinel_of(self._bot.loaded).read()
         engine = self._make_engine(described, orders.offset_ms, past, latch.halts)
-        try:
-            return await self._live_with(engine, latch, kept)
-        except BaseException as error:
-            if broke(error):
-                await cancel_what_is_left(self._bot, engine, self._venues, self._clock, self._log)
-            raise
-
-    async def _live_with(self, engine: Engine, latch: Latch, kept: Kept | None) -> Result:
-        """From the first connection to the last."""
         market, began_ns = self._venues.market_rest, self._clock.now_ns()
         async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
             shells = Shells(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)

@@ -157,10 +157,11 @@ class Brake:
                 self._look()
                 self._repeat()
                 self._watch()
-            if self._cancels_last:
-                self._cancel_last()
             well = True
         finally:
+            if self._cancels_last or not well:  # without its brake a run does not go on either
+                with suppress(Exception):
+                    self._cancel_last()
             if self._work is not None:
                 self._work.close()
             if not well:
