@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.model.effects import CallRest, LinkKind, SendRequest
 from coldframe.model.events import BookChanged, BookState, OrderChanged, OrderFilled
+from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import CancelAll, Quote, Quotes, Target, VerdictCode
 from coldframe.model.orders import OrderState
 from coldframe.terms import OrderStatus, Side
@@ -418,6 +419,7 @@ def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_
     made.want(actor, CancelAll())
     made.run(3_000)
     assert standing(made) == {}
+    made.give(ResumeAsked())  # an order that was proved absent and stood there after all has shut the symbol
     made.want(actor, Quotes("BTCUSDT", [Quote(D("99.4"), D("0.1"))], [Quote(D("100.6"), D("0.1"))]))
     made.run(10_000)
     room = {(Side.BUY, D("99.4")): most - traded(made), (Side.SELL, D("100.6")): most + traded(made)}
