@@ -1,0 +1,158 @@
+"""Cancels and amendments of unknown outcome: asked about, repeated where that is safe, counted at their worst."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldframe.model.effects import LinkKind
+from coldframe.model.intents import Amend, Cancel, CancelAll
+from coldframe.model.orders import OrderState, Overlay
+from tests.core.ordering import QUERY, placed, state
+from tests.core.told import D, place
+
+S = OrderState
+
+
+# -- cancels and amendments in doubt ----------------------------------------------------------------------------------
+
+
+def test_o11_a_cancel_that_meets_a_fill_is_no_error() -> None:
+    """O11: -2011."""
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    made.fill(order.client_order_id, "1")
+    made.release()
+    assert state(order) is S.FILLED
+    made.silent = True
+    made.want(actor, place())
+    (second,) = made.engine.orders.live
+    made.want(actor, Cancel(second.client_order_id))
+    made.fill(second.client_order_id, "1")
+    made.release()
+    assert second.overlay is Overlay.CANCEL_UNKNOWN
+    made.run(3_000)
+    assert (second.state, second.filled) == (S.FILLED, D(1))
+
+
+@pytest.mark.parametrize("how", ["timeout", "-1007", "lost link"])
+def test_o12_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
+    """O12: still open exposure, and cancelled in the end."""
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    match how:
+        case "timeout":
+            made.run(2_300)
+        case "-1007":
+            made.refuse(-1007)
+        case _:
+            made.lose(LinkKind.API)
+    assert order.overlay is Overlay.CANCEL_UNKNOWN
+    assert order.remaining == 1
+    made.held.clear()
+    made.holds.clear()
+    made.run(6_000)
+    assert state(order) is S.CANCELED
+    assert len(made.sent("order.cancel")) == 2
+
+
+def test_a_cancel_that_never_left_is_repeated() -> None:
+    made, actor, order = placed()
+    made.unwritten.add("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    assert order.overlay is Overlay.NONE
+    made.unwritten.clear()
+    made.run(2_000)
+    assert state(order) is S.CANCELED
+
+
+def test_a_cancel_that_is_refused_is_repeated_calmly() -> None:
+    made, actor, order = placed()
+    made.exchange.refuses["order.cancel"] = (-1102, "no")
+    made.want(actor, CancelAll())
+    made.run(10_000)
+    assert state(order) is S.OPEN
+    assert 5 <= len(made.sent("order.cancel")) <= 10
+    made.exchange.refuses.clear()
+    made.run(1_500)
+    assert state(order) is S.CANCELED
+
+
+def test_an_order_that_has_just_left_is_cancelled_when_its_answer_has_come_or_is_overdue() -> None:
+    """A cancel might overtake it, and find nothing."""
+    made, actor, order = placed("order.place")
+    made.want(actor, CancelAll())
+    made.run(500)
+    assert made.sent("order.cancel") == []
+    made.release()
+    made.run(300)
+    assert state(order) is S.CANCELED
+    made.holds.add("order.place")
+    made.want(actor, place(), CancelAll())
+    made.run(1_300)
+    assert len(made.sent("order.cancel")) == 2
+
+
+def test_a_cancel_in_doubt_is_not_repeated_before_it_has_been_asked_about() -> None:
+    made, actor, _order = placed("order.cancel", QUERY)
+    made.want(actor, CancelAll())
+    made.refuse(-1007)
+    made.run(3_000)
+    made.want(actor, CancelAll())
+    assert len(made.sent("order.cancel")) == 1
+
+
+def test_a_cancel_on_its_way_is_not_sent_again() -> None:
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id), Cancel(order.client_order_id))
+    assert made.verdicts(actor) == {"ACCEPTED": 2, "NO_CHANGE": 1}
+    assert len(made.sent("order.cancel")) == 1
+
+
+def test_an_amendment_that_never_left_leaves_the_order_as_it_was() -> None:
+    made, actor, order = placed(price="99")
+    made.unwritten.add("order.modify")
+    made.want(actor, Amend(order.client_order_id, D(98)))
+    assert (order.overlay, order.price, order.remaining) == (Overlay.NONE, D(99), D(1))
+
+
+def test_o12_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
+    made, actor, order = placed("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    made.reply(made.held.pop(), {"status": 200, "result": [1]})  # type: ignore[arg-type]
+    made.run(0)
+    made.beat()
+    assert order.overlay is Overlay.CANCEL_UNKNOWN
+    made.holds.clear()
+    made.run(3_000)
+    assert state(order) is S.CANCELED
+
+
+def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
+    """O13."""
+    made, actor, order = placed("order.modify", QUERY, price="99")
+    made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))
+    made.refuse(-1007)
+    assert (order.overlay, order.remaining, order.worst_price) == (Overlay.AMEND_UNKNOWN, D(3), D("99.5"))
+    made.holds.clear()
+    made.run(2_000)
+    made.release()
+    assert (order.overlay, order.remaining, order.price) == (Overlay.NONE, D(1), D(99))
+
+
+@pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014])
+def test_o13_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
+    made, actor, order = placed("order.modify", price="99")
+    made.want(actor, Amend(order.client_order_id, D(98)))
+    made.refuse(code)
+    assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.OPEN, D(99))
+
+
+def test_o13_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
+    made, actor, order = placed("order.modify", price="99")
+    made.want(actor, Amend(order.client_order_id, D(98)))
+    made.silent = True
+    made.fill(order.client_order_id, "1")
+    made.silent = False
+    made.refuse(-2013)
+    made.run(3_000)
+    assert state(order) is S.FILLED
