@@ -12,7 +12,7 @@ from typing import Any
 
 from coldframe.core.journal import fold
 from coldframe.shell.journalfile import read_rows
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, environment, live_config, venue
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, coldframe, environment, live_config, venue
 
 
 def bot(config: Path, there: VenueProcess, home: dict[str, str], for_s: str) -> subprocess.Popen[str]:
@@ -76,6 +76,25 @@ def test_p8_a_second_bot_on_the_account_is_refused(tmp_path: Path, home: dict[st
         assert second.returncode == 78
         assert "another bot trades on this account" in err
         assert "Traceback" not in err
+        first.terminate()
+        first.communicate(timeout=10)
+        assert first.returncode == 0
+
+
+def test_p8_another_key_of_the_same_account_is_the_same_account(tmp_path: Path, home: dict[str, str]) -> None:
+    with venue(CONFIGS / "quickstart.toml", env=home) as there:
+        config = live_config(tmp_path, there)
+        first = bot(config, there, home, "60s")
+        time.sleep(3)
+        other = tmp_path / "other.toml"
+        hmac = there.said["keys"]["hmac"]
+        keys = f'private_key = "file:{there.key_file}"'
+        other.write_text(config.read_text().replace(keys, 'secret = "env:SCENE_SECRET"') + '\n[journal]\nfile = "other.db"\n')
+        env = {**home, "SCENE_KEY": hmac["api_key"], "SCENE_SECRET": hmac["secret"]}
+        second = coldframe("run", other, "--live", "--for", "5s", env=env)
+        assert second.returncode == 78
+        assert "another bot trades on this account" in second.stderr
+        assert there.ask("/fapi/v1/openOrders") != [], "the first one goes on"
         first.terminate()
         first.communicate(timeout=10)
         assert first.returncode == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, nullcontext
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -29,12 +29,12 @@ from coldframe.runtime.braking import braking, sentinel_of, signals_for_the_brak
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.ending import ends
-from coldframe.runtime.journals import Kept, open_journal
+from coldframe.runtime.journals import Kept, alone_on, open_journal
 from coldframe.runtime.notes import notes_of, read_notes
 from coldframe.runtime.report import Ended
 from coldframe.runtime.shells import Shells
 from coldframe.runtime.start import Described, check_account, describe_venue, venue_offset_ms
-from coldframe.runtime.startchecks import banner, check_start
+from coldframe.runtime.startchecks import account_at_venue, banner, check_start
 from coldframe.runtime.venues import open_venues
 from coldframe.shell.clock import Clock, GapWatch, stopwatch_ns
 from coldframe.shell.inbox import Inbox
@@ -126,6 +126,10 @@ class _House:
         with ExitStack() as stack:
             kept = stack.enter_context(open_journal(self._bot, signer)) if signer is not None else None
             described = await self._look_round(market, orders, signer)
+            if signer is not None and self._bot.config.orders.mode == "live":
+                # Another key of the same account is another name for it here, but not for the venue.
+                account = await account_at_venue(self._bot.config, orders, self._clock)
+                stack.enter_context(alone_on(account) if account else nullcontext())
             return await self._work(described, kept)
 
     async def _work(self, described: Described, kept: Kept | None) -> Result:

@@ -50,7 +50,7 @@ def open_journal(bot: Bot, signer: Signer) -> Iterator[Kept]:
     account = account_of(config, signer)
     with ExitStack() as stack:
         if config.orders.mode == "live":
-            stack.callback(os.close, _hold_account(account))
+            stack.enter_context(alone_on(account))
         path = _path(config, bot.loaded.source.base)
         if path is None:
             folder = tempfile.mkdtemp(prefix="coldframe-")
@@ -100,8 +100,20 @@ def _path(config: Config, base: Path) -> Path | None:
     return state_home() / config.name / "journal.db" if config.orders.mode == "live" else None
 
 
+@contextmanager
+def alone_on(account: str) -> Iterator[None]:
+    """One process per account: two would count each other's orders as foreign, and their limits twice.
+
+    Raises `JournalUnwritable` when another one on this machine has it.
+    """
+    held = _hold_account(account)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
 def _hold_account(account: str) -> int:
-    """One process per account: two would count each other's orders as foreign, and their limits twice."""
     lock = state_home() / "accounts" / f"{account}.lock"
     try:
         lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

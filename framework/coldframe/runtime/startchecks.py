@@ -26,7 +26,7 @@ from coldframe.shell.rest import Rest
 from coldframe.units import exact, trimmed
 from coldframe.wire.codec import Census, decode_list
 from coldframe.wire.codes import describe
-from coldframe.wire.replies import AccountConfig, OrderReply, PositionRow, Reply, SymbolConfig
+from coldframe.wire.replies import AccountConfig, BalanceRow, OrderReply, PositionRow, Reply, SymbolConfig
 
 R = TypeVar("R", bound=Reply)
 LogLine = Callable[[Level, str], None]
@@ -49,6 +49,14 @@ async def check_start(bot: Bot, account: AccountConfig, instruments: Instruments
     if findings:
         raise ConfigError(*findings)
     await _say_what_is_there(rest, clock, log)
+
+
+async def account_at_venue(config: Config, rest: Rest, clock: Clock) -> str:
+    """What the venue itself calls the account, whichever of its keys is used; empty where it does not say."""
+    rows = await _ask(rest, clock, "/fapi/v3/balance", BalanceRow)
+    alias = next((row.account_alias for row in rows if isinstance(row.account_alias, str)), "")
+    host = urlsplit(endpoints(config).rest).netloc
+    return f"{host}-{alias}".replace(":", "-") if alias else ""
 
 
 def _check_rights(config: Config, account: AccountConfig, log: LogLine) -> None:
