@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coldframe.core.foreign import Foreign
+from coldframe.core.journal import fold
 from coldframe.core.reconcile import LIGHT_ROUND_MS
 from coldframe.core.trading import TradingLimits
 from coldframe.ids import OwnId
@@ -37,7 +38,9 @@ def test_o24_what_is_not_ours_is_refused_by_default_each_on_its_own_line() -> No
     assert isinstance(made.ended, Fail)
     assert made.ended.kind == "ConfigError"
     position, order = made.ended.text.split("\n")
-    assert position.startswith("orders.foreign: position of -0.5 BTCUSDT (entry price 100) is not ours: close it, or set")
+    assert position.startswith(
+        "orders.foreign: position of -0.5 BTCUSDT (the account holds -0.5, our strategies 0; entry price 100) is not ours: close it, or set"
+    )
     assert order.startswith("orders.foreign: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: close it, or set")
     assert made.sent("order.place") == []
 
@@ -200,3 +203,41 @@ def test_o16_the_order_of_a_strategy_that_this_bot_does_not_have_is_not_ours() -
     made.start()
     assert isinstance(made.ended, Fail)
     assert "order BUY 1 BTCUSDT @ 99 (cf.gone." in made.ended.text
+
+
+def by_hand(made: Scripted, name: str, side: Side, quantity: str) -> None:
+    made.exchange.now_ms = made.venue_ms
+    made.exchange.foreign(name, "BTCUSDT", side, quantity, "100")
+    made.exchange.fill(name, quantity)
+    made._work()
+
+
+def test_o24_what_others_had_and_have_closed_meanwhile_is_no_reason_to_refuse() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price=None))
+    by_hand(made, "web_1", Side.BUY, "2")
+    past = fold(made.rows)
+    assert past.held() != {}
+    made.links.clear()
+    by_hand(made, "web_2", Side.SELL, "2")
+    again = made.restarted(actor, past=past)
+    again.run(2_000)
+    assert again.ended is None
+    assert "what others had there is gone since the last run" in again.said()
+    assert again.engine.evidence.external.net("BTCUSDT") == 0
+    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+
+
+def test_o24_a_position_of_others_that_has_grown_meanwhile_is_told_with_all_three_figures() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price=None))
+    by_hand(made, "web_1", Side.BUY, "2")
+    past = fold(made.rows)
+    made.links.clear()
+    by_hand(made, "web_2", Side.BUY, "3")
+    again = made.restarted(actor, past=past)
+    again.run(2_000)
+    assert isinstance(again.ended, Fail)
+    assert "position of 5 BTCUSDT (the account holds 6, our strategies 1; entry price" in again.ended.text

@@ -52,11 +52,23 @@ class ForeignPosition:
     key: PositionKey
     quantity: Decimal
     entry_price: Decimal
+    #: What the account holds in all, and what of it our strategies do.
+    on_account: Decimal = ZERO
+    ours: Decimal = ZERO
+
+    @property
+    def theirs(self) -> Decimal:
+        """What is not our strategies', known from earlier or not."""
+        return self.on_account - self.ours
+
+    @property
+    def where(self) -> str:
+        symbol, side = self.key
+        return symbol if side is PositionSide.BOTH else f"{symbol} {side}"
 
     def __str__(self) -> str:
-        symbol, side = self.key
-        where = symbol if side is PositionSide.BOTH else f"{symbol} {side}"
-        return f"position of {plain(self.quantity)} {where} (entry price {plain(self.entry_price)})"
+        held = f"the account holds {plain(self.on_account)}, our strategies {plain(self.ours)}"
+        return f"position of {plain(self.theirs)} {self.where} ({held}; entry price {plain(self.entry_price)})"
 
 
 def engine_of(client_order_id: str) -> str:

@@ -37,6 +37,11 @@ class StartCheck:
         """
         orders = [one for one in foreign if self._evidence.take_over(one) is None]
         held = self.foreign_positions(positions, asked_ns)
+        gone = [one for one in held if one.theirs == 0]
+        for position in gone:  # what others had is closed: the account holds what our strategies do
+            self._evidence.hold(None, position.key, position.quantity, position.entry_price)
+            self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
+        held = [one for one in held if one not in gone]
         findings = self._findings(held, orders)
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
@@ -56,11 +61,11 @@ class StartCheck:
         """What the venue has beyond (or short of) what we know to be ours."""
         every = sorted({*positions, *self._evidence.position_keys()})
         keys = [key for key in every if not self._evidence.balance.had(key, positions.get(key, ZERO), asked_ns)]
-        found = (
-            ForeignPosition(key, positions.get(key, ZERO) - self._evidence.position_sum(key), self.entry_prices.get(key, ZERO))
-            for key in keys
-        )
-        return [one for one in found if one.quantity]
+        return [one for one in (self._foreign_position(key, positions.get(key, ZERO)) for key in keys) if one.quantity]
+
+    def _foreign_position(self, key: PositionKey, on_account: Decimal) -> ForeignPosition:
+        known, price = self._evidence.position_sum(key), self.entry_prices.get(key, ZERO)
+        return ForeignPosition(key, on_account - known, price, on_account, known - self._evidence.external.position(*key).quantity)
 
     def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is Foreign.REFUSE:
