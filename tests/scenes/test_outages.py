@@ -267,3 +267,20 @@ def test_p12_without_descriptors_links_wait_and_come_back(tmp_path: Path, home: 
         assert there.ask("/fapi/v1/openOrders") == []
     assert summary["orders"]["unknown"] == 0
     assert summary["orders"]["sent"] == 6
+
+
+@pytest.mark.parametrize("after_bytes", [620, 670, 720])
+def test_o3_a_connection_cut_after_so_many_bytes_leaves_one_order_and_no_doubt(
+    tmp_path: Path, home: dict[str, str], after_bytes: int
+) -> None:
+    """Every connection of the WebSocket API ends so: behind the log-on, in the midst of the order, of its cancel, or after them."""
+    (tmp_path / "six.py").write_text(SIX.replace("self.placed == 6", "self.placed == 1"))
+    with venue(faulty(tmp_path, f"api_cut_after_bytes = {after_bytes}"), env=home) as there:
+        config = live_config(tmp_path, there, strategy=TABLE, orders="grace_ms = 30_000")
+        env = {**home, "SCENE_KEY": there.api_key}
+        summary = document(coldframe("run", config, "--live", "--for", "8s", "--json", env=env, timeout_s=90))
+        placed = there.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
+        assert there.ask("/fapi/v1/openOrders") == []
+    assert summary["links"]["reconnects"] >= 1
+    assert summary["orders"]["unknown"] == 0
+    assert len(placed) <= summary["orders"]["sent"] <= 1, "whatever the venue has had of it, it was sent once"

@@ -299,7 +299,8 @@ class Session:
             self._ctx.log(Level.WARNING, f"order link: unreadable frame: {error}")
             return []
         counts = () if isinstance(reply.rate_limits, UnsetType) else reply.rate_limits
-        self._ctx.ledger.adopt_rows(counts, self._ctx.venue_ms)
+        if counts or reply.id is not None:
+            self._ctx.ledger.adopt_rows(counts, self._ctx.venue_ms)
         if reply.id is None:
             return self._session_error(link, reply)
         purpose = self._purpose_of_answer(reply.id)
