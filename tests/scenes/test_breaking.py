@@ -33,15 +33,15 @@ from coldframe import Place, Side, hookimpl
 
 class Resting:
     def __init__(self):
-        self.placed = 0
+        self.placed = False
 
     @hookimpl
     def on_book(self, event, view):
-        if self.placed == 2 or not view.trading_allowed(event.symbol):
+        if self.placed or not view.trading_allowed(event.symbol):
             return []
-        self.placed += 1
+        self.placed = True
         low = (view.book(event.symbol).best_bid * Decimal("0.98")).quantize(Decimal("0.1"))
-        return [Place(symbol=event.symbol, side=Side.BUY, price=low - self.placed, quantity=Decimal("0.005"))]
+        return [Place(symbol=event.symbol, side=Side.BUY, price=low - 10 * at, quantity=Decimal("0.005")) for at in range(2)]
 '''
 TABLE = 'id = "mm"\nplugin = "resting.py:Resting"\nsymbols = ["BTCUSDT"]\nbudget = { max_position = "1", max_notional = "20000" }\n'
 
