@@ -5,8 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from coldframe.core.foreign import Foreign
 from coldframe.core.orders import Order
-from coldframe.model.effects import CallRest, Level, LinkKind, SendRequest
+from coldframe.core.trading import TradingLimits
+from coldframe.model.effects import CallRest, Fail, Level, LinkKind, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import Amend, Cancel, CancelAll, Place
 from coldframe.model.orders import OrderState, Overlay
@@ -386,8 +388,21 @@ def test_nobody_is_asked_for_conditional_orders_where_there_are_none() -> None:
     assert calls(made, LIST) == calls(made, QUERY) == []
 
 
+@pytest.mark.parametrize("rule", [Foreign.REFUSE, Foreign.ADOPT])
+def test_o24_a_conditional_order_of_others_is_refused_at_the_start(rule: Foreign) -> None:
+    made = Scripted(Actor(), trading=TradingLimits(foreign=rule))
+    made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
+    made.start()
+    made.run(600)
+    assert isinstance(made.ended, Fail)
+    assert made.ended.text == (
+        "orders.foreign: conditional order STOP_MARKET SELL BTCUSDT (web_1) is not ours:"
+        ' cancel it, or set foreign = "ignore" under [orders]'
+    )
+
+
 def test_the_first_round_lists_conditional_orders_everywhere_and_names_those_of_others() -> None:
-    made = Scripted(Actor())
+    made = Scripted(Actor(), trading=TradingLimits(foreign=Foreign.IGNORE))
     made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
     made.start()
     for _ in range(2):

@@ -310,8 +310,9 @@ class Reconciler:
                 self._compare_orders(current)
                 self._ctx.wake("reconcile:again", _OPEN_QUESTIONS_MS)
                 return
-            found = current.positions, current.positions_ns, self._foreign(current), current.started_ms
-            if not self.at_start.passed(*found):
+            waiting = [one for name, one in current.open_algos.items() if self._orders.get(name) is None]
+            foreign = self._foreign(current)
+            if not self.at_start.passed(current.positions, current.positions_ns, foreign, waiting, current.started_ms):
                 return
             self.at_start = None
         # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.

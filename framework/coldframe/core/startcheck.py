@@ -15,8 +15,9 @@ from coldframe.core.positions import PositionKey
 from coldframe.core.risk import Trader
 from coldframe.model.effects import Fail, Level
 from coldframe.units import ZERO, exact, plain
-from coldframe.wire.replies import OrderReply
+from coldframe.wire.replies import AlgoReply, OrderReply
 
+_CANCEL = 'cancel it, or set foreign = "ignore" under [orders]'
 _HINT = 'close it, or set foreign = "ignore" or "adopt" under [orders]'
 
 
@@ -30,10 +31,17 @@ class StartCheck:
         self._rule = rule
         self.entry_prices: dict[PositionKey, Decimal] = {}
 
-    def passed(self, positions: Mapping[PositionKey, Decimal], asked_ns: int, foreign: Sequence[OrderReply], at_ms: int) -> bool:
+    def passed(
+        self,
+        positions: Mapping[PositionKey, Decimal],
+        asked_ns: int,
+        foreign: Sequence[OrderReply],
+        waiting: Sequence[AlgoReply],
+        at_ms: int,
+    ) -> bool:
         """Deals with everything that is not ours. Returns whether the run may go on; it fails with all findings at once.
 
-        `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's).
+        `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
         orders = [one for one in foreign if self._evidence.take_over(one) is None]
         held = self.foreign_positions(positions, asked_ns)
@@ -43,6 +51,8 @@ class StartCheck:
             self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
         held = [one for one in held if one not in gone]
         findings = self._findings(held, orders)
+        if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
+            findings = [*findings, *(f"orders.foreign: {_waiting(one)} is not ours: {_CANCEL}" for one in waiting)]
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
             return False
@@ -54,6 +64,8 @@ class StartCheck:
                 self._evidence.take_over(order, strategy=owner)
             else:
                 self._ctx.log(Level.WARNING, f"{_named(order)} is not ours and left alone")
+        for one in waiting:
+            self._ctx.log(Level.WARNING, f"{_waiting(one)} is not ours and left alone")
         self._evidence.baseline_ms = at_ms
         return True
 
@@ -89,6 +101,10 @@ class StartCheck:
         self._evidence.hold(owner, position.key, position.quantity, position.entry_price)
         what = "counted as external and left alone" if owner is None else f"adopted by strategy {owner}"
         self._ctx.log(Level.WARNING, f"{position} is not ours: {what}")
+
+
+def _waiting(order: AlgoReply) -> str:
+    return f"conditional order {order.order_type} {order.side} {order.symbol} ({order.client_algo_id})"
 
 
 def _named(order: OrderReply) -> str:
