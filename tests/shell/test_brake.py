@@ -34,6 +34,7 @@ from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
 from coldframe.terms import PositionSide, Side
 from tests.shell.peer import PATIENCE_S
 from tests.shell.test_brakework import Venue, working
+from tests.shell.web import Told
 
 PAUSE, CANCEL, FLATTEN = HaltLevel.PAUSE, HaltLevel.CANCEL, HaltLevel.FLATTEN
 
@@ -228,6 +229,21 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
         # Once more a moment later, for orders that were on their way.
         venue.ordinary["BTCUSDT"] = ["cf.a.x.2"]
         await eventually(lambda: not venue.ordinary)
+
+
+async def test_what_could_not_be_carried_out_is_no_success(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    venue.faults["DELETE allOpenOrders"] = Told(b'{"code":-1001,"msg":"Internal error"}', 503)
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        for fault, failed in ((True, True), (False, False)):
+            if not fault:
+                venue.faults.clear()
+            rig.latch(Halt(CANCEL, None, f"{fault}"))
+            await rig.take(HaltAsked)
+            lines = await rig.answered()
+            (answer,) = rig.sentinel.answers(rig.sentinel.read().revision)
+            assert answer["failed"] is failed
+            assert any("cancelling failed" in line for line in lines) is failed
 
 
 async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ Out = Callable[[object, Sequence[str]], None]
 #: How long the verb waits for the bot, and how often it looks.
 _WAIT_S: Final = 2.0
 _LOOK_S: Final = 0.02
-#: What the process answers when a bot runs that has not answered in time.
+#: What the process answers when a bot runs that has not answered in time, or could not do everything at the venue.
 EXIT_UNANSWERED: Final = 75
 
 
@@ -79,7 +79,8 @@ def _change(
         "answers": answers,
     }
     out(document, _lines(loaded.config.name, latch, runs, answers))
-    return EXIT_UNANSWERED if runs and not answers else 0
+    undone = any(one.get("failed") for one in answers)
+    return EXIT_UNANSWERED if runs and (undone or not answers) else 0
 
 
 def _wait_for_answers(sentinel: Sentinel, latch: Latch) -> list[dict[str, Any]]:
@@ -96,8 +97,10 @@ def _lines(name: str, latch: Latch, runs: bool, answers: Sequence[dict[str, Any]
     if not runs:
         then = "the next start begins halted" if latch.halts else "the next start trades"
         return [*holds, f"no bot is running: {then}"]
+    undone = ["the halt is latched, but not everything could be done at the venue: the bot goes on trying, look at its log"]
     said = [f"bot {one['pid']}: {line}" for one in answers for line in one["lines"] or ["heard"]]
     return [
         *holds,
+        *(undone if any(one.get("failed") for one in answers) else []),
         *(said or [f"a bot is running that has not answered within {_WAIT_S:g} s; the halt is latched, look at its log"]),
     ]

@@ -96,6 +96,8 @@ class Brake:
         self._void: dict[str | None, int] = {}
         self._ending = threading.Event()
         self._cancels_last = False
+        #: Whether something of the last change could not be carried out at the venue.
+        self._failed = False
         self._stamp: object = object()
         self._again_s: dict[str | None, float] = {}
         self._named_stall = False
@@ -195,6 +197,7 @@ class Brake:
         now = {one.strategy: one for one in latch.halts}
         before, self._halts = self._halts, now
         lines: list[str] = []
+        self._failed = False
         resumed = latch.resumed if latch.revision != self._revision else ()
         self._revision = latch.revision
         lifted = [one for one in before if one not in now]
@@ -208,7 +211,8 @@ class Brake:
             self._answer(latch, lines)
 
     def _answer(self, latch: Latch, lines: list[str]) -> None:
-        document: dict[str, Any] = {"revision": latch.revision, "halts": [str(one) for one in latch.halts], "lines": lines}
+        halts = [str(one) for one in latch.halts]
+        document: dict[str, Any] = {"revision": latch.revision, "halts": halts, "lines": lines, "failed": self._failed}
         try:
             self._sentinel.answer(document)
         except ConfigError as error:
@@ -316,6 +320,7 @@ class Brake:
         return [line, *self._troubles("looking", found)]
 
     def _troubles(self, doing: str, found: Findings) -> list[str]:
+        self._failed |= bool(found.troubles)
         for trouble in found.troubles:
             self._log(Level.ERROR, f"halt: {doing} failed: {trouble}")
         return [f"{doing} failed: {trouble}" for trouble in found.troubles]
