@@ -46,7 +46,7 @@ FIELDS: dict[str, Any] = {
 }
 
 #: Said of a strategy only when there is something to say.
-TROUBLES: dict[str, Any] = {"fault": str, "refusals": (str,), "held_back": (int,)}
+TROUBLES: dict[str, Any] = {"fault": str, "shut": str, "refusals": (str,), "held_back": (int,)}
 
 
 def check_shape(value: Any, shape: Any, at: str = "") -> None:
@@ -139,12 +139,14 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     bad["orders"] |= {"unknown": 2, "rejected": 5}
     bad["links"] |= {"reconnects": 7, "connects_held": 2}
     bad["strategies"]["busy"]["verdicts"] = {"ACCEPTED": 1, "NO_CHANGE": 4, "STALE_BOOK": 2, "DRAWDOWN": 1}
+    bad["strategies"]["busy"]["shut"] = "loss of strategy busy would be 7, 5 are allowed"
     bad["strategies"]["busy"]["held_back"] = {"ORDER_RATE": 3}
     text = "\n".join(summary_lines(bad, ["cf.busy.x.1", "cf.busy.x.2"]))
     assert f"book BTCUSDT: stale at {bad['books']['BTCUSDT']['update_id']}, 3 resyncs" in text
     assert "5 rejected, 2 unknown" in text
     assert "; 7 reconnects, 2 held back" in text
     assert "refused 2 times: STALE_BOOK" in text
+    assert "takes no new risk until `coldframe resume`: loss of strategy busy" in text
     assert "held back 3 times: ORDER_RATE" in text
     assert "still open at the venue, as far as is known: cf.busy.x.1, cf.busy.x.2" in text
     assert "NO_CHANGE" not in text

@@ -97,14 +97,16 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
         "fees": money(worth(account.fees, engine.gate.marks)),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
         "funding": money(worth(account.funding, engine.gate.marks)),
-        **{name: said for name, said in _troubles(slot).items() if said},
+        **{name: said for name, said in _troubles(slot, engine).items() if said},
     }
 
 
-def _troubles(slot: Slot) -> dict[str, Any]:
+def _troubles(slot: Slot, engine: Engine) -> dict[str, Any]:
     """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
+    shut = engine.gate.latched or engine.gate.latches.strategies.get(slot.id)
     return {
         "fault": slot.fault,
+        "shut": shut.text if shut is not None else "",
         "refusals": dict(sorted(slot.refusals.items())),
         "held_back": dict(sorted(slot.held_back.items())),
     }
@@ -144,6 +146,8 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
         if "fault" in one:
             lines.append(f"    muted: {one['fault']}")
+        if "shut" in one:
+            lines.append(f"    takes no new risk until `coldframe resume`: {one['shut']}")
         lines += [f"    refused {count} times: {code}: {one.get('refusals', {}).get(code, '')}" for code, count in refused.items()]
         lines += [f"    held back {count} times: {code}" for code, count in one.get("held_back", {}).items()]
     orders = summary["orders"]
