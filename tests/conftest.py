@@ -29,3 +29,18 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = before
+
+
+#: Tests that mostly wait, for whole processes and real seconds.
+_WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tests/runtime/", "tests/shell/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spreads the modules that mostly wait evenly among those that compute: each worker begins with its share of both."""
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    waiting = [tests for name, tests in modules.items() if name.startswith(_WAITING)]
+    computing = [tests for name, tests in modules.items() if not name.startswith(_WAITING)]
+    spread = [((2 * at + 1) / len(group), tests) for group in (waiting, computing) if group for at, tests in enumerate(group)]
+    items[:] = [item for _, tests in sorted(spread, key=lambda one: one[0]) for item in tests]
