@@ -37,6 +37,7 @@ INTEROP = "python -m pip install -e '.[test,interop]' && python -m pytest -n 0 -
 #: How long a command of the README that does not end by itself is let run here.
 UNTIL_INTERRUPTED = {
     "coldframe run configs/quickstart.toml": "fill: ",
+    "coldframe run configs/hostile.toml": "fill: ",
     "coldframe venue configs/quickstart.toml --port 9000 --json": "{",
 }
 
