@@ -99,7 +99,7 @@ def lived(config: Path, during: Callable[[Watched], Awaitable[None]], before: Ca
         bot = build(read(config), None, live_allowed=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(during, watched)
-            result = await run(bot, RunOptions(for_s=25, signals=False), watched)
+            result = await run(bot, RunOptions(for_s=40, signals=False), watched)
             nursery.cancel_scope.cancel()
         return result
 
