@@ -1,0 +1,137 @@
+"""A market that stands still unless a test moves it: quick to make, and nothing in it happens by chance.
+
+Each contract has a ladder of background liquidity round a price. A far level breathes twice a second, so that books stay fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from coldframe.core.matching import Taker
+from coldframe.terms import Side
+from coldframe.units import unscaled
+from coldframe.venue.catalogue import CHARACTERS, Character
+from coldframe.venue.contracts import contract, to_scaled
+from coldframe.venue.market.board import Board
+from coldframe.venue.market.floor import Execution, Floor, UpdateIds
+from coldframe.venue.market.streams import Streams
+from coldframe.venue.outside import Settle
+
+#: How often the far level breathes (milliseconds), and how many levels a side has.
+BREATH_MS: Final = 500
+LEVELS: Final = 8
+#: What stands at each level, in steps of the contract.
+DEPTH_STEPS: Final = 1_000_000
+
+
+class StillMarket:
+    """Contracts of the synthetic market's list, without its life. `bind` must be called before the first `advance`."""
+
+    follows_clock = True
+
+    def __init__(self, symbols: Iterable[str], start_ms: int, funding_interval_s: int = 28_800) -> None:
+        ids = UpdateIds(start_ms * 1000, Random(0))
+        listed = {character.listing.symbol: character for character in CHARACTERS}
+        self._books = {symbol: _Ladder(listed[symbol], ids, start_ms, funding_interval_s) for symbol in symbols}
+        self.floors = {symbol: book.floor for symbol, book in self._books.items()}
+        self._settle: Settle | None = None
+        self._now_ms = self._breathed_ms = start_ms
+
+    def bind(self, streams: Streams, settle: Settle) -> None:
+        """Connects the market with the exchange's clearing."""
+        self._settle = settle
+
+    def advance(self, now_ms: int) -> None:
+        """Lets the far levels breathe when it is time."""
+        self._now_ms = now_ms
+        if now_ms - self._breathed_ms >= BREATH_MS:
+            self._breathed_ms = now_ms
+            for book in self._books.values():
+                book.breathe(now_ms)
+
+    def best(self, symbol: str, side: Side) -> Decimal:
+        """The best price of the background liquidity."""
+        return self._books[symbol].best(side)
+
+    def move(self, symbol: str, middle: Decimal) -> None:
+        """Moves a contract to another price; resting orders in between are met. Once mark and index follow, at the next second."""
+        book = self._books[symbol]
+        assert self._settle is not None
+        self._settle(symbol, book.move(middle, self._now_ms))
+
+    def trade(self, symbol: str, side: Side, quantity: Decimal, limit: Decimal) -> None:
+        """A taker of the public: buys or sells up to `quantity`, no further than `limit`; own orders are met in turn."""
+        assert self._settle is not None
+        taker = Taker(side=side, quantity=to_scaled(quantity), limit=to_scaled(limit))
+        _, met = self._books[symbol].floor.take(taker, self._now_ms)
+        self._settle(symbol, met)
+
+    async def run(self) -> None:
+        """Nothing happens beside `advance`."""
+
+    async def wait_book(self, symbol: str) -> None:
+        """Its books are complete from the beginning."""
+
+    def listened_to(self, name: str) -> None:
+        """It goes on whether a client listens or not."""
+
+
+class _Ladder:
+    """One contract: its floor, and the background liquidity on it."""
+
+    def __init__(self, character: Character, ids: UpdateIds, start_ms: int, funding_interval_s: int) -> None:
+        listing = character.listing
+        self._spacing = to_scaled(listing.tick) * character.spacing
+        self._lot = to_scaled(listing.step)
+        self._deep = False
+        first = start_ms // 10
+        board = Board(contract(listing), funding_interval_s * 1000, first // 2)
+        board.components = character.parts()
+        board.book.known = True
+        self.floor = Floor(board, ids, first, shows_orders=True)
+        self._middle = 0
+        self._put(to_scaled(character.price), start_ms)
+        board.prices.begin(self._middle)
+
+    def best(self, side: Side) -> Decimal:
+        level = self.floor.board.book.best()[0 if side is Side.BUY else 1]
+        assert level is not None
+        return Decimal(level[0])
+
+    def breathe(self, now_ms: int) -> None:
+        """A lot more, then a lot less, at the farthest bid."""
+        price = self._prices(Side.BUY)[-1]
+        if self._deep:
+            self.floor.leave(Side.BUY, price, self._lot, now_ms)
+        else:
+            self.floor.rest(Side.BUY, price, self._lot, now_ms)
+        self._deep = not self._deep
+
+    def move(self, middle: Decimal, now_ms: int) -> list[Execution]:
+        """Takes the liquidity away, sweeps to the new price, and quotes round it."""
+        for side in (Side.BUY, Side.SELL):
+            for price in self._prices(side):
+                self.floor.leave(side, price, self.floor.matching.crowd_at(side, price), now_ms)
+        self._deep = False
+        target = to_scaled(middle)
+        side = Side.BUY if target > self._middle else Side.SELL
+        reached = Taker(side=side, quantity=10**30, limit=target)
+        quantity = self.floor.matching.fillable(reached)
+        met: list[Execution] = []
+        if quantity:
+            _, met = self.floor.take(Taker(side=side, quantity=quantity, limit=target), now_ms)
+        self._put(target, now_ms)
+        return met
+
+    def _put(self, middle: int, now_ms: int) -> None:
+        self._middle = middle // self._spacing * self._spacing
+        for side in (Side.BUY, Side.SELL):
+            for price in self._prices(side):
+                self.floor.rest(side, price, DEPTH_STEPS * self._lot, now_ms)
+        self.floor.board.fair = unscaled(self._middle)
+
+    def _prices(self, side: Side) -> list[int]:
+        return [self._middle - side.sign * (number + 1) * self._spacing for number in range(LEVELS)]

@@ -1,0 +1,309 @@
+"""The embedded exchange on virtual time: connections are objects, and every answer takes the course that the fault plan names.
+
+It carries out what `coldframe.venue.links` and `coldframe.venue.server` do round real sockets, with a caller that says when
+things happen: `later` runs a step after so many milliseconds of virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Final, Protocol
+
+import attrs
+
+from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.core.signing import Ed25519Signer, HmacSigner, Signer, query, sign_query
+from coldframe.errors import DecodeError
+from coldframe.model.effects import LinkKind
+from coldframe.secret import Secret
+from coldframe.terms import PositionSide
+from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest
+from coldframe.venue.calls.session import ApiSession, say_instead
+from coldframe.venue.exchange import Exchange
+from coldframe.venue.faults import Course, Ending, FaultPlan, Mishap
+from coldframe.venue.keys import AccountKeys, keys_for
+from coldframe.venue.links.context import Context, Source
+from coldframe.venue.market.hub import Publication
+from coldframe.venue.trading.ledger import AccountBooks, Ledger
+from coldframe.venue.trading.records import Order
+from coldframe.wire.api import Security, parse_request
+from coldframe.wire.codec import encode
+from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
+from coldframe.wire.replies import ErrorBody
+from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
+from coldframe.wire.routes import StreamTarget, parse_target
+
+#: What a client gives a REST call that is never answered (milliseconds).
+REST_TIMEOUT_MS: Final = 10_000
+
+Later = Callable[[int, Callable[[], None]], None]
+
+
+class Client(Protocol):
+    """What a connection tells the side that opened it."""
+
+    def received(self, link: str, frame: bytes) -> None: ...
+    def lost(self, link: str, reason: str) -> None: ...
+
+
+@attrs.define(eq=False)
+class Socket:
+    """One connection, as the exchange sees it; as a listener of streams it hands payloads on."""
+
+    link: str
+    kind: LinkKind
+    client: Client
+    session: ApiSession | None = None
+    target: StreamTarget | None = None
+    open: bool = True
+    backlog: int = 0
+
+    def offer(self, publication: Publication) -> None:
+        target = self.target
+        wanted = dict(target.events).get(publication.name) if target is not None else None
+        if not wanted or publication.event in wanted:
+            combined = target is not None and target.combined
+            self.say((publication.enveloped if combined else publication.raw).encode())
+
+    def say(self, frame: bytes) -> None:
+        if self.open:
+            self.client.received(self.link, frame)
+
+    async def wait_below(self, limit: int) -> None:
+        """A connection in memory has no backlog."""
+
+
+@cache
+def _keys(names: tuple[str, ...]) -> tuple[AccountKeys, ...]:
+    """Keys are slow to make and say nothing about a world: all worlds share them."""
+    return keys_for(list(names), None)
+
+
+class VirtualVenue:
+    """The embedded exchange with its connections. `now_ms` is virtual time."""
+
+    def __init__(self, settings: Settings, source: Source, now_ms: Callable[[], int], later: Later) -> None:
+        skew_ms = settings.faults.clock_skew_ms
+        self.now_ms = lambda: now_ms() + skew_ms
+        self._later = later
+        self.keys = _keys(tuple(account.name for account in settings.accounts))
+        self.source = source
+        self.exchange = Exchange(settings, source.floors, self.keys, Ledger(None), self.now_ms())
+        self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms())
+        self.context = Context(settings, self.exchange, source, self.now_ms, self.faults)
+        source.bind(self.exchange.streams, self.context.settle)
+        self._rest = Rest(self.exchange)
+        self.sockets: dict[str, Socket] = {}
+        #: Whether connects are refused, by kind of connection: what a test switches on and off.
+        self.refuses: set[LinkKind] = set()
+        #: Requests that were carried out: the WebSocket API's methods, and verb and path of REST, with their parameters.
+        self.carried_out: list[tuple[str, Mapping[str, object]]] = []
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Brings everything up to the present, and lets happen what the fault plan names."""
+        now_ms = self.context.turn()
+        for mishap in self.faults.due(now_ms):
+            self._suffer(mishap, now_ms)
+
+    def _suffer(self, mishap: Mishap, now_ms: int) -> None:
+        match mishap:
+            case Mishap.CUT_PRIVATE:
+                self.cut(LinkKind.PRIVATE)
+            case Mishap.CUT_MARKET:
+                self.cut(LinkKind.MARKET)
+            case Mishap.CUT_API:
+                self.cut(LinkKind.API)
+            case Mishap.REVOKE_SESSIONS:
+                for socket in self.sockets.values():
+                    if socket.session is not None:
+                        socket.session.revoke()
+            case Mishap.EXPIRE_LISTEN_KEYS:
+                self.exchange.end_listen_keys(now_ms, told=not self.faults.settings.listen_keys_expire_silently)
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def connect(self, link: str, kind: LinkKind, path: str, client: Client) -> bool:
+        """Opens a connection. Returns whether the exchange took it."""
+        if kind in self.refuses:
+            return False
+        socket = Socket(link, kind, client)
+        if kind is LinkKind.API:
+            socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
+        else:
+            socket.target = parse_target(path)
+            for name in socket.target.names if socket.target is not None else ():
+                self.context.private.add(name, socket)
+        self.sockets[link] = socket
+        return True
+
+    def close(self, link: str) -> None:
+        """The client closes a connection, or its process ends."""
+        socket = self.sockets.pop(link, None)
+        if socket is None:
+            return
+        socket.open = False
+        for hub in (self.context.private, self.exchange.streams.hub):
+            for name in list(hub._listeners):
+                hub.remove(name, socket)
+
+    def cut(self, kind: LinkKind, reason: str = "cut by the exchange") -> None:
+        """Cuts every connection of a kind, without a word."""
+        for link in [socket.link for socket in self.sockets.values() if socket.kind is kind]:
+            self._drop(link, reason)
+
+    def _drop(self, link: str, reason: str) -> None:
+        socket = self.sockets.get(link)
+        if socket is not None:
+            self.close(link)
+            socket.client.lost(link, reason)
+
+    def control(self, link: str, frame: bytes) -> None:
+        """A control frame on a stream connection."""
+        socket = self.sockets.get(link)
+        if socket is None:
+            return
+        control = parse_control(frame)
+        if isinstance(control, ControlError):
+            socket.say(error_frame(control))
+            return
+        hub = self.exchange.streams.hub
+        for name in control.params if control.method in ("SUBSCRIBE", "UNSUBSCRIBE") else ():
+            (hub.add if control.method == "SUBSCRIBE" else hub.remove)(name, socket)
+        socket.say(reply_frame(control.id, None))
+
+    # -- the WebSocket API --------------------------------------------------------------------------------------------
+
+    def request(self, link: str, frame: bytes) -> None:
+        """A frame on a connection of the WebSocket API: it takes its course."""
+        if link not in self.sockets:
+            return
+        try:
+            asked = parse_request(frame)
+        except DecodeError:
+            self._answer(link, self._perform(link, frame))
+            return
+        course = self.context.course(asked.method, asked.params)
+
+        def carry_out() -> None:
+            answer = b""
+            if course.carried_out and link in self.sockets:
+                self.carried_out.append((asked.method, dict(asked.params)))
+                answer = self._perform(link, frame)
+            if course.instead is not None:
+                answer = say_instead(asked.id, course.status, course.instead)
+            self._in(course.hold_ms, lambda: self._end(link, course, answer))
+
+        self._in(course.wait_ms, carry_out)
+
+    def _perform(self, link: str, frame: bytes) -> bytes:
+        session = self.sockets[link].session
+        assert session is not None
+        self.turn()
+        return session.answer(frame, self.now_ms())
+
+    def _end(self, link: str, course: Course, answer: bytes) -> None:
+        match course.ending:
+            case Ending.ANSWERED:
+                self._answer(link, answer)
+            case Ending.CUT:
+                self._drop(link, "cut instead of an answer")
+            case Ending.SILENT:
+                pass
+        self.context.deliver()
+
+    def _answer(self, link: str, answer: bytes) -> None:
+        if link in self.sockets:
+            self.sockets[link].say(answer)
+        self.context.deliver()
+
+    # -- REST ---------------------------------------------------------------------------------------------------------
+
+    def call(self, request: RestRequest, back: Callable[[RestAnswer | None], None]) -> None:
+        """A REST call: `back` gets its answer, or None after the client's patience."""
+        course = self.context.course(request.call, request.params)
+
+        def carry_out() -> None:
+            answer = self.answer(request) if course.carried_out else RestAnswer(200, (), b"")
+            if course.instead is not None:
+                body = encode(ErrorBody(course.instead.code, course.instead.msg))
+                answer = attrs.evolve(answer, status=course.status, body=body)
+            if course.ending is Ending.ANSWERED:
+                self._in(course.hold_ms, lambda: back(answer))
+            else:
+                silent = course.ending is Ending.SILENT
+                self._in(course.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
+
+        self._in(course.wait_ms, carry_out)
+
+    def answer(self, request: RestRequest) -> RestAnswer:
+        """Carries a call out now, and answers as it is."""
+        self.turn()
+        self.carried_out.append((request.call, request.params))
+        answer = self._rest.answer(request, self.now_ms())
+        self.context.deliver()
+        return attrs.evolve(answer, body=self.faults.listed(request.call, answer.body, self.now_ms()))
+
+    def _in(self, ms: int, step: Callable[[], None]) -> None:
+        if ms:
+            self._later(ms, step)
+        else:
+            step()
+
+    # -- who asks -----------------------------------------------------------------------------------------------------
+
+    def signer(self, account: int = 0) -> Signer:
+        """The signer of an account's own bot: Ed25519, which can log on."""
+        keys = self.keys[account]
+        return _ed25519(keys.ed25519_api_key, keys.ed25519_private_pem)
+
+    def other_signer(self, account: int = 0) -> Signer:
+        """The signer of another client on the same account: HMAC."""
+        keys = self.keys[account]
+        return HmacSigner(Secret(keys.hmac_api_key), Secret(keys.hmac_secret))
+
+    def by_hand(self, verb: str, path: str, params: Mapping[str, str | int], account: int = 0) -> Answer:
+        """Another client on the account makes a REST call, and nothing goes wrong with it."""
+        request = rest_request(verb, path, params, self.other_signer(account), self.now_ms())
+        return as_answer(self.answer(request))
+
+    # -- the exchange's own books -------------------------------------------------------------------------------------
+
+    def books(self, account: int = 0) -> AccountBooks:
+        """Everything that the exchange knows about an account."""
+        return self.exchange.ledger.books[self.keys[account].account]
+
+    def position(self, symbol: str, side: PositionSide = PositionSide.BOTH, account: int = 0) -> Decimal:
+        """The account's signed position."""
+        return self.books(account).account.position(symbol, side).quantity
+
+    def open_orders(self, account: int = 0) -> dict[str, Order]:
+        """The account's open ordinary orders by client order id."""
+        return {order.client_id: order for order in self.books(account).open.values()}
+
+
+@cache
+def _ed25519(api_key: str, pem: bytes) -> Ed25519Signer:
+    from coldframe.core.signing import signer_of_pem
+
+    signer = signer_of_pem(Secret(api_key), Secret(pem.decode()))
+    assert isinstance(signer, Ed25519Signer)
+    return signer
+
+
+def rest_request(verb: str, path: str, params: Mapping[str, str | int], signer: Signer, now_ms: int) -> RestRequest:
+    """A REST call as a client writes it: stamped and signed where the endpoint needs it."""
+    security = ENDPOINTS[verb, path].security
+    if security is Security.NONE:
+        return RestRequest(verb, path, query(params).encode(), {}, b"")
+    headers = {API_KEY_HEADER.lower(): signer.api_key.reveal()}
+    text = query(params) if security is Security.KEY else sign_query(params, signer, now_ms, 5_000)
+    return RestRequest(verb, path, text.encode(), headers, b"")
+
+
+def as_answer(answer: RestAnswer) -> Answer:
+    """An answer as a client reads it."""
+    return Answer(answer.status, dict(answer.headers), answer.body)
