@@ -1,0 +1,158 @@
+"""The trials of mutants inside one pytest session: tests are collected once, and each mutant lives in a forked process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+import attrs
+import coverage
+import hypothesis
+import pytest
+from _pytest.runner import runtestprotocol
+
+from tests.mutation.explained import EXPLAINED
+from tests.mutation.mutants import Mutant, code_of
+
+_SOURCE: Final = "framework/coldframe/core"
+_NOTICED, _UNNOTICED = 0, 42
+
+
+@attrs.define
+class Trials:
+    """A pytest plugin. After the session `tried` says of each mutant how many tests ran its line, and which noticed it."""
+
+    mutants: Sequence[Mutant]
+    jobs: int
+    seconds: float
+    tried: dict[Mutant, bool] = attrs.field(factory=dict)
+    tests_of: dict[Mutant, int] = attrs.field(factory=dict)
+    _took: dict[str, float] = attrs.field(factory=dict)
+    _failed: set[str] = attrs.field(factory=set)
+
+    # -- the session --------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        hypothesis.settings.register_profile(
+            "mutation", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate), database=None, deadline=None
+        )
+        hypothesis.settings.load_profile("mutation")
+        items = {item.nodeid: item for item in session.items}
+        tests_by_line = self._learn(items)
+        queue = list(self.mutants)
+        running: dict[int, tuple[Mutant, float]] = {}
+        while queue or running:
+            while queue and len(running) < self.jobs:
+                mutant = queue.pop()
+                names = self._tests(tests_by_line, mutant)
+                self.tests_of[mutant] = len(names)
+                running[self._fork(mutant, [items[name] for name in names])] = (mutant, time.monotonic())
+            self._reap(running)
+        return True
+
+    def _learn(self, items: dict[str, pytest.Item]) -> dict[tuple[str, int], set[str]]:
+        """Runs every test once, unchanged: how long it takes, and which lines it runs."""
+        measured = coverage.Coverage(source=[_SOURCE], data_file=None, config_file=False)
+        measured.start()
+        for name, item in items.items():
+            measured.switch_context(name)
+            began = time.perf_counter()
+            reports = runtestprotocol(item, nextitem=None, log=False)
+            self._took[name] = time.perf_counter() - began
+            if any(report.failed for report in reports):
+                self._failed.add(name)
+                print(f"fails unchanged, and is left out: {name}", flush=True)  # noqa: T201
+        measured.stop()
+        return _lines(measured.get_data())
+
+    def _tests(self, by_line: dict[tuple[str, int], set[str]], mutant: Mutant) -> list[str]:
+        """The tests that run its line, quickest first."""
+        found = by_line.get((str(mutant.path.resolve()), mutant.line), set())
+        return sorted(found - self._failed, key=lambda name: self._took[name])
+
+    # -- one mutant ---------------------------------------------------------------------------------------------------
+
+    def _fork(self, mutant: Mutant, items: Sequence[pytest.Item]) -> int:
+        child = os.fork()
+        if child:
+            return child
+        code = _UNNOTICED
+        try:
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, 1)
+            os.dup2(sink, 2)
+            _put(mutant)
+            code = _NOTICED if any(_fails(item) for item in items) else _UNNOTICED
+        except BaseException:  # noqa: BLE001 - whatever a mutant raises, it is noticed
+            code = _NOTICED
+        finally:
+            os._exit(code)
+
+    def _reap(self, running: dict[int, tuple[Mutant, float]]) -> None:
+        """Takes in the processes that have ended, and ends those that take too long: a loop without an end is noticed."""
+        ended = [(child, status) for child in running for done, status in [os.waitpid(child, os.WNOHANG)] if done]
+        for child, status in ended:
+            mutant, _ = running.pop(child)
+            self._note(mutant, noticed=not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == _UNNOTICED))
+        for child, (mutant, began) in list(running.items()):
+            if time.monotonic() - began > self.seconds:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                del running[child]
+                self._note(mutant, noticed=True)
+        time.sleep(0.01)
+
+    def _note(self, mutant: Mutant, *, noticed: bool) -> None:
+        self.tried[mutant] = noticed
+        if not noticed:
+            reason = EXPLAINED.get(mutant.name, "")
+            why = f" ({reason})" if reason else ""
+            print(f"not noticed by {self.tests_of[mutant]} tests: {mutant}{why}", flush=True)  # noqa: T201
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def report(self, at_least: float) -> int:
+        """Prints the share that was noticed. Returns the exit code."""
+        noticed = sum(self.tried.values())
+        explained = sum(not seen and mutant.name in EXPLAINED for mutant, seen in self.tried.items())
+        share = 100 * noticed / len(self.tried)
+        left = len(self.tried) - noticed - explained
+        print(f"{noticed} of {len(self.tried)} mutants noticed ({share:.1f} %), {explained} explained, {left} not")  # noqa: T201
+        return 0 if share >= at_least and not left else 1
+
+
+def _fails(item: pytest.Item) -> bool:
+    return any(report.failed for report in runtestprotocol(item, nextitem=None, log=False))
+
+
+def _put(mutant: Mutant) -> None:
+    """Gives every function made of the mutant's code the changed one."""
+    changed = code_of(mutant)
+    places = list(_functions(mutant.path, mutant.function, changed.co_firstlineno))
+    assert places, mutant
+    for function in places:
+        function.__code__ = changed
+
+
+def _functions(path: Path, name: str, line: int) -> Iterator[FunctionType]:
+    for function in gc.get_objects():
+        if isinstance(function, FunctionType):
+            code: CodeType = function.__code__
+            if code.co_qualname == name and code.co_firstlineno == line and Path(code.co_filename).name == path.name:
+                yield function
+
+
+def _lines(data: Any) -> dict[tuple[str, int], set[str]]:
+    """Which tests ran which line, by file and line."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for file in data.measured_files():
+        for line, contexts in data.contexts_by_lineno(file).items():
+            found[file, line] = {context for context in contexts if context}
+    return found
