@@ -44,6 +44,8 @@ from coldframe.wire.account import (
 from coldframe.wire.codec import Census, decode_user
 from coldframe.wire.streams import Message
 
+#: An event that names a listen key is not recorded, whatever its kind: the key is a session secret.
+_SECRET: Final = b'"listenKey"'
 #: Pause between two looks at what is due (milliseconds).
 TICK_MS: Final = 250
 #: Pause between two rounds for orders that only a round is wanting to prove absent, doubled up to that of light rounds.
@@ -176,7 +178,7 @@ class Trading:
     def _user_frame(self, link: str, frame: bytes) -> None:
         try:
             event = decode_user(frame, self.census)
-            if not isinstance(event, ListenKeyExpired):  # it names a session secret
+            if _SECRET not in frame:
                 self._ctx.record(RowKind.REPORT, type(event).__name__, {"text": frame.decode(errors="replace")})
             self._user_event(link, event)
         except (DecodeError, ValueError) as error:
