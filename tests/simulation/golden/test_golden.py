@@ -1,0 +1,49 @@
+"""The golden effect log does not depend on hash seeds, and every world in it does what it is there for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.golden.log import WORLDS, lines
+
+ROOT = Path(__file__).parents[3]
+FIRST_SECONDS = 40
+
+
+def digests(hash_seed: str) -> dict[str, str]:
+    """The digests as a process of its own makes them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.golden", "--seconds", str(FIRST_SECONDS)],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made: dict[str, str] = json.loads(done.stdout)
+    return made
+
+
+def test_three_hash_seeds_give_the_same_effects() -> None:
+    first, *others = (digests(seed) for seed in ("0", "1", "4242"))
+    assert list(first) == list(WORLDS)
+    assert others == [first, first]
+
+
+@pytest.mark.parametrize(
+    ("world", "words"),
+    [
+        ("quickstart", ["sent order.place", "sent order.modify", "row fill", "sent GET /fapi/v1/openOrders"]),
+        ("protected", ["STOP_MARKET", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET", '"STOP"', "sent algoOrder.cancel", "row fill"]),
+        ("troubled", ["sent algoOrder.place", "sent order.status", "UNKNOWN", "row fill"]),
+    ],
+)
+def test_a_world_holds_what_it_is_there_for(world: str, words: list[str]) -> None:
+    log = "\n".join(lines(world))
+    assert [word for word in words if word not in log] == []
