@@ -65,7 +65,9 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="how many processes at once")
     parser.add_argument("--at-least", type=float, default=95.0, help="the share in percent below which the exit code is 1")
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long the tests of one mutant may take")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="how much longer a test may take than unchanged before it is ended"
+    )
     parser.add_argument("--module", action="append", help="only these modules of core")
     parser.add_argument("--tests", action="append", help="only these tests")
     given = parser.parse_args(words)

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Final
@@ -22,6 +22,8 @@ from tests.mutation.mutants import Mutant, code_of
 
 _SOURCE: Final = "framework/coldframe/core"
 _NOTICED, _UNNOTICED = 0, 42
+#: How many times longer than unchanged a test may take.
+_SLOWER: Final = 20
 
 
 @attrs.define
@@ -35,6 +37,7 @@ class Trials:
     tests_of: dict[Mutant, int] = attrs.field(factory=dict)
     _took: dict[str, float] = attrs.field(factory=dict)
     _failed: set[str] = attrs.field(factory=set)
+    _functions: dict[tuple[str, str, int], list[FunctionType]] = attrs.field(factory=dict)
 
     # -- the session --------------------------------------------------------------------------------------------------
 
@@ -47,13 +50,15 @@ class Trials:
         items = {item.nodeid: item for item in session.items}
         tests_by_line = self._learn(items)
         queue = list(self.mutants)
-        running: dict[int, tuple[Mutant, float]] = {}
+        running: dict[int, Mutant] = {}
+        self._functions = _functions()
+        gc.freeze()
         while queue or running:
             while queue and len(running) < self.jobs:
                 mutant = queue.pop()
                 names = self._tests(tests_by_line, mutant)
                 self.tests_of[mutant] = len(names)
-                running[self._fork(mutant, [items[name] for name in names])] = (mutant, time.monotonic())
+                running[self._fork(mutant, [items[name] for name in names])] = mutant
             self._reap(running)
         return True
 
@@ -80,34 +85,34 @@ class Trials:
     # -- one mutant ---------------------------------------------------------------------------------------------------
 
     def _fork(self, mutant: Mutant, items: Sequence[pytest.Item]) -> int:
+        changed = code_of(mutant)
+        functions = self._functions[mutant.path.name, mutant.function, changed.co_firstlineno]
         child = os.fork()
         if child:
             return child
         code = _UNNOTICED
+        for function in functions:
+            function.__code__ = changed
         try:
             sink = os.open(os.devnull, os.O_WRONLY)
             os.dup2(sink, 1)
             os.dup2(sink, 2)
-            _put(mutant)
-            code = _NOTICED if any(_fails(item) for item in items) else _UNNOTICED
+            code = _NOTICED if any(self._fails(item) for item in items) else _UNNOTICED
         except BaseException:  # noqa: BLE001 - whatever a mutant raises, it is noticed
             code = _NOTICED
         finally:
             os._exit(code)
 
-    def _reap(self, running: dict[int, tuple[Mutant, float]]) -> None:
-        """Takes in the processes that have ended, and ends those that take too long: a loop without an end is noticed."""
-        ended = [(child, status) for child in running for done, status in [os.waitpid(child, os.WNOHANG)] if done]
-        for child, status in ended:
-            mutant, _ = running.pop(child)
-            self._note(mutant, noticed=not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == _UNNOTICED))
-        for child, (mutant, began) in list(running.items()):
-            if time.monotonic() - began > self.seconds:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                del running[child]
-                self._note(mutant, noticed=True)
-        time.sleep(0.01)
+    def _fails(self, item: pytest.Item) -> bool:
+        """Whether a test fails now. One that takes far longer than before ends the process: a loop without an end is noticed."""
+        signal.alarm(int(self.seconds + _SLOWER * self._took[item.nodeid]))
+        return any(report.failed for report in runtestprotocol(item, nextitem=None, log=False))
+
+    def _reap(self, running: dict[int, Mutant]) -> None:
+        """Takes in a process that has ended."""
+        child, status = os.wait()
+        mutant = running.pop(child)
+        self._note(mutant, noticed=not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == _UNNOTICED))
 
     def _note(self, mutant: Mutant, *, noticed: bool) -> None:
         self.tried[mutant] = noticed
@@ -128,25 +133,14 @@ class Trials:
         return 0 if share >= at_least and not left else 1
 
 
-def _fails(item: pytest.Item) -> bool:
-    return any(report.failed for report in runtestprotocol(item, nextitem=None, log=False))
-
-
-def _put(mutant: Mutant) -> None:
-    """Gives every function made of the mutant's code the changed one."""
-    changed = code_of(mutant)
-    places = list(_functions(mutant.path, mutant.function, changed.co_firstlineno))
-    assert places, mutant
-    for function in places:
-        function.__code__ = changed
-
-
-def _functions(path: Path, name: str, line: int) -> Iterator[FunctionType]:
+def _functions() -> dict[tuple[str, str, int], list[FunctionType]]:
+    """Every function there is, by file name, qualified name and first line; more than one where a decorator makes a class anew."""
+    found: dict[tuple[str, str, int], list[FunctionType]] = {}
     for function in gc.get_objects():
         if isinstance(function, FunctionType):
             code: CodeType = function.__code__
-            if code.co_qualname == name and code.co_firstlineno == line and Path(code.co_filename).name == path.name:
-                yield function
+            found.setdefault((Path(code.co_filename).name, code.co_qualname, code.co_firstlineno), []).append(function)
+    return found
 
 
 def _lines(data: Any) -> dict[tuple[str, int], set[str]]:
