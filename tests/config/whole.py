@@ -37,6 +37,7 @@ tls_key = "/etc/keys/key.pem"
 keys_dir = "keys"
 state_dir = "state"
 unrouted = "all"
+long_ids = ["BNBUSDT"]
 funding_interval_s = 60
 ping_interval_s = "10"
 pong_timeout_s = "20"

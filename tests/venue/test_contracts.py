@@ -93,3 +93,10 @@ def test_the_catalogue_is_consistent(character: object) -> None:
     assert listing.tick * 10**listing.price_digits % 1 == 0
     parts = character.parts()  # type: ignore[attr-defined]
     assert sum((part.share for part in parts), D(0)) in (0, 1)
+
+
+def test_rpi_stands_in_the_permission_sets_alone() -> None:
+    for character in CHARACTERS:
+        info = contract(character.listing).info
+        assert info.time_in_force == ["GTC", "IOC", "FOK", "GTX", "GTD"]
+        assert "RPI" in info.permission_sets

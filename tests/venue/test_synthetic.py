@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -91,6 +92,20 @@ def test_two_processes_with_different_hash_seeds_agree() -> None:
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize(
+    ("symbols", "busiest"), [((), "BTCUSDT"), (("SOLUSDT", "ETHUSDT"), "ETHUSDT"), (("DEFIUSDT",), "DEFIUSDT")]
+)
+def test_the_busiest_is_liquidated_every_two_minutes(symbols: tuple[str, ...], busiest: str) -> None:
+    made, notaries = market(symbols=symbols)
+    heard: list[int] = []
+    for second in range(1, 301):
+        made.advance(T0 + second * 1000)
+        if notaries[busiest].liquidations > len(heard):
+            heard.append(second)
+    assert heard[0] <= 60
+    assert max(later - earlier for earlier, later in pairwise([*heard, 300])) <= 120
 
 
 def test_the_order_flow_is_believable() -> None:

@@ -37,12 +37,13 @@ DOCUMENTED: dict[str, tuple[type[Message], str]] = {
     "order.modify": (replies.OrderReply, f"{_ACK} cumQty modifyId:I"),
     "order.cancel": (replies.OrderReply, f"{_ACK} cumQty activatePrice priceRate"),
     "order.status": (replies.OrderReply, f"{_ACK} avgPrice cumQuote time:I"),
+    "allOrders": (replies.OrderReply, f"{_ACK} avgPrice cumQuote cumBase pair time:I"),
     "algoOrder.place": (replies.AlgoReply, f"{_ALGO} activatePrice callbackRate"),
     "algoOrder query": (replies.AlgoReply, f"{_ALGO} actualOrderId actualPrice actualType actualQty tpOrderType"),
     "algoOrder.cancel": (replies.AlgoCancelled, "algoId:I clientAlgoId code msg"),
     "userTrades": (
         replies.UserTrade,
-        "id:I orderId:I symbol price qty quoteQty commission commissionAsset realizedPnl side positionSide buyer:B maker:B "
+        "id:I orderId:I symbol price qty quoteQty baseQty commission commissionAsset realizedPnl side positionSide buyer:B maker:B "
         "marginAsset pair time:I",
     ),
     "positionRisk v3": (

@@ -105,7 +105,9 @@ def test_what_the_venue_added_later_is_optional_and_nothing_else(kind: type[Mess
     assert {one.encode_name for one in fields(kind) if not one.required} == later
 
 
-@pytest.mark.parametrize("event", ["EquityUpdate", "CommodityUpdate", "KR_EquityUpdate", "HK_EquityUpdate", "CN_EquityUpdate"])
+@pytest.mark.parametrize(
+    "event", ["EquityUpdate", "CommodityUpdate", "KR_EquityUpdate", "HK_EquityUpdate", "CN_EquityUpdate", "FXUpdate"]
+)
 def test_a_trading_session_names_its_market(event: str) -> None:
     assert decoded(streams.TradingSession, e=event, S="OVERNIGHT").event == event
 

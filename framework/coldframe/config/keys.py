@@ -72,10 +72,10 @@ def matching(pattern: re.Pattern[str], what: str) -> Check:
 
 
 def one_of(*words: str) -> Check:
-    """One of the given words."""
+    """One of the given words (None, where allowed, passes)."""
 
     def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
-        if value not in words:
+        if value is not None and value not in words:
             raise Unfit(field.name, f"must be one of {', '.join(words)}, not {value!r}")
 
     return check

@@ -114,8 +114,14 @@ class EmbeddedVenue:
     state_dir: str | None = key(
         "where its ledger is kept, so that a restarted venue remembers orders and positions", None, path=True
     )
-    unrouted: str = key(
-        "what the old unrouted stream paths serve: all, or public (book data only)", "public", check=one_of("all", "public")
+    unrouted: str | None = key(
+        "what the old stream paths without a route serve: all, or public (book data only); unless it is said, all for `coldframe"
+        " venue` and public for the venue of a bot",
+        None,
+        check=one_of("all", "public"),
+    )
+    long_ids: list[str] = key(
+        "contracts whose order ids have 19 digits, more than a double holds; those of all others have 12", lambda: ["ETHUSDT"]
     )
     funding_interval_s: int = key("seconds between two funding times", 28_800, check=positive)
     ping_interval_s: Decimal = key("seconds between two pings of the server", Decimal(180), check=positive)

@@ -33,7 +33,13 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
     with tempfile.TemporaryDirectory(prefix="coldframe-keys-") as spare:
         if settings.keys_dir is None:
             settings = attrs.evolve(settings, keys_dir=str(_keys_folder(Path(spare))))
-        venue = EmbeddedVenue(settings, wall_ms=clock.now_ms)
+        if settings.unrouted is None:  # older clients know no routes, and this venue is there for any client
+            settings = attrs.evolve(settings, unrouted="all")
+
+        def notice(text: str) -> None:
+            log(clock.now_ns(), Level.WARNING, text)
+
+        venue = EmbeddedVenue(settings, wall_ms=clock.now_ms, notice=notice)
         # Before it says that it is ready: whoever started it may end it from then on.
         with trio.open_signal_receiver(*ending_signals()) as signals:
             async with trio.open_nursery() as nursery:

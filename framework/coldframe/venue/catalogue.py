@@ -111,6 +111,14 @@ CHARACTERS: Final[Sequence[Character]] = (
         busy=60,
     ),
     Character(
+        listing=_listing("ADAUSDT", "0.00010", "1", (5, 0), ("0.01740", "10000"), sub_types=("Layer-1",)),
+        price=Decimal("0.45"),
+        spacing=1,
+        wander=30,
+        size=8000,
+        busy=40,
+    ),
+    Character(
         listing=_listing("币安人生USDT", "0.0000100", "1", (7, 0), ("0.0000100", "200"), sub_types=("Meme",)),
         price=Decimal("0.2"),
         spacing=1,

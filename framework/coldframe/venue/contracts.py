@@ -18,7 +18,8 @@ from coldframe.wire.streams import Bracket
 #: Money is printed with eight digits, as the venue does.
 _CENTS: Final = Decimal("0.00000001")
 _ORDER_TYPES: Final = ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"]
-_TIMES_IN_FORCE: Final = ["GTC", "IOC", "FOK", "GTX", "GTD", "RPI"]
+#: RPI is allowed too, but stands in the permission sets alone (protocol.md 6.5).
+_TIMES_IN_FORCE: Final = ["GTC", "IOC", "FOK", "GTX", "GTD"]
 _NEVER_DELIVERED_MS: Final = 4_133_404_800_000
 
 
@@ -237,7 +238,7 @@ def contract(listing: Listing) -> Contract:
         filters=_filters(listing),
         order_types=list(_ORDER_TYPES),
         time_in_force=list(_TIMES_IN_FORCE),
-        permission_sets=["GRID", "COPY", "DCA", "RPI"],
+        permission_sets=["GRID", "COPY", "DCA", "PSB", "RPI"],
     )
     return Contract(info, usual_tiers(listing.base))
 

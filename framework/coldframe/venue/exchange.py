@@ -65,7 +65,7 @@ class Exchange:
             books = ledger.add(_account(account))
             books.account.maker_fee, books.account.taker_fee = _fees(account)
         self.streams = Streams(floor.board for floor in floors.values())
-        self.office = Office(ledger, self.floors, start_ms)
+        self.office = Office(ledger, self.floors, start_ms, settings.long_ids)
         self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"), settings.funding_interval_s * 1000)
         self.dealer = Dealer(self.office, self.clearing)
         self.amender = Amender(self.office, self.dealer)

@@ -46,10 +46,18 @@ class EmbeddedVenue:
     """The exchange inside.
 
     `wall_ms` (epoch milliseconds) is the only clock that it ever reads. With a `mirror` its market is the one that is fed there,
-    whatever the settings say. Raises `ConfigError` when its settings cannot be carried out.
+    whatever the settings say. `notice` takes sentences for the operator's log. Raises `ConfigError` when its settings cannot be
+    carried out.
     """
 
-    def __init__(self, settings: config.EmbeddedVenue, *, wall_ms: Callable[[], int], mirror: Mirror | None = None) -> None:
+    def __init__(
+        self,
+        settings: config.EmbeddedVenue,
+        *,
+        wall_ms: Callable[[], int],
+        mirror: Mirror | None = None,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
         skew_ms = settings.faults.clock_skew_ms
         self._settings = settings
         self._tls = _tls_context(settings)
@@ -65,7 +73,7 @@ class EmbeddedVenue:
         self._source: Source = _source(settings, mirror, recorded, start_ms, self._ledger)
         self._exchange = Exchange(settings, self._source.floors, self._keys, self._ledger, start_ms)
         self._faults = FaultPlan(settings.faults, settings.seed, start_ms)
-        self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults)
+        self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)
         self._door = Door(self._context)
         self._recorded = recorded

@@ -66,6 +66,8 @@ class SyntheticMarket:
             _Crowd(character, settings, start_ms, ids, remembered.get(character.listing.symbol))
             for character in _chosen(settings.symbols)
         ]
+        self._busiest = max(self._crowds, key=lambda crowd: crowd.busy)
+        self._liquidations = 0
         self.floors = {crowd.floor.contract.symbol: crowd.floor for crowd in self._crowds}
 
     def bind(self, streams: Streams, settle: Settle) -> None:
@@ -95,11 +97,16 @@ class SyntheticMarket:
     def _happen(self, at_ms: int) -> None:
         if at_ms >= self._liquidation_ms:
             self._liquidation_ms = at_ms + self._soon(_BETWEEN_EVENTS_S)
-            crowd = self._rng.choice(self._crowds)
+            crowd = self._next_liquidated()
             self._settled(crowd, crowd.liquidate(at_ms))
         if at_ms >= self._change_ms:
             self._change_ms = at_ms + self._soon(_BETWEEN_EVENTS_S)
             self._rng.choice(self._crowds).change_contract()
+
+    def _next_liquidated(self) -> _Crowd:
+        """The busiest contract first and every second time: its listeners hear of a liquidation within two minutes."""
+        self._liquidations += 1
+        return self._busiest if self._liquidations % 2 else self._rng.choice(self._crowds)
 
     def _settled(self, crowd: _Crowd, executions: list[Execution]) -> None:
         if executions and self._settle is not None:
@@ -141,6 +148,11 @@ class _Crowd:
         board.prices.begin(first * self._tick)
         self.floor = Floor(board, ids, first_trade_id, shows_orders=True)
         self._fill_in(start_ms, everywhere=True)
+
+    @property
+    def busy(self) -> int:
+        """How busy the contract is, in percent of the busiest."""
+        return self._character.busy
 
     # -- one step -----------------------------------------------------------------------------------------------------
 

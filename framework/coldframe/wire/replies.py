@@ -48,6 +48,9 @@ class OrderReply(Reply, frozen=True, kw_only=True):
     avg_price: Number | UnsetType = UNSET
     cum_qty: Number | UnsetType = UNSET
     cum_quote: Number | UnsetType = UNSET
+    #: Lists print both amounts since 2026-08-05; the one of the other unit is "0".
+    cum_base: Number | UnsetType = UNSET
+    pair: str | UnsetType = UNSET
     time_in_force: TimeInForce | UnsetType = UNSET
     reduce_only: bool | UnsetType = UNSET
     close_position: bool | UnsetType = UNSET
@@ -126,6 +129,7 @@ class UserTrade(Reply, frozen=True, kw_only=True):
     time: Integer
     position_side: PositionSide | UnsetType = UNSET
     quote_qty: Number | UnsetType = UNSET
+    base_qty: Number | UnsetType = UNSET
     buyer: bool | UnsetType = UNSET
     margin_asset: str | UnsetType = UNSET
     pair: str | UnsetType = UNSET

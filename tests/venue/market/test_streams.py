@@ -311,6 +311,7 @@ def test_asset_rates_and_sessions_come_every_second(stage: Stage) -> None:
         "KR_EquityUpdate",
         "HK_EquityUpdate",
         "CN_EquityUpdate",
+        "FXUpdate",
     }
     for name in ("!assetIndex@arr", "btcusd@assetIndex", "tradingSession"):
         ear.messages(name)

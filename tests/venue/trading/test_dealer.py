@@ -381,3 +381,14 @@ def test_lists_of_orders_page_by_id(rig: Rig) -> None:
     rows = rig.call("GET /fapi/v1/allOrders", symbol=SYMBOL, orderId=ids[1], limit=2)
     assert [row["orderId"] for row in rows] == ids[1:3]
     assert rig.call("GET /fapi/v1/allOrders", symbol=SYMBOL, limit=1001) == -1130
+
+
+def test_lists_carry_both_amounts_and_the_pair(rig: Rig) -> None:
+    order_id = rig.place("BUY", "2")["orderId"]
+    (row,) = rig.call("GET /fapi/v1/allOrders", symbol=SYMBOL)
+    assert (row["cumQuote"], row["cumBase"], row["pair"]) == ("2000.2", "0", SYMBOL)
+    (trade,) = rig.call("GET /fapi/v1/userTrades", symbol=SYMBOL)
+    assert (trade["quoteQty"], trade["baseQty"], trade["pair"], trade["marginAsset"]) == ("2000.2", "0", SYMBOL, "USDT")
+    for other in (rig.query(order_id), rig.place("BUY", "2")):
+        assert "cumBase" not in other
+        assert "pair" not in other

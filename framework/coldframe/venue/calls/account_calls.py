@@ -10,7 +10,7 @@ from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, pa
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.market.board import Board
 from coldframe.venue.refusals import refuse
-from coldframe.venue.trading.reports import margin_word, queried
+from coldframe.venue.trading.reports import listed, margin_word
 from coldframe.venue.trading.statements import balances, positions, status
 from coldframe.wire import requests as ask
 from coldframe.wire.reference import LeverageTiers
@@ -140,7 +140,7 @@ def force_orders(exchange: Exchange, caller: Caller, request: ask.History, now_m
         return limit
     symbol = sent(request.symbol)
     rows = [
-        queried(one, exchange.office.contract(one.symbol))
+        listed(one, exchange.office.contract(one.symbol))
         for one in exchange.office.books(caller.account).orders.values()
         if one.client_id.startswith("autoclose-") and symbol in (None, one.symbol)
     ]

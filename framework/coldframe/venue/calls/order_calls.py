@@ -13,7 +13,7 @@ from coldframe.venue.exchange import Exchange
 from coldframe.venue.refusals import refuse
 from coldframe.venue.trading.entry import Ticket, given
 from coldframe.venue.trading.records import Algo, Amended, Order
-from coldframe.venue.trading.reports import acknowledged, algo_reply, modified, queried
+from coldframe.venue.trading.reports import acknowledged, algo_reply, listed, modified, queried
 from coldframe.wire import requests as ask
 from coldframe.wire.replies import AlgoCancelled, ErrorBody, Notice
 from coldframe.wire.requests import Fault
@@ -134,9 +134,9 @@ def all_orders(exchange: Exchange, caller: Caller, request: ask.History, now_ms:
         and (start is None or one.created_ms >= start)
         and (end is None or one.created_ms <= end)
     ]
-    rows.sort(key=lambda one: one.order_id)
+    rows.sort(key=lambda order: (order.created_ms, order.order_id))
     page = rows[:limit] if first is not None or start is not None else rows[-limit:]
-    return [_row(exchange, one) for one in page]
+    return [listed(order, exchange.office.contract(order.symbol)) for order in page]
 
 
 def _row(exchange: Exchange, order: Order) -> object:

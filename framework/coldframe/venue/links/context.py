@@ -51,6 +51,8 @@ class Context:
     source: Source
     now_ms: Callable[[], int]
     faults: FaultPlan
+    #: Takes a sentence for the operator's log.
+    notice: Callable[[str], None] = lambda text: None
     #: Listeners under listen keys.
     private: Hub = attrs.field(factory=lambda: Hub(_ignore, _ignore))
 

@@ -17,6 +17,11 @@ from coldframe.wire.routes import MAX_STREAMS_PER_LINK, Route, StreamTarget, rou
 #: Messages a client may send: so many at once, and so many a second for ever (protocol.md 2, measured).
 _BURST: Final = 15
 _PER_SECOND: Final = 10
+#: "Important WebSocket Change Notice" of 2026-03-06 (protocol.md 2).
+_ENDED: Final = (
+    "a client opened {}: the exchange ended stream paths without a route on 2026-04-23; use /public, /market and /private there"
+    ' (venue.embedded.unrouted = "public" answers here as it did before that day)'
+)
 
 
 class Allowance:
@@ -82,6 +87,8 @@ class StreamLink:
                 self._leave(name)
 
     def _open(self) -> None:
+        if self._target.route is Route.UNROUTED and self._context.settings.unrouted == "all":
+            self._context.notice(_ENDED.format("/stream" if self._combined else "/ws"))
         self._subscribe(self._target.names)
 
     def _receive(self, frame: str | bytes) -> None:

@@ -27,6 +27,7 @@ _SESSIONS: Final[tuple[tuple[str, str, tuple[tuple[int, int, str], ...]], ...]] 
     ("KR_EquityUpdate", "KR_EQUITY", ((0, 7, "REGULAR"), (7, 24, "NO_TRADING"))),
     ("HK_EquityUpdate", "HK_EQUITY", ((0, 1, "NO_TRADING"), (1, 8, "REGULAR"), (8, 24, "NO_TRADING"))),
     ("CN_EquityUpdate", "CN_EQUITY", ((0, 1, "NO_TRADING"), (1, 7, "REGULAR"), (7, 24, "NO_TRADING"))),
+    ("FXUpdate", "FX", ((0, 21, "REGULAR"), (21, 22, "NO_TRADING"), (22, 24, "REGULAR"))),
 )
 
 

@@ -126,6 +126,8 @@ class Clearing:
             price=contract.price_text(own.price),
             qty=contract.quantity_text(own.quantity),
             quote_qty=plain(own.price * own.quantity),
+            base_qty="0",
+            pair=contract.info.pair,
             realized_pnl=plain(booked.realized),
             commission=plain(booked.commission),
             commission_asset=ASSET,

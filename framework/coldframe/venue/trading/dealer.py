@@ -104,7 +104,7 @@ class Dealer:
     def accept(self, account: str, ticket: Ticket, now_ms: int) -> Order:
         """Makes a checked ticket an order of the account, without executing it yet."""
         books = self._office.books(account)
-        order_id = self._office.order_id()
+        order_id = self._office.order_id(ticket.symbol)
         order = Order(
             order_id=order_id,
             account=account,
@@ -213,7 +213,7 @@ class Dealer:
     def restore(self, now_ms: int) -> None:
         """Takes the open orders that the ledger remembers back to their floors; the market may have moved over them meanwhile."""
         remembered = [order for books in self._office.ledger.books.values() for order in books.open.values()]
-        for order in sorted(remembered, key=lambda one: one.order_id):
+        for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
             floor = self._office.floors.get(order.symbol)
             if floor is None or not order.open:  # an order before it may have closed what it was to close
                 continue

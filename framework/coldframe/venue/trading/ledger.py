@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -124,7 +125,6 @@ class Ledger:
         self.books: dict[str, AccountBooks] = {}
         self.marks: dict[str, int] = {}
         self.funded_ms = 0
-        self.greatest_id = 0
         self._noted: dict[int, Record] = {}
         self._file: int | None = None
         self._held = -1
@@ -138,6 +138,10 @@ class Ledger:
             books = self.books[account.name] = AccountBooks(account)
             self.note(account)
         return books
+
+    def orders_known(self) -> Iterator[int]:
+        """The ids of all orders in the books."""
+        return (order_id for books in self.books.values() for order_id in books.orders)
 
     def note(self, record: Record) -> None:
         """Takes a new or changed record."""
@@ -165,7 +169,6 @@ class Ledger:
                 self.books.setdefault(record.name, AccountBooks(record)).account = record
             case Order():
                 self.books[record.account].put_order(record)
-                self.greatest_id = max(self.greatest_id, record.order_id)
             case Algo():
                 self.books[record.account].put_algo(record)
             case Traded():

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from coldframe.terms import ExecutionType, OrderStatus, Side
 from coldframe.units import ZERO
 from coldframe.venue.contracts import Contract
 from coldframe.venue.market.floor import Floor
+from coldframe.venue.trading.ids import OrderIds
 from coldframe.venue.trading.ledger import AccountBooks, Ledger
 from coldframe.venue.trading.margin import Standing, standing
 from coldframe.venue.trading.records import Order
 from coldframe.venue.trading.reports import OwnFill, order_event
 from coldframe.wire.account import UserEvent
 
-#: Order ids are as long as the exchange's longest: nineteen digits, beyond what a double holds.
-_FIRST_ORDER_ID = 8_389_000_000_000_000_000
-
 
 class Office:
     """Shared state of the private side. Events leave in the order in which they are emitted."""
 
-    def __init__(self, ledger: Ledger, floors: Mapping[str, Floor], start_ms: int) -> None:
+    def __init__(self, ledger: Ledger, floors: Mapping[str, Floor], start_ms: int, long_ids: Iterable[str] = ()) -> None:
         self.ledger = ledger
         self.floors = floors
         self.events: list[tuple[str, UserEvent]] = []
-        # Clock and ledger both: neither a lost ledger nor a clock set back may give an id twice.
-        self._next_id = max(_FIRST_ORDER_ID + start_ms * 100, ledger.greatest_id)
+        self._order_ids = OrderIds(long_ids, ledger.orders_known(), start_ms)
         self._next_small_id = start_ms * 1000
 
-    def order_id(self) -> int:
-        self._next_id += 1
-        return self._next_id
+    def order_id(self, symbol: str) -> int:
+        """The id of a new order of a symbol."""
+        return self._order_ids.next(symbol)
 
     def small_id(self) -> int:
         """An id for anything but orders: algo orders, amendments, transfers."""

@@ -94,6 +94,11 @@ def queried(order: Order, contract: Contract) -> OrderReply:
     )
 
 
+def listed(order: Order, contract: Contract) -> OrderReply:
+    """An order as allOrders and forceOrders list it: both amounts and the pair with it (protocol.md 6.4)."""
+    return _with(queried(order, contract), cum_base="0", pair=contract.info.pair)
+
+
 def _with(reply: OrderReply, **changes: object) -> OrderReply:
     fields = {name: getattr(reply, name) for name in reply.__struct_fields__}
     return OrderReply(**(fields | changes))
