@@ -55,7 +55,18 @@ LATER = {
     -4189: "reduceOnly",
     -5043: "pending",
     -4166: "2 days",
-    -4531: "COIN-M",
+    -4531: "Please close any open positions or orders in CM",
+    -2007: "callBack",
+    -2008: "Api-Key",
+    -4108: "pre-trading",
+    -4129: "positions or open orders",
+    -4130: "closePosition",
+    -4136: "closePosition",
+    -4408: "regulation",
+    -4411: "TradFi",
+    -4509: "open positions",
+    -5000: "Path",
+    -5047: "reduce-only",
 }
 
 
@@ -81,8 +92,8 @@ HANDLING = {
     C.ALREADY_SO: [-4046, -4059, -4171, -5027],
     C.GONE: [-2011, -2013],
     C.DUPLICATE: [-4116],
-    C.RISK_MODE: [-4087, -4088, -4105, -4106, -4107, -4189, -4400, -4401],
-    C.FATAL: [-2014, -1002, -4056],
+    C.RISK_MODE: [-4087, -4088, -4105, -4106, -4107, -4189, -4400, -4401, -4408],
+    C.FATAL: [-2014, -1002, -4056, -2008],
     C.LOG_ON: [-2015],
 }
 

@@ -7,7 +7,7 @@ from typing import Final
 from coldframe.wire.codes import CODES
 from coldframe.wire.requests import Fault
 
-_STATUS: Final = {-2014: 401, -2015: 401, -1002: 401, -1003: 429, -1015: 429, -1001: 503, -1008: 503, -1007: 408}
+_STATUS: Final = {-2014: 401, -2015: 401, -1002: 401, -1003: 429, -1015: 429, -1001: 503, -1008: 503, -1007: 408, -5000: 404}
 
 
 def refuse(code: int, *parts: object, variant: int | None = None) -> Fault:

@@ -13,7 +13,7 @@ from coldframe.venue.calls.authentic import Key, check_rest_signature, check_tim
 from coldframe.venue.calls.caller import Call, Caller
 from coldframe.venue.calls.counters import Blocked
 from coldframe.venue.exchange import Exchange
-from coldframe.venue.refusals import status_of
+from coldframe.venue.refusals import refuse, status_of
 from coldframe.wire.api import Security
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
@@ -86,8 +86,7 @@ class Rest:
         # HEAD is a GET of which only the head is written.
         endpoint = ENDPOINTS.get(("GET" if request.verb == "HEAD" else request.verb, request.path))
         if endpoint is None:
-            fault = Fault(-5000, f"Path {request.path}, Method {request.verb} is invalid")
-            return self._say(404, ErrorBody(fault.code, fault.msg), now_ms)
+            return self._refused(refuse(-5000, request.path, request.verb), now_ms)
         params = request.params
         blocked = counters.charge(endpoint.cost.pool, endpoint.cost.weight(params), now_ms)
         if blocked:
