@@ -76,6 +76,7 @@ async def test_what_came_is_read_back_in_order(tmp_path: Path) -> None:
 )
 def test_whatever_comes_the_recording_stays_readable(tmp_path: Path, frames: list[bytes]) -> None:
     path, notes = tmp_path / "any.jsonl.gz", Notes()
+    path.unlink(missing_ok=True)
 
     async def record() -> int:
         recorder = notes.recorder(path)
@@ -87,7 +88,8 @@ def test_whatever_comes_the_recording_stays_readable(tmp_path: Path, frames: lis
     left_out = trio.run(record)
     payloads = [one[len(b'{"stream":"x","data":') : -1] for one in frames]
     kept = [payload.replace(b"\n", b" ").strip() for payload in payloads if is_json(payload)]
-    assert [payload for _, _, payload in lines_of(path)] == kept
+    assert [payload for _, _, payload in (lines_of(path) if kept else [])] == kept
+    assert path.exists() == bool(kept)
     assert left_out == len(frames) - len(kept)
     assert bool(notes.said) == bool(left_out)
 
@@ -189,6 +191,35 @@ async def test_closing_is_not_cut_short(tmp_path: Path) -> None:
         scope.cancel()
         await recorder.close()
     assert len(lines_of(path)) == 1
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst"])
+@pytest.mark.parametrize("before", [b"", b"a recording of last night"])
+def test_p17_an_existing_file_is_never_written_over(tmp_path: Path, name: str, before: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(before)
+    with pytest.raises(ConfigError, match="exists already: name another file, or move that one away"):
+        Notes().recorder(path)
+    assert path.read_bytes() == before
+
+
+async def test_p17_a_second_run_does_not_write_over_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    recorder = Notes().recorder(path)
+    recorder.frame(envelope("x", b"1"))
+    await recorder.close()
+    with pytest.raises(ConfigError):
+        Notes().recorder(path)
+    assert [payload for _, _, payload in lines_of(path)] == [b"1"]
+
+
+async def test_a_recording_of_nothing_leaves_its_name_free(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    for _ in range(2):
+        recorder = Notes().recorder(path)
+        recorder.frame(b'{"result":null,"id":1}')
+        await recorder.close()
+        assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["no/such/folder.jsonl.gz", "."])

@@ -32,6 +32,9 @@ _ENDED_KEPT: Final = 200
 #: Fills of others belong to no strategy.
 EXTERNAL: Final = ""
 
+#: Fields of an order that no row holds: fills have rows of their own, and what queries did not find has to be asked for again.
+_ASIDE: Final = ("fill_keys", "not_found", "not_found_ns", "not_found_dead", "doubted_ns")
+
 Body = dict[str, Any]
 
 
@@ -77,6 +80,12 @@ def order_body(order: Order) -> Body:
     """An order as it stands now; its fills have rows of their own."""
     body: Body = _CONVERTER.unstructure(order)
     return body
+
+
+def order_defaults() -> Body:
+    """Every field of an order that a row may hold, with what stands for it where the row leaves it out; None: it never is."""
+    kept = (field for field in attrs.fields(Order) if field.name not in _ASIDE)
+    return {field.name: None if field.default is attrs.NOTHING else _CONVERTER.unstructure(field.default) for field in kept}
 
 
 def fill_body(strategy: str, client_order_id: str, fill: Fill, position: Decimal) -> Body:
@@ -261,10 +270,9 @@ def _made_converter() -> Converter:
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, _number)
     aside = override(omit=True)
-    asked: dict[str, Any] = dict.fromkeys(("not_found", "not_found_ns", "not_found_dead", "doubted_ns"), aside)
-    # Fills have rows of their own; what queries did not find has to be asked for again after a restart.
-    converter.register_unstructure_hook(Order, make_dict_unstructure_fn(Order, converter, True, fill_keys=aside, **asked))
-    converter.register_structure_hook(Order, make_dict_structure_fn(Order, converter, fill_keys=aside, **asked))
+    left_out: dict[str, Any] = dict.fromkeys(_ASIDE, aside)
+    converter.register_unstructure_hook(Order, make_dict_unstructure_fn(Order, converter, True, **left_out))
+    converter.register_structure_hook(Order, make_dict_structure_fn(Order, converter, **left_out))
     positions = override(unstruct_hook=_positions_out, struct_hook=_positions_in)
     converter.register_unstructure_hook(SubAccount, make_dict_unstructure_fn(SubAccount, converter, True, positions=positions))
     converter.register_structure_hook(SubAccount, make_dict_structure_fn(SubAccount, converter, positions=positions))

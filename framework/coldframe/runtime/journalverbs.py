@@ -9,21 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from coldframe.core.journal import Past, fold
+from coldframe.core.journal import Past, fold, order_defaults
 from coldframe.errors import UsageError
 from coldframe.model.journal import Row, RowKind
-from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import journal_path
 from coldframe.shell.clock import wall_text
 from coldframe.shell.journalfile import read_rows
+from coldframe.terms import PositionSide
 
 Out = Callable[[object, Sequence[str]], None]
 
-_ORDER_COLUMNS: Final = (
-    *("client_order_id", "strategy", "symbol", "side", "type", "time_in_force", "quantity", "price"),
-    *("filled", "state", "order_id", "reason", "created_ns"),
+#: What a journal keeps of an order, and what stands for a field that its row leaves out.
+_ORDER_FIELDS: Final = order_defaults()
+_FIRST_COLUMNS: Final = (
+    *("client_order_id", "strategy", "symbol", "side", "type", "time_in_force", "quantity", "price", "trigger_price"),
+    *("reduce_only", "close_position", "position_side", "filled", "state", "order_id", "reason", "created_ns"),
 )
+_ORDER_COLUMNS: Final = (*_FIRST_COLUMNS, *(name for name in _ORDER_FIELDS if name not in _FIRST_COLUMNS))
 _FILL_COLUMNS: Final = (
     *("order", "strategy", "symbol", "side", "price", "quantity", "fee", "fee_asset", "maker"),
     *("trade_id", "order_id", "trade_ms", "position_side", "position"),
@@ -113,8 +116,8 @@ def _orders(rows: Iterable[Row]) -> list[dict[str, Any]]:
         if row.kind == RowKind.CHECKPOINT:
             held = row.body["orders"]
         for body in held:
-            last[body["client_order_id"]] = {"filled": "0", "state": str(OrderState.INTENT), "reason": "", **body}
-    return [{name: one.get(name) for name in _ORDER_COLUMNS} for one in last.values()]
+            last[body["client_order_id"]] = {**_ORDER_FIELDS, **body}
+    return [{name: order[name] for name in _ORDER_COLUMNS} for order in last.values()]
 
 
 def _fills(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -131,11 +134,14 @@ def _fills(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _order_line(one: Mapping[str, Any]) -> str:
+    side = "" if one["position_side"] == PositionSide.BOTH else f" {one['position_side']}"
     price = f" @ {one['price']}" if one["price"] is not None else ""
+    trigger = f" at {one['trigger_price']}" if one["trigger_price"] is not None else ""
+    only = " close-position" if one["close_position"] else " reduce-only" if one["reduce_only"] else ""
     why = f": {one['reason']}" if one["reason"] else ""
     return (
-        f"{wall_text(one['created_ns'])} {one['client_order_id']:<28} {one['side']} {one['quantity']} {one['symbol']}{price}"
-        f" {one['time_in_force']}, filled {one['filled']}, {one['state']}{why}"
+        f"{wall_text(one['created_ns'])} {one['client_order_id']:<28} {one['strategy']:<12} {one['type']}{trigger} {one['side']}"
+        f" {one['quantity']} {one['symbol']}{side}{price} {one['time_in_force']}{only}, filled {one['filled']}, {one['state']}{why}"
     )
 
 

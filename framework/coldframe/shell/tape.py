@@ -11,7 +11,7 @@ import gzip
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, Literal, cast
 
 import trio
 
@@ -37,9 +37,12 @@ class Recorder:
         self._tell = tell
         self._lines: deque[bytes] = deque(maxlen=LINE_LIMIT)
         self._failed = False
+        self._empty = True
         self.left_out = 0
         try:
             self._file = _opened(path)
+        except FileExistsError:
+            raise ConfigError(f"the recording {path} exists already: name another file, or move that one away") from None
         except OSError as error:
             raise ConfigError(f"the recording {path} cannot be written: {reason_of(error)}") from None
 
@@ -90,18 +93,26 @@ class Recorder:
         # A newline inside a readable line can only be white space of JSON.
         readable = [line.replace(b"\n", b" ") for line in lines if _is_readable(line)]
         self._file.write(b"".join(line + b"\n" for line in readable))
+        self._empty = self._empty and not readable
         return len(readable)
 
     def _close(self) -> int:
+        """Closes the file; one in which nothing stands goes, so that the next run may take its name."""
         self._file.close()
+        if self._empty and self._path.is_file():
+            self._path.unlink()
         return 0
 
 
 def _opened(path: Path) -> BinaryIO:
-    """The file, compressed as its name says: `.zst` by zstd, everything else by gzip."""
+    """A new file, compressed as its name says: `.zst` by zstd, everything else by gzip. Raises `FileExistsError`.
+
+    A device or a pipe is written as it is: nothing in it can be lost.
+    """
+    mode: Literal["wb", "xb"] = "wb" if path.exists() and not path.is_file() else "xb"
     if path.suffix == ".zst":
-        return cast("BinaryIO", zstd_module(path).open(path, "wb"))
-    return cast("BinaryIO", gzip.open(path, "wb", compresslevel=6))
+        return cast("BinaryIO", zstd_module(path).open(path, mode))
+    return cast("BinaryIO", gzip.open(path, mode, compresslevel=6))
 
 
 def _is_readable(line: bytes) -> bool:
