@@ -39,6 +39,7 @@ state_dir = "state"
 unrouted = "all"
 long_ids = ["BNBUSDT"]
 funding_interval_s = 60
+bnb_index = "610"
 ping_interval_s = "10"
 pong_timeout_s = "20"
 link_lifetime_s = "30"
@@ -87,6 +88,8 @@ balance = "1"
 leverage = 1
 hedge_mode = true
 maker_fee_bps = "-1"
+bnb_balance = "3"
+fee_burn = true
 taker_fee_bps = "0"
 
 [[venue.embedded.accounts]]

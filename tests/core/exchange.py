@@ -16,7 +16,7 @@ from coldframe.units import places
 from coldframe.wire.account import AccountChange, AccountUpdate, OrderTradeUpdate, PositionChange, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.streams import DepthUpdate
-from tests.core.algos import Algos
+from tests.core.algos import Algos, No
 from tests.core.made import delta, depth
 from tests.core.told import AtVenue, Trade
 
@@ -63,6 +63,10 @@ class Exchange:
         self.listen_key = "secret-listen-key"
         #: Rules by symbol, as the list of contracts prints them: status, tick, step.
         self.rules: dict[str, tuple[str, str, str]] = dict.fromkeys(symbols, ("TRADING", "0.1", "0.001"))
+        #: The fee of every trade, and its asset.
+        self.fee = ("0.02", "USDT")
+        #: Prices that REST names: of contracts (`BNBUSDT`) and of assets (`BNBUSD`).
+        self.prices: dict[str, str] = {}
         self.books: dict[str, tuple[int, dict[Side, dict[str, str]]]] = {
             one: (10, {Side.BUY: {}, Side.SELL: {}}) for one in symbols
         }
@@ -175,6 +179,11 @@ class Exchange:
                 return {"symbol": params["symbol"], "countdownTime": str(params["countdownTime"])}
             case "/fapi/v1/userTrades":
                 return self._user_trades(params)
+            case "/fapi/v1/premiumIndex" | "/fapi/v1/assetIndex":
+                price, key = self.prices.get(str(params["symbol"])), "markPrice" if path.endswith("premiumIndex") else "index"
+                return {"symbol": params["symbol"], key: price} if price else No(-1121, "Invalid symbol.")
+            case "/fapi/v1/commissionRate":
+                return {"symbol": params["symbol"], "makerCommissionRate": "0.0002", "takerCommissionRate": "0.0004"}
             case "/fapi/v1/leverageBracket" | "/fapi/v1/symbolConfig" | "/fapi/v1/income":
                 return []
             case _:
@@ -206,7 +215,7 @@ class Exchange:
     def fill(self, client_order_id: str, quantity: str, price: str | None = None) -> None:
         """One of the orders trades."""
         order = self.orders[client_order_id]
-        trade = Trade(next(self._trade_ids), quantity, price or order.price)
+        trade = Trade(next(self._trade_ids), quantity, price or order.price, *self.fee)
         order.trade(trade)
         order.at_ms = max(order.at_ms, self.now_ms)
         self.trades.append((order, trade))

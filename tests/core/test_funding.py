@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.funding import shares
 from coldframe.core.positions import SubAccount
+from coldframe.core.prices import Prices
 from coldframe.model.effects import LinkKind
 from coldframe.terms import Side
 from tests.core.scripted import Actor, Scripted
@@ -72,8 +73,8 @@ def test_funding_and_fees_count_into_profit_with_what_their_asset_is_worth() -> 
     account.fund(D("-2"), "USDT")
     account.pay(D("0.5"), "USDT")
     account.pay(D("0.01"), "BNB")
-    assert account.profit({}) == D("-2.5")
-    assert account.profit({"BNBUSDT": D(600)}) == D("-8.5")
+    assert account.profit(Prices({})) == D("-2.5")
+    assert account.profit(Prices({"BNBUSDT": D(600)})) == D("-8.5")
     assert account.fees == {"USDT": D("0.5"), "BNB": D("0.01")}
 
 

@@ -39,7 +39,9 @@ MOST = D(4)
 def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
     """A run in which everything may go wrong, stopped in the midst of it."""
     made = Scripted(actor, **setup()).ready()
-    for _ in range(turns):
+    for turn in range(turns):
+        made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[turn % 3]
+        made.exchange.prices = {"BNBUSD": str(500 + 37 * turn % 200)}
         if chance.random() < 0.2:
             made.want(actor, some_quotes(chance))
         if chance.random() < 0.1:
@@ -69,6 +71,7 @@ def state(past: Past) -> dict[str, Any]:
         "fills": {name: fills for name, fills in past.fills.items() if fills},
         "accounts": {name: one for name, one in past.accounts.items() if one.fills},
         "marks": past.marks,
+        "prices": past.prices,
     }
 
 
@@ -81,6 +84,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "fills": {one.client_order_id: engine.orders.fills_of(one) for one in orders if one.fill_keys},
         "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
         "marks": engine.trading.reconciler.marks,
+        "prices": engine.trading.assets.recorded,
     }
 
 

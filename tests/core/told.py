@@ -35,6 +35,7 @@ class Trade:
     quantity: str
     price: str = "100"
     fee: str = "0.02"
+    fee_asset: str = "USDT"
     maker: bool = True
 
 
@@ -120,7 +121,7 @@ class AtVenue:
             filled_quantity=str(self.filled),
             last_price=trade.price if trade else "0",
             commission=trade.fee if trade else None,
-            commission_asset="USDT" if trade else None,
+            commission_asset=trade.fee_asset if trade else None,
             trade_ms=self.at_ms,
             trade_id=trade.id if trade else 0,
             bid_notional="0",
@@ -164,7 +165,7 @@ class AtVenue:
             qty=trade.quantity,
             realized_pnl="0",
             commission=trade.fee,
-            commission_asset="USDT",
+            commission_asset=trade.fee_asset,
             maker=trade.maker,
             time=self.at_ms,
             position_side=self.position_side,

@@ -45,6 +45,11 @@ DOCUMENTED: dict[str, tuple[type[Message], str]] = {
         reference.PremiumIndex,
         "symbol markPrice indexPrice estimatedSettlePrice lastFundingRate interestRate nextFundingTime:I time:I",
     ),
+    "assetIndex": (
+        reference.AssetRate,
+        "symbol time:I index bidBuffer askBuffer bidRate askRate autoExchangeBidBuffer autoExchangeAskBuffer autoExchangeBidRate"
+        " autoExchangeAskRate",
+    ),
     "fundingRate": (reference.FundingRow, "symbol fundingRate fundingTime:I markPrice rateType"),
     "openInterest": (reference.OpenInterest, "symbol openInterest time:I"),
     "trades": (reference.PublicTrade, "id:I price qty quoteQty time:I isBuyerMaker:B isRPITrade:B"),

@@ -70,6 +70,7 @@ WEIGHTS: dict[str, tuple[int, int]] = {
     "GET forceOrders": (20, 50),
     "GET apiTradingStatus": (1, 10),
     "GET feeBurn": (30, 30),
+    "POST feeBurn": (1, 1),
     "POST leverage": (1, 1),
     "POST marginType": (1, 1),
     "POST positionMargin": (1, 1),

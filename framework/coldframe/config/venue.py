@@ -89,6 +89,8 @@ class VenueAccount:
     balance: Decimal = key("wallet balance at the start, in USDT", Decimal(10_000), check=not_negative)
     leverage: int = key("leverage of every symbol at the start", 20, check=between(1, 125))
     hedge_mode: bool = key("long and short positions side by side (hedge mode) instead of one-way mode", False)
+    bnb_balance: Decimal = key("BNB in its futures wallet at the start, for fees", _NONE, check=not_negative)
+    fee_burn: bool = key("pays its fees in BNB, with a discount of 10 %, as long as it has enough", False)
     maker_fee_bps: Decimal = key("commission of a maker, in basis points of the notional", Decimal(2))
     taker_fee_bps: Decimal = key("commission of a taker, in basis points of the notional", Decimal(5))
 
@@ -124,6 +126,9 @@ class EmbeddedVenue:
         "contracts whose order ids have 19 digits, more than a double holds; those of all others have 12", lambda: ["ETHUSDT"]
     )
     funding_interval_s: int = key("seconds between two funding times", 28_800, check=positive)
+    bnb_index: Decimal = key(
+        "price of BNB in US dollars for fees, where the venue lists no BNBUSDT contract", Decimal(600), check=positive
+    )
     ping_interval_s: Decimal = key("seconds between two pings of the server", Decimal(180), check=positive)
     pong_timeout_s: Decimal = key("seconds without a pong after which the venue drops a connection", Decimal(600), check=positive)
     link_lifetime_s: Decimal = key("seconds after which the venue closes any connection", Decimal(86_400), check=positive)

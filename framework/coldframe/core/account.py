@@ -104,6 +104,12 @@ class Account:
         now = self._ctx.now_ns
         self._evidence.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
 
+    def assets(self) -> tuple[set[str], set[str]]:
+        """The assets in which fees have been paid, and those in which there were other amounts."""
+        accounts = [self._evidence.external, *(trader.account for trader in self._traders.values())]
+        fees = {asset for account in accounts for asset in account.fees}
+        return fees, {asset for account in accounts for asset in account.funding} | self.balances.keys()
+
     # -- funding ------------------------------------------------------------------------------------------------------
 
     def _take_funding(self, event: AccountUpdate) -> None:

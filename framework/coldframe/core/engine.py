@@ -129,6 +129,7 @@ class Engine:
             self.trading = Trading(
                 ctx,
                 self._calls,
+                self.market,
                 self.orders,
                 self.evidence,
                 self.gate,
@@ -271,6 +272,7 @@ class Engine:
                     self.trading.desk.leave(order)
         if self.trading is not None:
             self.trading.reconciler.marks.update(past.marks)
+            self.trading.assets.restore(past.prices)
         latch(self.gate, past.latched)
         for line in past.latched.lines():
             self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
@@ -315,7 +317,8 @@ class Engine:
         self._records = 0
         past, epoch_ms = self._setup.past, self._setup.epoch_ms
         latched = latched_of(self.gate)
-        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, epoch_ms, past.runs + 1)
+        prices = self.trading.assets.recorded if self.trading is not None else past.prices
+        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, prices, epoch_ms, past.runs + 1)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property

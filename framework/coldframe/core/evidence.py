@@ -215,7 +215,7 @@ class Evidence:
         if self._orders.book(order, fill, self._ctx.now_ns) is None:
             fee = self._orders.learn_fee(fill)
             if fee is not None:
-                trader.account.pay(fee, fill.fee_asset)
+                trader.account.pay(fee, fill.fee_asset, fill.notional)
                 body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
                 self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
@@ -235,7 +235,7 @@ class Evidence:
             f" position {plain(position.quantity)}",
         )
         if fill.fee is not None:
-            trader.account.pay(fill.fee, fill.fee_asset)
+            trader.account.pay(fill.fee, fill.fee_asset, fill.notional)
         self.news.append((order.strategy, self._filled(order, fill, realized, position.quantity)))
         if order.state is not before:
             self._changed(order, before)

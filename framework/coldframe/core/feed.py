@@ -23,7 +23,7 @@ from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, Ope
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.frames import ControlReply, control_frame
 from coldframe.wire.names import StreamName
-from coldframe.wire.routes import combined_path
+from coldframe.wire.routes import combined_path, route_of
 from coldframe.wire.streams import MarketMessage
 
 #: After a rotation that failed, how long until the next one (milliseconds).
@@ -132,6 +132,31 @@ class Feed:
         if self._slots:
             effects.append(self._next_check(now_ns))
         return effects
+
+    def add(self, name: StreamName, now_ns: int) -> list[FeedEffect]:
+        """Listens to one more stream from now on: over a connection of its route that has room, else over a new one."""
+        route, most = route_of(name), self._limits.streams_per_link
+        of_route = [slot for slot in self._slots.values() if slot.shard.route is route]
+        slot = next((one for one in of_route if len(one.shard.names) < most), None)
+        self._streams[name] = _Stream(name)
+        if slot is None:
+            return self._add_shard(Shard(f"{route}-{len(of_route) + 1}", route, (name,)), now_ns)
+        slot.shard = attrs.evolve(slot.shard, names=(*slot.shard.names, name))
+        self._slot_of[name] = slot
+        effects: list[FeedEffect] = []
+        for link in (slot.link, slot.successor):
+            if link is not None and link.opened_ns is not None:
+                self._queue(link, "SUBSCRIBE", (name,))
+                effects += self._send(link, now_ns)
+        if slot.link is not None and slot.link.opened_ns is not None:
+            self._take_charge(self._streams[name], slot.link.id, now_ns)
+        return effects
+
+    def _add_shard(self, shard: Shard, now_ns: int) -> list[FeedEffect]:
+        begins = [] if self._slots else [self._next_check(now_ns)]
+        slot = self._slots[shard.id] = _Slot(shard, Backoff(self._chance), self._rotation_ms())
+        self._slot_of |= dict.fromkeys(shard.names, slot)
+        return [*self._open(slot, now_ns), *begins]
 
     def owns(self, link: str) -> bool:
         """Whether a link is one of this feed's."""

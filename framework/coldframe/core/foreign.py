@@ -162,7 +162,7 @@ class Others:
         self._ctx.record(RowKind.FILL, "", fill_body(EXTERNAL, "", fill, position.quantity))
         self.account.fills += 1
         if fill.fee is not None:
-            self.account.pay(fill.fee, fill.fee_asset)
+            self.account.pay(fill.fee, fill.fee_asset, fill.notional)
         return True
 
     def give_back(self, key: tuple[str, int, int]) -> bool:
@@ -175,7 +175,7 @@ class Others:
         self.account.position(fill.symbol, fill.position_side).fill(back, fill.quantity, fill.price)
         self.account.fills -= 1
         if fill.fee is not None:
-            self.account.pay(-fill.fee, fill.fee_asset)
+            self.account.pay(-fill.fee, fill.fee_asset, -fill.notional)
         signed = -fill.side.sign * fill.quantity
         where = (fill.symbol, fill.position_side)
         body = booking_body(EXTERNAL, "a fill of ours after all", key=where, quantity=signed, price=fill.price)

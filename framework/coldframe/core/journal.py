@@ -57,6 +57,8 @@ class Past:
     marks: dict[str, int] = attrs.field(factory=dict)
     #: What was shut until a person opens it.
     latched: Latched = attrs.field(factory=Latched)
+    #: What assets were worth when that was last written down.
+    prices: dict[str, Decimal] = attrs.field(factory=dict)
 
     @property
     def live(self) -> list[Order]:
@@ -116,7 +118,13 @@ def latched_body(latched: Latched) -> Body:
 
 
 def checkpoint_body(
-    orders: Orders, accounts: Mapping[str, SubAccount], marks: Mapping[str, int], latched: Latched, epoch_ms: int, runs: int
+    orders: Orders,
+    accounts: Mapping[str, SubAccount],
+    marks: Mapping[str, int],
+    latched: Latched,
+    prices: Mapping[str, Decimal],
+    epoch_ms: int,
+    runs: int,
 ) -> Body:
     """The whole state, and which run on this journal it is of: nobody who begins here reads where the run began."""
     kept = orders.worth_keeping(_ENDED_KEPT)
@@ -128,6 +136,7 @@ def checkpoint_body(
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
         "marks": dict(marks),
         "latched": latched_body(latched),
+        "prices": {asset: str(price) for asset, price in prices.items()},
     }
 
 
@@ -160,6 +169,8 @@ def _apply(past: Past, row: Row) -> None:
             _take_booking(past, body)
         case RowKind.MARK:
             past.marks[row.ref] = int(body["trade_id"])
+        case RowKind.PRICE:
+            past.prices[row.ref] = _number(body["price"], None)
         case RowKind.CHECKPOINT:
             _take_checkpoint(past, row.ref, body)
         case RowKind.LATCH:
@@ -184,6 +195,7 @@ def _take_checkpoint(past: Past, account: str, body: Any) -> None:
     past.orders, past.accounts, past.marks = orders | braked, accounts, marks
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
     past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
+    past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
 
 
 def _is_brakes(client_order_id: str) -> bool:
@@ -216,21 +228,23 @@ def _take_fill(past: Past, body: Any) -> None:
     account.position(fill.symbol, fill.position_side).fill(fill.side, fill.quantity, fill.price)
     account.fills += 1
     if fill.fee is not None:
-        account.pay(fill.fee, fill.fee_asset)
+        account.pay(fill.fee, fill.fee_asset, fill.notional)
     if body["order"]:
         past.fills.setdefault(body["order"], []).append(fill)
 
 
 def _take_booking(past: Past, body: Any) -> None:
     account = past.accounts.setdefault(body["strategy"], SubAccount())
+    notional = ZERO
     if "symbol" in body:
-        quantity = _number(body["quantity"], None)
+        quantity, price = _number(body["quantity"], None), _number(body["price"], None)
         side = Side.BUY if quantity > 0 else Side.SELL
         position = account.position(body["symbol"], PositionSide(body["side"]))
-        position.fill(side, abs(quantity), _number(body["price"], None))
+        position.fill(side, abs(quantity), price)
+        notional = abs(quantity) * price
     account.fills += int(body.get("fills", 0))
-    if body.get("fee") and body["asset"]:
-        account.pay(_number(body["fee"], None), body["asset"])
+    if body.get("fee") and body["asset"]:  # a fill that is taken back
+        account.pay(_number(body["fee"], None), body["asset"], -notional)
     if "funding" in body:
         account.fund(_number(body["funding"], None), body["asset"])
 
@@ -243,7 +257,7 @@ def _learn_fee(past: Past, body: Any) -> None:
         if fill.key == known.key:
             fills[place] = attrs.evolve(fill, fee=known.fee, fee_asset=known.fee_asset)
     if known.fee is not None:
-        past.accounts[body["strategy"]].pay(known.fee, known.fee_asset)
+        past.accounts[body["strategy"]].pay(known.fee, known.fee_asset, known.notional)
 
 
 # -- plain JSON and back ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from coldframe.units import ZERO
 def newly_latched(ctx: Context, slots: Iterable[Slot], gate: Gate) -> Iterator[Slot | None]:
     """Who has hit a limit just now, latched and told; None stands for the whole run."""
     for slot in slots:
-        verdict = slot.trader.losses.check(slot.trader.account.profit(gate.marks), f" of strategy {slot.id}")
+        verdict = slot.trader.losses.check(slot.trader.account.profit(gate.prices), f" of strategy {slot.id}")
         if verdict is not None:
             gate.latches.halt_strategy(slot.id, verdict)
             ctx.log(Level.ERROR, verdict.text)
@@ -29,4 +29,4 @@ def newly_latched(ctx: Context, slots: Iterable[Slot], gate: Gate) -> Iterator[S
 
 def total_profit(slots: Iterable[Slot], gate: Gate) -> Decimal:
     """Realised and unrealised profit of all strategies, funding received, fees subtracted."""
-    return sum((slot.trader.account.profit(gate.marks) for slot in slots), ZERO)
+    return sum((slot.trader.account.profit(gate.prices) for slot in slots), ZERO)

@@ -108,6 +108,8 @@ class Market:
         self.received = 0
         self.unreadable = 0
         self._names: dict[str, StreamName] = {str(one): one for one in wanted}
+        #: Streams that the bot listens to for itself: no strategy has asked for them.
+        self.unasked: set[StreamName] = set()
         self._event_times = limits.event_times
         self._least_lag_ms = 1 << 62
         self._bad: dict[str, deque[int]] = {}
@@ -137,6 +139,14 @@ class Market:
 
     def start(self) -> None:
         self._do(self.feed.start(self._ctx.now_ns))
+
+    def listen(self, name: StreamName) -> None:
+        """Listens to one more stream for the bot itself, unless what it brings comes already."""
+        heard = (one for one in self._names.values() if one.kind is name.kind and one.subject in ("", name.subject))
+        if next(heard, None) is None:
+            self._names[str(name)] = name
+            self.unasked.add(name)
+            self._do(self.feed.add(name, self._ctx.now_ns))
 
     def opened(self, link: str) -> None:
         self._do(self.feed.opened(link, self._ctx.now_ns))

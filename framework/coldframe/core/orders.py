@@ -62,6 +62,11 @@ class Fill:
         """What makes a fill this fill; the order id is in it because a self-trade gives both orders the same trade id."""
         return self.symbol, self.trade_id, self.order_id
 
+    @property
+    def notional(self) -> Decimal:
+        """What was traded, in the quote asset."""
+        return self.price * self.quantity
+
 
 @attrs.define(eq=False)
 class Order:

@@ -12,11 +12,9 @@ from typing import Final
 
 import attrs
 
+from coldframe.core.prices import AT_PAR, Prices
 from coldframe.terms import PositionSide, Side
 from coldframe.units import ZERO
-
-#: Assets that count as the money everything is valued in.
-MONEY: Final = ("USDT", "USDC", "BUSD", "FDUSD")
 
 # Wide enough that no sum or product here is ever rounded, whatever the precision a plugin has set for itself.
 _WIDE: Final = Context(prec=60)
@@ -78,6 +76,8 @@ class SubAccount:
     positions: dict[PositionKey, Position] = attrs.field(factory=dict)
     #: What was paid, by asset; rebates are negative.
     fees: dict[str, Decimal] = attrs.field(factory=dict)
+    #: What was traded for these fees, by asset, where an asset is not at par: what a fee is estimated by while it has no price.
+    fee_notional: dict[str, Decimal] = attrs.field(factory=dict)
     #: Funding received, by asset; what was paid is negative.
     funding: dict[str, Decimal] = attrs.field(factory=dict)
     fills: int = 0
@@ -85,8 +85,11 @@ class SubAccount:
     def fund(self, amount: Decimal, asset: str) -> None:
         self.funding[asset] = self.funding.get(asset, ZERO) + amount
 
-    def pay(self, fee: Decimal, asset: str) -> None:
+    def pay(self, fee: Decimal, asset: str, notional: Decimal = ZERO) -> None:
+        """Books a fee for having traded so much; both are negative when a fill is taken back."""
         self.fees[asset] = self.fees.get(asset, ZERO) + fee
+        if fee and asset and asset not in AT_PAR:
+            self.fee_notional[asset] = self.fee_notional.get(asset, ZERO) + notional
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Position:
         """The position, made when it is first asked for."""
@@ -111,9 +114,13 @@ class SubAccount:
         open_positions = [(key[0], one) for key, one in self.positions.items() if one.quantity]
         return sum((one.unrealized(marks[symbol]) for symbol, one in open_positions if symbol in marks), ZERO)
 
-    def profit(self, marks: Mapping[str, Decimal]) -> Decimal:
+    def profit(self, prices: Prices) -> Decimal:
         """All of it: realised and unrealised, funding received, fees subtracted."""
-        return self.realized + self.unrealized(marks) + worth(self.funding, marks) - worth(self.fees, marks)
+        return self.realized + self.unrealized(prices.marks) + prices.worth(self.funding) - self.fees_paid(prices)
+
+    def fees_paid(self, prices: Prices) -> Decimal:
+        """What all fees come to; those in an asset without a price are estimated."""
+        return prices.fees(self.fees, self.fee_notional)
 
     def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
         """The gross notional of the open positions: at the mark price, or at the entry price where there is no mark."""
@@ -123,14 +130,3 @@ class SubAccount:
             if price is not None:
                 total += abs(one.quantity) * price
         return total
-
-
-def worth(amounts: Mapping[str, Decimal], marks: Mapping[str, Decimal]) -> Decimal:
-    """What amounts of several assets come to: money as it is, others at their mark price in USDT; unpriced ones are left out."""
-    total = ZERO
-    for asset, amount in amounts.items():
-        if asset in MONEY or not asset:
-            total += amount
-        elif (mark := marks.get(f"{asset}USDT")) is not None:
-            total += amount * mark
-    return total

@@ -20,6 +20,7 @@ from coldframe.core.halts import Halts
 from coldframe.core.losses import Losses
 from coldframe.core.orders import Order, Orders
 from coldframe.core.positions import SubAccount
+from coldframe.core.prices import Prices
 from coldframe.core.rates import Rate
 from coldframe.core.triggers import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
 from coldframe.model.events import BookState
@@ -130,6 +131,8 @@ class Gate:
         self._orders = orders
         self.traders = traders
         self.marks: dict[str, Decimal] = {}
+        #: What money in any asset is worth; `coldframe.core.assetprices` keeps it.
+        self.prices = Prices(self.marks)
         #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
         self.latched: Verdict | None = None
         self.losses = Losses(limits.max_loss, limits.max_drawdown)

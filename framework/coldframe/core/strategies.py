@@ -166,6 +166,10 @@ class Strategies:
             self._mark(message)
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
+        if self._trading is not None:
+            self._trading.assets.heard(message)
+        if fact.name in self._market.unasked:
+            return
         hook = HOOK_OF[fact.name.kind]
         # Nobody trades an asset index: like a stream of the whole market it goes to everybody who listens.
         if fact.name.subject and fact.name.kind is not StreamKind.ASSET_INDEX:

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from coldframe.core.account import Account
+from coldframe.core.assetprices import AssetPrices
 from coldframe.core.brackets import Brackets
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
@@ -19,6 +20,7 @@ from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
 from coldframe.core.foreign import Foreign
+from coldframe.core.market import Market
 from coldframe.core.mismatch import Mismatches
 from coldframe.core.orders import Order, Orders
 from coldframe.core.reconcile import LIGHT, LIGHT_ROUND_MS, Reconciler
@@ -73,7 +75,16 @@ class Trading:
     """Everything between an accepted intent and the venue's ledger."""
 
     def __init__(
-        self, ctx: Context, calls: Calls, orders: Orders, evidence: Evidence, gate: Gate, *, can_log_on: bool, limits: TradingLimits
+        self,
+        ctx: Context,
+        calls: Calls,
+        market: Market,
+        orders: Orders,
+        evidence: Evidence,
+        gate: Gate,
+        *,
+        can_log_on: bool,
+        limits: TradingLimits,
     ) -> None:
         self._ctx = ctx
         self._orders = orders
@@ -84,6 +95,8 @@ class Trading:
         self.brackets = Brackets(ctx, calls)
         gate.caps = self.brackets.caps
         self.account = Account(ctx, calls, evidence, gate.traders, gate.marks)
+        traded = min((symbol for trader in gate.traders.values() for symbol in trader.symbols), default="")
+        self.assets = AssetPrices(ctx, calls, market, gate.prices, lambda: gate.instruments, traded)
         self.mismatches = Mismatches(ctx, evidence, gate, halt=limits.halt_on_mismatch)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, self._unbroken)
         self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
@@ -146,7 +159,7 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account)
+        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account, self.assets)
         return any(one.returned(event) for one in takers)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
@@ -240,6 +253,7 @@ class Trading:
         self.desk.give_up_unknown()
         if self.reports_complete:
             self.account.ask_for_missed()
+        self.assets.tick(*self.account.assets())
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
         self.deadman.tick(order.symbol for order in self._orders.live)

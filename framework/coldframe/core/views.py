@@ -10,7 +10,6 @@ import attrs
 from coldframe.core.book import Book
 from coldframe.core.market import Market
 from coldframe.core.orders import Order, Orders
-from coldframe.core.positions import worth
 from coldframe.core.risk import Gate, Trader
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
@@ -134,10 +133,10 @@ class StrategyView:
         return self._trader.account.unrealized(self._gate.marks)
 
     def fees(self) -> Decimal:
-        return worth(self._trader.account.fees, self._gate.marks)
+        return self._trader.account.fees_paid(self._gate.prices)
 
     def funding(self) -> Decimal:
-        return worth(self._trader.account.funding, self._gate.marks)
+        return self._gate.prices.worth(self._trader.account.funding)
 
     def orders(self, symbol: str | None = None) -> Sequence[Order]:
         return tuple(self._orders.of(self._trader.id, symbol))

@@ -27,6 +27,7 @@ class RowKind(StrEnum):
     FEE = "fee"
     BOOKING = "booking"
     MARK = "mark"
+    PRICE = "price"
     HALT = "halt"
     LATCH = "latch"
     CHECKPOINT = "checkpoint"
@@ -46,6 +47,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.FEE: "the fee of a fill that had come without one",
     RowKind.BOOKING: "a sub-account changed without a fill of its orders: adopted, adjusted, taken back, funding; and why",
     RowKind.MARK: "up to which trade of a symbol everything is known",
+    RowKind.PRICE: "what an asset is worth in US dollars, when that was first known and when it has moved by half a percent",
     RowKind.HALT: "a halt or its end: of whom, how far, why",
     RowKind.LATCH: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",

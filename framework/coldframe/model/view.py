@@ -116,10 +116,10 @@ class View(Protocol):
         """What its open positions would bring at the mark price."""
 
     def fees(self) -> Decimal:
-        """What it has paid in fees, in the quote asset as far as other assets have a price."""
+        """What it has paid in fees, in US dollars; a fee in an asset without a price is estimated by the notional traded."""
 
     def funding(self) -> Decimal:
-        """What it has received in funding; negative when it has paid."""
+        """What it has received in funding, in US dollars; negative when it has paid."""
 
     def orders(self, symbol: str | None = None) -> Sequence[OrderView]:
         """Its orders that are, or may be, alive."""

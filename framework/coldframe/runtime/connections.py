@@ -18,7 +18,9 @@ from coldframe.shell.rest import Rest
 from coldframe.wire.routes import Endpoints
 
 #: REST calls that ask for the market; all others belong to the account and the clock of the venue that takes the orders.
-_MARKET_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo"})
+_MARKET_PATHS: Final = frozenset(
+    {"/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo", "/fapi/v1/premiumIndex", "/fapi/v1/assetIndex"}
+)
 
 
 @attrs.define

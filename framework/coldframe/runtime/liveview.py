@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from coldframe.core.engine import Engine
-from coldframe.core.positions import worth
 from coldframe.model.effects import Level
 from coldframe.runtime.build import money
 from coldframe.shell.clock import wall_text
@@ -113,7 +112,7 @@ def _strategies(engine: Engine) -> Table:
             str(account.fills),
             money(account.realized),
             money(account.unrealized(engine.gate.marks)),
-            money(worth(account.fees, engine.gate.marks)),
+            money(account.fees_paid(engine.gate.prices)),
             style="red" if slot.muted else "",
         )
     return table

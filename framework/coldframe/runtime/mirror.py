@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -44,12 +44,12 @@ async def open_mirror(
     bot: Bot, there: Endpoints, tls: ssl.SSLContext, rest: Rest, clock: Clock, log: LogLine
 ) -> AsyncIterator[EmbeddedVenue]:
     """An embedded venue that lists the bot's symbols and whose market is the one at `there`."""
-    symbols = sorted({symbol for one in bot.strategies for symbol in one.symbols})
     offset_ms = await venue_offset_ms(rest, clock)
     answer = await ask_until_answered(rest, clock, "/fapi/v1/exchangeInfo")
     info = decode(ExchangeInfo, answer.body, Census())
     mirror = Mirror()
     mirror.feed_info(info)
+    symbols = _mirrored(bot, {row.symbol for row in info.symbols})
     settings = attrs.evolve(bot.config.venue.embedded, symbols=symbols)
     venue = EmbeddedVenue(settings, wall_ms=lambda: clock.now_ms() + offset_ms, mirror=mirror)
     connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, random.random)
@@ -60,6 +60,13 @@ async def open_mirror(
         nursery.start_soon(shells.drive, _listener(bot, info, symbols, clock, offset_ms))
         yield venue
         nursery.cancel_scope.cancel()
+
+
+def _mirrored(bot: Bot, listed: Collection[str]) -> list[str]:
+    """The contracts of the paper venue: what the bot trades, and the price of BNB where an account pays its fees in it."""
+    traded = {symbol for one in bot.strategies for symbol in one.symbols}
+    burning = any(account.fee_burn for account in bot.config.venue.embedded.accounts)
+    return sorted(traded | ({"BNBUSDT"} & set(listed) if burning else set()))
 
 
 def _listener(bot: Bot, info: ExchangeInfo, symbols: Iterable[str], clock: Clock, offset_ms: int) -> Engine:

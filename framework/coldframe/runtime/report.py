@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 
 from coldframe.core.engine import Engine
-from coldframe.core.positions import worth
 from coldframe.core.slots import Slot
 from coldframe.runtime.build import Bot, money
 from coldframe.terms import PositionSide
@@ -73,7 +72,7 @@ def _external(engine: Engine) -> dict[str, Any]:
     return {
         "fills": account.fills,
         "position": {symbol: trimmed(account.net(symbol)) for symbol in sorted({name for name, _ in account.positions})},
-        "funding": money(worth(account.funding, engine.gate.marks)),
+        "funding": money(engine.gate.prices.worth(account.funding)),
         "adjustments": [
             {"symbol": one.key[0], "position_side": one.key[1].value, "quantity": trimmed(one.quantity), "cause": one.cause}
             for one in engine.evidence.adjustments
@@ -94,9 +93,10 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
         **({"sides": _sides(slot)} if engine.gate.hedge else {}),
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
-        "fees": money(worth(account.fees, engine.gate.marks)),
+        "fees": money(account.fees_paid(engine.gate.prices)),
+        **({"fees_estimated": unpriced} if (unpriced := engine.gate.prices.unpriced(account.fees)) else {}),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
-        "funding": money(worth(account.funding, engine.gate.marks)),
+        "funding": money(engine.gate.prices.worth(account.funding)),
         **{name: said for name, said in _troubles(slot, engine).items() if said},
     }
 
@@ -141,6 +141,7 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         lines.append(
             f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
             f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
+            + (f" (estimated: no price of {', '.join(one['fees_estimated'])})" if "fees_estimated" in one else "")
             + (f", funding {one['funding']}" if one["funding"] != "0" else "")
         )
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}

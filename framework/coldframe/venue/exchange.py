@@ -29,6 +29,7 @@ from coldframe.venue.trading.liquidation import Liquidator
 from coldframe.venue.trading.office import Office
 from coldframe.venue.trading.preferences import Preferences, Switches
 from coldframe.venue.trading.records import Account, Marks
+from coldframe.venue.trading.settlement import BNB
 from coldframe.wire.account import ListenKeyExpired, OrderTradeUpdate, TradeLite, UserEvent
 from coldframe.wire.codec import encode
 
@@ -64,8 +65,9 @@ class Exchange:
         for account in settings.accounts:
             books = ledger.add(_account(account))
             books.account.maker_fee, books.account.taker_fee = _fees(account)
-        self.streams = Streams(floor.board for floor in floors.values())
-        self.office = Office(ledger, self.floors, start_ms, settings.long_ids)
+        fixed_rates = {BNB: settings.bnb_index}
+        self.streams = Streams((floor.board for floor in floors.values()), fixed_rates)
+        self.office = Office(ledger, self.floors, start_ms, settings.long_ids, fixed_rates)
         self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"), settings.funding_interval_s * 1000)
         self.dealer = Dealer(self.office, self.clearing)
         self.amender = Amender(self.office, self.dealer)
@@ -131,6 +133,8 @@ def _account(one: config.VenueAccount) -> Account:
         wallet=one.balance,
         default_leverage=one.leverage,
         hedge=one.hedge_mode,
+        bnb=one.bnb_balance,
+        fee_burn=one.fee_burn,
         maker_fee=maker_fee,
         taker_fee=taker_fee,
     )

@@ -129,14 +129,33 @@ class DayTicker(Reply, frozen=True, kw_only=True):
 
 
 class PremiumIndex(Reply, frozen=True, kw_only=True):
+    """GET premiumIndex: mark price, index price and funding of a contract."""
+
     symbol: str
     mark_price: Number
-    index_price: Number
-    estimated_settle_price: Number
-    last_funding_rate: Number
-    interest_rate: Number
-    next_funding_time: Integer
-    time: Integer
+    index_price: Number | UnsetType = UNSET
+    estimated_settle_price: Number | UnsetType = UNSET
+    #: Empty for contracts that pay none.
+    last_funding_rate: str | UnsetType = UNSET
+    interest_rate: str | UnsetType = UNSET
+    next_funding_time: Integer | UnsetType = UNSET
+    time: Integer | UnsetType = UNSET
+
+
+class AssetRate(Reply, frozen=True, kw_only=True):
+    """GET assetIndex: the index of an asset in US dollars, and its rates in multi-assets mode."""
+
+    symbol: str
+    index: Number
+    time: Integer | UnsetType = UNSET
+    bid_buffer: Number | UnsetType = UNSET
+    ask_buffer: Number | UnsetType = UNSET
+    bid_rate: Number | UnsetType = UNSET
+    ask_rate: Number | UnsetType = UNSET
+    auto_exchange_bid_buffer: Number | UnsetType = UNSET
+    auto_exchange_ask_buffer: Number | UnsetType = UNSET
+    auto_exchange_bid_rate: Number | UnsetType = UNSET
+    auto_exchange_ask_rate: Number | UnsetType = UNSET
 
 
 class FundingRow(Reply, frozen=True, kw_only=True):

@@ -175,6 +175,10 @@ class SetAssetMode(Request, frozen=True, kw_only=True):
     multi_assets_margin: bool
 
 
+class SetFeeBurn(Request, frozen=True, kw_only=True):
+    fee_burn: bool
+
+
 class MovePositionMargin(Request, frozen=True, kw_only=True):
     """Adds (type 1) or takes (type 2) margin of an isolated position."""
 

@@ -116,6 +116,7 @@ _CALLS: Final[tuple[tuple[str, type[ask.Request], Security, Cost], ...]] = (
     ("GET /fapi/v1/forceOrders", _HISTORY, _S, Cost(by_symbol(20, 50))),
     ("GET /fapi/v1/apiTradingStatus", _MAYBE, _S, Cost(by_symbol(1, 10))),
     ("GET /fapi/v1/feeBurn", _NONE, _S, Cost(flat(30))),
+    ("POST /fapi/v1/feeBurn", ask.SetFeeBurn, _S, Cost(flat(1))),
     ("POST /fapi/v1/leverage", ask.SetLeverage, _S, Cost(flat(1))),
     ("POST /fapi/v1/marginType", ask.SetMarginType, _S, Cost(flat(1))),
     ("POST /fapi/v1/positionMargin", ask.MovePositionMargin, _S, Cost(flat(1))),

@@ -226,8 +226,14 @@ def trading_status(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol,
 
 
 def fee_burn(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
-    """GET feeBurn: fees are never paid in BNB here."""
-    return {"feeBurn": False}
+    """GET feeBurn: whether fees are paid in BNB."""
+    return {"feeBurn": exchange.office.books(caller.account).account.fee_burn}
+
+
+def set_fee_burn(exchange: Exchange, caller: Caller, request: ask.SetFeeBurn, now_ms: int) -> object:
+    """POST feeBurn: from the next fill on."""
+    exchange.preferences.fee_burn(caller.account, wanted=request.fee_burn)
+    return _DONE
 
 
 def sign_agreement(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
@@ -301,6 +307,7 @@ REST: Final[Calls] = {
     "GET /fapi/v1/forceOrders": force_orders,
     "GET /fapi/v1/apiTradingStatus": trading_status,
     "GET /fapi/v1/feeBurn": fee_burn,
+    "POST /fapi/v1/feeBurn": set_fee_burn,
     "POST /fapi/v1/leverage": set_leverage,
     "POST /fapi/v1/marginType": set_margin_type,
     "POST /fapi/v1/positionMargin": move_margin,

@@ -19,6 +19,7 @@ from coldframe.venue.refusals import refuse
 from coldframe.wire import requests as ask
 from coldframe.wire.reference import (
     AssetInfo,
+    AssetRate,
     BestTicker,
     DayTicker,
     Depth,
@@ -30,7 +31,7 @@ from coldframe.wire.reference import (
     ServerTime,
 )
 from coldframe.wire.requests import Fault
-from coldframe.wire.streams import Level
+from coldframe.wire.streams import AssetIndex, Level
 
 _DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000)
 _USUAL_DEPTH: Final = 500
@@ -331,25 +332,26 @@ def index_info(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now
     return one_or_all(exchange, request, row)
 
 
+def _asset_rate(one: AssetIndex, now_ms: int) -> AssetRate:
+    return AssetRate(
+        symbol=one.symbol,
+        time=now_ms,
+        index=one.index_price,
+        bid_buffer=one.bid_buffer,
+        ask_buffer=one.ask_buffer,
+        bid_rate=one.bid_rate,
+        ask_rate=one.ask_rate,
+        auto_exchange_bid_buffer=one.auto_bid_buffer,
+        auto_exchange_ask_buffer=one.auto_ask_buffer,
+        auto_exchange_bid_rate=one.auto_bid_rate,
+        auto_exchange_ask_rate=one.auto_ask_rate,
+    )
+
+
 def asset_index(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET assetIndex: rates of assets in US dollars."""
-    rates = asset_rates((floor.board for floor in exchange.floors.values()), now_ms)
-    rows = {
-        name: {
-            "symbol": name,
-            "time": now_ms,
-            "index": one.index_price,
-            "bidBuffer": one.bid_buffer,
-            "askBuffer": one.ask_buffer,
-            "bidRate": one.bid_rate,
-            "askRate": one.ask_rate,
-            "autoExchangeBidBuffer": one.auto_bid_buffer,
-            "autoExchangeAskBuffer": one.auto_ask_buffer,
-            "autoExchangeBidRate": one.auto_bid_rate,
-            "autoExchangeAskRate": one.auto_ask_rate,
-        }
-        for name, one in rates.items()
-    }
+    rates = asset_rates((floor.board for floor in exchange.floors.values()), now_ms, exchange.streams.fixed_rates)
+    rows = {name: _asset_rate(one, now_ms) for name, one in rates.items()}
     symbol = sent(request.symbol)
     if symbol is None:
         return list(rows.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -56,9 +56,13 @@ def composite(board: Board, now_ms: int) -> CompositeIndex | None:
     )
 
 
-def asset_rates(boards: Iterable[Board], now_ms: int) -> dict[str, AssetIndex]:
-    """Rates in US dollars of every asset that the venue knows, by name (`BTCUSD`)."""
+def asset_rates(boards: Iterable[Board], now_ms: int, fixed: Mapping[str, Decimal] | None = None) -> dict[str, AssetIndex]:
+    """Rates in US dollars of every asset that the venue knows, by name (`BTCUSD`).
+
+    `fixed` are the prices of assets without a contract here.
+    """
     rates = {"USDTUSD": _asset("USDTUSD", _ONE, _STABLE_BUFFER, now_ms)}
+    rates |= {f"{asset}USD": _asset(f"{asset}USD", price, _COIN_BUFFER, now_ms) for asset, price in (fixed or {}).items()}
     for board in boards:
         info = board.contract.info
         if info.underlying_type == "COIN" and board.prices.known:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Final
 
 from coldframe.venue.market.board import Board
@@ -47,7 +48,9 @@ _SECOND_MS: Final = 1000
 class Streams:
     """The open channels over the boards of the venue."""
 
-    def __init__(self, boards: Iterable[Board]) -> None:
+    def __init__(self, boards: Iterable[Board], fixed_rates: Mapping[str, Decimal] | None = None) -> None:
+        #: Prices in US dollars of assets without a contract here.
+        self.fixed_rates = fixed_rates or {}
         self.boards = {board.symbol: board for board in boards}
         self.hub = Hub(self._opened, self._closed)
         #: Names that a recording or mirror publishes itself, word for word.
@@ -91,6 +94,8 @@ class Streams:
         if wire_name in self._verbatim or (name.subject and not boards):
             return
         channel = _MAKERS[name.kind](name, self.hub.publish)
+        if isinstance(channel, AssetRates):
+            channel.fixed = self.fixed_rates
         self._channels[wire_name] = channel
         for board in boards:
             channel.joined(board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec import UNSET
@@ -271,12 +272,14 @@ class AssetRates(Channel):
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
         self._boards: list[Board] = []
+        #: Prices in US dollars of assets without a contract here.
+        self.fixed: Mapping[str, Decimal] = {}
 
     def joined(self, board: Board) -> None:
         self._boards.append(board)
 
     def tick(self, now_ms: int) -> None:
-        rates = asset_rates(self._boards, now_ms)
+        rates = asset_rates(self._boards, now_ms, self.fixed)
         if not self.name.subject:
             self.emit(list(rates.values()))
         elif self.name.symbol in rates:

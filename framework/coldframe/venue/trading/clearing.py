@@ -21,7 +21,7 @@ from coldframe.venue.market.floor import Execution
 from coldframe.venue.trading.office import Office, scaled_price
 from coldframe.venue.trading.records import Account, Earned, Funded, Order, Position, Traded
 from coldframe.venue.trading.reports import ASSET, OwnFill, account_event, lite_event, touched_sides
-from coldframe.venue.trading.settlement import Booked, book_fill, book_funding
+from coldframe.venue.trading.settlement import BNB, Booked, book_fill, book_funding
 from coldframe.wire.reference import FundingRow
 from coldframe.wire.replies import Income, UserTrade
 
@@ -87,20 +87,22 @@ class Clearing:
         order.status = OrderStatus.FILLED if not order.left else OrderStatus.PARTIALLY_FILLED
         position = account.position(order.symbol, order.position_side)
         rate = account.maker_fee if maker else account.taker_fee
-        booked = book_fill(account, position, order.side, price, quantity, rate, now_ms)
+        bnb_price = self._office.asset_price(BNB) if account.fee_burn else None
+        booked = book_fill(account, position, order.side, price, quantity, rate, now_ms, bnb_price)
         own = OwnFill(
             trade_id=trade_id,
             price=price,
             quantity=quantity,
             maker=maker,
             commission=booked.commission,
+            commission_asset=booked.asset,
             realized=booked.realized,
             at_ms=now_ms,
         )
         self._remember(account, order, own, booked, now_ms)
-        self._tell(account, order, own, now_ms)
+        self._tell(account, order, own, booked.assets, now_ms)
 
-    def _tell(self, account: Account, order: Order, own: OwnFill, now_ms: int) -> None:
+    def _tell(self, account: Account, order: Order, own: OwnFill, assets: Iterable[str], now_ms: int) -> None:
         office = self._office
         contract = office.contract(order.symbol)
         office.emit(order.account, lite_event(order, contract, own, now_ms))
@@ -111,7 +113,7 @@ class Clearing:
         positions = touched_sides(account, order.symbol)
         office.emit(
             order.account,
-            account_event(account, AccountReason.ORDER, now_ms, now_ms, office.mark, positions=positions),
+            account_event(account, AccountReason.ORDER, now_ms, now_ms, office.mark, positions=positions, assets=assets),
         )
         if not order_first:
             office.report(order, execution, now_ms, fill=own)
@@ -130,7 +132,7 @@ class Clearing:
             pair=contract.info.pair,
             realized_pnl=plain(booked.realized),
             commission=plain(booked.commission),
-            commission_asset=ASSET,
+            commission_asset=booked.asset,
             margin_asset=ASSET,
             maker=own.maker,
             buyer=order.side is Side.BUY,
@@ -142,15 +144,18 @@ class Clearing:
         if booked.realized:
             self.earn(account, "REALIZED_PNL", booked.realized, order.symbol, now_ms, trade_id=str(own.trade_id))
         if booked.commission:
-            self.earn(account, "COMMISSION", -booked.commission, order.symbol, now_ms, trade_id=str(own.trade_id))
+            paid, trade_id = -booked.commission, str(own.trade_id)
+            self.earn(account, "COMMISSION", paid, order.symbol, now_ms, trade_id=trade_id, asset=booked.asset)
 
-    def earn(self, account: Account, kind: str, amount: Decimal, symbol: str, now_ms: int, *, trade_id: str = "") -> None:
+    def earn(
+        self, account: Account, kind: str, amount: Decimal, symbol: str, now_ms: int, *, trade_id: str = "", asset: str = ASSET
+    ) -> None:
         """Writes a change of a wallet into the account's income history."""
         row = Income(
             symbol=symbol,
             income_type=kind,
             income=plain(amount),
-            asset=ASSET,
+            asset=asset,
             info=trade_id or kind,
             time=now_ms,
             tran_id=self._office.small_id(),

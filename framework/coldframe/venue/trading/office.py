@@ -20,9 +20,18 @@ from coldframe.wire.account import UserEvent
 class Office:
     """Shared state of the private side. Events leave in the order in which they are emitted."""
 
-    def __init__(self, ledger: Ledger, floors: Mapping[str, Floor], start_ms: int, long_ids: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        floors: Mapping[str, Floor],
+        start_ms: int,
+        long_ids: Iterable[str] = (),
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> None:
         self.ledger = ledger
         self.floors = floors
+        #: Prices of assets that have no contract here, in US dollars.
+        self.rates = rates or {}
         self.events: list[tuple[str, UserEvent]] = []
         self._order_ids = OrderIds(long_ids, ledger.orders_known(), start_ms)
         self._next_small_id = start_ms * 1000
@@ -44,6 +53,11 @@ class Office:
 
     def mark(self, symbol: str) -> Decimal:
         return self.floors[symbol].board.prices.mark
+
+    def asset_price(self, asset: str) -> Decimal | None:
+        """What an asset is worth in US dollars: the index price of its contract, else its fixed rate."""
+        floor = self.floors.get(f"{asset}USDT")
+        return floor.board.prices.index if floor is not None and floor.board.prices.known else self.rates.get(asset)
 
     def books(self, account: str) -> AccountBooks:
         return self.ledger.books[account]

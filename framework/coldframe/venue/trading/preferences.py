@@ -136,6 +136,12 @@ class Preferences:
         )
         return None
 
+    def fee_burn(self, account: str, *, wanted: bool) -> None:
+        """POST feeBurn."""
+        books = self._office.books(account)
+        books.account.fee_burn = wanted
+        self._office.ledger.note(books.account)
+
 
 @attrs.define(eq=False)
 class Switches:

@@ -77,11 +77,14 @@ class SymbolSettings(msgspec.Struct, kw_only=True, eq=False):
 
 
 class Account(Record, kw_only=True, eq=False, tag="account"):
-    """One account: its wallet in USDT, its modes, its positions."""
+    """One account: its wallet in USDT (and BNB for fees), its modes, its positions."""
 
     name: str
     wallet: Decimal
     default_leverage: int
+    bnb: Decimal = ZERO
+    #: Whether fees are paid in BNB while there is enough of it.
+    fee_burn: bool = False
     hedge: bool = False
     multi_assets: bool = False
     maker_fee: Decimal = ZERO

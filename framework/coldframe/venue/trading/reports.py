@@ -38,6 +38,7 @@ class OwnFill:
     quantity: Decimal
     maker: bool
     commission: Decimal
+    commission_asset: str = ASSET
     realized: Decimal
     at_ms: int
 
@@ -137,7 +138,7 @@ def order_event(
         last_quantity=contract.quantity_text(fill.quantity) if fill else "0",
         filled_quantity=contract.quantity_text(order.filled) if order.filled else "0",
         last_price=contract.price_text(fill.price) if fill else "0",
-        commission_asset=ASSET if fill else UNSET,
+        commission_asset=fill.commission_asset if fill else UNSET,
         commission=money(fill.commission) if fill else UNSET,
         trade_ms=order.updated_ms,
         trade_id=fill.trade_id if fill else 0,
@@ -193,22 +194,30 @@ def account_event(
     change: Decimal = ZERO,
     symbol: str | None = None,
     balances: bool = True,
+    assets: Iterable[str] = (ASSET,),
 ) -> AccountUpdate:
-    """ACCOUNT_UPDATE: absolute balances and the touched positions. `change` is what is neither trade nor fee."""
+    """ACCOUNT_UPDATE: absolute balances of the changed `assets` and the touched positions.
+
+    `change` is what is neither trade nor fee.
+    """
     rows = [_position_change(account, one, mark(one.symbol)) for one in positions]
-    balance = BalanceChange(
-        asset=ASSET,
-        wallet_balance=money(account.wallet),
-        cross_wallet_balance=money(account.cross_wallet),
-        change=money(change) if change else "0",
-    )
     body = AccountChange(
         reason=reason,
-        balances=[balance] if balances else [],
+        balances=[_balance_change(account, asset, change) for asset in assets] if balances else [],
         positions=rows if rows else UNSET,
         symbol=symbol if symbol is not None else UNSET,
     )
     return AccountUpdate(event="ACCOUNT_UPDATE", event_ms=now_ms, transaction_ms=at_ms, change=body)
+
+
+def _balance_change(account: Account, asset: str, change: Decimal) -> BalanceChange:
+    usdt = asset == ASSET
+    return BalanceChange(
+        asset=asset,
+        wallet_balance=money(account.wallet if usdt else account.bnb),
+        cross_wallet_balance=money(account.cross_wallet if usdt else account.bnb),
+        change=money(change) if change and usdt else "0",
+    )
 
 
 def _position_change(account: Account, one: Position, mark: Decimal) -> PositionChange:

@@ -1,8 +1,12 @@
-"""Booking: what a fill, a funding time or a fee does to wallet and position. All money is exact and kept to eight digits."""
+"""Booking: what a fill, a funding time or a fee does to wallet and position. All money is exact and kept to eight digits.
+
+A fee is paid in USDT, or in BNB with a discount where the account has chosen that and has enough BNB for it.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 import attrs
 
@@ -10,31 +14,64 @@ from coldframe.terms import Side
 from coldframe.units import ZERO
 from coldframe.venue.trading.records import Account, Position, cents, entry_digits
 
+USDT: Final = "USDT"
+BNB: Final = "BNB"
+#: What a fee in BNB is of the same fee in USDT.
+_BURN_SHARE: Final = Decimal("0.9")
+
 
 @attrs.frozen
 class Booked:
-    """What a fill did: profit realised before the fee, and the fee."""
+    """What a fill did: profit realised before the fee, and the fee with the asset it was paid in."""
 
     realized: Decimal
     commission: Decimal
+    asset: str = USDT
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The assets whose balances it has changed; USDT where it has changed none."""
+        return (self.asset, USDT) if self.asset != USDT and self.realized else (self.asset,)
 
 
 def book_fill(
-    account: Account, position: Position, side: Side, price: Decimal, quantity: Decimal, fee_rate: Decimal, now_ms: int
+    account: Account,
+    position: Position,
+    side: Side,
+    price: Decimal,
+    quantity: Decimal,
+    fee_rate: Decimal,
+    now_ms: int,
+    bnb_price: Decimal | None = None,
 ) -> Booked:
-    """Books a fill: the part against the position closes it, the rest opens. Profit is reckoned from the entry price."""
+    """Books a fill: the part against the position closes it, the rest opens. Profit is reckoned from the entry price.
+
+    `bnb_price` is what one BNB costs in USDT, where fees can be paid in it.
+    """
     signed = quantity * side.sign
     closing = min(quantity, abs(position.quantity)) if position.quantity * signed < 0 else ZERO
     realized = _close(account, position, price, closing) if closing else ZERO
     opening = quantity - closing
     if opening:
         _open(account, position, price, opening * side.sign)
-    commission = cents(price * quantity * fee_rate)
-    account.wallet += realized - commission
+    fee = cents(price * quantity * fee_rate)
+    account.wallet += realized
+    paid = _pay(account, fee, bnb_price)
     position.realized += realized
-    position.carry = position.carry + realized - commission if position.quantity else ZERO
+    position.carry = position.carry + realized - fee if position.quantity else ZERO
     position.updated_ms = account.updated_ms = now_ms
-    return Booked(realized, commission)
+    return attrs.evolve(paid, realized=realized)
+
+
+def _pay(account: Account, fee: Decimal, bnb_price: Decimal | None) -> Booked:
+    """Takes a fee of so much USDT off the account: in BNB if that is wanted and possible. A rebate comes in USDT."""
+    if account.fee_burn and fee > 0 and bnb_price:
+        in_bnb = cents(fee * _BURN_SHARE / bnb_price)
+        if account.bnb >= in_bnb:
+            account.bnb -= in_bnb
+            return Booked(ZERO, in_bnb, BNB)
+    account.wallet -= fee
+    return Booked(ZERO, fee)
 
 
 def _close(account: Account, position: Position, price: Decimal, quantity: Decimal) -> Decimal:

@@ -14,7 +14,9 @@ from coldframe.units import ZERO, plain
 from coldframe.venue.contracts import money
 from coldframe.venue.trading.margin import Exposure, Standing, exposure, liquidation_price
 from coldframe.venue.trading.office import Office
+from coldframe.venue.trading.records import Account
 from coldframe.venue.trading.reports import ASSET
+from coldframe.venue.trading.settlement import BNB
 from coldframe.wire.replies import AccountAsset, AccountPosition, AccountStatus, BalanceRow, PositionRow
 
 
@@ -26,7 +28,7 @@ def _number(value: Decimal) -> str:
 def balances(office: Office, account: str) -> list[BalanceRow]:
     """The assets of an account."""
     whole = office.standing(account)
-    return [
+    rows = [
         BalanceRow(
             account_alias=account,
             asset=ASSET,
@@ -39,6 +41,27 @@ def balances(office: Office, account: str) -> list[BalanceRow]:
             update_time=whole.account.updated_ms,
         )
     ]
+    if _has_bnb(whole.account):
+        bnb = money(whole.account.bnb)
+        rows.append(
+            BalanceRow(
+                account_alias=account,
+                asset=BNB,
+                balance=bnb,
+                cross_wallet_balance=bnb,
+                cross_un_pnl=money(ZERO),
+                available_balance=bnb,
+                max_withdraw_amount=bnb,
+                margin_available=True,
+                update_time=whole.account.updated_ms,
+            )
+        )
+    return rows
+
+
+def _has_bnb(account: Account) -> bool:
+    """Whether the account has anything to do with BNB; of other assets it only knows USDT."""
+    return bool(account.bnb or account.fee_burn)
 
 
 def positions(office: Office, account: str, symbol: str | None, *, every: bool) -> list[PositionRow]:
@@ -102,7 +125,7 @@ def status(office: Office, account: str, *, old: bool) -> AccountStatus:
     shown = _every(office, whole) if old else [one for one in whole.exposures if one.position.quantity or one.bids or one.asks]
     return AccountStatus(
         fee_tier=0 if old else UNSET,
-        fee_burn=False if old else UNSET,
+        fee_burn=whole.account.fee_burn if old else UNSET,
         can_trade=True if old else UNSET,
         can_deposit=True if old else UNSET,
         can_withdraw=False if old else UNSET,
@@ -120,7 +143,7 @@ def status(office: Office, account: str, *, old: bool) -> AccountStatus:
         total_cross_un_pnl=money(whole.cross_unrealized),
         available_balance=money(whole.available),
         max_withdraw_amount=money(whole.withdrawable),
-        assets=[_asset(whole, initial)],
+        assets=[_asset(whole, initial), *([_bnb(whole.account)] if _has_bnb(whole.account) else [])],
         positions=[_account_position(one, old=old) for one in shown],
     )
 
@@ -142,6 +165,27 @@ def _asset(whole: Standing, initial: Decimal) -> AccountAsset:
         max_withdraw_amount=money(whole.withdrawable),
         margin_available=True,
         update_time=whole.account.updated_ms,
+    )
+
+
+def _bnb(account: Account) -> AccountAsset:
+    """BNB, which pays fees and stands behind nothing."""
+    amount, none = money(account.bnb), money(ZERO)
+    return AccountAsset(
+        asset=BNB,
+        wallet_balance=amount,
+        unrealized_profit=none,
+        margin_balance=amount,
+        maint_margin=none,
+        initial_margin=none,
+        position_initial_margin=none,
+        open_order_initial_margin=none,
+        cross_wallet_balance=amount,
+        cross_un_pnl=none,
+        available_balance=amount,
+        max_withdraw_amount=amount,
+        margin_available=True,
+        update_time=account.updated_ms,
     )
 
 
