@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
-LITTLE = {"bench/books.py": ["--events", "50"], "bench/hotpath.py": ["--messages", "200"]}
+LITTLE = {
+    "bench/books.py": ["--events", "50"],
+    "bench/decoding.py": ["--turns", "1"],
+    "bench/hotpath.py": ["--messages", "200"],
+}
 COMMANDS = re.findall(r"^## `python (.+)`$", (BENCH / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -20,12 +24,12 @@ def test_every_benchmark_is_described() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_it_compares_two_ways_in_one_run(command: str) -> None:
+def test_it_compares_ways_in_one_run(command: str) -> None:
     line = [sys.executable, *shlex.split(command), *LITTLE[command]]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=BENCH.parent, check=False)
     assert done.returncode == 0, done.stderr
     figures = [float(figure) for figure in re.findall(r"(\d+\.\d+) us CPU per", done.stdout)]
-    assert len(figures) == 2
+    assert len(figures) >= 2
     assert all(figure > 0 for figure in figures)
-    ratio = re.search(r"^ratio\s+(\d+\.\d)$", done.stdout, re.MULTILINE)
-    assert ratio is not None
+    ratios = re.findall(r"^ratio\s+(\d+\.\d+)$", done.stdout, re.MULTILINE)
+    assert ratios

@@ -14,8 +14,10 @@ from coldframe.errors import DecodeError
 from coldframe.wire import api
 from coldframe.wire import requests as ask
 from coldframe.wire.api import METHODS, Security, method_of
-from coldframe.wire.replies import ErrorBody
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.replies import ErrorBody, OrderReply
 from coldframe.wire.weights import Pool
+from tests.wire.shapes import example, written
 
 #: Method to what it needs, its weight without parameters, and the orders it takes (protocol.md 7, "Methods known"; seeds/004).
 TABLE: dict[str, tuple[Security, int, int]] = {
@@ -155,7 +157,29 @@ def test_an_error_without_an_id_speaks_of_the_session() -> None:
 
 def test_data_beside_an_error_does_not_hurt() -> None:
     error = {"code": -1003, "msg": "banned", "data": {"serverTime": 1, "retryAfter": 2}}
-    assert reply_of(status=418, error=error, zz=1).error == ErrorBody(-1003, "banned")
+    reply = reply_of(status=418, error=error, zz=1)
+    assert isinstance(reply.error, ErrorBody)
+    assert (reply.error.code, reply.error.msg, reply.error.extra) == (-1003, "banned", {"data": error["data"]})
+
+
+def test_unknown_keys_of_an_answer_are_counted_not_ignored() -> None:
+    census = Census()
+    for _ in range(2):
+        frame = (
+            b'{"id":1,"status":200,"result":{"a":{"b":1}},"rateLimits":[{"yy":1,%b],"zz":[{"k":1}]}'
+            % json.dumps(LIMIT).encode()[1:]
+        )
+        reply = api.parse_reply(frame, census)
+    assert reply.extra == {"zz": [{"k": 1}]}
+    assert census.unknown == {"ApiReply.zz": 2, "ApiReply.rateLimits.yy": 2}
+
+
+def test_a_doubled_key_of_a_result_is_refused_by_its_class() -> None:
+    body = written(example(OrderReply)).encode()
+    reply = api.parse_reply(b'{"id":1,"status":200,"result":%b,"orderId":1}}' % body[:-1])
+    assert isinstance(reply.result, msgspec.Raw)
+    with pytest.raises(DecodeError, match="'orderId' stands twice"):
+        decode(OrderReply, bytes(reply.result), Census())
 
 
 @pytest.mark.parametrize(
@@ -177,7 +201,10 @@ def test_data_beside_an_error_does_not_hurt() -> None:
         b'{"id":1,"status":200,"status":400,"result":{}}',
         b'{"id":1,"id":2,"status":200,"result":{}}',
         b'{"id":1,"status":200,"result":{"a":1},"result":{"a":2}}',
-        b'{"id":1,"status":200,"result":{"a":1,"a":2}}',
+        b'{"id":1,"status":200,"result":{},"rateLimits":[{"limit":1,"limit":2}]}',
+        b'{"id":1,"status":400,"error":{"code":-1,"msg":"x","msg":"y"}}',
+        b'{"id":1,"status":400,"error":{"code":-1,"msg":"x"},"zz":{"a":1,"a":1}}',
+        b'{"id":1,"status":200,"result":{},"zz":1e-99999999999999999999}',
         b'{"id":1,"status":200,"result":NaN}',
         b'{"id":1,"status":200,"result":{"a":1e400}}',
         b'{"id":1,"status":200,"result":"\xff"}',

@@ -15,7 +15,7 @@ import pytest
 
 from coldframe.errors import DecodeError
 from coldframe.terms import OpenEnum
-from coldframe.wire import account, api, codec, names, reference, streams, tape
+from coldframe.wire import account, api, codec, names, reference, streams, strict, tape
 from coldframe.wire.streams import Message
 from tests.wire.shapes import KINDS, Pairs, Path, Sort, at, example, fields, inner, places, with_literal, written
 
@@ -75,6 +75,9 @@ NO_NUMBER = [
     "1e400",
     "-1e400",
     "1e5000",
+    "1e-99999999999999999999",
+    "0e-999999999999999999",
+    "1e-999999999999999999",
     "1" * 5000,
     "+1",
     "1_0",
@@ -276,7 +279,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "api request": api.parse_request,
     "api reply": api.parse_reply,
     "tape": tape.parse_line,
-    "plain": codec.strictly,
+    "plain": strict.strictly,
 }
 
 

@@ -16,9 +16,11 @@ from msgspec import UNSET, UnsetType
 
 from coldframe.errors import DecodeError
 from coldframe.wire import requests as ask
-from coldframe.wire.codec import strictly
+from coldframe.wire.codec import Census, decode
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import ErrorBody
+from coldframe.wire.streams import Message
+from coldframe.wire.strict import check_text, run
 from coldframe.wire.weights import ORDER, Cost, by_depth, by_symbol, flat
 
 #: What an id may be; the venue echoes it and never looks inside.
@@ -80,7 +82,7 @@ class ApiRequest(msgspec.Struct, frozen=True):
     params: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ApiReply(msgspec.Struct, frozen=True, omit_defaults=True):
+class ApiReply(Message, frozen=True, omit_defaults=True, kw_only=True):
     """One answer. Exactly one of `result` and `error` is there; `rateLimits` unless they were switched off."""
 
     id: ApiId
@@ -98,7 +100,6 @@ class _OnlyId(msgspec.Struct, frozen=True):
 
 _ONLY_ID: Final = msgspec.json.Decoder(_OnlyId)
 _REQUEST: Final = msgspec.json.Decoder(ApiRequest)
-_REPLY: Final = msgspec.json.Decoder(ApiReply)
 
 
 def method_of(name: str) -> Method | None:
@@ -117,27 +118,26 @@ def request_frame(request_id: int | str, method: str, params: Mapping[str, str |
 
 def parse_request(frame: bytes) -> ApiRequest:
     """A client's request. Raises `DecodeError`; the venue then answers code -1000 under `readable_id`."""
-    try:
-        return _REQUEST.decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(str(error), frame) from None
+    request: ApiRequest = run(_REQUEST, frame)
+    return request
 
 
 def readable_id(frame: bytes) -> ApiId:
     """The id in a request that is none (no method, parameters that are no object), so that its answer finds it; else None."""
     try:
-        return _ONLY_ID.decode(frame).id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found: _OnlyId = run(_ONLY_ID, frame)
+    except DecodeError:
         return None
+    return found.id
 
 
-def parse_reply(frame: bytes) -> ApiReply:
-    """The venue's answer to a request. Raises `DecodeError` for anything that is none."""
-    strictly(frame)
-    try:
-        reply = _REPLY.decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(str(error), frame) from None
+def parse_reply(frame: bytes, census: Census | None = None) -> ApiReply:
+    """The venue's answer to a request, its result unread but for its text. Raises `DecodeError` for anything that is none.
+
+    A key that stands twice in the result is found when the class of the result reads it.
+    """
+    check_text(frame)
+    reply = decode(ApiReply, frame, census or Census())
     if (reply.result is UNSET) == (reply.error is UNSET):
         raise DecodeError("an answer with neither or both of result and error", frame)
     return reply

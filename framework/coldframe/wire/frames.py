@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from coldframe.errors import DecodeError
-from coldframe.wire.codec import strictly
+from coldframe.wire.strict import strictly
 
 METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 

@@ -314,7 +314,7 @@ class Notice(Reply, frozen=True, kw_only=True):
     msg: str
 
 
-class ErrorBody(msgspec.Struct, frozen=True):
+class ErrorBody(Message, frozen=True, omit_defaults=True):
     """`{"code": -1121, "msg": "Invalid symbol."}`; what `msg` echoes of keys and signatures is left out (faults.md X2)."""
 
     code: Integer
