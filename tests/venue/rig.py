@@ -11,8 +11,8 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.core.matching import Taker
 from coldframe.terms import Side
-from coldframe.venue.calls import account_calls, market_calls, order_calls
 from coldframe.venue.calls.caller import Caller
+from coldframe.venue.calls.rest import _CALLS
 from coldframe.venue.contracts import Listing, contract, to_scaled
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.keys import keys_for
@@ -26,8 +26,6 @@ from coldframe.wire.rest import ENDPOINTS
 
 START_MS = 1_700_000_000_000
 SYMBOL = "BTCUSDT"
-
-_CALLS = {**market_calls.REST, **order_calls.REST, **account_calls.REST}
 
 
 def floor(symbol: str = SYMBOL, mark: str = "1000.0", *, funding_ms: int = 28_800_000, shows_orders: bool = True) -> Floor:

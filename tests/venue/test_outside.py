@@ -219,7 +219,7 @@ def test_the_mirrored_venues_rules_are_listed_and_may_change(inlet: Inlet) -> No
     halted = type(info)(**(fields | {"status": type(info.status)("SETTLING")}))
     inlet.mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[halted]))
     assert heard == [None]
-    assert inlet.rig.place("BUY", "1", "999.0") == -4140
+    assert inlet.rig.place("BUY", "1", "999.0") == -4108
 
 
 class _Ear:

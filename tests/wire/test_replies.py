@@ -46,6 +46,7 @@ DOCUMENTED: dict[str, tuple[type[Message], str]] = {
         "id:I orderId:I symbol price qty quoteQty baseQty commission commissionAsset realizedPnl side positionSide buyer:B maker:B "
         "marginAsset pair time:I",
     ),
+    "positionMargin/history": (replies.MarginChange, "symbol type:I deltaType amount asset time:I positionSide"),
     "positionRisk v3": (
         replies.PositionRow,
         "symbol positionSide positionAmt entryPrice breakEvenPrice markPrice unRealizedProfit liquidationPrice isolatedMargin "

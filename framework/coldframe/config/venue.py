@@ -76,6 +76,11 @@ class VenueFaults:
     orders_forgotten: Decimal = key("share of the new orders that queries do not find at first", _NONE, check=_share)
     forgotten_by_query_s: Decimal = key("how long order.status answers -2013 for them", _NONE, check=not_negative)
     forgotten_by_list_s: Decimal = key("how long openOrders leaves them out", _NONE, check=not_negative)
+    close_position_lag_ms: int = key(
+        "how long the checks of closePosition orders lag: -4509 so long after a fill, -4130 so long after a cancel",
+        0,
+        check=not_negative,
+    )
     blocked_after_requests: int = key("answer that many requests, and block everybody then, once", 0, check=not_negative)
     blocked_is_ban: bool = key("say so with 418 (a ban) instead of 429", False)
     blocked_for_s: int = key("for how many seconds", 10, check=positive)
@@ -91,6 +96,7 @@ class VenueAccount:
     hedge_mode: bool = key("long and short positions side by side (hedge mode) instead of one-way mode", False)
     bnb_balance: Decimal = key("BNB in its futures wallet at the start, for fees", _NONE, check=not_negative)
     fee_burn: bool = key("pays its fees in BNB, with a discount of 10 %, as long as it has enough", False)
+    tradfi_agreement: bool = key("it has signed the agreement on TradFi perpetuals; without it their orders get -4411", False)
     maker_fee_bps: Decimal = key("commission of a maker, in basis points of the notional", Decimal(2))
     taker_fee_bps: Decimal = key("commission of a taker, in basis points of the notional", Decimal(5))
 

@@ -5,6 +5,8 @@ Reduce-only and a position side never stand together: in hedge mode the side of 
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import UNSET
 
 from coldframe.core.orders import Order
@@ -19,6 +21,22 @@ def reference(order: Order) -> ask.OrderRef:
     """How an ordinary order is named. One that was conditional also by its id, which wins: it is what the trigger made."""
     order_id = order.order_id if order.type.conditional and order.order_id is not None else UNSET
     return ask.OrderRef(symbol=order.symbol, order_id=order_id, orig_client_order_id=order.client_order_id)
+
+
+def modify_request(order: Order, price: Decimal, quantity: Decimal) -> ask.ModifyOrder:
+    """The request that changes a LIMIT order.
+
+    Without `reduceOnly` the venue holds reduce-only orders to the minimum notional, too (protocol.md 7.3). In hedge mode the
+    parameter is not known to be allowed, and stays away.
+    """
+    return ask.ModifyOrder(
+        symbol=order.symbol,
+        side=order.side,
+        quantity=plain(quantity),
+        price=plain(price),
+        orig_client_order_id=order.client_order_id,
+        reduce_only=True if order.reduce_only and order.position_side is PositionSide.BOTH else UNSET,
+    )
 
 
 def place_request(order: Order, place: Place) -> ask.PlaceOrder:

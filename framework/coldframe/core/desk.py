@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from coldframe.core.asking import algo_reference, algo_request, place_request, reference
+from coldframe.core.asking import algo_reference, algo_request, modify_request, place_request, reference
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.conditional import AlgoQueryOf, Conditionals
 from coldframe.core.context import Context
@@ -29,7 +29,7 @@ from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Amend, Place, Verdict, VerdictCode
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import OrderType
-from coldframe.units import NS_PER_MS, NS_PER_S, plain
+from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire import requests as ask
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
@@ -166,13 +166,7 @@ class Desk:
         self._gate.messaged(trader.id, self._ctx.now_ms)
         order.amending_price, order.amending_quantity = price, quantity
         self._evidence.attempt(order, Attempt.AMEND_WANTED)
-        request = ask.ModifyOrder(
-            symbol=order.symbol,
-            side=order.side,
-            quantity=plain(quantity),
-            price=plain(price),
-            orig_client_order_id=order.client_order_id,
-        )
+        request = modify_request(order, price, quantity)
         self._session.request("order.modify", ask.parameters(request), AmendOf(order, price, quantity))
         return ACCEPTED
 

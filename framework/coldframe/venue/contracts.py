@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from coldframe.terms import ContractStatus
+from coldframe.terms import ContractStatus, ContractType
 from coldframe.units import SCALE_DIGITS, ZERO, places, plain, unscaled
 from coldframe.wire.filters import Filters
 from coldframe.wire.reference import LeverageTier, SymbolInfo
@@ -56,6 +56,11 @@ class Contract:
     @property
     def trading(self) -> bool:
         return self.info.status is ContractStatus.TRADING
+
+    @property
+    def tradfi(self) -> bool:
+        """Whether its underlying is traded on another market, so that it needs an agreement and keeps that market's sessions."""
+        return self.info.contract_type == ContractType.TRADIFI_PERPETUAL
 
     @cached_property
     def filters(self) -> Filters:

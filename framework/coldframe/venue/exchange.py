@@ -65,13 +65,14 @@ class Exchange:
         for account in settings.accounts:
             books = ledger.add(_account(account))
             books.account.maker_fee, books.account.taker_fee = _fees(account)
+            books.account.tradfi_signed |= account.tradfi_agreement
         fixed_rates = {BNB: settings.bnb_index}
         self.streams = Streams((floor.board for floor in floors.values()), fixed_rates)
         self.office = Office(ledger, self.floors, start_ms, settings.long_ids, fixed_rates)
-        self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"), settings.funding_interval_s * 1000)
+        self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"))
         self.dealer = Dealer(self.office, self.clearing)
         self.amender = Amender(self.office, self.dealer)
-        self.conditionals = Conditionals(self.office, self.dealer)
+        self.conditionals = Conditionals(self.office, self.dealer, settings.faults.close_position_lag_ms)
         self.liquidator = Liquidator(self.office, self.dealer, self.clearing)
         self.preferences = Preferences(self.office)
         self.switches = Switches()
@@ -135,6 +136,7 @@ def _account(one: config.VenueAccount) -> Account:
         hedge=one.hedge_mode,
         bnb=one.bnb_balance,
         fee_burn=one.fee_burn,
+        tradfi_signed=one.tradfi_agreement,
         maker_fee=maker_fee,
         taker_fee=taker_fee,
     )

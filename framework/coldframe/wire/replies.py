@@ -301,6 +301,18 @@ class Income(Reply, frozen=True, kw_only=True):
     trade_id: str
 
 
+class MarginChange(Reply, frozen=True, kw_only=True):
+    """One row of GET positionMargin/history; `type` is 1 for margin that was added, 2 for margin that was taken."""
+
+    symbol: str
+    type: Integer
+    delta_type: str
+    amount: Number
+    asset: str
+    time: Integer
+    position_side: PositionSide
+
+
 class ListenKey(Reply, frozen=True, kw_only=True):
     """The key of the user-data stream: a secret."""
 

@@ -71,6 +71,8 @@ class ModifyOrder(Request, frozen=True, kw_only=True):
     orig_client_order_id: str | UnsetType = UNSET
     price_match: PriceMatch | UnsetType = UNSET
     modify_id: int | UnsetType = UNSET
+    #: Only a check: with it the order must be reduce-only, and MIN_NOTIONAL is left out.
+    reduce_only: bool | UnsetType = UNSET
 
 
 class OrderRef(Request, frozen=True, kw_only=True):
@@ -135,26 +137,109 @@ class DepthQuery(Request, frozen=True, kw_only=True):
     limit: int | UnsetType = UNSET
 
 
-class History(Request, frozen=True, kw_only=True):
-    """A page of trades, orders or income, oldest first."""
+class TradesQuery(Request, frozen=True, kw_only=True):
+    """GET trades: the latest."""
 
-    symbol: str | UnsetType = UNSET
-    order_id: int | UnsetType = UNSET
+    symbol: str
+    limit: int | UnsetType = UNSET
+
+
+class OlderTradesQuery(TradesQuery, frozen=True, kw_only=True):
+    """GET historicalTrades: from an id on, or the latest."""
+
     from_id: int | UnsetType = UNSET
+
+
+class Span(Request, frozen=True, kw_only=True):
+    """A page of a history between two times (epoch milliseconds, both included), oldest first."""
+
     start_time: int | UnsetType = UNSET
     end_time: int | UnsetType = UNSET
     limit: int | UnsetType = UNSET
+
+
+class AggTradesQuery(Span, frozen=True, kw_only=True):
+    symbol: str
+    from_id: int | UnsetType = UNSET
+
+
+class SymbolSpan(Span, frozen=True, kw_only=True):
+    """A history of one symbol, or of all of them."""
+
+    symbol: str | UnsetType = UNSET
+
+
+class OrdersQuery(SymbolSpan, frozen=True, kw_only=True):
+    """GET allOrders: from an order id on, or between two times."""
+
+    order_id: int | UnsetType = UNSET
+
+
+class AmendmentsQuery(Span, frozen=True, kw_only=True):
+    """GET orderAmendment: the changes of a symbol's orders, or of one order."""
+
+    symbol: str
+    order_id: int | UnsetType = UNSET
+    orig_client_order_id: str | UnsetType = UNSET
+
+
+class UserTradesQuery(Span, frozen=True, kw_only=True):
+    """GET userTrades: from a trade id on, or between two times; of a symbol or of one order."""
+
+    symbol: str
+    order_id: int | UnsetType = UNSET
+    from_id: int | UnsetType = UNSET
+
+
+class OpenAlgosQuery(Request, frozen=True, kw_only=True):
+    algo_type: str | UnsetType = UNSET
+    symbol: str | UnsetType = UNSET
+    algo_id: int | UnsetType = UNSET
+
+
+class AlgosQuery(Span, frozen=True, kw_only=True):
+    """GET allAlgoOrders: from an algo id on, or between two times."""
+
+    symbol: str
+    algo_id: int | UnsetType = UNSET
+
+
+class IncomeQuery(SymbolSpan, frozen=True, kw_only=True):
     income_type: str | UnsetType = UNSET
 
 
-class KlineQuery(Request, frozen=True, kw_only=True):
+class ForceOrdersQuery(SymbolSpan, frozen=True, kw_only=True):
+    """GET forceOrders; `auto_close_type` is LIQUIDATION or ADL."""
+
+    auto_close_type: str | UnsetType = UNSET
+
+
+class MarginHistoryQuery(Span, frozen=True, kw_only=True):
+    """GET positionMargin/history; `type` is 1 for margin that was added, 2 for margin that was taken."""
+
+    symbol: str
+    type: int | UnsetType = UNSET
+
+
+class KlineQuery(Span, frozen=True, kw_only=True):
+    symbol: str
     interval: str
-    symbol: str | UnsetType = UNSET
-    pair: str | UnsetType = UNSET
-    contract_type: str | UnsetType = UNSET
-    start_time: int | UnsetType = UNSET
-    end_time: int | UnsetType = UNSET
-    limit: int | UnsetType = UNSET
+
+
+class PairKlineQuery(Span, frozen=True, kw_only=True):
+    pair: str
+    interval: str
+
+
+class ContinuousKlineQuery(PairKlineQuery, frozen=True, kw_only=True):
+    contract_type: str
+
+
+class StatisticsQuery(Span, frozen=True, kw_only=True):
+    """GET /futures/data/...: what the whole market did, in periods from 5m to 1d."""
+
+    symbol: str
+    period: str
 
 
 class SetLeverage(Request, frozen=True, kw_only=True):

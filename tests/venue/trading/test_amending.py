@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from coldframe.config.venue import VenueAccount
@@ -67,6 +69,39 @@ def test_invalid_values_leave_the_order_untouched(rig: Rig) -> None:
     assert rig.events() == []
     assert rig.query(order_id)["price"] == "990.0"
     assert rig.floor.matching.left_of(order_id) == 10**12
+
+
+def test_only_the_request_spares_a_reduce_only_order_the_minimum(rig: Rig) -> None:
+    """protocol.md 7.3: reduceOnly on modify is a check, and leaves MIN_NOTIONAL out; the order's own flag does not."""
+    rig.place("BUY", "2")
+    order_id = rig.place("SELL", "1", "1010.0", reduceOnly="true")["orderId"]
+    assert rig.modify(order_id, "SELL", "0.002", "1010.0") == -5029
+    assert rig.modify(order_id, "SELL", "0.002", "1010.0", reduceOnly="false") == -5029
+    changed = rig.modify(order_id, "SELL", "0.002", "1010.0", reduceOnly="true")
+    assert (changed["origQty"], changed["reduceOnly"]) == ("0.002", True)
+    assert rig.modify(order_id, "SELL", "1", "1010.0")["reduceOnly"] is True
+
+
+def test_reduce_only_on_modify_refuses_any_other_order(rig: Rig) -> None:
+    rig.place("BUY", "2")
+    order_id = rig.place("SELL", "1", "1010.0")["orderId"]
+    rig.events()
+    assert rig.modify(order_id, "SELL", "0.5", "1010.0", reduceOnly="true") == -5047
+    assert rig.modify(order_id, "SELL", "0.5", "1010.0", reduceOnly="perhaps") == -1102
+    assert rig.events() == []
+    assert rig.modify(order_id, "SELL", "0.5", "1010.0", reduceOnly="false")["origQty"] == "0.500"
+
+
+def test_a_batch_of_modifications_knows_reduce_only(rig: Rig) -> None:
+    rig.place("BUY", "2")
+    closing, other = (rig.place("SELL", "0.5", "1010.0", reduceOnly=flag)["orderId"] for flag in ("true", "false"))
+    rows = [
+        {"symbol": SYMBOL, "orderId": order_id, "side": "SELL", "quantity": "0.002", "price": "1010.0", "reduceOnly": "true"}
+        for order_id in (closing, other)
+    ]
+    answers = rig.call("PUT /fapi/v1/batchOrders", batchOrders=json.dumps(rows))
+    assert answers[0]["origQty"] == "0.002"
+    assert answers[1]["code"] == -5047
 
 
 def test_a_reduce_only_order_cannot_be_modified_beyond_its_position(rig: Rig) -> None:

@@ -150,12 +150,6 @@ def test_close_position_closes_what_is_there(rig: Rig) -> None:
     assert rig.position() == 0
 
 
-def test_close_position_without_a_position_expires(rig: Rig) -> None:
-    algo(rig, "SELL", "STOP_MARKET", closePosition="true", triggerPrice="995.0")
-    trade_at(rig, "994.0")
-    assert algo_states(rig.events()) == ["NEW", "TRIGGERING", "EXPIRED"]
-
-
 def test_margin_is_only_checked_at_the_trigger(rig: Rig) -> None:
     placed = algo(rig, "BUY", "STOP_MARKET", quantity="400", triggerPrice="1005.0")
     assert placed["algoStatus"] == "NEW"
@@ -173,15 +167,25 @@ def test_margin_is_only_checked_at_the_trigger(rig: Rig) -> None:
         ("STOP", {"quantity": "1", "triggerPrice": "1005.0"}, -1102),
         ("STOP_MARKET", {"quantity": "1", "closePosition": "true", "triggerPrice": "1005.0"}, -4137),
         ("STOP_MARKET", {"closePosition": "true", "reduceOnly": "true", "triggerPrice": "1005.0"}, -1106),
-        ("STOP", {"closePosition": "true", "price": "1005.0", "triggerPrice": "1005.0"}, -1106),
-        ("TAKE_PROFIT", {"closePosition": "true", "price": "1005.0", "triggerPrice": "995.0"}, -1106),
-        ("TRAILING_STOP_MARKET", {"closePosition": "true", "callbackRate": "1"}, -1106),
+        ("STOP_MARKET", {"closePosition": "true", "reduceOnly": "false", "triggerPrice": "1005.0"}, -4138),
+        ("STOP", {"closePosition": "true", "price": "1005.0", "triggerPrice": "1005.0"}, -4136),
+        ("TAKE_PROFIT", {"closePosition": "true", "price": "1005.0", "triggerPrice": "995.0"}, -4136),
+        ("TRAILING_STOP_MARKET", {"closePosition": "true", "callbackRate": "1"}, -4136),
+        ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "price": "1005.0"}, -1106),
+        ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "callbackRate": "1"}, -1106),
+        ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "activatePrice": "1005.0"}, -1106),
+        ("TRAILING_STOP_MARKET", {"quantity": "1", "callbackRate": "1", "triggerPrice": "1005.0"}, -1106),
+        ("TRAILING_STOP_MARKET", {"quantity": "1", "callbackRate": "1", "activatePrice": "0"}, -4135),
+        ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "timeInForce": "GTX"}, -1115),
+        ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "goodTillDate": START_MS + 700_000}, -1106),
+        ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "timeInForce": "GTE_GTC"}, -4509),
         ("STOP", {"quantity": "1", "triggerPrice": "1005.0", "priceMatch": "OPPONENT_10"}, -5037),
         ("TAKE_PROFIT", {"quantity": "1", "triggerPrice": "995.0", "priceMatch": "OPPONENT_20"}, -5037),
         ("STOP", {"quantity": "1", "price": "1005.0", "triggerPrice": "1005.0", "priceMatch": "QUEUE"}, -1106),
         ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.0", "priceMatch": "QUEUE"}, -5038),
         ("TRAILING_STOP_MARKET", {"quantity": "1"}, -1102),
-        ("TRAILING_STOP_MARKET", {"quantity": "1", "callbackRate": "20.1"}, -1130),
+        ("TRAILING_STOP_MARKET", {"quantity": "1", "callbackRate": "20.1"}, -2007),
+        ("TRAILING_STOP_MARKET", {"quantity": "1", "callbackRate": "0.09"}, -2007),
         ("LIMIT", {"quantity": "1", "price": "1000.0"}, -1116),
         ("STOP_MARKET", {"quantity": "1", "triggerPrice": "0"}, -4006),
         ("STOP_MARKET", {"quantity": "1", "triggerPrice": "1005.05"}, -1111),

@@ -298,12 +298,25 @@ def test_no_more_than_two_hundred_orders_may_be_open_in_a_symbol(rig: Rig) -> No
     assert rig.place("BUY", "0.006", "990.0") == -2025
 
 
-def test_a_contract_that_does_not_trade_takes_no_orders(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("SETTLING", -4108),
+        ("PENDING_TRADING", -4108),
+        ("DELIVERED", -4108),
+        ("CLOSE", -4141),
+        ("TRADING_HALT", -4140),
+        ("NEW", -4140),
+    ],
+)
+def test_a_contract_that_does_not_trade_takes_no_orders(rig: Rig, status: str, code: int) -> None:
     listed = rig.floor.contract
     fields = {name: getattr(listed.info, name) for name in listed.info.__struct_fields__}
-    halted = type(listed.info)(**(fields | {"status": ContractStatus.SETTLING}))
+    halted = type(listed.info)(**(fields | {"status": ContractStatus(status)}))
     rig.floor.board.contract_changed(Contract(halted, listed.tiers), new_brackets=False)
-    assert rig.place("BUY", "1", "990.0") == -4140
+    assert rig.place("BUY", "1", "990.0") == code
+    stop = {"algoType": "CONDITIONAL", "symbol": SYMBOL, "side": "BUY", "type": "STOP_MARKET", "quantity": "1"}
+    assert rig.call("POST /fapi/v1/algoOrder", **stop, triggerPrice="1010.0") == code
 
 
 def test_order_test_checks_everything_and_places_nothing(rig: Rig) -> None:

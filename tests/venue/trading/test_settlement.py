@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from coldframe.config.venue import VenueAccount
 from coldframe.terms import PositionSide, Side
+from coldframe.venue.contracts import to_scaled
 from coldframe.venue.trading.records import Account, cents
 from coldframe.venue.trading.settlement import book_fill
 
@@ -226,3 +227,41 @@ def test_an_isolated_position_has_a_wallet_of_its_own(rig: Rig) -> None:
 
 def test_clock_of_the_rig_is_the_one_in_the_answers(rig: Rig) -> None:
     assert rig.call("GET /fapi/v1/time") == {"serverTime": START_MS}
+
+
+# -- funding of each contract ---------------------------------------------------------------------------------------------
+
+
+def test_each_contract_has_funding_times_of_its_own() -> None:
+    rig = Rig(floor("BTCUSDT", funding_ms=60_000), floor("ETHUSDT", funding_ms=20_000), funding_interval_s=60)
+    for _ in range(61):
+        rig.pass_ms(1000)
+    times = [(row.symbol, row.funding_time % 60_000) for row in rig.exchange.clearing.rates]
+    assert times.count(("BTCUSDT", 0)) == 1
+    assert sorted(at for symbol, at in times if symbol == "ETHUSDT") == [0, 20_000, 40_000]
+    (row,) = rig.call("GET /fapi/v1/fundingInfo")
+    assert (row["symbol"], row["fundingIntervalHours"], row["adjustedFundingRateCap"]) == ("ETHUSDT", 1, "0.00300000")
+
+
+def test_a_changed_interval_counts_from_its_next_multiple() -> None:
+    rig = Rig(floor(funding_ms=3_600_000), funding_interval_s=3600)
+    rig.now_ms = START_MS // 3_600_000 * 3_600_000 + 1
+    rig.pass_ms(25 * 60_000)
+    rig.exchange.clearing.change_interval(SYMBOL, 600_000, rig.now_ms)
+    assert rig.call("GET /fapi/v1/fundingInfo")[0]["symbol"] == SYMBOL
+    rig.pass_ms(60_000)
+    assert not rig.exchange.clearing.rates
+    rig.pass_ms(5 * 60_000)
+    assert [row.funding_time % 3_600_000 for row in rig.exchange.clearing.rates] == [30 * 60_000]
+
+
+def test_a_bound_of_its_own_is_listed_and_kept() -> None:
+    rig = Rig()
+    prices = rig.floor.board.prices
+    assert rig.call("GET /fapi/v1/fundingInfo") == []
+    prices.cap = Decimal("0.02")
+    for _ in range(200):
+        prices.follow(to_scaled(Decimal(1300)), Decimal(1000))
+    assert Decimal("0.003") < prices.funding_rate <= Decimal("0.02")
+    (row,) = rig.call("GET /fapi/v1/fundingInfo")
+    assert (row["adjustedFundingRateCap"], row["adjustedFundingRateFloor"]) == ("0.02000000", "-0.02000000")

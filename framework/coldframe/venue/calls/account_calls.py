@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Final
 
 from coldframe.units import ZERO, plain
-from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
+from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, sent
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.market.board import Board
 from coldframe.venue.refusals import refuse
-from coldframe.venue.trading.reports import listed, margin_word
+from coldframe.venue.trading.reports import margin_word
 from coldframe.venue.trading.statements import balances, positions, status
 from coldframe.wire import requests as ask
 from coldframe.wire.reference import LeverageTiers
@@ -27,7 +27,6 @@ from coldframe.wire.replies import (
 from coldframe.wire.requests import Fault
 
 _DONE: Final = Notice(code=200, msg="success")
-_WEEK_MS: Final = 7 * 86_400_000
 
 
 # -- listen keys --------------------------------------------------------------------------------------------------------
@@ -83,68 +82,6 @@ def old_status(exchange: Exchange, caller: Caller, request: ask.NoParameters, no
 def new_status(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
     """v3 account, `v2/account.status`."""
     return status(exchange.office, caller.account, old=False)
-
-
-# -- histories ----------------------------------------------------------------------------------------------------------
-
-
-def user_trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
-    """GET userTrades: the account's fills of a symbol, from an id on, in a window, or the latest."""
-    board, limit = board_of(exchange, request.symbol), page_length(request.limit)
-    if isinstance(board, Fault):
-        return board
-    if isinstance(limit, Fault):
-        return limit
-    order_id, from_id = sent(request.order_id), sent(request.from_id)
-    start, end = sent(request.start_time), sent(request.end_time)
-    if start is not None and end is not None and end - start > _WEEK_MS:
-        return refuse(-4165, 7)
-    rows = [
-        one.trade
-        for one in exchange.office.books(caller.account).trades
-        if one.trade.symbol == board.symbol
-        and order_id in (None, one.trade.order_id)
-        and (from_id is None or one.trade.id >= from_id)
-        and (start is None or one.trade.time >= start)
-        and (end is None or one.trade.time <= end)
-    ]
-    return rows[:limit] if from_id is not None or start is not None else rows[-limit:]
-
-
-def income(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
-    """GET income."""
-    limit = page_length(request.limit, usual=100)
-    if isinstance(limit, Fault):
-        return limit
-    symbol, kind, start, end = (
-        sent(request.symbol),
-        sent(request.income_type),
-        sent(request.start_time),
-        sent(request.end_time),
-    )
-    rows = [
-        one.income
-        for one in exchange.office.books(caller.account).incomes
-        if symbol in (None, one.income.symbol)
-        and kind in (None, one.income.income_type)
-        and (start is None or one.income.time >= start)
-        and (end is None or one.income.time <= end)
-    ]
-    return rows[:limit] if start is not None else rows[-limit:]
-
-
-def force_orders(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
-    """GET forceOrders: the account's liquidations."""
-    limit = page_length(request.limit, usual=50, longest=100)
-    if isinstance(limit, Fault):
-        return limit
-    symbol = sent(request.symbol)
-    rows = [
-        listed(one, exchange.office.contract(one.symbol))
-        for one in exchange.office.books(caller.account).orders.values()
-        if one.client_id.startswith("autoclose-") and symbol in (None, one.symbol)
-    ]
-    return rows[-limit:]
 
 
 # -- rights, rates, rules -----------------------------------------------------------------------------------------------
@@ -222,6 +159,8 @@ def adl_quantile(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, n
 
 def trading_status(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET apiTradingStatus: no indicator is ever triggered here."""
+    if sent(request.symbol) is not None and request.symbol not in exchange.floors:
+        return refuse(-1121)
     return {"indicators": {}, "updateTime": now_ms}
 
 
@@ -237,7 +176,8 @@ def set_fee_burn(exchange: Exchange, caller: Caller, request: ask.SetFeeBurn, no
 
 
 def sign_agreement(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
-    """POST stock/contract."""
+    """POST stock/contract: signs the agreement on TradFi perpetuals."""
+    exchange.preferences.sign_agreement(caller.account)
     return _DONE
 
 
@@ -290,7 +230,6 @@ REST: Final[Calls] = {
     "POST /fapi/v1/listenKey": start_listening,
     "PUT /fapi/v1/listenKey": keep_listening,
     "DELETE /fapi/v1/listenKey": stop_listening,
-    "GET /fapi/v1/userTrades": user_trades,
     "GET /fapi/v2/positionRisk": old_positions,
     "GET /fapi/v3/positionRisk": new_positions,
     "GET /fapi/v2/balance": balance,
@@ -302,9 +241,7 @@ REST: Final[Calls] = {
     "GET /fapi/v1/commissionRate": commission_rate,
     "GET /fapi/v1/leverageBracket": leverage_brackets,
     "GET /fapi/v1/rateLimit/order": order_limits,
-    "GET /fapi/v1/income": income,
     "GET /fapi/v1/adlQuantile": adl_quantile,
-    "GET /fapi/v1/forceOrders": force_orders,
     "GET /fapi/v1/apiTradingStatus": trading_status,
     "GET /fapi/v1/feeBurn": fee_burn,
     "POST /fapi/v1/feeBurn": set_fee_burn,

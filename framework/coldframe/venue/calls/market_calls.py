@@ -9,11 +9,13 @@ from typing import Any, Final
 from coldframe.terms import INTERVALS
 from coldframe.units import ZERO, plain, unscaled
 from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
+from coldframe.venue.calls.windows import FUNDING, window
 from coldframe.venue.contracts import money
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.market.board import Board
 from coldframe.venue.market.candles import Bar, Candles
 from coldframe.venue.market.indices import asset_rates, composite, schedule
+from coldframe.venue.market.prices import USUAL_CAP
 from coldframe.venue.market.summaries import ticker
 from coldframe.venue.refusals import refuse
 from coldframe.wire import requests as ask
@@ -37,6 +39,7 @@ _DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000)
 _USUAL_DEPTH: Final = 500
 _LONGEST_CANDLES: Final = 1500
 _AGG_WINDOW_MS: Final = 48 * 3_600_000
+_HOUR_MS: Final = 3_600_000
 _INTEREST: Final = "0.00010000"
 _NO_LEVEL: Final[Level] = ("0", "0")
 
@@ -90,6 +93,14 @@ def depth(exchange: Exchange, caller: Caller, request: ask.DepthQuery, now_ms: i
     )
 
 
+def rpi_depth(exchange: Exchange, caller: Caller, request: ask.DepthQuery, now_ms: int) -> object:
+    """GET rpiDepth: the whole book, which here has no orders of that kind; it knows no other limit (protocol.md 6.4)."""
+    limit = sent(request.limit)
+    if limit not in (None, _DEPTHS[-1]):
+        return refuse(-4021, limit)
+    return depth(exchange, caller, ask.DepthQuery(symbol=request.symbol, limit=_DEPTHS[-1]), now_ms)
+
+
 def best_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/bookTicker, method `ticker.book`."""
 
@@ -126,28 +137,27 @@ def price_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, n
     return one_or_all(exchange, request, row)
 
 
-def trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+def trades(exchange: Exchange, caller: Caller, request: ask.TradesQuery, now_ms: int) -> object:
     """GET trades: the latest prints."""
-    return _prints(exchange, request, page_length(request.limit))
+    return _prints(exchange, request.symbol, page_length(request.limit), None)
 
 
-def older_trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+def older_trades(exchange: Exchange, caller: Caller, request: ask.OlderTradesQuery, now_ms: int) -> object:
     """GET historicalTrades: from an id on, a hundred unless more are wanted."""
-    return _prints(exchange, request, page_length(request.limit, usual=100, longest=500))
+    return _prints(exchange, request.symbol, page_length(request.limit, usual=100, longest=500), sent(request.from_id))
 
 
-def _prints(exchange: Exchange, request: ask.History, limit: int | Fault) -> object:
-    board = board_of(exchange, request.symbol)
+def _prints(exchange: Exchange, symbol: str, limit: int | Fault, from_id: int | None) -> object:
+    board = board_of(exchange, symbol)
     if isinstance(board, Fault):
         return board
     if isinstance(limit, Fault):
         return limit
-    from_id = sent(request.from_id)
     rows = [one.row() for one in board.trades.prints if from_id is None or one.trade_id >= from_id]
     return rows[:limit] if from_id is not None else rows[-limit:]
 
 
-def aggregate_trades(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+def aggregate_trades(exchange: Exchange, caller: Caller, request: ask.AggTradesQuery, now_ms: int) -> object:
     """GET aggTrades: by id, by time, or the latest."""
     board, limit = board_of(exchange, request.symbol), page_length(request.limit)
     if isinstance(board, Fault):
@@ -173,32 +183,51 @@ def aggregate_trades(exchange: Exchange, caller: Caller, request: ask.History, n
 
 
 def candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms: int) -> object:
-    """GET klines and its relatives; index and mark price candles follow the traded price here."""
-    return _candles(exchange, request, lambda board: board.candles, _row)
+    """GET klines, markPriceKlines; mark price candles follow the traded price here."""
+    board = board_of(exchange, request.symbol)
+    return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
+
+
+def index_candles(exchange: Exchange, caller: Caller, request: ask.PairKlineQuery, now_ms: int) -> object:
+    """GET indexPriceKlines, by pair; they follow the traded price here."""
+    board = _board_of_pair(exchange, request.pair)
+    return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
+
+
+def continuous_candles(exchange: Exchange, caller: Caller, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
+    """GET continuousKlines: only perpetual contracts trade here."""
+    board = _board_of_pair(exchange, request.pair)
+    if isinstance(board, Fault):
+        return board
+    kind = request.contract_type.upper()
+    if kind in ("CURRENT_QUARTER", "NEXT_QUARTER"):
+        return list[object]()
+    if kind != board.contract.info.contract_type:
+        return refuse(-4104)
+    return index_candles(exchange, caller, request, now_ms)
 
 
 def premium_candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms: int) -> object:
     """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
-    return _candles(exchange, request, lambda board: board.premiums, _premium_row)
+    board = board_of(exchange, request.symbol)
+    return board if isinstance(board, Fault) else _page(request, request.interval, board.premiums, _premium_row)
 
 
-def _candles(
-    exchange: Exchange, request: ask.KlineQuery, kept: Callable[[Board], Candles], row: Callable[[Board, Bar], list[Any]]
-) -> object:
-    if request.interval not in INTERVALS:
+def _board_of_pair(exchange: Exchange, pair: str) -> Board | Fault:
+    board = board_of(exchange, pair)
+    return refuse(-4144) if isinstance(board, Fault) and board.code == -1121 else board
+
+
+def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], list[Any]]) -> object:
+    if interval not in INTERVALS:
         return refuse(-1120)
-    symbol = request.symbol if sent(request.symbol) else request.pair
-    contract_type = sent(request.contract_type)
-    if sent(request.pair) and contract_type is not None and contract_type.upper() != "PERPETUAL":
-        return [] if contract_type.upper() in ("CURRENT_QUARTER", "NEXT_QUARTER") else refuse(-4104)
-    board = board_of(exchange, symbol)
-    if isinstance(board, Fault):
-        return refuse(-4144) if sent(request.pair) and board.code == -1121 else board
     limit = page_length(request.limit, longest=_LONGEST_CANDLES)
     if isinstance(limit, Fault):
         return limit
-    page = kept(board).page(request.interval, limit, sent(request.start_time), sent(request.end_time))
-    return [row(board, bar) for bar in page]
+    start, end = sent(request.start_time), sent(request.end_time)
+    if start is not None and end is not None and start > end:
+        return refuse(-1023)
+    return [row(bar) for bar in kept.page(interval, limit, start, end)]
 
 
 def _row(board: Board, bar: Bar) -> list[Any]:
@@ -217,7 +246,7 @@ def _row(board: Board, bar: Bar) -> list[Any]:
     ]
 
 
-def _premium_row(board: Board, bar: Bar) -> list[Any]:
+def _premium_row(bar: Bar) -> list[Any]:
     premiums = [money(unscaled(premium)) for premium in (bar.open, bar.high, bar.low, bar.close)]
     return [bar.open_ms, *premiums, "0", bar.close_ms, "0", bar.trades, "0", "0", "0"]
 
@@ -274,21 +303,35 @@ def premium_index(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, 
     return one_or_all(exchange, request, row)
 
 
-def funding_rates(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
+def funding_rates(exchange: Exchange, caller: Caller, request: ask.SymbolSpan, now_ms: int) -> object:
     """GET fundingRate: the rates of the funding times since the venue started."""
-    limit = page_length(request.limit, usual=100)
-    if isinstance(limit, Fault):
-        return limit
     symbol = sent(request.symbol)
     if symbol is not None and symbol not in exchange.floors:
         return refuse(-1121)
-    rows: list[FundingRow] = [one for one in exchange.clearing.rates if symbol is None or one.symbol == symbol]
-    return rows[-limit:]
+    view = window(FUNDING, request, now_ms)
+    if isinstance(view, Fault):
+        return view
+    rates = exchange.clearing.rates
+    rows: list[FundingRow] = [row for row in rates if symbol in (None, row.symbol) and view.holds(row.funding_time)]
+    return view.page(rows)
 
 
 def funding_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
-    """GET fundingInfo: only contracts whose funding is not the usual one; here none is."""
-    return list[object]()
+    """GET fundingInfo: only contracts whose interval or bounds of the rate are not the usual ones (protocol.md 6.4)."""
+    usual_ms = exchange.settings.funding_interval_s * 1000
+    return [
+        {
+            "symbol": floor.contract.symbol,
+            "adjustedFundingRateCap": money(prices.cap),
+            "adjustedFundingRateFloor": money(-prices.cap),
+            "fundingIntervalHours": max(prices.interval_ms // _HOUR_MS, 1),
+            "disclaimer": False,
+            "updateTime": None,
+        }
+        for floor in exchange.floors.values()
+        for prices in (floor.board.prices,)
+        if prices.interval_ms != usual_ms or prices.cap != USUAL_CAP
+    ]
 
 
 def open_interest(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
@@ -396,13 +439,13 @@ REST: Final[Calls] = {
     "GET /fapi/v1/time": server_time,
     "GET /fapi/v1/exchangeInfo": exchange_info,
     "GET /fapi/v1/depth": depth,
-    "GET /fapi/v1/rpiDepth": depth,
+    "GET /fapi/v1/rpiDepth": rpi_depth,
     "GET /fapi/v1/trades": trades,
     "GET /fapi/v1/historicalTrades": older_trades,
     "GET /fapi/v1/aggTrades": aggregate_trades,
     "GET /fapi/v1/klines": candles,
-    "GET /fapi/v1/continuousKlines": candles,
-    "GET /fapi/v1/indexPriceKlines": candles,
+    "GET /fapi/v1/continuousKlines": continuous_candles,
+    "GET /fapi/v1/indexPriceKlines": index_candles,
     "GET /fapi/v1/markPriceKlines": candles,
     "GET /fapi/v1/premiumIndexKlines": premium_candles,
     "GET /fapi/v1/premiumIndex": premium_index,

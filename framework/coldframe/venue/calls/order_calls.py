@@ -8,19 +8,20 @@ from typing import Any, Final
 import msgspec
 
 from coldframe.terms import OrderType, ResponseType, TimeInForce
-from coldframe.venue.calls.caller import Caller, Calls, page_length, sent
+from coldframe.venue.calls.caller import Caller, Calls, sent
+from coldframe.venue.calls.history_calls import algo_row
+from coldframe.venue.calls.windows import found
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.refusals import refuse
-from coldframe.venue.trading.entry import Ticket, given
-from coldframe.venue.trading.records import Algo, Amended, Order
-from coldframe.venue.trading.reports import acknowledged, algo_reply, listed, modified, queried
+from coldframe.venue.trading.entry import Ticket, given, is_closing
+from coldframe.venue.trading.records import Order
+from coldframe.venue.trading.reports import acknowledged, algo_reply, modified, queried
 from coldframe.wire import requests as ask
 from coldframe.wire.replies import AlgoCancelled, ErrorBody, Notice
 from coldframe.wire.requests import Fault
 
 _BATCH_PLACE: Final = 5
 _BATCH_CANCEL: Final = 10
-_WEEK_MS: Final = 7 * 86_400_000
 #: Orders whose answer tells the final state when RESULT was asked for (protocol.md 7.2).
 _FINAL: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _ALL_CANCELLED: Final = "The operation of cancel all open order is done."
@@ -44,10 +45,13 @@ def test_order(exchange: Exchange, caller: Caller, request: ask.PlaceOrder, now_
     ticket = exchange.dealer.check(caller.account, request, now_ms)
     if isinstance(ticket, Fault):
         return ticket
-    return acknowledged(_unplaced(caller, ticket, now_ms), exchange.office.contract(ticket.symbol), accepted_only=True)
+    books = exchange.office.books(caller.account)
+    closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
+    order = _unplaced(caller, ticket, now_ms, closing=closing)
+    return acknowledged(order, exchange.office.contract(ticket.symbol), accepted_only=True)
 
 
-def _unplaced(caller: Caller, ticket: Ticket, now_ms: int) -> Order:
+def _unplaced(caller: Caller, ticket: Ticket, now_ms: int, *, closing: bool) -> Order:
     return Order(
         order_id=0,
         account=caller.account,
@@ -59,7 +63,7 @@ def _unplaced(caller: Caller, ticket: Ticket, now_ms: int) -> Order:
         position_side=ticket.position_side,
         price=ticket.price,
         quantity=ticket.quantity,
-        reduce_only=ticket.reduce_only,
+        reduce_only=ticket.reduce_only or closing,
         price_match=ticket.price_match,
         prevention=ticket.prevention,
         good_till_ms=ticket.good_till_ms,
@@ -88,25 +92,26 @@ def cancel(exchange: Exchange, caller: Caller, request: ask.OrderRef, now_ms: in
 
 def query(exchange: Exchange, caller: Caller, request: ask.OrderRef, now_ms: int) -> object:
     """GET order, `order.status`."""
-    found = _find(exchange, caller, request)
-    return found if isinstance(found, Fault) else queried(found, exchange.office.contract(found.symbol))
+    order = _find(exchange, caller, request, now_ms)
+    return order if isinstance(order, Fault) else queried(order, exchange.office.contract(order.symbol))
 
 
 def query_open(exchange: Exchange, caller: Caller, request: ask.OrderRef, now_ms: int) -> object:
     """GET openOrder: only while it is open."""
-    found = _find(exchange, caller, request)
-    if isinstance(found, Fault):
-        return found
-    return queried(found, exchange.office.contract(found.symbol)) if found.open else refuse(-2013)
+    order = _find(exchange, caller, request, now_ms)
+    if isinstance(order, Fault):
+        return order
+    return queried(order, exchange.office.contract(order.symbol)) if order.open else refuse(-2013)
 
 
-def _find(exchange: Exchange, caller: Caller, request: ask.OrderRef) -> Order | Fault:
+def _find(exchange: Exchange, caller: Caller, request: ask.OrderRef, now_ms: int) -> Order | Fault:
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
     if request.symbol not in exchange.floors:
         return refuse(-1121)
     if order_id is None and not client_id:
         return refuse(-1102, "orderId", "origClientOrderId")
-    return exchange.office.books(caller.account).order_of(request.symbol, order_id, client_id) or refuse(-2013)
+    order = exchange.office.books(caller.account).order_of(request.symbol, order_id, client_id)
+    return order if order is not None and found(order, now_ms) else refuse(-2013)
 
 
 def open_orders(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
@@ -115,44 +120,11 @@ def open_orders(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, no
     if symbol is not None and symbol not in exchange.floors:
         return refuse(-1121)
     orders = exchange.office.books(caller.account).open.values()
-    return [_row(exchange, one) for one in orders if one.symbol in exchange.floors and symbol in (None, one.symbol)]
-
-
-def all_orders(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
-    """GET allOrders: from an id on, or in a window of time, or the latest."""
-    limit = _checked_window(exchange, request)
-    if isinstance(limit, Fault):
-        return limit
-    symbol, first = sent(request.symbol), sent(request.order_id)
-    start, end = sent(request.start_time), sent(request.end_time)
-    rows = [
-        one
-        for one in exchange.office.books(caller.account).orders.values()
-        if symbol in (None, one.symbol)
-        and one.symbol in exchange.floors
-        and (first is None or one.order_id >= first)
-        and (start is None or one.created_ms >= start)
-        and (end is None or one.created_ms <= end)
+    return [
+        queried(order, exchange.office.contract(order.symbol))
+        for order in orders
+        if order.symbol in exchange.floors and symbol in (None, order.symbol)
     ]
-    rows.sort(key=lambda order: (order.created_ms, order.order_id))
-    page = rows[:limit] if first is not None or start is not None else rows[-limit:]
-    return [listed(order, exchange.office.contract(order.symbol)) for order in page]
-
-
-def _row(exchange: Exchange, order: Order) -> object:
-    return queried(order, exchange.office.contract(order.symbol))
-
-
-def _checked_window(exchange: Exchange, request: ask.History) -> int | Fault:
-    symbol, start, end = sent(request.symbol), sent(request.start_time), sent(request.end_time)
-    if symbol is not None and symbol not in exchange.floors:
-        return refuse(-1121)
-    if start is not None and end is not None:
-        if start > end:
-            return refuse(-1023)
-        if end - start > _WEEK_MS:
-            return refuse(-4165, 7)
-    return page_length(request.limit)
 
 
 def cancel_all(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
@@ -171,40 +143,6 @@ def countdown(exchange: Exchange, caller: Caller, request: ask.Countdown, now_ms
         return refuse(-1130, "countdownTime")
     exchange.switches.set(caller.account, request, now_ms)
     return {"symbol": request.symbol, "countdownTime": str(request.countdown_time)}
-
-
-def amendments(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
-    """GET orderAmendment: the modifications of orders."""
-    limit = _checked_window(exchange, request)
-    if isinstance(limit, Fault):
-        return limit
-    if sent(request.symbol) is None:
-        return refuse(-1102, "symbol")
-    order_id = sent(request.order_id)
-    rows = [
-        one
-        for one in exchange.office.books(caller.account).amendments
-        if one.symbol == request.symbol and order_id in (None, one.order_id)
-    ]
-    return [_amendment(exchange, one) for one in rows[-limit:]]
-
-
-def _amendment(exchange: Exchange, one: Amended) -> dict[str, object]:
-    contract = exchange.office.contract(one.symbol)
-    price = {"before": contract.price_text(one.price_before), "after": contract.price_text(one.price_after)}
-    quantity = {"before": contract.quantity_text(one.quantity_before), "after": contract.quantity_text(one.quantity_after)}
-    changes: dict[str, object] = {"price": price, "origQty": quantity, "count": one.count}
-    if one.modify_id is not None:
-        changes["modifyId"] = one.modify_id
-    return {
-        "amendmentId": one.amendment_id,
-        "symbol": one.symbol,
-        "pair": one.symbol,
-        "orderId": one.order_id,
-        "clientOrderId": one.client_id,
-        "time": one.at_ms,
-        "amendment": changes,
-    }
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
@@ -239,6 +177,8 @@ def cancel_batch(exchange: Exchange, caller: Caller, request: ask.BatchCancel, n
     ids, client_ids = sent(request.order_id_list), sent(request.orig_client_order_id_list)
     if not ids and not client_ids:
         return refuse(-1102, "orderIdList", "origClientOrderIdList")
+    if ids and client_ids:
+        return refuse(-1128)
     chosen = _list(ids, int) if ids else _list(client_ids or "", str)
     if chosen is None:
         return refuse(-1130, "orderIdList" if ids else "origClientOrderIdList")
@@ -287,31 +227,18 @@ def query_algo(exchange: Exchange, caller: Caller, request: ask.AlgoRef, now_ms:
     if algo_id is None and not client_id:
         return refuse(-1102, "algoId", "clientAlgoId")
     algo = exchange.office.books(caller.account).algo_of(algo_id, client_id)
-    return refuse(-2013) if algo is None else _algo_row(exchange, algo)
+    return refuse(-2013) if algo is None else algo_row(exchange, algo)
 
 
-def open_algos(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
-    """GET openAlgoOrders."""
-    symbol = sent(request.symbol)
+def open_algos(exchange: Exchange, caller: Caller, request: ask.OpenAlgosQuery, now_ms: int) -> object:
+    """GET openAlgoOrders: all of them, those of a symbol, or one."""
+    symbol, algo_id = sent(request.symbol), sent(request.algo_id)
+    if sent(request.algo_type) not in (None, "CONDITIONAL"):
+        return refuse(-1130, "algoType")
+    if symbol is not None and symbol not in exchange.floors:
+        return refuse(-1121)
     algos = exchange.office.books(caller.account).open_algos.values()
-    return [_algo_row(exchange, one) for one in algos if symbol in (None, one.symbol)]
-
-
-def all_algos(exchange: Exchange, caller: Caller, request: ask.History, now_ms: int) -> object:
-    """GET allAlgoOrders."""
-    limit = _checked_window(exchange, request)
-    if isinstance(limit, Fault):
-        return limit
-    if sent(request.symbol) is None:
-        return refuse(-1102, "symbol")
-    algos = exchange.office.books(caller.account).algos.values()
-    return [_algo_row(exchange, one) for one in algos if one.symbol == request.symbol][-limit:]
-
-
-def _algo_row(exchange: Exchange, algo: Algo) -> object:
-    became = exchange.office.books(algo.account).orders.get(algo.order_id or 0)
-    contract = exchange.office.contract(algo.symbol)
-    return algo_reply(algo, contract, query=True, average=became.average if became else None)
+    return [algo_row(exchange, algo) for algo in algos if symbol in (None, algo.symbol) and algo_id in (None, algo.algo_id)]
 
 
 def cancel_all_algos(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
@@ -335,14 +262,11 @@ REST: Final[Calls] = {
     "POST /fapi/v1/countdownCancelAll": countdown,
     "GET /fapi/v1/openOrder": query_open,
     "GET /fapi/v1/openOrders": open_orders,
-    "GET /fapi/v1/allOrders": all_orders,
-    "GET /fapi/v1/orderAmendment": amendments,
     "POST /fapi/v1/algoOrder": place_algo,
     "DELETE /fapi/v1/algoOrder": cancel_algo,
     "GET /fapi/v1/algoOrder": query_algo,
     "DELETE /fapi/v1/algoOpenOrders": cancel_all_algos,
     "GET /fapi/v1/openAlgoOrders": open_algos,
-    "GET /fapi/v1/allAlgoOrders": all_algos,
 }
 METHODS: Final[Calls] = {
     "order.place": place,

@@ -13,8 +13,8 @@ from coldframe.units import ZERO, unscaled
 
 _EIGHT: Final = Decimal("0.00000001")
 _INTEREST: Final = Decimal("0.0001")
-#: Bounds of the funding rate, and of the part of the premium that interest absorbs.
-_CAP: Final = Decimal("0.003")
+#: Bounds of most funding rates, and of the part of the premium that interest absorbs.
+USUAL_CAP: Final = Decimal("0.003")
 _DAMPER: Final = Decimal("0.0005")
 #: Mark price over this many seconds is averaged for the field `ap`.
 _AVERAGED: Final = 30
@@ -30,7 +30,9 @@ class Prices:
         self.mark = ZERO
         self.average = ZERO
         self.funding_rate = _INTEREST
-        self._interval_ms = funding_interval_ms
+        #: Milliseconds between two funding times, and the bound of the rate, both ways; either may change during a run.
+        self.interval_ms = funding_interval_ms
+        self.cap = USUAL_CAP
         self._premium = ZERO
         self._recent: deque[Decimal] = deque(maxlen=_AVERAGED)
 
@@ -45,7 +47,7 @@ class Prices:
 
     def next_funding_ms(self, now_ms: int) -> int:
         """When funding is exchanged next: on whole multiples of the interval."""
-        return (now_ms // self._interval_ms + 1) * self._interval_ms
+        return (now_ms // self.interval_ms + 1) * self.interval_ms
 
     def follow(self, middle: int, index: Decimal | None = None) -> None:
         """Takes the middle of the book (scaled) and, where the market has one, its own index price."""
@@ -57,7 +59,7 @@ class Prices:
         premium = (self.mark - self.index) / self.index
         self._premium += (premium - self._premium) * _FOLLOW
         absorbed = min(max(_INTEREST - self._premium, -_DAMPER), _DAMPER)
-        self.funding_rate = min(max(self._premium + absorbed, -_CAP), _CAP).quantize(_EIGHT)
+        self.funding_rate = min(max(self._premium + absorbed, -self.cap), self.cap).quantize(_EIGHT)
 
     def begin(self, price: int) -> None:
         """Starts at a price, so that there is a mark price before the first second has passed."""

@@ -60,6 +60,8 @@ class Amender:
             return refuse(-5025)
         if request.side is not order.side:
             return refuse(-1130, "side")
+        if given(request.reduce_only, False) and not order.reduce_only:
+            return refuse(-5047)
         contract = self._office.contract(order.symbol)
         if not contract.trading:
             return refuse(-5024)
@@ -68,7 +70,8 @@ class Amender:
         limit = contract.info.max_move_order_limit
         if isinstance(limit, int) and order.modifications >= limit:
             return refuse(-5026)
-        fault = check_rules(self._office.floor(order.symbol), order.side, quantity, price, reduce_only=order.closing)
+        spared = given(request.reduce_only, False)  # only the request spares it MIN_NOTIONAL, the order's own flag does not
+        fault = check_rules(self._office.floor(order.symbol), order.side, quantity, price, reduce_only=spared)
         if fault and fault.code == -4164:
             return refuse(-5029, plain(contract.filters.min_notional))
         return fault or self._check_margin(order, price, quantity)

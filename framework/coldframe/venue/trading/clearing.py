@@ -14,7 +14,7 @@ from random import Random
 import attrs
 
 from coldframe.core.matching import CROWD_ID, Fill
-from coldframe.terms import AccountReason, ExecutionType, OrderStatus, PositionSide, Side
+from coldframe.terms import AccountReason, AlgoStatus, ExecutionType, OrderStatus, PositionSide, Side
 from coldframe.units import ZERO, plain, unscaled
 from coldframe.venue.contracts import to_scaled
 from coldframe.venue.market.floor import Execution
@@ -31,10 +31,9 @@ _REMEMBERED_RATES = 1000
 class Clearing:
     """Books what happens to accounts."""
 
-    def __init__(self, office: Office, rng: Random, funding_interval_ms: int) -> None:
+    def __init__(self, office: Office, rng: Random) -> None:
         self._office = office
         self._rng = rng
-        self._interval_ms = funding_interval_ms
         #: Rates of the latest funding times, oldest first.
         self.rates: deque[FundingRow] = deque(maxlen=_REMEMBERED_RATES)
 
@@ -88,7 +87,9 @@ class Clearing:
         position = account.position(order.symbol, order.position_side)
         rate = account.maker_fee if maker else account.taker_fee
         bnb_price = self._office.asset_price(BNB) if account.fee_burn else None
+        margin_before = position.isolated_wallet
         booked = book_fill(account, position, order.side, price, quantity, rate, now_ms, bnb_price)
+        self._office.note_margin(account, position, position.isolated_wallet - margin_before, "TRADE", now_ms)
         own = OwnFill(
             trade_id=trade_id,
             price=price,
@@ -169,7 +170,9 @@ class Clearing:
         """Cuts resting orders that may only close to what the position still holds, oldest first; the rest expires.
 
         A cut is silent: its account finds the new quantity in the order's next report, or when it asks (protocol.md 10, trap 17).
+        Orders that live with the position (GTE_GTC) end with it, at once (protocol.md 7.5).
         """
+        self._end_with_position(account, symbol, side, now_ms)
         office = self._office
         floor = office.floor(symbol)
         position = office.books(account).account.position(symbol, side)
@@ -186,30 +189,49 @@ class Clearing:
                 office.ledger.note(order)
                 floor.shrink(order.order_id, to_scaled(allowed), order.side, scaled_price(order), now_ms)
 
+    def _end_with_position(self, account: str, symbol: str, side: PositionSide, now_ms: int) -> None:
+        books = self._office.books(account)
+        position = books.account.position(symbol, side)
+        for order in books.of_symbol(symbol):
+            if order.with_position and order.position_side is side and not closes(position, order.side):
+                self._office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason="6")
+        for algo in list(books.open_algos.values()):
+            if algo.with_position and (algo.symbol, algo.position_side) == (symbol, side) and not closes(position, algo.side):
+                self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms)
+
     # -- funding ------------------------------------------------------------------------------------------------------
 
     def fund(self, now_ms: int) -> None:
-        """Exchanges funding once when a funding time has been passed since the last call."""
-        due_ms = now_ms // self._interval_ms * self._interval_ms
+        """Exchanges the funding of each symbol once when a funding time of its own has been passed since the last call."""
         ledger = self._office.ledger
-        if not ledger.funded_ms:
-            ledger.note(Funded(at_ms=due_ms))
-        if due_ms <= ledger.funded_ms:
-            return
-        ledger.note(Funded(at_ms=due_ms))
         for symbol, floor in self._office.floors.items():
-            prices = floor.board.prices
-            self.rates.append(
-                FundingRow(
-                    symbol=symbol,
-                    funding_rate=plain(prices.funding_rate),
-                    funding_time=due_ms,
-                    mark_price=plain(prices.mark),
-                )
-            )
-        for books in ledger.books.values():
+            interval_ms = floor.board.prices.interval_ms
+            due_ms, settled_ms = now_ms // interval_ms * interval_ms, ledger.funded_ms(symbol)
+            if due_ms > settled_ms:
+                ledger.note(Funded(at_ms=due_ms, symbol=symbol))
+                if settled_ms:
+                    self._fund_symbol(symbol, due_ms, now_ms)
+
+    def change_interval(self, symbol: str, interval_ms: int, now_ms: int) -> None:
+        """From now on the funding times of a symbol lie so far apart; the next one is the next whole multiple."""
+        prices = self._office.floor(symbol).board.prices
+        prices.interval_ms = interval_ms
+        passed_ms = now_ms // interval_ms * interval_ms
+        self._office.ledger.note(Funded(at_ms=max(passed_ms, self._office.ledger.funded_ms(symbol)), symbol=symbol))
+
+    def _fund_symbol(self, symbol: str, due_ms: int, now_ms: int) -> None:
+        prices = self._office.floor(symbol).board.prices
+        row = FundingRow(
+            symbol=symbol,
+            funding_rate=plain(prices.funding_rate),
+            funding_time=due_ms,
+            mark_price=plain(prices.mark),
+            rate_type="Regular",
+        )
+        self.rates.append(row)
+        for books in self._office.ledger.books.values():
             for position in list(books.account.positions.values()):
-                if position.quantity:
+                if position.symbol == symbol and position.quantity:
                     self._fund_one(books.account, position, due_ms, now_ms)
 
     def _fund_one(self, account: Account, position: Position, due_ms: int, now_ms: int) -> None:

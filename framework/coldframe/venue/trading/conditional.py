@@ -17,39 +17,30 @@ from coldframe.units import ZERO, unscaled
 from coldframe.venue.market.board import Board, DepthChange
 from coldframe.venue.market.prints import Aggregate, Print
 from coldframe.venue.refusals import refuse
+from coldframe.venue.trading.clearing import closes
+from coldframe.venue.trading.conditional_parameters import LIMIT_TYPES, check_parameters
 from coldframe.venue.trading.dealer import Dealer
-from coldframe.venue.trading.entry import (
-    DEFAULT_PREVENTION,
-    Ticket,
-    check_good_till,
-    check_mode,
-    check_price_match,
-    check_symbol,
-    given,
-)
+from coldframe.venue.trading.entry import DEFAULT_PREVENTION, Ticket, check_mode, check_symbol, given, is_closing
+from coldframe.venue.trading.ledger import AccountBooks
 from coldframe.venue.trading.office import Office
 from coldframe.venue.trading.records import Algo
-from coldframe.venue.trading.reports import algo_event
 from coldframe.wire.requests import Fault, PlaceAlgo
 from coldframe.wire.streams import Bracket, LiquidationOrder
 
 #: Conditional orders an account may have open over all symbols (protocol.md 2).
 _MOST_OPEN: Final = 200
-_LEAST_CALLBACK: Final = Decimal("0.1")
-_MOST_CALLBACK: Final = Decimal(20)
 _HUNDRED: Final = Decimal(100)
-_LIMIT_TYPES: Final = frozenset({OrderType.STOP, OrderType.TAKE_PROFIT})
-#: Only these may close a whole position (protocol.md 7.5).
-_CLOSERS: Final = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
 
 
 class Conditionals:
     """Accepts and watches conditional orders. As a watcher of boards it sees every trade, so that no spike is missed."""
 
-    def __init__(self, office: Office, dealer: Dealer) -> None:
+    def __init__(self, office: Office, dealer: Dealer, lag_ms: int = 0) -> None:
         self._office = office
         self._dealer = dealer
+        #: How far the checks of closePosition orders lag behind (protocol.md 7.5).
+        self._lag_ms = lag_ms
         #: Lowest and highest trade of each symbol since the last check.
         self._extremes: dict[str, tuple[Decimal, Decimal]] = {}
         for floor in office.floors.values():
@@ -66,7 +57,7 @@ class Conditionals:
         low, high = self._range(algo)
         if low and not algo.trailing and self._reached(algo, low, high):
             return refuse(-2021)
-        self._tell(algo, now_ms)
+        self._office.report_algo(algo, now_ms)
         return algo
 
     def cancel(self, account: str, algo_id: int | None, client_id: str | None, now_ms: int) -> Algo | Fault:
@@ -76,14 +67,14 @@ class Conditionals:
         algo = self._office.books(account).algo_of(algo_id, client_id)
         if algo is None or not algo.open:
             return refuse(-2011)
-        self._end(algo, AlgoStatus.CANCELED, now_ms)
+        self._office.end_algo(algo, AlgoStatus.CANCELED, now_ms)
         return algo
 
     def cancel_all(self, account: str, symbol: str, now_ms: int) -> None:
         """Cancels every untriggered conditional order of a symbol."""
         for algo in list(self._office.books(account).open_algos.values()):
             if algo.symbol == symbol:
-                self._end(algo, AlgoStatus.CANCELED, now_ms)
+                self._office.end_algo(algo, AlgoStatus.CANCELED, now_ms)
 
     # -- watching -----------------------------------------------------------------------------------------------------
 
@@ -112,7 +103,7 @@ class Conditionals:
 
     def _watch(self, algo: Algo, now_ms: int) -> None:
         if algo.good_till_ms and algo.good_till_ms <= now_ms:
-            self._end(algo, AlgoStatus.EXPIRED, now_ms)
+            self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms)
             return
         low, high = self._range(algo)
         if not low or (algo.price_protect and self._diverged(algo)):
@@ -143,7 +134,7 @@ class Conditionals:
             if wakes_at is not None and (best > wakes_at if buying else best < wakes_at):
                 return False
             algo.active, algo.extreme = True, best
-            self._tell(algo, now_ms)
+            self._office.report_algo(algo, now_ms)
         extreme = min(algo.extreme or best, best) if buying else max(algo.extreme or best, best)
         algo.extreme = extreme
         turn = extreme * (algo.callback_rate or ZERO) / _HUNDRED
@@ -161,25 +152,25 @@ class Conditionals:
 
     def _trigger(self, algo: Algo, now_ms: int) -> None:
         algo.status, algo.trigger_ms = AlgoStatus.TRIGGERING, now_ms
-        self._tell(algo, now_ms)
+        self._office.report_algo(algo, now_ms)
         books = self._office.books(algo.account)
         ticket = self._ticket(algo)
         if not ticket.quantity:
-            self._end(algo, AlgoStatus.EXPIRED, now_ms, reason="position is 0")
+            self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="position is 0")
             return
         checked = self._dealer.check_ticket(books, ticket)
         if isinstance(checked, Fault):
-            self._end(algo, AlgoStatus.REJECTED, now_ms, reason=checked.msg)
+            self._office.end_algo(algo, AlgoStatus.REJECTED, now_ms, reason=checked.msg)
             return
         order = self._dealer.accept(algo.account, checked, now_ms)
         algo.status, algo.order_id = AlgoStatus.TRIGGERED, order.order_id
-        self._tell(algo, now_ms)
+        self._office.report_algo(algo, now_ms)
         self._dealer.execute(order, now_ms)
         self._follow(algo, now_ms)
 
     def _ticket(self, algo: Algo) -> Ticket:
         held = self._office.books(algo.account).account.position(algo.symbol, algo.position_side)
-        limit = algo.type in _LIMIT_TYPES
+        limit = algo.type in LIMIT_TYPES
         return Ticket(
             symbol=algo.symbol,
             side=algo.side,
@@ -188,7 +179,7 @@ class Conditionals:
             position_side=algo.position_side,
             quantity=abs(held.quantity) if algo.close_position else algo.quantity,
             price=algo.price,
-            reduce_only=algo.reduce_only or (algo.close_position and algo.position_side is PositionSide.BOTH),
+            reduce_only=algo.reduce_only,
             client_id=algo.client_id,
             price_match=algo.price_match,
             prevention=algo.prevention,
@@ -202,17 +193,7 @@ class Conditionals:
         """Finishes a triggered order when the order it became has ended."""
         order = self._office.books(algo.account).orders.get(algo.order_id or 0)
         if order is None or not order.open:
-            self._end(algo, AlgoStatus.FINISHED, now_ms)
-
-    def _end(self, algo: Algo, status: AlgoStatus, now_ms: int, *, reason: str = "") -> None:
-        algo.status, algo.reason = status, reason
-        self._tell(algo, now_ms)
-
-    def _tell(self, algo: Algo, now_ms: int) -> None:
-        algo.updated_ms = now_ms
-        self._office.ledger.note(algo)
-        became = self._office.books(algo.account).orders.get(algo.order_id or 0)
-        self._office.emit(algo.account, algo_event(algo, self._office.contract(algo.symbol), now_ms, became))
+            self._office.end_algo(algo, AlgoStatus.FINISHED, now_ms)
 
     # -- accepting ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +201,7 @@ class Conditionals:
         books = self._office.books(account)
         if request.algo_type != "CONDITIONAL":
             return refuse(-1130, "algoType")
-        fault = check_symbol(self._office, request.symbol) or _check_parameters(request, now_ms) or _check_match(request)
+        fault = check_symbol(self._office, books, request.symbol) or check_parameters(request, now_ms)
         if fault:
             return fault
         client_id = given(request.client_algo_id, "")
@@ -230,11 +211,29 @@ class Conditionals:
             return refuse(-4045)
         side = given(request.position_side, PositionSide.BOTH)
         fault = check_mode(books, side, reduce_only_sent=request.reduce_only is not UNSET)
-        return fault or self._check_rules(request)
+        return fault or self._check_rules(request) or self._check_closing(books, request, now_ms)
+
+    def _check_closing(self, books: AccountBooks, request: PlaceAlgo, now_ms: int) -> Fault | None:
+        """An order that lives with a position needs one that it would close; only one in a direction may close all of it."""
+        closing = given(request.close_position, False)
+        if not closing and request.time_in_force is not TimeInForce.GTE_GTC:
+            return None
+        side = given(request.position_side, PositionSide.BOTH)
+        position = books.account.position(request.symbol, side)
+        if not closes(position, request.side) or now_ms - position.opened_ms < self._lag_ms:
+            return refuse(-4509)
+        for algo in reversed(books.algos.values()) if closing else ():
+            same = (algo.symbol, algo.side, algo.position_side) == (request.symbol, request.side, side)
+            if same and algo.close_position and (algo.open or self._just_ended(algo, now_ms)):
+                return refuse(-4130)
+        return None
+
+    def _just_ended(self, algo: Algo, now_ms: int) -> bool:
+        return algo.status is AlgoStatus.CANCELED and now_ms - algo.updated_ms < self._lag_ms
 
     def _check_rules(self, request: PlaceAlgo) -> Fault | None:
         filters = self._office.contract(request.symbol).filters
-        market = request.type not in _LIMIT_TYPES
+        market = request.type not in LIMIT_TYPES
         broken = None
         if request.quantity is not UNSET:
             broken = filters.check_quantity(Decimal(request.quantity), market=market)
@@ -245,6 +244,9 @@ class Conditionals:
 
     def _algo(self, account: str, request: PlaceAlgo, now_ms: int) -> Algo:
         algo_id = self._office.small_id()
+        closing, side = given(request.close_position, False), given(request.position_side, PositionSide.BOTH)
+        time_in_force = TimeInForce.GTE_GTC if closing else given(request.time_in_force, TimeInForce.GTC)
+        books, asked = self._office.books(account), given(request.reduce_only, False)
         rate = given(request.callback_rate, "")
         activate = given(request.activate_price, "")
         return Algo(
@@ -254,66 +256,20 @@ class Conditionals:
             client_id=given(request.client_algo_id, "") or f"venue{base36(algo_id)}",
             side=request.side,
             type=request.type,
-            time_in_force=given(request.time_in_force, TimeInForce.GTC),
-            position_side=given(request.position_side, PositionSide.BOTH),
+            time_in_force=time_in_force,
+            position_side=side,
             quantity=Decimal(given(request.quantity, "0")),
             price=Decimal(given(request.price, "0")),
             trigger_price=Decimal(given(request.trigger_price, "0")),
             working_type=given(request.working_type, WorkingType.CONTRACT_PRICE),
             price_match=given(request.price_match, PriceMatch.NONE),
             prevention=given(request.self_trade_prevention_mode, DEFAULT_PREVENTION),
-            close_position=given(request.close_position, False),
+            close_position=closing,
             price_protect=given(request.price_protect, False),
-            reduce_only=given(request.reduce_only, False),
+            reduce_only=closing or is_closing(books, request.side, side, reduce_only=asked),
             good_till_ms=given(request.good_till_date, 0) // 1000 * 1000,
             activate_price=Decimal(activate) if activate else None,
             callback_rate=Decimal(rate) if rate else None,
             created_ms=now_ms,
             updated_ms=now_ms,
         )
-
-
-def _check_parameters(request: PlaceAlgo, now_ms: int) -> Fault | None:
-    """What each type needs, and what excludes what."""
-    if not request.type.conditional:
-        return refuse(-1116)
-    closing = given(request.close_position, False)
-    if closing and request.type not in _CLOSERS:
-        return refuse(-1106, "closePosition")
-    if closing and request.quantity is not UNSET:
-        return refuse(-4137)
-    if closing and request.reduce_only is not UNSET:
-        return refuse(-1106, "reduceOnly")
-    for name, missing in _needed(request, closing=closing):
-        if missing:
-            return refuse(-1102, name)
-    if request.callback_rate is not UNSET and not _LEAST_CALLBACK <= Decimal(request.callback_rate) <= _MOST_CALLBACK:
-        return refuse(-1130, "callbackRate")
-    if request.trigger_price is not UNSET and not Decimal(request.trigger_price):
-        return refuse(-4006)
-    if request.time_in_force is TimeInForce.GTD:
-        if request.good_till_date is UNSET:
-            return refuse(-1102, "goodTillDate")
-        return check_good_till(request.good_till_date, now_ms)
-    return None
-
-
-def _check_match(request: PlaceAlgo) -> Fault | None:
-    match = given(request.price_match, PriceMatch.NONE)
-    if match is not PriceMatch.NONE and request.price is not UNSET:
-        return refuse(-1106, "price")
-    return check_price_match(match, limit=request.type in _LIMIT_TYPES)
-
-
-def _needed(request: PlaceAlgo, *, closing: bool) -> list[tuple[str, bool]]:
-    """The parameters that the type of the order demands, and whether each is missing."""
-    matched = given(request.price_match, PriceMatch.NONE) is not PriceMatch.NONE
-    trailing = request.type is OrderType.TRAILING_STOP_MARKET
-    needed = [("quantity", request.quantity is UNSET and not closing)]
-    if request.type in _LIMIT_TYPES:
-        needed.append(("price", request.price is UNSET and not matched))
-    if trailing:
-        needed.append(("callbackRate", request.callback_rate is UNSET))
-    else:
-        needed.append(("triggerPrice", request.trigger_price is UNSET))
-    return needed

@@ -20,6 +20,7 @@ from coldframe.venue.trading.entry import (
     POST_ONLY,
     Ticket,
     check_count,
+    check_lives_with_position,
     check_margin,
     check_mode,
     check_rules,
@@ -59,7 +60,7 @@ class Dealer:
     def check(self, account: str, request: PlaceOrder, now_ms: int) -> Ticket | Fault:
         """All that an order has to pass before it is accepted; its quantity and price as they will stand."""
         books = self._office.books(account)
-        fault = check_symbol(self._office, request.symbol)
+        fault = check_symbol(self._office, books, request.symbol)
         if fault:
             return fault
         ticket = ticket_of(request, now_ms)
@@ -68,7 +69,7 @@ class Dealer:
         if ticket.client_id and books.open_with_client_id(ticket.client_id):
             return refuse(-4116)
         fault = check_mode(books, ticket.position_side, reduce_only_sent=request.reduce_only is not UNSET)
-        return fault or self.check_ticket(books, ticket)
+        return fault or check_lives_with_position(books, ticket) or self.check_ticket(books, ticket)
 
     def check_ticket(self, books: AccountBooks, ticket: Ticket) -> Ticket | Fault:
         """The checks that look at the market and the account; also for orders that a trigger makes."""
@@ -105,6 +106,7 @@ class Dealer:
         """Makes a checked ticket an order of the account, without executing it yet."""
         books = self._office.books(account)
         order_id = self._office.order_id(ticket.symbol)
+        closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
         order = Order(
             order_id=order_id,
             account=account,
@@ -116,8 +118,8 @@ class Dealer:
             position_side=ticket.position_side,
             price=ticket.price,
             quantity=ticket.quantity,
-            reduce_only=ticket.reduce_only,
-            closing=is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only),
+            reduce_only=ticket.reduce_only or closing,
+            closing=closing,
             price_match=ticket.price_match,
             prevention=ticket.prevention,
             good_till_ms=ticket.good_till_ms,

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import attrs
 from msgspec import UNSET, UnsetType
 
-from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.terms import ContractStatus, OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.units import ZERO, unscaled
 from coldframe.venue.contracts import Contract
 from coldframe.venue.market.floor import Floor
@@ -39,6 +39,16 @@ _RANKS: Final = {
     PriceMatch.QUEUE_5: 5,
     PriceMatch.QUEUE_10: 10,
     PriceMatch.QUEUE_20: 20,
+}
+#: What an order is told of a contract that does not trade; a halted one cannot be opened.
+_STATUS_CODES: Final = {
+    ContractStatus.CLOSE: -4141,
+    ContractStatus.PENDING_TRADING: -4108,
+    ContractStatus.PRE_DELIVERING: -4108,
+    ContractStatus.DELIVERING: -4108,
+    ContractStatus.DELIVERED: -4108,
+    ContractStatus.PRE_SETTLE: -4108,
+    ContractStatus.SETTLING: -4108,
 }
 #: What the venue applies when no mode is sent (protocol.md 2, "order STP default").
 DEFAULT_PREVENTION: Final = SelfTradePrevention.EXPIRE_MAKER
@@ -156,11 +166,24 @@ def check_good_till(good_till_ms: int, now_ms: int) -> Fault | None:
 # -- the account and the market -----------------------------------------------------------------------------------------
 
 
-def check_symbol(office: Office, symbol: str) -> Fault | None:
-    """Whether the venue lists the symbol and trades it."""
+def check_symbol(office: Office, books: AccountBooks, symbol: str) -> Fault | None:
+    """Whether the venue lists the symbol and trades it, and the account may trade it (protocol.md 6.4, 6.5 and 9)."""
     if symbol not in office.floors:
         return refuse(-1121)
-    return None if office.contract(symbol).trading else refuse(-4140)
+    contract = office.contract(symbol)
+    if contract.tradfi and not books.account.tradfi_signed:
+        return refuse(-4411)
+    if contract.trading:
+        return None
+    return refuse(_STATUS_CODES.get(contract.info.status, -4140))
+
+
+def check_lives_with_position(books: AccountBooks, ticket: Ticket) -> Fault | None:
+    """An order that lives with a position (GTE_GTC) needs one that it would close (protocol.md 7.5 and 9)."""
+    if ticket.time_in_force is not TimeInForce.GTE_GTC:
+        return None
+    position = books.account.position(ticket.symbol, ticket.position_side)
+    return None if closes(position, ticket.side) else refuse(-4509)
 
 
 def check_mode(books: AccountBooks, position_side: PositionSide, *, reduce_only_sent: bool) -> Fault | None:

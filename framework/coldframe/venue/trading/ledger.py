@@ -25,6 +25,7 @@ from coldframe.venue.trading.records import (
     Earned,
     Funded,
     Marks,
+    Moved,
     Order,
     Record,
     Traded,
@@ -51,6 +52,7 @@ class AccountBooks:
         self.trades: deque[Traded] = deque(maxlen=_KEPT)
         self.incomes: deque[Earned] = deque(maxlen=_KEPT)
         self.amendments: deque[Amended] = deque(maxlen=_KEPT)
+        self.margin_changes: deque[Moved] = deque(maxlen=_KEPT)
         self._by_client_id: dict[str, int] = {}
         self._algo_by_client_id: dict[str, int] = {}
 
@@ -124,7 +126,7 @@ class Ledger:
     def __init__(self, directory: Path | None = None) -> None:
         self.books: dict[str, AccountBooks] = {}
         self.marks: dict[str, int] = {}
-        self.funded_ms = 0
+        self._funded_ms: dict[str, int] = {}
         self._noted: dict[int, Record] = {}
         self._file: int | None = None
         self._held = -1
@@ -138,6 +140,10 @@ class Ledger:
             books = self.books[account.name] = AccountBooks(account)
             self.note(account)
         return books
+
+    def funded_ms(self, symbol: str) -> int:
+        """The last funding time of a symbol that was settled; 0 when there was none."""
+        return self._funded_ms.get(symbol, self._funded_ms.get("", 0))
 
     def orders_known(self) -> Iterator[int]:
         """The ids of all orders in the books."""
@@ -180,7 +186,9 @@ class Ledger:
             case Marks():
                 self.marks = record.prices
             case Funded():
-                self.funded_ms = record.at_ms
+                self._funded_ms[record.symbol] = record.at_ms
+            case Moved():
+                self.books[record.account].margin_changes.append(record)
 
     def _open(self, directory: Path) -> None:
         path = directory / _FILE
@@ -233,7 +241,9 @@ def _key(record: Record) -> object:
             return ("order", record.order_id)
         case Algo():
             return ("algo", record.algo_id)
-        case Marks() | Funded():
+        case Funded():
+            return ("funded", record.symbol)
+        case Marks():
             return type(record)
         case _:
             return record

@@ -107,6 +107,7 @@ class Liquidator:
         self._dealer.execute(order, now_ms, insured=True)
         if order.left:
             self._take_over(order, one, now_ms)
+            self._clearing.follow_position(account.name, order.symbol, order.position_side, now_ms)
         self._publish(order, one, now_ms)
 
     def _take_over(self, order: Order, one: Exposure, now_ms: int) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from coldframe.terms import ExecutionType, OrderStatus, Side
-from coldframe.units import ZERO
+from coldframe.terms import AlgoStatus, ExecutionType, OrderStatus, Side
+from coldframe.units import ZERO, plain
 from coldframe.venue.contracts import Contract
 from coldframe.venue.market.floor import Floor
 from coldframe.venue.trading.ids import OrderIds
 from coldframe.venue.trading.ledger import AccountBooks, Ledger
 from coldframe.venue.trading.margin import Standing, standing
-from coldframe.venue.trading.records import Order
-from coldframe.venue.trading.reports import OwnFill, order_event
+from coldframe.venue.trading.records import Account, Algo, Moved, Order, Position
+from coldframe.venue.trading.reports import ASSET, OwnFill, algo_event, order_event
 from coldframe.wire.account import UserEvent
+from coldframe.wire.replies import MarginChange
 
 
 class Office:
@@ -97,6 +98,33 @@ class Office:
             else:
                 asks += one.price * one.left
         return bids, asks
+
+    def note_margin(self, account: Account, position: Position, amount: Decimal, cause: str, now_ms: int) -> None:
+        """Writes down that the margin of an isolated position has changed, by a fill (TRADE) or by hand (USER_ADJUST)."""
+        if not amount:
+            return
+        change = MarginChange(
+            symbol=position.symbol,
+            type=1 if amount > 0 else 2,
+            delta_type=cause,
+            amount=plain(abs(amount)),
+            asset=ASSET,
+            time=now_ms,
+            position_side=position.side,
+        )
+        self.ledger.note(Moved(account=account.name, change=change))
+
+    def end_algo(self, algo: Algo, status: AlgoStatus, now_ms: int, *, reason: str = "") -> None:
+        """Ends a conditional order."""
+        algo.status, algo.reason = status, reason
+        self.report_algo(algo, now_ms)
+
+    def report_algo(self, algo: Algo, now_ms: int) -> None:
+        """Writes a conditional order down and tells its account how it stands."""
+        algo.updated_ms = now_ms
+        self.ledger.note(algo)
+        became = self.books(algo.account).orders.get(algo.order_id or 0)
+        self.emit(algo.account, algo_event(algo, self.contract(algo.symbol), now_ms, became))
 
     def end(self, order: Order, status: OrderStatus, now_ms: int, *, expiry_reason: str = "0") -> None:
         """Ends an order that the book does not hold any more."""

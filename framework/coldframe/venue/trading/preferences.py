@@ -83,9 +83,11 @@ class Preferences:
         books, amount = office.books(account), cents(Decimal(request.amount))
         if amount <= 0:
             return refuse(-4055)
+        side = request.position_side if isinstance(request.position_side, PositionSide) else PositionSide.BOTH
+        if side not in books.account.sides():
+            return refuse(-4061)
         if not books.account.of_symbol(request.symbol).isolated:
             return refuse(-4049)
-        side = request.position_side if isinstance(request.position_side, PositionSide) else PositionSide.BOTH
         position = books.account.position(request.symbol, side)
         if not position.quantity:
             return refuse(-4054)
@@ -96,7 +98,9 @@ class Preferences:
         spare = position.isolated_wallet + min(one.unrealized, ZERO) - one.position_margin if one else ZERO
         if request.type == _TAKE and amount > spare:
             return refuse(-4051)
-        position.isolated_wallet += amount if request.type == _ADD else -amount
+        moved = amount if request.type == _ADD else -amount
+        position.isolated_wallet += moved
+        office.note_margin(books.account, position, moved, "USER_ADJUST", now_ms)
         position.updated_ms = now_ms
         office.ledger.note(books.account)
         office.emit(
@@ -104,6 +108,12 @@ class Preferences:
             account_event(books.account, AccountReason.MARGIN_TRANSFER, now_ms, now_ms, office.mark, positions=[position]),
         )
         return None
+
+    def sign_agreement(self, account: str) -> None:
+        """POST stock/contract: from now on the account may trade TradFi perpetuals; twice is fine."""
+        books = self._office.books(account)
+        books.account.tradfi_signed = True
+        self._office.ledger.note(books.account)
 
     def position_mode(self, account: str, *, hedge: bool) -> Fault | None:
         """POST positionSide/dual: only while nothing is held or on order anywhere."""

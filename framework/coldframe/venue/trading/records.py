@@ -24,7 +24,7 @@ from coldframe.terms import (
     WorkingType,
 )
 from coldframe.units import ZERO
-from coldframe.wire.replies import Income, UserTrade
+from coldframe.wire.replies import Income, MarginChange, UserTrade
 
 _CENTS: Final = Decimal("0.00000001")
 _ENTRY: Final = Decimal("0.000000000001")
@@ -58,6 +58,8 @@ class Position(msgspec.Struct, kw_only=True, eq=False):
     realized: Decimal = ZERO
     #: Margin set apart for an isolated position.
     isolated_wallet: Decimal = ZERO
+    #: Since when it has been held in its present direction.
+    opened_ms: int = 0
     updated_ms: int = 0
 
     def unrealized(self, mark: Decimal) -> Decimal:
@@ -89,6 +91,8 @@ class Account(Record, kw_only=True, eq=False, tag="account"):
     multi_assets: bool = False
     maker_fee: Decimal = ZERO
     taker_fee: Decimal = ZERO
+    #: Whether the agreement on TradFi perpetuals is signed; without it their orders are refused (-4411).
+    tradfi_signed: bool = False
     settings: dict[str, SymbolSettings] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     updated_ms: int = 0
@@ -159,6 +163,11 @@ class Order(Record, kw_only=True, eq=False, tag="order"):
         return self.status in _OPEN
 
     @property
+    def with_position(self) -> bool:
+        """Whether it lives only as long as the position that it would close."""
+        return self.time_in_force is TimeInForce.GTE_GTC
+
+    @property
     def average(self) -> Decimal:
         return self.quote / self.filled if self.filled else ZERO
 
@@ -199,6 +208,11 @@ class Algo(Record, kw_only=True, eq=False, tag="algo"):
     @property
     def open(self) -> bool:
         return self.status is AlgoStatus.NEW
+
+    @property
+    def with_position(self) -> bool:
+        """Whether it lives only as long as the position that it would close."""
+        return self.time_in_force is TimeInForce.GTE_GTC
 
     @property
     def trailing(self) -> bool:
@@ -244,12 +258,20 @@ class Marks(Record, kw_only=True, eq=False, tag="marks"):
 
 
 class Funded(Record, kw_only=True, eq=False, tag="funded"):
-    """The last funding time that was settled."""
+    """The last funding time of a symbol that was settled; without a symbol, that of all of them (older ledgers)."""
 
     at_ms: int
+    symbol: str = ""
 
 
-AnyRecord = Account | Order | Algo | Traded | Earned | Amended | Marks | Funded
+class Moved(Record, kw_only=True, eq=False, tag="margin"):
+    """One change of an isolated position's margin."""
+
+    account: str
+    change: MarginChange
+
+
+AnyRecord = Account | Order | Algo | Traded | Earned | Amended | Marks | Funded | Moved
 _DECODER: Final = msgspec.json.Decoder(AnyRecord)
 _ENCODER: Final = msgspec.json.Encoder()
 

@@ -48,7 +48,7 @@ def book_fill(
 
     `bnb_price` is what one BNB costs in USDT, where fees can be paid in it.
     """
-    signed = quantity * side.sign
+    before, signed = position.quantity, quantity * side.sign
     closing = min(quantity, abs(position.quantity)) if position.quantity * signed < 0 else ZERO
     realized = _close(account, position, price, closing) if closing else ZERO
     opening = quantity - closing
@@ -58,6 +58,8 @@ def book_fill(
     account.wallet += realized
     paid = _pay(account, fee, bnb_price)
     position.realized += realized
+    if before * position.quantity <= 0:
+        position.opened_ms = now_ms
     position.carry = position.carry + realized - fee if position.quantity else ZERO
     position.updated_ms = account.updated_ms = now_ms
     return attrs.evolve(paid, realized=realized)
