@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from coldframe.errors import ColdframeError
+from coldframe.exits import Exit, gravest
 from coldframe.texts import printable
-
-EXIT_BUG = 1
 
 _SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -38,9 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: BaseException, *, debug: bool) -> int:
-    """An error for people, and its exit code. Of a group a bug stands for all, else its first error."""
+    """An error for people, and its exit code. Of a group the gravest stands for all: a bug before everything else."""
     leaves = _leaves(error)
-    first = next((one for one in leaves if not isinstance(one, ColdframeError)), leaves[0])
+    raised = [leaf for leaf in leaves if isinstance(leaf, ColdframeError)]
+    worst = gravest(leaf.exit_code for leaf in raised)
+    first = next((leaf for leaf in leaves if leaf not in raised), None) or next(leaf for leaf in raised if leaf.exit_code == worst)
     if isinstance(first, KeyboardInterrupt):
         return 130
     if isinstance(first, SystemExit):
@@ -52,7 +53,7 @@ def _explain(error: BaseException, *, debug: bool) -> int:
     if not isinstance(first, ColdframeError):
         more = f" (and {len(leaves) - 1} more errors)" if len(leaves) > 1 else ""
         print(f"coldframe: a bug: {type(first).__name__}: {printable(str(first))}{more}", file=sys.stderr)
-        return EXIT_BUG
+        return Exit.BUG
     for line in str(first).split("\n"):
         print(f"coldframe: {printable(line)}", file=sys.stderr)
     return first.exit_code

@@ -139,9 +139,11 @@ class Inspector:
                 if mine != theirs or theirs != self.history.positions.get(symbol, Decimal(0)):
                     self._violated(f"position of {slot.id} in {symbol}: {mine}, by the venue's fills {theirs}")
             for order in self.history.open_orders(slot.id):
-                self._violated(f"still open at the venue: {order.client_id}")
+                if order.client_id not in self._kept():
+                    self._violated(f"still open at the venue: {order.client_id}")
         for order in self.engine.orders.live:
-            self._violated(f"still alive for the bot: {order.client_order_id} ({order.state}, {order.overlay})")
+            if order.client_order_id not in self._kept():
+                self._violated(f"still alive for the bot: {order.client_order_id} ({order.state}, {order.overlay})")
         for key in self._untold_since:
             self._violated(f"lost fill: {key}")
 
@@ -149,7 +151,8 @@ class Inspector:
         """What the journal has kept of it."""
         memory.read()
         for order in memory.past.live:
-            self._violated(f"still alive in the journal: {order.client_order_id} ({order.state})")
+            if order.client_order_id not in self._kept():
+                self._violated(f"still alive in the journal: {order.client_order_id} ({order.state})")
         for slot in self.engine.slots.all:
             for key in self.history.fills_of(slot.id).keys() ^ memory.fills_of(slot.id):
                 self._violated(f"fill that journal and ledger do not share: {key}")
@@ -157,6 +160,10 @@ class Inspector:
             self._violated(f"fill that stands in the journal twice: {key}")
         for name in set(self.sent.placed) - memory.orders:
             self._violated(f"an order reached the venue that does not stand in the journal: {name}")
+
+    def _kept(self) -> set[str]:
+        """The orders that the end has left on purpose, and names."""
+        return {order.client_order_id for order in self.engine.ending.report().kept}
 
     def _violated(self, text: str) -> None:
         self.violations.setdefault(text)

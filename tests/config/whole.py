@@ -110,6 +110,8 @@ dead_man_s = 60
 leverage = { BTCUSDT = 5 }
 margin = "cross"
 withdrawals = "refuse"
+on_end = "flatten"
+on_error = "cancel"
 on_restart = "keep"
 foreign = "adopt"
 on_mismatch = "continue"

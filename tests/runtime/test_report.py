@@ -7,9 +7,14 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
-from coldframe.runtime.report import Ended, run_summary, summary_lines
+from coldframe.core.ending import EndReport
+from coldframe.core.orders import Order
+from coldframe.core.protection import OpenPosition
+from coldframe.runtime.report import Ended, exit_code, run_summary, summary_lines
+from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
 from coldframe.units import NS_PER_S
 from tests.runtime.scene import Scene
 
@@ -43,10 +48,22 @@ FIELDS: dict[str, Any] = {
     "limits": {"weight_1m_peak": int, "orders_10s_peak": int},
     "links": {"reconnects": int, "connects_held": int},
     "external": {"fills": int, "position": (str,), "funding": str, "adjustments": list, "halted": (str,)},
+    "end": {
+        "kept": list,
+        "open": list,
+        "unknown": list,
+        "positions": list,
+        "fills_owed": list,
+        "disputed": list,
+        "muted": list,
+        "compared": bool,
+        "unrecorded": str,
+    },
+    "exit_code": int,
 }
 
 #: Said of a strategy only when there is something to say.
-TROUBLES: dict[str, Any] = {"fault": str, "shut": str, "refusals": (str,), "held_back": (int,)}
+TROUBLES: dict[str, Any] = {"fault": str, "shut": str, "refusals": (str,), "held_back": (int,), "strained": (str,)}
 
 
 def check_shape(value: Any, shape: Any, at: str = "") -> None:
@@ -128,8 +145,9 @@ def test_the_lines_say_what_the_document_says(summary: dict[str, Any]) -> None:
         "  broken (muted): 0 orders, 0 fills, flat; realised 0, unrealised 0, fees 0",
         f"    muted: {summary['strategies']['broken']['fault']}",
         "  orders: 2 sent, 2 acknowledged, 1 filled, 1 cancelled, 0 rejected, 0 unknown",
-        "  positions that stay open: busy BTCUSDT 0.01",
+        "  position left open: busy BTCUSDT 0.01, 0.01 of it UNPROTECTED: no stop stands at the venue",
         f"  limits: at most {summary['limits']['weight_1m_peak']} weight a minute, 2 orders in 10 s; 0 reconnects",
+        "  exit code 4: a position is left without a stop, or is not what the account says",
     ]
 
 
@@ -141,12 +159,78 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     bad["strategies"]["busy"]["verdicts"] = {"ACCEPTED": 1, "NO_CHANGE": 4, "STALE_BOOK": 2, "DRAWDOWN": 1}
     bad["strategies"]["busy"]["shut"] = "loss of strategy busy would be 7, 5 are allowed"
     bad["strategies"]["busy"]["held_back"] = {"ORDER_RATE": 3}
-    text = "\n".join(summary_lines(bad, ["cf.busy.x.1", "cf.busy.x.2"]))
+    bad["strategies"]["busy"]["strained"] = {"ORDER_RATE": "lives at its limit"}
+    stop = {"order": "cf.busy.x.3", "strategy": "busy", "symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET"}
+    bad["end"] |= {
+        "open": ["cf.busy.x.1"],
+        "unknown": ["cf.busy.x.2"],
+        "kept": [{**stop, "quantity": None, "price": None, "trigger_price": "50000", "may_vanish": True}],
+        "fills_owed": [{"order": "cf.busy.x.4", "strategy": "busy", "symbol": "BTCUSDT", "quantity": "0.003"}],
+        "disputed": ["ETHUSDT"],
+        "compared": False,
+        "unrecorded": "disk full",
+    }
+    text = "\n".join(summary_lines(bad))
     assert f"book BTCUSDT: stale at {bad['books']['BTCUSDT']['update_id']}, 3 resyncs" in text
     assert "5 rejected, 2 unknown" in text
     assert "; 7 reconnects, 2 held back" in text
     assert "refused 2 times: STALE_BOOK" in text
     assert "takes no new risk until `coldframe resume`: loss of strategy busy" in text
     assert "held back 3 times: ORDER_RATE" in text
+    assert "    lives at its limit" in text
     assert "still open at the venue, as far as is known: cf.busy.x.1, cf.busy.x.2" in text
+    assert "kept at the venue: SELL STOP_MARKET the whole position of BTCUSDT at 50000 (cf.busy.x.3): it may vanish" in text
+    assert "fills owed: 0.003 BTCUSDT of cf.busy.x.4 has traded, but the trades are not known" in text
+    assert "ETHUSDT: the account's position is not what our fills make" in text
+    assert "not compared with the account at the end" in text
+    assert "the journal does not hold this end (disk full): the next run takes it for a crash" in text
     assert "NO_CHANGE" not in text
+
+
+def test_an_unfinished_end_is_told_by_its_document(summary: dict[str, Any]) -> None:
+    end = summary["end"]
+    assert end["positions"] == [
+        {
+            "strategy": "busy",
+            "symbol": "BTCUSDT",
+            "position_side": "BOTH",
+            "quantity": "0.01",
+            "unprotected": "0.01",
+            "stops": [],
+        }
+    ]
+    assert (end["muted"], end["compared"], end["unrecorded"]) == (["broken"], True, "")
+    assert end["kept"] == end["open"] == end["unknown"] == end["fills_owed"] == end["disputed"] == []
+    assert summary["exit_code"] == 4
+
+
+def order(**more: Any) -> Order:
+    given = {"side": Side.SELL, "type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "price": Decimal(1)}
+    return Order(**{"client_order_id": "x", "strategy": "a", "symbol": "S", "quantity": Decimal(1), **given, **more})
+
+
+NAKED = OpenPosition(strategy="a", symbol="S", position_side=PositionSide.BOTH, quantity=Decimal(1))
+SAFE = attrs.evolve(NAKED, covered=Decimal(1), stops=("x",))
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ({}, 0),
+        ({"kept": (order(),), "positions": (SAFE,)}, 0),
+        ({"muted": ("a",)}, 5),
+        ({"positions": (NAKED,)}, 4),
+        ({"disputed": ("S",)}, 4),
+        ({"left": (order(),)}, 3),
+        ({"owed": (order(),)}, 3),
+        ({"compared": False}, 0),
+        ({"compared": False, "kept": (order(),)}, 3),
+        ({"compared": False, "positions": (SAFE,)}, 3),
+        ({"muted": ("a",), "positions": (NAKED,)}, 4),
+        ({"muted": ("a",), "positions": (NAKED,), "left": (order(),)}, 3),
+    ],
+    ids=str,
+)
+def test_p18_the_gravest_exit_code_stands(left: dict[str, Any], expected: int) -> None:
+    assert exit_code(EndReport(**left)) == expected
+    assert exit_code(EndReport(**left), "disk full") == 3

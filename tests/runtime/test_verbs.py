@@ -103,7 +103,8 @@ def test_a_run_from_its_file_to_its_summary(
         printed = Printed()
         record = tmp_path / f"run{plain}.jsonl.gz"
         options = {"tape": None, "speed": None, "record": record, "journal": None, "live": False, "debug": False}
-        assert run_bot(tmp_path / "bot.toml", for_s=2.5, plain=plain, out=printed, **options) == 0  # type: ignore[arg-type]
+        code = run_bot(tmp_path / "bot.toml", for_s=2.5, plain=plain, out=printed, **options)  # type: ignore[arg-type]
+        assert code == printed.document["exit_code"] == 4, "it leaves a position without a stop"
         assert printed.document["ended"] == "duration"
         assert printed.lines[0].startswith("scene: ended by duration after 2.")
         recorded = Printed()

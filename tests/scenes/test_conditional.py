@@ -41,6 +41,7 @@ streams_url = "{streams}"
 api_url = "{api}"
 [orders]
 mode = "live"
+on_end = "cancel"
 position_mode = "{mode}"
 api_key = "env:SCENE_KEY"
 private_key = "file:{key}"

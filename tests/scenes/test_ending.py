@@ -82,8 +82,9 @@ def test_p10_s2_a_second_signal_frees_a_run_from_a_hook_that_does_not_return(tmp
             time.sleep(0.5)
             assert bot.process.poll() is None
             bot.process.send_signal(signal.SIGTERM)
-            summary = bot.end()
+            summary = bot.end(codes=(4,))
         assert open_orders(served) == []
     assert "strategy mm muted: it did not return until SIGTERM came a second time" in bot.log
+    assert summary["end"]["muted"] == ["mm"]
     assert summary["strategies"]["mm"]["state"] == "muted"
     assert "Traceback" not in bot.log

@@ -15,7 +15,7 @@ import pytest
 
 from coldframe.core.signing import HmacSigner, sign_query
 from coldframe.secret import Secret
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, coldframe, document, environment, live_config, venue
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, WELL, VenueProcess, coldframe, document, environment, live_config, venue
 
 
 def by_hand(served: VenueProcess, side: str, quantity: str, **more: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_o21_orders_by_hand_during_a_run_are_external_and_everything_adds_up(
     time.sleep(1)
     by_hand(served, "SELL", "0.005")
     out, err = bot.communicate(timeout=60)
-    assert bot.returncode == 0, err
+    assert bot.returncode in WELL, err
     summary = json.loads(out)
     assert summary["external"]["fills"] >= 2
     assert summary["external"]["position"]["BTCUSDT"] == "0.015"

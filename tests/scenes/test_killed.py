@@ -12,7 +12,7 @@ from typing import Any
 
 from coldframe.core.journal import fold
 from coldframe.shell.journalfile import read_rows
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, coldframe, environment, live_config, venue
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, WELL, VenueProcess, coldframe, environment, live_config, venue
 
 
 def bot(config: Path, there: VenueProcess, home: dict[str, str], for_s: str) -> subprocess.Popen[str]:
@@ -48,7 +48,7 @@ def test_p2_a_killed_bot_goes_on_where_it_was(tmp_path: Path, home: dict[str, st
         began = time.monotonic()
         second = bot(config, there, home, "12s")
         out, err = second.communicate(timeout=60)
-        assert second.returncode == 0, err
+        assert second.returncode in WELL, err
         assert time.monotonic() - began < 20
         summary = json.loads(out)
         assert there.ask("/fapi/v1/openOrders") == []
@@ -78,7 +78,7 @@ def test_p8_a_second_bot_on_the_account_is_refused(tmp_path: Path, home: dict[st
         assert "Traceback" not in err
         first.terminate()
         first.communicate(timeout=10)
-        assert first.returncode == 0
+        assert first.returncode in WELL
 
 
 def test_p8_another_key_of_the_same_account_is_the_same_account(tmp_path: Path, home: dict[str, str]) -> None:
@@ -97,4 +97,4 @@ def test_p8_another_key_of_the_same_account_is_the_same_account(tmp_path: Path, 
         assert there.ask("/fapi/v1/openOrders") != [], "the first one goes on"
         first.terminate()
         first.communicate(timeout=10)
-        assert first.returncode == 0
+        assert first.returncode in WELL

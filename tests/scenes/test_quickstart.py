@@ -11,7 +11,7 @@ from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, coldframe, document, 
 
 SUMMARY = {
     "schema_version", "verb", "name", "environment", "orders_mode", "ended", "elapsed_s", "books", "events", "strategies",
-    "orders", "limits", "links", "external",
+    "orders", "limits", "links", "external", "end", "exit_code",
 }  # fmt: skip
 STRATEGY = {
     "state", "intents", "verdicts", "orders", "fills", "position", "realized_pnl", "unrealized_pnl", "fees", "fees_by_asset",
@@ -24,6 +24,8 @@ def test_quickstart_trades_and_says_so() -> None:
     summary = document(done)
     assert set(summary) == SUMMARY
     assert summary["ended"] == "duration"
+    assert summary["exit_code"] == 0, "it ends flat"
+    assert all(set(one["position"].values()) == {"0"} for one in summary["strategies"].values())
     assert all(set(one) == STRATEGY for one in summary["strategies"].values())
     assert all(book["state"] == "synced" for book in summary["books"].values())
     assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
@@ -54,7 +56,7 @@ def test_ctrl_c_ends_it_cleanly_within_five_seconds(tmp_path: Path, home: dict[s
             assert time.monotonic() - began < 5
         finally:
             process.kill()
-        assert process.returncode == 0, err
+        assert process.returncode == (4 if "UNPROTECTED" in out else 0), err
         assert "ended by signal" in out
         assert "0 unknown" in out
         assert served.ask("/fapi/v1/openOrders") == []

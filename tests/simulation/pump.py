@@ -21,6 +21,7 @@ import attrs
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.journal import Past, fold
+from coldframe.core.protection import OrderPolicy
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.signing import sign_api, stamp
 from coldframe.core.slots import OnError
@@ -134,6 +135,8 @@ class Pump:
             "hedge": config.orders.position_mode == PositionMode.HEDGE,
             "grace_ms": config.orders.grace_ms,
             "keep_orders": config.orders.on_restart == "keep",
+            "on_end": OrderPolicy(config.orders.on_end),
+            "on_error": OrderPolicy(config.orders.on_error),
         }
         return cls(traders, **{**given, **more})
 

@@ -27,7 +27,7 @@ from coldframe.venue.keys import AccountKeys, keys_for
 from coldframe.venue.links.context import Context, Source
 from coldframe.venue.market.hub import Publication
 from coldframe.venue.trading.ledger import AccountBooks, Ledger
-from coldframe.venue.trading.records import Order
+from coldframe.venue.trading.records import Algo, Order
 from coldframe.wire.api import Security, parse_request
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
@@ -98,6 +98,12 @@ class VirtualVenue:
         self.sockets: dict[str, Socket] = {}
         #: Whether connects are refused, by kind of connection: what a test switches on and off.
         self.refuses: set[LinkKind] = set()
+        #: Calls (verb and path) that find nothing, whatever there is.
+        self.finds_nothing: set[str] = set()
+        #: Calls that are carried out and never answered.
+        self.mute: set[str] = set()
+        #: Calls that are refused as the venue refuses what it cannot do now, and not carried out.
+        self.busy: set[str] = set()
         #: Requests that were carried out: the WebSocket API's methods, and verb and path of REST, with their parameters.
         self.carried_out: list[tuple[str, Mapping[str, object]]] = []
 
@@ -231,10 +237,10 @@ class VirtualVenue:
             if course.instead is not None:
                 body = encode(ErrorBody(course.instead.code, course.instead.msg))
                 answer = attrs.evolve(answer, status=course.status, body=body)
-            if course.ending is Ending.ANSWERED:
+            silent = course.ending is Ending.SILENT or request.call in self.mute
+            if course.ending is Ending.ANSWERED and not silent:
                 self._in(course.hold_ms, lambda: back(answer))
             else:
-                silent = course.ending is Ending.SILENT
                 self._in(course.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
 
         self._in(course.wait_ms, carry_out)
@@ -242,6 +248,10 @@ class VirtualVenue:
     def answer(self, request: RestRequest) -> RestAnswer:
         """Carries a call out now, and answers as it is."""
         self.turn()
+        if request.call in self.busy:
+            return RestAnswer(400, (), encode(ErrorBody(-1001, "Internal error; unable to process your request.")))
+        if request.call in self.finds_nothing:
+            return RestAnswer(200, (), b"[]")
         self.carried_out.append((request.call, request.params))
         answer = self._rest.answer(request, self.now_ms())
         self.context.deliver()
@@ -283,6 +293,10 @@ class VirtualVenue:
     def open_orders(self, account: int = 0) -> dict[str, Order]:
         """The account's open ordinary orders by client order id."""
         return {order.client_id: order for order in self.books(account).open.values()}
+
+    def waiting_orders(self, account: int = 0) -> dict[str, Algo]:
+        """The account's conditional orders that wait for their trigger, by client order id."""
+        return {algo.client_id: algo for algo in self.books(account).open_algos.values()}
 
 
 @cache

@@ -75,8 +75,20 @@ class OrdersTable:
         "report",
         check=one_of("report", "refuse"),
     )
+    on_end: str = key(
+        "what becomes of open orders when the run ends: keep_protective (orders that can only reduce an open position stay, all"
+        " others are cancelled), cancel (all of them), or flatten (all, and positions are brought to zero)",
+        "keep_protective",
+        check=one_of("keep_protective", "cancel", "flatten"),
+    )
+    on_error: str = key(
+        "the same for the orders of a strategy that raises",
+        "keep_protective",
+        check=one_of("keep_protective", "cancel", "flatten"),
+    )
     on_restart: str = key(
-        "what becomes of open orders that an earlier run has left, when it was killed: cancel or keep",
+        "what becomes of open orders that an earlier run has left: cancel or keep; one that protects an open position stays until"
+        " its strategy has cancelled or replaced it, or the position is gone",
         "cancel",
         check=one_of("cancel", "keep"),
     )
@@ -92,7 +104,9 @@ class OrdersTable:
         "halt",
         check=one_of("halt", "continue"),
     )
-    grace_ms: int = key("how long a stopping run waits for the outcome of its last orders", 3000, check=between(0, 60_000))
+    grace_ms: int = key(
+        "how long an ending run waits for its last orders to end and its positions to be zero", 3000, check=between(0, 60_000)
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -141,7 +155,8 @@ class StrategyTable:
     plugin: str = key("entry-point name, or path/to/file.py:Class")
     symbols: list[str] = key('symbols it trades and hears about; ["*"] for all of an embedded venue')
     on_error: str = key(
-        "what happens when it raises, beyond being muted and its orders cancelled: quarantine, flatten or halt",
+        "what happens when it raises, beyond being muted: quarantine (its orders go as [orders] on_error says), flatten (and its"
+        " positions are brought to zero), or halt (and the run ends)",
         "quarantine",
         check=one_of("quarantine", "flatten", "halt"),
     )

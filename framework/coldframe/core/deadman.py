@@ -1,9 +1,9 @@
 """The dead man's switch: the venue cancels our orders by itself when we have not been heard of for a while.
 
 A countdown per symbol, wound up again every quarter of its length as long as orders of ours may exist there, and switched off at
-a clean end. A beat that fails is said at once, because the next thing that happens may be that good orders go. What the switch has
-cancelled is told as such. It covers all ordinary orders of the account in the symbol, also those that are not ours; whether it
-covers conditional ones the venue does not say.
+the end of a run, symbol by symbol, where no order is left but those that are kept on purpose. A beat that fails is said at once,
+because the next thing that happens may be that good orders go. What the switch has cancelled is told as such. It covers all
+ordinary orders of the account in the symbol, also those that are not ours; of conditional ones the venue does not say.
 Source: protocol.md 6.4, POST countdownCancelAll; faults.md O30, O31.
 """
 
@@ -27,6 +27,8 @@ from coldframe.wire.account import OrderReport
 REASON: Final = "dead man's switch"
 #: Pause before a beat that failed is tried again (milliseconds), if that is less than a quarter of the countdown.
 AGAIN_MS: Final = 2_000
+#: The same for a beat that should switch a countdown off: an end waits for it.
+_OFF_AGAIN_MS: Final = 500
 #: How far the venue's clock may be from what we think it is, when its cancels are told apart from others.
 _SLACK_MS: Final = 250
 
@@ -50,6 +52,8 @@ class _Switch:
     #: When it runs out at the earliest, as far as the venue has confirmed; 0 while it is not armed.
     runs_out_ms: int = 0
     missed: bool = False
+    #: Whether a beat that should have switched it off has failed.
+    stuck: bool = False
 
 
 class DeadMan:
@@ -61,7 +65,8 @@ class DeadMan:
         self._countdown_ms = countdown_ms
         self._switches: dict[str, _Switch] = {}
         self._number = 0
-        self._ending = False
+        #: Symbols whose switch shall be off although orders that are kept may stand there.
+        self._off: set[str] = set()
         #: Beats that failed or were late, and orders that the switch has cancelled.
         self.missed = 0
         self.cancelled = 0
@@ -75,11 +80,16 @@ class DeadMan:
         """The symbols whose countdown the venue has confirmed."""
         return [symbol for symbol, one in self._switches.items() if one.runs_out_ms]
 
+    @property
+    def running(self) -> dict[str, bool]:
+        """The symbols whose countdown may be running, and whether it could not be switched off when that was tried."""
+        return {symbol: one.stuck for symbol, one in self._switches.items()}
+
     def tick(self, symbols: Iterable[str]) -> None:
         """Sends the beats that are due. `symbols` are those in which orders of ours may exist. Call it a few times a second."""
-        if not self._countdown_ms or self._ending:
+        if not self._countdown_ms:
             return
-        wanted = dict.fromkeys(symbols)
+        wanted = dict.fromkeys(symbol for symbol in symbols if symbol not in self._off)
         for symbol in wanted:
             self._switches.setdefault(symbol, _Switch())
         for symbol, one in list(self._switches.items()):
@@ -90,13 +100,16 @@ class DeadMan:
             if one.asked is None and self._ctx.now_ns >= one.next_ns:
                 self._beat(symbol, one, self._countdown_ms if symbol in wanted else 0)
 
-    def lay_down(self) -> bool:
-        """The run ends and no order is left: switches everything off. Returns whether that is done."""
-        if not self._ending:
-            self._ending = True
-            for symbol, one in self._switches.items():
+    def lay_down(self, symbols: Iterable[str]) -> None:
+        """These countdowns, and no others, shall be off although orders may stand there: those are kept at the end of a run.
+
+        A beat that is under way is waited for, so that it cannot overtake the one that switches off; one that fails is repeated.
+        """
+        self._off = set(symbols)
+        for symbol in self._off & self._switches.keys():
+            one = self._switches[symbol]
+            if one.asked is None and (not one.stuck or self._ctx.now_ns >= one.next_ns):
                 self._beat(symbol, one, 0)
-        return not self._switches
 
     def returned(self, event: Returned) -> bool:
         """What a call brought. Returns whether it was a beat."""
@@ -114,9 +127,8 @@ class DeadMan:
             self._confirmed(purpose, one, event.sent_ns)
         elif current:
             fault = answer.fault if answer is not None else None
+            one.stuck = not purpose.countdown_ms
             self._miss(purpose.symbol, one, f"{fault.code}: {fault.msg}" if fault else event.reason)
-            if self._ending:
-                del self._switches[purpose.symbol]
         return True
 
     def explains(self, order: Order, report: OrderReport) -> str:
@@ -142,6 +154,7 @@ class DeadMan:
         self._calls.call("POST", "/fapi/v1/countdownCancelAll", params, one.asked)
 
     def _confirmed(self, beat: BeatOf, one: _Switch, sent_ns: int) -> None:
+        one.stuck = False
         if not beat.countdown_ms:
             if one.asked is None:
                 del self._switches[beat.symbol]
@@ -156,7 +169,8 @@ class DeadMan:
     def _miss(self, symbol: str, one: _Switch, reason: str) -> None:
         self.missed += 1
         one.missed = True
-        one.next_ns = min(one.next_ns, self._ctx.now_ns + AGAIN_MS * NS_PER_MS)
+        again_ms = _OFF_AGAIN_MS if symbol in self._off else AGAIN_MS
+        one.next_ns = min(one.next_ns, self._ctx.now_ns + again_ms * NS_PER_MS)
         left_ms = one.runs_out_ms - self._ctx.venue_ms
         if not one.runs_out_ms:
             what = "it is not armed"

@@ -94,6 +94,12 @@ class Desires:
             if (strategy is None or key[0] == strategy) and (symbol is None or key[1] == symbol):
                 del self._targets[key]
 
+    def drop(self, strategy: str) -> None:
+        """A strategy is muted or the run ends: nothing is wanted any more, and what becomes of its orders is decided elsewhere."""
+        for wishes in (self._quotes, self._targets):
+            for key in [one for one in wishes if one[0] == strategy]:
+                del wishes[key]
+
     def refused(self, key: DesireKey, now_ms: int, *, by_venue: bool) -> int:
         """The venue or our own gate refused what was tried: returns how long to wait before the next try."""
         patience = self._patience.setdefault(key, _Patience())

@@ -118,7 +118,7 @@ class Desk:
         if double is not None:
             return double
         method = "algoOrder.place" if place.type.conditional else "order.place"
-        wait_until = self._session.cost_fits(method, {}, Priority.NEW_RISK)
+        wait_until = self._session.cost_fits(method, {}, Priority.NEEDED if facts.urgent else Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         self._gate.placed(trader, place, self._ctx.now_ms)

@@ -7,7 +7,7 @@ with the world until nothing is left to do. Live, on paper, in a backtest and in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -19,16 +19,19 @@ from coldframe.core.calls import Calls, Returned, clock_sample
 from coldframe.core.connects import Connects
 from coldframe.core.context import Context
 from coldframe.core.distance import too_near
-from coldframe.core.evidence import Evidence
+from coldframe.core.ending import Ending
+from coldframe.core.evidence import Evidence, describe
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
 from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, latched_body, order_body
 from coldframe.core.latches import latch, latched_of
 from coldframe.core.listing import Listing
 from coldframe.core.market import Market
-from coldframe.core.orders import Orders
+from coldframe.core.orders import Order, Orders
+from coldframe.core.owedfills import OwedFills
 from coldframe.core.positions import SubAccount
 from coldframe.core.proof import Outcome
+from coldframe.core.protection import OrderPolicy, reduces_position
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
@@ -65,7 +68,6 @@ from coldframe.wire.reference import RateLimit, ServerTime
 #: Quick questions for the time at the start, then one every five minutes (milliseconds after the start).
 _CLOCK_QUICK: Final = (200, 1_000, 3_000)
 _CLOCK_PERIOD_MS: Final = 300_000
-_STOP_CHECK_MS: Final = 50
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +89,9 @@ class EngineSetup:
     past: Past = attrs.field(factory=Past)
     #: Whether open orders of an earlier run stay; else they are cancelled as soon as that is possible.
     keep_orders: bool = False
+    #: What becomes of open orders when the run ends, and of those of a strategy that raises.
+    on_end: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE
+    on_error: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE
     #: What the journal shall say about this run, beyond its start.
     about: Mapping[str, object] = attrs.field(factory=dict)
     #: Whether the account is in hedge mode.
@@ -137,12 +142,14 @@ class Engine:
                 limits=setup.trading,
             )
         self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
-        self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading)
+        policies = (setup.on_end, setup.on_error)
+        self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading, *policies)
         self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
+        owned = {port.id: traders[port.id].account for port in setup.ports}
+        self.ending = Ending(ctx, self.slots, self.strategies, self.gate, self.orders, self.trading, owned, setup.grace_ms)
         traded = {symbol for port in setup.ports for symbol in port.symbols}
         self.listing = Listing(ctx, self._calls, self.gate, self.strategies, traded)
-        self._stopping: str | None = None
-        self._stop_deadline_ns = 0
+        self._owed_fills = OwedFills(ctx, self.orders)
         self._records = 0
         self._banned_ms = 0
         self._latched = setup.past.latched
@@ -238,9 +245,9 @@ class Engine:
         return self._settled()
 
     def _settled(self) -> list[Effect]:
-        self.strategies.settle(stopping=self._stopping is not None)
+        self.strategies.settle(stopping=self.ending.asked is not None)
         halted = self.strategies.halt_asked
-        if halted is not None and self._stopping is None:
+        if halted is not None and self.ending.asked is None:
             self._stop(f"halt: {halted}")
         self._ask_for_time_if_doubtful()
         self.listing.settle()
@@ -268,8 +275,8 @@ class Engine:
             self.orders.restore(order, past.fills.get(order.client_order_id, ()), self._ctx.now_ns)
             if self.trading is not None:
                 self.trading.desk.reported(order)
-                if not self._setup.keep_orders:
-                    self.trading.desk.leave(order)
+                if order.live and not self._setup.keep_orders:
+                    self._part_with(order, self.trading)
         if self.trading is not None:
             self.trading.reconciler.marks.update(past.marks)
             self.trading.assets.restore(past.prices)
@@ -278,6 +285,15 @@ class Engine:
             self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
         if past.orders or past.accounts or past.latched:
             self._records = CHECKPOINT_ROWS  # one is due at the end of this step
+
+    def _part_with(self, order: Order, trading: Trading) -> None:
+        """An open order of an earlier run goes, unless it protects a position: then its strategy has to see to that first."""
+        account = self.accounts.get(order.strategy)
+        if account is not None and reduces_position(order, account):
+            self.strategies.guarding[order.client_order_id] = order
+            self._ctx.log(Level.INFO, f"{describe(order)} protects a position of {order.strategy}: kept until that is seen to")
+        else:
+            trading.desk.leave(order)
 
     def _resolve(self, asked: ResolveAsked) -> None:
         """A person settles the fate of an order; what cannot be settled is said in one sentence."""
@@ -377,12 +393,15 @@ class Engine:
             case "listing":
                 self.listing.woken()
             case "stop":
-                self._check_stopped()
+                self.ending.look()
+                self._finish_if_over()
             case "wake" | "settle":
                 self.strategies.woken(key)
             case _:
                 if self.trading is not None:
                     self.trading.woken(key)
+                    self._owed_fills.look()
+                    self.strategies.part()
                     self.strategies.check_losses()
 
     def _suspended(self, gap_ms: int) -> None:
@@ -434,40 +453,19 @@ class Engine:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _stop(self, reason: str) -> None:
-        """New intents end, wishes lapse, open orders are cancelled; a second request ends the run at once."""
-        if self._stopping is not None:
-            self._finish("asked again: not waiting for open orders")
-            return
-        self._stopping = reason
-        self._stop_deadline_ns = self._ctx.now_ns + self._setup.grace_ms * 1_000_000
-        self.strategies.stop(reason)
-        self._check_stopped()
+        self.ending.ask(reason)
+        self._finish_if_over()
 
-    def _check_stopped(self) -> None:
-        if self.finished or self._stopping is None:
+    def _finish_if_over(self) -> None:
+        reason = self.ending.over
+        if reason is None or self.finished:
             return
-        live, owed = list(self.orders.live), self.orders.fills_owed
-        late = self._ctx.now_ns >= self._stop_deadline_ns
-        if not live and not owed and (late or self.trading is None or self.trading.deadman.lay_down()):
-            self._finish(self._stopping)
-        elif late:
-            if live:
-                self._ctx.log(Level.ERROR, f"{len(live)} orders could not be brought to an end in time: {_names(live)}")
-            if owed:
-                self._ctx.log(Level.ERROR, f"the fills of {owed} orders are not known in full: positions are not what they seem")
-            self._finish(self._stopping)
-        else:
-            self.strategies.cancel_everything()
-            self._ctx.wake("stop:check", _STOP_CHECK_MS)
-
-    def _finish(self, reason: str) -> None:
-        if not self.finished:
-            self.finished = True
-            if self.trading is not None:
-                self.trading.stop()
-            self._record_orders()
-            self._ctx.record(RowKind.END, "", {"reason": reason, "open": [one.client_order_id for one in self.orders.live]})
-            self._ctx.emit(Finish(reason))
+        self.finished = True
+        if self.trading is not None:
+            self.trading.stop()
+        self._record_orders()
+        self._ctx.record(RowKind.END, "", {"reason": reason, **self.ending.report().body()})
+        self._ctx.emit(Finish(reason))
 
     # -- figures ------------------------------------------------------------------------------------------------------
 
@@ -480,8 +478,3 @@ def _trader_of(port: StrategyPort, setup: EngineSetup) -> Trader:
     """A strategy's sub-account goes on where an earlier run has left it."""
     account = setup.past.accounts.get(port.id) or SubAccount()
     return Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)
-
-
-def _names(orders: Iterable[object]) -> str:
-    ids = [str(getattr(order, "client_order_id", order)) for order in orders]
-    return ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")

@@ -77,6 +77,9 @@ class Facts:
     book_age_ms: int
     order_link_up: bool
     user_stream_up: bool
+    #: A strategy is ending or being brought to zero: what only reduces passes the strategy's rates, and the share that the
+    #: venue's limits keep back.
+    urgent: bool = False
 
 
 @attrs.define(eq=False)
@@ -180,7 +183,7 @@ class Gate:
         checks = (
             self._check_freshness(place, facts, reduces)
             or self._check_price(place, facts)
-            or (self._check_rate(trader, facts) or self._check_messages(trader, facts) if sending else None)
+            or (None if not sending or (facts.urgent and reduces) else self._check_rates(trader, facts))
             or (None if replaces else self._check_open_orders(trader, place, instrument))
         )
         if checks is None and reduces and place.type.conditional:
@@ -327,6 +330,9 @@ class Gate:
                 text = f"{name} {plain(price)} is {away:.2f} % from the {what} {plain(reference)}, {trimmed(collar)} % are allowed"
                 return Verdict(VerdictCode.PRICE_COLLAR, text, away, collar)
         return None
+
+    def _check_rates(self, trader: Trader, facts: Facts) -> Verdict | None:
+        return self._check_rate(trader, facts) or self._check_messages(trader, facts)
 
     @staticmethod
     def _check_rate(trader: Trader, facts: Facts) -> Verdict | None:

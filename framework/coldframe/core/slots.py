@@ -1,6 +1,7 @@
 """The strategies as the engine calls them: which hook wants which event, verdicts counted, the fence round code that is not ours.
 
-A strategy that raises is muted: it is not called again, its wishes lapse and its orders are cancelled; the others do not notice.
+A strategy that raises is muted: it is not called again, its wishes lapse and its orders go as its policy says; the others do not
+notice.
 How a plugin is loaded and called is decided above (`coldframe.plug`); here it is only a `StrategyPort`.
 """
 
@@ -13,7 +14,9 @@ from typing import Protocol, TypeGuard
 
 import attrs
 
+from coldframe.core.protection import OrderPolicy, graver
 from coldframe.core.risk import Trader
+from coldframe.core.strain import Strain
 from coldframe.core.views import StrategyView
 from coldframe.model.events import StrategyEvent
 from coldframe.model.halting import Halt
@@ -24,7 +27,7 @@ INTENTS_PER_CALL = 100
 
 
 class OnError(StrEnum):
-    """What happens to a strategy that raises, beyond being muted and having its orders cancelled."""
+    """What happens to a strategy that raises, beyond being muted; its orders go as `[orders] on_error` says."""
 
     QUARANTINE = "quarantine"
     FLATTEN = "flatten"
@@ -60,6 +63,8 @@ class Slot:
     trader: Trader
     view: StrategyView
     muted: bool = False
+    #: What becomes of its orders, since it was muted or the run is ending; None before.
+    parting: OrderPolicy | None = None
     #: The halt that holds for it; None while none does.
     halted: Halt | None = None
     intents: int = 0
@@ -71,6 +76,8 @@ class Slot:
     refusals: dict[str, str] = attrs.field(factory=dict)
     #: How often keeping wishes true had to wait, by the code of what stood in the way.
     held_back: Counter[str] = attrs.field(factory=Counter)
+    #: The limits of how often it may act that it meets all the time.
+    strain: Strain = attrs.field(factory=Strain)
 
     @property
     def id(self) -> str:
@@ -79,8 +86,11 @@ class Slot:
     @property
     def flattening(self) -> bool:
         """Whether its positions shall be zero, whatever it wants itself."""
-        by_policy = self.muted and self.port.on_error is OnError.FLATTEN
-        return by_policy or (self.halted is not None and self.halted.level.flattens)
+        return self.parting is OrderPolicy.FLATTEN or (self.halted is not None and self.halted.level.flattens)
+
+    def part(self, policy: OrderPolicy) -> None:
+        """It is muted, or the run ends: of several policies the gravest holds."""
+        self.parting = graver(self.parting, policy)
 
     def judged(self, verdict: Verdict) -> None:
         """Every intent ends in exactly one verdict, counted by its code."""

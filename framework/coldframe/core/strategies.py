@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from coldframe.core.booksync import BookLost
 from coldframe.core.context import Context
 from coldframe.core.desires import came_to_nothing, has_succeeded
@@ -19,6 +21,7 @@ from coldframe.core.journal import intent_body
 from coldframe.core.lossguard import newly_latched
 from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.protection import OrderPolicy, can_only_reduce, graver, quantity_of, reduces_position, replaced
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
@@ -74,9 +77,13 @@ class Strategies:
         orders: Orders,
         evidence: Evidence,
         trading: Trading | None,
+        on_end: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
+        on_error: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
     ) -> None:
         self._ctx = ctx
         self._slots = slots
+        self._on_end = on_end
+        self._on_error = on_error
         self._market = market
         self._gate = gate
         self._orders = orders
@@ -85,6 +92,8 @@ class Strategies:
         self._wishes = Wishes(ctx, slots, gate, orders, evidence, trading, self._facts)
         self._desires = self._wishes.desires
         self._stopping = False
+        #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
+        self.guarding: dict[str, Order] = {}
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -97,12 +106,51 @@ class Strategies:
             self._call(slot, "on_start", Started(self._ctx.now_ns))
 
     def stop(self, reason: str) -> None:
-        """The last call of every strategy; from here on only cancels are carried out."""
+        """The last call of every strategy; from here on only cancels are carried out, and orders that protect a position."""
         self._stopping = True
         for slot in self._slots.all:
             self._call(slot, "on_stop", Stopped(self._ctx.now_ns, reason))
-        self._desires.forget()
-        self.cancel_everything()
+        for slot in self._slots.all:
+            slot.part(self._on_end)
+            self._leave(slot)
+
+    def part(self) -> None:
+        """Sees to the orders of strategies that are muted or ending, and to those of an earlier run that stay for a while.
+
+        Call it a few times a second: a position that was protected may be gone by now, an order may have come too late.
+        """
+        for slot in self._slots.all:
+            if slot.parting is not None:
+                self._part(slot)
+        for name, order in list(self.guarding.items()):
+            if not order.live:
+                del self.guarding[name]
+            elif not self._guards(order):
+                del self.guarding[name]
+                self._cancel([order])
+
+    def _leave(self, slot: Slot) -> None:
+        """What a strategy wanted lapses, and its orders go as its policy says."""
+        self._desires.drop(slot.id)
+        self._part(slot)
+        self._keep_flat(slot)
+
+    def _part(self, slot: Slot) -> None:
+        account = slot.trader.account
+        if slot.flattening:
+            gone = [order for order in self._orders.of(slot.id) if order.origin is not Origin.TARGET]
+        elif slot.parting is OrderPolicy.KEEP_PROTECTIVE:
+            gone = [order for order in self._orders.of(slot.id) if not reduces_position(order, account)]
+        else:
+            gone = list(self._orders.of(slot.id))
+        self._cancel(gone)
+
+    def _guards(self, order: Order) -> bool:
+        """Whether an order of an earlier run is still what protects a position that is open."""
+        account = self._slots.get(order.strategy).trader.account
+        quantity = quantity_of(account, order.symbol, order.position_side)
+        own = [one for one in self._orders.of(order.strategy, order.symbol) if one.client_order_id not in self.guarding]
+        return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
     def link_changed(self, event: LinkChanged) -> None:
         for slot in self._slots.of_market("on_link"):
@@ -197,9 +245,12 @@ class Strategies:
         """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
         known = self._gate.instruments.get(symbol)
         if known is not None and not known.trading:
-            self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: no new orders there, open ones are cancelled")
+            what = "no new orders there, open ones are cancelled but for those that only reduce a position"
+            self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: {what}")
             self._forget(symbol)
-            self._cancel(order for order in list(self._orders.live) if order.symbol == symbol)
+            accounts = {slot.id: slot.trader.account for slot in self._slots.all}
+            here = [order for order in self._orders.live if order.symbol == symbol]
+            self._cancel(one for one in here if one.strategy not in accounts or not reduces_position(one, accounts[one.strategy]))
 
     def rules_changed(self, symbol: str) -> None:
         """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
@@ -249,15 +300,10 @@ class Strategies:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
         slot.muted, slot.fault = True, reason
         self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
-        self._desires.forget(strategy=slot.id)
-        self._cancel(list(self._orders.of(slot.id)))
-        match slot.port.on_error:
-            case OnError.FLATTEN:
-                self._keep_flat(slot)
-            case OnError.HALT:
-                self.halt_asked = f"strategy {slot.id}: {reason}"
-            case OnError.QUARANTINE:
-                pass
+        slot.part(OrderPolicy.FLATTEN if slot.port.on_error is OnError.FLATTEN else self._on_error)
+        self._leave(slot)
+        if slot.port.on_error is OnError.HALT:
+            self.halt_asked = f"strategy {slot.id}: {reason}"
 
     def halt(self, slot: Slot) -> None:
         """A strategy has been halted (`slot.halted`): its wishes lapse, and as the level says its orders and positions go."""
@@ -296,6 +342,9 @@ class Strategies:
             self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
             self._refused(slot, type(wanted).__name__, verdict.code, verdict.text)
+            strained = slot.strain.met(verdict, self._ctx.now_ms)
+            if strained:
+                self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
 
     def _refused(self, slot: Slot, what: str, code: VerdictCode, text: str) -> None:
         """Says that something was refused: the first of its kind is worth a line, the last one stands in the summary."""
@@ -318,8 +367,8 @@ class Strategies:
             return self._cancel_one(slot, wanted)
         if isinstance(wanted, CancelAll):
             return self._cancel_all(slot, wanted)
-        if self._stopping:
-            return Verdict(VerdictCode.STOPPING, "the run is ending")
+        if self._stopping and not self._may_protect(slot, wanted):
+            return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
         if slot.halted is not None and slot.halted.level.flattens:
             return self._gate.halts[slot.id]  # its positions are being brought to zero: one hand at a time
         against = slot.port.review(wanted, slot.view.at(self._ctx.now_ms, self._links_ready))
@@ -327,11 +376,17 @@ class Strategies:
             return Verdict(VerdictCode.OVERLAY, against)
         return self._send(slot, wanted, self._trading)
 
+    def _may_protect(self, slot: Slot, wanted: object) -> bool:
+        """Whether an intent at the end can only reduce a position that stays open, so that its order is kept."""
+        policy = graver(slot.parting, self._on_end)
+        return isinstance(wanted, Place) and wanted.closing and policy is OrderPolicy.KEEP_PROTECTIVE
+
     def _send(self, slot: Slot, intent: Intent, trading: Trading) -> Verdict:
         match intent:
             case Place():
                 slot.orders += 1
-                verdict = trading.desk.place(slot.trader, intent, Origin.PLACE, self._facts(intent.symbol))
+                facts = attrs.evolve(self._facts(intent.symbol), urgent=self._stopping)
+                verdict = trading.desk.place(slot.trader, intent, Origin.PLACE, facts)
                 slot.orders -= not verdict.accepted
                 return verdict
             case Amend():
@@ -359,10 +414,6 @@ class Strategies:
         orders = list(self._orders.of(slot.id, intent.symbol))
         self._cancel(orders)
         return ACCEPTED if orders else NO_CHANGE
-
-    def cancel_everything(self) -> None:
-        """Cancels every order that is or may be alive."""
-        self._cancel(self._orders.live)
 
     def _cancel(self, orders: Iterable[Order]) -> None:
         """These orders shall go, at once or as soon as the order side can see to it."""

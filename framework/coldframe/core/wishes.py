@@ -125,7 +125,7 @@ class Wishes:
 
     def _compare(self, key: DesireKey, trading: Trading) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
-        facts = self._facts(symbol)
+        facts = attrs.evolve(self._facts(symbol), urgent=slot.flattening)
         orders = list(self._orders.of(slot.id, symbol))
         before = self._evidence.tally.sent
         verdict = ACCEPTED
@@ -159,9 +159,12 @@ class Wishes:
 
     def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
         """What is wanted has to wait."""
-        held_back = self._slots.get(key[0]).held_back
-        level = Level.DEBUG if verdict.code.value in held_back else Level.INFO
-        held_back[verdict.code.value] += 1
+        slot = self._slots.get(key[0])
+        level = Level.DEBUG if verdict.code.value in slot.held_back else Level.INFO
+        slot.held_back[verdict.code.value] += 1
+        strained = slot.strain.met(verdict, self._ctx.now_ms)
+        if strained:
+            self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
         self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
         self.pause(key, by_venue=False)
 

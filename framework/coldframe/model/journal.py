@@ -52,7 +52,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.LATCH: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
     RowKind.GAP: "how many rows for people were left out while the disk could not be written",
-    RowKind.END: "a run has ended: why, and which orders were still open",
+    RowKind.END: "a run has ended: why, which orders are open, kept on purpose or owe fills, and which positions no stop protects",
 }
 #: Rows that only people read: the first to go where not everything can be written.
 TELLING = frozenset({RowKind.INTENT, RowKind.REQUEST, RowKind.ANSWER, RowKind.REPORT})

@@ -116,7 +116,7 @@ class StrategyHooks:
 
     @hookspec
     def on_stop(self, event: Stopped, view: View) -> Wanted:
-        """The run ends; only cancels are still carried out."""
+        """The run ends; only cancels are still carried out, and orders that can only reduce an open position."""
 
     @hookspec(firstresult=True)
     def review_intent(self, intent: Intent, view: View) -> str | None:

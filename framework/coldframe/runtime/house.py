@@ -19,6 +19,7 @@ import trio
 
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.journal import Past
+from coldframe.core.protection import OrderPolicy
 from coldframe.core.signing import Signer
 from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
@@ -154,7 +155,8 @@ class _House:
                 await shells.drive(engine)
             nursery.cancel_scope.cancel()
         elapsed_ns = self._clock.now_ns() - began_ns
-        return Result(engine, Ended(self._how(), elapsed_ns, shells.finished or ""))
+        unrecorded = journal.unrecorded if journal is not None else ""
+        return Result(engine, Ended(self._how(), elapsed_ns, shells.finished or "", unrecorded))
 
     async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> Described:
         """The questions before the start; every mistake that only the venue can find is found here."""
@@ -207,6 +209,8 @@ class _House:
                 epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
                 past=past,
                 keep_orders=config.orders.on_restart == "keep",
+                on_end=OrderPolicy(config.orders.on_end),
+                on_error=OrderPolicy(config.orders.on_error),
                 about=self._about(),
                 clock_offset_ms=offset_ms,
                 orders_on=config.orders.mode != "off",

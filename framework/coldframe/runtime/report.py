@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import attrs
 
+from coldframe.core.ending import EndReport
 from coldframe.core.engine import Engine
+from coldframe.core.orders import Order
 from coldframe.core.slots import Slot
+from coldframe.exits import MEANINGS, Exit, gravest
+from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, money
 from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, trimmed
 
 SCHEMA_VERSION = 1
 _FLAT = "flat"
+#: States in which it is not known whether an order is at the venue.
+_UNSURE: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
 
 
 @attrs.frozen
 class Ended:
-    """How a run ended: duration, signal, tape_end or halt, after how long, and with what reason if there is more to say."""
+    """How a run ended: duration, signal, tape_end or halt, after how long, and with what reason if there is more to say.
+
+    `unrecorded` says why the journal does not hold the end; empty when it does.
+    """
 
     how: str
     elapsed_ns: int
     reason: str = ""
+    unrecorded: str = ""
 
 
 def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.evidence.tally
     weight_peak, orders_peak = engine.ledger_peaks
-    # Once the run is over, nobody looks after an order any more: one that was still alive is as unknown as any.
-    lost = engine.orders.live if engine.finished else engine.orders.doubtful_orders
-    unknown = sum(1 for _ in lost)
+    end = engine.ending.report()
+    # Once the run is over, no order is looked after any more: one that should have ended is as unknown as any.
+    unknown = len(end.left) if engine.finished else engine.orders.doubtful
     return {
         "schema_version": SCHEMA_VERSION,
         "verb": "run",
@@ -63,6 +73,65 @@ def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
         "limits": {"weight_1m_peak": weight_peak, "orders_10s_peak": orders_peak},
         "links": {"reconnects": engine.reconnects, "connects_held": engine.connects.held},
         "external": _external(engine),
+        "end": _end(end, ended),
+        "exit_code": int(exit_code(end, ended.unrecorded)),
+    }
+
+
+def exit_code(end: EndReport, unrecorded: str = "") -> Exit:
+    """What the process answers after a run that has come to its end."""
+    missing = not end.compared and (end.kept or end.positions)
+    true = [
+        Exit.UNSETTLED if end.left or end.owed or unrecorded or missing else Exit.DONE,
+        Exit.UNPROTECTED if end.unprotected or end.disputed else Exit.DONE,
+        Exit.MUTED if end.muted else Exit.DONE,
+    ]
+    return gravest(true)
+
+
+def _end(end: EndReport, ended: Ended) -> dict[str, Any]:
+    """What is left at the venue, and what is not settled."""
+    return {
+        "kept": [{**_order(order), "may_vanish": order.client_order_id in end.may_vanish} for order in end.kept],
+        "open": [order.client_order_id for order in end.left if order.state not in _UNSURE],
+        "unknown": [order.client_order_id for order in end.left if order.state in _UNSURE],
+        "positions": [
+            {
+                "strategy": position.strategy,
+                "symbol": position.symbol,
+                "position_side": position.position_side.value,
+                "quantity": trimmed(position.quantity),
+                "unprotected": trimmed(position.unprotected),
+                "stops": list(position.stops),
+            }
+            for position in end.positions
+        ],
+        "fills_owed": [
+            {
+                "order": order.client_order_id,
+                "strategy": order.strategy,
+                "symbol": order.symbol,
+                "quantity": trimmed(order.seen_filled - order.filled),
+            }
+            for order in end.owed
+        ],
+        "disputed": list(end.disputed),
+        "muted": list(end.muted),
+        "compared": end.compared,
+        "unrecorded": ended.unrecorded,
+    }
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "order": order.client_order_id,
+        "strategy": order.strategy,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "type": order.type.value,
+        "quantity": None if order.close_position else trimmed(order.quantity),
+        "price": None if order.price is None else trimmed(order.price),
+        "trigger_price": None if order.trigger_price is None else trimmed(order.trigger_price),
     }
 
 
@@ -109,6 +178,7 @@ def _troubles(slot: Slot, engine: Engine) -> dict[str, Any]:
         "shut": shut.text if shut is not None else "",
         "refusals": dict(sorted(slot.refusals.items())),
         "held_back": dict(sorted(slot.held_back.items())),
+        "strained": dict(sorted(slot.strain.said.items())),
     }
 
 
@@ -130,8 +200,8 @@ def _held(strategy: Mapping[str, Any]) -> str:
     return ", ".join(f"{what} {size}" for what, size in rows if size != "0") or _FLAT
 
 
-def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) -> list[str]:
-    """The same summary for people, honest about what is not as it should be: also about orders that are `still_open`."""
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The same summary for people, honest about what is not as it should be."""
     lines = [f"{summary['name']}: ended by {summary['ended']} after {summary['elapsed_s']:.1f} s"]
     for symbol, book in summary["books"].items():
         again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
@@ -151,6 +221,7 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
             lines.append(f"    takes no new risk until `coldframe resume`: {one['shut']}")
         lines += [f"    refused {count} times: {code}: {one.get('refusals', {}).get(code, '')}" for code, count in refused.items()]
         lines += [f"    held back {count} times: {code}" for code, count in one.get("held_back", {}).items()]
+        lines += [f"    {text}" for text in one.get("strained", {}).values()]
     orders = summary["orders"]
     lines.append(
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"
@@ -162,14 +233,47 @@ def summary_lines(summary: Mapping[str, Any], still_open: Collection[str] = ()) 
         lines.append(f"  external: {external['fills']} fills, {held or 'flat'}")
     lines += [f"  adjusted: {one['quantity']} {one['symbol']}: {one['cause']}" for one in external["adjustments"]]
     lines += [f"  {why}" for why in external["halted"].values()]
-    open_positions = {name: _held(one) for name, one in summary["strategies"].items() if _held(one) != _FLAT}
-    if open_positions:
-        lines.append("  positions that stay open: " + "; ".join(f"{name} {held}" for name, held in open_positions.items()))
-    if still_open:
-        lines.append(f"  still open at the venue, as far as is known: {', '.join(still_open)}")
+    lines += _end_lines(summary["end"])
     limits, links = summary["limits"], summary["links"]
     lines.append(
         f"  limits: at most {limits['weight_1m_peak']} weight a minute, {limits['orders_10s_peak']} orders in 10 s;"
         f" {links['reconnects']} reconnects" + (f", {links['connects_held']} held back" if links["connects_held"] else "")
     )
+    if summary["exit_code"]:
+        lines.append(f"  exit code {summary['exit_code']}: {MEANINGS[Exit(summary['exit_code'])]}")
     return lines
+
+
+def _end_lines(end: Mapping[str, Any]) -> list[str]:
+    """What is left at the venue, and what is not settled, for people."""
+    lines = [f"  {_position_line(one)}" for one in end["positions"]]
+    for order in end["kept"]:
+        vanish = ": it may vanish, the dead man's switch is not confirmed to be off" if order["may_vanish"] else ""
+        lines.append(f"  kept at the venue: {_order_text(order)}{vanish}")
+    if end["open"] or end["unknown"]:
+        lines.append(f"  still open at the venue, as far as is known: {', '.join([*end['open'], *end['unknown']])}")
+    for owed in end["fills_owed"]:
+        text = f"{owed['quantity']} {owed['symbol']} of {owed['order']} has traded, but the trades are not known"
+        lines.append(f"  fills owed: {text}: the position is not what it seems; the next run asks for them")
+    lines += [f"  {symbol}: the account's position is not what our fills make; look at the venue" for symbol in end["disputed"]]
+    if not end["compared"] and (end["positions"] or end["kept"]):
+        lines.append("  not compared with the account at the end: positions and kept orders may have changed")
+    if end["unrecorded"]:
+        lines.append(f"  the journal does not hold this end ({end['unrecorded']}): the next run takes it for a crash")
+    return lines
+
+
+def _position_line(position: Mapping[str, Any]) -> str:
+    side = "" if position["position_side"] == PositionSide.BOTH else f" {position['position_side']}"
+    text = f"position left open: {position['strategy']} {position['symbol']}{side} {position['quantity']}"
+    if position["unprotected"] == "0":
+        return f"{text}, protected by {', '.join(position['stops'])}"
+    stops = f"; stops for the rest: {', '.join(position['stops'])}" if position["stops"] else ""
+    return f"{text}, {position['unprotected']} of it UNPROTECTED: no stop stands at the venue{stops}"
+
+
+def _order_text(order: Mapping[str, Any]) -> str:
+    quantity = order["quantity"] or "the whole position of"
+    price = f" @ {order['price']}" if order["price"] is not None else ""
+    trigger = f" at {order['trigger_price']}" if order["trigger_price"] is not None else ""
+    return f"{order['side']} {order['type']} {quantity} {order['symbol']}{price}{trigger} ({order['order']})"

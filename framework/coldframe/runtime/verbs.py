@@ -27,9 +27,6 @@ from coldframe.texts import printable
 
 Out = Callable[[object, Sequence[str]], None]
 
-#: A strategy has failed, and its policy has ended the run.
-EXIT_HALTED = 1
-
 _RANK = {Level.DEBUG: 0, Level.INFO: 1, Level.WARNING: 2, Level.ERROR: 3}
 
 
@@ -75,8 +72,8 @@ def run_bot(
             with LiveView(bot.config.name, lowest) as view:
                 result = trio.run(_run_in_view, bot, options, view)
         summary = run_summary(bot, result.engine, result.ended)
-    out(summary, summary_lines(summary, [order.client_order_id for order in result.engine.orders.live]))
-    return EXIT_HALTED if summary["ended"] == "halt" else 0
+    out(summary, summary_lines(summary))
+    return int(summary["exit_code"])
 
 
 async def _run_in_view(bot: Bot, options: RunOptions, view: LiveView) -> Result:

@@ -52,6 +52,11 @@ class Journal:
         self._due = trio.Event()
         self.fault = ""
 
+    @property
+    def unrecorded(self) -> str:
+        """Why rows are not on the disk; empty when all are. To be asked when `run` has ended."""
+        return (self.fault or f"the disk did not take the last rows within {_FLUSH_S:g} s") if self._waiting else ""
+
     def record(self, records: Iterable[Record]) -> None:
         """Takes over the rows of one step."""
         at_ns = self._now_ns()

@@ -1,0 +1,120 @@
+"""An end that is not settled says so: fills that are owed, positions in dispute, an account that was not compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from coldframe import Intent, OrderType, Place, Side, Target
+from coldframe.config.venue import EmbeddedVenue, VenueFaults
+from coldframe.exits import Exit
+from coldframe.model.effects import LinkKind
+from coldframe.terms import TimeInForce
+from tests.simulation.ends import (
+    LOT,
+    B,
+    bid,
+    code,
+    end_row,
+    protected,
+    report,
+    world,
+)
+from tests.simulation.pump import Pump
+
+# -- what is not settled ------------------------------------------------------------------------------------------------
+
+
+def silenced() -> tuple[Pump, Any]:
+    """User events never come, and the list of trades is empty whatever has traded."""
+    settings = EmbeddedVenue(faults=VenueFaults(events_dropped=Decimal(1)))
+    pump, puppet = world(settings=settings)
+    pump.venue.finds_nothing.add("GET /fapi/v1/userTrades")
+    return pump, puppet
+
+
+@pytest.mark.parametrize("form", ["market", "resting", "ioc"])
+def test_p18_fills_that_are_owed_are_no_clean_end(form: str) -> None:
+    pump, puppet = silenced()
+    best = pump.market.best(B, Side.BUY)
+    wanted: dict[str, Sequence[Intent]] = {
+        "market": [Place(symbol=B, side=Side.BUY, type=OrderType.MARKET, quantity=LOT)],
+        "ioc": [Place(symbol=B, side=Side.BUY, quantity=LOT, price=best + 100, time_in_force=TimeInForce.IOC)],
+        "resting": [bid(pump)],
+    }
+    puppet.wanted = list(wanted[form])
+    pump.until(lambda: pump.engine.evidence.tally.sent == 1)
+    pump.run(2)
+    pump.market.move(B, best - 200)
+    pump.run(3)
+    assert pump.venue.position(B) == LOT
+    pump.stop()
+    (owed,) = report(pump).owed
+    assert owed.seen_filled - owed.filled == LOT
+    assert code(pump) is Exit.UNSETTLED
+    assert end_row(pump)["owed"] == [owed.client_order_id]
+
+
+def test_p18_a_disputed_symbol_is_no_clean_end() -> None:
+    settings = EmbeddedVenue(faults=VenueFaults(events_dropped=Decimal(1)))
+    pump, _ = world(settings=settings)
+    pump.run(3)
+    pump.venue.finds_nothing.add("GET /fapi/v1/userTrades")
+    order = {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": "0.010"}
+    pump.venue.by_hand("POST", "/fapi/v1/order", order)
+    pump.until(lambda: bool(pump.engine.gate.latches.disputed))
+    pump.stop()
+    assert report(pump).disputed == (B,)
+    assert code(pump) is Exit.UNPROTECTED
+
+
+def test_p18_an_end_that_could_not_compare_says_so() -> None:
+    pump, _ = protected()
+    pump.venue.refuses.add(LinkKind.PRIVATE)
+    pump.venue.cut(LinkKind.PRIVATE)
+    pump.run(1)
+    pump.stop()
+    assert not report(pump).compared
+    assert pump.told("the account could not be compared at the end")
+    assert code(pump) is Exit.UNSETTLED
+
+
+def test_p18_a_flat_end_has_nothing_to_compare() -> None:
+    pump, _ = world()
+    pump.run(3)
+    pump.venue.refuses.add(LinkKind.PRIVATE)
+    pump.venue.cut(LinkKind.PRIVATE)
+    pump.run(1)
+    began_ms = pump.now_ms
+    pump.stop()
+    assert pump.now_ms - began_ms < 200
+    assert code(pump) is Exit.DONE
+
+
+def test_p18_a_bot_that_waits_for_fills_says_so_once() -> None:
+    pump, puppet = silenced()
+    puppet.wanted = [Target(B, LOT)]
+    pump.until(lambda: pump.engine.evidence.tally.sent == 1)
+    pump.run(120)
+    assert pump.position("mm") == 0
+    (line,) = pump.told("stands still")
+    assert line.startswith("warning: BTCUSDT stands still: the venue says that 0.010 of BUY 0.010 BTCUSDT")
+    assert "it goes on as soon as the user stream or the list of trades, which is asked for every 5 s, tells the trade" in line
+    assert pump.engine.evidence.tally.sent == 1
+    pump.venue.finds_nothing.clear()
+    pump.until(lambda: pump.position("mm") == LOT, 10)
+    pump.until(lambda: bool(pump.told("BTCUSDT goes on: every fill of our orders there is known again")), 2)
+    pump.stop()
+    assert report(pump).owed == ()
+
+
+def test_fills_that_are_only_late_are_not_worth_a_line() -> None:
+    settings = EmbeddedVenue(faults=VenueFaults(events_delayed=Decimal(1), event_delay_ms=3_000))
+    pump, puppet = world(settings=settings)
+    puppet.wanted = [Target(B, LOT)]
+    pump.until(lambda: pump.position("mm") == LOT)
+    pump.run(20)
+    assert not pump.told("stands still")
