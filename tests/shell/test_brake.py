@@ -33,7 +33,7 @@ from coldframe.shell.pulse import Pulse
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
 from coldframe.terms import PositionSide, Side
 from tests.shell.peer import PATIENCE_S
-from tests.shell.test_brakework import Venue, working
+from tests.shell.test_brakework import SELLS, Venue, working
 from tests.shell.web import Told
 
 PAUSE, CANCEL, FLATTEN = HaltLevel.PAUSE, HaltLevel.CANCEL, HaltLevel.FLATTEN
@@ -97,6 +97,7 @@ async def braking(
     heed_signal: bool = False,
     writes: bool = True,
     disk: Callable[[], object] = lambda: None,
+    keeps_protective: bool = True,
 ) -> AsyncIterator[Rig]:
     clock = Clock()
     sentinel, inbox, pulse = Sentinel(folder / "halt.json"), Inbox(clock.now_ns), Pulse()
@@ -118,6 +119,7 @@ async def braking(
         stuck_s=stuck_s,
         heed_signal=heed_signal,
         record=record,
+        keeps_protective=keeps_protective,
     )
     with trio.fail_after(PATIENCE_S), sentinel.held():
         brake.begin(inbox)
@@ -267,6 +269,19 @@ async def test_p11_after_a_run_that_broke_off_only_its_own_orders_are_cancelled(
         said = [text for _, text in rig.log]
         broken = "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue"
         assert said == ([] if well else [broken])
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_o38_after_a_run_that_broke_off_a_stop_stays(tmp_path: Path, keeps: bool) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]}, {"BTCUSDT": ["cf.a.x.2"]}, {"cf.a.x.2": {**SELLS, "reduceOnly": True}})
+    async with working(venue) as (work, _), braking(tmp_path, work=work, keeps_protective=keeps) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        await rig.brake.end(well=False)
+        said = "\n".join(text for _, text in rig.log)
+    assert venue.ordinary["BTCUSDT"] == []
+    assert venue.algos["BTCUSDT"] == (["cf.a.x.2"] if keeps else [])
+    assert ("kept at the venue: 1 orders of ours that can only reduce an open position" in said) is keeps
+    assert f"its orders are cancelled, no{' other' if keeps else ''} orders of ours are still open at the venue" in said
 
 
 async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_path: Path) -> None:

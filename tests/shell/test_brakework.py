@@ -7,10 +7,12 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 import attrs
+import pytest
 import trio
 
 from coldframe.core.signing import HmacSigner
@@ -20,6 +22,7 @@ from coldframe.secret import Secret
 from coldframe.shell.brakeline import BrakeLine
 from coldframe.shell.brakework import BrakeWork
 from coldframe.shell.clock import Clock, ThreadClock
+from coldframe.shell.pulse import PositionKey
 from coldframe.terms import PositionSide, Side
 from tests.shell.peer import PATIENCE_S
 from tests.shell.web import Asked, Told, serving
@@ -39,6 +42,8 @@ class Venue:
 
     ordinary: dict[str, list[str]] = attrs.field(factory=dict)
     algos: dict[str, list[str]] = attrs.field(factory=dict)
+    #: What lists say of an order beyond its id, by that.
+    terms: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     faults: dict[str, Told] = attrs.field(factory=dict)
     weight: int = 0
     asked: list[tuple[str, dict[str, str]]] = attrs.field(factory=list)
@@ -62,9 +67,9 @@ class Venue:
                 self.algos.pop(symbol, None)
                 return DONE
             case "GET openOrders":
-                return [{"clientOrderId": one, "orderId": 5} for one in self.ordinary.get(symbol, [])]
+                return [{"clientOrderId": one, "orderId": 5, **self.terms.get(one, {})} for one in self.ordinary.get(symbol, [])]
             case "GET openAlgoOrders":
-                return [{"clientAlgoId": one, "algoId": 6} for one in self.algos.get(symbol, [])]
+                return [{"clientAlgoId": one, "algoId": 6, **self.terms.get(one, {})} for one in self.algos.get(symbol, [])]
             case "DELETE batchOrders":
                 names = json.loads(params["origClientOrderIdList"])
                 assert len(names) <= 10
@@ -197,3 +202,49 @@ async def test_an_order_without_an_answer_is_not_sent_again() -> None:
     assert lines == ["BUY 1 BTCUSDT for a: -1007 Timeout waiting for response."]
     assert len(found.troubles) == 1
     assert [type(one) for one in told] == [BrakeOrdered, BrakeAnswered]
+
+
+SELLS = {"side": "SELL", "positionSide": "BOTH", "reduceOnly": False, "closePosition": False}
+LONG = {("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.010")}
+HEDGED = {("a", "BTCUSDT", PositionSide.LONG): Decimal("0.010"), ("a", "BTCUSDT", PositionSide.SHORT): Decimal("-0.010")}
+
+
+@pytest.mark.parametrize(
+    ("held", "terms", "stays"),
+    [
+        (LONG, {"reduceOnly": True}, True),
+        (LONG, {"closePosition": True}, True),
+        (LONG, {}, False),
+        (LONG, {"reduceOnly": True, "side": "BUY"}, False),
+        (LONG, {"reduceOnly": True, "positionSide": "WHATEVER"}, False),
+        ({}, {"reduceOnly": True}, False),
+        ({("b", "BTCUSDT", PositionSide.BOTH): Decimal(1)}, {"reduceOnly": True}, False),
+        ({("a", "ETHUSDT", PositionSide.BOTH): Decimal(1)}, {"reduceOnly": True}, False),
+        (HEDGED, {"positionSide": "LONG"}, True),
+        (HEDGED, {"positionSide": "SHORT", "side": "BUY"}, True),
+        (HEDGED, {"positionSide": "SHORT"}, False),
+        (HEDGED, {"positionSide": "LONG", "side": "BUY"}, False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("conditional", [False, True], ids=["ordinary", "conditional"])
+async def test_o38_what_only_reduces_a_position_stays(
+    held: dict[PositionKey, Decimal], terms: dict[str, Any], stays: bool, conditional: bool
+) -> None:
+    stop, other = name("a", 1), name("a", 2)
+    venue = Venue({"BTCUSDT": [other]}, {"BTCUSDT": []}, {stop: {**SELLS, **terms}})
+    (venue.algos if conditional else venue.ordinary)["BTCUSDT"].append(stop)
+    async with working(venue) as (work, _):
+        found = await trio.to_thread.run_sync(partial(work.cancel_own, held, dead_man=True))
+    assert found.troubles == []
+    assert found.kept == stays
+    assert [*venue.ordinary["BTCUSDT"], *venue.algos["BTCUSDT"]] == ([stop] if stays else [])
+    off = [params for call, params in venue.asked if call == "POST countdownCancelAll"]
+    assert [(one["symbol"], one["countdownTime"]) for one in off] == ([("BTCUSDT", "0")] if stays else [])
+
+
+async def test_without_a_dead_man_s_switch_none_is_switched_off() -> None:
+    venue = Venue({"BTCUSDT": [name("a", 1)]}, terms={name("a", 1): {**SELLS, "reduceOnly": True}})
+    async with working(venue) as (work, _):
+        assert (await trio.to_thread.run_sync(work.cancel_own, LONG)).kept == 1
+    assert venue.calls("POST") == venue.calls("DELETE") == []

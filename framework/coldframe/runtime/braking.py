@@ -12,6 +12,7 @@ import trio
 
 from coldframe.config.load import Loaded
 from coldframe.core.engine import Engine
+from coldframe.core.protection import OrderPolicy
 from coldframe.errors import ConfigError, InvariantBroken, JournalUnwritable
 from coldframe.model.effects import Level
 from coldframe.model.journal import RowKind
@@ -83,6 +84,8 @@ async def braking(
             stuck_s=bot.config.halt.stuck_ms / 1000,
             heed_signal=heed_signal,
             record=_recording(shells, thread_clock, log),
+            keeps_protective=bot.config.orders.on_end != OrderPolicy.CANCEL,
+            dead_man=bot.config.orders.dead_man_s > 0,
         )
         shells.links.guard = brake.guard
         shells.links.max_age_ms = bot.config.orders.max_age_ms

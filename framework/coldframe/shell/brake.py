@@ -62,7 +62,8 @@ class Brake:
     """One per run. `guard`, `taken` and `begin` belong to the thread of the run, everything else to the brake's own.
 
     `work` is None in a run without orders; `record` writes a row of the journal, on the brake's thread, before the brake does what
-    the row says, and tells whether it could.
+    the row says, and tells whether it could. When a run breaks off, orders that can only reduce a position stay if it
+    `keeps_protective`; `dead_man` says whether the venue has countdowns of ours.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Brake:
         stuck_s: float,
         heed_signal: bool,
         record: Record = lambda *_: True,
+        keeps_protective: bool = True,
+        dead_man: bool = False,
     ) -> None:
         self._sentinel = sentinel
         self._pulse = pulse
@@ -86,6 +89,8 @@ class Brake:
         self._stuck_s = stuck_s
         self._heed_signal = heed_signal and hasattr(signal, "sigpending")
         self._record = record
+        self._keeps_protective = keeps_protective
+        self._dead_man = dead_man
         self._halts: dict[str | None, Halt] = {one.strategy: one for one in began.halts}
         self._revision = began.revision
         self._numbers = count(1)
@@ -116,7 +121,7 @@ class Brake:
         self._thread.start()
 
     async def end(self, *, well: bool = True) -> None:
-        """Ends the thread, in a moment. After a run that did not end `well` nobody looks after its orders: they are cancelled."""
+        """Ends the thread, in a moment. After a run that did not end `well` its orders are cancelled, but for what protects."""
         self._cancels_last = not well
         self._ending.set()
         with trio.CancelScope(shield=True):
@@ -299,10 +304,16 @@ class Brake:
     def _cancel_last(self) -> None:
         if self._work is None:
             return
-        found = self._work.cancel_own()
+        held = self._pulse.positions(None) if self._keeps_protective else {}
+        found = self._work.cancel_own(held, dead_man=self._dead_man)
         left = self._work.look(None).left
-        text = "nobody knows whether orders of ours are" if left is None else f"{left or 'no'} orders of ours are"
+        if left is None:
+            text = "nobody knows whether orders of ours are"
+        else:
+            text = f"{max(left - found.kept, 0) or 'no'}{' other' if found.kept else ''} orders of ours are"
         self._log(Level.ERROR, f"the run has broken off: its orders are cancelled, {text} still open at the venue")
+        if found.kept:
+            self._log(Level.ERROR, f"kept at the venue: {found.kept} orders of ours that can only reduce an open position")
         self._troubles("cancelling", found)
 
     def _look_back(self, halt: Halt, began_s: float) -> list[str]:

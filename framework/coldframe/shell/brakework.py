@@ -36,14 +36,23 @@ _BATCH: Final = 10
 
 
 class _Row(msgspec.Struct, rename="camel"):
-    """As much of an open order, ordinary or conditional, as is needed to cancel it."""
+    """As much of an open order, ordinary or conditional, as is needed to cancel it, or to see that it only reduces a position."""
 
     client_order_id: str = ""
     client_algo_id: str = ""
+    side: str = ""
+    position_side: str = "BOTH"
+    reduce_only: bool = False
+    close_position: bool = False
 
     @property
     def name(self) -> str:
         return self.client_order_id or self.client_algo_id
+
+    def only_reduces(self, amount: Decimal) -> bool:
+        """Whether all that the order can do is reduce a position of this (signed) quantity."""
+        against = amount > 0 if self.side == Side.SELL else self.side == Side.BUY and amount < 0
+        return against and (self.reduce_only or self.close_position or self.position_side != PositionSide.BOTH)
 
 
 @attrs.define
@@ -51,6 +60,8 @@ class Findings:
     """What came of it: orders of ours that are still open at the venue (None: nobody could say), and what did not work."""
 
     left: int | None = None
+    #: How many of ours were not cancelled on purpose.
+    kept: int = 0
     troubles: list[str] = attrs.field(factory=list)
 
 
@@ -90,11 +101,18 @@ class BrakeWork:
             self._each(lambda symbol: self._cancel_own(strategy, symbol), symbols, found)
         return found
 
-    def cancel_own(self) -> Findings:
-        """Cancels the orders of all strategies, and nobody else's."""
+    def cancel_own(self, held: Mapping[PositionKey, Decimal], *, dead_man: bool = False) -> Findings:
+        """Cancels the orders of all strategies and no others, but for those that can only reduce a position that is `held`.
+
+        With a `dead_man`'s switch the countdown of a symbol in which orders are kept is switched off, so that they stay.
+        """
         found = Findings()
         pairs = [(strategy, symbol) for strategy in self._symbols for symbol in self.symbols_of(strategy)]
-        self._each(lambda pair: self._cancel_own(*pair), pairs, found)
+        counts = self._each(lambda pair: (pair[1], self._cancel_own(*pair, held)), pairs, found)
+        found.kept = sum(count for _, count in counts)
+        keeping = list(dict.fromkeys(symbol for symbol, count in counts if count)) if dead_man else []
+        off: dict[str, str | int] = {"countdownTime": 0}
+        self._each(lambda symbol: self._checked("POST", "/fapi/v1/countdownCancelAll", {"symbol": symbol, **off}), keeping, found)
         return found
 
     def look(self, strategy: str | None) -> Findings:
@@ -104,8 +122,12 @@ class BrakeWork:
         found.left = sum(counts) if not found.troubles else None
         return found
 
-    def _cancel_own(self, strategy: str, symbol: str) -> None:
-        rows = self._own(strategy, symbol)
+    def _cancel_own(self, strategy: str, symbol: str, held: Mapping[PositionKey, Decimal] | None = None) -> int:
+        """Cancels a strategy's orders in a symbol, but for those that only reduce what is `held`. Returns how many those are."""
+        every = self._own(strategy, symbol)
+        here = {str(side): amount for (owner, name, side), amount in (held or {}).items() if (owner, name) == (strategy, symbol)}
+        kept = [row for row in every if row.only_reduces(here.get(row.position_side, Decimal(0)))]
+        rows = [row for row in every if row not in kept]
         ordinary = [one.client_order_id for one in rows if one.client_order_id]
         for at in range(0, len(ordinary), _BATCH):
             names = msgspec.json.encode(ordinary[at : at + _BATCH]).decode()
@@ -113,6 +135,7 @@ class BrakeWork:
         for one in rows:
             if one.client_algo_id:
                 self._checked("DELETE", "/fapi/v1/algoOrder", {"clientAlgoId": one.client_algo_id})
+        return len(kept)
 
     def _own(self, strategy: str | None, symbol: str) -> list[_Row]:
         """Our open orders in a symbol, known by their ids, ordinary and conditional."""
