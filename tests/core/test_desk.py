@@ -121,11 +121,31 @@ def test_o18_every_code_of_the_venue_ends_an_order_or_leaves_it_in_doubt(code: i
     assert len(made.sent("order.place")) == 1
 
 
-def test_w12_a_code_nobody_knows_leaves_an_order_in_doubt() -> None:
-    """W12."""
-    _, _, order = placed("order.place")
+@pytest.mark.parametrize("code", [-987654, -4999, -1, -2006])
+def test_w12_an_unlisted_code_with_status_400_is_a_refusal(code: int) -> None:
+    """W12: the answer names the fault of this very request; it is told in the venue's words, and counted."""
+    made, actor, order = placed("order.place")
+    made.refuse(code, "Please sign the agreement first.")
+    assert state(order) is S.REJECTED
+    assert states(actor)[-1] == S.REJECTED
+    assert order.reason == f"{code} (not in the table): Please sign the agreement first."
+    assert "Please sign the agreement first." in made.said()
+    assert made.engine.evidence.tally.rejected == 1
+    made.run(9_000)
+    assert not made.sent(QUERY)
+
+
+@pytest.mark.parametrize("status", [408, 418, 429, 500, 502, 503, 504, 599])
+def test_w12_an_unlisted_code_with_another_status_says_nothing(status: int) -> None:
+    """W12: a server error, or one on the way, says nothing about the order: only asking does."""
     made, _, order = placed("order.place")
-    made.refuse(-987654)
+    made.refuse(-987654, status=status)
+    assert state(order) is S.UNKNOWN
+
+
+def test_w12_a_code_that_is_not_negative_says_nothing() -> None:
+    made, _, order = placed("order.place")
+    made.refuse(987654)
     assert state(order) is S.UNKNOWN
 
 

@@ -237,7 +237,12 @@ C = CodeClass
         (503, '{"code":-1006,"msg":"x"}', C.UNKNOWN),
         (503, "", C.UNKNOWN),
         # codes and statuses that nobody knows
-        (400, '{"code":-9999,"msg":"x"}', C.UNKNOWN),
+        (400, '{"code":-9999,"msg":"x"}', C.REJECT),
+        (400, '{"code":-4412,"msg":"Service Unavailable."}', C.REJECT),
+        (408, '{"code":-9999,"msg":"x"}', C.UNKNOWN),
+        (418, '{"code":-9999,"msg":"x"}', C.UNKNOWN),
+        (429, '{"code":-9999,"msg":"x"}', C.UNKNOWN),
+        (503, '{"code":-9999,"msg":"Service Unavailable."}', C.UNKNOWN),
         (400, "", C.UNKNOWN),
         (404, "<html>", C.UNKNOWN),
         (302, "", C.UNKNOWN),

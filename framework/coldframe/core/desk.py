@@ -35,6 +35,7 @@ from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
 from coldframe.wire.codes import describe as describe_code
 from coldframe.wire.replies import AlgoCancelled, AlgoReply, ErrorBody, OrderReply, Reply
+from coldframe.wire.rest import outcome_class
 
 #: Pause before the first query of an order of unknown fate, doubled up to the last one (milliseconds).
 FIRST_QUERY_MS: Final = 500
@@ -102,6 +103,8 @@ class Desk:
         self.began_ns = 0
         #: Orders that have been asked for and not answered, with the venue time of the question.
         self._asked: dict[str, int] = {}
+        #: By strategy and symbol, the code of the last order that was refused, until one is accepted: the same again is no news.
+        self._refused: dict[tuple[str, str], int] = {}
         #: Orders that shall go, and when they may be cancelled (once more).
         self._leaving: dict[str, int] = {}
         #: Orders whose fills a query has to bring (cumulative quantity above what was booked), and when to ask.
@@ -236,12 +239,12 @@ class Desk:
             # Told of its fate before it was told of its writing: it was stamped by now at the latest.
             event.purpose.order.sent_ms = event.purpose.order.sent_ms or self._ctx.venue_ms
         match event:
-            case Answered(PlaceOf(order), _, result, error):
-                self._placed(order, result, error)
-            case Answered(CancelOf(order, algo), _, result, error):
-                self._cancelled(order, result, error, algo=algo)
-            case Answered(AmendOf(order) as amend, _, result, error):
-                self._amended(amend, result, error)
+            case Answered(PlaceOf(order), status, result, error):
+                self._placed(order, result, error, status)
+            case Answered(CancelOf(order, algo), status, result, error):
+                self._cancelled(order, result, error, status, algo=algo)
+            case Answered(AmendOf(order) as amend, status, result, error):
+                self._amended(amend, result, error, status)
             case Answered(QueryOf(order), _, result, error):
                 self._queried(order, result, error)
             case Unanswered(PlaceOf(order), reason, written):
@@ -261,19 +264,23 @@ class Desk:
         self._watch(order)
         return order
 
-    def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
+    def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int) -> None:
         if error is None:
             if not self._told(order, result, algo=order.type.conditional):
                 self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
-            elif not order.reduce_only and self._gate.latches.mode_off(order.symbol):
+                return
+            self._refused.pop((order.strategy, order.symbol), None)
+            if not order.reduce_only and self._gate.latches.mode_off(order.symbol):
                 self._ctx.log(Level.INFO, f"the venue takes new risk in {order.symbol} again")
             return
         text = f"{describe_code(error.code)}: {error.msg}"
-        kind = classify(error.code)
-        if kind.definite:
+        if outcome_class(status, error).definite:
             count_reject(self._ctx, self._gate, order, error)
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
-            self._ctx.log(_level_of(error), f"rejected: {describe(order)}: {text}")
+            before = self._refused.get((order.strategy, order.symbol))
+            self._refused[order.strategy, order.symbol] = error.code
+            level = Level.INFO if before == error.code else _level_of(error)
+            self._ctx.log(level, f"rejected: {describe(order)}: {text}")
         else:
             self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
             doubt = order.state is OrderState.UNKNOWN
@@ -292,10 +299,10 @@ class Desk:
             self._evidence.reply(order, reply)
         return reply is not None
 
-    def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None, *, algo: bool) -> None:
-        if error is not None and not _doubtful(error):
+    def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int, *, algo: bool) -> None:
+        if error is not None and not _doubtful(error, status):
             self._evidence.attempt(order, Attempt.CANCEL_REFUSED)
-            self._ctx.log(_level_of(error), f"cancel refused: {describe(order)}: {describe_code(error.code)}")
+            self._ctx.log(_level_of(error), f"cancel refused: {describe(order)}: {describe_code(error.code)}: {error.msg}")
             return
         if error is None and algo:
             gone = self._read(AlgoCancelled, result)
@@ -306,18 +313,18 @@ class Desk:
         if order.live:
             self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN)
 
-    def _amended(self, amend: AmendOf, result: bytes | None, error: ErrorBody | None) -> None:
+    def _amended(self, amend: AmendOf, result: bytes | None, error: ErrorBody | None, status: int) -> None:
         """The answer may be overtaken by a report, and by then another amendment of the order may be on its way."""
         order = amend.order
         reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
             attempt = Attempt.AMEND_DONE
-        elif error is None or _doubtful(error):
+        elif error is None or _doubtful(error, status):
             attempt = Attempt.AMEND_UNKNOWN
         else:
             attempt = Attempt.AMEND_REFUSED
             note_risk_mode(self._ctx, self._gate, order, error)
-            self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}")
+            self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}: {error.msg}")
         ours = order.amending(amend.price, amend.quantity)
         if reply is not None:
             # While the amendment still counts as open, so that an end that it has brought is not taken for somebody else's doing.
@@ -479,9 +486,9 @@ def _cancellable(order: Order, now_ns: int) -> bool:
     return not in_flight or now_ns - order.created_ns >= NS_PER_S
 
 
-def _doubtful(error: ErrorBody) -> bool:
+def _doubtful(error: ErrorBody, status: int) -> bool:
     """Whether an error leaves open what became of the order that a cancel or an amendment was for."""
-    kind = classify(error.code)
+    kind = outcome_class(status, error)
     return kind is CodeClass.GONE or not kind.definite
 
 

@@ -216,11 +216,8 @@ class Orders:
         return (one for one in self._live.values() if one.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
 
     def doubtful_in(self, symbol: str) -> int:
-        """Of how many orders the fate shuts new risk in a symbol: any unknown one, and its own that need a human being."""
-        return sum(
-            order.state is OrderState.UNKNOWN or (order.state is OrderState.OPERATOR and order.symbol == symbol)
-            for order in self._live.values()
-        )
+        """Of how many orders the fate shuts new risk in a symbol: its own, and no others."""
+        return sum(order.symbol == symbol for order in self.doubtful_orders)
 
     def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
         """The live orders of a strategy, oldest first."""

@@ -302,7 +302,7 @@ class Gate:
             return Verdict(VerdictCode.STALE_USER_STREAM, "the user-data stream is down, or not reconciled yet")
         doubtful = self._orders.doubtful_in(place.symbol)
         if doubtful:
-            text = f"of {doubtful} orders it is not known what became of them"
+            text = f"{doubtful} of the orders in {place.symbol} are of unknown fate: no new risk there until they are resolved"
             return Verdict(VerdictCode.HALTED, text, Decimal(doubtful), ZERO)
         if facts.book_state is not BookState.SYNCED:
             return Verdict(VerdictCode.STALE_BOOK, f"the book of {place.symbol} is {facts.book_state}")

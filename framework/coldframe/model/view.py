@@ -125,4 +125,4 @@ class View(Protocol):
         """Its orders that are, or may be, alive."""
 
     def trading_allowed(self, symbol: str) -> bool:
-        """Whether new risk would be accepted now: book synced, order link up, user stream up, nothing unknown."""
+        """Whether new risk would be accepted now: book synced, links up, no order of the symbol of unknown fate."""

@@ -1,7 +1,7 @@
 """The venue's error codes as data: name, class and texts of each one, and what a code says about the outcome of a request.
 
 Codes are universal, texts vary (`seeds/004`, "Error Codes"; later ones from protocol.md 9). The bot decides by the class alone;
-the venue prints the texts. A code that stands in no table is an unknown outcome: silence about it must not free any exposure.
+the venue prints the texts. What a code that stands in no table means depends on the status beside it: `wire.rest.outcome_class`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Code:
 
 
 def classify(number: int) -> CodeClass:
-    """The class of a code; `UNKNOWN` for one that no table knows."""
+    """The class of a code; `UNKNOWN` for one that no table knows, as long as its status is not known."""
     code = CODES.get(number)
     return code.kind if code else CodeClass.UNKNOWN
 

@@ -15,7 +15,7 @@ import msgspec
 
 from coldframe.wire import requests as ask
 from coldframe.wire.api import Security
-from coldframe.wire.codes import CodeClass, classify
+from coldframe.wire.codes import CODES, CodeClass, classify
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.weights import BATCH, ORDER, Cost, Pool, by_depth, by_klines, by_symbol, flat
 
@@ -180,10 +180,16 @@ def ban_end_ms(answer: Answer, now_ms: int) -> int | None:
 
 
 def outcome_class(status: int, fault: ErrorBody | None) -> CodeClass:
-    """What a failed call says about its own outcome; the code in the body wins over the status (protocol.md 6.2)."""
+    """What a failed request says about its own outcome, on REST and on the WebSocket API alike.
+
+    The code in the body wins over the status (protocol.md 6.2). A negative code that no table lists is a definite refusal with
+    status 400, because unknown outcomes have codes of their own (protocol.md 9), and says nothing with any other status.
+    """
     code = fault.code if fault else 0
-    if code and classify(code) is not CodeClass.UNKNOWN:
+    if code in CODES and classify(code) is not CodeClass.UNKNOWN:
         return classify(code)
+    if code < 0 and code not in CODES:
+        return CodeClass.REJECT if status == 400 else CodeClass.UNKNOWN
     if status == 503 and fault and fault.msg.startswith(("Service Unavailable", "Internal error; unable to process")):
         return CodeClass.BACK_OFF
     if status in (418, 429):
