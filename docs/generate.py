@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import attrs
+import msgspec
 
 from coldframe.config import schema
 from coldframe.config import venue as venue_tables
@@ -27,6 +28,7 @@ from coldframe.wire import codec, rest
 from coldframe.wire.api import METHODS
 from coldframe.wire.codes import CODES, CodeClass
 from coldframe.wire.names import StreamKind, StreamName
+from coldframe.wire.requests import Request
 from coldframe.wire.routes import route_of
 
 DOCS = Path(__file__).resolve().parent
@@ -162,13 +164,21 @@ def _event_of(kind: StreamKind) -> str:
     return names[kind]
 
 
+def parameters(request: type[Request]) -> str:
+    """The parameters of a call, those that it cannot do without in bold."""
+    fields = msgspec.structs.fields(request)
+    named = [f"**{field.encode_name}**" if field.required else field.encode_name for field in fields]
+    return ", ".join(sorted(named, key=lambda name: not name.startswith("*")))
+
+
 def method_table() -> str:
-    rows = ((code(one.name), one.security.value, code(one.request.__name__)) for one in METHODS.values())
+    rows = ((code(method.name), method.security.value, parameters(method.request)) for method in METHODS.values())
     return table(("method", "needs", "parameters"), rows)
 
 
 def endpoint_table() -> str:
-    rows = ((code(f"{one.verb} {one.path}"), one.security.value, code(one.request.__name__)) for one in rest.ENDPOINTS.values())
+    calls = rest.ENDPOINTS.values()
+    rows = ((code(f"{call.verb} {call.path}"), call.security.value, parameters(call.request)) for call in calls)
     return table(("call", "needs", "parameters"), rows)
 
 

@@ -39,6 +39,7 @@ state_dir = "state"
 unrouted = "all"
 long_ids = ["BNBUSDT"]
 funding_interval_s = 60
+session_s = 30
 bnb_index = "610"
 ping_interval_s = "10"
 pong_timeout_s = "20"

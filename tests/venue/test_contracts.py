@@ -99,4 +99,4 @@ def test_rpi_stands_in_the_permission_sets_alone() -> None:
     for character in CHARACTERS:
         info = contract(character.listing).info
         assert info.time_in_force == ["GTC", "IOC", "FOK", "GTX", "GTD"]
-        assert "RPI" in info.permission_sets
+        assert ("RPI" in info.permission_sets) is (info.underlying_type != "EQUITY")

@@ -132,6 +132,11 @@ class EmbeddedVenue:
         "contracts whose order ids have 19 digits, more than a double holds; those of all others have 12", lambda: ["ETHUSDT"]
     )
     funding_interval_s: int = key("seconds between two funding times", 28_800, check=positive)
+    session_s: int = key(
+        "seconds that a session of the markets behind TradFi contracts lasts, open and closed in turn; 0 for their calendar",
+        0,
+        check=not_negative,
+    )
     bnb_index: Decimal = key(
         "price of BNB in US dollars for fees, where the venue lists no BNBUSDT contract", Decimal(600), check=positive
     )

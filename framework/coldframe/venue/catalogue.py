@@ -10,6 +10,7 @@ import attrs
 
 from coldframe.venue.contracts import Listing
 from coldframe.venue.market.board import Component
+from coldframe.venue.market.prices import USUAL_CAP
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +30,9 @@ class Character:
     #: How busy it is compared with the busiest, in percent.
     busy: int = 100
     components: tuple[tuple[str, Decimal, Decimal], ...] = ()
+    #: Its funding interval is one part in so many of the usual one; the bound of its funding rate, both ways.
+    funding_divisor: int = 1
+    funding_cap: Decimal = USUAL_CAP
 
     def parts(self) -> tuple[Component, ...]:
         """What a composite index consists of, at the opening price."""
@@ -109,6 +113,7 @@ CHARACTERS: Final[Sequence[Character]] = (
         wander=110,
         size=3000,
         busy=60,
+        funding_divisor=2,
     ),
     Character(
         listing=_listing("ADAUSDT", "0.00010", "1", (5, 0), ("0.01740", "10000"), sub_types=("Layer-1",)),
@@ -125,6 +130,26 @@ CHARACTERS: Final[Sequence[Character]] = (
         wander=140,
         size=2000,
         busy=40,
+        funding_divisor=8,
+        funding_cap=Decimal("0.02"),
+    ),
+    Character(
+        listing=_listing(
+            "TSLAUSDT",
+            "0.01",
+            "0.01",
+            (2, 2),
+            ("1.00", "20000"),
+            underlying="EQUITY",
+            contract_type="TRADIFI_PERPETUAL",
+            permissions=("COPY", "PSB"),
+            sub_types=("TradFi",),
+        ),
+        price=Decimal(400),
+        spacing=1,
+        wander=280,
+        size=2000,
+        busy=30,
     ),
     Character(
         listing=_listing("DEFIUSDT", "0.1", "0.001", (1, 3), ("12.7", "21250"), underlying="INDEX"),

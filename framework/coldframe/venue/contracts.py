@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from coldframe.terms import ContractStatus, ContractType
 from coldframe.units import SCALE_DIGITS, ZERO, places, plain, unscaled
@@ -61,6 +62,10 @@ class Contract:
     def tradfi(self) -> bool:
         """Whether its underlying is traded on another market, so that it needs an agreement and keeps that market's sessions."""
         return self.info.contract_type == ContractType.TRADIFI_PERPETUAL
+
+    def with_status(self, status: ContractStatus) -> Contract:
+        """The same contract in another state."""
+        return Contract(msgspec.structs.replace(self.info, status=status), self.tiers)
 
     @cached_property
     def filters(self) -> Filters:
@@ -213,6 +218,8 @@ class Listing:
     min_notional: Decimal = Decimal(5)
     onboard_ms: int = 1_569_398_400_000
     underlying: str = "COIN"
+    contract_type: str = "PERPETUAL"
+    permissions: tuple[str, ...] = ("GRID", "COPY", "DCA", "PSB", "RPI")
     sub_types: tuple[str, ...] = ()
 
 
@@ -221,7 +228,7 @@ def contract(listing: Listing) -> Contract:
     info = SymbolInfo(
         symbol=listing.symbol,
         pair=listing.symbol,
-        contract_type="PERPETUAL",
+        contract_type=listing.contract_type,
         delivery_date=_NEVER_DELIVERED_MS,
         onboard_date=listing.onboard_ms,
         status=ContractStatus.TRADING,
@@ -243,7 +250,7 @@ def contract(listing: Listing) -> Contract:
         filters=_filters(listing),
         order_types=list(_ORDER_TYPES),
         time_in_force=list(_TIMES_IN_FORCE),
-        permission_sets=["GRID", "COPY", "DCA", "PSB", "RPI"],
+        permission_sets=list(listing.permissions),
     )
     return Contract(info, usual_tiers(listing.base))
 

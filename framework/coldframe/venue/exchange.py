@@ -13,12 +13,13 @@ from random import Random
 import attrs
 
 from coldframe.config import venue as config
-from coldframe.terms import ExecutionType
+from coldframe.terms import ContractStatus, ExecutionType
 from coldframe.venue.calls.authentic import KeyRing
 from coldframe.venue.calls.counters import Counters
 from coldframe.venue.calls.listenkeys import ListenKeys
 from coldframe.venue.keys import AccountKeys
 from coldframe.venue.market.floor import Floor
+from coldframe.venue.market.sessions import Calendar
 from coldframe.venue.market.streams import Streams
 from coldframe.venue.trading.amending import Amender
 from coldframe.venue.trading.clearing import Clearing
@@ -34,6 +35,8 @@ from coldframe.wire.account import ListenKeyExpired, OrderTradeUpdate, TradeLite
 from coldframe.wire.codec import encode
 
 _SECOND_MS = 1000
+#: States between which a session's end and beginning move a contract.
+_IN_SESSION = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
 _BASIS_POINT = Decimal("0.0001")
 
 
@@ -67,7 +70,8 @@ class Exchange:
             books.account.maker_fee, books.account.taker_fee = _fees(account)
             books.account.tradfi_signed |= account.tradfi_agreement
         fixed_rates = {BNB: settings.bnb_index}
-        self.streams = Streams((floor.board for floor in floors.values()), fixed_rates)
+        self.calendar = Calendar(settings.session_s)
+        self.streams = Streams((floor.board for floor in floors.values()), fixed_rates, self.calendar)
         self.office = Office(ledger, self.floors, start_ms, settings.long_ids, fixed_rates)
         self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"))
         self.dealer = Dealer(self.office, self.clearing)
@@ -82,6 +86,7 @@ class Exchange:
         self.counters = Counters(settings.limits, banned_until)
         self._second = 0
         self._ended_keys: list[PrivateEvent] = []
+        self._keep_sessions(start_ms)
         self.dealer.restore(start_ms)
 
     def advance(self, now_ms: int) -> None:
@@ -93,9 +98,20 @@ class Exchange:
         self._tell_expired(self.listen_keys.expire(now_ms), now_ms)
         if now_ms // _SECOND_MS != self._second:
             self._second = now_ms // _SECOND_MS
+            self._keep_sessions(now_ms)
             self.clearing.fund(now_ms)
             self.liquidator.check(now_ms)
         self.ledger.commit()
+
+    def _keep_sessions(self, now_ms: int) -> None:
+        """Halts simulated TradFi contracts while their market is closed, and opens them again."""
+        for floor in self.floors.values():
+            contract = floor.contract
+            if contract.tradfi and floor.shows_orders and contract.info.status in _IN_SESSION:
+                opens = self.calendar.open(contract.info.underlying_type, now_ms)
+                status = ContractStatus.TRADING if opens else ContractStatus.TRADING_HALT
+                if contract.info.status is not status:
+                    floor.board.contract_changed(contract.with_status(status), new_brackets=False)
 
     def end_listen_keys(self, now_ms: int, *, told: bool) -> None:
         """Lets every listen key expire before its time, with or without a word."""

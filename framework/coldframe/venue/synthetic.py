@@ -141,7 +141,9 @@ class _Crowd:
         self._flow = 0
         self._changes = 0
         first_trade_id = start_ms // 10
-        board = Board(contract(character.listing), settings.funding_interval_s * 1000, first_trade_id // 2)
+        interval_ms = settings.funding_interval_s * 1000 // character.funding_divisor
+        board = Board(contract(character.listing), interval_ms, first_trade_id // 2)
+        board.prices.cap = character.funding_cap
         board.components = character.parts()
         board.candles.seed(self._history(first, start_ms, first_trade_id))
         board.book.known = True
@@ -158,6 +160,8 @@ class _Crowd:
 
     def step(self, at_ms: int) -> list[Execution]:
         """Fifty milliseconds: the fair value moves, the crowd takes, cancels what is stale and quotes anew."""
+        if not self.floor.contract.trading:
+            return []
         rng = self._rng
         self._wander()
         met: list[Execution] = []
@@ -176,6 +180,8 @@ class _Crowd:
 
     def liquidate(self, at_ms: int) -> list[Execution]:
         """Somebody in the crowd is liquidated: a deep sweep, and a word about it to everybody."""
+        if not self.floor.contract.trading:
+            return []
         side = self._rng.choice((Side.BUY, Side.SELL))
         before = self.floor.board.trades.last
         met = self._sweep(at_ms, self._rng.randint(300, 700), side)

@@ -172,6 +172,34 @@ class OpenInterest(Reply, frozen=True, kw_only=True):
     time: Integer
 
 
+class OpenInterestRow(Reply, frozen=True, kw_only=True):
+    """One row of GET /futures/data/openInterestHist: contracts held long at a time, and their value."""
+
+    symbol: str
+    sum_open_interest: Number
+    sum_open_interest_value: Number
+    timestamp: Integer
+
+
+class LongShortRow(Reply, frozen=True, kw_only=True):
+    """One row of the three long/short statistics: shares of the long and the short side, and their ratio."""
+
+    symbol: str
+    long_short_ratio: Number
+    long_account: Number
+    short_account: Number
+    timestamp: Integer
+
+
+class TakerRow(Reply, frozen=True, kw_only=True):
+    """One row of GET /futures/data/takerlongshortRatio: what takers bought and sold in a period."""
+
+    buy_sell_ratio: Number
+    buy_vol: Number
+    sell_vol: Number
+    timestamp: Integer
+
+
 class PublicTrade(Reply, frozen=True, kw_only=True):
     """One row of GET trades."""
 

@@ -43,6 +43,7 @@ class Endpoint:
 _N, _K, _S = Security.NONE, Security.KEY, Security.SIGNED
 _NONE, _SYMBOL, _MAYBE = ask.NoParameters, ask.SymbolOnly, ask.MaybeSymbol
 _FUNDING: Final = Cost(flat(1), pool=Pool.FUNDING)
+_DATA: Final = Cost(flat(1), pool=Pool.DATA)
 
 _CALLS: Final[tuple[tuple[str, type[ask.Request], Security, Cost], ...]] = (
     # market
@@ -73,6 +74,11 @@ _CALLS: Final[tuple[tuple[str, type[ask.Request], Security, Cost], ...]] = (
     ("GET /fapi/v1/insuranceBalance", _MAYBE, _N, Cost(flat(1))),
     ("GET /fapi/v1/symbolAdlRisk", _MAYBE, _N, Cost(flat(1))),
     ("GET /fapi/v1/tradingSchedule", _NONE, _N, Cost(flat(5))),
+    ("GET /futures/data/openInterestHist", ask.StatisticsQuery, _N, _DATA),
+    ("GET /futures/data/topLongShortPositionRatio", ask.StatisticsQuery, _N, _DATA),
+    ("GET /futures/data/topLongShortAccountRatio", ask.StatisticsQuery, _N, _DATA),
+    ("GET /futures/data/globalLongShortAccountRatio", ask.StatisticsQuery, _N, _DATA),
+    ("GET /futures/data/takerlongshortRatio", ask.StatisticsQuery, _N, _DATA),
     # user stream
     ("POST /fapi/v1/listenKey", _NONE, _K, Cost(flat(1))),
     ("PUT /fapi/v1/listenKey", _NONE, _K, Cost(flat(1))),

@@ -19,10 +19,11 @@ Weight = Callable[[Mapping[str, str]], int]
 
 
 class Pool(Enum):
-    """Which budget a call is charged to. Funding history has one of its own, outside the request weight."""
+    """Which budget a call is charged to. Funding history and statistics have their own, outside the request weight."""
 
     WEIGHT = "REQUEST_WEIGHT"
     FUNDING = "FUNDING"
+    DATA = "DATA"
 
 
 @attrs.frozen

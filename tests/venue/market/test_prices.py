@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.venue.market.board import Component
-from coldframe.venue.market.indices import asset_rates, composite, schedule, sessions_now
+from coldframe.venue.market.indices import asset_rates, composite
 from coldframe.venue.market.prices import Prices
+from coldframe.venue.market.sessions import Calendar
 
 from ..rig import floor
 
@@ -85,10 +86,10 @@ def test_asset_rates_keep_their_buffers() -> None:
 @given(st.integers(0, DAY - 1))
 def test_every_market_has_one_session_at_any_time(offset: int) -> None:
     now = T0 + offset
-    running = sessions_now(now)
+    running = Calendar().running(now)
     assert len({one.event for one in running}) == len(running) == 6
     assert all(one.start_ms <= now < one.end_ms for one in running)
-    for rows in schedule(now).values():
+    for rows in Calendar().schedule(now).values():
         assert rows[0][0] == T0
         assert rows[-1][1] == T0 + DAY
         assert all(earlier[1] == later[0] for earlier, later in pairwise(rows))

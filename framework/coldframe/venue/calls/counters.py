@@ -20,8 +20,8 @@ from coldframe.wire.weights import Pool
 _MINUTE_MS: Final = 60_000
 _TEN_S_MS: Final = 10_000
 _FIVE_MINUTES_MS: Final = 300_000
-#: Funding history has a budget of its own (protocol.md 6.3).
-_FUNDING_LIMIT: Final = 500
+#: Calls per five minutes and address of the budgets beside the request weight (protocol.md 6.3).
+_POOL_LIMITS: Final = {Pool.FUNDING: 500, Pool.DATA: 1000}
 #: How long the first ban lasts; and how far beyond the limit, as a part of it, a client has to go to earn it.
 _BAN_MS: Final = 120_000
 _PATIENCE: Final = 2
@@ -77,7 +77,7 @@ class Counters:
         self._banned_until_ms = banned_until_ms
         self._banned_status = 418
         self._weight = Window(_MINUTE_MS)
-        self._funding = Window(_FIVE_MINUTES_MS)
+        self._pools = {pool: Window(_FIVE_MINUTES_MS) for pool in _POOL_LIMITS}
         self._orders: dict[str, OrderCounts] = {}
 
     # -- weight -------------------------------------------------------------------------------------------------------
@@ -90,14 +90,14 @@ class Counters:
         banned = self.banned(now_ms)
         if banned:
             return banned
-        if pool is Pool.FUNDING:
-            used = self._funding.add(weight, now_ms)
-            return self._too_many(self._funding, now_ms) if used > _FUNDING_LIMIT else None
+        if pool in self._pools:
+            window, most = self._pools[pool], _POOL_LIMITS[pool]
+            return self._too_many(window, most, now_ms) if window.add(weight, now_ms) > most else None
         used, limit = self._weight.add(weight, now_ms), self.limits.weight_1m
         if weight and used > limit + limit // _PATIENCE:
             self.block(418, now_ms + _BAN_MS)
             return self.banned(now_ms)
-        return self._too_many(self._weight, now_ms) if weight and used > limit else None
+        return self._too_many(self._weight, limit, now_ms) if weight and used > limit else None
 
     def block(self, status: int, until_ms: int) -> None:
         """Sends everybody away until then: with 418, a ban, or with 429."""
@@ -113,8 +113,8 @@ class Counters:
         text = CODES[-1003].text(self._banned_until_ms, variant=1)
         return Blocked(418, Fault(-1003, text), wait_s)
 
-    def _too_many(self, window: Window, now_ms: int) -> Blocked:
-        return Blocked(429, refuse(-1003, self.limits.weight_1m), window.left_s(now_ms))
+    def _too_many(self, window: Window, limit: int, now_ms: int) -> Blocked:
+        return Blocked(429, refuse(-1003, limit), window.left_s(now_ms))
 
     # -- orders -------------------------------------------------------------------------------------------------------
 

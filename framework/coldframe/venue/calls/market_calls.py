@@ -6,15 +6,16 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from coldframe.terms import INTERVALS
+from coldframe.terms import INTERVALS, ContractStatus
 from coldframe.units import ZERO, plain, unscaled
 from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
+from coldframe.venue.calls.statistics_calls import public_interest
 from coldframe.venue.calls.windows import FUNDING, window
 from coldframe.venue.contracts import money
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.market.board import Board
 from coldframe.venue.market.candles import Bar, Candles
-from coldframe.venue.market.indices import asset_rates, composite, schedule
+from coldframe.venue.market.indices import asset_rates, composite
 from coldframe.venue.market.prices import USUAL_CAP
 from coldframe.venue.market.summaries import ticker
 from coldframe.venue.refusals import refuse
@@ -41,6 +42,8 @@ _LONGEST_CANDLES: Final = 1500
 _AGG_WINDOW_MS: Final = 48 * 3_600_000
 _HOUR_MS: Final = 3_600_000
 _INTEREST: Final = "0.00010000"
+#: States in which a contract has an open interest (protocol.md 9, code -4108).
+_WITH_INTEREST: Final = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
 _NO_LEVEL: Final[Level] = ("0", "0")
 
 
@@ -335,10 +338,12 @@ def funding_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, 
 
 
 def open_interest(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, now_ms: int) -> object:
-    """GET openInterest: what the venue's accounts hold long."""
+    """GET openInterest: what the venue's accounts and its simulated public hold long."""
     board = board_of(exchange, request.symbol)
     if isinstance(board, Fault):
         return board
+    if board.contract.info.status not in _WITH_INTEREST:
+        return refuse(-4108)
     held = sum(
         (
             max(position.quantity, ZERO)
@@ -348,7 +353,7 @@ def open_interest(exchange: Exchange, caller: Caller, request: ask.SymbolOnly, n
         ),
         ZERO,
     )
-    return OpenInterest(symbol=board.symbol, open_interest=board.contract.quantity_text(held), time=now_ms)
+    return OpenInterest(symbol=board.symbol, open_interest=board.contract.quantity_text(held + public_interest(board)), time=now_ms)
 
 
 # -- indices and schedules ----------------------------------------------------------------------------------------------
@@ -429,7 +434,7 @@ def trading_schedule(exchange: Exchange, caller: Caller, request: ask.NoParamete
     """GET tradingSchedule."""
     markets = {
         market: {"sessions": [{"startTime": start, "endTime": end, "type": kind} for start, end, kind in rows]}
-        for market, rows in schedule(now_ms).items()
+        for market, rows in exchange.calendar.schedule(now_ms).items()
     }
     return {"updateTime": now_ms, "marketSchedules": markets}
 

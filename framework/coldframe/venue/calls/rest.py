@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from coldframe.venue.calls import account_calls, history_calls, market_calls, order_calls
+from coldframe.venue.calls import account_calls, history_calls, market_calls, order_calls, statistics_calls
 from coldframe.venue.calls.authentic import Key, check_rest_signature, check_timing
 from coldframe.venue.calls.caller import Call, Caller
 from coldframe.venue.calls.counters import Blocked
@@ -27,7 +27,8 @@ from coldframe.wire.rest import (
     Endpoint,
 )
 
-_CALLS: Final[dict[str, Call]] = {**market_calls.REST, **order_calls.REST, **account_calls.REST, **history_calls.REST}
+_MODULES: Final = (market_calls, statistics_calls, order_calls, account_calls, history_calls)
+_CALLS: Final[dict[str, Call]] = {call: done for module in _MODULES for call, done in module.REST.items()}
 _KEY_HEADER: Final = API_KEY_HEADER.lower()
 #: Calls that need a complete book; a recorded market has to come so far first.
 _BOOK_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth"})

@@ -1,4 +1,4 @@
-"""What the venue prints about more than one contract: composite indices, asset rates, trading sessions."""
+"""What the venue prints about more than one contract: composite indices, asset rates."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ from typing import Final
 
 from coldframe.venue.contracts import money
 from coldframe.venue.market.board import Board
-from coldframe.wire.streams import AssetIndex, CompositeIndex, IndexComponent, TradingSession
+from coldframe.wire.streams import AssetIndex, CompositeIndex, IndexComponent
 
-_DAY_MS: Final = 86_400_000
-_HOUR_MS: Final = 3_600_000
 _ONE: Final = Decimal(1)
 _STABLE_BUFFER: Final = Decimal("0.0001")
 _COIN_BUFFER: Final = Decimal("0.05")
-
-#: Sessions of the underlying markets in hours of the UTC day: event name, name in the schedule, (from, to, session).
-_SESSIONS: Final[tuple[tuple[str, str, tuple[tuple[int, int, str], ...]], ...]] = (
-    (
-        "EquityUpdate",
-        "EQUITY",
-        ((0, 9, "OVERNIGHT"), (9, 14, "PRE_MARKET"), (14, 21, "REGULAR"), (21, 24, "AFTER_MARKET")),
-    ),
-    ("CommodityUpdate", "COMMODITY", ((0, 22, "REGULAR"), (22, 23, "NO_TRADING"), (23, 24, "REGULAR"))),
-    ("KR_EquityUpdate", "KR_EQUITY", ((0, 7, "REGULAR"), (7, 24, "NO_TRADING"))),
-    ("HK_EquityUpdate", "HK_EQUITY", ((0, 1, "NO_TRADING"), (1, 8, "REGULAR"), (8, 24, "NO_TRADING"))),
-    ("CN_EquityUpdate", "CN_EQUITY", ((0, 1, "NO_TRADING"), (1, 7, "REGULAR"), (7, 24, "NO_TRADING"))),
-    ("FXUpdate", "FX", ((0, 21, "REGULAR"), (21, 22, "NO_TRADING"), (22, 24, "REGULAR"))),
-)
 
 
 def composite(board: Board, now_ms: int) -> CompositeIndex | None:
@@ -87,23 +71,3 @@ def _asset(name: str, index: Decimal, buffer: Decimal, now_ms: int) -> AssetInde
         auto_bid_rate=bid,
         auto_ask_rate=ask,
     )
-
-
-def sessions_now(now_ms: int) -> list[TradingSession]:
-    """The running session of every underlying market."""
-    day = now_ms // _DAY_MS * _DAY_MS
-    return [
-        TradingSession(event=event, event_ms=now_ms, start_ms=day + start * _HOUR_MS, end_ms=day + end * _HOUR_MS, session=session)
-        for event, _, rows in _SESSIONS
-        for start, end, session in rows
-        if start <= (now_ms - day) // _HOUR_MS < end
-    ]
-
-
-def schedule(now_ms: int) -> dict[str, list[tuple[int, int, str]]]:
-    """The sessions of this UTC day by market: start and end in epoch milliseconds, and the session's name."""
-    day = now_ms // _DAY_MS * _DAY_MS
-    return {
-        market: [(day + start * _HOUR_MS, day + end * _HOUR_MS, session) for start, end, session in rows]
-        for _, market, rows in _SESSIONS
-    }

@@ -10,6 +10,7 @@ from coldframe.venue.market.board import Board
 from coldframe.venue.market.channels import AggTrades, BestPrices, Channel, DiffDepth, PartialDepth, Publish, Trades
 from coldframe.venue.market.hub import Hub
 from coldframe.venue.market.prints import AGGREGATE_MS
+from coldframe.venue.market.sessions import Calendar
 from coldframe.venue.market.summaries import (
     AssetRates,
     Candlesticks,
@@ -48,9 +49,13 @@ _SECOND_MS: Final = 1000
 class Streams:
     """The open channels over the boards of the venue."""
 
-    def __init__(self, boards: Iterable[Board], fixed_rates: Mapping[str, Decimal] | None = None) -> None:
+    def __init__(
+        self, boards: Iterable[Board], fixed_rates: Mapping[str, Decimal] | None = None, calendar: Calendar | None = None
+    ) -> None:
         #: Prices in US dollars of assets without a contract here.
         self.fixed_rates = fixed_rates or {}
+        #: When the markets of TradFi contracts are open.
+        self.calendar = calendar or Calendar()
         self.boards = {board.symbol: board for board in boards}
         self.hub = Hub(self._opened, self._closed)
         #: Names that a recording or mirror publishes itself, word for word.
@@ -96,6 +101,8 @@ class Streams:
         channel = _MAKERS[name.kind](name, self.hub.publish)
         if isinstance(channel, AssetRates):
             channel.fixed = self.fixed_rates
+        elif isinstance(channel, Sessions):
+            channel.calendar = self.calendar
         self._channels[wire_name] = channel
         for board in boards:
             channel.joined(board)

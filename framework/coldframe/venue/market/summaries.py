@@ -12,8 +12,9 @@ from coldframe.units import plain, unscaled
 from coldframe.venue.market.board import Board
 from coldframe.venue.market.candles import Bar as Candle
 from coldframe.venue.market.channels import Channel, Publish
-from coldframe.venue.market.indices import asset_rates, composite, sessions_now
+from coldframe.venue.market.indices import asset_rates, composite
 from coldframe.venue.market.prints import Print
+from coldframe.venue.market.sessions import Calendar
 from coldframe.wire.names import StreamName
 from coldframe.wire.streams import (
     Bar,
@@ -289,6 +290,8 @@ class AssetRates(Channel):
 class Sessions(Channel):
     """`tradingSession`: one message for each underlying market, every second."""
 
+    calendar = Calendar()
+
     def tick(self, now_ms: int) -> None:
-        for session in sessions_now(now_ms):
+        for session in self.calendar.running(now_ms):
             self.emit(session)

@@ -106,6 +106,8 @@ class Conditionals:
             self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms)
             return
         low, high = self._range(algo)
+        if not self._office.contract(algo.symbol).trading:
+            return
         if not low or (algo.price_protect and self._diverged(algo)):
             return
         reached = self._trail(algo, low, high, now_ms) if algo.trailing else self._reached(algo, low, high)

@@ -1,0 +1,118 @@
+"""Statistics of the market: periods that have ended, their shape, their own budget."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.config.venue import VenueAccount
+from coldframe.venue.calls.rest import Rest, RestRequest
+from coldframe.venue.calls.statistics_calls import PERIODS
+from coldframe.venue.exchange import Exchange
+from coldframe.venue.keys import keys_for
+from coldframe.venue.synthetic import SyntheticMarket
+from coldframe.venue.trading.ledger import Ledger
+from coldframe.wire import reference
+from coldframe.wire.codec import Census, decode_list
+from coldframe.wire.rest import ENDPOINTS
+
+NOW = 1_700_000_123_456
+KINDS = {
+    "openInterestHist": reference.OpenInterestRow,
+    "topLongShortPositionRatio": reference.LongShortRow,
+    "topLongShortAccountRatio": reference.LongShortRow,
+    "globalLongShortAccountRatio": reference.LongShortRow,
+    "takerlongshortRatio": reference.TakerRow,
+}
+MINUTES = {"m": 1, "h": 60, "d": 1440}
+
+
+@pytest.fixture(scope="module")
+def rest() -> Rest:
+    settings = Settings(symbols=["BTCUSDT", "ETHUSDT"], accounts=[VenueAccount(name="a")])
+    market = SyntheticMarket(settings, NOW, {})
+    return Rest(Exchange(settings, market.floors, keys_for(["a"], None), Ledger(), NOW))
+
+
+def ask(rest: Rest, name: str, at_ms: int = NOW, **params: object) -> bytes:
+    query = "&".join(f"{key}={value}" for key, value in params.items()).encode()
+    return rest.answer(RestRequest("GET", f"/futures/data/{name}", query, {}, b""), at_ms).body
+
+
+def rows(rest: Rest, name: str, **params: object) -> list[dict[str, object]]:
+    return msgspec.json.decode(ask(rest, name, **({"symbol": "BTCUSDT", "period": "5m"} | params)))  # type: ignore[no-any-return]
+
+
+def test_the_five_statistics_are_served() -> None:
+    assert {path.removeprefix("/futures/data/") for _, path in ENDPOINTS if path.startswith("/futures/data/")} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_answers_have_the_shape_of_their_class(rest: Rest, name: str) -> None:
+    census = Census()
+    made = decode_list(KINDS[name], ask(rest, name, symbol="BTCUSDT", period="5m"), census)
+    assert len(made) == 30
+    assert census.unknown == {}
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_rows_are_whole_periods_that_have_ended(rest: Rest, period: str) -> None:
+    length_ms = int(period[:-1]) * MINUTES[period[-1]] * 60_000
+    times = [int(row["timestamp"]) for row in rows(rest, "takerlongshortRatio", period=period)]  # type: ignore[call-overload]
+    assert times
+    assert all(at % length_ms == 0 and at <= NOW for at in times)
+    assert times == sorted(times)
+    assert NOW - times[-1] < length_ms
+
+
+def test_shares_add_up_and_lean_less_the_wider_they_look(rest: Rest) -> None:
+    leans = []
+    for name in ("topLongShortPositionRatio", "topLongShortAccountRatio", "globalLongShortAccountRatio"):
+        first = rows(rest, name)[0]
+        longs, shorts = Decimal(str(first["longAccount"])), Decimal(str(first["shortAccount"]))
+        assert longs + shorts == 1
+        assert Decimal(str(first["longShortRatio"])) == (longs / shorts).quantize(Decimal("0.0001"))
+        leans.append(abs(longs - Decimal("0.5")))
+    assert leans == sorted(leans, reverse=True)
+
+
+def test_windows_and_pages(rest: Rest) -> None:
+    whole = rows(rest, "openInterestHist", limit=100)
+    assert rows(rest, "openInterestHist", limit=2) == whole[-2:]
+    start = whole[10]["timestamp"]
+    assert rows(rest, "openInterestHist", startTime=start, limit=3) == whole[10:13]
+    assert rows(rest, "openInterestHist", endTime=start, limit=3) == whole[8:11]
+
+
+def test_what_is_asked_wrongly(rest: Rest) -> None:
+    for params, code in (
+        ({"symbol": "NOSUCH", "period": "5m"}, -1121),
+        ({"symbol": "BTCUSDT", "period": "1m"}, -1130),
+        ({"symbol": "BTCUSDT"}, -1102),
+        ({"symbol": "BTCUSDT", "period": "5m", "limit": 501}, -1130),
+        ({"symbol": "BTCUSDT", "period": "5m", "startTime": 2, "endTime": 1}, -1023),
+    ):
+        assert msgspec.json.decode(ask(rest, "openInterestHist", **params))["code"] == code
+
+
+def test_the_open_interest_of_now_agrees_with_its_past(rest: Rest) -> None:
+    body = rest.answer(RestRequest("GET", "/fapi/v1/openInterest", b"symbol=BTCUSDT", {}, b""), NOW).body
+    now = Decimal(msgspec.json.decode(body)["openInterest"])
+    past = Decimal(str(rows(rest, "openInterestHist")[-1]["sumOpenInterest"]))
+    assert now == 100_000
+    assert abs(past - now) <= now / 100
+
+
+def test_they_have_a_budget_of_their_own() -> None:
+    settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
+    market = SyntheticMarket(settings, NOW, {})
+    rest = Rest(Exchange(settings, market.floors, keys_for(["a"], None), Ledger(), NOW))
+    request = RestRequest("GET", "/futures/data/takerlongshortRatio", b"symbol=BTCUSDT&period=1d", {}, b"")
+    statuses = [rest.answer(request, NOW).status for _ in range(1001)]
+    assert statuses == [200] * 1000 + [429]
+    answer = rest.answer(RestRequest("GET", "/fapi/v1/time", b"", {}, b""), NOW)
+    assert (answer.status, dict(answer.headers)["x-mbx-used-weight-1m"]) == (200, "1")
+    assert rest.answer(request, NOW + 300_000).status == 200
