@@ -57,6 +57,7 @@ banned_for_s = 1
 orders_doubtful = "0.1"
 doubtful_calls = ["place"]
 doubtful_answers = ["-1006"]
+error_bodies = ["text"]
 doubtful_accepted = "0.4"
 late_ms = 2
 latency_ms = 3

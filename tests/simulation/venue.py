@@ -19,7 +19,7 @@ from coldframe.errors import DecodeError
 from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
 from coldframe.terms import PositionSide
-from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest
+from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.venue.calls.session import ApiSession, say_instead
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.faults import Course, Ending, FaultPlan, Mishap
@@ -234,9 +234,7 @@ class VirtualVenue:
 
         def carry_out() -> None:
             answer = self.answer(request) if course.carried_out else RestAnswer(200, (), b"")
-            if course.instead is not None:
-                body = encode(ErrorBody(course.instead.code, course.instead.msg))
-                answer = attrs.evolve(answer, status=course.status, body=body)
+            answer = injected(answer, course)
             silent = course.ending is Ending.SILENT or request.call in self.mute
             if course.ending is Ending.ANSWERED and not silent:
                 self._in(course.hold_ms, lambda: back(answer))

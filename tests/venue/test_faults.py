@@ -75,7 +75,14 @@ def test_every_kind_of_answer_comes() -> None:
     for one in drawn:
         if one.instead is not None:
             assert one.status == {-1000: 400, -1006: 400, -1007: 408}.get(one.instead.code, 503)
-            assert not (one.carried_out and one.instead.code in (-1001, -1008)), "these say that nothing was done"
+            never = one.instead.code in (-1001, -1008) or one.instead.msg == "Service Unavailable."
+            assert not (one.carried_out and never), "these say that nothing was done"
+
+
+def test_each_form_of_an_error_comes_as_often_as_the_others() -> None:
+    drawn = courses(plan(orders_doubtful=Decimal(1), error_bodies=["json", "bare", "text"]), 3000)
+    assert all(900 <= count <= 1100 for count in Counter(one.form for one in drawn).values())
+    assert {one.form for one in courses(plan(orders_doubtful=Decimal(1)), 100)} == {"json"}
 
 
 def test_a_throttled_venue_lets_cancels_and_reducing_orders_pass() -> None:
@@ -91,7 +98,10 @@ def test_kinds_of_requests_can_be_chosen() -> None:
     assert only.course("DELETE /fapi/v1/order", {}, 0).instead is not None
 
 
-@pytest.mark.parametrize("wrong", [{"doubtful_calls": ["fly"]}, {"doubtful_answers": []}, {"orders_doubtful": Decimal("1.1")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"doubtful_calls": ["fly"]}, {"doubtful_answers": []}, {"error_bodies": ["html"]}, {"orders_doubtful": Decimal("1.1")}],
+)
 def test_what_is_no_fault_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(Unfit):
         VenueFaults(**wrong)  # type: ignore[arg-type]

@@ -25,8 +25,10 @@ class VenueLimits:
 #: The calls that change orders, and how one of them may be answered amiss; see `VenueFaults`.
 ORDER_CALLS: Final = ("place", "modify", "cancel")
 DOUBTFUL_ANSWERS: Final = (
-    "-1000", "-1001", "-1006", "-1007", "-1008", "503", "silence", "cut", "late-answer", "late-request",
+    "-1000", "-1001", "-1006", "-1007", "-1008", "503", "503-unavailable", "silence", "cut", "late-answer", "late-request",
 )  # fmt: skip
+#: The forms of an injected error answer on REST: JSON with its content type, JSON without, the text alone.
+ERROR_BODIES: Final = ("json", "bare", "text")
 
 _share: Final = between(0, 1)
 
@@ -45,10 +47,16 @@ class VenueFaults:
         "which requests that may meet: place, modify, cancel", lambda: list(ORDER_CALLS), check=each_of(*ORDER_CALLS)
     )
     doubtful_answers: list[str] = key(
-        "how they are answered, each as often as the others: -1000, -1006, -1007 or 503 (outcome unknown), -1001 or -1008 (never"
-        " carried out), silence, cut (the connection instead of an answer), late-answer, late-request (carried out late, too)",
+        "how they are answered, each as often as the others: -1000, -1006, -1007 or 503 (outcome unknown), -1001, -1008 or"
+        " 503-unavailable (never carried out), silence, cut (the connection instead of an answer), late-answer, late-request"
+        " (carried out late, too)",
         lambda: ["-1007"],
         check=each_of(*DOUBTFUL_ANSWERS),
+    )
+    error_bodies: list[str] = key(
+        "the form of those answers on REST, each as often as the others: json, bare (JSON without its content type), text",
+        lambda: ["json"],
+        check=each_of(*ERROR_BODIES),
     )
     doubtful_accepted: Decimal = key("share of those of unknown outcome that are carried out all the same", _HALF, check=_share)
     late_ms: int = key("how late late-answer and late-request are", 3000, check=not_negative)

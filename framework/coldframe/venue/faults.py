@@ -42,9 +42,13 @@ _KINDS: Final = {
 }
 _LIST: Final = "GET /fapi/v1/openOrders"
 #: Answers that say for certain that nothing was done (protocol.md 6.2).
-_NEVER_ACCEPTED: Final = frozenset({"-1001", "-1008"})
-#: `protocol.md` 6.2, the variant of a 503 that leaves the outcome open; the number 0 stands in no table of codes.
-_UNKNOWN_503: Final = Fault(0, "Unknown error, please check your request or try again later.")
+_NEVER_ACCEPTED: Final = frozenset({"-1001", "-1008", "503-unavailable"})
+#: `protocol.md` 6.2, the variants of a 503 without a code of their own (0 stands in no table): the outcome of the first is open,
+#: the second was never carried out.
+_503: Final = {
+    "503": Fault(0, "Unknown error, please check your request or try again later."),
+    "503-unavailable": Fault(0, "Service Unavailable."),
+}
 #: How many new orders are remembered for queries that forget them.
 _REMEMBERED: Final = 10_000
 
@@ -68,6 +72,8 @@ class Course:
     #: What is answered instead of the truth, and with which status.
     instead: Fault | None = None
     status: int = 200
+    #: The form of that answer on REST.
+    form: str = "json"
     ending: Ending = Ending.ANSWERED
 
 
@@ -148,10 +154,9 @@ class FaultPlan:
                 return Course(carried_out=accepted, ending=Ending.SILENT)
             case "cut":
                 return Course(carried_out=accepted, ending=Ending.CUT)
-            case "503":
-                return Course(carried_out=accepted, instead=_UNKNOWN_503, status=503)
-        fault = refuse(int(answer))
-        return Course(carried_out=accepted, instead=fault, status=status_of(fault))
+        fault = _503.get(answer) or refuse(int(answer))
+        form = self._chance("bodies").choice(self.settings.error_bodies)
+        return Course(carried_out=accepted, instead=fault, status=503 if answer in _503 else status_of(fault), form=form)
 
     # -- queries that forget ------------------------------------------------------------------------------------------
 

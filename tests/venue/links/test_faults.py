@@ -15,6 +15,7 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from coldframe.config.venue import VenueFaults
+from coldframe.wire.rest import Answer, outcome_class
 
 from .cable import Api, Rest, Stream, api, running, stream, wall_ms
 
@@ -58,6 +59,69 @@ async def test_an_answer_that_says_that_nothing_was_done_is_true(code: int) -> N
         said = await place(line, "one")
         assert (said["status"], said["error"]["code"]) == (503, code)
         assert await open_names(rest) == []
+
+
+FORMS = {"json": "application/json", "bare": None, "text": "text/plain"}
+TEXTS = {
+    "503": (503, "Unknown error, please check your request or try again later."),
+    "503-unavailable": (503, "Service Unavailable."),
+    "-1001": (503, "Internal error; unable to process your request. Please try again."),
+    "-1007": (408, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("answer", TEXTS)
+async def test_injected_errors_come_in_each_form(form: str, answer: str) -> None:
+    faults = {"orders_doubtful": ALWAYS, "doubtful_answers": [answer], "error_bodies": [form], "doubtful_accepted": NEVER}
+    async with hostile(**faults) as (rest, _):
+        said = await rest.raw("POST", "/fapi/v1/order", rest.sign(ORDER))
+        assert (said.status_code, said.headers.get("content-type")) == (TEXTS[answer][0], FORMS[form])
+        assert (said.text if form == "text" else said.json()["msg"]) == TEXTS[answer][1]
+        found = Answer(said.status_code, dict(said.headers), said.content)
+        assert found.fault is not None
+        assert found.fault.msg == TEXTS[answer][1]
+        assert outcome_class(found.status, found.fault).definite is (answer in ("503-unavailable", "-1001"))
+        assert await open_names(rest) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "status"),
+    [
+        ("GET", "/fapi/v1/nothing", 404),
+        ("GET", "/fapi/v1/depth", 400),
+        ("GET", "/fapi/v3/account", 400),
+        ("POST", "/fapi/v1/order", 400),
+        ("GET", "/futures/data/openInterestHist", 400),
+    ],
+)
+async def test_errors_of_the_exchange_itself_are_json(verb: str, path: str, status: int) -> None:
+    async with running() as (_, address), Rest(address) as rest:
+        said = await rest.raw(verb, path)
+        assert (said.status_code, said.headers["content-type"]) == (status, "application/json")
+        assert set(said.json()) == {"code", "msg"}
+
+
+@pytest.mark.parametrize("answer", ["503", "-1007", "-1006"])
+async def test_a_cancel_that_is_repeated_does_no_harm(answer: str) -> None:
+    """The exchange's own clients repeat a DELETE up to four times on a 503: the order ends once, and nothing else does."""
+    faults = {"doubtful_calls": ["cancel"], "orders_doubtful": ALWAYS, "doubtful_accepted": ALWAYS, "doubtful_answers": [answer]}
+    async with running(faults=VenueFaults(**faults)) as (_, address), Rest(address) as rest, api(address) as line:
+        await line.log_on()
+        key = (await rest.raw("POST", "/fapi/v1/listenKey")).json()["listenKey"]
+        async with stream(address, f"/private/ws/{key}") as ear:
+            for name in ("one", "two"):
+                assert (await place(line, name))["status"] == 200
+            for _ in range(5):
+                said = await rest.raw("DELETE", "/fapi/v1/order", rest.sign({"symbol": "BTCUSDT", "origClientOrderId": "one"}))
+                assert said.status_code >= 400
+            assert await open_names(rest) == ["two"]
+            await rest.call("DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+            ended = [(await ear.until("ORDER_TRADE_UPDATE"))["o"] for _ in range(4)]
+            assert [(order["c"], order["x"]) for order in ended if order["x"] != "NEW"] == [
+                ("one", "CANCELED"),
+                ("two", "CANCELED"),
+            ]
 
 
 async def test_cancels_and_amendments_of_unknown_outcome_may_have_been_carried_out() -> None:

@@ -13,6 +13,7 @@ from coldframe.venue.calls.authentic import Key, check_rest_signature, check_tim
 from coldframe.venue.calls.caller import Call, Caller
 from coldframe.venue.calls.counters import Blocked
 from coldframe.venue.exchange import Exchange
+from coldframe.venue.faults import Course
 from coldframe.venue.refusals import refuse, status_of
 from coldframe.wire.api import Security
 from coldframe.wire.codec import encode
@@ -62,6 +63,18 @@ class RestAnswer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+def injected(answer: RestAnswer, course: Course) -> RestAnswer:
+    """What a client gets of an answer: the error that the course of the request puts in its place, in its form, or the truth."""
+    if course.instead is None:
+        return answer
+    fault = course.instead
+    body = fault.msg.encode() if course.form == "text" else encode(ErrorBody(fault.code, fault.msg))
+    headers = [header for header in answer.headers if header[0] != "content-type"]
+    if course.form != "bare":
+        headers.append(("content-type", "text/plain" if course.form == "text" else "application/json"))
+    return RestAnswer(course.status, tuple(headers), body)
 
 
 def _params(text: bytes) -> dict[str, str]:

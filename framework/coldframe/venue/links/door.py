@@ -16,7 +16,7 @@ import trio
 from trio_websocket import HandshakeError, WebSocketConnection, wrap_server_stream
 
 from coldframe.venue.calls.counters import Blocked
-from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest
+from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.venue.faults import Ending
 from coldframe.venue.links.api import ApiLink
 from coldframe.venue.links.context import Context
@@ -146,9 +146,7 @@ class Door:
         if symbol:
             await self._context.wait_book(symbol)
         answer = self._carry_out(rest) if course.carried_out else RestAnswer(200, (), b"")
-        if course.instead is not None:
-            fault = ErrorBody(course.instead.code, course.instead.msg)
-            answer = attrs.evolve(answer, status=course.status, body=encode(fault))
+        answer = injected(answer, course)
         await trio.sleep(course.hold_ms / 1000)
         if course.ending is Ending.SILENT:
             await trio.sleep(_IDLE_S)
