@@ -329,3 +329,15 @@ def test_what_the_brake_spent_counts_against_the_limits() -> None:
     assert made.engine.limits_used[0] == 1_500
     made.give(BrakeUsed(0, None, made.venue_ms + 60_000))
     assert made.engine.banned_until_ms == made.venue_ms + 60_000
+
+
+def test_what_was_asked_is_said_once() -> None:
+    """A flatten comes in two steps, and the first of them is not what was asked for."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.give(HaltAsked(CANCEL, None, "enough", 1, FLATTEN))
+    made.give(HaltAsked(FLATTEN, None, "enough", 2, FLATTEN))
+    assert [one.text for one in made.log if "halted" in one.text] == ["halted: all strategies: flatten (enough)"]
+    made.give(ResumeAsked(None, 3))
+    made.give(HaltAsked(FLATTEN, None, "enough", 4, FLATTEN))
+    assert sum("halted: all strategies: flatten" in one.text for one in made.log) == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, started, venue, wait_until
+from tests.scenes.support import CONFIGS, Running, VenueProcess, coldframe, document, live_config, started, venue, wait_until
 
 STRATEGY = '''"""Buys once, lets an order rest, then stands still for so many seconds (0: for ever) and wants one more."""
 
@@ -58,6 +58,13 @@ def halted(config: Path, *args: object, env: dict[str, str]) -> dict[str, Any]:
     return document(coldframe("halt", config, "--json", *args, env=env))
 
 
+def halt_file(bot: Running) -> Path:
+    """The file that a running bot says it heeds."""
+    found = re.search(r"halt file: (.*)", bot.log)
+    assert found, bot.log
+    return Path(found[1])
+
+
 def open_orders(served: VenueProcess) -> list[Any]:
     """Asked for by symbol, which costs little: these scenes ask often."""
     return [row for symbol in ("BTCUSDT", "ETHUSDT") for row in served.ask("/fapi/v1/openOrders", symbol=symbol)]
@@ -88,7 +95,7 @@ def test_s2_a_plugin_in_an_endless_loop_is_named_and_its_orders_are_cancelled(tm
             bot.wait_for("the run has stood still for")
             assert re.search(r"stood still for [0-9.]+ s in strategy mm in on_book: stuck\.py:[0-9]+ on_book < ", bot.log)
             assert len(open_orders(served)) == 1
-            sentinel = Path(home["XDG_STATE_HOME"]) / "coldframe" / "scene" / "halt.json"
+            sentinel = halt_file(bot)
             sentinel.touch()  # nothing stands in it: everything is halted, all orders go
             wait_until(lambda: open_orders(served) == [], "cancelled", 5)
             bot.wait_for("no orders of ours are open at the venue")
@@ -163,7 +170,7 @@ def test_p10_sigusr1_cancels_and_stays_across_a_restart_until_resume(tmp_path: P
             bot.process.send_signal(signal.SIGTERM)
             bot.end()
         assert open_orders(served) == []
-    assert not (Path(home["XDG_STATE_HOME"]) / "coldframe" / "scene" / "halt.json").exists()
+    assert not list((Path(home["XDG_STATE_HOME"]) / "coldframe" / "scene").rglob("halt.json"))
 
 
 def test_c4_a_bot_that_was_stopped_and_continued_is_not_halted(tmp_path: Path, home: dict[str, str]) -> None:
@@ -213,7 +220,37 @@ def test_halting_a_bot_that_does_not_run(tmp_path: Path, home: dict[str, str]) -
     assert done.stdout.splitlines() == ["quickstart: nothing is halted", "no bot is running: the next start trades"]
     folder = Path(home["XDG_STATE_HOME"]) / "coldframe" / "quickstart"
     assert folder.stat().st_mode & 0o077 == 0
-    assert [one.name for one in folder.iterdir() if one.stat().st_mode & 0o077] == []
+    assert [one.name for one in folder.rglob("*") if one.stat().st_mode & 0o077] == []
+
+
+def test_p16_two_copies_of_a_bot_halt_for_themselves(tmp_path: Path, home: dict[str, str]) -> None:
+    copies = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        copies.append(tmp_path / name / "quickstart.toml")
+        copies[-1].write_text((CONFIGS / "quickstart.toml").read_text())
+    with (
+        started(tmp_path, "run", copies[0], "--for", "30s", env=home) as first,
+        started(tmp_path, "run", copies[1], "--for", "30s", env=home) as second,
+    ):
+        for bot in (first, second):
+            bot.wait_for("fill: ")
+        answer = halted(copies[0], "--level", "flatten", "--reason", "only this one", env=home)
+        assert (len(answer["answers"]), answer["configuration"]) == (1, str(copies[0].resolve()))
+        first.wait_for("halted: all strategies: flatten (only this one)")
+        assert "all strategies: cancel" not in first.log, "what was asked is said"
+        fills = second.log.count("fill: ")
+        wait_until(lambda: second.log.count("fill: ") > fills, "the other trades on")
+        assert "halted" not in second.log
+        for bot in (first, second):
+            bot.process.send_signal(signal.SIGTERM)
+            assert bot.end()["exit_code"] == 0
+    moved = tmp_path / "moved.toml"
+    copies[0].rename(moved)
+    summary = document(coldframe("run", moved, "--for", "3s", "--json", env=home))
+    assert summary["orders"]["sent"] == 0, "moving the file lifts no halt"
+    document(coldframe("resume", moved, "--json", env=home))
+    assert document(coldframe("run", moved, "--for", "5s", "--json", env=home))["orders"]["sent"] > 0
 
 
 def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Path, home: dict[str, str]) -> None:

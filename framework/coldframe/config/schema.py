@@ -220,7 +220,10 @@ class HaltTable:
     """`[halt]`: where halts are latched, and when a run counts as standing still."""
 
     file: str | None = key(
-        "sentinel file; without one: coldframe/<name>/halt.json in $XDG_STATE_HOME (~/.local/state)", None, path=True
+        "halt file; without one: halt.json in a folder of its own for this file and name, in coldframe/<name> in $XDG_STATE_HOME"
+        " (~/.local/state)",
+        None,
+        path=True,
     )
     stuck_ms: int = key("how long a run may stand still before the log names what it stands in", 2000, check=between(200, 600_000))
 

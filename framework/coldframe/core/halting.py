@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import attrs
+
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence, describe
 from coldframe.core.latches import latched_of
@@ -60,6 +62,8 @@ class Halting:
         self._trading = trading
         self._census = Census()
         self._halts: dict[str | None, Halt] = {}
+        #: What was said of the halt that holds.
+        self._said: dict[str | None, str] = {}
 
     @property
     def halts(self) -> tuple[Halt, ...]:
@@ -76,14 +80,15 @@ class Halting:
     def take(self, event: HaltingInput) -> None:
         """Takes in one input about halting."""
         match event:
-            case HaltAsked(level, strategy, reason, number):
+            case HaltAsked(level, strategy, reason, number, asked):
                 halt = self._halts[strategy] = Halt(level, strategy, reason, self._ctx.now_ms)
-                self._ctx.log(Level.ERROR, f"halted: {halt}")
+                self._say(attrs.evolve(halt, level=asked or level))
                 self._ctx.record(RowKind.HALT, strategy or "", {"level": level.value, "reason": reason})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
             case ResumeAsked(strategy, number):
                 self._halts.pop(strategy, None)
+                self._said.pop(strategy, None)
                 self._open(strategy)
                 self._ctx.log(Level.WARNING, f"resumed: {whom(strategy)}")
                 self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
@@ -97,6 +102,13 @@ class Halting:
                     self._answered(order, answer, reason)
             case BrakeUsed():
                 self._used(event)
+
+    def _say(self, halt: Halt) -> None:
+        """A flatten comes in two steps: what was asked for is said once."""
+        text = f"halted: {halt}"
+        if self._said.get(halt.strategy) != text:
+            self._ctx.log(Level.ERROR, text)
+        self._said[halt.strategy] = text
 
     def _open(self, strategy: str | None) -> None:
         """What losses, rejects or a position had shut takes new risk again."""

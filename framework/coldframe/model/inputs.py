@@ -121,12 +121,16 @@ class StopAsked:
 
 @attrs.frozen
 class HaltAsked:
-    """One strategy or (None) all shall halt; replaces an earlier halt of the same. `number` comes back in `HaltTaken`."""
+    """One strategy or (None) all shall halt; replaces an earlier halt of the same. `number` comes back in `HaltTaken`.
+
+    `asked` is the level that was asked for, where this is only a first step towards it.
+    """
 
     level: HaltLevel
     strategy: str | None = None
     reason: str = ""
     number: int = 0
+    asked: HaltLevel | None = None
 
 
 @attrs.frozen

@@ -5,12 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Final
 
 import trio
 
-from coldframe.config.load import Loaded
 from coldframe.core.engine import Engine
 from coldframe.core.protection import OrderPolicy
 from coldframe.errors import ConfigError, InvariantBroken, JournalUnwritable
@@ -23,20 +21,12 @@ from coldframe.shell.brake import Brake, Record
 from coldframe.shell.brakeline import BrakeLine
 from coldframe.shell.brakework import BrakeWork
 from coldframe.shell.clock import Clock, ThreadClock
-from coldframe.shell.places import state_home
 from coldframe.shell.sentinel import Latch, Sentinel
 
 #: How often the run says that it goes on, also when nothing happens in it.
 _BEAT_S: Final = 0.1
 
 LogLine = Callable[[int, Level, str], None]
-
-
-def sentinel_of(loaded: Loaded) -> Sentinel:
-    """The sentinel file of a bot."""
-    config = loaded.config
-    named = config.halt.file
-    return Sentinel(loaded.source.base / Path(named).expanduser() if named else state_home() / config.name / "halt.json")
 
 
 @contextmanager
@@ -57,6 +47,7 @@ async def braking(
     bot: Bot,
     engine: Engine,
     began: Latch,
+    sentinel: Sentinel,
     shells: Shells,
     connections: Connections,
     clock: Clock,
@@ -64,9 +55,8 @@ async def braking(
     *,
     heed_signal: bool,
 ) -> AsyncIterator[Brake]:
-    """The brake of a run, for as long as this lasts. `began` is what held when the engine was made."""
+    """The brake of a run, for as long as this lasts. `began` is what held in its file when the engine was made."""
     thread_clock = ThreadClock(clock)
-    sentinel = sentinel_of(bot.loaded)
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(sentinel.held())
@@ -74,6 +64,7 @@ async def braking(
             if bot.config.orders.mode == "live":
                 raise
             log(clock.now_ns(), Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
+        log(clock.now_ns(), Level.INFO, f"halt file: {sentinel.path}")
         brake = Brake(
             sentinel,
             began,

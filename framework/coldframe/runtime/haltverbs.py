@@ -1,6 +1,6 @@
 """`coldframe halt` and `coldframe resume`: the latch on the disk, and what the running bot says about it.
 
-They need nothing but the configuration's name, so they work also when the rest of it is broken by now.
+They need nothing of the configuration but the bot's name in it, so they work also when the rest of it is broken by now.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError, UsageError
 from coldframe.model.halting import Halt, HaltLevel
-from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
+from coldframe.runtime.haltfiles import known, resumed, sentinel_of
 from coldframe.runtime.journals import open_latches
 from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.sentinel import Latch, Sentinel, lifted, raised
@@ -34,6 +34,7 @@ def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) ->
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
     new = Halt(HaltLevel(level), strategy, reason or "coldframe halt", epoch_ns() // NS_PER_MS)
+    known(loaded)
     return _change(loaded, "halt", lambda halts: raised(halts, new), out)
 
 
@@ -43,6 +44,7 @@ def resume(path: Path, strategy: str | None, out: Out) -> int:
     _refuse_stranger(loaded, strategy)
     if not sentinel_of(loaded).somebody_runs():
         open_latches(loaded, strategy)
+    resumed(loaded, strategy)
     return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out, (strategy,))
 
 
@@ -57,12 +59,12 @@ def _change(
     verb: str,
     change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]],
     out: Out,
-    resumed: tuple[str | None, ...] = (),
+    of: tuple[str | None, ...] = (),
 ) -> int:
     sentinel = sentinel_of(loaded)
     runs = sentinel.somebody_runs()
     try:
-        latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", resumed)
+        latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", of)
     except ConfigError:
         if verb != "halt":
             raise
@@ -73,6 +75,8 @@ def _change(
         "schema_version": 1,
         "verb": verb,
         "name": loaded.config.name,
+        "configuration": sentinel.owner.configuration,
+        "account": sentinel.owner.account,
         "file": str(sentinel.path),
         "halts": [{"strategy": one.strategy, "level": one.level.value, "reason": one.reason} for one in latch.halts],
         "running": runs,

@@ -26,10 +26,11 @@ from coldframe.model.effects import Level, Log
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import Lane, StopAsked, Suspended
 from coldframe.plug.sinks import Sinks
-from coldframe.runtime.braking import braking, sentinel_of, signals_for_the_brake
+from coldframe.runtime.braking import braking, signals_for_the_brake
 from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.ending import ends
+from coldframe.runtime.haltfiles import latch_of, sentinel_of
 from coldframe.runtime.journals import Kept, alone_on, open_journal
 from coldframe.runtime.notes import notes_of, read_notes
 from coldframe.runtime.report import Ended
@@ -137,7 +138,9 @@ class _House:
         """The run itself, when everything that had to be known is."""
         orders = self._venues.order_rest
         past = kept.past if kept is not None else Past()
-        latch = sentinel_of(self._bot.loaded).read()
+        account = past.account if kept is not None else ""
+        latch = latch_of(self._bot.loaded, account, lambda text: self._log(Level.ERROR, text))
+        sentinel = sentinel_of(self._bot.loaded, account)
         engine = self._make_engine(described, orders.offset_ms, past, latch.halts)
         market, began_ns = self._venues.market_rest, self._clock.now_ns()
         async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
@@ -150,7 +153,7 @@ class _House:
                 nursery.start_soon(read_notes, notes_of(self._bot.loaded), shells)
             nursery.start_soon(self._watch_for_gaps, shells.inbox)
             self._watcher.started(engine)
-            args = (self._bot, engine, latch, shells, self._venues, self._clock, self._watcher.log)
+            args = (self._bot, engine, latch, sentinel, shells, self._venues, self._clock, self._watcher.log)
             async with braking(*args, heed_signal=self._options.signals):
                 await shells.drive(engine)
             nursery.cancel_scope.cancel()

@@ -12,10 +12,10 @@ from coldframe.config.load import Loaded
 from coldframe.errors import UsageError
 from coldframe.model.effects import NoteAnswered
 from coldframe.model.inputs import Lane, ResolveAsked
+from coldframe.runtime.haltfiles import bot_folder
 from coldframe.runtime.shells import Shells
 from coldframe.shell.clock import epoch_ns, monotonic_s, wait_s
 from coldframe.shell.notes import Notes
-from coldframe.shell.places import state_home
 
 #: How often a run looks for notes.
 _LOOK_S: Final = 0.25
@@ -25,7 +25,7 @@ _WAIT_S: Final = 3.0
 
 def notes_of(loaded: Loaded) -> Notes:
     """The notes to a bot."""
-    return Notes(state_home() / loaded.config.name / "notes")
+    return Notes(bot_folder(loaded) / "notes")
 
 
 def ask(notes: Notes, body: Mapping[str, object]) -> dict[str, Any] | None:

@@ -15,8 +15,8 @@ from coldframe.core.proof import Outcome
 from coldframe.errors import ConfigError, UsageError
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState, next_state
-from coldframe.runtime.braking import sentinel_of
 from coldframe.runtime.build import read
+from coldframe.runtime.haltfiles import sentinel_of
 from coldframe.runtime.journals import journal_path
 from coldframe.runtime.notes import ask, notes_of
 from coldframe.shell.clock import epoch_ns

@@ -230,7 +230,7 @@ class Brake:
         began_s = monotonic_s()
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the brain answers.
-            told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt)
+            told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt, halt.level)
             lines = self._cancel(halt) + self._look_back(halt, began_s)
             # Only now: a disk that hangs holds no cancel up.
             body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
@@ -243,17 +243,17 @@ class Brake:
                 # A brain that cannot write its journal sends no orders, these neither.
                 brain = answers and written
                 lines += ["the bot brings its positions to zero"] if brain else self._flatten(halt)
-                self._tell(halt)
+                self._tell(halt, halt.level)
                 self._soon(self._release)
         return lines
 
-    def _tell(self, halt: Halt) -> _Told:
+    def _tell(self, halt: Halt, asked: HaltLevel) -> _Told:
         """Tells the brain of a halt; until it has taken it in, `guard` holds its requests back."""
         number = next(self._numbers)
         told = _Told(halt)
         with self._lock:
             self._told[number] = told
-        self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number))
+        self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number, asked))
         return told
 
     def _resume(self, strategy: str | None) -> list[str]:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from coldframe.shell.places import private_folder
+
 _ASKED: Final = ".ask"
 _ANSWERED: Final = ".answer"
 
@@ -24,7 +26,7 @@ class Notes:
 
     def leave(self, name: str, body: Mapping[str, object]) -> None:
         """Leaves a note. Raises `OSError`."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._folder)
         _write(self._folder / f"{name}{_ASKED}", body)
 
     def answer_to(self, name: str) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ import msgspec
 
 from coldframe.errors import ConfigError
 from coldframe.model.halting import Halt, HaltLevel
+from coldframe.shell.places import private_folder
 
 _PRIVATE: Final = 0o600
 Stamp = tuple[int, int, int]
@@ -39,6 +40,19 @@ class _File(msgspec.Struct):
     revision: str
     halts: list[_Row]
     resumed: list[str] = []
+    #: Whose file it is, for people: name and configuration of the bot, and its account as far as that is known.
+    name: str = ""
+    configuration: str = ""
+    account: str = ""
+
+
+@attrs.frozen
+class Owner:
+    """The bot that a file belongs to: its name, the resolved path of its configuration, and its account where that is known."""
+
+    name: str = ""
+    configuration: str = ""
+    account: str = ""
 
 
 @attrs.frozen
@@ -68,8 +82,9 @@ def lifted(halts: tuple[Halt, ...], strategy: str | None) -> tuple[Halt, ...]:
 class Sentinel:
     """One sentinel file. Raises `ConfigError` where it cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: Owner | None = None) -> None:
         self.path = path
+        self.owner = owner or Owner()
 
     def stamp(self) -> Stamp | None:
         """Changes whenever the file does; None while there is none. Cheap enough to be asked twenty times a second."""
@@ -106,7 +121,8 @@ class Sentinel:
         with self._fenced(), self._editing():
             latch = Latch(revision, change(self.read().halts), resumed)
             rows = [_Row(one.level, one.strategy, one.reason, one.at_ms) for one in latch.halts]
-            self._write(self.path, msgspec.json.encode(_File(1, revision, rows, [one or "" for one in resumed])))
+            file = _File(1, revision, rows, [one or "" for one in resumed], **attrs.asdict(self.owner))
+            self._write(self.path, msgspec.json.encode(file))
             return latch
 
     def touch(self) -> Latch:
@@ -180,7 +196,7 @@ class Sentinel:
         return self.path.with_name(f"{self.path.name}.{pid}")
 
     def _folder(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self.path.parent)
 
     @contextmanager
     def _fenced(self) -> Iterator[None]:

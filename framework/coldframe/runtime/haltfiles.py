@@ -1,0 +1,178 @@
+"""Which halt file is a bot's, and which other ones may be the same bot's: moving a configuration lifts no halt.
+
+A halt file belongs to a configuration (by its resolved path) and the bot's name in it, so that two copies of a bot on one machine
+do not halt each other. A register beside the journals knows every such pair with its file and account. A start looks there for a
+halt of the same name, account or path under another key, takes it over and says so; `coldframe resume` ends it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import attrs
+import msgspec
+
+from coldframe.config.load import Loaded
+from coldframe.errors import ConfigError
+from coldframe.model.halting import Halt
+from coldframe.shell.clock import epoch_ns
+from coldframe.shell.places import private_folder, state_home
+from coldframe.shell.sentinel import Latch, Owner, Sentinel, lifted, raised
+
+#: So many halts of other files are remembered as taken over.
+_TAKEN_LIMIT: Final = 100
+
+
+class _Entry(msgspec.Struct, kw_only=True):
+    """One bot in the register. `taken` are the states of other halt files that it has taken over before."""
+
+    name: str
+    configuration: str
+    account: str = ""
+    file: str
+    taken: list[str] = []
+
+
+def bot_folder(loaded: Loaded) -> Path:
+    """The folder of what belongs to this configuration of a bot and to no copy of it."""
+    return state_home() / loaded.config.name / _digest(_configuration(loaded))
+
+
+def sentinel_of(loaded: Loaded, account: str = "") -> Sentinel:
+    """The halt file of a bot. `account` is named in it; left empty, it is the one that the bot last ran with."""
+    named = loaded.config.halt.file
+    path = loaded.source.base / Path(named).expanduser() if named else bot_folder(loaded) / "halt.json"
+    known = account or loaded.config.journal.account or _Register().entry(loaded).account
+    return Sentinel(path, Owner(loaded.config.name, _configuration(loaded), known))
+
+
+def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> Latch:
+    """The halts that a start begins with: its own, and those of what may be the same bot under another key.
+
+    Those are written into its own file, so that they hold until they are resumed here.
+    """
+    sentinel, register = sentinel_of(loaded, account), _Register()
+    mine = register.entry(loaded)
+    mine.account, mine.file = account or mine.account, str(sentinel.path)
+    found: tuple[Halt, ...] = ()
+    for other, latch, state in register.halted(mine):
+        if state not in mine.taken and Path(other.file) != sentinel.path:
+            mine.taken = [*mine.taken, state][-_TAKEN_LIMIT:]
+            origin = other.configuration or other.file
+            found += tuple(attrs.evolve(halt, reason=f"{halt.reason} (halted for {origin})".strip()) for halt in latch.halts)
+            warn(f"{_described(other)} is halted: this start stays halted as well, until `coldframe resume {loaded.source.path}`")
+    return _latched(sentinel, register, mine, found)
+
+
+def _latched(sentinel: Sentinel, register: _Register, mine: _Entry, found: tuple[Halt, ...]) -> Latch:
+    """Writes down what was taken over. A disk that takes nothing leaves a start halted all the same."""
+
+    def all_of(halts: tuple[Halt, ...]) -> tuple[Halt, ...]:
+        for halt in found:
+            halts = raised(halts, halt)
+        return halts
+
+    try:
+        latch = sentinel.change(all_of, f"{epoch_ns()}.{os.getpid()}") if found else sentinel.read()
+    except ConfigError:
+        return Latch("unwritten", all_of(sentinel.read().halts))
+    register.put(mine)
+    return latch
+
+
+def resumed(loaded: Loaded, strategy: str | None) -> None:
+    """A person has resumed this bot: halts under other keys are not taken over again, and end where no bot is left to hold them."""
+    sentinel, register = sentinel_of(loaded), _Register()
+    mine = register.entry(loaded)
+    mine.file = str(sentinel.path)
+    if strategy is not None:
+        return
+    for other, _, state in register.halted(mine):
+        mine.taken = [*mine.taken, state][-_TAKEN_LIMIT:]
+        if not other.configuration or not Path(other.configuration).exists():
+            with suppress(ConfigError):
+                theirs = Sentinel(Path(other.file), Owner(other.name, other.configuration, other.account))
+                theirs.clear(theirs.change(lambda halts: lifted(halts, None), f"{epoch_ns()}.{os.getpid()}").revision)
+    register.put(mine)
+
+
+def known(loaded: Loaded) -> None:
+    """Enters a bot into the register, so that its halts are found whatever becomes of its configuration."""
+    register = _Register()
+    mine = register.entry(loaded)
+    mine.file = str(sentinel_of(loaded).path)
+    register.put(mine)
+
+
+class _Register:
+    """All bots of this user, one small file each. What cannot be read is left out; what cannot be written is left."""
+
+    def __init__(self) -> None:
+        self._folder = state_home() / "halts"
+
+    def entry(self, loaded: Loaded) -> _Entry:
+        """The entry of a bot, new if it has none."""
+        name, configuration = loaded.config.name, _configuration(loaded)
+        found = self._read(self._path(name, configuration))
+        return found or _Entry(name=name, configuration=configuration, file="")
+
+    def put(self, entry: _Entry) -> None:
+        path = self._path(entry.name, entry.configuration)
+        spare = path.with_name(f"{path.name}.{os.getpid()}")
+        with suppress(OSError):
+            private_folder(self._folder)
+            spare.touch(mode=0o600)
+            spare.write_bytes(msgspec.json.encode(entry))
+            spare.replace(path)
+
+    def halted(self, mine: _Entry) -> Iterator[tuple[_Entry, Latch, str]]:
+        """The other bots that may be this one and are halted, what holds there, and what tells this state from others."""
+        others = [entry for path in sorted(self._folder.glob("*.json")) if (entry := self._read(path)) is not None]
+        entered = {mine.file, *(other.file for other in others)}
+        here = state_home() / mine.name
+        # Before there was a register, halts were kept by the name alone; and a register may get lost.
+        strays = [path for path in (here / "halt.json", *sorted(here.glob("*/halt.json"))) if str(path) not in entered]
+        others += [_Entry(name=mine.name, configuration="", file=str(path)) for path in strays]
+        for other in others:
+            if not _may_be_same(mine, other):
+                continue
+            sentinel = Sentinel(Path(other.file))
+            stamp, latch = sentinel.stamp(), sentinel.read()
+            if latch.halts:
+                yield other, latch, f"{other.file} {latch.revision} {stamp}"
+
+    def _path(self, name: str, configuration: str) -> Path:
+        return self._folder / f"{_digest(f'{configuration} {name}')}.json"
+
+    @staticmethod
+    def _read(path: Path) -> _Entry | None:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=_Entry)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+
+def _may_be_same(mine: _Entry, other: _Entry) -> bool:
+    if (mine.name, mine.configuration) == (other.name, other.configuration):
+        return False
+    # The keys of a paper account are made for one run and name nothing that lasts.
+    account = bool(mine.account) and not mine.account.startswith("paper-") and mine.account == other.account
+    return account or mine.name == other.name or mine.configuration == other.configuration
+
+
+def _described(entry: _Entry) -> str:
+    account = f", account {entry.account}" if entry.account else ""
+    return f"bot {entry.name} of {entry.configuration or entry.file}{account}"
+
+
+def _configuration(loaded: Loaded) -> str:
+    return str(loaded.source.path.resolve())
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(errors="surrogateescape"), digest_size=6).hexdigest()
