@@ -87,7 +87,9 @@ def _run_verbs(verbs: _SubParsers) -> None:
     run = _verb(verbs, "run", _run, "run a bot", "config")
     run.add_argument("--for", dest="for_s", type=_seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
     run.add_argument("--tape", type=Path, metavar="FILE", help="play this recording in the embedded venue")
-    run.add_argument("--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"')
+    run.add_argument(
+        "--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"; replay is not deterministic, least of all with max'
+    )
     run.add_argument("--record", type=Path, metavar="FILE", help="write what the market links bring to a recording (.jsonl.gz)")
     run.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
     run.add_argument("--live", action="store_true", help='allow orders.mode = "live": real money')
@@ -144,7 +146,10 @@ def _other_verbs(verbs: _SubParsers) -> None:
     venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
 
     plugins = verbs.add_parser("plugins", help="what is installed")
-    _verb(plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies and overlays")
+    listed = _verb(
+        plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies, overlays, sinks and checks"
+    )
+    listed.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="say which of them are active in this configuration")
 
     tape = verbs.add_parser("tape", help="recordings")
     tapes = tape.add_subparsers(required=True, metavar="VERB")
@@ -254,7 +259,7 @@ def _venue(args: argparse.Namespace) -> int:
 def _plugins_list(args: argparse.Namespace) -> int:
     from coldframe.runtime.verbs import list_plugins
 
-    return list_plugins(_json_or_lines(args.json))
+    return list_plugins(_json_or_lines(args.json), args.config)
 
 
 def _journal_verify(args: argparse.Namespace) -> int:

@@ -126,6 +126,9 @@ channels = ["aggTrade"]
 [[streams]]
 channels = ["!ticker@arr"]
 
+[[plugins]]
+plugin = "alerts"
+
 [[strategies]]
 id = "one"
 plugin = "maker"

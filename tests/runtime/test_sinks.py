@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from coldframe.errors import ConfigError
 from coldframe.model.effects import Log, Told
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.plug.loader import GROUP, House
-from coldframe.runtime import build
+from coldframe.runtime import build, verbs
 from tests.runtime.scene import CONFIG, STRATEGIES, play
 
 SINKS = """
@@ -53,3 +55,78 @@ def test_sinks_hear_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(module.broken) == 1
     assert "a sink failed: RuntimeError: the disk is full" in scene.log
     assert "it hears nothing more" in scene.log
+
+
+ALERTS = """
+from coldframe import hookimpl
+
+heard = []
+
+
+@hookimpl
+def provide_sinks():
+    return [heard.append]
+
+
+@hookimpl
+def provide_checks():
+    return [lambda document: ["no bot may be called scene"] if document["name"] == "refused" else []]
+"""
+
+
+@pytest.mark.parametrize("form", ["entry point", "file"])
+def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    module = f"alerts_by_{form.replace(' ', '_')}"
+    (tmp_path / f"{module}.py").write_text(ALERTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(build, "House", lambda: House([EntryPoint("alerts", module, GROUP)]))
+    named = "alerts" if form == "entry point" else f"{module}.py"
+    play(tmp_path, config=f'{CONFIG}\n[[plugins]]\nplugin = "{named}"\n')
+    heard = next(one.heard for name, one in sys.modules.items() if name.startswith((module, f"coldframe_user_{module}")))
+    assert any(isinstance(one, Told) and isinstance(one.event, OrderFilled) for one in heard)
+    assert any(isinstance(one, Log) for one in heard)
+
+
+def test_a_plugin_that_is_not_named_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "alerts_of_nobody.py").write_text("raise RuntimeError('never imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(build, "House", lambda: House([EntryPoint("alerts", "alerts_of_nobody", GROUP)]))
+    play(tmp_path, seconds=1)
+
+
+def test_checks_and_mistakes_of_plugins_are_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "alerts_that_check.py").write_text(ALERTS)
+    (tmp_path / "bot.toml").write_text(
+        'config_version = 1\nname = "refused"\n[[plugins]]\nplugin = "alerts"\n[[plugins]]\nplugin = "alarms"\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(build, "House", lambda: House([EntryPoint("alerts", "alerts_that_check", GROUP)]))
+    with pytest.raises(ConfigError) as refused:
+        build.build(build.read(tmp_path / "bot.toml"), ("BTCUSDT",))
+    wrong, checked = refused.value.findings
+    assert wrong.startswith(f"{tmp_path}/bot.toml:6: plugins[1].plugin: no plugin 'alarms' (did you mean 'alerts'?)")
+    assert checked == "no bot may be called scene"
+
+
+def test_the_list_says_which_are_active(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "alerts_that_are_listed.py").write_text(ALERTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [EntryPoint("alerts", "alerts_that_are_listed", GROUP), EntryPoint("maker", "coldframe_maker", GROUP)]
+    for module in (build, verbs):
+        monkeypatch.setattr(module, "House", lambda: House(points))
+    path = tmp_path / "bot.toml"
+    head = 'config_version = 1\nname = "bot"\n'
+    said: list[tuple[Any, Any]] = []
+    verbs.list_plugins(lambda *printed: said.append(printed))
+    for text in (head, f'{head}[[plugins]]\nplugin = "alerts"\n'):
+        path.write_text(text)
+        verbs.list_plugins(lambda *printed: said.append(printed), path)
+    assert [{one["name"]: one["active"] for one in document["modules"]} for document, _ in said] == [
+        {"alerts": None, "maker": None},
+        {"alerts": False, "maker": False},
+        {"alerts": True, "maker": False},
+    ]
+    how = 'active with a strategy of its own, or by [[plugins]] plugin = "alerts"'
+    assert f"alerts       provides checks, sinks (alerts_that_are_listed): {how}" in said[0][1]
+    assert f"alerts       provides checks, sinks (alerts_that_are_listed): active in {path}" in said[2][1]
+    assert f"maker        provides strategies (coldframe_maker): not active in {path}" in said[2][1]

@@ -106,7 +106,7 @@ def test_a_run_from_its_file_to_its_summary(
         code = run_bot(tmp_path / "bot.toml", for_s=2.5, plain=plain, out=printed, **options)  # type: ignore[arg-type]
         assert code == printed.document["exit_code"] == 4, "it leaves a position without a stop"
         assert printed.document["ended"] == "duration"
-        assert printed.lines[0].startswith("scene: ended by duration after 2.")
+        assert printed.lines[0].startswith("scene: ended by duration after ")
         recorded = Printed()
         assert tape_info(record, recorded) == 0
         assert recorded.document["lines"] > 20

@@ -118,6 +118,13 @@ class StreamTable:
 
 
 @attrs.frozen(kw_only=True)
+class PluginTable:
+    """`[[plugins]]`: a plugin that belongs to no strategy: its sinks hear what happens, its checks look at this file."""
+
+    plugin: str = key("entry-point name, or path/to/file.py")
+
+
+@attrs.frozen(kw_only=True)
 class BudgetTable:
     """`budget` of a strategy: what it may do, whatever the account as a whole may."""
 
@@ -252,6 +259,7 @@ class Config:
     orders: OrdersTable = key("whether and how orders are sent", OrdersTable)
     streams: list[StreamTable] = key("market data beyond what the strategies need", list)
     strategies: list[StrategyTable] = key("the strategies", list)
+    plugins: list[PluginTable] = key("plugins beside the strategies: sinks and checks", list)
     risk: RiskTable = key("what the account may do", RiskTable)
     feeds: FeedsTable = key("how the market connections behave", FeedsTable)
     halt: HaltTable = key("where halts are latched", HaltTable)

@@ -122,7 +122,11 @@ class EmbeddedVenue:
     symbols: list[str] = key("contracts it lists; empty for all that the market knows", list)
     pace: Decimal = key("how busy the synthetic market is, as a multiple of the usual", Decimal(1), check=positive)
     tape: str | None = key("recording to play, when the market is a recording (.jsonl, .jsonl.gz)", None, path=True)
-    speed: str = key('how fast a recording plays: "1" is real time, "10" ten times that, "max" as fast as the client reads', "1")
+    speed: str = key(
+        'how fast a recording plays: "1" is real time, "10" ten times that, "max" as fast as the client reads; replay is not'
+        " deterministic, least of all with max: two runs of one recording do not give the same fills",
+        "1",
+    )
     port: int = key("TCP port; 0 takes a free one", 0, check=between(0, 65535))
     tls_certificate: str | None = key("certificate chain (PEM); together with tls_key the venue speaks TLS", None, path=True)
     tls_key: str | None = key("private key of the certificate (PEM)", None, path=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from os.path import isfile
@@ -42,6 +42,17 @@ class Plugin:
         return (self.kind.__doc__ or "").strip().split("\n", 1)[0]
 
 
+@attrs.frozen
+class Module:
+    """An installed plugin module, by its entry point: what it provides, and whether this bot has loaded it."""
+
+    name: str
+    origin: str
+    #: Of `strategies`, `checks` and `sinks`.
+    provides: tuple[str, ...]
+    active: bool
+
+
 class House:
     """All plugins of a house: found when asked for, each imported once."""
 
@@ -50,6 +61,8 @@ class House:
         self._points = {point.name: point for point in found}
         self._modules: dict[Path, ModuleType] = {}
         self._manager = _manager()
+        #: Modules that a configuration has asked for: only their checks and sinks count.
+        self._active: list[object] = []
 
     @property
     def names(self) -> list[str]:
@@ -62,15 +75,56 @@ class House:
         if colon and path.endswith(".py"):
             return _plugin(name, self._class_in_file(base / path, name), path)
         if asked not in self._points:
-            close = get_close_matches(asked, self.names, 1)
-            meant = f" (did you mean {close[0]!r}?)" if close else ""
-            raise PluginError(
-                f"no plugin {asked!r}{meant}: installed are {', '.join(self.names) or 'none'}, or write path/to/file.py:Class"
-            )
+            raise PluginError(f"{self._none_of(asked)}:Class")
         strategies = self._provided(asked)
+        self._activate(self._loaded(asked))
         if asked not in strategies:
             raise PluginError(f"the entry point {asked!r} provides {', '.join(strategies) or 'nothing'}, but no {asked!r}")
         return _plugin(asked, strategies[asked], self._points[asked].value)
+
+    def activate(self, asked: str, base: Path) -> None:
+        """Loads a plugin for its checks and sinks. Raises `PluginError` with one sentence."""
+        if asked.endswith(".py"):
+            module: object = self._module_in_file(base / asked)
+            if not self._manager.is_registered(module):
+                self._register(module, asked)
+        elif asked in self._points:
+            self._provided(asked)
+            module = self._loaded(asked)
+        else:
+            raise PluginError(self._none_of(asked))
+        if not {"checks", "sinks"} & set(self._offers(module)):
+            raise PluginError(f"plugin {asked!r} provides no checks and no sinks: it belongs to a strategy, or nowhere")
+        self._activate(module)
+
+    def modules(self) -> list[Module]:
+        """Every installed module, by its entry points."""
+        found = []
+        for name in self.names:
+            self._provided(name)
+            module = self._loaded(name)
+            found.append(Module(name, self._points[name].value, self._offers(module), self._is_active(module)))
+        return found
+
+    def _activate(self, module: object) -> None:
+        if not self._is_active(module):
+            self._active.append(module)
+
+    def _is_active(self, module: object) -> bool:
+        return any(module is one for one in self._active)
+
+    def _offers(self, module: object) -> tuple[str, ...]:
+        """What a module provides."""
+        kinds = ("strategies", "checks", "sinks")
+        return tuple(kind for kind in kinds if self._manager.parse_hookimpl_opts(module, f"provide_{kind}") is not None)
+
+    def _loaded(self, point: str) -> object:
+        return fenced(_no_plugin(point), self._points[point].load)
+
+    def _none_of(self, asked: str) -> str:
+        close = get_close_matches(asked, self.names, 1)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        return f"no plugin {asked!r}{meant}: installed are {', '.join(self.names) or 'none'}, or write path/to/file.py"
 
     def installed(self) -> list[Plugin]:
         """Every strategy and overlay of every entry point."""
@@ -81,18 +135,23 @@ class House:
         ]
 
     def checks(self) -> list[Check]:
-        """The checks of all loaded plugins; what they raise passes."""
-        return [check for checks in self._manager.hook.provide_checks() for check in checks]
+        """The checks of all plugins that were asked for; what they raise passes."""
+        return [check for checks in self._hook("provide_checks")() for check in checks]
 
     def sinks(self) -> list[Sink]:
-        """The sinks of all loaded plugins. Raises `PluginError` when one cannot give its own."""
+        """The sinks of all plugins that were asked for. Raises `PluginError` when one cannot give its own."""
         return fenced(_no_sinks, self._ask_for_sinks)
 
     def _ask_for_sinks(self) -> list[Sink]:
-        return [sink for sinks in self._manager.hook.provide_sinks() for sink in sinks]
+        return [sink for sinks in self._hook("provide_sinks")() for sink in sinks]
+
+    def _hook(self, name: str) -> Any:
+        """A hook of the modules that were asked for, and of no others."""
+        others = [module for module in self._manager.get_plugins() if not self._is_active(module)]
+        return self._manager.subset_hook_caller(name, others)
 
     def _provided(self, point: str) -> Mapping[str, type]:
-        return fenced(lambda line: PluginError(f"plugin {point!r} cannot be loaded: {line}"), self._ask, point)
+        return fenced(_no_plugin(point), self._ask, point)
 
     def _ask(self, point: str) -> dict[str, type]:
         plugin = self._points[point].load()
@@ -119,11 +178,14 @@ class House:
             raise PluginError(f"plugin {point!r} cannot be loaded: {why_unfit(error)}") from None
         self._manager.register(plugin, point)
 
-    def _class_in_file(self, path: Path, name: str) -> type:
+    def _module_in_file(self, path: Path) -> ModuleType:
         where = path.absolute()
         if where not in self._modules:
             self._modules[where] = _module_of(path)
-        module = self._modules[where]
+        return self._modules[where]
+
+    def _class_in_file(self, path: Path, name: str) -> type:
+        module = self._module_in_file(path)
         found = getattr(module, name, None)
         if not isinstance(found, type):
             classes = [
@@ -131,6 +193,10 @@ class House:
             ]
             raise PluginError(f"plugin file {path} has no class {name}: it has {', '.join(classes) or 'none'}")
         return found
+
+
+def _no_plugin(point: str) -> Callable[[str], PluginError]:
+    return lambda line: PluginError(f"plugin {point!r} cannot be loaded: {line}")
 
 
 def _no_sinks(line: str) -> PluginError:

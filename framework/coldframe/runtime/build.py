@@ -157,6 +157,7 @@ def build(loaded: Loaded, listed: Sequence[str] | None, *, live_allowed: bool = 
     work.check_addresses()
     streams = work.streams()
     strategies = work.strategies()
+    work.activate_plugins()
     work.ask_plugins()
     if work.findings:
         raise ConfigError(*dict.fromkeys(work.findings))
@@ -314,6 +315,14 @@ class _Work:
         except ConfigError as error:
             self.findings += error.findings
             return None
+
+    def activate_plugins(self) -> None:
+        """The plugins that belong to no strategy."""
+        for index, table in enumerate(self.config.plugins):
+            try:
+                self.house.activate(table.plugin, self.loaded.source.base)
+            except PluginError as error:
+                self.find(self.loaded.at("plugins", index, "plugin"), str(error))
 
     def ask_plugins(self) -> None:
         """What the plugins' own checks find in the document."""

@@ -14,7 +14,7 @@ import trio
 
 from coldframe.core.engine import Engine
 from coldframe.model.effects import Level
-from coldframe.plug.loader import House
+from coldframe.plug.loader import House, Module
 from coldframe.runtime import venueverb
 from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.house import Result, RunOptions, run
@@ -123,19 +123,39 @@ def serve_venue(
     return 0
 
 
-def list_plugins(out: Out) -> int:
-    """`coldframe plugins list`."""
-    plugins = House().installed()
+def list_plugins(out: Out, path: Path | None = None) -> int:
+    """`coldframe plugins list`: what is installed, and which of it is active in a configuration, if one is given."""
+    house = House() if path is None else _bot(path, live=True).house
+    plugins, modules = house.installed(), house.modules()
     document = {
         "schema_version": 1,
         "verb": "plugins list",
         "plugins": [
             {"name": one.name, "origin": one.origin, "summary": one.summary, "params": _params(one.params)} for one in plugins
         ],
+        "modules": [
+            {
+                "name": module.name,
+                "origin": module.origin,
+                "provides": list(module.provides),
+                "active": None if path is None else module.active,
+            }
+            for module in modules
+        ],
     }
     lines = [f"{one.name:<12} {one.summary} ({one.origin})" for one in plugins]
+    lines += [_module_line(module, path) for module in modules if path is not None or {"checks", "sinks"} & set(module.provides)]
     out(document, lines or ["no plugins are installed"])
     return 0
+
+
+def _module_line(module: Module, path: Path | None) -> str:
+    """What a module provides beside strategies, and whether it does so here."""
+    if path is None:
+        how = f'active with a strategy of its own, or by [[plugins]] plugin = "{module.name}"'
+    else:
+        how = f"active in {path}" if module.active else f"not active in {path}"
+    return f"{module.name:<12} provides {', '.join(module.provides) or 'nothing'} ({module.origin}): {how}"
 
 
 def tape_info(path: Path, out: Out) -> int:

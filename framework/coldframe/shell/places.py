@@ -15,7 +15,7 @@ def state_home() -> Path:
 def private_folder(path: Path) -> None:
     """Makes a folder, and those above it that are missing, for the user alone. Raises `OSError`."""
     missing = []
-    while not path.is_dir():
+    while not path.exists():
         missing.append(path)
         if path.parent == path:
             break

@@ -1,0 +1,101 @@
+"""Plugins that belong to no strategy: named by the configuration, active only then, and refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coldframe.errors import PluginError
+from coldframe.plug.loader import House, Module
+from tests.plug.test_loader import GOOD, HEAD, Site, site
+
+__all__ = ["site"]
+
+ALERTS = HEAD + "heard = []\n@hookimpl\ndef provide_sinks():\n    return [heard.append]\n"
+CHECKS = HEAD + "@hookimpl\ndef provide_checks():\n    return [lambda document: [f'looked at {document[\"name\"]}']]\n"
+
+
+def stocked(site: Site) -> House:
+    site.install("alerts", ALERTS)
+    site.install("checks", CHECKS)
+    site.install("good", GOOD)
+    site.install("both", GOOD.replace("'good'", "'both'") + ALERTS.removeprefix(HEAD))
+    return site.house()
+
+
+def active(house: House) -> set[str]:
+    return {module.name for module in house.modules() if module.active}
+
+
+def test_what_is_not_named_does_nothing(site: Site) -> None:
+    house = stocked(site)
+    house.installed()  # imports all of them
+    assert house.sinks() == house.checks() == []
+    assert active(house) == set()
+
+
+def test_a_plugin_that_is_named_brings_its_sinks_and_checks(site: Site) -> None:
+    house = stocked(site)
+    house.activate("alerts", site.folder)
+    house.activate("alerts", site.folder)
+    assert len(house.sinks()) == 1
+    house.activate("checks", site.folder)
+    assert [check({"name": "x"}) for check in house.checks()] == [["looked at x"]]
+    assert active(house) == {"alerts", "checks"}
+
+
+def test_a_strategy_brings_those_of_its_module(site: Site) -> None:
+    house = stocked(site)
+    house.load("both", site.folder)
+    assert len(house.sinks()) == 1
+    assert active(house) == {"both"}
+
+
+def test_a_file_may_be_named_and_is_run_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(HEAD + "class S: pass\n" + ALERTS.removeprefix(HEAD))
+    house = House([])
+    house.load("mine.py:S", tmp_path)
+    assert house.sinks() == [], "a class from a file brings nothing else"
+    house.activate("mine.py", tmp_path)
+    (sink,) = house.sinks()
+    sink("news")  # type: ignore[arg-type]
+    assert house.load("mine.py:S", tmp_path).kind.__module__ == sys_module(house)
+
+
+def sys_module(house: House) -> str:
+    (module,) = house._modules.values()
+    return module.__name__
+
+
+def test_modules_say_what_they_provide(site: Site) -> None:
+    house = stocked(site)
+    provided = {module.name: module.provides for module in house.modules()}
+    assert provided == {
+        "alerts": ("sinks",),
+        "checks": ("checks",),
+        "good": ("strategies",),
+        "both": ("strategies", "sinks"),
+    }
+    assert all(isinstance(module, Module) and module.origin.startswith("installed_") for module in house.modules())
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("alert", "no plugin 'alert' (did you mean 'alerts'?): installed are alerts, both, checks, good, or write path/to/file.py"),
+        ("good", "plugin 'good' provides no checks and no sinks: it belongs to a strategy, or nowhere"),
+        ("nowhere.py", "no plugin file "),
+        ("broken.py", "broken.py cannot be loaded: ZeroDivisionError"),
+        ("odd.py", "plugin 'odd.py' cannot be loaded: provide_sinks takes what, but a hook gets no arguments"),
+    ],
+)
+def test_what_cannot_be_activated_is_refused_in_one_sentence(site: Site, asked: str, said: str) -> None:
+    house = stocked(site)
+    (site.folder / "broken.py").write_text("1 / 0\n")
+    (site.folder / "odd.py").write_text(HEAD + "@hookimpl\ndef provide_sinks(what):\n    return []\n")
+    with pytest.raises(PluginError) as refused:
+        house.activate(asked, site.folder)
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert active(house) == set()
