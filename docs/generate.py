@@ -260,6 +260,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "strategy hooks": lambda: hooks(StrategyHooks),
     "view": lambda: view_table(view.View),
     "book view": lambda: view_table(view.BookView),
+    "order view": lambda: view_table(view.OrderView),
     "events": event_table,
     "intents": intent_table,
     "verdicts": verdicts,

@@ -204,7 +204,7 @@ def test_overlays_review_what_the_strategy_wants() -> None:
 def test_contracts_with_rules_of_their_own() -> None:
     listed = [instrument(A, tick="0.5", step="0.01", min_notional="5"), instrument(B, min_quantity="0.1")]
     _, one = bench(instruments=listed)
-    assert one.view.instrument(A) is listed[0]
+    assert one.view.instrument(A) == listed[0]
     assert (listed[0].filters.tick, listed[0].filters.lot.step, listed[0].filters.min_notional) == (D("0.5"), D("0.01"), D(5))
     assert (listed[0].base_asset, listed[0].quote_asset) == ("BTC", "USDT")
     assert listed[1].filters.lot.min == D("0.1")

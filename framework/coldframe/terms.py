@@ -11,7 +11,17 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 
-class OpenEnum(StrEnum):
+class Word(StrEnum):
+    """A word of ours. Its members are shared by the whole process, so what they are cannot be changed."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The enum itself sets each of its own names, once, when the member is made.
+        if name in self.__dict__ or not name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__}.{self._name_} is a word: its {name} cannot be set")
+        super().__setattr__(name, value)
+
+
+class OpenEnum(Word):
     """An enum that keeps a word it does not know instead of refusing it."""
 
     @classmethod
@@ -62,7 +72,7 @@ class PositionSide(OpenEnum):
         return (self is PositionSide.LONG and side is Side.SELL) or (self is PositionSide.SHORT and side is Side.BUY)
 
 
-class PositionMode(StrEnum):
+class PositionMode(Word):
     """Whether an account holds one position per symbol, or a long and a short one side by side."""
 
     ONE_WAY = "one_way"

@@ -20,7 +20,7 @@ from coldframe.core.market import LocalBook, Market
 from coldframe.core.orders import Fill, Order, Orders, Origin
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import OnError
-from coldframe.core.views import StrategyView
+from coldframe.core.views import StrategyView, StrategyWorld
 from coldframe.model.events import (
     BookChanged,
     BookState,
@@ -46,6 +46,7 @@ from coldframe.wire.reference import Depth
 from coldframe.wire.streams import DepthUpdate
 
 Levels = Iterable[tuple[str, str]]
+R = TypeVar("R")
 
 #: The moment at which a bench begins, in epoch milliseconds.
 BENCH_START_MS = 1_700_000_000_000
@@ -96,11 +97,19 @@ class StrategyBench:
         self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
         self._evidence = Evidence(self._ctx, self._orders, {"bench": self._trader})
         self._trade_id = 0
-        self.view = StrategyView(self._trader, symbols, self._market, self._orders, self._gate)
+        self._world = StrategyWorld(self._trader, symbols, self._market, self._orders, self._gate)
+        self._outside = StrategyWorld(self._trader, symbols, self._market, self._orders, self._gate)
+        self._view = self._outside.lasting(self.now_ms, allowed=True)
 
     @property
     def now_ms(self) -> int:
         return self._ctx.now_ms
+
+    @property
+    def view(self) -> StrategyView:
+        """The world as a hook of the strategy would see it now. Unlike the view that a hook is given it may be kept."""
+        self._outside.now_ms = self.now_ms
+        return self._view
 
     def advance(self, ms: int) -> None:
         """Lets time pass."""
@@ -114,11 +123,19 @@ class StrategyBench:
             raise ValueError(f"there is no hook {hook}: one of {', '.join(sorted(EVENT_HOOKS))}")
         if hook not in self.slot.hooks:
             return []
-        return list(self.slot.call(hook, event, self.view.at(self.now_ms, allowed=True)))
+        return self._during(lambda view: list(self.slot.call(hook, event, view)))
 
     def refusal(self, intent: Intent) -> str | None:
         """What the overlays say against an intent; None when they let it pass."""
-        return self.slot.review(intent, self.view.at(self.now_ms, allowed=True))
+        return self._during(lambda view: self.slot.review(intent, view))
+
+    def _during(self, call: Callable[[StrategyView], R]) -> R:
+        """Makes a call with a view that ends with it."""
+        view = self._world.open(self.now_ms, allowed=True)
+        try:
+            return call(view)
+        finally:
+            self._world.close(view)
 
     # -- what may happen ----------------------------------------------------------------------------------------------
 

@@ -7,9 +7,23 @@ ASCII digits and nothing else ("NaN", "1e5", "1_0" and Arabic digits are all ref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
-from typing import Final
+from collections.abc import Callable, Iterable
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    setcontext,
+)
+from typing import Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: A number as the venue prints it: optional sign, digits, optional fraction.
 NUMBER: Final = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,18})?")
@@ -18,6 +32,35 @@ ZERO: Final = Decimal(0)
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 MS_PER_S: Final = 1_000
+
+#: The arithmetic of everything that names no context of its own. Every value is given: what is left out comes from
+#: `decimal.DefaultContext`, which any module of the process may have changed.
+_ARITHMETIC: Final = Context(
+    prec=28,
+    rounding=ROUND_HALF_EVEN,
+    Emin=-999_999,
+    Emax=999_999,
+    capitals=1,
+    clamp=0,
+    flags=[],
+    traps=[InvalidOperation, DivisionByZero, Overflow],
+)
+
+
+def arithmetic() -> Context:
+    """A fresh decimal context as the product calculates in: 28 digits, ties to even, invalid operations raise."""
+    return _ARITHMETIC.copy()
+
+
+def calculated(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What a function answers when it calculates in a context of its own, whatever its caller has set for itself."""
+    before = getcontext()
+    setcontext(arithmetic())
+    try:
+        return call(*args, **kwargs)
+    finally:
+        setcontext(before)
+
 
 # Wide enough that no product of a price and a quantity is ever rounded.
 _WIDE: Final = Context(prec=60)
@@ -71,8 +114,8 @@ def nearest_to(value: Decimal, step: Decimal) -> Decimal:
 def _to_grid(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     if not step:
         return value
-    count = _WIDE.divide(value, step).to_integral_value(rounding=rounding)
-    return _WIDE.multiply(count, step).quantize(Decimal(1).scaleb(-places(step)), context=_WIDE)
+    count = _WIDE.divide(value, step).to_integral_value(rounding, _WIDE)
+    return _WIDE.multiply(count, step).quantize(Decimal((0, (1,), -places(step))), context=_WIDE)
 
 
 #: Prices and quantities of books are integers in units of 10**-12: exact, cheap to compare, and independent of tick sizes.

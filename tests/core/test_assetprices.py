@@ -14,6 +14,7 @@ from coldframe.model.events import AssetIndexChanged, MarkPriceChanged
 from coldframe.model.journal import RowKind
 from coldframe.testing import instrument
 from coldframe.wire.streams import AssetIndex
+from tests.core.looking import view_of
 from tests.core.made import mark_price
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -42,7 +43,7 @@ def profit(made: Scripted) -> object:
 
 
 def fees(made: Scripted) -> object:
-    return made.engine.slots.get("mm").view.fees()
+    return view_of(made.engine).fees()
 
 
 @pytest.mark.parametrize(("listed", "path"), [(True, MARK), (False, INDEX)])

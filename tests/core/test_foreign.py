@@ -12,6 +12,7 @@ from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import Amend, Cancel
 from coldframe.model.orders import OrderState
 from coldframe.terms import ExecutionType, OrderStatus, Side
+from tests.core.looking import view_of
 from tests.core.ordering import placed, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -43,7 +44,7 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
     assert len(actor.told(OrderFilled)) == 1
     made.want(actor, place(), place(symbol="ETHUSDT"), place(Side.SELL, "1", "101"))
     assert made.verdicts(actor) == {"ACCEPTED": 3, "HALTED": 1}
-    assert not made.engine.slots.get("mm").view.trading_allowed("BTCUSDT")
+    assert not view_of(made.engine).trading_allowed("BTCUSDT")
     made.run(60_000)
     assert made.engine.evidence.adjustments == []
 

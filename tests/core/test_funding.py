@@ -14,6 +14,7 @@ from coldframe.core.positions import SubAccount
 from coldframe.core.prices import Prices
 from coldframe.model.effects import LinkKind
 from coldframe.terms import Side
+from tests.core.looking import view_of
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -43,7 +44,7 @@ def test_o23_funding_of_a_symbol_goes_to_its_owners_by_their_signed_positions() 
     pay(made, "-1.5")
     assert (one.funding, other.funding) == ({"USDT": D(-2)}, {"USDT": D("0.5")})
     assert made.engine.evidence.external.funding == {}
-    assert made.engine.slots.get("one").view.funding() == -2
+    assert view_of(made.engine, "one").funding() == -2
     assert "funding of BTCUSDT: -1.5 USDT (one -2" in made.said()
 
 

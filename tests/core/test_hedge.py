@@ -15,6 +15,7 @@ from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import OrderState
 from coldframe.terms import AlgoStatus, OrderType, PositionMode, PositionSide, Side
 from coldframe.testing import instrument
+from tests.core.looking import view_of
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -41,7 +42,7 @@ def test_both_sides_are_held_beside_each_other_and_shown_so() -> None:
     made, actor = world()
     made.want(actor, place(BUY, "2", None, position_side=LONG), place(SELL, "0.5", None, position_side=SHORT))
     assert sides(made) == (D(2), D("-0.5"))
-    view = made.engine.slots.get("mm").view
+    view = view_of(made.engine)
     assert view.position_mode is PositionMode.HEDGE
     assert (view.position("BTCUSDT"), view.position("BTCUSDT", LONG), view.position("BTCUSDT", SHORT)) == (
         D("1.5"),

@@ -17,6 +17,7 @@ from coldframe.model.effects import Level, LinkKind
 from coldframe.model.events import OrderFilled
 from coldframe.model.orders import OrderState
 from coldframe.terms import Side
+from tests.core.looking import view_of
 from tests.core.ordering import placed, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.test_wishes import behave, happen, traded
@@ -80,7 +81,7 @@ def test_only_the_symbol_that_does_not_add_up_is_shut() -> None:
     made.run(1_000)
     made.want(actor, place(), place(symbol="ETHUSDT"))
     assert made.verdicts(actor) == {"ACCEPTED": 1, "HALTED": 1}
-    view = made.engine.slots.get("mm").view
+    view = view_of(made.engine)
     assert (view.trading_allowed("BTCUSDT"), view.trading_allowed("ETHUSDT")) == (True, False)
     made.holds.clear()
     made.release()

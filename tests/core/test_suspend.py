@@ -10,6 +10,7 @@ from coldframe.model.events import BookState, OrderFilled
 from coldframe.model.inputs import Suspended
 from coldframe.terms import Side
 from coldframe.wire.rest import ENDPOINTS
+from tests.core.looking import view_of
 from tests.core.ordering import placed, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -29,7 +30,7 @@ def test_c4_after_a_suspend_books_orders_and_time_are_looked_at_again() -> None:
     assert made.called("/fapi/v1/time")
     assert made.called(OPEN_ORDERS)
     assert "nothing ran for 7200.0 s" in made.said()
-    assert not made.engine.slots.get("mm").view.trading_allowed("BTCUSDT")
+    assert not view_of(made.engine).trading_allowed("BTCUSDT")
     made.want(actor, place())
     assert made.verdicts(actor) == {"ACCEPTED": 1, "STALE_USER_STREAM": 1}
     made.holds.clear()

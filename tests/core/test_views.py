@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.book import Book
 from coldframe.core.risk import Budget
-from coldframe.core.views import LocalBookView
 from coldframe.model.effects import Fail, LinkKind
 from coldframe.model.events import BookState, LinkChanged, LinkState
+from coldframe.model.view import BookView
 from coldframe.terms import Side
+from coldframe.testing import StrategyBench
 from coldframe.units import scaled
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
+BENCH = StrategyBench(object())
+
+
+def book_of(bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -> BookView:
+    """A synced book with these levels."""
+    BENCH.book("BTCUSDT", bids, asks)
+    return BENCH.view.book("BTCUSDT")
+
 
 def test_a_book_that_is_not_synced_shows_nothing_but_its_state() -> None:
-    view = LocalBookView("BTCUSDT", BookState.STALE, None)
-    assert (view.symbol, view.state, view.synced, view.update_id) == ("BTCUSDT", BookState.STALE, False, 0)
+    bench = StrategyBench(object())
+    view = bench.view.book("BTCUSDT")
+    assert (view.symbol, view.state, view.synced, view.update_id) == ("BTCUSDT", BookState.BUFFERING, False, 0)
     assert {view.best_bid, view.best_ask, view.best_bid_quantity, view.best_ask_quantity, view.mid, view.micro_price} == {None}
     assert (list(view.bids(5)), list(view.asks(5)), view.known_to(Side.BUY)) == ([], [], None)
 
 
 def test_a_side_without_levels_has_no_price() -> None:
-    book = Book(update_id=7)
-    book.bids.apply([("99", "2")])
-    view = LocalBookView("BTCUSDT", BookState.SYNCED, book)
-    assert (view.synced, view.update_id, view.best_bid, view.best_bid_quantity) == (True, 7, D(99), D(2))
+    view = book_of([("99", "2")], [])
+    assert (view.synced, view.update_id > 0, view.best_bid, view.best_bid_quantity) == (True, True, D(99), D(2))
     assert {view.best_ask, view.mid, view.micro_price} == {None}
 
 
@@ -41,10 +49,7 @@ NUMBERS = st.decimals("0.001", 1000, places=3)
 def test_the_micro_price_lies_between_the_best_prices_nearer_to_the_thinner_side(
     bid: Decimal, gap: Decimal, bid_quantity: Decimal, ask_quantity: Decimal
 ) -> None:
-    book = Book()
-    book.bids.apply([(str(bid), str(bid_quantity))])
-    book.asks.apply([(str(bid + gap), str(ask_quantity))])
-    view = LocalBookView("BTCUSDT", BookState.SYNCED, book)
+    view = book_of([(str(bid), str(bid_quantity))], [(str(bid + gap), str(ask_quantity))])
     assert view.mid == bid + gap / 2
     micro = view.micro_price
     assert micro is not None
@@ -55,8 +60,10 @@ def test_the_micro_price_lies_between_the_best_prices_nearer_to_the_thinner_side
 
 
 def test_a_book_says_how_far_it_is_known() -> None:
-    book = Book(bid_edge=scaled("95.5"))
-    view = LocalBookView("BTCUSDT", BookState.SYNCED, book)
+    view = book_of([("96", "1")], [])
+    local = BENCH._market.synced_book("BTCUSDT")
+    assert local is not None
+    local.bid_edge = scaled("95.5")
     assert (view.known_to(Side.BUY), view.known_to(Side.SELL)) == (D("95.5"), None)
 
 

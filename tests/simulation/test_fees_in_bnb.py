@@ -10,6 +10,7 @@ from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
+from tests.core.looking import view_of
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.still import StillMarket
 from tests.simulation.strategies import Puppet
@@ -67,7 +68,7 @@ def test_g13_fees_in_bnb_count_at_the_price_of_bnb(listed: bool) -> None:
     assert pump.venue.books().account.bnb == 5 - account.fees["BNB"]
     assert near(account.fees_paid(pump.engine.gate.prices), 2 * FEE_USDT)
     assert profit(pump) == account.realized - account.fees["BNB"] * pump.engine.gate.prices.of("BNB")  # type: ignore[operator]
-    assert pump.engine.slots.get("mm").view.fees() == account.fees_paid(pump.engine.gate.prices)
+    assert view_of(pump.engine).fees() == account.fees_paid(pump.engine.gate.prices)
 
 
 @pytest.mark.parametrize("whose", ["strategy", "account"])

@@ -36,7 +36,7 @@ from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
-from coldframe.core.views import StrategyView
+from coldframe.core.views import StrategyWorld
 from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.halting import Halt
@@ -158,7 +158,7 @@ class Engine:
         self._traders = traders
 
     def _slot(self, port: StrategyPort, trader: Trader) -> Slot:
-        return Slot(port, trader, StrategyView(trader, port.symbols, self.market, self.orders, self.gate))
+        return Slot(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate))
 
     @property
     def ledger_peaks(self) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import attrs
 from coldframe.core.protection import OrderPolicy, graver
 from coldframe.core.risk import Trader
 from coldframe.core.strain import Strain
-from coldframe.core.views import StrategyView
+from coldframe.core.views import StrategyView, StrategyWorld
 from coldframe.model.events import StrategyEvent
 from coldframe.model.halting import Halt
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quotes, Target, Verdict, WakeMe
@@ -61,7 +61,7 @@ class Slot:
 
     port: StrategyPort
     trader: Trader
-    view: StrategyView
+    world: StrategyWorld
     muted: bool = False
     #: What becomes of its orders, since it was muted or the run is ending; None before.
     parting: OrderPolicy | None = None

@@ -274,13 +274,15 @@ class Strategies:
     def _call(self, slot: Slot, hook: str, event: StrategyEvent) -> None:
         if slot.muted or hook not in slot.port.hooks:
             return
-        view = slot.view.at(self._ctx.now_ms, self._links_ready and slot.halted is None)
         self.dispatched += 1
+        view = slot.world.open(self._ctx.now_ms, self._links_ready and slot.halted is None)
         try:
             wanted = slot.port.call(hook, event, view)
         except StrategyFault as fault:
             self._mute(slot, str(fault))
             return
+        finally:
+            slot.world.close(view)
         for intent in wanted[:INTENTS_PER_CALL]:
             self._judge(slot, intent)
         surplus = wanted[INTENTS_PER_CALL:]
@@ -371,7 +373,11 @@ class Strategies:
             return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
         if slot.halted is not None and slot.halted.level.flattens:
             return self._gate.halts[slot.id]  # its positions are being brought to zero: one hand at a time
-        against = slot.port.review(wanted, slot.view.at(self._ctx.now_ms, self._links_ready))
+        view = slot.world.open(self._ctx.now_ms, self._links_ready)
+        try:
+            against = slot.port.review(wanted, view)
+        finally:
+            slot.world.close(view)
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
         return self._send(slot, wanted, self._trading)

@@ -7,19 +7,19 @@ shell at the moment they are written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
 
 import attrs
 
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.journal import RowKind
+from coldframe.terms import Word
 
 #: Requests that place an order or may enlarge one.
 _RISKY: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
 
 
-class LinkKind(StrEnum):
+class LinkKind(Word):
     """What a link is for: market data, the user-data stream, the WebSocket API."""
 
     MARKET = "market"
@@ -27,7 +27,7 @@ class LinkKind(StrEnum):
     API = "api"
 
 
-class Level(StrEnum):
+class Level(Word):
     """How much a line of the log matters."""
 
     DEBUG = "debug"

@@ -7,14 +7,13 @@ Every event carries `at_ns`, our receive time in nanoseconds (never going back w
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 
 import attrs
 
-from coldframe.terms import ContractStatus, ContractType, OrderType, PositionSide, Side, TimeInForce
+from coldframe.terms import ContractStatus, ContractType, OrderType, PositionSide, Side, TimeInForce, Word
 
 
-class BookState(StrEnum):
+class BookState(Word):
     """Whether a local order book can be relied on: only `SYNCED` can."""
 
     BUFFERING = "buffering"
@@ -22,7 +21,7 @@ class BookState(StrEnum):
     STALE = "stale"
 
 
-class LinkState(StrEnum):
+class LinkState(Word):
     UP = "up"
     DOWN = "down"
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from enum import StrEnum
 
 import attrs
 
-from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
+from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, Word, WorkingType
 from coldframe.units import ZERO
 
 
@@ -137,7 +136,7 @@ class Target:
 Intent = Place | Amend | Cancel | CancelAll | WakeMe | Quotes | Target
 
 
-class VerdictCode(StrEnum):
+class VerdictCode(Word):
     """How an intent ended. The first two are good news."""
 
     ACCEPTED = "ACCEPTED"

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from coldframe.terms import OrderStatus
+from coldframe.terms import OrderStatus, Word
 
 
-class OrderState(StrEnum):
+class OrderState(Word):
     """Where an order is in its life; docs/orders.md draws it."""
 
     INTENT = "INTENT"

@@ -1,4 +1,8 @@
-"""What a strategy may look at: its own slice of the world, read only, always at the moment of the event it was called with."""
+"""What a strategy may look at: its own slice of the world, read only, at the moment of the event it was called with.
+
+A view and the books it gives are valid while the hook runs that was given it, and raise `RuntimeError` afterwards. What they answer
+(orders, instruments, numbers) are values of that moment: they may be kept, and nothing that is done to them changes the run.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ class BookView(Protocol):
 
 
 class OrderView(Protocol):
-    """One of the strategy's own orders."""
+    """One of the strategy's own orders as it stood when it was asked for."""
 
     @property
     def client_order_id(self) -> str: ...
@@ -70,13 +74,28 @@ class OrderView(Protocol):
         """What a conditional order waits for; None for any other one."""
 
     @property
+    def activate_price(self) -> Decimal | None:
+        """The price from which on a trailing stop follows the market; None for any other order."""
+
+    @property
+    def reduce_only(self) -> bool:
+        """Whether the venue lets it only make a position smaller."""
+
+    @property
+    def close_position(self) -> bool:
+        """Whether it closes whatever the position is when it is triggered; `quantity` is a guess then."""
+
+    @property
     def quantity(self) -> Decimal: ...
     @property
     def filled(self) -> Decimal: ...
     @property
-    def remaining(self) -> Decimal: ...
+    def remaining(self) -> Decimal:
+        """What may still trade, at worst: the larger quantity while an amendment is open."""
+
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:
+        """A word of `OrderState`."""
 
 
 class View(Protocol):
