@@ -217,6 +217,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`budget` of a strategy", schema.BudgetTable),
     ("`[[strategies.overlays]]`", schema.OverlayTable),
     ("`[risk]`", schema.RiskTable),
+    ("`first_minutes` of `[risk]`", schema.FirstMinutesTable),
     ("`[feeds]`", schema.FeedsTable),
     ("`[halt]`", schema.HaltTable),
     ("`[journal]`", schema.JournalTable),

@@ -76,7 +76,7 @@ def test_it_names_every_key_there_is_and_none_at_its_default(tmp_path: Path) -> 
         config.strategies[0],
         config.strategies[0].budget,
     ]
-    tables += [config.strategies[0].overlays[0], config.risk, config.feeds, config.halt, config.journal]
+    tables += [config.strategies[0].overlays[0], config.risk, config.risk.first_minutes, config.feeds, config.halt, config.journal]
     for table in tables:
         for one in attrs.fields(type(table)):
             default = one.default.factory() if isinstance(one.default, attrs.Factory) else one.default  # type: ignore[arg-type]

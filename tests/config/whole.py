@@ -177,6 +177,11 @@ duplicate_ms = 8
 self_cross = "expire_both"
 max_rejects = 9
 rejects_within_s = 11
+losses_count = "day"
+
+[risk.first_minutes]
+minutes = 30
+fraction = "0.2"
 
 [feeds]
 streams_per_link = 10

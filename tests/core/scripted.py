@@ -37,7 +37,6 @@ from coldframe.model.effects import (
     WakeAt,
 )
 from coldframe.model.events import StrategyEvent
-from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
     FramesReceived,
     Input,
@@ -140,10 +139,8 @@ class Scripted:
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
-        halts: Sequence[Halt] = (),
         past: Past | None = None,
-        keep_orders: bool = False,
-        hedge: bool = False,
+        **more: Any,
     ) -> None:
         self.now_ns = START_NS
         self.offset_ms = 0
@@ -179,13 +176,11 @@ class Scripted:
                 chance=lambda: 0.5,
                 epoch_ms=max(START_MS, past.epoch_ms + 1 if past else 0),
                 past=past or Past(),
-                keep_orders=keep_orders,
                 orders_on=orders_on,
                 can_log_on=can_log_on,
-                hedge=hedge,
                 feed=feed or FeedLimits(),
                 trading=trading or TradingLimits(),
-                halts=halts,
+                **more,
             )
         )
 

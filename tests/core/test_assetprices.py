@@ -161,7 +161,7 @@ def test_g13_a_loss_limit_sees_fees_in_bnb() -> None:
     trade(made, actor)
     made.run(1_000)
     assert set(made.engine.gate.latches.strategies) == {"mm"}
-    assert "loss of strategy mm of 12.00, 10 is allowed" in made.said()
+    assert "loss of strategy mm 12.00 exceeds max_loss 10: no new risk until `coldframe resume`" in made.said()
 
 
 @pytest.mark.parametrize("asset", ["USDT", "USDC", "FDUSD", "BNFCR"])
@@ -205,7 +205,24 @@ def test_a_price_of_zero_is_none_and_an_unreadable_one_is_said() -> None:
     assert made.engine.gate.prices.of("BNB") is None
     made.exchange.prices["BNBUSDT"] = "much"
     made.run(ASK_AGAIN_MS + 1_000)
-    assert "the price of an asset cannot be read" in made.said()
+    assert "a price cannot be read" in made.said()
+
+
+def test_of_two_sources_only_the_one_that_has_answered_is_believed() -> None:
+    actor = Actor()
+    made = Scripted(actor, channels=("depth@100ms", "markPrice@1s", "!assetIndex@arr"), instruments=BNB_LISTED)
+    made.exchange.fee, made.exchange.prices = ("0.01", "BNB"), {"BNBUSDT": "600"}
+    made.ready()
+    trade(made, actor)
+    made.run(1_000)
+    made.say("!assetIndex@arr", [index_of("605")])
+    assert fees(made) == 6
+
+
+def index_of(price: str) -> AssetIndex:
+    letters = dict.fromkeys(("bid_buffer", "ask_buffer", "bid_rate", "ask_rate"), "1")
+    auto = {f"auto_{name}": "1" for name in letters}
+    return AssetIndex(event="assetIndexUpdate", event_ms=1, symbol="BNBUSD", index_price=price, **letters, **auto)
 
 
 def test_asset_index_is_read_from_the_stream_of_all_assets() -> None:
@@ -215,9 +232,6 @@ def test_asset_index_is_read_from_the_stream_of_all_assets() -> None:
     made.ready()
     trade(made, actor)
     made.run(1_000)
-    letters = dict.fromkeys(("bid_buffer", "ask_buffer", "bid_rate", "ask_rate"), "1")
-    auto = {f"auto_{name}": "1" for name in letters}
-    row = AssetIndex(event="assetIndexUpdate", event_ms=1, symbol="BNBUSD", index_price="605", **letters, **auto)
-    made.say("!assetIndex@arr", [row])
+    made.say("!assetIndex@arr", [index_of("605")])
     assert fees(made) == D("6.05")
     assert not any("bnbusd@assetIndex" in one.subscribed for one in made.links.values())

@@ -55,7 +55,7 @@ def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
 
 
 def setup() -> dict[str, Any]:
-    risk = RiskLimits(max_gross_notional=D(1_200))
+    risk = RiskLimits(max_gross_notional=D(1_200), max_drawdown=D(10_000))
     return {
         "budgets": {"mm": Budget(max_position=MOST)},
         "risk": risk,
@@ -72,6 +72,7 @@ def state(past: Past) -> dict[str, Any]:
         "accounts": {name: one for name, one in past.accounts.items() if one.fills},
         "marks": past.marks,
         "prices": past.prices,
+        "losses": past.losses,
     }
 
 
@@ -85,6 +86,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
         "marks": engine.trading.reconciler.marks,
         "prices": engine.trading.assets.recorded,
+        "losses": engine._risk_rows.counted,
     }
 
 

@@ -65,7 +65,7 @@ def test_i4_a_difference_is_asked_for_again_and_booked_after_two_rounds_with_its
     assert made.verdicts(actor) == {"HALTED": 1}
     assert made.engine.trading is not None
     assert made.engine.trading.reconciler.rounds == 3
-    made.engine.gate.resume()
+    made.engine.gate.resume(made.venue_ms)
     made.want(actor, place())
     made.run(3 * LIGHT_ROUND_MS)
     assert made.verdicts(actor) == {"HALTED": 1, "ACCEPTED": 1}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import attrs
 import pytest
 from hypothesis import given
@@ -270,7 +268,7 @@ def test_o18_too_many_rejects_shut_a_strategy_until_it_is_resumed() -> None:
     made.want(one, place())
     made.want(other, place())
     assert (verdicts(made, one)["REJECTS"], verdicts(made, other)["ACCEPTED"]) == (2, 2)
-    made.engine.gate.resume("one")
+    made.engine.gate.resume(made.venue_ms, "one")
     made.want(one, place())
     assert verdicts(made, one)["ACCEPTED"] == 4
     (said,) = [line.text for line in made.log if line.level is Level.ERROR]
@@ -304,7 +302,7 @@ def test_a_strategy_that_has_lost_too_much_is_shut_alone() -> None:
     assert verdicts(made, other) == {"ACCEPTED": 3}
     verdict = made.engine.gate.latches.strategies["one"]
     assert (verdict.value, verdict.limit) == (D("6.02"), D(5))
-    made.engine.gate.resume("one")
+    made.engine.gate.resume(made.venue_ms, "one")
     made.run(1_000, alive=False)
     assert made.engine.gate.latches.strategies == {}
 
@@ -329,25 +327,9 @@ def test_resuming_everything_opens_the_account_as_well() -> None:
     made.run(300, alive=False)
     assert made.engine.gate.latched is not None
     assert made.engine.gate.latched.code is V.LOSS
-    made.engine.gate.resume()
+    made.engine.gate.resume(made.venue_ms)
     made.run(300, alive=False)
     assert made.engine.gate.latched is None
     made.mark("BTCUSDT", "87")
     made.run(300, alive=False)
     assert made.engine.gate.latched.value == D(6)  # type: ignore[union-attr]
-
-
-@given(st.lists(st.decimals(-50, 50, places=2), max_size=40), st.decimals(1, 60, places=1), st.decimals(1, 60, places=1))
-def test_losses_latch_exactly_when_a_limit_is_passed(path: list[Decimal], loss: Decimal, drawdown: Decimal) -> None:
-    from coldframe.core.losses import Losses
-
-    losses = Losses(loss, drawdown)
-    hit: Decimal | None = None
-    losses.check(D(0))
-    for number, pnl in enumerate(path):
-        peak = max([D(0), *path[: number + 1]])
-        over = -pnl > loss or peak - pnl > drawdown
-        verdict = losses.check(pnl)
-        assert (verdict is not None) == (over and hit is None)
-        hit = pnl if verdict is not None else hit
-        assert (losses.latched is not None) == (hit is not None)

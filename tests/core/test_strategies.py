@@ -417,7 +417,7 @@ def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
     verdict = made.engine.gate.latched
     assert verdict is not None
     assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
-    assert total_profit(made.engine.slots.all, made.engine.gate) == D("-2.2") - D("0.02")
+    assert total_profit(made.engine.gate) == D("-2.2") - D("0.02")
     made.mark("BTCUSDT", "120")
     made.want(one, place(quantity="0.1"), place(Side.SELL, "1"))
     assert made.verdicts(one) == {"ACCEPTED": 2, "DRAWDOWN": 1}

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from coldframe.core.journal import Past, booking_body, order_body
+from coldframe.core.journal import Past, booking_body, counted_body, fold, order_body
+from coldframe.core.losses import Counted
 from coldframe.core.orders import Order
 from coldframe.core.signing import HmacSigner
 from coldframe.errors import ConfigError
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.journals import open_journal
+from coldframe.runtime.journals import open_journal, open_latches
 from coldframe.secret import Secret
 from coldframe.shell.journalfile import JournalFile
 from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
@@ -89,3 +90,18 @@ def test_what_nobody_would_look_after_any_more_is_refused(tmp_path: Path, change
 def test_nothing_of_another_account_goes_on(tmp_path: Path) -> None:
     written(tmp_path)
     assert opened(tmp_path, BOT.replace("paper-one", "paper-two")).orders == {}
+
+
+@pytest.mark.parametrize(("strategy", "left"), [("one", {""}), (None, set()), ("two", {"", "one"})])
+def test_a_resume_between_two_runs_lets_losses_be_counted_anew(tmp_path: Path, strategy: str | None, left: set[str]) -> None:
+    made = bot(tmp_path, BOT)
+    file = JournalFile(tmp_path / "journal.db")
+    counted = counted_body(Counted(Decimal(5), Decimal(6), 7))
+    file.write([(1, RowKind.LOSSES, "one", counted), (2, RowKind.LOSSES, "", counted)])
+    file.close()
+    open_latches(made.loaded, strategy)
+    with open_journal(made, SIGNER):
+        pass
+    file = JournalFile(tmp_path / "journal.db")
+    assert set(fold(file.state_rows()).losses) == left
+    file.close()

@@ -30,7 +30,7 @@ from coldframe.model import inputs as told
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import Row
 from coldframe.plug.slots import StrategySlot
-from coldframe.runtime.build import build, feed_limits, read, risk_limits, trading_limits
+from coldframe.runtime.build import build, feed_limits, first_minutes, read, risk_limits, trading_limits
 from coldframe.runtime.venues import listed_symbols
 from coldframe.terms import PositionMode
 from coldframe.units import NS_PER_MS, NS_PER_S
@@ -134,6 +134,7 @@ class Pump:
             "trading": trading_limits(config),
             "hedge": config.orders.position_mode == PositionMode.HEDGE,
             "grace_ms": config.orders.grace_ms,
+            "first_minutes": first_minutes(config.risk),
             "keep_orders": config.orders.on_restart == "keep",
             "on_end": OrderPolicy(config.orders.on_end),
             "on_error": OrderPolicy(config.orders.on_error),

@@ -139,8 +139,10 @@ class BudgetTable:
         "orders, amendments and cancels in ten seconds, after which it places none; cancels are never refused", None, check=positive
     )
     max_open_orders: int | None = key("open orders of the strategy", None, check=positive)
-    max_loss: Decimal | None = key("loss since the start, after which it takes no new risk", None, check=positive)
-    max_drawdown: Decimal | None = key("loss from its best moment on, after which it takes no new risk", None, check=positive)
+    max_loss: Decimal | None = key("loss (see risk.losses_count), after which it takes no new risk", None, check=positive)
+    max_drawdown: Decimal | None = key(
+        "loss from its best moment on (see risk.losses_count), after which it takes no new risk", None, check=positive
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -173,6 +175,18 @@ class StrategyTable:
 
 
 @attrs.frozen(kw_only=True)
+class FirstMinutesTable:
+    """`first_minutes` of `[risk]`: how a run that sends orders begins, live or on paper."""
+
+    minutes: int = key("for how many minutes it may only use a fraction of its limits; 0: for none", 0, check=between(0, 1440))
+    fraction: Decimal = key(
+        "the part of max_position, max_notional, max_order_notional and max_gross_notional that it may use then",
+        Decimal("0.1"),
+        check=between(Decimal("0.001"), 1),
+    )
+
+
+@attrs.frozen(kw_only=True)
 class RiskTable:
     """`[risk]`: what the account may do. Live trading demands the first five limits, and max_position of every strategy."""
 
@@ -181,10 +195,10 @@ class RiskTable:
     price_collar_pct: Decimal | None = key("how far a price may be from the mark price, in percent", None, check=positive)
     max_open_orders: int | None = key("open orders of all strategies together", None, check=positive)
     max_drawdown: Decimal | None = key(
-        "loss from the best moment of the run on, after which no new risk is taken", None, check=positive
+        "loss from the best moment on (see losses_count), after which no new risk is taken", None, check=positive
     )
     stale_book_ms: int = key("how long ago a book may have moved for new risk to be taken on it", 2000, check=between(100, 600_000))
-    max_loss: Decimal | None = key("loss since the start of the run, after which no new risk is taken", None, check=positive)
+    max_loss: Decimal | None = key("loss (see losses_count), after which no new risk is taken", None, check=positive)
     messages_per_10s: int | None = key(
         "orders, amendments and cancels of all strategies in ten seconds; cancels are never refused", None, check=positive
     )
@@ -205,6 +219,13 @@ class RiskTable:
         check=positive,
     )
     rejects_within_s: int = key("the time in which rejected orders are counted", 60, check=between(1, 3600))
+    losses_count: str = key(
+        "from when on max_loss and max_drawdown are counted, over all runs on one journal: since_resume (the first run, or the last"
+        " coldframe resume), or day (also since 0:00 UTC); what they have shut stays shut until coldframe resume",
+        "since_resume",
+        check=one_of("since_resume", "day"),
+    )
+    first_minutes: FirstMinutesTable = key("how a run begins: with a fraction of its limits", FirstMinutesTable)
 
 
 @attrs.frozen(kw_only=True)

@@ -104,11 +104,13 @@ class Account:
         now = self._ctx.now_ns
         self._evidence.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
 
-    def assets(self) -> tuple[set[str], set[str]]:
-        """The assets in which fees have been paid, and those in which there were other amounts."""
-        accounts = [self._evidence.external, *(trader.account for trader in self._traders.values())]
+    def assets(self) -> tuple[set[str], set[str], set[str]]:
+        """The assets of fees, those of other amounts, and the contracts in which strategies hold positions."""
+        ours = [trader.account for trader in self._traders.values()]
+        accounts = [self._evidence.external, *ours]
         fees = {asset for account in accounts for asset in account.fees}
-        return fees, {asset for account in accounts for asset in account.funding} | self.balances.keys()
+        others = {asset for account in accounts for asset in account.funding} | self.balances.keys()
+        return fees, others, {key[0] for account in ours for key, one in account.positions.items() if one.quantity}
 
     # -- funding ------------------------------------------------------------------------------------------------------
 

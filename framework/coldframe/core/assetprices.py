@@ -1,4 +1,4 @@
-"""Keeps a price for every asset in which fees, funding or balances appear.
+"""Keeps a price for every asset in which fees, funding or balances appear, and finds a mark price for positions that have none.
 
 An asset that is first seen is asked for by REST: the mark price of its contract against USDT where the venue lists one, else its
 index in US dollars (premiumIndex, assetIndex). From then on its stream keeps the price current, over the market connections. A
@@ -51,6 +51,13 @@ class PriceOf:
 
 
 @attrs.frozen
+class MarkOf:
+    """The purpose of a GET premiumIndex for the contract of a position."""
+
+    symbol: str
+
+
+@attrs.frozen
 class RateOf:
     """The purpose of a GET commissionRate."""
 
@@ -92,6 +99,8 @@ class AssetPrices:
         self._fee_rate_asked = False
         self._watched: dict[str, _Watched] = {}
         self._by_name: dict[str, str] = {}
+        #: When the mark prices of contracts were asked for.
+        self._marks_asked_ns: dict[str, int] = {}
         #: Prices as they were last written into the journal.
         self.recorded: dict[str, Decimal] = {}
 
@@ -102,11 +111,24 @@ class AssetPrices:
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
-    def tick(self, fees: Collection[str], others: Iterable[str]) -> None:
-        """Looks after the assets in which fees, and any other amounts, have appeared so far. Call it a few times a second."""
+    def tick(self, fees: Collection[str], others: Iterable[str], held: Iterable[str] = ()) -> None:
+        """Looks after the assets in which fees, and any other amounts, have appeared so far. Call it a few times a second.
+
+        `held` are the contracts of open positions: without a mark price their profit is not known.
+        """
         for asset in (*fees, *others):
             if asset and asset not in AT_PAR:
                 self._look_after(asset, is_fee=asset in fees)
+        for symbol in held:
+            if symbol not in self._prices.marks:
+                self._ask_mark(symbol)
+
+    def _ask_mark(self, symbol: str) -> None:
+        """A position from before the run, and its stream has not spoken yet."""
+        asked_ns, now_ns = self._marks_asked_ns.get(symbol, 0), self._ctx.now_ns
+        if not asked_ns or now_ns - asked_ns >= ASK_AGAIN_MS * NS_PER_MS:
+            self._marks_asked_ns[symbol] = now_ns
+            self._calls.call("GET", "/fapi/v1/premiumIndex", {"symbol": symbol}, MarkOf(symbol), Priority.NEW_RISK)
 
     def _look_after(self, asset: str, *, is_fee: bool) -> None:
         one = self._watched.get(asset) or self._watch(asset)
@@ -158,16 +180,20 @@ class AssetPrices:
     def returned(self, event: Returned) -> bool:
         """What one of the questions brought. Returns whether it was one of these."""
         purpose, answer = event.purpose, event.answer
-        if not isinstance(purpose, PriceOf | RateOf):
+        if not isinstance(purpose, PriceOf | RateOf | MarkOf):
             return False
         body = answer.body if answer is not None and answer.status == 200 else None
         try:
             if isinstance(purpose, PriceOf):
                 self._answered(purpose, body)
+            elif body is not None and isinstance(purpose, MarkOf):
+                price = exact(decode(PremiumIndex, body, Census()).mark_price)
+                if price > ZERO:
+                    self._prices.marks.setdefault(purpose.symbol, price)
             elif body is not None:
                 self._prices.fee_rate = exact(decode(CommissionRate, body, Census()).taker_commission_rate)
         except DecodeError as error:
-            self._ctx.log(Level.WARNING, f"the price of an asset cannot be read: {error}")
+            self._ctx.log(Level.WARNING, f"a price cannot be read: {error}")
         return True
 
     def _answered(self, purpose: PriceOf, body: bytes | None) -> None:

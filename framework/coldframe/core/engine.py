@@ -23,8 +23,8 @@ from coldframe.core.ending import Ending
 from coldframe.core.evidence import Evidence, describe
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
-from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, latched_body, order_body
-from coldframe.core.latches import latch, latched_of
+from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
+from coldframe.core.latches import RiskRows, latch, latched_of
 from coldframe.core.listing import Listing
 from coldframe.core.market import Market
 from coldframe.core.orders import Order, Orders
@@ -34,6 +34,7 @@ from coldframe.core.proof import Outcome
 from coldframe.core.protection import OrderPolicy, reduces_position
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
+from coldframe.core.startguard import FirstMinutes, StartGuard
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading, TradingLimits
 from coldframe.core.views import StrategyWorld
@@ -105,6 +106,8 @@ class EngineSetup:
     grace_ms: int = 3_000
     #: Halts that hold from before the start.
     halts: Sequence[Halt] = ()
+    #: How small the run is at first.
+    first_minutes: FirstMinutes = FirstMinutes()
 
 
 @attrs.frozen
@@ -129,6 +132,8 @@ class Engine:
         self.evidence = Evidence(ctx, self.orders, traders, self.gate.latches)
         self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or SubAccount()
         self.gate.others = self.evidence.others
+        left = setup.past.accounts.items()
+        self.gate.retired = {name: account for name, account in left if name not in traders and name != EXTERNAL}
         self.trading: Trading | None = None
         if setup.orders_on:
             self.trading = Trading(
@@ -150,9 +155,10 @@ class Engine:
         traded = {symbol for port in setup.ports for symbol in port.symbols}
         self.listing = Listing(ctx, self._calls, self.gate, self.strategies, traded)
         self._owed_fills = OwedFills(ctx, self.orders)
+        self._guard = StartGuard(ctx, self.gate, setup.first_minutes)
         self._records = 0
         self._banned_ms = 0
-        self._latched = setup.past.latched
+        self._risk_rows = RiskRows(ctx, self.gate, setup.past.latched, setup.past.losses)
         self._said_too_near = False
         self.finished = False
         self._traders = traders
@@ -206,6 +212,7 @@ class Engine:
         if self.trading is not None:
             self.trading.start()
         self.halting.start(self._setup.halts)
+        self._guard.start()
         self.strategies.start()
         return self._settled()
 
@@ -321,10 +328,7 @@ class Engine:
         touched, self.orders.touched = self.orders.touched, {}
         for name, order in touched.items():
             self._ctx.record(RowKind.ORDER, name, order_body(order))
-        latched = latched_of(self.gate)
-        if latched != self._latched:
-            self._latched = latched
-            self._ctx.record(RowKind.LATCH, "", latched_body(latched))
+        self._risk_rows.record()
         self._records += sum(isinstance(one, Record) for one in self._ctx.effects)
         if self._records >= CHECKPOINT_ROWS:
             self._record_checkpoint()
@@ -332,15 +336,16 @@ class Engine:
     def _record_checkpoint(self) -> None:
         self._records = 0
         past, epoch_ms = self._setup.past, self._setup.epoch_ms
-        latched = latched_of(self.gate)
+        latched, losses = latched_of(self.gate), self._risk_rows.counted
         prices = self.trading.assets.recorded if self.trading is not None else past.prices
-        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, prices, epoch_ms, past.runs + 1)
+        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, prices, losses, epoch_ms, past.runs + 1)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
     def accounts(self) -> dict[str, SubAccount]:
-        """The sub-accounts by strategy, and what is external."""
-        return {**{name: one.account for name, one in self._traders.items()}, EXTERNAL: self.evidence.external}
+        """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
+        traders = {name: one.account for name, one in self._traders.items()}
+        return {**self.gate.retired, **traders, EXTERNAL: self.evidence.external}
 
     @property
     def _marks(self) -> Mapping[str, int]:
@@ -390,6 +395,8 @@ class Engine:
                 self._ask_for_time()
                 if key == "clock:ask":
                     self._ctx.wake(key, _CLOCK_PERIOD_MS)
+            case "guard":
+                self._guard.woken()
             case "listing":
                 self.listing.woken()
             case "stop":

@@ -113,7 +113,7 @@ class Halting:
     def _open(self, strategy: str | None) -> None:
         """What losses, rejects or a position had shut takes new risk again."""
         shut = latched_of(self._gate)
-        self._gate.resume(strategy)
+        self._gate.resume(self._ctx.venue_ms, strategy)
         for line in shut.lines():
             if line not in shut.without(strategy).lines():
                 self._ctx.log(Level.WARNING, f"opened again: {line}")

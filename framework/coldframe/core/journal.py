@@ -15,6 +15,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from coldframe.core.losses import Counted
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import Position, PositionKey, SubAccount
 from coldframe.errors import JournalDamaged
@@ -59,6 +60,8 @@ class Past:
     latched: Latched = attrs.field(factory=Latched)
     #: What assets were worth when that was last written down.
     prices: dict[str, Decimal] = attrs.field(factory=dict)
+    #: From where losses are counted, by strategy; `EXTERNAL` for the whole account.
+    losses: dict[str, Counted] = attrs.field(factory=dict)
 
     @property
     def live(self) -> list[Order]:
@@ -117,12 +120,19 @@ def latched_body(latched: Latched) -> Body:
     return body
 
 
+def counted_body(counted: Counted | None) -> Body:
+    """From where losses are counted; empty when that begins anew."""
+    body: Body = {} if counted is None else _CONVERTER.unstructure(counted)
+    return body
+
+
 def checkpoint_body(
     orders: Orders,
     accounts: Mapping[str, SubAccount],
     marks: Mapping[str, int],
     latched: Latched,
     prices: Mapping[str, Decimal],
+    losses: Mapping[str, Counted],
     epoch_ms: int,
     runs: int,
 ) -> Body:
@@ -137,6 +147,7 @@ def checkpoint_body(
         "marks": dict(marks),
         "latched": latched_body(latched),
         "prices": {asset: str(price) for asset, price in prices.items()},
+        "losses": {owner: counted_body(counted) for owner, counted in losses.items()},
     }
 
 
@@ -175,6 +186,10 @@ def _apply(past: Past, row: Row) -> None:
             _take_checkpoint(past, row.ref, body)
         case RowKind.LATCH:
             past.latched = _CONVERTER.structure(body, Latched)
+        case RowKind.LOSSES if body:
+            past.losses[row.ref] = _CONVERTER.structure(body, Counted)
+        case RowKind.LOSSES:
+            past.losses.pop(row.ref, None)
         case RowKind.END:
             past.ended = True
 
@@ -196,6 +211,7 @@ def _take_checkpoint(past: Past, account: str, body: Any) -> None:
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
     past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
+    past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
 
 
 def _is_brakes(client_order_id: str) -> bool:
@@ -217,7 +233,7 @@ def _begin(past: Past, body: Any) -> None:
     """A run begins. What was in another account is over: nothing of it can be asked for or traded any more."""
     account = str(body["account"])
     if account != past.account:
-        past.orders, past.fills, past.accounts, past.marks, past.latched = {}, {}, {}, {}, Latched()
+        past.orders, past.fills, past.accounts, past.marks, past.latched, past.losses = {}, {}, {}, {}, Latched(), {}
     past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
     past.runs += 1
 

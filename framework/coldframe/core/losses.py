@@ -1,49 +1,79 @@
-"""What a strategy, or the account, may lose before it takes no new risk: loss since the start, drawdown from the best moment.
+"""What a strategy, or the account, may lose before it takes no new risk: loss since counting began, drawdown from the best moment.
 
-Both are latched: a limit that was hit stays hit, whatever the market does afterwards.
+Both are latched: a limit that was hit stays hit, whatever the market does afterwards. From where losses are counted goes into the
+journal, so that a run that dies and is started again does not get the whole allowance once more.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
+from typing import Final
 
 import attrs
 
 from coldframe.model.intents import Verdict, VerdictCode
-from coldframe.units import ZERO, trimmed
+from coldframe.units import trimmed
+
+_DAY_MS: Final = 86_400_000
+
+
+class LossPeriod(StrEnum):
+    """From when on losses are counted: since a person has last resumed (or the first run), or since the UTC day began."""
+
+    SINCE_RESUME = "since_resume"
+    DAY = "day"
+
+
+@attrs.frozen
+class Counted:
+    """From where the losses of one owner are counted: its profit then, its best profit since, and which UTC day it was."""
+
+    base: Decimal
+    peak: Decimal
+    day: int = 0
 
 
 @attrs.define
 class Losses:
-    """The worst of one owner so far. Money in the quote asset; None: not limited."""
+    """The losses of one owner. Money in US dollars; None: not limited."""
 
     max_loss: Decimal | None = None
     max_drawdown: Decimal | None = None
     latched: Verdict | None = None
-    #: Where counting begins: what an earlier run has made or lost is not this one's.
-    _base: Decimal | None = None
-    _peak: Decimal = ZERO
-    _last: Decimal = ZERO
+    period: LossPeriod = LossPeriod.SINCE_RESUME
+    #: None: counting begins with the next profit. The value is replaced, never changed.
+    counted: Counted | None = None
+    _last: Decimal | None = None
 
-    def check(self, pnl: Decimal, whose: str = "") -> Verdict | None:
+    def check(self, pnl: Decimal, venue_ms: int, whose: str = "") -> Verdict | None:
         """Takes in the profit of this moment. Returns the verdict when a limit is hit for the first time, None otherwise."""
         self._last = pnl
-        if self._base is None:
-            self._base = self._peak = pnl
-        self._peak = max(self._peak, pnl)
+        counted = self._count(pnl, venue_ms // _DAY_MS)
         if self.latched is not None:
             return None
-        loss = _over(VerdictCode.LOSS, f"loss{whose}", self._base - pnl, self.max_loss)
-        self.latched = loss or _over(VerdictCode.DRAWDOWN, f"drawdown{whose}", self._peak - pnl, self.max_drawdown)
+        self.latched = _over(VerdictCode.LOSS, "loss", whose, counted.base - pnl, self.max_loss) or _over(
+            VerdictCode.DRAWDOWN, "drawdown", whose, counted.peak - pnl, self.max_drawdown
+        )
         return self.latched
 
-    def resume(self) -> None:
+    def _count(self, pnl: Decimal, day: int) -> Counted:
+        counted = self.counted
+        if counted is None or (self.period is LossPeriod.DAY and day > counted.day):
+            counted = Counted(pnl, pnl, day)
+        elif self.max_drawdown is not None and pnl > counted.peak:
+            counted = attrs.evolve(counted, peak=pnl)
+        self.counted = counted
+        return counted
+
+    def resume(self, venue_ms: int) -> None:
         """Opens the latch; losses are counted from here on."""
         self.latched = None
-        self._base = self._peak = self._last
+        self.counted = None if self._last is None else Counted(self._last, self._last, venue_ms // _DAY_MS)
 
 
-def _over(code: VerdictCode, what: str, lost: Decimal, limit: Decimal | None) -> Verdict | None:
+def _over(code: VerdictCode, what: str, whose: str, lost: Decimal, limit: Decimal | None) -> Verdict | None:
     if limit is None or lost <= limit:
         return None
-    return Verdict(code, f"{what} of {lost:.2f}, {trimmed(limit)} is allowed: no new risk in this run", lost, limit)
+    text = f"{what}{whose} {lost:.2f} exceeds max_{what} {trimmed(limit)}: no new risk until `coldframe resume`"
+    return Verdict(code, text, lost, limit)

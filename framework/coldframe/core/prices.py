@@ -37,8 +37,8 @@ _ONE: Final = Decimal(1)
 class Prices:
     """Prices of assets. `marks` are the mark prices of contracts by symbol; the mapping is shared, not copied."""
 
-    def __init__(self, marks: Mapping[str, Decimal] | None = None) -> None:
-        self.marks: Mapping[str, Decimal] = marks if marks is not None else {}
+    def __init__(self, marks: dict[str, Decimal] | None = None) -> None:
+        self.marks = marks if marks is not None else {}
         #: Prices of assets by name, as an asset's own source last named them.
         self.rates: dict[str, Decimal] = {}
         #: The taker rate that a fee of unknown worth is estimated by, as a fraction of the notional.

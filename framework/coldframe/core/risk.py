@@ -17,7 +17,7 @@ from coldframe.core.brackets import Cap
 from coldframe.core.crossing import SelfCross, crossed
 from coldframe.core.foreign import Others
 from coldframe.core.halts import Halts
-from coldframe.core.losses import Losses
+from coldframe.core.losses import Losses, LossPeriod
 from coldframe.core.orders import Order, Orders
 from coldframe.core.positions import SubAccount
 from coldframe.core.prices import Prices
@@ -50,6 +50,7 @@ class RiskLimits:
     #: A strategy with more rejects than that within the time takes no new risk until it is resumed.
     max_rejects: int | None = None
     rejects_within_ms: int = 60_000
+    losses_count: LossPeriod = LossPeriod.SINCE_RESUME
 
 
 @attrs.frozen(kw_only=True)
@@ -138,8 +139,12 @@ class Gate:
         self.prices = Prices(self.marks)
         #: A limit that was hit and stays hit until the run is over: every order that adds risk is refused with it.
         self.latched: Verdict | None = None
-        self.losses = Losses(limits.max_loss, limits.max_drawdown)
+        self.losses = Losses(limits.max_loss, limits.max_drawdown, period=limits.losses_count)
+        #: What strategies of earlier runs have left that are not part of this bot: it counts into the account's losses.
+        self.retired: Mapping[str, SubAccount] = {}
         self.latches = Halts()
+        #: The part of the limits on orders and positions that may be used; see `coldframe.core.startguard`.
+        self.scale = Decimal(1)
         self.messages = Rate(_RATE_WINDOW_MS)
         #: Positions of nobody here: they count into what the account may do.
         self.others: Others | None = None
@@ -147,6 +152,7 @@ class Gate:
         self.caps: Mapping[str, Cap] = {}
         for trader in traders.values():
             trader.rejects = Rate(limits.rejects_within_ms)
+            trader.losses.period = limits.losses_count
         #: Halted strategies, and what their orders that add risk are refused with.
         self.halts: dict[str, Verdict] = {}
         #: Why the journal cannot be written; empty while it can.
@@ -233,16 +239,16 @@ class Gate:
         verdict = Verdict(VerdictCode.REJECTS, text, Decimal(count), Decimal(allowed))
         return verdict if self.latches.halt_strategy(strategy, verdict) else None
 
-    def resume(self, strategy: str | None = None) -> None:
-        """Opens what is latched: of one strategy, or everything."""
+    def resume(self, venue_ms: int, strategy: str | None = None) -> None:
+        """Opens what is latched: of one strategy, or everything. Losses are counted from here on."""
         for trader in self.traders.values():
             if strategy in (None, trader.id):
                 self.latches.resume(strategy=trader.id)
-                trader.losses.resume()
+                trader.losses.resume(venue_ms)
                 trader.rejects.clear()
         if strategy is None:
             self.latches.resume()
-            self.losses.resume()
+            self.losses.resume(venue_ms)
             self.latched = None
 
     def prevention(self, trader: Trader, place: Place) -> SelfTradePrevention | None:
@@ -380,7 +386,7 @@ class Gate:
         if price is None:
             return Verdict(VerdictCode.NO_MARK_PRICE, f"no price of {place.symbol} yet to value the order at")
         return (
-            _over(VerdictCode.ORDER_NOTIONAL, "order notional", place.quantity * price, self.limits.max_order_notional)
+            self._over(VerdictCode.ORDER_NOTIONAL, "order notional", place.quantity * price, self.limits.max_order_notional)
             or self._check_position(trader, place, replaces, beside)
             or self._check_notional(trader, (place.quantity + beside) * price, replaces)
             or self._check_bracket(place, price, replaces, beside)
@@ -403,16 +409,26 @@ class Gate:
         else:
             reducing = min(sum(closers, ZERO), most)
             worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
-        return _over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
+        return self._over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
 
     def _check_notional(self, trader: Trader, added: Decimal, replaces: Collection[Order]) -> Verdict | None:
         own = self._worst_notional(trader, replaces) + added
-        refusal = _over(VerdictCode.STRATEGY_NOTIONAL, "notional of the strategy at worst", own, trader.budget.max_notional)
+        refusal = self._over(VerdictCode.STRATEGY_NOTIONAL, "notional of the strategy at worst", own, trader.budget.max_notional)
         if refusal is not None or self.limits.max_gross_notional is None:
             return refusal
         gross = sum((self._worst_notional(one, replaces) for one in self.traders.values()), ZERO) + added
         gross += self.others.notional(self.marks) if self.others is not None else ZERO
-        return _over(VerdictCode.GROSS_NOTIONAL, "gross notional at worst", gross, self.limits.max_gross_notional)
+        return self._over(VerdictCode.GROSS_NOTIONAL, "gross notional at worst", gross, self.limits.max_gross_notional)
+
+    def scaled(self, limit: Decimal | None) -> Decimal | None:
+        """How much of a limit on orders or positions may be used now."""
+        return None if limit is None else limit * self.scale
+
+    def _over(self, code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:
+        verdict = _over(code, what, value, self.scaled(limit))
+        if verdict is None or self.scale == 1:
+            return verdict
+        return attrs.evolve(verdict, text=f"{verdict.text} in the first minutes of a run (risk.first_minutes)")
 
     def _check_bracket(self, place: Place, price: Decimal, replaces: Collection[Order], beside: Decimal) -> Verdict | None:
         """The account's position at worst, all strategies and nobody's together, against the venue's bracket."""

@@ -94,6 +94,7 @@ class Strategies:
         self._stopping = False
         #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
         self.guarding: dict[str, Order] = {}
+        self._complete_once = False
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Why a strategy asks for the end of the run; None while none does.
@@ -445,7 +446,13 @@ class Strategies:
         )
 
     def check_losses(self) -> None:
-        """Latches whoever has lost more than allowed: their wishes lapse, one strategy's or with the gate everybody's."""
+        """Latches whoever has lost more than allowed: their wishes lapse, one strategy's or with the gate everybody's.
+
+        Not before everything that happened before the run is known: until then no profit is what it seems.
+        """
+        self._complete_once |= self._trading is not None and self._trading.reports_complete
+        if not self._complete_once:
+            return
         for slot in newly_latched(self._ctx, self._slots.all, self._gate):
             if slot is None:
                 self._forget()

@@ -94,7 +94,7 @@ class Wishes:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
         if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
             return self._gate.halts[slot.id]
-        limit = slot.trader.budget.max_position
+        limit = self._gate.scaled(slot.trader.budget.max_position)
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
             return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)

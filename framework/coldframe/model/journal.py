@@ -30,6 +30,7 @@ class RowKind(StrEnum):
     PRICE = "price"
     HALT = "halt"
     LATCH = "latch"
+    LOSSES = "losses"
     CHECKPOINT = "checkpoint"
     GAP = "gap"
     END = "end"
@@ -50,6 +51,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.PRICE: "what an asset is worth in US dollars, when that was first known and when it has moved by half a percent",
     RowKind.HALT: "a halt or its end: of whom, how far, why",
     RowKind.LATCH: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
+    RowKind.LOSSES: "from where losses are counted, of a strategy or (no name) the account: profit then, the best since, the day",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
     RowKind.GAP: "how many rows for people were left out while the disk could not be written",
     RowKind.END: "a run has ended: why, which orders are open, kept on purpose or owe fills, and which positions no stop protects",

@@ -17,9 +17,11 @@ from coldframe.config.schema import BudgetTable, Config, OverlayTable, RiskTable
 from coldframe.core.crossing import SelfCross
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.foreign import Foreign
+from coldframe.core.losses import LossPeriod
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.session import SessionLimits
 from coldframe.core.slots import OnError
+from coldframe.core.startguard import FirstMinutes
 from coldframe.core.trading import TradingLimits
 from coldframe.core.translate import HOOK_OF
 from coldframe.errors import ConfigError, PluginError
@@ -413,7 +415,12 @@ def risk_limits(table: RiskTable) -> RiskLimits:
         self_cross=SelfCross(table.self_cross),
         max_rejects=table.max_rejects,
         rejects_within_ms=table.rejects_within_s * 1000,
+        losses_count=LossPeriod(table.losses_count),
     )
+
+
+def first_minutes(table: RiskTable) -> FirstMinutes:
+    return FirstMinutes(table.first_minutes.minutes, table.first_minutes.fraction)
 
 
 def feed_limits(config: Config) -> FeedLimits:

@@ -27,7 +27,7 @@ from coldframe.model.halting import Halt
 from coldframe.model.inputs import Lane, StopAsked, Suspended
 from coldframe.plug.sinks import Sinks
 from coldframe.runtime.braking import braking, signals_for_the_brake
-from coldframe.runtime.build import Bot, feed_limits, risk_limits, trading_limits
+from coldframe.runtime.build import Bot, feed_limits, first_minutes, risk_limits, trading_limits
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.ending import ends
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
@@ -223,6 +223,7 @@ class _House:
                 trading=trading_limits(config),
                 grace_ms=config.orders.grace_ms,
                 halts=halts,
+                first_minutes=first_minutes(config.risk),
             )
         )
 

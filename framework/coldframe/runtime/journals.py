@@ -19,7 +19,7 @@ import attrs
 
 from coldframe.config.load import Loaded
 from coldframe.config.schema import Config
-from coldframe.core.journal import EXTERNAL, Past, fold, latched_body
+from coldframe.core.journal import EXTERNAL, Past, counted_body, fold, latched_body
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError, JournalUnwritable
 from coldframe.model.halting import Latched
@@ -80,16 +80,21 @@ def journal_path(config: Config, base: Path) -> Path:
 
 
 def open_latches(loaded: Loaded, strategy: str | None) -> None:
-    """Opens in the journal of a bot that does not run what losses, rejects or a position had shut. Raises `JournalUnwritable`."""
+    """Opens in the journal of a bot that does not run what losses, rejects or a position had shut. Raises `JournalUnwritable`.
+
+    Losses are counted anew with the next run.
+    """
     path = _path(loaded.config, loaded.source.base)
     if path is None or not path.is_file():
         return
     file = JournalFile(path)
     try:
-        latched = fold(file.state_rows()).latched
-        left = latched.without(strategy)
-        if left != latched:
-            file.write([(epoch_ns(), RowKind.LATCH, "", latched_body(left))])
+        past = fold(file.state_rows())
+        left, now_ns = past.latched.without(strategy), epoch_ns()
+        rows = [(now_ns, RowKind.LATCH, "", latched_body(left))] if left != past.latched else []
+        rows += [(now_ns, RowKind.LOSSES, owner, counted_body(None)) for owner in past.losses if strategy in (None, owner)]
+        if rows:
+            file.write(rows)
     finally:
         file.close()
 
@@ -141,7 +146,7 @@ def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Past
                 " is the API key another one now? Then name the account in [journal] account; or give this bot a file of its own"
             )
         past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
-        past.latched = Latched()
+        past.latched, past.losses = Latched(), {}
         return
     left = [
         (one.strategy, one.symbol, f"an open order of strategy {one.strategy} in {one.symbol} ({one.client_order_id})")

@@ -145,6 +145,9 @@ def banner(bot: Bot, signer: Signer, account: AccountConfig) -> list[str]:
         f"  limits: an order {_money(risk.max_order_notional)}, gross {_money(risk.max_gross_notional)},"
         f" drawdown {_money(risk.max_drawdown)}, {risk.max_open_orders} open orders, collar {_money(risk.price_collar_pct)} %",
     ]
+    if risk.first_minutes.minutes:
+        first = risk.first_minutes
+        lines.append(f"  for the first {first.minutes} min {trimmed(first.fraction)} of the limits on orders and positions")
     for one in bot.strategies:
         budget = one.table.budget
         lines.append(
