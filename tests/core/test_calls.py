@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
-from coldframe.core.calls import Calls, clock_sample
+from coldframe.core.calls import Calls, Returned, clock_sample
 from coldframe.core.context import Context
 from coldframe.core.limits import Priority
 from coldframe.model.effects import CallRest, Log, WakeAt
@@ -173,5 +174,17 @@ def test_a_clock_sample_is_taken_from_an_answer() -> None:
     (call,) = effects(ctx, CallRest)
     back = calls.answered(RestAnswered(call.call_id, answer(), START_NS))
     assert back is not None
-    sample = clock_sample(back, START_MS + 50, START_NS + 20 * NS_PER_MS)
+    told = attrs.evolve(back, answer=answer(body=b'{"serverTime":%d}' % (START_MS + 50)))
+    sample = clock_sample(told, START_NS + 20 * NS_PER_MS)
+    assert sample is not None
     assert (sample.offset_ms, sample.round_trip_ms) == (40, 20)
+
+
+@pytest.mark.parametrize(
+    "time", ["0", "-1", "1e13", str(10**13 + 1), str(2**63 - 1), "9" * 5000, '"1700000000000"', "null", "[" * 5000]
+)
+def test_what_is_no_time_is_no_clock_sample(time: str) -> None:
+    returned = Returned("time", answer(body=b'{"serverTime":%b}' % time.encode()), "", START_NS)
+    assert clock_sample(returned, START_NS + 1) is None
+    assert clock_sample(attrs.evolve(returned, answer=None), START_NS + 1) is None
+    assert clock_sample(attrs.evolve(returned, answer=answer(status=503)), START_NS + 1) is None

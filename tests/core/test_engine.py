@@ -120,7 +120,7 @@ def test_a_log_on_that_is_refused_for_its_time_asks_for_the_time() -> None:
     assert made.engine.trading.session.ready
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"serverTime":"x"}', b"[]", b'{"serverTime":1.5}'])
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"serverTime":"x"}', b"[]", b'{"serverTime":1.5}', b"\xff", b"[" * 5000])
 def test_a_time_that_cannot_be_read_changes_nothing(body: bytes) -> None:
     made, _ = world()
     made.holds.add("/fapi/v1/time")

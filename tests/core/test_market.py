@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from coldframe.core.booksync import MAX_DELAY_MS, BookLost, BookMoved, BookReady
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.limits import Priority
-from coldframe.core.market import BAD_FRAMES_PER_MINUTE, MessageFact
+from coldframe.core.market import MessageFact
+from coldframe.core.unreadable import BAD_FRAMES_PER_MINUTE
 from coldframe.model.effects import CallRest
 from coldframe.model.events import BookState
 from coldframe.model.inputs import RestAnswered

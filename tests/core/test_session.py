@@ -22,6 +22,7 @@ from coldframe.core.session import (
     SessionState,
     Unanswered,
 )
+from coldframe.core.unreadable import BAD_FRAMES_PER_MINUTE, TOO_MANY
 from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_NS
@@ -257,6 +258,28 @@ def test_an_unreadable_frame_is_said_and_does_no_harm(frame: bytes) -> None:
     line = Line().ready()
     assert line.did(line.session.received("api.1", frame)) == []
     assert "unreadable" in line.log[-1]
+    assert line.session.ready
+
+
+def test_an_order_link_that_brings_only_rubbish_is_opened_anew() -> None:
+    line = Line().ready()
+    line.ask("waits")
+    for _ in range(BAD_FRAMES_PER_MINUTE):
+        assert line.did(line.session.received("api.1", b"rubbish")) == []
+    assert line.closed == []
+    lost, down = line.did(line.session.received("api.1", b"rubbish"))
+    assert (line.closed, lost, down) == (["api.1"], Unanswered("waits", TOO_MANY), SessionDown(TOO_MANY))
+    assert not line.session.owns("api.1")
+    line.run(3_000)
+    assert line.opened == ["api.1", "api.2"]
+
+
+def test_now_and_then_a_bad_frame_does_not_cost_the_order_link() -> None:
+    line = Line(limits=SessionLimits()).ready()
+    for _ in range(3 * BAD_FRAMES_PER_MINUTE):
+        line.did(line.session.received("api.1", b"rubbish"))
+        line.run(3_001)
+    assert line.closed == []
     assert line.session.ready
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from coldframe.core.trading import TradingLimits
+from coldframe.core.unreadable import BAD_FRAMES_PER_MINUTE
 from coldframe.core.userstream import UserStreamLimits
 from coldframe.model.effects import LinkKind, OpenLink
 from coldframe.model.events import LinkChanged, LinkState
@@ -270,6 +271,26 @@ def test_an_unreadable_report_may_hide_anything_so_everything_is_compared(frame:
     assert shut(made, actor)
     made.holds.clear()
     made.release()
+    assert not shut(made, actor)
+
+
+def test_a_user_stream_that_brings_only_rubbish_is_opened_anew() -> None:
+    made, actor = world()
+    for _ in range(BAD_FRAMES_PER_MINUTE):
+        made.tell(b"rubbish")
+    assert made.of_kind(PRIVATE) == ["private.1"]
+    made.tell(b"rubbish")
+    made.tell(b"rubbish")  # nothing listens any more
+    made.beat()
+    assert private_news(actor)[-1] is LinkState.DOWN
+    made.run(5_000)
+    assert made.of_kind(PRIVATE) == ["private.2"]
+    assert not shut(made, actor)
+    # Whatever closes the link by itself does not close it a second time.
+    for _ in range(BAD_FRAMES_PER_MINUTE + 1):
+        made.tell(EXPIRED)
+        made.tell(b"rubbish")
+    made.run(5_000)
     assert not shut(made, actor)
 
 

@@ -27,7 +27,19 @@ def test_the_longer_ban_holds_and_old_ones_are_forgotten(tmp_path: Path) -> None
     assert Bans(path, ONE).until_ms() == 0
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"fapi.binance.com": "soon"}', '{"fapi.binance.com": null}', "\xff"])
+NO_BANS = [
+    "",
+    "[]",
+    "{",
+    '{"fapi.binance.com": "soon"}',
+    '{"fapi.binance.com": null}',
+    '{"fapi.binance.com": 1e400}',
+    "\xff",
+    "[" * 5000,
+]
+
+
+@pytest.mark.parametrize("text", NO_BANS, ids=lambda text: text[:30])
 def test_a_file_that_makes_no_sense_is_no_ban(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bans.json"
     path.write_text(text)

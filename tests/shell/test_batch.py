@@ -244,6 +244,21 @@ def test_a_frame_beyond_the_limit_is_the_librarys_at_once(size: int) -> None:
     assert bool(batches) == (size == LARGEST)
 
 
+def test_a_long_frame_in_small_pieces_is_looked_at_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    original = BatchStream._cut
+
+    def look(stream: BatchStream) -> None:
+        looks.append(len(stream._buffer))
+        original(stream)
+
+    monkeypatch.setattr(BatchStream, "_cut", look)
+    data = frame(TEXT, b"x" * 60_000) + frame(TEXT, b"short") + frame(TEXT, b"y" * 60_000)
+    batches, _ = through([Library().head, *(data[at : at + 3] for at in range(0, len(data), 3))])
+    assert [payload for batch in batches for payload in batch] == [b"x" * 60_000, b"short", b"y" * 60_000]
+    assert len(looks) < 20
+
+
 def test_a_head_without_end_is_not_kept_for_ever() -> None:
     stream = BatchStream(Pieces([b"x" * 50_000] * 20), lambda batch: None, LARGEST)
     assert len(trio.run(drain, stream)) == 1_000_000

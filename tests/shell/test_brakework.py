@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -16,15 +17,17 @@ import pytest
 import trio
 
 from coldframe.core.signing import HmacSigner
+from coldframe.errors import LinkRefused
 from coldframe.ids import BRAKE_COUNT, OwnId
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered
 from coldframe.secret import Secret
+from coldframe.shell import body, brakeline
 from coldframe.shell.brakeline import BrakeLine
 from coldframe.shell.brakework import BrakeWork
 from coldframe.shell.clock import Clock, ThreadClock
 from coldframe.shell.pulse import PositionKey
 from coldframe.terms import PositionSide, Side
-from tests.shell.peer import PATIENCE_S
+from tests.shell.peer import PATIENCE_S, Line, listening
 from tests.shell.web import Asked, Told, serving
 
 SYMBOLS = {"a": ["BTCUSDT", "ETHUSDT"], "b": ["ETHUSDT"]}
@@ -136,6 +139,40 @@ async def test_what_does_not_work_in_one_symbol_keeps_no_other_waiting() -> None
         venue.faults["GET openOrders"] = Told(b"<html>")
         assert (await trio.to_thread.run_sync(work.look, None)).left is None
     assert found.troubles == ["BTCUSDT: -1001 Internal [2J", "ETHUSDT: -1001 Internal [2J"]
+
+
+async def test_answers_that_cannot_be_read_or_never_end_are_troubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "LONGEST_ANSWER", 500_000)
+    for told, trouble in (
+        (Told(b"[" * 100_000), "an answer that cannot be read"),
+        (Told(b'[{"clientOrderId":"\xff"}]'), "an answer that cannot be read"),
+        (Told(b'[{"clientOrderId":1e-99999999999999999999}]'), "an answer that cannot be read"),
+        (Told(gzip.compress(bytes(10**6)), headers=(("Content-Encoding", "gzip"),)), "the answer is longer than 500000 bytes"),
+        (Told(b"[]", headers=(("Content-Encoding", "br"),)), "the answer is packed in a way"),
+    ):
+        venue = Venue({}, faults={"GET openOrders": told})
+        async with working(venue) as (work, _):
+            found = await trio.to_thread.run_sync(work.look, None)
+        assert found.left is None
+        assert all(trouble in one for one in found.troubles), found.troubles
+
+
+async def test_an_answer_to_the_brake_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dripping(line: Line) -> None:
+        await line.read_request()
+        await line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            await line.send(b"x")
+            await trio.sleep(0.01)
+
+    monkeypatch.setattr(brakeline, "CALL_TIMEOUT_S", 0.2)
+    async with listening(dripping) as port:
+        clock = ThreadClock(Clock())
+        signer = HmacSigner(Secret("key"), Secret("secret"))
+        line = BrakeLine(f"http://127.0.0.1:{port}", ssl.create_default_context(), signer, 5000, clock, lambda: 0, lambda: 0)
+        with trio.fail_after(PATIENCE_S), pytest.raises(LinkRefused, match="no whole answer in time"):
+            await trio.to_thread.run_sync(line.call, "GET", "/fapi/v1/openOrders", {})
+        line.close()
 
 
 async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:

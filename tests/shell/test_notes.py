@@ -29,7 +29,7 @@ def test_a_note_can_be_taken_back(tmp_path: Path) -> None:
 
 
 def test_what_is_no_note_is_thrown_away(tmp_path: Path) -> None:
-    for name, text in (("1.ask", "{"), ("2.ask", "[]"), ("3.ask", ""), ("4.ask", "\x00")):
+    for name, text in (("1.ask", "{"), ("2.ask", "[]"), ("3.ask", ""), ("4.ask", "\x00"), ("5.ask", "[" * 5000)):
         (tmp_path / name).write_text(text)
     assert Notes(tmp_path).take() == []
     assert list(tmp_path.iterdir()) == []

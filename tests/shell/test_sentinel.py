@@ -178,6 +178,7 @@ def test_answers_are_found_by_the_revision_they_speak_of(sentinel: Sentinel) -> 
         sentinel.answer({"revision": "now", "lines": ["heard"]})
         (found,) = sentinel.answers("now")
         assert found["lines"] == ["heard"]
-        (sentinel.path.parent / "halt.json.99").write_text("{")
-        assert len(sentinel.answers("now")) == 1
+        for body in (b"{", b"\xff", b"[" * 100_000, b'{"revision":1e-99999999999999999999}'):
+            (sentinel.path.parent / "halt.json.99").write_bytes(body)
+            assert len(sentinel.answers("now")) == 1
     assert sentinel.answers("now") == []

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.model.instruments import Instruments
 from coldframe.terms import Side
 from coldframe.venue.contracts import to_scaled
 from coldframe.venue.mirror import Mirror, MirroredMarket
@@ -206,6 +207,31 @@ def test_a_payload_of_the_wrong_shape_is_a_decode_error(inlet: Inlet) -> None:
         inlet.mirror.feed_snapshot(SYMBOL, b"[]")
 
 
+NO_PRICE = ["1" * 19, "9" * 24, "0." + "1" * 13, "-1", "1e5", "NaN", "[" * 5000]
+
+
+@pytest.mark.parametrize("number", NO_PRICE, ids=lambda number: number[:20])
+def test_a_number_that_no_book_could_hold_is_a_decode_error(inlet: Inlet, number: str) -> None:
+    """And changes nothing."""
+    before = inlet.book(), inlet.floor.board.prices.mark
+    with pytest.raises(DecodeError):
+        inlet.depth(26, 27, 25, {"999.0": "1", number: "1"}, {})
+    with pytest.raises(DecodeError):
+        inlet.depth(26, 27, 25, {}, {"1001.0": number})
+    with pytest.raises(DecodeError):
+        inlet.snapshot(30, {number: "1"}, {})
+    for price, quantity in ((number, "1"), ("1000.0", number)):
+        with pytest.raises(DecodeError):
+            inlet.trade(1, price, quantity, buyer_is_maker=True)
+    mark = {"e": "markPriceUpdate", "E": T0, "s": SYMBOL, "p": number, "i": "1000.4", "P": "0", "r": "", "T": 0}
+    for body in (mark, mark | {"p": "1000.4", "i": number}):
+        with pytest.raises(DecodeError):
+            inlet.mirror.feed("btcusdt@markPrice@1s", msgspec.json.encode(body))
+    assert (inlet.book(), inlet.floor.board.prices.mark) == before
+    with pytest.raises(DecodeError):
+        inlet.mirror.feed("btcusdt@trade", trade(1, "1", "1", buyer_is_maker=True)[:-1] + b',"zz":%b}' % (b"[" * 5000))
+
+
 # -- rules --------------------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +257,30 @@ class _Ear:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args: None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"price_precision": 2**62},
+        {"quantity_precision": -1},
+        {"trigger_protect": "1e999999"},
+        {"market_take_bound": "NaN"},
+        {"filters": [{"filterType": "PRICE_FILTER", "tickSize": "-0.1"}]},
+        {"filters": [{"filterType": "LOT_SIZE", "stepSize": [1]}]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_contract_whose_rules_cannot_be_read_is_left_out(inlet: Inlet, change: dict[str, Any]) -> None:
+    info = inlet.floor.contract.info
+    broken = msgspec.structs.replace(info, **change)
+    mirror = Mirror()
+    mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[broken]))
+    with pytest.raises(ConfigError, match="no contract at all"):
+        mirror.open(Settings(), T0)
+    assert len(Instruments.of([broken, info])) == 1 or "filters" not in change
+    inlet.mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[broken]))
+    assert inlet.floor.contract.info == info
 
 
 def test_symbols_that_the_mirrored_venue_does_not_list_are_a_configuration_error() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from coldframe.terms import OpenEnum
 from coldframe.wire import account, reference, replies, streams
-from coldframe.wire.streams import Integer, Message, Number, NumberOrNothing
+from coldframe.wire.streams import EpochMs, Integer, Message, Number, NumberOrNothing
 
 _BASES = (Message, streams.MarketMessage, account.UserEvent, replies.Reply)
 KINDS: list[type[Message]] = [
@@ -37,6 +37,7 @@ class Sort(Enum):
     NUMBER = auto()
     MAYBE_NUMBER = auto()
     INTEGER = auto()
+    MOMENT = auto()
     DECIMAL = auto()
     LEVEL_NUMBER = auto()
     WORD = auto()
@@ -78,6 +79,8 @@ def fields(kind: type[Message]) -> list[msgspec.structs.FieldInfo]:
 def example(annotation: Any) -> Any:
     """One fixed value for an annotation; for a class of message, an object with every field in it."""
     first = options(annotation)[0]
+    if first == EpochMs:
+        return 1_700_000_000_000
     if first in (Number, NumberOrNothing):
         return "1.5"
     if first == Integer:
@@ -121,7 +124,13 @@ def places(annotation: Any, path: Path = ()) -> Iterator[tuple[Path, Sort, bool]
 def _sort_of(parts: list[Any]) -> Sort:
     if len(parts) > 1 and str in parts:
         return Sort.OTHER
-    kinds = ((Number, Sort.NUMBER), (NumberOrNothing, Sort.MAYBE_NUMBER), (Integer, Sort.INTEGER), (Decimal, Sort.DECIMAL))
+    kinds = (
+        (Number, Sort.NUMBER),
+        (NumberOrNothing, Sort.MAYBE_NUMBER),
+        (Integer, Sort.INTEGER),
+        (EpochMs, Sort.MOMENT),
+        (Decimal, Sort.DECIMAL),
+    )
     for annotation, sort in kinds:
         if parts[0] == annotation:
             return sort
@@ -166,6 +175,7 @@ VALUES: dict[Sort, st.SearchStrategy[Any]] = {
     Sort.MAYBE_NUMBER: st.sampled_from(["", "0.0001", "-0.5"]),
     Sort.LEVEL_NUMBER: st.builds(lambda whole, part: whole + part, DIGITS, FRACTIONS),
     Sort.INTEGER: st.integers(-(2**63), 2**63 - 1),
+    Sort.MOMENT: st.integers(10**12, 10**13),
     Sort.DECIMAL: st.decimals(-(10**15), 10**15, places=6),
     Sort.WORD: WORDS,
     Sort.OTHER: WORDS,

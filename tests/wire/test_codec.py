@@ -120,6 +120,7 @@ LITERALS: dict[Sort, list[str]] = {
     Sort.MAYBE_NUMBER: [one for one in [*NO_NUMBER, "1", "0.5"] if one != '""'],
     Sort.LEVEL_NUMBER: [*NO_NUMBER, "1", "0.5", '"-1"', '"' + "1" * 19 + '"', '"0.' + "1" * 13 + '"', "null"],
     Sort.INTEGER: [*NO_NUMBER, '"1"', "1.0", "1.5", "1e3", str(2**63), str(-(2**63) - 1), "1" * 30],
+    Sort.MOMENT: [*NO_NUMBER, "0", str(10**12 - 1), str(10**13 + 1), str(2**63), "-1700000000000", '"1700000000000"'],
     Sort.DECIMAL: [*NO_NUMBER, "1" * 25, "0." + "1" * 19, "1e30", "1e-30"],
 }
 
@@ -138,6 +139,7 @@ def test_numbers_at_the_edge_of_what_is_allowed_are_taken_exactly(kind: type[Mes
         Sort.MAYBE_NUMBER: ['""', '"0.00010000"'],
         Sort.LEVEL_NUMBER: [f'"{"9" * 18}.{"9" * 12}"', '"0"', '"0.000000000001"'],
         Sort.INTEGER: [str(2**63 - 1), str(-(2**63)), "0"],
+        Sort.MOMENT: [str(10**12), str(10**13)],
         Sort.DECIMAL: ["0", "5000", "0.025", "-1.5", "9" * 24, "0." + "1" * 18],
     }
     for path, sort, _ in places(kind):

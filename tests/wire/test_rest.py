@@ -10,7 +10,7 @@ from coldframe.wire import requests as ask
 from coldframe.wire.api import Security
 from coldframe.wire.codes import CODES, CodeClass
 from coldframe.wire.replies import ErrorBody
-from coldframe.wire.rest import BAN_WITHOUT_END_MS, ENDPOINTS, Answer, ban_end_ms, outcome_class
+from coldframe.wire.rest import BAN_WITHOUT_END_MS, ENDPOINTS, LONGEST_BAN_MS, Answer, ban_end_ms, outcome_class
 from coldframe.wire.weights import Pool
 
 #: Call to its weight for one symbol and for all of them, from protocol.md 6.4 (`/fapi/v1` left out).
@@ -138,6 +138,11 @@ BANNED = b'{"code":-1003,"msg":"Way too many requests; IP(1.2.3.4) banned until 
         (418, {"retry-after": "5"}, BANNED, 1_700_000_999_123),
         (429, {}, BANNED, 1_700_000_999_123),
         (418, {"retry-after": "180"}, b"", NOW + 180_000),
+        (418, {"retry-after": "259200"}, b"", NOW + 259_200_000),
+        (418, {"retry-after": "259201"}, b"", NOW + LONGEST_BAN_MS),
+        (429, {"retry-after": "9" * 15}, b"", NOW + LONGEST_BAN_MS),
+        (418, {}, b"banned until 9999999999999999.", NOW + LONGEST_BAN_MS),
+        (429, {}, b"banned until 1700000010001.", NOW + 1),
         (429, {"retry-after": "7"}, b"{}", NOW + 7_000),
         (418, {}, b"", NOW + BAN_WITHOUT_END_MS),
         (418, {"retry-after": "soon"}, b"<html>", NOW + BAN_WITHOUT_END_MS),

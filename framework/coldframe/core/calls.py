@@ -16,9 +16,12 @@ import attrs
 from coldframe.core.clock import ClockSample
 from coldframe.core.context import Context
 from coldframe.core.limits import Priority
+from coldframe.errors import DecodeError
 from coldframe.model.effects import CallRest, Level
 from coldframe.model.inputs import RestAnswered
+from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
+from coldframe.wire.reference import ServerTime
 from coldframe.wire.rest import ENDPOINTS, Answer, ban_end_ms
 from coldframe.wire.weights import Pool
 
@@ -123,6 +126,11 @@ class Calls:
         return 0
 
 
-def clock_sample(returned: Returned, server_ms: int, now_ns: int) -> ClockSample:
-    """The clock sample in an answer that carries the server's time."""
-    return ClockSample(returned.sent_ns, now_ns, server_ms)
+def clock_sample(returned: Returned, now_ns: int) -> ClockSample | None:
+    """The clock sample in an answer to GET time; None when it does not tell the time."""
+    if returned.answer is None or returned.answer.status != 200:
+        return None
+    try:
+        return ClockSample(returned.sent_ns, now_ns, decode(ServerTime, returned.answer.body, Census()).server_time)
+    except DecodeError:
+        return None

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
-import msgspec
 
 from coldframe.core.backoff import Chance
 from coldframe.core.calls import Calls, Returned, clock_sample
@@ -64,7 +63,7 @@ from coldframe.model.inputs import (
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
 from coldframe.wire.names import StreamName
-from coldframe.wire.reference import RateLimit, ServerTime
+from coldframe.wire.reference import RateLimit
 
 #: Quick questions for the time at the start, then one every five minutes (milliseconds after the start).
 _CLOCK_QUICK: Final = (200, 1_000, 3_000)
@@ -249,6 +248,8 @@ class Engine:
                 self._suspended(gap_ms)
             case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
                 self.halting.take(event)
+            case unknown:
+                assert_never(unknown)
         return self._settled()
 
     def _settled(self) -> list[Effect]:
@@ -422,14 +423,11 @@ class Engine:
     # -- the venue's clock --------------------------------------------------------------------------------------------
 
     def _take_time(self, returned: Returned) -> None:
-        if returned.answer is None or returned.answer.status != 200:
-            return
-        try:
-            server_ms = msgspec.json.decode(returned.answer.body, type=ServerTime).server_time
-        except msgspec.MsgspecError:
+        sample = clock_sample(returned, self._ctx.now_ns)
+        if sample is None:
             return
         before = self._ctx.clock.offset_ms
-        self._ctx.clock.sampled(clock_sample(returned, server_ms, self._ctx.now_ns))
+        self._ctx.clock.sampled(sample)
         after = self._ctx.clock.offset_ms
         if after != before:
             self._ctx.emit(ShiftClock(after))

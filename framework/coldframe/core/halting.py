@@ -9,6 +9,7 @@ orders are told as `BrakeOrdered` before the halt is, so that nothing is reduced
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 import attrs
 
@@ -102,6 +103,8 @@ class Halting:
                     self._answered(order, answer, reason)
             case BrakeUsed():
                 self._used(event)
+            case unknown:
+                assert_never(unknown)
 
     def _say(self, halt: Halt) -> None:
         """A flatten comes in two steps: what was asked for is said once."""

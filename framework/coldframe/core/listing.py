@@ -26,6 +26,7 @@ from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.filters import Filters
 from coldframe.wire.reference import SymbolInfo
+from coldframe.wire.strict import read_as
 
 #: The list is long: it is asked for no more often than this, in milliseconds.
 APART_MS: Final = 60_000
@@ -43,10 +44,6 @@ class _List(msgspec.Struct):
 
 class _Name(msgspec.Struct):
     symbol: str
-
-
-_LIST: Final = msgspec.json.Decoder(_List)
-_NAME: Final = msgspec.json.Decoder(_Name)
 
 
 class Listing:
@@ -130,11 +127,8 @@ def rows_of(body: bytes, symbols: Collection[str]) -> list[SymbolInfo]:
 
     The list is a megabyte and comes in the middle of a run: rows of others are passed over unread.
     """
-    try:
-        rows = [row for row in _LIST.decode(body).symbols if _NAME.decode(row).symbol in symbols]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(str(error), body) from None
-    return [decode(SymbolInfo, bytes(row), Census()) for row in rows]
+    rows = [bytes(row) for row in read_as(_List, body).symbols]
+    return [decode(SymbolInfo, row, Census()) for row in rows if read_as(_Name, row).symbol in symbols]
 
 
 def _changes(before: Filters, after: Filters) -> str:

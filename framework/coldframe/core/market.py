@@ -6,7 +6,6 @@ nothing else: every book is a machine of its own, and snapshots wait their turn 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -30,18 +29,16 @@ from coldframe.core.context import Context
 from coldframe.core.feed import Deliver, Feed, FeedEffect, StreamsLost
 from coldframe.core.feedplan import FeedLimits, plan
 from coldframe.core.limits import Priority
+from coldframe.core.unreadable import TOO_MANY, Unreadable
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import BookState
-from coldframe.units import NS_PER_MS, NS_PER_S
+from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.frames import cut_envelope, parse_reply
 from coldframe.wire.names import StreamKind, StreamName, parse
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import DepthUpdate, MarketMessage
-
-#: A link that brings more unreadable frames than this within a minute is opened anew.
-BAD_FRAMES_PER_MINUTE: Final = 20
 
 BookKey = tuple[str, bool]
 
@@ -104,17 +101,21 @@ class Market:
         }
         self.census = Census()
         self.facts: list[Fact] = []
-        #: Market payloads taken in, and frames that could not be read.
+        #: Market payloads taken in.
         self.received = 0
-        self.unreadable = 0
         self._names: dict[str, StreamName] = {str(one): one for one in wanted}
         #: Streams that the bot listens to for itself: no strategy has asked for them.
         self.unasked: set[StreamName] = set()
         self._event_times = limits.event_times
         self._least_lag_ms = 1 << 62
-        self._bad: dict[str, deque[int]] = {}
+        self._unreadable = Unreadable()
 
     # -- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def unreadable(self) -> int:
+        """Frames that could not be read."""
+        return self._unreadable.count
 
     def book(self, symbol: str, rpi: bool = False) -> LocalBook | None:
         return self.books.get((symbol, rpi))
@@ -153,7 +154,7 @@ class Market:
 
     def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
         not_before_ns = self._ctx.now_ns + max(not_before_ms - self._ctx.venue_ms, 0) * NS_PER_MS
-        self._bad.pop(link, None)
+        self._unreadable.forget(link)
         self._do(self.feed.lost(link, reason, self._ctx.now_ns, not_before_ns))
 
     def dropped(self, link: str, count: int) -> None:
@@ -245,15 +246,10 @@ class Market:
         self._do(self.feed.replied(link, parse_reply(frame), self._ctx.now_ns))
 
     def _bad_frame(self, link: str, error: DecodeError) -> None:
-        self.unreadable += 1
-        times = self._bad.setdefault(link, deque(maxlen=BAD_FRAMES_PER_MINUTE))
-        now = self._ctx.now_ns
         self._ctx.log(Level.WARNING, f"link {link}: unreadable frame: {error}")
-        if len(times) == BAD_FRAMES_PER_MINUTE and now - times[0] < 60 * NS_PER_S:
-            self._ctx.emit(CloseLink(link, "too many unreadable frames"))
-            self.lost(link, "too many unreadable frames")
-            return
-        times.append(now)
+        if self._unreadable.too_many(link, self._ctx.now_ns):
+            self._ctx.emit(CloseLink(link, TOO_MANY))
+            self.lost(link, TOO_MANY)
 
     def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
         """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""

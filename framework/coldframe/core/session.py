@@ -18,11 +18,13 @@ from msgspec import UnsetType
 from coldframe.core.backoff import Backoff
 from coldframe.core.context import Context
 from coldframe.core.limits import Priority
+from coldframe.core.unreadable import TOO_MANY, Unreadable
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
+from coldframe.wire.codec import Census
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.filters import RULE_CODES
 from coldframe.wire.replies import ErrorBody
@@ -128,6 +130,8 @@ class Session:
         self._current: _Link | None = None
         self._was_ready = False
         self._retry_rotation_ns = 0
+        self._unreadable = Unreadable()
+        self.census = Census()
         self.state = SessionState.DOWN
         self.reconnects = 0
         self.late_answers = 0
@@ -169,6 +173,7 @@ class Session:
         """A link ended or could not be opened: everything that waited on it stays unanswered."""
         if link == self._opening:
             self._opening = None
+        self._unreadable.forget(link)
         one = self._links.pop(link, None)
         events = self._abandon(link, reason)
         if one is not None and one.retire_ns is not None:
@@ -294,10 +299,10 @@ class Session:
             self._rotate("the venue announced a shutdown")
             return []
         try:
-            reply = parse_reply(frame)
+            reply = parse_reply(frame, self.census)
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"order link: unreadable frame: {error}")
-            return []
+            return self._drop(link, TOO_MANY) if self._unreadable.too_many(link, self._ctx.now_ns) else []
         counts = () if isinstance(reply.rate_limits, UnsetType) else reply.rate_limits
         if counts or reply.id is not None:
             self._ctx.ledger.adopt_rows(counts, self._ctx.venue_ms)

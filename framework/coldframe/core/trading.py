@@ -27,6 +27,7 @@ from coldframe.core.reconcile import LIGHT, LIGHT_ROUND_MS, Reconciler
 from coldframe.core.risk import Gate
 from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady
 from coldframe.core.startcheck import StartCheck
+from coldframe.core.unreadable import TOO_MANY, Unreadable
 from coldframe.core.userstream import UserStream, UserStreamLimits
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
@@ -103,6 +104,7 @@ class Trading:
         self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
         evidence.explain = self.deadman.explains
         self.census = Census()
+        self._unreadable = Unreadable()
         self.link_news: list[LinkChanged] = []
         self._next_unknown_round_ns = 0
         self._unknown_pause_ms = _UNKNOWN_ROUND_MS
@@ -139,7 +141,9 @@ class Trading:
     def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
         if self.session.owns(link):
             self._hear(self.session.lost(link, reason, not_before_ms))
-        elif self.user_stream.lost(link, reason):
+            return
+        self._unreadable.forget(link)
+        if self.user_stream.lost(link, reason):
             self._reports_missing(reason)
 
     def frames(self, link: str, frames: Sequence[bytes]) -> None:
@@ -197,6 +201,9 @@ class Trading:
         except (DecodeError, ValueError) as error:
             self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
             self.reconciler.begin("unreadable report", self._symbols())
+            if self._unreadable.too_many(link, self._ctx.now_ns) and self.user_stream.owns(link):
+                self._ctx.emit(CloseLink(link, TOO_MANY))
+                self.lost(link, TOO_MANY)
 
     def _user_event(self, link: str, event: Message) -> None:
         order: Order | None = None

@@ -17,7 +17,7 @@ import trio
 
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.risk import RiskLimits
-from coldframe.errors import DecodeError
+from coldframe.errors import DecodeError, VenueUnavailable
 from coldframe.model.effects import Level
 from coldframe.model.instruments import Instruments
 from coldframe.runtime.build import Bot, feed_limits
@@ -46,7 +46,10 @@ async def open_mirror(
     """An embedded venue that lists the bot's symbols and whose market is the one at `there`."""
     offset_ms = await venue_offset_ms(rest, clock)
     answer = await ask_until_answered(rest, clock, "/fapi/v1/exchangeInfo")
-    info = decode(ExchangeInfo, answer.body, Census())
+    try:
+        info = decode(ExchangeInfo, answer.body, Census())
+    except DecodeError as error:
+        raise VenueUnavailable(f"what answers at the venue's address is no exchange: {error}") from None
     mirror = Mirror()
     mirror.feed_info(info)
     symbols = _mirrored(bot, {row.symbol for row in info.symbols})
@@ -56,7 +59,7 @@ async def open_mirror(
     async with trio.open_nursery() as nursery:
         shells = Shells(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
         shells.links.taps.append(lambda frame: _feed(mirror, frame))
-        rest.snapshot_taps.append(mirror.feed_snapshot)
+        rest.snapshot_taps.append(lambda symbol, body: _feed_snapshot(mirror, symbol, body))
         nursery.start_soon(shells.drive, _listener(bot, info, symbols, clock, offset_ms))
         yield venue
         nursery.cancel_scope.cancel()
@@ -93,3 +96,8 @@ def _feed(mirror: Mirror, frame: bytes) -> None:
     if cut is not None:
         with suppress(DecodeError):  # the listening brain counts and reports what cannot be read
             mirror.feed(*cut)
+
+
+def _feed_snapshot(mirror: Mirror, symbol: str, body: bytes) -> None:
+    with suppress(DecodeError):  # likewise
+        mirror.feed_snapshot(symbol, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 import trio
 
@@ -142,3 +143,5 @@ class Shells:
             case Fail(kind, text):
                 known = {"AuthenticationRefused": AuthenticationRefused, "ConfigError": ConfigError}
                 raise known.get(kind, ColdframeError)(*text.split("\n"))
+            case unknown:
+                assert_never(unknown)

@@ -40,5 +40,5 @@ class Bans:
         try:
             known = json.loads(self._path.read_text())
             return {str(host): int(end) for host, end in known.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+        except (OSError, ValueError, OverflowError, AttributeError, TypeError, RecursionError):
             return {}

@@ -38,7 +38,9 @@ class BatchStream(trio.abc.Stream):
         self._inner = inner
         self._take = take
         self._largest = largest
-        self._buffer = b""
+        #: Bytes of frames that are not complete, and how many there must be before it is worth looking at them again.
+        self._buffer = bytearray()
+        self._least = 0
         self._through = bytearray()
         self._in_handshake = True
         self._held_back = False
@@ -96,7 +98,7 @@ class BatchStream(trio.abc.Stream):
             self._through += data
         elif data:
             self._buffer += data
-            if not self._held_back:
+            if not self._held_back and len(self._buffer) >= self._least:
                 self._cut()
 
     def _after_handshake(self, data: bytes) -> bytes:
@@ -116,8 +118,8 @@ class BatchStream(trio.abc.Stream):
 
     def _cut(self) -> None:
         """Takes every complete frame out of the buffer, as long as there are only whole texts, pings and pongs."""
-        buffer, at, batch = self._buffer, 0, []
-        size = len(buffer)
+        buffer, at, batch = bytes(self._buffer), 0, []
+        size, self._least = len(buffer), 0
         while size - at >= 2:
             found = self._payload_at(buffer, at)
             if found is None:
@@ -125,6 +127,7 @@ class BatchStream(trio.abc.Stream):
                 break
             begin, end = found
             if size < end:
+                self._least = end - at
                 break
             if buffer[at] != _WHOLE_TEXT:
                 self._through += buffer[at:end]
@@ -134,12 +137,12 @@ class BatchStream(trio.abc.Stream):
                 self._hands_off = True
                 break
             at = end
-        self._buffer = buffer[at:]
+        del self._buffer[:at]
         if batch:
             self._take(batch)
         if self._hands_off:
             self._through += self._buffer
-            self._buffer = b""
+            self._buffer.clear()
 
     def _payload_at(self, buffer: bytes, at: int) -> tuple[int, int] | None:
         """Where the payload of the frame at `at` begins and ends, perhaps beyond the buffer; None for an unusual frame."""

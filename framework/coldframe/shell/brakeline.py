@@ -15,13 +15,15 @@ import httpx2
 from coldframe.core.signing import Signer, sign_query
 from coldframe.errors import LinkRefused
 from coldframe.model.inputs import BrakeUsed
-from coldframe.shell.clock import ThreadClock
+from coldframe.shell.body import ACCEPT, Body
+from coldframe.shell.clock import ThreadClock, monotonic_s
 from coldframe.shell.reasons import reason_of
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer, ban_end_ms
 from coldframe.wire.weights import Pool
 
-#: A brake that waits longer than this for an answer is none.
+#: A brake that waits longer than this for an answer is none; the second figure is for an answer that drips.
 TIMEOUT_S: Final = 2.0
+CALL_TIMEOUT_S: Final = 4.0
 
 
 class BrakeLine:
@@ -66,15 +68,24 @@ class BrakeLine:
         text = sign_query(params, self._signer, now_ms, self._recv_window_ms)
         self._spend(verb, path, params)
         try:
-            response = self._http.request(
-                verb, f"{self._base}{path}?{text}", headers={API_KEY_HEADER: self._signer.api_key.reveal()}
-            )
+            answer = self._answered(verb, f"{self._base}{path}?{text}")
         except httpx2.HTTPError as error:
             raise LinkRefused(f"{self._base}: {reason_of(error)}") from None
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = Answer(response.status_code, headers, response.content)
+        except LinkRefused as error:
+            raise LinkRefused(f"{self._base}: {error}") from None
         self._heed(answer)
         return answer
+
+    def _answered(self, verb: str, url: str) -> Answer:
+        began_s = monotonic_s()
+        with self._http.stream(verb, url, headers={**ACCEPT, API_KEY_HEADER: self._signer.api_key.reveal()}) as response:
+            said = {name.lower(): value for name, value in response.headers.items()}
+            body = Body(said.get("content-encoding", ""))
+            for part in response.iter_raw():
+                body.take(part)
+                if monotonic_s() - began_s > CALL_TIMEOUT_S:
+                    raise LinkRefused("no whole answer in time")
+            return Answer(response.status_code, said, body.whole())
 
     def used(self) -> BrakeUsed:
         """What was spent since the last time, for the ledger of the brain."""

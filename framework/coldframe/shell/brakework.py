@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import attrs
 import msgspec
 
-from coldframe.errors import LinkRefused
+from coldframe.errors import DecodeError, LinkRefused
 from coldframe.ids import BRAKE_COUNT, OwnId
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed
 from coldframe.shell.brakeline import BrakeLine
@@ -25,6 +25,7 @@ from coldframe.terms import OrderType, PositionSide, ResponseType, Side
 from coldframe.units import plain
 from coldframe.wire import requests as ask
 from coldframe.wire.rest import Answer
+from coldframe.wire.strict import read_as
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -143,7 +144,7 @@ class BrakeWork:
         rows: list[_Row] = []
         for path in ("/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders"):
             answer = self._checked("GET", path, {"symbol": symbol})
-            rows += msgspec.json.decode(answer.body, type=list[_Row])
+            rows += read_as(list[_Row], answer.body)
         return [one for one in rows if one.name.startswith(begin)]
 
     # -- flattening ---------------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ class BrakeWork:
         for future in [self._pool.submit(do, one) for one in items]:
             try:
                 results.append(future.result())
-            except (LinkRefused, msgspec.MsgspecError) as error:
+            except (LinkRefused, DecodeError) as error:
                 text = str(error) if isinstance(error, LinkRefused) else "an answer that cannot be read"
                 found.troubles.append(text)
         found.troubles = list(dict.fromkeys(found.troubles))

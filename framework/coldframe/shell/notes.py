@@ -67,6 +67,6 @@ def _write(path: Path, body: Mapping[str, object]) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         body = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

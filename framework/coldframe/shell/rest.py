@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Final
 
 import httpx2
@@ -17,6 +18,7 @@ from coldframe.core.signing import Signer, query, sign_query
 from coldframe.errors import LinkRefused
 from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered
+from coldframe.shell.body import ACCEPT, Body
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.reasons import reason_of
 from coldframe.units import NS_PER_MS
@@ -84,10 +86,20 @@ class Rest:
         url, headers = self._request(verb, path, params)
         try:
             with trio.fail_after(CALL_TIMEOUT_S):
-                response = await self._http.request(verb, url, headers=headers)
+                return await self._answered(verb, url, headers)
         except (httpx2.HTTPError, trio.TooSlowError) as error:
             raise LinkRefused(f"{self._base}: {reason_of(error)}") from None
-        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content)
+        except LinkRefused as error:
+            raise LinkRefused(f"{self._base}: {error}") from None
+
+    async def _answered(self, verb: str, url: str, headers: Mapping[str, str]) -> Answer:
+        async with self._http.stream(verb, url, headers={**ACCEPT, **headers}) as response:
+            said = {name.lower(): value for name, value in response.headers.items()}
+            body = Body(said.get("content-encoding", ""))
+            async with aclosing(response.aiter_raw()) as parts:
+                async for part in parts:
+                    body.take(part)
+            return Answer(response.status_code, said, body.whole())
 
     def _request(self, verb: str, path: str, params: Mapping[str, str | int]) -> tuple[str, dict[str, str]]:
         security = ENDPOINTS[verb, path].security

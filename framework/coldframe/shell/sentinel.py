@@ -18,9 +18,10 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, DecodeError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.shell.places import private_folder
+from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
 Stamp = tuple[int, int, int]
@@ -105,8 +106,8 @@ class Sentinel:
         except OSError as error:
             return Latch("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path}: {error.strerror}"),))
         try:
-            file = msgspec.json.decode(body, type=_File)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            file = read_as(_File, body)
+        except DecodeError:
             return Latch("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path} is there"),))
         halts = tuple(Halt(one.level, one.strategy, one.reason, one.at_ms) for one in file.halts)
         return Latch(file.revision, halts, tuple(one or None for one in file.resumed))
@@ -179,8 +180,8 @@ class Sentinel:
         found = []
         for path in sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*")):
             try:
-                document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-            except (OSError, msgspec.MsgspecError):
+                document = read_as(dict[str, Any], path.read_bytes())
+            except (OSError, DecodeError):
                 continue
             if document.get("revision") == revision:
                 found.append(document)

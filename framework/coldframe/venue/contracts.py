@@ -11,8 +11,8 @@ import attrs
 import msgspec
 
 from coldframe.terms import ContractStatus, ContractType
-from coldframe.units import SCALE_DIGITS, ZERO, places, plain, unscaled
-from coldframe.wire.filters import Filters
+from coldframe.units import SCALE_DIGITS, ZERO, exact, places, plain, unscaled
+from coldframe.wire.filters import Filters, digits_of
 from coldframe.wire.reference import LeverageTier, SymbolInfo
 from coldframe.wire.streams import Bracket
 
@@ -55,6 +55,15 @@ class Contract:
         return self.info.symbol
 
     @property
+    def readable(self) -> bool:
+        """Whether all numbers of the row are such as a contract can have."""
+        try:
+            _ = self.filters, self.price_digits, self.quantity_digits, self.trigger_protect, self.take_bound
+        except ValueError:
+            return False
+        return True
+
+    @property
     def trading(self) -> bool:
         return self.info.status is ContractStatus.TRADING
 
@@ -73,20 +82,20 @@ class Contract:
 
     @cached_property
     def price_digits(self) -> int:
-        return _int_of(self.info.price_precision)
+        return digits_of(self.info.price_precision)
 
     @cached_property
     def quantity_digits(self) -> int:
-        return _int_of(self.info.quantity_precision)
+        return digits_of(self.info.quantity_precision)
 
     @cached_property
     def trigger_protect(self) -> Decimal:
-        return Decimal(str(self.info.trigger_protect or 0))
+        return exact(str(self.info.trigger_protect or 0))
 
     @cached_property
     def take_bound(self) -> Decimal:
         """How far from the mark price a market order may trade, as a fraction."""
-        return Decimal(str(self.info.market_take_bound or 1))
+        return exact(str(self.info.market_take_bound or 1))
 
     @property
     def max_leverage(self) -> int:
@@ -138,10 +147,6 @@ class Contract:
             )
             for tier, below in zip(self.tiers, lower, strict=True)
         ]
-
-
-def _int_of(value: Any) -> int:
-    return value if isinstance(value, int) else 8
 
 
 def _text(value: int | Decimal, digits: int) -> str:

@@ -6,10 +6,8 @@ word for word and lets own orders meet them. It opens no connection itself.
 
 from __future__ import annotations
 
-import msgspec
-
 from coldframe.config.venue import EmbeddedVenue as Settings
-from coldframe.errors import ConfigError, DecodeError
+from coldframe.errors import ConfigError
 from coldframe.venue.contracts import Contract, chosen, usual_tiers
 from coldframe.venue.outside import OutsideMarket
 from coldframe.wire.reference import ExchangeInfo
@@ -23,9 +21,11 @@ class Mirror:
         self._market: MirroredMarket | None = None
 
     def feed_info(self, info: ExchangeInfo) -> None:
-        """Takes the venue's rules: all its contracts at first, changed ones later."""
+        """Takes the venue's rules: all its contracts at first, changed ones later. A row that cannot be read is left out."""
         for row in info.symbols:
             contract = Contract(row, usual_tiers(row.base_asset))
+            if not contract.readable:
+                continue
             self._contracts[row.symbol] = contract
             if self._market is not None:
                 self._market.change(contract)
@@ -34,19 +34,13 @@ class Mirror:
         """Takes one payload of a stream, as it came. Raises `DecodeError` for one that is not of its stream."""
         if self._market is None:
             return
-        try:
-            self._market.take_payload(stream_name, payload)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DecodeError(str(error), payload) from None
+        self._market.take_payload(stream_name, payload)
 
     def feed_snapshot(self, symbol: str, body: bytes) -> None:
         """Takes a depth snapshot, as it came. Raises `DecodeError` for a body that is none."""
         if self._market is None:
             return
-        try:
-            self._market.take_snapshot(symbol, body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DecodeError(str(error), body) from None
+        self._market.take_snapshot(symbol, body)
 
     def open(self, settings: Settings, start_ms: int) -> MirroredMarket:
         """The market of a venue built on this mirror. Raises `ConfigError` for symbols that the real venue does not list."""

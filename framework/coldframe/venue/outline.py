@@ -13,21 +13,23 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-import msgspec
 
 from coldframe.errors import ConfigError, DecodeError
-from coldframe.units import exact
+from coldframe.units import check_scalable, scaled, unscaled
 from coldframe.venue.contracts import Contract, Listing, contract
 from coldframe.venue.tape import read_tape
+from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
 from coldframe.wire.reference import Depth
-from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Level, Trade
+from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Level, MarkPrice, Trade
 from coldframe.wire.tape import TapeLine
 
 #: So many lines are enough to know a recording; a longer one is not read twice.
 _MOST_LINES: Final = 200_000
 _QUOTES: Final = ("USDT", "USDC", "BUSD", "FDUSD", "USD", "BTC")
 _TRADES: Final = (StreamKind.TRADE, StreamKind.AGG_TRADE)
+#: The streams that say something about a contract.
+_TELLING: Final = (*_TRADES, StreamKind.DIFF_DEPTH, StreamKind.BOOK_TICKER, StreamKind.MARK_PRICE)
 
 
 @attrs.define
@@ -129,7 +131,7 @@ def outline(path: str | Path) -> Outline:
         made.lines += 1
         try:
             _see(made, line)
-        except (msgspec.MsgspecError, DecodeError, ValueError) as error:
+        except (DecodeError, ValueError) as error:
             raise ConfigError(f"{reading.path}:{reading.line}: not a payload of its stream: {error}") from None
         if made.lines >= _MOST_LINES:
             made.complete = False
@@ -142,7 +144,7 @@ def outline(path: str | Path) -> Outline:
 
 def _see(made: Outline, line: TapeLine) -> None:
     if isinstance(line.snapshot, str):
-        body = msgspec.json.decode(line.payload, type=Depth)
+        body = decode(Depth, line.payload, Census())
         one = _of(made, line.snapshot)
         one.snapshots += 1
         _see_levels(one, body.bids[:50], body.asks[:50])
@@ -162,28 +164,24 @@ def _of(made: Outline, symbol: str) -> SymbolOutline:
 
 
 def _see_stream(one: SymbolOutline, name: StreamName, payload: bytes, *, first: bool) -> None:
-    match name.kind:
-        case StreamKind.DIFF_DEPTH:
-            if first:
-                one.depth_names.append(name)
-            update = msgspec.json.decode(payload, type=DepthUpdate)
-            _see_levels(one, update.bids, update.asks)
-        case StreamKind.AGG_TRADE | StreamKind.TRADE:
-            if first:
-                one.trade_names.append(name)
-            trade: AggTrade | Trade
-            if name.kind is StreamKind.AGG_TRADE:
-                trade = msgspec.json.decode(payload, type=AggTrade)
-            else:
-                trade = msgspec.json.decode(payload, type=Trade)
-            _see_level(one, (trade.price, trade.quantity))
-            one.first_price = one.first_price or exact(trade.price)
-        case StreamKind.BOOK_TICKER:
-            best = msgspec.json.decode(payload, type=BookTicker)
-            _see_levels(one, [(best.bid, best.bid_quantity)], [(best.ask, best.ask_quantity)])
-            one.first_price = one.first_price or exact(best.bid)
-        case StreamKind.MARK_PRICE:
-            one.has_marks = True
+    if first and name.kind is StreamKind.DIFF_DEPTH:
+        one.depth_names.append(name)
+    if first and name.kind in (StreamKind.AGG_TRADE, StreamKind.TRADE):
+        one.trade_names.append(name)
+    if name.kind not in _TELLING:
+        return
+    for message in decode_stream(name, payload, Census()):
+        match message:
+            case DepthUpdate():
+                _see_levels(one, message.bids, message.asks)
+            case AggTrade() | Trade():
+                _see_level(one, (message.price, message.quantity))
+                one.first_price = one.first_price or unscaled(scaled(message.price)) or None
+            case BookTicker():
+                _see_levels(one, [(message.bid, message.bid_quantity)], [(message.ask, message.ask_quantity)])
+                one.first_price = one.first_price or unscaled(scaled(message.bid)) or None
+            case MarkPrice():
+                one.has_marks = True
 
 
 def _see_levels(one: SymbolOutline, bids: Iterable[Level], asks: Iterable[Level]) -> None:
@@ -192,6 +190,7 @@ def _see_levels(one: SymbolOutline, bids: Iterable[Level], asks: Iterable[Level]
 
 
 def _see_level(one: SymbolOutline, level: Level) -> None:
+    check_scalable(level)
     one.prices.see(level[0])
     one.quantities.see(level[1])
-    one.highest = max(one.highest, exact(level[0]))
+    one.highest = max(one.highest, unscaled(scaled(level[0])))

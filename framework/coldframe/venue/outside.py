@@ -6,33 +6,28 @@ Recording and mirror share this. The book is complete once a snapshot has been s
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from random import Random
 from typing import Final
 
-import msgspec
 import trio
 
-from coldframe.units import exact, scaled
+from coldframe.errors import DecodeError
+from coldframe.units import check_scalable, exact, scaled
 from coldframe.venue.contracts import Contract
 from coldframe.venue.market.board import Board, DepthChange
 from coldframe.venue.market.floor import Execution, Floor, UpdateIds
 from coldframe.venue.market.prints import Aggregate, Print
 from coldframe.venue.market.streams import Streams
+from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import AggTrade, DepthUpdate, Level, MarkPrice, Trade
 
 #: Updates kept of a book whose snapshot has not come yet.
 _MOST_PENDING: Final = 5000
-_UPDATE: Final = msgspec.json.Decoder(DepthUpdate)
-_TRADE: Final = msgspec.json.Decoder(Trade)
-_AGGREGATE: Final = msgspec.json.Decoder(AggTrade)
-_MARK: Final = msgspec.json.Decoder(MarkPrice)
-_MARKS: Final = msgspec.json.Decoder(list[MarkPrice])
-_SNAPSHOT: Final = msgspec.json.Decoder(Depth)
-
 #: Takes trades that concern accounts: symbol and executions.
 Settle = Callable[[str, list[Execution]], None]
 
@@ -41,7 +36,7 @@ class _Sync:
     """The book of one contract on its way to being complete."""
 
     def __init__(self) -> None:
-        self.pending: list[DepthUpdate] = []
+        self.pending: deque[DepthUpdate] = deque(maxlen=_MOST_PENDING)
         self.known = trio.Event()
 
 
@@ -61,6 +56,7 @@ class OutsideMarket:
         self._trade_stream: dict[str, str | None] = dict.fromkeys(self.floors)
         self._streams: Streams | None = None
         self._settle: Settle | None = None
+        self._census = Census()
 
     def bind(self, streams: Streams, settle: Settle) -> None:
         """Connects the market with the venue's streams and its clearing."""
@@ -77,26 +73,41 @@ class OutsideMarket:
     # -- payloads -----------------------------------------------------------------------------------------------------
 
     def take_payload(self, name_text: str, payload: bytes) -> None:
-        """Passes one payload on and lets the floors follow it. Raises `msgspec.MsgspecError` for one of the wrong shape."""
+        """Passes one payload on and lets the floors follow it. Raises `DecodeError` for one that is not of its stream."""
         assert self._streams is not None
         self._streams.relay(name_text, payload)
         try:
             name = parse(name_text)
         except ValueError:
             return
+        if not self._follows(name):
+            return
+        for message in decode_stream(name, payload, self._census):
+            match message:
+                case DepthUpdate():
+                    self._take_update(name.symbol, message)
+                case Trade():
+                    _check_numbers(payload, message.price, message.quantity)
+                    self._take_trade(name.symbol, message)
+                case AggTrade():
+                    _check_numbers(payload, message.price, message.quantity)
+                    self._take_aggregate(name.symbol, message)
+                case MarkPrice():
+                    _check_numbers(payload, message.mark_price, message.index_price)
+                    self._take_mark(message)
+
+    def _follows(self, name: StreamName) -> bool:
+        """Whether a floor has to hear what this stream brings."""
         match name.kind:
-            case StreamKind.DIFF_DEPTH if self._is_source(self._book_stream, name):
-                self._take_update(name.symbol, _UPDATE.decode(payload))
-            case StreamKind.TRADE if self._is_source(self._trade_stream, name):
-                self._take_trade(name.symbol, _TRADE.decode(payload))
-            case StreamKind.AGG_TRADE if self._is_source(self._trade_stream, name):
-                self._take_aggregate(name.symbol, _AGGREGATE.decode(payload))
-            case StreamKind.MARK_PRICE:
-                self._take_marks(_MARKS.decode(payload) if payload[:1] == b"[" else [_MARK.decode(payload)])
+            case StreamKind.DIFF_DEPTH:
+                return self._is_source(self._book_stream, name)
+            case StreamKind.TRADE | StreamKind.AGG_TRADE:
+                return self._is_source(self._trade_stream, name)
+        return name.kind is StreamKind.MARK_PRICE
 
     def take_snapshot(self, symbol: str, body: bytes) -> None:
-        """Takes a whole book. Raises `msgspec.MsgspecError` for a body of the wrong shape."""
-        floor, snapshot = self.floors.get(symbol), _SNAPSHOT.decode(body)
+        """Takes a whole book. Raises `DecodeError` for a body that is none."""
+        floor, snapshot = self.floors.get(symbol), decode(Depth, body, self._census)
         if floor is None:
             return
         sync, book = self._syncs[symbol], floor.board.book
@@ -130,7 +141,7 @@ class OutsideMarket:
         board = floor.board
         change = DepthChange(update.first_id, update.last_id, update.event_ms, update.traded_ms, update.bids, update.asks)
         if not board.book.known:
-            sync.pending = [*sync.pending[-_MOST_PENDING:], update]
+            sync.pending.append(update)
             board.depth_passed(change)
         elif update.last_id <= board.book.last_id:
             board.depth_passed(change)
@@ -178,16 +189,23 @@ class OutsideMarket:
             floor.board.traded(made, whole)
             self._settled(symbol, floor.market_trade(made))
 
-    def _take_marks(self, marks: list[MarkPrice]) -> None:
-        for one in marks:
-            floor = self.floors.get(one.symbol)
-            if floor is not None:
-                floor.board.adopts_prices = True
-                floor.board.prices.adopt(exact(one.mark_price), exact(one.index_price), exact(one.funding_rate or "0"))
+    def _take_mark(self, mark: MarkPrice) -> None:
+        floor = self.floors.get(mark.symbol)
+        if floor is not None:
+            floor.board.adopts_prices = True
+            floor.board.prices.adopt(exact(mark.mark_price), exact(mark.index_price), exact(mark.funding_rate or "0"))
 
     def _settled(self, symbol: str, executions: list[Execution]) -> None:
         if executions and self._settle is not None:
             self._settle(symbol, executions)
+
+
+def _check_numbers(payload: bytes, *numbers: str) -> None:
+    """Raises `DecodeError` for a price or quantity that no book could hold."""
+    try:
+        check_scalable(numbers)
+    except ValueError as error:
+        raise DecodeError(str(error), payload) from None
 
 
 def _scaled(levels: Iterable[Level]) -> dict[int, int]:

@@ -14,7 +14,7 @@ import trio
 import trio.lowlevel
 
 from coldframe.config.venue import EmbeddedVenue as Settings
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, DecodeError
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.venue.contracts import chosen
 from coldframe.venue.market.streams import Streams
@@ -22,6 +22,8 @@ from coldframe.venue.outline import Outline, outline
 from coldframe.venue.outside import OutsideMarket, Settle, begin_at
 from coldframe.venue.tape import read_tape
 from coldframe.wire.names import StreamKind, parse
+from coldframe.wire.streams import EpochMs
+from coldframe.wire.strict import read_as
 from coldframe.wire.tape import TapeLine
 
 #: Derived streams are looked after at least so often while nothing is played, in seconds of the wall.
@@ -92,7 +94,7 @@ class RecordedMarket(OutsideMarket):
             await self._until_due(line, number)
             try:
                 self._play(line)
-            except (msgspec.MsgspecError, ValueError) as error:
+            except DecodeError as error:
                 raise ConfigError(f"{self._path}:{reading.line}: not a payload of its stream: {error}") from None
         self.note = reading.tear
         self._tick(self._last_ms + _LAST_WORD_MS)
@@ -136,12 +138,12 @@ class RecordedMarket(OutsideMarket):
 
 
 class _Stamp(msgspec.Struct):
-    event_ms: int | None = msgspec.field(name="E", default=None)
+    event_ms: EpochMs | None = msgspec.field(name="E", default=None)
 
 
 def _event_ms(payload: bytes, default: int) -> int:
     """The market's own time in a payload, if it has one."""
     try:
-        return msgspec.json.decode(payload, type=_Stamp).event_ms or default
-    except msgspec.MsgspecError:
+        return read_as(_Stamp, payload).event_ms or default
+    except DecodeError:
         return default

@@ -20,7 +20,7 @@ from coldframe.wire.codec import Census, decode
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.streams import Message
-from coldframe.wire.strict import check_text, run
+from coldframe.wire.strict import loosely, run
 from coldframe.wire.weights import ORDER, Cost, by_depth, by_symbol, flat
 
 #: What an id may be; the venue echoes it and never looks inside.
@@ -136,7 +136,7 @@ def parse_reply(frame: bytes, census: Census | None = None) -> ApiReply:
 
     A key that stands twice in the result is found when the class of the result reads it.
     """
-    check_text(frame)
+    loosely(frame)  # no class reads the text of the result here
     reply = decode(ApiReply, frame, census or Census())
     if (reply.result is UNSET) == (reply.error is UNSET):
         raise DecodeError("an answer with neither or both of result and error", frame)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from coldframe.terms import Side
-from coldframe.units import ZERO, ceil_to, exact, floor_to, nearest_to, on_grid, places, plain, trimmed
+from coldframe.units import SCALE_DIGITS, ZERO, ceil_to, exact, floor_to, nearest_to, on_grid, places, plain, trimmed
 from coldframe.wire.codes import CODES
 from coldframe.wire.reference import SymbolInfo
 
@@ -83,12 +83,11 @@ class Filters:
 
     @classmethod
     def of(cls, info: SymbolInfo) -> Filters:
-        """The rules in one row of exchangeInfo. Raises `ValueError` when a number in them is none."""
+        """The rules in one row of exchangeInfo. Raises `ValueError` when a number in them is none, or cannot be a rule."""
         rows = {str(row.get("filterType")): row for row in info.filters}
         price, percent = rows.get("PRICE_FILTER", {}), rows.get("PERCENT_PRICE", {})
         tick, lot = _number(price, "tickSize"), _lot(rows.get("LOT_SIZE", {}))
-        digits = info.price_precision if isinstance(info.price_precision, int) else 8
-        quantity_digits = info.quantity_precision if isinstance(info.quantity_precision, int) else 8
+        digits, quantity_digits = digits_of(info.price_precision), digits_of(info.quantity_precision)
         return cls(
             min_price=_number(price, "minPrice"),
             max_price=_number(price, "maxPrice"),
@@ -185,8 +184,20 @@ def check_order(
     return broken
 
 
+def digits_of(precision: object) -> int:
+    """How many digits behind the point a contract's numbers may have; 8 where it does not say. Raises `ValueError`."""
+    if not isinstance(precision, int):
+        return 8
+    if not 0 <= precision <= SCALE_DIGITS:  # more digits than a book can hold
+        raise ValueError(f"not a number of digits: {precision}")
+    return precision
+
+
 def _number(row: Mapping[str, Any], key: str) -> Decimal:
-    return exact(str(row.get(key, 0)))
+    number = exact(str(row.get(key, 0)))
+    if number < 0:
+        raise ValueError(f"{key} is negative: {number}")
+    return number
 
 
 def _lot(row: Mapping[str, Any]) -> LotSize:

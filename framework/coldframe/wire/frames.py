@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from coldframe.errors import DecodeError
-from coldframe.wire.strict import strictly
+from coldframe.wire.strict import loosely, strictly
 
 METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
@@ -118,8 +118,8 @@ def parse_control(frame: bytes) -> Control | ControlError:
     Ids are unsigned integers, as the seeds demand; UUIDs and hexadecimal ids are taken too, because clients in wide use send them.
     """
     try:
-        body = msgspec.json.decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        body = loosely(frame)
+    except DecodeError as error:
         return ControlError(3, f"Invalid JSON: expected value at {_position(frame, error)}")
     if not isinstance(body, dict):
         return ControlError(2, "Invalid request: request must be an object")

@@ -12,11 +12,11 @@ from msgspec import UNSET, UnsetType, field
 
 from coldframe.terms import ContractStatus, RateLimitType
 from coldframe.wire.replies import Reply
-from coldframe.wire.streams import Integer, Level, Number
+from coldframe.wire.streams import EpochMs, Integer, Level, Number
 
 
 class ServerTime(Reply, frozen=True, kw_only=True):
-    server_time: Integer
+    server_time: EpochMs
 
 
 class RateLimit(Reply, frozen=True, kw_only=True):

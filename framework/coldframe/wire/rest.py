@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Final
 
 import attrs
-import msgspec
 
+from coldframe.errors import DecodeError
 from coldframe.wire import requests as ask
 from coldframe.wire.api import Security
 from coldframe.wire.codes import CODES, CodeClass, classify
 from coldframe.wire.replies import ErrorBody
+from coldframe.wire.strict import read_as
 from coldframe.wire.weights import BATCH, ORDER, Cost, Pool, by_depth, by_klines, by_symbol, flat
 
 USED_WEIGHT_HEADER: Final = "x-mbx-used-weight-1m"
@@ -27,6 +28,8 @@ API_KEY_HEADER: Final = "X-MBX-APIKEY"
 _BANNED_UNTIL: Final = re.compile(rb"banned until ([0-9]{10,16})")
 #: How long to stay away when a ban names no end (protocol.md 6.2: at least two minutes).
 BAN_WITHOUT_END_MS: Final = 120_000
+#: The venue bans for three days at most (protocol.md 6.2): a longer time is a slip of an answer, and must not silence us for ever.
+LONGEST_BAN_MS: Final = 3 * 86_400_000
 
 
 @attrs.frozen
@@ -155,8 +158,8 @@ class Answer:
         if self.status == 200:
             return None
         try:
-            return msgspec.json.decode(self.body, type=ErrorBody)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return read_as(ErrorBody, self.body)
+        except DecodeError:
             return ErrorBody(0, self.body[:200].decode(errors="replace"))
 
     @property
@@ -172,16 +175,16 @@ def _count(text: str | None) -> int | None:
 def ban_end_ms(answer: Answer, now_ms: int) -> int | None:
     """Until when we may not send anything, in epoch milliseconds; None when the answer is neither a 429 nor a 418.
 
-    The text of a ban carries its end; `Retry-After` counts in seconds; without either, two minutes.
+    The text of a ban carries its end; `Retry-After` counts in seconds; without either, two minutes. Never more than three days.
     """
     if answer.status not in (418, 429):
         return None
     written = _BANNED_UNTIL.search(answer.body)
     if written:
-        return int(written[1])
+        return min(int(written[1]), now_ms + LONGEST_BAN_MS)
     wait_s = _count(answer.headers.get("retry-after"))
     if wait_s is not None:
-        return now_ms + wait_s * 1000
+        return now_ms + min(wait_s * 1000, LONGEST_BAN_MS)
     return now_ms + (BAN_WITHOUT_END_MS if answer.status == 418 else 60_000 - now_ms % 60_000)
 
 

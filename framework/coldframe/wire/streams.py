@@ -21,6 +21,8 @@ Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,18})?\Z"
 NumberOrNothing = Annotated[str, msgspec.Meta(pattern=r"^(-?[0-9]{1,24}(\.[0-9]{1,18})?)?\Z")]
 #: A JSON integer of 64 bits: times, ids and counts are never longer, and a store can hold no more.
 Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+#: A moment that our clock is set by, in epoch milliseconds: between 2001 and 2286. What lies outside is a slip, not a time.
+EpochMs = Annotated[int, msgspec.Meta(ge=10**12, le=10**13)]
 #: Price and quantity of one level; checked by the codec all at once.
 Level = tuple[str, str]
 

@@ -10,7 +10,8 @@ import json
 import re
 from collections import Counter
 from decimal import Decimal
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ _SMALLEST_POWER: Final = -400
 #: Up to this length a number without an exponent is inside all of them.
 _SHORT: Final = 32
 
+_T = TypeVar("_T")
 _ANYTHING: Final = msgspec.json.Decoder()
 _FRACTION: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,4}))?")
 _KEY_END: Final = re.compile(rb'"[ \t\r\n]+:')
@@ -43,9 +45,21 @@ def run(decoder: msgspec.json.Decoder[Any], payload: bytes) -> Any:
         raise DecodeError(_TOO_DEEP, payload) from None
 
 
-def check_text(payload: bytes) -> None:
-    """Raises `DecodeError` for what is not JSON throughout: broken text in a part that no class reads, for instance."""
-    run(_ANYTHING, payload)
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def read_as(kind: type[_T], payload: bytes) -> _T:
+    """JSON as a value of a class that is no message of the venue. Raises `DecodeError`."""
+    anything: Any = kind
+    value: _T = run(_decoder(anything), payload)
+    return value
+
+
+def loosely(payload: bytes) -> Any:
+    """JSON as plain values, quickly: of doubled keys the last one counts, and fractions are floats. Raises `DecodeError`."""
+    return run(_ANYTHING, payload)
 
 
 def strictly(payload: bytes) -> Any:
@@ -53,7 +67,7 @@ def strictly(payload: bytes) -> Any:
 
     Slow: for what has no class, and for what a class did not take.
     """
-    check_text(payload)
+    loosely(payload)
     try:
         value = json.loads(payload, object_pairs_hook=_no_doubles, parse_float=fraction)
         if isinstance(value, _NESTING):
@@ -95,8 +109,8 @@ def keys_inside(whole: dict[str, Any] | list[Any], deeper: int = MOST_NESTED) ->
 def keys_in(payload: bytes) -> int:
     """How many keys stand in JSON that can be read: never fewer than there are.
 
-    More only where a text looks like the end of a key: one that holds both a quotation mark before a colon and a backslash before
-    such a mark.
+    More only where a text looks like the end of a key: one that begins with a colon, or that has a quotation mark before a colon
+    while another text ends in a backslash.
     """
     count = payload.count(b'":')
     if b" " in payload or b"\n" in payload or b"\t" in payload or b"\r" in payload:

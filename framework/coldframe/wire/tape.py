@@ -6,13 +6,12 @@ Payloads stay bytes as they were sent. Files and compression are opened elsewher
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from coldframe.errors import DecodeError
 from coldframe.wire.streams import Integer
+from coldframe.wire.strict import read_as
 
 
 class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,15 +27,9 @@ class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
         return bytes(self.data)
 
 
-_LINE: Final = msgspec.json.Decoder(TapeLine)
-
-
 def parse_line(line: bytes) -> TapeLine:
     """The line of a recording. Raises `DecodeError` for anything else."""
-    try:
-        parsed = _LINE.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(str(error), line) from None
+    parsed = read_as(TapeLine, line)
     if (parsed.stream is UNSET) == (parsed.snapshot is UNSET):
         raise DecodeError("a line must carry either a stream or a snapshot", line)
     return parsed
