@@ -37,6 +37,34 @@ def test_lines_are_read_whatever_the_end_of_the_file(tmp_path: Path, pack: Calla
     assert (reading.tear, reading.line) == (None, 100)
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zstd_module("").compress])
+def test_a_recording_in_parts_is_read_to_its_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Compressed files put one behind the other are one file, even where a part is empty."""
+    parts = [b"\n".join(LINES[:60]) + b"\n", b"", b"\n".join(LINES[60:]) + b"\n"]
+    for order in (parts, [b"", *parts], [*parts, b""]):
+        reading = read_tape(_write(tmp_path / "tape.jsonl", b"".join(map(pack, order))))
+        assert (len(list(reading)), reading.tear) == (100, None)
+
+
+@pytest.mark.parametrize("kind", [0x50, 0x5A, 0x5F])
+@pytest.mark.parametrize("note", [b"", b"note"])
+def test_zstd_frames_that_are_skipped_are_skipped(tmp_path: Path, kind: int, note: bytes) -> None:
+    """Before the first frame as well: pzstd and seekable files begin with one."""
+    skipped = bytes([kind]) + b"\x2a\x4d\x18" + len(note).to_bytes(4, "little") + note
+    pack = zstd_module("").compress
+    first, second = pack(b"\n".join(LINES[:60]) + b"\n"), pack(b"\n".join(LINES[60:]) + b"\n")
+    for body in (skipped + first + second, first + skipped + second, first + second + skipped, skipped * 2 + first + second):
+        reading = read_tape(_write(tmp_path / "tape.jsonl.zst", body))
+        assert (len(list(reading)), reading.tear) == (100, None)
+
+
+@pytest.mark.parametrize("kind", [0x4F, 0x60, 0x00])
+def test_what_only_resembles_a_skipped_frame_is_text(tmp_path: Path, kind: int) -> None:
+    path = _write(tmp_path / "tape.jsonl.zst", bytes([kind]) + b"\x2a\x4d\x18" + bytes(4))
+    with pytest.raises(ConfigError, match=r"tape\.jsonl\.zst:1: not a line of a recording"):
+        list(read_tape(path))
+
+
 def test_a_torn_last_line_is_reported_and_nothing_before_it_is_lost(tmp_path: Path) -> None:
     body = b"\n".join(LINES)
     for cut in (1, 30, 100):

@@ -19,6 +19,10 @@ from coldframe.errors import ConfigError, DecodeError
 from coldframe.wire.tape import TapeLine, parse_line
 
 _CHUNK: Final = 1 << 18
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: Behind its first byte (0x50 to 0x5f): a frame that readers skip. pzstd and seekable files begin with one.
+_ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
 
 
 class TapeReading:
@@ -86,8 +90,8 @@ def read_tape(path: str | Path) -> TapeReading:
 def _open(path: Path) -> BufferedIOBase:
     with path.open("rb") as file:
         magic = file.read(4)
-    if magic.startswith(b"\x1f\x8b"):
+    if magic.startswith(_GZIP):
         return gzip.open(path, "rb")
-    if magic == b"\x28\xb5\x2f\xfd":
+    if magic == _ZSTD or (magic[1:] == _ZSTD_SKIPPABLE and magic[0] >> 4 == 5):
         return cast("BufferedIOBase", zstd_module(path).open(path, "rb"))
     return path.open("rb")
