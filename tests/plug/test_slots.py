@@ -77,6 +77,28 @@ def selfless(event: object, view: object) -> None: ...
 def by_keyword(self: object, event: object, *, view: object) -> None: ...
 
 
+@hookimpl
+def defaulted(self: object, event: object, view: object = None) -> None: ...
+
+
+@hookimpl
+def all_defaulted(self: object, event: object = None, view: object = None, depth: int = 5) -> None: ...
+
+
+@hookimpl
+def reviewing(self: object, intent: object, view: object = None) -> None: ...
+
+
+@hookimpl(wrapper=True)
+def defaulted_around(self: object, event: object = None) -> Any:
+    return (yield)
+
+
+@hookimpl(wrapper=True)
+def around(self: object, event: object, view: object) -> Any:
+    return (yield)
+
+
 @hookimpl(wrapper=True)
 def straight(self: object, event: object) -> None: ...
 
@@ -102,6 +124,13 @@ def unmarked(self: object, event: object, view: object) -> None: ...
             "by_keyword takes an argument by keyword only;"
             " hooks are called with event and view, or intent and view, in their places",
         ),
+        ({"on_book": defaulted}, "defaulted gives view a default value; it may ask for an argument or leave it out"),
+        (
+            {"on_book": all_defaulted},
+            "all_defaulted gives event and view a default value; it may ask for an argument or leave it out",
+        ),
+        ({"on_book": defaulted_around}, "defaulted_around gives event a default value; it may ask for an argument or leave it out"),
+        ({"review_intent": reviewing}, "reviewing gives view a default value; it may ask for an argument or leave it out"),
         ({"on_book": straight}, "on_book: Declared as wrapper=True or hookwrapper=True but function is not a generator function"),
         ({"on_book": unmarked}, "on_book lacks its @hookimpl and would never be called"),
         ({"on_book": classmethod(unmarked)}, "on_book lacks its @hookimpl and would never be called"),
@@ -192,8 +221,11 @@ def test_arguments_in_any_order_and_any_number() -> None:
     def none(self: object) -> object:
         return [("none",)]
 
-    def default(self: object, event: object, view: object = "own") -> object:
-        return [("default", event, view)]
+    def foreign(self: object, event: object, view: object, depth: int = 5) -> object:
+        return [("foreign", event, view, depth)]
+
+    def by_keyword(self: object, event: object, *, depth: int = 5) -> object:
+        return [("by_keyword", event, depth)]
 
     def static(event: object) -> object:
         return [("static", event)]
@@ -204,11 +236,14 @@ def test_arguments_in_any_order_and_any_number() -> None:
         (event_only, ("event", EVENT)),
         (view_only, ("view", VIEW)),
         (none, ("none",)),
-        (default, ("default", EVENT, "own")),
+        (foreign, ("foreign", EVENT, VIEW, 5)),
+        (by_keyword, ("by_keyword", EVENT, 5)),
         (staticmethod(static), ("static", EVENT)),
     ]
     for function, said in functions:
         assert slot(made(on_book=hookimpl(function))).call("on_book", EVENT, VIEW) == [said]
+        wrapped = slot(made(on_book=hookimpl(function)), made(on_book=around))
+        assert wrapped.call("on_book", EVENT, VIEW) == [said]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Every hook there is, on one page. `docs/hooks.md` shows the same signatures, and a test compares them.
 
 Hooks are synchronous and quick; what takes long belongs elsewhere. A strategy hook returns nothing, one intent, or several. An
-implementation may leave out arguments it does not need, and may not invent others.
+implementation may leave out arguments it does not need, may not invent others, and gives them no default values.
 """
 
 from __future__ import annotations

@@ -126,13 +126,18 @@ def _unfit(function: Callable[..., object]) -> str | None:
     """What is wrong with an implementation that pluggy lets pass; None when nothing is."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "is asynchronous; hooks are plain functions"
-    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+    plain = inspect.unwrap(getattr(function, "__func__", function))
+    code = getattr(plain, "__code__", None)
     if code is None:
         return None
     if inspect.ismethod(function) and code.co_varnames[:1] in (("event",), ("view",), ("intent",)):
         return "lacks self as its first argument"
     if code.co_kwonlyargcount > len(getattr(function, "__kwdefaults__", None) or {}):
         return "takes an argument by keyword only; hooks are called with event and view, or intent and view, in their places"
+    defaulted = code.co_varnames[code.co_argcount - len(getattr(plain, "__defaults__", None) or ()) : code.co_argcount]
+    if own := [name for name in defaulted if name in ("event", "intent", "view")]:
+        # Which of the two values arrives depends on pluggy's version, and on whether an overlay wraps the hook.
+        return f"gives {' and '.join(own)} a default value; it may ask for an argument or leave it out"
     return None
 
 
