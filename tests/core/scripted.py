@@ -151,6 +151,7 @@ class Scripted:
         self.timers: dict[str, int] = {}
         self.ended: Fail | Finish | None = None
         self.exchange = Exchange(symbols, self.tell)
+        self.exchange.hedge = bool(more.get("hedge"))
         self.holds: set[str] = set()
         self.held: list[SendRequest | CallRest] = []
         self.swallows: set[str] = set()

@@ -47,7 +47,7 @@ FIELDS: dict[str, Any] = {
     "orders": {"sent": int, "acked": int, "rejected": int, "cancelled": int, "filled": int, "unknown": int},
     "limits": {"weight_1m_peak": int, "orders_10s_peak": int},
     "links": {"reconnects": int, "connects_held": int},
-    "external": {"fills": int, "position": (str,), "funding": str, "adjustments": list, "halted": (str,)},
+    "external": {"fills": int, "position": (str,), "funding": str, "adjustments": list, "halted": (str,), "settings": list},
     "end": {
         "kept": list,
         "open": list,
@@ -63,7 +63,14 @@ FIELDS: dict[str, Any] = {
 }
 
 #: Said of a strategy only when there is something to say.
-TROUBLES: dict[str, Any] = {"fault": str, "shut": str, "refusals": (str,), "held_back": (int,), "strained": (str,)}
+TROUBLES: dict[str, Any] = {
+    "fault": str,
+    "shut": str,
+    "refusals": (str,),
+    "held_back": (int,),
+    "strained": (str,),
+    "fees_estimated": list,
+}
 
 
 def check_shape(value: Any, shape: Any, at: str = "") -> None:
@@ -122,7 +129,7 @@ def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene)
         "fault": broken["fault"],
     }
     assert busy["fees_by_asset"] == {"USDT": busy["fees"]}
-    assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}}
+    assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}, "settings": []}
     assert broken["fault"].startswith("on_")
     assert busy["refusals"]["ORDER_NOTIONAL"].startswith("Place: order notional would be")
 

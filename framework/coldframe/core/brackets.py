@@ -1,12 +1,13 @@
 """How large a position the venue allows at the leverage that is set: the notional brackets of every symbol.
 
-Both are asked for at the start and followed through the reports; where one of them is not known, nothing is limited by it.
+Both are asked for at the start and once a minute, and followed through the reports; where one of them is not known, nothing is
+limited by it.
 Source: protocol.md 7, GET leverageBracket and symbolConfig.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -48,6 +49,9 @@ class Brackets:
         self._tiers: dict[str, tuple[tuple[int, Decimal], ...]] = {}
         self._leverage: dict[str, int] = {}
         self._caps: dict[str, Cap] = {}
+        self._said = False
+        #: Told of every row of a GET symbolConfig.
+        self.on_config: Callable[[SymbolConfig], None] = lambda row: None
 
     @property
     def caps(self) -> Mapping[str, Cap]:
@@ -65,7 +69,7 @@ class Brackets:
         answer = event.answer
         if answer is None or answer.status != 200:
             fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
-            self._ctx.log(Level.WARNING, f"leverage brackets are not known: {fault}")
+            self._say(str(fault))
             return True
         try:
             if isinstance(event.purpose, BracketsOf):
@@ -74,9 +78,16 @@ class Brackets:
             else:
                 for config in decode_list(SymbolConfig, answer.body, Census()):
                     self.leverage(config.symbol, config.leverage)
+                    self.on_config(config)
         except DecodeError as error:
-            self._ctx.log(Level.WARNING, f"leverage brackets are not known: unreadable answer: {error}")
+            self._say(f"unreadable answer: {error}")
         return True
+
+    def _say(self, fault: str) -> None:
+        """Once, while none are known; those that are known count on."""
+        if not self._caps and not self._said:
+            self._said = True
+            self._ctx.log(Level.WARNING, f"leverage brackets are not known: {fault}")
 
     def tiers(self, symbol: str, tiers: Sequence[tuple[int, Decimal]]) -> None:
         """The brackets of a symbol, each with its highest leverage and its largest notional."""

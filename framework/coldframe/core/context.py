@@ -28,6 +28,8 @@ class Context:
     clock_suspect: bool = False
     #: Set when a contract may have other rules than we know; `Listing` asks for them and clears it.
     rules_suspect: bool = False
+    #: Set when a refusal or a report hints that the account is set otherwise than we think; `AccountWatch` looks and clears it.
+    account_suspect: bool = False
     effects: list[Effect] = attrs.field(factory=list)
 
     @property

@@ -410,6 +410,7 @@ class Engine:
                     self.trading.woken(key)
                     self._owed_fills.look()
                     self.strategies.part()
+                    self.strategies.heed_account()
                     self.strategies.check_losses()
 
     def _suspended(self, gap_ms: int) -> None:

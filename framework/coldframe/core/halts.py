@@ -37,11 +37,14 @@ class Halts:
         self.symbols: dict[str, Verdict] = {}
         #: Symbols in which a position does not add up for the moment.
         self.disputed: set[str] = set()
+        #: What the account is set to otherwise than the bot is configured for, by symbol ("": everywhere) and setting. It ends by
+        #: itself, so no person opens it; `coldframe.core.accountwatch` writes it.
+        self.contradictions: dict[tuple[str, str], Verdict] = {}
         self._modes: dict[str, _Mode] = {}
 
     def against(self, strategy: str, symbol: str, now_ms: int) -> Verdict | None:
         """Why this strategy may not take new risk in this symbol; None when it may."""
-        found = self.strategies.get(strategy) or self.symbols.get(symbol)
+        found = self.strategies.get(strategy) or self.symbols.get(symbol) or self._contradiction(symbol)
         if found is not None:
             return found
         if symbol in self.disputed:
@@ -52,6 +55,9 @@ class Halts:
                 text = f"the venue takes only reducing orders ({mode.text}); trying again in {mode.probe_at_ms - now_ms} ms"
                 return Verdict(VerdictCode.RISK_MODE, text)
         return None
+
+    def _contradiction(self, symbol: str) -> Verdict | None:
+        return next((verdict for (where, _), verdict in self.contradictions.items() if where in ("", symbol)), None)
 
     def halt_strategy(self, strategy: str, verdict: Verdict) -> bool:
         """Shuts new risk of a strategy. Returns whether it was open; the first reason stands."""

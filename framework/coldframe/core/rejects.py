@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from coldframe.core.accountwatch import TELLING_CODES
 from coldframe.core.context import Context
 from coldframe.core.orders import Order
 from coldframe.core.risk import Gate
@@ -26,7 +27,8 @@ def count_reject(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> No
 
 
 def note_risk_mode(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> None:
-    """An order or an amendment was refused, perhaps because the venue takes only what reduces."""
+    """An order or an amendment was refused, perhaps because the venue takes only what reduces, or the account is set otherwise."""
+    ctx.account_suspect |= error.code in TELLING_CODES
     text = describe(error.code)
     if classify(error.code) is CodeClass.RISK_MODE and gate.latches.mode_on(order.symbol, error.code, text, ctx.now_ms):
         ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {text}")

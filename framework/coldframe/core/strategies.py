@@ -445,6 +445,11 @@ class Strategies:
             user_stream_up=trading is not None and trading.reports_complete,
         )
 
+    def heed_account(self) -> None:
+        """Where the account has been set otherwise than the bot is configured for, wishes lapse."""
+        for symbol in self._trading.watch.take_stopped() if self._trading is not None else ():
+            self._forget(symbol or None)
+
     def check_losses(self) -> None:
         """Latches whoever has lost more than allowed: their wishes lapse, one strategy's or with the gate everybody's.
 

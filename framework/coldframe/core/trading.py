@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from coldframe.core.account import Account
+from coldframe.core.accountwatch import AccountSettings, AccountWatch
 from coldframe.core.assetprices import AssetPrices
 from coldframe.core.brackets import Brackets
 from coldframe.core.calls import Calls, Returned
@@ -70,6 +71,8 @@ class TradingLimits:
     foreign: Foreign = Foreign.REFUSE
     halt_on_mismatch: bool = True
     user_stream: UserStreamLimits = UserStreamLimits()
+    #: How the account has to be set; the position mode is the gate's.
+    account: AccountSettings = AccountSettings()
 
 
 class Trading:
@@ -95,9 +98,11 @@ class Trading:
         self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
         self.brackets = Brackets(ctx, calls)
         gate.caps = self.brackets.caps
+        symbols = {symbol for trader in gate.traders.values() for symbol in trader.symbols}
+        wanted = attrs.evolve(limits.account, hedge=gate.hedge)
+        self.watch = AccountWatch(ctx, calls, self.brackets, gate.latches, wanted, symbols)
         self.account = Account(ctx, calls, evidence, gate.traders, gate.marks)
-        traded = min((symbol for trader in gate.traders.values() for symbol in trader.symbols), default="")
-        self.assets = AssetPrices(ctx, calls, market, gate.prices, lambda: gate.instruments, traded)
+        self.assets = AssetPrices(ctx, calls, market, gate.prices, lambda: gate.instruments, min(symbols, default=""))
         self.mismatches = Mismatches(ctx, evidence, gate, halt=limits.halt_on_mismatch)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, self._unbroken)
         self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
@@ -123,6 +128,7 @@ class Trading:
         self.desk.began_ns = self._ctx.now_ns
         self.session.start()
         self.brackets.ask()
+        self.watch.begin()
         self.evidence.balance.begin()
         self._ctx.wake("desk:tick", TICK_MS)
 
@@ -163,7 +169,7 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
-        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account, self.assets)
+        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account, self.assets, self.watch)
         return any(one.returned(event) for one in takers)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
@@ -215,9 +221,12 @@ class Trading:
             case AlgoUpdate():
                 order = self.desk.conditionals.report(event.order)
             case AccountUpdate():
+                self.watch.changed(event.change)
                 self.account.changed(event)
-            case AccountConfigUpdate(leverage=LeverageChange() as changed):
-                self.brackets.leverage(changed.symbol, changed.leverage)
+            case AccountConfigUpdate():
+                self.watch.told(event)
+                if isinstance(event.leverage, LeverageChange):
+                    self.brackets.leverage(event.leverage.symbol, event.leverage.leverage)
             case ListenKeyExpired():
                 if self.user_stream.expired():
                     self._reports_missing("listen key expired")
@@ -261,6 +270,7 @@ class Trading:
         if self.reports_complete:
             self.account.ask_for_missed()
         self.assets.tick(*self.account.assets())
+        self.watch.tick()
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
         self.deadman.tick(order.symbol for order in self._orders.live)

@@ -175,6 +175,7 @@ class VerdictCode(Word):
     BRACKET = "BRACKET"
     LOSS = "LOSS"
     REJECTS = "REJECTS"
+    ACCOUNT_SETTING = "ACCOUNT_SETTING"
 
 
 @attrs.frozen

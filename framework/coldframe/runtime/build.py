@@ -14,6 +14,7 @@ import attrs
 from coldframe.config.lines import Path as KeyPath
 from coldframe.config.load import Loaded, load, structure
 from coldframe.config.schema import BudgetTable, Config, OverlayTable, RiskTable, StrategyTable
+from coldframe.core.accountwatch import AccountSettings
 from coldframe.core.crossing import SelfCross
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.foreign import Foreign
@@ -445,6 +446,7 @@ def trading_limits(config: Config) -> TradingLimits:
         dead_man_ms=orders.dead_man_s * 1000,
         foreign=Foreign(orders.foreign),
         halt_on_mismatch=orders.on_mismatch == "halt",
+        account=AccountSettings(leverage=orders.leverage, margin=orders.margin),
     )
 
 

@@ -147,6 +147,7 @@ def _external(engine: Engine) -> dict[str, Any]:
             for one in engine.evidence.adjustments
         ],
         "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.gate.latches.symbols.items())},
+        "settings": [verdict.text for _, verdict in sorted(engine.gate.latches.contradictions.items())],
     }
 
 
@@ -232,7 +233,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     if held or external["fills"]:
         lines.append(f"  external: {external['fills']} fills, {held or 'flat'}")
     lines += [f"  adjusted: {one['quantity']} {one['symbol']}: {one['cause']}" for one in external["adjustments"]]
-    lines += [f"  {why}" for why in external["halted"].values()]
+    lines += [f"  {why}" for why in (*external["halted"].values(), *external["settings"])]
     lines += _end_lines(summary["end"])
     limits, links = summary["limits"], summary["links"]
     lines.append(

@@ -123,7 +123,7 @@ async def describe_venue(rest: Rest, clock: Clock) -> Described:
 async def check_account(
     rest: Rest, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY, environment: str = ""
 ) -> AccountConfig:
-    """Whether the venue knows our key, lets it trade, and has the account in the position mode we trade in.
+    """Whether the venue knows our key, lets it trade, and has the account in the modes we trade in.
 
     Returns what the venue says about the account. With an `environment`, a refused key is also taken for one of the other.
     Raises `AuthenticationRefused`, `ConfigError`, `VenueUnavailable` or `Banned`.
@@ -155,13 +155,27 @@ async def check_account(
         raise VenueUnavailable(f"what the venue tells about the account cannot be read: {error}") from None
     if not account.can_trade:
         raise AuthenticationRefused("the API key may not trade; give it the futures permission")
+    findings = _wrong_modes(account, position_mode)
+    if findings:
+        raise ConfigError(*findings)
+    return account
+
+
+def _wrong_modes(account: AccountConfig, position_mode: PositionMode) -> list[str]:
+    """What the account is set to otherwise than we trade; `coldframe.core.accountwatch` goes on comparing during the run."""
+    found = []
     actual = PositionMode.HEDGE if account.dual_side_position else PositionMode.ONE_WAY
     if actual is not position_mode:
-        raise ConfigError(
+        found.append(
             f'the account is in {_MODES[actual]} mode, but orders.position_mode is "{position_mode}": the venue would refuse every'
             f" order with {describe(-4061)}; change one of the two"
         )
-    return account
+    if account.multi_assets_margin:
+        found.append(
+            "the account is in multi-assets mode, in which other assets than dollars stand behind positions: that is not supported;"
+            " switch it to single-asset mode (POST /fapi/v1/multiAssetsMargin, or in the settings of the exchange's own page)"
+        )
+    return found
 
 
 def _other_environment(environment: str) -> str:
