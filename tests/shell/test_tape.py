@@ -149,6 +149,20 @@ async def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatc
     assert notes.said == [f"15 lines were left out of the recording {path}"]
 
 
+async def test_lines_that_wait_are_bounded_in_bytes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BYTE_LIMIT", 10_000)
+    path, notes = tmp_path / "a.jsonl.gz", Notes()
+    recorder = notes.recorder(path)
+    for number in range(25):
+        recorder.frame(envelope("x", b'"%d%b"' % (number % 10, b"x" * 1_900)))
+    recorder.frame(envelope("x", b'"%b"' % (b"x" * 20_000)))
+    for number in range(7):
+        recorder.frame(envelope("x", b"%d" % number))
+    await recorder.close()
+    assert [payload for _, _, payload in lines_of(path)] == [b"%d" % number for number in range(7)]
+    assert recorder.left_out == 26
+
+
 async def test_a_disk_that_fails_ends_the_recording_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FLUSH_PERIOD_S", 0.01)
     path, notes = tmp_path / "a.jsonl.gz", Notes()

@@ -48,7 +48,7 @@ class _Checked:
     _unused: bool = False
     _ids: deque[int] = attrs.field(factory=lambda: deque(maxlen=_TICKERS))
     _tops: deque[Top] = attrs.field(factory=lambda: deque(maxlen=_TICKERS))
-    _waiting: deque[tuple[int, Top | None]] = attrs.field(factory=deque)
+    _waiting: deque[tuple[int, Top | None]] = attrs.field(factory=lambda: deque(maxlen=_TICKERS))
 
     def __attrs_post_init__(self) -> None:
         self.sync = BookSync(self.symbol)
@@ -101,7 +101,7 @@ def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
     for line in reading:
         try:
             _check_line(line, symbols, census)
-        except DecodeError as error:
+        except (DecodeError, ValueError) as error:
             raise ConfigError(f"{path}:{reading.line}: the payload is not what its stream carries: {error}") from None
     for one in symbols.values():
         one.finish()
@@ -116,7 +116,7 @@ def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
         for name, one in sorted(symbols.items())
     }
     totals = {key: sum(row[key] for row in rows.values()) for key in ("gaps", "comparisons", "mismatches")}
-    document = {"schema_version": 1, "verb": "tape verify", "lines": reading.line, "symbols": rows, **totals}
+    document = {"schema_version": 1, "verb": "tape verify", "lines": reading.count, "symbols": rows, **totals}
     notes = [reading.tear] if reading.tear else []
     return document, _verify_lines(path, document), notes
 
@@ -179,7 +179,7 @@ def describe_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]
     document = {
         "schema_version": 1,
         "verb": "tape info",
-        "lines": reading.line,
+        "lines": reading.count,
         "seconds": round(seconds, 3),
         "first_ns": first,
         "last_ns": last,
@@ -189,5 +189,5 @@ def describe_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]
     }
     lines = [f"{count:>9}  {name}" for name, count in sorted(streams.items())]
     lines += [f"{count:>9}  snapshot {symbol}" for symbol, count in sorted(snapshots.items())]
-    span = f" over {seconds:.1f} s from {wall_text(first)} UTC" if reading.line else ""
-    return document, [*lines, f"{path.name}: {reading.line} lines{span}"], [reading.tear] if reading.tear else []
+    span = f" over {seconds:.1f} s from {wall_text(first)} UTC" if reading.count else ""
+    return document, [*lines, f"{path.name}: {reading.count} lines{span}"], [reading.tear] if reading.tear else []

@@ -22,7 +22,9 @@ from coldframe.wire.frames import cut_envelope
 from coldframe.wire.tape import parse_line, snapshot_line, stream_line
 
 FLUSH_PERIOD_S: Final = 0.5
+#: So many lines, and bytes of lines, may wait to be written.
 LINE_LIMIT: Final = 200_000
+BYTE_LIMIT: Final = 256 * 1024 * 1024
 
 
 class Recorder:
@@ -35,7 +37,8 @@ class Recorder:
         self._path = path
         self._now_ns = now_ns
         self._tell = tell
-        self._lines: deque[bytes] = deque(maxlen=LINE_LIMIT)
+        self._lines: deque[bytes] = deque()
+        self._size = 0
         self._failed = False
         self._empty = True
         self.left_out = 0
@@ -69,14 +72,20 @@ class Recorder:
             self._tell(f"{self.left_out} lines were left out of the recording {self._path}")
 
     def _put(self, line: bytes) -> None:
-        self.left_out += self._failed or len(self._lines) == LINE_LIMIT
-        if not self._failed:
-            self._lines.append(line)
+        if self._failed:
+            self.left_out += 1
+            return
+        self._lines.append(line)
+        self._size += len(line)
+        while len(self._lines) > LINE_LIMIT or self._size > BYTE_LIMIT:
+            self._size -= len(self._lines.popleft())
+            self.left_out += 1
 
     async def _flush(self) -> None:
         if self._lines:
             lines = list(self._lines)
             self._lines.clear()
+            self._size = 0
             self.left_out += len(lines) - await self._in_thread(self._write, lines)
 
     async def _in_thread(self, work: Callable[..., int], *args: object) -> int:

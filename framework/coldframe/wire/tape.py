@@ -6,6 +6,8 @@ Payloads stay bytes as they were sent. Files and compression are opened elsewher
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -13,14 +15,20 @@ from coldframe.errors import DecodeError
 from coldframe.wire.streams import Integer
 from coldframe.wire.strict import read_as
 
+#: The longest line there can be: a message of a link has eight million bytes at most, a snapshot far fewer.
+LONGEST_LINE: Final = 16 * 1024 * 1024
+
+#: A stream's name, or a symbol: far longer than any there is.
+_Name = Annotated[str, msgspec.Meta(max_length=200)]
+
 
 class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line. Exactly one of `stream` and `snapshot` is set; `t` is our receive time in epoch nanoseconds."""
 
     t: Integer
     data: msgspec.Raw
-    stream: str | UnsetType = UNSET
-    snapshot: str | UnsetType = UNSET
+    stream: _Name | UnsetType = UNSET
+    snapshot: _Name | UnsetType = UNSET
 
     @property
     def payload(self) -> bytes:
@@ -29,6 +37,8 @@ class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def parse_line(line: bytes) -> TapeLine:
     """The line of a recording. Raises `DecodeError` for anything else."""
+    if len(line) > LONGEST_LINE:
+        raise DecodeError(f"a line of {len(line)} bytes; the longest there can be has {LONGEST_LINE}", line)
     parsed = read_as(TapeLine, line)
     if (parsed.stream is UNSET) == (parsed.snapshot is UNSET):
         raise DecodeError("a line must carry either a stream or a snapshot", line)
