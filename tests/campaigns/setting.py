@@ -19,8 +19,31 @@ SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 #: The largest position each strategy may hold or come to hold; each trades a symbol of its own.
 LIMITS: Final = {"quoter": "0.012", "swinger": "0.1", "hand": "0.5"}
 
-#: What the venue does wrong: the usual, and everything at once.
+#: What the venue does wrong: the usual, each kind of trouble by itself, and everything at once.
 FAULTS: Final[Mapping[str, str]] = {
+    "logon": """
+sessions_revoked_s = 7
+api_cut_s = 11
+orders_doubtful = "0.2"
+doubtful_answers = ["cut", "silence"]
+listen_keys_expire_s = 23
+""",
+    "events-lost": """
+events_dropped = "0.4"
+events_delayed = "0.2"
+events_reordered = true
+fills_duplicated = "0.3"
+private_cut_s = 13
+listen_keys_expire_s = 37
+listen_keys_expire_silently = true
+""",
+    "hidden": """
+orders_hidden = "0.3"
+hidden_after_s = 10
+orders_doubtful = "0.1"
+answers_delayed = "0.2"
+private_cut_s = 29
+""",
     "usual": """
 orders_doubtful = "0.05"
 doubtful_accepted = "0.5"
@@ -28,7 +51,7 @@ fills_duplicated = "0.2"
 answers_delayed = "0.3"
 private_cut_s = 30
 """,
-    "harsh": """
+    "all": """
 orders_doubtful = "0.1"
 doubtful_answers = ["-1007", "-1006", "-1000", "-1001", "-1008", "503", "silence", "cut", "late-answer", "late-request"]
 fills_duplicated = "0.2"
@@ -39,6 +62,8 @@ events_dropped = "0.2"
 orders_forgotten = "0.2"
 forgotten_by_query_s = 3
 forgotten_by_list_s = 3
+orders_hidden = "0.1"
+hidden_after_s = 20
 private_cut_s = 17
 market_cut_s = 41
 api_cut_s = 53

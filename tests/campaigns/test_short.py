@@ -17,9 +17,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "")
 
 
-@pytest.mark.parametrize("faults", sorted(FAULTS))
+@pytest.mark.parametrize("faults", ["all", "usual"])
 def test_o1_o2_o6_o9_o14_n10_hostile(faults: str) -> None:
-    """O1, O2 and O6; the harsh faults are N10, O9 and O14 as well."""
+    """O1, O2 and O6; all of them at once are N10, O9 and O14 as well."""
     outcome = hostile.campaign(0.2, FAULTS[faults], seed=48)
     assert outcome.violations == []
     assert outcome.figures["fills"] > 0

@@ -100,7 +100,15 @@ def test_kinds_of_requests_can_be_chosen() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"doubtful_calls": ["fly"]}, {"doubtful_answers": []}, {"error_bodies": ["html"]}, {"orders_doubtful": Decimal("1.1")}],
+    [
+        {"doubtful_calls": ["fly"]},
+        {"doubtful_answers": []},
+        {"error_bodies": ["html"]},
+        {"hidden_for_s": []},
+        {"hidden_for_s": ["-1"]},
+        {"hidden_for_s": ["1e3"]},
+        {"orders_doubtful": Decimal("1.1")},
+    ],
 )
 def test_what_is_no_fault_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(Unfit):
@@ -119,6 +127,35 @@ def test_queries_forget_an_order_for_a_while() -> None:
     assert msgspec.json.decode(one.listed("GET /fapi/v1/openOrders", rows, 1999)) == [{"clientOrderId": "b"}]
     assert one.listed("GET /fapi/v1/allOrders", rows, 1999) is rows
     assert len(msgspec.json.decode(one.listed("GET /fapi/v1/openOrders", rows, 2000))) == 2
+
+
+HIDDEN = {"orders_hidden": Decimal(1), "hidden_for_s": ["3"]}
+ROWS = msgspec.json.encode([{"clientOrderId": "a", "clientAlgoId": "a"}, {"clientOrderId": "b", "clientAlgoId": "b"}])
+
+
+@pytest.mark.parametrize("place", ["order.place", "algoOrder.place"])
+@pytest.mark.parametrize(("where", "seen_by"), [(["query"], "list"), (["list"], "query"), (["query", "list"], "")])
+def test_orders_are_hidden_where_and_as_long_as_is_said(place: str, where: list[str], seen_by: str) -> None:
+    made = plan(**HIDDEN, hidden_from=where)
+    algo = place.startswith("algo")
+    made.course(place, {"clientAlgoId" if algo else "newClientOrderId": "a"}, 1000)
+    ask = ("GET /fapi/v1/algoOrder", "clientAlgoId") if algo else ("order.status", "origClientOrderId")
+    lists = "GET /fapi/v1/openAlgoOrders" if algo else "GET /fapi/v1/openOrders"
+    for now_ms, hidden in ((1000, True), (3999, True), (4000, False)):
+        queried = made.course(ask[0], {ask[1]: "a"}, now_ms).instead is None
+        listed = len(msgspec.json.decode(made.listed(lists, ROWS, now_ms))) == 2
+        assert queried is (not hidden or seen_by == "query")
+        assert listed is (not hidden or seen_by == "list")
+    assert made.course(ask[0], {ask[1]: "b"}, 1000) is STRAIGHT
+
+
+def test_each_hidden_order_draws_its_own_times() -> None:
+    made = plan(orders_hidden=Decimal(1), hidden_after_s=Decimal(10), hidden_for_s=["2", "40"])
+    for number in range(200):
+        made.course("order.place", {"newClientOrderId": str(number)}, 0)
+    spans = list(made._hidden.values())
+    assert {until_ms - from_ms for from_ms, until_ms in spans} == {2_000, 40_000}
+    assert 0 <= min(spans)[0] < 2_000 < 8_000 < max(spans)[0] <= 10_000
 
 
 def test_fills_come_twice_and_nothing_else_does() -> None:

@@ -81,6 +81,13 @@ def one_of(*words: str) -> Check:
     return check
 
 
+def each_a_number(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    """A list of plain decimal numbers above 0, as texts, and not an empty one."""
+    wrong = [text for text in value if not (text.isascii() and text.replace(".", "", 1).isdecimal() and Decimal(text) > 0)]
+    if wrong or not value:
+        raise Unfit(field.name, "must be a list of numbers above 0" + (f", not {wrong[0]!r}" if wrong else ""))
+
+
 def each_of(*words: str) -> Check:
     """A list with nothing but the given words in it, and not an empty one."""
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.config.keys import between, each_of, key, not_negative, one_of, positive
+from coldframe.config.keys import between, each_a_number, each_of, key, not_negative, one_of, positive
 
 _NONE: Final = Decimal(0)
 _HALF: Final = Decimal("0.5")
@@ -88,6 +88,16 @@ class VenueFaults:
         "how long the checks of closePosition orders lag: -4509 so long after a fill, -4130 so long after a cancel",
         0,
         check=not_negative,
+    )
+    orders_hidden: Decimal = key(
+        "share of the new orders, conditional ones included, that stand and are hidden for a while", _NONE, check=_share
+    )
+    hidden_after_s: Decimal = key("how long after they were placed that begins, at most", _NONE, check=not_negative)
+    hidden_for_s: list[str] = key(
+        "how long it lasts: one of these for each order", lambda: ["2", "5", "8", "15", "40"], check=each_a_number
+    )
+    hidden_from: list[str] = key(
+        "what hides them: query (of one order), list (of open ones)", lambda: ["query", "list"], check=each_of("query", "list")
     )
     blocked_after_requests: int = key("answer that many requests, and block everybody then, once", 0, check=not_negative)
     blocked_is_ban: bool = key("say so with 418 (a ban) instead of 429", False)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from itertools import count
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -39,8 +39,10 @@ _KINDS: Final = {
     "DELETE /fapi/v1/algoOrder": "cancel",
     "GET /fapi/v1/order": "query",
     "GET /fapi/v1/openOrder": "query",
+    "GET /fapi/v1/algoOrder": "query",
 }
-_LIST: Final = "GET /fapi/v1/openOrders"
+#: Lists of open orders, and the key of a row that names its order.
+_LISTS: Final = {"GET /fapi/v1/openOrders": "clientOrderId", "GET /fapi/v1/openAlgoOrders": "clientAlgoId"}
 #: Answers that say for certain that nothing was done (protocol.md 6.2).
 _NEVER_ACCEPTED: Final = frozenset({"-1001", "-1008", "503-unavailable"})
 #: `protocol.md` 6.2, the variants of a 503 without a code of their own (0 stands in no table): the outcome of the first is open,
@@ -51,6 +53,9 @@ _503: Final = {
 }
 #: How many new orders are remembered for queries that forget them.
 _REMEMBERED: Final = 10_000
+
+
+T = TypeVar("T")
 
 
 class Ending(Enum):
@@ -105,6 +110,8 @@ class FaultPlan:
         self._requests = 0
         #: New orders that queries forget, by client order id, and when they were placed.
         self._forgotten: dict[str, int] = {}
+        #: New orders that are hidden, by client order id: from when, and until when.
+        self._hidden: dict[str, tuple[int, int]] = {}
         #: Events on their way, by the time at which they leave and the order in which they came.
         self._held: list[tuple[int, int, PrivateEvent]] = []
         self._numbers = count()
@@ -161,30 +168,42 @@ class FaultPlan:
     # -- queries that forget ------------------------------------------------------------------------------------------
 
     def _note_new(self, params: Mapping[str, Any], now_ms: int) -> None:
-        name = params.get("newClientOrderId")
-        if isinstance(name, str) and self._drawn("forget", self.settings.orders_forgotten):
-            self._forgotten[name] = now_ms
-            if len(self._forgotten) > _REMEMBERED:
-                del self._forgotten[next(iter(self._forgotten))]
+        name = params.get("newClientOrderId") or params.get("clientAlgoId")
+        if not isinstance(name, str):
+            return
+        if self._drawn("forget", self.settings.orders_forgotten):
+            _remember(self._forgotten, name, now_ms)
+        if self._drawn("hide", self.settings.orders_hidden):
+            from_ms = now_ms + self._up_to("hidden_after", int(self.settings.hidden_after_s * 1000))
+            lasts_s = self._chance("hidden_for").choice(self.settings.hidden_for_s)
+            _remember(self._hidden, name, (from_ms, from_ms + int(Decimal(lasts_s) * 1000)))
+
+    def _hides(self, name: object, where: str, now_ms: int) -> bool:
+        """Whether an order stands and is not to be seen now, in a `query` or a `list`."""
+        from_ms, until_ms = self._hidden.get(name, (0, 0)) if isinstance(name, str) else (0, 0)
+        return where in self.settings.hidden_from and from_ms <= now_ms < until_ms
 
     def _forgets(self, name: object, for_s: Decimal, now_ms: int) -> bool:
         placed_ms = self._forgotten.get(name) if isinstance(name, str) else None
         return placed_ms is not None and now_ms - placed_ms < for_s * 1000
 
     def _course_of_query(self, params: Mapping[str, Any], now_ms: int) -> Course:
-        if self._forgets(params.get("origClientOrderId"), self.settings.forgotten_by_query_s, now_ms):
+        name = params.get("origClientOrderId") or params.get("clientAlgoId")
+        if self._forgets(name, self.settings.forgotten_by_query_s, now_ms) or self._hides(name, "query", now_ms):
             return Course(carried_out=False, instead=refuse(-2013), status=400)
         return STRAIGHT
 
     def listed(self, call: str, body: bytes, now_ms: int) -> bytes:
-        """The answer to a call as the client gets it: a list of open orders without those that it forgets."""
-        if call != _LIST or not self._forgotten:
+        """The answer to a call as the client gets it: a list of open orders without those that it forgets or hides."""
+        key = _LISTS.get(call)
+        if key is None or not (self._forgotten or self._hidden):
             return body
         rows = msgspec.json.decode(body)
         if not isinstance(rows, list):
             return body
         for_s = self.settings.forgotten_by_list_s
-        return msgspec.json.encode([row for row in rows if not self._forgets(row["clientOrderId"], for_s, now_ms)])
+        shown = (row for row in rows if not self._hides(row[key], "list", now_ms))
+        return msgspec.json.encode([row for row in shown if not self._forgets(row[key], for_s, now_ms)])
 
     # -- private events -----------------------------------------------------------------------------------------------
 
@@ -237,6 +256,12 @@ class FaultPlan:
 
     def _up_to(self, name: str, most_ms: int) -> int:
         return self._chance(name).randint(0, most_ms)
+
+
+def _remember(known: dict[str, T], name: str, value: T) -> None:
+    known[name] = value
+    if len(known) > _REMEMBERED:
+        del known[next(iter(known))]
 
 
 def _interval_ms(settings: VenueFaults, mishap: Mishap) -> int:
