@@ -1,34 +1,100 @@
-"""A venue in a thread of its own, so that clients on asyncio can talk to it."""
+"""`coldframe venue`, as it is shipped, in a process of its own; and the runtimes of clients in other languages, where they are."""
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
-from collections.abc import Iterator
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-import trio
 
-from coldframe.config.venue import EmbeddedVenue as Settings
-from coldframe.venue import Address, EmbeddedVenue
+from coldframe.venue import AccountKeys, Address
+from tests.interop.pythons import install, interpreter
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = Path(__file__).parent / "js"
+#: What starting, ending and installing may take, in seconds.
+START_S, INSTALL_S = 30, 120
+#: Pinned versions of NautilusTrader by the Pythons that they run on.
+NAUTILUS = {"1.221.0": ("3.11",), "1.231.0": ("3.14", "3.13", "3.12")}
+#: The environment of each version whose Python is there, and what will have gone wrong with it.
+Installing = Mapping[str, tuple[Path, Future[str]]]
 
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    """Where a synthetic venue listens while the tests run."""
-    settings = Settings(keys_dir=str(tmp_path_factory.mktemp("keys")))
-    ready: queue.Queue[tuple[Address, trio.lowlevel.TrioToken, trio.CancelScope]] = queue.Queue()
+    """Where the venue listens while the tests run: nothing about it is set but where its keys are kept."""
+    folder = tmp_path_factory.mktemp("venue")
+    (folder / "bot.toml").write_text('config_version = 1\nname = "interop"\n\n[venue]\nenvironment = "embedded"\n')
+    command = [sys.executable, "-m", "coldframe.cli", "venue", "bot.toml", "--keys", "keys", "--json"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment())
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        yield _address(json.loads(line), folder)
+    finally:
+        process.terminate()
+        process.wait(START_S)
+        process.stdout.close()
 
-    async def serve() -> None:
-        venue = EmbeddedVenue(settings, wall_ms=lambda: time.time_ns() // 1_000_000)
-        async with trio.open_nursery() as nursery:
-            where = await nursery.start(venue.serve)
-            ready.put((where, trio.lowlevel.current_trio_token(), nursery.cancel_scope))
 
-    thread = threading.Thread(target=trio.run, args=(serve,), daemon=True)
-    thread.start()
-    where, token, scope = ready.get(timeout=10)
-    yield where
-    trio.from_thread.run_sync(scope.cancel, trio_token=token)
-    thread.join(timeout=10)
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "framework"), str(ROOT / "plugins")])}
+
+
+def _address(said: dict[str, object], folder: Path) -> Address:
+    accounts = []
+    for name, keys in said["accounts"].items():  # type: ignore[attr-defined]
+        file = str(folder / keys["ed25519"]["private_key_file"])
+        accounts.append(
+            AccountKeys(
+                account=name,
+                hmac_api_key=keys["hmac"]["api_key"],
+                hmac_secret=keys["hmac"]["secret"],
+                ed25519_api_key=keys["ed25519"]["api_key"],
+                ed25519_private_pem=Path(file).read_bytes(),
+                ed25519_private_key_file=file,
+            )
+        )
+    rest = str(said["rest"])
+    return Address(rest, str(said["streams"]), str(said["api"]), tuple(accounts), int(rest.rpartition(":")[2]))
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pinned JavaScript clients installed in it."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} on this machine: the JavaScript clients cannot run")
+    folder = tmp_path_factory.mktemp("javascript")
+    shutil.copytree(SCRIPTS, folder, dirs_exist_ok=True)
+    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install the JavaScript clients within {INSTALL_S} s")
+    if done.returncode:
+        pytest.skip(f"npm could not install the JavaScript clients: {done.stderr.strip()[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nautilus(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installing]:
+    """Environments with NautilusTrader, made while the other clients' tests run, and gone afterwards: they are large."""
+    wanted = any(item.path.name == "test_trader_node.py" for item in request.session.items)
+    folder = tmp_path_factory.mktemp("nautilus")
+    found = {version: interpreter(pythons) for version, pythons in NAUTILUS.items()} if wanted else {}
+    with ThreadPoolExecutor() as pool:
+        yield {
+            version: (folder / version, pool.submit(install, python, f"nautilus_trader=={version}", folder / version))
+            for version, python in found.items()
+            if python is not None
+        }
+    shutil.rmtree(folder, ignore_errors=True)

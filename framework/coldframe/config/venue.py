@@ -155,7 +155,8 @@ class EmbeddedVenue:
     )
     funding_interval_s: int = key("seconds between two funding times", 28_800, check=positive)
     session_s: int = key(
-        "seconds that a session of the markets behind TradFi contracts lasts, open and closed in turn; 0 for their calendar",
+        "rehearse closes of TradFi contracts: their markets open and close in turn, each for so many seconds, and they are halted"
+        " while closed; 0 shows the calendar and halts nothing",
         0,
         check=not_negative,
     )

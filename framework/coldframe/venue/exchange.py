@@ -104,8 +104,11 @@ class Exchange:
         self.ledger.commit()
 
     def _keep_sessions(self, now_ms: int) -> None:
-        """Halts simulated TradFi contracts while their market is closed, and opens them again."""
-        for floor in self.floors.values():
+        """Halts simulated TradFi contracts while their market is closed, and opens them again, when closes are rehearsed.
+
+        By the calendar they trade through, as on the exchange; strict clients do not know the word for a halt either.
+        """
+        for floor in self.floors.values() if self.settings.session_s else ():
             contract = floor.contract
             if contract.tradfi and floor.shows_orders and contract.info.status in _IN_SESSION:
                 opens = self.calendar.open(contract.info.underlying_type, now_ms)

@@ -107,6 +107,16 @@ def test_a_session_that_ends_halts_the_contract_and_one_that_begins_opens_it() -
     assert stage.floor.board.trades.last is not trades
 
 
+def test_the_calendar_alone_halts_nothing() -> None:
+    saturday = 1_700_265_600_000
+    market = SyntheticMarket(Settings(symbols=[SYMBOL]), saturday, {})
+    rig = Rig(*market.floors.values())
+    rig.now_ms = saturday
+    rig.pass_ms(1000)
+    assert not rig.exchange.calendar.open("EQUITY", rig.now_ms)
+    assert market.floors[SYMBOL].contract.trading
+
+
 def test_nothing_is_triggered_while_the_contract_is_halted() -> None:
     stage = Stage(signed=True)
     params = {"algoType": "CONDITIONAL", "symbol": SYMBOL, "side": "BUY", "type": "STOP_MARKET", "quantity": "1"}
