@@ -17,3 +17,9 @@ def discreet(text: str) -> str:
 def printable(text: str) -> str:
     """The text with everything that moves a cursor or forges a line written out as an escape."""
     return "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
+
+
+def class_name(value: object) -> str:
+    """The name of a value's class, as it was written; no code of the class is asked for it."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return str.__str__(name)[:60]

@@ -20,9 +20,9 @@ from decimal import (
     getcontext,
     setcontext,
 )
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, TypeVar, TypeVarTuple
 
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
 
 #: A number as the venue prints it: optional sign, digits, optional fraction.
@@ -47,17 +47,16 @@ _ARITHMETIC: Final = Context(
 )
 
 
-def arithmetic() -> Context:
-    """A fresh decimal context as the product calculates in: 28 digits, ties to even, invalid operations raise."""
-    return _ARITHMETIC.copy()
+#: Makes a fresh decimal context as the product calculates in: 28 digits, ties to even, invalid operations raise.
+arithmetic: Final[Callable[[], Context]] = _ARITHMETIC.copy
 
 
-def calculated(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def calculated(call: Callable[[*Ts], R], *args: *Ts) -> R:
     """What a function answers when it calculates in a context of its own, whatever its caller has set for itself."""
     before = getcontext()
     setcontext(arithmetic())
     try:
-        return call(*args, **kwargs)
+        return call(*args)
     finally:
         setcontext(before)
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.core.forms import fault_of
+from coldframe.core.slots import is_intent
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
 from coldframe.terms import OrderType, PositionSide, SelfTradePrevention, Side, TimeInForce, WorkingType
 from tests.core.told import D, place
@@ -144,6 +145,73 @@ def test_a_subclass_of_an_intent_is_none() -> None:
         pass
 
     assert fault_of(Sly("x")) == "Sly is no intent"
+    assert not is_intent(Sly("x"))
+
+
+class Disguised:
+    """Says that it is an intent."""
+
+    @property
+    def __class__(self) -> Any:
+        return Place
+
+
+class Everything(str):
+    """A text that equals every other one."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash("BTCUSDT")
+
+
+class Zero(Decimal):
+    """A number that is less than every other one."""
+
+    def __gt__(self, other: object) -> bool:
+        return False
+
+    __ge__ = __gt__
+
+
+def double(word: Any) -> Any:
+    """Something of the same enum that compares like one of its members, and is none."""
+    return str.__new__(type(word), str(word))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"symbol": Everything("ETHUSDT")}, "Place.symbol must be a printable text of a sane length, not a Everything"),
+        ({"symbol": "X" * 201}, "Place.symbol must be a printable text"),
+        ({"symbol": "BTC\ud800"}, "Place.symbol must be a printable text"),
+        ({"symbol": "BTC\nUSDT"}, "Place.symbol must be a printable text"),
+        ({"quantity": Zero(5)}, "Place.quantity must be a finite Decimal, not a Zero"),
+        ({"quantity": D("1." + "3" * 60)}, "Place.quantity must be a Decimal of a sane size"),
+        ({"price": D("1." + "3" * 10**6)}, "Place.price must be a Decimal of a sane size"),
+        ({"side": double(Side.SELL)}, "Place.side must be one of BUY, SELL"),
+        ({"type": double(OrderType.MARKET)}, "Place.type must be one of LIMIT"),
+        ({"reduce_only": 1}, "Place.reduce_only must be True or False"),
+    ],
+    ids=lambda value: "".join(value) if isinstance(value, dict) else "",
+)
+def test_s3_what_only_looks_like_a_value_is_none(change: dict[str, Any], fault: str) -> None:
+    said = fault_of(attrs.evolve(place(), **change))
+    assert said is not None
+    assert said.startswith(fault)
+    assert len(said) < 200
+
+
+def test_s3_what_only_says_that_it_is_an_intent_is_none() -> None:
+    assert isinstance(Disguised(), Place)
+    assert not is_intent(Disguised())
+
+
+def test_s3_no_more_levels_than_anybody_thinks_of() -> None:
+    level = Quote(D(1), D(1))
+    assert fault_of(Quotes("BTCUSDT", [level] * 100, [level] * 100)) is None
+    assert fault_of(Quotes("BTCUSDT", [], [level] * 101)) == "Quotes.asks must be at most 100 quotes, not a tuple"
 
 
 @given(st.decimals(allow_nan=True, allow_infinity=True))

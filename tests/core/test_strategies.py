@@ -10,7 +10,7 @@ import pytest
 
 from coldframe.core.lossguard import total_profit
 from coldframe.core.risk import RiskLimits
-from coldframe.core.slots import INTENTS_PER_CALL, OnError
+from coldframe.core.slots import INTENTS_PER_CALL, MOST_WAKES, OnError
 from coldframe.model.effects import CallRest, Finish, Level, LinkKind, SendRequest
 from coldframe.model.events import (
     BookChanged,
@@ -158,6 +158,30 @@ def test_o29_what_a_hook_returns_beyond_a_hundred_intents_is_cut_off() -> None:
     made, one, _ = pair()
     made.want(one, *(WakeMe(1_000, str(number)) for number in range(10_000)))
     assert made.verdicts(one) == {"ACCEPTED": INTENTS_PER_CALL, "MALFORMED": 10_000 - INTENTS_PER_CALL}
+
+
+def test_s3_wake_ups_that_are_waited_for_have_a_bound() -> None:
+    made, one, other = pair()
+    for start in range(0, MOST_WAKES, INTENTS_PER_CALL):
+        made.want(one, *(WakeMe(500, str(start + number)) for number in range(INTENTS_PER_CALL)))
+    made.want(one, WakeMe(500, "beyond"), WakeMe(500, "7"))
+    made.want(other, WakeMe(500, "beyond"))
+    assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES + 1, "MALFORMED": 1}
+    assert made.verdicts(other) == {"ACCEPTED": 1}
+    made.run(600)
+    assert made.engine.slots.get("one").wakes == set()
+    made.want(one, WakeMe(500, "beyond"))
+    assert made.verdicts(one)["ACCEPTED"] == MOST_WAKES + 2
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 2])
+def test_time_passes_between_two_wake_ups(after_ms: int) -> None:
+    actor = Actor(acts={"on_wake": lambda *_: WakeMe(after_ms)})
+    made = Scripted(actor).ready()
+    actor.seen.clear()
+    made.wake(actor)
+    made.run(100)
+    assert len(actor.told(Woken)) == 1 + 100 // max(after_ms, 1)
 
 
 def test_a_strategy_that_answers_every_event_with_an_intent_does_not_hang_the_engine() -> None:

@@ -274,6 +274,12 @@ def test_classes_that_are_not_there(tmp_path: Path, text: str, asked: str, has: 
 
 
 def test_a_ctrl_c_while_a_file_runs_is_no_refusal(tmp_path: Path) -> None:
-    (tmp_path / "bot.py").write_text("raise KeyboardInterrupt\n")
+    (tmp_path / "bot.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     with pytest.raises(KeyboardInterrupt):
         House([]).load("bot.py:Plain", tmp_path)
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit(3)", "GeneratorExit", "BaseException('x')"])
+def test_s13_a_file_that_raises_anything_is_refused(error: str, tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(f"raise {error}\n")
+    assert refusal(House([]), "bot.py:Plain", tmp_path).startswith("plugin file ")

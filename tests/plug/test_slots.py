@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pluggy
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from coldframe import CancelAll, WakeMe, hookimpl
 from coldframe.core.slots import INTENTS_PER_CALL, OnError
-from coldframe.errors import InvariantBroken, PluginError, StrategyFault
+from coldframe.errors import PluginError, StrategyFault
 from coldframe.model.events import Started
 from coldframe.model.intents import Intent
 from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
-from coldframe.plug.slots import HOOK_BUDGET_NS, StrategySlot
+from coldframe.plug.slots import StrategySlot
 from tests.core.told import D, place
 
 #: A slot passes event and view on and never looks at them.
@@ -99,6 +99,18 @@ def around(self: object, event: object, view: object) -> Any:
     return (yield)
 
 
+@hookimpl
+def default_keyword(self: object, event: object, *, view: object = None) -> None: ...
+
+
+@hookimpl
+def anything(self: object, *args: object) -> None: ...
+
+
+@hookimpl
+def by_name(self: object, event: object, **more: object) -> None: ...
+
+
 @hookimpl(wrapper=True)
 def straight(self: object, event: object) -> None: ...
 
@@ -108,6 +120,9 @@ def elsewhere(self: object, event: object) -> None: ...
 
 
 def unmarked(self: object, event: object, view: object) -> None: ...
+
+
+NEVER_FILLED = "which nothing is ever put into: name event and view, or intent and view"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,12 @@ def unmarked(self: object, event: object, view: object) -> None: ...
         ),
         ({"on_book": defaulted_around}, "defaulted_around gives event a default value; it may ask for an argument or leave it out"),
         ({"review_intent": reviewing}, "reviewing gives view a default value; it may ask for an argument or leave it out"),
+        (
+            {"on_book": default_keyword},
+            "default_keyword gives view a default value; it may ask for an argument or leave it out",
+        ),
+        ({"on_book": anything}, f"anything takes *args, {NEVER_FILLED}"),
+        ({"on_book": by_name}, f"by_name takes **more, {NEVER_FILLED}"),
         ({"on_book": straight}, "on_book: Declared as wrapper=True or hookwrapper=True but function is not a generator function"),
         ({"on_book": unmarked}, "on_book lacks its @hookimpl and would never be called"),
         ({"on_book": classmethod(unmarked)}, "on_book lacks its @hookimpl and would never be called"),
@@ -419,47 +440,3 @@ def test_an_objection_is_shown_as_text_and_one_that_has_none_is_a_fault() -> Non
     assert slot(made(), reviewer(D("1.50"), [])).review(INTENT, VIEW) == "1.50"
     with pytest.raises(StrategyFault, match=r"^review_intent: RuntimeError: no words"):
         slot(made(), reviewer(Wordless(), [])).review(INTENT, VIEW)
-
-
-# -- the fence --------------------------------------------------------------------------------------------------------
-
-
-def raising(error: BaseException) -> Callable[..., None]:
-    def raises(self: object) -> None:
-        raise error
-
-    return hookimpl(raises)
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), ZeroDivisionError(), MemoryError()])
-def test_s1_what_a_hook_raises_is_a_fault_of_the_strategy(error: BaseException) -> None:
-    for one in (slot(made(on_book=raising(error))), slot(made(), made(on_book=raising(error)), made(on_book=nothing))):
-        with pytest.raises(StrategyFault, match=rf"^on_book: {type(error).__name__}: .*\(test_slots\.py:\d+\)$"):
-            one.call("on_book", EVENT, VIEW)
-    with pytest.raises(StrategyFault, match=rf"^review_intent: {type(error).__name__}: "):
-        slot(made(), made(review_intent=raising(error))).review(INTENT, VIEW)
-
-
-def test_a_ctrl_c_and_a_bug_of_ours_are_no_faults_of_a_strategy() -> None:
-    for error in (KeyboardInterrupt(), InvariantBroken("ours")):
-        with pytest.raises(type(error)):
-            slot(made(on_book=raising(error))).call("on_book", EVENT, VIEW)
-
-
-def test_after_a_fault_the_slot_can_be_called_again() -> None:
-    one = slot(made(on_book=raising(ValueError("no")), on_trade=nothing))
-    with pytest.raises(StrategyFault):
-        one.call("on_book", EVENT, VIEW)
-    assert one.call("on_trade", EVENT, VIEW) == []
-
-
-# -- the stopwatch ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("took", "named"), [(HOOK_BUDGET_NS, False), (HOOK_BUDGET_NS + 1, True)])
-def test_s9_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
-    times = iter([1_000, 1_000 + took])
-    slow: list[object] = []
-    one = slot(made(on_book=nothing), stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said))
-    one.call("on_book", EVENT, VIEW)
-    assert slow == ([("mm", "on_book", took)] if named else [])

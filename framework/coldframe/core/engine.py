@@ -62,6 +62,7 @@ from coldframe.model.inputs import (
 )
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
+from coldframe.units import calculated
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit
 
@@ -202,6 +203,13 @@ class Engine:
 
     def start(self, at_ns: int) -> list[Effect]:
         """Begins the run: links are opened, strategies are told."""
+        return calculated(self._start, at_ns)
+
+    def step(self, stamped: Stamped) -> list[Effect]:
+        """Takes in one input and returns what has to be done because of it."""
+        return calculated(self._step, stamped)
+
+    def _start(self, at_ns: int) -> list[Effect]:
         self._ctx.now_ns = at_ns
         self._take_over(self._setup.past)
         self.market.start()
@@ -215,8 +223,7 @@ class Engine:
         self.strategies.start()
         return self._settled()
 
-    def step(self, stamped: Stamped) -> list[Effect]:
-        """Takes in one input and returns what has to be done because of it."""
+    def _step(self, stamped: Stamped) -> list[Effect]:
         self._ctx.now_ns = stamped.at_ns
         match stamped.event:
             case FramesReceived(link, frames):

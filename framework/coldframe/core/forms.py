@@ -7,16 +7,23 @@ reach the arithmetic behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum
 from typing import Final
 
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
 from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
+from coldframe.texts import class_name
 
 #: Orders of magnitude beyond which a number is none to trade with, and arithmetic on it no longer exact.
 _LARGEST: Final = 18
 _SMALLEST: Final = -30
+#: And no number has more digits than this.
+_DIGITS: Final = Context(prec=60)
+#: Longer texts name nothing: symbols and order ids have up to 36 characters.
+_LONGEST: Final = 200
+#: More levels than this on one side are none that somebody has thought of.
+_MOST_QUOTES: Final = 100
 
 #: Says what a value should be; None when it is.
 Rule = Callable[[object], str | None]
@@ -26,14 +33,14 @@ def fault_of(intent: Intent) -> str | None:
     """What is wrong with the form of an intent, in one line; None when it can be judged."""
     rules = _RULES.get(type(intent))
     if rules is None:
-        return f"{type(intent).__name__} is no intent"
+        return f"{class_name(intent)} is no intent"
     for name, rule in rules.items():
         value = getattr(intent, name)
         wanted = rule(value)
         if wanted is not None:
-            return f"{type(intent).__name__}.{name} must be {wanted}, not {_shown(value)}"
-        if isinstance(value, tuple):
-            fault = _fault_of_quotes(f"{type(intent).__name__}.{name}", value)
+            return f"{class_name(intent)}.{name} must be {wanted}, not {_shown(value)}"
+        if type(value) is tuple:
+            fault = _fault_of_quotes(f"{class_name(intent)}.{name}", value)
             if fault is not None:
                 return fault
     return None
@@ -55,13 +62,14 @@ def _shown(value: object) -> str:
     """A value for people. Only what cannot hide anything is printed, all else is named by its class."""
     if type(value) is float:
         return f"the float {value!r}"
-    return repr(value)[:40] if type(value) in (Decimal, float, int, bool, str, type(None)) else f"a {type(value).__name__}"
+    return repr(value)[:40] if type(value) in (Decimal, float, int, bool, str, type(None)) else f"a {class_name(value)}"
 
 
 def _number(value: object) -> str | None:
     if type(value) is not Decimal or not value.is_finite():
         return "a finite Decimal"
-    return None if not value or _SMALLEST <= value.adjusted() < _LARGEST else "a Decimal of a sane size"
+    sane = not value or _SMALLEST <= value.adjusted() < _LARGEST
+    return None if sane and _DIGITS.plus(value) == value else "a Decimal of a sane size"
 
 
 def _positive_or_zero(value: object) -> str | None:
@@ -70,11 +78,12 @@ def _positive_or_zero(value: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return None if isinstance(value, str) else "a text"
+    # Not of a class that derives from `str`: that could compare as it likes.
+    return None if type(value) is str and len(value) <= _LONGEST and value.isprintable() else "a printable text of a sane length"
 
 
 def _yes_or_no(value: object) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
+    return None if type(value) is bool else "True or False"
 
 
 def _whole(value: object) -> str | None:
@@ -82,11 +91,14 @@ def _whole(value: object) -> str | None:
 
 
 def _quotes(value: object) -> str | None:
-    return None if isinstance(value, tuple) else "several quotes"
+    if type(value) is not tuple:
+        return "several quotes"
+    return None if len(value) <= _MOST_QUOTES else f"at most {_MOST_QUOTES} quotes"
 
 
 def _member(kind: type[Enum]) -> Rule:
-    return lambda value: None if isinstance(value, kind) and value in list(kind) else f"one of {', '.join(kind.__members__)}"
+    # Told by identity: something that only compares like one of them is none.
+    return lambda value: None if any(value is member for member in kind) else f"one of {', '.join(kind.__members__)}"
 
 
 def _maybe(rule: Rule) -> Rule:

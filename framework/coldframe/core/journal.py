@@ -24,6 +24,7 @@ from coldframe.model.halting import Latched
 from coldframe.model.intents import Intent, Verdict
 from coldframe.model.journal import Row, RowKind
 from coldframe.terms import PositionSide, Side
+from coldframe.texts import class_name
 from coldframe.units import ZERO
 
 #: After so many rows a checkpoint is due.
@@ -111,7 +112,7 @@ def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Bod
     numbers = {name: str(value) for name in ("value", "limit") if (value := getattr(verdict, name)) is not None}
     fields = {"terms": _CONVERTER.unstructure(wanted)} if verdict.code != "MALFORMED" else {}
     said = {"text": verdict.text} if verdict.text else {}
-    return {"strategy": strategy, "intent": type(wanted).__name__, **fields, "verdict": str(verdict.code), **said, **numbers}
+    return {"strategy": strategy, "intent": class_name(wanted), **fields, "verdict": str(verdict.code), **said, **numbers}
 
 
 def latched_body(latched: Latched) -> Body:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Protocol, TypeGuard
+from typing import Final, Protocol, TypeGuard
 
 import attrs
 
@@ -24,6 +24,8 @@ from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quo
 
 #: More intents than this from one call are cut off: something has run wild.
 INTENTS_PER_CALL = 100
+#: More wake-ups of one strategy than this are not kept.
+MOST_WAKES: Final = 1_000
 
 
 class OnError(StrEnum):
@@ -67,6 +69,8 @@ class Slot:
     parting: OrderPolicy | None = None
     #: The halt that holds for it; None while none does.
     halted: Halt | None = None
+    #: The keys of wake-ups that it has asked for and that have not come yet.
+    wakes: set[str] = attrs.field(factory=set)
     intents: int = 0
     orders: int = 0
     verdicts: Counter[str] = attrs.field(factory=Counter)
@@ -92,10 +96,10 @@ class Slot:
         """It is muted, or the run ends: of several policies the gravest holds."""
         self.parting = graver(self.parting, policy)
 
-    def judged(self, verdict: Verdict) -> None:
+    def judged(self, verdict: Verdict, count: int = 1) -> None:
         """Every intent ends in exactly one verdict, counted by its code."""
-        self.intents += 1
-        self.verdicts[verdict.code.value] += 1
+        self.intents += count
+        self.verdicts[verdict.code.value] += count
 
 
 class Slots:
@@ -124,6 +128,9 @@ class Slots:
         return tuple(slot for slot in self.all if hook in slot.port.hooks)
 
 
+_INTENTS: Final = frozenset({Place, Amend, Cancel, CancelAll, WakeMe, Quotes, Target})
+
+
 def is_intent(value: object) -> TypeGuard[Intent]:
-    """Whether a strategy returned something that can be judged at all."""
-    return isinstance(value, Place | Amend | Cancel | CancelAll | WakeMe | Quotes | Target)
+    """Whether a strategy returned something that can be judged at all: one of our own classes, whose fields do not change."""
+    return type(value) in _INTENTS

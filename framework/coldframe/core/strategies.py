@@ -23,7 +23,7 @@ from coldframe.core.market import BookFact, Market, MessageFact
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.protection import OrderPolicy, can_only_reduce, graver, quantity_of, reduces_position, replaced
 from coldframe.core.risk import Facts, Gate
-from coldframe.core.slots import INTENTS_PER_CALL, OnError, Slot, Slots, is_intent
+from coldframe.core.slots import INTENTS_PER_CALL, MOST_WAKES, OnError, Slot, Slots, is_intent
 from coldframe.core.trading import Trading
 from coldframe.core.translate import HOOK_OF, event_of, symbol_of
 from coldframe.core.wishes import Wishes
@@ -56,6 +56,7 @@ from coldframe.model.intents import (
 )
 from coldframe.model.journal import RowKind
 from coldframe.terms import Side
+from coldframe.texts import class_name
 from coldframe.units import NS_PER_MS, ZERO, exact
 from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
@@ -162,7 +163,9 @@ class Strategies:
         if kind == "settle":
             self._desires.touch(strategy, name)
             return
-        self._call(self._slots.get(strategy), "on_wake", Woken(name, self._ctx.now_ns))
+        slot = self._slots.get(strategy)
+        slot.wakes.discard(name)
+        self._call(slot, "on_wake", Woken(name, self._ctx.now_ns))
 
     def settle(self, stopping: bool) -> None:
         """Tells everything there is to tell and does what follows, until the step has nothing left."""
@@ -284,12 +287,11 @@ class Strategies:
             return
         finally:
             slot.world.close(view)
+        surplus = len(wanted) - INTENTS_PER_CALL
         for intent in wanted[:INTENTS_PER_CALL]:
             self._judge(slot, intent)
-        surplus = wanted[INTENTS_PER_CALL:]
-        for _ in surplus:
-            slot.judged(Verdict(VerdictCode.MALFORMED))
-        if surplus:
+        if surplus > 0:
+            slot.judged(Verdict(VerdictCode.MALFORMED), surplus)
             self._refused(slot, hook, VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
 
     @property
@@ -344,7 +346,7 @@ class Strategies:
         if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
             self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
-            self._refused(slot, type(wanted).__name__, verdict.code, verdict.text)
+            self._refused(slot, class_name(wanted), verdict.code, verdict.text)
             strained = slot.strain.met(verdict, self._ctx.now_ms)
             if strained:
                 self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
@@ -357,13 +359,12 @@ class Strategies:
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
-            return Verdict(VerdictCode.MALFORMED, f"{type(wanted).__name__} is no intent")
+            return Verdict(VerdictCode.MALFORMED, f"{class_name(wanted)} is no intent")
         fault = fault_of(wanted)
         if fault is not None:
             return Verdict(VerdictCode.MALFORMED, fault)
         if isinstance(wanted, WakeMe):
-            self._ctx.wake(f"wake:{slot.id}:{wanted.key}", wanted.after_ms)
-            return ACCEPTED
+            return self._wake(slot, wanted)
         if self._trading is None:
             return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders")
         if isinstance(wanted, Cancel):
@@ -387,6 +388,14 @@ class Strategies:
         """Whether an intent at the end can only reduce a position that stays open, so that its order is kept."""
         policy = graver(slot.parting, self._on_end)
         return isinstance(wanted, Place) and wanted.closing and policy is OrderPolicy.KEEP_PROTECTIVE
+
+    def _wake(self, slot: Slot, wanted: WakeMe) -> Verdict:
+        """A wake-up takes a millisecond at least, so that a strategy that wakes itself all the time leaves time to pass."""
+        if wanted.key not in slot.wakes and len(slot.wakes) >= MOST_WAKES:
+            return Verdict(VerdictCode.MALFORMED, f"{MOST_WAKES} wake-ups are waited for already")
+        slot.wakes.add(wanted.key)
+        self._ctx.wake(f"wake:{slot.id}:{wanted.key}", max(wanted.after_ms, 1))
+        return ACCEPTED
 
     def _send(self, slot: Slot, intent: Intent, trading: Trading) -> Verdict:
         match intent:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import setcontext
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
@@ -21,8 +22,10 @@ from coldframe.core.views import StrategyView
 from coldframe.errors import PluginError, StrategyFault
 from coldframe.model.events import StrategyEvent
 from coldframe.model.intents import Intent
-from coldframe.plug.fence import fenced
+from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
+from coldframe.texts import class_name
+from coldframe.units import NS_PER_MS, arithmetic
 
 #: Nanoseconds a hook may take before it is named in the log.
 HOOK_BUDGET_NS: Final = 20_000_000
@@ -36,8 +39,9 @@ SlowHook = Callable[[str, str, int], None]
 class StrategySlot:
     """A strategy with its overlays, as the engine sees it (`coldframe.core.slots.StrategyPort`).
 
-    `stopwatch` reads a monotonic clock in nanoseconds; `on_slow` is told strategy, hook and duration of a call over budget.
-    Raises `PluginError` when an implementation does not fit its hook.
+    `stopwatch` reads a monotonic clock in nanoseconds; `on_slow` is told strategy, hook and duration of a call over budget, and a
+    call over `limit_ms` (0: none) is a fault: what it wanted is not done. Raises `PluginError` when an implementation does not fit
+    its hook.
     """
 
     def __init__(
@@ -50,12 +54,14 @@ class StrategySlot:
         *,
         stopwatch: Stopwatch | None = None,
         on_slow: SlowHook | None = None,
+        limit_ms: int = 0,
     ) -> None:
         self.id = strategy_id
         self.symbols = tuple(symbols)
         self.on_error = on_error
         self._stopwatch = stopwatch
         self._on_slow = on_slow
+        self._limit_ms = limit_ms
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(StrategyHooks)
         register(self._manager, strategy, strategy_id)
@@ -63,7 +69,13 @@ class StrategySlot:
             register(self._manager, overlay, f"{strategy_id}.overlay{number}")
         self._calls = {name: call for name in EVENT_HOOKS if (call := self._bind(name)) is not None}
         self.hooks = frozenset(self._calls)
-        self.reviews = bool(self._manager.hook.review_intent.get_hookimpls())
+        self._review = self._bind_review()
+        self._refusals = {name: _refusal_of(name) for name in _HOOKS}
+
+    @property
+    def reviews(self) -> bool:
+        """Whether anything in it looks at intents before they are judged."""
+        return self._review is not None
 
     @property
     def speaks(self) -> bool:
@@ -74,19 +86,27 @@ class StrategySlot:
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
         began = self._stopwatch() if self._stopwatch else 0
-        wanted = fenced(lambda line: StrategyFault(f"{hook}: {line}"), self._calls[hook], event, view)
-        if self._stopwatch and self._on_slow:
-            took = self._stopwatch() - began
-            if took > HOOK_BUDGET_NS:
-                self._on_slow(self.id, hook, took)
+        wanted = fenced(self._refusals[hook], self._calls[hook], event, view)
+        if self._stopwatch:
+            self._time(hook, self._stopwatch() - began)
         return wanted
 
     def review(self, intent: Intent, view: StrategyView) -> str | None:
-        if not self.reviews:
+        if self._review is None:
             return None
-        review = self._manager.hook.review_intent
-        against = fenced(lambda line: StrategyFault(f"review_intent: {line}"), review, intent=intent, view=view)
-        return None if against is None else fenced(lambda line: StrategyFault(f"review_intent: {line}"), str, against)
+        began = self._stopwatch() if self._stopwatch else 0
+        against = fenced(self._refusals["review_intent"], self._review, intent, view)
+        if self._stopwatch:
+            self._time("review_intent", self._stopwatch() - began)
+        return against
+
+    def _time(self, hook: str, took_ns: int) -> None:
+        """Names a call that took long, and faults one that took too long: all the while nothing else was done."""
+        if self._limit_ms and took_ns > self._limit_ms * NS_PER_MS:
+            took_ms = took_ns // NS_PER_MS
+            raise StrategyFault(f"{hook}: it took {took_ms} ms, more than its hook_limit_ms of {self._limit_ms}")
+        if self._on_slow and took_ns > HOOK_BUDGET_NS:
+            self._on_slow(self.id, hook, took_ns)
 
     def _bind(self, name: str) -> Callable[[StrategyEvent, StrategyView], list[object]] | None:
         """A function that calls every implementation of a hook; None when there is none."""
@@ -100,26 +120,55 @@ class StrategySlot:
         if len(bound) == 1:
             only = bound[0]
             return lambda event, view: _listed(only(event, view))
-        return lambda event, view: _flatten([call(event, view) for call in bound])
+        return lambda event, view: [one for call in bound for one in _listed(_alone(call, event, view))]
+
+    def _bind_review(self) -> Callable[[Intent, StrategyView], str | None] | None:
+        """A function that asks the overlays one by one until one of them objects; None when there is none."""
+        caller = self._manager.hook.review_intent
+        impls = caller.get_hookimpls()
+        if not impls:
+            return None
+        if any(impl.wrapper or impl.hookwrapper for impl in impls):
+            return lambda intent, view: _objection(caller(intent=intent, view=view))
+        bound = [_adapt(impl) for impl in reversed(impls)]
+
+        def review(intent: Intent, view: StrategyView) -> str | None:
+            for call in bound:
+                against = _objection(_alone(call, intent, view))
+                if against is not None:
+                    return against
+            return None
+
+        return review
+
+
+def _refusal_of(hook: str) -> Callable[[str], StrategyFault]:
+    return lambda line: StrategyFault(f"{hook}: {line}")
 
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
     """Registers a plugin and refuses what would be silent or broken later. Raises `PluginError` with one sentence."""
     if isinstance(plugin, type):
         raise PluginError(f"plugin {plugin.__name__} is a class: an instance of it is needed")
+    # Its own code may be asked for its attributes, and to compare itself.
+    fenced(lambda line: PluginError(f"plugin {class_name(plugin)}: {line}"), _register, manager, plugin, name)
+
+
+def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
+    who = f"plugin {class_name(plugin)}"
     _refuse_misfits(manager, plugin)
     try:
         manager.register(plugin, name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {type(plugin).__name__}: {why_unfit(error)}") from None
+        raise PluginError(f"{who}: {why_unfit(error)}") from None
     except ValueError:
         # pluggy takes plugins that compare equal for one and the same.
-        raise PluginError(f"plugin {type(plugin).__name__}: the same overlay with the same parameters stands here twice") from None
+        raise PluginError(f"{who}: the same overlay with the same parameters stands here twice") from None
     for impl in (one for caller in vars(manager.hook).values() for one in getattr(caller, "get_hookimpls", list)()):
         wrong = _unfit(impl.function)
         if wrong:
-            raise PluginError(f"plugin {type(plugin).__name__}: {impl.function.__name__} {wrong}")
+            raise PluginError(f"{who}: {impl.function.__name__} {wrong}")
 
 
 def _unfit(function: Callable[..., object]) -> str | None:
@@ -134,10 +183,20 @@ def _unfit(function: Callable[..., object]) -> str | None:
         return "lacks self as its first argument"
     if code.co_kwonlyargcount > len(getattr(function, "__kwdefaults__", None) or {}):
         return "takes an argument by keyword only; hooks are called with event and view, or intent and view, in their places"
-    defaulted = code.co_varnames[code.co_argcount - len(getattr(plain, "__defaults__", None) or ()) : code.co_argcount]
-    if own := [name for name in defaulted if name in ("event", "intent", "view")]:
+    return _unfit_arguments(inspect.signature(function))
+
+
+def _unfit_arguments(signature: inspect.Signature) -> str | None:
+    """Arguments of which nobody could say what they will be given."""
+    arguments = signature.parameters.values()
+    defaulted = [one.name for one in arguments if one.default is not one.empty and one.name in ("event", "intent", "view")]
+    if defaulted:
         # Which of the two values arrives depends on pluggy's version, and on whether an overlay wraps the hook.
-        return f"gives {' and '.join(own)} a default value; it may ask for an argument or leave it out"
+        return f"gives {' and '.join(defaulted)} a default value; it may ask for an argument or leave it out"
+    for argument in arguments:
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            stars = "*" if argument.kind is argument.VAR_POSITIONAL else "**"
+            return f"takes {stars}{argument.name}, which nothing is ever put into: name event and view, or intent and view"
     return None
 
 
@@ -162,9 +221,9 @@ def _refuse_misfits(manager: pluggy.PluginManager, plugin: object) -> None:
             continue
         hook = (marked["specname"] if marked else None) or name
         if hook not in _HOOKS:
-            raise PluginError(f"plugin {type(plugin).__name__}: there is no hook {hook}{_meant(hook)}")
+            raise PluginError(f"plugin {class_name(plugin)}: there is no hook {hook}{_meant(hook)}")
         if marked is None:
-            raise PluginError(f"plugin {type(plugin).__name__}: {name} lacks its @hookimpl and would never be called")
+            raise PluginError(f"plugin {class_name(plugin)}: {name} lacks its @hookimpl and would never be called")
 
 
 def _looks_like_a_hook(plugin: object, name: str) -> bool:
@@ -180,31 +239,50 @@ def _meant(name: str) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _adapt(impl: Any) -> Callable[[StrategyEvent, StrategyView], object]:
+def _adapt(impl: Any) -> Callable[[Any, StrategyView], object]:
     """A bound implementation, whichever of the two arguments it takes."""
     function = impl.function
     match impl.argnames:
-        case ("event", "view"):
+        case ("event" | "intent", "view"):
             return function  # type: ignore[no-any-return]
-        case ("view", "event"):
-            return lambda event, view: function(view, event)
-        case ("event",):
-            return lambda event, _: function(event)
+        case ("view", "event" | "intent"):
+            return lambda what, view: function(view, what)
+        case ("event" | "intent",):
+            return lambda what, _: function(what)
         case ("view",):
             return lambda _, view: function(view)
         case _:
-            return lambda _event, _view: function()
+            return lambda _what, _view: function()
+
+
+def _alone(call: Callable[[Any, StrategyView], object], what: object, view: StrategyView) -> object:
+    """Calls one of several implementations: what one of them sets for its arithmetic is not the next one's."""
+    setcontext(arithmetic())
+    return call(what, view)
 
 
 def _listed(wanted: object) -> list[object]:
-    """What one implementation returned, as a list; of what may have no end, a little more than can be of use."""
+    """What one implementation returned, as a list: a little more than can be of use of what is neither a list nor a tuple.
+
+    Such a thing may have no end, and its length need not be true.
+    """
     if wanted is None:
         return []
+    if type(wanted) is list or type(wanted) is tuple:
+        return list(wanted)
     # A text or a mapping could be walked through, but is no list of intents: it is one thing, and the wrong one.
     if is_intent(wanted) or isinstance(wanted, str | bytes | Mapping) or not isinstance(wanted, Iterable):
         return [wanted]
-    return list(wanted if isinstance(wanted, Sized) else islice(wanted, INTENTS_PER_CALL + 1))
+    return list(islice(wanted, INTENTS_PER_CALL + 1))
 
 
-def _flatten(results: Iterable[object]) -> list[object]:
-    return [one for result in results for one in _listed(result)]
+def _flatten(results: object) -> list[object]:
+    """What a wrapper has made of the results of the others."""
+    if results is None:
+        raise TypeError("a wrapper returned nothing: it has to return the list of results that its yield gave")
+    return [wanted for result in _listed(results) for wanted in _listed(result)]
+
+
+def _objection(against: object) -> str | None:
+    """What an overlay says against an intent, as a plain text; None when it lets it pass."""
+    return None if against is None else plain_text(against)
