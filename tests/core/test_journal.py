@@ -73,6 +73,7 @@ def state(past: Past) -> dict[str, Any]:
         "marks": past.marks,
         "prices": past.prices,
         "losses": past.losses,
+        "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in past.payments],
     }
 
 
@@ -87,6 +88,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "marks": engine.trading.reconciler.marks,
         "prices": engine.trading.assets.recorded,
         "losses": engine._risk_rows.counted,
+        "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in engine.trading.account.payments.latest],
     }
 
 

@@ -6,8 +6,7 @@ was paid while nobody listened stands in the income history, which is asked for 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -16,8 +15,8 @@ import attrs
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
-from coldframe.core.funding import shares
-from coldframe.core.journal import booking_body
+from coldframe.core.funding import APART_MS, Payment, Payments, shares
+from coldframe.core.journal import booking_body, payment_body
 from coldframe.core.positions import PositionKey
 from coldframe.core.risk import Trader
 from coldframe.errors import DecodeError
@@ -34,31 +33,18 @@ _LATE_MS: Final = 5_000
 _FUNDINGS_LIMIT: Final = 5_000
 #: The income history is asked for no more often than this: it costs 30 weight (milliseconds).
 _ASK_AGAIN_MS: Final = 60_000
-#: How far its time of a payment may lie from that of the report (milliseconds).
-_APART_MS: Final = 60_000
+#: Kinds of income that are funding. A stock dividend is paid as special funding, which FUNDING_FEE does not find (protocol.md 6.6).
+_KINDS: Final = ("FUNDING_FEE", "SPECIAL_FUNDING_FEE")
+#: Rows of one answer; a full page is followed by another.
+_PAGE: Final = 1_000
 
 
 @attrs.frozen
 class IncomeSince:
-    """The purpose of a GET income: payments from this venue time on may have been missed."""
+    """The purpose of a GET income: payments of a kind from this venue time on may have been missed."""
 
+    kind: str
     since_ms: int
-
-
-@attrs.frozen
-class _Payment:
-    symbol: str | None
-    asset: str
-    amount: Decimal
-    at_ms: int
-    #: Whether a report has told it; otherwise the income history has.
-    told: bool
-
-    def same(self, other: _Payment) -> bool:
-        """Whether two tellings are about one payment."""
-        named = None in (self.symbol, other.symbol) or self.symbol == other.symbol
-        alike = (self.asset, self.amount) == (other.asset, other.amount)
-        return named and alike and abs(self.at_ms - other.at_ms) <= _APART_MS
 
 
 class Account:
@@ -74,10 +60,9 @@ class Account:
         self._marks = marks
         self._seen_ms: dict[PositionKey, int] = {}
         self._funded: dict[tuple[object, ...], None] = {}
-        #: The latest payments, for what the income history tells of them once more.
-        self._paid: deque[_Payment] = deque(maxlen=_FUNDINGS_LIMIT)
-        #: Since when (venue time) payments may have been missed; None when none can have been.
-        self._missed_ms: int | None = None
+        self.payments = Payments()
+        #: Since when (venue time) payments of each kind may have been missed; those that cannot have been are not in it.
+        self._missed_ms: dict[str, int] = {}
         self._asked_ns = 0
         #: Wallet balances by asset, as reports name them.
         self.balances: dict[str, Decimal] = {}
@@ -86,10 +71,12 @@ class Account:
         change = event.change
         for balance in change.balances or []:
             self.balances[balance.asset] = exact(balance.wallet_balance)
-        if change.reason is AccountReason.FUNDING_FEE:
+        if str(change.reason).endswith("FUNDING_FEE"):  # what special funding is called here no document says
             self._take_funding(event)
         elif change.reason is not AccountReason.ORDER:
             self._ctx.log(Level.INFO, f"account changed: {change.reason}")
+            if change.reason is AccountReason.ADJUSTMENT or not change.reason.known:
+                self._miss(event.transaction_ms)  # it may be special funding: the history will say
         if self._evidence.baseline_ms:
             self._claim(event)
 
@@ -126,24 +113,38 @@ class Account:
             self._funded[key] = None
             if len(self._funded) > _FUNDINGS_LIMIT:
                 del self._funded[next(iter(self._funded))]
-            payment = _Payment(symbol, balance.asset, amount, event.transaction_ms, told=True)
-            if not any(one.same(payment) for one in self._paid if not one.told):
-                self._pay(payment)
+            payment = Payment(symbol, balance.asset, amount, event.transaction_ms, told=True)
+            if self.payments.told(payment):
+                self._share(payment)
 
     def away(self) -> None:
         """From now on reports do not reach us."""
-        if self._missed_ms is None and self._evidence.baseline_ms:
-            self._missed_ms = self._ctx.venue_ms
+        if self._evidence.baseline_ms:
+            self._miss(self._ctx.venue_ms)
+
+    def restore(self, payments: Iterable[Payment], until_ms: int) -> None:
+        """What an earlier run has booked, which wrote its last row at `until_ms` (venue time): later payments were missed."""
+        self.payments.restore(payments)
+        if until_ms:
+            self._miss(until_ms - APART_MS)
+
+    def _miss(self, since_ms: int) -> None:
+        for kind in _KINDS:
+            self._missed_ms[kind] = min(since_ms, self._missed_ms.get(kind, since_ms))
 
     def ask_for_missed(self) -> None:
         """Asks for the funding that was paid meanwhile, if any can have been, and not too often. Call it now and then."""
         now = self._ctx.now_ns
-        if self._missed_ms is None or (self._asked_ns and now - self._asked_ns < _ASK_AGAIN_MS * NS_PER_MS):
+        if not self._missed_ms or (self._asked_ns and now - self._asked_ns < _ASK_AGAIN_MS * NS_PER_MS):
             return
         self._asked_ns = now
-        since_ms, self._missed_ms = self._missed_ms, None
-        params: dict[str, str | int] = {"incomeType": "FUNDING_FEE", "startTime": since_ms - _APART_MS, "limit": 1000}
-        self._calls.call("GET", "/fapi/v1/income", params, IncomeSince(since_ms))
+        missed, self._missed_ms = self._missed_ms, {}
+        for kind, since_ms in missed.items():
+            self._ask(IncomeSince(kind, since_ms), since_ms - APART_MS)
+
+    def _ask(self, purpose: IncomeSince, from_ms: int) -> None:
+        params: dict[str, str | int] = {"incomeType": purpose.kind, "startTime": from_ms, "limit": _PAGE}
+        self._calls.call("GET", "/fapi/v1/income", params, purpose)
 
     def returned(self, event: Returned) -> bool:
         """What a GET income brought. Returns whether it was one."""
@@ -155,25 +156,28 @@ class Account:
         except DecodeError:
             rows = None
         if rows is None:
-            self._missed_ms = min(purpose.since_ms, self._missed_ms or purpose.since_ms)
+            self._missed_ms[purpose.kind] = min(purpose.since_ms, self._missed_ms.get(purpose.kind, purpose.since_ms))
             return True
         for row in rows:
-            payment = _Payment(row.symbol or None, row.asset, exact(row.income), row.time, told=False)
-            if row.time >= purpose.since_ms and not any(one.same(payment) for one in self._paid):
-                self._pay(payment)
+            number = f"{row.income_type} {row.tran_id}"
+            payment = Payment(row.symbol or None, row.asset, exact(row.income), row.time, number)
+            if row.time >= purpose.since_ms and payment.amount and self.payments.listed(payment):
+                self._share(payment)
+        if len(rows) == _PAGE:  # and there may be more of them
+            last_ms = rows[-1].time
+            self._ask(purpose, last_ms if last_ms > rows[0].time else last_ms + 1)
         return True
 
-    def _pay(self, payment: _Payment) -> None:
-        self._paid.append(payment)
-        self._share(payment.amount, payment.asset, payment.symbol)
-
-    def _share(self, amount: Decimal, asset: str, symbol: str | None) -> None:
+    def _share(self, payment: Payment) -> None:
+        amount, asset, symbol = payment.amount, payment.asset, payment.symbol
         given = shares(amount, self._weights(symbol)) or {"": amount}
+        told: dict[str, object] = {"payment": payment_body(payment)}
         for owner, part in given.items():
             account = self._traders[owner].account if owner else self._evidence.external
             account.fund(part, asset)
-            body = {**booking_body(owner, "funding"), "funding": str(part), "asset": asset}
+            body = {**booking_body(owner, "funding"), "funding": str(part), "asset": asset, **told}
             self._ctx.record(RowKind.BOOKING, symbol or "", body)
+            told = {}  # once is enough
         parts = ", ".join(f"{owner or 'external'} {plain(part)}" for owner, part in given.items())
         self._ctx.log(Level.INFO, f"funding{f' of {symbol}' if symbol else ''}: {plain(amount)} {asset} ({parts})")
 

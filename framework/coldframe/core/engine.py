@@ -295,6 +295,8 @@ class Engine:
         if self.trading is not None:
             self.trading.reconciler.marks.update(past.marks)
             self.trading.assets.restore(past.prices)
+            off_since_ms = self._ctx.clock.venue_ms(past.until_ns) if past.held() else 0
+            self.trading.account.restore(past.payments, off_since_ms)
         latch(self.gate, past.latched)
         for line in past.latched.lines():
             self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
@@ -346,7 +348,8 @@ class Engine:
         past, epoch_ms = self._setup.past, self._setup.epoch_ms
         latched, losses = latched_of(self.gate), self._risk_rows.counted
         prices = self.trading.assets.recorded if self.trading is not None else past.prices
-        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, prices, losses, epoch_ms, past.runs + 1)
+        payments = self.trading.account.payments.latest if self.trading is not None else past.payments
+        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, prices, losses, payments, epoch_ms, past.runs + 1)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property

@@ -1,19 +1,80 @@
-"""Who gets how much of a funding payment: the account is paid once, its strategies hold the position together.
+"""Funding payments: told by a report, listed by the income history, booked once, and shared among those who hold the position.
 
-The shares always add up to the payment exactly; what nobody can be given (no position is known any more) is nobody's, and booked as
-external by the caller.
+The shares always add up to the payment exactly. Where no position is known any more nobody is given anything, and the caller books
+the payment as external.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal, localcontext
 from typing import Final
+
+import attrs
 
 from coldframe.units import ZERO
 
 _WIDE: Final = Context(prec=60)
 _SHARE: Final = Decimal(1).scaleb(-18)
+#: How far the income history's time of a payment may lie from that of the report (milliseconds).
+APART_MS: Final = 60_000
+#: How many payments are remembered, so that none is booked twice; and how many of them a checkpoint of the journal holds.
+_REMEMBERED: Final = 5_000
+PAYMENTS_KEPT: Final = 200
+
+
+@attrs.define
+class Payment:
+    """One payment. `at_ms` is the venue's time; `number` tells it from others in the income history, empty while only reported."""
+
+    symbol: str | None
+    asset: str
+    amount: Decimal
+    at_ms: int
+    number: str = ""
+    #: Whether a report has told it.
+    told: bool = False
+
+    def same(self, other: Payment) -> bool:
+        """Whether a report and a row of the history may be about one payment."""
+        named = None in (self.symbol, other.symbol) or self.symbol == other.symbol
+        alike = (self.asset, self.amount) == (other.asset, other.amount)
+        return named and alike and abs(self.at_ms - other.at_ms) <= APART_MS
+
+
+class Payments:
+    """The latest payments. Each is told and listed at most once; what is told and what is listed are matched one to one."""
+
+    def __init__(self) -> None:
+        self._all: deque[Payment] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def latest(self) -> list[Payment]:
+        """The last ones, oldest first, as a checkpoint keeps them."""
+        return list(self._all)[-PAYMENTS_KEPT:]
+
+    def restore(self, payments: Iterable[Payment]) -> None:
+        """Those that an earlier run has booked."""
+        self._all.extend(attrs.evolve(one) for one in payments)
+
+    def told(self, payment: Payment) -> bool:
+        """A report tells of a payment (`payment.told`). Returns whether it has to be booked."""
+        for one in self._all:
+            if not one.told and one.same(payment):
+                one.told = True
+                return False
+        self._all.append(payment)
+        return True
+
+    def listed(self, payment: Payment) -> bool:
+        """The income history lists a payment, by its number. Returns whether it has to be booked."""
+        for one in self._all:
+            if one.number == payment.number or (not one.number and one.same(payment)):
+                one.number = payment.number
+                return False
+        self._all.append(payment)
+        return True
 
 
 def shares(amount: Decimal, weights: Mapping[str, Decimal]) -> dict[str, Decimal]:

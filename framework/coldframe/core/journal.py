@@ -15,6 +15,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from coldframe.core.funding import PAYMENTS_KEPT, Payment
 from coldframe.core.losses import Counted
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import Position, PositionKey, SubAccount
@@ -63,6 +64,10 @@ class Past:
     prices: dict[str, Decimal] = attrs.field(factory=dict)
     #: From where losses are counted, by strategy; `EXTERNAL` for the whole account.
     losses: dict[str, Counted] = attrs.field(factory=dict)
+    #: The last funding payments that were booked, oldest first.
+    payments: list[Payment] = attrs.field(factory=list)
+    #: When the last row was written (our time).
+    until_ns: int = 0
 
     @property
     def live(self) -> list[Order]:
@@ -127,6 +132,12 @@ def counted_body(counted: Counted | None) -> Body:
     return body
 
 
+def payment_body(payment: Payment) -> Body:
+    """A funding payment as it was booked, whatever has been shared out of it."""
+    body: Body = _CONVERTER.unstructure(payment)
+    return body
+
+
 def checkpoint_body(
     orders: Orders,
     accounts: Mapping[str, SubAccount],
@@ -134,6 +145,7 @@ def checkpoint_body(
     latched: Latched,
     prices: Mapping[str, Decimal],
     losses: Mapping[str, Counted],
+    payments: Iterable[Payment],
     epoch_ms: int,
     runs: int,
 ) -> Body:
@@ -149,6 +161,7 @@ def checkpoint_body(
         "latched": latched_body(latched),
         "prices": {asset: str(price) for asset, price in prices.items()},
         "losses": {owner: counted_body(counted) for owner, counted in losses.items()},
+        "payments": [payment_body(payment) for payment in payments],
     }
 
 
@@ -161,6 +174,7 @@ def fold(rows: Iterable[Row], past: Past | None = None) -> Past:
     for row in rows:
         try:
             _apply(past, row)
+            past.until_ns = row.at_ns
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ExceptionGroup) as error:
             raise JournalDamaged(f"row {row.seq} ({row.kind}) cannot be read: {type(error).__name__}: {error}") from None
     return past
@@ -213,6 +227,7 @@ def _take_checkpoint(past: Past, account: str, body: Any) -> None:
     past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
     past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
+    past.payments = _CONVERTER.structure(body.get("payments", []), list[Payment])
 
 
 def _is_brakes(client_order_id: str) -> bool:
@@ -235,6 +250,7 @@ def _begin(past: Past, body: Any) -> None:
     account = str(body["account"])
     if account != past.account:
         past.orders, past.fills, past.accounts, past.marks, past.latched, past.losses = {}, {}, {}, {}, Latched(), {}
+        past.payments = []
     past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
     past.runs += 1
 
@@ -264,6 +280,9 @@ def _take_booking(past: Past, body: Any) -> None:
         account.pay(_number(body["fee"], None), body["asset"], -notional)
     if "funding" in body:
         account.fund(_number(body["funding"], None), body["asset"])
+    if "payment" in body:
+        payment = _CONVERTER.structure(body["payment"], Payment)
+        past.payments = [*past.payments[1 - PAYMENTS_KEPT :], payment]
 
 
 def _learn_fee(past: Past, body: Any) -> None:

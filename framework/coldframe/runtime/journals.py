@@ -146,7 +146,7 @@ def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Past
                 " is the API key another one now? Then name the account in [journal] account; or give this bot a file of its own"
             )
         past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
-        past.latched, past.losses = Latched(), {}
+        past.latched, past.losses, past.payments = Latched(), {}, []
         return
     left = [
         (one.strategy, one.symbol, f"an open order of strategy {one.strategy} in {one.symbol} ({one.client_order_id})")
