@@ -126,6 +126,11 @@ class Exchange:
             self.fill(order.client_order_id, str(order.quantity), str(params.get("price", "100")))
         return 200, answer
 
+    def by_client_id(self, params: Params) -> Params:
+        """A request that names an order by the venue's id, as one that names it by ours."""
+        named = [one.client_order_id for one in self.orders.values() if one.order_id == params.get("orderId")]
+        return {**params, "origClientOrderId": named[0]} if named else params
+
     def _about(self, method: str, params: Params) -> tuple[int, object]:
         order = self.orders.get(str(params["origClientOrderId"]))
         alive = order is not None and order.status in ALIVE

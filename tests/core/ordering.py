@@ -32,6 +32,16 @@ def accept_quietly(made: Scripted) -> None:
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
 
 
+def queries(made: Scripted) -> int:
+    """How often orders have been asked for, by either way."""
+    return len(made.sent(QUERY)) + len(made.by_rest(QUERY))
+
+
+def cancels(made: Scripted) -> int:
+    """How many cancels have gone out, by either way."""
+    return len(made.sent("order.cancel")) + len(made.by_rest("order.cancel"))
+
+
 def state(order: Order) -> OrderState:
     return order.state
 

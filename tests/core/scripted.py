@@ -21,6 +21,7 @@ from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.slots import OnError
 from coldframe.core.trading import TradingLimits
 from coldframe.core.views import StrategyView
+from coldframe.core.ways import BY_REST
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import (
     CallRest,
@@ -76,6 +77,8 @@ COUNTS: Final = [
         ("ORDERS", "MINUTE", 1, 1200),
     )
 ]
+#: Cancels and queries that may go by REST, and what they are on the WebSocket API.
+BY_METHOD: Final = {call: method for method, call in BY_REST.items()}
 
 
 @attrs.define(eq=False)
@@ -314,6 +317,10 @@ class Scripted:
     def called(self, path: str) -> list[CallRest]:
         return [one for one in self.effects if isinstance(one, CallRest) and one.path == path]
 
+    def by_rest(self, method: str) -> list[CallRest]:
+        """The cancels or queries of that method that went by REST."""
+        return [one for one in self.effects if isinstance(one, CallRest) and self._named(one) == method]
+
     def of_kind(self, kind: LinkKind) -> list[str]:
         """The links of a kind, oldest first."""
         return [name for name, one in self.links.items() if one.kind is kind]
@@ -393,17 +400,27 @@ class Scripted:
         self._queue(FramesReceived(request.link, (json.dumps(body).encode(),)), Lane.PRIVATE)
 
     def _call(self, call: CallRest) -> None:
-        if call.path in self.holds:
+        if self.holds & {call.path, self._named(call)}:
             self.held.append(call)
         else:
             self._answer_call(call)
 
+    @staticmethod
+    def _named(call: CallRest) -> str:
+        """The method of the WebSocket API that a call stands for, where a cancel or a query goes by REST; else empty."""
+        client_id = "origClientOrderId" in call.params or "clientAlgoId" in call.params
+        return BY_METHOD.get((call.verb, call.path), "") if client_id else ""
+
     def _answer_call(self, call: CallRest) -> None:
         answer: Answer | None = None
         headers = {} if self.counts is None else {USED_WEIGHT_HEADER: "1"}
+        method = self._named(call)
         if call.path in self.exchange.refuses:
             code, msg = self.exchange.refuses[call.path]
             answer = Answer(400, headers, json.dumps({"code": code, "msg": msg}).encode())
+        elif method or call.verb == "DELETE":
+            status, told = self.exchange.carry_out(method or "order.cancel", self.exchange.by_client_id(call.params))
+            answer = None if self.swallows & {call.path, method} else Answer(status, headers, json.dumps(told).encode())
         elif call.path not in self.swallows:
             body = self.exchange.rest(call.path, call.params)
             if isinstance(body, No):
@@ -421,6 +438,14 @@ class Scripted:
                 self._answer(one)
             else:
                 self._answer_call(one)
+        self._work()
+
+    def drop(self) -> None:
+        """Everything that was held is lost: nothing is carried out, and no answer comes."""
+        held, self.held = self.held, []
+        for one in held:
+            if isinstance(one, CallRest):
+                self._queue(RestAnswered(one.call_id, None, self.now_ns, "no answer in time"))
         self._work()
 
     def refuse(self, code: int, msg: str = "no", *, status: int = 400) -> None:

@@ -63,17 +63,16 @@ class Storm:
     def settle_held(self) -> None:
         """What was held is carried out in any order, refused with -1007, or lost; every link that is gone has lost its answers."""
         made, chance = self.made, self.chance
-        held = [one for one in made.held if isinstance(one, SendRequest) and one.link in made.links]
+        held = [one for one in made.held if not isinstance(one, SendRequest) or one.link in made.links]
         chance.shuffle(held)
-        made.held[:] = []
         for one in held:
             fate = chance.random()
             made.held[:] = [one]
             if fate < 0.5:
                 made.release()
-            elif fate < 0.75:
+            elif fate < 0.75 and isinstance(one, SendRequest):
                 made.refuse(-1007)
-        made.held.clear()
+            made.drop()
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -149,7 +148,7 @@ def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> 
         assert storm.sent_once()
         assert folded(fold(made.rows)) == state_of(made.engine)
     made.silent = False
-    made.run(90_000)
+    made.run(150_000)
     check_against_the_venue(storm)
     assert len(storm.actor.told(OrderFilled)) == len(storm.exchange.trades)
     check_lives(storm)
@@ -190,7 +189,7 @@ def test_p1_after_a_crash_in_the_storm_conditional_orders_go_on_where_they_are(s
         storm.trigger()
         storm.trade()
         again.run(chance.choice((50, 1_500)))
-    again.run(100_000)
+    again.run(150_000)
     check_against_the_venue(storm)
     sent = [one.params["clientAlgoId"] for one in made.sent("algoOrder.place") + again.sent("algoOrder.place")]
     assert len(sent) == len(set(sent))

@@ -12,7 +12,7 @@ from coldframe.model.intents import Cancel
 from coldframe.model.orders import OrderState
 from coldframe.terms import OrderStatus
 from coldframe.wire.codes import CODES
-from tests.core.ordering import QUERY, accept_quietly, placed, state, states, world
+from tests.core.ordering import QUERY, accept_quietly, placed, queries, state, states, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -96,9 +96,9 @@ def test_the_pauses_between_questions_grow() -> None:
     made.refuse(-1007)
     times = []
     for _ in range(240):
-        before = len(made.sent(QUERY))
+        before = queries(made)
         made.run(250)
-        times += [made.now_ns] * (len(made.sent(QUERY)) - before)
+        times += [made.now_ns] * (queries(made) - before)
     gaps = [(later - earlier) / 1e9 for earlier, later in pairwise(times)]
     assert gaps[0] < 3
     assert 7 <= max(gaps) <= 9
@@ -296,14 +296,15 @@ def test_a_resting_order_that_is_gone_is_found_out() -> None:
     assert states(actor)[-1] == S.CANCELED
 
 
-def test_a_resting_order_of_which_the_venue_knows_nothing_any_more_has_ended() -> None:
+def test_o35_a_resting_order_that_the_venue_cannot_find_is_alive() -> None:
     made, _actor, order = placed()
     made.exchange.orders.clear()
     made.run(29_000)
     assert state(order) is S.OPEN
     made.run(30_000)
-    assert state(order) is S.CANCELED
-    assert order.reason == "not at the venue"
+    assert state(order) is S.OPERATOR
+    assert order.reason == "acknowledged, and not to be found at the venue"
+    assert order.exposure == 1
 
 
 def test_o7_a_fill_that_was_not_reported_is_recovered() -> None:

@@ -416,6 +416,7 @@ def test_orders_that_cannot_be_brought_to_an_end_are_named_after_the_grace_time(
             made.unwritten.add("order.cancel")
         case _:
             made.unopened.add(API)
+            made.exchange.refuses["/fapi/v1/order"] = (-1001, "Internal error")
             made.lose(API)
     made.stop()
     made.run(2_900)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
-from coldframe.core.foreign import VENUE_PREFIXES
+from coldframe.core.foreign import FILLS_LIMIT, VENUE_PREFIXES
 from coldframe.core.orders import Order, Orders
 from coldframe.core.risk import Budget, Trader
 from coldframe.model.effects import Level, Log
@@ -356,11 +356,32 @@ def test_the_notice_of_a_liquidation_without_a_fill_books_nothing() -> None:
     assert world.evidence.external.fills == 0
 
 
-def test_fills_of_others_are_remembered_within_bounds() -> None:
+def others_trade(world: World, number: int) -> None:
+    venue = AtVenue("web_x", number, Side.BUY)
+    venue.trades.append(Trade(number, "1"))
+    world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
+    world.ctx.take_effects()
+
+
+@pytest.mark.parametrize("limit", [10, FILLS_LIMIT])
+def test_o36_external_fills_are_remembered_within_bounds(limit: int) -> None:
+    """O36: and what memory has forgotten is not booked again, whoever tells it."""
     world = World()
-    for number in range(20_050):
-        venue = AtVenue("web_x", number, Side.BUY)
-        venue.trades.append(Trade(number, "1"))
-        world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
-        world.ctx.take_effects()
-    assert len(world.evidence.others._fills) == 20_000
+    world.evidence.others.fills_limit = limit
+    for number in range(1, limit + 51):
+        others_trade(world, number)
+        world.orders.marks[SYMBOL] = number
+    assert len(world.evidence.others._fills) == limit
+    for number in (1, limit, limit + 50):
+        others_trade(world, number)
+    assert world.evidence.external.net(SYMBOL) == limit + 50
+
+
+def test_o36_external_fills_above_the_mark_are_never_forgotten() -> None:
+    world = World()
+    world.evidence.others.fills_limit = 10
+    for number in range(1, 61):
+        others_trade(world, number)
+    for number in range(1, 61):
+        others_trade(world, number)
+    assert world.evidence.external.net(SYMBOL) == 60

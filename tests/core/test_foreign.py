@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coldframe.core.evidence import AMENDED_ACROSS, AMENDED_AWAY
 from coldframe.core.foreign import Foreign
 from coldframe.core.risk import RiskLimits
 from coldframe.core.trading import TradingLimits
@@ -11,7 +12,7 @@ from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import Amend, Cancel
 from coldframe.model.orders import OrderState
-from coldframe.terms import ExecutionType, OrderStatus, Side
+from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
 from tests.core.looking import view_of
 from tests.core.ordering import placed, world
 from tests.core.scripted import Actor, Scripted
@@ -107,8 +108,11 @@ def test_our_own_cancels_and_amendments_are_not_from_outside() -> None:
 
 
 @pytest.mark.parametrize("answer_first", [True, False])
-def test_an_amendment_that_ends_a_post_only_order_is_our_own_doing(answer_first: bool) -> None:
-    made, actor, order = placed("order.modify")
+@pytest.mark.parametrize(
+    ("time_in_force", "reason"), [(TimeInForce.GTX, AMENDED_ACROSS), (TimeInForce.GTC, AMENDED_AWAY)], ids=["GTX", "GTC"]
+)
+def test_an_amendment_that_ends_an_order_is_our_own_doing(answer_first: bool, time_in_force: TimeInForce, reason: str) -> None:
+    made, actor, order = placed("order.modify", time_in_force=time_in_force)
     made.want(actor, Amend(order.client_order_id, price=D("100.5")))
     (request,) = made.held
     venue = made.exchange.orders[order.client_order_id]
@@ -119,7 +123,7 @@ def test_an_amendment_that_ends_a_post_only_order_is_our_own_doing(answer_first:
         made.beat()
     made.reply(request, {"status": 200, "result": made.exchange._printed(venue)})
     made.beat()
-    assert (order.state, order.reason) == (OrderState.CANCELED, "")
+    assert (order.state, order.reason) == (OrderState.CANCELED, reason)
     assert "from outside" not in made.said()
 
 

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core import engine as engine_module
-from coldframe.core.desk import OPERATOR_AFTER_MS
 from coldframe.core.engine import Engine
 from coldframe.core.foreign import Foreign
 from coldframe.core.halting import order_of_brake
+from coldframe.core.inquiry import OPERATOR_AFTER_MS
 from coldframe.core.journal import EXTERNAL, Past, fold, order_body
+from coldframe.core.proof import BLIND_MARGIN_MS
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.trading import TradingLimits
 from coldframe.errors import JournalDamaged
@@ -85,7 +86,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "orders": {one.client_order_id: order_body(one) for one in orders},
         "fills": {one.client_order_id: engine.orders.fills_of(one) for one in orders if one.fill_keys},
         "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
-        "marks": engine.trading.reconciler.marks,
+        "marks": engine.orders.marks,
         "prices": engine.trading.assets.recorded,
         "losses": engine._risk_rows.counted,
         "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in engine.trading.account.payments.latest],
@@ -140,7 +141,7 @@ def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_pr
     again = made.restarted(actor, past=past)
     (live,) = again.engine.orders.live
     assert live.state is OrderState.UNKNOWN
-    again.run(15_000)
+    again.run(15_000 + BLIND_MARGIN_MS)
     assert list(again.engine.orders.live) == []
     known = again.engine.orders.get(order.client_order_id)
     assert known is not None
@@ -182,7 +183,7 @@ def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being
     again.run(1_000)
     (live,) = again.engine.orders.live
     assert live.state is OrderState.UNKNOWN
-    again.run(15_000)
+    again.run(15_000 + BLIND_MARGIN_MS)
     assert live.state is OrderState.NEVER_ACCEPTED
     assert not any("yourself" in one.text for one in again.log)
 

@@ -10,11 +10,10 @@ from types import FunctionType, ModuleType
 import pytest
 
 from coldframe.core import engine as engine_module
-from coldframe.core import foreign as foreign_module
-from coldframe.core import orders as orders_module
 from coldframe.core import session as session_module
 from coldframe.core.engine import Engine
 from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.trading import TradingLimits
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Quote, Quotes, WakeMe
 from tests.core.exchange import ALIVE
@@ -28,8 +27,6 @@ ROUNDS = 60
 @pytest.fixture
 def near_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that are thousands of orders wide would take days to be reached: here they are a few dozen."""
-    monkeypatch.setattr(orders_module, "ENDED_LIMIT", 60)
-    monkeypatch.setattr(foreign_module, "_FILLS_LIMIT", 20)
     monkeypatch.setattr(session_module, "_OVERDUE_LIMIT", 20)
     monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 500)
 
@@ -75,7 +72,8 @@ def held_kb(engine: Engine) -> float:
 def test_p9_what_a_run_holds_does_not_grow_with_its_age(near_bounds: None) -> None:
     """Not RSS over an hour of sockets, but every byte that the brain holds over virtual hours full of trouble."""
     actor = Actor()
-    made = Scripted(actor, budgets={"mm": Budget(max_position=D(20))}, risk=RiskLimits()).ready()
+    limits = TradingLimits(ended_orders=60, external_fills=20)
+    made = Scripted(actor, budgets={"mm": Budget(max_position=D(20))}, risk=RiskLimits(), trading=limits).ready()
     busy(made, actor, 0)
     sizes = [held_kb(made.engine)]
     for turn in range(1, 4):

@@ -130,7 +130,7 @@ def test_a_self_trade_gives_both_orders_the_same_trade_id_and_both_are_booked() 
 def test_a_fill_after_the_end_is_booked_and_an_end_that_was_none_is_an_incident(status: OrderStatus) -> None:
     orders = Orders(START_MS)
     order = opened(orders)
-    orders.see(order, status, D("0.4"), START_NS)
+    orders.see(order, status, D("0.4"), START_NS, at_ms=2 * START_MS)
     ended = order.state
     assert orders.book(order, fill(order, 1, "0.4"), START_NS) is not None
     assert (order.state, order.filled, orders.incidents) == (ended, D("0.4"), 0)
@@ -197,7 +197,7 @@ def test_the_end_of_an_order_ends_its_cancel_and_its_amendment() -> None:
 def test_an_ended_order_whose_fills_have_not_all_been_told_still_counts() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
-    orders.see(order, OrderStatus.CANCELED, D("0.4"), START_NS)
+    orders.see(order, OrderStatus.CANCELED, D("0.4"), START_NS, at_ms=2 * START_MS)
     assert (order.remaining, order.exposure) == (D(0), D("0.4"))
     assert list(orders.owing("mm", SYMBOL)) == list(orders.exposed("mm")) == [order]
     assert list(orders.owing("other")) == list(orders.owing("mm", "ETHUSDT")) == []
@@ -209,7 +209,7 @@ def test_an_ended_order_whose_fills_have_not_all_been_told_still_counts() -> Non
     assert list(orders.owing("mm")) == []
     orders.see(living, OrderStatus.PARTIALLY_FILLED, D("0.5"), START_NS)
     assert (living.exposure, list(orders.owing("mm"))) == (D(1), [])
-    orders.happen(living, H.PROVED_ABSENT, START_NS)
+    orders.happen(living, H.SEEN_EXPIRED, START_NS)
     assert list(orders.owing("mm")) == [living]
 
 
@@ -245,16 +245,52 @@ def test_what_has_been_seen_and_booked_only_grows(evidence: list[tuple[OrderStat
     assert order.filled <= 1
 
 
-def test_memory_is_bounded_and_the_living_are_kept() -> None:
-    orders = Orders(START_MS)
+def traded(orders: Orders, number: int) -> Order:
+    """An order that is filled by one trade."""
+    order = prepared(orders)
+    orders.identify(order, 1_000 + number)
+    orders.book(order, Fill(SYMBOL, number, 1_000 + number, Side.BUY, D(1), D(1), True, 0), START_NS)
+    assert order.state is S.FILLED
+    return order
+
+
+@pytest.mark.parametrize("limit", [5, 100, ENDED_LIMIT])
+def test_memory_is_bounded_and_the_living_are_kept(limit: int) -> None:
+    orders = Orders(START_MS, limit)
     living = opened(orders)
-    for number in range(ENDED_LIMIT + 500):
-        order = prepared(orders)
-        orders.identify(order, 1_000 + number)
-        orders.book(order, Fill(SYMBOL, number, 1_000 + number, Side.BUY, D(1), D(1), True, 0), START_NS)
-        assert order.state is S.FILLED
-    assert len(orders) == ENDED_LIMIT + 1
+    for number in range(1, limit + 501):
+        orders.marks[SYMBOL] = number
+        traded(orders, number)
+    assert len(orders) == limit + 1
     assert orders.get(living.client_order_id) is living
-    assert orders.find(SYMBOL, "", 1_000) is None
-    assert orders.find(SYMBOL, "", 1_000 + ENDED_LIMIT + 499) is not None
-    assert len(orders._fills) == ENDED_LIMIT
+    assert orders.find(SYMBOL, "", 1_001) is None
+    assert orders.find(SYMBOL, "", 1_000 + limit + 500) is not None
+    assert len(orders._fills) == limit
+
+
+def test_o36_what_no_completed_scan_has_passed_is_never_forgotten() -> None:
+    """O36: the bound on memory gives way, and holds again as soon as the mark has moved."""
+    orders = Orders(START_MS, 5)
+    orders.marks[SYMBOL] = 10
+    for number in range(1, 101):
+        traded(orders, number)
+    assert [orders.find(SYMBOL, "", 1_000 + number) is None for number in (10, 11)] == [True, False]
+    assert len(orders) == 90
+    assert orders.unscanned == {SYMBOL}
+    orders.marks[SYMBOL] = 200
+    for number in range(101, 201):
+        traded(orders, number)
+    assert len(orders) == 5
+    assert orders.unscanned == set()
+
+
+def test_o36_an_order_that_owes_fills_is_never_forgotten() -> None:
+    orders = Orders(START_MS, 5)
+    owing = opened(orders)
+    orders.see(owing, OrderStatus.CANCELED, D("0.4"), START_NS, at_ms=2 * START_MS)
+    orders.marks[SYMBOL] = 1_000
+    for number in range(1, 101):
+        traded(orders, number)
+    assert orders.get(owing.client_order_id) is owing
+    assert list(orders.owed) == [owing]
+    assert len(orders) <= 6

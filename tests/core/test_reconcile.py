@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.reconcile import LIGHT_ROUND_MS, TRADES_PAGE
+from coldframe.core.reconcile import LIGHT_ROUND_MS
+from coldframe.core.tradescan import TRADES_PAGE
 from coldframe.model.effects import Level, LinkKind
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.orders import OrderState

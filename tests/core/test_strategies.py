@@ -363,6 +363,7 @@ def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() 
     made.want(one, place())
     one.acts = {"on_mark": boom}
     made.unopened.add(LinkKind.API)
+    made.exchange.refuses["/fapi/v1/order"] = (-1001, "Internal error")
     made.lose(LinkKind.API)
     made.mark("BTCUSDT", "100")
     assert made.engine.slots.get("one").muted
@@ -370,6 +371,7 @@ def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() 
     made.run(20_000)
     made.exchange.carry_out("order.place", made.sent("order.place")[-1].params)
     made.unopened.clear()
+    made.exchange.refuses.clear()
     made.lose(LinkKind.API, "refused")
     made.run(40_000)
     assert list(made.engine.orders.of("one")) == []

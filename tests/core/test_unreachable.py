@@ -32,7 +32,9 @@ def unreachable(made: Scripted, minutes: int) -> None:
     """Nothing can be resolved: links fall and do not open, calls fail, as the shells report it."""
     made.unopened = set(LinkKind)
     made.holds.update(one.path for one in made.effects if isinstance(one, CallRest))
-    made.holds.update(("/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v1/userTrades", "/fapi/v1/time", "/fapi/v1/depth"))
+    made.holds.update(
+        ("/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v1/userTrades", "/fapi/v1/time", "/fapi/v1/depth", "/fapi/v1/order")
+    )
     made.lose_all()
     for _ in range(minutes * 60):
         made.run(1_000, alive=False)

@@ -206,16 +206,30 @@ def test_cancel_all_withdraws_the_wish_with_the_orders() -> None:
     assert made.verdicts(actor)["NO_CHANGE"] == 1
 
 
-def test_cancel_all_is_carried_out_when_the_link_is_back() -> None:
+def test_o40_cancel_all_is_carried_out_by_rest_while_the_link_is_down() -> None:
     made, actor = quoting()
     made.want(actor, place(price="98"))
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
     made.want(actor, CancelAll())
     assert made.verdicts(actor)["ACCEPTED"] == 3
-    assert len(standing(made)) == 3
     made.run(1_000)
+    assert standing(made) == {}
+    assert len(made.by_rest("order.cancel")) == 3
+    assert made.sent("order.cancel") == []
+
+
+def test_cancel_all_is_carried_out_when_the_venue_is_back() -> None:
+    made, actor = quoting()
+    made.want(actor, place(price="98"))
+    made.unopened.add(LinkKind.API)
+    made.exchange.refuses["/fapi/v1/order"] = (-1001, "Internal error")
+    made.lose(LinkKind.API)
+    made.want(actor, CancelAll())
+    made.run(1_000)
+    assert len(standing(made)) == 3
     made.unopened.clear()
+    made.exchange.refuses.clear()
     made.lose(LinkKind.API, "refused")
     made.run(5_000)
     assert standing(made) == {}

@@ -55,8 +55,8 @@ LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
     ((S.PREPARED, S.SENT, S.UNKNOWN), H.REJECTED_BY_VENUE, S.REJECTED),
     ((S.UNKNOWN, S.OPERATOR), H.PROVED_ABSENT, S.NEVER_ACCEPTED),
     ((S.UNKNOWN, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL), H.UNPROVABLE, S.OPERATOR),
-    # An order that rested and is certainly not there any more has ended, however that was.
-    ((S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.EXTERNAL), H.PROVED_ABSENT, S.CANCELED),
+    # An order that was acknowledged and cannot be found is a contradiction: it counts as alive until a person has looked.
+    ((S.UNKNOWN, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL), H.MISSING, S.OPERATOR),
     *[
         ((S.PREPARED, S.SENT, S.UNKNOWN, S.OPERATOR, S.DENIED, S.REJECTED, S.NEVER_ACCEPTED), seen, led)
         for seen, led in (SEEN_LEADS_TO | CONDITIONAL_LEADS_TO).items()
@@ -71,8 +71,12 @@ LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
     ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_FILLED, S.FILLED),
     ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_CANCELED, S.CANCELED),
     ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_EXPIRED, S.EXPIRED),
-    # A cancel that was reported before the last fill of the order.
+    # What has ended comes back on evidence that is strong enough; `core.orders` says when it is.
     ((S.CANCELED, S.EXPIRED), H.SEEN_FILLED, S.FILLED),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_NEW, S.OPEN),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_PARTIAL, S.PARTIAL),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_WAITING, S.WAITING),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_TRIGGERED, S.TRIGGERED),
 ]
 EXPECTED = {(state, happening): led for states, happening, led in LIFECYCLE for state in states}
 
@@ -113,8 +117,13 @@ def test_every_state_is_alive_or_ended_but_for_the_first() -> None:
 
 
 def test_silence_and_not_found_never_end_an_order() -> None:
-    for state, happening in product(LIVE, (H.OUTCOME_UNKNOWN, H.NOT_FOUND, H.RESTARTED, H.UNPROVABLE)):
+    for state, happening in product(LIVE, (H.OUTCOME_UNKNOWN, H.NOT_FOUND, H.RESTARTED, H.UNPROVABLE, H.MISSING)):
         assert next_state(state, happening).live
+
+
+def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
+    for state in (S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.EXTERNAL):
+        assert next_state(state, H.PROVED_ABSENT) is state
 
 
 def test_a_terminal_state_is_left_by_positive_evidence_alone_and_that_is_an_incident() -> None:

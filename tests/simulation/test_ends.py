@@ -295,6 +295,7 @@ def test_the_switch_stays_armed_where_an_order_is_left() -> None:
     pump.until(lambda: len(at_venue(pump)) == 2)
     pump.run(1)
     pump.venue.refuses.add(LinkKind.API)
+    pump.venue.busy.add("DELETE /fapi/v1/order")
     pump.venue.cut(LinkKind.API)
     pump.stop()
     assert 0 not in beats(pump)

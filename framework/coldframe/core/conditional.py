@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import attrs
+from msgspec import UnsetType
 
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
@@ -57,8 +58,8 @@ class Conditionals:
         self._orders = orders
         self._evidence = evidence
 
-    def report(self, report: AlgoReport) -> Order | None:
-        """ALGO_UPDATE. Returns the order it speaks of; None when it is none of ours."""
+    def report(self, report: AlgoReport, at_ms: int = 0) -> Order | None:
+        """ALGO_UPDATE, of that venue time. Returns the order it speaks of; None when it is none of ours."""
         order = self._orders.get(report.client_algo_id)
         if order is None:
             what = f"{report.type} {report.symbol} {report.side} {report.quantity} {report.status}"
@@ -66,31 +67,35 @@ class Conditionals:
             return None
         reason = report.reject_reason if isinstance(report.reject_reason, str) else ""
         became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""
-        self._merge(order, report.algo_id, report.status, became, reason)
+        self._merge(order, report.algo_id, report.status, became, reason, at_ms)
         return order
 
-    def reply(self, order: Order, reply: AlgoReply) -> None:
-        """An answer, a query or a list that names the order."""
+    def reply(self, order: Order, reply: AlgoReply, asked_ms: int = 0) -> None:
+        """An answer, a query or a list that names the order. `asked_ms`: when a question was asked that confirms a list."""
         became = reply.actual_order_id if isinstance(reply.actual_order_id, str) else ""
-        self._merge(order, reply.algo_id, reply.algo_status, became, "")
+        at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
+        self._merge(order, reply.algo_id, reply.algo_status, became, "", max(at_ms, asked_ms))
 
     def cancelled(self, order: Order, algo_id: int) -> None:
         """The answer to a cancel that was carried out."""
-        self._merge(order, algo_id, AlgoStatus.CANCELED, "", "")
+        self._merge(order, algo_id, AlgoStatus.CANCELED, "", "", 0)
 
-    def _merge(self, order: Order, algo_id: int, status: AlgoStatus, became: str, reason: str) -> None:
+    def _merge(self, order: Order, algo_id: int, status: AlgoStatus, became: str, reason: str, at_ms: int) -> None:
         rank = _RANK.get(status, order.algo_rank)
+        if order.state.terminal and order.untriggered and order.comes_back(at_ms):
+            order.algo_rank = min(order.algo_rank, rank)  # what has ended here goes on: it is taken at the venue's word anew
         if (order.algo_id, order.algo_rank) != (algo_id, max(rank, order.algo_rank)):
             order.algo_id, order.algo_rank = algo_id, max(rank, order.algo_rank)
             self._orders.touch(order)
         if rank < order.algo_rank:
             return
         if status in _BECAME:
-            self._evidence.triggered(order)
+            self._evidence.triggered(order, at_ms)
             if became.isascii() and became.isdigit():
                 self._orders.identify(order, int(became))
         elif order.untriggered:
             # A reason may stand beside good news as well, where it means nothing.
             refused = status in (AlgoStatus.REJECTED, AlgoStatus.EXPIRED)
             order.not_found = 0
-            self._evidence.happen(order, _MEANS.get(status, Happening.OUTCOME_UNKNOWN), reason if refused else "")
+            at_ms = at_ms or (self._ctx.venue_ms if order.live else 0)
+            self._evidence.happen(order, _MEANS.get(status, Happening.OUTCOME_UNKNOWN), reason if refused else "", at_ms)

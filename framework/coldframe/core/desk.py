@@ -6,8 +6,7 @@ repeated. What a strategy wants to be true (`Quotes`, `Target`) is compared with
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 import attrs
@@ -17,13 +16,16 @@ from coldframe.core.calls import Calls, Returned
 from coldframe.core.conditional import AlgoQueryOf, Conditionals
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence, describe
+from coldframe.core.inquiry import Inquiry
 from coldframe.core.limits import Priority
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.proof import Outcome, Proof, needs_query
+from coldframe.core.proof import Outcome, Proof
+from coldframe.core.purposes import AmendOf, CancelOf, PlaceOf, QueryOf
 from coldframe.core.quotes import AmendOrder, CancelOrder, Operation, PlaceOrder
 from coldframe.core.rejects import EVERYDAY, count_reject, note_risk_mode
 from coldframe.core.risk import Facts, Gate, Trader
 from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
+from coldframe.core.ways import Ways, as_event
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Amend, Place, Verdict, VerdictCode
@@ -35,51 +37,14 @@ from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
 from coldframe.wire.codes import describe as describe_code
 from coldframe.wire.replies import AlgoCancelled, AlgoReply, ErrorBody, OrderReply, Reply
-from coldframe.wire.rest import outcome_class
+from coldframe.wire.rest import Answer, outcome_class
 
-#: Pause before the first query of an order of unknown fate, doubled up to the last one (milliseconds).
-FIRST_QUERY_MS: Final = 500
-LAST_QUERY_MS: Final = 8_000
-#: An order whose fate nobody can tell for so long needs a human being (faults.md 3).
-OPERATOR_AFTER_MS: Final = 600_000
 #: Pause before an order that shall go is cancelled once more, when a cancel has come to nothing.
 CANCEL_AGAIN_MS: Final = 1_000
-#: Fills that an answer has counted usually are on their way: pause before they are asked for, and asked for again.
-FIRST_FILLS_MS: Final = 500
-FILLS_AGAIN_MS: Final = 5_000
+#: Pause before a cancel is repeated while it is in doubt: until then the query that was made has had its time.
+DOUBT_AGAIN_MS: Final = 5_000
 
 R = TypeVar("R", bound=Reply)
-
-
-@attrs.frozen
-class PlaceOf:
-    """The purpose of an order.place."""
-
-    order: Order
-
-
-@attrs.frozen
-class CancelOf:
-    """The purpose of an order.cancel, or of an algoOrder.cancel (`algo`)."""
-
-    order: Order
-    algo: bool = False
-
-
-@attrs.frozen
-class AmendOf:
-    """The purpose of an order.modify, with what it asks for."""
-
-    order: Order
-    price: Decimal
-    quantity: Decimal
-
-
-@attrs.frozen
-class QueryOf:
-    """The purpose of an order.status."""
-
-    order: Order
 
 
 class Desk:
@@ -90,25 +55,20 @@ class Desk:
     ) -> None:
         self._ctx = ctx
         self._session = session
-        self._calls = calls
         self.conditionals = Conditionals(ctx, orders, evidence)
         self._orders = orders
         self._evidence = evidence
         self._gate = gate
         self.proof = Proof(ctx, recv_window_ms)
+        self.ways = Ways(ctx, session, calls)
+        self.inquiry = Inquiry(ctx, self.ways, calls, orders, evidence, self.proof)
         self._census = Census()
-        self._query_at_ns: dict[str, int] = {}
-        self._query_pause_ms: dict[str, int] = {}
-        #: When this run began: before that nobody has asked for anything.
-        self.began_ns = 0
-        #: Orders that have been asked for and not answered, with the venue time of the question.
-        self._asked: dict[str, int] = {}
+        #: Whether reports of what is sent now will come: tells how much the absence of one means.
+        self.reports_come: Callable[[], bool] = lambda: True
         #: By strategy and symbol, the code of the last order that was refused, until one is accepted: the same again is no news.
         self._refused: dict[tuple[str, str], int] = {}
-        #: Orders that shall go, and when they may be cancelled (once more).
-        self._leaving: dict[str, int] = {}
-        #: Orders whose fills a query has to bring (cumulative quantity above what was booked), and when to ask.
-        self._fills_at_ns: dict[str, int] = {}
+        #: Orders that shall go.
+        self._leaving: dict[str, None] = {}
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -130,6 +90,7 @@ class Desk:
         held = abs(trader.account.position(place.symbol, place.position_side).quantity)
         sized = attrs.evolve(place, quantity=held) if place.close_position else place
         order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns)
+        order.unreported = not self.reports_come()
         trader.ordered(self._ctx.now_ms)
         self._evidence.tally.sent += 1
         request = algo_request(order, place) if place.type.conditional else place_request(order, place)
@@ -173,41 +134,44 @@ class Desk:
         self._session.request("order.modify", ask.parameters(request), AmendOf(order, price, quantity))
         return ACCEPTED
 
-    def cancel(self, order: Order) -> Verdict:
-        """Cancels an order in whatever live state it is; allowed when nothing else is."""
+    def cancel(self, order: Order, *, again: bool = False) -> Verdict:
+        """Cancels an order in whatever live state it is; allowed when nothing else is.
+
+        With `again`, one whose answer is overdue goes once more, by the other way.
+        """
         if not order.live:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"{describe(order)} has ended")
-        if order.overlay is Overlay.CANCEL_SENT:
+        overdue = order.overlay is Overlay.CANCEL_SENT
+        if overdue and not again:
             return Verdict(VerdictCode.NO_CHANGE)
-        if not self._session.ready:
-            return Verdict(VerdictCode.ORDER_LINK_DOWN, "the order link is down")
         algo = order.untriggered
-        method = "algoOrder.cancel" if algo else "order.cancel"
-        wait_until = self._session.cost_fits(method, {}, Priority.NEEDED)
+        method, named = ("algoOrder.cancel", algo_reference(order)) if algo else ("order.cancel", reference(order))
+        wait_until = self.ways.send(method, ask.parameters(named), CancelOf(order, algo), by_rest=overdue)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         self._gate.messaged(order.strategy, self._ctx.now_ms)
-        order.cancel_asked = True
+        order.cancel_asked, order.cancel_sent_ns = True, self._ctx.now_ns
         self._evidence.attempt(order, Attempt.CANCEL_WANTED)
-        named = algo_reference(order) if algo else reference(order)
-        self._session.request(method, ask.parameters(named), CancelOf(order, algo))
         return ACCEPTED
 
     def leave(self, order: Order) -> None:
         """An order shall go: cancelled now, or as soon as that is possible, and again until it has ended."""
         if order.live:
-            self._leaving.setdefault(order.client_order_id, self._ctx.now_ns)
+            self.depart(order)
             self.cancel_leaving()
+
+    def depart(self, order: Order) -> None:
+        """An order shall go, beginning with the next look at what is due."""
+        self._leaving[order.client_order_id] = None
 
     def cancel_leaving(self) -> None:
         """Cancels what shall go, as far as it can be cancelled now. Call it a few times a second."""
-        now = self._ctx.now_ns
-        for name, at_ns in list(self._leaving.items()):
+        for name in list(self._leaving):
             order = self._orders.get(name)
             if order is None or not order.live:
                 del self._leaving[name]
-            elif now >= at_ns and _cancellable(order, now) and self.cancel(order).accepted:
-                self._leaving[name] = now + CANCEL_AGAIN_MS * NS_PER_MS
+            elif _cancellable(order, self._ctx.now_ns):
+                self.cancel(order, again=True)
 
     def perform(self, trader: Trader, operations: Iterable[Operation], origin: Origin, facts: Facts) -> Verdict:
         """Carries out planned operations, as far as they are allowed. Returns the first refusal, or that all is well."""
@@ -234,7 +198,7 @@ class Desk:
             self._evidence.happen(purpose.order, Happening.WRITTEN)
 
     def heard(self, event: SessionEvent) -> Order | None:
-        """The fate of one request. Returns the order it was about."""
+        """The fate of one request, by whichever way it went. Returns the order it was about."""
         if isinstance(event, Answered | Unanswered) and isinstance(event.purpose, PlaceOf):
             # Told of its fate before it was told of its writing: it was stamped by now at the latest.
             event.purpose.order.sent_ms = event.purpose.order.sent_ms or self._ctx.venue_ms
@@ -258,10 +222,10 @@ class Desk:
                 if order.amending(price, quantity):
                     self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(QueryOf(order)):
-                self._asked.pop(order.client_order_id, None)
+                self.inquiry.answered(order)
             case _:
                 return None
-        self._watch(order)
+        self.inquiry.watch(order)
         return order
 
     def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int) -> None:
@@ -333,41 +297,45 @@ class Desk:
             self._evidence.attempt(order, attempt)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
-        asked_ms = self._asked.pop(order.client_order_id, 0)
+        asked_ms = self.inquiry.answered(order)
         reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
             self._evidence.reply(order, reply)
             self._evidence.attempt(order, Attempt.RESOLVED)
         elif error is not None and classify(error.code) is CodeClass.GONE:
-            counts_ns, name = self.proof.not_found(order, asked_ms), order.client_order_id
-            if order.not_found == 1 and name in self._query_at_ns:
-                # The next one that counts is not waited for any longer than it must be.
-                self._query_at_ns[name] = min(self._query_at_ns[name], counts_ns)
+            self.inquiry.not_found(order, asked_ms)
 
     def returned(self, event: Returned) -> bool:
-        """What a REST call brought. Returns whether it asked for a conditional order."""
-        if not isinstance(event.purpose, AlgoQueryOf):
-            return False
-        order, answer = event.purpose.order, event.answer
-        self._asked.pop(order.client_order_id, None)
+        """What a REST call brought. Returns whether it was about an order of the desk."""
+        match event.purpose:
+            case CancelOf() | QueryOf():
+                self.heard(as_event(event))
+            case AlgoQueryOf(order):
+                self._algo_queried(order, event.answer)
+            case _:
+                return False
+        return True
+
+    def _algo_queried(self, order: Order, answer: Answer | None) -> None:
+        self.inquiry.answered(order)
         reply = self._read(AlgoReply, answer.body) if answer is not None and answer.status == 200 else None
         if reply is not None:
             self._evidence.attempt(order, Attempt.RESOLVED)
             self.conditionals.reply(order, reply)
         fault = answer.fault if answer is not None else None
         if fault is not None and classify(fault.code) is CodeClass.GONE and order.untriggered:
-            self._ask_beyond_trigger(order)
-        self._watch(order)
-        return True
+            self.inquiry.ask_beyond_trigger(order)
+        self.inquiry.watch(order)
 
-    def _ask_beyond_trigger(self, order: Order) -> None:
-        """The algo methods do not know the order. They may have forgotten one that has ended, and it have become an ordinary one.
+    # -- the fate of an order -----------------------------------------------------------------------------------------
 
-        So it counts as not found only when the ordinary methods do not know it either.
-        """
-        if self._session.ready and not self._session.cost_fits("order.status", {}, Priority.NEEDED):
-            self._asked[order.client_order_id] = self._ctx.venue_ms
-            self._session.request("order.status", ask.parameters(reference(order)), QueryOf(order))
+    def reported(self, order: Order) -> None:
+        """Something else than an answer has spoken of an order: perhaps it need not be asked for any more."""
+        self.inquiry.watch(order)
+
+    def resolve(self, order: Order, outcome: Outcome) -> Verdict:
+        """A person says what became of an order whose fate could not be proved."""
+        return self.inquiry.resolve(order, outcome)
 
     def _read(self, kind: type[R], result: bytes | None) -> R | None:
         """Positive evidence. What cannot be read is none."""
@@ -377,113 +345,13 @@ class Desk:
             self._ctx.log(Level.WARNING, f"order link: unreadable answer: {error}")
             return None
 
-    # -- orders of unknown fate ---------------------------------------------------------------------------------------
-
-    def _watch(self, order: Order) -> None:
-        """Begins or ends asking for an order, as its state demands."""
-        name = order.client_order_id
-        if needs_query(order):
-            self._query_at_ns.setdefault(name, self._ctx.now_ns + FIRST_QUERY_MS * NS_PER_MS)
-        else:
-            self._query_at_ns.pop(name, None)
-            self._query_pause_ms.pop(name, None)
-        if order.fills_missing:
-            self._fills_at_ns.setdefault(name, self._ctx.now_ns + FIRST_FILLS_MS * NS_PER_MS)
-        else:
-            self._fills_at_ns.pop(name, None)
-
-    def missing_fills(self) -> list[Order]:
-        """The orders whose fills have to be asked for now."""
-        due = []
-        for name, at_ns in list(self._fills_at_ns.items()):
-            order = self._orders.get(name)
-            if order is None or not order.fills_missing:
-                del self._fills_at_ns[name]
-            elif self._ctx.now_ns >= at_ns:
-                self._fills_at_ns[name] = self._ctx.now_ns + FILLS_AGAIN_MS * NS_PER_MS
-                due.append(order)
-        return due
-
-    def reported(self, order: Order) -> None:
-        """A report has spoken of an order: perhaps it need not be asked for any more."""
-        self._watch(order)
-
-    def suspect(self, order: Order) -> None:
-        """Somebody doubts an order that should rest: ask for it now."""
-        order.doubted_ns = order.doubted_ns or self._ctx.now_ns
-        self._query_at_ns[order.client_order_id] = self._ctx.now_ns
-
-    def ask_for_unknown(self) -> None:
-        """Sends the queries that are due. Call it a few times a second."""
-        if not self._session.ready:
-            return
-        for name, at_ns in list(self._query_at_ns.items()):
-            order = self._orders.get(name)
-            if order is None or not order.live:
-                self._query_at_ns.pop(name, None)
-                self._query_pause_ms.pop(name, None)
-            elif self._ctx.now_ns >= at_ns and name not in self._asked:
-                if not self._ask(order):
-                    return
-                self._asked[name] = self._ctx.venue_ms
-                pause = self._query_pause_ms.get(name, FIRST_QUERY_MS)
-                self._query_pause_ms[name] = min(pause * 2, LAST_QUERY_MS)
-                self._query_at_ns[name] = self._ctx.now_ns + self.proof.until_next_query_ms(order, pause) * NS_PER_MS
-
-    def _ask(self, order: Order) -> bool:
-        """Asks for one order. Returns whether there was room for the question."""
-        if order.untriggered:
-            self._calls.call("GET", "/fapi/v1/algoOrder", ask.parameters(algo_reference(order)), AlgoQueryOf(order))
-        elif self._session.cost_fits("order.status", {}, Priority.NEEDED):
-            return False
-        else:
-            self._session.request("order.status", ask.parameters(reference(order)), QueryOf(order))
-        return True
-
-    def give_up_unknown(self) -> None:
-        """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
-        for order in list(self._orders.live):
-            since_ns = max(order.created_ns, self.began_ns) if order.state is OrderState.UNKNOWN else order.doubted_ns
-            too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
-            unknown = too_long and (order.state is OrderState.UNKNOWN or order.state.resting)
-            since_ms = max(order.triggered_ms, self._ctx.clock.venue_ms(self.began_ns))
-            lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - since_ms >= OPERATOR_AFTER_MS
-            if unknown or lost:
-                self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
-                self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
-
-    def resolve(self, order: Order, outcome: Outcome) -> Verdict:
-        """A human being has looked at the venue and says what became of an order whose fate could not be proved."""
-        if order.state is not OrderState.OPERATOR:
-            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for a human being to resolve")
-        if outcome is Outcome.FILLED:
-            order.seen_filled = order.quantity
-        self._evidence.happen(order, outcome.happening, "resolved by hand")
-        self._ctx.log(Level.WARNING, f"resolved by hand: {describe(order)}")
-        self._watch(order)
-        return ACCEPTED
-
-    def absent(self, order: Order, asked_ms: int, *, nothing_missed: bool) -> None:
-        """The list of open orders, asked for at `asked_ms`, does not hold it.
-
-        The proof has five parts (faults.md 3): its request was dead by then; two queries some seconds apart did not find it, one of
-        them after its death; it is not on the list; `nothing_missed`: no report or trade of its symbol can have escaped us, and the
-        position is the sum of the fills.
-        """
-        if nothing_missed and self.proof.provable(order) and self.proof.dead(order, asked_ms):
-            was_open = order.state not in (OrderState.UNKNOWN, OrderState.OPERATOR)
-            self._evidence.happen(order, Happening.PROVED_ABSENT, "not at the venue")
-            what = "is no longer at the venue" if was_open else "was never accepted"
-            self._ctx.log(Level.WARNING, f"resolved: {describe(order)} {what}")
-            self._watch(order)
-
 
 def _cancellable(order: Order, now_ns: int) -> bool:
-    """Whether a cancel would do any good: not while one is under way or in doubt, nor where it might overtake the order."""
-    if order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN):
+    """Whether a cancel would do any good: not where it might overtake the order, nor just after another one."""
+    if order.state in (OrderState.PREPARED, OrderState.SENT) and now_ns - order.created_ns < NS_PER_S:
         return False
-    in_flight = order.state in (OrderState.PREPARED, OrderState.SENT)
-    return not in_flight or now_ns - order.created_ns >= NS_PER_S
+    pause_ms = DOUBT_AGAIN_MS if order.overlay is Overlay.CANCEL_UNKNOWN else CANCEL_AGAIN_MS
+    return not order.cancel_sent_ns or now_ns - order.cancel_sent_ns >= pause_ms * NS_PER_MS
 
 
 def _doubtful(error: ErrorBody, status: int) -> bool:

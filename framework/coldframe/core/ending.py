@@ -172,8 +172,11 @@ class Ending:
         open_still = kept or any(one.quantity for account in self._accounts.values() for one in account.positions.values())
         if open_still and not self._trading.reports_complete:
             lines.append("the account could not be compared at the end: positions and kept orders may have changed")
+        keeping = {order.symbol for order in kept}
         busy = {order.symbol for order in left} | {text.split()[0] for text in flat_missing}
-        return lines + self._switch_off(busy, {order.symbol for order in kept})
+        # Where an order that was given up may still live, the switch is the last that would cancel it.
+        busy |= self._orders.possible(self._ctx.now_ns) - keeping
+        return lines + self._switch_off(busy, keeping)
 
     def _not_flat(self) -> list[str]:
         """Positions of strategies that are being brought to zero."""

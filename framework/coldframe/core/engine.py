@@ -126,7 +126,7 @@ class Engine:
         ctx.connects.most = setup.feed.connects_per_5min
         self._calls = Calls(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
-        self.orders = Orders(setup.epoch_ms)
+        self.orders = Orders(setup.epoch_ms, setup.trading.ended_orders)
         traders = {port.id: _trader_of(port, setup) for port in setup.ports}
         self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
         self.evidence = Evidence(ctx, self.orders, traders, self.gate.latches)
@@ -284,6 +284,7 @@ class Engine:
         """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
         about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
         self._ctx.record(RowKind.RUN, past.account, about)
+        self.orders.marks.update(past.marks)
         for order in past.orders.values():
             if order.live and not order.sent_ms:
                 order.sent_ms = self._ctx.venue_ms  # it was sent before now, if it was
@@ -293,7 +294,6 @@ class Engine:
                 if order.live and not self._setup.keep_orders:
                     self._part_with(order, self.trading)
         if self.trading is not None:
-            self.trading.reconciler.marks.update(past.marks)
             self.trading.assets.restore(past.prices)
             off_since_ms = self._ctx.clock.venue_ms(past.until_ns) if past.held() else 0
             self.trading.account.restore(past.payments, off_since_ms)
@@ -349,7 +349,8 @@ class Engine:
         latched, losses = latched_of(self.gate), self._risk_rows.counted
         prices = self.trading.assets.recorded if self.trading is not None else past.prices
         payments = self.trading.account.payments.latest if self.trading is not None else past.payments
-        body = checkpoint_body(self.orders, self.accounts, self._marks, latched, prices, losses, payments, epoch_ms, past.runs + 1)
+        marks = self.orders.marks
+        body = checkpoint_body(self.orders, self.accounts, marks, latched, prices, losses, payments, epoch_ms, past.runs + 1)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
@@ -357,10 +358,6 @@ class Engine:
         """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
         traders = {name: one.account for name, one in self._traders.items()}
         return {**self.gate.retired, **traders, EXTERNAL: self.evidence.external}
-
-    @property
-    def _marks(self) -> Mapping[str, int]:
-        return self.trading.reconciler.marks if self.trading is not None else self._setup.past.marks
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 

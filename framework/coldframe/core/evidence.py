@@ -21,17 +21,18 @@ from coldframe.core.halts import Halts
 from coldframe.core.journal import EXTERNAL, booking_body, fill_body
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import PositionKey, SubAccount
+from coldframe.core.readings import change_of, fill_of, fill_of_row, filled_of, traded
 from coldframe.core.risk import Trader
-from coldframe.core.takeover import taken_order
+from coldframe.core.takeover import taken_algo, taken_order
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
-from coldframe.terms import ExecutionType, OrderStatus, PositionSide, Side
+from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.account import EXPIRY_REASONS, OrderReport, TradeLite
-from coldframe.wire.replies import OrderReply, UserTrade
+from coldframe.wire.replies import AlgoReply, OrderReply, UserTrade
 
 
 @attrs.define
@@ -49,6 +50,10 @@ News = tuple[str, OrderChanged | OrderFilled]
 
 #: States in which the venue has not confirmed an order yet.
 _UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+#: Why an order has gone that an amendment of ours was for.
+AMENDED_DOWN: Final = "amended down to what had traded"
+AMENDED_ACROSS: Final = "amended to a price at which it would have taken"
+AMENDED_AWAY: Final = "cancelled while an amendment of it was open"
 #: States that say that an order never stood at the venue: what contradicts them is an incident (faults.md I2).
 _NEVER_WAS: Final = (OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED)
 
@@ -65,7 +70,7 @@ class Evidence:
         self._orders = orders
         self._traders = traders
         self._halts = halts or Halts()
-        self.others = Others(ctx, self._halts)
+        self.others = Others(ctx, self._halts, orders.marks)
         self.balance = Balance(self.position_sum, self.position_keys)
         #: What was booked to external because the venue's positions demanded it.
         self.adjustments: list[Adjustment] = []
@@ -74,6 +79,10 @@ class Evidence:
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
+        #: Told of every order that has come back from an end, or from where it could not be found: it shall be cancelled.
+        self.came_back: Callable[[Order], None] = lambda order: None
+        #: Orders that the venue lists although they are filled by its own reports, by client order id.
+        self.contradicted: dict[str, None] = {}
         #: Asked why an order was cancelled at the venue, when the report does not say.
         self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
 
@@ -84,10 +93,10 @@ class Evidence:
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
-    def happen(self, order: Order, happening: Happening, reason: str = "") -> None:
-        """Lets something happen to an order that carries no more data than that."""
+    def happen(self, order: Order, happening: Happening, reason: str = "", at_ms: int = 0) -> None:
+        """Lets something happen to an order that carries no more data than that; `at_ms` is the venue time of the venue's word."""
         before = order.state
-        if self._orders.happen(order, happening, self._ctx.now_ns, reason):
+        if self._orders.happen(order, happening, self._ctx.now_ns, reason, at_ms):
             self._changed(order, before)
 
     def attempt(self, order: Order, attempt: Attempt) -> None:
@@ -97,21 +106,31 @@ class Evidence:
             refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
             self.settled[key] = self.settled.get(key, False) or refused
 
-    def reply(self, order: Order, reply: OrderReply) -> None:
-        """An answer or a query that names the order: its id, its terms, its status, how much of it has traded."""
-        self._identify(order, reply.order_id)
-        outside = self._cancelled_outside(order, reply.status, exact(reply.executed_qty) < exact(reply.orig_qty))
-        at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
-        self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
-        self._see(order, reply.status, exact(reply.executed_qty), outside)
+    def reply(self, order: Order, reply: OrderReply, asked_ms: int = 0) -> None:
+        """An answer or a query that names the order: its id, its terms, its status, how much of it has traded.
 
-    def _cancelled_outside(self, order: Order, status: OrderStatus, unfilled: bool) -> str:
-        """Why an order has been cancelled, if not by us; empty otherwise.
+        What it says was true at its update time; with `asked_ms`, which only a question may name that was asked to confirm a list,
+        it was true at that venue time too.
+        """
+        at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
+        known_ms = max(at_ms, asked_ms)
+        self._identify(order, reply.order_id, known_ms)
+        why = self._why_cancelled(order, reply.status, exact(reply.executed_qty), exact(reply.orig_qty))
+        self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
+        self._see(order, reply.status, exact(reply.executed_qty), why, known_ms)
+
+    def _why_cancelled(self, order: Order, status: OrderStatus, filled: Decimal, quantity: Decimal) -> str:
+        """Why an order has been cancelled without a cancel of ours; empty otherwise.
 
         An amendment cancels as well: down to what has traded, or of a post-only order to where it would take (protocol.md 7.3).
         """
-        ours = order.cancel_asked or order.overlay is not Overlay.NONE
-        if status is not OrderStatus.CANCELED or not unfilled or ours or not order.live:
+        if status is not OrderStatus.CANCELED or order.cancel_asked or not order.live:
+            return ""
+        if order.overlay in (Overlay.AMEND_SENT, Overlay.AMEND_UNKNOWN) and order.amending_quantity is not None:
+            if filled >= order.amending_quantity:
+                return AMENDED_DOWN
+            return AMENDED_ACROSS if order.time_in_force is TimeInForce.GTX else AMENDED_AWAY
+        if filled >= quantity:
             return ""
         self._ctx.log(Level.WARNING, f"cancelled from outside: {describe(order)}")
         return "cancelled from outside"
@@ -123,17 +142,17 @@ class Evidence:
             become = f"{plain(quantity)} @ {plain(price)}"
             self._ctx.log(Level.WARNING, f"amended from outside: {describe(order)} is now {become}")
 
-    def triggered(self, order: Order) -> None:
+    def triggered(self, order: Order, at_ms: int = 0) -> None:
         """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
         if order.untriggered:
             order.triggered_ms = self._ctx.venue_ms
             self._orders.touch(order)
             order.not_found = 0
-            self.happen(order, Happening.SEEN_TRIGGERED)
+            self.happen(order, Happening.SEEN_TRIGGERED, at_ms=at_ms)
 
-    def _identify(self, order: Order, order_id: int) -> None:
+    def _identify(self, order: Order, order_id: int, at_ms: int = 0) -> None:
         """Evidence names the ordinary order: one that waited for a trigger waits no more."""
-        self.triggered(order)
+        self.triggered(order, at_ms)
         self._orders.identify(order, order_id)
 
     def _adopt_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
@@ -149,10 +168,34 @@ class Evidence:
         if price > 0 and order.price is not None:
             order.price = price
 
-    def _see(self, order: Order, status: OrderStatus, seen_filled: Decimal, reason: str) -> None:
+    def _see(self, order: Order, status: OrderStatus, seen_filled: Decimal, reason: str, at_ms: int) -> None:
         before = order.state
-        if self._orders.see(order, status, seen_filled, self._ctx.now_ns, reason):
+        at_ms = at_ms or (self._ctx.venue_ms if order.live else 0)
+        if self._orders.see(order, status, seen_filled, self._ctx.now_ns, reason, at_ms):
             self._changed(order, before)
+
+    def missing(self, order: Order) -> None:
+        """The venue has acknowledged an order and can neither list nor find it: it counts as alive, and a person has to look."""
+        if order.missing:
+            return
+        order.missing = True
+        self.happen(order, Happening.MISSING, "acknowledged, and not to be found at the venue")
+        text = f"{describe(order)} was acknowledged, and the venue neither lists nor finds it"
+        self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}; it counts as alive")
+        self._halt(order.symbol, text)
+
+    def contradicts(self, order: Order) -> None:
+        """The venue lists an order as open, and confirms it, of which it has reported that all has traded."""
+        if order.client_order_id not in self.contradicted:
+            self.contradicted[order.client_order_id] = None
+            self._orders.incidents += 1
+            text = f"the venue lists {describe(order)} as open"
+            self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}")
+            self._halt(order.symbol, text)
+
+    def _halt(self, symbol: str, why: str) -> None:
+        if self._halts.halt_symbol(symbol, why):
+            self._ctx.log(Level.ERROR, f"{symbol} is halted: no new risk there until it is resumed")
 
     # -- what reports say ---------------------------------------------------------------------------------------------
 
@@ -162,18 +205,18 @@ class Evidence:
         order = order or self._strange(report)
         if order is None:
             return None
-        self._identify(order, report.order_id)
+        self._identify(order, report.order_id, report.trade_ms)
         self._note_amended_outside(order, report)
         self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
-        if _traded(report):
-            self.fill(order, _fill_of(report))
+        if traded(report) and not self._before_us(order, fill_of(report)):
+            self.fill(order, fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
         reason = reason if reason not in ("", "none") else self.explain(order, report)
-        unfilled = exact(report.filled_quantity) < exact(report.quantity)
-        reason = reason or self._cancelled_outside(order, report.status, unfilled)
-        self._see(order, report.status, exact(report.filled_quantity), reason)
+        filled = exact(report.filled_quantity)
+        reason = reason or self._why_cancelled(order, report.status, filled, exact(report.quantity))
+        self._see(order, report.status, filled, reason, report.trade_ms)
         return order
 
     def lite(self, trade: TradeLite) -> Order | None:
@@ -181,7 +224,7 @@ class Evidence:
         order = self._orders.find(trade.symbol, trade.client_order_id, trade.order_id)
         if order is None:
             return None  # the full report follows and books it as external
-        self._identify(order, trade.order_id)
+        self._identify(order, trade.order_id, trade.transaction_ms)
         self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         fill = Fill(
             symbol=trade.symbol,
@@ -194,7 +237,8 @@ class Evidence:
             trade_ms=trade.transaction_ms,
             position_side=order.position_side,
         )
-        self.fill(order, fill)
+        if not self._before_us(order, fill):
+            self.fill(order, fill)
         return order
 
     def trades(self, rows: list[UserTrade]) -> int:
@@ -202,10 +246,11 @@ class Evidence:
         fresh = 0
         for row in rows:
             order = self._orders.find(row.symbol, "", row.order_id)
+            fill = fill_of_row(row)
             if order is not None:
-                fresh += row.time > order.taken_ms and self.fill(order, _fill_of_row(row))
+                fresh += not self._before_us(order, fill) and self.fill(order, fill)
             elif self.baseline_ms and row.time >= self.baseline_ms:
-                self.others.wait(_fill_of_row(row))
+                self.others.wait(fill)
         return fresh
 
     def fill(self, order: Order, fill: Fill) -> bool:
@@ -272,21 +317,71 @@ class Evidence:
                 self.tally.rejected += 1
             case OrderState.CANCELED:
                 self.tally.cancelled += 1
-        if before.terminal:
+        if before.terminal or (order.missing and order.state is not OrderState.OPERATOR):
             text = f"order {order.client_order_id} was {before}, and is {order.state} after all"
-            self._ctx.log(Level.ERROR, text)
-            if before in _NEVER_WAS and self._halts.halt_symbol(order.symbol, text):
-                self._ctx.log(Level.ERROR, f"{order.symbol} is halted: no new risk there until it is resumed")
-        self.news.append((order.strategy, _change_of(order, self._ctx.now_ns)))
+            self._ctx.log(Level.ERROR, f"{text}; it is cancelled" if order.live else text)
+            if order.live or before in _NEVER_WAS:
+                self._halt(order.symbol, text)
+            if order.live:
+                self.came_back(order)
+            order.missing = False
+        self.news.append((order.strategy, change_of(order, self._ctx.now_ns)))
 
     # -- orders of others ---------------------------------------------------------------------------------------------
 
     def _strange(self, report: OrderReport) -> Order | None:
-        """A report about an order that this run has not made: of an earlier one, or somebody else's."""
-        fill = _fill_of(report) if _traded(report) else None
-        order = self.take_over(report, before=fill.quantity if fill is not None else ZERO)
+        """A report about an order that this run does not know: of an earlier one, of this one but long forgotten, or external."""
+        fill = fill_of(report) if traded(report) else None
+        news = fill is not None and not self._old(fill)
+        if self.of_this_run(report.client_order_id):
+            # Of what has ended long ago only a new trade is believed at once; the next list tells whether it is open.
+            return self.rise(report, before=fill.quantity) if fill is not None and news else None
+        order = self.take_over(report, before=fill.quantity if fill is not None and news else ZERO)
         if order is None and self.others.report(report, fill) and fill is not None:
             self._moved(fill)
+        return order
+
+    def _old(self, fill: Fill) -> bool:
+        """Whether a completed scan has brought everything up to this trade: then it is never news (see `core.tradescan`)."""
+        return fill.trade_id <= self._orders.marks.get(fill.symbol, 0)
+
+    def _before_us(self, order: Order, fill: Fill) -> bool:
+        """Whether a fill of an order that was taken over is in the positions already."""
+        return bool(order.taken_ms) and (fill.trade_ms <= order.taken_ms or self._old(fill))
+
+    def of_this_run(self, client_order_id: str) -> bool:
+        """Whether an id was made by this very run, for one of its strategies."""
+        own = parse_own(client_order_id)
+        return own is not None and own.epoch_ms == self._orders.epoch_ms and own.strategy in self._traders
+
+    def rise(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO) -> Order | None:
+        """An order of this run that had ended so long ago that it is forgotten lives after all, or has traded."""
+        own = parse_own(seen.client_order_id)
+        return self._risen(taken_order(seen, own.strategy, filled_of(seen) - before)) if own is not None else None
+
+    def rise_algo(self, seen: AlgoReply) -> Order | None:
+        """The same for a conditional order."""
+        own = parse_own(seen.client_algo_id)
+        return self._risen(taken_algo(seen, own.strategy)) if own is not None else None
+
+    def _risen(self, order: Order) -> Order:
+        self._orders.take_over(order, self._ctx.now_ns)
+        self._orders.incidents += 1
+        text = f"{describe(order)} had ended long ago, and is open after all"
+        self._ctx.log(Level.ERROR, f"{text}; it is cancelled")
+        self._halt(order.symbol, text)
+        self.came_back(order)
+        self.news.append((order.strategy, change_of(order, self._ctx.now_ns)))
+        return order
+
+    def take_over_algo(self, seen: AlgoReply) -> Order | None:
+        """A conditional order of an earlier run becomes one of this run; None when it is not one of ours."""
+        own = parse_own(seen.client_algo_id)
+        if own is None or own.epoch_ms >= self._orders.epoch_ms or own.strategy not in self._traders:
+            return None
+        order = self._orders.take_over(taken_algo(seen, own.strategy), self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {own.strategy}")
+        self.news.append((own.strategy, change_of(order, self._ctx.now_ns)))
         return order
 
     def take_over(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO, strategy: str | None = None) -> Order | None:
@@ -303,10 +398,9 @@ class Evidence:
             strategy = own.strategy
         if strategy is None:
             return None
-        filled = exact(seen.filled_quantity if isinstance(seen, OrderReport) else seen.executed_qty) - before
-        order = self._orders.take_over(taken_order(seen, strategy, filled), self._ctx.now_ns)
+        order = self._orders.take_over(taken_order(seen, strategy, filled_of(seen) - before), self._ctx.now_ns)
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
-        self.news.append((strategy, _change_of(order, self._ctx.now_ns)))
+        self.news.append((strategy, change_of(order, self._ctx.now_ns)))
         return order
 
     def _beware(self, symbol: str, client_order_id: str) -> None:
@@ -372,62 +466,6 @@ class Evidence:
     def position_keys(self) -> set[PositionKey]:
         """Every position that anybody has had."""
         return {key for account in (*(one.account for one in self._traders.values()), self.external) for key in account.positions}
-
-
-def _traded(report: OrderReport) -> bool:
-    """Whether a report tells of a fill; liquidations and deleveraging may call theirs CALCULATED, and announce them without one."""
-    return exact(report.last_quantity) > 0 and (report.execution is ExecutionType.TRADE or report.trade_id > 0)
-
-
-def _fill_of(report: OrderReport) -> Fill:
-    fee = report.commission
-    return Fill(
-        symbol=report.symbol,
-        trade_id=report.trade_id,
-        order_id=report.order_id,
-        side=report.side,
-        price=exact(report.last_price),
-        quantity=exact(report.last_quantity),
-        maker=report.maker,
-        trade_ms=report.trade_ms,
-        position_side=report.position_side,
-        fee=exact(fee) if isinstance(fee, str) else ZERO,
-        fee_asset=report.commission_asset if isinstance(report.commission_asset, str) else "",
-    )
-
-
-def _fill_of_row(row: UserTrade) -> Fill:
-    return Fill(
-        symbol=row.symbol,
-        trade_id=row.id,
-        order_id=row.order_id,
-        side=row.side,
-        price=exact(row.price),
-        quantity=exact(row.qty),
-        maker=row.maker,
-        trade_ms=row.time,
-        position_side=PositionSide.BOTH if isinstance(row.position_side, UnsetType) else row.position_side,
-        fee=exact(row.commission),
-        fee_asset=row.commission_asset,
-    )
-
-
-def _change_of(order: Order, now_ns: int) -> OrderChanged:
-    return OrderChanged(
-        symbol=order.symbol,
-        at_ns=now_ns,
-        client_order_id=order.client_order_id,
-        side=order.side,
-        type=order.type,
-        time_in_force=order.time_in_force,
-        price=order.price,
-        quantity=order.quantity,
-        filled=order.filled,
-        state=order.state,
-        reason=order.reason,
-        trigger_price=order.trigger_price,
-        position_side=order.position_side,
-    )
 
 
 def describe(order: Order) -> str:

@@ -32,8 +32,8 @@ VENUE_PREFIXES: Final = {
     "settlement_autoclose-": "settlement",
     "delivery_autoclose-": "delivery",
 }
-#: So many fills of others are remembered, so that none of them is booked twice.
-_FILLS_LIMIT: Final = 20_000
+#: So many fills of others are remembered; those above their symbol's mark always are, so that none of them is booked twice.
+FILLS_LIMIT: Final = 20_000
 _ALIVE: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -97,9 +97,11 @@ class ExternalOrder:
 class Others:
     """Everything external: fills, position, open orders. `account` is theirs as a sub-account is a strategy's."""
 
-    def __init__(self, ctx: Context, halts: Halts) -> None:
+    def __init__(self, ctx: Context, halts: Halts, marks: Mapping[str, int]) -> None:
         self._ctx = ctx
         self._halts = halts
+        self._marks = marks
+        self.fills_limit = FILLS_LIMIT
         self.account = SubAccount()
         self.orders: dict[tuple[str, int], ExternalOrder] = {}
         self._fills: dict[tuple[str, int, int], Fill] = {}
@@ -152,11 +154,10 @@ class Others:
     def book(self, fill: Fill) -> bool:
         """Books a fill of somebody else. Returns whether it was new."""
         self.unclaimed.pop(fill.key, None)
-        if fill.key in self._fills:
+        if self._known(fill):
             return False
         self._fills[fill.key] = fill
-        if len(self._fills) > _FILLS_LIMIT:
-            del self._fills[next(iter(self._fills))]
+        self._forget_oldest()
         position = self.account.position(fill.symbol, fill.position_side)
         position.fill(fill.side, fill.quantity, fill.price)
         self._ctx.record(RowKind.FILL, "", fill_body(EXTERNAL, "", fill, position.quantity))
@@ -164,6 +165,20 @@ class Others:
         if fill.fee is not None:
             self.account.pay(fill.fee, fill.fee_asset, fill.notional)
         return True
+
+    def _known(self, fill: Fill) -> bool:
+        """Whether a fill is no news: it is booked, or a completed scan has brought everything up to it (see `core.tradescan`)."""
+        return fill.key in self._fills or fill.trade_id <= self._marks.get(fill.symbol, 0)
+
+    def _forget_oldest(self) -> None:
+        """Keeps memory bounded, but for fills above the mark: a query may still bring those again."""
+        for _ in range(2):
+            if len(self._fills) <= self.fills_limit:
+                return
+            key, fill = next(iter(self._fills.items()))
+            del self._fills[key]
+            if fill.trade_id > self._marks.get(fill.symbol, 0):
+                self._fills[key] = fill  # looked at again when its turn comes
 
     def give_back(self, key: tuple[str, int, int]) -> bool:
         """A fill turns out to be one of ours: what was booked here is taken out again. Returns whether there was anything."""
@@ -186,10 +201,10 @@ class Others:
     def disown(self, symbol: str, order_id: int) -> None:
         """The venue has named an order, and it is none of ours."""
         self.disowned[symbol, order_id] = None
-        if len(self.disowned) > _FILLS_LIMIT:
+        if len(self.disowned) > self.fills_limit:
             del self.disowned[next(iter(self.disowned))]
 
     def wait(self, fill: Fill) -> None:
         """A trade that nobody claims yet."""
-        if fill.key not in self._fills:
+        if not self._known(fill):
             self.unclaimed[fill.key] = fill

@@ -36,7 +36,7 @@ _ENDED_KEPT: Final = 200
 EXTERNAL: Final = ""
 
 #: Fields of an order that no row holds: fills have rows of their own, and what queries did not find has to be asked for again.
-_ASIDE: Final = ("fill_keys", "not_found", "not_found_ns", "not_found_dead", "doubted_ns")
+_ASIDE: Final = ("fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns")
 
 Body = dict[str, Any]
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final
 
 import attrs
 
+from coldframe.core.order import Fill as Fill
+from coldframe.core.order import Order as Order
+from coldframe.core.order import Origin as Origin
 from coldframe.ids import OwnId
 from coldframe.model.intents import Place
 from coldframe.model.orders import (
@@ -26,158 +28,44 @@ from coldframe.model.orders import (
     next_state,
     resurrects,
 )
-from coldframe.terms import OrderStatus, OrderType, PositionSide, Side, TimeInForce
-from coldframe.units import ZERO
+from coldframe.terms import OrderStatus
+from coldframe.units import NS_PER_MS, ZERO
 
-#: Ended orders are remembered this long (in number), so that late reports still find them.
+#: So many ended orders are remembered, so that late reports still find them. Those that are not settled always are.
 ENDED_LIMIT: Final = 20_000
+#: How long an order that was given up without a word of the venue counts as one that may still live (milliseconds).
+POSSIBLE_MS: Final = 600_000
 
 
-class Origin(StrEnum):
-    """What an order was placed for: by itself, to keep `Quotes` true, or to reach a `Target`."""
-
-    PLACE = "place"
-    QUOTE = "quote"
-    TARGET = "target"
-
-
-@attrs.frozen
-class Fill:
-    """One execution of one of our orders. `fee` is None until a report that knows it has come (TRADE_LITE does not)."""
-
-    symbol: str
-    trade_id: int
-    order_id: int
-    side: Side
-    price: Decimal
-    quantity: Decimal
-    maker: bool
-    trade_ms: int
-    position_side: PositionSide = PositionSide.BOTH
-    fee: Decimal | None = None
-    fee_asset: str = ""
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        """What makes a fill this fill; the order id is in it because a self-trade gives both orders the same trade id."""
-        return self.symbol, self.trade_id, self.order_id
-
-    @property
-    def notional(self) -> Decimal:
-        """What was traded, in the quote asset."""
-        return self.price * self.quantity
-
-
-@attrs.define(eq=False)
-class Order:
-    """One order. Quantities in base units; `price` is None for a market order."""
-
-    client_order_id: str
-    strategy: str
-    symbol: str
-    side: Side
-    type: OrderType
-    time_in_force: TimeInForce
-    quantity: Decimal
-    price: Decimal | None
-    origin: Origin = Origin.PLACE
-    reduce_only: bool = False
-    position_side: PositionSide = PositionSide.BOTH
-    #: A conditional order's: what it waits for, and what it does then. `quantity` is a guess while it closes a whole position.
-    trigger_price: Decimal | None = None
-    activate_price: Decimal | None = None
-    close_position: bool = False
-    #: The venue's id of it as a conditional order, how far that has come (see `coldframe.core.conditional`), and the venue time at
-    #: which its trigger became known; `order_id` is that of the order it becomes.
-    algo_id: int | None = None
-    algo_rank: int = 0
-    triggered_ms: int = 0
-    state: OrderState = OrderState.INTENT
-    overlay: Overlay = Overlay.NONE
-    order_id: int | None = None
-    #: Sum of the fills that were booked.
-    filled: Decimal = ZERO
-    #: The highest cumulative quantity any evidence has named: above `filled` while a fill is still missing.
-    seen_filled: Decimal = ZERO
-    created_ns: int = 0
-    #: Venue time of the request that placed it; 0 before it was written.
-    sent_ms: int = 0
-    ended_ns: int = 0
-    reason: str = ""
-    #: The price and quantity of an amendment that is on its way: exposure is the worse of both.
-    amending_price: Decimal | None = None
-    amending_quantity: Decimal | None = None
-    #: Venue time of the terms (quantity, price) that are known.
-    terms_ms: int = 0
-    #: Whether a cancel of ours has ever gone out: an end by cancel without one is somebody else's doing.
-    cancel_asked: bool = False
-    #: Queries that did not find it, and when the first of them was made.
-    not_found: int = 0
-    not_found_ns: int = 0
-    #: Whether one of those queries was made when its request could no longer be accepted.
-    not_found_dead: bool = False
-    #: Since when somebody doubts it; 0 while nobody does.
-    doubted_ns: int = 0
-    #: For an order of an earlier run: trades up to this venue time were booked before.
-    taken_ms: int = 0
-    fill_keys: list[tuple[str, int, int]] = attrs.field(factory=list)
-
-    @property
-    def live(self) -> bool:
-        return self.state.live
-
-    @property
-    def untriggered(self) -> bool:
-        """Whether it is a conditional order that is not known to have been triggered: only the algo methods speak of it."""
-        return self.type.conditional and not self.triggered_ms
-
-    @property
-    def closing(self) -> bool:
-        """Whether the venue lets it only make a position smaller."""
-        return self.reduce_only or self.close_position or self.position_side.closed_by(self.side)
-
-    @property
-    def remaining(self) -> Decimal:
-        """What may still trade, at worst: nothing once it has ended, the larger quantity while an amendment is open."""
-        if not self.live:
-            return ZERO
-        quantity = max(self.quantity, self.amending_quantity or ZERO)
-        return max(quantity - self.filled, ZERO)
-
-    @property
-    def exposure(self) -> Decimal:
-        """What it may still do to the position that is booked: trade, or have traded already."""
-        return self.remaining if self.live else max(self.seen_filled - self.filled, ZERO)
-
-    @property
-    def worst_price(self) -> Decimal | None:
-        """The highest price that its terms name, so that it is never valued too low; None when they name none."""
-        named = (self.price, self.amending_price, self.trigger_price, self.activate_price)
-        return max((one for one in named if one is not None), default=None)
-
-    def amending(self, price: Decimal, quantity: Decimal) -> bool:
-        """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""
-        return (self.amending_price, self.amending_quantity) == (price, quantity)
-
-    @property
-    def fills_missing(self) -> bool:
-        return self.seen_filled > self.filled
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing about it is in flight: it rests, confirmed, and neither a cancel nor an amendment is open."""
-        return self.state.resting and self.overlay is Overlay.NONE
+#: What of the venue's own words tells of an end; any other end is an inference.
+_WORDS: Final = {
+    OrderState.FILLED: (Happening.SEEN_FILLED,),
+    OrderState.CANCELED: (Happening.SEEN_CANCELED,),
+    OrderState.EXPIRED: (Happening.SEEN_EXPIRED,),
+    OrderState.REJECTED: (Happening.REFUSED_AT_TRIGGER,),
+}
 
 
 class Orders:
     """All own orders of a run."""
 
-    def __init__(self, epoch_ms: int) -> None:
+    def __init__(self, epoch_ms: int, ended_limit: int = ENDED_LIMIT) -> None:
         self._epoch_ms = epoch_ms
+        self._ended_limit = ended_limit
         self._count = 0
         self._by_client_id: dict[str, Order] = {}
         self._by_order_id: dict[tuple[str, int], Order] = {}
         self._live: dict[str, Order] = {}
+        #: Orders that have ended, in the order in which they may be forgotten.
+        self._ended: dict[str, Order] = {}
+        #: By symbol, the trade up to which everything is known (see `core.tradescan`).
+        self.marks: dict[str, int] = {}
+        #: Symbols in which there have been conditional orders.
+        self.conditional_symbols: set[str] = set()
+        #: By symbol, the highest trade that was booked.
+        self._highest: dict[str, int] = {}
+        #: Orders that have ended by inference, and may come back.
+        self._given_up: dict[str, Order] = {}
         #: Orders that have ended and whose fills have not all been told.
         self._owing: dict[str, Order] = {}
         self._fills: dict[tuple[str, int, int], Fill] = {}
@@ -251,10 +139,27 @@ class Orders:
         yield from self.owing(strategy, symbol)
 
     def worth_keeping(self, ended: int) -> list[Order]:
-        """What a checkpoint holds: all live orders, those whose fills are not all told, and so many of those that ended last."""
+        """What a checkpoint holds: all live orders, those that are not settled, and so many of those that ended last."""
         over = [one for one in self._by_client_id.values() if not one.live]
         late = {one.client_order_id for one in over[-ended:]}
-        return [one for one in self._by_client_id.values() if one.live or one.fills_missing or one.client_order_id in late]
+        return [one for one in self._by_client_id.values() if not self._settled(one) or one.client_order_id in late]
+
+    def _settled(self, order: Order) -> bool:
+        """Whether nothing that may still come concerns it: ended, every fill told, and none of them above the mark."""
+        mark = self.marks.get(order.symbol, 0)
+        return order.state.terminal and not order.fills_missing and all(key[1] <= mark for key in order.fill_keys)
+
+    @property
+    def unscanned(self) -> set[str]:
+        """Symbols in which fills were booked that no completed scan has passed yet."""
+        return {symbol for symbol, highest in self._highest.items() if highest > self.marks.get(symbol, 0)}
+
+    def possible(self, now_ns: int) -> set[str]:
+        """Symbols in which an order may live that was given up lately: proved absent, or settled by a person's word."""
+        for name, order in list(self._given_up.items()):
+            if not order.inferred or now_ns - order.ended_ns >= POSSIBLE_MS * NS_PER_MS:
+                del self._given_up[name]
+        return {order.symbol for order in self._given_up.values()}
 
     def __len__(self) -> int:
         return len(self._by_client_id)
@@ -282,16 +187,22 @@ class Orders:
             created_ns=now_ns,
         )
         self._by_client_id[order.client_order_id] = order
+        self._note_type(order)
         self.happen(order, Happening.ACCEPTED, now_ns)
         return order
 
+    def _note_type(self, order: Order) -> None:
+        if order.type.conditional:
+            self.conditional_symbols.add(order.symbol)
+
     def take_over(self, order: Order, now_ns: int) -> Order:
         """An order that this run has not made (see `core.takeover`) is one of ours from now on."""
-        assert order.order_id is not None
         order.created_ns = now_ns
         self.touched[order.client_order_id] = order
         self._by_client_id[order.client_order_id] = order
-        self._by_order_id[(order.symbol, order.order_id)] = order
+        if order.order_id is not None:
+            self._by_order_id[(order.symbol, order.order_id)] = order
+        self._note_type(order)
         self._live[order.client_order_id] = order
         return order
 
@@ -305,37 +216,55 @@ class Orders:
         self._by_client_id[order.client_order_id] = order
         if order.order_id is not None:
             self._by_order_id[(order.symbol, order.order_id)] = order
+        self._note_type(order)
         for fill in fills:
-            self._fills[fill.key] = fill
-            order.fill_keys.append(fill.key)
+            self._keep(order, fill)
         if not order.live:
+            self._note_ended(order)
             self._note_owing(order)
             return
+        order.unreported = True
         self._live[order.client_order_id] = order
         self.happen(order, Happening.RESTARTED, now_ns, "the process was restarted")
         for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
             self.attempt(order, attempt)
 
-    def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "") -> bool:
-        """Lets something happen to an order. Returns whether its state changed."""
-        before = order.state
-        self.incidents += resurrects(before, happening)
-        order.state = next_state(before, happening)
+    def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
+        """Lets something happen to an order. Returns whether its state changed.
+
+        `at_ms` is the venue time of what the venue said; 0 where the venue said nothing, or not when.
+        """
+        before, after = order.state, next_state(order.state, happening)
         self.touch(order)
-        if order.state is before:
+        if before.terminal and after.live and not order.comes_back(at_ms):
             return False
+        if after.terminal and at_ms and happening in _WORDS.get(after, ()):
+            order.ended_ms = max(order.ended_ms, at_ms)
+        if after is before:
+            return False
+        self.incidents += resurrects(before, happening)
+        order.state = after
         if reason:
             order.reason = reason
         if order.live:
+            order.ended_ns = order.ended_ms = 0
             self._live[order.client_order_id] = order
+            self._ended.pop(order.client_order_id, None)
         else:
             order.ended_ns = now_ns
             order.overlay = Overlay.NONE
             order.amending_price = order.amending_quantity = None
-            self._live.pop(order.client_order_id, None)
-            self._forget_oldest()
+            self._note_ended(order)
         self._note_owing(order)
         return True
+
+    def _note_ended(self, order: Order) -> None:
+        name = order.client_order_id
+        self._live.pop(name, None)
+        self._ended[name] = order
+        if order.inferred and order.state not in (OrderState.DENIED, OrderState.REJECTED):
+            self._given_up[name] = order
+        self._forget_oldest()
 
     def attempt(self, order: Order, attempt: Attempt) -> bool:
         """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
@@ -345,6 +274,11 @@ class Orders:
         if order.overlay is Overlay.NONE:
             order.amending_price = order.amending_quantity = None
         return order.overlay is not before
+
+    def unreport(self) -> None:
+        """Reports may have been lost: also those of orders that the venue has not acknowledged yet."""
+        for order in self._live.values():
+            order.unreported |= not order.acknowledged
 
     def touch(self, order: Order) -> None:
         """Something about an order has changed."""
@@ -357,7 +291,7 @@ class Orders:
             order.order_id = order_id
             self._by_order_id[(order.symbol, order_id)] = order
 
-    def see(self, order: Order, status: OrderStatus, seen_filled: Decimal, now_ns: int, reason: str = "") -> bool:
+    def see(self, order: Order, status: OrderStatus, seen_filled: Decimal, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
         """Merges positive evidence: a status and a cumulative quantity. Returns whether the state changed.
 
         A status that nobody knows tells only that the order exists: what became of it has to be asked for.
@@ -369,25 +303,35 @@ class Orders:
         happening = SEEN.get(status, Happening.OUTCOME_UNKNOWN)
         if happening is Happening.SEEN_NEW and order.seen_filled > 0:
             happening = Happening.SEEN_PARTIAL
-        return self.happen(order, happening, now_ns, reason)
+        return self.happen(order, happening, now_ns, reason, at_ms)
 
     # -- fills --------------------------------------------------------------------------------------------------------
 
     def book(self, order: Order, fill: Fill, now_ns: int) -> Fill | None:
-        """Books a fill. Returns it when it is new, also after the order's end, and None for one that is known already."""
+        """Books a fill. Returns it when it is new, also after the order's end, and None for one that is known already.
+
+        A fill that the venue had counted when it ended the order belongs to that end, and changes nothing about it.
+        """
         if fill.key in self._fills:
             return None
-        self._fills[fill.key] = fill
-        order.fill_keys.append(fill.key)
+        uncounted = order.filled + fill.quantity > order.seen_filled
+        self._keep(order, fill)
         order.filled += fill.quantity
         order.seen_filled = max(order.seen_filled, order.filled)
         self._note_owing(order)
+        at_ms = max(fill.trade_ms, order.ended_ms + 1) if uncounted else fill.trade_ms
+        if order.state.terminal and not order.comes_back(at_ms):
+            self.touch(order)
+            return fill
         whole = not order.close_position or order.terms_ms > 0
-        if whole and order.filled >= max(order.quantity, order.amending_quantity or ZERO):
-            self.happen(order, Happening.SEEN_FILLED, now_ns)
-        else:
-            self.happen(order, Happening.SEEN_PARTIAL, now_ns)
+        full = whole and order.filled >= max(order.quantity, order.amending_quantity or ZERO)
+        self.happen(order, Happening.SEEN_FILLED if full else Happening.SEEN_PARTIAL, now_ns, at_ms=at_ms)
         return fill
+
+    def _keep(self, order: Order, fill: Fill) -> None:
+        self._fills[fill.key] = fill
+        order.fill_keys.append(fill.key)
+        self._highest[fill.symbol] = max(self._highest.get(fill.symbol, 0), fill.trade_id)
 
     def fills_of(self, order: Order) -> list[Fill]:
         """What of an order has been booked, oldest first."""
@@ -408,15 +352,18 @@ class Orders:
             self._owing.pop(order.client_order_id, None)
 
     def _forget_oldest(self) -> None:
-        """Keeps memory bounded: the longest ended orders go, with their fills."""
-        if len(self._by_client_id) - len(self._live) <= ENDED_LIMIT:
-            return
-        for client_order_id, order in self._by_client_id.items():
-            if not order.live:
-                del self._by_client_id[client_order_id]
-                self._owing.pop(client_order_id, None)
-                if order.order_id is not None:
-                    self._by_order_id.pop((order.symbol, order.order_id), None)
-                for key in order.fill_keys:
-                    del self._fills[key]
+        """Keeps memory bounded: what ended longest ago goes, with its fills. What is not settled stays, however much that is."""
+        for _ in range(2):
+            if len(self._ended) <= self._ended_limit:
                 return
+            name, order = next(iter(self._ended.items()))
+            del self._ended[name]
+            if not self._settled(order):
+                self._ended[name] = order  # looked at again when its turn comes
+                continue
+            del self._by_client_id[name]
+            self._given_up.pop(name, None)
+            if order.order_id is not None:
+                self._by_order_id.pop((order.symbol, order.order_id), None)
+            for key in order.fill_keys:
+                del self._fills[key]

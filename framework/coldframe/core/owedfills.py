@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from coldframe.core.context import Context
-from coldframe.core.desk import FILLS_AGAIN_MS
 from coldframe.core.evidence import describe
+from coldframe.core.inquiry import FILLS_AGAIN_MS
 from coldframe.core.orders import Order, Orders
 from coldframe.model.effects import Level
 from coldframe.units import NS_PER_MS, plain

@@ -18,6 +18,8 @@ from coldframe.units import NS_PER_MS
 NOT_FOUND_APART_MS: Final = 5_000
 #: Beyond timestamp and receive window, how long an order may still appear at the venue.
 DEAD_MARGIN_MS: Final = 2_000
+#: How much longer an order may be hidden from queries and lists whose report may have been lost: then they alone tell of it.
+BLIND_MARGIN_MS: Final = 45_000
 #: The venue forgets orders that ended without a fill after three days: not to find an older one says nothing.
 FORGOTTEN_AFTER_MS: Final = 3 * 86_400_000
 
@@ -51,8 +53,13 @@ class Proof:
         self._recv_window_ms = recv_window_ms
 
     def dead_ms(self, order: Order) -> int:
-        """The venue time after which its request can no longer be accepted, however late it arrives (T_dead)."""
-        return order.sent_ms + self._recv_window_ms + DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms
+        """The venue time after which its request can no longer be accepted, however late it arrives (T_dead).
+
+        While every report comes, that of its acceptance would have come as well. Where it may have been lost, queries and lists are
+        the only evidence, and they have been seen to hide an order for a while: they must have had that much longer.
+        """
+        blind_ms = BLIND_MARGIN_MS if order.unreported else 0
+        return order.sent_ms + self._recv_window_ms + DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms + blind_ms
 
     def dead(self, order: Order, at_ms: int) -> bool:
         """Whether it was dead at that venue time."""
@@ -89,5 +96,5 @@ def needs_query(order: Order) -> bool:
     if not order.live:
         return False
     in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
-    in_state = order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED)
+    in_state = order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED, OrderState.OPERATOR)
     return in_state or in_doubt or order.not_found > 0 or order.doubted_ns > 0

@@ -19,12 +19,13 @@ from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
+from coldframe.core.listed import Listed
 from coldframe.core.orders import Order, Orders
 from coldframe.core.positions import PositionKey
 from coldframe.core.startcheck import StartCheck
+from coldframe.core.tradescan import TradeScan, TradesOf
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
-from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import ZERO, exact
 from coldframe.wire.codec import Census, decode, decode_list
@@ -35,12 +36,8 @@ from coldframe.wire.rest import Answer
 LIGHT_ROUND_MS: Final = 30_000
 #: The reason of such a round.
 LIGHT: Final = "light"
-#: How many trades one query brings; a full page means that there are more.
-TRADES_PAGE: Final = 500
 #: Of so many trades of unknown owners one round asks whose they are.
 OWNERS_PER_ROUND: Final = 10
-#: How far a query reaches back before the last one that found nothing: answers may lag a little behind the venue's books.
-_OVERLAP_MS: Final = 10_000
 #: What it costs to list the conditional orders of all symbols at once; of one symbol it costs 1 (protocol.md 6.4).
 _ALL_ALGOS_WEIGHT: Final = 40
 
@@ -73,15 +70,6 @@ class PositionsOf:
 
 
 @attrs.frozen
-class TradesOf:
-    """The purpose of a GET userTrades: of one symbol for a round, of one order (`order_id` not 0) outside of it (round 0)."""
-
-    round: int
-    symbol: str
-    order_id: int = 0
-
-
-@attrs.frozen
 class OwnerOf:
     """The purpose of a GET order by the venue's id: whose trade was that?"""
 
@@ -93,8 +81,10 @@ class OwnerOf:
 class _Round:
     number: int
     reason: str
+    #: When it began, in the venue's time and ours: an order sent later may be missing from its answers.
     started_ms: int
-    #: Venue time at which it began: an order sent later may be missing from its answers.
+    started_ns: int
+    #: What has not come yet; a full page of trades is followed by another one, which is waited for as well.
     waiting: set[object] = attrs.field(factory=set)
     open_orders: dict[str, OrderReply] = attrs.field(factory=dict)
     open_algos: dict[str, AlgoReply] = attrs.field(factory=dict)
@@ -111,20 +101,26 @@ class Reconciler:
     """Runs one round at a time. `done` is true while the last one came through and nothing has happened since."""
 
     def __init__(
-        self, ctx: Context, calls: Calls, orders: Orders, evidence: Evidence, desk: Desk, unbroken: Callable[[int], bool]
+        self,
+        ctx: Context,
+        calls: Calls,
+        orders: Orders,
+        evidence: Evidence,
+        desk: Desk,
+        scan: TradeScan,
+        unbroken: Callable[[int], bool],
     ) -> None:
         self._ctx = ctx
         self._calls = calls
         self._orders = orders
         self._evidence = evidence
         self._desk = desk
+        self.scan = scan
+        self.listed = Listed(ctx, calls, orders, evidence, desk)
         self._backoff = Backoff(ctx.chance, base_ms=1_000, cap_ms=30_000)
         self._census = Census()
         self._round: _Round | None = None
         self._number = 0
-        self._last_trade: dict[str, int] = {}
-        #: For symbols in which no query has ever found a trade: up to when (venue time) one has looked.
-        self._scanned_ms: dict[str, int] = {}
         #: Whether reports have come without a gap since a moment of ours.
         self._unbroken = unbroken
         #: A round that follows the running one: its reason, and whether it is urgent.
@@ -148,7 +144,7 @@ class Reconciler:
                 self._again = (reason, urgent)
             return
         self._number += 1
-        now = self._round = _Round(self._number, reason, self._ctx.venue_ms)
+        now = self._round = _Round(self._number, reason, self._ctx.venue_ms, self._ctx.now_ns)
         algos = [OpenAlgosOf(now.number, one) for one in self._algo_symbols()]
         wanted = [
             OpenOrdersOf(now.number),
@@ -161,20 +157,10 @@ class Reconciler:
         for purpose in wanted:
             self._ask(purpose)
 
-    @property
-    def marks(self) -> dict[str, int]:
-        """By symbol, the trade up to which everything is known."""
-        return self._last_trade
-
     def _algo_symbols(self) -> list[str]:
-        """Where conditional orders may be open: "" stands for everywhere."""
-        symbols = {order.symbol for order in self._orders.live if order.untriggered}
+        """Where conditional orders may be open, also such as have ended here: "" stands for everywhere."""
+        symbols = self._orders.conditional_symbols
         return [""] if not self.rounds or len(symbols) > _ALL_ALGOS_WEIGHT else sorted(symbols)
-
-    def want_fills(self, order: Order) -> None:
-        """Fills of an order are missing although an answer has counted them: fetch them."""
-        if order.order_id is not None:
-            self._ask(TradesOf(0, order.symbol, order.order_id))
 
     def _ask(self, purpose: object) -> None:
         match purpose:
@@ -184,31 +170,16 @@ class Reconciler:
                 self._calls.call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol} if symbol else {}, purpose)
             case PositionsOf():
                 self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
-            case TradesOf(symbol=symbol, order_id=order_id) if order_id:
-                if not self._calls.busy(purpose):
-                    of_order: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": TRADES_PAGE}
-                    self._calls.call("GET", "/fapi/v1/userTrades", of_order, purpose)
-            case TradesOf(symbol=symbol):
-                since = self._since(symbol)
-                self._calls.call("GET", "/fapi/v1/userTrades", {"symbol": symbol, "limit": TRADES_PAGE, **since}, purpose)
-
-    def _since(self, symbol: str) -> dict[str, str | int]:
-        """From where on trades have to be looked at: what the stream has told is no mark, it may have left something out before.
-
-        From the last trade a query has brought, that one included, so that a fill in the same moment is not stepped over; while
-        there is none, from the last question on (the venue looks at seven days from there), or from the start.
-        """
-        known = self._last_trade.get(symbol)
-        if known:
-            return {"fromId": known}
-        from_ms = self._scanned_ms.get(symbol, self._evidence.baseline_ms)
-        return {"startTime": from_ms} if from_ms else {}
+            case TradesOf():
+                self.scan.ask(purpose)
 
     def returned(self, event: Returned) -> bool:
         """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
         purpose, answer = event.purpose, event.answer
         if isinstance(purpose, OwnerOf):
             self._take_owner(purpose, answer)
+            return True
+        if self.listed.returned(event):
             return True
         if not isinstance(purpose, OpenOrdersOf | OpenAlgosOf | PositionsOf | TradesOf):
             return False
@@ -219,18 +190,22 @@ class Reconciler:
                 self._failed(fault)
             return True
         try:
-            self._take(purpose, answer.body, current, event.sent_ns)
+            further = self._take(purpose, answer.body, current, event.sent_ns)
         except (DecodeError, ValueError) as error:
             if current is not None:
                 self._failed(f"unreadable answer: {error}")
             return True
+        if further is not None and (current is not None or further.order_id):
+            self.scan.ask(further)  # what began for a round that has failed is left to the next one
         if current is not None:
+            current.waiting |= {further} if further is not None else set()
             current.waiting.discard(purpose)
             if not current.waiting:
                 self._finish(current)
         return True
 
-    def _take(self, purpose: object, body: bytes, current: _Round | None, sent_ns: int) -> None:
+    def _take(self, purpose: object, body: bytes, current: _Round | None, sent_ns: int) -> TradesOf | None:
+        """Takes an answer in. Returns the page that has to follow it."""
         match purpose:
             case OpenOrdersOf() if current is not None:
                 current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
@@ -240,7 +215,11 @@ class Reconciler:
             case PositionsOf():
                 self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
             case TradesOf():
-                self._take_trades(purpose, decode_list(UserTrade, body, self._census), current)
+                page = self.scan.take(purpose, decode_list(UserTrade, body, self._census), current.started_ms if current else 0)
+                if current is not None:
+                    current.recovered += page.recovered
+                return page.further
+        return None
 
     def _take_positions(self, rows: list[PositionRow], current: _Round | None, sent_ns: int) -> None:
         self.positions, self.holding = {}, set()
@@ -253,26 +232,6 @@ class Reconciler:
         current.positions_ns = sent_ns
         if self.at_start is not None:
             self.at_start.entry_prices = {(row.symbol, row.position_side): exact(row.entry_price) for row in rows}
-
-    def _take_trades(self, asked: TradesOf, rows: list[UserTrade], current: _Round | None) -> None:
-        symbol = asked.symbol
-        recovered = self._evidence.trades(rows)
-        if current is not None:
-            current.recovered += recovered
-        if recovered:
-            self._ctx.log(Level.WARNING, f"{recovered} fills of {symbol} recovered that the user stream had not brought")
-        if asked.order_id:
-            return
-        if not rows:
-            if current is not None:
-                self._scanned_ms[symbol] = current.started_ms - _OVERLAP_MS
-            return
-        before, last = self._last_trade.get(symbol, 0), max(row.id for row in rows)
-        self._last_trade[symbol] = max(before, last)
-        if last > before:
-            self._ctx.record(RowKind.MARK, symbol, {"trade_id": last})
-        if len(rows) >= TRADES_PAGE and last > before:
-            self._ask(TradesOf(0, symbol))
 
     def _ask_for_owners(self) -> None:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
@@ -304,14 +263,15 @@ class Reconciler:
         self.rounds += 1
         self._backoff.succeeded(self._ctx.now_ns)
         current.recovered += self._evidence.claim_strays()
+        self.scan.move_marks()
         self._ask_for_owners()
         if self.at_start is not None:
             if self._perhaps_ours(self.at_start, current):
                 self._compare_orders(current)
                 self._ctx.wake("reconcile:again", _OPEN_QUESTIONS_MS)
                 return
-            waiting = [one for name, one in current.open_algos.items() if self._orders.get(name) is None]
-            foreign = self._foreign(current)
+            waiting = self.listed.unknown_algos(current.open_algos.values())
+            foreign = self.listed.unknown(current.open_orders.values())
             if not self.at_start.passed(current.positions, current.positions_ns, foreign, waiting, current.started_ms):
                 return
             self.at_start = None
@@ -319,10 +279,11 @@ class Reconciler:
         claim = self._evidence.balance.claim
         claim(current.positions, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
         self._compare_orders(current)
-        foreign = [one for one in self._foreign(current) if self._evidence.take_over(one) is None]
+        unknown = self.listed.unknown(current.open_orders.values())
+        foreign = [row for row in unknown if self._evidence.take_over(row) is None]
         self._evidence.others.listed(foreign)
-        algos = [name for name in current.open_algos if self._orders.get(name) is None]
-        self._report(current, [*(one.client_order_id for one in foreign), *algos])
+        algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._evidence.take_over_algo(row)]
+        self._report(current, [*(row.client_order_id for row in foreign), *(row.client_algo_id for row in algos)])
         again, self._again = self._again, None
         self.done = again is None or not again[1]
         if again is not None:
@@ -342,23 +303,13 @@ class Reconciler:
         return any(one.key[0] in symbols for one in at_start.foreign_positions(current.positions, current.positions_ns))
 
     def _compare_orders(self, current: _Round) -> None:
-        """Takes in what the lists say of our orders, and asks for those that they do not hold."""
+        """Takes in every row of the lists, and asks for those of our orders that they do not hold."""
+        named = self.listed.take(current.open_orders.values(), current.open_algos.values(), current.started_ns)
         for order in list(self._orders.live):
-            reply = current.open_orders.get(order.client_order_id)
-            waiting = current.open_algos.get(order.client_order_id)
-            if waiting is not None:
-                self._desk.conditionals.reply(order, waiting)
-            if reply is not None:
-                self._evidence.reply(order, reply)
-                self._desk.reported(order)
-            elif waiting is None and self._should_be_listed(order, current):
-                self._desk.suspect(order)
-                self._desk.absent(order, current.started_ms, nothing_missed=self._nothing_missed(order, current))
-
-    def _foreign(self, current: _Round) -> list[OrderReply]:
-        """The open orders that nobody here knows."""
-        find = self._orders.find
-        return [one for one in current.open_orders.values() if find(one.symbol, one.client_order_id, one.order_id) is None]
+            if order.client_order_id not in named and self._should_be_listed(order, current):
+                self._desk.inquiry.suspect(order)
+                nothing_missed = self._nothing_missed(order, current)
+                self._desk.inquiry.absent(order, current.started_ms, nothing_missed=nothing_missed)
 
     def _nothing_missed(self, order: Order, current: _Round) -> bool:
         """Whether no report or trade of the order can have escaped us, and its position is the sum of the fills."""

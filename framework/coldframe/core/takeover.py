@@ -13,9 +13,9 @@ from msgspec import UnsetType
 from coldframe.core.orders import Order, Origin
 from coldframe.model.orders import OrderState
 from coldframe.terms import PositionSide, TimeInForce
-from coldframe.units import exact
+from coldframe.units import ZERO, exact
 from coldframe.wire.account import OrderReport
-from coldframe.wire.replies import OrderReply
+from coldframe.wire.replies import AlgoReply, OrderReply
 
 
 def taken_order(seen: OrderReport | OrderReply, strategy: str, filled: Decimal) -> Order:
@@ -43,6 +43,37 @@ def taken_order(seen: OrderReport | OrderReply, strategy: str, filled: Decimal) 
         sent_ms=at_ms,
         taken_ms=at_ms - 1 if report else at_ms,
     )
+
+
+def taken_algo(seen: AlgoReply, strategy: str) -> Order:
+    """A conditional order as the venue describes it before its trigger."""
+    at_ms = _given(seen.update_time, 0)
+    activate = _number(seen.activate_price)
+    return Order(
+        client_order_id=seen.client_algo_id,
+        strategy=strategy,
+        symbol=seen.symbol,
+        side=seen.side,
+        type=seen.order_type,
+        time_in_force=_given(seen.time_in_force, TimeInForce.GTC),
+        quantity=_number(seen.quantity) or ZERO,
+        price=_number(seen.price),
+        reduce_only=_given(seen.reduce_only, False),
+        position_side=_given(seen.position_side, PositionSide.BOTH),
+        trigger_price=_number(seen.trigger_price),
+        activate_price=activate,
+        close_position=_given(seen.close_position, False),
+        algo_id=seen.algo_id,
+        algo_rank=1,
+        state=OrderState.WAITING,
+        sent_ms=at_ms,
+        taken_ms=at_ms,
+    )
+
+
+def _number(value: str | UnsetType) -> Decimal | None:
+    """A number that is zero, or left out, where there is none."""
+    return None if isinstance(value, UnsetType) else exact(value) or None
 
 
 def _given(value: Any, otherwise: Any) -> Any:

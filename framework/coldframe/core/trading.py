@@ -20,14 +20,15 @@ from coldframe.core.context import Context
 from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
 from coldframe.core.evidence import Evidence
-from coldframe.core.foreign import Foreign
+from coldframe.core.foreign import FILLS_LIMIT, Foreign
 from coldframe.core.market import Market
 from coldframe.core.mismatch import Mismatches
-from coldframe.core.orders import Order, Orders
+from coldframe.core.orders import ENDED_LIMIT, Order, Orders
 from coldframe.core.reconcile import LIGHT, LIGHT_ROUND_MS, Reconciler
 from coldframe.core.risk import Gate
-from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady
+from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady, Unanswered
 from coldframe.core.startcheck import StartCheck
+from coldframe.core.tradescan import TRADES_PAGE, TradeScan
 from coldframe.core.unreadable import TOO_MANY, Unreadable
 from coldframe.core.userstream import UserStream, UserStreamLimits
 from coldframe.errors import DecodeError
@@ -73,6 +74,10 @@ class TradingLimits:
     user_stream: UserStreamLimits = UserStreamLimits()
     #: How the account has to be set; the position mode is the gate's.
     account: AccountSettings = AccountSettings()
+    #: How many trades one query brings, and how much memory keeps (both in number): bounds that never bound what is true.
+    trades_page: int = TRADES_PAGE
+    ended_orders: int = ENDED_LIMIT
+    external_fills: int = FILLS_LIMIT
 
 
 class Trading:
@@ -104,7 +109,11 @@ class Trading:
         self.account = Account(ctx, calls, evidence, gate.traders, gate.marks)
         self.assets = AssetPrices(ctx, calls, market, gate.prices, lambda: gate.instruments, min(symbols, default=""))
         self.mismatches = Mismatches(ctx, evidence, gate, halt=limits.halt_on_mismatch)
-        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, self._unbroken)
+        self.desk.reports_come = lambda: self.user_stream.up
+        evidence.came_back = self.desk.depart
+        evidence.others.fills_limit = limits.external_fills
+        scan = TradeScan(ctx, calls, orders, evidence, limits.trades_page)
+        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, scan, self._unbroken)
         self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
         self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
         evidence.explain = self.deadman.explains
@@ -125,7 +134,7 @@ class Trading:
         return self.session.reconnects + self.user_stream.reconnects
 
     def start(self) -> None:
-        self.desk.began_ns = self._ctx.now_ns
+        self.desk.inquiry.began_ns = self._ctx.now_ns
         self.session.start()
         self.brackets.ask()
         self.watch.begin()
@@ -181,15 +190,19 @@ class Trading:
                     if self.user_stream.up:
                         self.reconciler.begin("order link opened", self._symbols())
                 case SessionDown(reason):
+                    self.desk.ways.unanswered()
                     self.reconciler.done = False
                     self._news("api", LinkState.DOWN, reason)
                 case _:
+                    if isinstance(event, Unanswered) and event.written:
+                        self.desk.ways.unanswered()
                     if self.desk.heard(event) is None and self.user_stream.heard(event):
                         self._reports_missing("the listen key is worthless")
 
     def _reports_missing(self, reason: str) -> None:
         """The user stream is down: what is said about our orders does not reach us."""
         self.account.away()
+        self._orders.unreport()
         self.reconciler.done = False
         self._news("private", LinkState.DOWN, reason)
 
@@ -206,6 +219,7 @@ class Trading:
             self._user_event(link, event)
         except (DecodeError, ValueError) as error:
             self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
+            self._orders.unreport()
             self.reconciler.begin("unreadable report", self._symbols())
             if self._unreadable.too_many(link, self._ctx.now_ns) and self.user_stream.owns(link):
                 self._ctx.emit(CloseLink(link, TOO_MANY))
@@ -219,7 +233,7 @@ class Trading:
             case TradeLite():
                 order = self.evidence.lite(event)
             case AlgoUpdate():
-                order = self.desk.conditionals.report(event.order)
+                order = self.desk.conditionals.report(event.order, event.transaction_ms)
             case AccountUpdate():
                 self.watch.changed(event.change)
                 self.account.changed(event)
@@ -264,18 +278,18 @@ class Trading:
 
     def _tick(self) -> None:
         self._ctx.wake("desk:tick", TICK_MS)
-        self.desk.ask_for_unknown()
+        self.desk.inquiry.ask_due()
         self.desk.cancel_leaving()
-        self.desk.give_up_unknown()
+        self.desk.inquiry.give_up_old()
         if self.reports_complete:
             self.account.ask_for_missed()
         self.assets.tick(*self.account.assets())
         self.watch.tick()
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
-        self.deadman.tick(order.symbol for order in self._orders.live)
-        for order in self.desk.missing_fills():
-            self.reconciler.want_fills(order)
+        self.deadman.tick({order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns))
+        for order in self.desk.inquiry.missing_fills():
+            self.reconciler.scan.want_fills(order)
         provable = any(self.desk.proof.provable(order) for order in self._orders.live)
         self._unknown_pause_ms = self._unknown_pause_ms if provable else _UNKNOWN_ROUND_MS
         if provable and self._ctx.now_ns >= self._next_unknown_round_ns:
@@ -286,7 +300,7 @@ class Trading:
     def _symbols(self) -> set[str]:
         """Symbols in which fills may be missing: of live orders, of ended ones that owe some, and of positions at the venue."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
-        symbols |= {order.symbol for order in self._orders.owed}
+        symbols |= {order.symbol for order in self._orders.owed} | self._orders.unscanned
         return symbols | self.reconciler.holding | self.mismatches.symbols
 
     def _light_symbols(self) -> set[str]:
@@ -304,6 +318,7 @@ class Trading:
         """We were not there for a while: nothing is believed until it has been compared."""
         self.user_stream.since_ns = self._ctx.now_ns
         self.account.away()
+        self._orders.unreport()
         self.reconciler.done = False
         if self.user_stream.up:
             self.reconciler.begin("after a suspend", self._symbols())

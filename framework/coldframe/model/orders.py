@@ -3,7 +3,11 @@
 Silence never changes a state: a timeout or an unreadable answer only makes an outcome unknown, and an unknown order counts as
 fully alive until evidence says otherwise. Happenings are graded by evidence (faults.md 3): `SEEN_…` is positive (a report
 or an answer that names the order), `REJECTED_BY_VENUE` is a definite refusal of this very request, `NOT_FOUND` is weak and
-changes nothing.
+changes nothing. Absence ends only an order that the venue has never acknowledged; one that it has and cannot find (`MISSING`) is a
+contradiction that needs a person.
+
+An order that has ended may come back (an arrow from an ended state to a live one). After the venue's own word it takes evidence
+that is later than that word; after an inference (NEVER_ACCEPTED, a person's word, a refusal) any evidence does; FILLED is final.
 
 A conditional order waits for its trigger (WAITING) and then becomes an ordinary order (TRIGGERED), whose life it leads from there:
 none of them opens or trades without having been TRIGGERED. What a cancel or an amendment is doing is a second, smaller machine
@@ -75,6 +79,7 @@ class Happening(StrEnum):
     OUTCOME_UNKNOWN = "outcome unknown (E0)"
     NOT_FOUND = "query: not found (E0/E1)"
     PROVED_ABSENT = "proved absent"
+    MISSING = "acknowledged but not to be found"
     UNPROVABLE = "cannot be proved"
 
 
@@ -98,6 +103,14 @@ _SEEN_CONDITIONAL: Final = {
     H.REFUSED_AT_TRIGGER: S.REJECTED,
 }
 _SEEN_ANY: Final = _SEEN | _SEEN_CONDITIONAL
+#: What brings back an order whose end the venue has told, or a person: evidence that it lives, or that all of it has traded.
+_BACK: Final = {
+    H.SEEN_WAITING: S.WAITING,
+    H.SEEN_TRIGGERED: S.TRIGGERED,
+    H.SEEN_NEW: S.OPEN,
+    H.SEEN_PARTIAL: S.PARTIAL,
+    H.SEEN_FILLED: S.FILLED,
+}
 #: The table: what is missing does not happen, or changes nothing (see `next_state`).
 TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
     S.INTENT: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PREPARED},
@@ -116,16 +129,17 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
         H.SEEN_CANCELED: S.CANCELED,
         H.SEEN_EXPIRED: S.EXPIRED,
         H.REFUSED_AT_TRIGGER: S.REJECTED,
-        H.PROVED_ABSENT: S.CANCELED,
+        H.MISSING: S.OPERATOR,
         H.UNPROVABLE: S.OPERATOR,
     },
-    S.TRIGGERED: _SEEN | {H.REFUSED_AT_TRIGGER: S.REJECTED, H.PROVED_ABSENT: S.CANCELED, H.UNPROVABLE: S.OPERATOR},
+    S.TRIGGERED: _SEEN | {H.REFUSED_AT_TRIGGER: S.REJECTED, H.MISSING: S.OPERATOR, H.UNPROVABLE: S.OPERATOR},
     S.UNKNOWN: _SEEN_ANY
     | {
         # Proof that arrives late: its wait for an answer ended before it was known that no byte had left.
         H.NOT_WRITTEN: S.DENIED,
         H.REJECTED_BY_VENUE: S.REJECTED,
         H.PROVED_ABSENT: S.NEVER_ACCEPTED,
+        H.MISSING: S.OPERATOR,
         H.UNPROVABLE: S.OPERATOR,
     },
     S.OPERATOR: _SEEN_ANY | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
@@ -134,24 +148,24 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
         H.SEEN_FILLED: S.FILLED,
         H.SEEN_CANCELED: S.CANCELED,
         H.SEEN_EXPIRED: S.EXPIRED,
-        H.PROVED_ABSENT: S.CANCELED,
+        H.MISSING: S.OPERATOR,
         H.UNPROVABLE: S.OPERATOR,
     },
     S.PARTIAL: {
         H.SEEN_FILLED: S.FILLED,
         H.SEEN_CANCELED: S.CANCELED,
         H.SEEN_EXPIRED: S.EXPIRED,
-        H.PROVED_ABSENT: S.CANCELED,
+        H.MISSING: S.OPERATOR,
         H.UNPROVABLE: S.OPERATOR,
     },
-    S.EXTERNAL: {H.SEEN_FILLED: S.FILLED, H.SEEN_CANCELED: S.CANCELED, H.SEEN_EXPIRED: S.EXPIRED, H.PROVED_ABSENT: S.CANCELED},
+    S.EXTERNAL: {H.SEEN_FILLED: S.FILLED, H.SEEN_CANCELED: S.CANCELED, H.SEEN_EXPIRED: S.EXPIRED},
     # Positive evidence that an order lives although we had given it up is booked all the same: see `resurrects`.
     S.DENIED: _SEEN_ANY,
     S.REJECTED: _SEEN | {H.SEEN_WAITING: S.WAITING, H.SEEN_TRIGGERED: S.TRIGGERED},
     S.NEVER_ACCEPTED: _SEEN_ANY,
     S.FILLED: {},
-    S.CANCELED: {H.SEEN_FILLED: S.FILLED},
-    S.EXPIRED: {H.SEEN_FILLED: S.FILLED},
+    S.CANCELED: _BACK,
+    S.EXPIRED: _BACK,
 }
 
 
@@ -161,7 +175,7 @@ def next_state(state: OrderState, happening: Happening) -> OrderState:
 
 
 def resurrects(state: OrderState, happening: Happening) -> bool:
-    """Whether this happening contradicts a terminal state: it is booked all the same, and reported as an incident."""
+    """Whether this happening contradicts a terminal state: what it leads to is an incident, if its evidence is strong enough."""
     return state.terminal and next_state(state, happening) is not state
 
 
