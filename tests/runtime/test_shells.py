@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -12,6 +14,7 @@ from typing import cast
 import attrs
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from coldframe.core.engine import Engine
@@ -49,6 +52,7 @@ from coldframe.model.inputs import (
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.shells import Shells
 from coldframe.shell.clock import Clock
+from coldframe.shell.inbox import Inbox
 from coldframe.shell.rest import Rest
 from coldframe.terms import OrderType, Side, TimeInForce
 from coldframe.units import NS_PER_S
@@ -207,3 +211,44 @@ async def test_a_brain_that_cannot_go_on_ends_the_run(kind: str, error: type[Col
     with pytest.raises(ExceptionGroup) as group:
         await run()
     assert group.group_contains(error, match="the venue does not know us")
+
+
+@attrs.define
+class SlowBrain(Script):
+    """Market inputs take long: a plugin is slow. In the midst of the fifth one a private input comes."""
+
+    inbox: Inbox | None = None
+    turns: list[int] = attrs.field(factory=list)
+
+    def step(self, stamped: Stamped) -> list[Effect]:
+        self.heard.append(stamped)
+        assert self.inbox is not None
+        if isinstance(stamped.event, FramesReceived):
+            time.sleep(0.015)
+            if self.count(FramesReceived) == 5:
+                self.inbox.put(Lane.PRIVATE, TimeReached("news"))
+            if self.count(FramesReceived) == 30:
+                return [Finish("enough")]
+        return []
+
+
+async def test_s9_a_slow_plugin_holds_up_neither_private_inputs_nor_sockets() -> None:
+    brain = SlowBrain([])
+    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
+        brain.inbox = shells.inbox
+        for number in range(200):
+            shells.inbox.put_frames("m.1", [str(number).encode()])
+
+        async def have_turns() -> None:
+            while True:
+                brain.turns.append(brain.count(FramesReceived))
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(have_turns)
+            await shells.drive(cast("Engine", brain))
+            nursery.cancel_scope.cancel()
+    news = next(place for place, event in enumerate(brain.events) if isinstance(event, TimeReached))
+    assert news == 5, "it is the next thing that is heard"
+    most = max(after - before for before, after in itertools.pairwise(brain.turns))
+    assert most <= 6, "other tasks run after a few slow inputs, not after 64"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 import trio
 
@@ -30,12 +30,16 @@ from coldframe.model.effects import (
 )
 from coldframe.model.inputs import Lane, RequestNotWritten
 from coldframe.runtime.connections import Connections
-from coldframe.shell.clock import Clock
+from coldframe.shell.clock import Clock, stopwatch_ns
 from coldframe.shell.inbox import Inbox
 from coldframe.shell.journal import Journal
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.timers import Timers
 from coldframe.units import NS_PER_MS
+
+#: So many inputs, and so long, before the sockets have their turn: a hook that is slow may use it up alone.
+_INPUTS_PER_TURN: Final = 64
+_TURN_NS: Final = 20_000_000
 
 
 class Shells:
@@ -77,12 +81,25 @@ class Shells:
         self.links.offset_ms = engine.clock_offset_ms
         self.perform_all(engine.start(self._clock.now_ns()))
         while self.finished is None:
-            for stamped in await self.inbox.take():
-                self._decided_ms = stamped.at_ns // NS_PER_MS
-                self.perform_all(engine.step(stamped))
+            await self._turn(engine)
             self.pulse.beat()
             await trio.lowlevel.checkpoint()
         await self.links.close_all()
+
+    async def _turn(self, engine: Engine) -> None:
+        """Steps through what waits, until the sockets have to have their turn.
+
+        What is private goes first, before every single market input: a slow hook must not hold up the answers and fills of others.
+        """
+        taken = await self.inbox.take(1)
+        until_ns = stopwatch_ns() + _TURN_NS
+        for _ in range(_INPUTS_PER_TURN):
+            for stamped in taken:
+                self._decided_ms = stamped.at_ns // NS_PER_MS
+                self.perform_all(engine.step(stamped))
+            if self.finished is not None or self.inbox.empty or stopwatch_ns() >= until_ns:
+                return
+            taken = await self.inbox.take(1)  # something is there: this does not wait
 
     def perform_all(self, effects: Sequence[Effect]) -> None:
         """Does what a step wants done. Its rows go to the journal first, so that nothing of it is done before it is recorded."""

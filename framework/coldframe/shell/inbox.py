@@ -40,6 +40,11 @@ class Inbox:
         self.dropped = 0
         self.peak = 0
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self._first or self._market or self._outside)
+
     def put(self, lane: Lane, event: Input) -> None:
         """Adds an input of the control or private lane."""
         if len(self._first) >= PRIVATE_LIMIT:

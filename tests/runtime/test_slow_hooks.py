@@ -1,0 +1,34 @@
+"""A whole run with a plugin that is too slow: it is named, now and then, and the other strategy trades on beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.runtime.scene import CONFIG, play
+
+SLOW = '''
+
+class Slow:
+    """Needs 40 ms for every book event."""
+
+    @hookimpl
+    def on_book(self, event, view):
+        until = time.monotonic() + 0.04
+        while time.monotonic() < until:
+            pass
+'''
+STRATEGY = """
+[[strategies]]
+id = "slow"
+plugin = "slow.py:Slow"
+symbols = ["SOLUSDT"]
+"""
+
+
+def test_s9_a_slow_hook_is_named_in_a_real_run_and_others_trade_on(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\n\nfrom coldframe import hookimpl\n" + SLOW)
+    scene = play(tmp_path, config=CONFIG.replace("[risk]", f"{STRATEGY}[risk]"))
+    named = [line for line in scene.log.splitlines() if "everything else waited" in line]
+    assert len([line for line in named if "strategy slow: on_book took" in line]) == 1, "once in ten seconds"
+    busy = scene.engine.slots.get("busy")
+    assert (busy.orders, busy.trader.account.fills) == (2, 1)
