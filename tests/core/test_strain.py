@@ -31,6 +31,14 @@ def test_it_is_said_when_enough_seconds_of_the_window_met_it(times: list[int]) -
     assert said_at == (due[0] if due else None)
 
 
+@pytest.mark.parametrize(("last_s", "said"), [(WITHIN_S - 1, True), (WITHIN_S, False)])
+def test_the_window_has_an_end(last_s: int, said: bool) -> None:
+    strain = Strain()
+    for second in (0, 5, 10, 15):
+        assert not strain.met(RATE, second * 1000)
+    assert bool(strain.met(RATE, last_s * 1000)) is said
+
+
 def test_other_refusals_are_no_strain() -> None:
     strain = Strain()
     for code in (VerdictCode.POSITION, VerdictCode.STALE_BOOK, VerdictCode.HALTED, VerdictCode.DRAWDOWN):

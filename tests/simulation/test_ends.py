@@ -242,6 +242,13 @@ def test_what_opens_a_position_is_refused_while_stopping() -> None:
     assert pump.engine.slots.get("mm").verdicts["POSITION"] == 1
 
 
+def no_cancels(pump: Pump) -> None:
+    """The exchange cannot be reached for a cancel, by neither way."""
+    pump.venue.refuses.add(LinkKind.API)
+    pump.venue.cut(LinkKind.API)
+    pump.venue.busy |= {"DELETE /fapi/v1/order", "DELETE /fapi/v1/batchOrders", "DELETE /fapi/v1/allOpenOrders"}
+
+
 # -- the dead man's switch ----------------------------------------------------------------------------------------------
 
 
@@ -260,6 +267,17 @@ def test_o38_the_switch_is_off_before_the_end() -> None:
     kept = at_venue(pump)
     pump.run(60)
     assert at_venue(pump) == kept != set()
+
+
+def test_an_end_without_orders_waits_for_its_countdown() -> None:
+    """Else an order that is placed by hand right after the end would be cancelled by it."""
+    pump, puppet = world(trading=TradingLimits(dead_man_ms=20_000))
+    puppet.wanted = [bid(pump)]
+    pump.until(lambda: len(at_venue(pump)) == 1)
+    pump.run(1)
+    pump.stop()
+    assert pump.engine.trading is not None
+    assert pump.engine.trading.deadman.running == {}
 
 
 @pytest.mark.parametrize("how", ["refused", "unanswered"])
@@ -302,6 +320,17 @@ def test_the_switch_stays_armed_where_an_order_is_left() -> None:
     assert len(report(pump).left) == 1
     assert len(report(pump).may_vanish) == 1
     assert code(pump) is Exit.UNSETTLED
+
+
+def test_a_switch_that_stays_armed_on_purpose_is_no_trouble() -> None:
+    pump, puppet = world(trading=TradingLimits(dead_man_ms=20_000))
+    puppet.wanted = [bid(pump)]
+    pump.until(lambda: len(at_venue(pump)) == 1)
+    pump.run(1)
+    no_cancels(pump)
+    pump.stop()
+    assert 0 not in beats(pump)
+    assert not pump.told("is not confirmed to be off")
 
 
 # -- limits -------------------------------------------------------------------------------------------------------------

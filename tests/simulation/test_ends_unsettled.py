@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
-from coldframe import Intent, OrderType, Place, Side, Target
+from coldframe import CancelAll, Intent, OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
+from coldframe.core.trading import TradingLimits
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.terms import TimeInForce
-from tests.simulation.ends import (
-    LOT,
-    B,
-    bid,
-    code,
-    end_row,
-    protected,
-    report,
-    world,
-)
+from tests.simulation.ends import COUNTDOWN, LOT, B, at_venue, bid, code, end_row, holding, protected, report, world
 from tests.simulation.pump import Pump
 
 # -- what is not settled ------------------------------------------------------------------------------------------------
@@ -71,8 +64,9 @@ def test_p18_a_disputed_symbol_is_no_clean_end() -> None:
     assert code(pump) is Exit.UNPROTECTED
 
 
-def test_p18_an_end_that_could_not_compare_says_so() -> None:
-    pump, _ = protected()
+@pytest.mark.parametrize("begin", [protected, holding])
+def test_p18_an_end_that_could_not_compare_says_so(begin: Callable[[], tuple[Pump, Any]]) -> None:
+    pump, _ = begin()
     pump.venue.refuses.add(LinkKind.PRIVATE)
     pump.venue.cut(LinkKind.PRIVATE)
     pump.run(1)
@@ -118,3 +112,40 @@ def test_fills_that_are_only_late_are_not_worth_a_line() -> None:
     pump.until(lambda: pump.position("mm") == LOT)
     pump.run(20)
     assert not pump.told("stands still")
+
+
+def test_p18_a_stop_that_went_unheard_is_not_called_kept() -> None:
+    """Another client cancels the stop, and the event of it is lost: the end asks before it calls anything protected."""
+    pump, _ = protected(settings=EmbeddedVenue(faults=VenueFaults(events_dropped=Decimal("0.000001"))))
+    (stop,) = at_venue(pump)
+    pump.venue.faults.settings = attrs.evolve(pump.venue.faults.settings, events_dropped=Decimal(1))
+    pump.venue.by_hand("DELETE", "/fapi/v1/algoOrder", {"clientAlgoId": stop})
+    assert report(pump).positions[0].stops == (stop,)
+    pump.stop()
+    assert (report(pump).kept, at_venue(pump)) == ((), set())
+    assert report(pump).unprotected[0].quantity == LOT
+    assert code(pump) in (Exit.UNSETTLED, Exit.UNPROTECTED)
+
+
+def test_nothing_is_kept_before_the_end() -> None:
+    pump, _ = protected()
+    assert report(pump).kept == ()
+    assert len(report(pump).left) == 1
+    pump.engine.ending.look()
+    assert pump.engine.ending.over is None
+    assert pump.engine.trading is not None
+    assert pump.engine.trading.reports_complete, "and nothing is compared for it"
+
+
+def test_a_countdown_without_orders_holds_no_end_up() -> None:
+    """Its symbol has no order left: a countdown that cannot be switched off does no harm there."""
+    pump, stopper = protected(trading=TradingLimits(dead_man_ms=20_000))
+    stopper.wanted = [CancelAll(B)]
+    pump.until(lambda: not at_venue(pump))
+    stopper.wanted = [Target(B, Decimal(0))]
+    pump.until(lambda: pump.position("mm") == 0)
+    pump.venue.busy.add(COUNTDOWN)
+    began_ms = pump.now_ms
+    pump.stop()
+    assert pump.now_ms - began_ms < 500
+    assert code(pump) is Exit.DONE

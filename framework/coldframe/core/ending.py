@@ -1,8 +1,9 @@
 """The end of a run: what is cancelled and what is kept, how long the last outcomes are waited for, and what is not settled then.
 
 Every way to end comes here: a signal, a time, the end of a recording, a strategy whose error ends the run. Orders go or stay as the
-policies say (`coldframe.core.protection`). A run that keeps orders first has the venue confirm that the dead man's switch of their
-symbols is off. The report names whatever is left, so that no end looks better than it is.
+policies say (`coldframe.core.protection`). A run that leaves orders or positions compares them with the account once more, and has
+the venue confirm that the dead man's switch of the symbols with orders is off. The report names whatever is left, so that no end
+looks better than it is.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Ending:
         #: Why the run is to end; None while it is not.
         self.asked: str | None = None
         self.over: str | None = None
+        self._comparing = False
         self._final: EndReport | None = None
 
     def ask(self, reason: str) -> None:
@@ -169,14 +171,23 @@ class Ending:
         flat_missing = self._not_flat()
         if flat_missing:
             lines.append(f"positions could not be brought to zero in time: {', '.join(flat_missing)}")
-        open_still = kept or any(one.quantity for account in self._accounts.values() for one in account.positions.values())
-        if open_still and not self._trading.reports_complete:
+        if not lines and not self._compared_with(self._trading, kept):
             lines.append("the account could not be compared at the end: positions and kept orders may have changed")
         keeping = {order.symbol for order in kept}
         busy = {order.symbol for order in left} | {text.split()[0] for text in flat_missing}
         # Where an order that was given up may still live, the switch is the last that would cancel it.
         busy |= self._orders.possible(self._ctx.now_ns) - keeping
         return lines + self._switch_off(busy, keeping)
+
+    def _compared_with(self, trading: Trading, kept: list[Order]) -> bool:
+        """Whether what stays open was compared with the account when all the rest was done: the last word is the venue's."""
+        open_still = kept or any(one.quantity for account in self._accounts.values() for one in account.positions.values())
+        if not open_still:
+            return True
+        if not self._comparing:
+            self._comparing = True
+            trading.compare("the run ends")
+        return trading.reports_complete
 
     def _not_flat(self) -> list[str]:
         """Positions of strategies that are being brought to zero."""

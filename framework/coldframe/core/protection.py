@@ -62,8 +62,8 @@ def quantity_of(account: SubAccount, symbol: str, side: PositionSide) -> Decimal
 
 
 def stands(order: Order) -> bool:
-    """Whether an order is confirmed at the venue, and neither a cancel nor an amendment of it is open."""
-    return order.state in _STANDING and order.overlay is Overlay.NONE
+    """Whether an order is confirmed at the venue and not doubted, and neither a cancel nor an amendment of it is open."""
+    return order.state in _STANDING and order.overlay is Overlay.NONE and not order.doubted_ns
 
 
 def stops_loss(order: Order) -> bool:

@@ -310,6 +310,12 @@ class Trading:
         self._last_light = [*(one for one in self._last_light if one not in late), *late][-10 * LIGHT_SYMBOLS :]
         return doubtful | set(late)
 
+    def compare(self, reason: str) -> None:
+        """Begins a round now: nothing counts as complete until it is through."""
+        self.reconciler.done = False
+        if self.user_stream.up:
+            self.reconciler.begin(reason, self._symbols())
+
     def _unbroken(self, since_ns: int) -> bool:
         """Whether reports have come without a gap since then."""
         return self.user_stream.up and 0 < self.user_stream.since_ns <= since_ns
