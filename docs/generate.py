@@ -209,6 +209,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
     ("`[venue]`", venue_tables.Venue),
     ("`[venue.embedded]`", venue_tables.EmbeddedVenue),
     ("`[[venue.embedded.accounts]]`", venue_tables.VenueAccount),
+    ("`[[venue.embedded.changes]]`", venue_tables.VenueChange),
     ("`[venue.embedded.limits]`", venue_tables.VenueLimits),
     ("`[venue.embedded.faults]`", venue_tables.VenueFaults),
     ("`[orders]`", schema.OrdersTable),

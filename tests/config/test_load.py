@@ -71,6 +71,7 @@ def test_it_names_every_key_there_is_and_none_at_its_default(tmp_path: Path) -> 
     tables: list[Any] = [config, config.venue, config.venue.embedded, config.venue.embedded.limits, config.venue.embedded.faults]
     tables += [
         config.venue.embedded.accounts[0],
+        config.venue.embedded.changes[0],
         config.orders,
         config.streams[0],
         config.strategies[0],

@@ -103,6 +103,13 @@ taker_fee_bps = "0"
 [[venue.embedded.accounts]]
 name = "second"
 
+[[venue.embedded.changes]]
+at_s = "1.5"
+what = "leverage"
+value = "7"
+symbol = "BTCUSDT"
+account = "second"
+
 [orders]
 mode = "live"
 api_key = "env:API_KEY"

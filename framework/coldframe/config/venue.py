@@ -123,6 +123,43 @@ def _one_account() -> list[VenueAccount]:
     return [VenueAccount(name="main")]
 
 
+#: What can change while the embedded venue runs: about a contract, and about an account alone.
+_OF_A_CONTRACT: Final = ("tick", "step", "min_notional", "status", "brackets", "funding_interval_h", "leverage", "margin")
+_OF_AN_ACCOUNT: Final = ("position_mode", "asset_mode", "fee_burn", "agreement")
+_WORDS: Final = {
+    "margin": ("cross", "isolated"),
+    "position_mode": ("one_way", "hedge"),
+    "asset_mode": ("single", "multi"),
+    "fee_burn": ("on", "off"),
+    "agreement": ("signed", "unsigned"),
+}
+
+
+@attrs.frozen(kw_only=True)
+class VenueChange:
+    """`[[venue.embedded.changes]]`: what the exchange, or another client of an account, changes while it runs."""
+
+    at_s: Decimal = key("so many seconds after the start", check=not_negative)
+    what: str = key(
+        "tick, step, min_notional or status of a contract, brackets (a factor for every notional cap), funding_interval_h; of an"
+        " account leverage and margin (cross, isolated) of a symbol, position_mode (one_way, hedge), asset_mode (single, multi),"
+        " fee_burn (on, off), agreement (signed, unsigned)",
+        check=one_of(*_OF_A_CONTRACT, *_OF_AN_ACCOUNT),
+    )
+    value: str = key("what it is from then on")
+    symbol: str = key("the contract that it is about", "")
+    account: str = key("the account that it is about; without one the first", "")
+
+    def __attrs_post_init__(self) -> None:
+        if self.what in _OF_A_CONTRACT and not self.symbol:
+            raise ValueError(f"a change of {self.what} needs a symbol")
+        words = _WORDS.get(self.what)
+        if words is not None and self.value not in words:
+            raise ValueError(f"{self.what} can be {' or '.join(words)}, not {self.value!r}")
+        if words is None and self.what != "status" and not self.value.replace(".", "", 1).isdecimal():
+            raise ValueError(f"{self.what} must be a number above 0, not {self.value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class EmbeddedVenue:
     """`[venue.embedded]`: the exchange inside. It listens on the loopback interface only."""
@@ -172,6 +209,7 @@ class EmbeddedVenue:
     limits: VenueLimits = key("budgets", VenueLimits)
     faults: VenueFaults = key("what it does wrong on purpose", VenueFaults)
     accounts: list[VenueAccount] = key("accounts", _one_account)
+    changes: list[VenueChange] = key("what changes while it runs", list)
 
     def __attrs_post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):

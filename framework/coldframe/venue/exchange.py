@@ -17,6 +17,7 @@ from coldframe.terms import ContractStatus, ExecutionType
 from coldframe.venue.calls.authentic import KeyRing
 from coldframe.venue.calls.counters import Counters
 from coldframe.venue.calls.listenkeys import ListenKeys
+from coldframe.venue.changes import Changes
 from coldframe.venue.keys import AccountKeys
 from coldframe.venue.market.floor import Floor
 from coldframe.venue.market.sessions import Calendar
@@ -84,6 +85,7 @@ class Exchange:
         self.listen_keys = ListenKeys(int(settings.listen_key_lifetime_s * 1000))
         banned_until = start_ms + settings.faults.banned_for_s * 1000 if settings.faults.banned_for_s else 0
         self.counters = Counters(settings.limits, banned_until)
+        self._changes = Changes(settings.changes, start_ms)
         self._second = 0
         self._ended_keys: list[PrivateEvent] = []
         self._keep_sessions(start_ms)
@@ -91,6 +93,7 @@ class Exchange:
 
     def advance(self, now_ms: int) -> None:
         """Runs everything that time alone brings about."""
+        self._changes.carry_out(self, now_ms)
         self.dealer.expire_dated(now_ms)
         self.conditionals.check(now_ms)
         for account, symbol in self.switches.run_out(now_ms):
