@@ -27,6 +27,8 @@ from coldframe.model.events import (
     MarkPriceChanged,
     OrderChanged,
     OrderFilled,
+    PositionCause,
+    PositionChanged,
     Started,
     Stopped,
     StrategyEvent,
@@ -241,6 +243,17 @@ class StrategyBench:
         self._orders.see(order, OrderStatus.NEW, ZERO, self._ctx.now_ns)
         return self.fill_order(order, price, quantity, maker=maker)
 
+    def take_away(
+        self, symbol: str, side: Side, price: str, quantity: str, cause: PositionCause = PositionCause.OTHER_CLIENT
+    ) -> list[Any]:
+        """Others trade on the account: what takes away from the strategy's position changes it, and `on_position` is called."""
+        self._book(symbol)
+        self._trade_id += 1
+        traded = _number(price), _number(quantity)
+        fill = Fill(symbol, self._trade_id, self._trade_id, side, *traded, False, self.now_ms, fee=ZERO)
+        self._evidence.holdings.outside(fill, cause)
+        return self._told()
+
     def _book(self, symbol: str) -> LocalBook:
         one = self._market.book(symbol)
         if one is None:
@@ -252,8 +265,14 @@ class StrategyBench:
         return [intent for _, event in news for intent in self.send(_hook_of(event), event)]
 
 
-def _hook_of(event: OrderChanged | OrderFilled) -> str:
-    return "on_fill" if isinstance(event, OrderFilled) else "on_order"
+def _hook_of(event: OrderChanged | OrderFilled | PositionChanged) -> str:
+    match event:
+        case OrderFilled():
+            return "on_fill"
+        case PositionChanged():
+            return "on_position"
+        case OrderChanged():
+            return "on_order"
 
 
 def _number(text: str) -> Decimal:

@@ -166,7 +166,8 @@ class Exchange:
                 at, levels = self.books[str(params["symbol"])]
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
             case "/fapi/v1/order":
-                return next(self._printed(one) for one in self.orders.values() if one.order_id == params["orderId"])
+                found = (self._printed(one) for one in self.orders.values() if one.order_id == params["orderId"])
+                return next(found, No(-2013, "Order does not exist."))
             case "/fapi/v1/openOrders":
                 return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]
             case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":

@@ -18,7 +18,7 @@ from coldframe.core.foreign import FILLS_LIMIT, VENUE_PREFIXES
 from coldframe.core.orders import Order, Orders
 from coldframe.core.risk import Budget, Trader
 from coldframe.model.effects import Level, Log
-from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.events import OrderChanged, OrderFilled, PositionCause, PositionChanged
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import ExecutionType, OrderStatus, Side
 from coldframe.wire.account import EXPIRY_REASONS
@@ -41,7 +41,7 @@ class World:
         self.evidence.happen(self.order, Happening.WRITTEN)
 
     @property
-    def events(self) -> list[OrderChanged | OrderFilled]:
+    def events(self) -> list[OrderChanged | OrderFilled | PositionChanged]:
         return [event for _, event in self.evidence.news]
 
     def outcome(self) -> tuple[object, ...]:
@@ -329,8 +329,7 @@ def logged(world: World) -> list[Log]:
 
 @pytest.mark.parametrize("client_order_id", ["autoclose-1700", "adl_autoclose", "settlement_autoclose-7", "web_x1", "cf.gone.0.1"])
 @pytest.mark.parametrize("execution", [X.TRADE, X.CALCULATED])
-def test_o20_o21_an_order_of_others_never_touches_a_strategy(client_order_id: str, execution: ExecutionType) -> None:
-    """O20 and O21."""
+def test_o20_o21_what_takes_nothing_from_a_strategy_is_external(client_order_id: str, execution: ExecutionType) -> None:
     world = World()
     venue = AtVenue(client_order_id, 999, Side.SELL)
     world.evidence.report(venue.report(X.NEW))
@@ -344,10 +343,36 @@ def test_o20_o21_an_order_of_others_never_touches_a_strategy(client_order_id: st
     assert world.evidence.external.net(SYMBOL) == D("-0.5")
     assert world.evidence.external.fees == {"USDT": D("0.02")}
     assert world.evidence.external.fills == 1
-    assert [event for event in world.events if isinstance(event, OrderFilled)] == []
+    assert [event for event in world.events if not isinstance(event, OrderChanged)] == []
     said = next((text for prefix, text in VENUE_PREFIXES.items() if client_order_id.startswith(prefix)), "not ours")
     level = Level.WARNING if said == "not ours" else Level.ERROR
     assert any(one.level is level and said in one.text for one in logged(world))
+
+
+@pytest.mark.parametrize(
+    ("client_order_id", "cause"),
+    [*((f"{prefix}7", cause) for prefix, cause in VENUE_PREFIXES.items()), ("web_x1", PositionCause.OTHER_CLIENT)],
+)
+def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: str, cause: PositionCause) -> None:
+    """Position, entry price, profit and fee follow; what goes past zero is external, and the other strategy notices nothing."""
+    world = World()
+    mine = AtVenue.of(world.order)
+    mine.trade(Trade(49, "1", "100", fee="0"))
+    world.evidence.report(mine.report(X.TRADE, mine.trades[0]))
+    venue = AtVenue(client_order_id, 8_389_765_500_000_000_999, Side.SELL, quantity=D("1.6"))
+    for trade in (Trade(50, "0.5", "90", fee="0.5"), Trade(51, "1.1", "80", fee="1.1")):
+        venue.trade(trade)
+        world.evidence.report(venue.report(X.TRADE, trade))
+    first, second = [event for event in world.events if isinstance(event, PositionChanged)]
+    assert (first.quantity, first.price, first.position, first.realized_pnl) == (D("-0.5"), D(90), D("0.5"), D(-5))
+    assert (second.quantity, second.price, second.position, second.realized_pnl) == (D("-0.5"), D(80), D(0), D(-10))
+    assert (first.cause, first.trade_id, first.fee, first.fee_asset) == (cause, 50, D("0.5"), "USDT")
+    account = world.trader.account
+    assert (account.net(SYMBOL), account.realized, account.fees["USDT"], account.fills) == (0, D(-15), D(1), 1)
+    assert world.evidence.external.net(SYMBOL) == D("-0.6")
+    assert world.evidence.external.entry_price(SYMBOL) == 80
+    assert world.evidence.external.fees["USDT"] == D("0.6")
+    assert world.other.account.net(SYMBOL) == 0
 
 
 def test_the_notice_of_a_liquidation_without_a_fill_books_nothing() -> None:

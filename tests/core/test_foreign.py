@@ -1,4 +1,4 @@
-"""Orders of others: booked apart, told by kind, and what the venue's own engines do shuts the symbol."""
+"""Orders of others: shared out, told by kind, and what the venue's own engines do shuts the symbol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from coldframe.core.foreign import Foreign
 from coldframe.core.risk import RiskLimits
 from coldframe.core.trading import TradingLimits
 from coldframe.model.effects import Level
-from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.events import OrderChanged, OrderFilled, PositionChanged
 from coldframe.model.intents import Amend, Cancel
 from coldframe.model.orders import OrderState
 from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
@@ -39,7 +39,9 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2")
     made.foreign(client_order_id, Side.SELL, "0.5", "90")
     made.fill(client_order_id, "0.5")
-    assert made.engine.evidence.external.net("BTCUSDT") == D("-0.5")
+    assert made.engine.evidence.external.net("BTCUSDT") == 0
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("1.5")
+    assert [one.cause for one in actor.told(PositionChanged)] == [kind]
     assert kind in said_at(made, Level.ERROR)
     assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.gate.latches.symbols["BTCUSDT"].text
     assert len(actor.told(OrderFilled)) == 1

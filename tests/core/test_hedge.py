@@ -8,7 +8,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.quotes import PlaceOrder, plan_hedged_target
+from coldframe.core.quotes import Held, PlaceOrder, plan_hedged_target
 from coldframe.core.slots import OnError
 from coldframe.model.events import OrderFilled
 from coldframe.model.intents import Place, Quote, Quotes, Target
@@ -154,7 +154,8 @@ def test_a_hedged_target_is_reached_one_side_after_the_other(
     listed = instrument("BTCUSDT", step="0.1")
     long, short = held, -owed
     for part in [*parts, 4, 4, 4, 4]:
-        operations = plan_hedged_target(Target("BTCUSDT", position), long, short, [], D("99.9"), D("100.1"), listed)
+        sides = [Held(own, own, side=side) for own, side in ((long, LONG), (short, SHORT))]
+        operations = plan_hedged_target(Target("BTCUSDT", position), sides[0], sides[1], [], D("99.9"), D("100.1"), listed)
         if not operations:
             break
         ((wanted),) = [one.place for one in operations if isinstance(one, PlaceOrder)]

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from coldframe.core.engine import Engine
 from coldframe.core.foreign import Foreign
 from coldframe.core.halting import order_of_brake
 from coldframe.core.inquiry import OPERATOR_AFTER_MS
-from coldframe.core.journal import EXTERNAL, Past, fold, order_body
+from coldframe.core.journal import Past, fold, order_body
+from coldframe.core.positions import EXTERNAL
 from coldframe.core.proof import BLIND_MARGIN_MS
 from coldframe.core.risk import Budget, RiskLimits
 from coldframe.core.trading import TradingLimits
@@ -31,7 +33,7 @@ from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
-from tests.core.test_wishes import behave, happen, some_quotes, standing
+from tests.core.test_wishes import behave, happen, some_quotes, standing, traded
 from tests.core.told import D, place
 
 MOST = D(4)
@@ -40,15 +42,15 @@ MOST = D(4)
 def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
     """A run in which everything may go wrong, stopped in the midst of it."""
     made = Scripted(actor, **setup()).ready()
-    for turn in range(turns):
-        made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[turn % 3]
-        made.exchange.prices = {"BNBUSD": str(500 + 37 * turn % 200)}
+    for number in range(turns):
+        made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[number % 3]
+        made.exchange.prices = {"BNBUSD": str(500 + 37 * number % 200)}
         if chance.random() < 0.2:
             made.want(actor, some_quotes(chance))
         if chance.random() < 0.1:
             made.want(actor, place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None])))
         if chance.random() < 0.05:
-            made.exchange.fill(made.foreign("by-hand", quantity="1").client_order_id, "1")
+            made.exchange.fill(made.foreign(f"by-hand-{number}", quantity="1").client_order_id, "1")
             made._work()
         happen(made, chance)
         made.run(chance.choice((5, 50, 300, 1_500)))
@@ -75,6 +77,7 @@ def state(past: Past) -> dict[str, Any]:
         "prices": past.prices,
         "losses": past.losses,
         "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in past.payments],
+        "executions": [attrs.asdict(one) for one in past.executions],
     }
 
 
@@ -90,6 +93,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "prices": engine.trading.assets.recorded,
         "losses": engine._risk_rows.counted,
         "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in engine.trading.account.payments.latest],
+        "executions": [attrs.asdict(one) for one in engine.evidence.holdings.executions],
     }
 
 
@@ -120,7 +124,7 @@ def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(
     again.run(100_000)
     account = again.engine.slots.get("mm").trader.account
     ours = [(order, trade) for order, trade in made.exchange.trades if order.client_order_id.startswith("cf.")]
-    assert account.net("BTCUSDT") == sum((order.side.sign * D(trade.quantity) for order, trade in ours), D(0))
+    assert account.net("BTCUSDT") + again.engine.evidence.external.net("BTCUSDT") == traded(made)
     assert account.fills == len(ours)
     assert again.engine.orders.doubtful == 0
     sent = [one.params["newClientOrderId"] for one in made.sent("order.place") + again.sent("order.place")]

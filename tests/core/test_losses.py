@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.context import Context
-from coldframe.core.journal import EXTERNAL, Past, fold
+from coldframe.core.journal import Past, fold
 from coldframe.core.latches import RiskRows, latch
 from coldframe.core.losses import Counted, Losses, LossPeriod
 from coldframe.core.orders import Orders
+from coldframe.core.positions import EXTERNAL
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.model.effects import Record
 from coldframe.model.inputs import ResumeAsked

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.orders import Fill, Order, Orders, Origin
-from coldframe.core.quotes import AmendOrder, CancelOrder, Operation, PlaceOrder, plan_quotes, plan_target
+from coldframe.core.quotes import AmendOrder, CancelOrder, Held, Operation, PlaceOrder, plan_quotes, plan_target, target_order
 from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.terms import OrderStatus, Side, TimeInForce
@@ -295,8 +295,13 @@ def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_muc
 RULES = instrument(SYMBOL, tick="0.1", step="0.001", min_notional="50")
 
 
+def held(own: str, account: str | None = None, **more: bool) -> Held:
+    """A position, and what the account has: the same unless it is named."""
+    return Held(D(own), D(own if account is None else account), **more)
+
+
 def target(position: str, have: str = "0", live: Iterable[Order] = (), slippage: str = "10") -> list[Operation]:
-    return plan_target(Target(SYMBOL, D(position), D(slippage)), D(have), live, D("99.9"), D("100.1"), RULES)
+    return plan_target(Target(SYMBOL, D(position), D(slippage)), held(have), live, D("99.9"), D("100.1"), RULES)
 
 
 def only_place(operations: list[Operation]) -> Place:
@@ -306,16 +311,55 @@ def only_place(operations: list[Operation]) -> Place:
 
 
 def test_a_target_is_reached_by_one_order_within_its_slippage() -> None:
-    buy, sell = only_place(target("1.5")), only_place(target("-1", "0.5"))
+    buy, sell = only_place(target("1.5")), only_place(target("-1.6", "-1"))
     assert (buy.side, buy.quantity, buy.price, buy.time_in_force) == (BUY, D("1.5"), D("100.3"), TimeInForce.IOC)
-    assert (sell.side, sell.quantity, sell.price, sell.reduce_only) == (SELL, D("1.5"), D("99.8"), False)
+    assert (sell.side, sell.quantity, sell.price, sell.reduce_only) == (SELL, D("0.6"), D("99.8"), False)
+
+
+def test_on_the_way_through_zero_a_position_is_closed_first() -> None:
+    """An order that reduces goes out reduce-only, and an order that opens does nothing else."""
+    close = only_place(target("-1", "0.5"))
+    assert (close.side, close.quantity, close.reduce_only) == (SELL, D("0.5"), True)
+
+
+@pytest.mark.parametrize(
+    ("own", "account", "quantity", "reduce_only"),
+    [("1", "1", "1", True), ("1", "3", "1", True), ("3", "1", "1", True), ("1", "-2", "1", False), ("1", "0", "1", False)],
+)
+def test_a_close_takes_no_more_than_the_account_has(own: str, account: str, quantity: str, reduce_only: bool) -> None:
+    """What others hold against it is theirs: then a close adds to the account's position, and is new risk like any other."""
+    (order,) = plan_target(Target(SYMBOL, D(0)), held(own, account), [], D("99.9"), D("100.1"), RULES)
+    assert isinstance(order, PlaceOrder)
+    assert (order.place.quantity, order.place.reduce_only) == (D(quantity), reduce_only)
+
+
+@pytest.mark.parametrize("account", ["0", "-2"])
+def test_a_flatten_sends_nothing_that_does_not_reduce(account: str) -> None:
+    mine = held("1", account, only_reduce=True)
+    why = target_order(Target(SYMBOL, D(0)), mine, D("99.9"), D("100.1"), RULES)
+    assert why == f"the account holds {account}: there is nothing to reduce for a position of 1"
+
+
+@pytest.mark.parametrize(("own", "account"), [("0.2", "-1"), ("0.2", "0"), ("-0.2", "1")])
+def test_dust_is_not_sent_where_the_account_could_not_reduce(own: str, account: str) -> None:
+    for decides in (True, False):
+        mine = held(own, account, account_decides=decides)
+        why = target_order(Target(SYMBOL, D(0)), mine, D("99.9"), D("100.1"), RULES)
+        assert why == "0.2 is worth less than the smallest order of 50, and does not only reduce the account's position"
+
+
+def test_one_of_several_closes_its_own_without_reduce_only() -> None:
+    mine = held("1", "0", account_decides=False, only_reduce=True)
+    (order,) = plan_target(Target(SYMBOL, D(0)), mine, [], D("99.9"), D("100.1"), RULES)
+    assert isinstance(order, PlaceOrder)
+    assert (order.place.quantity, order.place.reduce_only) == (D(1), False)
 
 
 def test_a_target_too_large_for_one_order_is_reached_by_several() -> None:
     """A position may have grown larger than one order may be, and must be flattened all the same."""
     rules = instrument("BTCUSDT")
     rules = attrs.evolve(rules, filters=attrs.evolve(rules.filters, lot=attrs.evolve(rules.filters.lot, max=D("0.4"))))
-    (one,) = plan_target(Target("BTCUSDT", D(0)), D("1"), [], D("99"), D("101"), rules)
+    (one,) = plan_target(Target("BTCUSDT", D(0)), held("1"), [], D("99"), D("101"), rules)
     assert isinstance(one, PlaceOrder)
     assert one.place.quantity == D("0.4")
     assert check_order(rules.filters, one.place.side, one.place.quantity, one.place.price, None) is None
@@ -325,9 +369,9 @@ def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_
     assert target("1", "1") == []
     assert target("1.0004", "1") == []
     assert target("1.4", "1") == []  # 40 are below the smallest notional
-    assert plan_target(Target(SYMBOL, D(1)), D(0), [], None, None, RULES) == []
+    assert plan_target(Target(SYMBOL, D(1)), held("0"), [], None, None, RULES) == []
     coarse = instrument(SYMBOL, min_quantity="0.01")
-    assert plan_target(Target(SYMBOL, D("0.005")), D(0), [], D(99), D(101), coarse) == []
+    assert plan_target(Target(SYMBOL, D("0.005")), held("0"), [], D(99), D(101), coarse) == []
     hand = Hand()
     hand.send([PlaceOrder(only_place(target("1")))])
     assert target("2", live=hand.live) == []
@@ -336,7 +380,7 @@ def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_
 def test_dust_of_a_position_is_closed_reduce_only() -> None:
     close = only_place(target("0", "0.2"))
     assert (close.side, close.quantity, close.reduce_only) == (SELL, D("0.2"), True)
-    assert target("-0.1", "0.1") == []
+    assert only_place(target("-0.1", "0.1")).reduce_only
 
 
 def test_an_order_that_rests_where_none_should_is_cancelled_first() -> None:
@@ -357,8 +401,9 @@ def test_an_order_for_a_target_never_overshoots_and_never_pays_more_than_allowed
         assert isinstance(operation, PlaceOrder)
         order = operation.place
         after = have + order.side.sign * order.quantity
-        assert abs(wanted - after) < min(abs(wanted - have), D("0.001"))
-        assert (wanted - after) * (wanted - have) >= 0
+        nearest = D(0) if wanted * have < 0 else wanted
+        assert abs(nearest - after) < min(abs(nearest - have), D("0.001"))
+        assert (nearest - after) * (nearest - have) >= 0
         best = D("100.1") if order.side is BUY else D("99.9")
         assert order.price is not None
         assert (order.price - best) * order.side.sign <= best * slippage / 10_000 + RULES.tick

@@ -10,7 +10,7 @@ from coldframe.core.reconcile import LIGHT_ROUND_MS
 from coldframe.core.trading import TradingLimits
 from coldframe.ids import OwnId
 from coldframe.model.effects import Fail
-from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.events import OrderChanged, OrderFilled, PositionCause
 from coldframe.model.intents import CancelAll, Quote, Quotes
 from coldframe.model.orders import OrderState
 from coldframe.terms import OrderStatus, PositionSide, Side
@@ -99,11 +99,11 @@ def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_firs
     made.exchange.now_ms = made.venue_ms
     made.exchange.foreign("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
     made.exchange.fill("cf.mm.1.1", "0.5")
-    made.engine.evidence.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100))
+    made.engine.evidence.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100), PositionCause.ADOPTED)
     made.holds.add("/fapi/v1/openOrders")
     made.start()
     made.run(1_000)
-    made.engine.evidence.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.2"), D(100))
+    made.engine.evidence.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.2"), D(100), PositionCause.ADOPTED)
     made.release()
     assert made.ended is None
     assert made.engine.trading is not None

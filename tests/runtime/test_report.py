@@ -70,6 +70,7 @@ TROUBLES: dict[str, Any] = {
     "held_back": (int,),
     "strained": (str,),
     "fees_estimated": list,
+    "changed_by_others": (int,),
 }
 
 

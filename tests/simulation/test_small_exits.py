@@ -16,13 +16,14 @@ SYMBOL, SMALL = "ETHUSDT", Decimal("0.005")
 
 
 def amended(to: Decimal, *, reduce_only: bool) -> tuple[Decimal, list[Mapping[str, object]]]:
-    """A long position of 0.050 and a resting sell of it, amended. Gives the quantity at the exchange and what was sent."""
+    """A long position of 0.050 and a resting sell of it, or a resting bid, amended. Gives the quantity there and what was sent."""
     puppet = Puppet()
     pump = Pump([Trader(id="mm", make=lambda: puppet, symbols=(SYMBOL,))])
     puppet.wanted = [Target(SYMBOL, Decimal("0.050"))]
     pump.until(lambda: pump.venue.position(SYMBOL) == Decimal("0.050"))
-    price = pump.market.best(SYMBOL, Side.SELL) + 20
-    puppet.wanted = [Place(symbol=SYMBOL, side=Side.SELL, quantity=Decimal("0.050"), price=price, reduce_only=reduce_only)]
+    side = Side.SELL if reduce_only else Side.BUY
+    price = pump.market.best(SYMBOL, side) - side.sign * 20
+    puppet.wanted = [Place(symbol=SYMBOL, side=side, quantity=Decimal("0.050"), price=price, reduce_only=reduce_only)]
     pump.until(lambda: len(pump.venue.open_orders()) == 1)
     (name,) = pump.venue.open_orders()
     puppet.wanted = [Amend(name, price, to)]

@@ -100,6 +100,10 @@ class Desires:
             for key in [one for one in wishes if one[0] == strategy]:
                 del wishes[key]
 
+    def drop_target(self, key: DesireKey) -> None:
+        """A target lapses; what is under way for it ends by itself."""
+        self._targets.pop(key, None)
+
     def refused(self, key: DesireKey, now_ms: int, *, by_venue: bool) -> int:
         """The venue or our own gate refused what was tried: returns how long to wait before the next try."""
         patience = self._patience.setdefault(key, _Patience())

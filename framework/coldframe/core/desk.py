@@ -22,7 +22,7 @@ from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.proof import Outcome, Proof
 from coldframe.core.purposes import AmendOf, CancelOf, PlaceOf, QueryOf
 from coldframe.core.quotes import AmendOrder, CancelOrder, Operation, PlaceOrder
-from coldframe.core.rejects import EVERYDAY, count_reject, note_risk_mode
+from coldframe.core.rejects import EVERYDAY, count_reject, note_refusal
 from coldframe.core.risk import Facts, Gate, Trader
 from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
 from coldframe.core.ways import Ways, as_event
@@ -86,7 +86,7 @@ class Desk:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         self._gate.placed(trader, place, self._ctx.now_ms)
         self._gate.messaged(trader.id, self._ctx.now_ms)
-        place = attrs.evolve(place, self_trade_prevention=self._gate.prevention(trader, place) or place.self_trade_prevention)
+        place = self._gate.as_sent(trader, place)
         held = abs(trader.account.position(place.symbol, place.position_side).quantity)
         sized = attrs.evolve(place, quantity=held) if place.close_position else place
         order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns)
@@ -287,7 +287,7 @@ class Desk:
             attempt = Attempt.AMEND_UNKNOWN
         else:
             attempt = Attempt.AMEND_REFUSED
-            note_risk_mode(self._ctx, self._gate, order, error)
+            note_refusal(self._ctx, self._gate, order, error)
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}: {error.msg}")
         ours = order.amending(amend.price, amend.quantity)
         if reply is not None:

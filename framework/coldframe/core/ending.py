@@ -136,7 +136,7 @@ class Ending:
             left=tuple(left),
             positions=tuple(open_positions(self._accounts, self._orders.live, may_vanish)),
             owed=tuple(self._orders.owed),
-            disputed=tuple(sorted(self._gate.latches.disputed)),
+            disputed=tuple(sorted({symbol for symbol, _ in self._gate.latches.disputed})),
             muted=tuple(slot.id for slot in self._slots.all if slot.muted),
             compared=self._trading is None or self._trading.reports_complete,
         )

@@ -22,13 +22,13 @@ from coldframe.core.ending import Ending
 from coldframe.core.evidence import Evidence, describe
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
-from coldframe.core.journal import CHECKPOINT_ROWS, EXTERNAL, Past, checkpoint_body, order_body
+from coldframe.core.journal import CHECKPOINT_ROWS, Past, checkpoint_body, order_body
 from coldframe.core.latches import RiskRows, latch, latched_of
 from coldframe.core.listing import Listing
 from coldframe.core.market import Market
 from coldframe.core.orders import Order, Orders
 from coldframe.core.owedfills import OwedFills
-from coldframe.core.positions import SubAccount
+from coldframe.core.positions import EXTERNAL, SubAccount
 from coldframe.core.proof import Outcome
 from coldframe.core.protection import OrderPolicy, reduces_position
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
@@ -62,7 +62,7 @@ from coldframe.model.inputs import (
 )
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
-from coldframe.units import calculated
+from coldframe.units import ZERO, calculated
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit
 
@@ -131,6 +131,8 @@ class Engine:
         self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
         self.evidence = Evidence(ctx, self.orders, traders, self.gate.latches)
         self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or SubAccount()
+        self.evidence.holdings.restore(setup.past.executions)
+        self.evidence.holdings.step_of = self._step_of
         self.gate.others = self.evidence.others
         left = setup.past.accounts.items()
         self.gate.retired = {name: account for name, account in left if name not in traders and name != EXTERNAL}
@@ -165,6 +167,10 @@ class Engine:
 
     def _slot(self, port: StrategyPort, trader: Trader) -> Slot:
         return Slot(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate))
+
+    def _step_of(self, symbol: str) -> Decimal:
+        instrument = self.gate.instruments.get(symbol)
+        return ZERO if instrument is None else instrument.step
 
     @property
     def ledger_peaks(self) -> tuple[int, int]:
@@ -297,6 +303,8 @@ class Engine:
             self.trading.assets.restore(past.prices)
             off_since_ms = self._ctx.clock.venue_ms(past.until_ns) if past.held() else 0
             self.trading.account.restore(past.payments, off_since_ms)
+            if self.trading.reconciler.at_start is not None:
+                self.trading.reconciler.at_start.began_at(past.marks)
         latch(self.gate, past.latched)
         for line in past.latched.lines():
             self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
@@ -344,20 +352,19 @@ class Engine:
             self._record_checkpoint()
 
     def _record_checkpoint(self) -> None:
-        self._records = 0
-        past, epoch_ms = self._setup.past, self._setup.epoch_ms
+        self._records, past, epoch_ms = 0, self._setup.past, self._setup.epoch_ms
         latched, losses = latched_of(self.gate), self._risk_rows.counted
         prices = self.trading.assets.recorded if self.trading is not None else past.prices
         payments = self.trading.account.payments.latest if self.trading is not None else past.payments
-        marks = self.orders.marks
-        body = checkpoint_body(self.orders, self.accounts, marks, latched, prices, losses, payments, epoch_ms, past.runs + 1)
+        held, marks, runs = self.evidence.holdings, self.orders.marks, past.runs + 1
+        state = (self.orders, self.accounts, held.executions, marks, latched, prices, losses, payments)
+        body = checkpoint_body(*state, epoch_ms, runs)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
     def accounts(self) -> dict[str, SubAccount]:
         """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
-        traders = {name: one.account for name, one in self._traders.items()}
-        return {**self.gate.retired, **traders, EXTERNAL: self.evidence.external}
+        return {**self.gate.retired, **self.evidence.holdings.accounts}
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 

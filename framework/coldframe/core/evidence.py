@@ -1,8 +1,8 @@
 """What the venue says about orders, turned into state changes, fills and news for the strategies.
 
 Answers, reports and queries all end here, so that every one of them is merged by the same rules whatever order they come in. An
-order that nobody here has sent (placed by hand, by the venue's liquidation engine, by an earlier run) is external: its fills are
-booked apart and named, never mixed into a strategy's.
+order that nobody here has sent (placed by hand, by the venue's liquidation engine) is external: its fills are named and shared out
+by `coldframe.core.holdings`, so that no strategy believes in a position that the account does not have.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from coldframe.core.balance import Adjustment, Balance
 from coldframe.core.context import Context
 from coldframe.core.foreign import Others
 from coldframe.core.halts import Halts
-from coldframe.core.journal import EXTERNAL, booking_body, fill_body
+from coldframe.core.holdings import Holdings
+from coldframe.core.journal import fill_body
 from coldframe.core.orders import Fill, Order, Orders
-from coldframe.core.positions import PositionKey, SubAccount
+from coldframe.core.positions import SubAccount
 from coldframe.core.readings import change_of, fill_of, fill_of_row, filled_of, traded
 from coldframe.core.risk import Trader
 from coldframe.core.takeover import taken_algo, taken_order
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level
-from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.events import OrderChanged, OrderFilled, PositionCause, PositionChanged
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
-from coldframe.terms import ExecutionType, OrderStatus, Side, TimeInForce
+from coldframe.terms import ExecutionType, OrderStatus, TimeInForce
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.account import EXPIRY_REASONS, OrderReport, TradeLite
 from coldframe.wire.replies import AlgoReply, OrderReply, UserTrade
@@ -46,7 +47,7 @@ class Tally:
     filled: int = 0
 
 
-News = tuple[str, OrderChanged | OrderFilled]
+News = tuple[str, OrderChanged | OrderFilled | PositionChanged]
 
 #: States in which the venue has not confirmed an order yet.
 _UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
@@ -71,9 +72,8 @@ class Evidence:
         self._traders = traders
         self._halts = halts or Halts()
         self.others = Others(ctx, self._halts, orders.marks)
-        self.balance = Balance(self.position_sum, self.position_keys)
-        #: What was booked to external because the venue's positions demanded it.
-        self.adjustments: list[Adjustment] = []
+        accounts = {name: trader.account for name, trader in traders.items()}
+        self.holdings = Holdings(ctx, accounts, self.others, lambda strategy, event: self.news.append((strategy, event)))
         #: Trades from before that (venue time) are in the positions that stood at the start; 0 while those are not known.
         self.baseline_ms = 0
         self.tally = Tally()
@@ -90,6 +90,16 @@ class Evidence:
     def external(self) -> SubAccount:
         """What is nobody's here."""
         return self.others.account
+
+    @property
+    def adjustments(self) -> list[Adjustment]:
+        """What was booked because the venue's positions demanded it, and no trade explained it."""
+        return self.holdings.adjustments
+
+    @property
+    def balance(self) -> Balance:
+        """Whether positions add up to what the venue names."""
+        return self.holdings.balance
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -249,13 +259,17 @@ class Evidence:
             fill = fill_of_row(row)
             if order is not None:
                 fresh += not self._before_us(order, fill) and self.fill(order, fill)
-            elif self.baseline_ms and row.time >= self.baseline_ms:
+            elif not self.baseline_ms:
+                self.others.before[fill.key] = fill
+            elif row.time >= self.baseline_ms:
                 self.others.wait(fill)
         return fresh
 
     def fill(self, order: Order, fill: Fill) -> bool:
         """Books a fill to its order and its strategy's position. Returns whether it was new."""
-        trader = self._traders[order.strategy]
+        trader = self._traders.get(order.strategy)
+        if trader is None:  # its strategy is not part of the bot any more: what is not booked yet is external
+            return not self._orders.knows(fill) and self.holdings.outside(fill, PositionCause.OTHER_CLIENT)
         before = order.state
         if self._orders.book(order, fill, self._ctx.now_ns) is None:
             fee = self._orders.learn_fee(fill)
@@ -264,13 +278,12 @@ class Evidence:
                 body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
                 self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
-        if self.others.give_back(fill.key):
+        if self.holdings.take_back(fill):
             text = f"trade {fill.trade_id} of {fill.symbol} was booked to external, and is {order.strategy}'s"
             self._ctx.log(Level.WARNING, text)
         position = trader.account.position(fill.symbol, fill.position_side)
         realized = position.fill(fill.side, fill.quantity, fill.price)
         trader.account.fills += 1
-        self._moved(fill)
         body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
         self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
@@ -282,6 +295,7 @@ class Evidence:
         if fill.fee is not None:
             trader.account.pay(fill.fee, fill.fee_asset, fill.notional)
         self.news.append((order.strategy, self._filled(order, fill, realized, position.quantity)))
+        self.holdings.own(order.strategy, fill)
         if order.state is not before:
             self._changed(order, before)
         return True
@@ -337,8 +351,11 @@ class Evidence:
             # Of what has ended long ago only a new trade is believed at once; the next list tells whether it is open.
             return self.rise(report, before=fill.quantity) if fill is not None and news else None
         order = self.take_over(report, before=fill.quantity if fill is not None and news else ZERO)
-        if order is None and self.others.report(report, fill) and fill is not None:
-            self._moved(fill)
+        if order is None:
+            cause = self.others.report(report)
+            if fill is None or self.holdings.outside(fill, cause):
+                text = f"{report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
+                self.others.tell(cause, report.symbol, text)
         return order
 
     def _old(self, fill: Fill) -> bool:
@@ -408,11 +425,17 @@ class Evidence:
         if self._halts.halt_symbol(symbol, f"another bot with the same strategies trades on this account ({client_order_id})"):
             self._ctx.log(Level.ERROR, f"{self._halts.symbols[symbol].text}; stop one of the two")
 
-    def _nobodys(self, fill: Fill) -> bool:
-        """Whether a trade is certainly none of ours: the venue says so, or there is no order of ours it could belong to."""
-        if (fill.symbol, fill.order_id) in self.others.disowned:
-            return True
-        return not any(one.order_id is None and one.symbol == fill.symbol for one in self._orders.live)
+    def _whose(self, fill: Fill) -> PositionCause | None:
+        """Who has made a trade that no order here explains, where that is certain; None while it may still turn out ours.
+
+        The venue is asked for its order first, so that it is known why a position changes. What it does not name is not ours where
+        there is no order of ours that it could belong to.
+        """
+        order = (fill.symbol, fill.order_id)
+        if order in self.others.disowned:
+            return self.others.disowned[order]
+        perhaps_ours = any(one.order_id is None and one.symbol == fill.symbol for one in self._orders.live)
+        return PositionCause.OTHER_CLIENT if order in self.others.unnamed and not perhaps_ours else None
 
     def claim_strays(self) -> int:
         """Books the trades that queries have brought and nobody has claimed. Returns how many were somebody else's.
@@ -420,17 +443,16 @@ class Evidence:
         While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
         """
         booked = 0
-        for fill in list(self.others.unclaimed.values()):
+        for fill in sorted(self.others.unclaimed.values(), key=lambda one: one.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
+            cause = self._whose(fill)
             if order is not None:
                 del self.others.unclaimed[fill.key]
                 self.fill(order, fill)
-            elif self._nobodys(fill):
-                self.others.book(fill)
-                self._moved(fill)
+            elif cause is not None and self.holdings.outside(fill, cause):
                 booked += 1
-                text = f"a trade that is not ours: {fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
-                self._ctx.log(Level.WARNING, f"{text}, booked to external")
+                text = f"{fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
+                self.others.tell(cause, fill.symbol, text, what="a trade")
         return booked
 
     def unsettled(self, symbol: str) -> bool:
@@ -439,33 +461,6 @@ class Evidence:
         in_flight = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
         orders = (one for one in self._orders.everywhere(symbol) if one.fills_missing or one.state in in_flight)
         return waiting or any(orders)
-
-    # -- positions without fills --------------------------------------------------------------------------------------
-
-    def hold(self, strategy: str | None, key: PositionKey, quantity: Decimal, price: Decimal, cause: str = "from before") -> None:
-        """A position that was there before this run: a strategy's, or (None) external."""
-        account = self.external if strategy is None else self._traders[strategy].account
-        account.position(*key).fill(Side.BUY if quantity > 0 else Side.SELL, abs(quantity), price)
-        body = booking_body(strategy or EXTERNAL, cause, key=key, quantity=quantity, price=price)
-        self._ctx.record(RowKind.BOOKING, key[0], body)
-        self.balance.moved(key, self._ctx.now_ns)
-
-    def adjust(self, adjustment: Adjustment, price: Decimal) -> None:
-        """Books a difference that no fill explains to external."""
-        self.adjustments.append(adjustment)
-        self.hold(None, adjustment.key, adjustment.quantity, price, adjustment.cause)
-
-    def _moved(self, fill: Fill) -> None:
-        self.balance.moved((fill.symbol, fill.position_side), self._ctx.now_ns)
-
-    def position_sum(self, key: PositionKey) -> Decimal:
-        """What everybody has of a position together."""
-        accounts = [*(one.account for one in self._traders.values()), self.external]
-        return sum((account.positions[key].quantity for account in accounts if key in account.positions), ZERO)
-
-    def position_keys(self) -> set[PositionKey]:
-        """Every position that anybody has had."""
-        return {key for account in (*(one.account for one in self._traders.values()), self.external) for key in account.positions}
 
 
 def describe(order: Order) -> str:

@@ -1,7 +1,8 @@
 """What the account holds that no strategy of this run has made: orders and positions of a human being, or of the venue's engines.
 
-External fills are booked apart and named, never mixed into a strategy's, and never invented: each comes from a report, or from a
-query that knows of a trade nobody else claims. What stands at the start is refused, ignored or adopted (faults.md O20, O21, O24).
+External fills are never invented: each comes from a report, or from a query that knows of a trade nobody else claims. Each is
+booked here, whole; what of it takes away from a strategy is handed over to that (`coldframe.core.holdings`). What stands at the
+start is refused, ignored or adopted (faults.md O20, O21, O24).
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import attrs
 
 from coldframe.core.context import Context
 from coldframe.core.halts import Halts
-from coldframe.core.journal import EXTERNAL, booking_body, fill_body
+from coldframe.core.journal import booking_body, fill_body
 from coldframe.core.orders import Fill
-from coldframe.core.positions import PositionKey, SubAccount
+from coldframe.core.positions import EXTERNAL, PositionKey, SubAccount
 from coldframe.model.effects import Level
+from coldframe.model.events import PositionCause
 from coldframe.model.journal import RowKind
 from coldframe.terms import OrderStatus, PositionSide, Side
 from coldframe.units import ZERO, exact, plain
@@ -27,10 +29,10 @@ from coldframe.wire.replies import OrderReply
 
 #: Client order ids of the venue's own engines, and what they mean (protocol.md 8.2).
 VENUE_PREFIXES: Final = {
-    "autoclose-": "liquidation",
-    "adl_autoclose": "auto-deleveraging",
-    "settlement_autoclose-": "settlement",
-    "delivery_autoclose-": "delivery",
+    "autoclose-": PositionCause.LIQUIDATION,
+    "adl_autoclose": PositionCause.DELEVERAGING,
+    "settlement_autoclose-": PositionCause.SETTLEMENT,
+    "delivery_autoclose-": PositionCause.DELIVERY,
 }
 #: So many fills of others are remembered; those above their symbol's mark always are, so that none of them is booked twice.
 FILLS_LIMIT: Final = 20_000
@@ -67,13 +69,15 @@ class ForeignPosition:
         return symbol if side is PositionSide.BOTH else f"{symbol} {side}"
 
     def __str__(self) -> str:
-        held = f"the account holds {plain(self.on_account)}, our strategies {plain(self.ours)}"
+        ours = plain(self.ours) if self.ours else "0"
+        held = f"the account holds {plain(self.on_account)}, our strategies {ours}"
         return f"position of {plain(self.theirs)} {self.where} ({held}; entry price {plain(self.entry_price)})"
 
 
-def engine_of(client_order_id: str) -> str:
-    """Which engine of the venue an order is from; empty when it is from none."""
-    return next((text for prefix, text in VENUE_PREFIXES.items() if client_order_id.startswith(prefix)), "")
+def cause_of(client_order_id: str) -> PositionCause:
+    """Who trades with an order of others: one of the venue's engines, or another client."""
+    engines = (cause for prefix, cause in VENUE_PREFIXES.items() if client_order_id.startswith(prefix))
+    return next(engines, PositionCause.OTHER_CLIENT)
 
 
 def only_owner(symbol: str, symbols: Mapping[str, Iterable[str]]) -> str | None:
@@ -107,16 +111,20 @@ class Others:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Trades that a query knows of and that belong to no order known here: perhaps to one whose id is still to come.
         self.unclaimed: dict[tuple[str, int, int], Fill] = {}
-        #: Orders (symbol, venue's id) that the venue has named as somebody else's when it was asked.
-        self.disowned: dict[tuple[str, int], None] = {}
+        #: Orders (symbol, venue's id) that the venue has named as somebody else's when it was asked, and whose they are.
+        self.disowned: dict[tuple[str, int], PositionCause] = {}
+        #: Orders that the venue was asked for and has not named.
+        self.unnamed: dict[tuple[str, int], None] = {}
+        #: Trades from before the start that no order here has made: they may explain what has changed since the last run.
+        self.before: dict[tuple[str, int, int], Fill] = {}
 
     def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
         """Their positions, and what their open orders may add."""
         resting = sum((one.remaining * (one.price or marks.get(one.symbol, ZERO)) for one in self.orders.values()), ZERO)
         return self.account.notional(marks) + resting
 
-    def report(self, report: OrderReport, fill: Fill | None) -> bool:
-        """A report about an order that is none of ours. Returns whether it brought a new fill."""
+    def report(self, report: OrderReport) -> PositionCause:
+        """A report about an order that is none of ours. Returns whose it is."""
         self._track(
             ExternalOrder(
                 report.symbol,
@@ -128,15 +136,15 @@ class Others:
             ),
             report.status,
         )
-        if fill is not None and not self.book(fill):
-            return False
-        engine = engine_of(report.client_order_id)
-        what = engine or "an order that is not ours"
-        text = f"{what}: {report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
-        self._ctx.log(Level.ERROR if engine else Level.WARNING, text)
-        if engine and self._halts.halt_symbol(report.symbol, f"{engine} by the venue"):
-            self._ctx.log(Level.ERROR, f"{report.symbol} is halted: no new risk there until it is resumed")
-        return fill is not None
+        return cause_of(report.client_order_id)
+
+    def tell(self, cause: PositionCause, symbol: str, text: str, *, what: str = "an order") -> None:
+        """Says what others do; what the venue's own engines do shuts the symbol."""
+        engine = cause in VENUE_PREFIXES.values()
+        what = cause.value if engine else f"{what} that is not ours"
+        self._ctx.log(Level.ERROR if engine else Level.WARNING, f"{what}: {text}")
+        if engine and self._halts.halt_symbol(symbol, f"{cause} by the venue"):
+            self._ctx.log(Level.ERROR, f"{symbol} is halted: no new risk there until it is resumed")
 
     def listed(self, replies: Iterable[OrderReply]) -> None:
         """The open orders of others, as a round has found them: all of them."""
@@ -151,20 +159,25 @@ class Others:
         else:
             self.orders.pop((order.symbol, order.order_id), None)
 
-    def book(self, fill: Fill) -> bool:
-        """Books a fill of somebody else. Returns whether it was new."""
+    def book(self, fill: Fill, cause: PositionCause) -> bool:
+        """Books a fill of somebody else, all of it. Returns whether it was new."""
         self.unclaimed.pop(fill.key, None)
         if self._known(fill):
             return False
-        self._fills[fill.key] = fill
-        self._forget_oldest()
+        self.remember(fill)
         position = self.account.position(fill.symbol, fill.position_side)
         position.fill(fill.side, fill.quantity, fill.price)
-        self._ctx.record(RowKind.FILL, "", fill_body(EXTERNAL, "", fill, position.quantity))
+        body = fill_body(EXTERNAL, "", fill, position.quantity)
+        self._ctx.record(RowKind.FILL, "", {**body, "cause": cause.value})
         self.account.fills += 1
         if fill.fee is not None:
             self.account.pay(fill.fee, fill.fee_asset, fill.notional)
         return True
+
+    def remember(self, fill: Fill) -> None:
+        """A fill of somebody else is booked: it is not news again."""
+        self._fills[fill.key] = fill
+        self._forget_oldest()
 
     def _known(self, fill: Fill) -> bool:
         """Whether a fill is no news: it is booked, or a completed scan has brought everything up to it (see `core.tradescan`)."""
@@ -186,23 +199,28 @@ class Others:
         fill = self._fills.pop(key, None)
         if fill is None:
             return False
-        back = Side.SELL if fill.side is Side.BUY else Side.BUY
-        self.account.position(fill.symbol, fill.position_side).fill(back, fill.quantity, fill.price)
+        self.account.position(fill.symbol, fill.position_side).change(-fill.signed, fill.price)
         self.account.fills -= 1
         if fill.fee is not None:
             self.account.pay(-fill.fee, fill.fee_asset, -fill.notional)
-        signed = -fill.side.sign * fill.quantity
         where = (fill.symbol, fill.position_side)
-        body = booking_body(EXTERNAL, "a fill of ours after all", key=where, quantity=signed, price=fill.price)
+        body = booking_body(EXTERNAL, PositionCause.OWN_AFTER_ALL, key=where, quantity=-fill.signed, price=fill.price)
         told = {"fills": -1, "fee": str(-(fill.fee or ZERO)), "asset": fill.fee_asset if fill.fee is not None else ""}
-        self._ctx.record(RowKind.BOOKING, fill.symbol, {**body, **told})
+        trade = {"trade": [fill.trade_id, fill.order_id], "taken_back": True}
+        self._ctx.record(RowKind.BOOKING, fill.symbol, {**body, **told, **trade})
         return True
 
-    def disown(self, symbol: str, order_id: int) -> None:
+    def disown(self, symbol: str, order_id: int, client_order_id: str) -> None:
         """The venue has named an order, and it is none of ours."""
-        self.disowned[symbol, order_id] = None
+        self.disowned[symbol, order_id] = cause_of(client_order_id)
         if len(self.disowned) > self.fills_limit:
             del self.disowned[next(iter(self.disowned))]
+
+    def not_named(self, symbol: str, order_id: int) -> None:
+        """The venue was asked for an order, and did not name it."""
+        self.unnamed[symbol, order_id] = None
+        if len(self.unnamed) > self.fills_limit:
+            del self.unnamed[next(iter(self.unnamed))]
 
     def wait(self, fill: Fill) -> None:
         """A trade that nobody claims yet."""

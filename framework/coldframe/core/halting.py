@@ -18,6 +18,7 @@ from coldframe.core.evidence import Evidence, describe
 from coldframe.core.latches import latched_of
 from coldframe.core.limits import Priority
 from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.rejects import note_nothing_there
 from coldframe.core.risk import Gate
 from coldframe.core.slots import Slot, Slots
 from coldframe.core.strategies import Strategies
@@ -170,8 +171,11 @@ class Halting:
             text = f"{fault.code}: {fault.msg}" if fault else f"status {answer.status}"
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
             self._ctx.log(Level.ERROR, f"rejected: {describe(order)}: {text}")
+            if fault is not None:
+                note_nothing_there(self._gate, order, fault)
         if self._trading is not None:
             self._trading.desk.reported(order)
+            self._trading.ask_for_emptied()
 
     def _read(self, answer: Answer | None) -> OrderReply | None:
         if answer is None or answer.status != 200:

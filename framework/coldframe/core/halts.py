@@ -6,10 +6,12 @@ exception is a risk mode of the venue (faults.md O19): it says itself "try again
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import attrs
 
+from coldframe.core.positions import PositionKey
 from coldframe.model.intents import Verdict, VerdictCode
 
 #: After the venue has refused new risk, how long until one order may try again, doubled by every refusal (milliseconds).
@@ -35,8 +37,10 @@ class Halts:
     def __init__(self) -> None:
         self.strategies: dict[str, Verdict] = {}
         self.symbols: dict[str, Verdict] = {}
-        #: Symbols in which a position does not add up for the moment.
-        self.disputed: set[str] = set()
+        #: Positions that do not add up for the moment, and what of each the venue has, as far as is known.
+        self.disputed: dict[PositionKey, Decimal] = {}
+        #: Positions that the venue has just had nothing to reduce in: to be asked for.
+        self.emptied: dict[PositionKey, None] = {}
         #: What the account is set to otherwise than the bot is configured for, by symbol ("": everywhere) and setting. It ends by
         #: itself, so no person opens it; `coldframe.core.accountwatch` writes it.
         self.contradictions: dict[tuple[str, str], Verdict] = {}
@@ -47,7 +51,7 @@ class Halts:
         found = self.strategies.get(strategy) or self.symbols.get(symbol) or self._contradiction(symbol)
         if found is not None:
             return found
-        if symbol in self.disputed:
+        if any(disputed == symbol for disputed, _ in self.disputed):
             return Verdict(VerdictCode.HALTED, f"the position of {symbol} does not add up yet: asking again")
         for key in (symbol, _ACCOUNT):
             mode = self._modes.get(key)

@@ -19,12 +19,13 @@ from coldframe.core.funding import PAYMENTS_KEPT, Payment
 from coldframe.core.losses import Counted
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import Position, PositionKey, SubAccount
+from coldframe.core.shares import Execution, Executions, execution_of
 from coldframe.errors import JournalDamaged
 from coldframe.ids import BRAKE_COUNT, parse_own
 from coldframe.model.halting import Latched
 from coldframe.model.intents import Intent, Verdict
 from coldframe.model.journal import Row, RowKind
-from coldframe.terms import PositionSide, Side
+from coldframe.terms import PositionSide
 from coldframe.texts import class_name
 from coldframe.units import ZERO
 
@@ -32,8 +33,6 @@ from coldframe.units import ZERO
 CHECKPOINT_ROWS: Final = 20_000
 #: So many of the orders that ended last are kept in a checkpoint, so that late reports still find them.
 _ENDED_KEPT: Final = 200
-#: Fills of others belong to no strategy.
-EXTERNAL: Final = ""
 
 #: Fields of an order that no row holds: fills have rows of their own, and what queries did not find has to be asked for again.
 _ASIDE: Final = ("fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns")
@@ -58,6 +57,8 @@ class Past:
     accounts: dict[str, SubAccount] = attrs.field(factory=dict)
     #: By symbol: everything up to this trade id is known.
     marks: dict[str, int] = attrs.field(factory=dict)
+    #: The last executions of each position, so that one that becomes known late is booked in its place.
+    executions: Executions = attrs.field(factory=Executions)
     #: What was shut until a person opens it.
     latched: Latched = attrs.field(factory=Latched)
     #: What assets were worth when that was last written down.
@@ -141,6 +142,7 @@ def payment_body(payment: Payment) -> Body:
 def checkpoint_body(
     orders: Orders,
     accounts: Mapping[str, SubAccount],
+    executions: Iterable[Execution],
     marks: Mapping[str, int],
     latched: Latched,
     prices: Mapping[str, Decimal],
@@ -157,6 +159,7 @@ def checkpoint_body(
         "orders": [_CONVERTER.unstructure(order) for order in kept],
         "fills": {one.client_order_id: _CONVERTER.unstructure(orders.fills_of(one)) for one in kept if one.fill_keys},
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
+        "executions": [_CONVERTER.unstructure(one) for one in executions],
         "marks": dict(marks),
         "latched": latched_body(latched),
         "prices": {asset: str(price) for asset, price in prices.items()},
@@ -228,6 +231,7 @@ def _take_checkpoint(past: Past, account: str, body: Any) -> None:
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
     past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
     past.payments = _CONVERTER.structure(body.get("payments", []), list[Payment])
+    past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[Execution]))
 
 
 def _is_brakes(client_order_id: str) -> bool:
@@ -251,6 +255,7 @@ def _begin(past: Past, body: Any) -> None:
     if account != past.account:
         past.orders, past.fills, past.accounts, past.marks, past.latched, past.losses = {}, {}, {}, {}, Latched(), {}
         past.payments = []
+        past.executions = Executions()
     past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
     past.runs += 1
 
@@ -264,25 +269,40 @@ def _take_fill(past: Past, body: Any) -> None:
         account.pay(fill.fee, fill.fee_asset, fill.notional)
     if body["order"]:
         past.fills.setdefault(body["order"], []).append(fill)
+    past.executions.add(execution_of(body["strategy"], fill, body.get("cause", "")))
 
 
 def _take_booking(past: Past, body: Any) -> None:
     account = past.accounts.setdefault(body["strategy"], SubAccount())
     notional = ZERO
     if "symbol" in body:
-        quantity, price = _number(body["quantity"], None), _number(body["price"], None)
-        side = Side.BUY if quantity > 0 else Side.SELL
-        position = account.position(body["symbol"], PositionSide(body["side"]))
-        position.fill(side, abs(quantity), price)
-        notional = abs(quantity) * price
+        key, quantity = (body["symbol"], PositionSide(body["side"])), _number(body["quantity"], None)
+        price = _number(body["price"], None)
+        account.position(*key).change(quantity, price)
+        notional = -abs(quantity) * price  # of a fill that is taken back
+        _take_part(past.executions, key, quantity, body)
     account.fills += int(body.get("fills", 0))
-    if body.get("fee") and body["asset"]:  # a fill that is taken back
-        account.pay(_number(body["fee"], None), body["asset"], -notional)
+    if body.get("fee") and body["asset"]:
+        notional = _number(body["notional"], None) if "notional" in body else notional
+        account.pay(_number(body["fee"], None), body["asset"], notional)
     if "funding" in body:
         account.fund(_number(body["funding"], None), body["asset"])
     if "payment" in body:
         payment = _CONVERTER.structure(body["payment"], Payment)
         past.payments = [*past.payments[1 - PAYMENTS_KEPT :], payment]
+
+
+def _take_part(executions: Executions, key: PositionKey, quantity: Decimal, body: Any) -> None:
+    """A booking is a part of an execution of others, or the end of one that is ours after all; else what came before is settled."""
+    if "trade" not in body:
+        executions.forget(key)
+        return
+    trade = (int(body["trade"][0]), int(body["trade"][1]))
+    execution = executions.get(key, trade)
+    if "taken_back" not in body:
+        executions.shift(key, trade, body["strategy"], quantity)
+    elif execution is not None:
+        executions.remove(execution)
 
 
 def _learn_fee(past: Past, body: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from coldframe.core.context import Context
-from coldframe.core.journal import EXTERNAL, counted_body, latched_body
+from coldframe.core.journal import counted_body, latched_body
 from coldframe.core.losses import Counted, Losses
+from coldframe.core.positions import EXTERNAL
 from coldframe.core.risk import Gate
 from coldframe.model.halting import Latched
 from coldframe.model.journal import RowKind

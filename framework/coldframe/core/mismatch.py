@@ -1,12 +1,14 @@
 """What follows when the account's position is not the sum of everybody's: asking again, and at last booking what nothing explains.
 
-A difference shuts new risk in its symbol at once and makes a round due, a little later than now so that two bots do not ask in
-step. When two rounds have found it, the rest is booked to external as an adjustment with its cause, never as an invented order, and
-the symbol stays halted (faults.md 3, "Position without matching fills"; O24 to O26).
+A difference shuts new risk in its symbol at once, lets the account's position decide what reduces, and makes a round due, a little
+later than now so that two bots do not ask in step. So does an order that the venue refuses because there is nothing to reduce. When
+two rounds have found the difference, it is booked as an adjustment with its cause, never as an invented order: shared out like a
+trade of others. The symbol stays halted (faults.md 3, "Position without matching fills"; O24 to O26).
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import attrs
@@ -14,7 +16,7 @@ import attrs
 from coldframe.core.balance import Adjustment, Difference
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
-from coldframe.core.positions import PositionKey
+from coldframe.core.positions import PositionKey, named
 from coldframe.core.risk import Gate
 from coldframe.model.effects import Level
 from coldframe.terms import Side
@@ -29,6 +31,8 @@ ADJUSTMENTS_LIMIT: Final = 3
 @attrs.define
 class _Suspect:
     since_ns: int
+    #: What the venue has there, as it said last.
+    venue: Decimal
     rounds: int = 0
     last_round: int = 0
 
@@ -39,6 +43,7 @@ class Mismatches:
     def __init__(self, ctx: Context, evidence: Evidence, gate: Gate, *, halt: bool) -> None:
         self._ctx = ctx
         self._evidence = evidence
+        self._holdings = evidence.holdings
         self._gate = gate
         self._halt = halt
         self._suspects: dict[PositionKey, _Suspect] = {}
@@ -56,23 +61,37 @@ class Mismatches:
             suspect = self._suspects.get(key)
             if suspect is not None and since_ns >= suspect.since_ns:
                 del self._suspects[key]
-                self._ctx.log(Level.INFO, f"position {_named(key)} adds up again")
+                self._ctx.log(Level.INFO, f"position {named(key)} adds up again")
         due = [self._differs(one) for one in differing]
-        self._gate.latches.disputed = self.symbols
+        self._dispute()
         return any(due)
+
+    def nothing_there(self, key: PositionKey) -> None:
+        """The venue has refused an order because it has nothing that the order could reduce: its word counts until it is asked."""
+        if key not in self._suspects:
+            text = f"the venue has nothing to reduce in {named(key)}, our books have {plain(self._holdings.position_sum(key))}"
+            self._ctx.log(Level.WARNING, f"{text}: asking for the position")
+        self._suspects.setdefault(key, _Suspect(self._ctx.now_ns, ZERO)).venue = ZERO
+        self._suspects[key].since_ns = self._ctx.now_ns
+        self._dispute()
+
+    def _dispute(self) -> None:
+        self._gate.latches.disputed = {key: suspect.venue for key, suspect in self._suspects.items()}
 
     def _differs(self, found: Difference) -> bool:
         """Returns whether a round is due because of it."""
         key = found.key
-        if self._adjusted.get(key, 0) > ADJUSTMENTS_LIMIT:
-            return False
         suspect = self._suspects.get(key)
+        if suspect is not None and self._adjusted.get(key, 0) > ADJUSTMENTS_LIMIT:
+            suspect.venue = found.venue
+            return False
         if suspect is None:
-            suspect = self._suspects[key] = _Suspect(self._ctx.now_ns)
-            text = f"position {_named(key)} does not add up: the venue has {plain(found.venue)}, our fills make {plain(found.ours)}"
+            suspect = self._suspects[key] = _Suspect(self._ctx.now_ns, found.venue)
+            text = f"position {named(key)} does not add up: the venue has {plain(found.venue)}, our fills make {plain(found.ours)}"
             self._ctx.log(Level.WARNING, f"{text}; asking again")
         elif found.source <= suspect.last_round:
             return False  # no round, or one that has had its say
+        suspect.venue = found.venue
         if self._evidence.unsettled(key[0]):
             return False  # what is still to be told may explain it; the next round asks again
         if found.source > suspect.last_round:
@@ -80,7 +99,6 @@ class Mismatches:
             suspect.rounds += 1
         if suspect.rounds < ROUNDS:
             return True
-        del self._suspects[key]
         self._adjust(found)
         return False
 
@@ -89,16 +107,13 @@ class Mismatches:
         count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
         if count > ADJUSTMENTS_LIMIT:
             self._gate.latches.halt_symbol(key[0], "its position does not add up, again and again")
-            self._ctx.log(Level.ERROR, f"look at the venue yourself: position {_named(key)} does not add up, again and again")
-            return
+            self._ctx.log(Level.ERROR, f"look at the venue yourself: position {named(key)} does not add up, again and again")
+            return  # it stays disputed: the account decides what reduces
+        del self._suspects[key]
         cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"
-        self._evidence.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._gate.marks.get(key[0], ZERO))
+        parts = self._holdings.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._gate.marks.get(key[0]))
         halted = self._halt and self._gate.latches.halt_symbol(key[0], f"its position did not add up ({cause})")
         after = f"; {key[0]} is halted: no new risk there until it is resumed" if halted else ""
         side = Side.BUY if missing > 0 else Side.SELL
-        self._ctx.log(Level.ERROR, f"adjustment: {side} {plain(abs(missing))} {_named(key)} booked to external: {cause}{after}")
-
-
-def _named(key: PositionKey) -> str:
-    symbol, side = key
-    return symbol if side == "BOTH" else f"{symbol} {side}"
+        whose = ", ".join(f"{owner} ({plain(part)})" if owner else "external" for owner, part in parts.items())
+        self._ctx.log(Level.ERROR, f"adjustment: {side} {plain(abs(missing))} {named(key)} booked to {whose}: {cause}{after}")

@@ -46,6 +46,11 @@ class Fill:
         """What was traded, in the quote asset."""
         return self.price * self.quantity
 
+    @property
+    def signed(self) -> Decimal:
+        """By how much it changes a position."""
+        return self.side.sign * self.quantity
+
 
 @attrs.define(eq=False)
 class Order:

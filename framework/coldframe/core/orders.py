@@ -307,6 +307,10 @@ class Orders:
 
     # -- fills --------------------------------------------------------------------------------------------------------
 
+    def knows(self, fill: Fill) -> bool:
+        """Whether a fill is booked to one of our orders."""
+        return fill.key in self._fills
+
     def book(self, order: Order, fill: Fill, now_ns: int) -> Fill | None:
         """Books a fill. Returns it when it is new, also after the order's end, and None for one that is known already.
 

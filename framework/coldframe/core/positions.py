@@ -24,6 +24,14 @@ _AVERAGE: Final = Context(prec=34)
 _SHARE: Final = Decimal(1).scaleb(-18)
 
 PositionKey = tuple[str, PositionSide]
+#: The owner of what is no strategy's.
+EXTERNAL: Final = ""
+
+
+def named(key: PositionKey) -> str:
+    """A position for people: the symbol, in hedge mode with its side."""
+    symbol, side = key
+    return symbol if side is PositionSide.BOTH else f"{symbol} {side}"
 
 
 @attrs.define
@@ -48,6 +56,10 @@ class Position:
                 self.cost += signed * price
                 return ZERO
             return self._reduce(side, quantity, price)
+
+    def change(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """Takes in a signed quantity and returns the profit it realised."""
+        return self.fill(Side.BUY if quantity > 0 else Side.SELL, abs(quantity), price)
 
     def _reduce(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
         held = abs(self.quantity)

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.core.orders import Order
+from coldframe.core.orders import Order, Origin
 from coldframe.core.positions import SubAccount
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.terms import OrderType, PositionSide
@@ -46,8 +46,11 @@ def graver(first: OrderPolicy | None, second: OrderPolicy) -> OrderPolicy:
 
 
 def can_only_reduce(order: Order, quantity: Decimal) -> bool:
-    """Whether all that an order can do is reduce its position, which is `quantity` (signed) now."""
-    return order.closing and quantity * order.side.sign < 0
+    """Whether all that an order can do is reduce its position, which is `quantity` (signed) now.
+
+    A quote does not count: it stands to keep a wish true, and goes with it.
+    """
+    return order.origin is not Origin.QUOTE and order.closing and quantity * order.side.sign < 0
 
 
 def reduces_position(order: Order, account: SubAccount) -> bool:

@@ -5,8 +5,8 @@ where one is missing; what is left over is cancelled, what is still missing is p
 furthest from the desired state first, then new orders. On no side may more than the desired size be alive at any moment, orders of
 unknown fate counted in full: so nothing grows before something else has certainly shrunk.
 
-`Target`: one LIMIT IOC order at a time for what is missing to the wanted position. In hedge mode a positive one stands on the LONG
-side and a negative one on the SHORT side, and what stands on the other side is closed first.
+`Target`: one LIMIT IOC order at a time for what is missing to the wanted position, reduce-only where it closes. In hedge mode a
+positive one stands on the LONG side and a negative one on the SHORT side, and what stands on the other side is closed first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from coldframe.model.instruments import Instrument
 from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import Overlay
 from coldframe.terms import PositionSide, Side, TimeInForce
-from coldframe.units import ZERO
+from coldframe.units import ZERO, trimmed
 
 
 @attrs.frozen
@@ -164,65 +164,105 @@ def _quote_order(wanted: Quotes, side: Side, price: Decimal, quantity: Decimal) 
     )
 
 
+@attrs.frozen
+class Held:
+    """A strategy's position on one side, and what the account has there: as a rule the same."""
+
+    own: Decimal
+    account: Decimal
+    #: Whether the account's position decides what reduces; else the strategy's own (`coldframe.core.reducing`).
+    account_decides: bool = True
+    #: Whether nothing may be sent but what reduces.
+    only_reduce: bool = False
+    side: PositionSide = PositionSide.BOTH
+
+    @property
+    def bounded(self) -> bool:
+        """Whether an order must not close more than the account has; a side in hedge mode cannot be turned over anyway."""
+        return self.account_decides or self.side is not PositionSide.BOTH
+
+    @property
+    def closable(self) -> Decimal:
+        """How much of its own position closing makes the account's smaller."""
+        return min(abs(self.own), abs(self.account)) if self.own * self.account > 0 else ZERO
+
+
 def plan_hedged_target(
     wanted: Target,
-    long: Decimal,
-    short: Decimal,
+    long: Held,
+    short: Held,
     live: Iterable[Order],
     best_bid: Decimal | None,
     best_ask: Decimal | None,
     instrument: Instrument,
 ) -> list[Operation]:
     """The same for an account in hedge mode, whose position is a `long` one (positive) and a `short` one (negative)."""
-    other, side, held = (short, PositionSide.LONG, long) if wanted.position >= 0 else (long, PositionSide.SHORT, short)
-    if other:
+    other, held = (short, long) if wanted.position >= 0 else (long, short)
+    if other.own:
         closing = attrs.evolve(wanted, position=ZERO)
-        side = PositionSide.SHORT if side is PositionSide.LONG else PositionSide.LONG
-        operations = plan_target(closing, other, live, best_bid, best_ask, instrument, side)
+        operations = plan_target(closing, other, live, best_bid, best_ask, instrument)
         if operations or wanted.position:
             return operations
-    return plan_target(wanted, held, live, best_bid, best_ask, instrument, side)
+    return plan_target(wanted, held, live, best_bid, best_ask, instrument)
 
 
 def plan_target(
     wanted: Target,
-    position: Decimal,
+    held: Held,
     live: Iterable[Order],
     best_bid: Decimal | None,
     best_ask: Decimal | None,
     instrument: Instrument,
-    position_side: PositionSide = PositionSide.BOTH,
-    reduce_only_to: Decimal = ZERO,
 ) -> list[Operation]:
-    """The order that brings `position` to the target, or none: while one is in flight, at the target, or for dust.
+    """The order that brings a position to the target, or none: while one is in flight, at the target, or for dust.
 
     `live` are the strategy's orders for targets in this symbol: any of them that rests is cancelled first. An IOC order that is
-    seen as new does not rest: it ends by itself, at once. An order towards zero of at most `reduce_only_to` is sent as
-    reduce-only.
+    seen as new does not rest: it ends by itself, at once.
     """
     orders = list(live)
     if orders:
         return [CancelOrder(one) for one in orders if one.settled and one.time_in_force is not TimeInForce.IOC]
-    gap = wanted.position - position
+    order = target_order(wanted, held, best_bid, best_ask, instrument)
+    return [PlaceOrder(order)] if isinstance(order, Place) else []
+
+
+def target_order(
+    wanted: Target, held: Held, best_bid: Decimal | None, best_ask: Decimal | None, instrument: Instrument
+) -> Place | str:
+    """The order that comes next on the way to the target; if none may be sent why not, empty where there is nothing to say.
+
+    Where the account decides, an order either reduces or opens: on the way through zero the position is closed first. What would
+    have to be refused is not sent.
+    """
+    gap = wanted.position - held.own
+    reduces = held.own * gap < 0
+    closes = reduces and held.bounded and held.closable > 0
+    if reduces and held.bounded and not closes and (held.only_reduce or held.side is not PositionSide.BOTH):
+        return f"the account holds {trimmed(held.account)}: there is nothing to reduce for a position of {trimmed(held.own)}"
     side = Side.BUY if gap > 0 else Side.SELL
     best = best_ask if side is Side.BUY else best_bid
     largest = instrument.filters.lot.max
-    quantity = instrument.quantity(min(abs(gap), largest) if largest else abs(gap))  # what is more takes more than one order
-    if best is None or quantity < instrument.min_quantity or not quantity:
-        return []
+    missing = min(abs(gap), held.closable) if closes else abs(gap)
+    quantity = instrument.quantity(min(missing, largest) if largest else missing)  # what is more takes more than one order
+    if best is None or not gap:
+        return ""
+    if quantity < instrument.min_quantity or not quantity:
+        return f"{trimmed(missing)} is less than the smallest order of {trimmed(instrument.min_quantity)}"
     slip = best * wanted.slippage_bps / 10_000
     price = instrument.price_up(best + slip) if side is Side.BUY else instrument.price_down(best - slip)
     dust = instrument.filters.check_notional(price, quantity) is not None
-    if dust and not (position * gap < 0 and quantity <= abs(position)):
-        return []
-    place = Place(
+    if dust and not (reduces and quantity <= held.closable):
+        least = trimmed(instrument.filters.min_notional)
+        return (
+            f"{trimmed(quantity)} is worth less than the smallest order of {least}, and does not only reduce the account's position"
+        )
+    return Place(
         symbol=wanted.symbol,
         side=side,
         quantity=quantity,
         price=price,
         time_in_force=TimeInForce.IOC,
         # Below the smallest notional the venue takes an order only if it reduces.
-        reduce_only=dust or (position * gap < 0 and quantity <= min(abs(position), reduce_only_to)),
-        position_side=position_side,
+        reduce_only=(closes or dust) and held.side is PositionSide.BOTH,
+        position_side=held.side,
     )
-    return [PlaceOrder(place)]

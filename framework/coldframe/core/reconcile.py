@@ -235,27 +235,36 @@ class Reconciler:
 
     def _ask_for_owners(self) -> None:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
-        waiting = self._evidence.others.unclaimed.values()
-        for purpose in list(dict.fromkeys(OwnerOf(one.symbol, one.order_id) for one in waiting))[:OWNERS_PER_ROUND]:
+        others = self._evidence.others
+        waiting = dict.fromkeys(OwnerOf(one.symbol, one.order_id) for one in others.unclaimed.values())
+        in_turn = sorted(waiting, key=lambda one: (one.symbol, one.order_id) in others.unnamed)
+        for purpose in in_turn[:OWNERS_PER_ROUND]:
             if not self._calls.busy(purpose):
                 self._calls.call("GET", "/fapi/v1/order", {"symbol": purpose.symbol, "orderId": purpose.order_id}, purpose)
 
     def _take_owner(self, asked: OwnerOf, answer: Answer | None) -> None:
-        """Only an answer that names the order counts: that it is not found says nothing."""
-        if answer is None or answer.status != 200:
-            return
-        try:
-            reply = decode(OrderReply, answer.body, self._census)
-        except DecodeError as error:
-            self._ctx.log(Level.WARNING, f"reconciliation: unreadable order: {error}")
+        """Only an answer that names the order says whose it is: that it is not found says nothing."""
+        reply = self._named(answer)
+        if reply is None:
+            self._evidence.others.not_named(asked.symbol, asked.order_id)
+            self._evidence.claim_strays()
             return
         order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._evidence.take_over(reply)
         if order is None:
-            self._evidence.others.disown(asked.symbol, asked.order_id)
+            self._evidence.others.disown(asked.symbol, asked.order_id, reply.client_order_id)
         else:
             self._evidence.reply(order, reply)
             self._desk.reported(order)
         self._evidence.claim_strays()
+
+    def _named(self, answer: Answer | None) -> OrderReply | None:
+        if answer is None or answer.status != 200:
+            return None
+        try:
+            return decode(OrderReply, answer.body, self._census)
+        except DecodeError as error:
+            self._ctx.log(Level.WARNING, f"reconciliation: unreadable order: {error}")
+            return None
 
     def _finish(self, current: _Round) -> None:
         """Everything has come: compare, and ask for every order whose fate the list of open ones does not tell."""
@@ -317,7 +326,7 @@ class Reconciler:
         balance, since_ns = self._evidence.balance, current.positions_ns
         return told and all(
             balance.had(key, current.positions.get(key, ZERO), since_ns)
-            for key in {*current.positions, *self._evidence.position_keys()}
+            for key in {*current.positions, *self._evidence.holdings.position_keys()}
             if key[0] == order.symbol
         )
 

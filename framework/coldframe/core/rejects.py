@@ -1,4 +1,7 @@
-"""What a refusal of the venue shuts: a symbol in a risk mode, a strategy after too many refusals (faults.md O18, O19)."""
+"""What a refusal of the venue shuts: a symbol in a risk mode, a strategy after too many refusals, a position that is not there.
+
+Sources: faults.md O18, O19, O34.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from coldframe.wire.replies import ErrorBody
 
 #: The market moved first: an order that had to fill at once could not, one that must not take would have.
 EVERYDAY: Final = (-5021, -5022)
+#: A reduce-only order found nothing to reduce.
+NOTHING_TO_REDUCE: Final = -2022
 
 
 def count_reject(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> None:
     """An order was rejected."""
-    note_risk_mode(ctx, gate, order, error)
+    note_refusal(ctx, gate, order, error)
     if error.code in EVERYDAY:
         return
     verdict = gate.rejected(order.strategy, ctx.now_ms)
@@ -26,9 +31,16 @@ def count_reject(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> No
         ctx.log(Level.ERROR, f"{verdict.text}: it takes no new risk until it is resumed")
 
 
-def note_risk_mode(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> None:
-    """An order or an amendment was refused, perhaps because the venue takes only what reduces, or the account is set otherwise."""
+def note_refusal(ctx: Context, gate: Gate, order: Order, error: ErrorBody) -> None:
+    """An order or amendment was refused: the venue takes only what reduces, has nothing to reduce, or is set otherwise."""
     ctx.account_suspect |= error.code in TELLING_CODES
     text = describe(error.code)
     if classify(error.code) is CodeClass.RISK_MODE and gate.latches.mode_on(order.symbol, error.code, text, ctx.now_ms):
         ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {text}")
+    note_nothing_there(gate, order, error)
+
+
+def note_nothing_there(gate: Gate, order: Order, error: ErrorBody) -> None:
+    """An order that could only reduce was refused: the account's position is not what our books say."""
+    if error.code == NOTHING_TO_REDUCE:
+        gate.latches.emptied[order.symbol, order.position_side] = None

@@ -7,7 +7,7 @@ order unknown, or the user stream or the order link down, no new risk passes; wh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -19,9 +19,10 @@ from coldframe.core.foreign import Others
 from coldframe.core.halts import Halts
 from coldframe.core.losses import Losses, LossPeriod
 from coldframe.core.orders import Order, Orders
-from coldframe.core.positions import SubAccount
+from coldframe.core.positions import SubAccount, named
 from coldframe.core.prices import Prices
 from coldframe.core.rates import Rate
+from coldframe.core.reducing import Reducing
 from coldframe.core.triggers import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
@@ -145,9 +146,8 @@ class Gate:
         self.latches = Halts()
         #: The part of the limits on orders and positions that may be used; see `coldframe.core.startguard`.
         self.scale = Decimal(1)
+        self.reducing = Reducing(traders, orders, self.latches, hedge=hedge)
         self.messages = Rate(_RATE_WINDOW_MS)
-        #: Positions of nobody here: they count into what the account may do.
-        self.others: Others | None = None
         #: The largest notional of a position at the leverage set, where that is known.
         self.caps: Mapping[str, Cap] = {}
         for trader in traders.values():
@@ -157,6 +157,15 @@ class Gate:
         self.halts: dict[str, Verdict] = {}
         #: Why the journal cannot be written; empty while it can.
         self.journal_fault = ""
+
+    @property
+    def others(self) -> Others | None:
+        """Positions of nobody here: they count into what the account may do."""
+        return self.reducing.others
+
+    @others.setter
+    def others(self, others: Others) -> None:
+        self.reducing.others = others
 
     def check(
         self,
@@ -178,11 +187,11 @@ class Gate:
         if refusal is not None:
             return refusal
         assert instrument is not None
-        reduces = self._only_reduces(trader, place, replaces, beside)
+        reduces = self.reducing.reduces(trader, place, replaces, beside)
         if not reduces and trader.id in self.halts:
             return self.halts[trader.id]
         if place.closing and not reduces:
-            return Verdict(VerdictCode.POSITION, f"reduce-only, but strategy {trader.id} has no such position to reduce")
+            return Verdict(VerdictCode.POSITION, self._nothing_to_reduce(trader, place))
         broken = broken_rule(instrument.filters, place, facts.mark)
         if broken is not None:
             return Verdict(VerdictCode.FILTER, broken.text, broken.value, broken.limit)
@@ -219,7 +228,7 @@ class Gate:
     def placed(self, trader: Trader, place: Place, now_ms: int) -> None:
         """An order goes out."""
         trader.placed(place, now_ms, self.limits.duplicate_ms)
-        if not self._only_reduces(trader, place, (), ZERO):
+        if not self.reducing.reduces(trader, place):
             self.latches.probe(place.symbol, now_ms)
 
     def messaged(self, strategy: str, now_ms: int) -> None:
@@ -261,6 +270,12 @@ class Gate:
             chosen = SelfTradePrevention.EXPIRE_MAKER
         return chosen
 
+    def as_sent(self, trader: Trader, place: Place) -> Place:
+        """An order as it goes out: reduce-only where it must not do more, with the self-trade prevention that holds for it."""
+        prevention = self.prevention(trader, place) or place.self_trade_prevention
+        reduce_only = place.reduce_only or self.reducing.seals(trader, place)
+        return attrs.evolve(place, self_trade_prevention=prevention, reduce_only=reduce_only)
+
     def _check_crossing(self, trader: Trader, place: Place) -> Verdict | None:
         if self.limits.self_cross is not SelfCross.REFUSE:
             return None
@@ -283,19 +298,11 @@ class Gate:
             return Verdict(VerdictCode.POSITION, text)
         return None
 
-    def _only_reduces(self, trader: Trader, place: Place, replaces: Collection[Order], beside: Decimal) -> bool:
-        """Whether the order can only bring a position nearer to zero, whatever else is alive."""
-        position = trader.account.position(place.symbol, place.position_side).quantity
-        if position * place.side.sign >= 0:
-            return False
-        others = sum((one.exposure for one in self._beside(trader, place, replaces) if not _exclusive(place, one)), beside)
-        return others + place.quantity <= abs(position)
-
-    def _beside(self, trader: Trader, place: Place, replaces: Collection[Order]) -> Iterator[Order]:
-        """The strategy's other orders on the side of an order that may change its position, but for those that make way for it."""
-        for one in self._orders.exposed(trader.id, place.symbol):
-            if one.side is place.side and one.position_side is place.position_side and one not in replaces:
-                yield one
+    def _nothing_to_reduce(self, trader: Trader, place: Place) -> str:
+        key = (place.symbol, place.position_side)
+        own, account = trader.account.position(*key).quantity, self.reducing.account(key)
+        held = f"strategy {trader.id} holds {plain(own)}, the account {plain(account)}"
+        return f"reduce-only, but no such position is there to reduce: {held} {named(key)}"
 
     def _check_freshness(self, place: Place, facts: Facts, reduces: bool) -> Verdict | None:
         if not facts.order_link_up:
@@ -400,7 +407,7 @@ class Gate:
         """
         net = trader.account.position(place.symbol, place.position_side).quantity
         most = max(-place.side.sign * net, ZERO)
-        others = list(self._beside(trader, place, replaces))
+        others = list(self.reducing.beside(trader, place, replaces))
         closers = [most if one.close_position else one.exposure for one in others if one.closing]
         adding = sum((one.exposure for one in others if not one.closing), beside)
         if place.closing:
@@ -439,7 +446,7 @@ class Gate:
         net = sum((one.account.net(place.symbol) for one in self.traders.values()), external)
         adding = place.quantity + beside
         for trader in self.traders.values():
-            others = self._beside(trader, place, replaces)
+            others = self.reducing.beside(trader, place, replaces)
             adding += sum((one.exposure for one in others if not one.reduce_only), ZERO)
         worst = abs(net + place.side.sign * adding) * price
         return _over(VerdictCode.BRACKET, f"notional in {place.symbol} at leverage {cap.leverage}", worst, cap.notional)
@@ -452,14 +459,6 @@ class Gate:
                 mark = self.marks.get(order.symbol, ZERO) if order.price is None else ZERO
                 total += order.exposure * max(order.worst_price or ZERO, mark)
         return total
-
-
-def _exclusive(place: Place, other: Order) -> bool:
-    """Whether the other order need not be counted beside this one: the venue lets both only reduce, one of them at its trigger.
-
-    A stop and a take-profit over the same position, and the order that closes it before either, do not add up.
-    """
-    return place.closing and (place.type.conditional or (other.untriggered and other.closing))
 
 
 def _over(code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:

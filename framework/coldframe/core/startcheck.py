@@ -1,6 +1,8 @@
 """What stands on the account before the first order: positions and orders that are not ours are refused, ignored or adopted.
 
-Orders with the tag of a strategy of this bot are that strategy's whatever the rule says: an earlier run has made them.
+Orders with the tag of a strategy of this bot are that strategy's whatever the rule says: an earlier run has made them. And whatever
+the rule says, what has changed while the bot was off is shared out like a trade of others: a strategy does not go on believing in a
+position that the account has no more. Only what is external after that is a matter of the rule.
 """
 
 from __future__ import annotations
@@ -8,17 +10,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+import attrs
+
 from coldframe.core.context import Context
 from coldframe.core.evidence import Evidence
 from coldframe.core.foreign import Foreign, ForeignPosition, only_owner
-from coldframe.core.positions import PositionKey
+from coldframe.core.orders import Fill
+from coldframe.core.positions import EXTERNAL, PositionKey
 from coldframe.core.risk import Trader
+from coldframe.core.shares import Parts
 from coldframe.model.effects import Fail, Level
+from coldframe.model.events import PositionCause
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.replies import AlgoReply, OrderReply
 
 _CANCEL = 'cancel it, or set foreign = "ignore" under [orders]'
 _HINT = 'close it, or set foreign = "ignore" or "adopt" under [orders]'
+
+
+@attrs.frozen
+class _Change:
+    """A position that the account has otherwise than our books: whose it is, and the trades that explain it, if any do."""
+
+    position: ForeignPosition
+    parts: Parts
+    trades: tuple[Fill, ...] = ()
+
+    @property
+    def external(self) -> Decimal:
+        """What of the change is nobody's here."""
+        return self.parts.get(EXTERNAL, ZERO)
 
 
 class StartCheck:
@@ -29,7 +50,13 @@ class StartCheck:
         self._evidence = evidence
         self._traders = traders
         self._rule = rule
+        #: By symbol, the trade up to which the journal knew everything when the run began.
+        self._marks: dict[str, int] = {}
         self.entry_prices: dict[PositionKey, Decimal] = {}
+
+    def began_at(self, marks: Mapping[str, int]) -> None:
+        """What the journal knew when the run began: by symbol, the trade up to which everything was known."""
+        self._marks = dict(marks)
 
     def passed(
         self,
@@ -44,20 +71,15 @@ class StartCheck:
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
         orders = [one for one in foreign if self._evidence.take_over(one) is None]
-        held = self.foreign_positions(positions, asked_ns)
-        gone = [one for one in held if one.theirs == 0]
-        for position in gone:  # what others had is closed: the account holds what our strategies do
-            self._evidence.hold(None, position.key, position.quantity, position.entry_price)
-            self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
-        held = [one for one in held if one not in gone]
-        findings = self._findings(held, orders)
+        changes = [self._change(one) for one in self.foreign_positions(positions, asked_ns)]
+        findings = self._findings([one.position for one in changes if one.position.theirs], orders)
         if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
             findings = [*findings, *(f"orders.foreign: {_waiting(one)} is not ours: {_CANCEL}" for one in waiting)]
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
             return False
-        for position in held:
-            self._take(position)
+        for change in changes:
+            self._take(change)
         for order in orders:
             owner = self._owner(order.symbol)
             if owner is not None:
@@ -67,17 +89,38 @@ class StartCheck:
         for one in waiting:
             self._ctx.log(Level.WARNING, f"{_waiting(one)} is not ours and left alone")
         self._evidence.baseline_ms = at_ms
+        self._evidence.others.before.clear()
         return True
 
     def foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
         """What the venue has beyond (or short of) what we know to be ours."""
-        every = sorted({*positions, *self._evidence.position_keys()})
+        every = sorted({*positions, *self._evidence.holdings.position_keys()})
         keys = [key for key in every if not self._evidence.balance.had(key, positions.get(key, ZERO), asked_ns)]
         return [one for one in (self._foreign_position(key, positions.get(key, ZERO)) for key in keys) if one.quantity]
 
     def _foreign_position(self, key: PositionKey, on_account: Decimal) -> ForeignPosition:
-        known, price = self._evidence.position_sum(key), self.entry_prices.get(key, ZERO)
-        return ForeignPosition(key, on_account - known, price, on_account, known - self._evidence.external.position(*key).quantity)
+        """What differs in a position; `ours` is what strategies still have of it when that is shared out."""
+        held = self._evidence.holdings.held(key)
+        known, price = sum(held.values(), ZERO), self.entry_prices.get(key, ZERO)
+        parts = self._evidence.holdings.parts(key, on_account - known)
+        ours = known - held[EXTERNAL] + on_account - known - parts.get(EXTERNAL, ZERO)
+        return ForeignPosition(key, on_account - known, price, on_account, ours)
+
+    def _change(self, position: ForeignPosition) -> _Change:
+        """Whose a difference is. Trades since the last run explain it if they come to just that: then their prices are known."""
+        key, holdings = position.key, self._evidence.holdings
+        since = holdings.executions.since(key)
+        since = self._marks.get(key[0]) if since is None else since
+        trades = [
+            fill
+            for fill in sorted(self._evidence.others.before.values(), key=lambda one: one.key)
+            if (fill.symbol, fill.position_side) == key
+            and since is not None
+            and fill.trade_id > since
+            and holdings.executions.get(key, (fill.trade_id, fill.order_id)) is None
+        ]
+        explained = sum((fill.signed for fill in trades), ZERO) == position.quantity
+        return _Change(position, holdings.parts(key, position.quantity), tuple(trades) if explained else ())
 
     def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is Foreign.REFUSE:
@@ -96,11 +139,29 @@ class StartCheck:
             return None
         return only_owner(symbol, {name: one.symbols for name, one in self._traders.items()})
 
-    def _take(self, position: ForeignPosition) -> None:
+    def _take(self, change: _Change) -> None:
+        position, holdings = change.position, self._evidence.holdings
         owner = self._owner(position.key[0])
-        self._evidence.hold(owner, position.key, position.quantity, position.entry_price)
-        what = "counted as external and left alone" if owner is None else f"adopted by strategy {owner}"
-        self._ctx.log(Level.WARNING, f"{position} is not ours: {what}")
+        if change.trades and not (owner is not None and change.external):
+            for fill in change.trades:
+                holdings.outside(fill, PositionCause.WHILE_OFF)
+        else:
+            for name, part in change.parts.items():
+                self._book(position, owner if name == EXTERNAL else name, part, adopted=name == EXTERNAL)
+        if not position.theirs and change.external:
+            self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
+        elif change.external:
+            what = "counted as external and left alone" if owner is None else f"adopted by strategy {owner}"
+            self._ctx.log(Level.WARNING, f"{position} is not ours: {what}")
+
+    def _book(self, position: ForeignPosition, owner: str | None, quantity: Decimal, *, adopted: bool) -> None:
+        """A part of a difference that no trade explains, at the venue's entry price where it opens, else at our own."""
+        key, holdings = position.key, self._evidence.holdings
+        held = holdings.accounts[owner or EXTERNAL].position(*key)
+        closing = held.quantity * quantity < 0
+        price = (held.entry_price if closing else None) or position.entry_price
+        cause = PositionCause.ADOPTED if adopted and owner is not None else PositionCause.WHILE_OFF
+        holdings.hold(owner or EXTERNAL, key, quantity, price, cause)
 
 
 def _waiting(order: AlgoReply) -> str:

@@ -35,6 +35,7 @@ from coldframe.model.events import (
     LinkChanged,
     OrderChanged,
     OrderFilled,
+    PositionChanged,
     Started,
     Stopped,
     StrategyEvent,
@@ -263,10 +264,13 @@ class Strategies:
         if left_out:
             self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
 
-    def _tell_order(self, slot: Slot, event: OrderChanged | OrderFilled) -> None:
+    def _tell_order(self, slot: Slot, event: OrderChanged | OrderFilled | PositionChanged) -> None:
         key = (slot.id, event.symbol)
         if isinstance(event, OrderFilled):
             self._call(slot, "on_fill", event)
+        elif isinstance(event, PositionChanged):
+            self._wishes.taken_away(slot, event)
+            self._call(slot, "on_position", event)
         else:
             if came_to_nothing(event):
                 self._wishes.pause(key, by_venue=True)

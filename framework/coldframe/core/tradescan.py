@@ -113,8 +113,10 @@ class TradeScan:
 
     def move_marks(self, *symbols: str) -> None:
         """Lets marks follow what has been brought, but not past a trade whose owner is not known yet. Without a symbol: all."""
+        others = self._evidence.others
+        undecided = [*others.unclaimed.values(), *others.before.values()]
         for symbol in symbols or self._reached:
-            waiting = [fill.trade_id - 1 for fill in self._evidence.others.unclaimed.values() if fill.symbol == symbol]
+            waiting = [fill.trade_id - 1 for fill in undecided if fill.symbol == symbol]
             mark = min([self._reached.get(symbol, 0), *waiting])
             if mark > self._orders.marks.get(symbol, 0):
                 self._orders.marks[symbol] = mark

@@ -97,6 +97,7 @@ class Trading:
     ) -> None:
         self._ctx = ctx
         self._orders = orders
+        self._gate = gate
         self.evidence = evidence
         self.session = Session(ctx, can_log_on, limits.session)
         self.user_stream = UserStream(ctx, self.session, limits.user_stream)
@@ -198,6 +199,15 @@ class Trading:
                         self.desk.ways.unanswered()
                     if self.desk.heard(event) is None and self.user_stream.heard(event):
                         self._reports_missing("the listen key is worthless")
+        self.ask_for_emptied()
+
+    def ask_for_emptied(self) -> None:
+        """Positions that the venue has just had nothing to reduce in are asked for, with their trades."""
+        emptied, self._gate.latches.emptied = self._gate.latches.emptied, {}
+        for key in emptied:
+            self.mismatches.nothing_there(key)
+        if emptied:
+            self.reconciler.begin("nothing to reduce", self._symbols(), urgent=False)
 
     def _reports_missing(self, reason: str) -> None:
         """The user stream is down: what is said about our orders does not reach us."""
@@ -298,9 +308,10 @@ class Trading:
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
     def _symbols(self) -> set[str]:
-        """Symbols in which fills may be missing: of live orders, of ended ones that owe some, and of positions at the venue."""
+        """Symbols in which fills may be missing: of live orders, of ended ones that owe some, of positions, ours or the venue's."""
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
         symbols |= {order.symbol for order in self._orders.owed} | self._orders.unscanned
+        symbols |= {key[0] for key in self.evidence.holdings.position_keys() if self.evidence.holdings.position_sum(key)}
         return symbols | self.reconciler.holding | self.mismatches.symbols
 
     def _light_symbols(self) -> set[str]:

@@ -15,11 +15,13 @@ from coldframe.core.context import Context
 from coldframe.core.desires import DesireKey, Desires
 from coldframe.core.evidence import Evidence
 from coldframe.core.orders import Order, Orders, Origin
-from coldframe.core.quotes import distance, plan_hedged_target, plan_quotes, plan_target
+from coldframe.core.quotes import Held, Operation, distance, plan_hedged_target, plan_quotes, plan_target, target_order
 from coldframe.core.risk import Facts, Gate
 from coldframe.core.slots import Slot, Slots
 from coldframe.core.trading import Trading
 from coldframe.model.effects import Level
+from coldframe.model.events import PositionCause, PositionChanged
+from coldframe.model.instruments import Instrument
 from coldframe.model.intents import ACCEPTED, NO_CHANGE, Place, Quote, Quotes, Target, Verdict, VerdictCode
 from coldframe.terms import PositionSide, Side, TimeInForce
 from coldframe.units import ZERO, trimmed
@@ -46,6 +48,8 @@ class Wishes:
         self._trading = trading
         self._facts = facts
         self.desires = Desires()
+        #: Why a target is not reached although nothing is under way, as it was said.
+        self._stuck: dict[DesireKey, str] = {}
 
     # -- judging them -------------------------------------------------------------------------------------------------
 
@@ -103,6 +107,20 @@ class Wishes:
         self.desires.want(slot.id, wanted)
         return ACCEPTED
 
+    def taken_away(self, slot: Slot, event: PositionChanged) -> None:
+        """Others have changed a strategy's position: a target that would open again what they have closed lapses.
+
+        What was closed by hand, or by the venue, is opened again only if the strategy asks for it anew: a bot fights no person.
+        """
+        key = (slot.id, event.symbol)
+        target, now = self.desires.target(key), slot.trader.account.net(event.symbol)
+        taken = abs(event.position) < abs(event.position - event.quantity) and event.cause is not PositionCause.OWN_AFTER_ALL
+        if target is None or not taken or _nearer_zero(now, target.position):
+            return
+        self.desires.drop_target(key)
+        text = f"{slot.id}: its target of {trimmed(target.position)} in {event.symbol} lapses: {trimmed(now)} is left"
+        self._ctx.log(Level.WARNING, f"{text} ({event.cause}); a new target counts")
+
     # -- keeping them true ------------------------------------------------------------------------------------------
 
     def compare_due(self) -> None:
@@ -139,23 +157,43 @@ class Wishes:
             # Nothing else of it may be alive while its position is brought to zero.
             mine = [one for one in orders if slot.flattening or one.origin is Origin.TARGET]
             mine += self._orders.owing(slot.id, symbol)
-            account, best = slot.trader.account, (facts.best_bid, facts.best_ask)
-            if self._gate.hedge:
-                sides = [account.position(symbol, side).quantity for side in (PositionSide.LONG, PositionSide.SHORT)]
-                operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
-            else:
-                position = account.net(symbol)
-                reducible = self._reducible(symbol, position) if slot.flattening else ZERO
-                operations = plan_target(target, position, mine, *best, instrument, reduce_only_to=reducible)
+            operations = self._plan(slot, target, mine, facts, instrument)
             reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
         slot.orders += self._evidence.tally.sent - before
         return verdict
 
-    def _reducible(self, symbol: str, position: Decimal) -> Decimal:
-        """How much of a strategy's position the venue sees as one: strategies that hold against each other cancel out there."""
-        net = sum((slot.trader.account.net(symbol) for slot in self._slots.all), ZERO)
-        return abs(net) if net * position > 0 else ZERO
+    def _plan(self, slot: Slot, target: Target, mine: list[Order], facts: Facts, instrument: Instrument) -> list[Operation]:
+        """What has to be done for a target; that nothing can be done, though it is not reached, is said once."""
+        best, symbol = (facts.best_bid, facts.best_ask), target.symbol
+        if self._gate.hedge:
+            sides = [self._held(slot, symbol, side) for side in (PositionSide.LONG, PositionSide.SHORT)]
+            operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
+        else:
+            sides = [self._held(slot, symbol, PositionSide.BOTH)]
+            operations = plan_target(target, sides[0], mine, *best, instrument)
+        nothing = not operations and not mine
+        orders = [target_order(target, held, *best, instrument) for held in sides] if nothing else []
+        self._say_once(slot, symbol, next((one for one in orders if isinstance(one, str) and one), ""))
+        return operations
+
+    def _held(self, slot: Slot, symbol: str, side: PositionSide) -> Held:
+        reducing, key = self._gate.reducing, (symbol, side)
+        return Held(
+            own=slot.trader.account.position(symbol, side).quantity,
+            account=reducing.account(key),
+            account_decides=reducing.account_decides(key),
+            only_reduce=slot.flattening,
+            side=side,
+        )
+
+    def _say_once(self, slot: Slot, symbol: str, why_not: str) -> None:
+        """Why a target is not reached although nothing is under way, whenever that is another reason."""
+        key = (slot.id, symbol)
+        if why_not and self._stuck.get(key) != why_not:
+            level = Level.WARNING if slot.flattening else Level.INFO
+            self._ctx.log(level, f"{slot.id}: what it wants in {symbol} cannot be sent: {why_not}")
+        self._stuck[key] = why_not
 
     def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
         """What is wanted has to wait."""

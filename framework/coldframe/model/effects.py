@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.events import OrderChanged, OrderFilled, PositionChanged
 from coldframe.model.journal import RowKind
 from coldframe.terms import Word
 
@@ -106,10 +106,10 @@ class Log:
 
 @attrs.frozen
 class Told:
-    """What a strategy has just been told about one of its orders; for whoever keeps books beside the run."""
+    """What a strategy has just been told about its orders or its position; for books that are kept beside the run."""
 
     strategy: str
-    event: OrderChanged | OrderFilled
+    event: OrderChanged | OrderFilled | PositionChanged
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ Every event carries `at_ns`, our receive time in nanoseconds (never going back w
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 import attrs
 
@@ -286,6 +287,47 @@ class OrderFilled:
     trade_ms: int
 
 
+class PositionCause(StrEnum):
+    """Why a strategy's position changed without an order of its own."""
+
+    LIQUIDATION = "liquidation"
+    DELEVERAGING = "auto-deleveraging"
+    SETTLEMENT = "settlement"
+    DELIVERY = "delivery"
+    #: A person or another program traded on the account.
+    OTHER_CLIENT = "another client"
+    #: The account's position changed while the bot did not run.
+    WHILE_OFF = "while the bot was off"
+    #: The exchange names another position, and no trade explains it.
+    ADJUSTMENT = "adjustment"
+    #: A position found at the start is the strategy's from now on (`foreign = "adopt"`).
+    ADOPTED = "adopted"
+    #: An execution that counted as one of others was of an order of ours; its `OrderFilled` follows.
+    OWN_AFTER_ALL = "own after all"
+
+
+@attrs.frozen
+class PositionChanged:
+    """The strategy's position changed without an order of its own: others traded on the account, and it was taken away from.
+
+    `quantity` is the signed change at `price`, `position` what is left; `realized_pnl` is without `fee`, its share of the fee.
+    `trade_id` and `trade_ms` are 0 where no trade is known. A `Target` that would open again what was closed has lapsed.
+    """
+
+    symbol: str
+    at_ns: int
+    position_side: PositionSide
+    quantity: Decimal
+    price: Decimal
+    position: Decimal
+    realized_pnl: Decimal
+    cause: PositionCause
+    fee: Decimal = Decimal(0)
+    fee_asset: str = ""
+    trade_id: int = 0
+    trade_ms: int = 0
+
+
 @attrs.frozen
 class LinkChanged:
     """A connection opened or ended: `market` links carry data, the `api` link carries orders, `private` their reports."""
@@ -334,6 +376,7 @@ StrategyEvent = (
     | LiquidationPrinted
     | OrderChanged
     | OrderFilled
+    | PositionChanged
     | LinkChanged
     | Woken
     | Started

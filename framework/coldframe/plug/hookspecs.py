@@ -22,6 +22,7 @@ from coldframe.model.events import (
     MarkPriceChanged,
     OrderChanged,
     OrderFilled,
+    PositionChanged,
     Started,
     Stopped,
     TickerEvent,
@@ -39,7 +40,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 Wanted = Intent | Iterable[Intent] | None
 #: A check of a configuration: given the parsed TOML document, it returns findings, one line each.
 Check = Callable[[Mapping[str, Any]], Iterable[str]]
-#: A sink: called with every order change and fill (with the strategy's id) and every log line of a run; it must return at once.
+#: A sink: called with all that strategies are told of orders, fills and positions, and with every log line; it must return at once.
 Sink = Callable[[Told | Log], None]
 
 
@@ -105,6 +106,13 @@ class StrategyHooks:
     @hookspec
     def on_fill(self, event: OrderFilled, view: View) -> Wanted:
         """One of the strategy's orders traded."""
+
+    @hookspec
+    def on_position(self, event: PositionChanged, view: View) -> Wanted:
+        """The strategy's position changed without an order of its own: by hand, liquidation, deleveraging, settlement.
+
+        A `Target` that would open again what was closed has lapsed by then; one that is returned counts.
+        """
 
     @hookspec
     def on_link(self, event: LinkChanged, view: View) -> Wanted:

@@ -19,7 +19,9 @@ import attrs
 
 from coldframe.config.load import Loaded
 from coldframe.config.schema import Config
-from coldframe.core.journal import EXTERNAL, Past, counted_body, fold, latched_body
+from coldframe.core.journal import Past, counted_body, fold, latched_body
+from coldframe.core.positions import EXTERNAL
+from coldframe.core.shares import Executions
 from coldframe.core.signing import Signer
 from coldframe.errors import ConfigError, JournalUnwritable
 from coldframe.model.halting import Latched
@@ -147,6 +149,7 @@ def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Past
             )
         past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
         past.latched, past.losses, past.payments = Latched(), {}, []
+        past.executions = Executions()
         return
     left = [
         (one.strategy, one.symbol, f"an open order of strategy {one.strategy} in {one.symbol} ({one.client_order_id})")

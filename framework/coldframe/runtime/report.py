@@ -180,6 +180,7 @@ def _troubles(slot: Slot, engine: Engine) -> dict[str, Any]:
         "refusals": dict(sorted(slot.refusals.items())),
         "held_back": dict(sorted(slot.held_back.items())),
         "strained": dict(sorted(slot.strain.said.items())),
+        "changed_by_others": {cause.value: count for cause, count in engine.evidence.holdings.changes.get(slot.id, {}).items()},
     }
 
 
@@ -215,6 +216,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
             + (f" (estimated: no price of {', '.join(one['fees_estimated'])})" if "fees_estimated" in one else "")
             + (f", funding {one['funding']}" if one["funding"] != "0" else "")
         )
+        lines += [f"    position changed {count} times: {cause}" for cause, count in one.get("changed_by_others", {}).items()]
         refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
         if "fault" in one:
             lines.append(f"    muted: {one['fault']}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from coldframe.model.effects import Told
-from coldframe.model.events import OrderFilled
+from coldframe.model.events import OrderFilled, PositionChanged
 from coldframe.plug.slots import StrategySlot
 from coldframe.shell.clock import monotonic_s
 from coldframe.terms import PositionSide
@@ -46,7 +46,7 @@ class Pulse:
     def told(self, effect: Told) -> None:
         """A position as a strategy has just been told of it."""
         event = effect.event
-        if isinstance(event, OrderFilled):
+        if isinstance(event, OrderFilled | PositionChanged):
             self._positions[effect.strategy, event.symbol, event.position_side] = event.position
 
     # -- read by the brake --------------------------------------------------------------------------------------------
