@@ -9,13 +9,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from coldframe.errors import ColdframeError
 from coldframe.exits import Exit, gravest
 from coldframe.texts import printable
+
+#: How long an ended process waits for threads that a plugin has started.
+_PATIENCE_S: Final = 3.0
 
 _SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -34,6 +39,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except BaseException as error:  # noqa: BLE001  (the last fence: whatever ends us is explained)
         return _explain(error, debug=args.debug)
+
+
+def script() -> NoReturn:
+    """The process: runs the command that was asked for, and ends with its exit code whatever a plugin has left running."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    threading.Thread(target=_cut_off, args=(code,), daemon=True).start()
+    sys.exit(code)
+
+
+def _cut_off(code: int) -> None:
+    """Python waits for threads that are no daemons, and for what is registered at its exit: so long, and no longer."""
+    threading.Event().wait(_PATIENCE_S)
+    left = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    what = f"the threads {', '.join(left)} go on" if left else "something does not come to its end"
+    with suppress(OSError, ValueError):
+        print(f"coldframe: {printable(what)}, the process ends without them", file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 def _explain(error: BaseException, *, debug: bool) -> int:
@@ -330,4 +355,4 @@ def _json_or_lines(as_json: bool) -> Callable[[object, Sequence[str]], None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

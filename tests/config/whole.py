@@ -145,6 +145,7 @@ id = "one"
 plugin = "maker"
 symbols = ["BTCUSDT"]
 on_error = "halt"
+hook_limit_ms = 750
 
 [strategies.budget]
 max_position = "1"

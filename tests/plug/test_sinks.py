@@ -10,7 +10,7 @@ import pytest
 from coldframe.errors import PluginError
 from coldframe.model.effects import Level, Log, Told
 from coldframe.plug.loader import GROUP, House
-from coldframe.plug.sinks import Sinks
+from coldframe.plug.sinks import SINK_LIMIT_NS, Sinks
 
 LINES = [Log(Level.INFO, str(number)) for number in range(4)]
 
@@ -24,7 +24,48 @@ def test_every_sink_hears_everything() -> None:
     assert first == second == LINES
 
 
-@pytest.mark.parametrize("error", [ValueError("full"), SystemExit(3)])
+def test_s9_a_sink_that_holds_the_run_up_hears_nothing_more() -> None:
+    now_ns, complaints, heard = [0], [], []
+
+    def slow(news: Told | Log) -> None:
+        heard.append(news)
+        now_ns[0] += SINK_LIMIT_NS + (news is LINES[1])
+
+    sinks = Sinks([slow], complaints.append, lambda: now_ns[0])
+    for line in LINES:
+        sinks.hear(line)
+    assert heard == LINES[:2]
+    assert complaints == ["a sink took 1000 ms, and has to return at once; it hears nothing more"]
+
+
+class Same:
+    """Equals every other sink."""
+
+    def __init__(self, heard: list[Told | Log], error: Exception | None = None) -> None:
+        self.heard, self.error = heard, error
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __call__(self, news: Told | Log) -> None:
+        self.heard.append(news)
+        if self.error is not None:
+            raise self.error
+
+
+def test_the_sink_that_failed_is_dropped_and_not_one_like_it() -> None:
+    first: list[Told | Log] = []
+    second: list[Told | Log] = []
+    sinks = Sinks([Same(first), Same(second, ValueError("no"))], lambda line: None)
+    for line in LINES:
+        sinks.hear(line)
+    assert (first, second) == (LINES, LINES[:1])
+
+
+@pytest.mark.parametrize("error", [ValueError("full"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
 def test_a_sink_that_raises_hears_nothing_more(error: BaseException) -> None:
     complaints: list[str] = []
     before: list[Told | Log] = []
@@ -42,7 +83,7 @@ def test_a_sink_that_raises_hears_nothing_more(error: BaseException) -> None:
     assert before == after == LINES
     assert heard == LINES[:2]
     assert len(complaints) == 1
-    assert complaints[0].startswith(f"a sink failed: {type(error).__name__}: {error}")
+    assert complaints[0].startswith(f"a sink failed: {type(error).__name__}: {error}".rstrip())
     assert complaints[0].endswith("; it hears nothing more")
 
 

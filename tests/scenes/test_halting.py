@@ -45,6 +45,7 @@ class Stuck:
 TABLE = """id = "mm"
 plugin = "stuck.py:Stuck"
 symbols = ["BTCUSDT"]
+hook_limit_ms = 0
 budget = { max_position = "1", max_notional = "20000" }
 """
 

@@ -169,6 +169,12 @@ class StrategyTable:
         "quarantine",
         check=one_of("quarantine", "flatten", "halt"),
     )
+    hook_limit_ms: int = key(
+        "how long one call of its code may take before it is muted, in real time, because everything else waits meanwhile; 0: as"
+        " long as it likes",
+        2000,
+        check=_off_or(10, 600_000),
+    )
     budget: BudgetTable = key("what it may do", BudgetTable)
     params: dict[str, Any] = key("its parameters, as the plugin's own class describes them", dict)
     overlays: list[OverlayTable] = key("plugins that watch over it", list)

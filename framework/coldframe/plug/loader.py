@@ -186,7 +186,8 @@ class House:
 
     def _class_in_file(self, path: Path, name: str) -> type:
         module = self._module_in_file(path)
-        found = getattr(module, name, None)
+        # Only what stands in it: a module may answer for more names by code of its own.
+        found = vars(module).get(name)
         if not isinstance(found, type):
             classes = [
                 one for one, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from coldframe.errors import PluginError
 from coldframe.model.effects import Log, Told
 from coldframe.plug.fence import fenced
 from coldframe.plug.hookspecs import Sink
 
+#: Nanoseconds after which a sink has held the run up.
+SINK_LIMIT_NS: Final = 1_000_000_000
+
 
 class Sinks:
-    """All sinks of a run. One that raises is dropped with a line, given to `complain`; the run goes on without it."""
+    """All sinks of a run. One that raises, or holds the run up, is dropped with a line, given to `complain`.
 
-    def __init__(self, sinks: Iterable[Sink], complain: Callable[[str], None]) -> None:
+    `stopwatch` reads a monotonic clock in nanoseconds.
+    """
+
+    def __init__(self, sinks: Iterable[Sink], complain: Callable[[str], None], stopwatch: Callable[[], int] = lambda: 0) -> None:
         self._sinks = list(sinks)
         self._complain = complain
+        self._stopwatch = stopwatch
 
     def hear(self, news: Told | Log) -> None:
         """Tells every sink."""
         for sink in tuple(self._sinks):
+            began_ns = self._stopwatch()
             try:
                 fenced(_raised, sink, news)
             except PluginError as error:
-                self._sinks.remove(sink)
-                self._complain(f"{error}; it hears nothing more")
+                self._drop(sink, str(error))
+                continue
+            took_ns = self._stopwatch() - began_ns
+            if took_ns > SINK_LIMIT_NS:
+                self._drop(sink, f"a sink took {took_ns // 1_000_000} ms, and has to return at once")
+
+    def _drop(self, dropped: Sink, why: str) -> None:
+        self._sinks = [sink for sink in self._sinks if sink is not dropped]
+        self._complain(f"{why}; it hears nothing more")
 
 
 def _raised(line: str) -> PluginError:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,7 +29,7 @@ from coldframe.core.startguard import FirstMinutes
 from coldframe.core.trading import TradingLimits
 from coldframe.core.translate import HOOK_OF
 from coldframe.errors import ConfigError, PluginError
-from coldframe.plug.fence import fenced
+from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import Check
 from coldframe.plug.loader import House, Plugin
 from coldframe.plug.slots import SlowHook, Stopwatch, StrategySlot
@@ -51,6 +54,8 @@ _CHANNEL_OF: Final = {
 }
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _VENUE_HOSTS: Final = ("binance.com", "binancefuture.com")
+#: What one check may find.
+_MOST_FINDINGS: Final = 1_000
 #: Without these a live run is refused (faults.md G6).
 _LIVE_LIMITS: Final = ("max_order_notional", "max_gross_notional", "price_collar_pct", "max_open_orders", "max_drawdown")
 
@@ -70,7 +75,11 @@ class Part:
         def refuse(line: str) -> PluginError:
             return PluginError(f"plugin {self.plugin.name!r} cannot be made: {line}")
 
-        return fenced(refuse, self.plugin.kind, *(() if self.params is None else (self.params,)))
+        def instance() -> object:
+            # Parameters of its own for each instance: what one of them does to its own is not the next one's.
+            return self.plugin.kind(*(() if self.params is None else (deepcopy(self.params),)))
+
+        return fenced(refuse, instance)
 
 
 @attrs.frozen
@@ -92,6 +101,7 @@ class BotStrategy:
             [overlay.make() for overlay in self.overlays],
             stopwatch=stopwatch,
             on_slow=on_slow,
+            limit_ms=self.table.hook_limit_ms,
         )
 
 
@@ -314,7 +324,9 @@ class _Work:
                 self.find((*at, "params", name), f"plugin {plugin.name!r} takes no parameters")
             return Part(plugin, None)
         try:
-            return Part(plugin, structure(table.params, plugin.params, self.loaded.source, (*at, "params")))
+            # Converters and validators of its parameters are the plugin's own code.
+            params = partial(structure, table.params, plugin.params, self.loaded.source, (*at, "params"))
+            return Part(plugin, fenced(lambda line: PluginError(self.loaded.source.finding((*at, "params"), line)), params))
         except ConfigError as error:
             self.findings += error.findings
             return None
@@ -331,7 +343,7 @@ class _Work:
         """What the plugins' own checks find in the document."""
         try:
             for check in fenced(_refuse_check, self.house.checks):
-                self.findings += fenced(_refuse_check, _findings_of, check, self.loaded.document)
+                self.findings += fenced(_refuse_check, _findings_of, check, deepcopy(self.loaded.document))
         except PluginError as error:
             self.findings.append(str(error))
 
@@ -361,7 +373,7 @@ def _without_doubles(names: Iterable[StreamName]) -> tuple[StreamName, ...]:
 
 
 def _findings_of(check: Check, document: Mapping[str, Any]) -> list[str]:
-    return [str(finding) for finding in check(document)]
+    return [plain_text(finding) for finding in islice(check(document), _MOST_FINDINGS)]
 
 
 def _fault_of_symbol(symbol: str) -> str | None:

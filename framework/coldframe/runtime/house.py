@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, nullcontext
+from decimal import setcontext
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +45,7 @@ from coldframe.shell.journal import Journal
 from coldframe.shell.rest import Rest
 from coldframe.shell.tape import Recorder
 from coldframe.terms import PositionMode
-from coldframe.units import NS_PER_S
+from coldframe.units import NS_PER_S, arithmetic
 
 #: After the end of a tape, how long the bot may still work on what it brought.
 _TAPE_DRAIN_S: Final = 0.5
@@ -88,6 +89,8 @@ class Result:
 
 async def run(bot: Bot, options: RunOptions, watcher: Watcher) -> Result:
     """Runs a bot to its end. Raises a `ColdframeError` when it cannot begin or go on."""
+    # Inherited by every task of the run: no module of the process can change it.
+    setcontext(arithmetic())
     clock = Clock()
     async with AsyncExitStack() as stack:
         if options.signals:
@@ -109,7 +112,7 @@ class _House:
         self._asked: list[str] = []
         #: When a slow hook was last named.
         self._slow: dict[tuple[str, str], int] = {}
-        self._sinks = Sinks(bot.house.sinks(), self._complain)
+        self._sinks = Sinks(bot.house.sinks(), self._complain, stopwatch_ns)
 
     def _log(self, level: Level, text: str) -> None:
         self._watcher.log(self._clock.now_ns(), level, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout, suppress
-from decimal import Decimal
+from decimal import Decimal, setcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from coldframe.runtime.tapes import describe_tape, verify_tape
 from coldframe.runtime.venues import listed_symbols
 from coldframe.shell.clock import wall_text
 from coldframe.texts import printable
+from coldframe.units import arithmetic
 
 Out = Callable[[object, Sequence[str]], None]
 
@@ -201,6 +202,7 @@ def _embedded_changes(tape: Path | None, speed: str | None) -> dict[str, Any]:
 
 def _bot(path: Path, *, live: bool, **changes: Any) -> Bot:
     """The bot of a configuration, checked as far as that is possible without connecting."""
+    setcontext(arithmetic())  # before any plugin is loaded: from here on its own settings are nobody else's
     loaded = read(path, **changes)
     venue = loaded.config.venue
     listed = listed_symbols(venue.embedded) if venue.environment == "embedded" else None

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from decimal import setcontext
 from itertools import count
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from coldframe.shell.inbox import Inbox
 from coldframe.shell.links import PLACING
 from coldframe.shell.pulse import Pulse
 from coldframe.shell.sentinel import Latch, Sentinel, raised
+from coldframe.units import arithmetic
 
 #: How often the file and the signal are looked at.
 POLL_S: Final = 0.05
@@ -155,6 +157,7 @@ class Brake:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _live(self) -> None:
+        setcontext(arithmetic())  # a thread inherits none
         well = False
         try:
             self._catch_up()
