@@ -1,0 +1,35 @@
+"""`python -m tests.campaigns.orders --worlds 100000 --seed 1`: worlds in which everything about orders goes wrong.
+
+Each world is one seed: a bot and the embedded exchange in one loop on virtual time. `tests.simulation.orderworlds` says what goes
+wrong and what is checked. A violation names its seed; the same seed makes the same world. Exit code 1 with violations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.simulation.orderworlds import lived
+
+
+def main(arguments: list[str]) -> int:
+    """Lives through the worlds, one after another."""
+    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.orders", description=__doc__)
+    parser.add_argument("--worlds", type=int, default=10_000, help="how many worlds")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the first one; the others follow")
+    given = parser.parse_args(arguments)
+    orders = hidden = returned = violations = 0
+    for seed in range(given.seed, given.seed + given.worlds):
+        outcome = lived(seed)
+        orders, hidden, returned = orders + outcome.orders, hidden + outcome.hidden, returned + outcome.returned
+        violations += len(outcome.violations)
+        for text in outcome.violations:
+            sys.stdout.write(f"violated in world {seed}: {text}\n")
+            sys.stdout.flush()
+    figures = f"{given.worlds} worlds, {orders} orders, {hidden} hidden, {returned} came back"
+    sys.stdout.write(f"orders: {figures}, {violations} violations\n")
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""Two thousand worlds in which everything about orders goes wrong; `python -m tests.campaigns.orders` makes more of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.orderworlds import World, lived
+
+#: The suite's worlds are in trouble for three seconds at most; those of the campaign for longer.
+LONGEST_S = 3
+PART = 100
+
+
+@pytest.mark.parametrize("first", range(0, 2_000, PART))
+def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
+    """And the worst position is within its limit, nothing is sent twice, nothing is left open."""
+    outcomes = [lived(seed, LONGEST_S) for seed in range(first, first + PART)]
+    assert {outcome.seed: list(outcome.violations) for outcome in outcomes if outcome.violations} == {}
+    assert sum(outcome.orders for outcome in outcomes) > PART
+    assert sum(outcome.hidden for outcome in outcomes) > PART // 4
+
+
+def test_the_oracle_sees_an_order_that_the_bot_has_forgotten() -> None:
+    world = World(0)
+    pump = world.pump
+    pump.until(lambda: bool(pump.venue.open_orders()), 60)
+    orders = pump.engine.orders
+    for name in list(orders._live):
+        del orders._live[name], orders._by_client_id[name]
+    world._check()
+    assert any("stands at the exchange and is forgotten here" in text for text in world.outcome.violations)
+
+
+def test_the_oracle_sees_a_position_over_the_limit() -> None:
+    world = World(0)
+    pump = world.pump
+    pump.run(2)
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
+    assert pump.venue.by_hand("POST", "/fapi/v1/order", order).status == 200
+    world._check()
+    assert any("the worst position at the exchange" in text for text in world.outcome.violations)
