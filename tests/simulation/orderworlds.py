@@ -161,7 +161,9 @@ class World:
             self._violated(f"still open at the end: {name}")
         for order in engine.orders.live:
             self._violated(f"still alive at the end: {order.client_order_id} ({order.state})")
-        ours, theirs = pump.position("mm"), pump.venue.position(SYMBOL)
+        ours, theirs, external = pump.position("mm"), pump.venue.position(SYMBOL), engine.evidence.external.net(SYMBOL)
+        if external:
+            self._violated(f"{external} are external, and all orders are ours")
         if ours != theirs:
             self._violated(f"position {ours} here, {theirs} at the exchange")
         sent = Counter(params["newClientOrderId"] for method, params in pump.sent if method == "order.place")

@@ -193,15 +193,18 @@ class VirtualVenue:
             self._answer(link, self._perform(link, frame))
             return
         course = self.context.course(asked.method, asked.params)
+        socket = self.sockets[link]
 
         def carry_out() -> None:
+            if self.sockets.get(link) is not socket:
+                return  # the connection is gone; another one may bear its name by now
             answer = b""
-            if course.carried_out and link in self.sockets:
+            if course.carried_out:
                 self.carried_out.append((asked.method, dict(asked.params)))
                 answer = self._perform(link, frame)
             if course.instead is not None:
                 answer = say_instead(asked.id, course.status, course.instead)
-            self._in(course.hold_ms, lambda: self._end(link, course, answer))
+            self._in(course.hold_ms, lambda: self._end(socket, course, answer))
 
         self._in(course.wait_ms, carry_out)
 
@@ -211,13 +214,14 @@ class VirtualVenue:
         self.turn()
         return session.answer(frame, self.now_ms())
 
-    def _end(self, link: str, course: Course, answer: bytes) -> None:
+    def _end(self, socket: Socket, course: Course, answer: bytes) -> None:
+        stands = self.sockets.get(socket.link) is socket
         match course.ending:
-            case Ending.ANSWERED:
-                self._answer(link, answer)
-            case Ending.CUT:
-                self._drop(link, "cut instead of an answer")
-            case Ending.SILENT:
+            case Ending.ANSWERED if stands:
+                self._answer(socket.link, answer)
+            case Ending.CUT if stands:
+                self._drop(socket.link, "cut instead of an answer")
+            case _:
                 pass
         self.context.deliver()
 
