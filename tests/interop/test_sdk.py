@@ -257,12 +257,14 @@ def test_streams_and_user_events(address: Address) -> None:
             depth = heard["depth"].result()
             assert depth.s == SYMBOL
             assert heard["book"].result().u > 0
-            loop = asyncio.get_running_loop()
-            for side in (rest_words.NewOrderSideEnum.BUY, rest_words.NewOrderSideEnum.SELL):
-                order = {"symbol": SYMBOL, "side": side, "type": "MARKET", "quantity": 0.01}
-                await loop.run_in_executor(None, lambda order=order: sdk.rest_api.new_order(**order))
-            kinds = {type((await user_events.get()).actual_instance).__name__ for _ in range(8)}
-            assert {"OrderTradeUpdate", "AccountUpdate", "TradeLite"} <= kinds
+            loop, kinds = asyncio.get_running_loop(), set[str]()
+            while not {"OrderTradeUpdate", "AccountUpdate", "TradeLite"} <= kinds:  # the SDK does not tell when it has subscribed
+                for side in (rest_words.NewOrderSideEnum.BUY, rest_words.NewOrderSideEnum.SELL):
+                    order = {"symbol": SYMBOL, "side": side, "type": "MARKET", "quantity": 0.01}
+                    await loop.run_in_executor(None, lambda order=order: sdk.rest_api.new_order(**order))
+                await asyncio.sleep(1)
+                while not user_events.empty():
+                    kinds.add(type(user_events.get_nowait().actual_instance).__name__)
         finally:
             await sdk.websocket_streams.close_connection(close_session=True)
 
