@@ -160,9 +160,13 @@ class Others:
             self.orders.pop((order.symbol, order.order_id), None)
 
     def book(self, fill: Fill, cause: PositionCause) -> bool:
-        """Books a fill of somebody else, all of it. Returns whether it was new."""
+        """Books a fill of somebody else, all of it. Returns whether it was new.
+
+        What happened while the bot was off is news also where the scan of the start has passed it by now.
+        """
         self.unclaimed.pop(fill.key, None)
-        if self._known(fill):
+        missed = cause is PositionCause.WHILE_OFF and fill.key not in self._fills
+        if self._known(fill) and not missed:
             return False
         self.remember(fill)
         position = self.account.position(fill.symbol, fill.position_side)
