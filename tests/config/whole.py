@@ -28,6 +28,7 @@ ca_file = "certs/ca.pem"
 market = "recording"
 seed = 8
 symbols = ["BTCUSDT"]
+max_connections = 100
 pace = "2"
 tape = "tapes/one.jsonl.gz"
 speed = "2.5"

@@ -167,6 +167,7 @@ class EmbeddedVenue:
     market: str = key("where its market comes from: synthetic or recording", "synthetic", check=one_of("synthetic", "recording"))
     seed: int = key("seed of the synthetic market: the same seed gives the same market", 7, check=not_negative)
     symbols: list[str] = key("contracts it lists; empty for all that the market knows", list)
+    max_connections: int = key("connections that one address may have open at once", 512, check=positive)
     pace: Decimal = key("how busy the synthetic market is, as a multiple of the usual", Decimal(1), check=positive)
     tape: str | None = key("recording to play, when the market is a recording (.jsonl, .jsonl.gz)", None, path=True)
     speed: str = key(

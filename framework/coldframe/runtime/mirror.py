@@ -54,7 +54,12 @@ async def open_mirror(
     mirror.feed_info(info)
     symbols = _mirrored(bot, {row.symbol for row in info.symbols})
     settings = attrs.evolve(bot.config.venue.embedded, symbols=symbols)
-    venue = EmbeddedVenue(settings, wall_ms=lambda: clock.now_ms() + offset_ms, mirror=mirror)
+    venue = EmbeddedVenue(
+        settings,
+        wall_ms=lambda: clock.now_ms() + offset_ms,
+        mirror=mirror,
+        notice=lambda text: log(clock.now_ns(), Level.WARNING, f"venue: {text}"),
+    )
     connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, random.random)
     async with trio.open_nursery() as nursery:
         shells = Shells(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))

@@ -50,7 +50,7 @@ async def open_venues(bot: Bot, clock: Clock, log: LogLine) -> AsyncIterator[Con
 
 async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
     settings = config.venue.embedded
-    venue = EmbeddedVenue(settings, wall_ms=clock.now_ms)
+    venue = EmbeddedVenue(settings, wall_ms=clock.now_ms, notice=_noticing(clock, log))
     address = await stack.enter_async_context(_serving(venue))
     log(clock.now_ns(), Level.INFO, f"embedded venue: {settings.market} market on {address.rest}")
     if venue.tape_note:
@@ -96,6 +96,11 @@ def _refuse_banned(there: Endpoints, clock: Clock) -> Bans:
         text = f"the venue has banned this address for another {left_ms / 1000:.0f} s, as an earlier run was told"
         raise Banned(f"{text}; try again after that", bans.until_ms())
     return bans
+
+
+def _noticing(clock: Clock, log: LogLine) -> Callable[[str], None]:
+    """Takes the sentences of the venue inside to the log."""
+    return lambda text: log(clock.now_ns(), Level.WARNING, f"venue: {text}")
 
 
 @asynccontextmanager

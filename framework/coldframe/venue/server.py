@@ -75,7 +75,7 @@ class EmbeddedVenue:
         self._faults = FaultPlan(settings.faults, settings.seed, start_ms)
         self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)
-        self._door = Door(self._context)
+        self._door = Door(self._context, secure=self._tls is not None)
         self._recorded = recorded
         #: Set when a recording has been played to its end.
         self.tape_ended = recorded.ended if recorded else trio.Event()
@@ -98,6 +98,15 @@ class EmbeddedVenue:
         finally:
             self._exchange.remember_marks(self._now_ms())
             self._ledger.close()
+
+    async def serve_connection(self, stream: trio.abc.Stream, peer: str = "") -> None:
+        """Serves one connection from its beginning to its end; raises nothing because of what it brings.
+
+        The listener does this with every connection that it accepts; `peer` is the address it comes from.
+        """
+        if self._tls is not None:
+            stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
+        await self._door.serve(stream, peer)
 
     def symbols(self) -> tuple[str, ...]:
         """The contracts that the venue lists."""
@@ -136,10 +145,11 @@ class EmbeddedVenue:
             raise VenueUnavailable(f"the venue cannot listen on {_HOST}:{self._settings.port}: {error.strerror}") from None
 
     async def _accept(self, stream: trio.SocketStream) -> None:
-        if self._tls is None:
-            await self._door.serve(stream)
-        else:
-            await self._door.serve(trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True))
+        try:
+            peer = str(stream.socket.getpeername()[0])
+        except OSError:  # gone already
+            peer = ""
+        await self.serve_connection(stream, peer)
 
     async def _keep_turning(self) -> None:
         marks_due_ms = 0

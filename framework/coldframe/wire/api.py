@@ -20,7 +20,7 @@ from coldframe.wire.codec import Census, decode
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.streams import Message
-from coldframe.wire.strict import loosely, run
+from coldframe.wire.strict import check_depth, loosely, run
 from coldframe.wire.weights import ORDER, Cost, by_depth, by_symbol, flat
 
 #: What an id may be; the venue echoes it and never looks inside.
@@ -119,6 +119,10 @@ def request_frame(request_id: int | str, method: str, params: Mapping[str, str |
 def parse_request(frame: bytes) -> ApiRequest:
     """A client's request. Raises `DecodeError`; the venue then answers code -1000 under `readable_id`."""
     request: ApiRequest = run(_REQUEST, frame)
+    try:
+        check_depth(request.params)
+    except ValueError as error:
+        raise DecodeError(str(error), frame) from None
     return request
 
 

@@ -15,11 +15,14 @@ import attrs
 import msgspec
 
 from coldframe.errors import DecodeError
-from coldframe.wire.strict import loosely, strictly
+from coldframe.wire.strict import check_depth, loosely, strictly
 
 METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 RequestId = int | str
+
+#: How much of a word that is not understood is said again.
+_SHOWN: Final = 100
 
 _HEX_ID: Final = re.compile(r"[0-9A-Fa-f-]{8,40}")
 _ENVELOPE: Final = b'{"stream":"'
@@ -119,6 +122,9 @@ def parse_control(frame: bytes) -> Control | ControlError:
     """
     try:
         body = loosely(frame)
+        check_depth(body)
+    except ValueError:
+        return ControlError(2, "Invalid request: nested too deeply")
     except DecodeError as error:
         return ControlError(3, f"Invalid JSON: expected value at {_position(frame, error)}")
     if not isinstance(body, dict):
@@ -129,7 +135,9 @@ def parse_control(frame: bytes) -> Control | ControlError:
     if method not in METHODS:
         known = ", ".join(f"`{one}`" for one in METHODS)
         column = _end_of_value(frame, method)
-        return ControlError(2, f"Invalid request: unknown variant {method}, expected one of {known} at line 1 column {column}")
+        return ControlError(
+            2, f"Invalid request: unknown variant {str(method)[:_SHOWN]}, expected one of {known} at line 1 column {column}"
+        )
     if not _is_id(request_id):
         return ControlError(2, "Invalid request: request ID must be an unsigned integer")
     params = body.get("params", [])

@@ -70,8 +70,7 @@ def strictly(payload: bytes) -> Any:
     loosely(payload)
     try:
         value = json.loads(payload, object_pairs_hook=_no_doubles, parse_float=fraction)
-        if isinstance(value, _NESTING):
-            keys_inside(value)
+        check_depth(value)
     except ValueError as error:
         raise DecodeError(str(error), payload) from None
     except RecursionError:
@@ -104,6 +103,12 @@ def keys_inside(whole: dict[str, Any] | list[Any], deeper: int = MOST_NESTED) ->
         if part.__class__ in _NESTING:
             count += keys_inside(part, deeper - 1)
     return count
+
+
+def check_depth(value: Any) -> None:
+    """Raises `ValueError` when a plain value is nested too deeply to be printed or compared later."""
+    if isinstance(value, _NESTING):
+        keys_inside(value)
 
 
 def keys_in(payload: bytes) -> int:

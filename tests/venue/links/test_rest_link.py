@@ -113,10 +113,10 @@ async def test_a_venue_with_a_certificate_speaks_tls(tmp_path: Path) -> None:
         b"nonsense\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
-        b"POST /fapi/v1/order HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n" + b"x" * 1_100_000,
-        b"GET //[ HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
-        b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n\r\n",
-        b"GET /fapi/v1/order?%ff=%ff&timestamp=%00 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"POST /fapi/v1/order HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5000000\r\n\r\n" + b"x" * 1_100_000,
+        b"GET //[ HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+        b"GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n\r\n",
+        b"GET /fapi/v1/order?%ff=%ff&timestamp=%00 HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"",
     ],
 )
@@ -151,7 +151,7 @@ async def _said(address: Address, sent: bytes) -> bytes:
 @pytest.mark.parametrize(("path", "status"), [(b"/fapi/v1/ping", b"200"), (b"/ws/btcusdt@trade", b"404"), (b"/none", b"404")])
 async def test_head_is_answered_with_the_head_alone(path: bytes, status: bytes, upgrade: bytes) -> None:
     async with running() as (_, address), Rest(address) as rest:
-        said = await _said(address, b"HEAD %s HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%s\r\n" % (path, upgrade))
+        said = await _said(address, b"HEAD %s HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n%s\r\n" % (path, upgrade))
         head, _, body = said.partition(b"\r\n\r\n")
         assert (head.split()[1], body) == (status, b"")
         assert b"content-length: 0" not in head
@@ -160,8 +160,8 @@ async def test_head_is_answered_with_the_head_alone(path: bytes, status: bytes, 
 
 async def test_a_connection_goes_on_after_head() -> None:
     async with running() as (_, address):
-        head = b"HEAD /fapi/v1/ping HTTP/1.1\r\nhost: x\r\n\r\n"
-        said = await _said(address, head * 2 + b"GET /fapi/v1/ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        head = b"HEAD /fapi/v1/ping HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        said = await _said(address, head * 2 + b"GET /fapi/v1/ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         assert (said.count(b"HTTP/1.1 200"), said.count(b"{}")) == (3, 1)
 
 
@@ -170,9 +170,9 @@ async def test_a_connection_goes_on_after_head() -> None:
     "rest_of_it",
     [
         b" / HTTP/1.1\r\n\r\n",
-        b" / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnot a size\r\n",
-        b" / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
-        b" /\xe5\xb8\x81 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b" / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nnot a size\r\n",
+        b" / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\n\r\n",
+        b" /\xe5\xb8\x81 HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b" /ws HTTP/1.1\r\nupgrade: websocket\r\n\r\n",
         b" nonsense\r\n\r\n",
     ],

@@ -189,7 +189,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices() 
     async with running(pace=Decimal(20)) as (_, address), stream(address, "/public/ws/btcusdt@bookTicker") as good:
         lazy = await trio.open_tcp_stream("127.0.0.1", address.port)
         await lazy.send_all(
-            b"GET /public/ws/btcusdt@depth@0ms HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"GET /public/ws/btcusdt@depth@0ms HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
             b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
         for _ in range(50):
@@ -206,7 +206,7 @@ async def test_the_server_pings_with_its_time_and_closes_what_does_not_answer() 
     async with running(**settings) as (_, address):
         deaf = await trio.open_tcp_stream("127.0.0.1", address.port)
         await deaf.send_all(
-            b"GET /market/ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"GET /market/ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
             b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
         received = b""

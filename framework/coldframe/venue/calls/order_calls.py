@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
+from coldframe.errors import DecodeError
 from coldframe.terms import OrderType, ResponseType, TimeInForce
 from coldframe.venue.calls.caller import Caller, Calls, sent
 from coldframe.venue.calls.history_calls import algo_row
@@ -19,6 +18,7 @@ from coldframe.venue.trading.reports import acknowledged, algo_reply, modified, 
 from coldframe.wire import requests as ask
 from coldframe.wire.replies import AlgoCancelled, ErrorBody, Notice
 from coldframe.wire.requests import Fault
+from coldframe.wire.strict import check_depth, loosely
 
 _BATCH_PLACE: Final = 5
 _BATCH_CANCEL: Final = 10
@@ -196,8 +196,9 @@ def cancel_batch(exchange: Exchange, caller: Caller, request: ask.BatchCancel, n
 def _list(text: str, kind: type[Any]) -> list[Any] | None:
     """A JSON list of `kind` as clients write it; some leave the quotes of client ids out of mind and send bare words."""
     try:
-        rows = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        rows = loosely(text.encode())
+        check_depth(rows)
+    except (DecodeError, ValueError):
         return None
     if not isinstance(rows, list):
         return None

@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import partial
 
 import trio
-from trio_websocket import WebSocketConnection
 
 from coldframe.errors import DecodeError
 from coldframe.venue.calls.session import ApiSession, say_instead
 from coldframe.venue.faults import STRAIGHT, Course, Ending
 from coldframe.venue.links.context import Context
-from coldframe.venue.links.websocket import GOING_AWAY, Farewell, SocketLink
+from coldframe.venue.links.socket import Farewell, ServerSocket
+from coldframe.venue.links.websocket import GOING_AWAY, SocketLink
 from coldframe.wire.api import ApiId, parse_request
 
 
 class ApiLink:
     """One connection of the WebSocket API."""
 
-    def __init__(self, socket: WebSocketConnection, context: Context, *, shows_limits: bool) -> None:
+    def __init__(self, socket: ServerSocket, context: Context, *, shows_limits: bool) -> None:
         self._link = SocketLink(socket, context.settings, context.now_ms)
         self._context = context
         self._session = ApiSession(context.exchange, context.now_ms(), shows_limits=shows_limits)

@@ -1,112 +1,85 @@
 """The front door: reads what a connection begins with, and hands it to REST, to a stream link or to the WebSocket API.
 
-One port serves all three. REST connections are kept alive; an upgrade hands the connection over with all that was read of it.
+One port serves all three. REST connections are kept alive; an upgrade hands the connection over with all that was read of it. Each
+connection has a fence: whatever it brings ends that connection and nothing else. Nothing is waited for without a limit.
 """
 
 from __future__ import annotations
 
 import ssl
+import traceback
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import h11
 import trio
-from trio_websocket import HandshakeError, WebSocketConnection, wrap_server_stream
 
 from coldframe.venue.calls.counters import Blocked
 from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.venue.faults import Ending
 from coldframe.venue.links.api import ApiLink
+from coldframe.venue.links.cables import READ, Limited, Severed, linger
 from coldframe.venue.links.context import Context
+from coldframe.venue.links.socket import Accepted, NoHandshake, ServerSocket, answer_handshake
 from coldframe.venue.links.streams import StreamLink
+from coldframe.venue.links.visitors import why_not
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.routes import StreamTarget, parse_target
 from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
 
 _API_PATH: Final = "/ws-fapi/v1"
-_READ: Final = 65_536
-_LONGEST_BODY: Final = 1_000_000
-#: A connection that says nothing for so long is closed, in seconds.
+_LONGEST_BODY: Final = 65_536
+#: How long a connection may say nothing between two requests, and how long it may take to say one, in seconds.
 _IDLE_S: Final = 300
-_HANDSHAKE_S: Final = 10
-#: Frames that a peer may be ahead of our reading; it is read at once, so a few suffice.
-_UNREAD_FRAMES: Final = 16
+_REQUEST_S: Final = 10
+#: What a request gets that nobody may send (seeds/004 knows no text for it), or that is none.
+_FORBIDDEN: Final = -1002
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
 
 
-class Replayed(trio.abc.Stream):
-    """A stream that first gives again what was read from it already."""
-
-    def __init__(self, stream: trio.abc.Stream, first: bytes) -> None:
-        self._stream = stream
-        self._first = first
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if self._first:
-            await trio.lowlevel.checkpoint()
-            part = self._first if max_bytes is None else self._first[:max_bytes]
-            self._first = self._first[len(part) :]
-            return part
-        return await self._stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class Severed(trio.abc.Stream):
-    """A stream that breaks when so many bytes have been read from it."""
-
-    def __init__(self, stream: trio.abc.Stream, after_bytes: int) -> None:
-        self._stream = stream
-        self._left = after_bytes
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        self._check()
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        self._check()
-        part = await self._stream.receive_some(min(max_bytes or _READ, self._left))
-        self._left -= len(part)
-        return part
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def _check(self) -> None:
-        if self._left <= 0:
-            raise trio.BrokenResourceError("as many bytes as were wanted have been read")
-
-
 class Door:
-    """Serves connections."""
+    """Serves connections. `secure` is whether they are TLS."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, secure: bool = False) -> None:
         self._context = context
+        self._secure = secure
         self._rest = Rest(context.exchange)
+        self._open: Counter[str] = Counter()
+        self._full = False
         self.stream_links: dict[StreamLink, None] = {}
         self.api_links: dict[ApiLink, None] = {}
 
-    async def serve(self, stream: trio.abc.Stream) -> None:
-        """Serves one connection from its first byte to its end."""
+    async def serve(self, stream: trio.abc.Stream, peer: str = "") -> None:
+        """Serves one connection from its first byte to its end; `peer` is the address it comes from."""
+        if not self._has_room(peer):
+            await trio.aclose_forcefully(stream)
+            return
+        self._open[peer] += 1
         try:
-            await self._serve(stream)
+            await self._serve(Limited(stream))
         except* _GONE:
             pass
+        except* Exception as group:  # noqa: BLE001  (the fence: whatever a connection brings, the others go on)
+            self._context.notice(f"a connection has ended by a bug of the venue: {_where(group)}")
         finally:
+            self._open[peer] -= 1
             await trio.aclose_forcefully(stream)
+
+    def _has_room(self, peer: str) -> bool:
+        most = self._context.settings.max_connections
+        if self._open[peer] < most:
+            self._full = False
+            return True
+        if not self._full:
+            self._full = True
+            text = f"{peer} has {most} connections open, and gets no more until it closes some (venue.embedded.max_connections)"
+            self._context.notice(text)
+        return False
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         http = h11.Connection(h11.SERVER)
@@ -114,20 +87,24 @@ class Door:
             await self._serve_requests(http, stream)
         except h11.RemoteProtocolError as error:
             if http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                await _send(http, stream, _misunderstood(error))
+                await _send_last(http, stream, _misunderstood(error))
             raise
 
     async def _serve_requests(self, http: h11.Connection, stream: trio.abc.Stream) -> None:
+        patience_s = _REQUEST_S
         while True:
-            with trio.move_on_after(_IDLE_S) as idle:
-                request = await _next_request(http, stream)
-            if idle.cancelled_caught or request is None:
+            request = await _next_request(http, stream, patience_s)
+            if request is None:
                 return
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-            if request.method == b"GET" and "websocket" in headers.get("upgrade", "").lower():
-                await self._upgrade(http, stream, request)
+            refusal = why_not(headers, secure=self._secure)
+            if refusal is not None:
+                await _send_last(http, stream, _forbidden(refusal), request)
                 return
             body = await _body(http, stream)
+            if request.method == b"GET" and "websocket" in headers.get("upgrade", "").lower():
+                await self._upgrade(http, stream, request, headers)
+                return
             answer = await self._answer(request, headers, body)
             if answer is None:
                 return
@@ -135,6 +112,7 @@ class Door:
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
+            patience_s = _IDLE_S
 
     async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer | None:
         """The answer to a request; None when a fault wants the connection to end without one."""
@@ -160,27 +138,29 @@ class Door:
 
     # -- upgrades -----------------------------------------------------------------------------------------------------
 
-    async def _upgrade(self, http: h11.Connection, stream: trio.abc.Stream, request: h11.Request) -> None:
+    async def _upgrade(
+        self, http: h11.Connection, stream: trio.abc.Stream, request: h11.Request, headers: Mapping[str, str]
+    ) -> None:
         target = request.target.decode("latin-1")
         try:
             is_api = urlsplit(target).path.rstrip("/") == _API_PATH
             streams = None if is_api else parse_target(target)
         except ValueError:  # a path that looks like a broken address
             is_api, streams = False, None
+        handshake = answer_handshake(request.http_version, headers)
+        if isinstance(handshake, NoHandshake):
+            await _send_last(http, stream, _no_handshake(handshake), request)
+            return
         blocked = self._admit(is_api=is_api)
         if blocked is not None or (not is_api and streams is None):
-            await _send(http, stream, _turned_away(blocked), request)
+            await _send_last(http, stream, _turned_away(blocked), request)
             return
-        first = _written(request) + http.trailing_data[0]
+        await stream.send_all(_switching(http, handshake))
+        first = http.trailing_data[0]
         after_bytes = self._context.faults.settings.api_cut_after_bytes
         if is_api and after_bytes:
             stream = Severed(stream, after_bytes)
-        async with trio.open_nursery() as nursery:
-            with trio.move_on_after(_HANDSHAKE_S) as patience:
-                socket = await self._handshake(nursery, Replayed(stream, first))
-            if not patience.cancelled_caught and socket is not None:
-                await self._serve_socket(socket, target, streams)
-            nursery.cancel_scope.cancel()
+        await self._serve_socket(ServerSocket(stream, first), target, streams)
 
     def _admit(self, *, is_api: bool) -> Blocked | None:
         """Whether a handshake is answered: not during a ban; one of the WebSocket API costs weight."""
@@ -188,14 +168,7 @@ class Door:
         counters = self._context.exchange.counters
         return counters.charge(Pool.WEIGHT, HANDSHAKE_WEIGHT, now_ms) if is_api else counters.banned(now_ms)
 
-    async def _handshake(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> WebSocketConnection | None:
-        try:
-            request = await wrap_server_stream(nursery, stream, message_queue_size=_UNREAD_FRAMES)
-            return await request.accept()
-        except HandshakeError:
-            return None
-
-    async def _serve_socket(self, socket: WebSocketConnection, target: str, streams: StreamTarget | None) -> None:
+    async def _serve_socket(self, socket: ServerSocket, target: str, streams: StreamTarget | None) -> None:
         if streams is not None:
             link = StreamLink(socket, streams, self._context)
             await _run(link, self.stream_links)
@@ -217,34 +190,46 @@ async def _run(link: L, links: dict[L, None]) -> None:
         del links[link]
 
 
-async def _next_request(http: h11.Connection, stream: trio.abc.Stream) -> h11.Request | None:
-    """The next request of a connection; None when there is none any more."""
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(bytes(await stream.receive_some(_READ)))
-        elif isinstance(event, h11.Request):
-            return event
-        else:
-            return None
+async def _next_request(http: h11.Connection, stream: trio.abc.Stream, patience_s: float) -> h11.Request | None:
+    """The next request of a connection; None when there is none any more, or it does not come in time."""
+    with trio.move_on_after(patience_s) as patience:
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                data = bytes(await stream.receive_some(READ))
+                http.receive_data(data)
+                # It has begun: now it has to come to its end.
+                patience.deadline = min(patience.deadline, trio.current_time() + _REQUEST_S)
+            elif isinstance(event, h11.Request):
+                return event
+            else:
+                return None
+    return None
 
 
 async def _body(http: h11.Connection, stream: trio.abc.Stream) -> bytes:
-    """The body of the request; a body that is too long ends the connection."""
+    """The body of the request. Raises `RemoteProtocolError` for one that is too long, or takes too long."""
     parts = bytearray()
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            if http.they_are_waiting_for_100_continue:
-                informed = http.send(h11.InformationalResponse(status_code=100, headers=[]))
-                await stream.send_all(informed or b"")
-            http.receive_data(bytes(await stream.receive_some(_READ)))
-        elif isinstance(event, h11.Data):
-            parts += event.data
-            if len(parts) > _LONGEST_BODY:
-                raise h11.RemoteProtocolError("body too long", error_status_hint=413)
-        else:
-            return bytes(parts)
+    with trio.move_on_after(_REQUEST_S):
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                if http.they_are_waiting_for_100_continue:
+                    informed = http.send(h11.InformationalResponse(status_code=100, headers=[]))
+                    await stream.send_all(informed or b"")
+                http.receive_data(bytes(await stream.receive_some(READ)))
+            elif isinstance(event, h11.Data):
+                parts += event.data
+                if len(parts) > _LONGEST_BODY:
+                    raise h11.RemoteProtocolError("body too long", error_status_hint=413)
+            else:
+                return bytes(parts)
+    raise h11.RemoteProtocolError("body too slow", error_status_hint=408)
+
+
+def _switching(http: h11.Connection, handshake: Accepted) -> bytes:
+    """The head that turns the connection into a WebSocket."""
+    return http.send(h11.InformationalResponse(status_code=101, headers=list(handshake.headers))) or b""
 
 
 async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer, request: h11.Request | None = None) -> None:
@@ -257,21 +242,42 @@ async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswe
     await stream.send_all(head + body + end)
 
 
+async def _send_last(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer, request: h11.Request | None = None) -> None:
+    """Writes an answer with which the connection ends, whatever of the request has not been read."""
+    await _send(http, stream, attrs.evolve(answer, headers=(*answer.headers, ("connection", "close"))), request)
+    await linger(stream)
+
+
 def _turned_away(blocked: Blocked | None) -> RestAnswer:
-    """What a handshake gets that is not wanted, or not understood."""
+    """What a handshake gets that is not wanted."""
     if blocked is None:
         return RestAnswer(404, (("content-type", "text/plain"),), b"no such stream path\n")
     headers = (("content-type", "application/json"), ("retry-after", str(blocked.retry_after_s)))
     return RestAnswer(blocked.status, headers, encode(ErrorBody(blocked.fault.code, blocked.fault.msg)))
 
 
+def _no_handshake(answer: NoHandshake) -> RestAnswer:
+    """What a handshake gets that is none."""
+    return RestAnswer(answer.status, (("content-type", "text/plain"), *answer.headers), f"{answer.text}\n".encode())
+
+
+def _forbidden(reason: str) -> RestAnswer:
+    """What a visitor gets that may not come in."""
+    return RestAnswer(403, (("content-type", "application/json"),), encode(ErrorBody(_FORBIDDEN, reason)))
+
+
 def _misunderstood(error: h11.RemoteProtocolError) -> RestAnswer:
-    """What a request gets that is none: the status alone, which suits HEAD too. The connection ends with it."""
-    return RestAnswer(error.error_status_hint, (("connection", "close"),), b"")
+    """What a request gets that is none: the status alone, which suits HEAD too."""
+    return RestAnswer(error.error_status_hint, (), b"")
 
 
-def _written(request: h11.Request) -> bytes:
-    """The head of a request as it stood on the cable, for whoever has to read it once more."""
-    lines = [b"%s %s HTTP/%s" % (request.method, request.target, request.http_version)]
-    lines += [b"%s: %s" % (name, value) for name, value in request.headers.raw_items()]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+def _where(group: BaseExceptionGroup[Exception]) -> str:
+    """The first error of a group and the line that it came from, in one line; whatever the error is."""
+    error: BaseException = group
+    raised_at = group.__traceback__
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        raised_at = error.__traceback__ or raised_at
+    said = "".join(ch if ch.isprintable() else " " for ch in traceback.format_exception_only(error)[-1].strip()[:200])
+    places = traceback.extract_tb(raised_at)
+    return f"{said} ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else said

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 import trio
-from trio_websocket import WebSocketConnection
 
 from coldframe.venue.links.context import Context
-from coldframe.venue.links.websocket import GOING_AWAY, POLICY, Farewell, SocketLink
+from coldframe.venue.links.socket import Farewell, ServerSocket
+from coldframe.venue.links.websocket import GOING_AWAY, POLICY, SocketLink
 from coldframe.venue.market.hub import Publication
 from coldframe.wire.frames import Control, ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.names import StreamKind, StreamName, parse
@@ -17,6 +17,7 @@ from coldframe.wire.routes import MAX_STREAMS_PER_LINK, Route, StreamTarget, rou
 #: Messages a client may send: so many at once, and so many a second for ever (protocol.md 2, measured).
 _BURST: Final = 15
 _PER_SECOND: Final = 10
+_LONGEST_NAME: Final = 200
 #: "Important WebSocket Change Notice" of 2026-03-06 (protocol.md 2).
 _ENDED: Final = (
     "a client opened {}: the exchange ended stream paths without a route on 2026-04-23; use /public, /market and /private there"
@@ -44,7 +45,7 @@ class Allowance:
 class StreamLink:
     """One stream connection. As a listener of the hub it takes publications and never waits."""
 
-    def __init__(self, socket: WebSocketConnection, target: StreamTarget, context: Context) -> None:
+    def __init__(self, socket: ServerSocket, target: StreamTarget, context: Context) -> None:
         self._link = SocketLink(socket, context.settings, context.now_ms)
         self._context = context
         self._target = target
@@ -123,8 +124,8 @@ class StreamLink:
 
     def _subscribe(self, names: tuple[str, ...]) -> None:
         for name in names:
-            if name in self._names:
-                continue
+            if name in self._names or len(name) > _LONGEST_NAME:
+                continue  # a name beyond all names is acknowledged, as any wrong one is, and not kept
             if len(self._names) >= MAX_STREAMS_PER_LINK:
                 self._say(error_frame(ControlError(4, "Too many subscriptions")))
                 raise Farewell(POLICY, "Invalid request")

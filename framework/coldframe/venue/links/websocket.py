@@ -10,26 +10,15 @@ from functools import partial
 from typing import Final
 
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.venue.links.outbox import Outbox
+from coldframe.venue.links.socket import Closed, Farewell, ServerSocket
 
 #: How long a peer may take to answer a close.
-_CLOSE_S: Final = 1
-#: How long one frame may wait for a peer that does not read.
-_SEND_S: Final = 30
+_CLOSE_S: Final = 2
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
-
-
-class Farewell(Exception):
-    """Ends a link with a close code and reason, after what is still in its outbox has been sent."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 #: Is given every frame that comes in; it must not wait.
@@ -43,7 +32,7 @@ def _nothing() -> None:
 class SocketLink:
     """Runs one connection: `receive` is given every text frame that comes in, `outbox` is sent."""
 
-    def __init__(self, socket: WebSocketConnection, settings: Settings, now_ms: Callable[[], int]) -> None:
+    def __init__(self, socket: ServerSocket, settings: Settings, now_ms: Callable[[], int]) -> None:
         self.outbox = Outbox()
         self._socket = socket
         self._settings = settings
@@ -64,11 +53,12 @@ class SocketLink:
                 await self._write()
         except* Farewell as group:
             farewell = _first(group)
-        except* ConnectionClosed:
+        except* Closed:
             pass  # the peer ended it
+        finally:
+            self.outbox.close()
         if farewell is not None:
             await self._close(farewell)
-        self.outbox.close()
 
     def drop(self) -> None:
         """Cuts the connection off without a word, as a broken cable would."""
@@ -94,18 +84,17 @@ class SocketLink:
         return True
 
     async def _read(self, receive: Receive) -> None:
-        while True:
-            frame = await self._socket.get_message()
-            if not self._guarded(partial(receive, frame)):
-                return
+        try:
+            while True:
+                frame = await self._socket.get_message()
+                if not self._guarded(partial(receive, frame)):
+                    return
+        except Farewell as farewell:  # the peer has offended against the protocol
+            self.part(farewell)
 
     async def _write(self) -> None:
         while (frame := await self.outbox.wait_next()) is not None:
-            with trio.move_on_after(_SEND_S) as patience:
-                await self._socket.send_message(frame)
-            if patience.cancelled_caught:
-                # Half a frame may be on the cable, so not even a close can follow it.
-                raise ConnectionClosed(None)
+            await self._socket.send_message(frame)
         raise self._farewell
 
     async def _grow_old(self) -> None:
