@@ -1,0 +1,416 @@
+"""What others take away from a strategy, end to end: the strategy follows, and no order of the bot turns the account over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from coldframe import Intent, Place, PositionCause, PositionChanged, PositionSide, Side, Target, WorkingType, hookimpl
+from coldframe.config.venue import EmbeddedVenue, VenueAccount
+from coldframe.core.foreign import Foreign
+from coldframe.core.trading import TradingLimits
+from coldframe.model.effects import LinkKind
+from coldframe.model.halting import HaltLevel
+from coldframe.model.inputs import HaltAsked
+from coldframe.terms import OrderType
+from tests.simulation.pump import Pump, Trader
+from tests.simulation.strategies import Puppet as _Puppet
+
+B = "BTCUSDT"
+D = Decimal
+LONG, SHORT, BOTH = PositionSide.LONG, PositionSide.SHORT, PositionSide.BOTH
+
+
+class Puppet(_Puppet):
+    """A puppet that hears of its position; `answers` is asked what follows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: Callable[[PositionChanged], list[Intent]] = lambda event: []
+
+    @hookimpl
+    def on_position(self, event: PositionChanged) -> list[Intent]:
+        self.events.append(event)
+        return self.answers(event)
+
+
+def by_hand(pump: Pump, side: Side, quantity: str, *, symbol: str = B, **more: str) -> None:
+    """Another client on the account trades at the market."""
+    order = {"symbol": symbol, "side": side.value, "type": "MARKET", "quantity": quantity, **more}
+    answer = pump.venue.by_hand("POST", "/fapi/v1/order", order)
+    assert answer.status == 200, answer.body
+
+
+def world(*names: str, **more: Any) -> tuple[Pump, Sequence[Puppet]]:
+    puppets = {name: Puppet() for name in names or ("mm",)}
+
+    def maker(name: str) -> Any:
+        return lambda: puppets[name]
+
+    return Pump([Trader(id=name, make=maker(name)) for name in puppets], **more), list(puppets.values())
+
+
+def holding(quantity: str = "0.010", **more: Any) -> tuple[Pump, Puppet]:
+    """One strategy that has reached a target."""
+    pump, (puppet,) = world(**more)
+    puppet.wanted = [Target(B, D(quantity))]
+    pump.until(lambda: pump.position("mm") == D(quantity))
+    assert pump.venue.position(B) == D(quantity)
+    return pump, puppet
+
+
+def placed(pump: Pump, since: int = 0) -> list[Mapping[str, object]]:
+    return [params for method, params in pump.sent[since:] if method == "order.place"]
+
+
+def changes(puppet: Puppet) -> list[PositionChanged]:
+    return [event for event in puppet.events if isinstance(event, PositionChanged)]
+
+
+def adds_up(pump: Pump, symbol: str = B) -> bool:
+    """Whether strategies and external are the account's position, side by side."""
+    return all(
+        pump.engine.evidence.holdings.position_sum((symbol, side)) == pump.venue.position(symbol, side) for side in PositionSide
+    )
+
+
+# -- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def test_o34_a_position_closed_by_hand_is_not_sold_again() -> None:
+    pump, puppet = holding()
+    since = len(pump.sent)
+    by_hand(pump, Side.SELL, "0.010", reduceOnly="true")
+    pump.run(2)
+    puppet.wanted = [Target(B, D(0))]
+    pump.run(20)
+    assert placed(pump, since) == []
+    assert pump.venue.position(B) == pump.position("mm") == 0
+    (told,) = changes(puppet)
+    assert (told.quantity, told.position, told.cause, told.symbol) == (D("-0.010"), 0, PositionCause.OTHER_CLIENT, B)
+    account = pump.engine.accounts["mm"]
+    assert account.realized == told.realized_pnl != 0
+    assert account.fees["USDT"] > told.fee > 0
+    pump.stop()
+    assert adds_up(pump)
+
+
+@pytest.mark.parametrize("quantity", ["-0.010", "0.006"])
+def test_o34_a_part_closed_by_hand_is_a_part_less(quantity: str) -> None:
+    pump, puppet = holding(quantity)
+    side = Side.BUY if D(quantity) < 0 else Side.SELL
+    by_hand(pump, side, "0.002")
+    pump.run(2)
+    assert pump.position("mm") == D(quantity) + side.sign * D("0.002") == pump.venue.position(B)
+    since = len(pump.sent)
+    puppet.wanted = [Target(B, D(0))]
+    pump.until(lambda: pump.position("mm") == 0)
+    (close,) = placed(pump, since)
+    assert (close["quantity"], close["reduceOnly"]) == (f"{abs(D(quantity)) - D('0.002')}", "true")
+    assert pump.venue.position(B) == 0
+
+
+def test_o34_what_goes_past_zero_is_external_and_left_alone() -> None:
+    pump, puppet = holding()
+    by_hand(pump, Side.SELL, "0.015")
+    pump.run(2)
+    since = len(pump.sent)
+    puppet.wanted = [Target(B, D(0))]
+    pump.run(10)
+    assert placed(pump, since) == []
+    assert (pump.position("mm"), pump.engine.evidence.external.net(B)) == (0, D("-0.005"))
+    assert adds_up(pump)
+
+
+def test_o34_a_target_does_not_fight_the_person_who_closed_it() -> None:
+    pump, puppet = holding()
+    since = len(pump.sent)
+    by_hand(pump, Side.SELL, "0.010")
+    pump.run(10)
+    assert placed(pump, since) == []
+    assert pump.told("its target of 0.01 in BTCUSDT lapses")
+    puppet.wanted = [Target(B, D("0.010"))]
+    pump.until(lambda: pump.position("mm") == D("0.010"))
+
+
+def test_o34_a_target_that_the_hook_returns_counts() -> None:
+    pump, puppet = holding()
+    puppet.answers = lambda event: [Target(B, D("0.004"))]
+    by_hand(pump, Side.SELL, "0.010")
+    pump.until(lambda: pump.position("mm") == D("0.004"))
+
+
+def test_o34_a_close_in_the_same_moment_turns_nothing_over() -> None:
+    """The exchange refuses the second close: it is reduce-only. The position is asked for, and nothing is repeated."""
+    pump, puppet = holding()
+    since = len(pump.sent)
+    puppet.wanted = [Target(B, D(0))]
+    pump.until(lambda: len(placed(pump, since)) == 1)
+    by_hand(pump, Side.SELL, "0.010")  # while it is on its way
+    pump.run(20)
+    assert pump.venue.position(B) == pump.position("mm") == 0
+    assert len(placed(pump, since)) == 1
+    assert adds_up(pump)
+
+
+def test_o34_a_resting_exit_ends_with_its_position() -> None:
+    pump, puppet = holding()
+    price = pump.market.best(B, Side.SELL) + 100
+    puppet.wanted = [Place(symbol=B, side=Side.SELL, quantity=D("0.010"), price=price)]
+    pump.until(lambda: len(pump.venue.open_orders()) == 1)
+    by_hand(pump, Side.SELL, "0.010")
+    pump.run(2)
+    assert not pump.venue.open_orders()
+    pump.market.move(B, price + 50)
+    pump.run(5)
+    assert pump.venue.position(B) == pump.position("mm") == 0
+
+
+@pytest.mark.parametrize("type_", [OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET])
+def test_o34_a_stop_without_its_position_opens_nothing(type_: OrderType) -> None:
+    pump, puppet = holding()
+    below = pump.market.best(B, Side.BUY) - 200
+    above = pump.market.best(B, Side.SELL) + 200
+    trigger = below if type_ is OrderType.STOP_MARKET else above
+    stop = {"type": type_, "trigger_price": trigger, "working_type": WorkingType.MARK_PRICE}
+    puppet.wanted = [Place(symbol=B, side=Side.SELL, quantity=D("0.010"), **stop)]  # type: ignore[arg-type]
+    pump.until(lambda: any(one.untriggered for one in pump.engine.orders.live))
+    by_hand(pump, Side.SELL, "0.010")
+    pump.run(2)
+    pump.market.move(B, trigger - 100 if type_ is OrderType.STOP_MARKET else trigger + 100)
+    pump.run(10)
+    assert pump.venue.position(B) == pump.position("mm") == 0
+    assert not list(pump.engine.orders.live)
+
+
+def test_o34_a_close_that_no_report_tells_is_found_by_its_refusal() -> None:
+    """The user stream is down: the bot believes in its position until the exchange refuses, and then asks."""
+    pump, puppet = holding()
+    pump.venue.refuses.add(LinkKind.PRIVATE)
+    pump.venue.cut(LinkKind.PRIVATE)
+    pump.run(1)
+    by_hand(pump, Side.SELL, "0.010")
+    since = len(pump.sent)
+    puppet.patient = False
+    puppet.wanted = [Target(B, D(0))]
+    pump.run(20)
+    assert len(placed(pump, since)) == 1
+    assert pump.venue.position(B) == 0
+    pump.venue.refuses.clear()
+    pump.until(lambda: pump.position("mm") == 0, 60)
+    assert [event.cause for event in changes(puppet)] == [PositionCause.OTHER_CLIENT]
+    assert len(placed(pump, since)) == 1
+    assert adds_up(pump)
+
+
+def test_o34_a_hedge_of_others_is_left_alone() -> None:
+    """What stands against the strategy is another client's: the strategy comes and goes beside it."""
+    pump, (puppet,) = world(trading=TradingLimits(foreign=Foreign.IGNORE))
+    pump.run(2)
+    by_hand(pump, Side.SELL, "0.030")
+    pump.run(1)
+    for target in ("0.010", "0", "-0.010", "0"):
+        puppet.wanted = [Target(B, D(target))]
+        pump.until(lambda target=target: pump.position("mm") == D(target))  # type: ignore[misc]
+        assert pump.venue.position(B) == D("-0.030") + D(target)
+    assert pump.engine.evidence.external.net(B) == D("-0.030")
+    assert changes(puppet) == []
+
+
+# -- the exchange's own engines ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("client_order_id", "cause"), [("adl_autoclose", PositionCause.DELEVERAGING), ("autoclose-17", PositionCause.LIQUIDATION)]
+)
+def test_o20_o34_the_exchanges_engines_close_the_strategys_position(client_order_id: str, cause: PositionCause) -> None:
+    pump, puppet = holding()
+    by_hand(pump, Side.SELL, "0.010", newClientOrderId=client_order_id)
+    pump.run(2)
+    assert [event.cause for event in changes(puppet)] == [cause]
+    assert pump.told(f"BTCUSDT is halted: {cause} by the venue") or pump.engine.gate.latches.symbols[B]
+    since = len(pump.sent)
+    puppet.patient = False
+    puppet.wanted = [Target(B, D("0.010"))]
+    pump.run(5)
+    puppet.wanted = [Target(B, D(0))]
+    pump.run(5)
+    assert placed(pump, since) == []
+    assert pump.venue.position(B) == pump.position("mm") == 0
+
+
+def test_o20_o34_a_deleveraging_that_only_a_query_finds_is_known_for_one() -> None:
+    pump, puppet = holding()
+    pump.venue.refuses.add(LinkKind.PRIVATE)
+    pump.venue.cut(LinkKind.PRIVATE)
+    by_hand(pump, Side.SELL, "0.004", newClientOrderId="adl_autoclose")
+    pump.run(1)
+    pump.venue.refuses.clear()
+    pump.until(lambda: pump.position("mm") == D("0.006"), 60)
+    assert [event.cause for event in changes(puppet)] == [PositionCause.DELEVERAGING]
+    assert B in pump.engine.gate.latches.symbols
+
+
+def test_o20_o34_a_real_liquidation_is_followed() -> None:
+    accounts = [VenueAccount(name="bot", balance=D(700), leverage=20)]
+    pump, puppet = holding("0.200", settings=EmbeddedVenue(accounts=accounts))
+    pump.market.move(B, pump.market.best(B, Side.BUY) * D("0.94"))
+    pump.until(lambda: pump.venue.position(B) == 0, 30)
+    pump.run(3)
+    assert pump.position("mm") == 0
+    assert {event.cause for event in changes(puppet)} == {PositionCause.LIQUIDATION}
+    assert pump.engine.accounts["mm"].realized < -500
+    assert adds_up(pump)
+
+
+# -- several strategies -----------------------------------------------------------------------------------------------
+
+
+def two(first: str, second: str, **more: Any) -> tuple[Pump, Sequence[Puppet]]:
+    pump, puppets = world("a", "b", **more)
+    for name, puppet, quantity in zip(("a", "b"), puppets, (first, second), strict=True):
+        puppet.wanted = [Target(B, D(quantity))]
+        pump.until(lambda name=name, quantity=quantity: pump.position(name) == D(quantity))  # type: ignore[misc]
+    return pump, puppets
+
+
+def test_o34_several_strategies_share_what_is_closed() -> None:
+    pump, puppets = two("0.030", "0.010")
+    by_hand(pump, Side.SELL, "0.010")
+    pump.run(2)
+    assert (pump.position("a"), pump.position("b")) == (D("0.022"), D("0.008"))
+    assert [[event.quantity for event in changes(puppet)] for puppet in puppets] == [[D("-0.008")], [D("-0.002")]]
+    by_hand(pump, Side.SELL, "0.030")
+    pump.run(2)
+    assert pump.position("a") == pump.position("b") == pump.venue.position(B) == 0
+
+
+def test_o34_one_of_several_is_flattened_by_its_own_position() -> None:
+    """They hold against each other: the account is flat, and neither could leave by an order that only reduces it."""
+    pump, _ = two("0.010", "-0.010")
+    since = len(pump.sent)
+    pump.give(HaltAsked(HaltLevel.FLATTEN, "a", "test", 1))
+    pump.until(lambda: pump.position("a") == 0)
+    (close,) = placed(pump, since)
+    assert (close["quantity"], "reduceOnly" in close) == ("0.010", False)
+    assert (pump.position("b"), pump.venue.position(B)) == (D("-0.010"), D("-0.010"))
+    assert adds_up(pump)
+
+
+# -- hedge mode -------------------------------------------------------------------------------------------------------
+
+
+def test_o34_in_hedge_mode_each_side_follows_by_itself() -> None:
+    accounts = [VenueAccount(name="bot", hedge_mode=True)]
+    pump, (puppet,) = world(settings=EmbeddedVenue(accounts=accounts), hedge=True)
+    more = {"symbol": B, "type": OrderType.MARKET}
+    puppet.wanted = [
+        Place(side=Side.BUY, quantity=D("0.010"), position_side=LONG, **more),  # type: ignore[arg-type]
+        Place(side=Side.SELL, quantity=D("0.020"), position_side=SHORT, **more),  # type: ignore[arg-type]
+    ]
+    pump.until(lambda: pump.venue.position(B, LONG) == D("0.010") and pump.venue.position(B, SHORT) == D("-0.020"))
+    by_hand(pump, Side.SELL, "0.010", positionSide="LONG")
+    by_hand(pump, Side.BUY, "0.005", positionSide="SHORT")
+    by_hand(pump, Side.BUY, "0.003", positionSide="LONG")
+    pump.run(2)
+    assert [(event.position_side, event.quantity) for event in changes(puppet)] == [(LONG, D("-0.010")), (SHORT, D("0.005"))]
+    external = pump.engine.evidence.external
+    assert external.position(B, LONG).quantity == D("0.003")
+    assert adds_up(pump)
+    puppet.wanted = [Target(B, D(0))]
+    pump.until(lambda: pump.venue.position(B, SHORT) == 0)
+    pump.run(3)
+    assert pump.venue.position(B, LONG) == D("0.003")
+    assert adds_up(pump)
+
+
+# -- while the bot is off ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", list(Foreign))
+@pytest.mark.parametrize(("sold", "left"), [("0.010", "0"), ("0.004", "0.006")])
+def test_o24_o34_what_was_closed_while_the_bot_was_off_is_gone(rule: Foreign, sold: str, left: str) -> None:
+    pump, puppet = holding(trading=TradingLimits(foreign=rule))
+    pump.kill()
+    by_hand(pump, Side.SELL, sold)
+    pump.restart()
+    pump.run(3)
+    assert pump.failed is None
+    assert pump.position("mm") == pump.venue.position(B) == D(left)
+    (told,) = changes(puppet)
+    assert (told.quantity, told.cause) == (-D(sold), PositionCause.WHILE_OFF)
+    assert told.realized_pnl != 0  # the trade is found, so its price is known
+    since = len(pump.sent)
+    puppet.wanted = [Target(B, D(0))]
+    pump.run(5)
+    assert [one["quantity"] for one in placed(pump, since)] == [left] * (D(left) > 0)
+    assert pump.venue.position(B) == pump.position("mm") == 0
+    pump.restart()
+    pump.run(3)
+    assert (pump.failed, pump.position("mm"), len(changes(puppet))) == (None, 0, 1)
+
+
+def test_o24_what_is_left_of_others_after_a_close_while_off_is_a_matter_of_the_rule() -> None:
+    """The text says what is there: nothing of it is the strategy's any more."""
+    pump, puppet = holding()
+    pump.kill()
+    by_hand(pump, Side.SELL, "0.015")
+    pump.restart()
+    pump.run(3)
+    assert pump.failed is not None
+    assert "position of -0.005 BTCUSDT (the account holds -0.005, our strategies 0; entry price" in pump.failed.text
+    assert "is not ours: close it, or set foreign" in pump.failed.text
+    pump.restart(trading=TradingLimits(foreign=Foreign.IGNORE))
+    pump.run(3)
+    assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, D("-0.005"))
+    pump.restart(trading=TradingLimits(foreign=Foreign.REFUSE))
+    pump.run(3)
+    assert pump.failed is None  # it is known from the run before
+    assert changes(puppet)[0].cause is PositionCause.WHILE_OFF
+
+
+def test_o24_adopted_what_is_left_is_the_strategys() -> None:
+    pump, puppet = holding(trading=TradingLimits(foreign=Foreign.ADOPT))
+    pump.kill()
+    by_hand(pump, Side.SELL, "0.015")
+    pump.restart()
+    pump.run(3)
+    assert (pump.failed, pump.position("mm")) == (None, D("-0.005"))
+    assert [event.cause for event in changes(puppet)] == [PositionCause.WHILE_OFF, PositionCause.ADOPTED]
+    puppet.wanted = [Target(B, D(0))]
+    pump.until(lambda: pump.venue.position(B) == 0)
+
+
+def test_a_position_that_no_trade_explains_is_followed_too() -> None:
+    """The exchange names another position, and its list of trades is silent: after two rounds its word counts."""
+    pump, puppet = holding()
+    account = pump.venue.books().account
+    account.position(B, BOTH).quantity = D("0.003")
+    pump.until(lambda: pump.position("mm") == D("0.003"), 120)
+    (told,) = changes(puppet)
+    assert (told.cause, told.quantity) == (PositionCause.ADJUSTMENT, D("-0.007"))
+    assert B in pump.engine.gate.latches.symbols
+
+
+# -- dust -------------------------------------------------------------------------------------------------------------
+
+
+def test_dust_against_the_accounts_side_is_not_sent_and_said_once() -> None:
+    """A strategy's rest below the smallest notional, while another client holds the other way."""
+    symbol = "ETHUSDT"  # the smallest notional is 20: about 0.007
+    puppet = Puppet()
+    pump = Pump([Trader(id="mm", make=lambda: puppet, symbols=(symbol,))])
+    puppet.wanted = [Target(symbol, D("0.050"))]
+    pump.until(lambda: pump.position("mm", symbol) == D("0.050"))
+    by_hand(pump, Side.SELL, "0.046", symbol=symbol)
+    pump.run(1)
+    assert pump.position("mm", symbol) == D("0.004")
+    pump.engine.evidence.holdings.hold("", (symbol, BOTH), D("-0.100"), D(3000), PositionCause.ADJUSTMENT)
+    since = len(pump.sent)
+    puppet.wanted = [Target(symbol, D(0))]
+    pump.run(20)
+    assert placed(pump, since) == []
+    assert len(pump.told("is worth less than the smallest order of 20")) == 1
