@@ -3,7 +3,8 @@
 A strategy places, quotes, cancels and aims at targets; the exchange hides orders, answers late, amiss or never, tells things
 twice; links are cut and rotated, the bot is killed and started again. The oracle looks after every step of the bot: each order of
 ours that stands in the exchange's books is alive for the bot (or external, or told as an incident), the worst position that these
-books allow is within the strategy's limit, and no order has been accepted or sent twice. At the end nothing is left open.
+books allow is within the strategy's limit, and no order has been accepted or sent twice. At the end nothing is left open but what
+the run names as kept, and that can only reduce a position.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from coldframe.core.trading import TradingLimits
 from coldframe.core.userstream import UserStreamLimits
 from coldframe.model.effects import LinkKind
 from coldframe.model.view import View
+from tests.simulation.ends import report
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 
@@ -157,10 +159,14 @@ class World:
 
     def _check_end(self) -> None:
         pump, engine = self.pump, self.pump.engine
-        for name in pump.venue.open_orders():
-            self._violated(f"still open at the end: {name}")
+        kept = {order.client_order_id: order for order in report(pump).kept}
+        for name in pump.venue.open_orders().keys() ^ kept.keys():
+            self._violated(f"named as kept, and not open: {name}" if name in kept else f"still open at the end: {name}")
         for order in engine.orders.live:
-            self._violated(f"still alive at the end: {order.client_order_id} ({order.state})")
+            if order.client_order_id not in kept:
+                self._violated(f"still alive at the end: {order.client_order_id} ({order.state})")
+            elif not order.closing:
+                self._violated(f"kept although it may add risk: {order.client_order_id}")
         ours, theirs, external = pump.position("mm"), pump.venue.position(SYMBOL), engine.evidence.external.net(SYMBOL)
         if external:
             self._violated(f"{external} are external, and all orders are ours")
