@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
 
 READ: Final = 65_536
 #: How long one write may take: a peer that does not read for so long is gone.
-WRITE_S: Final = 30
+WRITE_S: Final = 15
 #: How long, and for how many bytes, we listen to a peer that has been told its last word.
 _LINGER_S: Final = 1
 _LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -37,8 +38,14 @@ class Limited(Below):
     """A stream that breaks when a write takes too long: half of it may be on the cable, so nothing can follow."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._in_time(self.stream.send_all, data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._in_time(self.stream.wait_send_all_might_not_block)
+
+    async def _in_time(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         with trio.move_on_after(WRITE_S) as patience:
-            await self.stream.send_all(data)
+            await work(*args)
         if patience.cancelled_caught:
             await trio.aclose_forcefully(self.stream)
             raise trio.BrokenResourceError(f"the peer has not read for {WRITE_S} s")

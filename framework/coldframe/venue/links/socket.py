@@ -91,8 +91,6 @@ class ServerSocket:
         self._pings: dict[bytes, trio.Event] = {}
         self._parts: list[Any] = []
         self._size = 0
-        #: Whether every frame that was begun is whole: behind half a frame nothing can follow, not even a close.
-        self._whole = True
         if first:
             self._take(first)
 
@@ -129,8 +127,6 @@ class ServerSocket:
 
     async def aclose(self, code: int, reason: str) -> None:
         """Says why the connection ends, and waits for the peer to take note; nothing may read at the same time."""
-        if not self._whole:
-            return
         with suppress(Closed, Farewell):
             await self._send(CloseConnection(code=code, reason=reason))
             while True:
@@ -189,9 +185,9 @@ class ServerSocket:
         except ProtocolError:
             raise Closed from None
         async with self._writing:
-            self._whole = False
             try:
-                await self._stream.send_all(data)
+                await self._stream.wait_send_all_might_not_block()
+                with trio.CancelScope(shield=True):  # half a frame would be the end: not even a close could follow
+                    await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 raise Closed from None
-            self._whole = True
