@@ -294,10 +294,21 @@ async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_pat
 async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> None:
     venue = Venue()
     async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
         rig.latch(Halt(FLATTEN, "a", "why"))
         first, second = await rig.take(HaltAsked), await rig.take(HaltAsked)
         assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
         assert "the bot brings its positions to zero" in await rig.answered()
+    assert venue.calls("POST") == []
+
+
+async def test_o34_a_flatten_without_a_position_says_so(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.latch(Halt(FLATTEN, "a"))
+        await rig.take(HaltAsked)
+        await rig.take(HaltAsked)
+        assert "no position of the bot is open: nothing to flatten" in await rig.answered()
     assert venue.calls("POST") == []
 
 

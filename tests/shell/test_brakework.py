@@ -48,6 +48,8 @@ class Venue:
     #: What lists say of an order beyond its id, by that.
     terms: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     faults: dict[str, Told] = attrs.field(factory=dict)
+    #: The account's positions by symbol and side; None: what is asked for them cannot be read.
+    positions: dict[tuple[str, str], str] | None = None
     weight: int = 0
     asked: list[tuple[str, dict[str, str]]] = attrs.field(factory=list)
 
@@ -82,6 +84,9 @@ class Venue:
                 for names in self.algos.values():
                     names[:] = [one for one in names if one != params["clientAlgoId"]]
                 return {"algoId": 6, "clientAlgoId": params["clientAlgoId"], "code": "200", "msg": "success"}
+            case "GET /fapi/v3/positionRisk" if self.positions is not None:
+                rows = self.positions.items()
+                return [{"symbol": name, "positionSide": side, "positionAmt": amount} for (name, side), amount in rows]
             case _:
                 return {"orderId": 7, "status": "FILLED"}
 
@@ -213,9 +218,9 @@ async def test_positions_are_reduced_by_one_order_each_that_is_told_before_it_is
         lines, found = await trio.to_thread.run_sync(work.flatten, held, say)
         assert abs(told[0].sent_ms - line.venue_ms) < 5_000  # type: ignore[union-attr]
     assert found.troubles == []
-    assert lines == ["SELL 0.010 BTCUSDT for a", "BUY 2 ETHUSDT for b"]
-    assert seen == [0, 1, 1, 2]
-    (_, first), (_, second) = venue.asked
+    assert lines == ["the brake has ordered: SELL 0.010 BTCUSDT for a", "the brake has ordered: BUY 2 ETHUSDT for b"]
+    assert seen == [1, 2, 2, 3]
+    _, (_, first), (_, second) = venue.asked
     assert first["newClientOrderId"] == name("a", BRAKE_COUNT)
     assert second["newClientOrderId"] == name("b", BRAKE_COUNT + 1)
     assert (first["type"], first["reduceOnly"], first["newOrderRespType"]) == ("MARKET", "true", "RESULT")
@@ -235,10 +240,44 @@ async def test_an_order_without_an_answer_is_not_sent_again() -> None:
     async with working(venue) as (work, _):
         held = {("a", "BTCUSDT", PositionSide.BOTH): Decimal(-1)}
         lines, found = await trio.to_thread.run_sync(work.flatten, held, told.append)
-    assert venue.calls() == ["POST order"]
-    assert lines == ["BUY 1 BTCUSDT for a: -1007 Timeout waiting for response."]
+    assert venue.calls() == ["GET /fapi/v3/positionRisk", "POST order"]
+    assert lines == ["the brake has ordered: BUY 1 BTCUSDT for a: -1007 Timeout waiting for response."]
     assert len(found.troubles) == 1
     assert [type(one) for one in told] == [BrakeOrdered, BrakeAnswered]
+
+
+A_LONG = {("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.010")}
+
+
+@pytest.mark.parametrize(
+    "there",
+    [{}, {("BTCUSDT", "BOTH"): "0.000"}, {("BTCUSDT", "BOTH"): "-0.010"}, {("ETHUSDT", "BOTH"): "1"}, {("BTCUSDT", "LONG"): "1"}],
+    ids=["no position", "flat", "the other way", "another symbol", "another side"],
+)
+async def test_o34_nothing_is_sent_where_the_account_is_flat(there: dict[tuple[str, str], str]) -> None:
+    venue, told = Venue(positions=there), []
+    async with working(venue) as (work, _):
+        lines, found = await trio.to_thread.run_sync(work.flatten, A_LONG, told.append)
+    assert venue.calls("POST") == []
+    assert (lines, found.troubles, told) == (["the account is flat there: nothing to SELL in BTCUSDT for a"], [], [])
+
+
+async def test_o34_a_refusal_of_nothing_to_reduce_is_no_trouble() -> None:
+    """The position was closed between the question and the order."""
+    venue = Venue(positions={("BTCUSDT", "BOTH"): "0.010"})
+    venue.faults["POST order"] = Told(b'{"code":-2022,"msg":"ReduceOnly Order is rejected."}', 400)
+    async with working(venue) as (work, _):
+        lines, found = await trio.to_thread.run_sync(work.flatten, A_LONG, lambda event: None)
+    assert venue.calls("POST") == ["POST order"]
+    assert (lines, found.troubles) == (["the account is flat there: nothing to SELL in BTCUSDT for a"], [])
+
+
+async def test_where_the_account_says_nothing_the_order_goes_out() -> None:
+    venue = Venue()
+    venue.faults["GET /fapi/v3/positionRisk"] = Told(b'{"code":-1000,"msg":"An unknown error."}', 500)
+    async with working(venue) as (work, _):
+        lines, found = await trio.to_thread.run_sync(work.flatten, A_LONG, lambda event: None)
+    assert (lines, found.troubles) == (["the brake has ordered: SELL 0.010 BTCUSDT for a"], [])
 
 
 SELLS = {"side": "SELL", "positionSide": "BOTH", "reduceOnly": False, "closePosition": False}

@@ -245,7 +245,9 @@ class Brake:
             if halt.level.flattens:
                 # A brain that cannot write its journal sends no orders, these neither.
                 brain = answers and written
-                lines += ["the bot brings its positions to zero"] if brain else self._flatten(halt)
+                held = any(self._pulse.positions(halt.strategy).values())
+                told_bot = "the bot brings its positions to zero" if held else "no position of the bot is open: nothing to flatten"
+                lines += [told_bot] if brain else self._flatten(halt)
                 self._tell(halt, halt.level)
                 self._soon(self._release)
         return lines
@@ -287,10 +289,9 @@ class Brake:
             self._flattening = halt
         lines, found = self._work.flatten(self._pulse.positions(halt.strategy), self._ordered)
         self._give(self._work.used())
-        said = [f"the brake has ordered: {line}" for line in lines]
-        for line in said:
+        for line in lines:
             self._log(Level.ERROR, line)
-        return said + self._troubles("flattening", found)
+        return lines + self._troubles("flattening", found)
 
     def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
         if isinstance(event, BrakeOrdered):

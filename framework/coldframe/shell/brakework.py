@@ -22,7 +22,7 @@ from coldframe.shell.brakeline import BrakeLine
 from coldframe.shell.pulse import PositionKey
 from coldframe.shell.reasons import one_line
 from coldframe.terms import OrderType, PositionSide, ResponseType, Side
-from coldframe.units import plain
+from coldframe.units import exact, plain
 from coldframe.wire import requests as ask
 from coldframe.wire.rest import Answer
 from coldframe.wire.strict import read_as
@@ -32,6 +32,9 @@ Result = TypeVar("Result")
 
 #: Calls under way at once.
 _AT_ONCE: Final = 8
+#: The exchange's answer to a reduce-only order where there is no position (protocol.md 9), and what is said then.
+_NOTHING_TO_REDUCE: Final = -2022
+_FLAT: Final = "the account is flat there"
 #: Orders that one call cancels at most (protocol.md 6.4, batchOrders).
 _BATCH: Final = 10
 
@@ -54,6 +57,14 @@ class _Row(msgspec.Struct, rename="camel"):
         """Whether all that the order can do is reduce a position of this (signed) quantity."""
         against = amount > 0 if self.side == Side.SELL else self.side == Side.BUY and amount < 0
         return against and (self.reduce_only or self.close_position or self.position_side != PositionSide.BOTH)
+
+
+class _Position(msgspec.Struct, rename="camel"):
+    """As much of a position as a flatten needs."""
+
+    symbol: str
+    position_amt: str
+    position_side: str = "BOTH"
 
 
 @attrs.define
@@ -154,11 +165,16 @@ class BrakeWork:
     ) -> tuple[list[str], Findings]:
         """Brings positions to zero by market orders that can only reduce, one each, never a second one.
 
-        `say` is told of every order before it is sent, and of what came back. Returns a line for each.
+        Where the account has nothing to reduce nothing is sent: what the bot believes to hold was closed by others. `say` is told
+        of every order before it is sent, and of what came back. Returns a line for each position.
         """
         found, lines = Findings(), []
+        there = self._there() if held else {}
         for (strategy, symbol, position_side), amount in held.items():
             side = Side.SELL if amount > 0 else Side.BUY
+            if there is not None and there.get((symbol, position_side.value), Decimal(0)) * amount <= 0:
+                lines.append(f"{_FLAT}: nothing to {side} in {symbol} for {strategy}")
+                continue
             name = str(OwnId(strategy, self._epoch_ms, next(self._count)))
             say(BrakeOrdered(strategy, name, symbol, side, abs(amount), position_side, self._line.venue_ms))
             try:
@@ -169,10 +185,22 @@ class BrakeWork:
             except LinkRefused as error:
                 answer, fault = None, str(error)
             say(BrakeAnswered(name, answer, fault))
-            lines.append(f"{side} {plain(abs(amount))} {symbol} for {strategy}" + (f": {fault}" if fault else ""))
-            if fault:
+            lines.append(
+                f"the brake has ordered: {side} {plain(abs(amount))} {symbol} for {strategy}" + (f": {fault}" if fault else "")
+            )
+            if answer is not None and answer.fault is not None and answer.fault.code == _NOTHING_TO_REDUCE:
+                lines[-1] = f"{_FLAT}: nothing to {side} in {symbol} for {strategy}"
+            elif fault:
                 found.troubles.append(f"{symbol}: {fault}")
         return lines, found
+
+    def _there(self) -> dict[tuple[str, str], Decimal] | None:
+        """The account's signed positions by symbol and side; None when the exchange does not say."""
+        try:
+            rows = read_as(list[_Position], self._checked("GET", "/fapi/v3/positionRisk", {}).body)
+            return {(row.symbol, row.position_side): exact(row.position_amt) for row in rows}
+        except (LinkRefused, DecodeError):
+            return None
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
