@@ -40,7 +40,7 @@ _PEACEFUL_S: Final = 1.5
 #: A moment that does not come is not waited for any longer; the bot is killed all the same.
 _PATIENCE_S: Final = 10
 #: How long a bot may take to end in peace: proof that an order was never accepted takes most of it.
-_ENDING_S: Final = 40
+_ENDING_S: Final = 75
 
 
 class Point(Enum):

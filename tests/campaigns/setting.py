@@ -123,7 +123,7 @@ mode = "live"
 api_key = "env:CAMPAIGN_KEY"
 private_key = "file:{served.key_file}"
 recv_window_ms = {RECV_WINDOW_MS}
-grace_ms = 30_000
+grace_ms = 60_000
 {strategies}
 [risk]
 max_order_notional = "1000"
