@@ -56,11 +56,19 @@ class Running:
 
     def wait_for(self, text: str, timeout_s: float = 20) -> None:
         """Waits until it has said this on stderr."""
+        self.wait_until(lambda log: text in log, repr(text), timeout_s)
+
+    def wait_until(self, said: Callable[[str], bool], what: str, timeout_s: float = 60) -> None:
+        """Waits until what it has said on stderr is as asked."""
         end_s = time.monotonic() + timeout_s
-        while text not in self.log:
+        while not said(self.log):
             assert self.process.poll() is None, self.log
-            assert time.monotonic() < end_s, f"{text!r} was not said:\n{self.log}"
+            assert time.monotonic() < end_s, f"{what} was not said:\n{self.log}"
             time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Asks it to end, as a supervisor does."""
+        self.process.send_signal(signal.SIGTERM)
 
     def end(self, timeout_s: float = 40, codes: Collection[int] = WELL) -> dict[str, Any]:
         """Waits for its end, which has to be one of `codes`. Returns the document it printed."""
