@@ -64,7 +64,7 @@ class Findings:
     def violations(self) -> list[str]:
         found = [f"{count} times {what}: {self.examples[what]}" for what, count in self.undeclared.most_common(_KINDS_SHOWN)]
         if self.grown_mb > FLAT_MB:
-            found.append(f"memory has grown by {self.grown_mb:.0f} MB: {[round(one) for one in self.memory_mb]}")
+            found.append(f"memory has grown by {self.grown_mb:.0f} MB: {[round(size) for size in self.memory_mb]}")
         return found
 
     @property
@@ -135,12 +135,12 @@ def main() -> int:
     asked = parser.parse_args()
     parts = [decoders] * (asked.part != "door") + [front_door] * (asked.part != "decoders")
     found = [part(asked.inputs, asked.seed, asked.seconds) for part in parts]
-    for one in found:
-        for violation in one.violations:
-            sys.stdout.write(f"VIOLATION {one.name}: {violation}\n")
-    for one in found:
-        sys.stdout.write(f"{one.last_line}\n")
-    return 1 if any(one.violations for one in found) else 0
+    for findings in found:
+        for violation in findings.violations:
+            sys.stdout.write(f"VIOLATION {findings.name}: {violation}\n")
+    for findings in found:
+        sys.stdout.write(f"{findings.last_line}\n")
+    return 1 if any(findings.violations for findings in found) else 0
 
 
 if __name__ == "__main__":

@@ -122,7 +122,9 @@ def _streams() -> Iterator[Reader]:
         name = names.parse(text)
         yield Reader(f"stream {text}", good, lambda data, name=name: decode_stream(name, data, Census()), share=10)  # type: ignore[misc]
     yield Reader("user event", good, lambda data: decode_user(data, Census()), share=40)
-    yield Reader("array", [b"[%b,%b]" % (one, one) for one in good], lambda data: decode_list(KINDS[0], data, Census()), share=10)
+    yield Reader(
+        "array", [b"[%b,%b]" % (element, element) for element in good], lambda data: decode_list(KINDS[0], data, Census()), share=10
+    )
     yield Reader("plain JSON", good, strict.strictly, share=20)
 
 
@@ -186,7 +188,7 @@ def _bodies() -> Iterator[Reader]:
     yield Reader("list of contracts", [_CONTRACT], _contracts, share=30)
     yield Reader("refusal of REST", FAULTS, _refusal, declared=(), share=10)
     yield Reader("refusal of a handshake", ANSWERS, _handshake, declared=(), share=5)
-    packed = [gzip.compress(one, mtime=0) for one in (*FAULTS, TAPE)]
+    packed = [gzip.compress(member, mtime=0) for member in (*FAULTS, TAPE)]
     yield Reader("packed body", packed, _unpacked, declared=(LinkRefused,), share=5)
 
 

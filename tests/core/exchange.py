@@ -128,7 +128,7 @@ class Exchange:
 
     def by_client_id(self, params: Params) -> Params:
         """A request that names an order by the venue's id, as one that names it by ours."""
-        named = [one.client_order_id for one in self.orders.values() if one.order_id == params.get("orderId")]
+        named = [order.client_order_id for order in self.orders.values() if order.order_id == params.get("orderId")]
         return {**params, "origClientOrderId": named[0]} if named else params
 
     def _about(self, method: str, params: Params) -> tuple[int, object]:
@@ -166,7 +166,7 @@ class Exchange:
                 at, levels = self.books[str(params["symbol"])]
                 return json.loads(encode(depth(at, levels[Side.BUY].items(), levels[Side.SELL].items())))
             case "/fapi/v1/order":
-                found = (self._printed(one) for one in self.orders.values() if one.order_id == params["orderId"])
+                found = (self._printed(order) for order in self.orders.values() if order.order_id == params["orderId"])
                 return next(found, No(-2013, "Order does not exist."))
             case "/fapi/v1/openOrders":
                 return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]

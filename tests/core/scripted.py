@@ -319,7 +319,7 @@ class Scripted:
 
     def by_rest(self, method: str) -> list[CallRest]:
         """The cancels or queries of that method that went by REST."""
-        return [one for one in self.effects if isinstance(one, CallRest) and self._named(one) == method]
+        return [effect for effect in self.effects if isinstance(effect, CallRest) and self._named(effect) == method]
 
     def of_kind(self, kind: LinkKind) -> list[str]:
         """The links of a kind, oldest first."""
@@ -443,9 +443,9 @@ class Scripted:
     def drop(self) -> None:
         """Everything that was held is lost: nothing is carried out, and no answer comes."""
         held, self.held = self.held, []
-        for one in held:
-            if isinstance(one, CallRest):
-                self._queue(RestAnswered(one.call_id, None, self.now_ns, "no answer in time"))
+        for effect in held:
+            if isinstance(effect, CallRest):
+                self._queue(RestAnswered(effect.call_id, None, self.now_ns, "no answer in time"))
         self._work()
 
     def refuse(self, code: int, msg: str = "no", *, status: int = 400) -> None:

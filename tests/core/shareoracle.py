@@ -19,7 +19,7 @@ class ShareOracle:
         self._held = {**dict.fromkeys(owners, 0), OTHERS: 0}
 
     def trade(self, owner: str, quantity: Decimal) -> None:
-        """An order of `owner` trades a signed quantity; of others, what it takes away is taken from whoever has it."""
+        """An order of `owner` trades a signed quantity; of others, what it takes away is taken from the strategies that hold it."""
         lots = int(quantity / self._lot)
         assert lots * self._lot == quantity
         if owner != OTHERS:

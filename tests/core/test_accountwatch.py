@@ -67,11 +67,11 @@ def test_g14_a_setting_changed_by_another_client_stops_new_risk_until_it_is_chan
     made.run(LOOK_MS + 1_000)
     where = f"{what} of {'BTCUSDT' if in_symbol else 'the account'}"
     told = f"{where} is {there} at the venue, the bot is configured for {wanted}: no new risk until they agree"
-    assert [one.text for one in made.log].count(told) == 1
+    assert [line.text for line in made.log].count(told) == 1
     assert code(made, actor) == "ACCOUNT_SETTING"
     assert code(made, actor, "ETHUSDT") == ("ACCEPTED" if in_symbol else "ACCOUNT_SETTING")
     made.run(3 * LOOK_MS)
-    assert [one.text for one in made.log].count(told) == 1
+    assert [line.text for line in made.log].count(told) == 1
     change(made, what, back=True)
     made.run(LOOK_MS + 1_000)
     assert f"{where} is {wanted} again, as configured: new risk is taken again" in made.said()

@@ -66,7 +66,7 @@ def test_g13_while_a_price_is_missing_a_fee_counts_as_a_share_of_the_notional_an
     assert len(made.called(RATE)) == 1
     assert fees(made) == D("0.12")  # 0.04 % of 300
     made.run(100_000)
-    said = [one.text for one in made.log if "its price is not known" in one.text]
+    said = [line.text for line in made.log if "its price is not known" in line.text]
     assert said == ["fees in BNB: its price is not known; until it is known they count as 0.05 % of the notional"]
 
 
@@ -90,7 +90,7 @@ def test_the_stream_of_an_asset_keeps_its_price_and_no_strategy_hears_it(listed:
     made.say(stream, mark_price("700", symbol="BNBUSDT") if listed else told)
     assert fees(made) == 7
     assert actor.told(AssetIndexChanged) == []
-    assert all(one.symbol == "BTCUSDT" for one in actor.told(MarkPriceChanged))
+    assert all(event.symbol == "BTCUSDT" for event in actor.told(MarkPriceChanged))
     made.run(60_000)
     assert len(made.called(MARK)) + len(made.called(INDEX)) == 1
 
@@ -103,7 +103,7 @@ def test_a_contract_that_the_bot_hears_anyway_is_neither_asked_for_nor_subscribe
     made.run(1_000)
     assert fees(made) == 1  # the mark price of BNBUSDT is 100 here
     assert made.called(MARK) == []
-    assert [name for one in made.links.values() for name in one.subscribed if name.startswith("bnbusdt@markPrice")] == [
+    assert [name for link in made.links.values() for name in link.subscribed if name.startswith("bnbusdt@markPrice")] == [
         "bnbusdt@markPrice@1s"
     ]
 
@@ -124,7 +124,7 @@ def test_prices_survive_a_reconnect_of_the_market() -> None:
     made.run(1_000)
     made.lose(LinkKind.MARKET)
     made.run(5_000)
-    assert sum("bnbusdt@markPrice" in one.subscribed for one in made.links.values()) == 1
+    assert sum("bnbusdt@markPrice" in link.subscribed for link in made.links.values()) == 1
 
 
 def test_g13_a_price_is_known_from_the_first_moment_of_the_next_run() -> None:
@@ -234,4 +234,4 @@ def test_asset_index_is_read_from_the_stream_of_all_assets() -> None:
     made.run(1_000)
     made.say("!assetIndex@arr", [index_of("605")])
     assert fees(made) == D("6.05")
-    assert not any("bnbusd@assetIndex" in one.subscribed for one in made.links.values())
+    assert not any("bnbusd@assetIndex" in link.subscribed for link in made.links.values())

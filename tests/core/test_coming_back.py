@@ -79,7 +79,7 @@ def test_o35_a_hidden_order_is_never_taken_for_ended(ms: int) -> None:
     assert state(order) is S.OPERATOR
     assert order.exposure == 1
     assert S.CANCELED not in states(actor)
-    assert any(one.level is Level.ERROR and "neither lists nor finds it" in one.text for one in made.log)
+    assert any(line.level is Level.ERROR and "neither lists nor finds it" in line.text for line in made.log)
     made.want(actor, place(quantity="2"))
     assert made.verdicts(actor)["HALTED"] == 1
     looked(made)
@@ -123,7 +123,7 @@ def test_an_order_of_unknown_fate_that_the_venue_has_named_is_missing() -> None:
 
 
 def test_silence_of_ten_minutes_halts_nothing_once_it_is_over() -> None:
-    """A venue that answered nothing is no contradiction: the order goes on."""
+    """A venue that does not answer contradicts nothing: the order goes on."""
     made, actor, order = placed("order.place")
     accept_quietly(made)
     made.swallows.update((QUERY, OPEN_ORDERS))
@@ -310,7 +310,7 @@ def test_a_run_that_ends_leaves_the_switch_of_such_an_order_armed() -> None:
     assert made.ended is not None
     assert "BTCUSDT" in made.exchange.countdowns
     made.exchange.run_out("BTCUSDT")
-    assert {one.status for one in made.exchange.orders.values()} == {OrderStatus.CANCELED}
+    assert {order.status for order in made.exchange.orders.values()} == {OrderStatus.CANCELED}
 
 
 # -- forgotten here, and after a restart ------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class Storm:
     def settle_held(self) -> None:
         """What was held is carried out in any order, refused with -1007, or lost; every link that is gone has lost its answers."""
         made, chance = self.made, self.chance
-        held = [one for one in made.held if not isinstance(one, SendRequest) or one.link in made.links]
+        held = [effect for effect in made.held if not isinstance(effect, SendRequest) or effect.link in made.links]
         chance.shuffle(held)
         for one in held:
             fate = chance.random()

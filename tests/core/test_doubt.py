@@ -76,7 +76,7 @@ def test_a_wish_that_is_refused_waits_longer_each_time() -> None:
 
     def note(effects: object) -> None:
         effects = list(effects)  # type: ignore[call-overload]
-        times.extend(made.now_ns for one in effects if isinstance(one, SendRequest) and one.method == PLACE)
+        times.extend(made.now_ns for effect in effects if isinstance(effect, SendRequest) and effect.method == PLACE)
         perform(effects)
 
     made._perform = note  # type: ignore[method-assign,assignment]
@@ -87,9 +87,9 @@ def test_a_wish_that_is_refused_waits_longer_each_time() -> None:
     assert pauses[0] < 1e9
     assert pauses == sorted(pauses)
     assert pauses[-1] >= 8e9
-    told = [one for one in made.log if AGREEMENT in one.text]
+    told = [line for line in made.log if AGREEMENT in line.text]
     assert len(told) == len(times)
-    assert sum(one.level is Level.WARNING for one in told) == 1
+    assert sum(line.level is Level.WARNING for line in told) == 1
     assert not made.engine.orders.doubtful
     made.want(btc, place())
     assert made.engine.evidence.tally.rejected == len(times)

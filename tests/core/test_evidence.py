@@ -390,7 +390,7 @@ def others_trade(world: World, number: int) -> None:
 
 @pytest.mark.parametrize("limit", [10, FILLS_LIMIT])
 def test_o36_external_fills_are_remembered_within_bounds(limit: int) -> None:
-    """O36: and what memory has forgotten is not booked again, whoever tells it."""
+    """O36: and what memory has forgotten is not booked again, from whatever source it comes."""
     world = World()
     world.evidence.others.fills_limit = limit
     for number in range(1, limit + 51):

@@ -132,7 +132,7 @@ def test_o6_a_fill_is_this_fill_by_symbol_trade_and_order() -> None:
 @pytest.mark.parametrize("told", ["report", "lite", "query"])
 @pytest.mark.parametrize("again", ["report", "lite", "query"])
 def test_o6_a_fill_that_is_told_twice_is_booked_once(told: str, again: str) -> None:
-    """Whoever tells it first, and whoever tells it again, also after the order has ended."""
+    """From whatever source it comes first and again, also after the order has ended."""
     made, _, order = placed()
     venue = made.exchange.orders[order.client_order_id]
     trade = Trade(500, "1", "100")

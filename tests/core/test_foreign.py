@@ -41,7 +41,7 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
     made.fill(client_order_id, "0.5")
     assert made.engine.evidence.external.net("BTCUSDT") == 0
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("1.5")
-    assert [one.cause for one in actor.told(PositionChanged)] == [kind]
+    assert [event.cause for event in actor.told(PositionChanged)] == [kind]
     assert kind in said_at(made, Level.ERROR)
     assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.gate.latches.symbols["BTCUSDT"].text
     assert len(actor.told(OrderFilled)) == 1

@@ -144,7 +144,7 @@ def test_a_subclass_of_an_intent_is_none() -> None:
     class Sly(Cancel):
         pass
 
-    assert fault_of(Sly("x")) == "Sly is no intent"
+    assert fault_of(Sly("x")) == "Sly is not an intent"
     assert not is_intent(Sly("x"))
 
 

@@ -252,7 +252,7 @@ def test_a_checkpoint_keeps_the_payments_that_are_booked() -> None:
     pay(made, "-1.5", at=made.venue_ms)
     again, _ = restarted(made)
     (mark,) = [row for row in again.rows if row.kind == RowKind.CHECKPOINT]
-    assert [(one.symbol, one.amount, one.told) for one in fold([mark]).payments] == [("BTCUSDT", D("-1.5"), True)]
+    assert [(payment.symbol, payment.amount, payment.told) for payment in fold([mark]).payments] == [("BTCUSDT", D("-1.5"), True)]
     assert len(fold([*made.rows, *again.rows]).payments) == 1
 
 

@@ -337,7 +337,7 @@ def test_what_was_asked_is_said_once() -> None:
     made = Scripted(actor).ready()
     made.give(HaltAsked(CANCEL, None, "enough", 1, FLATTEN))
     made.give(HaltAsked(FLATTEN, None, "enough", 2, FLATTEN))
-    assert [one.text for one in made.log if "halted" in one.text] == ["halted: all strategies: flatten (enough)"]
+    assert [line.text for line in made.log if "halted" in line.text] == ["halted: all strategies: flatten (enough)"]
     made.give(ResumeAsked(None, 3))
     made.give(HaltAsked(FLATTEN, None, "enough", 4, FLATTEN))
-    assert sum("halted: all strategies: flatten" in one.text for one in made.log) == 2
+    assert sum("halted: all strategies: flatten" in line.text for line in made.log) == 2

@@ -76,8 +76,8 @@ def state(past: Past) -> dict[str, Any]:
         "marks": past.marks,
         "prices": past.prices,
         "losses": past.losses,
-        "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in past.payments],
-        "executions": [attrs.asdict(one) for one in past.executions],
+        "payments": [(payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in past.payments],
+        "executions": [attrs.asdict(execution) for execution in past.executions],
     }
 
 
@@ -92,8 +92,10 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "marks": engine.orders.marks,
         "prices": engine.trading.assets.recorded,
         "losses": engine._risk_rows.counted,
-        "payments": [(one.symbol, one.asset, one.amount, one.at_ms) for one in engine.trading.account.payments.latest],
-        "executions": [attrs.asdict(one) for one in engine.evidence.holdings.executions],
+        "payments": [
+            (payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in engine.trading.account.payments.latest
+        ],
+        "executions": [attrs.asdict(execution) for execution in engine.evidence.holdings.executions],
     }
 
 

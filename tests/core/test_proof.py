@@ -163,7 +163,7 @@ def test_o35_a_younger_order_that_is_gone_needs_a_person() -> None:
     del made.exchange.orders[order.client_order_id]
     made.run(LIGHT_ROUND_MS + 20_000)
     assert state(order) is S.OPERATOR
-    assert any("look at the venue yourself" in one.text for one in made.log if one.level is Level.ERROR)
+    assert any("look at the venue yourself" in line.text for line in made.log if line.level is Level.ERROR)
 
 
 # -- a human being ----------------------------------------------------------------------------------------------------

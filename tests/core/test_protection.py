@@ -44,7 +44,7 @@ def account(quantity: str, side: PositionSide = PositionSide.BOTH, symbol: str =
 
 
 def test_the_gravest_policy_holds() -> None:
-    assert [graver(None, one) for one in OrderPolicy] == list(OrderPolicy)
+    assert [graver(None, policy) for policy in OrderPolicy] == list(OrderPolicy)
     for first in OrderPolicy:
         for second in OrderPolicy:
             assert graver(first, second) is max(first, second, key=[KEEP, CANCEL, FLATTEN].index)
@@ -117,23 +117,25 @@ def test_a_position_is_covered_by_its_own_stops(
     for (strategy, symbol), quantity in held.items():
         accounts[strategy].positions[symbol, PositionSide.BOTH] = Position(quantity)
     doubted = {one.client_order_id for number, one in enumerate(orders) if number in unsure}
-    found = {(one.strategy, one.symbol): one for one in open_positions(accounts, orders, doubted)}
+    found = {(position.strategy, position.symbol): position for position in open_positions(accounts, orders, doubted)}
     assert set(found) == {key for key, quantity in held.items() if quantity}
     for key, position in found.items():
         mine = [
-            one
-            for one in orders
-            if (one.strategy, one.symbol) == key
-            and one.type in (OrderType.STOP_MARKET, OrderType.STOP)
-            and not one.triggered_ms
-            and one.state is not OrderState.UNKNOWN
-            and one.client_order_id not in doubted
-            and (one.reduce_only or one.close_position)
-            and (one.side is Side.SELL) == (held[key] > 0)
+            stop
+            for stop in orders
+            if (stop.strategy, stop.symbol) == key
+            and stop.type in (OrderType.STOP_MARKET, OrderType.STOP)
+            and not stop.triggered_ms
+            and stop.state is not OrderState.UNKNOWN
+            and stop.client_order_id not in doubted
+            and (stop.reduce_only or stop.close_position)
+            and (stop.side is Side.SELL) == (held[key] > 0)
         ]
-        assert position.stops == tuple(one.client_order_id for one in mine)
+        assert position.stops == tuple(stop.client_order_id for stop in mine)
         size = abs(held[key])
-        bare = Decimal(0) if any(one.close_position for one in mine) else max(size - sum(one.quantity for one in mine), Decimal(0))
+        bare = (
+            Decimal(0) if any(stop.close_position for stop in mine) else max(size - sum(stop.quantity for stop in mine), Decimal(0))
+        )
         assert position.unprotected == bare
 
 
@@ -170,7 +172,7 @@ ONE, TWO = Decimal(1), Decimal(2)
     ],
 )
 def test_what_replaces_a_stop(old: dict[str, Any], others: list[dict[str, Any]], quantity: Decimal, gone: bool) -> None:
-    assert replaced(order(**old), [order(**one) for one in others], quantity) is gone
+    assert replaced(order(**old), [order(**values) for values in others], quantity) is gone
 
 
 def test_many_orders_are_not_all_named() -> None:

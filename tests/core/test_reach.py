@@ -265,7 +265,7 @@ def test_s12_values_may_be_kept() -> None:
     made, actor = world()
     kept: list[Any] = []
     during(made, actor, lambda event, view: kept.extend((*view.orders(), view.instrument("BTCUSDT"))))
-    before = [attrs.evolve(one) for one in kept]
+    before = [attrs.evolve(order) for order in kept]
     made.fill(kept[0].client_order_id, "0.5")
     assert kept == before
     assert (kept[0].filled, kept[0].remaining, kept[0].type) == (D("0.5"), D("0.5"), OrderType.LIMIT)
@@ -310,8 +310,8 @@ def test_looking_at_a_position_makes_none() -> None:
 
 def test_told_events_reach_sinks_as_values() -> None:
     made, _ = world()
-    told = [one for one in made.effects if type(one).__name__ == "Told"]
-    assert {type(one.event) for one in told} == {OrderChanged, OrderFilled}  # type: ignore[union-attr]
-    for one in told:
-        found = reached(one)
+    told = [effect for effect in made.effects if type(effect).__name__ == "Told"]
+    assert {type(effect.event) for effect in told} == {OrderChanged, OrderFilled}  # type: ignore[union-attr]
+    for effect in told:
+        found = reached(effect)
         assert machines(found) == writable(found) == containers(found) == []

@@ -16,7 +16,7 @@ RATE = Verdict(VerdictCode.ORDER_RATE, "20 orders in 10 s, 20 are allowed")
 
 
 def lines(made: Scripted) -> list[str]:
-    return [one.text for one in made.log if "lives at its limit" in one.text]
+    return [line.text for line in made.log if "lives at its limit" in line.text]
 
 
 @given(st.lists(st.integers(0, 60_000), max_size=80))

@@ -59,7 +59,7 @@ def done(made: Scripted) -> bool:
 
 
 def later_pages(made: Scripted) -> list[CallRest]:
-    return [one for one in made.held if isinstance(one, CallRest) and one.path == TRADES]
+    return [effect for effect in made.held if isinstance(effect, CallRest) and effect.path == TRADES]
 
 
 # -- a round is done when its last page is done -----------------------------------------------------------------------
@@ -75,7 +75,7 @@ def held_at_second_page() -> tuple[Scripted, Actor, Order]:
     made.run(2_000)
     made.release()
     assert order.filled == 3
-    assert [one.params["fromId"] for one in later_pages(made)] == [103]
+    assert [call.params["fromId"] for call in later_pages(made)] == [103]
     return made, actor, order
 
 
@@ -125,7 +125,7 @@ def test_o37_the_fills_of_one_order_come_page_by_page_too() -> None:
     assert order.fills_missing
     made.run(2_000)
     assert (order.filled, order.fills_missing) == (D(8), False)
-    asked = [one.params.get("fromId") for one in made.called(TRADES) if "orderId" in one.params]
+    asked = [call.params.get("fromId") for call in made.called(TRADES) if "orderId" in call.params]
     assert asked == [None, 103, 105, 107]
 
 

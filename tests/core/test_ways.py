@@ -30,7 +30,7 @@ def down(made: Scripted) -> None:
 
 
 def never_new_risk_by_rest(made: Scripted) -> bool:
-    calls = [(one.verb, one.path) for one in made.effects if isinstance(one, CallRest)]
+    calls = [(effect.verb, effect.path) for effect in made.effects if isinstance(effect, CallRest)]
     return not any(verb in ("POST", "PUT") and "rder" in path for verb, path in calls)
 
 
@@ -180,7 +180,7 @@ def test_o40_a_run_whose_link_is_cut_every_few_requests_ends_with_no_order_open(
     made.stop()
     made.run(3_000)
     assert isinstance(made.ended, Finish)
-    assert {one.status for one in made.exchange.orders.values()} == {OrderStatus.CANCELED}
+    assert {order.status for order in made.exchange.orders.values()} == {OrderStatus.CANCELED}
     assert list(made.engine.orders.live) == []
     assert never_new_risk_by_rest(made)
 

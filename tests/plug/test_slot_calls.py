@@ -35,9 +35,9 @@ RAISED = [
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 def test_s1_what_a_hook_raises_is_a_fault_of_the_strategy(error: BaseException) -> None:
-    for one in (slot(made(on_book=raising(error))), slot(made(), made(on_book=raising(error)), made(on_book=nothing))):
+    for plugged in (slot(made(on_book=raising(error))), slot(made(), made(on_book=raising(error)), made(on_book=nothing))):
         with pytest.raises(StrategyFault, match=rf"^on_book: {type(error).__name__}: .*\(test_slot_calls\.py:\d+\)$"):
-            one.call("on_book", EVENT, VIEW)
+            plugged.call("on_book", EVENT, VIEW)
     with pytest.raises(StrategyFault, match=rf"^review_intent: {type(error).__name__}: "):
         slot(made(), made(review_intent=raising(error))).review(INTENT, VIEW)
 

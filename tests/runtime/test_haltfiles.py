@@ -50,7 +50,7 @@ def lift(loaded: Loaded) -> None:
 
 
 def levels(latch: Latch) -> list[HaltLevel]:
-    return [one.level for one in latch.halts]
+    return [halt.level for halt in latch.halts]
 
 
 def test_p16_copies_have_files_of_their_own(tmp_path: Path) -> None:

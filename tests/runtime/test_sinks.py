@@ -83,8 +83,8 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
     named = "alerts" if form == "entry point" else f"{module}.py"
     play(tmp_path, config=f'{CONFIG}\n[[plugins]]\nplugin = "{named}"\n')
     heard = next(one.heard for name, one in sys.modules.items() if name.startswith((module, f"coldframe_user_{module}")))
-    assert any(isinstance(one, Told) and isinstance(one.event, OrderFilled) for one in heard)
-    assert any(isinstance(one, Log) for one in heard)
+    assert any(isinstance(effect, Told) and isinstance(effect.event, OrderFilled) for effect in heard)
+    assert any(isinstance(effect, Log) for effect in heard)
 
 
 def test_a_plugin_that_is_not_named_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_the_list_says_which_are_active(tmp_path: Path, monkeypatch: pytest.Monk
     for text in (head, f'{head}[[plugins]]\nplugin = "alerts"\n'):
         path.write_text(text)
         verbs.list_plugins(lambda *printed: said.append(printed), path)
-    assert [{one["name"]: one["active"] for one in document["modules"]} for document, _ in said] == [
+    assert [{module["name"]: module["active"] for module in document["modules"]} for document, _ in said] == [
         {"alerts": None, "maker": None},
         {"alerts": False, "maker": False},
         {"alerts": True, "maker": False},

@@ -113,7 +113,7 @@ def checked(code: int, text: str) -> dict[str, Any]:
     """A document that says the exit code itself; a position without a stop stands in it where that is the code."""
     body: dict[str, Any] = json.loads(text)
     assert body.get("exit_code", 0) == code
-    naked = [one for one in body.get("end", {}).get("positions", []) if one["unprotected"] != "0"]
+    naked = [position for position in body.get("end", {}).get("positions", []) if position["unprotected"] != "0"]
     assert code != 4 or naked or body["end"]["disputed"]
     assert code != 0 or not naked
     return body

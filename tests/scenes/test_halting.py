@@ -221,7 +221,7 @@ def test_halting_a_bot_that_does_not_run(tmp_path: Path, home: dict[str, str]) -
     assert done.stdout.splitlines() == ["quickstart: nothing is halted", "no bot is running: the next start trades"]
     folder = Path(home["XDG_STATE_HOME"]) / "coldframe" / "quickstart"
     assert folder.stat().st_mode & 0o077 == 0
-    assert [one.name for one in folder.rglob("*") if one.stat().st_mode & 0o077] == []
+    assert [path.name for path in folder.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def test_p16_two_copies_of_a_bot_halt_for_themselves(tmp_path: Path, home: dict[str, str]) -> None:

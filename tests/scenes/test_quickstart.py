@@ -25,9 +25,9 @@ def test_quickstart_trades_and_says_so() -> None:
     assert set(summary) == SUMMARY
     assert summary["ended"] == "duration"
     assert summary["exit_code"] == 0, "it ends flat"
-    assert all(set(one["position"].values()) <= {"0"} for one in summary["strategies"].values())
+    assert all(set(strategy["position"].values()) <= {"0"} for strategy in summary["strategies"].values())
     # What was refused while it ended is told as well.
-    assert all(STRATEGY <= set(one) <= STRATEGY | {"refusals", "held_back"} for one in summary["strategies"].values())
+    assert all(STRATEGY <= set(strategy) <= STRATEGY | {"refusals", "held_back"} for strategy in summary["strategies"].values())
     assert all(book["state"] == "synced" for book in summary["books"].values())
     assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
     assert summary["orders"]["unknown"] == 0

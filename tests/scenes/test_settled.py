@@ -94,11 +94,11 @@ def test_o38_a_signal_keeps_the_stop_and_the_next_start_too(tmp_path: Path, home
             end = told(running, 0)["end"]
         (stop,) = stops(served)
         assert (bids(served), position(served)) == ([], 0.01)
-        assert [(one["order"], one["may_vanish"]) for one in end["kept"]] == [(stop, False)]
+        assert [(order["order"], order["may_vanish"]) for order in end["kept"]] == [(stop, False)]
         assert end["positions"][0]["stops"] == [stop]
         with started(tmp_path, "run", config, "--live", "--for", "13s", env=env) as running:
             end = told(running, 0)["end"]
-        assert stops(served) == [stop] == [one["order"] for one in end["kept"]]
+        assert stops(served) == [stop] == [order["order"] for order in end["kept"]]
 
 
 def test_o38_p18_a_time_without_a_stop_says_so(tmp_path: Path, home: dict[str, str]) -> None:
@@ -131,7 +131,7 @@ def test_p18_a_mistake_of_the_strategy_keeps_its_stop(tmp_path: Path, home: dict
             wait_until(lambda: not bids(served), "its bid is cancelled")
             running.process.send_signal(signal.SIGTERM)
             end = told(running, 5)["end"]
-        assert [one["order"] for one in end["kept"]] == stops(served) != []
+        assert [order["order"] for order in end["kept"]] == stops(served) != []
         assert end["muted"] == ["mm"]
 
 

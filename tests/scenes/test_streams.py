@@ -107,7 +107,12 @@ def test_every_stream_arrives_and_every_event_is_heard(tmp_path: Path) -> None:
     arrived = {parse(name) for name in document(coldframe("tape", "info", tape, "--json"))["streams"]}
     assert not wanted() - arrived
     heard = json.loads((tmp_path / "heard.json").read_text())
-    market = {one.__name__ for one in get_args(events.StrategyEvent)} - {"OrderChanged", "OrderFilled", "PositionChanged", "Woken"}
+    market = {event.__name__ for event in get_args(events.StrategyEvent)} - {
+        "OrderChanged",
+        "OrderFilled",
+        "PositionChanged",
+        "Woken",
+    }
     assert not market - set(heard)
 
 

@@ -72,9 +72,9 @@ class Venue:
                 self.algos.pop(symbol, None)
                 return DONE
             case "GET openOrders":
-                return [{"clientOrderId": one, "orderId": 5, **self.terms.get(one, {})} for one in self.ordinary.get(symbol, [])]
+                return [{"clientOrderId": name, "orderId": 5, **self.terms.get(name, {})} for name in self.ordinary.get(symbol, [])]
             case "GET openAlgoOrders":
-                return [{"clientAlgoId": one, "algoId": 6, **self.terms.get(one, {})} for one in self.algos.get(symbol, [])]
+                return [{"clientAlgoId": name, "algoId": 6, **self.terms.get(name, {})} for name in self.algos.get(symbol, [])]
             case "DELETE batchOrders":
                 names = json.loads(params["origClientOrderIdList"])
                 assert len(names) <= 10
@@ -159,7 +159,7 @@ async def test_answers_that_cannot_be_read_or_never_end_are_troubles(monkeypatch
         async with working(venue) as (work, _):
             found = await trio.to_thread.run_sync(work.look, None)
         assert found.left is None
-        assert all(trouble in one for one in found.troubles), found.troubles
+        assert all(trouble in told_trouble for told_trouble in found.troubles), found.troubles
 
 
 async def test_an_answer_to_the_brake_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +316,7 @@ async def test_o38_what_only_reduces_a_position_stays(
     assert found.kept == stays
     assert [*venue.ordinary["BTCUSDT"], *venue.algos["BTCUSDT"]] == ([stop] if stays else [])
     off = [params for call, params in venue.asked if call == "POST countdownCancelAll"]
-    assert [(one["symbol"], one["countdownTime"]) for one in off] == ([("BTCUSDT", "0")] if stays else [])
+    assert [(call["symbol"], call["countdownTime"]) for call in off] == ([("BTCUSDT", "0")] if stays else [])
 
 
 async def test_without_a_dead_man_s_switch_none_is_switched_off() -> None:

@@ -121,8 +121,14 @@ class Pump:
         config, settings = loaded.config, loaded.config.venue.embedded
         bot = build(loaded, listed_symbols(settings))
         traders = [
-            Trader(id=one.table.id, symbols=one.symbols, budget=bot.budgets[one.table.id], make=one.slot, plugged=True)
-            for one in bot.strategies
+            Trader(
+                id=strategy.table.id,
+                symbols=strategy.symbols,
+                budget=bot.budgets[strategy.table.id],
+                make=strategy.slot,
+                plugged=True,
+            )
+            for strategy in bot.strategies
         ]
         given = {
             "settings": settings,

@@ -64,7 +64,7 @@ def test_o38_an_end_keeps_what_can_only_reduce(kind: str) -> None:
     assert position.stops == ((kept.client_order_id,) if kind in STOPS else ())
     assert code(pump) is (Exit.DONE if kind in STOPS else Exit.UNPROTECTED)
     assert end_row(pump)["kept"] == [kept.client_order_id]
-    assert [one["quantity"] for one in end_row(pump)["unprotected"]] == ([] if kind in STOPS else ["0.010"])
+    assert [position["quantity"] for position in end_row(pump)["unprotected"]] == ([] if kind in STOPS else ["0.010"])
 
 
 def test_o38_in_hedge_mode_the_closing_side_stays() -> None:

@@ -118,7 +118,7 @@ def end(pump: Pump, world: dict[str, Any]) -> None:
 def check_end(pump: Pump, world: dict[str, Any]) -> None:
     """The exchange's books are the judge."""
     end, position = report(pump), pump.venue.position(B)
-    kept, left = {one.client_order_id for one in end.kept}, {one.client_order_id for one in end.left}
+    kept, left = {order.client_order_id for order in end.kept}, {order.client_order_id for order in end.left}
     there = at_venue(pump)
     assert there <= kept | left, "an order at the exchange that the end does not name"
     settled = code(pump) is not Exit.UNSETTLED
@@ -147,7 +147,7 @@ def check_end(pump: Pump, world: dict[str, Any]) -> None:
 def check_next(pump: Pump) -> None:
     """The next start keeps what protects, and takes the rest away."""
     end, position = report(pump), pump.venue.position(B)
-    kept = {one.client_order_id for one in end.kept} & at_venue(pump)
+    kept = {order.client_order_id for order in end.kept} & at_venue(pump)
     pump.venue.refuses.clear()
     pump.restart()
     pump.run(25)

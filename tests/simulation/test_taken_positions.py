@@ -177,7 +177,7 @@ def test_o34_a_stop_without_its_position_opens_nothing(type_: OrderType) -> None
     trigger = below if type_ is OrderType.STOP_MARKET else above
     stop = {"type": type_, "trigger_price": trigger, "working_type": WorkingType.MARK_PRICE}
     puppet.wanted = [Place(symbol=B, side=Side.SELL, quantity=D("0.010"), **stop)]  # type: ignore[arg-type]
-    pump.until(lambda: any(one.untriggered for one in pump.engine.orders.live))
+    pump.until(lambda: any(order.untriggered for order in pump.engine.orders.live))
     by_hand(pump, Side.SELL, "0.010")
     pump.run(2)
     pump.market.move(B, trigger - 100 if type_ is OrderType.STOP_MARKET else trigger + 100)
@@ -346,7 +346,7 @@ def test_o24_o34_what_was_closed_while_the_bot_was_off_is_gone(rule: Foreign, so
     since = len(pump.sent)
     puppet.wanted = [Target(B, D(0))]
     pump.run(5)
-    assert [one["quantity"] for one in placed(pump, since)] == [left] * (D(left) > 0)
+    assert [call["quantity"] for call in placed(pump, since)] == [left] * (D(left) > 0)
     assert pump.venue.position(B) == pump.position("mm") == 0
     pump.restart()
     pump.run(3)

@@ -81,8 +81,8 @@ def test_every_kind_of_answer_comes() -> None:
 
 def test_each_form_of_an_error_comes_as_often_as_the_others() -> None:
     drawn = courses(plan(orders_doubtful=Decimal(1), error_bodies=["json", "bare", "text"]), 3000)
-    assert all(900 <= count <= 1100 for count in Counter(one.form for one in drawn).values())
-    assert {one.form for one in courses(plan(orders_doubtful=Decimal(1)), 100)} == {"json"}
+    assert all(900 <= count <= 1100 for count in Counter(course.form for course in drawn).values())
+    assert {course.form for course in courses(plan(orders_doubtful=Decimal(1)), 100)} == {"json"}
 
 
 def test_a_throttled_venue_lets_cancels_and_reducing_orders_pass() -> None:

@@ -65,7 +65,7 @@ class Desk:
         self._census = Census()
         #: Whether reports of what is sent now will come: tells how much the absence of one means.
         self.reports_come: Callable[[], bool] = lambda: True
-        #: By strategy and symbol, the code of the last order that was refused, until one is accepted: the same again is no news.
+        #: By strategy and symbol, the code of the last refusal until an order is accepted: the same code again is not told.
         self._refused: dict[tuple[str, str], int] = {}
         #: Orders that shall go.
         self._leaving: dict[str, None] = {}

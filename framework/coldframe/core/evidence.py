@@ -1,7 +1,7 @@
 """What the venue says about orders, turned into state changes, fills and news for the strategies.
 
 Answers, reports and queries all end here, so that every one of them is merged by the same rules whatever order they come in. An
-order that nobody here has sent (placed by hand, by the venue's liquidation engine) is external: its fills are named and shared out
+order that this bot has not sent (placed by hand, by the venue's liquidation engine) is external: its fills are named and shared out
 by `coldframe.core.holdings`, so that no strategy believes in a position that the account does not have.
 """
 
@@ -434,7 +434,7 @@ class Evidence:
         order = (fill.symbol, fill.order_id)
         if order in self.others.disowned:
             return self.others.disowned[order]
-        perhaps_ours = any(one.order_id is None and one.symbol == fill.symbol for one in self._orders.live)
+        perhaps_ours = any(own.order_id is None and own.symbol == fill.symbol for own in self._orders.live)
         return PositionCause.OTHER_CLIENT if order in self.others.unnamed and not perhaps_ours else None
 
     def claim_strays(self) -> int:

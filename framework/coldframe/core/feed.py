@@ -137,7 +137,7 @@ class Feed:
         """Listens to one more stream from now on: over a connection of its route that has room, else over a new one."""
         route, most = route_of(name), self._limits.streams_per_link
         of_route = [slot for slot in self._slots.values() if slot.shard.route is route]
-        slot = next((one for one in of_route if len(one.shard.names) < most), None)
+        slot = next((candidate for candidate in of_route if len(candidate.shard.names) < most), None)
         self._streams[name] = _Stream(name)
         if slot is None:
             return self._add_shard(Shard(f"{route}-{len(of_route) + 1}", route, (name,)), now_ns)

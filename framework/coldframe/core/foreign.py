@@ -1,6 +1,6 @@
 """What the account holds that no strategy of this run has made: orders and positions of a human being, or of the venue's engines.
 
-External fills are never invented: each comes from a report, or from a query that knows of a trade nobody else claims. Each is
+External fills are never invented: each comes from a report, or from a query that names a trade of no order here. Each is
 booked here, whole; what of it takes away from a strategy is handed over to that (`coldframe.core.holdings`). What stands at the
 start is refused, ignored or adopted (faults.md O20, O21, O24).
 """
@@ -111,7 +111,7 @@ class Others:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Trades that a query knows of and that belong to no order known here: perhaps to one whose id is still to come.
         self.unclaimed: dict[tuple[str, int, int], Fill] = {}
-        #: Orders (symbol, venue's id) that the venue has named as somebody else's when it was asked, and whose they are.
+        #: Orders (symbol, venue's id) that the venue has named as external when it was asked, and what caused them.
         self.disowned: dict[tuple[str, int], PositionCause] = {}
         #: Orders that the venue was asked for and has not named.
         self.unnamed: dict[tuple[str, int], None] = {}
@@ -124,7 +124,7 @@ class Others:
         return self.account.notional(marks) + resting
 
     def report(self, report: OrderReport) -> PositionCause:
-        """A report about an order that is none of ours. Returns whose it is."""
+        """Takes a report about an external order. Returns what caused it."""
         self._track(
             ExternalOrder(
                 report.symbol,
@@ -160,7 +160,7 @@ class Others:
             self.orders.pop((order.symbol, order.order_id), None)
 
     def book(self, fill: Fill, cause: PositionCause) -> bool:
-        """Books a fill of somebody else, all of it. Returns whether it was new.
+        """Books an external fill, all of it. Returns whether it was new.
 
         What happened while the bot was off is news also where the scan of the start has passed it by now.
         """
@@ -179,12 +179,12 @@ class Others:
         return True
 
     def remember(self, fill: Fill) -> None:
-        """A fill of somebody else is booked: it is not news again."""
+        """Remembers an external fill as booked, so that it is not booked again."""
         self._fills[fill.key] = fill
         self._forget_oldest()
 
     def _known(self, fill: Fill) -> bool:
-        """Whether a fill is no news: it is booked, or a completed scan has brought everything up to it (see `core.tradescan`)."""
+        """Whether a fill is known: it is booked, or a completed scan has brought everything up to it (see `core.tradescan`)."""
         return fill.key in self._fills or fill.trade_id <= self._marks.get(fill.symbol, 0)
 
     def _forget_oldest(self) -> None:

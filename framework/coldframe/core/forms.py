@@ -22,7 +22,7 @@ _SMALLEST: Final = -30
 _DIGITS: Final = Context(prec=60)
 #: Longer texts name nothing: symbols and order ids have up to 36 characters.
 _LONGEST: Final = 200
-#: More levels than this on one side are none that somebody has thought of.
+#: More levels than this on one side are a mistake.
 _MOST_QUOTES: Final = 100
 
 #: Says what a value should be; None when it is.
@@ -33,7 +33,7 @@ def fault_of(intent: Intent) -> str | None:
     """What is wrong with the form of an intent, in one line; None when it can be judged."""
     rules = _RULES.get(type(intent))
     if rules is None:
-        return f"{class_name(intent)} is no intent"
+        return f"{class_name(intent)} is not an intent"
     for name, rule in rules.items():
         value = getattr(intent, name)
         wanted = rule(value)

@@ -1,6 +1,6 @@
 """Funding payments: told by a report, listed by the income history, booked once, and shared among those who hold the position.
 
-The shares always add up to the payment exactly. Where no position is known any more nobody is given anything, and the caller books
+The shares always add up to the payment exactly. Where no position is known any more there are no shares, and the caller books
 the payment as external.
 """
 
@@ -56,22 +56,22 @@ class Payments:
 
     def restore(self, payments: Iterable[Payment]) -> None:
         """Those that an earlier run has booked."""
-        self._all.extend(attrs.evolve(one) for one in payments)
+        self._all.extend(attrs.evolve(payment) for payment in payments)
 
     def told(self, payment: Payment) -> bool:
         """A report tells of a payment (`payment.told`). Returns whether it has to be booked."""
-        for one in self._all:
-            if not one.told and one.same(payment):
-                one.told = True
+        for known in self._all:
+            if not known.told and known.same(payment):
+                known.told = True
                 return False
         self._all.append(payment)
         return True
 
     def listed(self, payment: Payment) -> bool:
         """The income history lists a payment, by its number. Returns whether it has to be booked."""
-        for one in self._all:
-            if one.number == payment.number or (not one.number and one.same(payment)):
-                one.number = payment.number
+        for known in self._all:
+            if known.number == payment.number or (not known.number and known.same(payment)):
+                known.number = payment.number
                 return False
         self._all.append(payment)
         return True

@@ -26,7 +26,7 @@ from coldframe.wire import requests as ask
 #: Pause before the first query of an order of unknown fate, doubled up to the last one (milliseconds).
 FIRST_QUERY_MS: Final = 500
 LAST_QUERY_MS: Final = 8_000
-#: An order whose fate nobody can tell for so long needs a human being (faults.md 3).
+#: An order whose state stays unknown for so long needs an operator (faults.md 3).
 OPERATOR_AFTER_MS: Final = 600_000
 #: Fills that an answer has counted usually are on their way: pause before they are asked for, and asked for again.
 FIRST_FILLS_MS: Final = 500
@@ -43,7 +43,7 @@ class Inquiry:
         self._orders = orders
         self._evidence = evidence
         self._proof = proof
-        #: When this run began: before that nobody has asked for anything.
+        #: When this run began: before that no query was sent.
         self.began_ns = 0
         self._query_at_ns: dict[str, int] = {}
         self._query_pause_ms: dict[str, int] = {}

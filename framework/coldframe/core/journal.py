@@ -159,7 +159,7 @@ def checkpoint_body(
         "orders": [_CONVERTER.unstructure(order) for order in kept],
         "fills": {one.client_order_id: _CONVERTER.unstructure(orders.fills_of(one)) for one in kept if one.fill_keys},
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
-        "executions": [_CONVERTER.unstructure(one) for one in executions],
+        "executions": [_CONVERTER.unstructure(execution) for execution in executions],
         "marks": dict(marks),
         "latched": latched_body(latched),
         "prices": {asset: str(price) for asset, price in prices.items()},

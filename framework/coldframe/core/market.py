@@ -143,7 +143,7 @@ class Market:
 
     def listen(self, name: StreamName) -> None:
         """Listens to one more stream for the bot itself, unless what it brings comes already."""
-        heard = (one for one in self._names.values() if one.kind is name.kind and one.subject in ("", name.subject))
+        heard = (stream for stream in self._names.values() if stream.kind is name.kind and stream.subject in ("", name.subject))
         if next(heard, None) is None:
             self._names[str(name)] = name
             self.unasked.add(name)

@@ -96,7 +96,7 @@ class Order:
     amending_quantity: Decimal | None = None
     #: Venue time of the terms (quantity, price) that are known.
     terms_ms: int = 0
-    #: Whether a cancel of ours has ever gone out: an end by cancel without one is somebody else's doing.
+    #: Whether the bot has ever sent a cancel: an end by cancel without it was caused by another client or the venue.
     cancel_asked: bool = False
     #: When the last one of this run did; 0 while none has.
     cancel_sent_ns: int = 0
@@ -109,7 +109,7 @@ class Order:
     unreported: bool = False
     #: Whether the venue has acknowledged it and can neither list nor find it.
     missing: bool = False
-    #: Since when somebody doubts it; 0 while nobody does.
+    #: Since when the order is in doubt; 0 while it is not.
     doubted_ns: int = 0
     #: For an order of an earlier run: trades up to this venue time were booked before.
     taken_ms: int = 0
@@ -164,7 +164,7 @@ class Order:
     def worst_price(self) -> Decimal | None:
         """The highest price that its terms name, so that it is never valued too low; None when they name none."""
         named = (self.price, self.amending_price, self.trigger_price, self.activate_price)
-        return max((one for one in named if one is not None), default=None)
+        return max((price for price in named if price is not None), default=None)
 
     def amending(self, price: Decimal, quantity: Decimal) -> bool:
         """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""

@@ -142,7 +142,7 @@ class Orders:
         """What a checkpoint holds: all live orders, those that are not settled, and so many of those that ended last."""
         over = [one for one in self._by_client_id.values() if not one.live]
         late = {one.client_order_id for one in over[-ended:]}
-        return [one for one in self._by_client_id.values() if not self._settled(one) or one.client_order_id in late]
+        return [order for order in self._by_client_id.values() if not self._settled(order) or order.client_order_id in late]
 
     def _settled(self, order: Order) -> bool:
         """Whether nothing that may still come concerns it: ended, every fill told, and none of them above the mark."""

@@ -24,7 +24,7 @@ _AVERAGE: Final = Context(prec=34)
 _SHARE: Final = Decimal(1).scaleb(-18)
 
 PositionKey = tuple[str, PositionSide]
-#: The owner of what is no strategy's.
+#: The owner of what belongs to no strategy.
 EXTERNAL: Final = ""
 
 

@@ -29,7 +29,7 @@ AT_PAR: Final[Mapping[str, str]] = {
 }
 
 #: What a fee in an asset without a price counts as until the account's own rate is known, as a share of the notional: the highest
-#: taker rate on the exchange's list. A maker, and whoever pays in BNB, pays less, so that the estimate is rather too high.
+#: taker rate on the exchange's list. A maker pays less, as does an account that pays in BNB, so the estimate is rather too high.
 CAUTIOUS_FEE_RATE: Final = Decimal("0.0005")
 _ONE: Final = Decimal(1)
 

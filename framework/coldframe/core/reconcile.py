@@ -236,7 +236,7 @@ class Reconciler:
     def _ask_for_owners(self) -> None:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
         others = self._evidence.others
-        waiting = dict.fromkeys(OwnerOf(one.symbol, one.order_id) for one in others.unclaimed.values())
+        waiting = dict.fromkeys(OwnerOf(fill.symbol, fill.order_id) for fill in others.unclaimed.values())
         in_turn = sorted(waiting, key=lambda one: (one.symbol, one.order_id) in others.unnamed)
         for purpose in in_turn[:OWNERS_PER_ROUND]:
             if not self._calls.busy(purpose):

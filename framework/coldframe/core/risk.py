@@ -160,7 +160,7 @@ class Gate:
 
     @property
     def others(self) -> Others | None:
-        """Positions of nobody here: they count into what the account may do."""
+        """External positions: they count into what the account may do."""
         return self.reducing.others
 
     @others.setter

@@ -38,7 +38,7 @@ class _Change:
 
     @property
     def external(self) -> Decimal:
-        """What of the change is nobody's here."""
+        """The part of the change that belongs to no strategy."""
         return self.parts.get(EXTERNAL, ZERO)
 
 
@@ -71,8 +71,8 @@ class StartCheck:
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
         orders = [one for one in foreign if self._evidence.take_over(one) is None]
-        changes = [self._change(one) for one in self.foreign_positions(positions, asked_ns)]
-        findings = self._findings([one.position for one in changes if one.position.theirs], orders)
+        changes = [self._change(position) for position in self.foreign_positions(positions, asked_ns)]
+        findings = self._findings([change.position for change in changes if change.position.theirs], orders)
         if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
             findings = [*findings, *(f"orders.foreign: {_waiting(one)} is not ours: {_CANCEL}" for one in waiting)]
         if findings:

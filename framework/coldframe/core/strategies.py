@@ -152,7 +152,7 @@ class Strategies:
         """Whether an order of an earlier run is still what protects a position that is open."""
         account = self._slots.get(order.strategy).trader.account
         quantity = quantity_of(account, order.symbol, order.position_side)
-        own = [one for one in self._orders.of(order.strategy, order.symbol) if one.client_order_id not in self.guarding]
+        own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
     def link_changed(self, event: LinkChanged) -> None:
@@ -255,7 +255,9 @@ class Strategies:
             self._forget(symbol)
             accounts = {slot.id: slot.trader.account for slot in self._slots.all}
             here = [order for order in self._orders.live if order.symbol == symbol]
-            self._cancel(one for one in here if one.strategy not in accounts or not reduces_position(one, accounts[one.strategy]))
+            self._cancel(
+                order for order in here if order.strategy not in accounts or not reduces_position(order, accounts[order.strategy])
+            )
 
     def rules_changed(self, symbol: str) -> None:
         """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
@@ -363,7 +365,7 @@ class Strategies:
 
     def _verdict(self, slot: Slot, wanted: object) -> Verdict:
         if not is_intent(wanted):
-            return Verdict(VerdictCode.MALFORMED, f"{class_name(wanted)} is no intent")
+            return Verdict(VerdictCode.MALFORMED, f"{class_name(wanted)} is not an intent")
         fault = fault_of(wanted)
         if fault is not None:
             return Verdict(VerdictCode.MALFORMED, fault)
@@ -464,7 +466,7 @@ class Strategies:
             self._forget(symbol or None)
 
     def check_losses(self) -> None:
-        """Latches whoever has lost more than allowed: their wishes lapse, one strategy's or with the gate everybody's.
+        """Latches each strategy that has lost more than allowed, or all of them with the gate: their wishes lapse.
 
         Not before everything that happened before the run is known: until then no profit is what it seems.
         """

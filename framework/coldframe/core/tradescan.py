@@ -79,7 +79,7 @@ class TradeScan:
             self.ask(TradesOf(0, order.symbol, order.order_id))
 
     def _since(self, symbol: str) -> dict[str, str | int]:
-        """From where on trades have to be looked at: what the stream has told is no mark, it may have left something out before.
+        """From where on trades have to be looked at: what the stream has told sets no mark, it may have left something out before.
 
         From the last trade a query has brought, that one included, so that a fill in the same moment is not stepped over; while
         there is none, from the last question on (the venue looks at seven days from there), or from the start.

@@ -33,5 +33,5 @@ class Unreadable:
         return full
 
     def forget(self, link: str) -> None:
-        """A link is no more."""
+        """Forgets a link that has ended."""
         self._times.pop(link, None)

@@ -174,7 +174,7 @@ class Wishes:
             operations = plan_target(target, sides[0], mine, *best, instrument)
         nothing = not operations and not mine
         orders = [target_order(target, held, *best, instrument) for held in sides] if nothing else []
-        self._say_once(slot, symbol, next((one for one in orders if isinstance(one, str) and one), ""))
+        self._say_once(slot, symbol, next((text for text in orders if isinstance(text, str) and text), ""))
         return operations
 
     def _held(self, slot: Slot, symbol: str, side: PositionSide) -> Held:

@@ -111,7 +111,7 @@ class House:
             self._active.append(module)
 
     def _is_active(self, module: object) -> bool:
-        return any(module is one for one in self._active)
+        return any(module is named for named in self._active)
 
     def _offers(self, module: object) -> tuple[str, ...]:
         """What a module provides."""

@@ -120,7 +120,7 @@ class StrategySlot:
         if len(bound) == 1:
             only = bound[0]
             return lambda event, view: _listed(only(event, view))
-        return lambda event, view: [one for call in bound for one in _listed(_alone(call, event, view))]
+        return lambda event, view: [intent for call in bound for intent in _listed(_alone(call, event, view))]
 
     def _bind_review(self) -> Callable[[Intent, StrategyView], str | None] | None:
         """A function that asks the overlays one by one until one of them objects; None when there is none."""
@@ -187,9 +187,13 @@ def _unfit(function: Callable[..., object]) -> str | None:
 
 
 def _unfit_arguments(signature: inspect.Signature) -> str | None:
-    """Arguments of which nobody could say what they will be given."""
+    """Arguments whose value pluggy does not fix."""
     arguments = signature.parameters.values()
-    defaulted = [one.name for one in arguments if one.default is not one.empty and one.name in ("event", "intent", "view")]
+    defaulted = [
+        argument.name
+        for argument in arguments
+        if argument.default is not argument.empty and argument.name in ("event", "intent", "view")
+    ]
     if defaulted:
         # Which of the two values arrives depends on pluggy's version, and on whether an overlay wraps the hook.
         return f"gives {' and '.join(defaulted)} a default value; it may ask for an argument or leave it out"

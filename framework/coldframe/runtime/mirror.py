@@ -49,7 +49,7 @@ async def open_mirror(
     try:
         info = decode(ExchangeInfo, answer.body, Census())
     except DecodeError as error:
-        raise VenueUnavailable(f"what answers at the venue's address is no exchange: {error}") from None
+        raise VenueUnavailable(f"the server at the venue's address does not answer as an exchange: {error}") from None
     mirror = Mirror()
     mirror.feed_info(info)
     symbols = _mirrored(bot, {row.symbol for row in info.symbols})
@@ -72,7 +72,7 @@ async def open_mirror(
 
 def _mirrored(bot: Bot, listed: Collection[str]) -> list[str]:
     """The contracts of the paper venue: what the bot trades, and the price of BNB where an account pays its fees in it."""
-    traded = {symbol for one in bot.strategies for symbol in one.symbols}
+    traded = {symbol for strategy in bot.strategies for symbol in strategy.symbols}
     burning = any(account.fee_burn for account in bot.config.venue.embedded.accounts)
     return sorted(traded | ({"BNBUSDT"} & set(listed) if burning else set()))
 

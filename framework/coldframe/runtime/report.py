@@ -249,7 +249,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
 
 def _end_lines(end: Mapping[str, Any]) -> list[str]:
     """What is left at the venue, and what is not settled, for people."""
-    lines = [f"  {_position_line(one)}" for one in end["positions"]]
+    lines = [f"  {_position_line(position)}" for position in end["positions"]]
     for order in end["kept"]:
         vanish = ": it may vanish, the dead man's switch is not confirmed to be off" if order["may_vanish"] else ""
         lines.append(f"  kept at the venue: {_order_text(order)}{vanish}")

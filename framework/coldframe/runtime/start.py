@@ -107,7 +107,7 @@ async def venue_offset_ms(rest: Rest, clock: Clock) -> int:
     try:
         return decode(ServerTime, answer.body, Census()).server_time - middle_ms
     except DecodeError:
-        raise VenueUnavailable("what answers at the venue's address is no exchange: it does not know the time") from None
+        raise VenueUnavailable("the server at the venue's address does not answer as an exchange: no time") from None
 
 
 async def describe_venue(rest: Rest, clock: Clock) -> Described:
@@ -116,7 +116,7 @@ async def describe_venue(rest: Rest, clock: Clock) -> Described:
     try:
         info = decode(ExchangeInfo, answer.body, Census())
     except DecodeError as error:
-        raise VenueUnavailable(f"what answers at the venue's address is no exchange: {error}") from None
+        raise VenueUnavailable(f"the server at the venue's address does not answer as an exchange: {error}") from None
     return Described(Instruments.of(info.symbols), tuple(info.rate_limits), answer.body)
 
 

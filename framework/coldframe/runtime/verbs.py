@@ -202,7 +202,7 @@ def _embedded_changes(tape: Path | None, speed: str | None) -> dict[str, Any]:
 
 def _bot(path: Path, *, live: bool, **changes: Any) -> Bot:
     """The bot of a configuration, checked as far as that is possible without connecting."""
-    setcontext(arithmetic())  # before any plugin is loaded: from here on its own settings are nobody else's
+    setcontext(arithmetic())  # before any plugin is loaded: so that a plugin's settings of the context stay its own
     loaded = read(path, **changes)
     venue = loaded.config.venue
     listed = listed_symbols(venue.embedded) if venue.environment == "embedded" else None

@@ -312,7 +312,7 @@ class Brake:
         found = self._work.cancel_own(held, dead_man=self._dead_man)
         left = self._work.look(None).left
         if left is None:
-            text = "nobody knows whether orders of ours are"
+            text = "it is not known whether orders of this bot are"
         else:
             text = f"{max(left - found.kept, 0) or 'no'}{' other' if found.kept else ''} orders of ours are"
         self._log(Level.ERROR, f"the run has broken off: its orders are cancelled, {text} still open at the venue")

@@ -122,7 +122,7 @@ class Sentinel:
         with self._fenced(), self._editing():
             latch = Latch(revision, change(self.read().halts), resumed)
             rows = [_Row(one.level, one.strategy, one.reason, one.at_ms) for one in latch.halts]
-            file = _File(1, revision, rows, [one or "" for one in resumed], **attrs.asdict(self.owner))
+            file = _File(1, revision, rows, [name or "" for name in resumed], **attrs.asdict(self.owner))
             self._write(self.path, msgspec.json.encode(file))
             return latch
 

@@ -106,7 +106,7 @@ class OutsideMarket:
         return name.kind is StreamKind.MARK_PRICE
 
     def take_snapshot(self, symbol: str, body: bytes) -> None:
-        """Takes a whole book. Raises `DecodeError` for a body that is none."""
+        """Takes a whole book. Raises `DecodeError` for a malformed body."""
         floor, snapshot = self.floors.get(symbol), decode(Depth, body, self._census)
         if floor is None:
             return

@@ -136,7 +136,7 @@ def readable_id(frame: bytes) -> ApiId:
 
 
 def parse_reply(frame: bytes, census: Census | None = None) -> ApiReply:
-    """The venue's answer to a request, its result unread but for its text. Raises `DecodeError` for anything that is none.
+    """The venue's answer to a request, its result unread but for its text. Raises `DecodeError` for anything else.
 
     A key that stands twice in the result is found when the class of the result reads it.
     """

@@ -192,7 +192,7 @@ class Seen:
         for key, seen in self.inside.items():
             if key in rest:
                 inner = rest[key]
-                count += 1 + sum(seen._way(one) for one in (inner if isinstance(inner, list) else [inner]) if one)
+                count += 1 + sum(seen._way(item) for item in (inner if isinstance(inner, list) else [inner]) if item)
         return count
 
     def _hand_down(self, message: Message, rest: dict[str, Any], census: Census) -> None:
@@ -301,7 +301,7 @@ def _check_bare(value: Decimal, given: Any) -> None:
 
 
 def count_words(message: Message, plan: Plan, census: Census) -> None:
-    """Counts the words of a message that nobody knows."""
+    """Counts the unknown words of a message."""
     for name, where in plan.words:
         value = getattr(message, name)
         for word in value if isinstance(value, list) else (value,):

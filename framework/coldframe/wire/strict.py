@@ -51,7 +51,7 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def read_as(kind: type[_T], payload: bytes) -> _T:
-    """JSON as a value of a class that is no message of the venue. Raises `DecodeError`."""
+    """JSON as a value of a class other than the messages of the venue. Raises `DecodeError`."""
     anything: Any = kind
     value: _T = run(_decoder(anything), payload)
     return value

@@ -50,7 +50,7 @@ def words(listed: str) -> Check:
 
 
 def many(check: Check) -> Check:
-    return lambda value: isinstance(value, list) and all(check(one) for one in value)
+    return lambda value: isinstance(value, list) and all(check(element) for element in value)
 
 
 def maybe(check: Check) -> Check:

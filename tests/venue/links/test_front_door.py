@@ -332,12 +332,12 @@ OFFENCES: dict[str, tuple[int, bytes]] = {
     "a length that is longer than need be": (1002, masked(bytes((0x81, 126)) + (5).to_bytes(2, "big") + b"12345")),
     "a length beyond all lengths": (1002, masked(bytes((0x81, 127)) + (2**63).to_bytes(8, "big"))),
     "a close with half a code": (1002, masked(frame(CLOSE, b"\x03"))),
-    "a close with a code that is none": (1002, masked(frame(CLOSE, (999).to_bytes(2, "big")))),
+    "a close with an undefined code": (1002, masked(frame(CLOSE, (999).to_bytes(2, "big")))),
     "bytes that are no text": (1007, masked(frame(TEXT, b'{"id":"\xff"}'))),
     "half a character": (1007, masked(frame(TEXT, "é".encode()[:1]))),
     "a surrogate": (1007, masked(frame(TEXT, b"\xed\xa0\x80"))),
     "no text in the second part": (1007, masked(frame(TEXT, b"{", fin=False)) + masked(frame(CONTINUATION, b"\xff"))),
-    "a close whose reason is no text": (1007, masked(frame(CLOSE, b"\x03\xe8\xff"))),
+    "a close whose reason is not UTF-8": (1007, masked(frame(CLOSE, b"\x03\xe8\xff"))),
     "a message that is too long": (1009, masked(frame(TEXT, b"x" * (socket.LONGEST_MESSAGE + 1)))),
     "a binary message that is too long": (1009, masked(frame(BINARY, b"x" * (socket.LONGEST_MESSAGE + 1)))),
     "a message that is too long in its parts": (
@@ -406,7 +406,7 @@ REQUESTS = {
     "a deep method": (STREAMS, b'{"id":1,"method":%b}' % DEEP, b"Invalid"),
     "deep names": (STREAMS, b'{"id":1,"method":"SUBSCRIBE","params":[%b]}' % DEEP, b"Invalid"),
     "a long method": (STREAMS, b'{"id":1,"method":"%b"}' % (b"x" * 500_000), b"unknown variant"),
-    "a property that is none": (STREAMS, b'{"id":1,"method":"SET_PROPERTY","params":[{},%b]}' % DEEP, b"Invalid"),
+    "an unknown property": (STREAMS, b'{"id":1,"method":"SET_PROPERTY","params":[{},%b]}' % DEEP, b"Invalid"),
 }
 
 

@@ -87,7 +87,7 @@ def test_asset_rates_keep_their_buffers() -> None:
 def test_every_market_has_one_session_at_any_time(offset: int) -> None:
     now = T0 + offset
     running = Calendar().running(now)
-    assert len({one.event for one in running}) == len(running) == 6
+    assert len({session.event for session in running}) == len(running) == 6
     assert all(one.start_ms <= now < one.end_ms for one in running)
     for rows in Calendar().schedule(now).values():
         assert rows[0][0] == T0

@@ -42,14 +42,14 @@ def test_every_place_that_tells_of_a_fee_names_bnb() -> None:
     rig.place("BUY", "1")
     paid = 5 - bnb_of(rig)
     events = rig.events()
-    (trade,) = [one.order for one in events if isinstance(one, OrderTradeUpdate) and one.order.execution == "TRADE"]
+    (trade,) = [event.order for event in events if isinstance(event, OrderTradeUpdate) and event.order.execution == "TRADE"]
     assert (trade.commission_asset, D(str(trade.commission))) == ("BNB", paid)
     (row,) = rig.call("GET /fapi/v1/userTrades", symbol=SYMBOL)
     assert (row["commissionAsset"], D(row["commission"])) == ("BNB", paid)
     (income,) = rig.call("GET /fapi/v1/income", incomeType="COMMISSION")
     assert (income["asset"], D(income["income"])) == ("BNB", -paid)
-    (change,) = [one.change for one in account_updates(events)]
-    assert [(one.asset, D(one.wallet_balance)) for one in change.balances] == [("BNB", bnb_of(rig))]
+    (change,) = [update.change for update in account_updates(events)]
+    assert [(balance.asset, D(balance.wallet_balance)) for balance in change.balances] == [("BNB", bnb_of(rig))]
 
 
 def test_a_fill_that_realises_profit_changes_both_balances() -> None:
@@ -57,8 +57,8 @@ def test_a_fill_that_realises_profit_changes_both_balances() -> None:
     rig.place("BUY", "1")
     rig.events()
     rig.place("SELL", "1")
-    (change,) = [one.change for one in account_updates(rig.events())]
-    assert {one.asset: D(one.wallet_balance) for one in change.balances} == {"BNB": bnb_of(rig), "USDT": rig.wallet()}
+    (change,) = [update.change for update in account_updates(rig.events())]
+    assert {balance.asset: D(balance.wallet_balance) for balance in change.balances} == {"BNB": bnb_of(rig), "USDT": rig.wallet()}
 
 
 @pytest.mark.parametrize("bnb", ["0", "0.0001"])

@@ -67,7 +67,7 @@ def _answer(exchange: Exchange, request: ask.StatisticsQuery, now_ms: int, row: 
 
 def _periods(board: Board, period: str, view: Window, now_ms: int) -> list[_Period]:
     ended = [_Period(board, bar) for bar in board.candles.page(period, _ALL) if bar.close_ms < now_ms]
-    return [one for one in ended if view.holds(one.ended_ms)]
+    return [period for period in ended if view.holds(period.ended_ms)]
 
 
 def open_interest_history(exchange: Exchange, caller: Caller, request: ask.StatisticsQuery, now_ms: int) -> object:

@@ -37,7 +37,7 @@ _LONGEST_BODY: Final = 65_536
 #: How long a connection may say nothing between two requests, and how long it may take to say one, in seconds.
 _IDLE_S: Final = 300
 _REQUEST_S: Final = 10
-#: What a request gets that nobody may send (seeds/004 knows no text for it), or that is none.
+#: The code for a request that is forbidden (seeds/004 knows no text for it) or malformed.
 _FORBIDDEN: Final = -1002
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
 
@@ -257,7 +257,7 @@ def _turned_away(blocked: Blocked | None) -> RestAnswer:
 
 
 def _no_handshake(answer: NoHandshake) -> RestAnswer:
-    """What a handshake gets that is none."""
+    """The answer to a malformed handshake."""
     return RestAnswer(answer.status, (("content-type", "text/plain"), *answer.headers), f"{answer.text}\n".encode())
 
 
@@ -267,7 +267,7 @@ def _forbidden(reason: str) -> RestAnswer:
 
 
 def _misunderstood(error: h11.RemoteProtocolError) -> RestAnswer:
-    """What a request gets that is none: the status alone, which suits HEAD too."""
+    """The answer to a malformed request: the status alone, which suits HEAD too."""
     return RestAnswer(error.error_status_hint, (), b"")
 
 

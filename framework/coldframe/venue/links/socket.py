@@ -1,6 +1,6 @@
 """A WebSocket on the venue's side: the handshake that opens it, whole messages in, text frames out, and a close that says why.
 
-An offence against the protocol, a text that is none and a message that is too long end the connection with the close code that
+An offence against the protocol, text that is not UTF-8 and a message that is too long end the connection with the close code that
 RFC 6455 gives for them (1002, 1007, 1009), which the peer gets to read before the connection goes.
 """
 
