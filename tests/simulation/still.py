@@ -33,9 +33,9 @@ class StillMarket:
     follows_clock = True
 
     def __init__(self, symbols: Iterable[str], start_ms: int, funding_interval_s: int = 28_800) -> None:
-        ids = UpdateIds(start_ms * 1000, Random(0))
-        listed = {character.listing.symbol: character for character in CHARACTERS}
-        self._books = {symbol: _Ladder(listed[symbol], ids, start_ms, funding_interval_s) for symbol in symbols}
+        self._ids, self._funding_interval_s = UpdateIds(start_ms * 1000, Random(0)), funding_interval_s
+        self._known = {character.listing.symbol: character for character in CHARACTERS}
+        self._books = {symbol: self._ladder(symbol, start_ms) for symbol in symbols}
         self.floors = {symbol: book.floor for symbol, book in self._books.items()}
         self._settle: Settle | None = None
         self._now_ms = self._breathed_ms = start_ms
@@ -51,6 +51,16 @@ class StillMarket:
             self._breathed_ms = now_ms
             for book in self._books.values():
                 book.breathe(now_ms)
+
+    def introduce(self, symbol: str, now_ms: int) -> Floor | None:
+        """The floor of a contract of the list that is new here."""
+        if symbol not in self._known or symbol in self._books:
+            return None
+        self._books[symbol] = self._ladder(symbol, now_ms)
+        return self._books[symbol].floor
+
+    def _ladder(self, symbol: str, now_ms: int) -> _Ladder:
+        return _Ladder(self._known[symbol], self._ids, now_ms, self._funding_interval_s)
 
     def best(self, symbol: str, side: Side) -> Decimal:
         """The best price of the background liquidity."""

@@ -90,10 +90,23 @@ def test_fees_in_bnb_the_agreement_and_the_funding_interval_change() -> None:
     [
         ("tick", "0.1", "", "needs a symbol"),
         ("margin", "crossed", "BTCUSDT", "cross or isolated"),
-        ("leverage", "-5", "BTCUSDT", "a number above 0"),
+        ("leverage", "-5", "BTCUSDT", "a whole number between 1 and"),
+        ("leverage", "2.5", "BTCUSDT", "a whole number between 1 and"),
+        ("leverage", "٢", "BTCUSDT", "a whole number between 1 and"),
+        ("tick", "0.0", "BTCUSDT", "a number between 0.00000001 and"),
+        ("tick", "0.0000000000001", "BTCUSDT", "a number between 0.00000001 and"),
+        ("funding_interval_h", "0", "BTCUSDT", "a whole number between 1 and"),
+        ("status", "SETLING", "BTCUSDT", "SETTLING"),
+        ("listing", "gone", "BTCUSDT", "listed or pending or delisted"),
         ("agreement", "yes", "", "signed or unsigned"),
     ],
 )
 def test_a_change_that_makes_no_sense_is_refused(what: str, value: str, symbol: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         VenueChange(at_s=D(0), what=what, value=value, symbol=symbol)
+
+
+def test_a_change_of_an_unknown_account_is_refused() -> None:
+    change = VenueChange(at_s=D(0), what="fee_burn", value="on", account="other")
+    with pytest.raises(ValueError, match="there is no account 'other'; there is main"):
+        EmbeddedVenue(changes=[change])

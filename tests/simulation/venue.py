@@ -90,9 +90,12 @@ class VirtualVenue:
         self._later = later
         self.keys = _keys(tuple(account.name for account in settings.accounts))
         self.source = source
-        self.exchange = Exchange(settings, source.floors, self.keys, Ledger(None), self.now_ms())
+        start_ms, introduce = self.now_ms(), source.introduce
+        self.exchange = Exchange(settings, source.floors, self.keys, Ledger(None), start_ms, introduce=introduce)
+        #: Sentences for the operator's log.
+        self.notices: list[str] = []
         self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms())
-        self.context = Context(settings, self.exchange, source, self.now_ms, self.faults)
+        self.context = Context(settings, self.exchange, source, self.now_ms, self.faults, self.notices.append)
         source.bind(self.exchange.streams, self.context.settle)
         self._rest = Rest(self.exchange)
         self.sockets: dict[str, Socket] = {}

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from coldframe.config.keys import between, each_a_number, each_of, key, not_negative, one_of, positive
+from coldframe.terms import ContractStatus
 
 _NONE: Final = Decimal(0)
 _HALF: Final = Decimal("0.5")
@@ -124,15 +125,22 @@ def _one_account() -> list[VenueAccount]:
 
 
 #: What can change while the embedded venue runs: about a contract, and about an account alone.
-_OF_A_CONTRACT: Final = ("tick", "step", "min_notional", "status", "brackets", "funding_interval_h", "leverage", "margin")
+_OF_A_CONTRACT: Final = (
+    "listing", "tick", "step", "min_notional", "status", "brackets", "funding_interval_h", "leverage", "margin",
+)  # fmt: skip
 _OF_AN_ACCOUNT: Final = ("position_mode", "asset_mode", "fee_burn", "agreement")
 _WORDS: Final = {
+    "listing": ("listed", "pending", "delisted"),
+    "status": tuple(status.value for status in ContractStatus),
     "margin": ("cross", "isolated"),
     "position_mode": ("one_way", "hedge"),
     "asset_mode": ("single", "multi"),
     "fee_burn": ("on", "off"),
     "agreement": ("signed", "unsigned"),
 }
+_WHOLE: Final = ("funding_interval_h", "leverage")
+#: The numbers that a change may name: as fine as prices are printed, and greater than any notional.
+_LEAST, _GREATEST, _MOST_DIGITS = Decimal("0.00000001"), Decimal(1_000_000_000_000), 24
 
 
 @attrs.frozen(kw_only=True)
@@ -141,9 +149,9 @@ class VenueChange:
 
     at_s: Decimal = key("so many seconds after the start", check=not_negative)
     what: str = key(
-        "tick, step, min_notional or status of a contract, brackets (a factor for every notional cap), funding_interval_h; of an"
-        " account leverage and margin (cross, isolated) of a symbol, position_mode (one_way, hedge), asset_mode (single, multi),"
-        " fee_burn (on, off), agreement (signed, unsigned)",
+        "listing of a contract (listed, pending, delisted), its tick, step, min_notional or status, brackets (a factor for every"
+        " notional cap), funding_interval_h; of an account leverage and margin (cross, isolated) of a symbol, position_mode"
+        " (one_way, hedge), asset_mode (single, multi), fee_burn (on, off), agreement (signed, unsigned)",
         check=one_of(*_OF_A_CONTRACT, *_OF_AN_ACCOUNT),
     )
     value: str = key("what it is from then on")
@@ -156,8 +164,21 @@ class VenueChange:
         words = _WORDS.get(self.what)
         if words is not None and self.value not in words:
             raise ValueError(f"{self.what} can be {' or '.join(words)}, not {self.value!r}")
-        if words is None and self.what != "status" and not self.value.replace(".", "", 1).isdecimal():
-            raise ValueError(f"{self.what} must be a number above 0, not {self.value!r}")
+        if words is None:
+            self._check_number()
+
+    def _check_number(self) -> None:
+        whole = "whole " if self.what in _WHOLE else ""
+        digits = self.value if whole else self.value.replace(".", "", 1)
+        plain = digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS
+        if not plain or not _LEAST <= Decimal(self.value) <= _GREATEST:
+            least = 1 if whole else f"{_LEAST:f}"
+            raise ValueError(f"{self.what} must be a {whole}number between {least} and {_GREATEST}, not {self.value[:40]!r}")
+
+    def __str__(self) -> str:
+        """What changes, in words: `tick of BTCUSDT to 0.5`."""
+        of = " and ".join(name for name in (self.symbol, self.account) if name)
+        return f"{self.what}{f' of {of}' if of else ''} to {self.value}"
 
 
 @attrs.frozen(kw_only=True)
@@ -224,6 +245,13 @@ class EmbeddedVenue:
         names = [account.name for account in self.accounts]
         if not names or len(set(names)) != len(names):
             raise ValueError("accounts need different names, and there must be one at least")
+        for change in self.changes:
+            if change.account and change.account not in names:
+                raise ValueError(f"changes: there is no account {change.account!r}; there is {', '.join(names)}")
+
+    def listed_later(self) -> frozenset[str]:
+        """The contracts that are listed during the run, and so not from its start."""
+        return frozenset(change.symbol for change in self.changes if change.what == "listing" and change.value != "delisted")
 
 
 @attrs.frozen(kw_only=True)

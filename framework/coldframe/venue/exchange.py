@@ -6,7 +6,7 @@ out of `take_private` in the order in which the exchange sends them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 
@@ -26,6 +26,7 @@ from coldframe.venue.trading.amending import Amender
 from coldframe.venue.trading.clearing import Clearing
 from coldframe.venue.trading.conditional import Conditionals
 from coldframe.venue.trading.dealer import Dealer
+from coldframe.venue.trading.delisting import Delisting
 from coldframe.venue.trading.ledger import Ledger
 from coldframe.venue.trading.liquidation import Liquidator
 from coldframe.venue.trading.office import Office
@@ -52,8 +53,13 @@ class PrivateEvent:
     fill: bool = False
 
 
+def _none(symbol: str, now_ms: int) -> Floor | None:
+    """The market of a venue whose list of contracts stays as it is."""
+    return None
+
+
 class Exchange:
-    """All of the venue that is not a socket."""
+    """All of the venue that is not a socket. `introduce` makes the floor of a contract that is listed during the run."""
 
     def __init__(
         self,
@@ -62,8 +68,10 @@ class Exchange:
         keys: Sequence[AccountKeys],
         ledger: Ledger,
         start_ms: int,
+        introduce: Callable[[str, int], Floor | None] = _none,
     ) -> None:
         self.settings = settings
+        self._introduce = introduce
         self.floors = dict(floors)
         self.ledger = ledger
         for account in settings.accounts:
@@ -79,6 +87,7 @@ class Exchange:
         self.amender = Amender(self.office, self.dealer)
         self.conditionals = Conditionals(self.office, self.dealer, settings.faults.close_position_lag_ms)
         self.liquidator = Liquidator(self.office, self.dealer, self.clearing)
+        self.delisting = Delisting(self.office, self.dealer, self.clearing)
         self.preferences = Preferences(self.office)
         self.switches = Switches()
         self.keys = KeyRing(keys)
@@ -105,6 +114,27 @@ class Exchange:
             self.clearing.fund(now_ms)
             self.liquidator.check(now_ms)
         self.ledger.commit()
+
+    def admit(self, symbol: str, now_ms: int) -> Floor | None:
+        """Takes a contract that was not listed so far, if the market knows it; its streams speak to those who listen already."""
+        floor = self._introduce(symbol, now_ms)
+        if floor is not None:
+            floor.board.now_ms = now_ms
+            self.floors[symbol] = floor
+            self.conditionals.follow(floor)
+            self.streams.admit(floor.board)
+        return floor
+
+    def change(self, change: config.VenueChange, now_ms: int) -> str | None:
+        """Changes something now, as the plan does at its time. Gives why it is refused, or None when it is done."""
+        refusal = self._changes.make(self, change, now_ms)
+        self.ledger.commit()
+        return refusal
+
+    def take_refusals(self) -> list[str]:
+        """Planned changes that were refused since the last call, in words."""
+        taken, self._changes.refusals = self._changes.refusals, []
+        return taken
 
     def _keep_sessions(self, now_ms: int) -> None:
         """Halts simulated TradFi contracts while their market is closed, and opens them again, when closes are rehearsed.

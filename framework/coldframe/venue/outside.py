@@ -62,6 +62,10 @@ class OutsideMarket:
         """Connects the market with the venue's streams and its clearing."""
         self._streams, self._settle = streams, settle
 
+    def introduce(self, symbol: str, now_ms: int) -> Floor | None:
+        """None: a recording or a mirror lists what it has from the beginning."""
+        return None
+
     async def wait_book(self, symbol: str) -> None:
         """Returns when the book of a symbol is complete."""
         sync = self._syncs.get(symbol)

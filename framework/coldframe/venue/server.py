@@ -71,7 +71,9 @@ class EmbeddedVenue:
         recorded = RecordedMarket(settings, start_ms) if mirror is None and settings.market == "recording" else None
         self._ledger = Ledger(Path(settings.state_dir) if settings.state_dir is not None else None)
         self._source: Source = _source(settings, mirror, recorded, start_ms, self._ledger)
-        self._exchange = Exchange(settings, self._source.floors, self._keys, self._ledger, start_ms)
+        self._exchange = Exchange(
+            settings, self._source.floors, self._keys, self._ledger, start_ms, introduce=self._source.introduce
+        )
         self._faults = FaultPlan(settings.faults, settings.seed, start_ms)
         self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)

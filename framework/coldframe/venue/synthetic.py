@@ -11,6 +11,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
+import attrs
 import trio
 
 from coldframe.config.venue import EmbeddedVenue as Settings
@@ -35,6 +36,7 @@ _THOUSAND: Final = 1000
 #: Levels of each side: near the best price, and farther out.
 _NEAR, _FAR = 12, 90
 _MOST_LEVELS: Final = 240
+_EVERY_LEVEL: Final = 1_000_000
 #: How often things happen to the busiest contract at the usual pace, in thousandths per step.
 _TAKES: Final = 170
 _SWEEPS: Final = 16
@@ -55,16 +57,16 @@ class SyntheticMarket:
     follows_clock = True
 
     def __init__(self, settings: Settings, start_ms: int, remembered: Mapping[str, int]) -> None:
-        self._pace = settings.pace
+        self._pace, self._settings = settings.pace, settings
         self._rng = Random(f"{settings.seed}:market")
         self._next_ms = (start_ms // STEP_MS + 1) * STEP_MS
         self._liquidation_ms = start_ms + self._soon(_FIRST_EVENTS_S)
         self._change_ms = start_ms + self._soon(_FIRST_EVENTS_S)
         self._settle: Settle | None = None
-        ids = UpdateIds(start_ms * 1000, Random(f"{settings.seed}:ids"))
+        self._ids = UpdateIds(start_ms * 1000, Random(f"{settings.seed}:ids"))
         self._crowds = [
-            _Crowd(character, settings, start_ms, ids, remembered.get(character.listing.symbol))
-            for character in _chosen(settings.symbols)
+            _Crowd(character, settings, start_ms, self._ids, remembered.get(character.listing.symbol))
+            for character in _chosen(settings)
         ]
         self._busiest = max(self._crowds, key=lambda crowd: crowd.busy)
         self._liquidations = 0
@@ -83,6 +85,17 @@ class SyntheticMarket:
             for crowd in self._crowds:
                 self._settled(crowd, crowd.step(at_ms))
             self._happen(at_ms)
+
+    def introduce(self, symbol: str, now_ms: int) -> Floor | None:
+        """The floor of a contract of the catalogue that is new: it begins now, without a past."""
+        character = next((one for one in CHARACTERS if one.listing.symbol == symbol), None)
+        if character is None or symbol in self.floors:
+            return None
+        new = attrs.evolve(character, listing=attrs.evolve(character.listing, onboard_ms=now_ms))
+        crowd = _Crowd(new, self._settings, now_ms, self._ids, None, has_past=False)
+        self._crowds.append(crowd)
+        self.floors[symbol] = crowd.floor
+        return crowd.floor
 
     async def run(self) -> None:
         """Nothing: this market lives in `advance` alone."""
@@ -116,19 +129,33 @@ class SyntheticMarket:
         return int(self._rng.randint(*seconds) * 1000 / max(self._pace, Decimal(1)))
 
 
-def _chosen(wanted: list[str]) -> list[Character]:
+def _chosen(settings: Settings) -> list[Character]:
+    """The contracts that are listed from the start."""
     known = {one.listing.symbol: one for one in CHARACTERS}
+    wanted, later = settings.symbols, settings.listed_later()
     unknown = [symbol for symbol in wanted if symbol not in known]
     if unknown:
         listed = ", ".join(known)
         raise ConfigError(f"venue.embedded.symbols: the synthetic market lists no {', '.join(unknown)}; it has {listed}")
-    return [known[symbol] for symbol in wanted] or list(CHARACTERS)
+    chosen = [known[symbol] for symbol in wanted or known if symbol not in later]
+    if not chosen:
+        raise ConfigError("venue.embedded.symbols: every contract is listed later; one must be there from the start")
+    return chosen
 
 
 class _Crowd:
     """Everybody else in one contract. Prices are counted in ticks, the fair value in thousandths of one."""
 
-    def __init__(self, character: Character, settings: Settings, start_ms: int, ids: UpdateIds, remembered: int | None) -> None:
+    def __init__(
+        self,
+        character: Character,
+        settings: Settings,
+        start_ms: int,
+        ids: UpdateIds,
+        remembered: int | None,
+        *,
+        has_past: bool = True,
+    ) -> None:
         self._character = character
         self._rng = Random(f"{settings.seed}:{character.listing.symbol}")
         self._pace = max(int(settings.pace * character.busy), 1)
@@ -145,7 +172,8 @@ class _Crowd:
         board = Board(contract(character.listing), interval_ms, first_trade_id // 2)
         board.prices.cap = character.funding_cap
         board.components = character.parts()
-        board.candles.seed(self._history(first, start_ms, first_trade_id))
+        if has_past:
+            board.candles.seed(self._history(first, start_ms, first_trade_id))
         board.book.known = True
         board.prices.begin(first * self._tick)
         self.floor = Floor(board, ids, first_trade_id, shows_orders=True)
@@ -162,6 +190,7 @@ class _Crowd:
         """Fifty milliseconds: the fair value moves, the crowd takes, cancels what is stale and quotes anew."""
         if not self.floor.contract.trading:
             return []
+        self._follow_rules(at_ms)
         rng = self._rng
         self._wander()
         met: list[Execution] = []
@@ -217,6 +246,22 @@ class _Crowd:
         self.floor.board.contract_changed(listed, new_brackets=new_brackets)
 
     # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _follow_rules(self, at_ms: int) -> None:
+        """Where tick or step have changed, the crowd takes its quotes back and goes on in the new ones."""
+        filters = self.floor.contract.filters
+        tick, lot = to_scaled(filters.tick), to_scaled(filters.lot.step)
+        if (tick, lot) == (self._tick, self._lot):
+            return
+        self._fair, self._anchor = self._fair * self._tick // tick, self._anchor * self._tick // tick
+        wander, size = self._character.wander * self._tick // tick, self._character.size * self._lot // lot
+        self._character = attrs.evolve(self._character, wander=max(wander, 1), size=max(size, 1))
+        self._half = _THOUSAND * self._character.spacing
+        self._tick, self._lot = tick, lot
+        for side in (Side.BUY, Side.SELL):
+            for price, _ in self.floor.matching.depth(side, _EVERY_LEVEL):
+                self.floor.leave(side, price, self.floor.matching.crowd_at(side, price), at_ms)
+        self._fill_in(at_ms, everywhere=True)
 
     def _wander(self) -> None:
         rng, wander = self._rng, self._character.wander

@@ -32,6 +32,9 @@ class Source(Protocol):
     def advance(self, now_ms: int) -> None:
         """Brings the market up to the venue's time."""
 
+    def introduce(self, symbol: str, now_ms: int) -> Floor | None:
+        """The floor of a contract that has not been listed so far; None when the market knows none of that name."""
+
     async def run(self) -> None:
         """Whatever the market does beside `advance`, until it is cancelled."""
 
@@ -61,6 +64,8 @@ class Context:
         now_ms = self.now_ms()
         self.source.advance(now_ms)
         self.exchange.advance(now_ms)
+        for refusal in self.exchange.take_refusals():
+            self.notice(refusal)
         if self.source.follows_clock:
             self.exchange.streams.tick(now_ms)
         self.deliver()

@@ -71,6 +71,10 @@ class Hub:
             del self._listeners[name]
             self._closed(name)
 
+    def names(self) -> list[str]:
+        """The streams that have a listener."""
+        return list(self._listeners)
+
     def wanted(self, name: str) -> bool:
         """Whether anybody listens to `name`."""
         return name in self._listeners

@@ -64,6 +64,17 @@ class Streams:
         self._aggregates_due_ms = 0
         self._prices_due_ms = 0
 
+    def admit(self, board: Board) -> None:
+        """Takes the board of a contract that was not listed so far: names that were silent speak, if anybody listens."""
+        self.boards[board.symbol] = board
+        for wire_name in self.hub.names():
+            channel = self._channels.get(wire_name)
+            if channel is None:
+                self._opened(wire_name)
+            elif board in self._watched(channel.name):
+                channel.joined(board)
+                board.watchers.append(channel)
+
     def relay(self, name: str, payload: bytes) -> None:
         """Publishes a payload of a recorded or mirrored market as it came; from now on the venue makes none of that name."""
         if name not in self._verbatim:

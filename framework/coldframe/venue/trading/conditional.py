@@ -15,6 +15,7 @@ from coldframe.ids import base36
 from coldframe.terms import AlgoStatus, OrderType, PositionSide, PriceMatch, Side, TimeInForce, WorkingType
 from coldframe.units import ZERO, unscaled
 from coldframe.venue.market.board import Board, DepthChange
+from coldframe.venue.market.floor import Floor
 from coldframe.venue.market.prints import Aggregate, Print
 from coldframe.venue.refusals import refuse
 from coldframe.venue.trading.clearing import closes
@@ -44,7 +45,11 @@ class Conditionals:
         #: Lowest and highest trade of each symbol since the last check.
         self._extremes: dict[str, tuple[Decimal, Decimal]] = {}
         for floor in office.floors.values():
-            floor.board.watchers.append(self)
+            self.follow(floor)
+
+    def follow(self, floor: Floor) -> None:
+        """Watches another contract."""
+        floor.board.watchers.append(self)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 

@@ -109,10 +109,10 @@ class Preferences:
         )
         return None
 
-    def sign_agreement(self, account: str) -> None:
-        """POST stock/contract: from now on the account may trade TradFi perpetuals; twice is fine."""
+    def sign_agreement(self, account: str, *, signed: bool = True) -> None:
+        """POST stock/contract: from now on the account may trade TradFi perpetuals; twice is fine. The venue may take it back."""
         books = self._office.books(account)
-        books.account.tradfi_signed = True
+        books.account.tradfi_signed = signed
         self._office.ledger.note(books.account)
 
     def position_mode(self, account: str, *, hedge: bool) -> Fault | None:
