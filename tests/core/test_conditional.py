@@ -184,13 +184,19 @@ def test_a_reason_beside_good_news_means_nothing() -> None:
     assert (state(order), order.reason) == (S.WAITING, "")
 
 
-def test_a_refusal_is_final_and_names_the_code() -> None:
+@pytest.mark.parametrize("code", [-2021, -4130, -4411, -4509])
+def test_o39_a_refusal_is_final_and_names_the_code(code: int) -> None:
     made, actor, order = waiting(PLACE)
-    made.refuse(-2021, "Order would immediately trigger.")
+    made.refuse(code, "the exchange's words")
     assert state(order) is S.REJECTED
-    assert "-2021" in order.reason
+    assert order.reason.startswith(f"{code} ")
+    assert order.reason.endswith("the exchange's words")
     assert made.engine.evidence.tally.rejected == 1
     assert states(actor) == [S.SENT, S.REJECTED]
+    assert not made.engine.orders.doubtful
+    made.holds.clear()
+    made.run(20_000)
+    assert len(made.sent(PLACE)) == 1
 
 
 # -- amendments and cancels -------------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def test_the_doubt_of_one_symbol_never_stops_another(code: int) -> None:
     assert "1 of the orders in ETHUSDT are of unknown fate" in made.said()
 
 
-@pytest.mark.parametrize("code", [-4411, -4509, -4108, -1001, -1008, -4412])
-def test_a_refusal_leaves_no_doubt_at_all(code: int) -> None:
+@pytest.mark.parametrize("code", [-4411, -4509, -4130, -4108, -1001, -1008, -4412])
+def test_o39_a_refusal_leaves_no_doubt_at_all(code: int) -> None:
     made, btc, eth = two()
     made.exchange.refuses[PLACE] = (code, AGREEMENT)
     made.want(eth, place(symbol="ETHUSDT"))
@@ -68,7 +68,7 @@ def test_a_refusal_leaves_no_doubt_at_all(code: int) -> None:
     assert (made.verdicts(btc)["ACCEPTED"], made.verdicts(eth)["ACCEPTED"]) == (1, 2)
 
 
-def test_a_wish_that_is_refused_waits_longer_each_time() -> None:
+def test_o39_a_wish_that_is_refused_waits_longer_each_time() -> None:
     made, btc, eth = two()
     made.exchange.refuses[PLACE] = (-4411, AGREEMENT)
     times: list[int] = []

@@ -139,8 +139,8 @@ def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_kno
     assert (order.overlay, order.remaining, order.price) == (Overlay.NONE, D(1), D(99))
 
 
-@pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014])
-def test_o13_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
+@pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014, -5029, -5047])
+def test_o13_o39_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> None:
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.refuse(code)

@@ -35,7 +35,7 @@ def world() -> tuple[Pump, Puppet]:
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:24])
 @pytest.mark.parametrize("kind", LinkKind)
-def test_a_number_out_of_bounds_costs_a_link_at_worst(kind: LinkKind, number: str) -> None:
+def test_w24_a_number_out_of_bounds_costs_a_link_at_worst(kind: LinkKind, number: str) -> None:
     pump, puppet = world()
     frames = tuple(frame.replace(b"NUMBER", number.encode()) for frame in FRAMES)
     for _ in range(5):

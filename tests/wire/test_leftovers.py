@@ -40,7 +40,7 @@ def payload_of(kind: type[Message], literal: str = "", *, key: str = "zz", insid
 
 
 @pytest.mark.parametrize("kind", [BookTicker, OrderReply, OrderTradeUpdate, Kline], ids=lambda kind: kind.__name__)
-def test_a_class_is_asked_for_its_fields_only_once(kind: type[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_w23_a_class_is_asked_for_its_fields_only_once(kind: type[Message], monkeypatch: pytest.MonkeyPatch) -> None:
     payload = written(example(kind)).encode()
     first = decode(kind, payload, Census())
     monkeypatch.setattr(msgspec.structs, "fields", never)
@@ -52,7 +52,7 @@ LITERALS = ["1", "0.50", '"0.50"', "null", "[1,2.5]", '{"a":{"b":[{"c":1e-5}]}}'
 
 @pytest.mark.parametrize("literal", LITERALS)
 @pytest.mark.parametrize(("kind", "inside"), [(BookTicker, ""), (OrderTradeUpdate, ""), (OrderTradeUpdate, "o"), (Kline, "k")])
-def test_a_key_seen_once_is_not_read_slowly_again(
+def test_w23_a_key_seen_once_is_not_read_slowly_again(
     kind: type[Message], inside: str, literal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payload, census = payload_of(kind, literal, inside=inside), Census()
@@ -116,7 +116,7 @@ OUT_OF_BOUNDS = [
 
 
 @pytest.mark.parametrize("literal", OUT_OF_BOUNDS, ids=lambda literal: literal[:24])
-def test_numbers_and_depths_out_of_bounds_are_refused(literal: str) -> None:
+def test_w24_numbers_and_depths_out_of_bounds_are_refused(literal: str) -> None:
     """Before anything is known of the key, and when it has been seen."""
     for _ in range(2):
         for value in (literal, f"[{literal}]", f'{{"deep":{literal}}}'):

@@ -111,7 +111,7 @@ STRANGE_HEADERS = [
 
 @pytest.mark.parametrize("path", [STREAMS, API, b"/fapi/v1/ping"])
 @pytest.mark.parametrize("header", STRANGE_HEADERS, ids=lambda header: ascii(header[:40]))
-async def test_a_strange_header_ends_its_connection_only(header: bytes, path: bytes, autojump_clock: MockClock) -> None:
+async def test_w25_a_strange_header_ends_its_connection_only(header: bytes, path: bytes, autojump_clock: MockClock) -> None:
     house = House()
     name = header.partition(b":")[0] + b":"
     lines = [line for line in (UPGRADE % path).split(b"\r\n")[:-2] if not line.lower().startswith(name)]
@@ -166,7 +166,7 @@ async def test_a_page_reaches_nothing_and_is_told_in_json(target: bytes) -> None
 # -- the fence ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_bug_ends_one_connection_and_is_logged_once(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
+async def test_w25_a_bug_ends_one_connection_and_is_logged_once(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
     house = House()
     original = Calls.answer
 
