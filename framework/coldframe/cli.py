@@ -170,6 +170,15 @@ def _other_verbs(verbs: _SubParsers) -> None:
     venue.add_argument("--keys", type=Path, metavar="DIR", help="keep the keys of its accounts here, and use them again")
     venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
 
+    change = _verb(verbs, "venue-change", _venue_change, "change something at a `coldframe venue` that runs")
+    change.add_argument(
+        "what", metavar="WHAT", help="what changes: listing, tick, status, leverage, ... as in [[venue.embedded.changes]]"
+    )
+    change.add_argument("value", metavar="VALUE", help="what it is from then on")
+    change.add_argument("--symbol", default="", metavar="SYMBOL", help="the contract that it is about")
+    change.add_argument("--account", default="", metavar="NAME", help="the account that it is about; without one the first")
+    change.add_argument("--port", type=int, metavar="N", help="the port of the venue, when several run")
+
     plugins = verbs.add_parser("plugins", help="what is installed")
     listed = _verb(
         plugins.add_subparsers(required=True, metavar="VERB"), "list", _plugins_list, "list strategies, overlays, sinks and checks"
@@ -279,6 +288,13 @@ def _venue(args: argparse.Namespace) -> int:
         debug=args.debug,
         out=_json_or_lines(args.json),
     )
+
+
+def _venue_change(args: argparse.Namespace) -> int:
+    from coldframe.runtime.venuecontrol import change
+    from coldframe.venue.control import Ask
+
+    return change(Ask(args.what, args.value, args.symbol, args.account), args.port, _json_or_lines(args.json))
 
 
 def _plugins_list(args: argparse.Namespace) -> int:

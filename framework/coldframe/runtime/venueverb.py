@@ -16,6 +16,7 @@ from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level
 from coldframe.runtime.ending import ending_signals
+from coldframe.runtime.venuecontrol import controlled
 from coldframe.shell.clock import Clock
 from coldframe.shell.places import state_home
 from coldframe.venue import Address, EmbeddedVenue
@@ -44,10 +45,11 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
         with trio.open_signal_receiver(*ending_signals()) as signals:
             async with trio.open_nursery() as nursery:
                 address: Address = await nursery.start(venue.serve)
-                out(_document(address), _lines(address))
-                if venue.tape_note:
-                    log(clock.now_ns(), Level.WARNING, venue.tape_note)
-                number = await anext(signals)
+                async with controlled(address.port, venue.change, notice):
+                    out(_document(address), _lines(address))
+                    if venue.tape_note:
+                        log(clock.now_ns(), Level.WARNING, venue.tape_note)
+                    number = await anext(signals)
                 log(clock.now_ns(), Level.INFO, f"{signal.Signals(number).name}: the venue closes")
                 nursery.cancel_scope.cancel()
 

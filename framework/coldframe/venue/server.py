@@ -114,6 +114,12 @@ class EmbeddedVenue:
         """The contracts that the venue lists."""
         return tuple(self._exchange.floors)
 
+    def change(self, change: config.VenueChange) -> str | None:
+        """Changes something now, as the plan in `changes` does at its time. Gives why it is refused, or None when it is done."""
+        refusal = self._exchange.change(change, self._context.turn())
+        self._context.deliver()
+        return refusal
+
     # -- what tests do to it --------------------------------------------------------------------------------------------
 
     def revoke_key(self, api_key: str) -> None:
