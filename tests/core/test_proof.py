@@ -114,7 +114,7 @@ def test_a_stream_that_is_lost_after_the_death_of_a_request_changes_nothing() ->
     assert not order.unreported
 
 
-def test_a_round_that_looks_at_no_trades_proves_nothing_after_the_stream_was_away() -> None:
+def test_o14_a_round_without_trades_proves_nothing() -> None:
     """Part four again: a round does come through, but reports were missed and its trades were not scanned."""
     made, _, order = vanished()
     made.run(1_000)
@@ -134,7 +134,7 @@ def test_a_round_that_looks_at_no_trades_proves_nothing_after_the_stream_was_awa
     assert state(order) is S.NEVER_ACCEPTED
 
 
-def test_the_position_must_be_the_sum_of_the_fills() -> None:
+def test_o14_the_position_must_be_the_sum_of_the_fills() -> None:
     """Part five: the venue has more than we know of, so perhaps the order has traded."""
     made, _, order = vanished()
     extra = ["0.3"] * 3

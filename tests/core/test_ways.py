@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from coldframe.core.order import Order
-from coldframe.core.ways import AVOID_MS
+from coldframe.core.ways import AVOID_MS, BY_REST
 from coldframe.model.effects import CallRest, Finish, LinkKind, SendRequest
 from coldframe.model.inputs import LinkLost
 from coldframe.model.intents import Amend, Cancel, CancelAll
@@ -152,6 +152,21 @@ def test_a_cancel_is_paid_for_once_whichever_way_it_goes(link_up: bool) -> None:
     cost = ENDPOINTS["DELETE", "/fapi/v1/order"].cost
     assert ledger.weight.used(made.venue_ms) - before == cost.weight({}) == 1
     assert cancels(made) == 1
+
+
+@pytest.mark.parametrize("method", BY_REST)
+@pytest.mark.parametrize("by_rest", [True, False])
+def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
+    made, _, order = placed()
+    made.counts = None
+    made.stuck.add(method)
+    ledger, cost = made.engine._ctx.ledger, ENDPOINTS[BY_REST[method]].cost.weight({})
+    before = ledger.weight.used(made.venue_ms)
+    assert made.engine.trading is not None
+    params = {"symbol": "BTCUSDT", "origClientOrderId": order.client_order_id, "clientAlgoId": order.client_order_id}
+    made.engine.trading.desk.ways.send(method, params, order, by_rest=by_rest)
+    made.beat()
+    assert ledger.weight.used(made.venue_ms) - before == cost
 
 
 # -- the end of a run -------------------------------------------------------------------------------------------------

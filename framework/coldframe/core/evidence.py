@@ -22,7 +22,7 @@ from coldframe.core.holdings import Holdings
 from coldframe.core.journal import fill_body
 from coldframe.core.orders import Fill, Order, Orders
 from coldframe.core.positions import SubAccount
-from coldframe.core.readings import change_of, fill_of, fill_of_row, filled_of, traded
+from coldframe.core.readings import change_of, fill_of, fill_of_lite, fill_of_row, filled_of, traded
 from coldframe.core.risk import Trader
 from coldframe.core.takeover import taken_algo, taken_order
 from coldframe.ids import parse_own
@@ -236,17 +236,7 @@ class Evidence:
             return None  # the full report follows and books it as external
         self._identify(order, trade.order_id, trade.transaction_ms)
         self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
-        fill = Fill(
-            symbol=trade.symbol,
-            trade_id=trade.trade_id,
-            order_id=trade.order_id,
-            side=trade.side,
-            price=exact(trade.last_price),
-            quantity=exact(trade.last_quantity),
-            maker=trade.maker,
-            trade_ms=trade.transaction_ms,
-            position_side=order.position_side,
-        )
+        fill = fill_of_lite(trade, order.position_side)
         if not self._before_us(order, fill):
             self.fill(order, fill)
         return order

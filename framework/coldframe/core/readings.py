@@ -10,7 +10,7 @@ from coldframe.core.orders import Fill, Order
 from coldframe.model.events import OrderChanged
 from coldframe.terms import ExecutionType, PositionSide
 from coldframe.units import ZERO, exact
-from coldframe.wire.account import OrderReport
+from coldframe.wire.account import OrderReport, TradeLite
 from coldframe.wire.replies import OrderReply, UserTrade
 
 
@@ -39,6 +39,21 @@ def fill_of(report: OrderReport) -> Fill:
         position_side=report.position_side,
         fee=exact(fee) if isinstance(fee, str) else ZERO,
         fee_asset=report.commission_asset if isinstance(report.commission_asset, str) else "",
+    )
+
+
+def fill_of_lite(trade: TradeLite, side: PositionSide) -> Fill:
+    """The fill that a short report tells of, without its fee. Only its order knows the position side."""
+    return Fill(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        order_id=trade.order_id,
+        side=trade.side,
+        price=exact(trade.last_price),
+        quantity=exact(trade.last_quantity),
+        maker=trade.maker,
+        trade_ms=trade.transaction_ms,
+        position_side=side,
     )
 
 
