@@ -36,6 +36,14 @@ class Hand:
         self.orders = Orders(START_MS)
         self.trades = 0
         self.done = 0
+        #: How many of ten orders the venue does not amend.
+        self.unamendable = 0
+
+    def fixed(self, order: Order, *_: Decimal) -> bool:
+        return random.Random(order.client_order_id).randrange(10) < self.unamendable
+
+    def plan(self, wanted: Quotes) -> list[Operation]:
+        return plan_quotes(wanted, self.live, self.fixed)
 
     @property
     def live(self) -> list[Order]:
@@ -68,6 +76,7 @@ class Hand:
                     assert self.orders.attempt(order, Attempt.CANCEL_WANTED)
                 case AmendOrder(order, price, quantity):
                     assert order.settled
+                    assert not self.fixed(order)
                     assert (price, quantity) != (order.price, order.quantity)
                     order.amending_price, order.amending_quantity = price, quantity
                     assert self.orders.attempt(order, Attempt.AMEND_WANTED)
@@ -105,13 +114,13 @@ class Hand:
     def settle(self, wanted: Quotes) -> None:
         """The venue does everything at once, until nothing is left to do."""
         for _ in range(20):
-            operations = plan_quotes(wanted, self.live)
+            operations = self.plan(wanted)
             if not operations:
                 return
             self.send(operations)
             for order in self.live:
                 self.answer(order)
-        raise AssertionError(f"never comes to rest: {plan_quotes(wanted, self.live)}")
+        raise AssertionError(f"never comes to rest: {self.plan(wanted)}")
 
 
 # -- single cases -----------------------------------------------------------------------------------------------------
@@ -165,6 +174,30 @@ def test_a_smaller_size_is_reached_by_shrinking() -> None:
     hand = Hand()
     order = hand.rest(BUY, "99", "2")
     assert plan_quotes(wish([("99", "0.5")]), hand.live) == [AmendOrder(order, D(99), D("0.5"))]
+
+
+def test_an_order_that_cannot_be_amended_makes_way_for_another() -> None:
+    hand = Hand()
+    hand.unamendable = 10
+    order = hand.rest(BUY, "99", "1")
+    assert hand.plan(wish([("99", "1")])) == []
+    for wanted in (wish([("98", "1")]), wish([("99", "0.5")]), wish([("99", "2")])):
+        assert hand.plan(wanted) == [CancelOrder(order)]
+    hand.send(hand.plan(wish([("98", "1")])))
+    assert hand.plan(wish([("98", "1")])) == []
+    assert hand.plan(wish([("98", "1"), ("97", "1")])) != []
+    hand.answer(order)
+    (placed,) = hand.plan(wish([("98", "1")]))
+    assert isinstance(placed, PlaceOrder)
+
+
+def test_an_order_that_should_grow_is_not_cancelled_without_room() -> None:
+    hand = Hand()
+    hand.unamendable = 10
+    hand.rest(BUY, "99", "1")
+    leaving = hand.rest(BUY, "98", "1")
+    hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
+    assert hand.plan(wish([("99", "2")])) == []
 
 
 def test_a_larger_size_never_stands_beside_an_order_that_is_leaving() -> None:
@@ -258,18 +291,19 @@ def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
     assert hand.done == fewest(before, {D(price): D(quantity) for price, quantity in wanted}) + len(asks)
 
 
-@given(seed=st.integers(0, 2**32), wishes=st.lists(LEVELS, min_size=1, max_size=5))
+@given(seed=st.integers(0, 2**32), wishes=st.lists(LEVELS, min_size=1, max_size=5), unamendable=st.sampled_from([0, 5, 10]))
 @settings(max_examples=400)
 def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_much_and_comes_right(
-    seed: int, wishes: list[list[tuple[str, str]]]
+    seed: int, wishes: list[list[tuple[str, str]]], unamendable: int
 ) -> None:
     chance, hand = random.Random(seed), Hand()
+    hand.unamendable = unamendable
     for number, levels in enumerate(wishes):
         wanted = wish(levels, [(str(int(price) + 20), quantity) for price, quantity in levels])
         allowed = sum((D(quantity) for _, quantity in levels), D(0))
         for _ in range(12):
             worst = {side: hand.alive(side) for side in (BUY, SELL)}
-            hand.send(plan_quotes(wanted, hand.live))
+            hand.send(hand.plan(wanted))
             for side in (BUY, SELL):
                 assert hand.alive(side) <= max(allowed, worst[side])
             for order in chance.sample(hand.live, len(hand.live)):
@@ -287,7 +321,7 @@ def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_muc
                 hand.answer(order)
             hand.settle(wanted)
             assert hand.standing(BUY) == {D(price): D(quantity) for price, quantity in levels}
-            assert plan_quotes(wanted, hand.live) == []
+            assert hand.plan(wanted) == []
 
 
 # -- targets ----------------------------------------------------------------------------------------------------------

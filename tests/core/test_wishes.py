@@ -103,9 +103,9 @@ def test_an_amendment_that_comes_to_nothing_is_not_the_end_of_a_wish(how: str) -
         case _:
             made.unwritten.add("order.modify")
     made.want(actor, Quotes("BTCUSDT", [Quote(D("99.4"), D(1))], [ASK]))
-    made.run(2_000)
+    made.run(1_500)
     assert standing(made) == FULL
-    assert len(made.sent("order.modify")) <= 4
+    assert len(made.sent("order.modify")) <= 3
     made.exchange.refuses.clear()
     made.unwritten.clear()
     made.run(9_000)

@@ -32,6 +32,7 @@ from coldframe.wire.api import Security, parse_request
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.replies import ErrorBody
+from coldframe.wire.requests import Fault
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 from coldframe.wire.routes import StreamTarget, parse_target
 
@@ -107,6 +108,8 @@ class VirtualVenue:
         self.mute: set[str] = set()
         #: Calls that are refused as the venue refuses what it cannot do now, and not carried out.
         self.busy: set[str] = set()
+        #: Methods of the WebSocket API that are refused in these words, with this status, and not carried out.
+        self.unable: dict[str, tuple[Fault, int]] = {}
         #: Requests that were carried out: the WebSocket API's methods, and verb and path of REST, with their parameters.
         self.carried_out: list[tuple[str, Mapping[str, object]]] = []
 
@@ -202,7 +205,10 @@ class VirtualVenue:
             if self.sockets.get(link) is not socket:
                 return  # the connection is gone; another one may bear its name by now
             answer = b""
-            if course.carried_out:
+            if asked.method in self.unable:
+                fault, status = self.unable[asked.method]
+                answer = say_instead(asked.id, status, fault)
+            elif course.carried_out:
                 self.carried_out.append((asked.method, dict(asked.params)))
                 answer = self._perform(link, frame)
             if course.instead is not None:

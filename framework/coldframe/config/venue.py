@@ -126,7 +126,7 @@ def _one_account() -> list[VenueAccount]:
 
 #: What can change while the embedded venue runs: about a contract, and about an account alone.
 _OF_A_CONTRACT: Final = (
-    "listing", "tick", "step", "min_notional", "status", "brackets", "funding_interval_h", "leverage", "margin",
+    "listing", "tick", "step", "min_notional", "max_amendments", "status", "brackets", "funding_interval_h", "leverage", "margin",
 )  # fmt: skip
 _OF_AN_ACCOUNT: Final = ("position_mode", "asset_mode", "fee_burn", "agreement")
 _WORDS: Final = {
@@ -138,7 +138,7 @@ _WORDS: Final = {
     "fee_burn": ("on", "off"),
     "agreement": ("signed", "unsigned"),
 }
-_WHOLE: Final = ("funding_interval_h", "leverage")
+_WHOLE: Final = ("max_amendments", "funding_interval_h", "leverage")
 #: The numbers that a change may name: as fine as prices are printed, and greater than any notional.
 _LEAST, _GREATEST, _MOST_DIGITS = Decimal("0.00000001"), Decimal(1_000_000_000_000), 24
 
@@ -149,8 +149,9 @@ class VenueChange:
 
     at_s: Decimal = key("so many seconds after the start", check=not_negative)
     what: str = key(
-        "listing of a contract (listed, pending, delisted), its tick, step, min_notional or status, brackets (a factor for every"
-        " notional cap), funding_interval_h; of an account leverage and margin (cross, isolated) of a symbol, position_mode"
+        "listing of a contract (listed, pending, delisted), its tick, step, min_notional, max_amendments (of one order; -5026"
+        " beyond it) or status, brackets (a factor for every notional cap),"
+        " funding_interval_h; of an account leverage and margin (cross, isolated) of a symbol, position_mode"
         " (one_way, hedge), asset_mode (single, multi), fee_burn (on, off), agreement (signed, unsigned)",
         check=one_of(*_OF_A_CONTRACT, *_OF_AN_ACCOUNT),
     )

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import attrs
 
+from coldframe.core.amending import Amending
 from coldframe.core.asking import algo_reference, algo_request, modify_request, place_request, reference
 from coldframe.core.calls import Calls, Returned
 from coldframe.core.conditional import AlgoQueryOf, Conditionals
@@ -56,6 +57,7 @@ class Desk:
         self._ctx = ctx
         self._session = session
         self.conditionals = Conditionals(ctx, orders, evidence)
+        self.amending = Amending(ctx)
         self._orders = orders
         self._evidence = evidence
         self._gate = gate
@@ -106,6 +108,9 @@ class Desk:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is conditional: cancel it and place another one")
         if order.type is not OrderType.LIMIT or not order.settled or order.price is None:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} cannot be amended now")
+        why_not = self.amending.why_not(order)
+        if why_not:
+            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)}: {why_not}: cancel it and place another one")
         price = order.price if amend.price is None else amend.price
         quantity = order.quantity if amend.quantity is None else amend.quantity
         if price == order.price and quantity == order.quantity:
@@ -292,18 +297,36 @@ class Desk:
         ours = order.amending(amend.price, amend.quantity)
         if reply is not None:
             # While the amendment still counts as open, so that an end that it has brought is not taken for somebody else's doing.
+            self.amending.accepted(order)
             self._evidence.reply(order, reply)
         if ours:
-            self._evidence.attempt(order, attempt)
+            self._settle_amendment(order, attempt, error)
+
+    def _settle_amendment(self, order: Order, attempt: Attempt, error: ErrorBody | None) -> None:
+        """The amendment that is open has come to an end. A stale order waits for nothing."""
+        for_good = False
+        if attempt is Attempt.AMEND_REFUSED and error is not None:
+            for_good = self.amending.failed(order, error.code)
+            if classify(error.code) is CodeClass.ALREADY_SO:  # then it is not what it is believed to be
+                self.inquiry.suspect(order)
+        self._evidence.attempt(order, attempt, waits=False if for_good else None)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         asked_ms = self.inquiry.answered(order)
         reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
-            self._evidence.reply(order, reply)
-            self._evidence.attempt(order, Attempt.RESOLVED)
+            self._resolved(order, reply)
         elif error is not None and classify(error.code) is CodeClass.GONE:
             self.inquiry.not_found(order, asked_ms)
+
+    def _resolved(self, order: Order, reply: OrderReply) -> None:
+        """A query has found an order: what was in doubt about it is known. An amendment that was not made has failed."""
+        asked = (order.amending_price, order.amending_quantity) if order.overlay is Overlay.AMEND_UNKNOWN else None
+        self._evidence.reply(order, reply)
+        failed = asked is not None and order.live and asked != (order.price, order.quantity)
+        if failed:
+            self.amending.failed(order, 0)
+        self._evidence.attempt(order, Attempt.RESOLVED, waits=failed)
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was about an order of the desk."""

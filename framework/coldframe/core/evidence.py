@@ -79,6 +79,8 @@ class Evidence:
         self.tally = Tally()
         self.news: list[News] = []
         self.settled: dict[tuple[str, str], bool] = {}
+        #: Strategy and symbol of every amendment that was made.
+        self.amended: set[tuple[str, str]] = set()
         #: Told of every order that has come back from an end, or from where it could not be found: it shall be cancelled.
         self.came_back: Callable[[Order], None] = lambda order: None
         #: Orders that the venue lists although they are filled by its own reports, by client order id.
@@ -109,12 +111,16 @@ class Evidence:
         if self._orders.happen(order, happening, self._ctx.now_ns, reason, at_ms):
             self._changed(order, before)
 
-    def attempt(self, order: Order, attempt: Attempt) -> None:
-        """Lets something happen to an order's cancel or amendment."""
+    def attempt(self, order: Order, attempt: Attempt, *, waits: bool | None = None) -> None:
+        """Lets something happen to an order's cancel or amendment. After one that came to nothing the next try waits.
+
+        `waits` says so where `attempt` alone does not.
+        """
         if self._orders.attempt(order, attempt) and order.overlay is Overlay.NONE:
             key = (order.strategy, order.symbol)
+            self.amended |= {key} if attempt is Attempt.AMEND_DONE else set()
             refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
-            self.settled[key] = self.settled.get(key, False) or refused
+            self.settled[key] = self.settled.get(key, False) or (refused if waits is None else waits)
 
     def reply(self, order: Order, reply: OrderReply, asked_ms: int = 0) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded.

@@ -34,8 +34,12 @@ CHECKPOINT_ROWS: Final = 20_000
 #: So many of the orders that ended last are kept in a checkpoint, so that late reports still find them.
 _ENDED_KEPT: Final = 200
 
-#: Fields of an order that no row holds: fills have rows of their own, and what queries did not find has to be asked for again.
-_ASIDE: Final = ("fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns")
+#: Fields of an order that no row holds: fills have rows of their own, what queries did not find has to be asked for again, and
+#: whether an order can be amended every run finds out itself.
+_ASIDE: Final = (
+    "fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns", "amended",
+    "failed_amendments", "unamendable",
+)  # fmt: skip
 
 Body = dict[str, Any]
 

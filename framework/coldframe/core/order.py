@@ -94,6 +94,11 @@ class Order:
     #: The price and quantity of an amendment that is on its way: exposure is the worse of both.
     amending_price: Decimal | None = None
     amending_quantity: Decimal | None = None
+    #: Whether an amendment was ever accepted in this run, how many in a row came to nothing, and whether the venue refuses them for
+    #: good (see `coldframe.core.amending`).
+    amended: bool = False
+    failed_amendments: int = 0
+    unamendable: bool = False
     #: Venue time of the terms (quantity, price) that are known.
     terms_ms: int = 0
     #: Whether the bot has ever sent a cancel: an end by cancel without it was caused by another client or the venue.

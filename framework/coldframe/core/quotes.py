@@ -11,7 +11,7 @@ positive one stands on the LONG side and a negative one on the SHORT side, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import attrs
@@ -46,17 +46,26 @@ class CancelOrder:
 Operation = PlaceOrder | AmendOrder | CancelOrder
 
 
-def plan_quotes(wanted: Quotes, live: Sequence[Order]) -> list[Operation]:
+#: Whether an order has to be replaced to stand at a price with so much left to trade, because it cannot be amended.
+Replaces = Callable[[Order, Decimal, Decimal], bool]
+
+
+def _never(order: Order, price: Decimal, remaining: Decimal) -> bool:
+    return False
+
+
+def plan_quotes(wanted: Quotes, live: Sequence[Order], replaces: Replaces = _never) -> list[Operation]:
     """What has to be done so that `wanted` becomes true, given the strategy's live quoting orders in this symbol.
 
-    Orders for another position side than the wanted one are no longer wanted.
+    Orders for another position side than the wanted one are no longer wanted. One that `replaces` names is cancelled where another
+    one would be amended; what takes its place is placed when it has gone.
     """
     orders = [one for one in live if one.position_side is wanted.position_side]
     strays: list[Operation] = [CancelOrder(one) for one in live if one.position_side is not wanted.position_side and one.settled]
     sides = [
         strays,
-        _plan_side(wanted, Side.BUY, wanted.bids, [one for one in orders if one.side is Side.BUY]),
-        _plan_side(wanted, Side.SELL, wanted.asks, [one for one in orders if one.side is Side.SELL]),
+        _plan_side(wanted, Side.BUY, wanted.bids, [one for one in orders if one.side is Side.BUY], replaces),
+        _plan_side(wanted, Side.SELL, wanted.asks, [one for one in orders if one.side is Side.SELL], replaces),
     ]
     ranked: list[tuple[tuple[int, Decimal], Operation]] = []
     for side in sides:
@@ -96,7 +105,7 @@ def distance(quotes: Quotes | None, target: Target | None, orders: Iterable[Orde
     return off + sum(standing.values(), ZERO)
 
 
-def _plan_side(wanted: Quotes, side: Side, quotes: Sequence[Quote], orders: list[Order]) -> list[Operation]:
+def _plan_side(wanted: Quotes, side: Side, quotes: Sequence[Quote], orders: list[Order], replaces: Replaces) -> list[Operation]:
     missing = _merged(quotes)
     allowed = sum(missing.values(), ZERO)
     room = allowed - sum((one.remaining for one in orders), ZERO)
@@ -111,8 +120,8 @@ def _plan_side(wanted: Quotes, side: Side, quotes: Sequence[Quote], orders: list
         if quantity is None:
             movable.append(order)
         elif quantity != order.remaining:
-            room = _amend(operations, order, order.price or ZERO, quantity, room)
-    return operations + _fill_gaps(wanted, side, missing, movable, room)
+            room = _move(operations, order, order.price or ZERO, quantity, room, replaces)
+    return operations + _fill_gaps(wanted, side, missing, movable, room, replaces)
 
 
 def _merged(quotes: Iterable[Quote]) -> dict[Decimal, Decimal]:
@@ -124,26 +133,32 @@ def _merged(quotes: Iterable[Quote]) -> dict[Decimal, Decimal]:
     return merged
 
 
-def _amend(operations: list[Operation], order: Order, price: Decimal, quantity: Decimal, room: Decimal) -> Decimal:
+def _move(
+    operations: list[Operation], order: Order, price: Decimal, quantity: Decimal, room: Decimal, replaces: Replaces
+) -> Decimal:
     """Adds an amendment if the side has room for what it may add, and returns the room that is left.
 
-    One that adds nothing needs no room: on a side that has too much alive it is what brings it down.
+    One that adds nothing needs no room: on a side that has too much alive it is what brings it down. A cancel in its place
+    keeps the same room, for the order that follows it.
     """
     growth = max(quantity - order.remaining, ZERO)
     if growth and growth > room:
         return room
-    operations.append(AmendOrder(order, price, order.filled + quantity))
+    amends = not replaces(order, price, quantity)
+    operations.append(AmendOrder(order, price, order.filled + quantity) if amends else CancelOrder(order))
     return room - growth
 
 
-def _fill_gaps(wanted: Quotes, side: Side, missing: dict[Decimal, Decimal], movable: list[Order], room: Decimal) -> list[Operation]:
+def _fill_gaps(
+    wanted: Quotes, side: Side, missing: dict[Decimal, Decimal], movable: list[Order], room: Decimal, replaces: Replaces
+) -> list[Operation]:
     operations: list[Operation] = []
     # Nearest to the market first on both lists, so that orders move as little as possible.
     gaps = sorted(missing.items(), key=lambda one: -one[0] * side.sign)
     spare = sorted(movable, key=lambda one: -(one.price or ZERO) * side.sign)
     pairs = list(zip(spare, gaps, strict=False))
     for order, (price, quantity) in sorted(pairs, key=lambda one: -abs((one[0].price or ZERO) - one[1][0])):
-        room = _amend(operations, order, price, quantity, room)
+        room = _move(operations, order, price, quantity, room, replaces)
     operations[:0] = [CancelOrder(order) for order in spare[len(pairs) :]]
     for price, quantity in gaps[len(pairs) :]:
         if quantity <= room:

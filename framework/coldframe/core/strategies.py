@@ -194,6 +194,9 @@ class Strategies:
     def _take_settled(self) -> None:
         """Cancels and amendments that came to an end are nothing to tell, but wishes have to be compared again."""
         settled, self._evidence.settled = self._evidence.settled, {}
+        amended, self._evidence.amended = self._evidence.amended, set()
+        for key in amended:
+            self._desires.succeeded(key)
         for key, refused in settled.items():
             if refused:
                 self._wishes.pause(key, by_venue=True)

@@ -149,7 +149,7 @@ class Wishes:
         verdict = ACCEPTED
         quotes, target = self.desires.quotes(key), self.desires.target(key)
         if quotes is not None:
-            operations = plan_quotes(quotes, [one for one in orders if one.origin is Origin.QUOTE])
+            operations = plan_quotes(quotes, [one for one in orders if one.origin is Origin.QUOTE], trading.desk.amending.replaces)
             verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
         instrument = self._gate.instruments.get(symbol)
         if target is not None and instrument is not None:

@@ -32,7 +32,7 @@ _RULES: Final = {
     "step": ("LOT_SIZE", "stepSize"),
     "min_notional": ("MIN_NOTIONAL", "notional"),
 }
-_OF_A_CONTRACT: Final = frozenset({"tick", "step", "min_notional", "status", "brackets"})
+_OF_A_CONTRACT: Final = frozenset({"tick", "step", "min_notional", "max_amendments", "status", "brackets"})
 #: A price has so many ticks at least.
 _LEAST_TICKS: Final = 1000
 #: How long a delisted contract is settled before it is closed and leaves the list of contracts.
@@ -120,6 +120,8 @@ def _change_contract(exchange: Changed, change: VenueChange, now_ms: int) -> str
         return f"a price of {plain(board.prices.mark)} would be less than {_LEAST_TICKS} ticks"
     if change.what == "brackets":
         changed = _with_brackets(board.contract, Decimal(change.value))
+    elif change.what == "max_amendments":
+        changed = attrs.evolve(board.contract, info=structs.replace(board.contract.info, max_move_order_limit=int(change.value)))
     else:
         changed = _with_rule(board.contract, *_RULES[change.what], change.value)
     board.contract_changed(changed, new_brackets=change.what == "brackets")
