@@ -42,7 +42,7 @@ def test_o24_what_is_not_ours_is_refused_by_default_each_on_its_own_line() -> No
         "orders.foreign: position of -0.5 BTCUSDT (the account holds -0.5, our strategies 0; entry price 100)"
         " is not ours: close it, or set"
     )
-    assert order.startswith("orders.foreign: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: close it, or set")
+    assert order.startswith("orders.foreign: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: cancel it, or set")
     assert made.sent("order.place") == []
 
 

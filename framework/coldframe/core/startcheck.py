@@ -25,7 +25,7 @@ from coldframe.units import ZERO, exact, plain
 from coldframe.wire.replies import AlgoReply, OrderReply
 
 _CANCEL = 'cancel it, or set foreign = "ignore" under [orders]'
-_HINT = 'close it, or set foreign = "ignore" or "adopt" under [orders]'
+_HINT = 'or set foreign = "ignore" or "adopt" under [orders]'
 
 
 @attrs.frozen
@@ -124,7 +124,8 @@ class StartCheck:
 
     def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is Foreign.REFUSE:
-            return [f"orders.foreign: {one} is not ours: {_HINT}" for one in (*held, *map(_named, orders))]
+            found = [*((str(position), "close") for position in held), *((_named(order), "cancel") for order in orders)]
+            return [f"orders.foreign: {what} is not ours: {verb} it, {_HINT}" for what, verb in found]
         if self._rule is Foreign.ADOPT:
             return [
                 f"orders.foreign: {what} cannot be adopted: not exactly one strategy trades {symbol}"
