@@ -52,7 +52,7 @@ def script() -> NoReturn:
 
 
 def _cut_off(code: int) -> None:
-    """Python waits for threads that are no daemons, and for what is registered at its exit: so long, and no longer."""
+    """Python waits for threads other than daemons, and for what is registered at its exit: so long, and no longer."""
     threading.Event().wait(_PATIENCE_S)
     left = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     what = f"the threads {', '.join(left)} go on" if left else "something does not come to its end"

@@ -288,7 +288,7 @@ def test_an_input_that_nobody_waits_for_is_harmless(event: Any, orders_on: bool)
         json.dumps({"result": None, "id": "abc"}).encode(),
     ],
 )
-def test_w8_w14_any_bytes_on_any_link_are_survived(kind: LinkKind, frame: bytes) -> None:
+def test_w7_w8_w14_any_bytes_on_any_link_are_survived(kind: LinkKind, frame: bytes) -> None:
     """W8 to W14."""
     made, actor = world()
     for _ in range(30):

@@ -63,7 +63,7 @@ def during(made: Scripted, actor: Actor, look: Callable[[Any, Any], object]) -> 
 
 
 def machines(found: Mapping[int, tuple[str, object]]) -> list[str]:
-    """Objects of the core and of the floors below it that are no values."""
+    """Objects of the core and of the floors below it other than values."""
     mutable = [(way, thing) for way, thing in found.values() if type(thing).__module__.startswith("coldframe.")]
     return [way for way, thing in mutable if not isinstance(thing, GIVEN) and type(thing).__module__.startswith("coldframe.core")]
 

@@ -83,4 +83,4 @@ def test_an_order_that_is_known_is_for_nobody_to_settle() -> None:
     assert order.state is OrderState.OPEN
     ((accepted, said),) = answers(made)
     assert not accepted
-    assert "is not for a human being to resolve" in said
+    assert "is not for an operator to resolve" in said

@@ -50,7 +50,7 @@ LATER = ("X3",)
 #: What else is shown by now.
 ELSEWHERE = [
     *rows("N", 1, 13),
-    *(one for one in rows("W", 1, 22) if one != "W7"),
+    *rows("W", 1, 22),
     *rows("B", 1, 12),
     *rows("G", 1, 4),
     *("S4", "S8", "S9", "X15", "X16", "X17", "X18"),

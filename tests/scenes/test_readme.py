@@ -87,7 +87,7 @@ def test_every_command_runs(lines: list[str], workplace: tuple[Path, Mapping[str
 
 def run_line(line: str, folder: Path, home: Mapping[str, str]) -> None:
     words = shlex.split(line)
-    assert words[0] == "coldframe", f"nobody runs {line}"
+    assert words[0] == "coldframe", f"not run: {line}"
     if line in UNTIL_INTERRUPTED:
         interrupt_when_said([*COLDFRAME, *words[1:]], UNTIL_INTERRUPTED[line], folder, home)
         return
@@ -102,7 +102,7 @@ def test_every_command_of_the_documents_runs(page: Path, workplace: tuple[Path, 
     folder, home = workplace
     for line in commands_of(page):
         words = shlex.split(line)
-        assert words[0] == "coldframe", f"nobody runs {line}"
+        assert words[0] == "coldframe", f"not run: {line}"
         done = subprocess.run(
             [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=90, check=False
         )

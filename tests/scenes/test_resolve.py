@@ -56,7 +56,7 @@ def test_o25_an_order_that_could_not_be_proved_is_settled_by_a_person(tmp_path: 
             assert (said["order"], said["outcome"], said["result"]) == (NAME, "canceled", "resolved")
             again = coldframe("orders", "resolve", config, NAME, "--as", "canceled", env=home)
             assert again.returncode == 2
-            assert "is not for a human being to resolve" in again.stderr
+            assert "is not for an operator to resolve" in again.stderr
         finally:
             bot.terminate()
             _, err = bot.communicate(timeout=20)

@@ -84,7 +84,7 @@ async def after(data: bytes) -> Ended:
 # -- what it hands over -----------------------------------------------------------------------------------------------
 
 
-async def test_messages_of_every_kind_in_their_order() -> None:
+async def test_w7_messages_of_every_kind_in_their_order() -> None:
     data = text("1") + frame(PING, b"?") + text("é") + frame(TEXT, "ж".encode()[:1], fin=False) + frame(PONG)
     data += frame(CONTINUATION, "ж".encode()[1:] + b"3", fin=False) + frame(CONTINUATION) + text("4")
     ended = await after(data + frame(BINARY, b"\0\xff") + text("6") + close(1000))

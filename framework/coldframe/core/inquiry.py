@@ -145,7 +145,7 @@ class Inquiry:
         self.watch(order)
 
     def give_up_old(self) -> None:
-        """Says which orders need a human being; their exposure counts, and whatever the venue still says of them is heeded."""
+        """Says which orders need an operator; their exposure counts, and whatever the venue still says of them is heeded."""
         for order in list(self._orders.live):
             since_ns = max(order.created_ns, self.began_ns) if order.state is OrderState.UNKNOWN else order.doubted_ns
             too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
@@ -157,9 +157,9 @@ class Inquiry:
                 self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
 
     def resolve(self, order: Order, outcome: Outcome) -> Verdict:
-        """A human being has looked at the venue and says what became of an order whose fate could not be proved."""
+        """An operator has looked at the venue and says what became of an order whose fate could not be proved."""
         if order.state is not OrderState.OPERATOR:
-            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for a human being to resolve")
+            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for an operator to resolve")
         if outcome is Outcome.FILLED:
             order.seen_filled = order.quantity
         self._evidence.happen(order, outcome.happening, "resolved by hand")

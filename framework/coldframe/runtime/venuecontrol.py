@@ -1,6 +1,6 @@
 """`coldframe venue-change`: changes something at a `coldframe venue` that runs, over a socket of its owner's alone.
 
-The socket is a file in a folder that nobody else may enter, not a port: no page of a browser and no other user can reach it. It is
+The socket is a file in a folder that only its owner may enter, not a port: no browser page and no other user can reach it. It is
 named after the venue's port, and goes when the venue ends.
 """
 

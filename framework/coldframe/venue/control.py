@@ -1,6 +1,6 @@
 """The local control call: one change of a running venue, asked for and answered in one line of JSON each.
 
-It has nothing of the exchange's protocol and goes over no port of it. Who may ask is decided by whoever hands the lines over.
+It has nothing of the exchange's protocol and goes over no port of it. The caller decides who may ask.
 """
 
 from __future__ import annotations

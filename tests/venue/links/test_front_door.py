@@ -333,7 +333,7 @@ OFFENCES: dict[str, tuple[int, bytes]] = {
     "a length beyond all lengths": (1002, masked(bytes((0x81, 127)) + (2**63).to_bytes(8, "big"))),
     "a close with half a code": (1002, masked(frame(CLOSE, b"\x03"))),
     "a close with an undefined code": (1002, masked(frame(CLOSE, (999).to_bytes(2, "big")))),
-    "bytes that are no text": (1007, masked(frame(TEXT, b'{"id":"\xff"}'))),
+    "bytes that are not UTF-8": (1007, masked(frame(TEXT, b'{"id":"\xff"}'))),
     "half a character": (1007, masked(frame(TEXT, "é".encode()[:1]))),
     "a surrogate": (1007, masked(frame(TEXT, b"\xed\xa0\x80"))),
     "no text in the second part": (1007, masked(frame(TEXT, b"{", fin=False)) + masked(frame(CONTINUATION, b"\xff"))),

@@ -65,7 +65,7 @@ class Streams:
         self._prices_due_ms = 0
 
     def admit(self, board: Board) -> None:
-        """Takes the board of a contract that was not listed so far: names that were silent speak, if anybody listens."""
+        """Takes the board of a contract that was not listed so far: streams that were silent begin, if they are subscribed to."""
         self.boards[board.symbol] = board
         for wire_name in self.hub.names():
             channel = self._channels.get(wire_name)
