@@ -94,7 +94,11 @@ STOPS = st.lists(
         strategy=st.sampled_from(["a", "b"]),
         symbol=st.sampled_from([S, "ETHUSDT"]),
         side=st.sampled_from(Side),
-        type=st.sampled_from([OrderType.STOP_MARKET, OrderType.STOP, OrderType.TAKE_PROFIT_MARKET, OrderType.LIMIT]),
+        type=st.sampled_from([*OrderType]),
+        trigger_price=st.sampled_from([None, Decimal(100)]),
+        price=st.sampled_from([None, Decimal(99), Decimal(100), Decimal(101)]),
+        activate_price=st.sampled_from([None, Decimal(105)]),
+        activated=st.booleans(),
         quantity=st.sampled_from([Decimal(1), Decimal(2)]),
         reduce_only=st.booleans(),
         close_position=st.booleans(),
@@ -107,6 +111,17 @@ HELD = st.dictionaries(
     st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([S, "ETHUSDT"])),
     st.sampled_from([Decimal(n) for n in (-3, -1, 0, 1, 2)]),
 )
+
+
+def sells_out(order: Order) -> bool:
+    """Whether a waiting order trades when the market falls (a buy: rises) below its trigger, and does not only rest."""
+    table = {
+        OrderType.STOP_MARKET: True,
+        OrderType.STOP: (order.side, str(order.price), str(order.trigger_price))
+        in [(Side.SELL, "99", "100"), (Side.SELL, "100", "100"), (Side.BUY, "101", "100"), (Side.BUY, "100", "100")],
+        OrderType.TRAILING_STOP_MARKET: not order.activate_price or order.activated,
+    }
+    return table.get(order.type, False)
 
 
 @given(STOPS, HELD, st.sets(st.integers(0, 7)))
@@ -124,7 +139,7 @@ def test_a_position_is_covered_by_its_own_stops(
             stop
             for stop in orders
             if (stop.strategy, stop.symbol) == key
-            and stop.type in (OrderType.STOP_MARKET, OrderType.STOP)
+            and sells_out(stop)
             and not stop.triggered_ms
             and stop.state is not OrderState.UNKNOWN
             and stop.client_order_id not in doubted
@@ -137,6 +152,7 @@ def test_a_position_is_covered_by_its_own_stops(
             Decimal(0) if any(stop.close_position for stop in mine) else max(size - sum(stop.quantity for stop in mine), Decimal(0))
         )
         assert position.unprotected == bare
+        assert not {*position.others} & {*position.stops, *doubted}
 
 
 def test_a_position_says_where_it_is() -> None:

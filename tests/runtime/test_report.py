@@ -204,7 +204,9 @@ def test_an_unfinished_end_is_told_by_its_document(summary: dict[str, Any]) -> N
             "position_side": "BOTH",
             "quantity": "0.01",
             "unprotected": "0.01",
+            "covered": "0",
             "stops": [],
+            "limiting_no_loss": [],
         }
     ]
     assert (end["muted"], end["compared"], end["unrecorded"]) == (["broken"], True, "")

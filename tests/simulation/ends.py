@@ -41,8 +41,8 @@ class Stopper(Puppet):
         return [*old, stop_at(event.price - 500, event.position)]
 
 
-def stop_at(price: Decimal, quantity: Decimal = LOT, **more: Any) -> Place:
-    trigger = price.quantize(Decimal("0.1"))
+def stop_at(at: Decimal, quantity: Decimal = LOT, **more: Any) -> Place:
+    trigger = at.quantize(Decimal("0.1"))
     return Place(**{
         "symbol": B, "side": Side.SELL, "type": OrderType.STOP_MARKET, "quantity": quantity, "trigger_price": trigger,
         "reduce_only": True, **more,

@@ -76,7 +76,7 @@ class World:
 
 
 @pytest.mark.parametrize("code", FOR_THE_ORDER)
-def test_a_quote_refused_for_good_is_placed_anew_at_once(code: int) -> None:
+def test_o39_a_quote_refused_for_good_is_placed_anew_at_once(code: int) -> None:
     world = World()
     world.refuse(code)
     world.quote(-10)
@@ -91,7 +91,7 @@ def test_a_quote_refused_for_good_is_placed_anew_at_once(code: int) -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), FOR_THE_RUN)
-def test_an_unknown_method_is_tried_once_in_a_run(code: int, status: int) -> None:
+def test_o39_an_unknown_method_is_tried_once_in_a_run(code: int, status: int) -> None:
     world = World()
     world.refuse(code, status)
     for _ in range(4):
@@ -122,7 +122,7 @@ def test_an_order_refused_for_this_request_is_amended_later() -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [(-4016, 400), (-9999, 400), (-1000, 400), (-1008, 503)])
-def test_no_quote_is_left_stale_by_one_refusal_after_another(code: int, status: int) -> None:
+def test_o13_no_quote_is_left_stale_by_repeated_refusals(code: int, status: int) -> None:
     """Whatever the reason, unknown outcomes included: three failures in a row, each after a longer wait, are enough."""
     world = World()
     world.refuse(code, status)
@@ -290,7 +290,7 @@ def test_an_order_that_follows_and_is_refused_waits_longer_each_time() -> None:
 # -- the exchange's own word -------------------------------------------------------------------------------------------
 
 
-def test_the_exchange_itself_says_that_it_was_too_often() -> None:
+def test_o13_the_exchange_itself_says_that_it_was_too_often() -> None:
     """Its bound is 10,000; here it is 3."""
     change = VenueChange(at_s=D(0), what="max_amendments", value="3", symbol=SYMBOL)
     world = World(settings=EmbeddedVenue(changes=[change]))

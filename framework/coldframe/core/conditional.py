@@ -67,6 +67,9 @@ class Conditionals:
             return None
         reason = report.reject_reason if isinstance(report.reject_reason, str) else ""
         became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""
+        if report.activated is True and not order.activated:
+            order.activated = True
+            self._orders.touch(order)
         self._merge(order, report.algo_id, report.status, became, reason, at_ms)
         return order
 

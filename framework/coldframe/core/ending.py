@@ -28,6 +28,7 @@ from coldframe.units import NS_PER_MS, plain
 #: Pause between two looks at what is still open (milliseconds).
 CHECK_MS: Final = 50
 _NAMED: Final = 5
+_NO_STOP: Final = "no stop stands at the venue"
 
 
 @attrs.frozen(kw_only=True)
@@ -231,7 +232,9 @@ class Ending:
         if not position.unprotected:
             self._ctx.log(Level.INFO, f"{what}: protected by {', '.join(position.stops)}")
         else:
-            self._ctx.log(Level.WARNING, f"{what}: {plain(position.unprotected)} of it unprotected: no stop stands at the venue")
+            stops = f"stops cover {plain(position.covered)} of it: {', '.join(position.stops)}" if position.stops else _NO_STOP
+            others = f"; kept, and limiting no loss: {', '.join(position.others)}" if position.others else ""
+            self._ctx.log(Level.WARNING, f"{what}: {plain(position.unprotected)} of it unprotected: {stops}{others}")
 
 
 def _ids(orders: Iterable[Order]) -> list[str]:

@@ -71,6 +71,8 @@ class Order:
     trigger_price: Decimal | None = None
     activate_price: Decimal | None = None
     close_position: bool = False
+    #: Whether a trailing order has reached its activation price, as the venue has said.
+    activated: bool = False
     #: The venue's id of it as a conditional order, how far that has come (see `coldframe.core.conditional`), and the venue time at
     #: which its trigger became known; `order_id` is that of the order it becomes.
     algo_id: int | None = None

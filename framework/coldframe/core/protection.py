@@ -1,7 +1,7 @@
 """Which orders protect a position, and what becomes of orders when a strategy or a run ends.
 
 An order that can only reduce a position which stays open is worth keeping (`can_only_reduce`): it takes nothing but risk away. A
-position is protected only by stops: a take-profit or a resting limit order limits no loss. These are pure rules.
+position is protected only by stops: a take-profit or a resting limit order limits no loss (docs/decisions/066). Pure rules.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from coldframe.model.orders import OrderState, Overlay
 from coldframe.terms import OrderType, PositionSide
 from coldframe.units import ZERO
 
-#: What limits a loss while it waits for its trigger.
-_STOPS: Final = (OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET)
 #: States in which the venue has confirmed that an order stands, in its book or before its trigger.
 _STANDING: Final = (OrderState.WAITING, OrderState.OPEN, OrderState.PARTIAL)
 
@@ -70,13 +68,32 @@ def stands(order: Order) -> bool:
 
 
 def stops_loss(order: Order) -> bool:
-    """Whether an order limits a loss: a stop that waits for its trigger."""
-    return order.type in _STOPS and order.untriggered
+    """Whether an order limits a loss: a stop that waits for its trigger, and trades when that is reached.
+
+    The trigger of a stop lies on the side on which its position loses: beyond the market on the other side it would have been
+    triggered at once (-2021; protocol.md 7.5). A STOP whose limit price is better than its trigger would rest there while the
+    market runs away, and a trailing stop that waits for its activation price has no trigger yet.
+    """
+    if not order.untriggered:
+        return False
+    match order.type:
+        case OrderType.STOP_MARKET:
+            return True
+        case OrderType.TRAILING_STOP_MARKET:
+            return order.activate_price is None or order.activated
+        case OrderType.STOP:
+            price, trigger = order.price, order.trigger_price
+            return price is not None and trigger is not None and (price - trigger) * order.side.sign >= 0
+        case _:
+            return False
 
 
 @attrs.frozen(kw_only=True)
 class OpenPosition:
-    """A position that is open at an end. `stops` are the orders that protect it, and `covered` is how much of it they do."""
+    """A position that is open at an end. `stops` are the orders that protect it, and `covered` is how much of it they do.
+
+    `others` are orders that stay because they can only reduce it, and limit no loss.
+    """
 
     strategy: str
     symbol: str
@@ -84,6 +101,7 @@ class OpenPosition:
     quantity: Decimal
     stops: tuple[str, ...] = ()
     covered: Decimal = ZERO
+    others: tuple[str, ...] = ()
 
     @property
     def unprotected(self) -> Decimal:
@@ -100,16 +118,17 @@ def open_positions(
     accounts: Mapping[str, SubAccount], orders: Iterable[Order], unsure: Collection[str] = ()
 ) -> Iterator[OpenPosition]:
     """Every open position of the strategies. An order that is `unsure` (by client order id) protects nothing."""
-    stops = [one for one in orders if stops_loss(one) and stands(one) and one.client_order_id not in unsure]
+    standing = [order for order in orders if stands(order) and order.client_order_id not in unsure]
     for strategy, account in accounts.items():
         for (symbol, side), position in sorted(account.positions.items()):
             if position.quantity:
-                mine = [
-                    stop
-                    for stop in stops
-                    if (stop.strategy, stop.symbol, stop.position_side) == (strategy, symbol, side)
-                    and can_only_reduce(stop, position.quantity)
+                reducing = [
+                    order
+                    for order in standing
+                    if (order.strategy, order.symbol, order.position_side) == (strategy, symbol, side)
+                    and can_only_reduce(order, position.quantity)
                 ]
+                mine = [order for order in reducing if stops_loss(order)]
                 whole = any(stop.close_position for stop in mine)
                 covered = abs(position.quantity) if whole else sum((stop.remaining for stop in mine), ZERO)
                 yield OpenPosition(
@@ -119,6 +138,7 @@ def open_positions(
                     quantity=position.quantity,
                     stops=tuple(stop.client_order_id for stop in mine),
                     covered=covered,
+                    others=tuple(order.client_order_id for order in reducing if order not in mine),
                 )
 
 

@@ -19,6 +19,7 @@ from coldframe.units import NS_PER_S, trimmed
 
 SCHEMA_VERSION = 1
 _FLAT = "flat"
+_NO_STOP: Final = "no stop stands at the venue"
 #: States in which it is not known whether an order is at the venue.
 _UNSURE: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
 
@@ -102,7 +103,9 @@ def _end(end: EndReport, ended: Ended) -> dict[str, Any]:
                 "position_side": position.position_side.value,
                 "quantity": trimmed(position.quantity),
                 "unprotected": trimmed(position.unprotected),
+                "covered": trimmed(min(position.covered, abs(position.quantity))),
                 "stops": list(position.stops),
+                "limiting_no_loss": list(position.others),
             }
             for position in end.positions
         ],
@@ -271,8 +274,9 @@ def _position_line(position: Mapping[str, Any]) -> str:
     text = f"position left open: {position['strategy']} {position['symbol']}{side} {position['quantity']}"
     if position["unprotected"] == "0":
         return f"{text}, protected by {', '.join(position['stops'])}"
-    stops = f"; stops for the rest: {', '.join(position['stops'])}" if position["stops"] else ""
-    return f"{text}, {position['unprotected']} of it UNPROTECTED: no stop stands at the venue{stops}"
+    stops = f"stops cover {position['covered']} of it: {', '.join(position['stops'])}" if position["stops"] else _NO_STOP
+    others = f"; kept, and limiting no loss: {', '.join(position['limiting_no_loss'])}" if position["limiting_no_loss"] else ""
+    return f"{text}, {position['unprotected']} of it UNPROTECTED: {stops}{others}"
 
 
 def _order_text(order: Mapping[str, Any]) -> str:
