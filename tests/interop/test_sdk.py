@@ -106,6 +106,22 @@ def test_an_order_over_rest_with_either_kind_of_key(address: Address, ed25519: b
     assert rest.cancel_all_open_orders(symbol=SYMBOL).data().code == 200
 
 
+def test_statistics_over_rest(address: Address) -> None:
+    rest = client(address, ed25519=False).rest_api
+    hour = rest_words.OpenInterestStatisticsPeriodEnum.PERIOD_1h
+    (held,) = rest.open_interest_statistics(symbol=SYMBOL, period=hour, limit=1).data()
+    assert Decimal(held.cmc_circulating_supply) > Decimal(held.sum_open_interest) > 0
+    for ask in (rest.long_short_ratio, rest.top_trader_long_short_ratio_accounts, rest.top_trader_long_short_ratio_positions):
+        (shares,) = ask(symbol=SYMBOL, period="1h", limit=1).data()
+        assert Decimal(shares.long_account) + Decimal(shares.short_account) == 1
+    (takers,) = rest.taker_buy_sell_volume(symbol=SYMBOL, period="1h", limit=1).data()
+    assert Decimal(takers.buy_vol) > 0
+    (basis,) = rest.basis(pair=SYMBOL, contract_type="PERPETUAL", period="1h", limit=1).data()
+    assert Decimal(basis.futures_price) - Decimal(basis.index_price) == Decimal(basis.basis)
+    assert basis.annualized_basis_rate == ""
+    assert rest.quarterly_contract_settlement_price(pair=SYMBOL).data() == []
+
+
 def test_accounts_over_rest(address: Address) -> None:
     rest = client(address, ed25519=False).rest_api
     rest.new_order(symbol=SYMBOL, side=rest_words.NewOrderSideEnum.BUY, type="MARKET", quantity=0.01)

@@ -178,6 +178,8 @@ class OpenInterestRow(Reply, frozen=True, kw_only=True):
     symbol: str
     sum_open_interest: Number
     sum_open_interest_value: Number
+    #: How much of the underlying there is.
+    circulating_supply: Number | UnsetType = field(name="CMCCirculatingSupply", default=UNSET)
     timestamp: Integer
 
 
@@ -198,6 +200,26 @@ class TakerRow(Reply, frozen=True, kw_only=True):
     buy_vol: Number
     sell_vol: Number
     timestamp: Integer
+
+
+class BasisRow(Reply, frozen=True, kw_only=True):
+    """One row of GET /futures/data/basis: a contract's price over its index price. A perpetual one has an empty yearly rate."""
+
+    pair: str
+    contract_type: str
+    index_price: Number
+    futures_price: Number
+    basis: Number
+    basis_rate: Number
+    annualized_basis_rate: str
+    timestamp: Integer
+
+
+class DeliveryPrice(Reply, frozen=True, kw_only=True):
+    """One row of GET /futures/data/delivery-price; the price is a JSON number."""
+
+    delivery_time: Integer
+    delivery_price: Decimal
 
 
 class PublicTrade(Reply, frozen=True, kw_only=True):

@@ -242,6 +242,20 @@ class StatisticsQuery(Span, frozen=True, kw_only=True):
     period: str
 
 
+class BasisQuery(Span, frozen=True, kw_only=True):
+    """GET /futures/data/basis."""
+
+    pair: str
+    contract_type: str
+    period: str
+
+
+class PairOnly(Request, frozen=True, kw_only=True):
+    """A call about one pair."""
+
+    pair: str
+
+
 class SetLeverage(Request, frozen=True, kw_only=True):
     symbol: str
     leverage: int

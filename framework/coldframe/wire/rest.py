@@ -82,6 +82,8 @@ _CALLS: Final[tuple[tuple[str, type[ask.Request], Security, Cost], ...]] = (
     ("GET /futures/data/topLongShortAccountRatio", ask.StatisticsQuery, _N, _DATA),
     ("GET /futures/data/globalLongShortAccountRatio", ask.StatisticsQuery, _N, _DATA),
     ("GET /futures/data/takerlongshortRatio", ask.StatisticsQuery, _N, _DATA),
+    ("GET /futures/data/basis", ask.BasisQuery, _N, _DATA),
+    ("GET /futures/data/delivery-price", ask.PairOnly, _N, _DATA),
     # user stream
     ("POST /fapi/v1/listenKey", _NONE, _K, Cost(flat(1))),
     ("PUT /fapi/v1/listenKey", _NONE, _K, Cost(flat(1))),

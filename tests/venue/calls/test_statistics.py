@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.venue.calls.rest import Rest, RestRequest
 from coldframe.venue.calls.statistics_calls import PERIODS
+from coldframe.venue.contracts import to_scaled
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.keys import keys_for
 from coldframe.venue.synthetic import SyntheticMarket
@@ -46,8 +48,9 @@ def rows(rest: Rest, name: str, **params: object) -> list[dict[str, object]]:
     return msgspec.json.decode(ask(rest, name, **({"symbol": "BTCUSDT", "period": "5m"} | params)))  # type: ignore[no-any-return]
 
 
-def test_the_five_statistics_are_served() -> None:
-    assert {path.removeprefix("/futures/data/") for _, path in ENDPOINTS if path.startswith("/futures/data/")} == set(KINDS)
+def test_all_statistics_are_served() -> None:
+    served = {path.removeprefix("/futures/data/") for _, path in ENDPOINTS if path.startswith("/futures/data/")}
+    assert served == {*KINDS, "basis", "delivery-price"}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -116,3 +119,77 @@ def test_they_have_a_budget_of_their_own() -> None:
     answer = rest.answer(RestRequest("GET", "/fapi/v1/time", b"", {}, b""), NOW)
     assert (answer.status, dict(answer.headers)["x-mbx-used-weight-1m"]) == (200, "1")
     assert rest.answer(request, NOW + 300_000).status == 200
+
+
+# -- the basis --------------------------------------------------------------------------------------------------------
+
+
+def basis(rest: Rest, at_ms: int = NOW, **params: object) -> Any:
+    asked = {"pair": "BTCUSDT", "contractType": "PERPETUAL", "period": "5m"} | params
+    return msgspec.json.decode(ask(rest, "basis", at_ms, **asked))
+
+
+def test_a_basis_is_the_price_over_the_index(rest: Rest) -> None:
+    census = Census()
+    asked = {"pair": "BTCUSDT", "contractType": "PERPETUAL", "period": "5m"}
+    made = decode_list(reference.BasisRow, ask(rest, "basis", **asked), census)
+    assert len(made) == 30
+    assert census.unknown == {}
+    candles = rest.answer(RestRequest("GET", "/fapi/v1/klines", b"symbol=BTCUSDT&interval=5m&limit=1000", {}, b""), NOW).body
+    closes = {row[6] + 1: row[4] for row in msgspec.json.decode(candles)}
+    for row in made:
+        index, price = Decimal(str(row.index_price)), Decimal(str(row.futures_price))
+        assert str(row.futures_price) == closes[row.timestamp]
+        assert Decimal(str(row.basis)) == price - index
+        assert Decimal(str(row.basis_rate)) == ((price - index) / index).quantize(Decimal("0.0001"))
+        assert (row.pair, row.contract_type, row.annualized_basis_rate) == ("BTCUSDT", "PERPETUAL", "")
+
+
+def test_a_premium_makes_a_basis_that_stays() -> None:
+    settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
+    market = SyntheticMarket(settings, NOW, {})
+    exchange = Exchange(settings, market.floors, keys_for(["a"], None), Ledger(), NOW)
+    rest, board = Rest(exchange), exchange.floors["BTCUSDT"].board
+    period_ms = 300_000
+    end_ms = NOW // period_ms * period_ms + period_ms
+    board.premiums.trade(0, end_ms - 1000, to_scaled(Decimal("0.002")), 0, taker_buys=False)
+    board.candles.trade(1, end_ms - 500, to_scaled(Decimal("60120")), to_scaled(Decimal(1)), taker_buys=True)
+    first = basis(rest, end_ms, limit=1)
+    assert first == [
+        {
+            "pair": "BTCUSDT",
+            "contractType": "PERPETUAL",
+            "indexPrice": "60000.00000000",
+            "futuresPrice": "60120.00",
+            "basis": "120.00000000",
+            "basisRate": "0.0020",
+            "annualizedBasisRate": "",
+            "timestamp": end_ms,
+        }
+    ]
+    board.premiums.trade(0, end_ms + 1000, to_scaled(Decimal("-0.001")), 0, taker_buys=False)
+    assert basis(rest, end_ms + 2000, limit=1) == first
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"contractType": "CURRENT_QUARTER"}, []),
+        ({"contractType": "NEXT_QUARTER"}, []),
+        ({"contractType": "WEEKLY"}, -4104),
+        ({"contractType": "TRADIFI_PERPETUAL"}, -4104),
+        ({"pair": "NOSUCH"}, -4144),
+        ({"period": "1m"}, -1130),
+        ({"limit": 501}, -1130),
+        ({"startTime": 2, "endTime": 1}, -1023),
+    ],
+)
+def test_a_basis_that_there_is_none_of(rest: Rest, params: dict[str, object], expected: object) -> None:
+    answer = basis(rest, **params)
+    assert (answer if isinstance(answer, list) else answer["code"]) == expected
+
+
+def test_no_contract_here_is_ever_delivered(rest: Rest) -> None:
+    assert msgspec.json.decode(ask(rest, "delivery-price", pair="BTCUSDT")) == []
+    assert msgspec.json.decode(ask(rest, "delivery-price", pair="NOSUCH"))["code"] == -4144
+    assert msgspec.json.decode(ask(rest, "delivery-price"))["code"] == -1102

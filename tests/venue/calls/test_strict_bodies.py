@@ -99,7 +99,8 @@ KEYS: dict[str, Check] = {
         " quoteVolume index bidBuffer askBuffer bidRate askRate autoExchangeBidBuffer autoExchangeAskBuffer autoExchangeBidRate"
         " autoExchangeAskRate weight weightInQuantity weightInPercentage adjustedFundingRateCap adjustedFundingRateFloor"
         " minPrice maxPrice tickSize minQty maxQty stepSize multiplierUp multiplierDown multiplierDecimal maintMarginPercent"
-        " requiredMarginPercent triggerProtect liquidationFee marketTakeBound before after p q nq actualPrice countdownTime",
+        " requiredMarginPercent triggerProtect liquidationFee marketTakeBound before after p q nq actualPrice countdownTime"
+        " futuresPrice basis basisRate CMCCirculatingSupply",
     ),
     **_table(
         integer,
@@ -132,6 +133,7 @@ KEYS: dict[str, Check] = {
     **_table(words(ORDER_TYPES), "type origType orderType"),
     "actualType": maybe(words(ORDER_TYPES)),
     "actualQty": maybe(decimal),
+    "annualizedBasisRate": maybe(decimal),
     "tpOrderType": maybe(words("TAKE_PROFIT TAKE_PROFIT_MARKET")),
     "icebergQuantity": lambda value: value is None,
     "workingType": words("CONTRACT_PRICE MARK_PRICE"),

@@ -33,6 +33,10 @@ Call = Callable[[Exchange, Caller, Any, int], object]
 Calls = dict[str, Call]
 
 
+#: Contract types that the exchange knows and this venue has no contracts of.
+QUARTERS: Final = ("CURRENT_QUARTER", "NEXT_QUARTER")
+
+
 def sent(value: T | UnsetType) -> T | None:
     """The value of an optional parameter; None when it was not sent."""
     return None if isinstance(value, UnsetType) else value
@@ -44,6 +48,12 @@ def board_of(exchange: Exchange, symbol: object) -> Board | Fault:
         return refuse(-1102, "symbol")
     floor = exchange.floors.get(str(symbol))
     return floor.board if floor else refuse(-1121)
+
+
+def board_of_pair(exchange: Exchange, pair: str) -> Board | Fault:
+    """The board of a pair; here each pair has one contract, of the same name."""
+    board = board_of(exchange, pair)
+    return refuse(-4144) if isinstance(board, Fault) and board.code == -1121 else board
 
 
 def boards_of(exchange: Exchange, symbol: object) -> list[Board] | Fault:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from coldframe.terms import INTERVALS, ContractStatus
 from coldframe.units import ZERO, plain, unscaled
-from coldframe.venue.calls.caller import Caller, Calls, board_of, one_or_all, page_length, sent
+from coldframe.venue.calls.caller import QUARTERS, Caller, Calls, board_of, board_of_pair, one_or_all, page_length, sent
 from coldframe.venue.calls.statistics_calls import public_interest
 from coldframe.venue.calls.windows import FUNDING, window
 from coldframe.venue.contracts import money
@@ -194,17 +194,17 @@ def candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery, now_ms:
 
 def index_candles(exchange: Exchange, caller: Caller, request: ask.PairKlineQuery, now_ms: int) -> object:
     """GET indexPriceKlines, by pair; they follow the traded price here."""
-    board = _board_of_pair(exchange, request.pair)
+    board = board_of_pair(exchange, request.pair)
     return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
 
 
 def continuous_candles(exchange: Exchange, caller: Caller, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
     """GET continuousKlines: only perpetual contracts trade here."""
-    board = _board_of_pair(exchange, request.pair)
+    board = board_of_pair(exchange, request.pair)
     if isinstance(board, Fault):
         return board
     kind = request.contract_type.upper()
-    if kind in ("CURRENT_QUARTER", "NEXT_QUARTER"):
+    if kind in QUARTERS:
         return list[object]()
     if kind != board.contract.info.contract_type:
         return refuse(-4104)
@@ -215,11 +215,6 @@ def premium_candles(exchange: Exchange, caller: Caller, request: ask.KlineQuery,
     """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
     board = board_of(exchange, request.symbol)
     return board if isinstance(board, Fault) else _page(request, request.interval, board.premiums, _premium_row)
-
-
-def _board_of_pair(exchange: Exchange, pair: str) -> Board | Fault:
-    board = board_of(exchange, pair)
-    return refuse(-4144) if isinstance(board, Fault) and board.code == -1121 else board
 
 
 def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], list[Any]]) -> object:

@@ -1,7 +1,8 @@
-"""Statistics of the whole market, in periods: open interest, long and short shares, what takers did (`/futures/data/`).
+"""Statistics of the market (`/futures/data/`): open interest, long and short shares, what takers did, the basis; by periods.
 
 The public's part is made from the candles: an open interest in proportion to the contract's greatest order, tilted by what takers
-did in the period; shares of long and short that lean the same way. A period that has ended never changes.
+did in the period; shares of long and short that lean the same way. The basis is the premium over the index price at a period's end.
+A period that has ended never changes.
 """
 
 from __future__ import annotations
@@ -13,28 +14,34 @@ from typing import Final
 import attrs
 
 from coldframe.units import ZERO, plain, unscaled
-from coldframe.venue.calls.caller import Caller, Calls, board_of
+from coldframe.venue.calls.caller import QUARTERS, Caller, Calls, board_of, board_of_pair
 from coldframe.venue.calls.windows import STATISTICS, Window, window
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.market.board import Board
 from coldframe.venue.market.candles import Bar
 from coldframe.venue.refusals import refuse
 from coldframe.wire import requests as ask
-from coldframe.wire.reference import LongShortRow, OpenInterestRow, TakerRow
+from coldframe.wire.reference import BasisRow, DeliveryPrice, LongShortRow, OpenInterestRow, TakerRow
 from coldframe.wire.requests import Fault
 
 PERIODS: Final = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 #: The public holds so many times the greatest order of a contract; takers move that by a part in so many.
 _PUBLIC: Final = 100
 _TILT: Final = 100
+#: Of the underlying there is so many times what the public holds.
+_CIRCULATING: Final = 100
 _HALF: Final = Decimal("0.5")
 _RATIO: Final = Decimal("0.0001")
+_EIGHT: Final = Decimal("0.00000001")
 _ALL: Final = 1_000_000
 
 
 def public_interest(board: Board) -> Decimal:
     """What the simulated public holds long in a contract."""
     return board.contract.filters.lot.max * _PUBLIC
+
+
+_Periodic = ask.StatisticsQuery | ask.BasisQuery
 
 
 @attrs.frozen
@@ -53,8 +60,7 @@ class _Period:
         return Decimal(self.bar.taker_volume) / self.bar.volume if self.bar.volume else _HALF
 
 
-def _answer(exchange: Exchange, request: ask.StatisticsQuery, now_ms: int, row: Callable[[_Period], object]) -> object:
-    board = board_of(exchange, request.symbol)
+def _answer(board: Board | Fault, request: _Periodic, now_ms: int, row: Callable[[_Period], object]) -> object:
     if isinstance(board, Fault):
         return board
     if request.period not in PERIODS:
@@ -81,10 +87,11 @@ def open_interest_history(exchange: Exchange, caller: Caller, request: ask.Stati
             symbol=contract.symbol,
             sum_open_interest=contract.quantity_text(held.quantize(Decimal(1).scaleb(-contract.quantity_digits))),
             sum_open_interest_value=plain(value.quantize(_RATIO)),
+            circulating_supply=plain(public_interest(period.board) * _CIRCULATING),
             timestamp=period.ended_ms,
         )
 
-    return _answer(exchange, request, now_ms, row)
+    return _answer(board_of(exchange, request.symbol), request, now_ms, row)
 
 
 def _long_short(lean: int) -> Callable[[Exchange, Caller, ask.StatisticsQuery, int], object]:
@@ -101,7 +108,7 @@ def _long_short(lean: int) -> Callable[[Exchange, Caller, ask.StatisticsQuery, i
         )
 
     def call(exchange: Exchange, caller: Caller, request: ask.StatisticsQuery, now_ms: int) -> object:
-        return _answer(exchange, request, now_ms, row)
+        return _answer(board_of(exchange, request.symbol), request, now_ms, row)
 
     return call
 
@@ -120,7 +127,44 @@ def taker_ratio(exchange: Exchange, caller: Caller, request: ask.StatisticsQuery
             timestamp=period.ended_ms,
         )
 
-    return _answer(exchange, request, now_ms, row)
+    return _answer(board_of(exchange, request.symbol), request, now_ms, row)
+
+
+def basis(exchange: Exchange, caller: Caller, request: ask.BasisQuery, now_ms: int) -> object:
+    """GET basis, by pair: how far the contract's price is above the index price. Perpetual contracts have no yearly rate."""
+    board = board_of_pair(exchange, request.pair)
+    if isinstance(board, Fault):
+        return board
+    kind = board.contract.info.contract_type
+    if request.contract_type in QUARTERS:
+        return list[object]()
+    if request.contract_type != kind:
+        return refuse(-4104)
+    if request.period not in PERIODS:
+        return refuse(-1130, "period")
+    premiums = {bar.close_ms: unscaled(bar.close) for bar in board.premiums.page(request.period, _ALL)}
+
+    def row(period: _Period) -> object:
+        price, premium = unscaled(period.bar.close), premiums.get(period.bar.close_ms, ZERO)
+        index = (price / (1 + premium)).quantize(_EIGHT)
+        return BasisRow(
+            pair=request.pair,
+            contract_type=kind,
+            index_price=plain(index),
+            futures_price=board.contract.price_text(period.bar.close),
+            basis=plain(price - index),
+            basis_rate=plain(((price - index) / index).quantize(_RATIO)),
+            annualized_basis_rate="",
+            timestamp=period.ended_ms,
+        )
+
+    return _answer(board, request, now_ms, row)
+
+
+def delivery_prices(exchange: Exchange, caller: Caller, request: ask.PairOnly, now_ms: int) -> object:
+    """GET delivery-price, by pair: none, since only perpetual contracts trade here and none of them is ever delivered."""
+    board = board_of_pair(exchange, request.pair)
+    return board if isinstance(board, Fault) else list[DeliveryPrice]()
 
 
 REST: Final[Calls] = {
@@ -129,4 +173,6 @@ REST: Final[Calls] = {
     "GET /futures/data/topLongShortAccountRatio": _long_short(3),
     "GET /futures/data/globalLongShortAccountRatio": _long_short(4),
     "GET /futures/data/takerlongshortRatio": taker_ratio,
+    "GET /futures/data/basis": basis,
+    "GET /futures/data/delivery-price": delivery_prices,
 }
