@@ -215,7 +215,7 @@ def test_a_contract_that_is_listed_later_is_not_there_before() -> None:
     assert set(made.floors) == {"BTCUSDT"}
     live(market, made, T0, T0 + 3100)
     assert set(made.floors) == {"BTCUSDT", "SOLUSDT"}
-    assert made.take_refusals() == []
+    assert made.take_notices() == []
 
 
 def test_no_contract_from_the_start_is_refused() -> None:

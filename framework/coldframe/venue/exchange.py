@@ -40,6 +40,10 @@ _SECOND_MS = 1000
 #: States between which a session's end and beginning move a contract.
 _IN_SESSION = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
 _BASIS_POINT = Decimal("0.0001")
+_WAITING = (
+    "the ledger holds positions or orders in {symbol}, which this venue does not list (venue.embedded.symbols):"
+    " they stand still until it does"
+)
 
 
 @attrs.frozen
@@ -98,7 +102,8 @@ class Exchange:
         self._second = 0
         self._ended_keys: list[PrivateEvent] = []
         self._keep_sessions(start_ms)
-        self.dealer.restore(start_ms)
+        self.dealer.restore(start_ms, self.floors)
+        self._notices = [_WAITING.format(symbol=symbol) for symbol in self.office.unlisted()]
 
     def advance(self, now_ms: int) -> None:
         """Runs everything that time alone brings about."""
@@ -123,6 +128,7 @@ class Exchange:
             self.floors[symbol] = floor
             self.conditionals.follow(floor)
             self.streams.admit(floor.board)
+            self.dealer.restore(now_ms, (symbol,))
         return floor
 
     def change(self, change: config.VenueChange, now_ms: int) -> str | None:
@@ -131,9 +137,10 @@ class Exchange:
         self.ledger.commit()
         return refusal
 
-    def take_refusals(self) -> list[str]:
-        """Planned changes that were refused since the last call, in words."""
-        taken, self._changes.refusals = self._changes.refusals, []
+    def take_notices(self) -> list[str]:
+        """What the operator is to know since the last call, in words: planned changes that were refused, contracts that lack."""
+        taken = self._notices + self._changes.refusals
+        self._notices, self._changes.refusals = [], []
         return taken
 
     def _keep_sessions(self, now_ms: int) -> None:

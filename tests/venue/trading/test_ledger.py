@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from coldframe.config.venue import VenueChange
 from coldframe.errors import ConfigError
 from coldframe.terms import Side
 from coldframe.venue.trading.ledger import Ledger
@@ -175,3 +176,51 @@ def test_two_venues_never_keep_one_ledger(tmp_path: Path) -> None:
         Ledger(tmp_path)
     first.close()
     Ledger(tmp_path).close()
+
+
+def test_a_contract_that_is_listed_no_more_stands_still() -> None:
+    ledger, other = Ledger(), "ETHUSDT"
+    before = Rig(floor(), floor(other), ledger=ledger)
+    before.crowd(Side.SELL, "1000.1", "100", other)
+    dated = {"timeInForce": "GTD", "goodTillDate": before.now_ms + 700_000}
+    before.call("POST /fapi/v1/order", symbol=other, side="BUY", type="MARKET", quantity="1")
+    before.call("POST /fapi/v1/order", symbol=other, side="BUY", type="LIMIT", quantity="1", price="900", **dated)
+    stop = {"algoType": "CONDITIONAL", "side": "SELL", "type": "STOP_MARKET", "quantity": "1", "triggerPrice": "500"}
+    before.call("POST /fapi/v1/algoOrder", symbol=other, **stop)
+
+    after = Rig(floor(), ledger=ledger)
+    (notice,) = after.exchange.take_notices()
+    assert notice.startswith("the ledger holds positions or orders in ETHUSDT, which this venue does not list")
+    after.book()
+    for name in (
+        "v3/account",
+        "v2/account",
+        "v3/positionRisk",
+        "v2/positionRisk",
+        "v3/balance",
+        "v1/openOrders",
+        "v1/openAlgoOrders",
+    ):
+        assert not isinstance(after.call(f"GET /fapi/{name}"), int)
+    (algo,) = after.exchange.office.books("a").algos
+    assert after.call("GET /fapi/v1/algoOrder", algoId=algo) == -2013
+    assert after.call("DELETE /fapi/v1/algoOrder", algoId=algo) == -2011
+    assert after.call("GET /fapi/v1/forceOrders") == []
+    after.pass_ms(1000)
+    assert isinstance(after.place("BUY", "1"), dict)
+    after.pass_ms(28_800_000)
+    assert after.position(symbol=other) == 1
+    assert len(after.exchange.office.books("a").open) == 1
+
+
+def test_a_contract_that_is_listed_later_gets_its_orders_back() -> None:
+    ledger, other = Ledger(), "ETHUSDT"
+    before = Rig(floor(), floor(other), ledger=ledger)
+    before.call("POST /fapi/v1/order", symbol=other, side="BUY", type="LIMIT", quantity="1", price="900", timeInForce="GTC")
+    after = Rig(floor(), ledger=ledger)
+    listed = floor(other)
+    after.exchange._introduce = lambda symbol, now_ms: listed
+    after.exchange.change(VenueChange(at_s=Decimal(0), what="listing", value="listed", symbol=other), after.now_ms)
+    after.floors[other] = listed
+    after.crowd_takes(Side.SELL, "1", "900", other)
+    assert after.position(symbol=other) == 1

@@ -169,7 +169,10 @@ def force_orders(exchange: Exchange, caller: Caller, request: ask.ForceOrdersQue
     rows = [
         order
         for order in exchange.office.books(caller.account).orders.values()
-        if order.client_id.startswith(prefixes) and symbol in (None, order.symbol) and view.holds(order.created_ms)
+        if order.symbol in exchange.floors
+        and order.client_id.startswith(prefixes)
+        and symbol in (None, order.symbol)
+        and view.holds(order.created_ms)
     ]
     return [listed(order, exchange.office.contract(order.symbol)) for order in view.page(rows)]
 

@@ -228,7 +228,7 @@ def query_algo(exchange: Exchange, caller: Caller, request: ask.AlgoRef, now_ms:
     if algo_id is None and not client_id:
         return refuse(-1102, "algoId", "clientAlgoId")
     algo = exchange.office.books(caller.account).algo_of(algo_id, client_id)
-    return refuse(-2013) if algo is None else algo_row(exchange, algo)
+    return refuse(-2013) if algo is None or algo.symbol not in exchange.floors else algo_row(exchange, algo)
 
 
 def open_algos(exchange: Exchange, caller: Caller, request: ask.OpenAlgosQuery, now_ms: int) -> object:
@@ -238,7 +238,7 @@ def open_algos(exchange: Exchange, caller: Caller, request: ask.OpenAlgosQuery, 
         return refuse(-1130, "algoType")
     if symbol is not None and symbol not in exchange.floors:
         return refuse(-1121)
-    algos = exchange.office.books(caller.account).open_algos.values()
+    algos = [one for one in exchange.office.books(caller.account).open_algos.values() if one.symbol in exchange.floors]
     return [algo_row(exchange, algo) for algo in algos if symbol in (None, algo.symbol) and algo_id in (None, algo.algo_id)]
 
 

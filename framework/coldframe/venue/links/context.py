@@ -64,8 +64,8 @@ class Context:
         now_ms = self.now_ms()
         self.source.advance(now_ms)
         self.exchange.advance(now_ms)
-        for refusal in self.exchange.take_refusals():
-            self.notice(refusal)
+        for text in self.exchange.take_notices():
+            self.notice(text)
         if self.source.follows_clock:
             self.exchange.streams.tick(now_ms)
         self.deliver()

@@ -70,7 +70,7 @@ class Conditionals:
         if algo_id is None and not client_id:
             return refuse(-1102, "algoId", "clientAlgoId")
         algo = self._office.books(account).algo_of(algo_id, client_id)
-        if algo is None or not algo.open:
+        if algo is None or not algo.open or algo.symbol not in self._office.floors:
             return refuse(-2011)
         self._office.end_algo(algo, AlgoStatus.CANCELED, now_ms)
         return algo
@@ -90,7 +90,8 @@ class Conditionals:
                 if algo.symbol in self._office.floors:
                     self._watch(algo, now_ms)
             for algo in list(books.triggered.values()):
-                self._follow(algo, now_ms)
+                if algo.symbol in self._office.floors:
+                    self._follow(algo, now_ms)
         self._extremes.clear()
 
     def on_trade(self, board: Board, trade: Print) -> None:

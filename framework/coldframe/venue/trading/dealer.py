@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 import attrs
@@ -209,16 +209,17 @@ class Dealer:
         """Ends GTD orders whose time has come."""
         for books in self._office.ledger.books.values():
             for order in list(books.open.values()):
-                if order.good_till_ms and order.good_till_ms <= now_ms:
+                if 0 < order.good_till_ms <= now_ms and order.symbol in self._office.floors:
                     self._office.pull(order, OrderStatus.EXPIRED, now_ms)
 
-    def restore(self, now_ms: int) -> None:
+    def restore(self, now_ms: int, symbols: Collection[str]) -> None:
         """Takes the open orders that the ledger remembers back to their floors; the market may have moved over them meanwhile."""
-        remembered = [order for books in self._office.ledger.books.values() for order in books.open.values()]
+        books = self._office.ledger.books.values()
+        remembered = [order for one in books for order in one.open.values() if order.symbol in symbols]
         for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
-            floor = self._office.floors.get(order.symbol)
-            if floor is None or not order.open:  # an order before it may have closed what it was to close
+            if not order.open:  # an order before it may have closed what it was to close
                 continue
+            floor = self._office.floor(order.symbol)
             if order.time_in_force in POST_ONLY and floor.matching.crosses(order.side, scaled_price(order)):
                 self._office.end(order, OrderStatus.EXPIRED, now_ms)
             else:

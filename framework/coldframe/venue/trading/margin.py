@@ -6,7 +6,7 @@ if all its bids, or all its asks, were filled; maintenance margin follows the le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 
 import attrs
@@ -150,8 +150,11 @@ def exposure(account: Account, position: Position, orders: Iterable[Order], cont
     )
 
 
-def standing(account: Account, orders: Iterable[Order], listed: Listed, mark: Mark) -> Standing:
-    """The account with all its open orders at the present mark prices: every symbol with a position or an order."""
+def standing(account: Account, orders: Iterable[Order], symbols_here: Collection[str], listed: Listed, mark: Mark) -> Standing:
+    """The account with all its open orders at the present mark prices: every symbol with a position or an order.
+
+    What is held in a contract that is not here has no price: it counts with what it was worth when it was booked.
+    """
     by_symbol: dict[str, list[Order]] = {}
     for order in orders:
         by_symbol.setdefault(order.symbol, []).append(order)
@@ -159,6 +162,7 @@ def standing(account: Account, orders: Iterable[Order], listed: Listed, mark: Ma
     exposures = [
         exposure(account, account.position(symbol, side), by_symbol.get(symbol, ()), listed(symbol), mark(symbol))
         for symbol in symbols
+        if symbol in symbols_here
         for side in account.sides()
     ]
     return Standing(account=account, exposures=tuple(exposures))

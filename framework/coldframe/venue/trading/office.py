@@ -64,9 +64,22 @@ class Office:
         return self.ledger.books[account]
 
     def standing(self, account: str) -> Standing:
-        """The account at the present mark prices."""
+        """The account at the present mark prices, as far as its contracts are listed here."""
         books = self.books(account)
-        return standing(books.account, books.open.values(), self.contract, self.mark)
+        return standing(books.account, books.open.values(), self.floors.keys(), self.contract, self.mark)
+
+    def unlisted(self) -> list[str]:
+        """The contracts of which the ledger remembers positions or open orders, and which are not listed here."""
+        held = [
+            symbol
+            for books in self.ledger.books.values()
+            for symbol in (
+                *(one.symbol for one in books.account.positions.values() if one.quantity),
+                *(one.symbol for one in books.open.values()),
+                *(one.symbol for one in books.open_algos.values()),
+            )
+        ]
+        return sorted(set(held) - self.floors.keys())
 
     def emit(self, account: str, event: UserEvent) -> None:
         """Sends an event to an account."""
