@@ -3,9 +3,10 @@
 The bot lives in this process, the venue in one of its own; between them stands a relay that counts what really arrives. Checked
 are: every client order id reaches the venue at most once, and no more orders than the bot counted; every fill in the ledger is
 the bot's within a bounded time, and no other; the worst position that the venue's books allow stays within each strategy's limit;
-whatever is unknown is resolved within the receive window and ten seconds, and every order that stands in the venue's books is alive
-for the bot. Where the venue hides orders for longer than a proof takes, an order may come back: that is counted, the symbol is
-halted, and a person resumes it now and then. The last line gives the figures; exit code 1 with violations.
+whatever is unknown is resolved within the receive window and ten seconds (an order whose report may have been lost: within the
+time more that its proof takes), and every order that stands in the venue's books is alive for the bot. Where the venue hides
+orders for longer than a proof takes, an order may come back: that is counted, the symbol is halted, and a person resumes it now
+and then. The last line gives the figures; exit code 1 with violations.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import trio
 
 from coldframe.core.engine import Engine
 from coldframe.core.orders import Order
+from coldframe.core.proof import BLIND_MARGIN_MS
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.runtime.build import build, read
@@ -123,10 +125,11 @@ class Inspector:
             if now - since > (_HIDDEN_S + _UNTOLD_S if self.hides else 0):
                 self._violated(f"stands at the venue, and is not alive for the bot: {name}")
 
-    @property
-    def patience_s(self) -> float:
-        """How long something may be unknown."""
-        return _UNKNOWN_S + (_HIDDEN_S + _UNTOLD_S if self.hides else 0)
+    def _patience_s(self, order: Order) -> float:
+        """How long something may be unknown: longer where orders are hidden, and of an order whose report may have been lost."""
+        if self.hides:
+            return _UNKNOWN_S + _HIDDEN_S + _UNTOLD_S
+        return _UNKNOWN_S + (BLIND_MARGIN_MS / 1000 if order.unreported else 0)
 
     def _look_at_doubts(self) -> None:
         now = trio.current_time()
@@ -137,8 +140,8 @@ class Inspector:
             self.doubts += name not in self._doubtful_since
             lasted = now - self._doubtful_since.setdefault(name, now)
             self.longest_unknown_s = max(self.longest_unknown_s, lasted)
-            if lasted > self.patience_s:
-                self._violated(f"unknown for more than {self.patience_s:.0f} s: {name} ({order.state}, {order.overlay})")
+            if lasted > self._patience_s(order):
+                self._violated(f"unknown for more than {self._patience_s(order):.0f} s: {name} ({order.state}, {order.overlay})")
 
     def _look_at_fills(self) -> None:
         now = trio.current_time()

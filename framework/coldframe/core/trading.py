@@ -36,6 +36,7 @@ from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
+from coldframe.units import NS_PER_MS
 from coldframe.wire.account import (
     AccountConfigUpdate,
     AccountUpdate,
@@ -121,8 +122,10 @@ class Trading:
         self.census = Census()
         self._unreadable = Unreadable()
         self.link_news: list[LinkChanged] = []
-        self._next_unknown_round_ns = 0
+        #: The last round for orders that wait to be proved absent, the next one, and which orders those were at the last look.
+        self._unknown_round_ns = self._next_unknown_round_ns = 0
         self._unknown_pause_ms = _UNKNOWN_ROUND_MS
+        self._provable: set[str] = set()
         self._last_light: list[str] = []
 
     @property
@@ -276,8 +279,8 @@ class Trading:
                 self._tick()
 
     def _round_due(self, key: str) -> None:
-        if not self.user_stream.up:
-            return  # its opening starts a round
+        if not self.user_stream.up and self.reconciler.at_start is not None:
+            return  # its opening starts the first round; later ones tell what the stream does not, however long it stays away
         match key:
             case "reconcile:again":
                 self.reconciler.begin("again", self._symbols())
@@ -300,10 +303,19 @@ class Trading:
         self.deadman.tick({order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns))
         for order in self.desk.inquiry.missing_fills():
             self.reconciler.scan.want_fills(order)
-        provable = any(self.desk.proof.provable(order) for order in self._orders.live)
-        self._unknown_pause_ms = self._unknown_pause_ms if provable else _UNKNOWN_ROUND_MS
-        if provable and self._ctx.now_ns >= self._next_unknown_round_ns:
-            self._next_unknown_round_ns = self._ctx.now_ns + self._unknown_pause_ms * 1_000_000
+        self._look_at_unknown()
+
+    def _look_at_unknown(self) -> None:
+        """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
+        now, least_ns = self._ctx.now_ns, _UNKNOWN_ROUND_MS * NS_PER_MS
+        provable = {order.client_order_id for order in self._orders.live if self.desk.proof.provable(order)}
+        if provable - self._provable:
+            self._unknown_pause_ms = _UNKNOWN_ROUND_MS
+            self._next_unknown_round_ns = min(self._next_unknown_round_ns, self._unknown_round_ns + least_ns)
+        self._provable = provable
+        if provable and now >= self._next_unknown_round_ns:
+            self._unknown_round_ns = now
+            self._next_unknown_round_ns = now + self._unknown_pause_ms * NS_PER_MS
             self._unknown_pause_ms = min(2 * self._unknown_pause_ms, LIGHT_ROUND_MS)
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
