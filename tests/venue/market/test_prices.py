@@ -90,6 +90,6 @@ def test_every_market_has_one_session_at_any_time(offset: int) -> None:
     assert len({session.event for session in running}) == len(running) == 6
     assert all(one.start_ms <= now < one.end_ms for one in running)
     for rows in Calendar().schedule(now).values():
-        assert rows[0][0] == T0
-        assert rows[-1][1] == T0 + DAY
+        assert rows[0][0] == T0 - 8 * DAY
+        assert rows[-1][1] == T0 + 7 * DAY
         assert all(earlier[1] == later[0] for earlier, later in pairwise(rows))

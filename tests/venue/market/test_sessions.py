@@ -45,6 +45,26 @@ def test_each_market_has_exactly_one_session(now_ms: int, session_s: int) -> Non
         assert calendar.open(market, now_ms) is (session != CLOSED)
 
 
+@pytest.mark.parametrize("day", range(7))
+def test_a_schedule_reaches_a_week_each_way_from_yesterday(day: int) -> None:
+    now_ms = MONDAY + day * DAY + 15 * HOUR
+    yesterday = MONDAY + (day - 1) * DAY
+    for rows in Calendar().schedule(now_ms).values():
+        assert (rows[0][0], rows[-1][1]) == (yesterday - 7 * DAY, yesterday + 8 * DAY)
+
+
+def test_a_session_over_midnight_is_one() -> None:
+    saturday = MONDAY + 5 * DAY
+    rows = Calendar().schedule(MONDAY + 2 * DAY)
+    assert (saturday, saturday + 2 * DAY, CLOSED) in rows["EQUITY"]
+    assert (saturday - 2 * HOUR, saturday + 2 * DAY + 21 * HOUR, CLOSED) not in rows["FX"]
+    assert (saturday - 17 * HOUR, saturday + 2 * DAY, CLOSED) in rows["KR_EQUITY"]  # Friday's close runs into the weekend
+    for market in rows.values():
+        assert all(earlier[2] != later[2] for earlier, later in pairwise(market))
+    running = {session.event: session for session in Calendar().running(saturday + 30 * HOUR)}
+    assert (running["EquityUpdate"].start_ms, running["EquityUpdate"].end_ms) == (saturday, saturday + 2 * DAY)
+
+
 @given(st.integers(0, 10**9))
 def test_alternating_sessions_follow_one_another(number: int) -> None:
     calendar = Calendar(30)

@@ -1,11 +1,12 @@
 """The trading sessions of the markets on which the underlyings of TradFi contracts trade (protocol.md 5 and 6.4).
 
-Sessions are those of a UTC day, from Monday to Friday; or they alternate, open and closed, every so many seconds, so that a close
-can be rehearsed.
+Sessions are those of a UTC day, from Monday to Friday, and a session that goes on over midnight is one; or they alternate, open and
+closed, every so many seconds, so that a close can be rehearsed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
@@ -16,8 +17,9 @@ _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
 CLOSED: Final = "NO_TRADING"
 _OPEN: Final = "REGULAR"
-#: How many sessions a schedule of alternating ones lists.
+#: How many sessions a schedule of alternating ones lists; and how many days another one does: a week each way from yesterday on.
 _LISTED: Final = 20
+_DAYS: Final = range(-8, 7)
 #: The first day of the epoch was a Thursday.
 _FIRST_WEEKDAY, _SATURDAY = 3, 5
 
@@ -47,7 +49,7 @@ class Calendar:
     session_s: int = 0
 
     def schedule(self, now_ms: int) -> dict[str, list[Row]]:
-        """The sessions of this UTC day by market; or, where they alternate, the running one and the next ones."""
+        """The sessions by market: a week each way from the day before, or the running and the next ones where they alternate."""
         return {market: self._rows(rows, now_ms) for _, market, rows in _MARKETS}
 
     def running(self, now_ms: int) -> list[TradingSession]:
@@ -72,6 +74,23 @@ class Calendar:
             first = now_ms // length_ms
             numbers = range(first, first + _LISTED)
             return [(number * length_ms, (number + 1) * length_ms, CLOSED if number % 2 else _OPEN) for number in numbers]
-        day, weekday = now_ms // _DAY_MS * _DAY_MS, (now_ms // _DAY_MS + _FIRST_WEEKDAY) % 7
-        chosen = _WEEKEND if weekday >= _SATURDAY else rows
-        return [(day + start * _HOUR_MS, day + end * _HOUR_MS, session) for start, end, session in chosen]
+        today = now_ms // _DAY_MS
+        return _merged(row for number in _DAYS for row in _day(rows, today + number))
+
+
+def _day(rows: Iterable[tuple[int, int, str]], number: int) -> list[Row]:
+    """The sessions of one day, counted from the epoch."""
+    weekend = (number + _FIRST_WEEKDAY) % 7 >= _SATURDAY
+    start_ms = number * _DAY_MS
+    return [(start_ms + start * _HOUR_MS, start_ms + end * _HOUR_MS, name) for start, end, name in (_WEEKEND if weekend else rows)]
+
+
+def _merged(rows: Iterable[Row]) -> list[Row]:
+    """The same sessions, those of one name that follow each other as one."""
+    merged: list[Row] = []
+    for start, end, name in rows:
+        if merged and merged[-1][1:] == (start, name):
+            merged[-1] = (merged[-1][0], end, name)
+        else:
+            merged.append((start, end, name))
+    return merged
