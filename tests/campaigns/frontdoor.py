@@ -1,4 +1,7 @@
-"""Visitors of the front door, most of them bad: mangled heads, frames and requests on connections in memory, on virtual time.
+"""Visitors of the front door, most of them bad: mangled heads, frames and requests.
+
+Most connections are in memory and on virtual time, since sockets would make a million inputs a matter of hours; what serves them is
+the same from its first byte on. Some are real sockets on the loopback address.
 
 Some are signed after they were mangled, so that they come through to the exchange. Between them come good clients, who must be
 served. Every connection ends by itself: a visitor says everything, listens for a moment or not at all, and says that it has ended.
@@ -12,7 +15,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 import trio
@@ -43,6 +46,9 @@ _INPUTS_A_HOUSE: Final = 50_000
 _GOOD_EVERY: Final = 100
 _TRADER_EVERY: Final = 10
 _FRAMES: Final = 12
+#: On a real connection: how long a visitor listens before it ends, and the longest that a visit may take.
+_LISTENS_S: Final = 0.003
+_SOCKET_S: Final = 5
 
 HEADS: Final = (
     b"GET /fapi/v1/exchangeInfo HTTP/1.1\r\nhost: localhost\r\n\r\n",
@@ -120,6 +126,12 @@ PARAMS: Final[dict[str, str]] = {
 _ORDER: Final = ("symbol", "side", "type", "quantity", "price", "timeInForce")
 
 
+class Visited(Protocol):
+    """One connection, from what the visitor says to all that it gets to hear."""
+
+    async def __call__(self, said: bytes, *, listens: bool) -> bytes: ...
+
+
 class House:
     """An exchange with a still market behind a door."""
 
@@ -153,6 +165,26 @@ class House:
                 heard += part
         return bytes(heard)
 
+    async def visited_on_socket(self, port: int, said: bytes, *, listens: bool) -> bytes:
+        """The same on a real connection to a port behind which this door is served."""
+        heard = bytearray()
+        visitor = await trio.open_tcp_stream("127.0.0.1", port)
+
+        async def hear() -> None:
+            with suppress(trio.BrokenResourceError):
+                async for part in visitor:
+                    heard.extend(part)
+
+        with trio.move_on_after(_SOCKET_S):
+            async with visitor, trio.open_nursery() as nursery:
+                nursery.start_soon(hear)
+                with suppress(trio.BrokenResourceError):
+                    await visitor.send_all(said)
+                    if listens:
+                        await trio.sleep(_LISTENS_S)
+                    await visitor.send_eof()
+        return bytes(heard)
+
 
 class Visits:
     """Visits of one house after the other; `refused` is told of what was raised and where."""
@@ -167,22 +199,48 @@ class Visits:
 
     def run(self, inputs: int) -> None:
         """So many inputs more."""
-        trio.run(self._visit, self.inputs + inputs, clock=MockClock(autojump_threshold=0))
+        trio.run(self._visit_in_memory, self.inputs + inputs, clock=MockClock(autojump_threshold=0))
 
     # -- one visit after the other ------------------------------------------------------------------------------------
 
-    async def _visit(self, until: int) -> None:
+    def run_on_sockets(self, inputs: int) -> None:
+        """The same on real connections and in real time."""
+        trio.run(self._visit_on_sockets, self.inputs + inputs)
+
+    async def _visit_on_sockets(self, until: int) -> None:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listener.socket.getsockname()[1]
+
+        async def serve(stream: trio.SocketStream) -> None:
+            await self._house.door.serve(stream, "127.0.0.1")
+
+        async def visited(said: bytes, *, listens: bool) -> bytes:
+            return await self._house.visited_on_socket(port, said, listens=listens)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, serve, [listener])
+            await self._visit(until, visited)
+            await self._good_visit(visited)
+            nursery.cancel_scope.cancel()
+
+    async def _visit_in_memory(self, until: int) -> None:
+        async def visited(said: bytes, *, listens: bool) -> bytes:
+            return await self._house.visited(said, listens=listens)
+
+        await self._visit(until, visited)
+
+    async def _visit(self, until: int, visited: Visited) -> None:
         while self.inputs < until:
             if self.inputs - self._moved_in > _INPUTS_A_HOUSE:
                 self._move_in()
             self._house.now_ms += _APART_MS
             visit = self._chance.choice((self._bad_head, self._bad_calls, self._bad_calls, self._bad_frames, self._bad_requests))
             count, self._said = visit()
-            await self._house.visited(self._said, listens=self._chance.random() < 0.5)
+            await visited(self._said, listens=self._chance.random() < 0.5)
             self.inputs += count
             self.connections += 1
             if self.connections % _GOOD_EVERY == 0:
-                await self._good_visit()
+                await self._good_visit(visited)
             self._turn()
 
     def _move_in(self) -> None:
@@ -204,15 +262,15 @@ class Visits:
             self.refused(f"a turn of the venue: {type(error).__name__}: {error}", repr(self._said[:600]))
             self._move_in()
 
-    async def _good_visit(self) -> None:
+    async def _good_visit(self, visited: Visited) -> None:
         """A client that does everything right, on REST and now and then as a trader on the WebSocket API."""
         self.good += 1
         self._house.now_ms += 61_000  # whatever limit others have used up is free again, and a ban is over
-        heard = await self._house.visited(b"GET /fapi/v1/ping HTTP/1.1\r\nhost: localhost\r\n\r\n", listens=True)
+        heard = await visited(b"GET /fapi/v1/ping HTTP/1.1\r\nhost: localhost\r\n\r\n", listens=True)
         fine = heard.startswith(b"HTTP/1.1 200") and heard.endswith(b"{}")
         if fine and self.good % _TRADER_EVERY == 0:
             asked = [self._signed_request("session.logon", {}), b'{"id":2,"method":"session.status"}']
-            heard = await self._house.visited(UPGRADE % b"/ws-fapi/v1" + b"".join(map(_text, asked)), listens=True)
+            heard = await visited(UPGRADE % b"/ws-fapi/v1" + b"".join(map(_text, asked)), listens=True)
             fine = heard.count(b'"status":200') == 2
         self.served += fine
         if not fine:

@@ -1,14 +1,16 @@
 """`python -m tests.campaigns.fuzz --inputs 1000000 --seed 1`: mangled bytes for everything that reads bytes of others.
 
-One part goes over every decoder (the wire, the engine of a trading bot, recordings, bodies), the other against the front door of
-the embedded venue. Checked are: nothing is raised but what a reader declares; memory stays flat; and the next client is served. The
-last lines give the figures; exit code 1 with violations. The same seed gives the same inputs.
+One part goes over every decoder (the wire, the engine of a trading bot, files, bodies), the other against the front door of the
+embedded venue: on connections in memory, which run the same code from the first byte on, and for every hundred inputs one more on a
+real socket. Checked are: nothing is raised but what a reader declares; memory stays flat; and the next client is served. The last
+lines give the figures; exit code 1 with violations. The same seed gives the same inputs.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import resource
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Final
+from unittest.mock import patch
 
 import attrs
 
@@ -27,6 +30,8 @@ from tests.campaigns.readers import readers
 
 #: By how much memory may grow between the first tenth of a part and its end, in megabytes.
 FLAT_MB: Final = 32
+#: Behind this many inputs on connections in memory comes one on a socket.
+_IN_MEMORY_FOR_ONE_ON_SOCKETS: Final = 100
 _KINDS_SHOWN: Final = 20
 
 
@@ -87,7 +92,7 @@ def decoders(inputs: int, seed: int, seconds: float = 1e9) -> Findings:
     """Mangled inputs over every decoder; ends earlier when the time is over."""
     found, chance = Findings("decoders"), Random(seed)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, XDG_STATE_HOME=folder):
         all_ = readers(chance, Path(folder))
         shares = [reader.share for reader in all_]
         while found.inputs < inputs and time.monotonic() - began < seconds:
@@ -118,6 +123,7 @@ def front_door(inputs: int, seed: int, seconds: float = 1e9) -> Findings:
             looked = visits.inputs * 10 // inputs
             found.look_at_memory()
         visits.run(min(2_000, inputs - visits.inputs))
+    visits.run_on_sockets(inputs // _IN_MEMORY_FOR_ONE_ON_SOCKETS)
     found.look_at_memory()
     found.inputs, found.seconds = visits.inputs, time.monotonic() - began
     found.more += [f"{visits.connections} connections", f"{visits.served} of {visits.good} good clients served"]

@@ -47,6 +47,12 @@ KEYS: Final = (
         b'"e":"x",',
     ),
     *(b'"id":null,', b'"s":"X",', b'"i":1,', b'"code":-1,', b'"status":"x",', b'"\\u0065":1,', b'"%b":1,' % (b"k" * 5000)),
+    *(
+        b'"zz":%b%b,' % (b"[" * 20_000, b"]" * 20_000),
+        b'"zz":%b1%b,' % (b'{"a":' * 2000, b"}" * 2000),
+        b'"\xff":1,',
+        b'"zz":"\xff",',
+    ),
     *(b'"a\\\\":1,', b'"zz":[1.5,{"b":[]}],', b'"stream":"k","data":{},', b'"result":[],', b'"error":{},', b'"params":{},'),
 )
 #: What is out of place anywhere, in JSON or in HTTP.

@@ -1,4 +1,4 @@
-"""Everything that reads bytes of others, each with good inputs to mangle: the decoders of the wire, the engine, recordings, bodies.
+"""Everything that reads bytes of others, each with good inputs to mangle: the decoders of the wire, the engine, files, bodies.
 
 A reader may raise what it declares, and nothing else.
 """
@@ -7,48 +7,57 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import attrs
 import msgspec
+import trio
+from trio.testing import memory_stream_pair
 
-from coldframe.compression import zstd_module
 from coldframe.core.listing import rows_of
-from coldframe.errors import ConfigError, DecodeError, LinkRefused
+from coldframe.core.signing import signer_of_pem
+from coldframe.errors import DecodeError, LinkRefused
 from coldframe.model.instruments import Instruments
-from coldframe.runtime.tapes import describe_tape, verify_tape
+from coldframe.runtime import mirror as feeding
+from coldframe.secret import Secret
 from coldframe.shell import link
+from coldframe.shell.batch import BatchStream
 from coldframe.shell.body import Body
 from coldframe.units import exact, scaled
+from coldframe.venue import control
+from coldframe.venue.keys import keys_for
 from coldframe.venue.mirror import Mirror
-from coldframe.venue.outline import outline
 from coldframe.wire import api, frames, names, requests, rest, routes, strict, tape
-from coldframe.wire.codec import Census, decode, decode_list, decode_stream, decode_user
-from coldframe.wire.reference import ExchangeInfo, SymbolInfo
+from coldframe.wire.codec import Census, decode, decode_list, decode_stream, decode_user, payload_class, user_event_classes
+from coldframe.wire.reference import ExchangeInfo, ServerTime, SymbolInfo
+from coldframe.wire.replies import AccountStatus, AlgoReply, OrderReply, PositionRow
+from tests.campaigns.files import TAPE, file_readers
+from tests.campaigns.reader import Read, Reader
 from tests.campaigns.world import World, mirrored
 from tests.conftest import SHARED
+from tests.shell.peer import CLOSE, PING, TEXT, frame
+from tests.venue.rig import Rig, floor
 from tests.wire.shapes import KINDS, example, written
-
-Read = Callable[[bytes], object]
-
-
-@attrs.frozen
-class Reader:
-    """One reader: good inputs, what it does with bytes, what it may raise, and how many of a thousand inputs are for it."""
-
-    name: str
-    samples: Sequence[bytes]
-    read: Read
-    declared: tuple[type[Exception], ...] = (DecodeError,)
-    share: int = 1
 
 
 def readers(chance: Random, folder: Path) -> list[Reader]:
     """All of them; files are written into `folder`."""
-    return [*_classes(), *_streams(), *_envelopes(), *_texts(), *_bodies(), *_files(folder), _mirror(), _engine(chance)]
+    return [
+        *_classes(),
+        *_streams(),
+        *_envelopes(),
+        *_texts(),
+        *_bodies(),
+        *file_readers(folder),
+        _control(),
+        _mirror(),
+        _engine(chance),
+    ]
 
 
 # -- good inputs ------------------------------------------------------------------------------------------------------
@@ -64,21 +73,6 @@ def payloads() -> list[bytes]:
     return made
 
 
-TAPE: Final = b"\n".join(
-    [
-        b'{"t":1700000000000000000,"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1700000000000,"T":1700000000000,'
-        b'"s":"BTCUSDT","U":1,"u":5,"pu":0,"b":[["60000.1","1.5"]],"a":[["60001.0","2"]]}}',
-        b'{"t":1700000000100000000,"snapshot":"BTCUSDT","data":{"lastUpdateId":4,"bids":[["60000.0","1"]],"asks":[["60001.0","1"]]}}',
-        b'{"t":1700000000200000000,"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":5,"s":"BTCUSDT","b":"60000.1","B":"1",'
-        b'"a":"60001.0","A":"2","T":1700000000000,"E":1700000000000}}',
-        b'{"t":1700000000300000000,"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1700000000200,"T":1700000000200,'
-        b'"s":"BTCUSDT","U":6,"u":9,"pu":5,"b":[["60000.1","0"]],"a":[]}}',
-        b'{"t":1700000000400000000,"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1,"s":"BTCUSDT","a":1,"p":"60000.1",'
-        b'"q":"0.1","f":1,"l":1,"T":1,"m":true}}',
-        b'{"t":1700000000500000000,"stream":"btcusdt@markPrice@1s","data":{"e":"markPriceUpdate","E":1,"s":"BTCUSDT","p":"60000",'
-        b'"i":"60000","P":"60000","r":"0.0001","T":1}}',
-    ]
-)
 ANSWERS: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}",
@@ -116,23 +110,46 @@ def _classes() -> Iterator[Reader]:
         yield Reader(kind.__name__, good, lambda data, kind=kind: decode(kind, data, Census()), share=8)  # type: ignore[misc]
 
 
+#: One stream of every kind.
+STREAMS: Final = (
+    "btcusdt@aggTrade",
+    "btcusdt@trade",
+    "!markPrice@arr@1s",
+    "btcusdt@kline_1m",
+    "btcusdt_perpetual@continuousKline_1m",
+    "!miniTicker@arr",
+    "!ticker@arr",
+    "!bookTicker",
+    "!forceOrder@arr",
+    "btcusdt@depth20@100ms",
+    "btcusdt@depth",
+    "btcusdt@rpiDepth@500ms",
+    "defiusdt@compositeIndex",
+    "!contractInfo",
+    "!assetIndex@arr",
+    "tradingSession",
+)
+
+
 def _streams() -> Iterator[Reader]:
     good = payloads()
-    for text in ("btcusdt@aggTrade", "btcusdt@depth", "!ticker@arr", "btcusdt@kline_1m", "!contractInfo", "!markPrice@arr@1s"):
+    for text in STREAMS:
         name = names.parse(text)
-        yield Reader(f"stream {text}", good, lambda data, name=name: decode_stream(name, data, Census()), share=10)  # type: ignore[misc]
-    yield Reader("user event", good, lambda data: decode_user(data, Census()), share=40)
-    yield Reader(
-        "array", [b"[%b,%b]" % (element, element) for element in good], lambda data: decode_list(KINDS[0], data, Census()), share=10
-    )
+        own = written(example(payload_class(name.kind))).encode()
+        samples = [own, own, b"[%b,%b]" % (own, own), b"[]", random.Random(text).choice(good)]
+        yield Reader(f"stream {text}", samples, lambda data, name=name: decode_stream(name, data, Census()), share=6)  # type: ignore[misc]
+    events = [written(example(kind)).encode() for kind in user_event_classes().values()]
+    wrapped = [head % event for head in (b'{"stream":"k","data":%b}', b'{"subscriptionId":0,"event":%b}') for event in events]
+    yield Reader("user event", [*events, *events, *wrapped, *good[:20]], lambda data: decode_user(data, Census()), share=40)
+    yield Reader("array", [b"[%b,%b]" % (row, row) for row in good], lambda data: decode_list(KINDS[0], data, Census()), share=10)
     yield Reader("plain JSON", good, strict.strictly, share=20)
 
 
 def _envelopes() -> Iterator[Reader]:
-    good = [*CONTROLS, *REQUESTS, *payloads()]
-    yield Reader("API answer", good, _api_answer, share=40)
-    yield Reader("API request", good, api.parse_request, share=20)
-    yield Reader("id of an API request", good, api.readable_id, declared=())
+    fault = b'{"id":7,"status":400,"error":{"code":-2010,"msg":"no"}}'
+    yield Reader("API answer", [*ANSWERED, fault], _api_answer, share=40)
+    yield Reader("API request", REQUESTS, api.parse_request, share=20)
+    yield Reader("id of an API request", REQUESTS, api.readable_id, declared=())
     yield Reader("control request", CONTROLS, frames.parse_control, declared=(), share=20)
     yield Reader("control answer", CONTROLS, frames.parse_reply, share=10)
     yield Reader("combined frame", CONTROLS, frames.cut_envelope, declared=(), share=5)
@@ -140,11 +157,22 @@ def _envelopes() -> Iterator[Reader]:
     yield Reader("line of a recording", TAPE.split(b"\n"), tape.parse_line, share=10)
 
 
+def _answered() -> Iterator[bytes]:
+    for kind in (OrderReply, AlgoReply, PositionRow, AccountStatus, ServerTime):
+        limits = b'[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":300,"count":1}]'
+        yield b'{"id":7,"status":200,"result":%b,"rateLimits":%b}' % (written(example(kind)).encode(), limits)
+
+
+ANSWERED: Final = tuple(_answered())
+
+
 def _api_answer(data: bytes) -> None:
-    for frame in (data, b'{"id":1,"status":200,"result":%b}' % data):
-        reply = api.parse_reply(frame, Census())
-        if isinstance(reply.result, msgspec.Raw):
-            bytes(reply.result).decode()
+    """An answer, and its result as what a bot may take it for."""
+    reply = api.parse_reply(data, Census())
+    if isinstance(reply.result, msgspec.Raw):
+        for kind in (OrderReply, AlgoReply):
+            with suppress(DecodeError):
+                decode(kind, bytes(reply.result), Census())
 
 
 def _parameters(data: bytes) -> None:
@@ -188,7 +216,11 @@ def _bodies() -> Iterator[Reader]:
     yield Reader("list of contracts", [_CONTRACT], _contracts, share=30)
     yield Reader("refusal of REST", FAULTS, _refusal, declared=(), share=10)
     yield Reader("refusal of a handshake", ANSWERS, _handshake, declared=(), share=5)
-    packed = [gzip.compress(member, mtime=0) for member in (*FAULTS, TAPE)]
+    talk = ANSWERS[0] + frame(TEXT, CONTROLS[3]) + frame(PING, b"1") + frame(TEXT, CONTROLS[5]) + frame(CLOSE, b"")
+    yield Reader("market link", [*ANSWERS, talk, talk, talk], _batches, declared=(), share=3)
+    pem = keys_for(["main"], None)[0].ed25519_private_pem
+    yield Reader("private key of an account", [pem], _signer, declared=(ValueError,))
+    packed = [gzip.compress(body, mtime=0) for body in (*FAULTS, TAPE)]
     yield Reader("packed body", packed, _unpacked, declared=(LinkRefused,), share=5)
 
 
@@ -234,6 +266,29 @@ def _handshake(data: bytes) -> None:
     link._refusal(link.Address("venue", 443, "/private/ws/secret-listen-key"), data, 1_700_000_000_000)
 
 
+def _batches(data: bytes) -> None:
+    """A market link: the answer to the handshake, then frames, in pieces."""
+
+    async def listen() -> None:
+        there, here = memory_stream_pair()
+        batches: list[list[bytes]] = []
+        stream = BatchStream(here, batches.append, 70_000)
+        stream.begin()
+        await there.send_all(data[:100])
+        await there.send_all(data[100:])
+        await there.send_eof()
+        while await stream.receive_some(1_000):
+            pass
+        for message in chain.from_iterable(batches):
+            message.decode()
+
+    trio.run(listen)
+
+
+def _signer(data: bytes) -> None:
+    signer_of_pem(Secret("key"), Secret(data.decode("latin-1"))).sign(b"text")
+
+
 def _unpacked(data: bytes) -> None:
     body = Body("gzip")
     for at in range(0, len(data), 50):
@@ -241,29 +296,41 @@ def _unpacked(data: bytes) -> None:
     body.whole()
 
 
-# -- files and markets ------------------------------------------------------------------------------------------------
+# -- markets -----------------------------------------------------------------------------------------------------------
 
 
-def _files(folder: Path) -> Iterator[Reader]:
-    path = folder / "fuzzed.jsonl"
+#: Changes that a running venue can be asked for.
+CHANGES: Final = (
+    b'{"what":"tick","value":"0.5","symbol":"BTCUSDT"}',
+    b'{"what":"listing","value":"delisted","symbol":"BTCUSDT","account":""}',
+    b'{"what":"leverage","value":"7","symbol":"BTCUSDT","account":"a"}',
+    b'{"what":"brackets","value":"0.5","symbol":"BTCUSDT"}',
+    b'{"what":"funding_interval_h","value":"4","symbol":"BTCUSDT"}',
+    b'{"what":"position_mode","value":"hedge","account":"a"}',
+)
+_CHANGES_A_VENUE: Final = 50
 
-    def play(data: bytes) -> None:
-        path.write_bytes(data)
-        for use in (outline, describe_tape, verify_tape):
-            use(path)
 
-    packed = [
-        TAPE,
-        gzip.compress(TAPE, mtime=0),
-        zstd_module("").compress(TAPE),
-        b"\x50\x2a\x4d\x18\0\0\0\0" + zstd_module("").compress(TAPE),
-    ]
-    yield Reader("recording", [*[TAPE] * 4, *packed], play, declared=(ConfigError,), share=20)
+def _control() -> Reader:
+    """The local control call of a running venue; after some changes comes a new venue."""
+    asked, rig = count(), Rig(floor())
+
+    def ask(data: bytes) -> None:
+        nonlocal rig
+        if next(asked) % _CHANGES_A_VENUE == 0:
+            rig = Rig(floor())
+            rig.book()
+            rig.place("BUY", "2")
+            rig.place("BUY", "3", "990.0")
+        control.answer(data[: control.LONGEST_LINE], lambda change: rig.exchange.change(change, rig.now_ms))
+        rig.pass_ms(1_000)
+
+    return Reader("control call", CHANGES, ask, declared=(), share=5)
 
 
 def _mirror() -> Reader:
     """A mirrored market that goes on whatever it is fed."""
-    mirror, lines = Mirror(), TAPE.split(b"\n")
+    mirror, lines = Mirror(), [*TAPE.split(b"\n"), b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade"}}']
     row = decode(SymbolInfo, _CONTRACT, Census())
     mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[row]))
     mirrored(mirror)
@@ -272,8 +339,10 @@ def _mirror() -> Reader:
         line: Any = tape.parse_line(data)
         if isinstance(line.snapshot, str):
             mirror.feed_snapshot(line.snapshot, line.payload)
+            feeding._feed_snapshot(mirror, line.snapshot, line.payload)
         else:
             mirror.feed(line.stream, line.payload)
+            feeding._feed(mirror, data)
 
     return Reader("mirrored market", lines, feed, share=40)
 

@@ -150,10 +150,15 @@ def test_a_halt_of_before_the_register_is_not_forgotten(tmp_path: Path, state: P
     assert not (state / "scene" / "halt.json").exists()
 
 
-def test_a_lost_register_lifts_no_halt(tmp_path: Path, state: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["{", "", "\0", '{"name":7}', '{"zz":' + "[" * 20_000 + "]" * 20_000 + "}", '{"zz":' * 5_000],
+    ids=["torn", "empty", "no text", "a number", "deep", "deep and torn"],
+)
+def test_a_lost_register_lifts_no_halt(tmp_path: Path, state: Path, text: str) -> None:
     halted(bot(tmp_path / "a"))
     for path in (state / "halts").iterdir():
-        path.write_text("{")
+        path.write_text(text)
     assert levels(start(bot(tmp_path / "b"))[0]) == [HaltLevel.CANCEL]
 
 

@@ -18,11 +18,12 @@ import attrs
 import msgspec
 
 from coldframe.config.load import Loaded
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, DecodeError
 from coldframe.model.halting import Halt
 from coldframe.shell.clock import epoch_ns
 from coldframe.shell.places import private_folder, state_home
 from coldframe.shell.sentinel import Latch, Owner, Sentinel, lifted, raised
+from coldframe.wire.strict import read_as
 
 #: So many halts of other files are remembered as taken over.
 _TAKEN_LIMIT: Final = 100
@@ -152,8 +153,8 @@ class _Register:
     @staticmethod
     def _read(path: Path) -> _Entry | None:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=_Entry)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return read_as(_Entry, path.read_bytes())
+        except (OSError, DecodeError):
             return None
 
 

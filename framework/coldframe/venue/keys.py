@@ -12,10 +12,12 @@ from typing import Final
 
 import attrs
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, DecodeError
+from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
 _KEY_BYTES: Final = 32
@@ -59,7 +61,8 @@ def keys_for(accounts: Sequence[str], directory: str | None) -> tuple[AccountKey
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return tuple(_kept(account, folder) for account in accounts)
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, TypeError, DecodeError, UnsupportedAlgorithm) as error:
+        # A TypeError tells that the private key is encrypted.
         raise ConfigError(f"{folder}: venue.embedded.keys_dir: keys cannot be kept here: {error}") from None
 
 
@@ -79,7 +82,7 @@ def _kept(account: str, folder: Path) -> AccountKeys:
         made = _made(account)
         _write(stored_file, msgspec.json.encode(_Stored(made.hmac_api_key, made.hmac_secret, made.ed25519_api_key)))
         _write(pem_file, made.ed25519_private_pem)
-    stored = msgspec.json.decode(stored_file.read_bytes(), type=_Stored)
+    stored = read_as(_Stored, stored_file.read_bytes())
     pem = pem_file.read_bytes()
     if not isinstance(load_pem_private_key(pem, password=None), Ed25519PrivateKey):
         raise ValueError(f"{pem_file.name} is no Ed25519 key")

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key
 
 from coldframe.errors import ConfigError
 from coldframe.venue.calls.authentic import Key, KeyRing, check_api_signature, check_rest_signature, check_timing
@@ -89,10 +89,25 @@ def test_secrets_do_not_show(keys: AccountKeys, hmac_key: Key) -> None:
     assert "PRIVATE" not in shown
 
 
-def test_damaged_keys_are_an_error(tmp_path: Path) -> None:
+_DEEP = b'{"zz":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+_UNKNOWN_KIND = (
+    b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYD32VwBCI8IHDcGA4Srp7TuEk+WPO2Zf0cPN1gfmxM7Va/T7LoHZTV\n-----END PRIVATE KEY-----\n"
+)
+_ENCRYPTED = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        *(("main.json", body) for body in (b"", b"{}", b"\xff", _DEEP, b'{"hmac_api_key":7}')),
+        *(("main.ed25519.pem", body) for body in (b"", b"nonsense", _UNKNOWN_KIND, _ENCRYPTED)),
+    ],
+    ids=["empty", "no keys", "no text", "deep", "a number", "empty key", "no key", "unknown kind", "encrypted"],
+)
+def test_damaged_keys_are_told_in_one_line(tmp_path: Path, name: str, body: bytes) -> None:
     keys_for(["main"], str(tmp_path))
-    (tmp_path / "main.json").write_text("{}")
-    with pytest.raises(ConfigError, match="keys_dir"):
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(ConfigError, match=r"venue\.embedded\.keys_dir: keys cannot be kept here"):
         keys_for(["main"], str(tmp_path))
 
 

@@ -141,6 +141,45 @@ def test_a_broken_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -
         _ledger(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"wallet":"', b'"wallet":"1e99999999'),
+        (b'"wallet":"', b'"wallet":"' + b"9" * 5_000),
+        (b'"wallet":"9998.99990000"', b'"wallet":"NaN"'),
+        (b'"default_leverage":20', b'"default_leverage":' + b"9" * 4_000),
+        (b'"k":"account"', b'"zz":' + b"[" * 20_000 + b"]" * 20_000 + b',"k":"account"'),
+        (b'"name":"a"', b'"name":"b"'),
+        (b'"side":"BUY"', b'"side":"BUYS"'),
+        (b'"quantity":"3"', b'"quantity":"-3"'),
+        (b'"quantity":"3"', b'"quantity":"99999999999999999999"'),
+    ],
+    ids=["exponent", "digits", "NaN", "whole number", "deep", "no account", "no side", "negative", "too much"],
+)
+def test_records_that_no_venue_wrote_are_told_in_one_line(tmp_path: Path, before: bytes, after: bytes) -> None:
+    _used(tmp_path)
+    file = tmp_path / "ledger.jsonl"
+    whole = file.read_bytes()
+    assert before in whole
+    while _ALIVE:
+        _ALIVE.pop().close()
+    file.write_bytes(whole.replace(before, after))
+    with pytest.raises(ConfigError, match=r"venue\.embedded\.state_dir") as told:
+        _rig(tmp_path)
+    assert "\n" not in str(told.value)
+    assert "another venue" not in str(told.value)
+
+
+def test_a_ledger_that_cannot_be_read_is_let_go(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    file.write_bytes(b"{nonsense\n")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="not a record"):
+            Ledger(tmp_path)
+    file.unlink()
+    Ledger(tmp_path).close()
+
+
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="state_dir"):

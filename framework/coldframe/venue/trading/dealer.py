@@ -9,6 +9,7 @@ import attrs
 from msgspec import UNSET
 
 from coldframe.core.matching import Fill, Taken, Taker
+from coldframe.errors import ConfigError
 from coldframe.ids import base36
 from coldframe.terms import ExecutionType, OrderStatus, OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.units import ZERO, ceil_to, floor_to
@@ -213,17 +214,27 @@ class Dealer:
                     self._office.pull(order, OrderStatus.EXPIRED, now_ms)
 
     def restore(self, now_ms: int, symbols: Collection[str]) -> None:
-        """Takes the open orders that the ledger remembers back to their floors; the market may have moved over them meanwhile."""
+        """Takes the open orders that the ledger remembers back to their floors; the market may have moved over them meanwhile.
+
+        Raises `ConfigError` for an order that no venue can have written.
+        """
         books = self._office.ledger.books.values()
         remembered = [order for one in books for order in one.open.values() if order.symbol in symbols]
         for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
             if not order.open:  # an order before it may have closed what it was to close
                 continue
-            floor = self._office.floor(order.symbol)
-            if order.time_in_force in POST_ONLY and floor.matching.crosses(order.side, scaled_price(order)):
-                self._office.end(order, OrderStatus.EXPIRED, now_ms)
-            else:
-                self.execute(order, now_ms)
+            try:
+                self._put_back(order, now_ms)
+            except ValueError as error:
+                ledger = f"venue.embedded.state_dir: order {order.order_id} in the ledger of account {order.account}"
+                raise ConfigError(f"{ledger} cannot be put back: {error}; move the ledger away") from None
+
+    def _put_back(self, order: Order, now_ms: int) -> None:
+        floor = self._office.floor(order.symbol)
+        if order.time_in_force in POST_ONLY and floor.matching.crosses(order.side, scaled_price(order)):
+            self._office.end(order, OrderStatus.EXPIRED, now_ms)
+        else:
+            self.execute(order, now_ms)
 
 
 def check_reference(office: Office, symbol: str, order_id: int | None, client_id: str | None) -> Fault | None:

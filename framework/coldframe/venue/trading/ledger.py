@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from coldframe.errors import ConfigError
+from coldframe.errors import ConfigError, DecodeError
 from coldframe.terms import AlgoStatus
 from coldframe.venue.trading.records import (
     Account,
@@ -195,16 +193,24 @@ class Ledger:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._held = _hold(directory)
-            latest = _read(path)
-            for record in latest:
-                self._fold(record)
-            fresh = path.with_suffix(".new")
-            fresh.write_bytes(b"".join(write_record(one) for one in latest))
-            fresh.chmod(0o600)
-            fresh.replace(path)
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+            try:
+                self._file = self._taken_up(path)
+            except BaseException:
+                os.close(self._held)
+                raise
         except OSError as error:
             raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
+
+    def _taken_up(self, path: Path) -> int:
+        """Reads the file, writes it anew without what is out of date, and returns it open for what comes."""
+        latest = _read(path)
+        for record in latest:
+            self._fold(record)
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(b"".join(write_record(record) for record in latest))
+        fresh.chmod(0o600)
+        fresh.replace(path)
+        return os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
 def _hold(directory: Path) -> int:
@@ -224,10 +230,15 @@ def _read(path: Path) -> list[Record]:
         return []
     lines = path.read_bytes().split(b"\n")
     latest: dict[object, Record] = {}
+    accounts: set[object] = {None}
     for number, line in enumerate(lines[:-1], start=1):
         try:
             record: Record = read_record(line)
-        except msgspec.MsgspecError as error:
+            if isinstance(record, Account):
+                accounts.add(record.name)
+            elif (name := getattr(record, "account", None)) not in accounts:
+                raise DecodeError(f"no line before it opens the account {name!r}", line)
+        except DecodeError as error:
             raise ConfigError(f"{path}:{number}: venue.embedded.state_dir: not a record of the venue's ledger: {error}") from None
         latest[_key(record)] = record
     return list(latest.values())

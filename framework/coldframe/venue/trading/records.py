@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import field
 
+from coldframe.errors import DecodeError
 from coldframe.terms import (
     AlgoStatus,
     OrderStatus,
@@ -25,7 +26,11 @@ from coldframe.terms import (
 )
 from coldframe.units import ZERO
 from coldframe.wire.replies import Income, MarginChange, UserTrade
+from coldframe.wire.strict import run
 
+#: Digits that a number may have: far more than one that came of trading.
+_MOST_DIGITS: Final = 64
+_LARGEST: Final[int] = 10**_MOST_DIGITS
 _CENTS: Final = Decimal("0.00000001")
 _ENTRY: Final = Decimal("0.000000000001")
 _OPEN: Final = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
@@ -282,5 +287,24 @@ def write_record(record: Record) -> bytes:
 
 
 def read_record(line: bytes) -> Any:
-    """The record on a line. Raises `msgspec.MsgspecError` for anything else."""
-    return _DECODER.decode(line)
+    """The record on a line. Raises `DecodeError` for anything else, and for numbers that no venue reckons with."""
+    record = run(_DECODER, line)
+    if not _within(record):
+        raise DecodeError("a number that is not finite, or has too many digits", line)
+    return record
+
+
+def _within(value: object) -> bool:
+    """Whether all numbers in a record are finite and short enough to be reckoned with and printed."""
+    match value:
+        case Decimal():
+            return value.is_finite() and abs(value.adjusted()) < _MOST_DIGITS and len(value.as_tuple().digits) < _MOST_DIGITS
+        case int():
+            return abs(value) < _LARGEST
+        case msgspec.Struct():
+            return all(_within(getattr(value, name)) for name in value.__struct_fields__)
+        case dict():
+            return all(map(_within, value.values()))
+        case list() | tuple():
+            return all(map(_within, value))
+    return True
