@@ -142,3 +142,56 @@ async def test_a_fault_is_told_as_a_change_of_the_journal(tmp_path: Path) -> Non
         told.journal.record([Record(RowKind.ORDER, "a", {"text": "x" * 9_000})])
         await until(lambda: bool(heard))
     assert heard == [JournalChanged(f"{path}: database or disk is full")]
+
+
+async def ended(told: Told) -> None:
+    """The run is over: its last row is handed over, and the clerk has a moment left."""
+    told.journal.record([Record(RowKind.END, "", {"reason": "duration"})])
+
+
+@pytest.mark.parametrize("disk", ["sound", "full", "failed"])
+async def test_p18_whether_the_end_is_on_the_disk_is_known(tmp_path: Path, disk: str) -> None:
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        if disk == "full":
+            full(told.journal.file)
+        elif disk == "failed":
+            told.journal.file._broken = f"{path}: disk I/O error; the disk has failed: restart on a sound one"
+        told.journal.record([Record(RowKind.ORDER, "a", {"text": "x" * 9_000})])
+        await ended(told)
+    expected = {"sound": "", "full": f"{path}: database or disk is full", "failed": told.journal.file._broken}
+    assert told.journal.unrecorded == expected[disk]
+    assert len(refs(path)) == (2 if disk == "sound" else 0)
+
+
+async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk takes the rows that waited, at the last moment; the end was not among them."""
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        full(told.journal.file)
+        for one in range(5):
+            told.journal.record([Record(RowKind.ORDER, str(one), {"text": "x" * 9_000})])
+        await until(lambda: bool(told.said))
+        await ended(told)
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: told.said[-1] == "well again")
+    assert RowKind.END not in [row.kind for row in read_rows(path)]
+    assert told.journal.unrecorded == "3 rows were waiting for the disk, there was no room for the end"
+
+
+async def test_what_was_dropped_before_does_not_count_against_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        full(told.journal.file)
+        for one in range(5):
+            told.journal.record([Record(RowKind.ORDER, str(one), {"text": "x" * 9_000})])
+        await until(lambda: bool(told.said))
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: told.said[-1] == "well again")
+        await ended(told)
+    assert RowKind.END in [row.kind for row in read_rows(path)]
+    assert told.journal.unrecorded == ""

@@ -19,7 +19,7 @@ from coldframe.core.orders import Order, Orders
 from coldframe.core.positions import SubAccount
 from coldframe.core.protection import OpenPosition, OrderPolicy, open_positions, reduces_position, stands
 from coldframe.core.risk import Gate
-from coldframe.core.slots import Slot, Slots
+from coldframe.core.slots import Slots
 from coldframe.core.strategies import Strategies
 from coldframe.core.trading import Trading
 from coldframe.model.effects import Level
@@ -153,12 +153,11 @@ class Ending:
         return kept, left
 
     def _stays(self, order: Order) -> bool:
-        slot = self._slot(order)
-        keeps = slot is not None and slot.parting is OrderPolicy.KEEP_PROTECTIVE and not slot.flattening
-        return slot is not None and keeps and stands(order) and reduces_position(order, slot.trader.account)
-
-    def _slot(self, order: Order) -> Slot | None:
-        return next((slot for slot in self._slots.all if slot.id == order.strategy), None)
+        slot = self._slots.find(order.strategy)
+        if slot is None:  # of a strategy that is not part of the bot any more: what protects stays
+            return stands(order) and order.client_order_id in self._strategies.guarding
+        keeps = slot.parting is OrderPolicy.KEEP_PROTECTIVE and not slot.flattening
+        return keeps and stands(order) and reduces_position(order, slot.trader.account)
 
     def _waiting(self) -> list[str]:
         """What the end still waits for, in words; nothing when it waits for nothing."""

@@ -19,18 +19,19 @@ from coldframe.core.connects import Connects
 from coldframe.core.context import Context
 from coldframe.core.distance import too_near
 from coldframe.core.ending import Ending
-from coldframe.core.evidence import Evidence, describe
+from coldframe.core.evidence import Evidence
 from coldframe.core.feedplan import FeedLimits
 from coldframe.core.halting import Halting
+from coldframe.core.inheriting import inherit
 from coldframe.core.journal import CHECKPOINT_ROWS, Past, checkpoint_body, order_body
-from coldframe.core.latches import RiskRows, latch, latched_of
+from coldframe.core.latches import RiskRows, latched_of
 from coldframe.core.listing import Listing
 from coldframe.core.market import Market
-from coldframe.core.orders import Order, Orders
+from coldframe.core.orders import Orders
 from coldframe.core.owedfills import OwedFills
 from coldframe.core.positions import EXTERNAL, SubAccount
 from coldframe.core.proof import Outcome
-from coldframe.core.protection import OrderPolicy, reduces_position
+from coldframe.core.protection import OrderPolicy
 from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
 from coldframe.core.slots import Slot, Slots, StrategyPort
 from coldframe.core.startguard import FirstMinutes, StartGuard
@@ -290,35 +291,10 @@ class Engine:
         """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
         about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
         self._ctx.record(RowKind.RUN, past.account, about)
-        self.orders.marks.update(past.marks)
-        for order in past.orders.values():
-            if order.live and not order.sent_ms:
-                order.sent_ms = self._ctx.venue_ms  # it was sent before now, if it was
-            self.orders.restore(order, past.fills.get(order.client_order_id, ()), self._ctx.now_ns)
-            if self.trading is not None:
-                self.trading.desk.reported(order)
-                if order.live and not self._setup.keep_orders:
-                    self._part_with(order, self.trading)
-        if self.trading is not None:
-            self.trading.assets.restore(past.prices)
-            off_since_ms = self._ctx.clock.venue_ms(past.until_ns) if past.held() else 0
-            self.trading.account.restore(past.payments, off_since_ms)
-            if self.trading.reconciler.at_start is not None:
-                self.trading.reconciler.at_start.began_at(past.marks)
-        latch(self.gate, past.latched)
-        for line in past.latched.lines():
-            self._ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
+        keep, parts = self._setup.keep_orders, (self.orders, self.gate, self.strategies, self.trading)
+        inherit(past, self._ctx, *parts, keep=keep)
         if past.orders or past.accounts or past.latched:
             self._records = CHECKPOINT_ROWS  # one is due at the end of this step
-
-    def _part_with(self, order: Order, trading: Trading) -> None:
-        """An open order of an earlier run goes, unless it protects a position: then its strategy has to see to that first."""
-        account = self.accounts.get(order.strategy)
-        if account is not None and reduces_position(order, account):
-            self.strategies.guarding[order.client_order_id] = order
-            self._ctx.log(Level.INFO, f"{describe(order)} protects a position of {order.strategy}: kept until that is seen to")
-        else:
-            trading.desk.leave(order)
 
     def _resolve(self, asked: ResolveAsked) -> None:
         """A person settles the fate of an order; what cannot be settled is said in one sentence."""

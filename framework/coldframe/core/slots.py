@@ -113,6 +113,10 @@ class Slots:
     def get(self, strategy: str) -> Slot:
         return self._by_id[strategy]
 
+    def find(self, strategy: str) -> Slot | None:
+        """A strategy of this bot; None for one that is not part of it any more."""
+        return self._by_id.get(strategy)
+
     def of_symbol(self, hook: str, symbol: str) -> tuple[Slot, ...]:
         """The strategies that implement a hook and trade this symbol."""
         key = (hook, symbol)

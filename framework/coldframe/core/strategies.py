@@ -116,6 +116,9 @@ class Strategies:
         for slot in self._slots.all:
             slot.part(self._on_end)
             self._leave(slot)
+        if self._on_end is not OrderPolicy.KEEP_PROTECTIVE:
+            self._cancel(self.guarding.values())
+            self.guarding.clear()
 
     def part(self) -> None:
         """Sees to the orders of strategies that are muted or ending, and to those of an earlier run that stay for a while.
@@ -150,8 +153,11 @@ class Strategies:
 
     def _guards(self, order: Order) -> bool:
         """Whether an order of an earlier run is still what protects a position that is open."""
-        account = self._slots.get(order.strategy).trader.account
-        quantity = quantity_of(account, order.symbol, order.position_side)
+        slot = self._slots.find(order.strategy)
+        if slot is None:  # the account's position is external then, and known when it has been compared
+            known = self._trading is None or self._trading.reports_complete
+            return not known or can_only_reduce(order, self._gate.reducing.account((order.symbol, order.position_side)))
+        quantity = quantity_of(slot.trader.account, order.symbol, order.position_side)
         own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
@@ -181,7 +187,9 @@ class Strategies:
                     self._tell_message(fact)
             for strategy, event in news:
                 self._ctx.emit(Told(strategy, event))
-                self._tell_order(self._slots.get(strategy), event)
+                slot = self._slots.find(strategy)
+                if slot is not None:  # else its strategy is not part of the bot any more
+                    self._tell_order(slot, event)
             if self._trading is not None:
                 changes, self._trading.link_news = self._trading.link_news, []
                 for change in changes:

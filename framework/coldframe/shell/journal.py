@@ -51,11 +51,15 @@ class Journal:
         self._dropped = 0
         self._due = trio.Event()
         self.fault = ""
+        #: Why the last row that was handed over found no room; empty when it did.
+        self._no_room = ""
 
     @property
     def unrecorded(self) -> str:
-        """Why rows are not on the disk; empty when all are. To be asked when `run` has ended."""
-        return (self.fault or f"the disk did not take the last rows within {_FLUSH_S:g} s") if self._waiting else ""
+        """Why the last rows are not on the disk; empty when they are. To be asked when `run` has ended."""
+        if self._waiting:
+            return self.fault or f"the disk did not take the last rows within {_FLUSH_S:g} s"
+        return self._no_room
 
     def record(self, records: Iterable[Record]) -> None:
         """Takes over the rows of one step."""
@@ -66,8 +70,10 @@ class Journal:
             elif len(self._waiting) < WAITING_LIMIT:
                 self._waiting.append((at_ns, one.kind, one.ref, one.body))
                 self._given += 1
+                self._no_room = ""
             else:
                 self._dropped += 1
+                self._no_room = f"{WAITING_LIMIT} rows were waiting for the disk, there was no room for the {one.kind}"
                 self._fail(f"{WAITING_LIMIT} rows are waiting for the disk")
         self._due.set()
 

@@ -1,0 +1,58 @@
+"""What an earlier run on the same journal has left, taken into this one: orders, fills, latches, and what goes on from there.
+
+What was in flight when that run ended is unknown now, and will be asked for. An open order stays if it is to be kept for its
+strategy, or if it protects a position; else it is cancelled as soon as that is possible. A strategy that is not part of the bot any
+more follows no orders: of its own only those stay that protect a position (docs/decisions/067).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from coldframe.core.context import Context
+from coldframe.core.evidence import describe
+from coldframe.core.journal import Past
+from coldframe.core.latches import latch
+from coldframe.core.orders import Order, Orders
+from coldframe.core.protection import reduces_position
+from coldframe.core.risk import Gate
+from coldframe.core.strategies import Strategies
+from coldframe.core.trading import Trading
+from coldframe.model.effects import Level
+
+
+def inherit(
+    past: Past, ctx: Context, orders: Orders, gate: Gate, strategies: Strategies, trading: Trading | None, *, keep: bool
+) -> None:
+    """Takes everything over. `keep`: whether open orders stay for their strategies."""
+    orders.marks.update(past.marks)
+    for order in past.orders.values():
+        if order.live and not order.sent_ms:
+            order.sent_ms = ctx.venue_ms  # it was sent before now, if it was
+        orders.restore(order, past.fills.get(order.client_order_id, ()), ctx.now_ns)
+        if trading is not None:
+            trading.desk.reported(order)
+            if order.live and not (keep and order.strategy in gate.traders):
+                _part_with(order, past, ctx, strategies, trading, gate.traders)
+    if trading is not None:
+        trading.assets.restore(past.prices)
+        off_since_ms = ctx.clock.venue_ms(past.until_ns) if past.held() else 0
+        trading.account.restore(past.payments, off_since_ms)
+        if trading.reconciler.at_start is not None:
+            trading.reconciler.at_start.began_at(past.marks)
+    latch(gate, past.latched)
+    for line in past.latched.lines():
+        ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
+
+
+def _part_with(order: Order, past: Past, ctx: Context, strategies: Strategies, trading: Trading, present: Collection[str]) -> None:
+    """An open order goes, unless it protects a position: then its strategy, if there still is one, has to see to that first."""
+    account = past.accounts.get(order.strategy)
+    if account is not None and reduces_position(order, account):
+        strategies.guarding[order.client_order_id] = order
+        until = "that is seen to" if order.strategy in present else "the account has no such position: that strategy is gone"
+        ctx.log(Level.INFO, f"{describe(order)} protects a position of {order.strategy}: kept until {until}")
+        return
+    if order.strategy not in present:
+        ctx.log(Level.WARNING, f"{describe(order)} is cancelled: strategy {order.strategy} is not part of this bot any more")
+    trading.desk.leave(order)
