@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount, VenueChange
 from coldframe.errors import ConfigError
 from coldframe.terms import Side
+from coldframe.venue.calls.rest import Rest, RestRequest
 from coldframe.venue.changes import SETTLING_MS
 from coldframe.venue.exchange import Exchange
 from coldframe.venue.keys import keys_for
@@ -18,6 +20,7 @@ from coldframe.venue.market.hub import Publication
 from coldframe.venue.synthetic import SyntheticMarket
 from coldframe.venue.trading.ledger import Ledger
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
+from tests.venue.calls.test_strict_bodies import faults as strange
 from tests.venue.rig import SYMBOL, Rig, account_updates, order_events
 
 T0 = 1_700_000_000_000
@@ -197,6 +200,26 @@ def test_a_new_contract_has_no_past() -> None:
     live(market, made, T0, T0 + 2000)
     assert len(made.floors["SOLUSDT"].board.candles.page("1m", 10)) == 1
     assert len(made.floors["BTCUSDT"].board.candles.page("1m", 10)) == 10
+
+
+def test_a_contract_without_a_trade_answers_in_the_usual_form() -> None:
+    _, made = exchange(symbols=["BTCUSDT"])
+    made.change(change("listing", "pending", "SOLUSDT"), T0)
+    ask = Rest(made)
+
+    def body(path: str, query: bytes = b"symbol=SOLUSDT") -> Any:
+        return json.loads(ask.answer(RestRequest("GET", f"/fapi/v1/{path}", query, {}, b""), T0).body)
+
+    ticker = body("ticker/24hr")
+    assert (ticker["symbol"], ticker["lastPrice"], ticker["count"], ticker["volume"]) == ("SOLUSDT", "0.0000", 0, "0.00")
+    assert [row["symbol"] for row in body("ticker/24hr", b"")] == ["BTCUSDT", "SOLUSDT"]
+    assert list(strange("GET /fapi/v1/ticker/24hr", ticker)) == []
+    assert set(ticker) == set(body("ticker/24hr", b"symbol=BTCUSDT"))
+    for path in ("ticker/price", "ticker/bookTicker", "premiumIndex", "depth"):
+        assert list(strange(f"GET /fapi/v1/{path}", body(path))) == []
+    assert body("openInterest")["code"] == -4108
+    for path in ("trades", "aggTrades", "klines"):
+        assert body(path, b"symbol=SOLUSDT&interval=1m") == []
 
 
 def test_a_pending_contract_trades_when_it_opens() -> None:

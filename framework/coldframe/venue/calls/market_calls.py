@@ -41,6 +41,7 @@ _USUAL_DEPTH: Final = 500
 _LONGEST_CANDLES: Final = 1500
 _AGG_WINDOW_MS: Final = 48 * 3_600_000
 _HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
 _INTEREST: Final = "0.00010000"
 #: States in which a contract has an open interest (protocol.md 9, code -4108).
 _WITH_INTEREST: Final = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
@@ -250,14 +251,16 @@ def _premium_row(bar: Bar) -> list[Any]:
     return [bar.open_ms, *premiums, "0", bar.close_ms, "0", bar.trades, "0", "0", "0"]
 
 
+def _untraded(now_ms: int) -> Bar:
+    """The day of a contract that has not traded yet: noughts, and no trade's id."""
+    return Bar(now_ms - _DAY_MS, now_ms, -1, -1, 0, 0, 0, 0)
+
+
 def day_ticker(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/24hr."""
 
     def row(board: Board) -> object:
-        day = board.candles.day(now_ms)
-        if day is None:
-            return None
-        one = ticker(board, day, now_ms)
+        one = ticker(board, board.candles.day(now_ms) or _untraded(now_ms), now_ms)
         return DayTicker(
             symbol=one.symbol,
             price_change=one.change,
