@@ -249,6 +249,20 @@ def test_orders_move_as_little_as_possible_and_the_one_that_is_furthest_off_firs
     assert plan_quotes(wish([("95", "1"), ("98", "1")]), hand.live) == [AmendOrder(far, D(95), D(1)), AmendOrder(near, D(98), D(1))]
 
 
+def test_orders_find_their_levels_whichever_was_placed_first() -> None:
+    hand = Hand()
+    far, near = hand.rest(BUY, "92", "1"), hand.rest(BUY, "99", "1")
+    assert plan_quotes(wish([("95", "1"), ("98", "1")]), hand.live) == [AmendOrder(far, D(95), D(1)), AmendOrder(near, D(98), D(1))]
+
+
+def test_room_for_one_amendment_goes_to_the_order_furthest_off() -> None:
+    hand = Hand()
+    hand.rest(BUY, "99", "1")
+    far = hand.rest(BUY, "92", "1")
+    hand.orders.attempt(hand.rest(BUY, "90", "1"), Attempt.CANCEL_WANTED)
+    assert plan_quotes(wish([("98", "2"), ("95", "2")]), hand.live) == [AmendOrder(far, D(95), D(2))]
+
+
 def test_quotes_at_the_same_price_are_one_and_empty_ones_are_none() -> None:
     (only,) = plan_quotes(wish([("99", "1"), ("99.0", "0.5"), ("98", "0")]), [])
     assert isinstance(only, PlaceOrder)
@@ -409,6 +423,25 @@ def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_
     hand = Hand()
     hand.send([PlaceOrder(only_place(target("1")))])
     assert target("2", live=hand.live) == []
+
+
+@pytest.mark.parametrize(("missing", "sent"), [("0.0099", None), ("0.01", "0.01"), ("0.0101", "0.0101")])
+def test_the_smallest_order_is_sent_and_nothing_smaller(missing: str, sent: str | None) -> None:
+    rules = instrument(SYMBOL, step="0.0001", min_quantity="0.01")
+    operations = plan_target(Target(SYMBOL, D(missing)), held("0"), [], D(99), D(101), rules)
+    assert [one.place.quantity for one in operations if isinstance(one, PlaceOrder)] == ([D(sent)] if sent else [])
+
+
+def test_a_target_waits_for_its_order_that_is_in_flight() -> None:
+    hand = Hand()
+    hand.send([PlaceOrder(place(BUY, "1", "100"))])
+    assert target("1", live=hand.live) == []
+    hand.orders.see(hand.live[0], OrderStatus.NEW, D(0), START_NS)
+    assert target("1", live=hand.live) == [CancelOrder(hand.live[0])]
+    at_once = Hand()
+    at_once.send([PlaceOrder(only_place(target("1")))])
+    at_once.orders.see(at_once.live[0], OrderStatus.NEW, D(0), START_NS)
+    assert target("1", live=at_once.live) == []
 
 
 def test_dust_of_a_position_is_closed_reduce_only() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from coldframe.core.orders import Order, Orders, Origin
 from coldframe.core.risk import Budget, Facts, Gate, RiskLimits, Trader
+from coldframe.core.triggers import broken_rule, worth_of
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instruments
 from coldframe.model.intents import Place, Verdict, VerdictCode
@@ -319,3 +320,39 @@ def test_an_order_of_the_other_side_does_not_close_this_one() -> None:
     assert desk.code(place(SELL, "2", "101", position_side=LONG), STALE) is V.ACCEPTED
     desk.wait(place(SELL, "1", "101", position_side=LONG))
     assert desk.code(place(SELL, "2", "101", position_side=LONG), STALE) is V.POSITION
+
+
+def conditional(kind: OrderType, price: str | None, trigger: str | None, activate: str | None = None) -> Place:
+    named = {"trigger_price": trigger, "activate_price": activate}
+    prices = {name: D(value) for name, value in named.items() if value is not None}
+    return attrs.evolve(place(price=price), type=kind, **prices)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "mark", "worth"),
+    [
+        (place(price="90"), "100", "90"),
+        (place(price="110"), None, "110"),
+        (place(price=None), "100", "100"),
+        (place(price=None), None, None),
+        (place(price=None), "0", None),
+        (conditional(T.STOP, "100", "110"), "120", "110"),
+        (conditional(T.STOP, "110", "100"), "120", "110"),
+        (conditional(T.STOP_MARKET, None, "110"), "100", "110"),
+        (conditional(T.STOP_MARKET, None, "90"), "100", "100"),
+        (conditional(T.STOP_MARKET, None, "90"), None, "90"),
+        (conditional(T.TRAILING_STOP_MARKET, None, None, "130"), "100", "130"),
+        (conditional(T.TRAILING_STOP_MARKET, None, None, "90"), "100", "100"),
+    ],
+)
+def test_an_order_is_worth_the_highest_price_it_depends_on(wanted: Place, mark: str | None, worth: str | None) -> None:
+    assert worth_of(wanted, None if mark is None else D(mark)) == (None if worth is None else D(worth))
+
+
+@pytest.mark.parametrize(("kind", "price", "most"), [(T.STOP, "110", "5"), (T.STOP_MARKET, None, "2")])
+def test_what_becomes_a_market_order_obeys_the_lot_of_one(kind: OrderType, price: str | None, most: str) -> None:
+    rules = instrument(SYMBOL).filters
+    rules = attrs.evolve(rules, lot=attrs.evolve(rules.lot, max=D(5)), market_lot=attrs.evolve(rules.lot, max=D(2)))
+    wanted = attrs.evolve(conditional(kind, price, "110"), quantity=D(most))
+    assert broken_rule(rules, wanted, D(100)) is None
+    assert broken_rule(rules, attrs.evolve(wanted, quantity=D(most) + rules.lot.step), D(100)) is not None

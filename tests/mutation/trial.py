@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Final
@@ -22,8 +23,15 @@ from tests.mutation.mutants import Mutant, code_of
 
 _SOURCE: Final = "framework/coldframe/core"
 _NOTICED, _UNNOTICED = 0, 42
+_PHASES: Final = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+#: How often the run says how far it is, in mutants.
+_STEP: Final = 25
+#: How many examples a property draws at most: what breaks a branch that runs often is found early.
+_EXAMPLES: Final = 30
 #: How many times longer than unchanged a test may take.
 _SLOWER: Final = 20
+#: How many times more time may pass than it computes: a busy machine is not a mutant that waits for ever.
+_IDLE: Final = 20
 
 
 @attrs.define
@@ -33,6 +41,7 @@ class Trials:
     mutants: Sequence[Mutant]
     jobs: int
     seconds: float
+    budget: float
     tried: dict[Mutant, bool] = attrs.field(factory=dict)
     tests_of: dict[Mutant, int] = attrs.field(factory=dict)
     _took: dict[str, float] = attrs.field(factory=dict)
@@ -43,11 +52,11 @@ class Trials:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        hypothesis.settings.register_profile(
-            "mutation", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate), database=None, deadline=None
-        )
+        hypothesis.settings.register_profile("mutation", phases=_PHASES, max_examples=_EXAMPLES, database=None, deadline=None)
         hypothesis.settings.load_profile("mutation")
         items = {item.nodeid: item for item in session.items}
+        for item in items.values():
+            _draw_less(item)
         tests_by_line = self._learn(items)
         queue = list(self.mutants)
         running: dict[int, Mutant] = {}
@@ -68,25 +77,33 @@ class Trials:
         measured.start()
         for name, item in items.items():
             measured.switch_context(name)
-            began = time.perf_counter()
+            began = time.process_time()
             reports = runtestprotocol(item, nextitem=None, log=False)
-            self._took[name] = time.perf_counter() - began
+            self._took[name] = time.process_time() - began
             if any(report.failed for report in reports):
                 self._failed.add(name)
                 print(f"fails unchanged, and is left out: {name}", flush=True)  # noqa: T201
         measured.stop()
+        print(f"learnt from {len(items)} tests in {sum(self._took.values()):.0f} s; the slowest: {self._slowest()}", flush=True)  # noqa: T201
         return _lines(measured.get_data())
 
+    def _slowest(self) -> str:
+        slowest = sorted(self._took, key=self._took.__getitem__, reverse=True)[:5]
+        return ", ".join(f"{name} {self._took[name]:.1f} s" for name in slowest)
+
     def _tests(self, by_line: dict[tuple[str, int], set[str]], mutant: Mutant) -> list[str]:
-        """The tests that run its line, quickest first."""
-        found = by_line.get((str(mutant.path.resolve()), mutant.line), set())
-        return sorted(found - self._failed, key=lambda name: self._took[name])
+        """The tests that run its line: those of its module first, then the quickest, as many as the budget pays for."""
+        found = by_line.get((str(mutant.path.resolve()), mutant.line), set()) - self._failed
+        own = f"/test_{mutant.path.stem}.py::"
+        order = sorted(found, key=lambda name: (own not in name, self._took[name]))
+        paid = accumulate(self._took[name] for name in order)
+        return [name for name, spent in zip(order, paid, strict=True) if spent <= self.budget or own in name]
 
     # -- one mutant ---------------------------------------------------------------------------------------------------
 
     def _fork(self, mutant: Mutant, items: Sequence[pytest.Item]) -> int:
         changed = code_of(mutant)
-        functions = self._functions[mutant.path.name, mutant.function, changed.co_firstlineno]
+        functions = self._functions.get((mutant.path.name, mutant.function, changed.co_firstlineno), [])
         child = os.fork()
         if child:
             return child
@@ -105,7 +122,9 @@ class Trials:
 
     def _fails(self, item: pytest.Item) -> bool:
         """Whether a test fails now. One that takes far longer than before ends the process: a loop without an end is noticed."""
-        signal.alarm(int(self.seconds + _SLOWER * self._took[item.nodeid]))
+        allowed = self.seconds + _SLOWER * self._took[item.nodeid]
+        signal.setitimer(signal.ITIMER_PROF, allowed)
+        signal.setitimer(signal.ITIMER_REAL, _IDLE * allowed)
         return any(report.failed for report in runtestprotocol(item, nextitem=None, log=False))
 
     def _reap(self, running: dict[int, Mutant]) -> None:
@@ -116,6 +135,8 @@ class Trials:
 
     def _note(self, mutant: Mutant, *, noticed: bool) -> None:
         self.tried[mutant] = noticed
+        if len(self.tried) % _STEP == 0:
+            print(f"{sum(self.tried.values())} of {len(self.tried)} noticed so far", flush=True)  # noqa: T201
         if not noticed:
             reason = EXPLAINED.get(mutant.name, "")
             why = f" ({reason})" if reason else ""
@@ -131,6 +152,14 @@ class Trials:
         left = len(self.tried) - noticed - explained
         print(f"{noticed} of {len(self.tried)} mutants noticed ({share:.1f} %), {explained} explained, {left} not")  # noqa: T201
         return 0 if share >= at_least and not left else 1
+
+
+def _draw_less(item: pytest.Item) -> None:
+    function = getattr(item, "obj", None)
+    own: hypothesis.settings | None = getattr(function, "_hypothesis_internal_use_settings", None)
+    if own is not None:
+        fewer = hypothesis.settings(own, max_examples=min(own.max_examples, _EXAMPLES), phases=_PHASES)
+        function._hypothesis_internal_use_settings = fewer  # type: ignore[union-attr]
 
 
 def _functions() -> dict[tuple[str, str, int], list[FunctionType]]:

@@ -11,7 +11,6 @@ from typing import Final
 
 from coldframe.model.intents import Place
 from coldframe.terms import OrderType, PriceMatch
-from coldframe.units import ZERO
 from coldframe.wire.filters import Filters, Violation, check_order
 
 #: Types that become a LIMIT order; the other conditional ones become a MARKET order.
@@ -98,4 +97,4 @@ def worth_of(place: Place, mark: Decimal | None) -> Decimal | None:
         return place.price
     named = (place.price, place.trigger_price, place.activate_price, mark if place.price is None else None)
     known = [one for one in named if one]
-    return max(known, default=None) or (mark if mark != ZERO else None)
+    return max(known, default=None)
