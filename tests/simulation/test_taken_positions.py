@@ -384,6 +384,51 @@ def test_o24_adopted_what_is_left_is_the_strategys() -> None:
     pump.until(lambda: pump.venue.position(B) == 0)
 
 
+@pytest.mark.parametrize("amount", ["0.010", "0.004"])
+def test_o24_what_was_closed_and_opened_again_while_off_is_external(amount: str) -> None:
+    """The account's position is what it was, and no longer the strategy's: the trades decide, as they do while the bot runs."""
+    pump, puppet = holding(trading=TradingLimits(foreign=Foreign.IGNORE))
+    pump.kill()
+    by_hand(pump, Side.SELL, amount)
+    by_hand(pump, Side.BUY, amount)
+    pump.restart()
+    pump.run(3)
+    assert (pump.position("mm"), pump.engine.evidence.external.net(B)) == (D("0.010") - D(amount), D(amount))
+    assert [(event.quantity, event.cause) for event in changes(puppet)] == [(-D(amount), PositionCause.WHILE_OFF)]
+    assert adds_up(pump)
+
+
+def test_o24_a_refusal_judges_by_the_trades_that_explain_a_change() -> None:
+    """What others had is sold past zero while the bot is off, and bought back: that closes the strategy's short."""
+    pump, (puppet,) = world(trading=TradingLimits(foreign=Foreign.REFUSE))
+    pump.run(2)
+    by_hand(pump, Side.BUY, "0.018")
+    puppet.wanted = [Target(B, D("-0.010"))]
+    pump.until(lambda: pump.position("mm") == D("-0.010"))
+    pump.run(1)
+    pump.kill()
+    for side, quantity in ((Side.SELL, "0.020"), (Side.BUY, "0.012")):
+        by_hand(pump, side, quantity)
+    assert pump.venue.position(B) == 0
+    pump.restart()
+    pump.run(3)
+    assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, 0)
+
+
+def test_o24_what_others_had_and_closed_while_off_is_not_adopted() -> None:
+    """The account is flat: there is nothing that the strategy could take over."""
+    pump, _ = world(trading=TradingLimits(foreign=Foreign.ADOPT))
+    pump.run(2)
+    by_hand(pump, Side.SELL, "0.005")
+    pump.run(1)
+    pump.kill()
+    by_hand(pump, Side.BUY, "0.005")
+    pump.restart()
+    pump.run(3)
+    assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, 0)
+    assert adds_up(pump)
+
+
 def test_a_position_that_no_trade_explains_is_followed_too() -> None:
     """The exchange names another position, and its list of trades is silent: after two rounds its word counts."""
     pump, puppet = holding()

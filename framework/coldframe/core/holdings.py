@@ -161,9 +161,15 @@ class Holdings:
             self.hold(owner, key, part, price or entry or ZERO, cause)
         return parts
 
-    def parts(self, key: PositionKey, quantity: Decimal) -> Parts:
-        """How a difference would be shared out."""
-        return shared_out(quantity, self.held(key), self.step_of(key[0]))
+    def parts(self, key: PositionKey, *quantities: Decimal) -> Parts:
+        """How differences, one after another, would be shared out: what each owner's come to."""
+        before = self.held(key)
+        held = dict(before)
+        for quantity in quantities:
+            for owner, part in shared_out(quantity, held, self.step_of(key[0])).items():
+                held[owner] = held.get(owner, ZERO) + part
+        changed = {owner: quantity - before.get(owner, ZERO) for owner, quantity in held.items()}
+        return {owner: part for owner, part in changed.items() if part}
 
     def adjust(self, adjustment: Adjustment, price: Decimal | None) -> Parts:
         """Books a difference between our books and the exchange's. Returns whose it was."""

@@ -71,7 +71,7 @@ class StartCheck:
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
         orders = [one for one in foreign if self._evidence.take_over(one) is None]
-        changes = [self._change(position) for position in self.foreign_positions(positions, asked_ns)]
+        changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
         if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
             findings = [*findings, *(f"orders.foreign: {_waiting(one)} is not ours: {_CANCEL}" for one in waiting)]
@@ -94,33 +94,51 @@ class StartCheck:
 
     def foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
         """What the venue has beyond (or short of) what we know to be ours."""
-        every = sorted({*positions, *self._evidence.holdings.position_keys()})
-        keys = [key for key in every if not self._evidence.balance.had(key, positions.get(key, ZERO), asked_ns)]
-        return [one for one in (self._foreign_position(key, positions.get(key, ZERO)) for key in keys) if one.quantity]
+        return [one.position for one in self._changes(positions, asked_ns) if one.position.quantity]
 
-    def _foreign_position(self, key: PositionKey, on_account: Decimal) -> ForeignPosition:
-        """What differs in a position; `ours` is what strategies still have of it when that is shared out."""
-        held = self._evidence.holdings.held(key)
-        known, price = sum(held.values(), ZERO), self.entry_prices.get(key, ZERO)
-        parts = self._evidence.holdings.parts(key, on_account - known)
-        ours = known - held[EXTERNAL] + on_account - known - parts.get(EXTERNAL, ZERO)
-        return ForeignPosition(key, on_account - known, price, on_account, ours)
+    def _changes(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[_Change]:
+        """The positions that are not what they were, and those that others have traded in and come back to what they were."""
+        holdings = self._evidence.holdings
+        changes: list[_Change] = []
+        for key in sorted({*positions, *holdings.position_keys(), *((one.symbol, one.position_side) for one in self._before)}):
+            on_account = positions.get(key, ZERO)
+            change = self._change(key, on_account)
+            differs = bool(change.position.quantity) and not holdings.balance.had(key, on_account, asked_ns)
+            if differs or (change.trades and not change.position.quantity):
+                changes.append(change)
+        return changes
 
-    def _change(self, position: ForeignPosition) -> _Change:
-        """Whose a difference is. Trades since the last run explain it if they come to just that: then their prices are known."""
-        key, holdings = position.key, self._evidence.holdings
-        since = holdings.executions.since(key)
+    @property
+    def _before(self) -> list[Fill]:
+        """The trades of others from before the start, in the order of their ids."""
+        return sorted(self._evidence.others.before.values(), key=lambda fill: (fill.trade_id, fill.order_id))
+
+    def _change(self, key: PositionKey, on_account: Decimal) -> _Change:
+        """Whose a difference is. Trades since the last run explain it if they come to just that: then each is shared out."""
+        holdings = self._evidence.holdings
+        held = holdings.held(key)
+        quantity = on_account - sum(held.values(), ZERO)
+        trades = self._trades_since(key)
+        if sum((fill.signed for fill in trades), ZERO) != quantity:
+            trades = ()
+        parts = holdings.parts(key, *(fill.signed for fill in trades)) if trades else holdings.parts(key, quantity)
+        ours = sum((held.get(owner, ZERO) + parts.get(owner, ZERO) for owner in {*held, *parts} if owner != EXTERNAL), ZERO)
+        price = self.entry_prices.get(key, ZERO)
+        return _Change(ForeignPosition(key, quantity, price, on_account, ours), parts, trades)
+
+    def _trades_since(self, key: PositionKey) -> tuple[Fill, ...]:
+        """The trades of others in a position that the last run did not know."""
+        executions = self._evidence.holdings.executions
+        since = executions.since(key)
         since = self._marks.get(key[0]) if since is None else since
-        trades = [
+        return tuple(
             fill
-            for fill in sorted(self._evidence.others.before.values(), key=lambda one: one.key)
+            for fill in self._before
             if (fill.symbol, fill.position_side) == key
             and since is not None
             and fill.trade_id > since
-            and holdings.executions.get(key, (fill.trade_id, fill.order_id)) is None
-        ]
-        explained = sum((fill.signed for fill in trades), ZERO) == position.quantity
-        return _Change(position, holdings.parts(key, position.quantity), tuple(trades) if explained else ())
+            and executions.get(key, (fill.trade_id, fill.order_id)) is None
+        )
 
     def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is Foreign.REFUSE:
@@ -142,27 +160,28 @@ class StartCheck:
 
     def _take(self, change: _Change) -> None:
         position, holdings = change.position, self._evidence.holdings
-        owner = self._owner(position.key[0])
-        if change.trades and not (owner is not None and change.external):
-            for fill in change.trades:
-                holdings.outside(fill, PositionCause.WHILE_OFF)
-        else:
+        for fill in change.trades:
+            holdings.outside(fill, PositionCause.WHILE_OFF)
+        if not change.trades:
             for name, part in change.parts.items():
-                self._book(position, owner if name == EXTERNAL else name, part, adopted=name == EXTERNAL)
-        if not position.theirs and change.external:
-            self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
-        elif change.external:
+                self._book(position, name, part, PositionCause.WHILE_OFF)
+        owner = self._owner(position.key[0])
+        if owner is not None and position.theirs:
+            self._book(position, EXTERNAL, -position.theirs, PositionCause.ADOPTED)
+            self._book(position, owner, position.theirs, PositionCause.ADOPTED)
+        if position.theirs:
             what = "counted as external and left alone" if owner is None else f"adopted by strategy {owner}"
             self._ctx.log(Level.WARNING, f"{position} is not ours: {what}")
+        elif change.external:
+            self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
 
-    def _book(self, position: ForeignPosition, owner: str | None, quantity: Decimal, *, adopted: bool) -> None:
-        """A part of a difference that no trade explains, at the venue's entry price where it opens, else at our own."""
+    def _book(self, position: ForeignPosition, owner: str, quantity: Decimal, cause: PositionCause) -> None:
+        """A part that no trade explains, at the venue's entry price where it opens, else at our own."""
         key, holdings = position.key, self._evidence.holdings
-        held = holdings.accounts[owner or EXTERNAL].position(*key)
+        held = holdings.accounts[owner].position(*key)
         closing = held.quantity * quantity < 0
         price = (held.entry_price if closing else None) or position.entry_price
-        cause = PositionCause.ADOPTED if adopted and owner is not None else PositionCause.WHILE_OFF
-        holdings.hold(owner or EXTERNAL, key, quantity, price, cause)
+        holdings.hold(owner, key, quantity, price, cause)
 
 
 def _waiting(order: AlgoReply) -> str:
