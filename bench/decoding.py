@@ -16,14 +16,14 @@ from typing import Any
 
 import msgspec
 
-from coldframe.wire.account import OrderTradeUpdate
+from coldframe.wire.account import AccountUpdate, OrderTradeUpdate
 from coldframe.wire.api import parse_reply
 from coldframe.wire.codec import Census, decode, decode_stream, decode_user
 from coldframe.wire.frames import cut_envelope
 from coldframe.wire.names import parse
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import OrderReply
-from coldframe.wire.streams import BookTicker, DepthUpdate
+from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Kline, MarkPrice
 
 #: How often a way is gone in one turn.
 CALLS = 1_000
@@ -48,6 +48,24 @@ TICKER = (
     '{"e":"bookTicker","u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000",'
     '"T":1568014460891,"E":1568014460893}'
 )
+TRADE = (
+    '{"e":"aggTrade","E":1568014460893,"s":"BTCUSDT","a":5933014,"p":"60000.10","q":"0.100","f":100,"l":105,"T":1568014460891,'
+    '"m":true}'
+)
+MARK = (
+    '{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSDT","p":"11794.15000000","i":"11784.62659091","P":"11784.25641265",'
+    '"r":"0.00038167","T":1562306400000}'
+)
+BAR = (
+    '"t":1568014440000,"T":1568014499999,"s":"BTCUSDT","i":"1m","f":100,"L":200,"o":"60000.1","c":"60020.0","h":"60025.0",'
+    '"l":"60000.0","v":"1000","n":100,"x":false,"q":"1.0000","V":"500","Q":"0.500","B":"0"'
+)
+KLINE = '{"e":"kline","E":1568014460893,"s":"BTCUSDT","k":{%s}}'
+BALANCE = '"a":"USDT","wb":"122624.12345678","cw":"100.12345678","bc":"50.12345678"'
+POSITION = (
+    '"s":"BTCUSDT","pa":"0.5","ep":"60000.00000","bep":"60001","cr":"200","up":"0","mt":"isolated","iw":"0.00000000","ps":"BOTH"'
+)
+ACCOUNT = '{"e":"ACCOUNT_UPDATE","E":1564745798939,"T":1564745798938,"a":{"m":"ORDER","B":[{%s}],"P":[{%s}]}}'
 LEVELS = [[f"{60_000 + number}.10", f"{number}.250"] for number in range(20)]
 DEPTH = json.dumps(
     {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": 5, "u": 9, "pu": 4, "b": LEVELS, "a": LEVELS}, separators=(",", ":")
@@ -104,6 +122,11 @@ def _with_key(payload: str) -> str:
     return payload[:-1] + ',"zz":"0.5"}'
 
 
+def _inside(text: str) -> str:
+    """An unknown key more in an object inside a message."""
+    return f'{text},"zz":"0.5"'
+
+
 def measure(ways: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:
     """CPU microseconds per call."""
     best = dict.fromkeys(ways, float("inf"))
@@ -135,6 +158,29 @@ def main() -> None:
             _bare(DepthUpdate, DEPTH),
             _market("btcusdt@depth", DEPTH),
             _market("btcusdt@depth", _with_key(DEPTH)),
+        ),
+    }
+    account = ACCOUNT % (BALANCE, POSITION)
+    rows |= {
+        "aggTrade frame": (
+            _bare(AggTrade, TRADE),
+            _market("btcusdt@aggTrade", TRADE),
+            _market("btcusdt@aggTrade", _with_key(TRADE)),
+        ),
+        "markPrice frame": (
+            _bare(MarkPrice, MARK),
+            _market("btcusdt@markPrice", MARK),
+            _market("btcusdt@markPrice", _with_key(MARK)),
+        ),
+        "kline frame, key inside": (
+            _bare(Kline, KLINE % BAR),
+            _market("btcusdt@kline_1m", KLINE % BAR),
+            _market("btcusdt@kline_1m", KLINE % _inside(BAR)),
+        ),
+        "ACCOUNT_UPDATE, key in its positions": (
+            _bare(AccountUpdate, account),
+            _user(account),
+            _user(ACCOUNT % (BALANCE, _inside(POSITION))),
         ),
     }
     for name, (bare, ours, key) in rows.items():

@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.errors import DecodeError
-from coldframe.wire import codec, reference
+from coldframe.wire import account, codec, reference
 from coldframe.wire.leftovers import Seen, fields_taken, plan_of
 from coldframe.wire.streams import Message
-from coldframe.wire.strict import keys_in
-from tests.wire.shapes import Pairs, fields, payloads, written
+from coldframe.wire.strict import MOST_NESTED, keys_in
+from tests.wire.shapes import Pairs, example, fields, payloads, written
 from tests.wire.test_codec import READERS, decoder, refused
 
 # -- the fast path against a slow one ---------------------------------------------------------------------------------
@@ -134,7 +135,25 @@ def test_keys_seen_before_are_kept_as_a_slow_reading_keeps_them(case: tuple[type
         except DecodeError as error:
             told.append((str(error), census.unknown))
     assert told[0] == told[1] == told[2]
-    assert plan_of(kind).seen.decoder is not None or not any(what.endswith(".zz") for what in told[0][1])
+    assert plan_of(kind).seen.decode is not None or not any(what.endswith(".zz") for what in told[0][1])
+
+
+@pytest.mark.parametrize("depth", [1, 58, 59, 60, 61, 62, 63, 64, 65])
+def test_depth_counts_from_the_top_however_often_a_key_was_seen(depth: int) -> None:
+    """Under a key inside a position inside a report; whether the key is known by now makes no difference."""
+    payload = written(example(account.AccountUpdate)).replace('"s":', '"zz":' + "[" * depth + "]" * depth + ',"s":', 1).encode()
+    plain = payload.replace(b"[" * depth + b"]" * depth, b"1")
+    outcomes = []
+    for taught in (False, True):
+        plan_of(account.AccountUpdate).seen = Seen("AccountUpdate")
+        if taught:
+            codec.decode(account.AccountUpdate, plain, codec.Census())
+        try:
+            outcomes.append(codec.decode(account.AccountUpdate, payload, codec.Census()))
+        except DecodeError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+    assert isinstance(outcomes[0], str) == (depth > MOST_NESTED - 4)
 
 
 # -- fuzz -------------------------------------------------------------------------------------------------------------

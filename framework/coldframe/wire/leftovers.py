@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, TypedDict, get_args, get_origin
@@ -23,7 +23,7 @@ from coldframe.errors import DecodeError
 from coldframe.terms import OpenEnum
 from coldframe.units import NUMBER, places
 from coldframe.wire.streams import Message
-from coldframe.wire.strict import fraction, keys_in, keys_inside, strictly
+from coldframe.wire.strict import MOST_NESTED, NESTING, fraction, keys_in, keys_inside, strictly
 
 #: The census keeps this many different unknown words and keys, so that a hostile peer cannot grow it.
 _CENSUS_LIMIT: Final = 1000
@@ -38,12 +38,19 @@ class Census:
     """How often the venue used a key or word that Coldframe does not know: `unknown["DepthUpdate.zz"]`."""
 
     def __init__(self) -> None:
-        self.unknown: Counter[str] = Counter()
+        #: What `unknown` counts. A plain dict: to change a `Counter` takes five times as long, for every message with a new key.
+        self.counts: dict[str, int] = {}
+
+    @property
+    def unknown(self) -> Counter[str]:
+        return Counter(self.counts)
 
     def count(self, what: str) -> None:
-        unknown = self.unknown
-        if what in unknown or len(unknown) < _CENSUS_LIMIT:
-            unknown[what] += 1
+        counts = self.counts
+        if what in counts:
+            counts[what] += 1
+        elif len(counts) < _CENSUS_LIMIT:
+            counts[what] = 1
 
 
 # -- plans ------------------------------------------------------------------------------------------------------------
@@ -128,9 +135,10 @@ def settle(message: Message, plan: Plan, payload: bytes, census: Census) -> None
         # Every key has a colon, so there are never more keys than colons; `keys_in` knows better when a text holds some, too.
         taken = fields_taken(message, plan)
         left_over = payload.count(b":") - taken
-        if not left_over or (plan.seen.decoder is None and keys_in(payload) == taken):
+        if not left_over:
             return
-        if plan.seen.decoder is not None and plan.seen.take(message, payload, left_over, taken, census):
+        seen = plan.seen
+        if keys_in(payload) == taken if seen.decode is None else seen.take(message, payload, left_over, taken, census):
             return
     _read_slowly(message, plan, payload, census)
 
@@ -166,46 +174,68 @@ class Seen:
     keys: dict[str, str] = attrs.field(factory=dict)
     #: The same of the messages in the fields of this one, by key.
     inside: dict[str, Seen] = attrs.field(factory=dict)
-    decoder: msgspec.json.Decoder[dict[str, Any]] | None = None
+    #: The fields that lead to those: key, name of the field, and what is known inside.
+    ways: tuple[tuple[str, str, Seen], ...] = ()
+    #: The names of `keys` in the census.
+    labels: tuple[str, ...] = ()
+    #: Reads just those, by their fields.
+    decode: Callable[[bytes], dict[str, Any]] | None = None
 
     def take(self, message: Message, payload: bytes, left_over: int, taken: int, census: Census) -> bool:
         """Gives the message its unknown keys, if those seen before are all that it had beyond the ones it took.
 
-        `left_over` are the colons of the payload beyond the keys that were `taken`.
+        `left_over` are the colons of the payload beyond the keys that were `taken`. Where this is not done, what it may have given
+        already is given anew by the slow reading.
         """
-        assert self.decoder is not None
+        assert self.decode is not None
         try:
-            rest = self.decoder.decode(payload)
-            count = keys_inside(rest) - self._way(rest) if self.inside else keys_inside(rest)
+            rest = self.decode(payload)
+            if self.ways:
+                given: list[str] = []
+                count = self._give(message, rest, MOST_NESTED, given)
+                labels: Sequence[str] = given
+            else:
+                labels = self.labels if len(rest) == len(self.labels) else [self.keys[key] for key in rest]
+                count = len(rest)
+                for value in rest.values():
+                    if value.__class__ in NESTING:
+                        count += keys_inside(value, MOST_NESTED - 1)
+                _set(message, "extra", rest or None)
         except (ValueError, RecursionError):  # a MsgspecError is a ValueError
             return False  # the slow reading says what is wrong
         if count != left_over and count != keys_in(payload) - taken:
             return False
-        if self.inside:
-            self._hand_down(message, rest, census)
-        self.keep(message, rest, census)
+        counts = census.counts
+        for label in labels:
+            if label in counts:
+                counts[label] += 1
+            else:
+                census.count(label)
         return True
 
-    def _way(self, rest: dict[str, Any]) -> int:
-        """How many keys in `rest` are not unknown but lead to some that are."""
-        count = 0
-        for key, seen in self.inside.items():
-            if key in rest:
-                inner = rest[key]
-                count += 1 + sum(seen._way(item) for item in (inner if isinstance(inner, list) else [inner]) if item)
-        return count
+    def _give(self, message: Message, rest: dict[str, Any], deeper: int, labels: list[str]) -> int:
+        """Gives a message, and those inside it, their unknown keys out of `rest`; returns how many those are, at all depths.
 
-    def _hand_down(self, message: Message, rest: dict[str, Any], census: Census) -> None:
-        """Gives the messages inside `message` their unknown keys out of `rest`, and leaves there what is its own."""
-        for key, seen in self.inside.items():
+        Raises `ValueError` when their values are nested too deeply.
+        """
+        count = 0
+        for key, name, seen in self.ways:
             inner = rest.pop(key, None)
-            value = getattr(message, plan_of(type(message)).known[key])
-            if isinstance(value, Message):
-                value, inner = [value], [inner]
-            if isinstance(value, list | tuple):
-                for row, row_rest in zip(value, inner, strict=True):
-                    seen._hand_down(row, row_rest, census)
-                    seen.keep(row, row_rest, census)
+            if inner.__class__ is list:
+                for row, row_rest in zip(getattr(message, name), inner, strict=True):
+                    if row_rest:
+                        count += seen._give(row, row_rest, deeper - 2, labels)
+            elif inner:
+                count += seen._give(getattr(message, name), inner, deeper - 1, labels)
+        if rest:
+            for key, value in rest.items():
+                labels.append(self.keys[key])
+                if value.__class__ in NESTING:
+                    count += keys_inside(value, deeper - 1)
+            # Written once, before anything else has seen the message.
+            _set(message, "extra", rest)
+            count += len(rest)
+        return count
 
     def keep(self, message: Message, extra: dict[str, Any], census: Census) -> None:
         """Puts unknown keys into the message, and counts them."""
@@ -222,7 +252,7 @@ class Seen:
             if self._size < _REMEMBERED and _MEMORABLE.fullmatch(key):
                 changed |= self._learn(fields, key)
         if changed:
-            self.decoder = msgspec.json.Decoder(self._shape(kind), float_hook=fraction)
+            self.decode = msgspec.json.Decoder(self._shape(kind), float_hook=fraction).decode
 
     @property
     def _size(self) -> int:
@@ -244,11 +274,14 @@ class Seen:
         return fresh
 
     def _shape(self, kind: type[Message]) -> Any:
-        """A type of just the unknown keys of messages of class `kind`, with the fields on the way to them."""
+        """A type of just the unknown keys of messages of class `kind`, with the fields on the way to them; learns those."""
         keys: dict[str, Any] = dict.fromkeys(self.keys, Any)
         for key, seen in self.inside.items():
             inner: Any = seen._shape(_inner(kind, key))
             keys[key] = list[inner] | inner | None
+        known = plan_of(kind).known
+        self.labels = tuple(self.keys.values())
+        self.ways = tuple((key, known[key], seen) for key, seen in self.inside.items())
         make: Any = TypedDict  # type checkers want to read its keys in the source
         return make(f"Unknown{kind.__name__}", keys, total=False)
 

@@ -19,7 +19,8 @@ from coldframe.errors import DecodeError
 
 #: How deep arrays and objects may stand in each other where no class says how deep: far more than the venue ever uses.
 MOST_NESTED: Final = 64
-_NESTING: Final = (dict, list)
+#: The classes of plain values that hold others.
+NESTING: Final = (dict, list)
 #: Bounds of a bare fraction: digits that it may be written with, the largest value, the smallest power of ten of its first digit.
 #: Whatever a double precision number can hold is inside them.
 _MOST_DIGITS: Final = 64
@@ -100,14 +101,14 @@ def keys_inside(whole: dict[str, Any] | list[Any], deeper: int = MOST_NESTED) ->
         raise ValueError(_TOO_DEEP)
     count, parts = (len(whole), whole.values()) if isinstance(whole, dict) else (0, whole)
     for part in parts:
-        if part.__class__ in _NESTING:
+        if part.__class__ in NESTING:
             count += keys_inside(part, deeper - 1)
     return count
 
 
 def check_depth(value: Any) -> None:
     """Raises `ValueError` when a plain value is nested too deeply to be printed or compared later."""
-    if isinstance(value, _NESTING):
+    if isinstance(value, NESTING):
         keys_inside(value)
 
 
