@@ -21,7 +21,7 @@ from coldframe.venue.synthetic import SyntheticMarket
 from coldframe.venue.trading.ledger import Ledger
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
 from tests.venue.calls.test_strict_bodies import faults as strange
-from tests.venue.rig import SYMBOL, Rig, account_updates, order_events
+from tests.venue.rig import SYMBOL, Rig, account_updates, floor, order_events
 
 T0 = 1_700_000_000_000
 D = Decimal
@@ -115,6 +115,46 @@ def test_a_delisted_contract_settles_a_minute_then_closes() -> None:
     assert listed(rig) == {}
     assert rig.place("BUY", "1", "900.0") == -4141
     assert rig.call("GET /fapi/v1/userTrades", symbol=SYMBOL) == []
+
+
+def test_a_contract_that_has_ended_pays_no_funding() -> None:
+    rig = Rig(floor(), floor("ETHUSDT"))
+    rig.book()
+    rig.pass_ms(0)
+    ear = Ear()
+    rig.exchange.streams.hub.add("!markPrice@arr", ear)
+    delisted(rig)
+    row = rig.call("GET /fapi/v1/premiumIndex", symbol=SYMBOL)
+    assert (row["nextFundingTime"], row["lastFundingRate"]) == (0, "0.00000000")  # type: ignore[call-overload,index]
+    rig.exchange.streams.tick(rig.now_ms)
+    (rows,) = [body for _, body in ear.heard]
+    assert {row["s"]: row["T"] > 0 for row in rows} == {SYMBOL: False, "ETHUSDT": True}  # type: ignore[attr-defined]
+    rig.pass_ms(28_800_000)
+    rig.pass_ms(28_800_000)
+    rates = rig.call("GET /fapi/v1/fundingRate")
+    assert {row["symbol"] for row in rates} == {"ETHUSDT"}  # type: ignore[union-attr,call-overload]
+    assert rig.exchange.office.books("a").incomes == rig.exchange.office.books("b").incomes
+
+
+@pytest.mark.parametrize("name", ["premiumIndex", "ticker/price", "ticker/bookTicker", "ticker/24hr", "symbolAdlRisk"])
+def test_a_closed_contract_stands_in_no_list(name: str) -> None:
+    rig = Rig(floor(), floor("ETHUSDT"))
+    rig.book()
+    delisted(rig)
+    rig.pass_ms(SETTLING_MS)
+    ear = Ear()
+    rig.exchange.streams.hub.add("!markPrice@arr", ear)
+    rig.exchange.streams.tick(rig.now_ms)
+    assert [row["s"] for row in ear.heard[-1][1]] == ["ETHUSDT"]  # type: ignore[attr-defined]
+    assert [row["symbol"] for row in rig.call(f"GET /fapi/v1/{name}")] == ["ETHUSDT"]  # type: ignore[union-attr,call-overload]
+
+
+def test_a_contract_with_rehearsed_sessions_is_not_halted_by_hand() -> None:
+    market, made = exchange(symbols=["TSLAUSDT"], session_s=60)
+    live(market, made, T0, T0 + 1000)
+    halted = change("status", "PRE_SETTLE", "TSLAUSDT")
+    assert made.change(halted, T0 + 1000) == "its sessions decide whether TSLAUSDT trades (venue.embedded.session_s = 60)"
+    assert made.change(change("listing", "delisted", "TSLAUSDT"), T0 + 1000) is None
 
 
 def test_a_halt_leaves_orders_and_positions() -> None:

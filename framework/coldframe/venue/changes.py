@@ -18,10 +18,11 @@ from msgspec import structs
 from coldframe.config.venue import VenueChange
 from coldframe.terms import ContractStatus, MarginType
 from coldframe.units import plain
-from coldframe.venue.contracts import Contract
+from coldframe.venue.contracts import ENDED, Contract
 from coldframe.venue.market.floor import Floor
+from coldframe.venue.market.sessions import Calendar
 from coldframe.venue.trading.clearing import Clearing
-from coldframe.venue.trading.delisting import ENDED, Delisting
+from coldframe.venue.trading.delisting import Delisting
 from coldframe.venue.trading.ledger import Ledger
 from coldframe.venue.trading.preferences import Preferences
 from coldframe.wire.requests import Fault, SetLeverage, SetMarginType
@@ -35,6 +36,8 @@ _RULES: Final = {
 _OF_A_CONTRACT: Final = frozenset({"tick", "step", "min_notional", "max_amendments", "status", "brackets"})
 #: A price has so many ticks at least.
 _LEAST_TICKS: Final = 1000
+#: States between which sessions move a contract.
+_IN_SESSION: Final = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
 #: How long a delisted contract is settled before it is closed and leaves the list of contracts.
 SETTLING_MS: Final = 60_000
 
@@ -47,6 +50,7 @@ class Changed(Protocol):
     clearing: Clearing
     delisting: Delisting
     preferences: Preferences
+    calendar: Calendar
 
     def admit(self, symbol: str, now_ms: int) -> Floor | None:
         """Takes a contract that the exchange has not listed so far; None when its market knows none of that name."""
@@ -132,6 +136,8 @@ def _change_status(exchange: Changed, floor: Floor, status: ContractStatus, now_
     before = floor.contract.info
     if before.status is status:
         return f"{before.symbol} is {status} already"
+    if status not in ENDED and before.status in _IN_SESSION and floor.contract.tradfi and exchange.calendar.session_s:
+        return f"its sessions decide whether {before.symbol} trades (venue.embedded.session_s = {exchange.calendar.session_s})"
     info = structs.replace(before, status=status)
     if status in ENDED and before.status not in ENDED:
         info = structs.replace(info, delivery_date=now_ms)

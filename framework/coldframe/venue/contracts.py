@@ -23,6 +23,9 @@ _ORDER_TYPES: Final = ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", 
 _TIMES_IN_FORCE: Final = ["GTC", "IOC", "FOK", "GTX", "GTD"]
 _NEVER_DELIVERED_MS: Final = 4_133_404_800_000
 
+#: States in which a contract has left trading for good.
+ENDED: Final = frozenset({ContractStatus.DELIVERING, ContractStatus.DELIVERED, ContractStatus.SETTLING, ContractStatus.CLOSE})
+
 
 def to_scaled(value: Decimal) -> int:
     """A price or quantity in units of 10**-12."""
@@ -66,6 +69,16 @@ class Contract:
     @property
     def trading(self) -> bool:
         return self.info.status is ContractStatus.TRADING
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has left trading for good: its positions are settled, and no funding is exchanged any more."""
+        return self.info.status in ENDED
+
+    @property
+    def closed(self) -> bool:
+        """Whether it stands in no list any more."""
+        return self.info.status is ContractStatus.CLOSE
 
     @property
     def tradfi(self) -> bool:

@@ -57,9 +57,9 @@ def board_of_pair(exchange: Exchange, pair: str) -> Board | Fault:
 
 
 def boards_of(exchange: Exchange, symbol: object) -> list[Board] | Fault:
-    """The board of a named symbol, or all of them."""
+    """The board of a named symbol, or those of all that are not closed."""
     if symbol is UNSET:
-        return [floor.board for floor in exchange.floors.values()]
+        return [floor.board for floor in exchange.floors.values() if not floor.contract.closed]
     board = board_of(exchange, symbol)
     return board if isinstance(board, Fault) else [board]
 

@@ -61,7 +61,7 @@ def server_time(exchange: Exchange, caller: Caller, request: ask.NoParameters, n
 def exchange_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
     """GET exchangeInfo: every contract that is not closed."""
     every = (floor.contract for floor in exchange.floors.values())
-    contracts = [one for one in every if one.info.status is not ContractStatus.CLOSE]
+    contracts = [one for one in every if not one.closed]
     assets = dict.fromkeys(["USDT", *(one.info.base_asset for one in contracts if one.info.underlying_type == "COIN")])
     return ExchangeInfo(
         timezone="UTC",
@@ -291,14 +291,15 @@ def premium_index(exchange: Exchange, caller: Caller, request: ask.MaybeSymbol, 
 
     def row(board: Board) -> object:
         prices = board.prices
+        rate, funding_ms = board.coming_funding(now_ms)
         return PremiumIndex(
             symbol=board.symbol,
             mark_price=plain(prices.mark),
             index_price=plain(prices.index),
             estimated_settle_price=plain(prices.index),
-            last_funding_rate=plain(prices.funding_rate),
+            last_funding_rate=plain(rate),
             interest_rate=_INTEREST,
-            next_funding_time=prices.next_funding_ms(now_ms),
+            next_funding_time=funding_ms,
             time=now_ms,
         )
 
@@ -332,7 +333,7 @@ def funding_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, 
         }
         for floor in exchange.floors.values()
         for prices in (floor.board.prices,)
-        if prices.interval_ms != usual_ms or prices.cap != USUAL_CAP
+        if not floor.contract.closed and (prices.interval_ms != usual_ms or prices.cap != USUAL_CAP)
     ]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
+from coldframe.terms import ContractStatus
 from coldframe.units import scaled
 from coldframe.venue.contracts import Contract, to_scaled
 from coldframe.venue.market.candles import Candles
@@ -15,6 +16,8 @@ from coldframe.venue.market.ladder import PublicBook
 from coldframe.venue.market.prices import Prices
 from coldframe.venue.market.prints import Aggregate, Print, TradeLog
 from coldframe.wire.streams import Bracket, Level, LiquidationOrder
+
+_NO_RATE: Final = Decimal("0.00000000")
 
 
 @attrs.frozen
@@ -83,6 +86,12 @@ class Board:
         """The last traded price, or else the mark price; scaled, 0 while neither is known."""
         last = self.trades.last
         return last.price if last else scaled(format(self.prices.mark, "f"))
+
+    def coming_funding(self, now_ms: int) -> tuple[Decimal, int]:
+        """Rate and time of the next funding; noughts when none is scheduled: before a contract trades, and once it has ended."""
+        if self.contract.ended or self.contract.info.status is ContractStatus.PENDING_TRADING:
+            return _NO_RATE, 0
+        return self.prices.funding_rate, self.prices.next_funding_ms(now_ms)
 
     def depth_changed(self, change: DepthChange) -> None:
         """Takes a change of the book that the book has not seen yet, and passes it on."""

@@ -189,7 +189,7 @@ class MarkPrices(Channel):
         self._boards.append(board)
 
     def tick(self, now_ms: int) -> None:
-        rows = [mark_price(board, now_ms) for board in self._boards if board.prices.known]
+        rows = [mark_price(board, now_ms) for board in self._boards if board.prices.known and not board.contract.closed]
         if rows:
             self.emit(rows[0] if self.name.subject else rows)
 
@@ -197,6 +197,7 @@ class MarkPrices(Channel):
 def mark_price(board: Board, now_ms: int) -> MarkPrice:
     """Mark price, index price and funding of one contract."""
     prices = board.prices
+    rate, funding_ms = board.coming_funding(now_ms)
     return MarkPrice(
         event="markPriceUpdate",
         event_ms=now_ms,
@@ -205,8 +206,8 @@ def mark_price(board: Board, now_ms: int) -> MarkPrice:
         average_mark_price=plain(prices.average),
         settle_price=plain(prices.index),
         index_price=plain(prices.index),
-        funding_rate=plain(prices.funding_rate),
-        next_funding_ms=prices.next_funding_ms(now_ms),
+        funding_rate=plain(rate),
+        next_funding_ms=funding_ms,
         product=1,
     )
 

@@ -205,6 +205,8 @@ class Clearing:
         """Exchanges the funding of each symbol once when a funding time of its own has been passed since the last call."""
         ledger = self._office.ledger
         for symbol, floor in self._office.floors.items():
+            if not floor.board.coming_funding(now_ms)[1]:
+                continue
             interval_ms = floor.board.prices.interval_ms
             due_ms, settled_ms = now_ms // interval_ms * interval_ms, ledger.funded_ms(symbol)
             if due_ms > settled_ms:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from coldframe.core.matching import CROWD, CROWD_ID, Fill
-from coldframe.terms import AlgoStatus, ContractStatus, OrderStatus, OrderType, PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.terms import AlgoStatus, OrderStatus, OrderType, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.units import ZERO
 from coldframe.venue.contracts import to_scaled
 from coldframe.venue.market.floor import Execution
@@ -21,8 +21,6 @@ from coldframe.venue.trading.ledger import AccountBooks
 from coldframe.venue.trading.office import Office
 from coldframe.venue.trading.records import Position
 
-#: States in which a contract has left trading for good.
-ENDED: Final = frozenset({ContractStatus.DELIVERING, ContractStatus.DELIVERED, ContractStatus.SETTLING, ContractStatus.CLOSE})
 _REASON: Final = "7"
 _EIGHT: Final = Decimal("0.00000001")
 
