@@ -77,7 +77,7 @@ COUNTS: Final = [
         ("ORDERS", "MINUTE", 1, 1200),
     )
 ]
-#: Cancels and queries that may go by REST, and what they are on the WebSocket API.
+#: What may go by REST, and what it is on the WebSocket API.
 BY_METHOD: Final = {call: method for method, call in BY_REST.items()}
 
 
@@ -407,9 +407,9 @@ class Scripted:
 
     @staticmethod
     def _named(call: CallRest) -> str:
-        """The method of the WebSocket API that a call stands for, where a cancel or a query goes by REST; else empty."""
-        client_id = "origClientOrderId" in call.params or "clientAlgoId" in call.params
-        return BY_METHOD.get((call.verb, call.path), "") if client_id else ""
+        """The method of the WebSocket API that a call stands for, where that goes by REST; else empty."""
+        named = "origClientOrderId" in call.params or "clientAlgoId" in call.params or call.path.endswith("/listenKey")
+        return BY_METHOD.get((call.verb, call.path), "") if named else ""
 
     def _answer_call(self, call: CallRest) -> None:
         answer: Answer | None = None

@@ -9,10 +9,11 @@ import pytest
 from coldframe.core.trading import TradingLimits
 from coldframe.core.unreadable import BAD_FRAMES_PER_MINUTE
 from coldframe.core.userstream import UserStreamLimits
-from coldframe.model.effects import LinkKind, OpenLink
+from coldframe.model.effects import CallRest, LinkKind, OpenLink
 from coldframe.model.events import LinkChanged, LinkState
-from coldframe.model.inputs import LinkLost
+from coldframe.model.inputs import LinkLost, RestAnswered
 from coldframe.model.intents import VerdictCode
+from coldframe.wire.rest import Answer
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import place
 
@@ -25,6 +26,11 @@ def world(limits: UserStreamLimits | None = None) -> tuple[Scripted, Actor]:
     actor = Actor()
     trading = TradingLimits(user_stream=limits or UserStreamLimits())
     return Scripted(actor, trading=trading).ready(), actor
+
+
+def asked(made: Scripted, method: str) -> int:
+    """How often that was asked for, by either way."""
+    return len(made.sent(method)) + len(made.by_rest(method))
 
 
 def private_news(actor: Actor) -> list[LinkState]:
@@ -156,7 +162,7 @@ def test_a_key_that_is_not_answered_is_asked_for_again() -> None:
     made.swallows.add("userDataStream.start")
     made.lose(PRIVATE)
     made.run(10_000)
-    assert len(made.sent("userDataStream.start")) >= 2
+    assert asked(made, "userDataStream.start") >= 2
     made.swallows.clear()
     made.run(10_000)
     assert made.of_kind(PRIVATE)
@@ -166,21 +172,68 @@ def test_the_same_key_opens_no_second_link_when_the_session_comes_back() -> None
     made, actor = world()
     made.lose(LinkKind.API)
     made.run(3_000)
-    assert len(made.sent("userDataStream.start")) == 1
+    assert asked(made, "userDataStream.start") == 1
     assert made.of_kind(PRIVATE) == ["private.1"]
     assert private_news(actor) == [LinkState.UP]
 
 
-def test_a_keep_alive_that_is_due_while_the_session_is_down_waits() -> None:
+def test_o40_a_key_is_kept_alive_by_rest_while_the_order_link_is_down() -> None:
+    made, actor = world()
+    made.unopened.add(LinkKind.API)
+    made.lose(LinkKind.API)
+    made.run(76 * MINUTE_MS)
+    assert made.sent("userDataStream.ping") == []
+    assert len(made.by_rest("userDataStream.ping")) == 3
+    assert made.of_kind(PRIVATE) == ["private.1"]
+    assert private_news(actor) == [LinkState.UP]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_keep_alive_that_meets_a_busy_venue_is_repeated(status: int) -> None:
+    """The key may be as good as before, so that its link stays; a refusal says that it is not."""
+    made, _ = world()
+    made.holds.add("userDataStream.ping")
+    made.run(25 * MINUTE_MS + 1_500)
+    made.refuse(-1003, status=status)
+    made.holds.clear()
+    made.run(2 * MINUTE_MS)
+    assert made.of_kind(PRIVATE) == ["private.1"]
+    assert len(made.sent("userDataStream.ping")) == 2
+    assert f"keep-alive answered with status {status}" in made.said()
+
+
+@pytest.mark.parametrize("body", ["<html>Bad Gateway</html>", '{"code":-1001,"msg":"Internal error"}'])
+def test_a_bad_answer_by_rest_is_no_keep_alive(body: str) -> None:
     made, _ = world()
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
-    made.run(30 * MINUTE_MS)
-    assert made.sent("userDataStream.ping") == []
-    made.unopened.clear()
-    made.lose(LinkKind.API, "refused")
+    made.holds.add("/fapi/v1/listenKey")
+    made.run(26 * MINUTE_MS)
+    call = made.held.pop(0)
+    assert isinstance(call, CallRest)
+    made.give(RestAnswered(call.call_id, Answer(502, {}, body.encode()), made.now_ns, ""))
+    made.holds.clear()
     made.run(2 * MINUTE_MS)
-    assert made.sent("userDataStream.start")
+    assert made.of_kind(PRIVATE) == ["private.1"]
+    assert len(made.by_rest("userDataStream.ping")) == 2
+
+
+def test_o8_a_key_that_rest_does_not_know_is_replaced_by_rest() -> None:
+    made, actor = world()
+    made.unopened.add(LinkKind.API)
+    made.lose(LinkKind.API)
+    made.holds.add("/fapi/v1/listenKey")
+    made.run(26 * MINUTE_MS)
+    call = made.held.pop(0)
+    assert isinstance(call, CallRest)
+    made.exchange.listen_key = "another-key"
+    made.holds.clear()
+    refusal = b'{"code":-1125,"msg":"This listenKey does not exist."}'
+    made.give(RestAnswered(call.call_id, Answer(400, {}, refusal), made.now_ns, ""))
+    made.run(1_000)
+    assert made.of_kind(PRIVATE) == ["private.2"]
+    assert private_news(actor) == [LinkState.UP, LinkState.DOWN, LinkState.UP]
+    assert len(made.by_rest("userDataStream.start")) == 1
 
 
 def test_a_refused_key_is_asked_for_again() -> None:
@@ -194,17 +247,25 @@ def test_a_refused_key_is_asked_for_again() -> None:
     assert made.of_kind(PRIVATE)
 
 
-def test_while_the_session_is_down_the_key_is_not_asked_for_and_afterwards_it_is() -> None:
+def test_o40_the_user_stream_comes_back_while_the_order_link_is_down() -> None:
     made, _ = world()
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
     made.lose(PRIVATE)
     made.run(20_000)
     assert made.sent("userDataStream.start") == []
-    made.unopened.clear()
-    made.lose(LinkKind.API, "refused")
-    made.run(61_000)
-    assert made.of_kind(PRIVATE)
+    assert len(made.by_rest("userDataStream.start")) == 1
+    assert made.of_kind(PRIVATE) == ["private.2"]
+    assert made.engine.trading is not None
+    assert made.engine.trading.reports_complete
+
+
+def test_before_the_first_log_on_no_key_is_asked_for() -> None:
+    made = Scripted(Actor())
+    made.unopened.add(LinkKind.API)
+    made.start()
+    made.run(60_000)
+    assert asked(made, "userDataStream.start") == 0
 
 
 def test_the_link_is_rotated_without_a_hole() -> None:

@@ -14,6 +14,7 @@ from coldframe.model.inputs import LinkLost
 from coldframe.model.intents import Amend, Cancel, CancelAll
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.terms import OrderStatus, OrderType
+from coldframe.wire.api import METHODS
 from coldframe.wire.rest import ENDPOINTS
 from tests.core.ordering import QUERY, accept_quietly, cancels, placed, state
 from tests.core.scripted import Actor, Scripted
@@ -160,7 +161,8 @@ def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
     made, _, order = placed()
     made.counts = None
     made.stuck.add(method)
-    ledger, cost = made.engine._ctx.ledger, ENDPOINTS[BY_REST[method]].cost.weight({})
+    ledger = made.engine._ctx.ledger
+    cost = (ENDPOINTS[BY_REST[method]] if by_rest else METHODS[method]).cost.weight({})
     before = ledger.weight.used(made.venue_ms)
     assert made.engine.trading is not None
     params = {"symbol": "BTCUSDT", "origClientOrderId": order.client_order_id, "clientAlgoId": order.client_order_id}

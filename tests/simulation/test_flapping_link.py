@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from coldframe import Place, Side
+from coldframe import Place, Side, Target
+from coldframe.config.venue import EmbeddedVenue
+from coldframe.core.trading import TradingLimits
+from coldframe.core.userstream import UserStreamLimits
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.terms import OrderType, WorkingType
@@ -18,9 +22,9 @@ D = Decimal
 B = "BTCUSDT"
 
 
-def world() -> tuple[Pump, Puppet]:
+def world(**setup: Any) -> tuple[Pump, Puppet]:
     puppet = Puppet()
-    pump = Pump([Trader(id="mm", make=lambda: puppet)])
+    pump = Pump([Trader(id="mm", make=lambda: puppet)], **setup)
     pump.run(3)
     return pump, puppet
 
@@ -67,3 +71,24 @@ def test_o40_with_both_ways_down_the_end_names_what_is_left() -> None:
     pump.stop(within_s=120)
     assert code(pump) is Exit.UNSETTLED
     assert [order.client_order_id for order in report(pump).left] == [name]
+
+
+def test_o40_the_user_stream_outlives_the_order_link() -> None:
+    """The order link is away for longer than a listen key lives: reports come all the while, over a cut of their own link."""
+    limits = UserStreamLimits(keep_alive_ms=100_000)
+    pump, puppet = world(settings=EmbeddedVenue(listen_key_lifetime_s=D(240)), trading=TradingLimits(user_stream=limits))
+    puppet.wanted = [Target(B, D("0.010"))]
+    pump.until(lambda: pump.position("mm") == D("0.010"))
+    pump.venue.refuses.add(LinkKind.API)
+    pump.venue.cut(LinkKind.API)
+    pump.run(300)
+    pump.venue.cut(LinkKind.PRIVATE)
+    pump.run(200)
+    assert not pump.told("expired")
+    close = {"symbol": B, "side": "SELL", "type": "MARKET", "quantity": "0.010", "reduceOnly": "true"}
+    assert pump.venue.by_hand("POST", "/fapi/v1/order", close).status == 200
+    pump.run(2)
+    assert pump.position("mm") == 0
+    pump.venue.refuses.clear()
+    puppet.wanted = [Target(B, D("0.010"))]
+    pump.until(lambda: pump.position("mm") == D("0.010"), 90)

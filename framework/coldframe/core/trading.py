@@ -30,7 +30,8 @@ from coldframe.core.session import Session, SessionDown, SessionEvent, SessionLi
 from coldframe.core.startcheck import StartCheck
 from coldframe.core.tradescan import TRADES_PAGE, TradeScan
 from coldframe.core.unreadable import TOO_MANY, Unreadable
-from coldframe.core.userstream import UserStream, UserStreamLimits
+from coldframe.core.userstream import KeepKey, StartKey, UserStream, UserStreamLimits
+from coldframe.core.ways import as_event
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
@@ -101,8 +102,8 @@ class Trading:
         self._gate = gate
         self.evidence = evidence
         self.session = Session(ctx, can_log_on, limits.session)
-        self.user_stream = UserStream(ctx, self.session, limits.user_stream)
         self.desk = Desk(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
+        self.user_stream = UserStream(ctx, self.desk.ways, limits.user_stream)
         self.brackets = Brackets(ctx, calls)
         gate.caps = self.brackets.caps
         symbols = {symbol for trader in gate.traders.values() for symbol in trader.symbols}
@@ -182,6 +183,9 @@ class Trading:
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was one of the order side's."""
+        if isinstance(event.purpose, StartKey | KeepKey):
+            self._heard_of_key(as_event(event))
+            return True
         takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account, self.assets, self.watch)
         return any(one.returned(event) for one in takers)
 
@@ -200,9 +204,13 @@ class Trading:
                 case _:
                     if isinstance(event, Unanswered) and event.written:
                         self.desk.ways.unanswered()
-                    if self.desk.heard(event) is None and self.user_stream.heard(event):
-                        self._reports_missing("the listen key is worthless")
+                    if self.desk.heard(event) is None:
+                        self._heard_of_key(event)
         self.ask_for_emptied()
+
+    def _heard_of_key(self, event: SessionEvent) -> None:
+        if self.user_stream.heard(event):
+            self._reports_missing("the listen key is worthless")
 
     def ask_for_emptied(self) -> None:
         """Positions that the venue has just had nothing to reduce in are asked for, with their trades."""

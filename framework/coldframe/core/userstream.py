@@ -1,7 +1,8 @@
 """The user-data stream: its listen key asked for, kept alive and replaced, its link opened, rotated and opened again.
 
 An open link proves nothing: a bogus key connects as well, and an expired one leaves the link open and silent (protocol.md 4.1
-and 8.1). So the key is kept alive by answered requests, and every (re)opening is followed by a reconciliation of its owner's.
+and 8.1). So the key is kept alive by answered requests, and every (re)opening is followed by a reconciliation of its owner's. Key
+and keep-alive go by REST while the order link is down, so that it does not take the reports with it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import attrs
 
 from coldframe.core.backoff import Backoff
 from coldframe.core.context import Context
-from coldframe.core.limits import Priority
-from coldframe.core.session import Answered, Session, SessionEvent, Unanswered
+from coldframe.core.session import Answered, SessionEvent, Unanswered
+from coldframe.core.ways import Ways
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level, LinkKind, OpenLink
 from coldframe.secret import Secret
@@ -24,6 +25,8 @@ from coldframe.wire.codes import describe
 from coldframe.wire.replies import ErrorBody, ListenKey
 from coldframe.wire.routes import private_path
 
+#: Statuses of a refusal; with others the venue was busy, and the key may be as good as before.
+_REFUSED: Final = (400, 401, 403)
 #: When a keep-alive or a rotation has come to nothing, how long until the next try (milliseconds).
 _TRY_AGAIN_MS: Final = 60_000
 
@@ -58,9 +61,9 @@ class _Link:
 class UserStream:
     """The machine of the user-data stream. `up` is true while reports are believed to arrive."""
 
-    def __init__(self, ctx: Context, session: Session, limits: UserStreamLimits) -> None:
+    def __init__(self, ctx: Context, ways: Ways, limits: UserStreamLimits) -> None:
         self._ctx = ctx
-        self._session = session
+        self._ways = ways
         self._limits = limits
         self._backoff = Backoff(ctx.chance)
         self._generation = count(1)
@@ -97,13 +100,15 @@ class UserStream:
             case Answered(StartKey(), _, result, error):
                 self._asking = False
                 self._started(result, error)
-            case Answered(KeepKey(), _, _, None):
+            case Answered(KeepKey(), 200, _, None):
                 self._keep_after(self._limits.keep_alive_ms)
-            case Answered(KeepKey(), _, _, ErrorBody(code=code)):
+            case Answered(KeepKey(), status, _, ErrorBody(code=code)) if status in _REFUSED:
                 self._renew(f"listen key not kept alive: {describe(code)}")
             case Unanswered(StartKey(), reason):
                 self._asking = False
                 self._failed(f"no listen key: {reason}")
+            case Answered(KeepKey(), status):
+                self._ctx.log(Level.WARNING, f"user stream: keep-alive answered with status {status}; trying again")
             case Unanswered(KeepKey(), reason):
                 self._ctx.log(Level.WARNING, f"user stream: keep-alive unanswered: {reason}; trying again")
             case _:
@@ -154,7 +159,7 @@ class UserStream:
 
     def woken(self, key: str) -> None:
         if key == "user:open":
-            if self._current is None and self._session.ready and not self._asking:
+            if self._current is None and self._checking and not self._asking:
                 self._ask()
             return
         self._ctx.wake("user:check", self._limits.check_ms)
@@ -191,10 +196,7 @@ class UserStream:
             self._failed("no room in the rate limits for a listen key")
 
     def _send(self, method: str, purpose: object) -> bool:
-        if not self._session.ready or self._session.cost_fits(method, {}, Priority.NEEDED):
-            return False
-        self._session.request(method, {}, purpose)
-        return True
+        return not self._ways.send(method, {}, purpose)
 
     def _keyed(self, key: Secret) -> None:
         self._keep_after(self._limits.keep_alive_ms)
@@ -221,7 +223,7 @@ class UserStream:
             self._close(link, reason)
         self._key = self._current = None
         self.reconnects += 1
-        if self._session.ready and not self._asking:
+        if not self._asking:
             self._ask()
 
     def _close(self, link: str, reason: str) -> None:

@@ -1,7 +1,7 @@
-"""The two ways of a cancel or a query: the order link, and REST where that link is down or has just left something unanswered.
+"""The two ways of a cancel, a query or a listen key: the order link, and REST where it is down or has left something unanswered.
 
-A new order or an amendment never goes by REST: sent twice it would add risk. A cancel or a question may be repeated, so the second
-way is always open to them. Whichever way is taken, its cost is counted once. Source: protocol.md 6.4 and 7; faults.md O40.
+A new order or an amendment never goes by REST: sent twice it would add risk. The others may be repeated, so the second way is
+always open to them. Whichever way is taken, its cost is counted once. Source: protocol.md 6.4, 7 and 8.1; faults.md O8, O40.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ BY_REST: Final[Mapping[str, tuple[str, str]]] = {
     "order.cancel": ("DELETE", "/fapi/v1/order"),
     "order.status": ("GET", "/fapi/v1/order"),
     "algoOrder.cancel": ("DELETE", "/fapi/v1/algoOrder"),
+    "userDataStream.start": ("POST", "/fapi/v1/listenKey"),
+    "userDataStream.ping": ("PUT", "/fapi/v1/listenKey"),
 }
 
 
 class Ways:
-    """Sends cancels and queries by the way that works."""
+    """Sends by the way that works."""
 
     def __init__(self, ctx: Context, session: Session, calls: Calls) -> None:
         self._ctx = ctx
@@ -44,7 +46,7 @@ class Ways:
         self._avoid_until_ns = self._ctx.now_ns + AVOID_MS * NS_PER_MS
 
     def send(self, method: str, params: Mapping[str, str | int], purpose: object, *, by_rest: bool = False) -> int:
-        """Sends a cancel or a query: 0 when it is on its way, else the venue time at which there is room for it.
+        """Sends one of `BY_REST`: 0 when it is on its way, else the venue time at which there is room for it.
 
         By REST it may wait in the queue of calls; one that waits or is under way for this purpose is not sent again.
         """
