@@ -60,10 +60,10 @@ TAPE: Final = b"\n".join(
 )
 HALTS: Final = (
     b'{"version":1,"revision":"17.5","halts":[{"level":"flatten","strategy":null,"reason":"by hand","at_ms":1700000000000}],'
-    b'"resumed":["mm",""],"name":"bot","configuration":"/tmp/bot.toml","account":"main"}',
+    b'"resumed":["mm",""],"name":"bot","configuration":"/srv/bot.toml","account":"main"}',
     b'{"version":1,"revision":"","halts":[],"pid":7}',
 )
-ENTRY: Final = b'{"name":"bot","configuration":"%b","account":"main","file":"%b","taken":["/tmp/halt.json 1 None"]}'
+ENTRY: Final = b'{"name":"bot","configuration":"%b","account":"main","file":"%b","taken":["/srv/halt.json 1 None"]}'
 
 
 def file_readers(folder: Path) -> Iterator[Reader]:
