@@ -72,6 +72,7 @@ def options(annotation: Any) -> list[Any]:
     return [part for part in parts if part is not msgspec.UnsetType]
 
 
+@cache
 def fields(kind: type[Message]) -> list[msgspec.structs.FieldInfo]:
     return [one for one in msgspec.structs.fields(kind) if one.name != "extra"]
 
@@ -187,14 +188,14 @@ def payloads(draw: st.DrawFn) -> tuple[type[Message], dict[str, Any]]:
     """A class and a valid payload of it: the example with some values changed, rows doubled or gone, keys dropped or moved."""
     kind = draw(st.sampled_from(KINDS))
     body = example(kind)
-    for path, sort in draw(st.lists(st.sampled_from(_CHANGES[kind]), max_size=4)):
+    changes, dropped = _drawn_from(kind)
+    for path, sort in draw(changes):
         here = at(body, path)
         if sort is Sort.LIST:
             here[:] = draw(st.sampled_from([here * 2, here]))
         elif sort is not Sort.OTHER or isinstance(here, str):
             at(body, path[:-1])[path[-1]] = draw(VALUES[sort])
-    optional = [one.encode_name for one in fields(kind) if not one.required]
-    for key in draw(st.lists(st.sampled_from(optional), max_size=3)) if optional else ():
+    for key in draw(dropped):
         body.pop(key, None)
     keys = list(body)
     turn = draw(st.integers(0, len(keys)))
@@ -205,3 +206,11 @@ _CHANGES = {
     kind: [(path, sort) for path, sort, _ in places(kind) if path and sort is not Sort.OBJECT] or [((), Sort.OTHER)]
     for kind in KINDS
 }
+
+
+@cache
+def _drawn_from(kind: type[Message]) -> tuple[st.SearchStrategy[list[tuple[Path, Sort]]], st.SearchStrategy[list[str]]]:
+    """The places to change and the keys to drop; made once, because making a strategy costs more than drawing from it."""
+    optional = [one.encode_name for one in fields(kind) if not one.required]
+    dropped = st.lists(st.sampled_from(optional), max_size=3) if optional else st.just([])
+    return st.lists(st.sampled_from(_CHANGES[kind]), max_size=4), dropped

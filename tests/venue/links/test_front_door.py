@@ -365,13 +365,18 @@ async def test_an_offence_gets_a_close_frame_before_the_end(case: str, path: byt
 async def test_a_close_frame_arrives_although_much_is_unread() -> None:
     """A real socket that is closed with bytes unread would be reset, and the close frame lost with it."""
     async with running() as (_, address):
-        for _ in range(5):
+
+        async def offend() -> None:
             client = await trio.open_tcp_stream("127.0.0.1", address.port)
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 await client.send_all(UPGRADE % STREAMS + OFFENCES["a frame without a mask"][1] + b"x" * 3_000_000)
                 said = b"".join([part async for part in client])
             assert close_of(said) == 1002
             await client.aclose()
+
+        async with trio.open_nursery() as clients:
+            for _ in range(5):
+                clients.start_soon(offend)
 
 
 async def test_empty_parts_for_ever_take_no_room(autojump_clock: MockClock) -> None:

@@ -77,11 +77,13 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
         speed = "@0ms" if "btcusdt" in name else "@100ms"
         seen = {symbol: _Rebuilt() for symbol in venue.symbols()}
         names = [f"{symbol.lower()}@{channel}" for symbol in seen for channel in ("bookTicker", f"depth{speed}")]
+        heard_at = [trio.current_time()]
 
         async def collect() -> None:
             async with stream(address, f"/public/stream?streams={'/'.join(names)}") as line:
                 while True:
-                    body = (await line.next(30))["data"]
+                    body = (await line.next(120))["data"]
+                    heard_at[0] = trio.current_time()
                     one = seen[body["s"]]
                     if body["e"] == "bookTicker":
                         one.tickers[body["u"]] = ((body["b"], body["B"]), (body["a"], body["A"]))
@@ -95,9 +97,11 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
             nursery.start_soon(collect)
             for symbol in seen:
                 nursery.start_soon(take_snapshot, symbol)
-            with trio.fail_after(60):
+            with trio.fail_after(120):
                 await venue.tape_ended.wait()
-            await trio.sleep(0.3)
+            # What was sent last may still be on its way.
+            while trio.current_time() < heard_at[0] + 1:  # noqa: ASYNC110  (nothing tells that no more comes)
+                await trio.sleep(0.1)
             nursery.cancel_scope.cancel()
         assert venue.tape_note is None
         results = {symbol: one.compare() for symbol, one in seen.items()}
@@ -107,20 +111,25 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
 
 @needs_shared
 async def test_orders_trade_on_a_real_recording() -> None:
+    """At a pace at which a busy machine has both orders in the book long before the tape ends."""
     path = SHARED / "data" / f"{_REAL[2][0]}.jsonl.gz"
-    async with running(market="recording", tape=str(path), speed="20") as (venue, address), Rest(address) as rest:
-        async with stream(address, "/public/ws/btcusdt@depth@0ms") as line:
-            await line.next()
-            best = await rest.get("/fapi/v1/depth", symbol="BTCUSDT", limit=5)
-            order = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010"}
-            for side, price in (("BUY", best["bids"][0][0]), ("SELL", best["asks"][0][0])):
-                placed = await rest.call("POST", "/fapi/v1/order", **order, side=side, price=price)
-                assert placed["status"] == "NEW", placed
-            with trio.fail_after(60):
-                while not venue.tape_ended.is_set():
-                    with trio.move_on_after(0.1):  # the end comes after the last frame
-                        await line.next()
-        assert len(await rest.call("GET", "/fapi/v1/userTrades", symbol="BTCUSDT")) >= 1
+    async with (
+        running(market="recording", tape=str(path), speed="2") as (venue, address),
+        Rest(address) as rest,
+        stream(address, "/public/ws/btcusdt@depth@0ms") as line,
+    ):
+        await line.next()
+        best = await rest.get("/fapi/v1/depth", symbol="BTCUSDT", limit=5)
+        order = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010"}
+        for side, price in (("BUY", best["bids"][0][0]), ("SELL", best["asks"][0][0])):
+            placed = await rest.call("POST", "/fapi/v1/order", **order, side=side, price=price)
+            # The market may have come to meet it since the book was asked for.
+            assert placed["status"] in ("NEW", "FILLED"), placed
+        while not await rest.call("GET", "/fapi/v1/userTrades", symbol="BTCUSDT"):
+            assert not venue.tape_ended.is_set()
+            with trio.move_on_after(0.2):
+                while True:
+                    await line.next()
 
 
 # -- small recordings -------------------------------------------------------------------------------------------------------
@@ -156,8 +165,8 @@ def _tape(path: Path, *, seconds: int = 2, snapshot_at: int = 300) -> Path:
 
 
 async def test_playback_waits_for_the_first_depth_listener_and_keeps_its_pace(tmp_path: Path) -> None:
-    tape = _tape(tmp_path / "tape.jsonl.gz")
-    async with running(market="recording", tape=str(tape), speed="4") as (venue, address):
+    tape = _tape(tmp_path / "tape.jsonl.gz", seconds=20)
+    async with running(market="recording", tape=str(tape), speed="40") as (venue, address):
         await trio.sleep(0.3)
         async with stream(address, "/market/ws/btcusdt@aggTrade"), stream(address, "/public/ws/btcusdt@depth@100ms") as line:
             began = trio.current_time()
@@ -165,7 +174,7 @@ async def test_playback_waits_for_the_first_depth_listener_and_keeps_its_pace(tm
             assert first["U"] == 1
             with trio.fail_after(30):
                 await venue.tape_ended.wait()
-            assert 0.4 <= trio.current_time() - began <= 1.7
+            assert 0.4 <= trio.current_time() - began <= 15, "half a second, and on a busy machine still less than at its own pace"
 
 
 async def test_a_depth_call_waits_until_playback_has_passed_the_snapshot(tmp_path: Path) -> None:
