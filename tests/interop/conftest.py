@@ -67,21 +67,35 @@ def _address(said: dict[str, object], folder: Path) -> Address:
     return Address(rest, str(said["streams"]), str(said["api"]), tuple(accounts), int(rest.rpartition(":")[2]))
 
 
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pinned JavaScript clients installed in it."""
+@pytest.fixture(scope="session", autouse=True)
+def _javascript(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Future[str]]]:
+    """A folder in which the pinned JavaScript clients are installed while the tests of other clients run."""
+    wanted = any(item.path.name == "test_javascript.py" for item in request.session.items)
+    folder = tmp_path_factory.mktemp("javascript")
+    with ThreadPoolExecutor() as pool:
+        yield folder, pool.submit(_install_javascript, folder) if wanted else Future()
+
+
+def _install_javascript(folder: Path) -> str:
+    """Installs them. Gives what went wrong, or nothing."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
-            pytest.skip(f"no {program} on this machine: the JavaScript clients cannot run")
-    folder = tmp_path_factory.mktemp("javascript")
+            return f"no {program} on this machine: the JavaScript clients cannot run"
     shutil.copytree(SCRIPTS, folder, dirs_exist_ok=True)
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False)
     except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install the JavaScript clients within {INSTALL_S} s")
-    if done.returncode:
-        pytest.skip(f"npm could not install the JavaScript clients: {done.stderr.strip()[-300:]}")
+        return f"npm did not install the JavaScript clients within {INSTALL_S} s"
+    return f"npm could not install the JavaScript clients: {done.stderr.strip()[-300:]}" if done.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def node_modules(_javascript: tuple[Path, Future[str]]) -> Path:
+    """A folder with the pinned JavaScript clients installed in it."""
+    folder, installed = _javascript
+    if installed.result():
+        pytest.skip(installed.result())
     return folder
 
 
