@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,31 +38,44 @@ class Diary:
     """What was logged."""
 
     lines: list[str] = attrs.field(factory=list)
+    engine: Engine | None = None
 
     def log(self, at_ns: int, level: Level, text: str) -> None:
         self.lines.append(f"{level}: {text}")
 
     def started(self, engine: Engine) -> None:
-        """The engine is looked at when the run is over."""
+        self.engine = engine
 
     def about(self, word: str) -> list[str]:
         return [line for line in self.lines if word in line]
 
+    def overlay_verdicts(self) -> int:
+        """How often the guard has refused so far."""
+        return self.engine.slots.get("it").verdicts.get("OVERLAY", 0) if self.engine is not None else 0
 
-async def lived(path: Path, seconds: float) -> tuple[dict[str, Any], Result, Diary]:
-    """The summary of a run of a configuration, its engine, and its log."""
+
+async def lived(path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:
+    """Runs a configuration until it has seen enough. Returns the summary, the engine, and the log."""
     loaded = read(path)
     bot = build(loaded, listed_symbols(loaded.config.venue.embedded))
     diary = Diary()
-    with trio.fail_after(seconds + 10):
-        result = await run(bot, RunOptions(for_s=seconds, signals=False), diary)
+
+    async def end() -> None:
+        while not enough(diary):  # noqa: ASYNC110  (a log has no event to wait for)
+            await trio.sleep(0.02)
+        signal.raise_signal(signal.SIGTERM)
+
+    with trio.fail_after(90):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end)
+            result = await run(bot, RunOptions(), diary)
     return run_summary(bot, result.engine, result.ended), result, diary
 
 
-async def lived_with(strategy: str, tmp_path: Path, seconds: float = 4) -> tuple[dict[str, Any], Result, Diary]:
+async def lived_with(strategy: str, tmp_path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:
     path = tmp_path / "bot.toml"
     path.write_text(BOT + strategy, encoding="utf-8")
-    return await lived(path, seconds)
+    return await lived(path, enough)
 
 
 def check_clean(summary: dict[str, Any], result: Result, diary: Diary) -> None:
@@ -73,7 +88,7 @@ def check_clean(summary: dict[str, Any], result: Result, diary: Diary) -> None:
 
 async def test_the_maker_quotes_and_is_met(tmp_path: Path) -> None:
     strategy = 'plugin = "maker"\nsymbols = ["BTCUSDT", "ETHUSDT"]\nparams = { notional = "100", spread_bps = "1" }\n'
-    summary, result, diary = await lived_with(strategy, tmp_path)
+    summary, result, diary = await lived_with(strategy, tmp_path, lambda diary: len(diary.about("fill: it")) >= 2)
     check_clean(summary, result, diary)
     it = summary["strategies"]["it"]
     assert it["fills"] >= 1
@@ -87,7 +102,12 @@ async def test_the_maker_quotes_and_is_met(tmp_path: Path) -> None:
 async def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
     params = 'notional = "100", min_trades = 3, entry_imbalance = "0.3", max_hold_ms = 500, cooldown_ms = 100'
     strategy = f'plugin = "momentum"\nsymbols = ["BTCUSDT", "ETHUSDT"]\nparams = {{ {params} }}\n'
-    summary, result, diary = await lived_with(strategy, tmp_path)
+
+    def enough(diary: Diary) -> bool:
+        fills = diary.about("fill: it")
+        return len(fills) >= 4 and any("position 0.000" in line for line in fills)
+
+    summary, result, diary = await lived_with(strategy, tmp_path, enough)
     check_clean(summary, result, diary)
     it = summary["strategies"]["it"]
     assert it["fills"] >= 4
@@ -98,7 +118,7 @@ async def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
 async def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -> None:
     maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
     shut = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_spread_bps = "0.0001" }\n'
-    summary, result, diary = await lived_with(maker + shut, tmp_path, seconds=2)
+    summary, result, diary = await lived_with(maker + shut, tmp_path, lambda diary: diary.overlay_verdicts() >= 20)
     check_clean(summary, result, diary)
     assert set(summary["strategies"]["it"]["verdicts"]) == {"OVERLAY"}
     assert summary["orders"]["sent"] == 0
@@ -107,7 +127,11 @@ async def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -
 async def test_the_guard_withdraws_the_quotes_of_a_maker_that_sent_too_many_orders(tmp_path: Path) -> None:
     maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
     strict = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_orders_per_minute = 3 }\n'
-    summary, result, diary = await lived_with(maker + strict, tmp_path)
+
+    def enough(diary: Diary) -> object:
+        return diary.overlay_verdicts() and diary.about("fill: it")
+
+    summary, result, diary = await lived_with(maker + strict, tmp_path, enough)
     check_clean(summary, result, diary)
     assert summary["strategies"]["it"]["verdicts"]["OVERLAY"] >= 1
     assert summary["orders"]["sent"] <= 4
@@ -115,7 +139,7 @@ async def test_the_guard_withdraws_the_quotes_of_a_maker_that_sent_too_many_orde
 
 
 async def test_the_quickstart_trades_within_seconds() -> None:
-    summary, result, diary = await lived(CONFIGS / "quickstart.toml", 6)
+    summary, result, diary = await lived(CONFIGS / "quickstart.toml", lambda diary: diary.about("fill: "))
     check_clean(summary, result, diary)
     assert set(summary["strategies"]) == {"mm-btc", "mom-eth"}
     assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
