@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +17,18 @@ from typing import Any, Final
 import attrs
 import httpx2
 
+from coldframe.core.journal import fold
 from coldframe.core.signing import HmacSigner, sign_query
+from coldframe.model.orders import OrderState
 from coldframe.secret import Secret
+from coldframe.shell.journalfile import read_rows
 from tests.scenes.canary import SCENE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 #: Exit codes of a run that went well: a bot without stops may be left with a position, and says so.
 WELL: Final = (0, 4)
+_ACKNOWLEDGED: Final = (OrderState.OPEN, OrderState.PARTIAL, OrderState.FILLED, OrderState.CANCELED)
 COLDFRAME = [sys.executable, "-m", "coldframe.cli"]
 
 
@@ -32,7 +36,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "error::ResourceWarning", **(extra or {})}
 
 
-def coldframe(*args: object, timeout_s: float = 60, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def coldframe(*args: object, timeout_s: float = 120, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs one command to its end."""
     command = [*COLDFRAME, *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT, env=environment(env), check=False)
@@ -54,11 +58,11 @@ class Running:
         """What it has said on stderr so far."""
         return self.log_file.read_text()
 
-    def wait_for(self, text: str, timeout_s: float = 20) -> None:
+    def wait_for(self, text: str, timeout_s: float = 120) -> None:
         """Waits until it has said this on stderr."""
         self.wait_until(lambda log: text in log, repr(text), timeout_s)
 
-    def wait_until(self, said: Callable[[str], bool], what: str, timeout_s: float = 60) -> None:
+    def wait_until(self, said: Callable[[str], bool], what: str, timeout_s: float = 120) -> None:
         """Waits until what it has said on stderr is as asked."""
         end_s = time.monotonic() + timeout_s
         while not said(self.log):
@@ -70,7 +74,7 @@ class Running:
         """Asks it to end, as a supervisor does."""
         self.process.send_signal(signal.SIGTERM)
 
-    def end(self, timeout_s: float = 40, codes: Collection[int] = WELL) -> dict[str, Any]:
+    def end(self, timeout_s: float = 120, codes: Collection[int] = WELL) -> dict[str, Any]:
         """Waits for its end, which has to be one of `codes`. Returns the document it printed."""
         code = self.process.wait(timeout_s)
         assert code in codes, self.log
@@ -78,12 +82,12 @@ class Running:
 
 
 @contextmanager
-def started(folder: Path, *args: object, env: Mapping[str, str]) -> Iterator[Running]:
-    """Starts a command that prints JSON; what is still running at the end of the scene is killed."""
+def started(folder: Path, *args: object, env: Mapping[str, str], json: bool = True) -> Iterator[Running]:
+    """Starts a command, which prints JSON unless told otherwise; what is still running at the end of the scene is killed."""
     number = len(list(folder.glob("running.*.log")))
     out_file, log_file = folder / f"running.{number}.out", folder / f"running.{number}.log"
     with out_file.open("w") as out, log_file.open("w") as err:
-        command = [*COLDFRAME, *map(str, args), "--json"]
+        command = [*COLDFRAME, *map(str, args), *(["--json"] if json else [])]
         process = subprocess.Popen(command, stdout=out, stderr=err, text=True, cwd=ROOT, env=environment(env))
     try:
         yield Running(process, out_file, log_file)
@@ -93,13 +97,42 @@ def started(folder: Path, *args: object, env: Mapping[str, str]) -> Iterator[Run
         process.wait(10)
 
 
-def wait_until(true: Callable[[], object], what: str, timeout_s: float = 20) -> float:
-    """Waits until something is true. Returns how long that took, in seconds."""
-    began_s = time.monotonic()
+def run_until(
+    folder: Path,
+    *args: object,
+    env: Mapping[str, str],
+    said: Sequence[str] = (),
+    true: Callable[[], object] = lambda: True,
+    codes: Collection[int] = WELL,
+) -> tuple[dict[str, Any], str]:
+    """Runs a bot until it has said all this and something is true, then asks it to end. Returns its document and its log."""
+    with started(folder, *args, env=env) as bot:
+        for text in said:
+            bot.wait_for(text)
+        wait_until(lambda: bot.process.poll() is not None or true(), "what the scene is about")
+        assert bot.process.poll() is None, bot.log
+        bot.stop()
+        summary = bot.end(codes=codes)
+    assert "Traceback" not in bot.log
+    return summary, bot.log
+
+
+def wait_until(true: Callable[[], object], what: str, timeout_s: float = 120) -> float:
+    """Waits until something is true. Returns how long that took, in seconds.
+
+    It asks less and less often: what asks a venue uses up the weight of the address that the bot has too.
+    """
+    began_s, pause_s = time.monotonic(), 0.02
     while not true():
         assert time.monotonic() - began_s < timeout_s, f"{what}: not within {timeout_s} s"
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.1, 0.25)
     return time.monotonic() - began_s
+
+
+def acknowledged(journal: Path) -> bool:
+    """Whether the venue has acknowledged an order, by the journal of a bot under way."""
+    return any(one.state in _ACKNOWLEDGED for one in fold(read_rows(journal)).orders.values())
 
 
 def document(done: subprocess.CompletedProcess[str], codes: Collection[int] = WELL) -> dict[str, Any]:

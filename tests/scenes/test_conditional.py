@@ -12,7 +12,7 @@ import pytest
 
 from coldframe.model.orders import OrderState
 from tests.scenes.drill import STEPS
-from tests.scenes.support import VenueProcess, coldframe, document, venue
+from tests.scenes.support import VenueProcess, coldframe, started, venue, wait_until
 
 HERE = Path(__file__).resolve().parent
 S = OrderState
@@ -83,6 +83,12 @@ def exchange(folder: Path, *, hedge: bool) -> Path:
     return path
 
 
+def at_rest(file: Path) -> bool:
+    """Whether the drill has come to its end, and waits with its last stop."""
+    told = [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"] if file.exists() else []
+    return any(one.get("step", 0) > len(STEPS) and one.get("state") == S.WAITING for one in told)
+
+
 def lives(told: list[dict[str, Any]]) -> dict[str, list[str]]:
     """The states of each conditional order, by its client order id."""
     found: dict[str, list[str]] = {}
@@ -96,7 +102,12 @@ def lives(told: list[dict[str, Any]]) -> dict[str, list[str]]:
 def test_every_conditional_type_is_triggered_filled_and_booked_once(mode: str, tmp_path: Path, home: dict[str, str]) -> None:
     with venue(exchange(tmp_path, hedge=mode == "hedge"), "--port", 0, env=home) as served:
         env = {**home, "SCENE_KEY": served.api_key}
-        summary = document(coldframe("run", bot(tmp_path, served, mode), "--live", "--for", "16s", "--json", env=env))
+        with started(tmp_path, "run", bot(tmp_path, served, mode), "--live", env=env) as drilled:
+            wait_until(
+                lambda: drilled.process.poll() is not None or at_rest(tmp_path / "told.jsonl"), "all steps, and a stop at rest"
+            )
+            drilled.stop()
+            summary = drilled.end()
         trades = served.ask("/fapi/v1/userTrades", symbol="BTCUSDT", limit=1000)
         positions = served.ask("/fapi/v3/positionRisk", symbol="BTCUSDT")
         algos = served.ask("/fapi/v1/allAlgoOrders", symbol="BTCUSDT", limit=100)

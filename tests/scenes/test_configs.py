@@ -52,7 +52,7 @@ def test_verify_finds_every_book_true(tape: Path) -> None:
 
 def test_a_run_can_be_recorded_and_played_again(tmp_path: Path) -> None:
     tape = tmp_path / "mine.jsonl.gz"
-    document(coldframe("run", CONFIGS / "quickstart.toml", "--for", "6s", "--record", tape, "--json"))
+    document(coldframe("run", CONFIGS / "quickstart.toml", "--for", "4s", "--record", tape, "--json"))
     assert document(coldframe("tape", "info", tape, "--json"))["lines"] > 50
     said = document(coldframe("tape", "verify", tape, "--json"))
     assert said["comparisons"] > 100

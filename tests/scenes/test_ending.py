@@ -21,7 +21,7 @@ def test_p10_each_signal_drains(tmp_path: Path, home: dict[str, str], number: si
             began_s = time.monotonic()
             bot.process.send_signal(number)
             summary = bot.end()
-            assert time.monotonic() - began_s < 10
+            assert time.monotonic() - began_s < 30
         assert open_orders(served) == []
     assert summary["ended"] == "signal"
     assert f"{number.name}: stopping; once more ends at once" in bot.log
@@ -66,7 +66,7 @@ def test_p11_after_a_bug_no_order_is_left_behind(tmp_path: Path, home: dict[str,
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served, strategy=table)
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
-            assert bot.process.wait(30) == 1, bot.log
+            assert bot.process.wait(60) == 1, bot.log
         assert open_orders(served) == []
         assert len(served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")) == 2
     assert "coldframe: a bug: RuntimeError: a bug of ours" in bot.log
@@ -75,7 +75,7 @@ def test_p11_after_a_bug_no_order_is_left_behind(tmp_path: Path, home: dict[str,
 
 def test_p10_s2_a_second_signal_frees_a_run_from_a_hook_that_does_not_return(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = stuck(tmp_path, served, 0)
+        config = stuck(tmp_path, served)
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("the run has stood still for")
             bot.process.send_signal(signal.SIGTERM)

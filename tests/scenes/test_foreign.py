@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,7 +13,7 @@ import pytest
 
 from coldframe.core.signing import HmacSigner, sign_query
 from coldframe.secret import Secret
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, WELL, VenueProcess, coldframe, document, environment, live_config, venue
+from tests.scenes.support import CONFIGS, VenueProcess, coldframe, live_config, run_until, started, venue
 
 
 def by_hand(served: VenueProcess, side: str, quantity: str, **more: str) -> dict[str, Any]:
@@ -76,8 +74,11 @@ def test_o24_what_stood_there_before_is_refused_ignored_or_adopted(
     assert "web_by_hand" in refused[1]
     assert held(served) == Decimal("0.010")
 
-    done = coldframe("run", configured(tmp_path, served, "ignore"), "--live", "--for", "4s", "--json", env=env)
-    summary = document(done)
+    def quoting() -> bool:
+        return any(one["clientOrderId"].startswith("cf.") for one in served.ask("/fapi/v1/openOrders", symbol="BTCUSDT"))
+
+    run = ("run", configured(tmp_path, served, "ignore"), "--live")
+    summary, _ = run_until(tmp_path, *run, env=env, true=quoting)
     assert summary["external"]["position"]["BTCUSDT"] == "0.01"
     assert (summary["external"]["adjustments"], summary["external"]["halted"]) == ([], {})
     assert told(summary) == held(served)
@@ -85,7 +86,8 @@ def test_o24_what_stood_there_before_is_refused_ignored_or_adopted(
 
     before = held(served)
     env["XDG_STATE_HOME"] = str(tmp_path / "another journal")  # the first one knows by now whose the position is
-    summary = document(coldframe("run", configured(tmp_path, served, "adopt"), "--live", "--for", "4s", "--json", env=env))
+    run = ("run", configured(tmp_path, served, "adopt"), "--live")
+    summary, _ = run_until(tmp_path, *run, env=env, true=quoting)
     assert summary["external"]["position"].get("BTCUSDT", "0") == "0"
     assert told(summary) == held(served)
     assert before != 0
@@ -95,21 +97,15 @@ def test_o24_what_stood_there_before_is_refused_ignored_or_adopted(
 def test_o21_orders_by_hand_during_a_run_are_external_and_everything_adds_up(
     tmp_path: Path, home: dict[str, str], served: VenueProcess
 ) -> None:
-    bot = subprocess.Popen(
-        [*COLDFRAME, "run", str(configured(tmp_path, served, None)), "--live", "--for", "12s", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment({**home, "SCENE_KEY": served.api_key}),
-    )
-    time.sleep(4)
-    by_hand(served, "BUY", "0.020")
-    time.sleep(1)
-    by_hand(served, "SELL", "0.005")
-    out, err = bot.communicate(timeout=60)
-    assert bot.returncode in WELL, err
-    summary = json.loads(out)
+    config = configured(tmp_path, served, None)
+    with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
+        bot.wait_for("book BTCUSDT: synced")
+        by_hand(served, "BUY", "0.020")
+        bot.wait_for("an order that is not ours: BTCUSDT BUY 0.020")
+        by_hand(served, "SELL", "0.005")
+        bot.wait_for("an order that is not ours: BTCUSDT SELL 0.005")
+        bot.stop()
+        summary, err = bot.end(), bot.log
     assert summary["external"]["fills"] >= 2
     assert summary["external"]["position"]["BTCUSDT"] == "0.015"
     assert (summary["external"]["adjustments"], summary["external"]["halted"]) == ([], {})

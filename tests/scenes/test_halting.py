@@ -5,17 +5,29 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenes.support import CONFIGS, Running, VenueProcess, coldframe, document, live_config, started, venue, wait_until
+from tests.scenes.support import (
+    CONFIGS,
+    Running,
+    VenueProcess,
+    coldframe,
+    document,
+    live_config,
+    run_until,
+    started,
+    venue,
+    wait_until,
+)
 
-STRATEGY = '''"""Buys once, lets an order rest, then stands still for so many seconds (0: for ever) and wants one more."""
+STRATEGY = '''"""Buys once, lets an order rest, then stands still until a file is there, and wants one more."""
 
-import time
 from decimal import Decimal
+from pathlib import Path
 
 from coldframe import OrderType, Place, Side, hookimpl
 
@@ -37,9 +49,9 @@ class Stuck:
             ]
         if self.books != 8:
             return []
-        end = time.monotonic() + SECONDS
-        while not SECONDS or time.monotonic() < end:
-            pass
+        while not Path(__file__).with_name("go on").exists():
+            for _ in range(100_000):
+                pass
         return [Place(symbol=event.symbol, side=Side.BUY, price=low, quantity=Decimal("0.007"))]
 '''
 TABLE = """id = "mm"
@@ -50,9 +62,19 @@ budget = { max_position = "1", max_notional = "20000" }
 """
 
 
-def stuck(folder: Path, served: VenueProcess, seconds: int) -> Path:
-    (folder / "stuck.py").write_text(STRATEGY.replace("SECONDS", str(seconds)))
+def stuck(folder: Path, served: VenueProcess) -> Path:
+    (folder / "stuck.py").write_text(STRATEGY)
     return live_config(folder, served, strategy=TABLE)
+
+
+#: A quickstart that may trade does so within a moment of both.
+SYNCED = ["book BTCUSDT: synced", "book ETHUSDT: synced"]
+
+
+def after_s(seconds: float) -> Callable[[], bool]:
+    """Whether so much time has passed since it was first asked for."""
+    end_s: list[float] = []
+    return lambda: time.monotonic() >= (end_s or end_s.append(time.monotonic() + seconds) or end_s)[0]
 
 
 def halted(config: Path, *args: object, env: dict[str, str]) -> dict[str, Any]:
@@ -91,14 +113,14 @@ def seen_after_s(said: str) -> float:
 
 def test_s2_a_plugin_in_an_endless_loop_is_named_and_its_orders_are_cancelled(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = stuck(tmp_path, served, 0)
+        config = stuck(tmp_path, served)
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("the run has stood still for")
             assert re.search(r"stood still for [0-9.]+ s in strategy mm in on_book: stuck\.py:[0-9]+ on_book < ", bot.log)
             assert len(open_orders(served)) == 1
             sentinel = halt_file(bot)
             sentinel.touch()  # nothing stands in it: everything is halted, all orders go
-            wait_until(lambda: open_orders(served) == [], "cancelled", 5)
+            wait_until(lambda: open_orders(served) == [], "cancelled")
             bot.wait_for("no orders of ours are open at the venue")
             assert seen_after_s(bot.log) < 1
             assert position(served) == pytest.approx(0.010)
@@ -109,8 +131,8 @@ def test_s2_a_plugin_in_an_endless_loop_is_named_and_its_orders_are_cancelled(tm
 
 def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = stuck(tmp_path, served, 12)
-        with started(tmp_path, "run", config, "--live", "--for", "28s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+        config = stuck(tmp_path, served)
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("the run has stood still for")
             done = coldframe("halt", config, "--level", "flatten", "--reason", "drill", env=home)
             # On a machine that is busy with other things the answer may come after the verb has stopped waiting for it.
@@ -120,8 +142,10 @@ def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, 
             assert "the bot does not answer (it is in strategy mm in on_book)" in bot.log
             assert position(served) == 0
             assert "the run goes on" not in bot.log
+            (tmp_path / "go on").touch()
             bot.wait_for("the run goes on")
             bot.wait_for("halted: all strategies: flatten (drill)")
+            bot.stop()
             summary = bot.end()
         assert position(served) == 0
         rows = served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
@@ -134,11 +158,14 @@ def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, 
 
 def test_p13_what_was_decided_before_a_stall_is_not_written_after_it(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = stuck(tmp_path, served, 4)
+        config = stuck(tmp_path, served)
         config.write_text(config.read_text().replace("[orders]", "[orders]\nmax_age_ms = 2000"))
-        with started(tmp_path, "run", config, "--live", "--for", "14s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("the run has stood still for")
+            time.sleep(2)  # what it decides is older than that when it returns
+            (tmp_path / "go on").touch()
             bot.wait_for("the run goes on")
+            bot.stop()
             summary = bot.end()
         rows = served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
     assert [float(row["origQty"]) for row in rows] == [0.010, 0.005]
@@ -153,21 +180,21 @@ def test_p10_sigusr1_cancels_and_stays_across_a_restart_until_resume(tmp_path: P
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served)
         env = {**home, "SCENE_KEY": served.api_key}
-        with started(tmp_path, "run", config, "--live", "--for", "60s", env=env) as bot:
+        with started(tmp_path, "run", config, "--live", env=env) as bot:
             wait_until(lambda: len(open_orders(served)) >= 2, "quoting")
             bot.process.send_signal(signal.SIGUSR1)
-            wait_until(lambda: open_orders(served) == [], "cancelled", 5)
+            wait_until(lambda: open_orders(served) == [], "cancelled")
             bot.wait_for("halted: all strategies: cancel (SIGUSR1)")
             bot.process.send_signal(signal.SIGTERM)
             bot.end()
-        with started(tmp_path, "run", config, "--live", "--for", "60s", env=env) as bot:
+        with started(tmp_path, "run", config, "--live", env=env) as bot:
             bot.wait_for("starts halted: all strategies: cancel (SIGUSR1)")
             bot.wait_for("synced at")
             assert open_orders(served) == []
             resumed = document(coldframe("resume", config, "--json", env=home))
             assert resumed["halts"] == []
             assert resumed["answers"][0]["lines"] == ["all strategies: resumed"]
-            wait_until(lambda: len(open_orders(served)) >= 2, "quoting again", 5)
+            wait_until(lambda: len(open_orders(served)) >= 2, "quoting again")
             bot.process.send_signal(signal.SIGTERM)
             bot.end()
         assert open_orders(served) == []
@@ -178,7 +205,7 @@ def test_c4_a_bot_that_was_stopped_and_continued_is_not_halted(tmp_path: Path, h
     """What waits for a signal with a time limit is told of one that nobody sent when the process was stopped meanwhile."""
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served)
-        with started(tmp_path, "run", config, "--live", "--for", "60s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             wait_until(lambda: len(open_orders(served)) >= 2, "quoting")
             for _ in range(3):
                 bot.process.send_signal(signal.SIGSTOP)
@@ -197,12 +224,12 @@ def test_one_of_two_strategies_is_halted(tmp_path: Path, home: dict[str, str]) -
     table = (first + second).replace("[strategies.params]\n", budget)
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served, strategy=table)
-        with started(tmp_path, "run", config, "--live", "--for", "60s", env={**home, "SCENE_KEY": served.api_key}) as bot:
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             wait_until(lambda: {"BTCUSDT", "ETHUSDT"} <= symbols(served), "both quote")
             answer = halted(config, "--strategy", "mm", "--level", "cancel", env=home)
             assert answer["halts"] == [{"strategy": "mm", "level": "cancel", "reason": "coldframe halt"}]
             assert seen_after_s("\n".join(answer["answers"][0]["lines"])) < 1
-            wait_until(lambda: symbols(served) == {"ETHUSDT"}, "the other quotes on", 5)
+            wait_until(lambda: symbols(served) == {"ETHUSDT"}, "the other quotes on")
             bot.process.send_signal(signal.SIGTERM)
             bot.end()
 
@@ -215,7 +242,7 @@ def test_halting_a_bot_that_does_not_run(tmp_path: Path, home: dict[str, str]) -
     done = coldframe("halt", config, "--strategy", "nobody", env=home)
     assert done.returncode == 2
     assert "there is no strategy 'nobody'; there is mm-btc, mom-eth" in done.stderr
-    summary = document(coldframe("run", config, "--for", "3s", "--json", env=home))
+    summary, _ = run_until(tmp_path, "run", config, env=home, said=SYNCED, true=after_s(1))
     assert summary["orders"]["sent"] == 0
     done = coldframe("resume", config, env=home)
     assert done.stdout.splitlines() == ["quickstart: nothing is halted", "no bot is running: the next start trades"]
@@ -231,8 +258,8 @@ def test_p16_two_copies_of_a_bot_halt_for_themselves(tmp_path: Path, home: dict[
         copies.append(tmp_path / name / "quickstart.toml")
         copies[-1].write_text((CONFIGS / "quickstart.toml").read_text())
     with (
-        started(tmp_path, "run", copies[0], "--for", "30s", env=home) as first,
-        started(tmp_path, "run", copies[1], "--for", "30s", env=home) as second,
+        started(tmp_path, "run", copies[0], env=home) as first,
+        started(tmp_path, "run", copies[1], env=home) as second,
     ):
         for bot in (first, second):
             bot.wait_for("fill: ")
@@ -248,18 +275,19 @@ def test_p16_two_copies_of_a_bot_halt_for_themselves(tmp_path: Path, home: dict[
             assert bot.end()["exit_code"] == 0
     moved = tmp_path / "moved.toml"
     copies[0].rename(moved)
-    summary = document(coldframe("run", moved, "--for", "3s", "--json", env=home))
+    summary, _ = run_until(tmp_path, "run", moved, env=home, said=SYNCED, true=after_s(1))
     assert summary["orders"]["sent"] == 0, "moving the file lifts no halt"
     document(coldframe("resume", moved, "--json", env=home))
-    assert document(coldframe("run", moved, "--for", "5s", "--json", env=home))["orders"]["sent"] > 0
+    summary, _ = run_until(tmp_path, "run", moved, env=home, said=["fill: "])
+    assert summary["orders"]["sent"] > 0
 
 
 def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Path, home: dict[str, str]) -> None:
     (tmp_path / "file").touch()
     nowhere = {**home, "XDG_STATE_HOME": str(tmp_path / "file")}
-    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "4s", "--json", env=nowhere)
-    assert document(done)["orders"]["acked"] > 0
-    assert "the sentinel file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in done.stderr
+    summary, log = run_until(tmp_path, "run", CONFIGS / "quickstart.toml", env=nowhere, said=["fill: "])
+    assert summary["orders"]["acked"] > 0
+    assert "the sentinel file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in log
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served)
         config.write_text(config.read_text() + f'[halt]\nfile = "{tmp_path}/file/halt.json"\n')
@@ -282,15 +310,18 @@ def test_o30_the_orders_of_a_killed_bot_are_cancelled_by_the_venue(tmp_path: Pat
             bot.process.kill()
             bot.process.wait(10)
         assert len(open_orders(served)) >= 2
-        wait_until(lambda: open_orders(served) == [], "cancelled by the venue", 15)
+        wait_until(lambda: open_orders(served) == [], "cancelled by the venue")
 
 
 def test_o30_a_clean_end_leaves_no_countdown_behind(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served, orders="dead_man_s = 10")
-        done = coldframe("run", config, "--live", "--for", "6s", "--json", env={**home, "SCENE_KEY": served.api_key})
-        assert document(done)["orders"]["acked"] > 0
-        assert "beat missed" not in done.stderr
+        env = {**home, "SCENE_KEY": served.api_key}
+        armed = [f"dead man's switch of {symbol}: armed, 10 s" for symbol in ("BTCUSDT", "ETHUSDT")]
+        quoting = lambda: len(open_orders(served)) >= 2  # noqa: E731
+        summary, log = run_until(tmp_path, "run", config, "--live", env=env, said=armed, true=quoting)
+        assert summary["orders"]["acked"] > 0
+        assert "beat missed" not in log
         # An order by hand, placed right after the end, outlives the ten seconds of a switch that was left armed.
         by_hand = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.002", "price": "58000"}
         served.do("POST", "/fapi/v1/order", **by_hand)

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenes.support import CONFIGS, coldframe, document
+from tests.scenes.support import CONFIGS, coldframe, document, run_until
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     """A journal, and the summary of its run."""
-    path = tmp_path_factory.mktemp("kept") / "run.db"
-    summary = document(coldframe("run", CONFIGS / "quickstart.toml", "--for", "8s", "--journal", path, "--json"))
-    return path, summary
+    folder = tmp_path_factory.mktemp("kept")
+    run = ("run", CONFIGS / "quickstart.toml", "--journal", folder / "run.db")
+    summary, _ = run_until(folder, *run, env={}, said=["fill: mm-btc", "fill: mom-eth"])
+    return folder / "run.db", summary
 
 
 def test_it_holds_what_the_summary_says(kept: tuple[Path, dict[str, object]]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenes.support import CONFIGS, coldframe, document, live_config, venue
+from tests.scenes.support import CONFIGS, coldframe, live_config, run_until, venue
 
 
 def test_g4_a_key_of_another_environment_is_named(tmp_path: Path, home: dict[str, str]) -> None:
@@ -61,7 +61,7 @@ def test_what_is_already_there_is_said(tmp_path: Path, home: dict[str, str]) -> 
         served.do("POST", "/fapi/v1/order", **by_hand)
         served.do("POST", "/fapi/v1/order", symbol="ETHUSDT", side="BUY", type="MARKET", quantity="0.050")
         config = live_config(tmp_path, served)
-        done = coldframe("run", config, "--live", "--for", "2s", env={**home, "SCENE_KEY": served.api_key})
+        done = coldframe("run", config, "--live", "--for", "5s", env={**home, "SCENE_KEY": served.api_key})
     assert "at the venue: 1 open orders, 0 of them ours; positions: ETHUSDT 0.05" in done.stderr
 
 
@@ -69,10 +69,10 @@ def test_what_is_already_there_is_said(tmp_path: Path, home: dict[str, str]) -> 
 def test_observing_needs_no_keys_and_says_so(tmp_path: Path, home: dict[str, str], environment: str) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served, environment=environment, mode="off")
-        done = coldframe("run", config, "--for", "3s", "--json", env=home)
-        summary = document(done)
+        synced = ["book BTCUSDT: synced", "book ETHUSDT: synced"]
+        summary, log = run_until(tmp_path, "run", config, env=home, said=synced)
         assert served.ask("/fapi/v1/allOrders", symbol="BTCUSDT") == []
-    assert f"observing {environment}: no keys, no orders" in done.stderr
+    assert f"observing {environment}: no keys, no orders" in log
     assert summary["orders_mode"] == "off"
     assert summary["orders"]["sent"] == 0
     assert {book["state"] for book in summary["books"].values()} == {"synced"}

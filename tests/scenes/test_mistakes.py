@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import SHARED, needs_shared
-from tests.scenes.support import CONFIGS, coldframe, document, live_config, venue
+from tests.scenes.support import CONFIGS, coldframe, document, live_config, run_until, venue
 
 QUICKSTART = (CONFIGS / "quickstart.toml").read_text()
 
@@ -120,10 +121,12 @@ def test_r2_a_venue_that_bans_us(tmp_path: Path) -> None:
 
 
 def test_c1_a_clock_five_seconds_off(tmp_path: Path) -> None:
-    done = coldframe("run", changed(tmp_path, "seed = 7", "seed = 7\nfaults = { clock_skew_ms = 5000 }"), "--for", "8s", "--json")
-    assert document(done)["orders"]["rejected"] == 0
-    assert document(done)["orders"]["acked"] > 0
-    assert "our clock is 5.0 s behind the venue's" in done.stderr
+    config = changed(tmp_path, "seed = 7", "seed = 7\nfaults = { clock_skew_ms = 5000 }")
+    summary, log = run_until(tmp_path, "run", config, env={}, said=["fill: mm-btc", "fill: mom-eth"])
+    assert summary["orders"]["rejected"] == 0
+    assert summary["orders"]["acked"] > 0
+    # As well as it can be measured on a machine that is busy with other things.
+    assert re.search(r"our clock is [4-6]\.[0-9] s behind the venue's", log), log
 
 
 def test_a_wrong_key_and_no_venue(tmp_path: Path, home: dict[str, str]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.scenes.support import CONFIGS, coldframe, document, live_config, venue
+from tests.scenes.support import CONFIGS, live_config, run_until, venue
 
 
 def test_paper_orders_meet_the_mirrored_market(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as exchange:
         config = live_config(tmp_path, exchange, environment="mainnet", mode="paper")
-        summary = document(coldframe("run", config, "--for", "14s", "--json", env=home))
+        summary, _ = run_until(tmp_path, "run", config, env=home, said=["fill: mm"])
         # Nothing of it reached the exchange itself.
         assert exchange.ask("/fapi/v1/allOrders", symbol="BTCUSDT") == []
         assert exchange.ask("/fapi/v3/positionRisk") == []

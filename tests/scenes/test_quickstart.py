@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, coldframe, document, environment, live_config, venue
+from tests.scenes.support import CONFIGS, coldframe, document, live_config, started, venue, wait_until
 
 SUMMARY = {
     "schema_version", "verb", "name", "environment", "orders_mode", "ended", "elapsed_s", "books", "events", "strategies",
@@ -20,7 +19,7 @@ STRATEGY = {
 
 
 def test_quickstart_trades_and_says_so() -> None:
-    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "15s", "--json")
+    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "10s", "--json")
     summary = document(done)
     assert set(summary) == SUMMARY
     assert summary["ended"] == "duration"
@@ -40,36 +39,17 @@ def test_quickstart_trades_and_says_so() -> None:
 def test_ctrl_c_ends_it_cleanly_within_five_seconds(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served)
-        command = [*COLDFRAME, "run", str(config), "--live"]
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=environment({**home, "SCENE_KEY": served.api_key}),
-        )
-        try:
-            wait_for_open_orders(served, process)
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=10)
-            assert time.monotonic() - began < 5
-        finally:
-            process.kill()
-        assert process.returncode == (4 if "UNPROTECTED" in out else 0), err
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}, json=False) as bot:
+            wait_until(lambda: served.ask("/fapi/v1/openOrders", symbol="BTCUSDT"), "quoting")
+            began_s = time.monotonic()
+            bot.process.send_signal(signal.SIGINT)
+            code = bot.process.wait(60)
+            assert time.monotonic() - began_s < 5
+        out = bot.out_file.read_text()
+        assert code == (4 if "UNPROTECTED" in out else 0), bot.log
         assert "ended by signal" in out
         assert "0 unknown" in out
         assert served.ask("/fapi/v1/openOrders") == []
-
-
-def wait_for_open_orders(served, process) -> None:  # type: ignore[no-untyped-def]
-    for _ in range(100):
-        assert process.poll() is None, process.communicate()[1]
-        if served.ask("/fapi/v1/openOrders"):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the bot placed no order within ten seconds")
 
 
 def test_help_and_version_are_there() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, coldframe, document, environment, venue
+from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, acknowledged, coldframe, environment, run_until, venue
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -35,10 +35,11 @@ SETUP = [
 ]
 #: Needs packages that these tests do not: `.ci/run` runs it.
 INTEROP = "python -m pip install -e '.[test,interop]' && python -m pytest -n 0 -m interop tests/interop"
-#: How long a command of the README that does not end by itself is let run here.
+#: What a command of the README that does not end soon by itself has to say before it is interrupted here.
 UNTIL_INTERRUPTED = {
     "coldframe run configs/quickstart.toml": "fill: ",
     "coldframe run configs/hostile.toml": "fill: ",
+    "coldframe run configs/recorded.toml": "fill: ",
     "coldframe venue configs/quickstart.toml --port 9000 --json": "{",
 }
 
@@ -86,13 +87,13 @@ def test_every_command_runs(lines: list[str], workplace: tuple[Path, Mapping[str
 
 
 def run_line(line: str, folder: Path, home: Mapping[str, str]) -> None:
-    words = shlex.split(line)
+    words = words_of(line)
     assert words[0] == "coldframe", f"not run: {line}"
     if line in UNTIL_INTERRUPTED:
         interrupt_when_said([*COLDFRAME, *words[1:]], UNTIL_INTERRUPTED[line], folder, home)
         return
     done = subprocess.run(
-        [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=90, check=False
+        [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, f"{line}: {done.stderr}"
 
@@ -101,12 +102,17 @@ def run_line(line: str, folder: Path, home: Mapping[str, str]) -> None:
 def test_every_command_of_the_documents_runs(page: Path, workplace: tuple[Path, Mapping[str, str]]) -> None:
     folder, home = workplace
     for line in commands_of(page):
-        words = shlex.split(line)
+        words = words_of(line)
         assert words[0] == "coldframe", f"not run: {line}"
         done = subprocess.run(
-            [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=90, check=False
+            [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+def words_of(line: str) -> list[str]:
+    """A command, in words; it runs for a shorter time than where it is printed."""
+    return shlex.split(re.sub(r"--for \d+s", "--for 4s", line))
 
 
 def interrupt_when_said(command: list[str], text: str, folder: Path, home: Mapping[str, str]) -> None:
@@ -122,7 +128,7 @@ def interrupt_when_said(command: list[str], text: str, folder: Path, home: Mappi
         else:
             raise AssertionError(f"{command} ended without saying {text!r}")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         assert process.returncode == 0
     finally:
         process.kill()
@@ -135,7 +141,8 @@ def test_the_bot_and_the_strategy_of_the_readme_work(tmp_path: Path) -> None:
     assert len(strategy.strip().splitlines()) <= 31
     (tmp_path / "bot.toml").write_text(config)
     (tmp_path / "scalp.py").write_text(strategy)
-    summary = document(coldframe("run", tmp_path / "bot.toml", "--for", "10s", "--json"))
+    run = ("run", tmp_path / "bot.toml", "--journal", tmp_path / "run.db")
+    summary, _ = run_until(tmp_path, *run, env={}, said=["synced"], true=lambda: acknowledged(tmp_path / "run.db"))
     assert summary["strategies"]["scalp"]["orders"] > 0
     assert summary["strategies"]["scalp"]["state"] == "running"
     assert summary["orders"]["rejected"] == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from coldframe.secret import Secret
 from coldframe.shell.journalfile import JournalFile, read_rows
 from coldframe.terms import OrderType, Side, TimeInForce
 from coldframe.units import exact
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, coldframe, document, environment, live_config, venue
+from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, started, venue, wait_until
 
 NAME = "cf.mm.abc.1"
 
@@ -47,20 +45,16 @@ def test_o25_an_order_that_could_not_be_proved_is_settled_by_a_person(tmp_path: 
         wrong = coldframe("orders", "resolve", config, "cf.mm.abc.2", "--as", "canceled", env=home)
         assert wrong.returncode == 2
         assert "knows no order cf.mm.abc.2" in wrong.stderr
-        command = [*COLDFRAME, "run", str(config), "--live", "--for", "40s"]
-        env = environment({**home, "SCENE_KEY": there.api_key})
-        bot = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
-        try:
-            time.sleep(4)
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": there.api_key}) as bot:
+            bot.wait_for("reconciled (user stream opened)")
             said = document(coldframe("orders", "resolve", config, NAME, "--as", "canceled", "--json", env=home))
             assert (said["order"], said["outcome"], said["result"]) == (NAME, "canceled", "resolved")
             again = coldframe("orders", "resolve", config, NAME, "--as", "canceled", env=home)
             assert again.returncode == 2
             assert "is not for an operator to resolve" in again.stderr
-        finally:
-            bot.terminate()
-            _, err = bot.communicate(timeout=20)
-    assert f"resolved by hand: BUY 0.002 BTCUSDT @ 50000 ({NAME}, CANCELED)" in err
+            bot.stop()
+            bot.end()
+    assert f"resolved by hand: BUY 0.002 BTCUSDT @ 50000 ({NAME}, CANCELED)" in bot.log
     assert state_in(journal) is OrderState.CANCELED
 
 
@@ -99,20 +93,18 @@ def test_resume_opens_what_a_loss_had_shut(tmp_path: Path, home: dict[str, str])
     with venue(CONFIGS / "quickstart.toml", env=home) as there:
         config = live_config(tmp_path, there)
         shut(config, there, journal)
-        command = [*COLDFRAME, "run", str(config), "--live", "--for", "40s"]
-        env = environment({**home, "SCENE_KEY": there.api_key})
-        bot = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
-        try:
-            time.sleep(4)
+        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": there.api_key}) as bot:
+            bot.wait_for("book BTCUSDT: synced")
+            time.sleep(1)  # in which it would quote
             assert coldframe("resume", config, "--strategy", "mm", env=home).returncode == 0
-            time.sleep(3)
-        finally:
-            bot.terminate()
-            out, err = bot.communicate(timeout=20)
+            wait_until(lambda: there.ask("/fapi/v1/openOrders", symbol="BTCUSDT"), "it quotes")
+            bot.stop()
+            summary, err = bot.end(), bot.log
     assert "still shut from an earlier run: loss of strategy mm" in err
     assert "opened again: loss of strategy mm" in err
     assert "fill: " not in err.split("opened again")[0]
-    assert re.search(r"orders: [1-9]\d* sent, [1-9]\d* acknowledged", out), out
+    assert summary["orders"]["sent"] > 0
+    assert summary["orders"]["acked"] > 0
     assert not fold(read_rows(journal)).latched
 
 

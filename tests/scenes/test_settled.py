@@ -6,12 +6,13 @@ import os
 import resource
 import signal
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenes.support import CONFIGS, Running, VenueProcess, coldframe, live_config, started, venue, wait_until
+from tests.scenes.support import CONFIGS, Running, VenueProcess, live_config, started, venue, wait_until
 
 STRATEGY = '''"""Buys once, protects what it has bought, and keeps a bid far below the market."""
 
@@ -72,7 +73,7 @@ def position(served: VenueProcess) -> float:
 
 
 def ready(served: VenueProcess, running: Running, *, stop: bool = True) -> None:
-    wait_until(lambda: running.process.poll() is not None or (len(stops(served)) == stop and len(bids(served)) == 1), "at work", 30)
+    wait_until(lambda: running.process.poll() is not None or (len(stops(served)) == stop and len(bids(served)) == 1), "at work")
     assert running.process.poll() is None, running.log
 
 
@@ -96,7 +97,12 @@ def test_o38_a_signal_keeps_the_stop_and_the_next_start_too(tmp_path: Path, home
         assert (bids(served), position(served)) == ([], 0.01)
         assert [(order["order"], order["may_vanish"]) for order in end["kept"]] == [(stop, False)]
         assert end["positions"][0]["stops"] == [stop]
-        with started(tmp_path, "run", config, "--live", "--for", "13s", env=env) as running:
+        with started(tmp_path, "run", config, "--live", env=env) as running:
+            running.wait_for("reconciled (user stream opened)")
+            running.wait_for("book BTCUSDT: synced")
+            if number is signal.SIGTERM:
+                time.sleep(11)  # a switch that the first run has left armed would have run out by now
+            running.stop()
             end = told(running, 0)["end"]
         assert stops(served) == [stop] == [order["order"] for order in end["kept"]]
 
@@ -104,11 +110,16 @@ def test_o38_a_signal_keeps_the_stop_and_the_next_start_too(tmp_path: Path, home
 def test_o38_p18_a_time_without_a_stop_says_so(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = bot(tmp_path, served, stops=False)
-        done = coldframe("run", config, "--live", "--for", "6s", env={**home, "SCENE_KEY": served.api_key})
+        env = {**home, "SCENE_KEY": served.api_key}
+        with started(tmp_path, "run", config, "--live", env=env, json=False) as running:
+            ready(served, running, stop=False)
+            wait_until(lambda: position(served) == 0.01, "bought")
+            running.stop()
+            assert running.process.wait(60) == 4, running.log
         assert (bids(served), position(served)) == ([], 0.01)
-    assert done.returncode == 4, done.stderr
-    assert "position left open: mm BTCUSDT 0.01, 0.01 of it UNPROTECTED: no stop stands at the venue" in done.stdout
-    assert done.stdout.splitlines()[-1] == "  exit code 4: a position is left without a stop, or is not what the account says"
+    said = running.out_file.read_text()
+    assert "position left open: mm BTCUSDT 0.01, 0.01 of it UNPROTECTED: no stop stands at the venue" in said
+    assert said.splitlines()[-1] == "  exit code 4: a position is left without a stop, or is not what the account says"
 
 
 @pytest.mark.parametrize("policy", ["cancel", "flatten"])
@@ -161,7 +172,7 @@ def test_o38_a_bug_keeps_the_stop_and_answers_one(tmp_path: Path, home: dict[str
         head = "from coldframe.core.engine import Engine\n\n\ndef broken(engine, stamped):\n    raise RuntimeError('a bug')\n\n\n"
         (tmp_path / "careful.py").write_text(broken.replace("from coldframe import", head + "from coldframe import", 1))
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as running:
-            assert running.process.wait(40) == 1, running.log
+            assert running.process.wait(60) == 1, running.log
         assert (len(stops(served)), bids(served), position(served)) == (1, [], 0.01)
     assert "kept at the venue: 1 orders of ours that can only reduce an open position" in running.log
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import trustme
 
-from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, started, venue, wait_until
+from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, run_until, started, venue, wait_until
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
@@ -43,7 +43,8 @@ def test_a_private_authority_is_trusted_only_when_named(tmp_path: Path, home: di
     with secure_venue(tmp_path, home) as (served, authority):
         env = {**home, "SCENE_KEY": served.api_key}
         trusting = live_config(tmp_path, served, extra=f'ca_file = "{authority}"')
-        summary = document(coldframe("run", trusting, "--live", "--for", "8s", "--json", env=env))
+        quoting = lambda: served.ask("/fapi/v1/openOrders", symbol="BTCUSDT")  # noqa: E731
+        summary, _ = run_until(tmp_path, "run", trusting, "--live", env=env, said=["book BTCUSDT: synced"], true=quoting)
         assert summary["orders"]["acked"] > 0
         assert served.ask("/fapi/v1/openOrders") == []
         wary = live_config(tmp_path, served)
@@ -58,14 +59,14 @@ def test_the_whole_live_path_over_tls(tmp_path: Path, home: dict[str, str]) -> N
     with secure_venue(tmp_path, home) as (served, authority):
         settings = 'dead_man_s = 20\nleverage = { BTCUSDT = 20, ETHUSDT = 20 }\nmargin = "cross"'
         config = live_config(tmp_path, served, extra=f'ca_file = "{authority}"', orders=settings)
-        arguments = ("--debug", "run", config, "--live", "--for", "60s", "--record", tmp_path / "tape.jsonl.gz")
+        arguments = ("--debug", "run", config, "--live", "--record", tmp_path / "tape.jsonl.gz")
         with started(tmp_path, *arguments, env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("dead man's switch of BTCUSDT: armed, 20 s")
             bot.wait_for("fill: mm")
             said = document(coldframe("halt", config, "--level", "flatten", "--json", env=home))
             ends = ("the bot brings its positions to zero", "no position of the bot is open: nothing to flatten")
             assert said["answers"][0]["lines"][-1] in ends
-            wait_until(lambda: positions(served) == {}, "flat", 5)
+            wait_until(lambda: positions(served) == {}, "flat")
             bot.process.send_signal(signal.SIGTERM)
             summary = bot.end()
         assert served.ask("/fapi/v1/openOrders", symbol="BTCUSDT") == []
