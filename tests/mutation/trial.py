@@ -24,6 +24,8 @@ from tests.mutation.mutants import Mutant, code_of
 _SOURCE: Final = "framework/coldframe/core"
 _NOTICED, _UNNOTICED = 0, 42
 _PHASES: Final = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+#: How long a test may compute (seconds): many mutants would have to wait for one that takes longer.
+_LONGEST_S: Final = 2.0
 #: How often the run says how far it is, in mutants.
 _STEP: Final = 25
 #: How many examples a property draws at most: what breaks a branch that runs often is found early.
@@ -75,14 +77,18 @@ class Trials:
         """Runs every test once, unchanged: how long it takes, and which lines it runs."""
         measured = coverage.Coverage(source=[_SOURCE], data_file=None, config_file=False)
         measured.start()
+        signal.signal(signal.SIGPROF, _too_long)
         for name, item in items.items():
             measured.switch_context(name)
             began = time.process_time()
+            signal.setitimer(signal.ITIMER_PROF, _LONGEST_S)
             reports = runtestprotocol(item, nextitem=None, log=False)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             self._took[name] = time.process_time() - began
             if any(report.failed for report in reports):
                 self._failed.add(name)
-                print(f"fails unchanged, and is left out: {name}", flush=True)  # noqa: T201
+                print(f"fails unchanged or takes too long, and is left out: {name}", flush=True)  # noqa: T201
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         measured.stop()
         print(f"learnt from {len(items)} tests in {sum(self._took.values()):.0f} s; the slowest: {self._slowest()}", flush=True)  # noqa: T201
         return _lines(measured.get_data())
@@ -152,6 +158,14 @@ class Trials:
         left = len(self.tried) - noticed - explained
         print(f"{noticed} of {len(self.tried)} mutants noticed ({share:.1f} %), {explained} explained, {left} not")  # noqa: T201
         return 0 if share >= at_least and not left else 1
+
+
+class _TooLong(BaseException):
+    """A test has computed for longer than one that is worth its time."""
+
+
+def _too_long(*_: object) -> None:
+    raise _TooLong
 
 
 def _draw_less(item: pytest.Item) -> None:
