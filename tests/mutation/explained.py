@@ -8,6 +8,9 @@ EXPLAINED: Final[dict[str, str]] = {
     "quotes.py:Held.closable: self.own * self.account > 0 -> self.own * self.account >= 0": (
         "where either is zero the smaller of both is zero"
     ),
+    "quotes.py:plan_hedged_target: wanted.position >= 0 -> wanted.position > 0": (
+        "to zero both sides are closed, and which of them goes first does not matter"
+    ),
     "quotes.py:target_order: gap > 0 -> gap >= 0": "without a gap nothing is sent, whichever side it would be",
     "reducing.py:Reducing.reducible: own * account > 0 -> own * account >= 0": (
         "where the account has nothing the smaller of both is zero"
