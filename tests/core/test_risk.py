@@ -230,12 +230,24 @@ def test_a_position_is_limited_at_its_worst() -> None:
 def test_a_reduce_only_order_may_trade_first_and_then_counts() -> None:
     """Long 1, a reduce-only sell of 1 stands: a plain sell of 3.5 can end up 3.5 short."""
     desk = Desk(budget=Budget(max_position=D(3)))
+    desk.other.symbols = frozenset()
     desk.hold("1")
     desk.stand(place(SELL, "1", reduce_only=True))
     assert refused(desk.check(place(SELL, "3.5")), V.POSITION, "3.5", "3")
     assert desk.check(place(SELL, "3")).accepted
     desk.hold("-0.6")
     assert desk.check(place(SELL, "3")).accepted
+
+
+def test_where_others_trade_a_reduce_only_order_counts_whole() -> None:
+    """Long 0.4, a reduce-only sell of 1 stands: the venue lets it go on with what others hold, once the 0.4 are closed."""
+    desk = Desk(budget=Budget(max_position=D(3)))
+    desk.hold("1")
+    desk.stand(place(SELL, "1", reduce_only=True))
+    desk.hold("-0.6")
+    assert refused(desk.check(place(SELL, "3")), V.POSITION, "3.6", "3")
+    assert desk.check(place(SELL, "2.4")).accepted
+    assert desk.check(place(SELL, "0.4")).accepted
 
 
 def test_fills_that_are_known_of_and_not_told_yet_count() -> None:

@@ -169,6 +169,10 @@ class Desk:
         """An order shall go, beginning with the next look at what is due."""
         self._leaving[order.client_order_id] = None
 
+    def departs(self, order: Order) -> bool:
+        """Whether an order is on its way out by `depart`."""
+        return order.client_order_id in self._leaving
+
     def cancel_leaving(self) -> None:
         """Cancels what shall go, as far as it can be cancelled now. Call it a few times a second."""
         for name in list(self._leaving):

@@ -68,6 +68,18 @@ class Reducing:
         account = self.account(key)
         return min(abs(own), abs(account)) if own * account > 0 else ZERO
 
+    def left_over(self, order: Order) -> bool:
+        """Whether an order was to close a position that its strategy does not have any more.
+
+        Where the strategy is alone the venue ends such an order. Where others hold on the same side, the venue would let it close
+        theirs, and turn over the strategy's own position.
+        """
+        key, owner = (order.symbol, order.position_side), self._owners.get(order.strategy)
+        if owner is None or not order.closing or self.account_decides(key):
+            return False
+        held = owner.account.positions.get(key)
+        return held is None or held.quantity * order.side.sign >= 0
+
     def reduces(self, owner: Owner, place: Place, replaces: Collection[Order] = (), beside: Decimal = ZERO) -> bool:
         """Whether an order can only bring a position nearer to zero as it goes out; `replaces` and `beside` as in `Gate.check`."""
         return self._reduces(owner, place, replaces, beside) or (not replaces and self.seals(owner, place, beside))

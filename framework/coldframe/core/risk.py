@@ -403,7 +403,9 @@ class Gate:
         """The largest position that could come about if this order and all live ones of its side were filled.
 
         Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it. An
-        order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger.
+        order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger. Where others
+        hold the account's position as well, the venue lets them trade beyond the end of this one: then an order that opens one
+        counts them whole.
         """
         net = trader.account.position(place.symbol, place.position_side).quantity
         most = max(-place.side.sign * net, ZERO)
@@ -414,7 +416,9 @@ class Gate:
             reducing = min(sum(closers, most if place.close_position else place.quantity), most)
             worst = max(reducing + adding - most, ZERO)
         else:
-            reducing = min(sum(closers, ZERO), most)
+            reducing = sum(closers, ZERO)
+            if place.quantity <= most or not self.reducing.shared(place.symbol):
+                reducing = min(reducing, most)
             worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
         return self._over(VerdictCode.POSITION, f"position in {place.symbol} at worst", worst, trader.budget.max_position)
 

@@ -19,7 +19,7 @@ from coldframe.core.calls import Calls, Returned
 from coldframe.core.context import Context
 from coldframe.core.deadman import DeadMan
 from coldframe.core.desk import Desk
-from coldframe.core.evidence import Evidence
+from coldframe.core.evidence import Evidence, describe
 from coldframe.core.foreign import FILLS_LIMIT, Foreign
 from coldframe.core.market import Market
 from coldframe.core.mismatch import Mismatches
@@ -312,6 +312,15 @@ class Trading:
         for order in self.desk.inquiry.missing_fills():
             self.reconciler.scan.want_fills(order)
         self._look_at_unknown()
+        if self.reports_complete:
+            self._end_left_over()
+
+    def _end_left_over(self) -> None:
+        """Cancels orders that were to close a position which their strategy does not have any more, where the venue would not."""
+        for order in self._orders.live:
+            if self._gate.reducing.left_over(order) and not self.desk.departs(order):
+                self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
+                self.desk.depart(order)
 
     def _look_at_unknown(self) -> None:
         """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
