@@ -11,6 +11,9 @@ import sys
 
 from tests.simulation.orderworlds import lived
 
+#: After so many worlds stderr tells how far it is.
+PROGRESS = 1_000
+
 
 def main(arguments: list[str]) -> int:
     """Lives through the worlds, one after another."""
@@ -18,15 +21,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--worlds", type=int, default=10_000, help="how many worlds")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the first one; the others follow")
     given = parser.parse_args(arguments)
-    orders = hidden = returned = violations = 0
+    orders = conditional = hidden = returned = violations = 0
     for seed in range(given.seed, given.seed + given.worlds):
         outcome = lived(seed)
-        orders, hidden, returned = orders + outcome.orders, hidden + outcome.hidden, returned + outcome.returned
+        orders, conditional = orders + outcome.orders, conditional + outcome.conditional
+        hidden, returned = hidden + outcome.hidden, returned + outcome.returned
         violations += len(outcome.violations)
         for text in outcome.violations:
             sys.stdout.write(f"violated in world {seed}: {text}\n")
             sys.stdout.flush()
-    figures = f"{given.worlds} worlds, {orders} orders, {hidden} hidden, {returned} came back"
+        lived_through = seed - given.seed + 1
+        if lived_through % PROGRESS == 0:
+            sys.stderr.write(f"{lived_through} worlds, {violations} violations\n")
+    figures = f"{given.worlds} worlds, {orders} orders ({conditional} conditional), {hidden} hidden, {returned} came back"
     sys.stdout.write(f"orders: {figures}, {violations} violations\n")
     return 1 if violations else 0
 

@@ -1,40 +1,43 @@
 """Worlds in which everything about orders goes wrong, drawn from a seed, and an oracle that knows only the exchange's own books.
 
-A strategy places, quotes, cancels and aims at targets; the exchange hides orders, answers late, amiss or never, tells things
-twice; links are cut and rotated, the bot is killed and started again. The oracle looks after every step of the bot: each order of
-ours that stands in the exchange's books is alive for the bot (or external, or told as an incident), the worst position that these
-books allow is within the strategy's limit, and no order has been accepted or sent twice. At the end nothing is left open but what
-the run names as kept, and that can only reduce a position.
+One or two strategies, on one contract or on two, in one-way or hedge mode, place orders of every type (also conditional ones),
+quote, cancel and aim at targets; the exchange hides orders, answers late, amiss or never, tells things twice; links are cut and
+rotated, the bot is killed and started again. The oracle looks after every step of the bot: each order of ours that stands in the
+exchange's books, or waits there for its trigger, is alive for the bot (or told as an incident), the worst position that these
+books allow is within each strategy's limit (what only closes a strategy's position ends at zero), and no order has been accepted
+or sent twice. At the end nothing is left open but what the run names as kept, and that can only reduce a position; positions are
+what the exchange's trades add up to.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 from typing import Final
 
 import attrs
 
-from coldframe import Cancel, CancelAll, Intent, Place, Quote, Quotes, Side, Target, TimeInForce
-from coldframe.config.venue import EmbeddedVenue, VenueFaults
+from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
+from coldframe.core.protection import OrderPolicy
 from coldframe.core.risk import Budget
 from coldframe.core.session import SessionLimits
 from coldframe.core.trading import TradingLimits
 from coldframe.core.userstream import UserStreamLimits
 from coldframe.model.effects import LinkKind
-from coldframe.model.view import View
+from coldframe.terms import PositionSide, Side
 from tests.simulation.ends import report
+from tests.simulation.orderhands import BTC, ETH, Hand
+from tests.simulation.orderoracle import Books
 from tests.simulation.pump import Pump, Trader
-from tests.simulation.strategies import Puppet
 
-SYMBOL: Final = "BTCUSDT"
-LIMIT: Final = Decimal("0.010")
-STEP: Final = Decimal("0.002")
 #: How long a world is in trouble (seconds): one of these. A round of comparison is due every 30 s, and after each cut.
 TROUBLE_S: Final = (1, 2, 3, 5, 8, 13, 21, 45)
 #: How long its end may take when the trouble is over.
 END_S: Final = 150
+_PLACES: Final = ("order.place", "algoOrder.place")
+_SIDES: Final = (PositionSide.LONG, PositionSide.SHORT)
 _ANSWERS: Final = ("-1007", "-1006", "-1000", "-1001", "-1008", "503", "silence", "cut", "late-answer", "late-request")
 
 
@@ -45,6 +48,7 @@ class Outcome:
     seed: int
     violations: dict[str, None] = attrs.field(factory=dict)
     orders: int = 0
+    conditional: int = 0
     hidden: int = 0
     returned: int = 0
 
@@ -53,23 +57,39 @@ class World:
     """One world. `run` lives through it."""
 
     def __init__(self, seed: int, longest_s: int = TROUBLE_S[-1]) -> None:
-        self.chance = Random(f"orders:{seed}")
-        self.trouble_s = self.chance.choice([seconds for seconds in TROUBLE_S if seconds <= longest_s])
+        self.chance = chance = Random(f"orders:{seed}")
+        self.trouble_s = chance.choice([seconds for seconds in TROUBLE_S if seconds <= longest_s])
         self.outcome = Outcome(seed)
-        puppet = Puppet()
-        puppet.act = self._act
-        puppet.patient = False
+        self.hedge = chance.random() < 0.25
+        self.hands = self._hands()
+        self.contracts = {hand.contract.symbol: hand.contract for hand in self.hands.values()}
+        accounts = [VenueAccount(name="one", hedge_mode=self.hedge)]
         self.pump = Pump(
-            [Trader(id="mm", make=lambda: puppet, budget=Budget(max_position=LIMIT))],
-            settings=EmbeddedVenue(seed=seed, faults=self._faults()),
+            [self._trader(name, hand) for name, hand in self.hands.items()],
+            settings=EmbeddedVenue(seed=seed, accounts=accounts, faults=self._faults()),
             seed=seed,
             turn_ms=250,
-            travel_ms=self.chance.choice((1, 5, 40)),
+            travel_ms=chance.choice((1, 5, 40)),
             trading=self._limits(),
             grace_ms=END_S * 1_000,
-            keep_orders=self.chance.random() < 0.5,
+            keep_orders=chance.random() < 0.5,
+            on_end=chance.choice((OrderPolicy.KEEP_PROTECTIVE, OrderPolicy.KEEP_PROTECTIVE, OrderPolicy.CANCEL)),
+            hedge=self.hedge,
         )
+        self.books = Books(self.pump.venue)
         self.pump.watchers.append(self._check)
+
+    def _hands(self) -> dict[str, Hand]:
+        """One strategy mostly, else two that share a contract or have one each."""
+        conditional = self.chance.random() < 0.6
+        contracts = self.chance.choice([(BTC,)] * 4 + [(BTC, BTC), (BTC, ETH)])
+        named = zip(("mm", "two"), contracts, strict=False)
+        return {name: Hand(contract, Random(self.chance.random()), self.hedge, conditional) for name, contract in named}
+
+    @staticmethod
+    def _trader(name: str, hand: Hand) -> Trader:
+        puppet, budget = hand.puppet(), Budget(max_position=hand.contract.limit)
+        return Trader(id=name, make=lambda: puppet, symbols=(hand.contract.symbol,), budget=budget)
 
     def _limits(self) -> TradingLimits:
         quick = self.chance.random() < 0.3
@@ -118,71 +138,72 @@ class World:
             pump.venue.cut(self.chance.choice((LinkKind.API, LinkKind.PRIVATE)))
         elif drawn < 0.2:
             pump.restart()
-        elif drawn < 0.5:
-            middle = pump.market.best(SYMBOL, Side.BUY)
-            pump.market.move(SYMBOL, middle + self.chance.choice((-60, -20, 20, 60)))
+        elif drawn < 0.6:
+            self._move(self.chance.choice(list(self.contracts)))
 
-    def _act(self, view: View) -> list[Intent]:
-        chance, book = self.chance, view.book(SYMBOL)
-        drawn = chance.random()
-        if drawn < 0.4 or book.best_bid is None or book.best_ask is None:
-            return []
-        side = chance.choice(list(Side))
-        away = Decimal(chance.choice((0, 10, 30, 100)))
-        bid, ask = book.best_bid - away, book.best_ask + away
-        quantity = STEP * chance.randint(1, 5)
-        if drawn < 0.65:
-            return [Quotes(SYMBOL, bids=[Quote(bid, quantity)], asks=[Quote(ask, quantity)])]
-        if drawn < 0.75:
-            return [Target(SYMBOL, STEP * chance.randint(-5, 5))]
-        if drawn < 0.9:
-            price = bid if side is Side.BUY else ask
-            tif = chance.choice((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTX))
-            return [Place(symbol=SYMBOL, side=side, quantity=quantity, price=price, time_in_force=tif)]
-        mine = view.orders(SYMBOL)
-        return [Cancel(chance.choice(mine).client_order_id)] if mine and drawn < 0.97 else [CancelAll(SYMBOL)]
+    def _move(self, symbol: str) -> None:
+        """The market goes somewhere else, and trades there."""
+        market, contract = self.pump.market, self.contracts[symbol]
+        distance = self.chance.choice(contract.away(-60, -20, 20, 60))
+        market.move(symbol, contract.round(market.best(symbol, Side.BUY) + distance))
+        market.trade(symbol, Side.BUY, contract.step, market.best(symbol, Side.SELL))
 
     # -- the oracle ---------------------------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        pump, engine = self.pump, self.pump.engine
-        long = short = pump.venue.position(SYMBOL)
-        for name, order in pump.venue.open_orders().items():
+        engine = self.pump.engine
+        self.books.read()
+        for order in self.books.open():
+            name, order_id = order.client_id, order.order_id
             known = engine.orders.get(name)
-            elsewhere = name in engine.evidence.contradicted or (SYMBOL, order.order_id) in engine.evidence.others.orders
+            elsewhere = name in engine.evidence.contradicted or (order.symbol, order_id) in engine.evidence.others.orders
             if (known is None or not known.live) and not elsewhere:
                 self._violated(f"{name} stands at the exchange and is {known.state if known else 'forgotten'} here")
-            left = order.quantity - order.filled
-            long, short = (long + left, short) if order.side is Side.BUY else (long, short - left)
-        if max(long, -short) > LIMIT:
-            self._violated(f"the worst position at the exchange is {max(long, -short)}, {LIMIT} are allowed")
+        for where, reach in self.books.reach().items():
+            worst, limit = reach.worst(self.books.held[where]), self.contracts[where[1]].limit
+            if worst > limit:
+                self._violated(f"the worst position of {', '.join(where)} at the exchange is {worst}, {limit} are allowed")
 
     def _check_end(self) -> None:
-        pump, engine = self.pump, self.pump.engine
+        pump = self.pump
         kept = {order.client_order_id: order for order in report(pump).kept}
-        for name in pump.venue.open_orders().keys() ^ kept.keys():
+        for name in {order.client_id for order in self.books.open()} ^ kept.keys():
             self._violated(f"named as kept, and not open: {name}" if name in kept else f"still open at the end: {name}")
-        for order in engine.orders.live:
+        for order in pump.engine.orders.live:
             if order.client_order_id not in kept:
                 self._violated(f"still alive at the end: {order.client_order_id} ({order.state})")
             elif not order.closing:
                 self._violated(f"kept although it may add risk: {order.client_order_id}")
-        ours, theirs, external = pump.position("mm"), pump.venue.position(SYMBOL), engine.evidence.external.net(SYMBOL)
-        if external:
-            self._violated(f"{external} are external, and all orders are ours")
-        if ours != theirs:
-            self._violated(f"position {ours} here, {theirs} at the exchange")
-        sent = Counter(params["newClientOrderId"] for method, params in pump.sent if method == "order.place")
-        taken = Counter(params["newClientOrderId"] for method, params in pump.venue.carried_out if method == "order.place")
+        self._check_positions()
+        sent = Counter(_named(params) for method, params in pump.sent if method in _PLACES)
+        taken = Counter(_named(params) for method, params in pump.venue.carried_out if method in _PLACES)
         for name, times in (sent | taken).items():
             if times > 1:
                 self._violated(f"sent {times} times: {name}")
         self.outcome.orders = len(sent)
+        self.outcome.conditional = sum(method == "algoOrder.place" for method, _ in pump.sent)
         self.outcome.hidden = len(pump.venue.faults._hidden)
         self.outcome.returned = sum("; it is cancelled" in line for line in pump.log)
 
+    def _check_positions(self) -> None:
+        engine, sides = self.pump.engine, _SIDES if self.hedge else (PositionSide.BOTH,)
+        for symbol in self.contracts:
+            external = engine.evidence.external.net(symbol)
+            if external:
+                self._violated(f"{external} {symbol} are external, and all orders are ours")
+        for name, hand in self.hands.items():
+            for side in sides:
+                key = (hand.contract.symbol, side)
+                ours, theirs = engine.accounts[name].position(*key).quantity, self.books.held[name, *key]
+                if ours != theirs:
+                    self._violated(f"position of {', '.join((name, *key))}: {ours} here, {theirs} by the exchange's trades")
+
     def _violated(self, text: str) -> None:
         self.outcome.violations.setdefault(f"{text} (at {(self.pump.now_ms - 1_700_000_000_000) / 1000:.2f} s)")
+
+
+def _named(params: Mapping[str, object]) -> object:
+    return params.get("newClientOrderId") or params.get("clientAlgoId")
 
 
 def lived(seed: int, longest_s: int = TROUBLE_S[-1]) -> Outcome:

@@ -186,7 +186,7 @@ class Pump:
         """Makes the engine of one run and starts it."""
         self.life += 1
         self.finished = self.failed = None
-        info = decode(ExchangeInfo, self.venue.by_hand("GET", "/fapi/v1/exchangeInfo", {}).body, Census())
+        info = self._exchange_info()
         slots = [trader.slot() for trader in self.traders]
         names = [StreamName.of(symbol, channel) for symbol in self._symbols for channel in self._channels]
         setup = EngineSetup(
@@ -207,6 +207,14 @@ class Pump:
         self.engine = Engine(setup)
         self._perform(self.engine.start(self.now_ns))
         return self.engine
+
+    def _exchange_info(self) -> ExchangeInfo:
+        """The contracts. A start in a row of many may be asked to wait, and waits."""
+        while True:
+            answer = self.venue.by_hand("GET", "/fapi/v1/exchangeInfo", {})
+            if answer.status == 200:
+                return decode(ExchangeInfo, answer.body, Census())
+            self.run(int(answer.headers["retry-after"]))
 
     def stop(self, reason: str = "duration", within_s: float = 60) -> None:
         """Asks the run to end and waits until it has."""

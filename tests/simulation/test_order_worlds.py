@@ -17,7 +17,21 @@ def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
     outcomes = [lived(seed, LONGEST_S) for seed in range(first, first + PART)]
     assert {outcome.seed: list(outcome.violations) for outcome in outcomes if outcome.violations} == {}
     assert sum(outcome.orders for outcome in outcomes) > PART
+    assert sum(outcome.conditional for outcome in outcomes) > PART // 10
     assert sum(outcome.hidden for outcome in outcomes) > PART // 4
+
+
+def one_way() -> World:
+    """The first world in one-way mode."""
+    return next(world for world in map(World, range(20)) if not world.hedge)
+
+
+def test_the_worlds_have_every_kind_of_bot() -> None:
+    worlds = [World(seed) for seed in range(60)]
+    assert {(world.hedge, len(world.hands), len(world.contracts)) for world in worlds} >= {
+        (hedge, *counts) for hedge in (False, True) for counts in ((1, 1), (2, 1), (2, 2))
+    }
+    assert {hand.conditional for world in worlds for hand in world.hands.values()} == {False, True}
 
 
 def test_the_oracle_sees_an_order_that_the_bot_has_forgotten() -> None:
@@ -32,10 +46,10 @@ def test_the_oracle_sees_an_order_that_the_bot_has_forgotten() -> None:
 
 
 def test_the_oracle_sees_a_position_over_the_limit() -> None:
-    world = World(0)
+    world = one_way()
     pump = world.pump
     pump.run(2)
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
     assert pump.venue.by_hand("POST", "/fapi/v1/order", order).status == 200
     world._check()
-    assert any("the worst position at the exchange" in text for text in world.outcome.violations)
+    assert any("the worst position of" in text for text in world.outcome.violations)
