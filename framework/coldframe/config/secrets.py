@@ -14,6 +14,7 @@ from typing import Final
 
 from coldframe.errors import ConfigError
 from coldframe.secret import Secret
+from coldframe.smallfiles import read_small
 
 REFERENCE: Final = re.compile(r"(env|file|cred|keyring):(.+)")
 #: The service name under which keyring entries are looked up.
@@ -64,7 +65,7 @@ def _read_private(path: Path, what: str) -> str:
 
 def _read(path: Path, what: str) -> str:
     try:
-        return path.read_text()
+        return read_small(path).decode().replace("\r\n", "\n")
     except (OSError, ValueError):
         raise ConfigError(f"{what}: {path} cannot be read") from None
 

@@ -23,6 +23,7 @@ from coldframe.model.halting import Halt
 from coldframe.shell.clock import epoch_ns
 from coldframe.shell.places import private_folder, state_home
 from coldframe.shell.sentinel import Latch, Owner, Sentinel, lifted, raised
+from coldframe.smallfiles import read_small
 from coldframe.wire.strict import read_as
 
 #: So many halts of other files are remembered as taken over.
@@ -153,7 +154,7 @@ class _Register:
     @staticmethod
     def _read(path: Path) -> _Entry | None:
         try:
-            return read_as(_Entry, path.read_bytes())
+            return read_as(_Entry, read_small(path))
         except (OSError, DecodeError):
             return None
 

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from coldframe.smallfiles import read_small
+
 
 class Bans:
     """What is known about some hosts, given by their base addresses."""
@@ -38,7 +40,7 @@ class Bans:
 
     def _read(self) -> dict[str, int]:
         try:
-            known = json.loads(self._path.read_text())
+            known = json.loads(read_small(self._path))
             return {str(host): int(end) for host, end in known.items()}
         except (OSError, ValueError, OverflowError, AttributeError, TypeError, RecursionError):
             return {}

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from coldframe.shell.places import private_folder
+from coldframe.smallfiles import read_small
 
+#: An answer may list thousands of orders.
+_LARGEST: Final = 1 << 24
 _ASKED: Final = ".ask"
 _ANSWERED: Final = ".answer"
 
@@ -66,7 +69,7 @@ def _write(path: Path, body: Mapping[str, object]) -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        body = json.loads(path.read_text())
+        body = json.loads(read_small(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -21,6 +21,7 @@ import msgspec
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.shell.places import private_folder
+from coldframe.smallfiles import read_small
 from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
@@ -100,7 +101,7 @@ class Sentinel:
     def read(self) -> Latch:
         """What holds. Never raises: what cannot be read halts everything."""
         try:
-            body = self.path.read_bytes()
+            body = read_small(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return Latch()
         except OSError as error:
@@ -180,7 +181,7 @@ class Sentinel:
         found = []
         for path in sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*")):
             try:
-                document = read_as(dict[str, Any], path.read_bytes())
+                document = read_as(dict[str, Any], read_small(path))
             except (OSError, DecodeError):
                 continue
             if document.get("revision") == revision:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.smallfiles import read_small
 from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
@@ -82,8 +83,8 @@ def _kept(account: str, folder: Path) -> AccountKeys:
         made = _made(account)
         _write(stored_file, msgspec.json.encode(_Stored(made.hmac_api_key, made.hmac_secret, made.ed25519_api_key)))
         _write(pem_file, made.ed25519_private_pem)
-    stored = read_as(_Stored, stored_file.read_bytes())
-    pem = pem_file.read_bytes()
+    stored = read_as(_Stored, read_small(stored_file))
+    pem = read_small(pem_file)
     if not isinstance(load_pem_private_key(pem, password=None), Ed25519PrivateKey):
         raise ValueError(f"{pem_file.name} is no Ed25519 key")
     return AccountKeys(account, stored.hmac_api_key, stored.hmac_secret, stored.ed25519_api_key, pem, str(pem_file))
