@@ -55,7 +55,7 @@ def test_n12_a_venue_that_ends_every_link_is_not_asked_more_often_than_allowed()
 def test_n12_both_market_links_share_one_budget_and_it_is_said_once_while_it_is_used_up() -> None:
     made = stormy(20, 5)
     said = [one.text for one in made.log if "so as not to be banned" in one.text]
-    assert sorted(one.split(":")[0] for one in said) == ["api links", "market links", "private links"]
+    assert sorted(line.split(":")[0] for line in said) == ["api links", "market links", "private links"]
     assert MARKET in made.engine.connects_shut
     assert made.engine.connects.held >= 3
 

@@ -47,13 +47,13 @@ def done(env: dict[str, str], *args: str) -> dict[str, Any]:
 
 def row(served: VenueProcess, symbol: str) -> dict[str, Any] | None:
     rows = served.ask("/fapi/v1/exchangeInfo")["symbols"]
-    return next((dict(one) for one in rows if one["symbol"] == symbol), None)
+    return next((dict(row) for row in rows if row["symbol"] == symbol), None)
 
 
 def rule(served: VenueProcess, kind: str, name: str) -> str:
     found = row(served, B)
     assert found is not None
-    return str(next(one[name] for one in found["filters"] if one["filterType"] == kind))
+    return str(next(rule[name] for rule in found["filters"] if rule["filterType"] == kind))
 
 
 def control(home: dict[str, str], served: VenueProcess) -> Path:
@@ -83,7 +83,7 @@ def test_rules_change_at_a_running_venue(home: dict[str, str], served: VenueProc
 
 def test_settings_of_an_account_change(home: dict[str, str], served: VenueProcess) -> None:
     done(home, "leverage", "7", "--symbol", B)
-    assert next(one["leverage"] for one in served.ask("/fapi/v1/symbolConfig") if one["symbol"] == B) == 7
+    assert next(row["leverage"] for row in served.ask("/fapi/v1/symbolConfig") if row["symbol"] == B) == 7
     done(home, "fee_burn", "on", "--account", "main")
     assert served.ask("/fapi/v1/feeBurn") == {"feeBurn": True}
     done(home, "position_mode", "hedge")
@@ -134,7 +134,7 @@ def test_no_venue_is_said_in_one_line() -> None:
 
 def test_the_socket_is_its_owners_alone(home: dict[str, str], served: VenueProcess) -> None:
     path = control(home, served)
-    modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)]
+    modes = [stat.S_IMODE(entry.stat().st_mode) for entry in (path, path.parent)]
     assert modes == [0o600, 0o700]
     assert path.stat().st_uid == os.geteuid()
 

@@ -171,8 +171,8 @@ async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path, 
     path = tmp_path / "j.db"
     async with working(path) as told:
         full(told.journal.file)
-        for one in range(5):
-            told.journal.record([Record(RowKind.ORDER, str(one), {"text": "x" * 9_000})])
+        for number in range(5):
+            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
         await until(lambda: bool(told.said))
         await ended(told)
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
@@ -187,8 +187,8 @@ async def test_what_was_dropped_before_does_not_count_against_the_end(tmp_path: 
     path = tmp_path / "j.db"
     async with working(path) as told:
         full(told.journal.file)
-        for one in range(5):
-            told.journal.record([Record(RowKind.ORDER, str(one), {"text": "x" * 9_000})])
+        for number in range(5):
+            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
         await until(lambda: bool(told.said))
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
         await until(lambda: told.said[-1] == "well again")

@@ -72,9 +72,9 @@ class World:
 
     def ends(self, order: Order) -> list[tuple[str, str]]:
         """What the strategy was told of its end."""
-        told = (one for one in self.puppet.events if isinstance(one, OrderChanged))
-        mine = [one for one in told if one.client_order_id == order.client_order_id]
-        return [(str(one.state), one.reason) for one in mine if OrderState(one.state).terminal]
+        told = (event for event in self.puppet.events if isinstance(event, OrderChanged))
+        mine = [event for event in told if event.client_order_id == order.client_order_id]
+        return [(str(event.state), event.reason) for event in mine if OrderState(event.state).terminal]
 
     def check(self, order: Order, filled: Decimal) -> None:
         """Everything that was on its way has come; nothing was told twice, or as an incident."""
@@ -177,7 +177,7 @@ def test_a_quote_amended_down_to_what_had_traded_is_placed_anew(way: str) -> Non
     world.pump.until(lambda: not order.live, 30)
     world.check(order, D("0.006"))
     assert world.ends(order) == [("CANCELED", AMENDED_DOWN)]
-    assert [one.left for one in world.pump.venue.open_orders().values()] == [D("0.004")]
+    assert [order.left for order in world.pump.venue.open_orders().values()] == [D("0.004")]
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -83,12 +83,12 @@ def test_b10_a_delisting_ends_orders_and_position_with_a_reason() -> None:
     assert not pump.venue.open_orders()
     assert not pump.venue.waiting_orders()
     assert pump.venue.position(B) == pump.position("mm") == 0
-    ended = [one for one in puppet.events if isinstance(one, OrderChanged) and one.state == OrderState.EXPIRED]
-    assert sorted(one.type for one in ended) == [OrderType.LIMIT, OrderType.STOP_MARKET]
-    assert all("symbol delisted" in one.reason for one in ended)
-    (moved,) = [one for one in puppet.events if isinstance(one, PositionChanged)]
+    ended = [event for event in puppet.events if isinstance(event, OrderChanged) and event.state == OrderState.EXPIRED]
+    assert sorted(event.type for event in ended) == [OrderType.LIMIT, OrderType.STOP_MARKET]
+    assert all("symbol delisted" in event.reason for event in ended)
+    (moved,) = [event for event in puppet.events if isinstance(event, PositionChanged)]
     assert (moved.quantity, moved.position, moved.cause) == (D("-0.010"), 0, PositionCause.SETTLEMENT)
-    (told,) = [one for one in puppet.events if isinstance(one, ContractChanged)]
+    (told,) = [event for event in puppet.events if isinstance(event, ContractChanged)]
     assert (told.symbol, told.status) == (B, ContractStatus.SETTLING)
     assert pump.told(f"{B} is SETTLING: no new orders there")
 
@@ -143,7 +143,7 @@ def test_a_new_contract_is_told(changes: list[tuple[str, str]], told: list[Contr
     pump.run(15)
     assert S not in pump.venue.exchange.floors
     pump.run(15)
-    news = [one for one in puppet.events if isinstance(one, ContractChanged)]
+    news = [event for event in puppet.events if isinstance(event, ContractChanged)]
     assert [(one.symbol, one.status) for one in news] == [(S, one) for one in told]
     assert news[0].brackets
     assert pump.engine.gate.instruments[B].trading

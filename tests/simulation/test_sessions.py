@@ -57,7 +57,7 @@ def test_b10_a_close_takes_orders_and_an_opening_takes_new_ones(by_plan: bool) -
     pump.until(lambda: status(pump) is ContractStatus.TRADING_HALT, SESSION_S + 5)
     pump.until(lambda: not pump.venue.open_orders(), 10)
     pump.run(1)
-    ended = [one for one in puppet.events if isinstance(one, OrderChanged) and one.state == OrderState.CANCELED]
+    ended = [event for event in puppet.events if isinstance(event, OrderChanged) and event.state == OrderState.CANCELED]
     assert len(ended) == 1
     assert pump.position("mm", T) == pump.venue.position(T) == D("0.5")
     sent = len(pump.sent)

@@ -54,7 +54,9 @@ def test_open_orders_expire_with_reason_7() -> None:
     delisted(rig)
     events = rig.exchange.office.take_events()
     ordinary = [event.order for _, event in events if isinstance(event, OrderTradeUpdate)]
-    assert [(str(one.status), str(one.execution), one.expiry_reason) for one in ordinary] == [("EXPIRED", "EXPIRED", "7")] * 2
+    assert [(str(order.status), str(order.execution), order.expiry_reason) for order in ordinary] == [
+        ("EXPIRED", "EXPIRED", "7")
+    ] * 2
     assert [str(event.order.status) for _, event in events if isinstance(event, AlgoUpdate)] == ["EXPIRED"]
     assert rig.call("GET /fapi/v1/openOrders") == rig.call("GET /fapi/v1/openAlgoOrders") == []
     assert not rig.exchange.office.books("b").open
@@ -74,7 +76,7 @@ def test_a_position_is_settled_at_the_index_price(side: str) -> None:
     assert rig.position() == 0
     assert rig.wallet() == wallet + (D("1010") - entry) * 2 * sign - fee
     events = rig.events()
-    (filled,) = [one.order for one in events if isinstance(one, OrderTradeUpdate) and str(one.order.status) == "FILLED"]
+    (filled,) = [event.order for event in events if isinstance(event, OrderTradeUpdate) and str(event.order.status) == "FILLED"]
     assert filled.client_order_id.startswith("settlement_autoclose-")
     assert str(filled.execution) == "TRADE"
     assert order_events(events) == [("NEW", "NEW"), ("TRADE", "FILLED")]

@@ -165,7 +165,7 @@ def _with_rule(contract: Contract, filter_type: str, key: str, value: str) -> Co
         named = before["filterType"] in (filter_type, f"MARKET_{filter_type}")
         return {**before, key: plain(Decimal(value))} if named else before
 
-    return attrs.evolve(contract, info=structs.replace(contract.info, filters=[row(one) for one in contract.info.filters]))
+    return attrs.evolve(contract, info=structs.replace(contract.info, filters=[row(rule) for rule in contract.info.filters]))
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class SyntheticMarket:
 
     def introduce(self, symbol: str, now_ms: int) -> Floor | None:
         """The floor of a contract of the catalogue that is new: it begins now, without a past."""
-        character = next((one for one in CHARACTERS if one.listing.symbol == symbol), None)
+        character = next((known for known in CHARACTERS if known.listing.symbol == symbol), None)
         if character is None or symbol in self.floors:
             return None
         new = attrs.evolve(character, listing=attrs.evolve(character.listing, onboard_ms=now_ms))

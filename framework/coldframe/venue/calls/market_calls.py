@@ -61,7 +61,7 @@ def server_time(exchange: Exchange, caller: Caller, request: ask.NoParameters, n
 def exchange_info(exchange: Exchange, caller: Caller, request: ask.NoParameters, now_ms: int) -> object:
     """GET exchangeInfo: every contract that is not closed."""
     every = (floor.contract for floor in exchange.floors.values())
-    contracts = [one for one in every if not one.closed]
+    contracts = [contract for contract in every if not contract.closed]
     assets = dict.fromkeys(["USDT", *(one.info.base_asset for one in contracts if one.info.underlying_type == "COIN")])
     return ExchangeInfo(
         timezone="UTC",

@@ -238,7 +238,7 @@ def open_algos(exchange: Exchange, caller: Caller, request: ask.OpenAlgosQuery, 
         return refuse(-1130, "algoType")
     if symbol is not None and symbol not in exchange.floors:
         return refuse(-1121)
-    algos = [one for one in exchange.office.books(caller.account).open_algos.values() if one.symbol in exchange.floors]
+    algos = [algo for algo in exchange.office.books(caller.account).open_algos.values() if algo.symbol in exchange.floors]
     return [algo_row(exchange, algo) for algo in algos if symbol in (None, algo.symbol) and algo_id in (None, algo.algo_id)]
 
 

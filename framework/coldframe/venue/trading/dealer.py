@@ -219,7 +219,7 @@ class Dealer:
         Raises `ConfigError` for an order that no venue can have written.
         """
         books = self._office.ledger.books.values()
-        remembered = [order for one in books for order in one.open.values() if order.symbol in symbols]
+        remembered = [order for account in books for order in account.open.values() if order.symbol in symbols]
         for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
             if not order.open:  # an order before it may have closed what it was to close
                 continue

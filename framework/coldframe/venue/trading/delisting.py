@@ -40,7 +40,7 @@ class Delisting:
                 self._office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason=_REASON)
             for algo in [algo for algo in books.open_algos.values() if algo.symbol == symbol]:
                 self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="symbol delisted")
-            for position in [one for one in books.account.positions.values() if one.symbol == symbol and one.quantity]:
+            for position in [held for held in books.account.positions.values() if held.symbol == symbol and held.quantity]:
                 self._close(books, position, now_ms)
 
     def _close(self, books: AccountBooks, position: Position, now_ms: int) -> None:

@@ -74,9 +74,9 @@ class Office:
             symbol
             for books in self.ledger.books.values()
             for symbol in (
-                *(one.symbol for one in books.account.positions.values() if one.quantity),
-                *(one.symbol for one in books.open.values()),
-                *(one.symbol for one in books.open_algos.values()),
+                *(position.symbol for position in books.account.positions.values() if position.quantity),
+                *(order.symbol for order in books.open.values()),
+                *(algo.symbol for algo in books.open_algos.values()),
             )
         ]
         return sorted(set(held) - self.floors.keys())
