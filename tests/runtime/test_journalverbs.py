@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from coldframe import Target
 from coldframe.core.journal import order_body, order_defaults
 from coldframe.core.orders import Order
 from coldframe.model.journal import RowKind
@@ -17,6 +18,8 @@ from coldframe.model.orders import OrderState
 from coldframe.runtime import journalverbs
 from coldframe.shell.journalfile import JournalFile
 from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
+from tests.simulation.pump import Pump, Trader
+from tests.simulation.strategies import Puppet
 
 PLAIN = Order(
     client_order_id="cf.mm.a.1",
@@ -85,6 +88,38 @@ def test_csv_has_every_field_that_the_journal_keeps(journal: Path) -> None:
         ("", "False", "False", ""),
         ("59000", "True", "False", "17"),
         ("59000", "False", "True", "17"),
+    ]
+
+
+def test_fills_of_others_say_whose_position_they_changed(tmp_path: Path) -> None:
+    """Two strategies give what another client sells; the second trade goes past zero, and what is left of it is external."""
+    puppets = {name: Puppet() for name in ("a", "b")}
+    pump = Pump([Trader(id="a", make=lambda: puppets["a"]), Trader(id="b", make=lambda: puppets["b"])])
+    for name, quantity in (("a", "0.030"), ("b", "0.010")):
+        puppets[name].wanted = [Target("BTCUSDT", Decimal(quantity))]
+        pump.until(lambda name=name, quantity=quantity: pump.position(name) == Decimal(quantity))  # type: ignore[misc]
+    for number, quantity in enumerate(("0.010", "0.040", "0.002")):
+        order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": quantity}
+        pump.venue.by_hand("POST", "/fapi/v1/order", {**order, "newClientOrderId": f"{'adl_autoclose' if number == 1 else 'x'}"})
+        pump.run(1)
+    path = tmp_path / "run.db"
+    file = JournalFile(path)
+    file.write([(row.at_ns, row.kind, row.ref, row.body) for row in pump.rows])
+    file.close()
+    lines: list[str] = []
+    journalverbs.fills(path, lambda document, text: lines.extend(text))
+    assert [line.split("as taker")[1].split(" USDT")[-1] for line in lines[2:]] == [
+        ", another client, a's position -0.008, b's position -0.002",
+        ", auto-deleveraging, a's position -0.022, b's position -0.008",
+        ", another client",
+    ]
+    rows = list(csv.DictReader(said(path, "fills", "csv")))
+    assert [(row["strategy"], row["cause"], row["shares"]) for row in rows] == [
+        ("a", "", "{}"),
+        ("b", "", "{}"),
+        ("", "another client", '{"a": "-0.008", "b": "-0.002"}'),
+        ("", "auto-deleveraging", '{"a": "-0.022", "b": "-0.008"}'),
+        ("", "another client", "{}"),
     ]
 
 

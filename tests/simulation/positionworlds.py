@@ -70,6 +70,7 @@ class World:
         self.owners: dict[str, str] = {}
         self.closing_since = self.seen = 0
         self.quiet = self.closing = False
+        self.moving = True
         self.others: set[Key] = set()
         self.pump = self._pump(seed)
         self.oracle = Oracle(self.pump.venue.books(), lambda name: self.owners.get(name, OTHERS), LOT)
@@ -240,13 +241,14 @@ class World:
         return self.pump.failed is not None or self.pump.engine.evidence.baseline_ms > 0
 
     def _refused(self, rule: Foreign) -> None:
-        """A start was refused: there must be something that no strategy has."""
+        """A start was refused: there must be something that no strategy has, or the fate of an order that is hidden for so long."""
         assert self.pump.failed is not None
         self.outcome.refused += 1
         self.oracle.update()
         theirs = any(shares[OTHERS].quantity for shares in self.oracle.shares.values())
         orders = any(name not in self.owners for name in self.pump.venue.open_orders())
-        if rule is Foreign.IGNORE or not (theirs or orders):
+        hidden = self.faulty and self.moving
+        if rule is Foreign.IGNORE or not (theirs or orders or hidden):
             self._violated(f"refused under {rule}: {self.pump.failed.text}")
 
     def _change_while_off(self) -> None:
@@ -276,7 +278,7 @@ class World:
         """Nothing goes wrong any more, and no strategy wants anything: all that has happened becomes known."""
         pump = self.pump
         pump.venue.faults.settings = VenueFaults()
-        self.quiet = True
+        self.quiet, self.moving = True, False
         pump.run(0.3)
         if self.faulty:
             pump.venue.cut(LinkKind.PRIVATE)  # makes a comparison due
@@ -352,8 +354,13 @@ class World:
             f"{owner} {key[0]} {key[1]}": share.quantity
             for key, shares in self.oracle.shares.items()
             for owner, share in shares.items()
-            if owner and not shares[OTHERS].quantity and abs(share.quantity) >= Fraction(STEP[key[0]])
+            if owner and not shares[OTHERS].quantity and abs(share.quantity) >= Fraction(STEP[key[0]]) and not self._crossed(key)
         }
+
+    def _crossed(self, key: Key) -> bool:
+        """Whether strategies hold against each other on one side of hedge mode, which no order there can close."""
+        quantities = [share.quantity for share in self.oracle.shares[key].values()]
+        return self.hedge and min(quantities) < 0 < max(quantities)
 
     def _check_trade(self, owner: str, trade: UserTrade) -> None:
         """A trade towards zero closes what its strategy has, and nothing more; several in a symbol may cross each other's ways."""

@@ -415,6 +415,22 @@ def test_o24_a_refusal_judges_by_the_trades_that_explain_a_change() -> None:
     assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, 0)
 
 
+def test_o24_trades_are_looked_for_where_positions_cancel_out() -> None:
+    """The account is flat before and after, because others hold against the strategy; in between they close both."""
+    pump, (puppet,) = world(trading=TradingLimits(foreign=Foreign.IGNORE))
+    pump.run(2)
+    by_hand(pump, Side.BUY, "0.010")
+    puppet.wanted = [Target(B, D("-0.010"))]
+    pump.until(lambda: pump.position("mm") == D("-0.010"))
+    pump.run(1)
+    pump.kill()
+    by_hand(pump, Side.SELL, "0.010")
+    by_hand(pump, Side.BUY, "0.010")
+    pump.restart()
+    pump.run(3)
+    assert (pump.position("mm"), pump.engine.evidence.external.net(B)) == (0, 0)
+
+
 def test_o24_what_others_had_and_closed_while_off_is_not_adopted() -> None:
     """The account is flat: there is nothing that the strategy could take over."""
     pump, _ = world(trading=TradingLimits(foreign=Foreign.ADOPT))

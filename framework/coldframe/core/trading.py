@@ -337,10 +337,13 @@ class Trading:
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
 
     def _symbols(self) -> set[str]:
-        """Symbols in which fills may be missing: of live orders, of ended ones that owe some, of positions, ours or the venue's."""
+        """Symbols in which fills may be missing: of live orders, of ended ones that owe some, of positions, ours or the venue's.
+
+        Positions that stand against each other come to nothing on the account, and count all the same.
+        """
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
         symbols |= {order.symbol for order in self._orders.owed} | self._orders.unscanned
-        symbols |= {key[0] for key in self.evidence.holdings.position_keys() if self.evidence.holdings.position_sum(key)}
+        symbols |= {key[0] for key in self.evidence.holdings.position_keys() if any(self.evidence.holdings.held(key).values())}
         return symbols | self.reconciler.holding | self.mismatches.symbols
 
     def _light_symbols(self) -> set[str]:

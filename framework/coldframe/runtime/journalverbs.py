@@ -6,6 +6,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,11 @@ from coldframe.runtime.journals import journal_path
 from coldframe.shell.clock import wall_text
 from coldframe.shell.journalfile import read_rows
 from coldframe.terms import PositionSide
+from coldframe.units import ZERO, plain
 
 Out = Callable[[object, Sequence[str]], None]
+#: What makes a fill that fill: symbol, trade and order.
+_TradeKey = tuple[str, int, int]
 
 #: What a journal keeps of an order, and what stands for a field that its row leaves out.
 _ORDER_FIELDS: Final = order_defaults()
@@ -29,7 +33,7 @@ _FIRST_COLUMNS: Final = (
 _ORDER_COLUMNS: Final = (*_FIRST_COLUMNS, *(name for name in _ORDER_FIELDS if name not in _FIRST_COLUMNS))
 _FILL_COLUMNS: Final = (
     *("order", "strategy", "symbol", "side", "price", "quantity", "fee", "fee_asset", "maker"),
-    *("trade_id", "order_id", "trade_ms", "position_side", "position"),
+    *("trade_id", "order_id", "trade_ms", "position_side", "position", "cause", "shares"),
 )
 _ROW_COLUMNS: Final = ("seq", "at_ns", "kind", "ref", "body")
 
@@ -73,7 +77,7 @@ def orders(path: Path, out: Out) -> int:
 
 
 def fills(path: Path, out: Out) -> int:
-    """`coldframe journal fills`: every fill, with its fee where it became known."""
+    """`coldframe journal fills`: every fill with its fee if known; of those of others, whose position they changed."""
     found = _fills(read_rows(_journal_of(path)))
     out({"schema_version": 1, "verb": "journal fills", "fills": found}, [_fill_line(one) for one in found])
     return 0
@@ -121,15 +125,27 @@ def _orders(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _fills(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    found: dict[tuple[str, int, int], dict[str, Any]] = {}
+    """Every fill once. Of one of others: why it was, and by how much it changed each strategy's position (signed).
+
+    What turns out to be a fill of ours after all is listed as such: its order says so.
+    """
+    found: dict[_TradeKey, dict[str, Any]] = {}
+    shares: dict[_TradeKey, dict[str, Decimal]] = {}
     for row in rows:
+        body: Any = row.body
         if row.kind in (RowKind.FILL, RowKind.FEE):
-            body: Any = row.body
             fill = body["fill"]
             whole = {"position_side": "BOTH", "fee": None, "fee_asset": "", **fill}
             key = (fill["symbol"], fill["trade_id"], fill["order_id"])
             position = found[key]["position"] if key in found else body["position"]
-            found[key] = {**whole, "order": body["order"], "strategy": body["strategy"], "position": position}
+            told = {"order": body["order"], "strategy": body["strategy"], "position": position, "cause": body.get("cause", "")}
+            found[key] = {**whole, **told}
+        elif row.kind == RowKind.BOOKING and body.get("trade") and body["strategy"]:
+            parts = shares.setdefault((body["symbol"], *body["trade"]), {})
+            parts[body["strategy"]] = parts.get(body["strategy"], ZERO) + Decimal(body["quantity"])
+    for key, one in found.items():
+        parts = shares.get(key, {})
+        one["shares"] = {strategy: plain(parts[strategy]) for strategy in sorted(parts) if parts[strategy]}
     return [{name: one[name] for name in _FILL_COLUMNS} for one in found.values()]
 
 
@@ -148,9 +164,12 @@ def _order_line(one: Mapping[str, Any]) -> str:
 def _fill_line(one: Mapping[str, Any]) -> str:
     role = "maker" if one["maker"] else "taker"
     fee = f", fee {one['fee']} {one['fee_asset']}" if one["fee"] is not None else ""
+    cause = f", {one['cause']}" if one["cause"] else ""
+    shares = "".join(f", {strategy}'s position {Decimal(part):+f}" for strategy, part in one["shares"].items())
+    side = "" if one["position_side"] == PositionSide.BOTH else f" {one['position_side']}"
     return (
         f"{wall_text(one['trade_ms'] * 1_000_000)} {one['order'] or 'external':<28} {one['side']} {one['quantity']} {one['symbol']}"
-        f" @ {one['price']} as {role}{fee}"
+        f"{side} @ {one['price']} as {role}{fee}{cause}{shares}"
     )
 
 
