@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 from attrs import validators
 
-from coldframe import BookChanged, BookView, OrderFilled, PartialBookChanged, Quote, Quotes, Side, View, hookimpl
+from coldframe import BookChanged, BookView, OrderFilled, PartialBookChanged, PositionChanged, Quote, Quotes, Side, View, hookimpl
 from coldframe_maker.pricing import Pricing, fair_price, quote, remainder, smallest_order
 
 #: A quote that should stand but has no order (the gate refused it, or somebody cancelled it) is asked for again after so long.
@@ -131,6 +131,12 @@ class Maker:
         left = market.asked.after_fill(event.side, event.price, event.quantity)
         bid, ask = remainder(rules, left.bid, market.limit - position), remainder(rules, left.ask, market.limit + position)
         return self._ask(event.symbol, market, Pair(bid, ask), view)
+
+    @hookimpl
+    def on_position(self, event: PositionChanged, view: View) -> Quotes:
+        """Others have changed the position: what was asked for belongs to the old one. New quotes come with the next book."""
+        self._markets[event.symbol].asked = Pair()
+        return Pair().intent(event.symbol)
 
     @staticmethod
     def _ask(symbol: str, market: Market, wanted: Pair, view: View, *, again: bool = False) -> Quotes | None:

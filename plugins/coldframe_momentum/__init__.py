@@ -19,6 +19,7 @@ from coldframe import (
     Instrument,
     OrderFilled,
     PartialBookChanged,
+    PositionChanged,
     Side,
     Target,
     TradePrinted,
@@ -126,6 +127,15 @@ class Momentum:
 
     @hookimpl
     def on_fill(self, event: OrderFilled, view: View) -> Sequence[Target]:
+        return self._follow(event.symbol, view)
+
+    @hookimpl
+    def on_position(self, event: PositionChanged, view: View) -> Sequence[Target]:
+        """Others have closed the position, or a part of it: the bet is over, and what is left of it is closed."""
+        market = self._markets[event.symbol]
+        market.target = None  # the framework has let it lapse where it would open again what was closed
+        if market.bet is not None:
+            market.bet.over = True
         return self._follow(event.symbol, view)
 
     @hookimpl

@@ -300,6 +300,23 @@ def test_o34_one_of_several_is_flattened_by_its_own_position() -> None:
     assert adds_up(pump)
 
 
+def test_o34_until_a_start_has_compared_nothing_is_turned_over() -> None:
+    """The bot has missed a close, and no list of trades comes: its first close is reduce-only, also where two share the symbol."""
+    pump, puppets = two("0.010", "0.004")
+    pump.kill()
+    by_hand(pump, Side.SELL, "0.014")
+    pump.venue.mute.add("GET /fapi/v1/userTrades")
+    since = len(pump.sent)
+    pump.restart()
+    for puppet in puppets:
+        puppet.patient = False
+        puppet.wanted = [Target(B, D(0))]
+    pump.until(lambda: bool(placed(pump, since)), 60)
+    pump.run(3)
+    assert {one.get("reduceOnly") for one in placed(pump, since)} == {"true"}
+    assert pump.venue.position(B) == 0
+
+
 # -- hedge mode -------------------------------------------------------------------------------------------------------
 
 

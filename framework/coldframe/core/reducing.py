@@ -3,12 +3,13 @@
 Where one strategy alone trades a symbol, an order reduces only if it makes the account's position smaller, and goes out
 reduce-only: the account may have changed already. Where several share it, the account cannot be the measure of each: their
 positions may stand against each other. There an order reduces if it makes its strategy's own position smaller, as long as all of
-them add up to the account's; while they do not, the account decides (docs/decisions/027-the-account-decides-what-reduces.md).
+them add up to the account's; while they do not, and until a start has compared them, the account decides
+(docs/decisions/027-the-account-decides-what-reduces.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Protocol
 
@@ -42,6 +43,8 @@ class Reducing:
         self._latches = latches
         self._hedge = hedge
         self.others: Others | None = None
+        #: Whether the account has been compared since the start: before that, others may have closed what our books have.
+        self.compared: Callable[[], bool] = lambda: True
 
     def shared(self, symbol: str) -> bool:
         """Whether more than one strategy trades a symbol, or holds a position in it."""
@@ -56,8 +59,8 @@ class Reducing:
         return sum((one.positions[key].quantity for one in accounts if key in one.positions), ZERO)
 
     def account_decides(self, key: PositionKey) -> bool:
-        """Whether the account's position decides what reduces: where only one strategy trades, and in a dispute."""
-        return key in self._latches.disputed or not self.shared(key[0])
+        """Whether the account's position decides what reduces: where only one strategy trades, in a dispute, and at first."""
+        return key in self._latches.disputed or not self.shared(key[0]) or not self.compared()
 
     def reducible(self, owner: Owner, key: PositionKey) -> Decimal:
         """How much of a strategy's position orders may close, so that they only reduce."""

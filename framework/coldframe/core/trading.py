@@ -118,6 +118,7 @@ class Trading:
         scan = TradeScan(ctx, calls, orders, evidence, limits.trades_page)
         self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, scan, self._unbroken)
         self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
+        gate.reducing.compared = lambda: self.reconciler.at_start is None
         self.deadman = DeadMan(ctx, calls, limits.dead_man_ms)
         evidence.explain = self.deadman.explains
         self.census = Census()
