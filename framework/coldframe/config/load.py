@@ -6,6 +6,7 @@ an error that suggests the one that was meant.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ from coldframe.config.keys import PATH, SECRET, Unfit
 from coldframe.config.lines import Path, line_of, lines_of
 from coldframe.config.schema import Config
 from coldframe.errors import ConfigError
+from coldframe.localfiles import read_file
 from coldframe.units import exact
 
 T = TypeVar("T")
@@ -78,10 +80,12 @@ class Loaded:
 
 def _text_of(path: FilePath) -> str:
     """The text of a file that can be a configuration: nobody writes a megabyte of it, and a device has no end."""
-    with path.open("rb") as file:
-        raw = file.read(_LARGEST + 1)
-    if len(raw) > _LARGEST:
-        raise ConfigError(f"{path}: more than {_LARGEST // 1000} kB is no configuration")
+    try:
+        raw = read_file(path, _LARGEST, regular=False)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise ConfigError(f"{path}: more than {_LARGEST // 1000} kB is no configuration") from None
     return raw.decode("utf-8-sig").replace("\r\n", "\n")
 
 

@@ -7,15 +7,18 @@ configuration file.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
 from typing import Final
 
 from coldframe.errors import ConfigError
+from coldframe.localfiles import read_file
 from coldframe.secret import Secret
-from coldframe.smallfiles import read_small
 
+#: No secret is larger; what a device gives has no end.
+_LARGEST: Final = 64_000
 REFERENCE: Final = re.compile(r"(env|file|cred|keyring):(.+)")
 #: The service name under which keyring entries are looked up.
 KEYRING_SERVICE: Final = "coldframe"
@@ -65,9 +68,10 @@ def _read_private(path: Path, what: str) -> str:
 
 def _read(path: Path, what: str) -> str:
     try:
-        return read_small(path).decode().replace("\r\n", "\n")
-    except (OSError, ValueError):
-        raise ConfigError(f"{what}: {path} cannot be read") from None
+        return read_file(path, _LARGEST, regular=False).decode().replace("\r\n", "\n")
+    except (OSError, ValueError) as error:
+        why = f": {error.strerror}" if isinstance(error, OSError) and error.errno == errno.EFBIG else ""
+        raise ConfigError(f"{what}: {path} cannot be read{why}") from None
 
 
 def _from_keyring(name: str, what: str) -> str:

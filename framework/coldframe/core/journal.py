@@ -182,7 +182,7 @@ def fold(rows: Iterable[Row], past: Past | None = None) -> Past:
         try:
             _apply(past, row)
             past.until_ns = row.at_ns
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ExceptionGroup) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, RecursionError, ExceptionGroup) as error:
             raise JournalDamaged(f"row {row.seq} ({row.kind}) cannot be read: {type(error).__name__}: {error}") from None
     return past
 

@@ -19,11 +19,11 @@ import msgspec
 
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.localfiles import read_file
 from coldframe.model.halting import Halt
 from coldframe.shell.clock import epoch_ns
 from coldframe.shell.places import private_folder, state_home
 from coldframe.shell.sentinel import Latch, Owner, Sentinel, lifted, raised
-from coldframe.smallfiles import read_small
 from coldframe.wire.strict import read_as
 
 #: So many halts of other files are remembered as taken over.
@@ -68,6 +68,8 @@ def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> Latch
             origin = other.configuration or other.file
             found += tuple(attrs.evolve(halt, reason=f"{halt.reason} (halted for {origin})".strip()) for halt in latch.halts)
             warn(f"{_described(other)} is halted: this start stays halted as well, until `coldframe resume {loaded.source.path}`")
+    for line in register.unreadable.values():
+        warn(line)
     return _latched(sentinel, register, mine, found)
 
 
@@ -116,6 +118,8 @@ class _Register:
 
     def __init__(self) -> None:
         self._folder = state_home() / "halts"
+        #: What of it could not be read, in words, by path.
+        self.unreadable: dict[str, str] = {}
 
     def entry(self, loaded: Loaded) -> _Entry:
         """The entry of a bot, new if it has none."""
@@ -151,11 +155,15 @@ class _Register:
     def _path(self, name: str, configuration: str) -> Path:
         return self._folder / f"{_digest(f'{configuration} {name}')}.json"
 
-    @staticmethod
-    def _read(path: Path) -> _Entry | None:
+    def _read(self, path: Path) -> _Entry | None:
         try:
-            return read_as(_Entry, read_small(path))
-        except (OSError, DecodeError):
+            return read_as(_Entry, read_file(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, DecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            text = f"{path}: the entry of a bot cannot be read: {why}"
+            self.unreadable[str(path)] = f"{text}; a halt of that bot is not seen: look for it, and delete this file"
             return None
 
 

@@ -45,7 +45,7 @@ async def open_venues(bot: Bot, clock: Clock, log: LogLine) -> AsyncIterator[Con
         elif config.orders.mode == "paper":
             yield await _paper_on_real(bot, clock, log, stack)
         else:
-            yield await _real(bot, clock, stack)
+            yield await _real(bot, clock, log, stack)
 
 
 async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
@@ -63,11 +63,11 @@ async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExit
     return Connections(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, _chance(settings.seed), ended)
 
 
-async def _real(bot: Bot, clock: Clock, stack: AsyncExitStack) -> Connections:
+async def _real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
     config = bot.config
     there, tls = endpoints(config), tls_context(config.venue.ca_file)
     signer = signer_of(config, bot.loaded.source.base) if config.orders.mode == "live" else None
-    bans = _refuse_banned(there, clock)
+    bans = _refuse_banned(there, clock, log)
     rest = await stack.enter_async_context(_rest(there, tls, clock, signer, config))
     return Connections(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random, bans=bans)
 
@@ -76,7 +76,7 @@ async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitS
     """Market data from the exchange, orders to an embedded venue whose market is a mirror of it."""
     config = bot.config
     there, tls = endpoints(config), tls_context(config.venue.ca_file)
-    bans = _refuse_banned(there, clock)
+    bans = _refuse_banned(there, clock, log)
     market_rest = await stack.enter_async_context(_rest(there, tls, clock, None, config))
     venue = await stack.enter_async_context(open_mirror(bot, there, tls, market_rest, clock, log))
     address = await stack.enter_async_context(_serving(venue))
@@ -88,10 +88,12 @@ async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitS
     return Connections(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random, bans=bans)
 
 
-def _refuse_banned(there: Endpoints, clock: Clock) -> Bans:
+def _refuse_banned(there: Endpoints, clock: Clock, log: LogLine) -> Bans:
     """What is known of bans by this venue. Raises `Banned`, before anything is sent, while one lasts."""
     bans = Bans(state_home() / "bans.json", there.rest, there.streams, there.api)
     left_ms = bans.until_ms() - clock.now_ms()
+    if bans.fault:
+        log(clock.now_ns(), Level.WARNING, bans.fault)
     if left_ms > 0:
         text = f"the venue has banned this address for another {left_ms / 1000:.0f} s, as an earlier run was told"
         raise Banned(f"{text}; try again after that", bans.until_ms())

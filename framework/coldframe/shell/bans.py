@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from coldframe.smallfiles import read_small
+from coldframe.localfiles import read_file
 
 
 class Bans:
@@ -20,6 +20,8 @@ class Bans:
     def __init__(self, path: Path, *bases: str) -> None:
         self._path = path
         self._hosts = tuple(dict.fromkeys(urlsplit(base).netloc for base in bases))
+        #: Why the file could not be read, in a line; empty when it could, or is not there.
+        self.fault = ""
 
     def until_ms(self) -> int:
         """The end of the longest ban that was remembered for one of these hosts; 0 if there is none."""
@@ -40,7 +42,11 @@ class Bans:
 
     def _read(self) -> dict[str, int]:
         try:
-            known = json.loads(read_small(self._path))
+            known = json.loads(read_file(self._path))
             return {str(host): int(end) for host, end in known.items()}
-        except (OSError, ValueError, OverflowError, AttributeError, TypeError, RecursionError):
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, OverflowError, AttributeError, TypeError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else "damaged"
+            self.fault = f"{self._path}: bans of earlier runs cannot be read ({why}): one that still lasts is not known; delete it"
             return {}

@@ -35,6 +35,8 @@ CREATE TABLE head (
 INSERT INTO head VALUES (1, 0, x'{_SEED.hex()}', 0);
 PRAGMA user_version = {FORMAT};
 """
+#: No row is larger, checkpoints of many thousand orders included (bytes).
+_LARGEST_ROW: Final = 256_000_000
 _ROW: Final = "SELECT seq, at_ns, kind, ref, body, hash FROM journal"
 
 #: What a row is before it has its place: our time, kind, reference, body.
@@ -142,12 +144,13 @@ def _proved(db: sqlite3.Connection, path: Path, head: _Head, first: int) -> Iter
         if seq:
             at = _hash_of(db, seq)
         for found in db.execute(f"{_ROW} WHERE seq >= ? ORDER BY seq", (first,)):
-            seq += 1
-            row = _row(found, seq, at)
-            at = found[5]
+            row = _row(found, seq + 1, at)
+            seq, at = seq + 1, found[5]
             yield row
+    except RecursionError:
+        raise JournalDamaged(f"{path}: row {seq + 1} cannot be believed: it is nested too deeply") from None
     except (sqlite3.Error, UnicodeDecodeError, ValueError, TypeError) as error:
-        raise JournalDamaged(f"{path}: row {max(seq, first)} cannot be believed: {error}") from None
+        raise JournalDamaged(f"{path}: row {seq + 1} cannot be believed: {error}") from None
     if seq != head.seq or at != head.hash:
         raise JournalDamaged(f"{path}: it ends with row {seq}, and its head names row {head.seq}: rows have been lost or changed")
 
@@ -203,6 +206,7 @@ def _connect(path: Path, *, make: bool = False) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise JournalUnwritable(f"{path}: {error}") from None
     try:
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_ROW)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == 0 and make:
             _make(db)

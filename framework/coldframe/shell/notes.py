@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from coldframe.localfiles import read_file
 from coldframe.shell.places import private_folder
-from coldframe.smallfiles import read_small
 
 #: An answer may list thousands of orders.
 _LARGEST: Final = 1 << 24
@@ -49,7 +49,8 @@ class Notes:
         taken = []
         for path in sorted(self._folder.glob(f"*{_ASKED}")):
             body = _read(path)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not a file at all, perhaps
+                path.unlink(missing_ok=True)
             if body is not None:
                 taken.append((path.stem, body))
         return taken
@@ -69,7 +70,7 @@ def _write(path: Path, body: Mapping[str, object]) -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        body = json.loads(read_small(path, _LARGEST))
+        body = json.loads(read_file(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -19,9 +19,9 @@ import attrs
 import msgspec
 
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.localfiles import read_file
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.shell.places import private_folder
-from coldframe.smallfiles import read_small
 from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
@@ -101,7 +101,7 @@ class Sentinel:
     def read(self) -> Latch:
         """What holds. Never raises: what cannot be read halts everything."""
         try:
-            body = read_small(self.path)
+            body = read_file(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return Latch()
         except OSError as error:
@@ -181,7 +181,7 @@ class Sentinel:
         found = []
         for path in sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*")):
             try:
-                document = read_as(dict[str, Any], read_small(path))
+                document = read_as(dict[str, Any], read_file(path))
             except (OSError, DecodeError):
                 continue
             if document.get("revision") == revision:

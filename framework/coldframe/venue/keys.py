@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from coldframe.errors import ConfigError, DecodeError
-from coldframe.smallfiles import read_small
+from coldframe.localfiles import read_file
 from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
@@ -62,8 +62,7 @@ def keys_for(accounts: Sequence[str], directory: str | None) -> tuple[AccountKey
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return tuple(_kept(account, folder) for account in accounts)
-    except (OSError, ValueError, TypeError, DecodeError, UnsupportedAlgorithm) as error:
-        # A TypeError tells that the private key is encrypted.
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: venue.embedded.keys_dir: keys cannot be kept here: {error}") from None
 
 
@@ -83,9 +82,16 @@ def _kept(account: str, folder: Path) -> AccountKeys:
         made = _made(account)
         _write(stored_file, msgspec.json.encode(_Stored(made.hmac_api_key, made.hmac_secret, made.ed25519_api_key)))
         _write(pem_file, made.ed25519_private_pem)
-    stored = read_as(_Stored, read_small(stored_file))
-    pem = read_small(pem_file)
-    if not isinstance(load_pem_private_key(pem, password=None), Ed25519PrivateKey):
+    pem = read_file(pem_file)
+    try:
+        stored = read_as(_Stored, read_file(stored_file))
+    except DecodeError as error:
+        raise ValueError(f"{stored_file.name} does not hold keys: {error}") from None
+    try:
+        private = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # a TypeError tells that it is encrypted
+        raise ValueError(f"{pem_file.name} does not hold a private key that can be read") from None
+    if not isinstance(private, Ed25519PrivateKey):
         raise ValueError(f"{pem_file.name} is no Ed25519 key")
     return AccountKeys(account, stored.hmac_api_key, stored.hmac_secret, stored.ed25519_api_key, pem, str(pem_file))
 

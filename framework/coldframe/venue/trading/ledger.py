@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.localfiles import lines_of
 from coldframe.terms import AlgoStatus
 from coldframe.venue.trading.records import (
     Account,
@@ -228,12 +229,13 @@ def _read(path: Path) -> list[Record]:
     """The latest form of every record in the file, in the order of their first appearance; a torn last line is left out."""
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")
     latest: dict[object, Record] = {}
     accounts: set[object] = {None}
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(lines_of(path), start=1):
+        if not line.endswith(b"\n"):
+            break
         try:
-            record: Record = read_record(line)
+            record: Record = read_record(line[:-1])
             if isinstance(record, Account):
                 accounts.add(record.name)
             elif (name := getattr(record, "account", None)) not in accounts:
