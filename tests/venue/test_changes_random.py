@@ -145,6 +145,8 @@ class World:
 @given(steps)
 def test_changes_in_any_order_leave_the_books_right(taken: list[Any]) -> None:
     world = World()
-    for step in taken:
+    end: list[Any] = [("BTCUSDT", "BUY", kind) for kind in ("MARKET", "LIMIT", "STOP_MARKET")]
+    end += [VenueChange(at_s=Decimal(0), what="listing", value="delisted", symbol=symbol) for symbol in SYMBOLS]
+    for step in (*taken, *end, 61_000):
         world.take(step)
         world.check()
