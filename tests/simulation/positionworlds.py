@@ -187,7 +187,7 @@ class World:
             order["positionSide"] = position_side.value
         elif chance.random() < 0.3:
             order["reduceOnly"] = "true"
-        if chance.random() < 0.06:
+        if order["type"] == "MARKET" and chance.random() < 0.06:
             order["newClientOrderId"] = chance.choice(_ENGINES)
         self.pump.venue.by_hand("POST", "/fapi/v1/order", order)
 
@@ -235,6 +235,9 @@ class World:
             rule = Foreign.IGNORE
             self.pump.restart(trading=self._limits(rule))
             self.pump.until(self._has_begun, CALM_S)
+        if rule is Foreign.ADOPT:  # orders that rest are the only strategy's, too
+            resting = {name: order.symbol for name, order in self.pump.venue.open_orders().items() if name not in self.owners}
+            self.owners.update((name, owner) for name, symbol in resting.items() if (owner := self._only_owner(symbol)))
         return rule
 
     def _has_begun(self) -> bool:
@@ -282,6 +285,20 @@ class World:
         pump.run(0.3)
         if self.faulty:
             pump.venue.cut(LinkKind.PRIVATE)  # makes a comparison due
+        for again in (True, True, False) if self.faulty else (False,):
+            self._agreed()
+            trades = self.oracle.known
+            pump.run(0.6)
+            found = self._differences()
+            if not found or self.oracle.known != trades:
+                return
+            if not again:  # both may have been the same by chance while a report was still on its way
+                for text in found:
+                    self._violated(f"no longer: {text}")
+
+    def _agreed(self) -> None:
+        """Waits until the bot says what exchange and oracle say; what does not come to that is violated."""
+        pump = self.pump
         try:
             pump.until(lambda: self._agree() and not (self.closing and self._left()) and not self._disputed(), CALM_S)
         except AssertionError:
@@ -291,11 +308,6 @@ class World:
                 self._violated(f"still disputed: {pump.engine.gate.latches.disputed}")
             if self.closing and self._left():
                 self._violated(f"a target of 0 is not reached: {self._left()}; {pump.log[-3:]}")
-        trades = self.oracle.known
-        pump.run(0.6)
-        found = self._differences()
-        for text in found if self.oracle.known == trades else ():
-            self._violated(f"no longer: {text}")
 
     def _agree(self) -> bool:
         return not self._differences()
