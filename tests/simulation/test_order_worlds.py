@@ -21,6 +21,12 @@ def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
     assert sum(outcome.hidden for outcome in outcomes) > PART // 4
 
 
+@pytest.mark.parametrize("seed", [675, 50_550])
+def test_what_was_triggered_while_off_is_never_foreign(seed: int) -> None:
+    """Worlds in which the order's id was found before what it had traded, and the start was refused for a position of others."""
+    assert not lived(seed).violations
+
+
 def one_way() -> World:
     """The first world in one-way mode."""
     return next(world for world in map(World, range(20)) if not world.hedge)

@@ -439,6 +439,12 @@ class Evidence:
         While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
         """
         booked = 0
+        for fill in sorted(self.others.before.values(), key=lambda one: one.key):
+            order = self._orders.find(fill.symbol, "", fill.order_id)
+            if order is not None:  # its id has become known after its trades: that of a conditional order that was triggered
+                del self.others.before[fill.key]
+                if not self._before_us(order, fill):
+                    self.fill(order, fill)
         for fill in sorted(self.others.unclaimed.values(), key=lambda one: one.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             cause = self._whose(fill)

@@ -45,6 +45,8 @@ _ALL_ALGOS_WEIGHT: Final = 40
 #: At the start, how long and how often orders of an earlier run are waited for before a position counts as foreign.
 _OPEN_QUESTIONS_MS: Final = 700
 _OPEN_QUESTIONS_ROUNDS: Final = 40
+#: States of orders of which only an answer tells how much has traded.
+_OPEN: Final = (OrderState.TRIGGERED, OrderState.UNKNOWN)
 
 
 @attrs.frozen
@@ -306,7 +308,8 @@ class Reconciler:
         """
         if self.rounds > _OPEN_QUESTIONS_ROUNDS:
             return False
-        symbols = {one.symbol for one in self._orders.live if one.order_id is None or one.fills_missing}
+        open_questions = (one for one in self._orders.live if one.order_id is None or one.fills_missing or one.state in _OPEN)
+        symbols = {one.symbol for one in open_questions}
         symbols |= {one.symbol for one in self._orders.owed}
         symbols |= {one.symbol for one in self._evidence.others.unclaimed.values()}
         return any(one.key[0] in symbols for one in at_start.foreign_positions(current.positions, current.positions_ns))
