@@ -220,3 +220,9 @@ def test_a_number_that_passes_can_be_calculated_with(number: Decimal) -> None:
     if fault_of(wanted) is None:
         assert number * D("123456789.12345678") * D(10) ** 18 + number is not None
         assert len(format(number, "f")) < 4_000
+
+
+@pytest.mark.parametrize(("length", "good"), [(200, True), (201, False)])
+def test_a_text_has_a_longest_length(length: int, good: bool) -> None:
+    assert (fault_of(CancelAll("X" * length)) is None) is good
+    assert (fault_of(Cancel("X" * length)) is None) is good

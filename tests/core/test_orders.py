@@ -68,6 +68,8 @@ def test_the_live_orders_of_a_strategy_are_its_own_oldest_first() -> None:
     first, _, third = prepared(orders), prepared(orders, strategy="other"), prepared(orders, place(symbol="ETHUSDT"))
     assert list(orders.of("mm")) == [first, third]
     assert list(orders.of("mm", "ETHUSDT")) == [third]
+    assert list(orders.everywhere("ETHUSDT")) == [third]
+    assert len(list(orders.everywhere("BTCUSDT"))) == 2
     orders.happen(first, H.REJECTED_BY_VENUE, START_NS)
     assert list(orders.of("mm")) == [third]
 
@@ -294,3 +296,12 @@ def test_o36_an_order_that_owes_fills_is_never_forgotten() -> None:
     assert orders.get(owing.client_order_id) is owing
     assert list(orders.owed) == [owing]
     assert len(orders) <= 6
+
+
+@pytest.mark.parametrize(("ended", "kept"), [(1, [2, 3]), (2, [1, 2, 3]), (10, [0, 1, 2, 3])])
+def test_a_checkpoint_holds_what_lives_and_what_ended_last(ended: int, kept: list[int]) -> None:
+    orders = Orders(START_MS)
+    every = [prepared(orders) for _ in range(4)]
+    for order in every[:3]:
+        orders.happen(order, H.REJECTED_BY_VENUE, START_NS)
+    assert [every.index(order) for order in orders.worth_keeping(ended)] == kept

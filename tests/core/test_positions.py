@@ -139,3 +139,18 @@ def test_an_account_adds_up_its_positions_and_fees() -> None:
     # At the mark where there is one, at the entry price where there is none.
     assert account.notional({"BTCUSDT": D(101)}) == 202 + 50 + 24
     assert account.notional({}) == 200 + 50 + 24
+
+
+def test_the_entry_price_is_that_of_the_only_open_side() -> None:
+    account, both = SubAccount(), PositionSide.BOTH
+    assert account.entry_price("BTCUSDT") is None
+    account.position("BTCUSDT", PositionSide.LONG).fill(Side.BUY, Decimal(1), Decimal(100))
+    account.position("ETHUSDT").fill(Side.BUY, Decimal(1), Decimal(7))
+    assert account.entry_price("BTCUSDT", both) == account.entry_price("BTCUSDT", PositionSide.LONG) == 100
+    assert account.entry_price("BTCUSDT", PositionSide.SHORT) is None
+    account.position("BTCUSDT", PositionSide.SHORT).fill(Side.SELL, Decimal(1), Decimal(90))
+    assert account.entry_price("BTCUSDT", both) is None
+    assert account.entry_price("BTCUSDT", PositionSide.SHORT) == 90
+    account.position("BTCUSDT", PositionSide.LONG).fill(Side.SELL, Decimal(1), Decimal(95))
+    assert account.entry_price("BTCUSDT", both) == 90
+    assert account.entry_price("BTCUSDT", PositionSide.LONG) is None

@@ -238,6 +238,15 @@ def test_a_booking_without_a_trade_settles_what_came_before() -> None:
     assert [attrs.asdict(one) for one in fold(world.rows).executions] == [attrs.asdict(one) for one in world.holdings.executions]
 
 
+@pytest.mark.parametrize(("signed", "own"), [("-1", "0"), ("-0.4", "0.6"), ("1", "1")])
+def test_the_first_execution_of_a_position_is_shared_out_too(signed: str, own: str) -> None:
+    """The position is from before: no execution of it is remembered."""
+    world = World("mm")
+    world.holdings.hold("mm", KEY, D(1), D(100), PositionCause.ADJUSTMENT)
+    world.learn(done(1, OTHERS, D(signed)))
+    assert world.holdings.held(KEY) == {"mm": D(own), EXTERNAL: 1 + D(signed) - D(own)}
+
+
 def test_a_difference_without_a_price_brings_no_profit() -> None:
     """What a position was closed at is not known: then nothing is invented."""
     world = World("mm")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.wishes import _nearer_zero
 from coldframe.model.effects import CallRest, LinkKind, SendRequest
 from coldframe.model.events import BookChanged, BookState, OrderChanged, OrderFilled
 from coldframe.model.inputs import ResumeAsked
@@ -441,3 +442,33 @@ def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_
     ids = [one.params["newClientOrderId"] for one in made.sent("order.place")]
     assert len(ids) == len(set(ids))
     assert made.engine.orders.doubtful == 0
+
+
+def test_why_a_target_cannot_be_sent_is_said_once_for_each_reason() -> None:
+    actor = Actor()
+    made = Scripted(actor, instruments=[instrument("BTCUSDT", min_notional="50")]).ready()
+    for wanted, said in (("0.1", 1), ("0.1", 1), ("0.2", 2), ("0.2", 2), ("0", 2), ("0.2", 3)):
+        made.want(actor, Target("BTCUSDT", D(wanted)))
+        made.beat()
+        assert made.said().count("what it wants in BTCUSDT cannot be sent") == said
+
+
+@pytest.mark.parametrize(
+    ("position", "target", "nearer"),
+    [
+        ("1", "0", True),
+        ("0", "0", True),
+        ("1", "0.5", True),
+        ("1", "1", True),
+        ("1", "1.1", False),
+        ("1", "-0.1", False),
+        ("-1", "-0.5", True),
+        ("-1", "-1", True),
+        ("-1", "-1.1", False),
+        ("-1", "0.1", False),
+        ("0", "1", False),
+        ("0", "-1", False),
+    ],
+)
+def test_a_target_is_nearer_to_zero_on_the_same_side(position: str, target: str, nearer: bool) -> None:
+    assert _nearer_zero(D(position), D(target)) is nearer

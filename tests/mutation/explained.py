@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 EXPLAINED: Final[dict[str, str]] = {
+    "positions.py:Position.change: quantity > 0 -> quantity >= 0": "a quantity of zero changes nothing on either side",
+    "positions.py:Position.fill: self.quantity * signed >= 0 -> self.quantity * signed > 0": (
+        "a fill of a flat position closes nothing of it, and opens the same in either way"
+    ),
     "quotes.py:Held.closable: self.own * self.account > 0 -> self.own * self.account >= 0": (
         "where either is zero the smaller of both is zero"
     ),
