@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from sortedcontainers import SortedDict
 
-from coldframe.core.book import Book
+from coldframe.core.marketdata.book import Book
 
 Levels = list[tuple[str, str]]
 
@@ -77,7 +77,7 @@ def main() -> None:
     own = cpu_s(lambda: ours(work)) / levels * 1e6
     other = cpu_s(lambda: with_sorted_dict(work)) / levels * 1e6
     print(f"{count} events, {levels} levels")
-    print(f"coldframe.core.book              {own:7.3f} us CPU per level")
+    print(f"coldframe.core.marketdata.book              {own:7.3f} us CPU per level")
     print(f"SortedDict of Decimals           {other:7.3f} us CPU per level")
     print(f"ratio                            {other / own:7.1f}")
 

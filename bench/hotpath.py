@@ -28,16 +28,16 @@ import trio_websocket
 from books import events as depth_events
 from coldframe import Instrument, hookimpl
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.risk import RiskLimits
-from coldframe.core.slots import OnError
+from coldframe.core.risk.pre_trade import RiskLimits
+from coldframe.core.strategies.runtime import OnError
 from coldframe.model.inputs import RestAnswered
 from coldframe.model.instruments import Instruments
-from coldframe.plug.slots import StrategySlot
+from coldframe.plug.slots import StrategyPlugin
 from coldframe.runtime.connections import Connections
-from coldframe.runtime.shells import Shells
-from coldframe.shell.clock import Clock
-from coldframe.shell.rest import Rest
+from coldframe.runtime.effects import EffectRunner
 from coldframe.testing import instrument
+from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.rest import Rest
 from coldframe.wire.names import StreamName
 from coldframe.wire.rest import Answer
 from coldframe.wire.routes import Endpoints
@@ -232,12 +232,12 @@ async def through_coldframe(url: str, count: int) -> float:
     tls = ssl.create_default_context()
     async with Rest(nowhere.rest, tls, clock.now_ns, None, 5000) as rest, trio.open_nursery() as nursery:
         connections = Connections(rest, rest, nowhere, nowhere, tls, None, 5000, random.random)
-        shells = Shells(nursery, clock, connections, lambda level, text: None)
+        shells = EffectRunner(nursery, clock, connections, lambda level, text: None)
         engine = Engine(
             EngineSetup(
                 streams=[StreamName.of(SYMBOL, channel) for channel in channels],
                 instruments=Instruments([rules]),
-                ports=[StrategySlot("bench", [SYMBOL], OnError.HALT, strategy)],
+                ports=[StrategyPlugin("bench", [SYMBOL], OnError.HALT, strategy)],
                 budgets={},
                 risk=RiskLimits(),
                 rate_limits=(),

@@ -19,11 +19,11 @@ import msgspec
 from coldframe.config import schema
 from coldframe.config import venue as venue_tables
 from coldframe.config.keys import DOC
-from coldframe.core.translate import HOOK_OF
+from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.model import events, intents, orders, view
 from coldframe.model.journal import BODIES
-from coldframe.plug.hookspecs import HouseHooks, StrategyHooks
-from coldframe.shell.journalfile import SCHEMA
+from coldframe.plug.hookspecs import BotHooks, StrategyHooks
+from coldframe.trio_io.journalfile import SCHEMA
 from coldframe.wire import codec, rest
 from coldframe.wire.api import METHODS
 from coldframe.wire.codes import CODES, CodeClass
@@ -71,8 +71,8 @@ def code(text: object) -> str:
 def signature(name: str, function: Callable[..., Any]) -> str:
     """A hook's signature as a plugin author writes it, without `self`."""
     given = inspect.signature(function)
-    parameters = [one for one in given.parameters.values() if one.name != "self"]
-    arguments = ", ".join(f"{one.name}: {one.annotation}" for one in parameters)
+    parameters = [parameter for parameter in given.parameters.values() if parameter.name != "self"]
+    arguments = ", ".join(f"{parameter.name}: {parameter.annotation}" for parameter in parameters)
     return f"{name}({arguments}) -> {given.return_annotation}"
 
 
@@ -86,7 +86,7 @@ def hooks(kind: type) -> str:
 
 
 def _fields(kind: type) -> str:
-    return ", ".join(f"`{one.name}`" for one in attrs.fields(kind))
+    return ", ".join(f"`{field.name}`" for field in attrs.fields(kind))
 
 
 def _first_line(kind: type) -> str:
@@ -129,10 +129,10 @@ def stream_table() -> str:
     rows = []
     for kind, names in _EXAMPLES.items():
         parsed = [StreamName(**attrs.asdict(_parse(name))) for name in names]
-        routes = {str(route_of(one)) for one in parsed}
+        routes = {str(route_of(item)) for item in parsed}
         payload = codec.payload_class(kind).__name__
         event = _event_of(kind)
-        rows.append((", ".join(code(one) for one in parsed), "/" + routes.pop(), code(payload), code(HOOK_OF[kind]), code(event)))
+        rows.append((", ".join(code(item) for item in parsed), "/" + routes.pop(), code(payload), code(HOOK_OF[kind]), code(event)))
     return table(("streams", "route", "payload", "hook", "event"), rows)
 
 
@@ -188,13 +188,13 @@ def user_event_table() -> str:
 
 
 def code_classes() -> str:
-    counts = {kind: sum(one.kind is kind for one in CODES.values()) for kind in CodeClass}
-    examples = {kind: [one for one in CODES.values() if one.kind is kind][:3] for kind in CodeClass}
+    counts = {kind: sum(code.kind is kind for code in CODES.values()) for kind in CodeClass}
+    examples = {kind: [code for code in CODES.values() if code.kind is kind][:3] for kind in CodeClass}
     rows = (
         (
             kind.value,
             counts[kind],
-            ", ".join(f"{one.number} {one.name}" for one in examples[kind]),
+            ", ".join(f"{example.number} {example.name}" for example in examples[kind]),
             "yes" if kind.definite else "no",
         )
         for kind in CodeClass
@@ -228,7 +228,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
 def configuration() -> str:
     parts = []
     for title, kind in _TABLES:
-        rows = ((code(one.name), _type(one.type), _default(one), one.metadata[DOC]) for one in attrs.fields(kind))
+        rows = ((code(field.name), _type(field.type), _default(field), field.metadata[DOC]) for field in attrs.fields(kind))
         parts.append(f"### {title}\n\n" + table(("key", "type", "default", "meaning"), rows))
     return "\n\n".join(parts)
 
@@ -258,7 +258,7 @@ def _default(field: attrs.Attribute[Any]) -> str:
 # -- documents --------------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[], str]] = {
-    "house hooks": lambda: hooks(HouseHooks),
+    "house hooks": lambda: hooks(BotHooks),
     "strategy hooks": lambda: hooks(StrategyHooks),
     "view": lambda: view_table(view.View),
     "book view": lambda: view_table(view.BookView),

@@ -32,7 +32,7 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 #: Tests that mostly wait, for whole processes and real seconds.
-_WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tests/runtime/", "tests/shell/")
+_WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tests/runtime/", "tests/trio_io/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

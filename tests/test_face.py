@@ -48,7 +48,7 @@ def test_the_testing_module_defines_what_it_offers() -> None:
 def test_each_name_says_what_it_is(name: str) -> None:
     found: Any = getattr(coldframe, name)
     if isinstance(found, UnionType):
-        assert {one.__name__ for one in get_args(found)} <= set(NAMES)
+        assert {member.__name__ for member in get_args(found)} <= set(NAMES)
     elif isinstance(found, type):
         assert found.__doc__ or name in PLAIN
         assert not str(found.__doc__).startswith(f"{name}(")
@@ -62,20 +62,20 @@ def test_each_name_for_tests_says_what_it_is(name: str) -> None:
     found = getattr(testing, name)
     assert inspect.getdoc(found)
     methods = [one for key, one in vars(found).items() if not key.startswith("_") and inspect.isfunction(one)]
-    assert all(inspect.getdoc(one) or len(inspect.getsource(one).splitlines()) <= 2 for one in methods)
+    assert all(inspect.getdoc(method) or len(inspect.getsource(method).splitlines()) <= 2 for method in methods)
 
 
 def test_every_event_and_intent_is_there() -> None:
-    told = {one.__name__ for one in get_args(events.StrategyEvent)}
+    told = {member.__name__ for member in get_args(events.StrategyEvent)}
     assert told <= set(NAMES)
-    assert {one.__name__ for one in get_args(intents.Intent)} <= set(NAMES)
+    assert {member.__name__ for member in get_args(intents.Intent)} <= set(NAMES)
     assert {name for name, value in vars(view).items() if getattr(value, "__module__", None) == view.__name__} <= set(NAMES)
 
 
 def test_every_event_is_frozen_and_carries_its_time() -> None:
-    for one in get_args(events.StrategyEvent):
-        assert one.__setattr__ is not object.__setattr__
-        assert "at_ns" in {field.name for field in attrs.fields(one)}
+    for member in get_args(events.StrategyEvent):
+        assert member.__setattr__ is not object.__setattr__
+        assert "at_ns" in {field.name for field in attrs.fields(member)}
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         coldframe.Started(5).at_ns = 6  # type: ignore[misc]
 
@@ -84,9 +84,9 @@ def test_hooks_name_nothing_that_a_plugin_cannot_import() -> None:
     for name, hook in vars(StrategyHooks).items():
         if not name.startswith("_"):
             for annotation in inspect.get_annotations(hook, eval_str=True).values():
-                for one in get_args(annotation) if isinstance(annotation, UnionType) else [annotation]:
-                    if getattr(one, "__module__", "").startswith("coldframe"):
-                        assert one.__name__ in NAMES
+                for member in get_args(annotation) if isinstance(annotation, UnionType) else [annotation]:
+                    if getattr(member, "__module__", "").startswith("coldframe"):
+                        assert member.__name__ in NAMES
 
 
 @pytest.mark.parametrize("name", [*NAMES, *TESTING])

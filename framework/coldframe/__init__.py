@@ -4,6 +4,16 @@ This is the public face for authors of strategies: everything a plugin needs is 
 TOML file; a strategy is a class whose hooks see events and return intents.
 """
 
+from coldframe.enums import (
+    OrderType,
+    PositionMode,
+    PositionSide,
+    PriceMatch,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 from coldframe.model.effects import Level, Log, Told
 from coldframe.model.events import (
     AssetIndexChanged,
@@ -53,16 +63,6 @@ from coldframe.model.intents import (
 from coldframe.model.orders import OrderState
 from coldframe.model.view import BookView, OrderView, View
 from coldframe.plug.hookspecs import hookimpl
-from coldframe.terms import (
-    OrderType,
-    PositionMode,
-    PositionSide,
-    PriceMatch,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-    WorkingType,
-)
 
 __all__ = [
     "Amend",

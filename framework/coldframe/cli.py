@@ -17,7 +17,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from coldframe.errors import ColdframeError
 from coldframe.exits import Exit, gravest
-from coldframe.texts import printable
+from coldframe.text import printable
 
 #: How long an ended process waits for threads that a plugin has started.
 _PATIENCE_S: Final = 3.0
@@ -88,7 +88,7 @@ def _leaves(error: BaseException) -> list[BaseException]:
     """The single errors in a group, and in the groups in it."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
-    return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [leaf for exception in error.exceptions for leaf in _leaves(exception)]
 
 
 # -- arguments --------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def _version_or_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Name
 
 
 def _run(args: argparse.Namespace) -> int:
-    from coldframe.runtime.verbs import run_bot
+    from coldframe.commands.verbs import run_bot
 
     return run_bot(
         args.config,
@@ -259,25 +259,25 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from coldframe.runtime.verbs import check
+    from coldframe.commands.verbs import check
 
     return check(args.config, _json_or_lines(args.json))
 
 
 def _halt(args: argparse.Namespace) -> int:
-    from coldframe.runtime.haltverbs import halt
+    from coldframe.commands.halt import halt
 
     return halt(args.config, args.strategy, args.level, args.reason, _json_or_lines(args.json))
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from coldframe.runtime.haltverbs import resume
+    from coldframe.commands.halt import resume
 
     return resume(args.config, args.strategy, _json_or_lines(args.json))
 
 
 def _venue(args: argparse.Namespace) -> int:
-    from coldframe.runtime.verbs import serve_venue
+    from coldframe.commands.verbs import serve_venue
 
     return serve_venue(
         args.config,
@@ -291,62 +291,62 @@ def _venue(args: argparse.Namespace) -> int:
 
 
 def _venue_change(args: argparse.Namespace) -> int:
+    from coldframe.exchange_server.control import Ask
     from coldframe.runtime.venuecontrol import change
-    from coldframe.venue.control import Ask
 
     return change(Ask(args.what, args.value, args.symbol, args.account), args.port, _json_or_lines(args.json))
 
 
 def _plugins_list(args: argparse.Namespace) -> int:
-    from coldframe.runtime.verbs import list_plugins
+    from coldframe.commands.verbs import list_plugins
 
     return list_plugins(_json_or_lines(args.json), args.config)
 
 
 def _journal_verify(args: argparse.Namespace) -> int:
-    from coldframe.runtime.journalverbs import verify
+    from coldframe.commands.journal import verify
 
     return verify(args.JOURNAL, _json_or_lines(args.json))
 
 
 def _journal_tail(args: argparse.Namespace) -> int:
-    from coldframe.runtime.journalverbs import tail
+    from coldframe.commands.journal import tail
 
     return tail(args.JOURNAL, args.count, _json_or_lines(args.json))
 
 
 def _journal_orders(args: argparse.Namespace) -> int:
-    from coldframe.runtime.journalverbs import orders
+    from coldframe.commands.journal import orders
 
     return orders(args.JOURNAL, _json_or_lines(args.json))
 
 
 def _journal_fills(args: argparse.Namespace) -> int:
-    from coldframe.runtime.journalverbs import fills
+    from coldframe.commands.journal import fills
 
     return fills(args.JOURNAL, _json_or_lines(args.json))
 
 
 def _journal_export(args: argparse.Namespace) -> int:
-    from coldframe.runtime.journalverbs import export
+    from coldframe.commands.journal import export
 
     return export(args.JOURNAL, args.what, args.form, _json_or_lines(args.json))
 
 
 def _orders_resolve(args: argparse.Namespace) -> int:
-    from coldframe.runtime.orderverbs import resolve
+    from coldframe.commands.orders import resolve
 
     return resolve(args.config, args.order, args.outcome, _json_or_lines(args.json))
 
 
 def _tape_info(args: argparse.Namespace) -> int:
-    from coldframe.runtime.verbs import tape_info
+    from coldframe.commands.verbs import tape_info
 
     return tape_info(args.file, _json_or_lines(args.json))
 
 
 def _tape_verify(args: argparse.Namespace) -> int:
-    from coldframe.runtime.verbs import tape_verify
+    from coldframe.commands.verbs import tape_verify
 
     return tape_verify(args.file, _json_or_lines(args.json))
 

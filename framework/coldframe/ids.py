@@ -17,7 +17,7 @@ STRATEGY_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 #: The venue's rule for a client order id.
 CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
-#: Counts from here on belong to the brake, which orders in the name of a brain that does not answer; no run counts so far.
+#: Counts from here on belong to the kill switch, which orders in the name of an engine that does not answer; no run counts so far.
 BRAKE_COUNT: Final = 35 * 36**5
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"

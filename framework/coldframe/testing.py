@@ -12,15 +12,16 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import structs
 
-from coldframe.core.calls import Calls
-from coldframe.core.context import Context
-from coldframe.core.evidence import Evidence
-from coldframe.core.feedplan import FeedLimits
-from coldframe.core.market import LocalBook, Market
-from coldframe.core.orders import Fill, Order, Orders, Origin
-from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
-from coldframe.core.slots import OnError
-from coldframe.core.views import StrategyView, StrategyWorld
+from coldframe.core.connectivity.rest_queue import RestQueue
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.marketdata.market import LocalBook, Market
+from coldframe.core.marketdata.shards import FeedLimits
+from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskLimits, StrategyAccount
+from coldframe.core.state.orders import Fill, Order, Orders, Origin
+from coldframe.core.strategies.runtime import OnError
+from coldframe.core.strategies.view import StrategyView, StrategyWorld
+from coldframe.enums import ContractStatus, OrderStatus, Side
 from coldframe.model.events import (
     BookChanged,
     BookState,
@@ -39,8 +40,7 @@ from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent, Place
 from coldframe.model.orders import Happening
 from coldframe.plug.hookspecs import EVENT_HOOKS
-from coldframe.plug.slots import StrategySlot
-from coldframe.terms import ContractStatus, OrderStatus, Side
+from coldframe.plug.slots import StrategyPlugin
 from coldframe.units import NS_PER_MS, ZERO, exact, places
 from coldframe.wire.filters import Filters, LotSize
 from coldframe.wire.names import StreamName
@@ -89,15 +89,15 @@ class StrategyBench:
     ) -> None:
         if isinstance(symbols, str):
             raise ValueError(f"symbols are a list: [{symbols!r}]")
-        self.slot = StrategySlot("bench", symbols, OnError.QUARANTINE, strategy, overlays)
-        self._ctx = Context(lambda: 0.5, now_ns=BENCH_START_MS * NS_PER_MS)
+        self.slot = StrategyPlugin("bench", symbols, OnError.QUARANTINE, strategy, overlays)
+        self._ctx = StepContext(lambda: 0.5, now_ns=BENCH_START_MS * NS_PER_MS)
         listed = Instruments(instruments or [instrument(symbol) for symbol in symbols])
         names = [StreamName.of(symbol, "depth@100ms") for symbol in symbols]
-        self._market = Market(self._ctx, Calls(self._ctx), names, FeedLimits())
+        self._market = Market(self._ctx, RestQueue(self._ctx), names, FeedLimits())
         self._orders = Orders(BENCH_START_MS)
-        self._trader = Trader("bench", frozenset(symbols), Budget())
-        self._gate = Gate(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
-        self._evidence = Evidence(self._ctx, self._orders, {"bench": self._trader})
+        self._trader = StrategyAccount("bench", frozenset(symbols), Budget())
+        self._gate = PreTradeRisk(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
+        self._evidence = ExecutionReports(self._ctx, self._orders, {"bench": self._trader})
         self._trade_id = 0
         self._world = StrategyWorld(self._trader, symbols, self._market, self._orders, self._gate)
         self._outside = StrategyWorld(self._trader, symbols, self._market, self._orders, self._gate)

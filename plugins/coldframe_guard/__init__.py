@@ -122,7 +122,11 @@ class Guard:
         """Remembers where the market was; while the guard is shut, adds a withdrawal to what the strategy wants."""
         self._remember(event.symbol, view)
         wanted = yield
-        risky = [one for one in view.orders(event.symbol) if one.state in _RESTING and _order_adds_risk(one, one.remaining, view)]
+        risky = [
+            order
+            for order in view.orders(event.symbol)
+            if order.state in _RESTING and _order_adds_risk(order, order.remaining, view)
+        ]
         if not risky or self.against(event.symbol, view) is None:
             return wanted
         return [*wanted, Quotes(event.symbol), [Cancel(one.client_order_id) for one in risky]]
@@ -136,7 +140,7 @@ class Guard:
 
     def _count_orders(self, view: View) -> None:
         """Keeps when each order was first seen, for a minute and as long as it lives, so that none is counted twice."""
-        alive = {one.client_order_id: view.now_ms for one in view.orders()}
+        alive = {order.client_order_id: view.now_ms for order in view.orders()}
         old_ms = view.now_ms - _MINUTE_MS
         recent = {name: first_ms for name, first_ms in self._orders.items() if first_ms > old_ms or name in alive}
         self._orders = alive | recent
@@ -164,13 +168,15 @@ def _symbol_at_risk(intent: Intent, view: View) -> str | None:
             position = view.position(symbol, intent.position_side)
             return symbol if _adds_risk(position, intent.side, intent.quantity) else None
         case Amend(name, _, quantity):
-            order = next((one for one in view.orders() if one.client_order_id == name), None)
+            order = next((order for order in view.orders() if order.client_order_id == name), None)
             if order is None:
                 return None
             remaining = order.remaining if quantity is None else quantity - order.filled
             return order.symbol if _order_adds_risk(order, remaining, view) else None
         case Quotes(symbol, bids, asks, position_side=held):
-            sums = {side: sum((one.quantity for one in quotes), _NOTHING) for side, quotes in ((Side.BUY, bids), (Side.SELL, asks))}
+            sums = {
+                side: sum((quote.quantity for quote in quotes), _NOTHING) for side, quotes in ((Side.BUY, bids), (Side.SELL, asks))
+            }
             return symbol if any(_adds_risk(view.position(symbol, held), side, total) for side, total in sums.items()) else None
         case Target(symbol, wanted):
             change = wanted - view.position(symbol)

@@ -226,7 +226,7 @@ class Campaign:
             self._check_peace(where, json.loads(out.read_text()))
 
     def _check_orders(self, where: str) -> None:
-        accepted = {one.client_id for one in self.history.orders.values() if strategy_of(one.client_id)}
+        accepted = {order.client_id for order in self.history.orders.values() if strategy_of(order.client_id)}
         for name in {*self.killer.doubles, *self.history.double_orders}:
             self._violated(f"order sent or accepted twice: {name}")
         for name in accepted - set(self.killer.placed):

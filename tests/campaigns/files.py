@@ -22,25 +22,25 @@ from coldframe.config.secrets import resolve
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.errors import ConfigError, JournalDamaged, JournalUnwritable
+from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.faults import FaultPlan
+from coldframe.exchange.keys import keys_for
+from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange_server.links.context import Context
+from coldframe.exchange_server.recording import RecordedMarket
+from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_info import outline
 from coldframe.model.journal import RowKind
 from coldframe.runtime import haltfiles
-from coldframe.runtime.tapes import describe_tape, verify_tape
-from coldframe.shell.bans import Bans
-from coldframe.shell.journalfile import JournalFile, read_rows
-from coldframe.shell.notes import Notes
-from coldframe.shell.sentinel import Sentinel
-from coldframe.shell.tape import Recorder
-from coldframe.venue.exchange import Exchange
-from coldframe.venue.faults import FaultPlan
-from coldframe.venue.keys import keys_for
-from coldframe.venue.links.context import Context
-from coldframe.venue.outline import outline
-from coldframe.venue.recording import RecordedMarket
-from coldframe.venue.tape import read_tape
-from coldframe.venue.trading.ledger import Ledger
+from coldframe.runtime.recordings import describe_tape, verify_tape
+from coldframe.trio_io.bans import Bans
+from coldframe.trio_io.halt_file import HaltFile
+from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.operator_commands import OperatorCommands
+from coldframe.trio_io.recorder import Recorder
 from tests.campaigns.reader import Read, Reader
 from tests.config.whole import WHOLE
-from tests.venue.rig import SYMBOL, Rig, floor
+from tests.exchange.rig import SYMBOL, Rig, floor
 
 NOW_MS: Final = 1_700_000_000_000
 TAPE: Final = b"\n".join(
@@ -116,7 +116,7 @@ async def _played(path: Path) -> None:
     """A venue plays the recording as fast as it can."""
     settings = Settings(tape=str(path), speed="max", accounts=[VenueAccount(name="main")])
     market = RecordedMarket(settings, NOW_MS)
-    exchange = Exchange(settings, market.floors, keys_for(["main"], None), Ledger(None), NOW_MS)
+    exchange = Exchange(settings, market.floors, keys_for(["main"], None), AccountStore(None), NOW_MS)
     context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS))
     market.bind(exchange.streams, context.settle)
     market.listened_to("btcusdt@depth@100ms")
@@ -154,7 +154,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
     def read(data: bytes) -> None:
         path.write_bytes(data)
         answer.write_bytes(data)
-        sentinel = Sentinel(path)
+        sentinel = HaltFile(path)
         sentinel.read()
         sentinel.answers("17.5")
 
@@ -172,7 +172,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
 def _venue(folder: Path) -> Iterator[Reader]:
     """What an embedded venue keeps: the ledger of its accounts, and their keys."""
     keys_for(["main"], str(folder))
-    rig = Rig(floor(), ledger=Ledger(folder))
+    rig = Rig(floor(), ledger=AccountStore(folder))
     rig.book()
     rig.place("BUY", "2")
     rig.place("BUY", "3", "990.0")
@@ -182,7 +182,7 @@ def _venue(folder: Path) -> Iterator[Reader]:
     rig.exchange.ledger.close()
 
     def opened() -> None:
-        ledger = Ledger(folder)
+        ledger = AccountStore(folder)
         try:
             Rig(floor(), ledger=ledger)
         finally:
@@ -227,7 +227,7 @@ def _notes(folder: Path) -> Read:
     def read(data: bytes) -> None:
         for ending in ("ask", "answer"):
             (folder / f"note.{ending}").write_bytes(data)
-        notes = Notes(folder)
+        notes = OperatorCommands(folder)
         notes.take()
         notes.answer_to("note")
 

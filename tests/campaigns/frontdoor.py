@@ -24,24 +24,24 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from coldframe import Side
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
-from coldframe.core.signing import signer_of_pem
+from coldframe.core.connectivity.signing import signer_of_pem
+from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.faults import FaultPlan
+from coldframe.exchange.keys import AccountKeys, keys_for
+from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange_server.links.context import Context
+from coldframe.exchange_server.links.http_server import HttpServer
 from coldframe.secret import Secret
-from coldframe.venue.exchange import Exchange
-from coldframe.venue.faults import FaultPlan
-from coldframe.venue.keys import AccountKeys, keys_for
-from coldframe.venue.links.context import Context
-from coldframe.venue.links.door import Door
-from coldframe.venue.trading.ledger import Ledger
 from coldframe.wire.api import METHODS, Security
 from coldframe.wire.rest import ENDPOINTS
 from tests.campaigns.mangle import NUMBERS, TEXTS, mangled
-from tests.shell.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 from tests.simulation.still import StillMarket
+from tests.trio_io.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 START_MS: Final = 1_700_000_000_000
 #: Virtual time between two connections: long enough that the rate limits let most of them in.
 _APART_MS: Final = 250
-#: After so many inputs the house is left for a new one: an exchange remembers its orders.
+#: After so many inputs the run is left for a new one: an exchange remembers its orders.
 _INPUTS_A_HOUSE: Final = 50_000
 _GOOD_EVERY: Final = 100
 _TRADER_EVERY: Final = 10
@@ -142,12 +142,12 @@ class House:
         )
         market = StillMarket(["BTCUSDT", "ETHUSDT"], START_MS, settings.funding_interval_s)
         self.keys = keys_for([account.name for account in settings.accounts], None)
-        exchange = Exchange(settings, market.floors, self.keys, Ledger(None), START_MS)
+        exchange = Exchange(settings, market.floors, self.keys, AccountStore(None), START_MS)
         faults = FaultPlan(settings.faults, settings.seed, START_MS)
         self.context = Context(settings, exchange, market, lambda: self.now_ms, faults, notice)  # type: ignore[arg-type]
         market.bind(exchange.streams, self.context.settle)
         self.market = market
-        self.door = Door(self.context)
+        self.door = HttpServer(self.context)
 
     async def visited(self, said: bytes, *, listens: bool) -> bytes:
         """One connection, from what the visitor says to all that it gets to hear, if it listens before it ends."""

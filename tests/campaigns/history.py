@@ -9,10 +9,10 @@ from pathlib import Path
 
 import attrs
 
+from coldframe.enums import Side
+from coldframe.exchange.trading.entities import Account, Order, Traded, read_record
 from coldframe.ids import parse_own
-from coldframe.terms import Side
 from coldframe.units import ZERO
-from coldframe.venue.trading.records import Account, Order, Traded, read_record
 from coldframe.wire.replies import UserTrade
 
 #: What makes a fill this fill.
@@ -86,8 +86,8 @@ class History:
                 self.trades[trade.symbol, trade.id, trade.order_id] = trade
             case Account():
                 self.positions = defaultdict(Decimal)
-                for one in record.positions.values():
-                    self.positions[one.symbol] += one.quantity
+                for position in record.positions.values():
+                    self.positions[position.symbol] += position.quantity
 
     def _take_order(self, order: Order) -> None:
         if order.order_id not in self.orders:
@@ -115,7 +115,7 @@ class History:
 
     def open_orders(self, strategy: str) -> list[Order]:
         """The orders of a strategy that rest at the venue."""
-        return [one for one in self.orders.values() if one.open and strategy_of(one.client_id) == strategy]
+        return [order for order in self.orders.values() if order.open and strategy_of(order.client_id) == strategy]
 
 
 def position_of(trades: Iterable[UserTrade]) -> dict[str, Decimal]:

@@ -24,16 +24,16 @@ from typing import Any, Final, TextIO
 import attrs
 import trio
 
+from coldframe.commands.halt import resume
 from coldframe.core.engine import Engine
-from coldframe.core.orders import Order
-from coldframe.core.proof import BLIND_MARGIN_MS
+from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
+from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.runtime.build import build, read
-from coldframe.runtime.haltverbs import resume
-from coldframe.runtime.house import Result, RunOptions, run
 from coldframe.runtime.report import run_summary
-from coldframe.shell.clock import wall_text
+from coldframe.runtime.run import Result, RunOptions, run
+from coldframe.trio_io.clock import wall_text
 from tests.campaigns.history import FillKey, History, position_of
 from tests.campaigns.memory import Memory
 from tests.campaigns.relay import Relay
@@ -133,7 +133,7 @@ class Inspector:
 
     def _look_at_doubts(self) -> None:
         now = trio.current_time()
-        doubtful = {one.client_order_id: one for one in self.engine.orders.live if _in_doubt(one)}
+        doubtful = {order.client_order_id: order for order in self.engine.orders.live if _in_doubt(order)}
         for name in [name for name in self._doubtful_since if name not in doubtful]:
             del self._doubtful_since[name]
         for name, order in doubtful.items():

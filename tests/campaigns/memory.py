@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from coldframe.core.journal import Past, fold
+from coldframe.core.state.journal_codec import RestoredState, fold
 from coldframe.model.journal import RowKind
-from coldframe.shell.journalfile import read_rows
+from coldframe.trio_io.journalfile import read_rows
 from tests.campaigns.history import FillKey
 
 
@@ -19,7 +19,7 @@ class Memory:
     """The journal of all runs, read on from where it was read to last."""
 
     path: Path
-    past: Past = attrs.field(factory=Past)
+    past: RestoredState = attrs.field(factory=RestoredState)
     rows: int = 0
     orders: set[str] = attrs.field(factory=set)
     fills: Counter[FillKey] = attrs.field(factory=Counter)

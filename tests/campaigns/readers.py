@@ -19,19 +19,19 @@ import msgspec
 import trio
 from trio.testing import memory_stream_pair
 
-from coldframe.core.listing import rows_of
-from coldframe.core.signing import signer_of_pem
+from coldframe.core.connectivity.signing import signer_of_pem
+from coldframe.core.strategies.contract_refresh import rows_of
 from coldframe.errors import DecodeError, LinkRefused
+from coldframe.exchange.keys import keys_for
+from coldframe.exchange.mirror import Mirror
+from coldframe.exchange_server import control
 from coldframe.model.instruments import Instruments
 from coldframe.runtime import mirror as feeding
 from coldframe.secret import Secret
-from coldframe.shell import link
-from coldframe.shell.batch import BatchStream
-from coldframe.shell.body import Body
+from coldframe.trio_io import link
+from coldframe.trio_io.batch import BatchStream
+from coldframe.trio_io.body import Body
 from coldframe.units import exact, scaled
-from coldframe.venue import control
-from coldframe.venue.keys import keys_for
-from coldframe.venue.mirror import Mirror
 from coldframe.wire import api, frames, names, requests, rest, routes, strict, tape
 from coldframe.wire.codec import Census, decode, decode_list, decode_stream, decode_user, payload_class, user_event_classes
 from coldframe.wire.reference import ExchangeInfo, ServerTime, SymbolInfo
@@ -40,8 +40,8 @@ from tests.campaigns.files import TAPE, file_readers
 from tests.campaigns.reader import Read, Reader
 from tests.campaigns.world import World, mirrored
 from tests.conftest import SHARED
-from tests.shell.peer import CLOSE, PING, TEXT, frame
-from tests.venue.rig import Rig, floor
+from tests.exchange.rig import Rig, floor
+from tests.trio_io.peer import CLOSE, PING, TEXT, frame
 from tests.wire.shapes import KINDS, example, written
 
 

@@ -130,11 +130,11 @@ class Relay:
         try:
             while part := await source.receive_some(_READ):
                 passing = self._read(bytes(part), frames, asked)
-                for one in passing:
-                    await self._watcher.before(one)
+                for item in passing:
+                    await self._watcher.before(item)
                 await sink.send_all(part)
-                for one in passing:
-                    await self._watcher.after(one)
+                for item in passing:
+                    await self._watcher.after(item)
         except (trio.BrokenResourceError, trio.ClosedResourceError, Withheld):
             pass
         link.cancel()

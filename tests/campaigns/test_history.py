@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+from coldframe.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from coldframe.exchange.trading.entities import Account, Order, Position, Record, Traded, write_record
 from coldframe.ids import OwnId
-from coldframe.terms import OrderStatus, OrderType, PositionSide, Side, TimeInForce
-from coldframe.venue.trading.records import Account, Order, Position, Record, Traded, write_record
 from coldframe.wire.replies import UserTrade
 from tests.campaigns.history import History, position_of
 
@@ -58,7 +58,7 @@ def trade(trade_id: int, order_id: int, side: Side, quantity: str) -> Traded:
 
 def written(folder: Path, *records: Record) -> History:
     with (folder / "ledger.jsonl").open("ab") as file:
-        file.write(b"".join(write_record(one) for one in records))
+        file.write(b"".join(write_record(record) for record in records))
     return History(folder)
 
 

@@ -13,7 +13,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from tests.campaigns.relay import Frames, Passing, Relay, Withheld
 from tests.campaigns.setting import Sent
-from tests.venue.links.cable import Rest, api, running, stream
+from tests.exchange_server.links.cable import Rest, api, running, stream
 
 HEAD = b"GET /ws-fapi/v1 HTTP/1.1\r\nhost: x\r\n\r\n"
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": "59000.0"}

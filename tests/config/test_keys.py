@@ -55,22 +55,24 @@ def test_a_key_without_a_default_is_required() -> None:
 @pytest.mark.parametrize("kind", TABLES, ids=lambda kind: kind.__name__)
 def test_every_key_of_every_table_says_what_it_means(kind: type) -> None:
     assert kind.__doc__
-    for one in attrs.fields(kind):
-        assert len(one.metadata[DOC]) > 5, one.name
-        assert not one.metadata[DOC].endswith("."), one.name
+    for field in attrs.fields(kind):
+        assert len(field.metadata[DOC]) > 5, field.name
+        assert not field.metadata[DOC].endswith("."), field.name
 
 
 def test_files_and_secrets_are_marked() -> None:
-    marked = {mark: {one.name for kind in TABLES for one in attrs.fields(kind) if one.metadata[mark]} for mark in (PATH, SECRET)}
+    marked = {
+        mark: {field.name for kind in TABLES for field in attrs.fields(kind) if field.metadata[mark]} for mark in (PATH, SECRET)
+    }
     assert marked[SECRET] == {"api_key", "private_key", "secret"}
     assert {"tape", "keys_dir", "state_dir", "ca_file", "tls_certificate", "tls_key"} <= marked[PATH]
-    named = {one.name for kind in TABLES for one in attrs.fields(kind) if re.search("_(file|dir)$|^file$|^tape$", one.name)}
+    named = {field.name for kind in TABLES for field in attrs.fields(kind) if re.search("_(file|dir)$|^file$|^tape$", field.name)}
     assert named <= marked[PATH]
 
 
 def test_numbers_with_a_unit_carry_it_in_their_name() -> None:
     """A length of time without its unit would be read wrongly sooner or later."""
     for kind in TABLES:
-        for one in attrs.fields(kind):
-            if re.search(r"\b(milliseconds|seconds)\b", one.metadata[DOC]) and one.type in ("int", "Decimal"):
-                assert re.search(r"_(s|ms|1m|10s|per_10s)$", one.name), one.name
+        for field in attrs.fields(kind):
+            if re.search(r"\b(milliseconds|seconds)\b", field.metadata[DOC]) and field.type in ("int", "Decimal"):
+                assert re.search(r"_(s|ms|1m|10s|per_10s)$", field.name), field.name

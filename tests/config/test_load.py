@@ -36,8 +36,8 @@ def found(folder: Path, text: str) -> list[str]:
     except ConfigError as error:
         findings = error.findings
     start = f"{folder / 'bot.toml'}:"
-    assert all(one.startswith(start) for one in findings)
-    return [one.removeprefix(start) for one in findings]
+    assert all(finding.startswith(start) for finding in findings)
+    return [finding.removeprefix(start) for finding in findings]
 
 
 def refusal(folder: Path, text: str | bytes) -> str:
@@ -56,10 +56,10 @@ def test_a_whole_configuration(tmp_path: Path) -> None:
     assert made.findings == ()
     config = made.config
     assert config.venue.embedded.pace == Decimal(2)
-    assert [one.name for one in config.venue.embedded.accounts] == ["first", "second"]
+    assert [account.name for account in config.venue.embedded.accounts] == ["first", "second"]
     assert config.strategies[0].budget.max_notional == Decimal(2)
     assert config.strategies[0].params == {"anything": {"goes": [1.5, "here"]}}
-    assert [one.plugin for one in config.strategies[1].overlays] == ["guard", "other"]
+    assert [overlay.plugin for overlay in config.strategies[1].overlays] == ["guard", "other"]
     assert config.risk.price_collar_pct == Decimal("3.5")
     assert made.document["feeds"]["patience"] == 40
 
@@ -79,9 +79,9 @@ def test_it_names_every_key_there_is_and_none_at_its_default(tmp_path: Path) -> 
     ]
     tables += [config.strategies[0].overlays[0], config.risk, config.risk.first_minutes, config.feeds, config.halt, config.journal]
     for table in tables:
-        for one in attrs.fields(type(table)):
-            default = one.default.factory() if isinstance(one.default, attrs.Factory) else one.default  # type: ignore[arg-type]
-            assert getattr(table, one.name) != default or default is attrs.NOTHING, f"{type(table).__name__}.{one.name}"
+        for field in attrs.fields(type(table)):
+            default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
+            assert getattr(table, field.name) != default or default is attrs.NOTHING, f"{type(table).__name__}.{field.name}"
 
 
 def test_the_least_there_is(tmp_path: Path) -> None:
@@ -163,15 +163,15 @@ MUTATIONS = {key.path: mutations(key) for key in KEYS}
 
 def mutated(chosen: list[Mutation]) -> str:
     lines = WHOLE.splitlines()
-    for one in chosen:
-        lines[one.key.line - 1] = one.line
+    for item in chosen:
+        lines[item.key.line - 1] = item.line
     return "\n".join(lines)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: dotted(key.path))
 def test_g1_one_mistake_is_named_at_its_line_and_nothing_else(tmp_path: Path, key: Key) -> None:
-    for one in MUTATIONS[key.path]:
-        assert set(found(tmp_path, mutated([one]))) == one.said, one.line
+    for mutation in MUTATIONS[key.path]:
+        assert set(found(tmp_path, mutated([mutation]))) == mutation.said, mutation.line
 
 
 @given(st.data())
@@ -180,7 +180,7 @@ def test_all_mistakes_are_named_in_one_pass(tmp_path_factory: pytest.TempPathFac
     chosen = [data.draw(st.sampled_from(MUTATIONS[key.path])) for key in keys]
     findings = found(tmp_path_factory.getbasetemp(), mutated(chosen))
     assert len(findings) == len(set(findings))
-    assert set(findings) == {said for one in chosen for said in one.said}
+    assert set(findings) == {said for item in chosen for said in item.said}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_tables_that_do_not_fit(tmp_path: Path, text: str, findings: list[str]) 
         ('market = "recording"', "market is a recording, but no tape is named"),
         ("accounts = []", "accounts need different names, and there must be one at least"),
         ('accounts = [{ name = "a" }, { name = "a" }]', "accounts need different names, and there must be one at least"),
-        *((f"speed = '{one}'", f"speed must be a number above 0 or \"max\", not '{one}'") for one in SPEEDS),
+        *((f"speed = '{speed}'", f"speed must be a number above 0 or \"max\", not '{speed}'") for speed in SPEEDS),
     ],
 )  # fmt: skip
 def test_keys_that_do_not_go_together(tmp_path: Path, lines: str, said: str) -> None:
@@ -255,7 +255,7 @@ def test_what_fits_is_kept_and_its_place_in_the_file_is_known(tmp_path: Path) ->
     text = WHOLE.replace('id = "one"', "id = 1").replace('channels = ["aggTrade"]', "channels = 5").replace("seed = 8", "seed = []")
     made = loaded(tmp_path, text)
     assert len(made.findings) == 3
-    assert [one.id for one in made.config.strategies] == ["two"]
+    assert [strategy.id for strategy in made.config.strategies] == ["two"]
     assert made.at("strategies", 0, "plugin") == ("strategies", 1, "plugin")
     assert made.source.finding(made.at("strategies", 0, "plugin"), "x") == made.source.finding(("strategies", 1, "plugin"), "x")
     assert made.at("streams", 0) == ("streams", 1)

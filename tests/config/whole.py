@@ -273,7 +273,7 @@ def _table(parts: list[str], array: bool, counts: dict[str, int]) -> tuple[Any, 
 def _plain(kind: Any) -> Any:
     """A type without its None."""
     if isinstance(kind, UnionType):
-        (kind,) = [one for one in get_args(kind) if one is not type(None)]
+        (kind,) = [member for member in get_args(kind) if member is not type(None)]
     return kind
 
 

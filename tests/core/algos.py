@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from coldframe.terms import (
+from coldframe.enums import (
     AlgoStatus,
     ExecutionType,
     OrderStatus,
@@ -147,7 +147,7 @@ class Algos:
             return No(-2013, "Order does not exist.") if algo is None else json.loads(encode(algo.reply()))
         wanted = params.get("symbol")
         alive = [one for one in self.all.values() if one.status is AlgoStatus.NEW and wanted in (None, one.symbol)]
-        return [json.loads(encode(one.reply())) for one in alive]
+        return [json.loads(encode(order.reply())) for order in alive]
 
     # -- what happens -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import count
 
-from coldframe.terms import AccountReason, ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
+from coldframe.enums import AccountReason, ExecutionType, OrderStatus, PositionSide, Side, TimeInForce
 from coldframe.units import places
 from coldframe.wire.account import AccountChange, AccountUpdate, OrderTradeUpdate, PositionChange, UserEvent
 from coldframe.wire.codec import encode
@@ -71,7 +71,7 @@ class Exchange:
         #: Prices that REST names: of contracts (`BNBUSDT`) and of assets (`BNBUSD`).
         self.prices: dict[str, str] = {}
         self.books: dict[str, tuple[int, dict[Side, dict[str, str]]]] = {
-            one: (10, {Side.BUY: {}, Side.SELL: {}}) for one in symbols
+            symbol: (10, {Side.BUY: {}, Side.SELL: {}}) for symbol in symbols
         }
         self._ids = count(8_389_765_500_000_000_001)
         self._trade_ids = count(100)
@@ -169,7 +169,7 @@ class Exchange:
                 found = (self._printed(order) for order in self.orders.values() if order.order_id == params["orderId"])
                 return next(found, No(-2013, "Order does not exist."))
             case "/fapi/v1/openOrders":
-                return [self._printed(one) for one in self.orders.values() if one.status in ALIVE]
+                return [self._printed(order) for order in self.orders.values() if order.status in ALIVE]
             case "/fapi/v1/openAlgoOrders" | "/fapi/v1/algoOrder":
                 return self.algos.rest(path, params)
             case "/fapi/v3/positionRisk":
@@ -256,7 +256,7 @@ class Exchange:
     def run_out(self, symbol: str) -> None:
         """The dead man's switch of a symbol runs out."""
         self.now_ms = max(self.now_ms, self.countdowns.pop(symbol))
-        for order in [one for one in self.orders.values() if one.symbol == symbol and one.status in ALIVE]:
+        for order in [order for order in self.orders.values() if order.symbol == symbol and order.status in ALIVE]:
             order.end(OrderStatus.CANCELED)
             order.at_ms = self.now_ms
             self.report(order, ExecutionType.CANCELED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coldframe.core.engine import Engine
-from coldframe.core.views import StrategyView
+from coldframe.core.strategies.view import StrategyView
 
 
 def view_of(engine: Engine, strategy: str = "mm") -> StrategyView:

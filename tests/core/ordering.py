@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coldframe.core.orders import Order
+from coldframe.core.state.orders import Order
 from coldframe.model.events import OrderChanged
 from coldframe.model.orders import OrderState
 from tests.core.scripted import Actor, Scripted
@@ -47,4 +47,4 @@ def state(order: Order) -> OrderState:
 
 
 def states(actor: Actor) -> list[str]:
-    return [one.state for one in actor.told(OrderChanged)]
+    return [effect.state for effect in actor.told(OrderChanged)]

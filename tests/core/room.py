@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from coldframe.core.booksync import BookLost, BookMoved, BookReady
-from coldframe.core.calls import Calls
-from coldframe.core.context import Context
-from coldframe.core.feedplan import FeedLimits
-from coldframe.core.market import BookFact, Market, MessageFact
+from coldframe.core.connectivity.rest_queue import RestQueue
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.marketdata.book_sync import BookLost, BookMoved, BookReady
+from coldframe.core.marketdata.market import BookUpdate, Market, StreamMessage
+from coldframe.core.marketdata.shards import FeedLimits
+from coldframe.enums import Side
 from coldframe.model.effects import CallRest, CloseLink, Log, OpenLink, SendControl, WakeAt
 from coldframe.model.events import BookState
 from coldframe.model.inputs import RestAnswered
-from coldframe.terms import Side
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
@@ -28,13 +28,13 @@ class Room:
     """A market with links that open at once, a clock, and for every book of the venue its last update id and its levels."""
 
     def __init__(self, names: Iterable[str], *, limits: FeedLimits | None = None) -> None:
-        self.ctx = Context(lambda: 0.5, now_ns=START_NS)
-        self.calls = Calls(self.ctx)
+        self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
+        self.calls = RestQueue(self.ctx)
         self.names = [parse(name) for name in names]
         self.market = Market(self.ctx, self.calls, self.names, limits or FeedLimits())
         #: How long what the venue says is on its way.
         self.late_ms = 40
-        self.facts: list[BookFact | MessageFact] = []
+        self.facts: list[BookUpdate | StreamMessage] = []
         self.log: list[str] = []
         self.asked: list[tuple[int, CallRest]] = []
         self.closed: list[str] = []
@@ -107,7 +107,7 @@ class Room:
         """Answers a depth call, by default with the truth of this moment."""
         if body is None:
             kind = StreamKind.RPI_DEPTH if call.path == RPI else StreamKind.DIFF_DEPTH
-            name = next(one for one in self.names if one.kind is kind and one.symbol == call.params["symbol"])
+            name = next(name for name in self.names if name.kind is kind and name.symbol == call.params["symbol"])
             at, levels = self.venue[str(name)]
             sides = [[(key[1:], value) for key, value in levels.items() if key[0] == side] for side in "ba"]
             body = depth(at, *sides)
@@ -153,7 +153,7 @@ class Room:
 
     def told_of(self, symbol: str) -> list[tuple[bool, BookReady | BookMoved | BookLost]]:
         """What was told of a symbol's books."""
-        return [(one.rpi, one.change) for one in self.facts if isinstance(one, BookFact) and one.symbol == symbol]
+        return [(fact.rpi, fact.change) for fact in self.facts if isinstance(fact, BookUpdate) and fact.symbol == symbol]
 
 
 def stream(symbol: str, channel: str = "depth@100ms") -> str:

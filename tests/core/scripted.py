@@ -14,14 +14,15 @@ from typing import Any, Final
 
 import attrs
 
+from coldframe.core.connectivity.request_ways import BY_REST
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.feedplan import FeedLimits
-from coldframe.core.journal import Past
-from coldframe.core.risk import Budget, RiskLimits
-from coldframe.core.slots import OnError
-from coldframe.core.trading import TradingLimits
-from coldframe.core.views import StrategyView
-from coldframe.core.ways import BY_REST
+from coldframe.core.marketdata.shards import FeedLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.strategies.runtime import OnError
+from coldframe.core.strategies.view import StrategyView
+from coldframe.enums import Side
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import (
     CallRest,
@@ -55,7 +56,6 @@ from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent
 from coldframe.model.journal import Row
 from coldframe.plug.hookspecs import EVENT_HOOKS
-from coldframe.terms import Side
 from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
@@ -108,7 +108,7 @@ class Actor:
             raise StrategyFault(f"review_intent: {error}") from error
 
     def told(self, kind: type[Any]) -> list[Any]:
-        return [one for one in self.seen if isinstance(one, kind)]
+        return [event for event in self.seen if isinstance(event, kind)]
 
 
 @attrs.define
@@ -138,11 +138,11 @@ class Scripted:
         instruments: Sequence[Instrument] = (),
         budgets: Mapping[str, Budget] | None = None,
         risk: RiskLimits | None = None,
-        trading: TradingLimits | None = None,
+        trading: OrderSideLimits | None = None,
         feed: FeedLimits | None = None,
         orders_on: bool = True,
         can_log_on: bool = True,
-        past: Past | None = None,
+        past: RestoredState | None = None,
         **more: Any,
     ) -> None:
         self.now_ns = START_NS
@@ -168,22 +168,22 @@ class Scripted:
         self.steps: list[int] = []
         self._inbox: deque[tuple[Lane, Input]] = deque()
         self._seq = count(1)
-        names = [(one, channel) for channel in channels for one in (symbols[:1] if is_all_market(channel) else symbols)]
+        names = [(symbol, channel) for channel in channels for symbol in (symbols[:1] if is_all_market(channel) else symbols)]
         self.engine = Engine(
             EngineSetup(
                 streams=[StreamName.of(symbol, channel) for symbol, channel in names],
-                instruments=Instruments(instruments or [instrument(one) for one in symbols]),
+                instruments=Instruments(instruments or [instrument(symbol) for symbol in symbols]),
                 ports=actors,
                 budgets=budgets or {},
                 risk=risk or RiskLimits(),
                 rate_limits=[],
                 chance=lambda: 0.5,
                 epoch_ms=max(START_MS, past.epoch_ms + 1 if past else 0),
-                past=past or Past(),
+                past=past or RestoredState(),
                 orders_on=orders_on,
                 can_log_on=can_log_on,
                 feed=feed or FeedLimits(),
-                trading=trading or TradingLimits(),
+                trading=trading or OrderSideLimits(),
                 **more,
             )
         )
@@ -286,15 +286,15 @@ class Scripted:
                     self.ended = effect
 
     def _record(self, effects: Sequence[Effect]) -> None:
-        for one in effects:
-            if isinstance(one, Record):
-                body = json.loads(json.dumps(one.body))
-                self.rows.append(Row(len(self.rows) + 1, self.now_ns, one.kind, one.ref, body))
+        for effect in effects:
+            if isinstance(effect, Record):
+                body = json.loads(json.dumps(effect.body))
+                self.rows.append(Row(len(self.rows) + 1, self.now_ns, effect.kind, effect.ref, body))
         self.steps.append(len(self.rows))
-        if any(isinstance(one, SendRequest) and one.risky for one in effects):
+        if any(isinstance(effect, SendRequest) and effect.risky for effect in effects):
             self.durable = len(self.rows)
 
-    def restarted(self, *actors: Actor, past: Past, **setup: Any) -> Scripted:
+    def restarted(self, *actors: Actor, past: RestoredState, **setup: Any) -> Scripted:
         """Another process goes on at the same venue, a moment later."""
         again = Scripted(*actors, symbols=self.symbols, past=past, **setup)
         again.exchange, again.exchange._tell = self.exchange, again.tell
@@ -312,10 +312,10 @@ class Scripted:
         return self.now_ns // NS_PER_MS + self.offset_ms
 
     def sent(self, method: str) -> list[SendRequest]:
-        return [one for one in self.effects if isinstance(one, SendRequest) and one.method == method]
+        return [effect for effect in self.effects if isinstance(effect, SendRequest) and effect.method == method]
 
     def called(self, path: str) -> list[CallRest]:
-        return [one for one in self.effects if isinstance(one, CallRest) and one.path == path]
+        return [effect for effect in self.effects if isinstance(effect, CallRest) and effect.path == path]
 
     def by_rest(self, method: str) -> list[CallRest]:
         """The cancels or queries of that method that went by REST."""
@@ -326,7 +326,7 @@ class Scripted:
         return [name for name, one in self.links.items() if one.kind is kind]
 
     def said(self) -> str:
-        return "\n".join(one.text for one in self.log)
+        return "\n".join(line.text for line in self.log)
 
     # -- links --------------------------------------------------------------------------------------------------------
 

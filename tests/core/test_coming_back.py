@@ -7,19 +7,19 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from coldframe.core.inquiry import OPERATOR_AFTER_MS
-from coldframe.core.journal import fold
-from coldframe.core.listed import LAG_MS
-from coldframe.core.order import Order
-from coldframe.core.orders import POSSIBLE_MS
-from coldframe.core.proof import Outcome
-from coldframe.core.reconcile import LIGHT_ROUND_MS
-from coldframe.core.trading import TradingLimits
+from coldframe.core.execution.absence_proof import ManualResolution
+from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.open_orders import LAG_MS
+from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.order import Order
+from coldframe.core.state.orders import POSSIBLE_MS
+from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged
 from coldframe.model.intents import Cancel, Place
 from coldframe.model.orders import OrderState
-from coldframe.terms import AlgoStatus, ExecutionType, OrderStatus, OrderType
 from tests.core.ordering import QUERY, accept_quietly, placed, state, states
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import AtVenue, D, place
@@ -238,7 +238,7 @@ def test_an_order_that_is_filled_stays_filled_and_its_row_is_an_incident() -> No
 def given_up(**trading: object) -> tuple[Scripted, Actor, Order]:
     """An order that the venue has, and that was proved absent."""
     actor = Actor()
-    made = Scripted(actor, trading=TradingLimits(**trading)).ready()  # type: ignore[arg-type]
+    made = Scripted(actor, trading=OrderSideLimits(**trading)).ready()  # type: ignore[arg-type]
     made.holds.add("order.place")
     made.want(actor, place())
     (order,) = made.engine.orders.live
@@ -267,7 +267,7 @@ def test_what_a_person_has_settled_comes_back_with_its_row() -> None:
     truth, made.exchange.orders = made.exchange.orders, {}
     made.run(15_000)
     assert made.engine.trading is not None
-    assert made.engine.trading.desk.resolve(order, Outcome.CANCELED).accepted
+    assert made.engine.trading.desk.resolve(order, ManualResolution.CANCELED).accepted
     assert (state(order), order.ended_ms) == (S.CANCELED, 0)
     made.exchange.orders = truth
     looked(made)
@@ -280,7 +280,7 @@ def test_the_word_of_the_venue_settles_what_a_person_has_said() -> None:
     truth, made.exchange.orders = made.exchange.orders, {}
     made.run(15_000)
     assert made.engine.trading is not None
-    made.engine.trading.desk.resolve(order, Outcome.CANCELED)
+    made.engine.trading.desk.resolve(order, ManualResolution.CANCELED)
     made.exchange.orders = truth
     venue = truth[order.client_order_id]
     venue.end(OrderStatus.CANCELED)
@@ -318,7 +318,7 @@ def test_a_run_that_ends_leaves_the_switch_of_such_an_order_armed() -> None:
 
 def test_o36_an_order_that_memory_has_forgotten_comes_back_when_a_query_confirms_it() -> None:
     actor = Actor()
-    made = Scripted(actor, trading=TradingLimits(ended_orders=3)).ready()
+    made = Scripted(actor, trading=OrderSideLimits(ended_orders=3)).ready()
     made.want(actor, place(price="98"))
     (first,) = made.engine.orders.live
     made.want(actor, Cancel(first.client_order_id))
@@ -345,7 +345,7 @@ def test_o36_an_order_that_memory_has_forgotten_comes_back_when_a_query_confirms
 
 def test_a_row_of_a_forgotten_order_that_has_really_ended_is_nothing() -> None:
     actor = Actor()
-    made = Scripted(actor, trading=TradingLimits(ended_orders=3)).ready()
+    made = Scripted(actor, trading=OrderSideLimits(ended_orders=3)).ready()
     for _ in range(5):
         made.want(actor, place())
         (order,) = made.engine.orders.live

@@ -8,14 +8,14 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.conditional import Conditionals
-from coldframe.core.context import Context
-from coldframe.core.evidence import Evidence
-from coldframe.core.orders import Orders
-from coldframe.core.risk import Budget, Trader
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.algo_orders import AlgoOrders
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.risk.pre_trade import Budget, StrategyAccount
+from coldframe.core.state.orders import Orders
+from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.orders import Happening, OrderState
-from coldframe.terms import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import state
@@ -30,11 +30,11 @@ class Witness:
     """One conditional order, and everything the venue has ever said about it, to be said in any order and more than once."""
 
     def __init__(self, ends: AlgoStatus, trades: int) -> None:
-        self.ctx = Context(lambda: 0.5, now_ns=START_NS)
+        self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.orders = Orders(START_MS)
-        self.trader = Trader("mm", frozenset({"BTCUSDT"}), Budget())
-        self.evidence = Evidence(self.ctx, self.orders, {"mm": self.trader})
-        self.conditionals = Conditionals(self.ctx, self.orders, self.evidence)
+        self.trader = StrategyAccount("mm", frozenset({"BTCUSDT"}), Budget())
+        self.evidence = ExecutionReports(self.ctx, self.orders, {"mm": self.trader})
+        self.conditionals = AlgoOrders(self.ctx, self.orders, self.evidence)
         wanted = attrs.evolve(place(price="106", quantity="3"), type=T.STOP, trigger_price=D(105))
         self.order = prepared(self.orders, wanted)
         self.orders.happen(self.order, Happening.WRITTEN, START_NS)

@@ -12,16 +12,16 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from coldframe.core.journal import fold
+from coldframe.core.state.journal_codec import fold
+from coldframe.enums import AlgoStatus, OrderStatus, OrderType, Side
 from coldframe.model.effects import LinkKind, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import Cancel, CancelAll
 from coldframe.model.orders import OrderState
-from coldframe.terms import AlgoStatus, OrderStatus, OrderType, Side
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
-from tests.core.test_journal import state as folded
-from tests.core.test_journal import state_of
+from tests.core.state.test_journal_codec import state as folded
+from tests.core.state.test_journal_codec import state_of
 from tests.core.told import D, place
 
 S = OrderState
@@ -45,8 +45,8 @@ class Storm:
         """A few seconds of it."""
         made, chance = self.made, self.chance
         made.silent = chance.random() < 0.3
-        made.holds.update(one for one in METHODS if chance.random() < 0.3)
-        made.swallows.update(one for one in (*METHODS, *PATHS) if chance.random() < 0.2)
+        made.holds.update(method for method in METHODS if chance.random() < 0.3)
+        made.swallows.update(method for method in (*METHODS, *PATHS) if chance.random() < 0.2)
         if chance.random() < 0.2:
             self.exchange.refuses["/fapi/v1/algoOrder"] = (-2013, "Order does not exist.")
         for _ in range(chance.randint(1, 4)):
@@ -65,12 +65,12 @@ class Storm:
         made, chance = self.made, self.chance
         held = [effect for effect in made.held if not isinstance(effect, SendRequest) or effect.link in made.links]
         chance.shuffle(held)
-        for one in held:
+        for order in held:
             fate = chance.random()
-            made.held[:] = [one]
+            made.held[:] = [order]
             if fate < 0.5:
                 made.release()
-            elif fate < 0.75 and isinstance(one, SendRequest):
+            elif fate < 0.75 and isinstance(order, SendRequest):
                 made.refuse(-1007)
             made.drop()
 
@@ -92,7 +92,7 @@ class Storm:
             self.made.trigger(self.chance.choice(waiting))
 
     def trade(self) -> None:
-        alive = [one.client_order_id for one in self.exchange.orders.values() if one.status in ALIVE]
+        alive = [order.client_order_id for order in self.exchange.orders.values() if order.status in ALIVE]
         if alive:
             self.made.fill(self.chance.choice(alive), "1", "100")
 
@@ -103,8 +103,8 @@ class Storm:
             for one in self.exchange.algos.all.values()
             if one.status is AlgoStatus.TRIGGERED and self.exchange.orders[one.client_id].status not in ALIVE
         ]
-        for one in ended:
-            self.exchange.algos.end(one.client_id, AlgoStatus.FINISHED)
+        for order in ended:
+            self.exchange.algos.end(order.client_id, AlgoStatus.FINISHED)
         waiting = [one.client_id for one in self.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
         if waiting and self.chance.random() < 0.3:
             self.exchange.algos.end(self.chance.choice(waiting), AlgoStatus.EXPIRED, "position is 0")
@@ -117,7 +117,7 @@ class Storm:
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def sent_once(self) -> bool:
-        names = [one.params["clientAlgoId"] for one in self.made.sent("algoOrder.place")]
+        names = [request.params["clientAlgoId"] for request in self.made.sent("algoOrder.place")]
         return len(names) == len(set(names))
 
     def at_venue(self) -> dict[str, tuple[OrderState, Decimal]]:
@@ -191,9 +191,9 @@ def test_p1_after_a_crash_in_the_storm_conditional_orders_go_on_where_they_are(s
         again.run(chance.choice((50, 1_500)))
     again.run(150_000)
     check_against_the_venue(storm)
-    sent = [one.params["clientAlgoId"] for one in made.sent("algoOrder.place") + again.sent("algoOrder.place")]
+    sent = [request.params["clientAlgoId"] for request in made.sent("algoOrder.place") + again.sent("algoOrder.place")]
     assert len(sent) == len(set(sent))
     again.want(storm.actor, CancelAll())
     again.run(3_000)
     assert not [one for one in storm.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
-    assert not [one for one in storm.exchange.orders.values() if one.status in ALIVE]
+    assert not [order for order in storm.exchange.orders.values() if order.status in ALIVE]

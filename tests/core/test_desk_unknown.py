@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from coldframe.core.orders import Order
+from coldframe.core.state.orders import Order
+from coldframe.enums import OrderStatus
 from coldframe.model.effects import Level, LinkKind, SendRequest
 from coldframe.model.events import BookChanged, BookState, OrderFilled
 from coldframe.model.inputs import FramesReceived, Lane, RequestNotWritten, RequestWritten, ResumeAsked
 from coldframe.model.intents import Cancel
 from coldframe.model.orders import OrderState
-from coldframe.terms import OrderStatus
 from coldframe.wire.codes import CODES
 from tests.core.ordering import QUERY, accept_quietly, placed, queries, state, states, world
 from tests.core.scripted import Actor, Scripted
@@ -149,12 +149,12 @@ def test_a_list_that_was_asked_for_before_the_order_was_dead_proves_nothing() ->
     made.lose(LinkKind.PRIVATE)
     made.run(1_000)
     assert made.held
-    early = [one for one in made.held if getattr(one, "path", "") == "/fapi/v1/openOrders"]
+    early = [order for order in made.held if getattr(order, "path", "") == "/fapi/v1/openOrders"]
     assert early
     made.holds.clear()
     order.not_found = 2
     made.now_ns += 9_000_000_000
-    made.release(lambda held: [one for one in held if one in early])
+    made.release(lambda held: [order for order in held if order in early])
     assert state(order) is S.UNKNOWN
 
 
@@ -193,7 +193,7 @@ def test_o32_a_revoked_session_leaves_its_orders_in_doubt_and_the_market_goes_on
     assert "session revoked by the venue: -2015" in made.said()
     actor.seen.clear()
     made.run(1_500)
-    assert {one.state for one in actor.told(BookChanged)} == {BookState.SYNCED}
+    assert {effect.state for effect in actor.told(BookChanged)} == {BookState.SYNCED}
     made.want(actor, place(price="98"))
     assert len(made.sent("order.place")) == 1, "nothing new while it is logged off"
     made.unopened.clear()
@@ -217,7 +217,7 @@ def test_o33_no_order_goes_out_on_a_new_connection_before_it_is_logged_on() -> N
     made.want(actor, place())
     assert len(made.sent("order.place")) == 1
     (sent,) = made.sent("order.place")
-    logged_on = next(one for one in made.effects if isinstance(one, SendRequest) and one.method == "session.logon")
+    logged_on = next(effect for effect in made.effects if isinstance(effect, SendRequest) and effect.method == "session.logon")
     assert (sent.link, made.effects.index(logged_on) < made.effects.index(sent)) == (logged_on.link, True)
 
 
@@ -268,7 +268,7 @@ def test_an_order_nobody_can_tell_about_needs_a_human_being_and_still_counts() -
     made.run(610_000)
     assert state(order) is S.OPERATOR
     assert order.remaining == 3
-    assert any(one.level is Level.ERROR and "yourself" in one.text for one in made.log)
+    assert any(line.level is Level.ERROR and "yourself" in line.text for line in made.log)
     made.want(actor, place())
     assert made.verdicts(actor)["HALTED"] == 1
     made.swallows.clear()
@@ -315,7 +315,7 @@ def test_o7_a_fill_that_was_not_reported_is_recovered() -> None:
     made.silent = False
     made.run(35_000)
     assert (order.state, order.filled) == (S.PARTIAL, D("0.4"))
-    assert [one.quantity for one in actor.told(OrderFilled)] == [D("0.4")]
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
     assert "recovered" in made.said()
 
 
@@ -363,5 +363,5 @@ def test_fills_are_asked_for_until_they_have_come() -> None:
     made.swallows.clear()
     made.run(7_000)
     assert order.filled == 1
-    asked = [one for one in made.called("/fapi/v1/userTrades") if "orderId" in one.params]
+    asked = [call for call in made.called("/fapi/v1/userTrades") if "orderId" in call.params]
     assert 5 <= len(asked) <= 15

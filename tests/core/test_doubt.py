@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from coldframe.core.views import StrategyView
+from coldframe.core.strategies.view import StrategyView
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.intents import Target
 from coldframe.model.orders import OrderState

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from coldframe.core.feedplan import FeedLimits
-from coldframe.core.session import SessionLimits
-from coldframe.core.trading import TradingLimits
+from coldframe.core.connectivity.api_session import SessionLimits
+from coldframe.core.marketdata.shards import FeedLimits
+from coldframe.core.order_side import OrderSideLimits
 from coldframe.model.effects import (
     CallRest,
     CloseLink,
@@ -58,7 +58,7 @@ def test_it_opens_its_links_asks_for_the_time_and_logs_on() -> None:
     made = Scripted(Actor())
     made.unopened.update(LinkKind)
     made.start()
-    assert [(one.kind, one.path) for one in made.effects if isinstance(one, OpenLink)] == [
+    assert [(effect.kind, effect.path) for effect in made.effects if isinstance(effect, OpenLink)] == [
         (MARKET, "/public/stream"),
         (MARKET, "/market/stream"),
         (API, ""),
@@ -80,7 +80,7 @@ def test_a_wrong_key_ends_the_run() -> None:
 
 def test_without_orders_only_the_market_is_opened() -> None:
     made, _ = world(orders_on=False)
-    assert {one.kind for one in made.links.values()} == {MARKET}
+    assert {link.kind for link in made.links.values()} == {MARKET}
     made.run(60_000)
     assert made.sent("session.logon") == []
 
@@ -139,12 +139,12 @@ def test_n11_all_links_fall_and_everything_comes_back() -> None:
     made, actor = world()
     made.want(actor, BOTH, place(price="98"))
     made.lose_all()
-    assert {one.state for one in actor.told(LinkChanged)[-4:]} == {LinkState.DOWN}
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.STALE
+    assert {effect.state for effect in actor.told(LinkChanged)[-4:]} == {LinkState.DOWN}
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.STALE
     made.run(10_000)
-    assert {one.kind for one in made.links.values()} == set(LinkKind)
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.SYNCED
-    assert [one.price for one in made.engine.orders.live] == [D(98)]
+    assert {link.kind for link in made.links.values()} == set(LinkKind)
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.SYNCED
+    assert [order.price for order in made.engine.orders.live] == [D(98)]
     assert made.engine.reconnects == 4
 
 
@@ -152,7 +152,7 @@ def test_a_link_that_goes_up_and_down_is_told() -> None:
     made, actor = world()
     made.lose(MARKET)
     made.run(1_000)
-    news = [(one.link, one.state) for one in actor.told(LinkChanged) if one.link.startswith("market")]
+    news = [(effect.link, effect.state) for effect in actor.told(LinkChanged) if effect.link.startswith("market")]
     assert news == [("market-1.2", LinkState.UP), ("market-1.2", LinkState.DOWN), ("market-1.3", LinkState.UP)]
 
 
@@ -162,23 +162,23 @@ def test_the_resync_of_one_book_disturbs_no_other() -> None:
     made, _ = world(actor, symbols=symbols)
     made.gap("ETHUSDT")
     made.run(5_000)
-    states = {symbol: [one.state for one in actor.told(BookChanged) if one.symbol == symbol] for symbol in symbols}
+    states = {symbol: [effect.state for effect in actor.told(BookChanged) if effect.symbol == symbol] for symbol in symbols}
     assert BookState.STALE in states["ETHUSDT"]
     assert states["ETHUSDT"][-1] is BookState.SYNCED
     assert set(states["BTCUSDT"]) == set(states["BNBUSDT"]) == {BookState.SYNCED}
-    assert [one.params["symbol"] for one in made.called("/fapi/v1/depth")] == ["ETHUSDT"]
-    assert not [one for one in made.effects if isinstance(one, CloseLink)]
+    assert [call.params["symbol"] for call in made.called("/fapi/v1/depth")] == ["ETHUSDT"]
+    assert not [effect for effect in made.effects if isinstance(effect, CloseLink)]
 
 
 def test_frames_that_were_dropped_are_a_known_gap_of_the_books_of_their_link() -> None:
     made, actor = world(channels=("depth@100ms", "markPrice@1s", "aggTrade"))
     made.give(FramesDropped(made.of_kind(MARKET)[0], 17))
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.STALE
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.STALE
     made.run(1_000)
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.SYNCED
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.SYNCED
     made.give(FramesDropped(made.of_kind(MARKET)[1], 17))
     made.give(FramesDropped("gone.1", 17))
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.SYNCED
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.SYNCED
     assert "17 frames dropped" in made.said()
 
 
@@ -196,10 +196,10 @@ def test_r2_a_ban_stops_everything_until_it_ends() -> None:
     (order,) = made.engine.orders.live
     made.want(actor, Cancel(order.client_order_id))
     made.run(119_000, alive=False)
-    sent = [one for one in made.effects if isinstance(one, SendRequest | CallRest | OpenLink | SendControl)]
+    sent = [effect for effect in made.effects if isinstance(effect, SendRequest | CallRest | OpenLink | SendControl)]
     assert sent == []
     made.run(62_000)
-    assert {one.kind for one in made.links.values()} == set(LinkKind)
+    assert {link.kind for link in made.links.values()} == set(LinkKind)
 
 
 def test_a_market_link_stays_closed_during_a_ban_that_an_answer_told_of() -> None:
@@ -217,17 +217,17 @@ def test_w1_all_links_rotate_without_a_hole_or_a_stale_moment() -> None:
     minutes = 60_000
     made, actor = world(
         feed=FeedLimits(rotate_after_ms=20 * minutes),
-        trading=TradingLimits(session=SessionLimits(rotate_after_ms=20 * minutes)),
+        trading=OrderSideLimits(session=SessionLimits(rotate_after_ms=20 * minutes)),
     )
     made.want(actor, place())
     actor.seen.clear()
     made.run(65 * minutes)
-    assert {one.state for one in actor.told(BookChanged)} == {BookState.SYNCED}
-    assert not [one for one in actor.told(LinkChanged) if one.state is LinkState.DOWN]
+    assert {effect.state for effect in actor.told(BookChanged)} == {BookState.SYNCED}
+    assert not [effect for effect in actor.told(LinkChanged) if effect.state is LinkState.DOWN]
     assert made.engine.reconnects == 0
-    links = [one.link.split(".")[0] for one in made.effects if isinstance(one, OpenLink)]
+    links = [effect.link.split(".")[0] for effect in made.effects if isinstance(effect, OpenLink)]
     assert {kind: links.count(kind) for kind in ("public-1", "market-1", "api")} == {"public-1": 3, "market-1": 3, "api": 3}
-    ids = [one.update_id for one in actor.told(BookChanged)]
+    ids = [effect.update_id for effect in actor.told(BookChanged)]
     assert ids == sorted(set(ids))
     (order,) = made.engine.orders.live
     assert order.state is OrderState.OPEN
@@ -240,7 +240,7 @@ def test_an_announced_shutdown_of_a_market_link_rotates_it() -> None:
     assert len(made.of_kind(MARKET)) == 3
     made.run(40_000)
     assert first not in made.links
-    assert {one.state for one in actor.told(BookChanged)} == {BookState.SYNCED}
+    assert {effect.state for effect in actor.told(BookChanged)} == {BookState.SYNCED}
 
 
 # -- input that fits nowhere ------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_an_input_that_nobody_waits_for_is_harmless(event: Any, orders_on: bool)
     made.give(event)
     made.run(1_000)
     assert made.ended is None
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.SYNCED
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.SYNCED
 
 
 @pytest.mark.parametrize("kind", LinkKind)
@@ -297,8 +297,8 @@ def test_w7_w8_w14_any_bytes_on_any_link_are_survived(kind: LinkKind, frame: byt
             made.give(FramesReceived(names[0], (frame, frame)), Lane.MARKET if kind is MARKET else Lane.PRIVATE)
     made.run(70_000)
     assert made.ended is None
-    assert {one.kind for one in made.links.values()} == set(LinkKind)
-    assert [one.state for one in actor.told(BookChanged)][-1] is BookState.SYNCED
+    assert {link.kind for link in made.links.values()} == set(LinkKind)
+    assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.SYNCED
     made.want(actor, place())
     assert made.verdicts(actor) == {"ACCEPTED": 1}
 
@@ -310,7 +310,7 @@ def test_a_run_without_orders_ends_at_once() -> None:
     made, actor = world()
     made.stop("duration")
     assert made.ended == Finish("duration")
-    assert [one.reason for one in actor.told(Stopped)] == ["duration"]
+    assert [effect.reason for effect in actor.told(Stopped)] == ["duration"]
     assert made.of_kind(PRIVATE) == []
 
 
@@ -321,7 +321,7 @@ def test_p10_a_stop_cancels_everything_and_ends_when_it_is_gone() -> None:
     made.stop("signal")
     made.run(100)
     assert made.ended == Finish("signal")
-    assert {one.status.value for one in made.exchange.orders.values()} == {"CANCELED"}
+    assert {order.status.value for order in made.exchange.orders.values()} == {"CANCELED"}
     assert len(made.sent("order.cancel")) == 3
 
 
@@ -359,7 +359,7 @@ def test_an_order_on_its_way_is_waited_for_and_then_cancelled() -> None:
     made.release()
     made.run(300)
     assert made.ended == Finish("signal")
-    assert {one.status.value for one in made.exchange.orders.values()} == {"CANCELED"}
+    assert {order.status.value for order in made.exchange.orders.values()} == {"CANCELED"}
 
 
 def test_a_fill_in_the_last_moment_is_booked() -> None:
@@ -472,7 +472,7 @@ def story(made: Scripted, actor: Actor) -> None:
 
 
 def told(made: Scripted) -> list[str]:
-    return [repr(one) for one in made.effects if not isinstance(one, WakeAt)]
+    return [repr(effect) for effect in made.effects if not isinstance(effect, WakeAt)]
 
 
 def run_story() -> list[str]:

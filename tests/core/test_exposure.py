@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.orders import Fill, Order
-from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.state.orders import Fill, Order
+from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.intents import Place
 from coldframe.model.orders import Happening
-from coldframe.terms import OrderType, PositionSide, Side
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.test_triggers import Desk
+from tests.core.risk.test_conditional_rules import Desk
 from tests.core.told import D, place
 
 LIMIT = D(5)
@@ -75,7 +75,7 @@ class Market:
             self.trades += 1
             orders.book(order, Fill(SYMBOL, self.trades, self.trades, order.side, D(100), quantity, True, START_MS), START_NS)
             self.desk.trader.account.position(SYMBOL, order.position_side).fill(order.side, quantity, D(100))
-        self.live = [one for one in self.live if one.live]
+        self.live = [order for order in self.live if order.live]
 
 
 @pytest.mark.parametrize("hedge", [False, True])

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from coldframe.core.order import Fill
-from coldframe.core.orders import Orders
-from coldframe.core.reconcile import LIGHT_ROUND_MS
+from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.core.state.order import Fill
+from coldframe.core.state.orders import Orders
+from coldframe.enums import ExecutionType, OrderStatus, Side
 from coldframe.model.effects import LinkKind
 from coldframe.model.orders import OrderState
-from coldframe.terms import ExecutionType, OrderStatus, Side
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import QUERY, accept_quietly, placed, state, states
 from tests.core.scripted import Scripted

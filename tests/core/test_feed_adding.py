@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.feed import Feed
-from coldframe.core.feedplan import FeedLimits, plan
+from coldframe.core.marketdata.links import Feed
+from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.wire.names import StreamName, parse
 from tests.core.made import mark_price
 from tests.core.wires import Wire, Wires

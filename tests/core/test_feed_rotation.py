@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from coldframe.core.booksync import BookLost, BookSync, RequestSnapshot, StreamLost, StreamSwitched
-from coldframe.core.feed import Feed, StreamsLost
-from coldframe.core.feedplan import FeedLimits, plan
+from coldframe.core.marketdata.book_sync import BookLost, BookSync, RequestSnapshot, StreamLost, StreamSwitched
+from coldframe.core.marketdata.links import Feed, StreamsLost
+from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.model.events import BookState
 from coldframe.units import NS_PER_MS
 from coldframe.wire.names import StreamName, parse
@@ -88,7 +88,7 @@ def test_not_all_links_rotate_at_the_same_time() -> None:
     opened = []
     for _ in range(3_620):
         wires.acknowledge()
-        for wire in [one for one in wires.wires.values() if one.open]:
+        for wire in [wire for wire in wires.wires.values() if wire.open]:
             for name in wire.subscribed:
                 wires.say(wire.id, parse(name), delta(wires.now_ns, wires.now_ns + 1))
         wires.pass_time(1_000)
@@ -164,7 +164,7 @@ def test_when_the_old_link_falls_before_its_successor_stands_the_streams_are_int
     (old,) = wires.wires
     wires.do(wires.feed.rotate(old, wires.now_ns, "for a test"))
     wires.fall(old)
-    assert [one.names for one in wires.lost] == [(TRADES,)]
+    assert [loss.names for loss in wires.lost] == [(TRADES,)]
     wires.open_all()
     (new,) = wires.wires
     wires.say(new, TRADES, agg_trade(9))
@@ -275,7 +275,7 @@ def test_a_book_takes_the_overlap_of_batches_that_were_cut_differently() -> None
     wires.say(new, DEPTH, delta(15, 25))
     place = len(wires.told)
     messages, moved_at = wires.feed.route(old, DEPTH, delta(10, 20), wires.now_ns)
-    assert [one.last_id for one in messages if isinstance(one, DepthUpdate)] == [20, 25]
+    assert [message.last_id for message in messages if isinstance(message, DepthUpdate)] == [20, 25]
     assert moved_at == 1
     assert len(wires.told) == place
 
@@ -375,7 +375,7 @@ class Rotating(Wires):
             if self.feed.in_charge(name, gone):
                 told = (self.last_trade or 0) if name is TRADES else self.sync.book.update_id
                 others = [one for (link, of), one in self.stretches.items() if of is name and link != gone]
-                if not any(one.began <= told for one in others):
+                if not any(other.began <= told for other in others):
                     self.may_miss.add(name)
 
     def fall(self, link: str, reason: str = "gone") -> None:
@@ -398,7 +398,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.calm()
 
     def link(self, which: int) -> str | None:
-        links = [one.id for one in self.wires.wires.values() if one.open]
+        links = [wire.id for wire in self.wires.wires.values() if wire.open]
         return links[which % len(links)] if links else None
 
     def calm(self) -> None:

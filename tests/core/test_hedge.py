@@ -8,12 +8,13 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.quotes import Held, PlaceOrder, plan_hedged_target
-from coldframe.core.slots import OnError
+from coldframe.core.execution.operations import PlaceOrder
+from coldframe.core.strategies.planner import Held, plan_hedged_target
+from coldframe.core.strategies.runtime import OnError
+from coldframe.enums import AlgoStatus, OrderType, PositionMode, PositionSide, Side
 from coldframe.model.events import OrderFilled
 from coldframe.model.intents import Place, Quote, Quotes, Target
 from coldframe.model.orders import OrderState
-from coldframe.terms import AlgoStatus, OrderType, PositionMode, PositionSide, Side
 from coldframe.testing import instrument
 from tests.core.looking import view_of
 from tests.core.scripted import Actor, Scripted
@@ -34,8 +35,8 @@ def sides(made: Scripted) -> tuple[Decimal, Decimal]:
 
 
 def orders_sent(made: Scripted) -> list[tuple[str, str, Decimal]]:
-    sent = [one.params for one in made.sent("order.place")]
-    return [(str(one["side"]), str(one["positionSide"]), D(str(one["quantity"]))) for one in sent]
+    sent = [request.params for request in made.sent("order.place")]
+    return [(str(request["side"]), str(request["positionSide"]), D(str(request["quantity"]))) for request in sent]
 
 
 def test_both_sides_are_held_beside_each_other_and_shown_so() -> None:
@@ -50,11 +51,11 @@ def test_both_sides_are_held_beside_each_other_and_shown_so() -> None:
         D("-0.5"),
     )
     assert (view.entry_price("BTCUSDT"), view.entry_price("BTCUSDT", SHORT)) == (None, D(100))
-    assert {one.position_side for one in actor.told(OrderFilled)} == {LONG, SHORT}
+    assert {effect.position_side for effect in actor.told(OrderFilled)} == {LONG, SHORT}
     made.want(actor, place(SELL, "2", None, position_side=LONG, reduce_only=True))
     assert sides(made) == (D(0), D("-0.5"))
     assert view.entry_price("BTCUSDT") == D(100)
-    assert all("reduceOnly" not in one.params for one in made.sent("order.place"))
+    assert all("reduceOnly" not in request.params for request in made.sent("order.place"))
 
 
 def test_a_symbol_whose_sides_add_up_to_nothing_is_looked_after_all_the_same() -> None:
@@ -63,7 +64,7 @@ def test_a_symbol_whose_sides_add_up_to_nothing_is_looked_after_all_the_same() -
     made.run(35_000)
     made.effects.clear()
     made.run(31_000)
-    assert {one.params["symbol"] for one in made.called("/fapi/v1/userTrades")} == {"BTCUSDT"}
+    assert {call.params["symbol"] for call in made.called("/fapi/v1/userTrades")} == {"BTCUSDT"}
 
 
 def test_o22_orders_without_a_side_are_refused() -> None:
@@ -112,10 +113,10 @@ def test_quotes_of_a_side_open_it_and_close_what_there_is() -> None:
     made.fill(bid.client_order_id, "1", "99")
     made.want(actor, wish)
     assert orders_sent(made)[-2:] == [("BUY", "LONG", D(1)), ("SELL", "LONG", D(1))]
-    assert {(one.side, one.position_side) for one in made.engine.orders.live} == {(BUY, LONG), (SELL, LONG)}
+    assert {(order.side, order.position_side) for order in made.engine.orders.live} == {(BUY, LONG), (SELL, LONG)}
     made.want(actor, Quotes("BTCUSDT", asks=[Quote(D(101), D(2))], position_side=SHORT))
     made.run(1_000)
-    assert [(one.side, one.position_side, one.remaining) for one in made.engine.orders.live] == [(SELL, SHORT, D(2))]
+    assert [(order.side, order.position_side, order.remaining) for order in made.engine.orders.live] == [(SELL, SHORT, D(2))]
     made.want(actor, Quotes("BTCUSDT"))
     made.run(1_000)
     assert list(made.engine.orders.live) == []
@@ -158,7 +159,7 @@ def test_a_hedged_target_is_reached_one_side_after_the_other(
         operations = plan_hedged_target(Target("BTCUSDT", position), sides[0], sides[1], [], D("99.9"), D("100.1"), listed)
         if not operations:
             break
-        ((wanted),) = [one.place for one in operations if isinstance(one, PlaceOrder)]
+        ((wanted),) = [operation.place for operation in operations if isinstance(operation, PlaceOrder)]
         assert isinstance(wanted, Place)
         filled = listed.quantity(wanted.quantity * part / 4) or wanted.quantity
         if not wanted.closing:

@@ -7,10 +7,10 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.enums import OrderType, Side
 from coldframe.model.effects import SendRequest
 from coldframe.model.intents import Amend, Place, Quote, Quotes, Target
-from coldframe.terms import OrderType, Side
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D
@@ -37,22 +37,26 @@ def test_s11_g11_whatever_a_strategy_wants_only_what_is_allowed_goes_out(
     made = Scripted(actor, symbols=("BTCUSDT", "ETHUSDT"), budgets={"mm": BUDGET}, risk=LIMITS).ready()
     for intent, fills, amendment in wanted:
         made.want(actor, intent)
-        alive = [one for one in made.exchange.orders.values() if one.status in ALIVE]
+        alive = [order for order in made.exchange.orders.values() if order.status in ALIVE]
         if amendment is not None and alive:
             made.want(actor, Amend(alive[0].client_order_id, *amendment))
         if fills and alive and alive[0].status in ALIVE:
             made.fill(alive[0].client_order_id, str(alive[0].quantity - alive[0].filled))
         held = sum((order.side.sign * D(trade.quantity) for order, trade in made.exchange.trades), D(0))
-        resting = [one for one in made.exchange.orders.values() if one.status in ALIVE]
+        resting = [order for order in made.exchange.orders.values() if order.status in ALIVE]
         assert len(resting) <= 2
         for side in Side:
-            more = sum((one.quantity - one.filled for one in resting if one.side is side), D(0))
+            more = sum((order.quantity - order.filled for order in resting if order.side is side), D(0))
             assert abs(held + side.sign * more) <= 4 or abs(held + side.sign * more) <= abs(held)
         made.run(50)
-    for request in (one for one in made.effects if isinstance(one, SendRequest) and one.method in ("order.place", "order.modify")):
+    for request in (
+        effect for effect in made.effects if isinstance(effect, SendRequest) and effect.method in ("order.place", "order.modify")
+    ):
         assert request.params["symbol"] == "BTCUSDT"
         price = D(str(request.params.get("price", "100")))
         assert D(95) <= price <= D(105)
         assert price * D(str(request.params["quantity"])) <= 350 or request.method == "order.modify"
-    times = [one for one in made.effects if isinstance(one, SendRequest) and one.method in ("order.place", "order.modify")]
+    times = [
+        effect for effect in made.effects if isinstance(effect, SendRequest) and effect.method in ("order.place", "order.modify")
+    ]
     assert len(times) <= 6

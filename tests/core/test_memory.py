@@ -10,10 +10,10 @@ from types import FunctionType, ModuleType
 import pytest
 
 from coldframe.core import engine as engine_module
-from coldframe.core import session as session_module
+from coldframe.core.connectivity import api_session as session_module
 from coldframe.core.engine import Engine
-from coldframe.core.risk import Budget, RiskLimits
-from coldframe.core.trading import TradingLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Quote, Quotes, WakeMe
 from tests.core.exchange import ALIVE
@@ -38,7 +38,7 @@ def busy(made: Scripted, actor: Actor, first: int) -> None:
         made.beat()
         made.want(actor, Quotes("BTCUSDT", [Quote(middle - 2, D(1))], [Quote(middle + 2, D(1))]), WakeMe(5, f"key {at % 3}"))
         made.run(2_000)
-        for order in [one for one in made.exchange.orders.values() if one.client_order_id.startswith("cf.mm")][-2:]:
+        for order in [order for order in made.exchange.orders.values() if order.client_order_id.startswith("cf.mm")][-2:]:
             if order.status in ALIVE:
                 made.fill(order.client_order_id, str(order.quantity - order.filled))
         if at % 5 == 0:
@@ -58,7 +58,7 @@ def busy(made: Scripted, actor: Actor, first: int) -> None:
 
 
 def held_kb(engine: Engine) -> float:
-    """The size of everything that can be reached from the brain, but for code and strategies."""
+    """The size of everything that can be reached from the engine, but for code and strategies."""
     seen: dict[int, object] = {}
     found: list[object] = [engine]
     while found:
@@ -66,13 +66,13 @@ def held_kb(engine: Engine) -> float:
         if id(one) not in seen and not isinstance(one, type | ModuleType | FunctionType | Actor):
             seen[id(one)] = one
             found += gc.get_referents(one)
-    return sum(sys.getsizeof(one) for one in seen.values()) / 1024
+    return sum(sys.getsizeof(event) for event in seen.values()) / 1024
 
 
 def test_p9_what_a_run_holds_does_not_grow_with_its_age(near_bounds: None) -> None:
-    """Not RSS over an hour of sockets, but every byte that the brain holds over virtual hours full of trouble."""
+    """Not RSS over an hour of sockets, but every byte that the engine holds over virtual hours full of trouble."""
     actor = Actor()
-    limits = TradingLimits(ended_orders=60, external_fills=20)
+    limits = OrderSideLimits(ended_orders=60, external_fills=20)
     made = Scripted(actor, budgets={"mm": Budget(max_position=D(20))}, risk=RiskLimits(), trading=limits).ready()
     busy(made, actor, 0)
     sizes = [held_kb(made.engine)]

@@ -7,14 +7,15 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.orders import Order
-from coldframe.core.quotes import AmendOrder, CancelOrder, PlaceOrder, distance, plan_quotes
-from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.execution.operations import AmendOrder, CancelOrder, PlaceOrder
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.state.orders import Order
+from coldframe.core.strategies.planner import distance, plan_quotes
+from coldframe.enums import Side
 from coldframe.model.intents import Quote, Quotes, Target
-from coldframe.terms import Side
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
-from tests.core.test_quotes import Hand, wish
+from tests.core.strategies.test_planner import Hand, wish
 from tests.core.told import D
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -30,7 +31,7 @@ def test_amendments_of_both_sides_go_by_how_far_they_are_off() -> None:
 
 def test_new_orders_of_both_sides_go_by_how_near_they_are_to_the_market() -> None:
     bids, asks = [("97", "1"), ("99", "1"), ("98", "1")], [("102", "1"), ("101", "1")]
-    prices = [one.place.price for one in plan_quotes(wish(bids, asks), []) if isinstance(one, PlaceOrder)]
+    prices = [quote.place.price for quote in plan_quotes(wish(bids, asks), []) if isinstance(quote, PlaceOrder)]
     assert [set(prices[:2]), set(prices[2:4]), prices[4]] == [{D(99), D(101)}, {D(98), D(102)}, D(97)]
 
 
@@ -38,9 +39,9 @@ def test_a_budget_of_two_gives_the_best_bid_and_the_best_ask_and_the_rest_follow
     actor = Actor()
     made = Scripted(actor, budgets={"mm": Budget(orders_per_10s=2)}).ready()
     made.want(actor, Quotes("BTCUSDT", [Quote(D(p), D(1)) for p in ("99", "98")], [Quote(D(p), D(1)) for p in ("101", "102")]))
-    assert {one.price for one in made.exchange.orders.values()} == {"99", "101"}
+    assert {order.price for order in made.exchange.orders.values()} == {"99", "101"}
     made.run(30_000)
-    assert {one.price for one in made.exchange.orders.values() if one.status in ALIVE} == {"98", "99", "101", "102"}
+    assert {order.price for order in made.exchange.orders.values() if order.status in ALIVE} == {"98", "99", "101", "102"}
 
 
 def test_cancels_go_although_the_budget_is_used_up() -> None:
@@ -64,7 +65,7 @@ def test_of_two_strategies_the_one_that_is_further_off_goes_first() -> None:
         made.engine.strategies._desires.touch(actor.id, "BTCUSDT")
         made.engine.strategies._desires._patience.clear()
     made.beat()
-    assert [one.strategy for one in made.engine.orders.live] == ["far"]
+    assert [order.strategy for order in made.engine.orders.live] == ["far"]
 
 
 def test_the_distance_is_what_is_missing_and_what_is_too_much() -> None:
@@ -97,14 +98,14 @@ def test_any_beginning_of_the_plan_brings_the_world_nearer_and_the_side_never_to
     off: Decimal = distance(wanted, None, hand.live, D(0))
     for _ in range(30):
         operations = plan_quotes(wanted, hand.live)
-        ranks = [(CancelOrder, AmendOrder, PlaceOrder).index(type(one)) for one in operations]
+        ranks = [(CancelOrder, AmendOrder, PlaceOrder).index(type(operation)) for operation in operations]
         assert ranks == sorted(ranks)
         if not operations:
             break
         before = {side: hand.alive(side) for side in (BUY, SELL)}
         hand.send(operations[: max(budget, 1)])
         for side, levels in ((BUY, wanted.bids), (SELL, wanted.asks)):
-            assert hand.alive(side) <= max(sum(one.quantity for one in levels), before[side])
+            assert hand.alive(side) <= max(sum(level.quantity for level in levels), before[side])
         for order in hand.live:
             hand.answer(order)
         now_off = distance(wanted, None, hand.live, D(0))

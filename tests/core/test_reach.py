@@ -9,17 +9,17 @@ import attrs
 import msgspec
 import pytest
 
-from coldframe.core.risk import Budget
-from coldframe.core.translate import event_of
-from coldframe.core.views import LocalBookView, OrderSnapshot, StrategyView
+from coldframe.core.marketdata.events import event_of
+from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.strategies.view import LocalBookView, OrderSnapshot, StrategyView
+from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.events import OrderChanged, OrderFilled, StrategyEvent
 from coldframe.model.orders import OrderState
-from coldframe.terms import OrderType, PositionSide, Side
 from coldframe.wire.codec import Census, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
+from tests.core.marketdata.test_events import BOOK_KINDS, CASES
 from tests.core.reach import names_of, reached
 from tests.core.scripted import Actor, Scripted
-from tests.core.test_translate import BOOK_KINDS, CASES
 from tests.core.told import D, place
 
 #: What of the core a plugin may hold.

@@ -10,9 +10,9 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from coldframe.core.booksync import BookLost, BookSync, RequestSnapshot
+from coldframe.core.marketdata.book_sync import BookLost, BookSync, RequestSnapshot
+from coldframe.enums import Side
 from coldframe.model.events import BookState
-from coldframe.terms import Side
 from coldframe.units import exact
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import parse
@@ -45,8 +45,8 @@ class Rebuilt:
 
     def step(self, event: DepthUpdate | Depth) -> None:
         effects = self.sync.step(event)
-        self.asked += sum(isinstance(one, RequestSnapshot) and one.after_ms > 0 for one in effects)
-        self.lost += sum(isinstance(one, BookLost) for one in effects)
+        self.asked += sum(isinstance(effect, RequestSnapshot) and effect.after_ms > 0 for effect in effects)
+        self.lost += sum(isinstance(effect, BookLost) for effect in effects)
         if effects and self.sync.state is BookState.SYNCED:
             book = self.sync.book
             numbers = [number(side) for side in (Side.BUY, Side.SELL) for number in (book.best, book.best_quantity)]
@@ -84,7 +84,7 @@ def rebuilt(name: str) -> dict[str, Rebuilt]:
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_every_book_agrees_with_every_best_price_the_venue_named(name: str) -> None:
     books = rebuilt(name)
-    results = [same for one in books.values() for same in one.compared()]
+    results = [same for book in books.values() for same in book.compared()]
     assert (len(books), len(results)) == RECORDINGS[name]
     assert all(results)
     for symbol, one in books.items():

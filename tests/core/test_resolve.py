@@ -1,15 +1,15 @@
-"""An order that nothing could prove is settled by a person, in the brain and over a restart."""
+"""An order that nothing could prove is settled by a person, in the engine and over a restart."""
 
 from __future__ import annotations
 
 import pytest
 
-from coldframe.core.journal import fold
-from coldframe.core.proof import Outcome
+from coldframe.core.execution.absence_proof import ManualResolution
+from coldframe.core.state.journal_codec import fold
+from coldframe.enums import Side
 from coldframe.model.effects import NoteAnswered
 from coldframe.model.inputs import ResolveAsked
 from coldframe.model.orders import OrderState
-from coldframe.terms import Side
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -31,19 +31,19 @@ def given_up() -> tuple[Scripted, Actor, str]:
 
 
 def answers(made: Scripted) -> list[tuple[bool, str]]:
-    return [(one.accepted, one.text) for one in made.effects if isinstance(one, NoteAnswered)]
+    return [(effect.accepted, effect.text) for effect in made.effects if isinstance(effect, NoteAnswered)]
 
 
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
-        (Outcome.NEVER_ACCEPTED, OrderState.NEVER_ACCEPTED),
-        (Outcome.CANCELED, OrderState.CANCELED),
-        (Outcome.EXPIRED, OrderState.EXPIRED),
-        (Outcome.FILLED, OrderState.FILLED),
+        (ManualResolution.NEVER_ACCEPTED, OrderState.NEVER_ACCEPTED),
+        (ManualResolution.CANCELED, OrderState.CANCELED),
+        (ManualResolution.EXPIRED, OrderState.EXPIRED),
+        (ManualResolution.FILLED, OrderState.FILLED),
     ],
 )
-def test_o25_a_person_settles_what_could_not_be_proved(outcome: Outcome, state: OrderState) -> None:
+def test_o25_a_person_settles_what_could_not_be_proved(outcome: ManualResolution, state: OrderState) -> None:
     made, _, name = given_up()
     made.give(ResolveAsked(name, outcome.value, "n"))
     order = made.engine.orders.get(name)

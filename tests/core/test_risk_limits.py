@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.brackets import Cap
-from coldframe.core.crossing import SelfCross
-from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.risk.leverage_brackets import Cap
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.self_trade import SelfCross
+from coldframe.enums import SelfTradePrevention, Side, TimeInForce
 from coldframe.model.effects import Level
 from coldframe.model.intents import Amend, Cancel, Quote, Quotes, VerdictCode
 from coldframe.model.orders import OrderState
-from coldframe.terms import SelfTradePrevention, Side, TimeInForce
+from tests.core.risk.test_pre_trade import FACTS, Desk, refused
 from tests.core.scripted import Actor, Scripted
-from tests.core.test_risk import FACTS, Desk, refused
 from tests.core.told import D, place
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -202,7 +202,7 @@ def test_o19_a_risk_mode_shuts_new_risk_in_the_symbol_and_lets_reducing_orders_t
     made.refuse(code)
     made.want(actor, place(quantity="3"), place(SELL, "1", "101", reduce_only=True))
     assert verdicts(made, actor) == {"ACCEPTED": 3, "RISK_MODE": 1}
-    assert any(one.level is Level.ERROR and str(code) in one.text for one in made.log)
+    assert any(line.level is Level.ERROR and str(code) in line.text for line in made.log)
     made.want(actor, place(symbol="ETHUSDT"))
     assert verdicts(made, actor)["RISK_MODE"] == 1 + (code == -4087)
 
@@ -312,7 +312,7 @@ def test_the_quotes_of_a_strategy_that_has_lost_too_much_go() -> None:
     made = Scripted(actor, budgets={"mm": Budget(max_drawdown=D(5))}).ready()
     made.want(actor, Quotes("BTCUSDT", [Quote(D("99"), D(1))], [Quote(D("101"), D(1))]))
     made.want(actor, place(quantity="2"))
-    made.fill(next(one for one in made.engine.orders.live if one.quantity == 2).client_order_id, "2")
+    made.fill(next(order for order in made.engine.orders.live if order.quantity == 2).client_order_id, "2")
     made.mark("BTCUSDT", "90")
     made.run(500, alive=False)
     assert all(one.state is OrderState.CANCELED for one in map(made.engine.orders.get, made.exchange.orders) if one.quantity == 1)  # type: ignore[union-attr]

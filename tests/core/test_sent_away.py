@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from coldframe.core.limits import BLIND_PERCENT, Ledger, Priority
+from coldframe.core.connectivity.rate_limits import BLIND_PERCENT, Priority, RateLimits
 from coldframe.model.effects import CallRest, LinkKind, OpenLink, SendControl, SendRequest
 from coldframe.model.inputs import FramesReceived, Lane, RestAnswered
 from coldframe.model.intents import CancelAll
 from coldframe.model.orders import OrderState
 from coldframe.wire.rest import Answer
+from tests.core.connectivity.test_rate_limits import row
 from tests.core.made import START_MS
 from tests.core.scripted import COUNTS, Actor, Scripted
-from tests.core.test_limits import row
 from tests.core.told import place
 
 NEEDED, NEW_RISK = Priority.NEEDED, Priority.NEW_RISK
@@ -28,7 +28,7 @@ def world() -> tuple[Scripted, Actor]:
 
 
 def leaving(made: Scripted) -> list[Any]:
-    return [one for one in made.effects if isinstance(one, LEAVES)]
+    return [effect for effect in made.effects if isinstance(effect, LEAVES)]
 
 
 # -- R1 -----------------------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def test_r1_after_a_429_of_rest_nothing_leaves_before_its_time_and_then_everythi
     made.run(4_000)
     made.holds.add("/fapi/v1/openOrders")
     made.run(30_000)
-    call = next(one for one in made.held if isinstance(one, CallRest))
+    call = next(order for order in made.held if isinstance(order, CallRest))
     left_ms = until_s * 1000 if until_s else 60_000 - made.venue_ms % 60_000
     assert left_ms > 2_000, "there is something to wait for"
     made.held.clear()
@@ -86,7 +86,7 @@ def test_r1_a_1003_on_the_socket_refuses_the_order_for_good_and_silences_rest_to
 # -- R4 -----------------------------------------------------------------------------------------------------------------
 
 
-def most(ledger: Ledger, priority: Priority, now_ms: int) -> tuple[int, int]:
+def most(ledger: RateLimits, priority: Priority, now_ms: int) -> tuple[int, int]:
     """How much weight, and how many orders, fit now."""
     weight = orders = 0
     while not ledger.reserve(1, 0, 0, now_ms, priority):
@@ -98,7 +98,7 @@ def most(ledger: Ledger, priority: Priority, now_ms: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("priority", "share"), [(NEEDED, 1.0), (NEW_RISK, 0.8)])
 def test_r4_without_counts_our_own_count_holds_and_a_fifth_of_every_limit_stays_unused(priority: Priority, share: float) -> None:
-    seeing, blind = Ledger(), Ledger()
+    seeing, blind = RateLimits(), RateLimits()
     blind.adopt_rows([], START_MS)
     assert most(seeing, priority, START_MS + 1_000) == (2400 * share, 300 * share)
     kept = 1 - BLIND_PERCENT / 100
@@ -106,11 +106,11 @@ def test_r4_without_counts_our_own_count_holds_and_a_fifth_of_every_limit_stays_
 
 
 def test_r4_the_first_count_that_comes_ends_the_margin_of_its_own_limit() -> None:
-    ledger = Ledger()
+    ledger = RateLimits()
     ledger.adopt_rows([], START_MS)
     ledger.adopt_rows([row("ORDERS", "SECOND", 10, 300, count=0)], START_MS)
     assert most(ledger, NEEDED, START_MS + 1_000) == (1_920, 300)
-    ledger = Ledger()
+    ledger = RateLimits()
     ledger.adopt_weight(None, START_MS)
     assert most(ledger, NEEDED, START_MS + 1_000) == (1_920, 300)
     ledger.adopt_weight(2_000, START_MS + 1_000)
@@ -131,19 +131,19 @@ def test_r4_a_strategy_that_floods_a_venue_without_counts_is_held_back_earlier(c
 
 
 def test_r7_limits_are_read_from_the_venue_and_not_taken_for_granted() -> None:
-    ledger = Ledger()
+    ledger = RateLimits()
     ledger.adopt_limits([row("REQUEST_WEIGHT", "MINUTE", 1, 6000), row("ORDERS", "SECOND", 10, 50), row("ORDERS", "MINUTE", 1, 0)])
     assert (ledger.weight.limit, ledger.orders_10s.limit, ledger.orders_1m.limit) == (6000, 50, 1200)
 
 
 def test_r7_a_limit_that_the_venue_lowers_in_the_middle_holds_from_its_next_answer_on() -> None:
     made, actor = world()
-    made.counts = [dict(one, limit=25) if one["interval"] == "SECOND" else one for one in COUNTS]
+    made.counts = [dict(count, limit=25) if count["interval"] == "SECOND" else count for count in COUNTS]
     made.want(actor, place(price="89"))
     made.want(actor, *(place(quantity="0.01") for _ in range(40)))
     assert made.verdicts(actor) == {"ACCEPTED": 20, "RATE_LIMIT": 21}
     assert made.engine.limits_used[3] == 25
-    made.counts = [dict(one, limit=100) if one["interval"] == "SECOND" else one for one in COUNTS]
+    made.counts = [dict(count, limit=100) if count["interval"] == "SECOND" else count for count in COUNTS]
     made.run(11_000)
     made.want(actor, place(price="89"))
     made.want(actor, *(place(quantity="0.01") for _ in range(99)))

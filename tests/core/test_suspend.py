@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from coldframe.core.limits import RESERVED_SHARE_PERCENT
-from coldframe.core.reconcile import LIGHT_ROUND_MS
-from coldframe.core.trading import LIGHT_SYMBOLS
+from coldframe.core.connectivity.rate_limits import RESERVED_SHARE_PERCENT
+from coldframe.core.order_side import LIGHT_SYMBOLS
+from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.enums import Side
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import BookState, OrderFilled
 from coldframe.model.inputs import Suspended
-from coldframe.terms import Side
 from coldframe.wire.rest import ENDPOINTS
 from tests.core.looking import view_of
 from tests.core.ordering import placed, world
@@ -36,7 +36,7 @@ def test_c4_after_a_suspend_books_orders_and_time_are_looked_at_again() -> None:
     made.holds.clear()
     made.release()
     made.run(5_000)
-    assert [one.quantity for one in actor.told(OrderFilled)] == [D("0.4")]
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
     made.want(actor, place(quantity="2"))
     assert made.verdicts(actor)["ACCEPTED"] == 2
     assert made.engine.evidence.adjustments == []
@@ -68,11 +68,13 @@ def test_r6_light_rounds_fit_the_reserved_share_and_reach_every_symbol_in_turn()
     for _ in range(2):
         before = len(made.called(TRADES))
         made.run(LIGHT_ROUND_MS)
-        asked = [str(one.params["symbol"]) for one in made.called(TRADES)[before:]]
+        asked = [str(call.params["symbol"]) for call in made.called(TRADES)[before:]]
         assert len(asked) == LIGHT_SYMBOLS
         seen.update(asked)
     assert seen == set(symbols)
-    calls = [one for path in (OPEN_ORDERS, POSITIONS, TRADES) for one in made.called(path)]
-    weights = [ENDPOINTS[one.verb, one.path].cost.weight({key: str(value) for key, value in one.params.items()}) for one in calls]
+    calls = [call for path in (OPEN_ORDERS, POSITIONS, TRADES) for call in made.called(path)]
+    weights = [
+        ENDPOINTS[call.verb, call.path].cost.weight({key: str(value) for key, value in call.params.items()}) for call in calls
+    ]
     ledger = made.engine._ctx.ledger
     assert sum(weights) <= ledger.weight.limit * RESERVED_SHARE_PERCENT // 100

@@ -29,9 +29,9 @@ def six_orders() -> tuple[Scripted, Actor]:
 
 
 def unreachable(made: Scripted, minutes: int) -> None:
-    """Nothing can be resolved: links fall and do not open, calls fail, as the shells report it."""
+    """Nothing can be resolved: links fall and do not open, calls fail, as the Trio tasks report it."""
     made.unopened = set(LinkKind)
-    made.holds.update(one.path for one in made.effects if isinstance(one, CallRest))
+    made.holds.update(effect.path for effect in made.effects if isinstance(effect, CallRest))
     made.holds.update(
         ("/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v1/userTrades", "/fapi/v1/time", "/fapi/v1/depth", "/fapi/v1/order")
     )
@@ -41,7 +41,7 @@ def unreachable(made: Scripted, minutes: int) -> None:
         for name in [name for name, one in made.links.items() if not one.open]:
             del made.links[name]
             made.give(LinkLost(name, NO_NAME))
-        for call in [one for one in made.held if isinstance(one, CallRest)]:
+        for call in [order for order in made.held if isinstance(order, CallRest)]:
             made.held.remove(call)
             made.give(RestAnswered(call.call_id, None, made.now_ns, NO_NAME))
 
@@ -60,19 +60,19 @@ def test_n2_no_order_is_taken_for_ended_while_the_name_cannot_be_resolved_and_al
     sent = len(made.sent("order.place"))
     unreachable(made, 20)
     assert len(orders) == 6
-    assert {one.state for one in orders[:5]} == {S.OPEN}
+    assert {order.state for order in orders[:5]} == {S.OPEN}
     assert orders[5].state in (S.UNKNOWN, S.OPERATOR), "ten minutes without proof: a human being may look, it counts all the same"
-    assert all(one.live for one in orders), "silence is no evidence"
+    assert all(order.live for order in orders), "silence is no evidence"
     assert made.engine.trading is not None
     assert not made.engine.trading.reports_complete
     made.want(actor, place(price="93"))
     assert len(made.sent("order.place")) == sent, "no new risk while nothing is known"
     if traded:
-        for one in orders[3:]:
-            made.exchange.fill(one.client_order_id, "0.5")
+        for order in orders[3:]:
+            made.exchange.fill(order.client_order_id, "0.5")
     resolved(made)
-    assert [one.state for one in orders[:3]] == [S.OPEN] * 3
-    assert {one.state for one in orders[3:]} == {S.FILLED if traded else S.OPEN}
+    assert [order.state for order in orders[:3]] == [S.OPEN] * 3
+    assert {order.state for order in orders[3:]} == {S.FILLED if traded else S.OPEN}
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == (D("1.5") if traded else 0)
     assert made.engine.trading.reports_complete
     assert len(made.sent("order.place")) == sent, "none was sent again"

@@ -7,9 +7,9 @@ from typing import Final
 
 import attrs
 
-from coldframe.core.orders import Order, Orders, Origin
+from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.enums import ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from coldframe.model.intents import Place
-from coldframe.terms import ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from coldframe.wire.account import OrderReport, TradeLite
 from coldframe.wire.replies import OrderReply, UserTrade
 from tests.core.made import START_MS, START_NS, SYMBOL
@@ -68,7 +68,7 @@ class AtVenue:
 
     @property
     def filled(self) -> Decimal:
-        return sum((D(one.quantity) for one in self.trades), D(0))
+        return sum((D(trade.quantity) for trade in self.trades), D(0))
 
     # -- what happens -------------------------------------------------------------------------------------------------
 

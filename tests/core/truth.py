@@ -6,10 +6,10 @@ import random
 from collections.abc import Mapping
 from decimal import Decimal
 
-from coldframe.core.book import Book
-from coldframe.core.booksync import BookSync
+from coldframe.core.marketdata.book import Book
+from coldframe.core.marketdata.book_sync import BookSync
+from coldframe.enums import Side
 from coldframe.model.events import BookState
-from coldframe.terms import Side
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import DepthUpdate
 from tests.core.made import SYMBOL, delta, depth

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from coldframe.core.feed import Deliver, Feed, FeedEffect, StreamsLost
+from coldframe.core.marketdata.links import Deliver, Feed, FeedEffect, StreamsLost
 from coldframe.model.effects import CloseLink, Log, OpenLink, SendControl, WakeAt
 from coldframe.units import NS_PER_MS
 from coldframe.wire.frames import ControlReply
@@ -105,7 +105,7 @@ class Wires:
         self.do(self.feed.opened(link, self.now_ns))
 
     def open_all(self) -> None:
-        for wire in [one for one in self.wires.values() if not one.open]:
+        for wire in [wire for wire in self.wires.values() if not wire.open]:
             self.open(wire.id)
 
     def fall(self, link: str, reason: str = "gone") -> None:

@@ -81,7 +81,20 @@ def test_configuration_names_every_key() -> None:
 
 def test_flows_walk_through_every_floor() -> None:
     named = named_objects(DOCS / "flows.md")
-    for floor in ("cli", "runtime", "shell", "config", "plug", "core", "model", "wire", "errors"):
+    for floor in (
+        "cli",
+        "commands",
+        "runtime",
+        "trio_io",
+        "exchange_server",
+        "exchange",
+        "config",
+        "plug",
+        "core",
+        "model",
+        "wire",
+        "errors",
+    ):
         assert any(name.startswith(f"coldframe.{floor}") for name in named), floor
 
 

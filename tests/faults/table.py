@@ -48,9 +48,9 @@ def _faults_in(path: Path, *, by_name: bool) -> Iterator[tuple[str, list[str]]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             named = _IN_NAME.match(node.name)
             # Invariants (I1 to I14) stand in names as well; they are no faults.
-            faults = [one.upper() for one in named[1].strip("_").split("_") if one[0] != "i"] if named else []
+            faults = [part.upper() for part in named[1].strip("_").split("_") if part[0] != "i"] if named else []
             line = (ast.get_docstring(node) or "").partition("\n")[0]
-            faults += [one for one in _IN_TEXT.findall(line) if one in CATALOGUE and not by_name]
+            faults += [word for word in _IN_TEXT.findall(line) if word in CATALOGUE and not by_name]
             yield node.name, list(dict.fromkeys(faults))
 
 
@@ -63,7 +63,7 @@ def page() -> str:
         lines += [f"## {title}", "", "| fault | what happens | shown by |", "|---|---|---|"]
         for fault, text in CATALOGUE.items():
             if fault[0] == letter:
-                tests = ", ".join(f"`{one}`" for one in found[fault][:3]) or "not yet"
+                tests = ", ".join(f"`{row}`" for row in found[fault][:3]) or "not yet"
                 more = f" and {len(found[fault]) - 3} more" if len(found[fault]) > 3 else ""
                 lines.append(f"| {fault} | {text} | {tests}{more} |")
         lines.append("")

@@ -10,14 +10,14 @@ import pytest
 
 from coldframe.config.secrets import resolve
 from coldframe.errors import ConfigError
+from coldframe.exchange.keys import keys_for
 from coldframe.localfiles import SMALL as LARGEST
 from coldframe.localfiles import read_file as read_small
 from coldframe.model.halting import HaltLevel
 from coldframe.runtime.haltfiles import _Register
-from coldframe.shell.bans import Bans
-from coldframe.shell.notes import Notes
-from coldframe.shell.sentinel import Sentinel
-from coldframe.venue.keys import keys_for
+from coldframe.trio_io.bans import Bans
+from coldframe.trio_io.halt_file import HaltFile
+from coldframe.trio_io.operator_commands import OperatorCommands
 
 ENDLESS = Path("/dev/zero")
 
@@ -48,7 +48,7 @@ def test_a_device_without_an_end_takes_no_memory() -> None:
 
 
 def _halt(path: Path) -> None:
-    (halt,) = Sentinel(path).read().halts
+    (halt,) = HaltFile(path).read().halts
     assert halt.level is HaltLevel.CANCEL
     assert "not a file" in halt.reason
 
@@ -63,7 +63,7 @@ def _entry(path: Path) -> None:
 
 def _note(path: Path) -> None:
     (path.parent / "note.answer").symlink_to(path)
-    assert Notes(path.parent).answer_to("note") is None
+    assert OperatorCommands(path.parent).answer_to("note") is None
 
 
 def _secret(path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe import terms
-from coldframe.terms import CONDITIONAL_TYPES, CONTINUOUS_CONTRACTS, INTERVALS, OpenEnum, OrderType, Side
+from coldframe import enums as terms
+from coldframe.enums import CONDITIONAL_TYPES, CONTINUOUS_CONTRACTS, INTERVALS, OpenEnum, OrderType, Side
 from tests.conftest import needs_shared
 from tests.wire.seeds import pages
 

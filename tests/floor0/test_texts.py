@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.texts import discreet, printable
+from coldframe.text import discreet, printable
 
 
 def test_x18_printable() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coldframe.venue import AccountKeys, Address
+from coldframe.exchange_server import AccountKeys, Address
 from tests.interop.pythons import install, interpreter
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coldframe.venue import Address
+from coldframe.exchange_server import Address
 
 pytestmark = pytest.mark.interop
 pytest.importorskip("ccxt", reason="the interop extra is not installed")
@@ -72,7 +72,7 @@ def test_an_order_from_placing_to_cancelling(exchange: Any) -> None:
     assert exchange.fetch_order(placed["id"], SYMBOL)["remaining"] == 0.01
     edited = exchange.edit_order(placed["id"], SYMBOL, "limit", "buy", 0.02, price)
     assert edited["amount"] == 0.02
-    assert [one["id"] for one in exchange.fetch_open_orders(SYMBOL)] == [placed["id"]]
+    assert [order["id"] for order in exchange.fetch_open_orders(SYMBOL)] == [placed["id"]]
     assert exchange.cancel_order(placed["id"], SYMBOL)["status"] == "canceled"
     with pytest.raises(ccxt.OrderNotFound):
         exchange.cancel_order(placed["id"], SYMBOL)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coldframe.venue import Address
+from coldframe.exchange_server import Address
 
 pytestmark = pytest.mark.interop
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coldframe.venue import Address
+from coldframe.exchange_server import Address
 
 pytestmark = pytest.mark.interop
 pytest.importorskip("binance_sdk_derivatives_trading_usds_futures", reason="the interop extra is not installed")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coldframe.venue import Address
+from coldframe.exchange_server import Address
 from tests.interop.conftest import NAUTILUS, Installing
 from tests.interop.pythons import bare
 

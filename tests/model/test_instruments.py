@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldframe.enums import ContractStatus, Side
 from coldframe.model.instruments import Instrument, Instruments
-from coldframe.terms import ContractStatus, Side
 from coldframe.testing import instrument
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.filters import check_order
@@ -94,7 +94,7 @@ def test_another_status_changes_that_contract_alone() -> None:
     listed = Instruments([instrument("BTCUSDT"), instrument("ETHUSDT")])
     changed = listed.with_status("BTCUSDT", ContractStatus.SETTLING)
     assert [one.trading for one in changed.values()] == [False, True]
-    assert [one.trading for one in listed.values()] == [True, True]
+    assert [row.trading for row in listed.values()] == [True, True]
     assert listed.with_status("XYZUSDT", ContractStatus.CLOSE) is listed
 
 
@@ -103,7 +103,7 @@ def test_a_real_exchange_info_gives_contracts_whose_own_roundings_are_legal() ->
     with gzip.open(SHARED / "data/exchangeinfo_2021-07-21.json.gz") as file:
         listed = Instruments.of(decode(ExchangeInfo, file.read().strip(), Census()).symbols)
     assert len(listed) > 100
-    for one in listed.values():
-        price = one.price(max(one.filters.min_price * 3, one.tick * 1000))
-        quantity = one.quantity(one.filters.min_notional * 2 / price + one.min_quantity + one.step)
-        assert check_order(one.filters, Side.BUY, quantity, price, price) is None
+    for row in listed.values():
+        price = row.price(max(row.filters.min_price * 3, row.tick * 1000))
+        quantity = row.quantity(row.filters.min_notional * 2 / price + row.min_quantity + row.step)
+        assert check_order(row.filters, Side.BUY, quantity, price, price) is None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldframe.enums import OrderStatus
 from coldframe.model.orders import (
     LIVE,
     OVERLAY_TABLE,
@@ -24,7 +25,6 @@ from coldframe.model.orders import (
     next_state,
     resurrects,
 )
-from coldframe.terms import OrderStatus
 
 S, H, A, V = OrderState, Happening, Attempt, Overlay
 

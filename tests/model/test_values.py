@@ -28,7 +28,7 @@ VALUES = [kind for _, union in UNIONS for kind in get_args(union)]
 def test_s4_a_value_is_frozen_compared_and_documented(kind: type) -> None:
     assert attrs.has(kind)
     assert kind.__doc__ or kind.__name__ in ("LinkOpened",)
-    names = [one.name for one in attrs.fields(kind)]
+    names = [field.name for field in attrs.fields(kind)]
     made = kind(**dict.fromkeys(names, ())) if names else kind()
     assert made == kind(**dict.fromkeys(names, ()))
     assert hash(made) == hash(kind(**dict.fromkeys(names, ())))
@@ -38,7 +38,7 @@ def test_s4_a_value_is_frozen_compared_and_documented(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", get_args(events.StrategyEvent), ids=lambda kind: kind.__name__)
 def test_every_event_carries_the_time_it_was_received_and_no_float(kind: type) -> None:
-    kinds = {one.name: one.type for one in attrs.fields(attrs.resolve_types(kind))}
+    kinds = {field.name: field.type for field in attrs.fields(attrs.resolve_types(kind))}
     assert kinds["at_ns"] is int
     assert float not in kinds.values()
     assert kinds.get("event_ms", int) is int

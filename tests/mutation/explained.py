@@ -9,13 +9,13 @@ EXPLAINED: Final[dict[str, str]] = {
     "positions.py:Position.fill: self.quantity * signed >= 0 -> self.quantity * signed > 0": (
         "a fill of a flat position closes nothing of it, and opens the same in either way"
     ),
-    "quotes.py:Held.closable: self.own * self.account > 0 -> self.own * self.account >= 0": (
+    "planner.py:Held.closable: self.own * self.account > 0 -> self.own * self.account >= 0": (
         "where either is zero the smaller of both is zero"
     ),
-    "quotes.py:plan_hedged_target: wanted.position >= 0 -> wanted.position > 0": (
+    "planner.py:plan_hedged_target: wanted.position >= 0 -> wanted.position > 0": (
         "to zero both sides are closed, and which of them goes first does not matter"
     ),
-    "quotes.py:target_order: gap > 0 -> gap >= 0": "without a gap nothing is sent, whichever side it would be",
+    "planner.py:target_order: gap > 0 -> gap >= 0": "without a gap nothing is sent, whichever side it would be",
     "reducing.py:Reducing.reducible: own * account > 0 -> own * account >= 0": (
         "where the account has nothing the smaller of both is zero"
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coldframe.errors import PluginError
-from coldframe.plug.loader import House, Module
+from coldframe.plug.loader import Module, PluginRegistry
 from tests.plug.test_loader import GOOD, HEAD, Site, site
 
 __all__ = ["site"]
@@ -16,7 +16,7 @@ ALERTS = HEAD + "heard = []\n@hookimpl\ndef provide_sinks():\n    return [heard.
 CHECKS = HEAD + "@hookimpl\ndef provide_checks():\n    return [lambda document: [f'looked at {document[\"name\"]}']]\n"
 
 
-def stocked(site: Site) -> House:
+def stocked(site: Site) -> PluginRegistry:
     site.install("alerts", ALERTS)
     site.install("checks", CHECKS)
     site.install("good", GOOD)
@@ -24,7 +24,7 @@ def stocked(site: Site) -> House:
     return site.house()
 
 
-def active(house: House) -> set[str]:
+def active(house: PluginRegistry) -> set[str]:
     return {module.name for module in house.modules() if module.active}
 
 
@@ -54,7 +54,7 @@ def test_a_strategy_brings_those_of_its_module(site: Site) -> None:
 
 def test_a_file_may_be_named_and_is_run_once(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(HEAD + "class S: pass\n" + ALERTS.removeprefix(HEAD))
-    house = House([])
+    house = PluginRegistry([])
     house.load("mine.py:S", tmp_path)
     assert house.sinks() == [], "a class from a file brings nothing else"
     house.activate("mine.py", tmp_path)
@@ -63,7 +63,7 @@ def test_a_file_may_be_named_and_is_run_once(tmp_path: Path) -> None:
     assert house.load("mine.py:S", tmp_path).kind.__module__ == sys_module(house)
 
 
-def sys_module(house: House) -> str:
+def sys_module(house: PluginRegistry) -> str:
     (module,) = house._modules.values()
     return module.__name__
 

@@ -44,7 +44,7 @@ def test_a_stop_waits_is_triggered_and_trades() -> None:
     assert (stop.trigger_price, stop.reduce_only) == (D(95), True)
     order, wants = bench.wait(stop)
     assert wants == []
-    assert [one.trigger_price for one in bench.view.orders()] == [D(95)]
+    assert [order.trigger_price for order in bench.view.orders()] == [D(95)]
     bench.trigger(order)
     bench.fill_order(order, "94.9", "2")
     assert strategy.told == ["fill 2 BOTH", "FILLED", "WAITING", "TRIGGERED", "OPEN", "fill 2 BOTH", "FILLED"]

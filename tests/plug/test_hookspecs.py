@@ -10,9 +10,9 @@ from typing import Any, get_args, get_type_hints
 import pluggy
 import pytest
 
-from coldframe.core.translate import HOOK_OF
+from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.model.events import StrategyEvent
-from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, HouseHooks, StrategyHooks, hookimpl
+from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, BotHooks, StrategyHooks, hookimpl
 
 HOOKS = [*sorted(EVENT_HOOKS), "review_intent"]
 
@@ -44,7 +44,7 @@ def test_a_hook_says_when_it_is_called(hook: str) -> None:
 def test_all_of_them_are_hooks_for_pluggy_and_only_the_review_stops_at_the_first_answer() -> None:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(StrategyHooks)
-    manager.add_hookspecs(HouseHooks)
+    manager.add_hookspecs(BotHooks)
     first = {name for name, caller in vars(manager.hook).items() if caller.spec and caller.spec.opts["firstresult"]}
     assert first == {"review_intent"}
     assert {*HOOKS, "provide_strategies", "provide_checks", "provide_sinks"} <= set(vars(manager.hook))

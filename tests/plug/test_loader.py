@@ -14,7 +14,7 @@ import coldframe_guard
 import coldframe_maker
 import coldframe_momentum
 from coldframe.errors import PluginError
-from coldframe.plug.loader import GROUP, House
+from coldframe.plug.loader import GROUP, PluginRegistry
 
 NUMBERS = itertools.count()
 HEAD = "from coldframe import hookimpl\n"
@@ -35,8 +35,8 @@ class Site:
         (self.folder / f"{module}.py").write_text(text)
         self.points.append(EntryPoint(name, module, GROUP))
 
-    def house(self) -> House:
-        return House(self.points)
+    def house(self) -> PluginRegistry:
+        return PluginRegistry(self.points)
 
     def refusal(self, name: str) -> str:
         return refusal(self.house(), name, self.folder)
@@ -48,7 +48,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(tmp_path)
 
 
-def refusal(house: House, asked: str, base: Path) -> str:
+def refusal(house: PluginRegistry, asked: str, base: Path) -> str:
     with pytest.raises(PluginError) as refused:
         house.load(asked, base)
     said = str(refused.value)
@@ -61,13 +61,13 @@ def refusal(house: House, asked: str, base: Path) -> str:
 
 
 def test_the_installed_plugins_are_found() -> None:
-    house = House()
+    house = PluginRegistry()
     assert {"maker", "momentum", "guard"} <= set(house.names)
     assert house.load("maker", Path()).kind is coldframe_maker.Maker
     found = {one.name: one for one in house.installed()}
     assert found["guard"].kind is coldframe_guard.Guard
     assert found["momentum"].origin == coldframe_momentum.__name__
-    assert all(one.summary.endswith(".") and one.params is not None for one in found.values())
+    assert all(row.summary.endswith(".") and row.params is not None for row in found.values())
 
 
 def test_a_plugin_comes_with_its_name_class_origin_and_parameters(site: Site) -> None:
@@ -102,7 +102,7 @@ def test_an_unknown_name_with_and_without_a_suggestion(site: Site) -> None:
     assert site.refusal("makr") == f"no plugin 'makr' (did you mean 'maker'?): {installed}"
     assert site.refusal("qqqq") == f"no plugin 'qqqq': {installed}"
     assert site.refusal("file.py") == f"no plugin 'file.py': {installed}"
-    assert refusal(House([]), "x", site.folder) == "no plugin 'x': installed are none, or write path/to/file.py:Class"
+    assert refusal(PluginRegistry([]), "x", site.folder) == "no plugin 'x': installed are none, or write path/to/file.py:Class"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_an_unmarked_provider_provides_nothing(site: Site) -> None:
 def test_parameters_must_be_an_attrs_class(site: Site) -> None:
     for params in ("dict", "5", "Plain"):
         site.install("good", GOOD + f"Plain.Params = {params}\n")
-        assert refusal(House(site.points[-1:]), "good", site.folder) == "plugin 'good': Params must be an attrs class"
+        assert refusal(PluginRegistry(site.points[-1:]), "good", site.folder) == "plugin 'good': Params must be an attrs class"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def provide_sinks():
 def test_a_class_in_a_file_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "bot.py").write_text(PLAIN + "import attrs\n@attrs.frozen\nclass Other:\n    x: 'int' = 1\n")
-    house = House([])
+    house = PluginRegistry([])
     plugin = house.load("mine/bot.py:Plain", tmp_path)
     assert (plugin.name, plugin.kind.__name__, plugin.origin) == ("Plain", "Plain", "mine/bot.py")
     assert house.load(str(tmp_path / "mine" / "bot.py") + ":Other", Path("elsewhere")).name == "Other"
@@ -219,7 +219,7 @@ def test_a_file_runs_once_and_two_files_of_one_name_are_two(tmp_path: Path) -> N
         (tmp_path / folder / "bot.py").write_text(
             "from pathlib import Path\nwith Path(__file__ + '.log').open('a') as f:\n    f.write('.')\n" + PLAIN
         )
-    house = House([])
+    house = PluginRegistry([])
     kinds = [house.load(f"{folder}/bot.py:Plain", tmp_path).kind for folder in ("one", "two", "one")]
     assert kinds[0] is kinds[2] is not kinds[1]
     assert (tmp_path / "one" / "bot.py.log").read_text() == "."
@@ -239,13 +239,13 @@ def test_a_file_runs_once_and_two_files_of_one_name_are_two(tmp_path: Path) -> N
 def test_files_that_cannot_be_loaded(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "bot.py"
     path.write_text(text)
-    assert refusal(House([]), "bot.py:Plain", tmp_path).startswith(f"plugin file {path} cannot be loaded: {sentence}")
+    assert refusal(PluginRegistry([]), "bot.py:Plain", tmp_path).startswith(f"plugin file {path} cannot be loaded: {sentence}")
 
 
 def test_a_file_can_be_mended_and_loaded_again(tmp_path: Path) -> None:
     path = tmp_path / "bot.py"
     path.write_text("def (\n")
-    house = House([])
+    house = PluginRegistry([])
     refusal(house, "bot.py:Plain", tmp_path)
     path.write_text("# mended\n" + PLAIN)
     assert house.load("bot.py:Plain", tmp_path).name == "Plain"
@@ -254,7 +254,7 @@ def test_a_file_can_be_mended_and_loaded_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["none.py", "folder.py", "x" * 300 + ".py", "a\0b.py"])
 def test_files_that_are_not_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.py").mkdir()
-    assert refusal(House([]), f"{name}:Plain", tmp_path) == f"no plugin file {tmp_path / name}"
+    assert refusal(PluginRegistry([]), f"{name}:Plain", tmp_path) == f"no plugin file {tmp_path / name}"
 
 
 @pytest.mark.parametrize(
@@ -269,17 +269,18 @@ def test_files_that_are_not_there(tmp_path: Path, name: str) -> None:
 def test_classes_that_are_not_there(tmp_path: Path, text: str, asked: str, has: str) -> None:
     (tmp_path / "bot.py").write_text(text)
     assert (
-        refusal(House([]), f"bot.py:{asked}", tmp_path) == f"plugin file {tmp_path / 'bot.py'} has no class {asked}: it has {has}"
+        refusal(PluginRegistry([]), f"bot.py:{asked}", tmp_path)
+        == f"plugin file {tmp_path / 'bot.py'} has no class {asked}: it has {has}"
     )
 
 
 def test_a_ctrl_c_while_a_file_runs_is_no_refusal(tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     with pytest.raises(KeyboardInterrupt):
-        House([]).load("bot.py:Plain", tmp_path)
+        PluginRegistry([]).load("bot.py:Plain", tmp_path)
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit(3)", "GeneratorExit", "BaseException('x')"])
 def test_s13_a_file_that_raises_anything_is_refused(error: str, tmp_path: Path) -> None:
     (tmp_path / "bot.py").write_text(f"raise {error}\n")
-    assert refusal(House([]), "bot.py:Plain", tmp_path).startswith("plugin file ")
+    assert refusal(PluginRegistry([]), "bot.py:Plain", tmp_path).startswith("plugin file ")

@@ -9,7 +9,7 @@ import pytest
 
 from coldframe.errors import PluginError
 from coldframe.model.effects import Level, Log, Told
-from coldframe.plug.loader import GROUP, House
+from coldframe.plug.loader import GROUP, PluginRegistry
 from coldframe.plug.sinks import SINK_LIMIT_NS, Sinks
 
 LINES = [Log(Level.INFO, str(number)) for number in range(4)]
@@ -97,7 +97,7 @@ def test_sinks_that_cannot_be_had_are_refused_in_one_sentence(tmp_path: Path, mo
         f"@hookimpl\ndef provide_sinks():\n    {body}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    house = House([EntryPoint("plain", name, GROUP)])
+    house = PluginRegistry([EntryPoint("plain", name, GROUP)])
     house.load("plain", tmp_path)
     with pytest.raises(PluginError, match=r"^the sinks of a plugin cannot be had: \w+: .*$"):
         house.sinks()

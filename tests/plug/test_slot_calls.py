@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from coldframe import CancelAll, hookimpl
-from coldframe.core.slots import INTENTS_PER_CALL
+from coldframe.core.strategies.runtime import INTENTS_PER_CALL
 from coldframe.errors import InvariantBroken, PluginError, StrategyFault
-from coldframe.plug.slots import HOOK_BUDGET_NS, StrategySlot
+from coldframe.plug.slots import HOOK_BUDGET_NS, StrategyPlugin
 from tests.core.told import D
 from tests.plug.test_slots import EVENT, INTENT, VIEW, made, nothing, slot
 
@@ -101,7 +101,7 @@ def test_s9_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
 LIMIT_NS = 50_000_000
 
 
-def timed(plugin: object, took_ns: int, slow: list[object]) -> StrategySlot:
+def timed(plugin: object, took_ns: int, slow: list[object]) -> StrategyPlugin:
     """A slot by whose stopwatch every call takes so long."""
     times = itertools.count(1_000, took_ns)
     return slot(plugin, stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said), limit_ms=50)

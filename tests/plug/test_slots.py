@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe import CancelAll, WakeMe, hookimpl
-from coldframe.core.slots import INTENTS_PER_CALL, OnError
+from coldframe.core.strategies.runtime import INTENTS_PER_CALL, OnError
 from coldframe.errors import PluginError, StrategyFault
 from coldframe.model.events import Started
 from coldframe.model.intents import Intent
 from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
-from coldframe.plug.slots import StrategySlot
+from coldframe.plug.slots import StrategyPlugin
 from tests.core.told import D, place
 
 #: A slot passes event and view on and never looks at them.
@@ -27,8 +27,8 @@ VIEW: Any = object()
 INTENT = place()
 
 
-def slot(strategy: object, *overlays: object, **more: Any) -> StrategySlot:
-    return StrategySlot("mm", ("BTCUSDT",), OnError.QUARANTINE, strategy, overlays, **more)
+def slot(strategy: object, *overlays: object, **more: Any) -> StrategyPlugin:
+    return StrategyPlugin("mm", ("BTCUSDT",), OnError.QUARANTINE, strategy, overlays, **more)
 
 
 def refusal(*plugins: object) -> str:
@@ -346,8 +346,8 @@ def implementation(number: int, names: tuple[str, ...], returned: object, mode: 
 def flat(results: list[object]) -> list[object]:
     """What pluggy returns, as one list."""
     wanted: list[object] = []
-    for one in results:
-        wanted += one if isinstance(one, list | tuple) else [one] if one is not None else []
+    for result in results:
+        wanted += result if isinstance(result, list | tuple) else [result] if result is not None else []
     return wanted
 
 
@@ -379,7 +379,7 @@ def test_a_wrapper_sees_what_came_and_may_change_it() -> None:
         @hookimpl(wrapper=True)
         def on_book(self, event: object) -> Any:
             came = yield
-            return [[one for one in wanted if isinstance(one, CancelAll)] for wanted in came]
+            return [[quote for quote in wanted if isinstance(quote, CancelAll)] for wanted in came]
 
     class Old:
         @hookimpl(hookwrapper=True)

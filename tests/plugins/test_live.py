@@ -13,8 +13,8 @@ import trio
 from coldframe.core.engine import Engine
 from coldframe.model.effects import Level
 from coldframe.runtime.build import build, read
-from coldframe.runtime.house import Result, RunOptions, run
 from coldframe.runtime.report import run_summary
+from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -79,8 +79,8 @@ async def lived_with(strategy: str, tmp_path: Path, enough: Callable[[Diary], ob
 
 
 def check_clean(summary: dict[str, Any], result: Result, diary: Diary) -> None:
-    assert all(one["state"] == "synced" for one in summary["books"].values())
-    assert all(one["state"] == "running" for one in summary["strategies"].values())
+    assert all(book["state"] == "synced" for book in summary["books"].values())
+    assert all(strategy["state"] == "running" for strategy in summary["strategies"].values())
     assert summary["orders"]["unknown"] == 0
     assert not list(result.engine.orders.live)
     assert not diary.about("error")
@@ -142,7 +142,7 @@ async def test_the_quickstart_trades_within_seconds() -> None:
     summary, result, diary = await lived(CONFIGS / "quickstart.toml", lambda diary: diary.about("fill: "))
     check_clean(summary, result, diary)
     assert set(summary["strategies"]) == {"mm-btc", "mom-eth"}
-    assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
-    for one in summary["strategies"].values():
+    assert sum(strategy["fills"] for strategy in summary["strategies"].values()) >= 1
+    for strategy in summary["strategies"].values():
         # While it ends, and its positions are brought to zero, what it wants besides is refused.
-        assert set(one["verdicts"]) <= {"ACCEPTED", "NO_CHANGE", "STOPPING"}
+        assert set(strategy["verdicts"]) <= {"ACCEPTED", "NO_CHANGE", "STOPPING"}

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from coldframe import BookChanged, BookState, PartialBookChanged, Quote, Quotes, Side
+from coldframe.enums import ContractStatus
 from coldframe.errors import StrategyFault
-from coldframe.terms import ContractStatus
 from coldframe.testing import StrategyBench, instrument
 from coldframe_maker import ASK_AGAIN_MS, Maker, provide_strategies
 
@@ -336,7 +336,7 @@ def test_whatever_happens_quotes_are_legal_and_within_the_limit(chosen: Maker.Pa
         for standing in intents:
             check(standing, bench, chosen)
         bench.advance(data.draw(st.sampled_from([0, 100, ASK_AGAIN_MS])))
-        traded = [(side, one) for side, levels in ((Side.BUY, standing.bids), (Side.SELL, standing.asks)) for one in levels]
+        traded = [(side, level) for side, levels in ((Side.BUY, standing.bids), (Side.SELL, standing.asks)) for level in levels]
         if traded and data.draw(st.booleans()):
             side, one = data.draw(st.sampled_from(traded))
             quantity = rules.quantity(one.quantity / data.draw(st.integers(1, 3))) or one.quantity  # type: ignore[attr-defined]
@@ -350,14 +350,14 @@ def check(wanted: Quotes, bench: StrategyBench, chosen: Maker.Params) -> None:
     assert book.best_ask is not None
     assert len(wanted.bids) <= 1 >= len(wanted.asks)
     for sign, levels in ((1, wanted.bids), (-1, wanted.asks)):
-        for one in levels:
-            assert rules.filters.check_price(one.price) is None
-            assert rules.filters.check_quantity(one.quantity) is None
-            assert rules.filters.check_notional(one.price, one.quantity) is None
-            assert one.price < book.best_ask if sign > 0 else one.price > book.best_bid
+        for level in levels:
+            assert rules.filters.check_price(level.price) is None
+            assert rules.filters.check_quantity(level.quantity) is None
+            assert rules.filters.check_notional(level.price, level.quantity) is None
+            assert level.price < book.best_ask if sign > 0 else level.price > book.best_bid
             # A notional is worth most quantity at the lowest price that was ever quoted; a size is what it is.
             if chosen.size is not None:
-                assert sign * position + one.quantity <= rules.quantity(chosen.size) * chosen.max_inventory_quotes
+                assert sign * position + level.quantity <= rules.quantity(chosen.size) * chosen.max_inventory_quotes
     if wanted.bids and wanted.asks:
         assert wanted.bids[0].price < wanted.asks[0].price
 
@@ -381,8 +381,8 @@ def test_it_is_symmetric_under_an_exchange_of_sides(
             bench.fill(SYMBOL, side, "1", str(abs(position)))
         wanted.append(bench.book(SYMBOL, *sides))
     for plain, mirror in zip(*wanted, strict=True):
-        assert list(mirror.asks) == [Quote(turn - one.price, one.quantity) for one in plain.bids]
-        assert list(mirror.bids) == [Quote(turn - one.price, one.quantity) for one in plain.asks]
+        assert list(mirror.asks) == [Quote(turn - quote.price, quote.quantity) for quote in plain.bids]
+        assert list(mirror.bids) == [Quote(turn - quote.price, quote.quantity) for quote in plain.asks]
 
 
 def flipped(levels: list[tuple[str, str]], turn: Decimal) -> list[tuple[str, str]]:

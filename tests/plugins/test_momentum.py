@@ -237,7 +237,7 @@ def test_whatever_happens_its_position_stays_within_its_size_and_goes_back_to_ze
     bench, wanted = bench_of(), [D(0)]
 
     def heed(intents: list[Any]) -> None:
-        wanted.extend(one.position for one in intents if isinstance(one, Target))
+        wanted.extend(intent.position for intent in intents if isinstance(intent, Target))
 
     def fill(percent: int) -> None:
         gap = wanted[-1] - bench.view.position(SYMBOL)

@@ -31,8 +31,8 @@ def trade(at_ms: int, quantity: str, side: Side, *, aggregated: bool = True) -> 
 
 def flow_of(*trades: TradePrinted) -> Flow:
     flow = Flow(WINDOW_MS)
-    for one in trades:
-        flow.add(one)
+    for trade in trades:
+        flow.add(trade)
     return flow
 
 
@@ -87,11 +87,11 @@ trades = st.lists(
 @given(trades)
 def test_it_says_what_the_naive_sum_says(seen: list[TradePrinted]) -> None:
     flow, kept, latest = Flow(WINDOW_MS), [], 0
-    for one in seen:
-        flow.add(one)
-        if one.quantity:
-            latest = max(latest, one.trade_ms)
-            kept.append(attrs.evolve(one, trade_ms=latest))
+    for event in seen:
+        flow.add(event)
+        if event.quantity:
+            latest = max(latest, event.trade_ms)
+            kept.append(attrs.evolve(event, trade_ms=latest))
         kept = [old for old in kept if old.trade_ms > latest - WINDOW_MS]
         assert len(flow) == len(kept)
         assert flow.volume == sum(old.quantity for old in kept)
@@ -102,7 +102,7 @@ def test_it_says_what_the_naive_sum_says(seen: list[TradePrinted]) -> None:
 @given(trades)
 def test_it_is_symmetric_under_an_exchange_of_sides(seen: list[TradePrinted]) -> None:
     plain = flow_of(*seen)
-    mirror = flow_of(*(attrs.evolve(one, taker_side=one.taker_side.opposite) for one in seen))
+    mirror = flow_of(*(attrs.evolve(event, taker_side=event.taker_side.opposite) for event in seen))
     assert mirror.imbalance == -plain.imbalance
     one, other = plain.direction(D("0.3")), mirror.direction(D("0.3"))
     assert (one and one.opposite) == other

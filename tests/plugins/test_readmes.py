@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from coldframe.plug.loader import House
+from coldframe.plug.loader import PluginRegistry
 from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.venues import listed_symbols
 from coldframe_guard import Guard
@@ -53,7 +53,7 @@ def printed(default: Any) -> str:
 
 @by_name
 def test_the_table_names_every_parameter_in_order(name: str) -> None:
-    fields = [one.name for one in attrs.fields(KINDS[name].Params)]
+    fields = [field.name for field in attrs.fields(KINDS[name].Params)]
     assert list(table(name)) == fields
 
 
@@ -61,9 +61,9 @@ def test_the_table_names_every_parameter_in_order(name: str) -> None:
 def test_defaults_are_the_code_s(name: str) -> None:
     shown = {parameter: cells[1] for parameter, cells in table(name).items()}
     assert shown.pop("requote_bps", "a quarter of `spread_bps`") == "a quarter of `spread_bps`"
-    for one in attrs.fields(KINDS[name].Params):
-        if one.name in shown:
-            assert shown[one.name] == printed(one.default), one.name
+    for field in attrs.fields(KINDS[name].Params):
+        if field.name in shown:
+            assert shown[field.name] == printed(field.default), field.name
 
 
 @by_name
@@ -94,7 +94,7 @@ def test_what_it_shows_can_be_run(name: str, tmp_path: Path) -> None:
 
 @by_name
 def test_it_is_listed_with_one_sentence(name: str) -> None:
-    (plugin,) = [one for one in House().installed() if one.name == name]
+    (plugin,) = [one for one in PluginRegistry().installed() if one.name == name]
     assert plugin.kind is KINDS[name]
     assert plugin.summary.endswith(".")
 

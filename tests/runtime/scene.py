@@ -12,8 +12,8 @@ from rich.console import Console
 from coldframe.core.engine import Engine
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.house import Result, RunOptions, run
 from coldframe.runtime.liveview import LiveView
+from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
 
 STRATEGIES = r'''

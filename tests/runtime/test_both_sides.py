@@ -7,9 +7,9 @@ import io
 
 from rich.console import Console
 
+from coldframe.enums import PositionSide, Side
 from coldframe.runtime.liveview import LiveView
 from coldframe.runtime.report import run_summary, summary_lines
-from coldframe.terms import PositionSide, Side
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import place
 from tests.runtime.scene import Scene, rendered
@@ -30,11 +30,11 @@ def test_the_summary_names_each_side(scene: Scene) -> None:
     strategy = summary["strategies"]["busy"]  # type: ignore[index]
     assert strategy["sides"] == {"BTCUSDT": {"LONG": "2", "SHORT": "-0.5"}}
     assert strategy["position"] == {"BTCUSDT": "1.5"}
-    (line,) = [one for one in summary_lines(summary) if one.startswith("  busy")]
+    (line,) = [line for line in summary_lines(summary) if line.startswith("  busy")]
     assert "2 fills, BTCUSDT LONG 2, BTCUSDT SHORT -0.5;" in line
     flat = copy.deepcopy(summary)
     flat["strategies"]["busy"]["sides"] = {"BTCUSDT": {"LONG": "0", "SHORT": "0"}}  # type: ignore[index]
-    assert any("2 fills, flat;" in one for one in summary_lines(flat))
+    assert any("2 fills, flat;" in line for line in summary_lines(flat))
 
 
 def test_the_live_view_names_each_side(scene: Scene) -> None:

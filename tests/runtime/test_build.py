@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from coldframe.core.slots import OnError
+from coldframe.core.strategies.runtime import OnError
 from coldframe.errors import ConfigError, PluginError
-from coldframe.plug.loader import GROUP, House
+from coldframe.plug.loader import GROUP, PluginRegistry
 from coldframe.runtime import build as module
 from coldframe.runtime.build import build, endpoints, feed_limits, money, read, risk_limits, trading_limits
 from coldframe.wire.routes import ENDPOINTS
@@ -37,7 +37,7 @@ def test_what_strategies_need_is_listened_to_once(tmp_path: Path) -> None:
         "ethusdt@depth@100ms",
         "ethusdt@markPrice@1s",
     ]
-    assert [one.symbols for one in bot.strategies] == [("BTCUSDT",), ("ETHUSDT", "BTCUSDT")]
+    assert [strategy.symbols for strategy in bot.strategies] == [("BTCUSDT",), ("ETHUSDT", "BTCUSDT")]
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_checks_of_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chec
     name = f"checked_{abs(hash((check, provide)))}"
     (tmp_path / f"{name}.py").write_text(CHECKED.replace("NAMES", check).replace("PROVIDE", provide))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(module, "House", lambda: House([EntryPoint("checked", name, GROUP)]))
+    monkeypatch.setattr(module, "House", lambda: PluginRegistry([EntryPoint("checked", name, GROUP)]))
     loaded = read(written(tmp_path, EMBEDDED + STRATEGY.replace("plugins.py:Plain", "checked")))
     if not said:
         assert build(loaded, LISTED).strategies[0].part.plugin.name == "checked"

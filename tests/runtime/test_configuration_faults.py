@@ -9,12 +9,12 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from coldframe.core.risk import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.enums import Side
 from coldframe.errors import ConfigError
 from coldframe.model.intents import VerdictCode
 from coldframe.runtime.build import build, read
-from coldframe.runtime.start import signer_of, tls_context
-from coldframe.terms import Side
+from coldframe.runtime.startup import signer_of, tls_context
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 from tests.runtime.files import EMBEDDED, STRATEGY, found, written

@@ -8,9 +8,9 @@ import ssl
 import trio
 
 from coldframe.runtime.connections import Connections
-from coldframe.shell.clock import Clock
-from coldframe.shell.inbox import Inbox
-from coldframe.shell.rest import Rest
+from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.rest import Rest
 from coldframe.wire.routes import Endpoints
 
 

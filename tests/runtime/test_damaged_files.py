@@ -12,19 +12,19 @@ import msgspec
 import pytest
 
 from coldframe.config.secrets import resolve
-from coldframe.core.journal import fold
+from coldframe.core.state.journal_codec import fold
 from coldframe.errors import ConfigError, JournalDamaged
+from coldframe.exchange.keys import keys_for
+from coldframe.exchange.trading.account_store import AccountStore
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import known, latch_of
-from coldframe.shell import journalfile
-from coldframe.shell.bans import Bans
-from coldframe.shell.journalfile import JournalFile, read_rows
-from coldframe.shell.notes import Notes
-from coldframe.shell.sentinel import Sentinel, raised
-from coldframe.venue.keys import keys_for
-from coldframe.venue.trading.ledger import Ledger
+from coldframe.trio_io import journalfile
+from coldframe.trio_io.bans import Bans
+from coldframe.trio_io.halt_file import HaltFile, raised
+from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.operator_commands import OperatorCommands
 
 NESTED = b"[" * 100_000
 HOST = "https://fapi.binance.com"
@@ -72,7 +72,7 @@ def one_line(text: str, *parts: str) -> None:
 def test_a_halt_file_halts_whatever_it_holds(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path = tmp_path / "halt.json"
     damage(path)
-    (halt,) = Sentinel(path).read().halts
+    (halt,) = HaltFile(path).read().halts
     assert (halt.level, halt.strategy) == (HaltLevel.CANCEL, None)
     one_line(halt.reason, str(path))
 
@@ -106,7 +106,7 @@ def test_damaged_bans_are_told_and_later_ones_remembered(tmp_path: Path, damage:
 
 
 def test_a_damaged_note_keeps_no_other_back(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    notes = Notes(tmp_path)
+    notes = OperatorCommands(tmp_path)
     damage(tmp_path / "1.ask")
     notes.leave("2", {"what": "resume"})
     assert notes.take() == [("2", {"what": "resume"})]
@@ -126,7 +126,7 @@ def test_damaged_keys_are_named(tmp_path: Path, damage: Callable[[Path], None], 
 
 
 def test_a_damaged_ledger_is_named_and_let_go(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    Ledger(tmp_path).close()
+    AccountStore(tmp_path).close()
     (path,) = tmp_path.glob("*.jsonl")
     damage(path)
     if path.is_file():
@@ -134,7 +134,7 @@ def test_a_damaged_ledger_is_named_and_let_go(tmp_path: Path, damage: Callable[[
             file.write(b"\n")
     for _ in range(2):  # a lock that were kept would be named instead
         with pytest.raises(ConfigError) as caught:
-            Ledger(tmp_path)
+            AccountStore(tmp_path)
         one_line(str(caught.value), str(path), "venue.embedded.state_dir")
 
 
@@ -202,8 +202,8 @@ def test_a_body_nested_as_deep_as_rows_may_be_is_folded_or_named() -> None:
 
 def test_a_halt_beside_damaged_files_still_halts(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path = tmp_path / "halt.json"
-    Sentinel(path).change(lambda halts: raised(halts, Halt(HaltLevel.FLATTEN, None, "odd", 5)), "r")
+    HaltFile(path).change(lambda halts: raised(halts, Halt(HaltLevel.FLATTEN, None, "odd", 5)), "r")
     damage(tmp_path / f"{path.name}.77")
-    assert [halt.level for halt in Sentinel(path).read().halts] == [HaltLevel.FLATTEN]
-    assert Sentinel(path).answers("r") == []
+    assert [halt.level for halt in HaltFile(path).read().halts] == [HaltLevel.FLATTEN]
+    assert HaltFile(path).answers("r") == []
     shutil.rmtree(tmp_path)

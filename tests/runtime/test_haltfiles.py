@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from coldframe.commands.halt import halt, resume
 from coldframe.config.load import Loaded
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import known, latch_of, resumed, sentinel_of
-from coldframe.runtime.haltverbs import halt, resume
-from coldframe.runtime.notes import notes_of
-from coldframe.shell.sentinel import Latch, raised
+from coldframe.runtime.operator_commands import notes_of
+from coldframe.trio_io.halt_file import HaltFileContent, raised
 
 HALT = Halt(HaltLevel.CANCEL, None, "odd", 5)
 LIVE = "testnet-00112233"
@@ -32,7 +32,7 @@ def bot(folder: Path, name: str = "scene", more: str = "") -> Loaded:
     return read(path)
 
 
-def start(loaded: Loaded, account: str = "") -> tuple[Latch, list[str]]:
+def start(loaded: Loaded, account: str = "") -> tuple[HaltFileContent, list[str]]:
     """What a start begins with, and what it says."""
     said: list[str] = []
     return latch_of(loaded, account, said.append), said
@@ -49,7 +49,7 @@ def lift(loaded: Loaded) -> None:
     sentinel.clear(sentinel.change(lambda _: (), "lifted").revision)
 
 
-def levels(latch: Latch) -> list[HaltLevel]:
+def levels(latch: HaltFileContent) -> list[HaltLevel]:
     return [halt.level for halt in latch.halts]
 
 
@@ -60,7 +60,7 @@ def test_p16_copies_have_files_of_their_own(tmp_path: Path) -> None:
     start(first)
     start(second)
     halted(first)
-    assert sentinel_of(second).read() == Latch()
+    assert sentinel_of(second).read() == HaltFileContent()
 
 
 def test_one_file_has_one_key_whatever_leads_to_it(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_p16_a_start_under_another_path_stays_halted(tmp_path: Path, gone: bool)
     )
     assert levels(start(second)[0]) == [HaltLevel.CANCEL], "it is latched"
     lift(second)
-    assert start(second) == (Latch(), []), "and lifted by name"
+    assert start(second) == (HaltFileContent(), []), "and lifted by name"
     assert bool(sentinel_of(first).read().halts) is not gone, "the halt of a bot that is still there stands"
 
 
@@ -110,7 +110,7 @@ def test_a_resumption_before_the_first_start_is_enough(tmp_path: Path) -> None:
     first, second = bot(tmp_path / "a"), bot(tmp_path / "b")
     halted(first)
     lift(second)
-    assert start(second) == (Latch(), [])
+    assert start(second) == (HaltFileContent(), [])
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_p16_renaming_the_bot_in_its_file_lifts_no_halt(tmp_path: Path) -> None:
 
 def test_bots_that_share_nothing_share_no_halt(tmp_path: Path) -> None:
     halted(bot(tmp_path / "a", "one"))
-    assert start(bot(tmp_path / "b", "two"), LIVE) == (Latch(), [])
+    assert start(bot(tmp_path / "b", "two"), LIVE) == (HaltFileContent(), [])
 
 
 def test_a_halt_of_before_the_register_is_not_forgotten(tmp_path: Path, state: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_halt_of_before_the_register_is_not_forgotten(tmp_path: Path, state: P
     assert levels(latch) == [HaltLevel.CANCEL]
     assert str(state / "scene" / "halt.json") in said[0]
     lift(loaded)
-    assert start(loaded) == (Latch(), [])
+    assert start(loaded) == (HaltFileContent(), [])
     assert not (state / "scene" / "halt.json").exists()
 
 
@@ -187,4 +187,4 @@ def test_halting_needs_no_more_than_the_name(tmp_path: Path) -> None:
     assert halt(broken.source.path, None, "pause", "", lambda document, _: said.append(document)) == 0
     assert levels(sentinel_of(broken).read()) == [HaltLevel.PAUSE]
     assert resume(broken.source.path, None, lambda document, _: said.append(document)) == 0
-    assert sentinel_of(broken).read() == Latch()
+    assert sentinel_of(broken).read() == HaltFileContent()

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from coldframe.core.journal import Past, booking_body, counted_body, fold, order_body
-from coldframe.core.losses import Counted
-from coldframe.core.orders import Order
-from coldframe.core.signing import HmacSigner
+from coldframe.core.connectivity.signing import HmacSigner
+from coldframe.core.state.journal_codec import RestoredState, booking_body, counted_body, fold, order_body
+from coldframe.core.state.loss_limits import Counted
+from coldframe.core.state.orders import Order
+from coldframe.enums import OrderType, PositionSide, Side, TimeInForce
 from coldframe.errors import ConfigError
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.journals import open_journal, open_latches
 from coldframe.secret import Secret
-from coldframe.shell.journalfile import JournalFile
-from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
+from coldframe.trio_io.journalfile import JournalFile
 from tests.runtime.files import PLUGINS
 
 BOT = """config_version = 1
@@ -43,7 +43,7 @@ def bot(folder: Path, text: str) -> Bot:
     return build(read(path), ("BTCUSDT", "ETHUSDT"))
 
 
-def opened(folder: Path, text: str = BOT) -> Past:
+def opened(folder: Path, text: str = BOT) -> RestoredState:
     with open_journal(bot(folder, text), SIGNER) as kept:
         return kept.past
 

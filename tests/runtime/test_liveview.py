@@ -10,7 +10,7 @@ import trio
 from rich.console import Console
 from trio.testing import MockClock
 
-from coldframe.core.connects import Connects
+from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.model.effects import Level, LinkKind
 from coldframe.runtime.liveview import LiveView
 from tests.runtime.scene import Scene, rendered
@@ -35,7 +35,7 @@ def test_there_is_a_picture_at_every_stage(scene: Scene) -> None:
     assert {row[2] for row in rows(first, "book")} == {"-"}
     assert "orders down, reports incomplete; weight 0/2400, orders 0/300 in 10 s; 0 messages" in first
     assert {row[1] for row in rows(last, "book")} == {"synced"}
-    bid, ask = (float(one) for one in rows(last, "book")[1][2:4])
+    bid, ask = (float(row) for row in rows(last, "book")[1][2:4])
     assert bid < ask
 
 
@@ -50,7 +50,7 @@ def test_strategies_and_orders_are_in_it(scene: Scene) -> None:
 
 def test_links_that_are_opened_too_often_are_named_with_the_time_they_wait(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = scene.engine._ctx
-    monkeypatch.setattr(ctx, "connects", Connects(1))
+    monkeypatch.setattr(ctx, "connects", ConnectBudget(1))
     ctx.connects.take(LinkKind.API, ctx.now_ns)
     console = Console(record=True, width=400, file=io.StringIO())
     view = LiveView("bot", Level.INFO, console)

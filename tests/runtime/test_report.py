@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 import pytest
 
-from coldframe.core.ending import EndReport
-from coldframe.core.orders import Order
-from coldframe.core.protection import OpenPosition
-from coldframe.runtime.report import Ended, exit_code, run_summary, summary_lines
-from coldframe.terms import OrderType, PositionSide, Side, TimeInForce
+from coldframe.core.shutdown import EndReport
+from coldframe.core.state.orders import Order
+from coldframe.core.state.protection import OpenPosition
+from coldframe.enums import OrderType, PositionSide, Side, TimeInForce
+from coldframe.runtime.report import RunEnd, exit_code, run_summary, summary_lines
 from coldframe.units import NS_PER_S
 from tests.runtime.scene import Scene
 
@@ -137,10 +137,10 @@ def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene)
 
 @pytest.mark.parametrize("how", ["duration", "signal", "tape_end", "halt"])
 def test_how_it_ended(scene: Scene, how: str) -> None:
-    document = run_summary(scene.bot, scene.engine, Ended(how, 12_345_678_901))
+    document = run_summary(scene.bot, scene.engine, RunEnd(how, 12_345_678_901))
     assert (document["ended"], document["elapsed_s"]) == (how, 12.346)
     assert summary_lines(document)[0] == f"scene: ended by {how} after 12.3 s"
-    assert run_summary(scene.bot, scene.engine, Ended(how, 20 * NS_PER_S))["elapsed_s"] == 20.0
+    assert run_summary(scene.bot, scene.engine, RunEnd(how, 20 * NS_PER_S))["elapsed_s"] == 20.0
 
 
 def test_the_lines_say_what_the_document_says(summary: dict[str, Any]) -> None:

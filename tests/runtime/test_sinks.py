@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from coldframe.commands import verbs
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Log, Told
 from coldframe.model.events import OrderChanged, OrderFilled
-from coldframe.plug.loader import GROUP, House
-from coldframe.runtime import build, verbs
+from coldframe.plug.loader import GROUP, PluginRegistry
+from coldframe.runtime import build
 from tests.runtime.scene import CONFIG, STRATEGIES, play
 
 SINKS = """
@@ -39,18 +40,18 @@ def test_sinks_hear_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "heard_by_sinks.py").write_text(STRATEGIES + SINKS)
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [EntryPoint(name, "heard_by_sinks", GROUP) for name in ("busy", "broken")]
-    monkeypatch.setattr(build, "House", lambda: House(points))
+    monkeypatch.setattr(build, "House", lambda: PluginRegistry(points))
     config = CONFIG.replace("strategies.py:Busy", "busy").replace("strategies.py:Broken", "broken")
     scene = play(tmp_path, config=config)
     module = sys.modules["heard_by_sinks"]
 
-    told = [one for one in module.heard if isinstance(one, Told)]
-    assert {one.strategy for one in told} == {"busy"}
-    fills = [one.event for one in told if isinstance(one.event, OrderFilled)]
+    told = [event for event in module.heard if isinstance(event, Told)]
+    assert {effect.strategy for effect in told} == {"busy"}
+    fills = [effect.event for effect in told if isinstance(effect.event, OrderFilled)]
     assert sum(fill.quantity for fill in fills) == scene.engine.slots.get("busy").trader.account.net("BTCUSDT")
-    states = [one.event.state for one in told if isinstance(one.event, OrderChanged)]
+    states = [effect.event.state for effect in told if isinstance(effect.event, OrderChanged)]
     assert {"FILLED", "CANCELED"} <= {str(state).upper() for state in states}
-    assert any(isinstance(one, Log) and "broken muted" in one.text for one in module.heard)
+    assert any(isinstance(event, Log) and "broken muted" in event.text for event in module.heard)
 
     assert len(module.broken) == 1
     assert "a sink failed: RuntimeError: the disk is full" in scene.log
@@ -79,7 +80,7 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
     module = f"alerts_by_{form.replace(' ', '_')}"
     (tmp_path / f"{module}.py").write_text(ALERTS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "House", lambda: House([EntryPoint("alerts", module, GROUP)]))
+    monkeypatch.setattr(build, "House", lambda: PluginRegistry([EntryPoint("alerts", module, GROUP)]))
     named = "alerts" if form == "entry point" else f"{module}.py"
     play(tmp_path, config=f'{CONFIG}\n[[plugins]]\nplugin = "{named}"\n')
     heard = next(one.heard for name, one in sys.modules.items() if name.startswith((module, f"coldframe_user_{module}")))
@@ -90,7 +91,7 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
 def test_a_plugin_that_is_not_named_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "alerts_of_nobody.py").write_text("raise RuntimeError('never imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "House", lambda: House([EntryPoint("alerts", "alerts_of_nobody", GROUP)]))
+    monkeypatch.setattr(build, "House", lambda: PluginRegistry([EntryPoint("alerts", "alerts_of_nobody", GROUP)]))
     play(tmp_path, seconds=1)
 
 
@@ -100,7 +101,7 @@ def test_checks_and_mistakes_of_plugins_are_findings(tmp_path: Path, monkeypatch
         'config_version = 1\nname = "refused"\n[[plugins]]\nplugin = "alerts"\n[[plugins]]\nplugin = "alarms"\n'
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "House", lambda: House([EntryPoint("alerts", "alerts_that_check", GROUP)]))
+    monkeypatch.setattr(build, "House", lambda: PluginRegistry([EntryPoint("alerts", "alerts_that_check", GROUP)]))
     with pytest.raises(ConfigError) as refused:
         build.build(build.read(tmp_path / "bot.toml"), ("BTCUSDT",))
     wrong, checked = refused.value.findings
@@ -113,7 +114,7 @@ def test_the_list_says_which_are_active(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [EntryPoint("alerts", "alerts_that_are_listed", GROUP), EntryPoint("maker", "coldframe_maker", GROUP)]
     for module in (build, verbs):
-        monkeypatch.setattr(module, "House", lambda: House(points))
+        monkeypatch.setattr(module, "House", lambda: PluginRegistry(points))
     path = tmp_path / "bot.toml"
     head = 'config_version = 1\nname = "bot"\n'
     said: list[tuple[Any, Any]] = []

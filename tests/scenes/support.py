@@ -17,11 +17,11 @@ from typing import Any, Final
 import attrs
 import httpx2
 
-from coldframe.core.journal import fold
-from coldframe.core.signing import HmacSigner, sign_query
+from coldframe.core.connectivity.signing import HmacSigner, sign_query
+from coldframe.core.state.journal_codec import fold
 from coldframe.model.orders import OrderState
 from coldframe.secret import Secret
-from coldframe.shell.journalfile import read_rows
+from coldframe.trio_io.journalfile import read_rows
 from tests.scenes.canary import SCENE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def wait_until(true: Callable[[], object], what: str, timeout_s: float = 120) ->
 
 def acknowledged(journal: Path) -> bool:
     """Whether the venue has acknowledged an order, by the journal of a bot under way."""
-    return any(one.state in _ACKNOWLEDGED for one in fold(read_rows(journal)).orders.values())
+    return any(order.state in _ACKNOWLEDGED for order in fold(read_rows(journal)).orders.values())
 
 
 def document(done: subprocess.CompletedProcess[str], codes: Collection[int] = WELL) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A bug in any task of a run: the house ends, its orders are gone from the venue, and the last line says what it was."""
+"""A bug in any task of a run: the run ends, its orders are gone from the venue, and the last line says what it was."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from coldframe import cli
+from coldframe.commands import verbs
 from coldframe.core.engine import Engine
 from coldframe.model.orders import OrderState
-from coldframe.runtime import verbs
-from coldframe.shell import links as links_module
-from coldframe.shell.brake import Brake
-from coldframe.shell.clock import GapWatch
-from coldframe.shell.inbox import Inbox
-from coldframe.shell.journal import Journal
-from coldframe.shell.pulse import Pulse
-from coldframe.shell.rest import Rest
-from coldframe.shell.timers import Timers
+from coldframe.trio_io import links as links_module
+from coldframe.trio_io.clock import GapWatch
+from coldframe.trio_io.heartbeat import Heartbeat
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.journal import Journal
+from coldframe.trio_io.kill_switch import KillSwitchThread
+from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.timers import Timers
 from tests.scenes.support import CONFIGS, VenueProcess, live_config, venue
 
 RESTING = '''"""Lets two orders rest far below the market."""
@@ -48,7 +48,7 @@ TABLE = 'id = "mm"\nplugin = "resting.py:Resting"\nsymbols = ["BTCUSDT"]\nbudget
 
 #: Who fails, in which task.
 POINTS: dict[str, tuple[object, str]] = {
-    "the brain": (Engine, "step"),
+    "the engine": (Engine, "step"),
     "timers": (Timers, "set"),
     "the inbox": (Inbox, "take"),
     "a link's writer": (links_module, "write"),
@@ -56,8 +56,8 @@ POINTS: dict[str, tuple[object, str]] = {
     "REST": (Rest, "ask"),
     "the journal": (Journal, "_write_all"),
     "the watch for gaps": (GapWatch, "missed_ms"),
-    "the beat": (Pulse, "holds"),
-    "the brake's thread": (Brake, "_look"),
+    "the beat": (Heartbeat, "holds"),
+    "the kill switch's thread": (KillSwitchThread, "_look"),
 }
 
 
@@ -79,7 +79,7 @@ class Fuse:
     def resting(self) -> list[str]:
         """The orders that rest, if there are two."""
         assert self.engine is not None
-        names = [one.client_order_id for one in list(self.engine.orders.live) if one.state is OrderState.OPEN]
+        names = [order.client_order_id for order in list(self.engine.orders.live) if order.state is OrderState.OPEN]
         return names if len(names) == 2 else []
 
     def then_ends(self, step: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,8 +145,8 @@ def test_p11_a_bug_in_any_task_ends_the_run_with_no_order_left_and_one_line(
     assert code == 1
     assert served.ask("/fapi/v1/openOrders") == []
     placed = {one["clientOrderId"]: one["status"] for one in served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")}
-    assert [placed[one] for one in fuse.seen] == ["CANCELED", "CANCELED"]
+    assert [placed[event] for event in fuse.seen] == ["CANCELED", "CANCELED"]
     assert "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue" in said
-    thread = point == "the brake's thread"
-    last = "the brake has ended by itself" if thread else "a bug: RuntimeError: broken on purpose"
+    thread = point == "the kill switch's thread"
+    last = "the kill switch has ended by itself" if thread else "a bug: RuntimeError: broken on purpose"
     assert said.splitlines()[-1].startswith(f"coldframe: {last}")

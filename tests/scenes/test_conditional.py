@@ -86,15 +86,15 @@ def exchange(folder: Path, *, hedge: bool) -> Path:
 def at_rest(file: Path) -> bool:
     """Whether the drill has come to its end, and waits with its last stop."""
     told = [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"] if file.exists() else []
-    return any(one.get("step", 0) > len(STEPS) and one.get("state") == S.WAITING for one in told)
+    return any(effect.get("step", 0) > len(STEPS) and effect.get("state") == S.WAITING for effect in told)
 
 
 def lives(told: list[dict[str, Any]]) -> dict[str, list[str]]:
     """The states of each conditional order, by its client order id."""
     found: dict[str, list[str]] = {}
-    for one in told:
-        if "state" in one:
-            found.setdefault(one["id"], []).append(one["state"])
+    for effect in told:
+        if "state" in effect:
+            found.setdefault(effect["id"], []).append(effect["state"])
     return found
 
 
@@ -117,11 +117,11 @@ def test_every_conditional_type_is_triggered_filled_and_booked_once(mode: str, t
     assert told[-1]["step"] > len(STEPS), told[-20:]
     check_lives(told)
     # The venue's own history: each order reached it once, each fill was booked once, and the positions agree.
-    ids = Counter(one["clientAlgoId"] for one in algos)
+    ids = Counter(algo["clientAlgoId"] for algo in algos)
     assert set(ids.values()) == {1}
     assert set(ids) <= set(lives(told))
-    ours = [one["trade"] for one in told if "trade" in one]
-    assert sorted(ours) == sorted(one["id"] for one in trades)
+    ours = [effect["trade"] for effect in told if "trade" in effect]
+    assert sorted(ours) == sorted(trade["id"] for trade in trades)
     check_positions(summary["strategies"]["drill"], positions, hedge=mode == "hedge")
     assert summary["orders"]["unknown"] == 0
 
@@ -132,7 +132,7 @@ def traded(states: list[str]) -> bool:
 
 
 def check_lives(told: list[dict[str, Any]]) -> None:
-    kinds = {one["id"]: one["type"] for one in told if "type" in one}
+    kinds = {effect["id"]: effect["type"] for effect in told if "type" in effect}
     full = {kinds[name] for name, states in lives(told).items() if traded(states)}
     assert full == {"STOP_MARKET", "STOP", "TAKE_PROFIT_MARKET", "TAKE_PROFIT", "TRAILING_STOP_MARKET"}
     for states in lives(told).values():
@@ -163,7 +163,7 @@ def test_o22_a_position_mode_that_is_not_the_account_s_ends_the_start(
         env = {**home, "SCENE_KEY": served.api_key}
         done = coldframe("run", bot(tmp_path, served, mode), "--live", "--for", "5s", env=env)
     assert done.returncode == 78
-    (line,) = [one for one in done.stderr.splitlines() if "position_mode" in one]
+    (line,) = [line for line in done.stderr.splitlines() if "position_mode" in line]
     assert "-4061" in line
     assert f'"{mode}"' in line
     assert "Traceback" not in done.stderr

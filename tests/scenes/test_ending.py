@@ -28,7 +28,7 @@ def test_p10_each_signal_drains(tmp_path: Path, home: dict[str, str], number: si
     assert summary["orders"]["unknown"] == 0
 
 
-BUG = '''"""Lets two orders rest, then breaks the brain itself: a bug that no fence is there for."""
+BUG = '''"""Lets two orders rest, then breaks the engine itself: a bug that no fence is there for."""
 
 from decimal import Decimal
 

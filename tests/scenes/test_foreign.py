@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from coldframe.core.signing import HmacSigner, sign_query
+from coldframe.core.connectivity.signing import HmacSigner, sign_query
 from coldframe.secret import Secret
 from tests.scenes.support import CONFIGS, VenueProcess, coldframe, live_config, run_until, started, venue
 
@@ -43,7 +43,7 @@ def held(served: VenueProcess, symbol: str = "BTCUSDT") -> Decimal:
 
 def told(summary: dict[str, Any], symbol: str = "BTCUSDT") -> Decimal:
     """The same from the bot's summary: everybody's together."""
-    parts = [*(one["position"] for one in summary["strategies"].values()), summary["external"]["position"]]
+    parts = [*(strategy["position"] for strategy in summary["strategies"].values()), summary["external"]["position"]]
     return sum((Decimal(part.get(symbol, "0")) for part in parts), Decimal(0))
 
 

@@ -137,8 +137,8 @@ def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, 
             done = coldframe("halt", config, "--level", "flatten", "--reason", "drill", env=home)
             # On a machine that is busy with other things the answer may come after the verb has stopped waiting for it.
             assert done.returncode in (0, 75), done.stderr
-            assert done.returncode == 75 or "the brake has ordered: SELL 0.010 BTCUSDT for mm" in done.stdout
-            bot.wait_for("the brake has ordered: SELL 0.010 BTCUSDT for mm")
+            assert done.returncode == 75 or "the kill switch has ordered: SELL 0.010 BTCUSDT for mm" in done.stdout
+            bot.wait_for("the kill switch has ordered: SELL 0.010 BTCUSDT for mm")
             assert "the bot does not answer (it is in strategy mm in on_book)" in bot.log
             assert position(served) == 0
             assert "the run goes on" not in bot.log
@@ -287,14 +287,14 @@ def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Pat
     nowhere = {**home, "XDG_STATE_HOME": str(tmp_path / "file")}
     summary, log = run_until(tmp_path, "run", CONFIGS / "quickstart.toml", env=nowhere, said=["fill: "])
     assert summary["orders"]["acked"] > 0
-    assert "the sentinel file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in log
+    assert "the halt file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in log
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = live_config(tmp_path, served)
         config.write_text(config.read_text() + f'[halt]\nfile = "{tmp_path}/file/halt.json"\n')
         done = coldframe("run", config, "--live", "--for", "4s", env={**home, "SCENE_KEY": served.api_key})
         assert served.ask("/fapi/v1/allOrders", symbol="BTCUSDT") == []
     assert done.returncode == 78
-    assert "the sentinel file cannot be kept here" in done.stderr
+    assert "the halt file cannot be kept here" in done.stderr
     assert "Traceback" not in done.stderr
 
 

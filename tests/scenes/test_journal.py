@@ -28,9 +28,9 @@ def test_it_holds_what_the_summary_says(kept: tuple[Path, dict[str, object]]) ->
     orders = document(coldframe("journal", "orders", path, "--json"))["orders"]
     assert len(orders) == summary["orders"]["sent"]  # type: ignore[index]
     fills = document(coldframe("journal", "fills", path, "--json"))["fills"]
-    told = sum(one["fills"] for one in summary["strategies"].values())  # type: ignore[attr-defined]
+    told = sum(strategy["fills"] for strategy in summary["strategies"].values())  # type: ignore[attr-defined]
     assert len(fills) == told > 0
-    assert all(one["fee"] is not None for one in fills)
+    assert all(fill["fee"] is not None for fill in fills)
 
 
 def test_lines_for_people(kept: tuple[Path, dict[str, object]]) -> None:

@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from coldframe.core.journal import fold
-from coldframe.shell.journalfile import read_rows
+from coldframe.core.state.journal_codec import fold
+from coldframe.trio_io.journalfile import read_rows
 from tests.scenes.support import CONFIGS, VenueProcess, coldframe, live_config, started, venue, wait_until
 
 #: Longer than the proof of an order whose report may have been lost: one may be under way at the kill.
@@ -27,8 +27,8 @@ def ours(there: VenueProcess) -> list[dict[str, Any]]:
 
 def held(summary: dict[str, Any]) -> dict[str, Decimal]:
     sums: dict[str, Decimal] = {}
-    for one in summary["strategies"].values():
-        for symbol, size in one["position"].items():
+    for strategy in summary["strategies"].values():
+        for symbol, size in strategy["position"].items():
             sums[symbol] = sums.get(symbol, Decimal(0)) + Decimal(size)
     return {symbol: size for symbol, size in sums.items() if size}
 
@@ -45,17 +45,17 @@ def test_p2_a_killed_bot_goes_on_where_it_was(tmp_path: Path, home: dict[str, st
         left = there.ask("/fapi/v1/openOrders")
         (journal,) = Path(home["XDG_STATE_HOME"]).rglob("journal.db")
         before = fold(read_rows(journal))
-        assert {one.client_order_id for one in before.live} >= {one["clientOrderId"] for one in left}
-        placed_before = {one["clientOrderId"] for one in ours(there)}
+        assert {order.client_order_id for order in before.live} >= {name["clientOrderId"] for name in left}
+        placed_before = {our["clientOrderId"] for our in ours(there)}
         with started(tmp_path, "run", config, "--live", env=env) as second:
             second.wait_for("book ETHUSDT: synced")
-            wait_until(lambda: {one["clientOrderId"] for one in ours(there)} - placed_before, "it trades on")
+            wait_until(lambda: {our["clientOrderId"] for our in ours(there)} - placed_before, "it trades on")
             second.stop()
             summary, err = second.end(_PROOF_S), second.log
         assert there.ask("/fapi/v1/openOrders") == []
         assert held(summary) == positions(there)
         trades = {symbol: there.ask("/fapi/v1/userTrades", symbol=symbol, limit=1000) for symbol in ("BTCUSDT", "ETHUSDT")}
-        assert sum(one["fills"] for one in summary["strategies"].values()) == sum(map(len, trades.values()))
+        assert sum(strategy["fills"] for strategy in summary["strategies"].values()) == sum(map(len, trades.values()))
         placed = ours(there)
     assert re.search(rf"journal {journal}: 1 earlier runs; the last one has left {len(before.live)} orders to ask for", err)
     assert summary["orders"]["unknown"] == 0

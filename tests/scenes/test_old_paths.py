@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.exchange_server.links.cable import Stream, socket
 from tests.scenes.support import started, wait_until
-from tests.venue.links.cable import Stream, socket
 
 CONFIG = 'config_version = 1\nname = "old"\n\n[venue]\nenvironment = "embedded"\n'
 

@@ -21,7 +21,7 @@ from coldframe.core.engine import Engine
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import build, read
-from coldframe.runtime.house import Result, RunOptions, run
+from coldframe.runtime.run import Result, RunOptions, run
 from tests.scenes.canary import SCENE
 from tests.scenes.support import CONFIGS, acknowledged, coldframe, live_config, run_until, started, venue, wait_until
 
@@ -64,7 +64,7 @@ def faulty(folder: Path, faults: str) -> Path:
 
 @attrs.define
 class Watched:
-    """A run in this process: its brain, and what it has said."""
+    """A run in this process: its engine, and what it has said."""
 
     engine: Engine | None = None
     lines: list[str] = attrs.field(factory=list)
@@ -78,7 +78,7 @@ class Watched:
 
     @property
     def states(self) -> list[OrderState]:
-        return [one.state for one in self.engine.orders.live] if self.engine is not None else []
+        return [order.state for order in self.engine.orders.live] if self.engine is not None else []
 
     @property
     def complete(self) -> bool:

@@ -28,12 +28,12 @@ def test_quickstart_trades_and_says_so() -> None:
     # What was refused while it ended is told as well.
     assert all(STRATEGY <= set(strategy) <= STRATEGY | {"refusals", "held_back"} for strategy in summary["strategies"].values())
     assert all(book["state"] == "synced" for book in summary["books"].values())
-    assert sum(one["fills"] for one in summary["strategies"].values()) >= 1
+    assert sum(strategy["fills"] for strategy in summary["strategies"].values()) >= 1
     assert summary["orders"]["unknown"] == 0
     assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}, "settings": []}
     assert summary["orders"]["sent"] == summary["orders"]["acked"] + summary["orders"]["rejected"]
     assert "fill: " in done.stderr
-    assert all(sum(one["verdicts"].values()) == one["intents"] for one in summary["strategies"].values())
+    assert all(sum(strategy["verdicts"].values()) == strategy["intents"] for strategy in summary["strategies"].values())
 
 
 def test_ctrl_c_ends_it_cleanly_within_five_seconds(tmp_path: Path, home: dict[str, str]) -> None:
@@ -62,5 +62,5 @@ def test_help_and_version_are_there() -> None:
 
 def test_plugins_are_listed() -> None:
     listed = document(coldframe("plugins", "list", "--json"))
-    assert {one["name"] for one in listed["plugins"]} >= {"maker", "momentum", "guard"}
-    assert all(one["summary"] for one in listed["plugins"])
+    assert {plugin["name"] for plugin in listed["plugins"]} >= {"maker", "momentum", "guard"}
+    assert all(plugin["summary"] for plugin in listed["plugins"])

@@ -165,9 +165,9 @@ def test_the_version_is_said_once() -> None:
 
 
 def test_help_is_quick_to_come() -> None:
-    """What `--help` imports is what it costs: nothing of the shells, the venue or the terminal."""
+    """What `--help` imports is what it costs: nothing of the Trio tasks, the venue or the terminal."""
     code = "import sys; sys.argv = ['coldframe', '--help']; from coldframe.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-    heavy = ("trio", "httpx2", "rich", "cattrs", "coldframe.venue", "coldframe.runtime")
+    heavy = ("trio", "httpx2", "rich", "cattrs", "coldframe.exchange_server", "coldframe.runtime")
     code += f"print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ), check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from coldframe.core.journal import fold, order_body
-from coldframe.core.orders import Order
-from coldframe.core.signing import HmacSigner
+from coldframe.core.connectivity.signing import HmacSigner
+from coldframe.core.state.journal_codec import fold, order_body
+from coldframe.core.state.orders import Order
+from coldframe.enums import OrderType, Side, TimeInForce
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import account_of
 from coldframe.secret import Secret
-from coldframe.shell.journalfile import JournalFile, read_rows
-from coldframe.terms import OrderType, Side, TimeInForce
+from coldframe.trio_io.journalfile import JournalFile, read_rows
 from coldframe.units import exact
 from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, started, venue, wait_until
 

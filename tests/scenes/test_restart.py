@@ -8,7 +8,8 @@ import pytest
 
 from tests.scenes.support import CONFIGS, WELL, free_port, live_config, started, venue
 
-#: Longer than the proof of an order whose report may have been lost (`coldframe.core.proof`): one may be under way at the kill.
+#: Longer than the proof of an order whose report may have been lost (`coldframe.core.execution.absence_proof`): one may be under
+#: way at the kill.
 _PROOF_S = 60
 _SYMBOLS = ("BTCUSDT", "ETHUSDT")
 

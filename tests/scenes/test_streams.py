@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import get_args
 
+from coldframe.enums import CONTINUOUS_CONTRACTS, INTERVALS
 from coldframe.model import events
-from coldframe.terms import CONTINUOUS_CONTRACTS, INTERVALS
 from coldframe.wire.names import StreamKind, StreamName, parse
 from tests.scenes.support import coldframe, document
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from coldframe import Cancel, Intent, OrderType, Place, Side, Target, hookimpl
-from coldframe.core.ending import EndReport
-from coldframe.core.slots import OnError
+from coldframe.core.shutdown import EndReport
+from coldframe.core.strategies.runtime import OnError
 from coldframe.exits import Exit
 from coldframe.model.events import OrderFilled
 from coldframe.model.journal import RowKind

@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 
 from coldframe import Cancel, CancelAll, Intent, OrderType, Place, Quote, Quotes, Side, Target, TimeInForce
+from coldframe.enums import PositionSide, WorkingType
 from coldframe.model.view import BookView, View
-from coldframe.terms import PositionSide, WorkingType
 from tests.simulation.strategies import Puppet
 
 _LIMIT_TYPES: Final = (OrderType.STOP, OrderType.TAKE_PROFIT)

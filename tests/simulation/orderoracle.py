@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import attrs
 
+from coldframe.enums import PositionSide, Side
+from coldframe.exchange.trading.entities import Algo, Order
 from coldframe.ids import parse_own
-from coldframe.terms import PositionSide, Side
 from coldframe.units import ZERO
-from coldframe.venue.trading.records import Algo, Order
 from tests.simulation.venue import VirtualVenue
 
 #: Strategy, symbol, position side.

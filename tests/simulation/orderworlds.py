@@ -20,13 +20,13 @@ from typing import Final
 import attrs
 
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.risk import Budget
-from coldframe.core.session import SessionLimits
-from coldframe.core.trading import TradingLimits
-from coldframe.core.userstream import UserStreamLimits
+from coldframe.core.connectivity.api_session import SessionLimits
+from coldframe.core.connectivity.user_stream import UserStreamLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import LinkKind
-from coldframe.terms import PositionSide, Side
 from tests.simulation.ends import report
 from tests.simulation.orderhands import BTC, ETH, Hand
 from tests.simulation.orderoracle import Books
@@ -91,9 +91,9 @@ class World:
         puppet, budget = hand.puppet(), Budget(max_position=hand.contract.limit)
         return Trader(id=name, make=lambda: puppet, symbols=(hand.contract.symbol,), budget=budget)
 
-    def _limits(self) -> TradingLimits:
+    def _limits(self) -> OrderSideLimits:
         quick = self.chance.random() < 0.3
-        return TradingLimits(
+        return OrderSideLimits(
             dead_man_ms=self.chance.choice((0, 20_000)),
             session=SessionLimits(rotate_after_ms=3_000) if quick else SessionLimits(),
             user_stream=UserStreamLimits(rotate_after_ms=4_000) if quick else UserStreamLimits(),

@@ -18,15 +18,15 @@ import attrs
 
 from coldframe import Cancel, CancelAll, Intent, Place, Quote, Quotes, Side, Target, TimeInForce
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
-from coldframe.core.foreign import Foreign
-from coldframe.core.journal import fold
-from coldframe.core.risk import Budget
-from coldframe.core.session import SessionLimits
-from coldframe.core.trading import TradingLimits
-from coldframe.core.userstream import UserStreamLimits
+from coldframe.core.connectivity.api_session import SessionLimits
+from coldframe.core.connectivity.user_stream import UserStreamLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.state.external import Foreign
+from coldframe.core.state.journal_codec import fold
+from coldframe.enums import OrderType, PositionSide
 from coldframe.model.effects import LinkKind
 from coldframe.model.view import View
-from coldframe.terms import OrderType, PositionSide
 from coldframe.wire.replies import UserTrade
 from tests.simulation.ends import report
 from tests.simulation.pump import Pump, Trader
@@ -110,9 +110,9 @@ class World:
 
         return make
 
-    def _limits(self, rule: Foreign) -> TradingLimits:
+    def _limits(self, rule: Foreign) -> OrderSideLimits:
         quick = self.faulty and self.chance.random() < 0.4
-        return TradingLimits(
+        return OrderSideLimits(
             foreign=rule,
             session=SessionLimits(rotate_after_ms=2_000) if quick else SessionLimits(),
             user_stream=UserStreamLimits(rotate_after_ms=2_500) if quick else UserStreamLimits(),
@@ -269,7 +269,7 @@ class World:
 
     def _entries(self) -> dict[Key, Fraction]:
         positions = self.pump.venue.books().account.positions.values()
-        return {(one.symbol, one.side): Fraction(one.entry) for one in positions}
+        return {(position.symbol, position.side): Fraction(position.entry) for position in positions}
 
     def _only_owner(self, symbol: str) -> str:
         names = [trader.id for trader in self.traders if symbol in trader.symbols]
@@ -401,7 +401,10 @@ class World:
         pump.stop(within_s=CALM_S + 1)
         self.oracle.update()
         ended = report(pump)
-        told = {(one.strategy, one.symbol, one.position_side): Fraction(one.quantity) for one in ended.positions}
+        told = {
+            (position.strategy, position.symbol, position.position_side): Fraction(position.quantity)
+            for position in ended.positions
+        }
         held = {
             (owner, *key): share.quantity
             for key, shares in self.oracle.shares.items()

@@ -19,23 +19,23 @@ from typing import Any, Final
 import attrs
 
 from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.core.connectivity.signing import sign_api, stamp
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.journal import Past, fold
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.risk import Budget, RiskLimits
-from coldframe.core.signing import sign_api, stamp
-from coldframe.core.slots import OnError
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.state.journal_codec import RestoredState, fold
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.core.strategies.runtime import OnError
+from coldframe.enums import PositionMode
+from coldframe.exchange.synthetic import SyntheticMarket
+from coldframe.exchange_server.links.context import Source
 from coldframe.model import effects as do
 from coldframe.model import inputs as told
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import Row
-from coldframe.plug.slots import StrategySlot
+from coldframe.plug.slots import StrategyPlugin
 from coldframe.runtime.build import build, feed_limits, first_minutes, read, risk_limits, trading_limits
 from coldframe.runtime.venues import listed_symbols
-from coldframe.terms import PositionMode
 from coldframe.units import NS_PER_MS, NS_PER_S
-from coldframe.venue.links.context import Source
-from coldframe.venue.synthetic import SyntheticMarket
 from coldframe.wire.api import METHODS, Security, request_frame
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.names import StreamName
@@ -63,12 +63,12 @@ class Trader:
     #: Whether `make` makes the whole slot, as a configuration describes it.
     plugged: bool = False
 
-    def slot(self) -> StrategySlot:
+    def slot(self) -> StrategyPlugin:
         made = self.make()
         if self.plugged:
-            assert isinstance(made, StrategySlot)
+            assert isinstance(made, StrategyPlugin)
             return made
-        return StrategySlot(self.id, self.symbols, self.on_error, made, self.overlays())
+        return StrategyPlugin(self.id, self.symbols, self.on_error, made, self.overlays())
 
 
 class Pump:
@@ -111,7 +111,7 @@ class Pump:
         self._arriving: dict[str, list[bytes]] = {}
         #: Called after every step of the engine: where a world's invariants are checked.
         self.watchers: list[Callable[[], None]] = []
-        self.engine = self._born(Past())
+        self.engine = self._born(RestoredState())
         self.later(turn_ms, self._turn)
 
     @classmethod
@@ -182,7 +182,7 @@ class Pump:
 
     # -- the bot's life -----------------------------------------------------------------------------------------------
 
-    def _born(self, past: Past) -> Engine:
+    def _born(self, past: RestoredState) -> Engine:
         """Makes the engine of one run and starts it."""
         self.life += 1
         self.finished = self.failed = None

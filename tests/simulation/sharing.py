@@ -13,8 +13,8 @@ from itertools import islice
 
 import attrs
 
-from coldframe.terms import PositionSide, Side
-from coldframe.venue.trading.ledger import AccountBooks
+from coldframe.enums import PositionSide, Side
+from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.wire.replies import UserTrade
 
 Key = tuple[str, PositionSide]

@@ -10,15 +10,15 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from coldframe.core.matching import Taker
-from coldframe.terms import Side
+from coldframe.enums import Side
+from coldframe.exchange.contracts import contract, to_scaled
+from coldframe.exchange.external_market import Settle
+from coldframe.exchange.market.public_market_data import PublicMarketData
+from coldframe.exchange.market.streams import Streams
+from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.matching import Taker
+from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
 from coldframe.units import unscaled
-from coldframe.venue.catalogue import CHARACTERS, Character
-from coldframe.venue.contracts import contract, to_scaled
-from coldframe.venue.market.board import Board
-from coldframe.venue.market.floor import Execution, Floor, UpdateIds
-from coldframe.venue.market.streams import Streams
-from coldframe.venue.outside import Settle
 
 #: How often the far level breathes (milliseconds), and how many levels a side has.
 BREATH_MS: Final = 500
@@ -52,7 +52,7 @@ class StillMarket:
             for book in self._books.values():
                 book.breathe(now_ms)
 
-    def introduce(self, symbol: str, now_ms: int) -> Floor | None:
+    def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
         """The floor of a contract of the list that is new here."""
         if symbol not in self._known or symbol in self._books:
             return None
@@ -92,16 +92,16 @@ class StillMarket:
 class _Ladder:
     """One contract: its floor, and the background liquidity on it."""
 
-    def __init__(self, character: Character, ids: UpdateIds, start_ms: int, funding_interval_s: int) -> None:
+    def __init__(self, character: SyntheticSymbol, ids: UpdateIds, start_ms: int, funding_interval_s: int) -> None:
         listing = character.listing
         self._spacing = to_scaled(listing.tick) * character.spacing
         self._lot = to_scaled(listing.step)
         self._deep = False
         first = start_ms // 10
-        board = Board(contract(listing), funding_interval_s * 1000, first // 2)
+        board = PublicMarketData(contract(listing), funding_interval_s * 1000, first // 2)
         board.components = character.parts()
         board.book.known = True
-        self.floor = Floor(board, ids, first, shows_orders=True)
+        self.floor = SymbolMarket(board, ids, first, shows_orders=True)
         self._middle = 0
         self._put(to_scaled(character.price), start_ms)
         board.prices.begin(self._middle)

@@ -8,8 +8,8 @@ import pytest
 
 from coldframe import Place, Side
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk import Budget, RiskLimits
-from coldframe.core.startguard import FirstMinutes
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.strategies.first_minutes import FirstMinutes
 from coldframe.model.inputs import ResumeAsked
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet

@@ -9,8 +9,8 @@ import pytest
 
 from coldframe import Amend, Place, Quote, Quotes, Side, TimeInForce
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
-from coldframe.core.evidence import AMENDED_ACROSS, AMENDED_DOWN
-from coldframe.core.orders import Order
+from coldframe.core.execution.execution_reports import AMENDED_ACROSS, AMENDED_DOWN
+from coldframe.core.state.orders import Order
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import OrderChanged
 from coldframe.model.intents import Intent

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueChange
-from coldframe.core.accountwatch import AccountSettings
-from coldframe.core.trading import TradingLimits
-from coldframe.terms import ContractStatus
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.account_settings import AccountSettings
+from coldframe.enums import ContractStatus
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 
@@ -22,7 +22,7 @@ def world(what: str, value: str, *, symbol: str = "BTCUSDT") -> Pump:
         accounts=[VenueAccount(name="main", bnb_balance=D(1))],
         changes=[VenueChange(at_s=D(5), what=what, value=value, symbol=symbol)],
     )
-    limits = TradingLimits(account=AccountSettings(leverage={"BTCUSDT": 20}, margin="cross"))
+    limits = OrderSideLimits(account=AccountSettings(leverage={"BTCUSDT": 20}, margin="cross"))
     channels = ("depth@100ms", "markPrice@1s", "!contractInfo")
     return Pump([Trader(id="mm", make=Puppet)], settings=settings, trading=limits, channels=channels)
 

@@ -19,8 +19,8 @@ from coldframe import (
     hookimpl,
 )
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueChange
-from coldframe.core.orders import OrderState
-from coldframe.terms import ContractStatus, OrderType
+from coldframe.core.state.orders import OrderState
+from coldframe.enums import ContractStatus, OrderType
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 
@@ -144,7 +144,7 @@ def test_a_new_contract_is_told(changes: list[tuple[str, str]], told: list[Contr
     assert S not in pump.venue.exchange.floors
     pump.run(15)
     news = [event for event in puppet.events if isinstance(event, ContractChanged)]
-    assert [(one.symbol, one.status) for one in news] == [(S, one) for one in told]
+    assert [(event.symbol, event.status) for event in news] == [(S, effect) for effect in told]
     assert news[0].brackets
     assert pump.engine.gate.instruments[B].trading
 

@@ -9,14 +9,14 @@ import pytest
 
 from coldframe import Intent, OrderType, Place, Side, Target, hookimpl
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.risk import Budget
-from coldframe.core.trading import TradingLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.enums import PositionSide
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.model.inputs import StopAsked
 from coldframe.model.view import View
-from coldframe.terms import PositionSide
 from tests.simulation.ends import (
     COUNTDOWN,
     LOT,
@@ -259,7 +259,7 @@ def beats(pump: Pump) -> list[object]:
 
 
 def test_o38_the_switch_is_off_before_the_end() -> None:
-    pump, _ = protected(trading=TradingLimits(dead_man_ms=20_000))
+    pump, _ = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     assert pump.engine.trading is not None
     assert pump.engine.trading.deadman.armed == [B]
     pump.stop()
@@ -273,7 +273,7 @@ def test_o38_the_switch_is_off_before_the_end() -> None:
 
 def test_an_end_without_orders_waits_for_its_countdown() -> None:
     """Else an order that is placed by hand right after the end would be cancelled by it."""
-    pump, puppet = world(trading=TradingLimits(dead_man_ms=20_000))
+    pump, puppet = world(trading=OrderSideLimits(dead_man_ms=20_000))
     puppet.wanted = [bid(pump)]
     pump.until(lambda: len(at_venue(pump)) == 1)
     pump.run(1)
@@ -284,7 +284,7 @@ def test_an_end_without_orders_waits_for_its_countdown() -> None:
 
 @pytest.mark.parametrize("how", ["refused", "unanswered"])
 def test_o38_without_confirmation_the_end_says_what_may_vanish(how: str) -> None:
-    pump, _ = protected(trading=TradingLimits(dead_man_ms=20_000))
+    pump, _ = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     if how == "refused":
         pump.venue.busy.add(COUNTDOWN)
     else:
@@ -299,7 +299,7 @@ def test_o38_without_confirmation_the_end_says_what_may_vanish(how: str) -> None
 
 
 def test_a_switch_that_was_busy_is_tried_again() -> None:
-    pump, _ = protected(trading=TradingLimits(dead_man_ms=20_000))
+    pump, _ = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     pump.venue.busy.add(COUNTDOWN)
     pump.give(StopAsked("signal"))
     pump.run(0.3)
@@ -310,7 +310,7 @@ def test_a_switch_that_was_busy_is_tried_again() -> None:
 
 
 def test_the_switch_stays_armed_where_an_order_is_left() -> None:
-    pump, stopper = protected(trading=TradingLimits(dead_man_ms=20_000))
+    pump, stopper = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     stopper.wanted = [bid(pump)]
     pump.until(lambda: len(at_venue(pump)) == 2)
     pump.run(1)
@@ -325,7 +325,7 @@ def test_the_switch_stays_armed_where_an_order_is_left() -> None:
 
 
 def test_a_switch_that_stays_armed_on_purpose_is_no_trouble() -> None:
-    pump, puppet = world(trading=TradingLimits(dead_man_ms=20_000))
+    pump, puppet = world(trading=OrderSideLimits(dead_man_ms=20_000))
     puppet.wanted = [bid(pump)]
     pump.until(lambda: len(at_venue(pump)) == 1)
     pump.run(1)

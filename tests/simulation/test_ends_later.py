@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from coldframe import Cancel, OrderType, Side, Target
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.slots import OnError
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.core.strategies.runtime import OnError
 from coldframe.exits import Exit
 from tests.simulation.ends import (
     LOT,

@@ -9,8 +9,8 @@ import pytest
 
 from coldframe import OrderType, Place, Side
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
+from coldframe.enums import PositionSide
 from coldframe.exits import Exit
-from coldframe.terms import PositionSide
 from tests.simulation.ends import LOT, B, at_venue, code, end_row, holding, reach, report, stop_at, world
 from tests.simulation.pump import Pump
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from coldframe import CancelAll, Intent, OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.slots import OnError
-from coldframe.core.trading import TradingLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.core.strategies.runtime import OnError
+from coldframe.enums import PositionSide
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.model.inputs import StopAsked
-from coldframe.terms import PositionSide
 from tests.simulation.ends import LOT, B, Stopper, at_venue, code, reach, report, stop_at
 from tests.simulation.pump import Pump, Trader
 
@@ -79,7 +79,7 @@ def lived(turns: list[str], world: dict[str, Any]) -> tuple[Pump, Stopper]:
         settings=EmbeddedVenue(faults=faults),
         on_end=world["on_end"],
         on_error=world["on_error"],
-        trading=TradingLimits(dead_man_ms=20_000 if world["dead_man"] else 0),
+        trading=OrderSideLimits(dead_man_ms=20_000 if world["dead_man"] else 0),
     )
     pump.run(3)
     for turn in turns:

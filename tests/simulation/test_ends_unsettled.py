@@ -11,10 +11,10 @@ import pytest
 
 from coldframe import CancelAll, Intent, OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
-from coldframe.core.trading import TradingLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.enums import TimeInForce
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
-from coldframe.terms import TimeInForce
 from tests.simulation.ends import COUNTDOWN, LOT, B, at_venue, bid, code, end_row, holding, protected, report, world
 from tests.simulation.pump import Pump
 
@@ -139,7 +139,7 @@ def test_nothing_is_kept_before_the_end() -> None:
 
 def test_a_countdown_without_orders_holds_no_end_up() -> None:
     """Its symbol has no order left: a countdown that cannot be switched off does no harm there."""
-    pump, stopper = protected(trading=TradingLimits(dead_man_ms=20_000))
+    pump, stopper = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     stopper.wanted = [CancelAll(B)]
     pump.until(lambda: not at_venue(pump))
     stopper.wanted = [Target(B, Decimal(0))]

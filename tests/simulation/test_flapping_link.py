@@ -9,11 +9,11 @@ import pytest
 
 from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue
-from coldframe.core.trading import TradingLimits
-from coldframe.core.userstream import UserStreamLimits
+from coldframe.core.connectivity.user_stream import UserStreamLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.enums import OrderType, WorkingType
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
-from coldframe.terms import OrderType, WorkingType
 from tests.simulation.ends import code, report
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
@@ -76,7 +76,7 @@ def test_o40_with_both_ways_down_the_end_names_what_is_left() -> None:
 def test_o40_the_user_stream_outlives_the_order_link() -> None:
     """The order link is away for longer than a listen key lives: reports come all the while, over a cut of their own link."""
     limits = UserStreamLimits(keep_alive_ms=100_000)
-    pump, puppet = world(settings=EmbeddedVenue(listen_key_lifetime_s=D(240)), trading=TradingLimits(user_stream=limits))
+    pump, puppet = world(settings=EmbeddedVenue(listen_key_lifetime_s=D(240)), trading=OrderSideLimits(user_stream=limits))
     puppet.wanted = [Target(B, D("0.010"))]
     pump.until(lambda: pump.position("mm") == D("0.010"))
     pump.venue.refuses.add(LinkKind.API)

@@ -9,8 +9,8 @@ import pytest
 
 from coldframe import OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk import Budget
-from coldframe.terms import PositionSide
+from coldframe.core.risk.pre_trade import Budget
+from coldframe.enums import PositionSide
 from tests.simulation.ends import B
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet

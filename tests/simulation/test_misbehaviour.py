@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from coldframe import Place, Side, hookimpl
-from coldframe.core.risk import Budget
+from coldframe.core.risk.pre_trade import Budget
 from coldframe.plug.hookspecs import EVENT_HOOKS
-from coldframe.plug.slots import StrategySlot
+from coldframe.plug.slots import StrategyPlugin
 from tests.simulation.misbehaving import ENDURED, MUTED, RAISED, Misdeed
 from tests.simulation.pump import Pump, Trader
 
@@ -177,9 +177,9 @@ def test_s9_s13_a_hook_that_takes_seconds_is_muted() -> None:
 
     bad = Resting(sleeps)
 
-    def slot() -> StrategySlot:
+    def slot() -> StrategyPlugin:
         trader = Trader(id="bad", make=lambda: bad)
-        return StrategySlot("bad", trader.symbols, trader.on_error, bad, stopwatch=lambda: now_ns[0], limit_ms=2_000)
+        return StrategyPlugin("bad", trader.symbols, trader.on_error, bad, stopwatch=lambda: now_ns[0], limit_ms=2_000)
 
     pump, good = world(bad, slot)
     check_muted(pump, bad, good)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from coldframe.terms import Side
+from coldframe.enums import Side
 from tests.simulation.orderoracle import Reach
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from coldframe.terms import PositionSide
+from coldframe.enums import PositionSide
 from tests.simulation.positionworlds import World, lived
 from tests.simulation.sharing import OTHERS, share_out
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from coldframe import Place, Target
-from coldframe.terms import OrderType, Side, WorkingType
+from coldframe.enums import OrderType, Side, WorkingType
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from coldframe import Place, Side, Target
-from coldframe.core.foreign import Foreign
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.trading import TradingLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.state.external import Foreign
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.enums import OrderType
 from coldframe.model.orders import OrderState
-from coldframe.terms import OrderType
 from tests.simulation.ends import LOT, B, at_venue, bid, report, stop_at
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
@@ -21,7 +21,7 @@ class World:
     def __init__(self, foreign: Foreign = Foreign.IGNORE) -> None:
         self.stays, self.goes = Puppet(), Puppet()
         self.traders = [Trader(id="stays", make=lambda: self.stays), Trader(id="goes", make=lambda: self.goes)]
-        self.pump = Pump(self.traders, trading=TradingLimits(foreign=foreign))
+        self.pump = Pump(self.traders, trading=OrderSideLimits(foreign=foreign))
 
     def rest(self) -> str:
         """A bid of the second strategy."""

@@ -8,8 +8,8 @@ import pytest
 
 from coldframe import OrderChanged, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueChange
-from coldframe.core.orders import OrderState
-from coldframe.terms import ContractStatus
+from coldframe.core.state.orders import OrderState
+from coldframe.enums import ContractStatus
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 

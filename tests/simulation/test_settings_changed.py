@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from coldframe import Place, Side
-from coldframe.core.accountwatch import LOOK_MS, AccountSettings
-from coldframe.core.trading import TradingLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.account_settings import LOOK_MS, AccountSettings
 from coldframe.model.effects import LinkKind
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
@@ -28,7 +28,7 @@ CHANGES = {
 
 def world() -> tuple[Pump, Puppet]:
     puppet = Puppet()
-    limits = TradingLimits(account=AccountSettings(leverage={"BTCUSDT": 20}, margin="cross"))
+    limits = OrderSideLimits(account=AccountSettings(leverage={"BTCUSDT": 20}, margin="cross"))
     pump = Pump([Trader(id="mm", make=lambda: puppet)], trading=limits)
     pump.run(3)
     return pump, puppet

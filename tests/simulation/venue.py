@@ -1,7 +1,7 @@
 """The embedded exchange on virtual time: connections are objects, and every answer takes the course that the fault plan names.
 
-It carries out what `coldframe.venue.links` and `coldframe.venue.server` do round real sockets, with a caller that says when
-things happen: `later` runs a step after so many milliseconds of virtual time.
+It carries out what `coldframe.exchange_server.links` and `coldframe.exchange_server.server` do round real sockets, with a caller
+that says when things happen: `later` runs a step after so many milliseconds of virtual time.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Final, Protocol
 import attrs
 
 from coldframe.config.venue import EmbeddedVenue as Settings
-from coldframe.core.signing import Ed25519Signer, HmacSigner, Signer, query, sign_query
+from coldframe.core.connectivity.signing import Ed25519Signer, HmacSigner, Signer, query, sign_query
+from coldframe.enums import PositionSide
 from coldframe.errors import DecodeError
+from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
+from coldframe.exchange.endpoints.session import ApiSession, say_instead
+from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.faults import FaultDecision, FaultPlan, InjectedFault, ResponseMode
+from coldframe.exchange.keys import AccountKeys, keys_for
+from coldframe.exchange.market.subscriptions import Publication
+from coldframe.exchange.trading.account_store import AccountBooks, AccountStore
+from coldframe.exchange.trading.entities import Algo, Order
+from coldframe.exchange_server.links.context import Context, Source
 from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
-from coldframe.terms import PositionSide
-from coldframe.venue.calls.rest import Rest, RestAnswer, RestRequest, injected
-from coldframe.venue.calls.session import ApiSession, say_instead
-from coldframe.venue.exchange import Exchange
-from coldframe.venue.faults import Course, Ending, FaultPlan, Mishap
-from coldframe.venue.keys import AccountKeys, keys_for
-from coldframe.venue.links.context import Context, Source
-from coldframe.venue.market.hub import Publication
-from coldframe.venue.trading.ledger import AccountBooks, Ledger
-from coldframe.venue.trading.records import Algo, Order
 from coldframe.wire.api import Security, parse_request
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
@@ -92,7 +92,7 @@ class VirtualVenue:
         self.keys = _keys(tuple(account.name for account in settings.accounts))
         self.source = source
         start_ms, introduce = self.now_ms(), source.introduce
-        self.exchange = Exchange(settings, source.floors, self.keys, Ledger(None), start_ms, introduce=introduce)
+        self.exchange = Exchange(settings, source.floors, self.keys, AccountStore(None), start_ms, introduce=introduce)
         #: Sentences for the operator's log.
         self.notices: list[str] = []
         self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms())
@@ -121,19 +121,19 @@ class VirtualVenue:
         for mishap in self.faults.due(now_ms):
             self._suffer(mishap, now_ms)
 
-    def _suffer(self, mishap: Mishap, now_ms: int) -> None:
+    def _suffer(self, mishap: InjectedFault, now_ms: int) -> None:
         match mishap:
-            case Mishap.CUT_PRIVATE:
+            case InjectedFault.CUT_PRIVATE:
                 self.cut(LinkKind.PRIVATE)
-            case Mishap.CUT_MARKET:
+            case InjectedFault.CUT_MARKET:
                 self.cut(LinkKind.MARKET)
-            case Mishap.CUT_API:
+            case InjectedFault.CUT_API:
                 self.cut(LinkKind.API)
-            case Mishap.REVOKE_SESSIONS:
+            case InjectedFault.REVOKE_SESSIONS:
                 for socket in self.sockets.values():
                     if socket.session is not None:
                         socket.session.revoke()
-            case Mishap.EXPIRE_LISTEN_KEYS:
+            case InjectedFault.EXPIRE_LISTEN_KEYS:
                 self.exchange.end_listen_keys(now_ms, told=not self.faults.settings.listen_keys_expire_silently)
 
     # -- connections --------------------------------------------------------------------------------------------------
@@ -223,12 +223,12 @@ class VirtualVenue:
         self.turn()
         return session.answer(frame, self.now_ms())
 
-    def _end(self, socket: Socket, course: Course, answer: bytes) -> None:
+    def _end(self, socket: Socket, course: FaultDecision, answer: bytes) -> None:
         stands = self.sockets.get(socket.link) is socket
         match course.ending:
-            case Ending.ANSWERED if stands:
+            case ResponseMode.ANSWERED if stands:
                 self._answer(socket.link, answer)
-            case Ending.CUT if stands:
+            case ResponseMode.CUT if stands:
                 self._drop(socket.link, "cut instead of an answer")
             case _:
                 pass
@@ -248,8 +248,8 @@ class VirtualVenue:
         def carry_out() -> None:
             answer = self.answer(request) if course.carried_out else RestAnswer(200, (), b"")
             answer = injected(answer, course)
-            silent = course.ending is Ending.SILENT or request.call in self.mute
-            if course.ending is Ending.ANSWERED and not silent:
+            silent = course.ending is ResponseMode.SILENT or request.call in self.mute
+            if course.ending is ResponseMode.ANSWERED and not silent:
                 self._in(course.hold_ms, lambda: back(answer))
             else:
                 self._in(course.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
@@ -312,7 +312,7 @@ class VirtualVenue:
 
 @cache
 def _ed25519(api_key: str, pem: bytes) -> Ed25519Signer:
-    from coldframe.core.signing import signer_of_pem
+    from coldframe.core.connectivity.signing import signer_of_pem
 
     signer = signer_of_pem(Secret(api_key), Secret(pem.decode()))
     assert isinstance(signer, Ed25519Signer)

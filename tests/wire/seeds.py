@@ -99,7 +99,7 @@ def _samples_of(page: str, text: str) -> Iterator[Sample]:
 def _spans(text: str) -> list[tuple[int, int]]:
     fences = [match.span(1) for match in _FENCE.finditer(text)]
     others = [match.span(1) for match in _CELL.finditer(text)] + [match.span() for match in _INDENTED.finditer(text)]
-    return sorted(fences + [one for one in others if not any(start <= one[0] < end for start, end in fences)])
+    return sorted(fences + [other for other in others if not any(start <= other[0] < end for start, end in fences)])
 
 
 def _strip(block: str) -> str:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from hypothesis import strategies as st
 
-from coldframe.terms import OpenEnum
+from coldframe.enums import OpenEnum
 from coldframe.wire import account, reference, replies, streams
 from coldframe.wire.streams import EpochMs, Integer, Message, Number, NumberOrNothing
 
@@ -74,7 +74,7 @@ def options(annotation: Any) -> list[Any]:
 
 @cache
 def fields(kind: type[Message]) -> list[msgspec.structs.FieldInfo]:
-    return [one for one in msgspec.structs.fields(kind) if one.name != "extra"]
+    return [field for field in msgspec.structs.fields(kind) if field.name != "extra"]
 
 
 def example(annotation: Any) -> Any:
@@ -95,7 +95,7 @@ def example(annotation: Any) -> Any:
     if get_origin(first) is dict:
         return {"filterType": "LOT_SIZE"}
     if issubclass_(first, Message):
-        return {one.encode_name: example(one.type) for one in fields(first)}
+        return {field.encode_name: example(field.type) for field in fields(first)}
     if issubclass_(first, OpenEnum):
         return next(iter(first)).value
     return {str: "text", bool: True, Decimal: Decimal("0.25"), Any: "anything"}[first]
@@ -116,8 +116,8 @@ def places(annotation: Any, path: Path = ()) -> Iterator[tuple[Path, Sort, bool]
         yield from places(get_args(first)[0], (*path, 0))
     elif issubclass_(first, Message):
         yield path, Sort.OBJECT, nullable
-        for one in fields(first):
-            yield from places(one.type, (*path, one.encode_name))
+        for field in fields(first):
+            yield from places(field.type, (*path, field.encode_name))
     else:
         yield path, _sort_of(options(annotation)), nullable
 
@@ -163,7 +163,7 @@ def inner(message: Any, path: Path) -> Any:
         if isinstance(step, int):
             message = message[step]
         else:
-            name = next(one.name for one in fields(type(message)) if one.encode_name == step)
+            name = next(field.name for field in fields(type(message)) if field.encode_name == step)
             message = getattr(message, name)
     return message
 
@@ -211,6 +211,6 @@ _CHANGES = {
 @cache
 def _drawn_from(kind: type[Message]) -> tuple[st.SearchStrategy[list[tuple[Path, Sort]]], st.SearchStrategy[list[str]]]:
     """The places to change and the keys to drop; made once, because making a strategy costs more than drawing from it."""
-    optional = [one.encode_name for one in fields(kind) if not one.required]
+    optional = [field.encode_name for field in fields(kind) if not field.required]
     dropped = st.lists(st.sampled_from(optional), max_size=3) if optional else st.just([])
     return st.lists(st.sampled_from(_CHANGES[kind]), max_size=4), dropped

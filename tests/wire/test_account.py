@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from coldframe.enums import AccountReason, ExecutionType, OrderStatus
 from coldframe.errors import DecodeError
-from coldframe.terms import AccountReason, ExecutionType, OrderStatus
 from coldframe.wire import account, codec
 from coldframe.wire.streams import Message
 from tests.wire.shapes import example, fields, written
@@ -56,7 +56,7 @@ LETTERS: dict[type[Message], str] = {
 
 @pytest.mark.parametrize("kind", LETTERS, ids=lambda kind: kind.__name__)
 def test_each_letter_becomes_its_word(kind: type[Message]) -> None:
-    assert {one.encode_name: one.name for one in fields(kind)} == by_letter(LETTERS[kind])
+    assert {field.encode_name: field.name for field in fields(kind)} == by_letter(LETTERS[kind])
 
 
 def test_no_class_is_left_out() -> None:

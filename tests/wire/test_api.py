@@ -98,7 +98,7 @@ def test_any_id_is_echoed(request_id: int | str | None) -> None:
 
 
 def test_the_seeds_common_parameters_are_no_ones_own() -> None:
-    own = {one.encode_name for method in METHODS.values() for one in msgspec.structs.fields(method.request)}
+    own = {field.encode_name for method in METHODS.values() for field in msgspec.structs.fields(method.request)}
     assert not own & api.COMMON_PARAMETERS
     assert not isinstance(ask.read(ask.NoParameters, dict.fromkeys(api.COMMON_PARAMETERS, "1")), ask.Fault)
 

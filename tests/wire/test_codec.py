@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from coldframe.enums import OpenEnum
 from coldframe.errors import DecodeError
-from coldframe.terms import OpenEnum
 from coldframe.wire import account, api, codec, names, reference, streams, strict, tape
 from coldframe.wire.streams import Message
 from tests.wire.shapes import KINDS, Pairs, Path, Sort, at, example, fields, inner, places, with_literal, written
@@ -58,13 +58,13 @@ def test_a_full_example_decodes_and_comes_back_as_it_was(kind: type[Message], ga
 @every_kind
 def test_w9_each_required_key_is_required_and_each_other_one_is_not(kind: type[Message]) -> None:
     body = example(kind)
-    for one in fields(kind):
-        less = {key: value for key, value in body.items() if key != one.encode_name}
-        if one.required:
+    for field in fields(kind):
+        less = {key: value for key, value in body.items() if key != field.encode_name}
+        if field.required:
             assert refused(decoder(kind), written(less).encode())
         else:
             message = decoder(kind)(written(less).encode())
-            assert getattr(message, one.name) is msgspec.UNSET
+            assert getattr(message, field.name) is msgspec.UNSET
             assert exactly(codec.encode(message)) == less
 
 

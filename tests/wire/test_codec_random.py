@@ -25,7 +25,7 @@ from tests.wire.test_codec import READERS, decoder, refused
 def taken_by(kind: type[Message], tree: Any) -> bool:
     """Slowly: whether the class has a place for every key of `tree`, and no key stands twice."""
     keys = [key for key, _ in tree]
-    known = {one.encode_name: one for one in fields(kind)}
+    known = {field.encode_name: field for field in fields(kind)}
     if len(set(keys)) != len(keys) or set(keys) - set(known):
         return False
     for key, value in tree:
@@ -42,7 +42,7 @@ def _leaves(annotation: Any) -> list[Any]:
 
 def keys_beyond(kind: type[Message], message: Any, tree: dict[str, Any], path: str) -> Counter[str]:
     """Slowly: the unknown keys of a payload as the census names them; checks on the way that `extra` holds them."""
-    known = {one.encode_name: one for one in fields(kind)}
+    known = {field.encode_name: field for field in fields(kind)}
     unknown = {key: value for key, value in tree.items() if key not in known}
     assert message.extra == (unknown or None)
     found = Counter(f"{path}.{key[:40]}" for key in unknown)

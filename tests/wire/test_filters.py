@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from coldframe.terms import Side
+from coldframe.enums import Side
 from coldframe.wire import codec
 from coldframe.wire.filters import Filters, LotSize, Violation, check_order
 from coldframe.wire.reference import SymbolInfo

@@ -29,12 +29,12 @@ from tests.wire.shapes import _BASES, KINDS
 
 #: Takes bytes only to send or write them, or hands them on unread.
 SENDERS = {
-    "coldframe.shell.batch.BatchStream.send_all",
-    "coldframe.shell.inbox.Inbox.put_frames",
-    "coldframe.shell.link.write",
-    "coldframe.venue.links.cables.Below.send_all",
-    "coldframe.venue.links.cables.Severed.send_all",
-    "coldframe.venue.links.socket.ServerSocket.ping",
+    "coldframe.trio_io.batch.BatchStream.send_all",
+    "coldframe.trio_io.inbox.Inbox.put_frames",
+    "coldframe.trio_io.link.write",
+    "coldframe.exchange_server.links.cables.Below.send_all",
+    "coldframe.exchange_server.links.cables.CutAfterBytes.send_all",
+    "coldframe.exchange_server.links.socket.ServerSocket.ping",
 }
 
 

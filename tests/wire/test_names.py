@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.terms import CONTINUOUS_CONTRACTS, INTERVALS
+from coldframe.enums import CONTINUOUS_CONTRACTS, INTERVALS
 from coldframe.wire.names import StreamKind, StreamName, is_all_market, lower, parse, upper
 
 K = StreamKind

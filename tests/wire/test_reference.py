@@ -9,8 +9,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from coldframe.enums import ContractStatus
 from coldframe.errors import DecodeError
-from coldframe.terms import ContractStatus
 from coldframe.wire import codec, reference
 from coldframe.wire.filters import Filters, LotSize, unknown_filters
 from coldframe.wire.replies import Reply

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from coldframe.enums import OrderStatus
 from coldframe.errors import DecodeError
-from coldframe.terms import OrderStatus
 from coldframe.wire import codec, replies
 from coldframe.wire.streams import Message
 from tests.wire.shapes import example, fields, written
@@ -123,7 +123,7 @@ def test_an_acknowledgement_says_nothing_about_the_fill() -> None:
 
 
 def test_the_position_row_has_its_capital_r() -> None:
-    names = {one.encode_name for one in fields(replies.PositionRow)}
+    names = {field.encode_name for field in fields(replies.PositionRow)}
     assert "unRealizedProfit" in names
     assert "unrealizedProfit" not in names
 

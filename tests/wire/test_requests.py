@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.terms import MarginType, OpenEnum, OrderType, PositionSide, Side, TimeInForce
+from coldframe.enums import MarginType, OpenEnum, OrderType, PositionSide, Side, TimeInForce
 from coldframe.wire import requests as ask
 from coldframe.wire.codes import CODES
 from coldframe.wire.requests import Amount, ClientId, Fault, Request, parameters, read, text_of
@@ -37,9 +37,9 @@ def values(part: Any) -> st.SearchStrategy[Any]:
 def requests(draw: st.DrawFn) -> Request:
     kind = draw(st.sampled_from(KINDS))
     given_: dict[str, Any] = {}
-    for one in msgspec.structs.fields(kind):
-        if one.required or draw(st.booleans()):
-            given_[one.name] = draw(values(options(one.type)[0]))
+    for field in msgspec.structs.fields(kind):
+        if field.required or draw(st.booleans()):
+            given_[field.name] = draw(values(options(field.type)[0]))
     return kind(**given_)
 
 
@@ -89,16 +89,16 @@ def test_a_value_is_signed_in_its_json_form(value: object, text: str) -> None:
 
 @every_kind
 def test_each_required_parameter_is_asked_for_by_its_name(kind: type[Request]) -> None:
-    whole = {one.encode_name: sample(options(one.type)[0]) for one in msgspec.structs.fields(kind)}
+    whole = {field.encode_name: sample(options(field.type)[0]) for field in msgspec.structs.fields(kind)}
     assert isinstance(read(kind, whole), kind)
-    for one in msgspec.structs.fields(kind):
-        for empty in ({}, {one.encode_name: ""}, {one.encode_name: None}):
-            answer = read(kind, {name: value for name, value in whole.items() if name != one.encode_name} | empty)
-            if one.required:
-                text = f"Mandatory parameter '{one.encode_name}' was not sent, was empty/null, or malformed."
+    for field in msgspec.structs.fields(kind):
+        for empty in ({}, {field.encode_name: ""}, {field.encode_name: None}):
+            answer = read(kind, {name: value for name, value in whole.items() if name != field.encode_name} | empty)
+            if field.required:
+                text = f"Mandatory parameter '{field.encode_name}' was not sent, was empty/null, or malformed."
                 assert answer == Fault(-1102, text)
             else:
-                assert getattr(answer, one.name) is msgspec.UNSET
+                assert getattr(answer, field.name) is msgspec.UNSET
 
 
 def sample(part: Any) -> Any:
@@ -214,7 +214,8 @@ def test_a_client_id_has_a_legal_set_and_36_characters(kind: type[Request], name
 @given(
     st.sampled_from(KINDS),
     st.dictionaries(
-        st.sampled_from(sorted({one.encode_name for kind in KINDS for one in msgspec.structs.fields(kind)})) | st.text(max_size=5),
+        st.sampled_from(sorted({field.encode_name for kind in KINDS for field in msgspec.structs.fields(kind)}))
+        | st.text(max_size=5),
         st.sampled_from([*ORDER.values(), "CROSSED", "5", "true", "CONDITIONAL"])
         | st.text(max_size=8)
         | st.none()
@@ -238,8 +239,8 @@ def test_every_open_word_of_a_request_is_checked() -> None:
     words = {
         leaf
         for kind in KINDS
-        for one in msgspec.structs.fields(kind)
-        for leaf in (one.type, *get_args(one.type))
+        for field in msgspec.structs.fields(kind)
+        for leaf in (field.type, *get_args(field.type))
         if issubclass_(leaf, OpenEnum)
     }
     assert len(words) == 9

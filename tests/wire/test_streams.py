@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from coldframe.terms import ContractStatus, ContractType, OrderStatus, OrderType, Side, TimeInForce
+from coldframe.enums import ContractStatus, ContractType, OrderStatus, OrderType, Side, TimeInForce
 from coldframe.wire import codec, streams
 from coldframe.wire.streams import Message
 from tests.wire.shapes import example, fields, written
@@ -49,7 +49,7 @@ def by_letter(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", LETTERS, ids=lambda kind: kind.__name__)
 def test_each_letter_becomes_its_word(kind: type[Message]) -> None:
-    assert {one.encode_name: one.name for one in fields(kind)} == by_letter(LETTERS[kind])
+    assert {field.encode_name: field.name for field in fields(kind)} == by_letter(LETTERS[kind])
 
 
 def test_no_class_is_left_out() -> None:
@@ -102,7 +102,7 @@ def test_words_of_a_liquidation_are_members() -> None:
     ],
 )
 def test_what_the_venue_added_later_is_optional_and_nothing_else(kind: type[Message], later: set[str]) -> None:
-    assert {one.encode_name for one in fields(kind) if not one.required} == later
+    assert {field.encode_name for field in fields(kind) if not field.required} == later
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def each_of(*words: str) -> Check:
     """A list with nothing but the given words in it, and not an empty one."""
 
     def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
-        wrong = [one for one in value if one not in words]
+        wrong = [item for item in value if item not in words]
         if wrong or not value:
             raise Unfit(field.name, f"must name some of {', '.join(words)}" + (f", not {wrong[0]!r}" if wrong else ""))
 

@@ -127,20 +127,20 @@ def structure(raw: object, kind: type[T], source: Source, at: Path) -> T:
 def _structure_what_fits(document: Mapping[str, Any]) -> tuple[Config | None, dict[str, list[int]], list[tuple[Path, str]]]:
     """The configuration made of the tables that fit, where in the file its list elements stand, and what is wrong with the rest."""
     fields = attrs.fields(Config)
-    every = {one.name: list(range(len(document[one.name]))) for one in fields if isinstance(document.get(one.name), list)}
+    every = {field.name: list(range(len(document[field.name]))) for field in fields if isinstance(document.get(field.name), list)}
     try:
         return _CONVERTER.structure(document, Config), every, []
     except _REFUSALS as error:
         wrong = list(_flatten(error, ()))
     rest: dict[str, Any] = {}
     kept: dict[str, list[int]] = {}
-    for one in fields:
-        raw = document.get(one.name)
+    for field in fields:
+        raw = document.get(field.name)
         if isinstance(raw, list):
-            kept[one.name] = [index for index, item in enumerate(raw) if _fits([item], one.type)]
-            rest[one.name] = [raw[index] for index in kept[one.name]]
-        elif raw is not None and _fits(raw, one.type):
-            rest[one.name] = raw
+            kept[field.name] = [index for index, item in enumerate(raw) if _fits([item], field.type)]
+            rest[field.name] = [raw[index] for index in kept[field.name]]
+        elif raw is not None and _fits(raw, field.type):
+            rest[field.name] = raw
     rest = {"config_version": 1, "name": "unnamed"} | rest
     return (_CONVERTER.structure(rest, Config) if _fits(rest, Config) else None), kept, wrong
 
@@ -248,7 +248,9 @@ def _list(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
 
 def _attrs_hook(converter: cattrs.Converter, kind: Any) -> Any:
     """Structures a table key by key, each with its check, so that one wrong key does not hide another."""
-    checks = {one.name: override(struct_hook=_checked(converter, one)) for one in attrs.fields(kind) if one.validator is not None}
+    checks = {
+        field.name: override(struct_hook=_checked(converter, field)) for field in attrs.fields(kind) if field.validator is not None
+    }
     # cattrs knows only its own exceptions as refusals, so the generated function is typed as it is used.
     inner = cast("Any", make_dict_structure_fn)(
         kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **checks
@@ -289,14 +291,14 @@ def _flatten(error: BaseException, path: Path) -> Iterator[tuple[Path, str]]:
     """Every single finding in a tree of exceptions, with its path."""
     path = path + _noted(error)
     if isinstance(error, ForbiddenExtraKeysError):
-        known = [one.name for one in attrs.fields(error.cl)] if error.cl is not None else []
+        known = [field.name for field in attrs.fields(error.cl)] if error.cl is not None else []
         for name in sorted(error.extra_fields):
             close = get_close_matches(name, known, 1)
             meant = f" (did you mean {close[0]}?)" if close else ""
             yield (*path, name), f"unknown key{meant}"
     elif isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _flatten(one, path)
+        for exception in error.exceptions:
+            yield from _flatten(exception, path)
     elif isinstance(error, Unfit):
         yield (path if path and path[-1] == error.key else (*path, error.key)), str(error)
     elif isinstance(error, KeyError):
@@ -322,10 +324,10 @@ def _noted(error: BaseException) -> Path:
 def _with_absolute_paths(table: T, base: FilePath) -> T:
     """File names in the configuration count from its folder."""
     changes: dict[str, Any] = {}
-    for one in attrs.fields(type(table)):  # type: ignore[arg-type]
-        value = getattr(table, one.name)
-        if one.metadata.get(PATH) and value is not None:
-            changes[one.name] = str(base / value)
+    for field in attrs.fields(type(table)):  # type: ignore[arg-type]
+        value = getattr(table, field.name)
+        if field.metadata.get(PATH) and value is not None:
+            changes[field.name] = str(base / value)
         elif attrs.has(type(value)):
-            changes[one.name] = _with_absolute_paths(value, base)
+            changes[field.name] = _with_absolute_paths(value, base)
     return cast("T", attrs.evolve(cast("Any", table), **changes)) if changes else table

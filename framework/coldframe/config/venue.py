@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from coldframe.config.keys import between, each_a_number, each_of, key, not_negative, one_of, positive
-from coldframe.terms import ContractStatus
+from coldframe.enums import ContractStatus
 
 _NONE: Final = Decimal(0)
 _HALF: Final = Decimal("0.5")

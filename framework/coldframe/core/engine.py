@@ -1,4 +1,4 @@
-"""The trading brain: one input in, effects out, and all trading state in between.
+"""The engine, all trading logic: one input in, effects out, and all trading state in between.
 
 `Engine.step` is pure and synchronous: it asks no clock, does no I/O, and the same inputs give the same effects. It leads an input
 to the market side or the order side, tells the strategies what has happened, judges what they want, and compares their wishes
@@ -13,31 +13,31 @@ from typing import Final, assert_never
 
 import attrs
 
-from coldframe.core.backoff import Chance
-from coldframe.core.calls import Calls, Returned, clock_sample
-from coldframe.core.connects import Connects
-from coldframe.core.context import Context
-from coldframe.core.distance import too_near
-from coldframe.core.ending import Ending
-from coldframe.core.evidence import Evidence
-from coldframe.core.feedplan import FeedLimits
-from coldframe.core.halting import Halting
+from coldframe.core.connectivity.backoff import Chance
+from coldframe.core.connectivity.connect_budget import ConnectBudget
+from coldframe.core.connectivity.latency_check import too_near
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sample
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.absence_proof import ManualResolution
+from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.inheriting import inherit
-from coldframe.core.journal import CHECKPOINT_ROWS, Past, checkpoint_body, order_body
-from coldframe.core.latches import RiskRows, latched_of
-from coldframe.core.listing import Listing
-from coldframe.core.market import Market
-from coldframe.core.orders import Orders
-from coldframe.core.owedfills import OwedFills
-from coldframe.core.positions import EXTERNAL, SubAccount
-from coldframe.core.proof import Outcome
-from coldframe.core.protection import OrderPolicy
-from coldframe.core.risk import Budget, Gate, RiskLimits, Trader
-from coldframe.core.slots import Slot, Slots, StrategyPort
-from coldframe.core.startguard import FirstMinutes, StartGuard
-from coldframe.core.strategies import Strategies
-from coldframe.core.trading import Trading, TradingLimits
-from coldframe.core.views import StrategyWorld
+from coldframe.core.kill_switch import KillSwitch
+from coldframe.core.marketdata.market import Market
+from coldframe.core.marketdata.shards import FeedLimits
+from coldframe.core.order_side import OrderSide, OrderSideLimits
+from coldframe.core.reconciliation.owed_fills import OwedFills
+from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskLimits, StrategyAccount
+from coldframe.core.risk.restore import RiskRows, latched_of
+from coldframe.core.shutdown import Shutdown
+from coldframe.core.state.journal_codec import CHECKPOINT_ROWS, RestoredState, checkpoint_body, order_body
+from coldframe.core.state.orders import Orders
+from coldframe.core.state.positions import EXTERNAL, StrategyPositions
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.core.strategies.contract_refresh import ContractRefresh
+from coldframe.core.strategies.dispatch import Strategies
+from coldframe.core.strategies.first_minutes import FirstMinutes, StartGuard
+from coldframe.core.strategies.runtime import StrategyPort, StrategyRuntime, StrategyRuntimes
+from coldframe.core.strategies.view import StrategyWorld
 from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, Record, ShiftClock, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.halting import Halt
@@ -74,7 +74,7 @@ _CLOCK_PERIOD_MS: Final = 300_000
 
 @attrs.frozen(kw_only=True)
 class EngineSetup:
-    """Everything the brain has to know before it begins; made by `coldframe.runtime.build`."""
+    """Everything the engine has to know before it begins; made by `coldframe.runtime.build`."""
 
     streams: Sequence[StreamName]
     instruments: Instruments
@@ -88,7 +88,7 @@ class EngineSetup:
     #: False: intents are judged, and refused with ORDERS_OFF.
     orders_on: bool
     #: What an earlier run on the same journal has left.
-    past: Past = attrs.field(factory=Past)
+    past: RestoredState = attrs.field(factory=RestoredState)
     #: Whether open orders of an earlier run stay; else they are cancelled as soon as that is possible.
     keep_orders: bool = False
     #: What becomes of open orders when the run ends, and of those of a strategy that raises.
@@ -102,7 +102,7 @@ class EngineSetup:
     clock_offset_ms: int = 0
     can_log_on: bool = True
     feed: FeedLimits = FeedLimits()
-    trading: TradingLimits = TradingLimits()
+    trading: OrderSideLimits = OrderSideLimits()
     #: How long a stopping run waits for the outcome of its last orders.
     grace_ms: int = 3_000
     #: Halts that hold from before the start.
@@ -121,25 +121,25 @@ class Engine:
 
     def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
-        self._ctx = ctx = Context(setup.chance)
+        self._ctx = ctx = StepContext(setup.chance)
         ctx.ledger.adopt_limits(setup.rate_limits)
         ctx.clock.initial_ms = setup.clock_offset_ms
         ctx.connects.most = setup.feed.connects_per_5min
-        self._calls = Calls(ctx)
+        self._calls = RestQueue(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.orders = Orders(setup.epoch_ms, setup.trading.ended_orders)
         traders = {port.id: _trader_of(port, setup) for port in setup.ports}
-        self.gate = Gate(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
-        self.evidence = Evidence(ctx, self.orders, traders, self.gate.latches)
-        self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or SubAccount()
+        self.gate = PreTradeRisk(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
+        self.evidence = ExecutionReports(ctx, self.orders, traders, self.gate.latches)
+        self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or StrategyPositions()
         self.evidence.holdings.restore(setup.past.executions)
         self.evidence.holdings.step_of = self._step_of
         self.gate.others = self.evidence.others
         left = setup.past.accounts.items()
         self.gate.retired = {name: account for name, account in left if name not in traders and name != EXTERNAL}
-        self.trading: Trading | None = None
+        self.trading: OrderSide | None = None
         if setup.orders_on:
-            self.trading = Trading(
+            self.trading = OrderSide(
                 ctx,
                 self._calls,
                 self.market,
@@ -149,14 +149,14 @@ class Engine:
                 can_log_on=setup.can_log_on,
                 limits=setup.trading,
             )
-        self.slots = Slots(self._slot(port, traders[port.id]) for port in setup.ports)
+        self.slots = StrategyRuntimes(self._slot(port, traders[port.id]) for port in setup.ports)
         policies = (setup.on_end, setup.on_error)
         self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading, *policies)
-        self.halting = Halting(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
+        self.halting = KillSwitch(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
         owned = {port.id: traders[port.id].account for port in setup.ports}
-        self.ending = Ending(ctx, self.slots, self.strategies, self.gate, self.orders, self.trading, owned, setup.grace_ms)
+        self.ending = Shutdown(ctx, self.slots, self.strategies, self.gate, self.orders, self.trading, owned, setup.grace_ms)
         traded = {symbol for port in setup.ports for symbol in port.symbols}
-        self.listing = Listing(ctx, self._calls, self.gate, self.strategies, traded)
+        self.listing = ContractRefresh(ctx, self._calls, self.gate, self.strategies, traded)
         self._owed_fills = OwedFills(ctx, self.orders)
         self._guard = StartGuard(ctx, self.gate, setup.first_minutes)
         self._records = 0
@@ -166,8 +166,8 @@ class Engine:
         self.finished = False
         self._traders = traders
 
-    def _slot(self, port: StrategyPort, trader: Trader) -> Slot:
-        return Slot(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate))
+    def _slot(self, port: StrategyPort, trader: StrategyAccount) -> StrategyRuntime:
+        return StrategyRuntime(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate))
 
     def _step_of(self, symbol: str) -> Decimal:
         instrument = self.gate.instruments.get(symbol)
@@ -194,7 +194,7 @@ class Engine:
         return self.market.feed.reconnects + (self.trading.reconnects if self.trading else 0)
 
     @property
-    def connects(self) -> Connects:
+    def connects(self) -> ConnectBudget:
         return self._ctx.connects
 
     @property
@@ -287,7 +287,7 @@ class Engine:
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
-    def _take_over(self, past: Past) -> None:
+    def _take_over(self, past: RestoredState) -> None:
         """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
         about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
         self._ctx.record(RowKind.RUN, past.account, about)
@@ -303,7 +303,7 @@ class Engine:
             self._ctx.emit(NoteAnswered(asked.note, False, f"this run knows no order {asked.client_order_id}"))
             return
         try:
-            verdict = self.trading.desk.resolve(order, Outcome(asked.outcome))
+            verdict = self.trading.desk.resolve(order, ManualResolution(asked.outcome))
         except ValueError as error:
             self._ctx.emit(NoteAnswered(asked.note, False, str(error)))
             return
@@ -323,7 +323,7 @@ class Engine:
         for name, order in touched.items():
             self._ctx.record(RowKind.ORDER, name, order_body(order))
         self._risk_rows.record()
-        self._records += sum(isinstance(one, Record) for one in self._ctx.effects)
+        self._records += sum(isinstance(effect, Record) for effect in self._ctx.effects)
         if self._records >= CHECKPOINT_ROWS:
             self._record_checkpoint()
 
@@ -338,7 +338,7 @@ class Engine:
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property
-    def accounts(self) -> dict[str, SubAccount]:
+    def accounts(self) -> dict[str, StrategyPositions]:
         """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
         return {**self.gate.retired, **self.evidence.holdings.accounts}
 
@@ -470,7 +470,7 @@ class Engine:
         return self.gate.marks
 
 
-def _trader_of(port: StrategyPort, setup: EngineSetup) -> Trader:
+def _trader_of(port: StrategyPort, setup: EngineSetup) -> StrategyAccount:
     """A strategy's sub-account goes on where an earlier run has left it."""
-    account = setup.past.accounts.get(port.id) or SubAccount()
-    return Trader(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)
+    account = setup.past.accounts.get(port.id) or StrategyPositions()
+    return StrategyAccount(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)

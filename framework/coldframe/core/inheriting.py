@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from coldframe.core.context import Context
-from coldframe.core.evidence import describe
-from coldframe.core.journal import Past
-from coldframe.core.latches import latch
-from coldframe.core.orders import Order, Orders
-from coldframe.core.protection import reduces_position
-from coldframe.core.risk import Gate
-from coldframe.core.strategies import Strategies
-from coldframe.core.trading import Trading
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import describe
+from coldframe.core.order_side import OrderSide
+from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.risk.restore import latch
+from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.protection import reduces_position
+from coldframe.core.strategies.dispatch import Strategies
 from coldframe.model.effects import Level
 
 
 def inherit(
-    past: Past, ctx: Context, orders: Orders, gate: Gate, strategies: Strategies, trading: Trading | None, *, keep: bool
+    past: RestoredState,
+    ctx: StepContext,
+    orders: Orders,
+    gate: PreTradeRisk,
+    strategies: Strategies,
+    trading: OrderSide | None,
+    *,
+    keep: bool,
 ) -> None:
     """Takes everything over. `keep`: whether open orders stay for their strategies."""
     orders.marks.update(past.marks)
@@ -45,7 +52,9 @@ def inherit(
         ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
 
 
-def _part_with(order: Order, past: Past, ctx: Context, strategies: Strategies, trading: Trading, present: Collection[str]) -> None:
+def _part_with(
+    order: Order, past: RestoredState, ctx: StepContext, strategies: Strategies, trading: OrderSide, present: Collection[str]
+) -> None:
     """An open order goes, unless it protects a position: then its strategy, if there still is one, has to see to that first."""
     account = past.accounts.get(order.strategy)
     if account is not None and reduces_position(order, account):

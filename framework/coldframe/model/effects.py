@@ -1,4 +1,4 @@
-"""What the trading brain wants done: imperatives for the shells, comparable and without I/O of their own.
+"""What the engine wants done: imperatives for the Trio tasks, comparable and without I/O of their own.
 
 A shell performs them and reports back through `coldframe.model.inputs`. Nothing here carries a secret: requests are signed by the
 shell at the moment they are written.
@@ -11,9 +11,9 @@ from typing import Final
 
 import attrs
 
+from coldframe.enums import Word
 from coldframe.model.events import OrderChanged, OrderFilled, PositionChanged
 from coldframe.model.journal import RowKind
-from coldframe.terms import Word
 
 #: Requests that place an order or may enlarge one.
 _RISKY: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
@@ -162,7 +162,7 @@ class Fail:
 
 @attrs.frozen
 class HaltTaken:
-    """The brain has taken in a halt or a resumption: from now on it sends nothing that it forbids."""
+    """The engine has taken in a halt or a resumption: from now on it sends nothing that it forbids."""
 
     number: int
 

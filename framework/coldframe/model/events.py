@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import attrs
 
-from coldframe.terms import ContractStatus, ContractType, OrderType, PositionSide, Side, TimeInForce, Word
+from coldframe.enums import ContractStatus, ContractType, OrderType, PositionSide, Side, TimeInForce, Word
 
 
 class BookState(Word):

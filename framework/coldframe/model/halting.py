@@ -1,7 +1,7 @@
 """Halting: how much of its trading a strategy, or the whole bot, has to give up until somebody says that it may go on.
 
-Plain values, shared by the sentinel file, the brake and the brain. A halt names one strategy or (None) all of them; what holds for
-a strategy is the gravest halt that names it or all.
+Plain values, shared by the halt file, the kill switch and the engine. A halt names one strategy or (None) all of them; what holds
+for a strategy is the gravest halt that names it or all.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def whom(strategy: str | None) -> str:
 
 def gravest(halts: Iterable[Halt], strategy: str) -> Halt | None:
     """The halt that holds for a strategy; None when none does."""
-    mine = [one for one in halts if one.strategy in (None, strategy)]
+    mine = [halt for halt in halts if halt.strategy in (None, strategy)]
     return max(mine, key=lambda one: one.level.rank, default=None)
 
 
@@ -90,4 +90,4 @@ class Latched:
     def lines(self) -> list[str]:
         """Each of them in words."""
         account = [self.account.text] if self.account else []
-        return [*account, *(one.text for one in (*self.strategies.values(), *self.symbols.values()))]
+        return [*account, *(strategy.text for strategy in (*self.strategies.values(), *self.symbols.values()))]

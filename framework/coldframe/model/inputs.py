@@ -1,4 +1,4 @@
-"""What the trading brain is fed, from whichever life it leads: live, on paper, in a backtest, in a simulation.
+"""What the engine is fed, from whichever life it leads: live, on paper, in a backtest, in a simulation.
 
 Inputs are plain values: they can be journaled, replayed and compared. Time is in them, never asked for.
 """
@@ -10,8 +10,8 @@ from enum import IntEnum
 
 import attrs
 
+from coldframe.enums import PositionSide, Side
 from coldframe.model.halting import HaltLevel
-from coldframe.terms import PositionSide, Side
 from coldframe.wire.rest import Answer
 
 
@@ -143,7 +143,8 @@ class ResumeAsked:
 
 @attrs.frozen
 class BrakeOrdered:
-    """The brake sends a reducing market order in a strategy's name, because the brain did not answer. Said before it is sent."""
+    """The kill switch sends a reducing market order in a strategy's name, because the engine did not answer. Said before it is
+    sent."""
 
     strategy: str
     client_order_id: str
@@ -156,7 +157,7 @@ class BrakeOrdered:
 
 @attrs.frozen
 class BrakeAnswered:
-    """What the venue answered to an order of the brake (None: nothing, and `reason` says why)."""
+    """What the venue answered to an order of the kill switch (None: nothing, and `reason` says why)."""
 
     client_order_id: str
     answer: Answer | None
@@ -165,7 +166,7 @@ class BrakeAnswered:
 
 @attrs.frozen
 class BrakeUsed:
-    """The brake has made calls of its own.
+    """The kill switch has made calls of its own.
 
     `weight` by our count, `counted` the venue's own count of the minute if it told, `banned_until_ms` if it sent us away.
     """

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import attrs
 
-from coldframe.terms import ContractStatus
+from coldframe.enums import ContractStatus
 from coldframe.units import ceil_to, floor_to, nearest_to
 from coldframe.wire.filters import Filters
 from coldframe.wire.reference import SymbolInfo
@@ -79,7 +79,7 @@ class Instruments(Mapping[str, Instrument]):
     """All contracts of a venue by symbol. Rows that belong to another product (COIN-M) or cannot be read are left out."""
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
-        self._by_symbol = {one.symbol: one for one in instruments}
+        self._by_symbol = {instrument.symbol: instrument for instrument in instruments}
 
     @classmethod
     def of(cls, infos: Iterable[SymbolInfo]) -> Instruments:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import attrs
 
-from coldframe.terms import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, Word, WorkingType
+from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, Word, WorkingType
 from coldframe.units import ZERO
 
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from coldframe.terms import OrderStatus, Word
+from coldframe.enums import OrderStatus, Word
 
 
 class OrderState(Word):

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
-from coldframe.terms import OrderType, PositionMode, PositionSide, Side, TimeInForce
 
 
 class BookView(Protocol):

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Final, TypeVar, TypeVarTuple
 
 from coldframe.errors import ColdframeError, ConfigError, InvariantBroken
-from coldframe.texts import class_name
+from coldframe.text import class_name
 from coldframe.units import arithmetic
 
 _OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep

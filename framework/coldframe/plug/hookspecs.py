@@ -44,8 +44,8 @@ Check = Callable[[Mapping[str, Any]], Iterable[str]]
 Sink = Callable[[Told | Log], None]
 
 
-class HouseHooks:
-    """Hooks of the house: asked once, when plugins are loaded."""
+class BotHooks:
+    """Hooks of the run: asked once, when plugins are loaded."""
 
     @hookspec
     def provide_strategies(self) -> Mapping[str, type]:  # type: ignore[empty-body]

@@ -21,7 +21,7 @@ import pluggy
 
 from coldframe.errors import PluginError
 from coldframe.plug.fence import fenced
-from coldframe.plug.hookspecs import PROJECT, Check, HouseHooks, Sink
+from coldframe.plug.hookspecs import PROJECT, BotHooks, Check, Sink
 from coldframe.plug.slots import why_unfit
 
 GROUP = "coldframe.plugins"
@@ -53,8 +53,8 @@ class Module:
     active: bool
 
 
-class House:
-    """All plugins of a house: found when asked for, each imported once."""
+class PluginRegistry:
+    """All plugins of a run: found when asked for, each imported once."""
 
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
         found = entry_points(group=GROUP) if points is None else points
@@ -206,7 +206,7 @@ def _no_sinks(line: str) -> PluginError:
 
 def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(HouseHooks)
+    manager.add_hookspecs(BotHooks)
     return manager
 
 

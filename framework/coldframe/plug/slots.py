@@ -17,14 +17,14 @@ from typing import Any, Final
 
 import pluggy
 
-from coldframe.core.slots import INTENTS_PER_CALL, OnError, is_intent
-from coldframe.core.views import StrategyView
+from coldframe.core.strategies.runtime import INTENTS_PER_CALL, OnError, is_intent
+from coldframe.core.strategies.view import StrategyView
 from coldframe.errors import PluginError, StrategyFault
 from coldframe.model.events import StrategyEvent
 from coldframe.model.intents import Intent
 from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
-from coldframe.texts import class_name
+from coldframe.text import class_name
 from coldframe.units import NS_PER_MS, arithmetic
 
 #: Nanoseconds a hook may take before it is named in the log.
@@ -36,8 +36,8 @@ Stopwatch = Callable[[], int]
 SlowHook = Callable[[str, str, int], None]
 
 
-class StrategySlot:
-    """A strategy with its overlays, as the engine sees it (`coldframe.core.slots.StrategyPort`).
+class StrategyPlugin:
+    """A strategy with its overlays, as the engine sees it (`coldframe.core.strategies.runtime.StrategyPort`).
 
     `stopwatch` reads a monotonic clock in nanoseconds; `on_slow` is told strategy, hook and duration of a call over budget, and a
     call over `limit_ms` (0: none) is a fault: what it wanted is not done. Raises `PluginError` when an implementation does not fit
@@ -81,7 +81,9 @@ class StrategySlot:
     def speaks(self) -> bool:
         """Whether anything in it may ever want something: a hook that only wraps others, or reviews, never does by itself."""
         return any(
-            not (one.wrapper or one.hookwrapper) for name in self.hooks for one in getattr(self._manager.hook, name).get_hookimpls()
+            not (hookimpl.wrapper or hookimpl.hookwrapper)
+            for name in self.hooks
+            for hookimpl in getattr(self._manager.hook, name).get_hookimpls()
         )
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:

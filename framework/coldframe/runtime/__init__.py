@@ -1,1 +1,1 @@
-"""Putting the parts together: from a configuration to a running house, and from a run to its summary."""
+"""Putting the parts together: from a configuration to a run, and from a run to its summary."""

@@ -17,23 +17,23 @@ import attrs
 from coldframe.config.lines import Path as KeyPath
 from coldframe.config.load import Loaded, load, structure
 from coldframe.config.schema import BudgetTable, Config, OverlayTable, RiskTable, StrategyTable
-from coldframe.core.accountwatch import AccountSettings
-from coldframe.core.crossing import SelfCross
-from coldframe.core.feedplan import FeedLimits
-from coldframe.core.foreign import Foreign
-from coldframe.core.losses import LossPeriod
-from coldframe.core.risk import Budget, RiskLimits
-from coldframe.core.session import SessionLimits
-from coldframe.core.slots import OnError
-from coldframe.core.startguard import FirstMinutes
-from coldframe.core.trading import TradingLimits
-from coldframe.core.translate import HOOK_OF
+from coldframe.core.connectivity.api_session import SessionLimits
+from coldframe.core.marketdata.events import HOOK_OF
+from coldframe.core.marketdata.shards import FeedLimits
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.account_settings import AccountSettings
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.self_trade import SelfCross
+from coldframe.core.state.external import Foreign
+from coldframe.core.state.loss_limits import LossPeriod
+from coldframe.core.strategies.first_minutes import FirstMinutes
+from coldframe.core.strategies.runtime import OnError
+from coldframe.enums import PositionMode
 from coldframe.errors import ConfigError, PluginError
 from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import Check
-from coldframe.plug.loader import House, Plugin
-from coldframe.plug.slots import SlowHook, Stopwatch, StrategySlot
-from coldframe.terms import PositionMode
+from coldframe.plug.loader import Plugin, PluginRegistry
+from coldframe.plug.slots import SlowHook, Stopwatch, StrategyPlugin
 from coldframe.wire.names import StreamKind, StreamName, is_all_market
 from coldframe.wire.routes import ENDPOINTS, Endpoints
 
@@ -91,9 +91,9 @@ class BotStrategy:
     part: Part
     overlays: tuple[Part, ...]
 
-    def slot(self, stopwatch: Stopwatch | None = None, on_slow: SlowHook | None = None) -> StrategySlot:
+    def slot(self, stopwatch: Stopwatch | None = None, on_slow: SlowHook | None = None) -> StrategyPlugin:
         """A slot with fresh instances."""
-        return StrategySlot(
+        return StrategyPlugin(
             self.table.id,
             self.symbols,
             OnError(self.table.on_error),
@@ -110,7 +110,7 @@ class Bot:
     """A bot that can run: checked, with its plugins loaded."""
 
     loaded: Loaded
-    house: House
+    house: PluginRegistry
     streams: tuple[StreamName, ...]
     strategies: tuple[BotStrategy, ...]
 
@@ -121,23 +121,23 @@ class Bot:
     @property
     def contracts(self) -> list[str]:
         """Every contract that a strategy trades or a stream is about: the venue must list them."""
-        traded = {symbol for one in self.strategies for symbol in one.symbols}
+        traded = {symbol for strategy in self.strategies for symbol in strategy.symbols}
         return sorted(traded | {name.symbol for name in self.streams if name.subject and name.kind not in _NO_CONTRACTS})
 
     @property
     def budgets(self) -> dict[str, Budget]:
-        return {one.table.id: budget(one.table.budget) for one in self.strategies}
+        return {strategy.table.id: budget(strategy.table.budget) for strategy in self.strategies}
 
     @property
     def notes(self) -> list[str]:
         """What is no mistake, but may be none of what was meant either: hooks that no stream will ever call."""
         found = []
-        for one in self.strategies:
-            for hook in sorted(one.part.hooks & _CHANNEL_OF.keys()):
-                deaf = [symbol for symbol in one.symbols if not any(_calls(name, hook, symbol) for name in self.streams)]
+        for strategy in self.strategies:
+            for hook in sorted(strategy.part.hooks & _CHANNEL_OF.keys()):
+                deaf = [symbol for symbol in strategy.symbols if not any(_calls(name, hook, symbol) for name in self.streams)]
                 if deaf:
                     found.append(
-                        f"strategy {one.table.id} has {hook}, but no stream will call it for {', '.join(deaf)}:"
+                        f"strategy {strategy.table.id} has {hook}, but no stream will call it for {', '.join(deaf)}:"
                         f' add channels = ["{_CHANNEL_OF[hook]}"] under [[streams]]'
                     )
         return found
@@ -174,7 +174,7 @@ def build(loaded: Loaded, listed: Sequence[str] | None, *, live_allowed: bool = 
     work.ask_plugins()
     if work.findings:
         raise ConfigError(*dict.fromkeys(work.findings))
-    needed = [StreamName.of(symbol, channel) for one in strategies for symbol in one.symbols for channel in _NEEDED]
+    needed = [StreamName.of(symbol, channel) for strategy in strategies for symbol in strategy.symbols for channel in _NEEDED]
     return Bot(loaded, work.house, _without_doubles([*streams, *needed]), tuple(strategies))
 
 
@@ -185,7 +185,7 @@ class _Work:
         self.loaded = loaded
         self.config = loaded.config
         self.listed = listed
-        self.house = House()
+        self.house = PluginRegistry()
         self.findings: list[str] = list(loaded.findings)
 
     def find(self, at: KeyPath, text: str) -> None:
@@ -295,7 +295,7 @@ class _Work:
             part = self._part(table, at)
             overlays = [self._part(one, (*at, "overlays", number)) for number, one in enumerate(table.overlays)]
             if part is not None and all(overlays):
-                found.append(BotStrategy(table, symbols, part, tuple(one for one in overlays if one is not None)))
+                found.append(BotStrategy(table, symbols, part, tuple(overlay for overlay in overlays if overlay is not None)))
         return found
 
     def _part(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
@@ -303,7 +303,7 @@ class _Work:
         if part is not None:
             try:
                 # Made once and put into a slot, so that a hook that does not fit is found before anything connects.
-                slot = StrategySlot("trial", (), OnError.QUARANTINE, part.make())
+                slot = StrategyPlugin("trial", (), OnError.QUARANTINE, part.make())
             except PluginError as error:
                 self.find((*at, "plugin"), str(error))
                 return None
@@ -355,7 +355,7 @@ def _calls(name: StreamName, hook: str, symbol: str) -> bool:
     return not name.subject or name.symbol == symbol or name.kind in _NO_CONTRACTS
 
 
-def _mute(name: str, slot: StrategySlot) -> str:
+def _mute(name: str, slot: StrategyPlugin) -> str:
     """A plugin that would stand there and do nothing."""
     if slot.hooks or slot.reviews:
         return f"{name!r} only watches over others: put it under [[strategies.overlays]] of the strategy it shall watch"
@@ -448,11 +448,11 @@ def feed_limits(config: Config) -> FeedLimits:
     )
 
 
-def trading_limits(config: Config) -> TradingLimits:
+def trading_limits(config: Config) -> OrderSideLimits:
     rotate_after_ms = config.feeds.rotate_after_s * 1000
     session = SessionLimits(answer_ms=config.orders.answer_ms, rotate_after_ms=rotate_after_ms)
     orders = config.orders
-    return TradingLimits(
+    return OrderSideLimits(
         recv_window_ms=orders.recv_window_ms,
         session=session,
         dead_man_ms=orders.dead_man_s * 1000,

@@ -8,13 +8,13 @@ from typing import Final
 import attrs
 import trio
 
-from coldframe.core.backoff import Chance
-from coldframe.core.signing import Signer
-from coldframe.shell.bans import Bans
-from coldframe.shell.clock import Clock
-from coldframe.shell.inbox import Inbox
-from coldframe.shell.links import Links
-from coldframe.shell.rest import Rest
+from coldframe.core.connectivity.backoff import Chance
+from coldframe.core.connectivity.signing import Signer
+from coldframe.trio_io.bans import Bans
+from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.links import Links
+from coldframe.trio_io.rest import Rest
 from coldframe.wire.routes import Endpoints
 
 #: REST calls that ask for the market; all others belong to the account and the clock of the venue that takes the orders.

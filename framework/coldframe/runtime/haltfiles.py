@@ -21,9 +21,9 @@ from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.localfiles import read_file
 from coldframe.model.halting import Halt
-from coldframe.shell.clock import epoch_ns
-from coldframe.shell.places import private_folder, state_home
-from coldframe.shell.sentinel import Latch, Owner, Sentinel, lifted, raised
+from coldframe.trio_io.clock import epoch_ns
+from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, Owner, lifted, raised
+from coldframe.trio_io.paths import private_folder, state_home
 from coldframe.wire.strict import read_as
 
 #: So many halts of other files are remembered as taken over.
@@ -45,15 +45,15 @@ def bot_folder(loaded: Loaded) -> Path:
     return state_home() / loaded.config.name / _digest(_configuration(loaded))
 
 
-def sentinel_of(loaded: Loaded, account: str = "") -> Sentinel:
+def sentinel_of(loaded: Loaded, account: str = "") -> HaltFile:
     """The halt file of a bot. `account` is named in it; left empty, it is the one that the bot last ran with."""
     named = loaded.config.halt.file
     path = loaded.source.base / Path(named).expanduser() if named else bot_folder(loaded) / "halt.json"
     known = account or loaded.config.journal.account or _Register().entry(loaded).account
-    return Sentinel(path, Owner(loaded.config.name, _configuration(loaded), known))
+    return HaltFile(path, Owner(loaded.config.name, _configuration(loaded), known))
 
 
-def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> Latch:
+def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> HaltFileContent:
     """The halts that a start begins with: its own, and those of what may be the same bot under another key.
 
     Those are written into its own file, so that they hold until they are resumed here.
@@ -73,7 +73,7 @@ def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> Latch
     return _latched(sentinel, register, mine, found)
 
 
-def _latched(sentinel: Sentinel, register: _Register, mine: _Entry, found: tuple[Halt, ...]) -> Latch:
+def _latched(sentinel: HaltFile, register: _Register, mine: _Entry, found: tuple[Halt, ...]) -> HaltFileContent:
     """Writes down what was taken over. A disk that takes nothing leaves a start halted all the same."""
 
     def all_of(halts: tuple[Halt, ...]) -> tuple[Halt, ...]:
@@ -84,7 +84,7 @@ def _latched(sentinel: Sentinel, register: _Register, mine: _Entry, found: tuple
     try:
         latch = sentinel.change(all_of, f"{epoch_ns()}.{os.getpid()}") if found else sentinel.read()
     except ConfigError:
-        return Latch("unwritten", all_of(sentinel.read().halts))
+        return HaltFileContent("unwritten", all_of(sentinel.read().halts))
     register.put(mine)
     return latch
 
@@ -100,7 +100,7 @@ def resumed(loaded: Loaded, strategy: str | None) -> None:
         mine.taken = [*mine.taken, state][-_TAKEN_LIMIT:]
         if not other.configuration or not Path(other.configuration).exists():
             with suppress(ConfigError):
-                theirs = Sentinel(Path(other.file), Owner(other.name, other.configuration, other.account))
+                theirs = HaltFile(Path(other.file), Owner(other.name, other.configuration, other.account))
                 theirs.clear(theirs.change(lambda halts: lifted(halts, None), f"{epoch_ns()}.{os.getpid()}").revision)
     register.put(mine)
 
@@ -136,7 +136,7 @@ class _Register:
             spare.write_bytes(msgspec.json.encode(entry))
             spare.replace(path)
 
-    def halted(self, mine: _Entry) -> Iterator[tuple[_Entry, Latch, str]]:
+    def halted(self, mine: _Entry) -> Iterator[tuple[_Entry, HaltFileContent, str]]:
         """The other bots that may be this one and are halted, what holds there, and what tells this state from others."""
         others = [entry for path in sorted(self._folder.glob("*.json")) if (entry := self._read(path)) is not None]
         entered = {mine.file, *(other.file for other in others)}
@@ -147,7 +147,7 @@ class _Register:
         for other in others:
             if not _may_be_same(mine, other):
                 continue
-            sentinel = Sentinel(Path(other.file))
+            sentinel = HaltFile(Path(other.file))
             stamp, latch = sentinel.stamp(), sentinel.read()
             if latch.halts:
                 yield other, latch, f"{other.file} {latch.revision} {stamp}"

@@ -19,30 +19,30 @@ import attrs
 
 from coldframe.config.load import Loaded
 from coldframe.config.schema import Config
-from coldframe.core.journal import Past, counted_body, fold, latched_body
-from coldframe.core.positions import EXTERNAL
-from coldframe.core.shares import Executions
-from coldframe.core.signing import Signer
+from coldframe.core.connectivity.signing import Signer
+from coldframe.core.state.journal_codec import RestoredState, counted_body, fold, latched_body
+from coldframe.core.state.positions import EXTERNAL
+from coldframe.core.state.shares import Executions
 from coldframe.errors import ConfigError, JournalUnwritable
 from coldframe.model.halting import Latched
 from coldframe.model.journal import RowKind
 from coldframe.runtime.build import Bot
-from coldframe.shell.clock import epoch_ns
-from coldframe.shell.journalfile import JournalFile
-from coldframe.shell.places import state_home
+from coldframe.trio_io.clock import epoch_ns
+from coldframe.trio_io.journalfile import JournalFile
+from coldframe.trio_io.paths import state_home
 from coldframe.units import trimmed
 
 
 @attrs.frozen
-class Kept:
+class OpenJournal:
     """An open journal, and what stood in it. `past.account` is the account of this run."""
 
     file: JournalFile
-    past: Past
+    past: RestoredState
 
 
 @contextmanager
-def open_journal(bot: Bot, signer: Signer) -> Iterator[Kept]:
+def open_journal(bot: Bot, signer: Signer) -> Iterator[OpenJournal]:
     """Opens the journal of a bot that sends orders and takes its account for this process.
 
     Raises `JournalUnwritable`, `JournalDamaged`, or `ConfigError` when an earlier run has left
@@ -61,8 +61,8 @@ def open_journal(bot: Bot, signer: Signer) -> Iterator[Kept]:
         file = JournalFile(path)
         stack.callback(file.close)
         past = fold(file.state_rows())
-        _refuse_others({one.table.id: one.symbols for one in bot.strategies}, path, past, account)
-        yield Kept(file, past)
+        _refuse_others({strategy.table.id: strategy.symbols for strategy in bot.strategies}, path, past, account)
+        yield OpenJournal(file, past)
 
 
 def account_of(config: Config, signer: Signer) -> str:
@@ -135,7 +135,7 @@ def _hold_account(account: str) -> int:
     return held
 
 
-def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Past, account: str) -> None:
+def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: RestoredState, account: str) -> None:
     """What an earlier run has left must belong to this account, to strategies of this bot and to symbols that they still trade.
 
     `traded` are the symbols of each strategy. `past` becomes this account's.
@@ -152,8 +152,8 @@ def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Past
         past.executions = Executions()
         return
     left = [
-        (one.strategy, one.symbol, f"an open order of strategy {one.strategy} in {one.symbol} ({one.client_order_id})")
-        for one in past.live
+        (order.strategy, order.symbol, f"an open order of strategy {order.strategy} in {order.symbol} ({order.client_order_id})")
+        for order in past.live
     ]
     left += [
         (name, what.split()[0], f"{trimmed(size)} {what} of strategy {name}")

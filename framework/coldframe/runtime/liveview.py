@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from coldframe.core.engine import Engine
+from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Level
 from coldframe.runtime.build import money
-from coldframe.shell.clock import wall_text
-from coldframe.terms import PositionSide, Side
-from coldframe.texts import printable
+from coldframe.text import printable
+from coldframe.trio_io.clock import wall_text
 from coldframe.units import plain, trimmed
 
 _STYLES = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}

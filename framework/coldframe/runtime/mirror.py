@@ -1,4 +1,4 @@
-"""Paper trading on live data: a second brain, without strategies and orders, brings a real venue's streams into the embedded one.
+"""Paper trading on live data: a second engine, without strategies and orders, brings a real venue's streams into the embedded one.
 
 What it hears goes word for word into the mirror, whose books and trades the paper orders then meet. It has links of its own, so
 that the bot itself sees the real venue's streams exactly as it would live.
@@ -16,17 +16,17 @@ import attrs
 import trio
 
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.risk import RiskLimits
+from coldframe.core.risk.pre_trade import RiskLimits
 from coldframe.errors import DecodeError, VenueUnavailable
+from coldframe.exchange_server import EmbeddedVenue, Mirror
 from coldframe.model.effects import Level
 from coldframe.model.instruments import Instruments
 from coldframe.runtime.build import Bot, feed_limits
 from coldframe.runtime.connections import Connections
-from coldframe.runtime.shells import Shells
-from coldframe.runtime.start import ask_until_answered, venue_offset_ms
-from coldframe.shell.clock import Clock
-from coldframe.shell.rest import Rest
-from coldframe.venue import EmbeddedVenue, Mirror
+from coldframe.runtime.effects import EffectRunner
+from coldframe.runtime.startup import ask_until_answered, venue_offset_ms
+from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.rest import Rest
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.frames import cut_envelope
 from coldframe.wire.names import StreamName
@@ -62,7 +62,7 @@ async def open_mirror(
     )
     connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, random.random)
     async with trio.open_nursery() as nursery:
-        shells = Shells(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
+        shells = EffectRunner(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
         shells.links.taps.append(lambda frame: _feed(mirror, frame))
         rest.snapshot_taps.append(lambda symbol, body: _feed_snapshot(mirror, symbol, body))
         nursery.start_soon(shells.drive, _listener(bot, info, symbols, clock, offset_ms))
@@ -78,7 +78,7 @@ def _mirrored(bot: Bot, listed: Collection[str]) -> list[str]:
 
 
 def _listener(bot: Bot, info: ExchangeInfo, symbols: Iterable[str], clock: Clock, offset_ms: int) -> Engine:
-    """A brain that only listens."""
+    """An engine that only listens."""
     return Engine(
         EngineSetup(
             streams=[StreamName.of(symbol, channel) for symbol in symbols for channel in _CHANNELS],
@@ -99,7 +99,7 @@ def _listener(bot: Bot, info: ExchangeInfo, symbols: Iterable[str], clock: Clock
 def _feed(mirror: Mirror, frame: bytes) -> None:
     cut = cut_envelope(frame)
     if cut is not None:
-        with suppress(DecodeError):  # the listening brain counts and reports what cannot be read
+        with suppress(DecodeError):  # the listening engine counts and reports what cannot be read
             mirror.feed(*cut)
 
 

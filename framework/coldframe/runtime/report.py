@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import attrs
 
-from coldframe.core.ending import EndReport
 from coldframe.core.engine import Engine
-from coldframe.core.orders import Order
-from coldframe.core.slots import Slot
+from coldframe.core.shutdown import EndReport
+from coldframe.core.state.orders import Order
+from coldframe.core.strategies.runtime import StrategyRuntime
+from coldframe.enums import PositionSide
 from coldframe.exits import MEANINGS, Exit, gravest
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, money
-from coldframe.terms import PositionSide
 from coldframe.units import NS_PER_S, trimmed
 
 SCHEMA_VERSION = 1
@@ -25,7 +25,7 @@ _UNSURE: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, Orde
 
 
 @attrs.frozen
-class Ended:
+class RunEnd:
     """How a run ended: duration, signal, tape_end or halt, after how long, and with what reason if there is more to say.
 
     `unrecorded` says why the journal does not hold the end; empty when it does.
@@ -37,7 +37,7 @@ class Ended:
     unrecorded: str = ""
 
 
-def run_summary(bot: Bot, engine: Engine, ended: Ended) -> dict[str, Any]:
+def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.evidence.tally
     weight_peak, orders_peak = engine.ledger_peaks
@@ -90,7 +90,7 @@ def exit_code(end: EndReport, unrecorded: str = "") -> Exit:
     return gravest(true)
 
 
-def _end(end: EndReport, ended: Ended) -> dict[str, Any]:
+def _end(end: EndReport, ended: RunEnd) -> dict[str, Any]:
     """What is left at the venue, and what is not settled."""
     return {
         "kept": [{**_order(order), "may_vanish": order.client_order_id in end.may_vanish} for order in end.kept],
@@ -146,15 +146,20 @@ def _external(engine: Engine) -> dict[str, Any]:
         "position": {symbol: trimmed(account.net(symbol)) for symbol in sorted({name for name, _ in account.positions})},
         "funding": money(engine.gate.prices.worth(account.funding)),
         "adjustments": [
-            {"symbol": one.key[0], "position_side": one.key[1].value, "quantity": trimmed(one.quantity), "cause": one.cause}
-            for one in engine.evidence.adjustments
+            {
+                "symbol": adjustment.key[0],
+                "position_side": adjustment.key[1].value,
+                "quantity": trimmed(adjustment.quantity),
+                "cause": adjustment.cause,
+            }
+            for adjustment in engine.evidence.adjustments
         ],
         "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.gate.latches.symbols.items())},
         "settings": [verdict.text for _, verdict in sorted(engine.gate.latches.contradictions.items())],
     }
 
 
-def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
+def _strategy(slot: StrategyRuntime, engine: Engine) -> dict[str, Any]:
     account = slot.trader.account
     return {
         "state": "muted" if slot.muted else "halted" if slot.halted else "running",
@@ -174,7 +179,7 @@ def _strategy(slot: Slot, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _troubles(slot: Slot, engine: Engine) -> dict[str, Any]:
+def _troubles(slot: StrategyRuntime, engine: Engine) -> dict[str, Any]:
     """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
     shut = engine.gate.latched or engine.gate.latches.strategies.get(slot.id)
     return {
@@ -187,7 +192,7 @@ def _troubles(slot: Slot, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _sides(slot: Slot) -> dict[str, dict[str, str]]:
+def _sides(slot: StrategyRuntime) -> dict[str, dict[str, str]]:
     """The positions of an account in hedge mode, by symbol and side."""
     positions = slot.trader.account.position
     return {
@@ -237,7 +242,10 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     held = ", ".join(f"{symbol} {size}" for symbol, size in external["position"].items() if size != "0")
     if held or external["fills"]:
         lines.append(f"  external: {external['fills']} fills, {held or 'flat'}")
-    lines += [f"  adjusted: {one['quantity']} {one['symbol']}: {one['cause']}" for one in external["adjustments"]]
+    lines += [
+        f"  adjusted: {adjustment['quantity']} {adjustment['symbol']}: {adjustment['cause']}"
+        for adjustment in external["adjustments"]
+    ]
     lines += [f"  {why}" for why in (*external["halted"].values(), *external["settings"])]
     lines += _end_lines(summary["end"])
     limits, links = summary["limits"], summary["links"]

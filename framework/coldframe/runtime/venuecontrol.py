@@ -20,8 +20,8 @@ import trio
 
 from coldframe.config.venue import VenueChange
 from coldframe.errors import UsageError, VenueUnavailable
-from coldframe.shell.places import private_folder, state_home
-from coldframe.venue.control import LONGEST_LINE, Ask, Told, answer
+from coldframe.exchange_server.control import LONGEST_LINE, Ask, Told, answer
+from coldframe.trio_io.paths import private_folder, state_home
 
 Notice = Callable[[str], None]
 Make = Callable[[VenueChange], str | None]

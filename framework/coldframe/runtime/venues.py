@@ -16,20 +16,20 @@ import trio
 
 from coldframe.config.schema import Config
 from coldframe.config.venue import EmbeddedVenue as Settings
-from coldframe.core.backoff import Chance
-from coldframe.core.signing import Signer, signer_of_pem
+from coldframe.core.connectivity.backoff import Chance
+from coldframe.core.connectivity.signing import Signer, signer_of_pem
 from coldframe.errors import Banned
+from coldframe.exchange_server import AccountKeys, Address, EmbeddedVenue
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot, endpoints
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.mirror import open_mirror
-from coldframe.runtime.start import signer_of, tls_context
+from coldframe.runtime.startup import signer_of, tls_context
 from coldframe.secret import Secret
-from coldframe.shell.bans import Bans
-from coldframe.shell.clock import Clock
-from coldframe.shell.places import state_home
-from coldframe.shell.rest import Rest
-from coldframe.venue import AccountKeys, Address, EmbeddedVenue
+from coldframe.trio_io.bans import Bans
+from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.paths import state_home
+from coldframe.trio_io.rest import Rest
 from coldframe.wire.routes import Endpoints
 
 LogLine = Callable[[int, Level, str], None]

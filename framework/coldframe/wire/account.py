@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType, field
 
-from coldframe.terms import (
+from coldframe.enums import (
     AccountReason,
     AlgoStatus,
     ExecutionType,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from coldframe.terms import Side
+from coldframe.enums import Side
 from coldframe.units import SCALE_DIGITS, ZERO, ceil_to, exact, floor_to, nearest_to, on_grid, places, plain, trimmed
 from coldframe.wire.codes import CODES
 from coldframe.wire.reference import SymbolInfo

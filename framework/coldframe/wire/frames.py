@@ -133,7 +133,7 @@ def parse_control(frame: bytes) -> Control | ControlError:
     if method is None:
         return ControlError(2, f"Invalid request: missing field `method` at line 1 column {len(frame)}")
     if method not in METHODS:
-        known = ", ".join(f"`{one}`" for one in METHODS)
+        known = ", ".join(f"`{method}`" for method in METHODS)
         column = _end_of_value(frame, method)
         return ControlError(
             2, f"Invalid request: unknown variant {str(method)[:_SHOWN]}, expected one of {known} at line 1 column {column}"

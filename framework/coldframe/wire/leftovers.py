@@ -19,8 +19,8 @@ import attrs
 import msgspec
 from msgspec import UNSET
 
+from coldframe.enums import OpenEnum
 from coldframe.errors import DecodeError
-from coldframe.terms import OpenEnum
 from coldframe.units import NUMBER, places
 from coldframe.wire.streams import Message
 from coldframe.wire.strict import MOST_NESTED, NESTING, fraction, keys_in, keys_inside, strictly

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.terms import CONTINUOUS_CONTRACTS, INTERVALS
+from coldframe.enums import CONTINUOUS_CONTRACTS, INTERVALS
 
 _LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
@@ -216,5 +216,5 @@ def _plain(name: StreamName, speed: str) -> StreamName:
 def _no_such_speed(kind: StreamKind, speed: str) -> str:
     if speed == "250ms":
         return "the venue acknowledges @250ms and then stays silent: 250 ms is the speed without a suffix"
-    known = ", ".join(f"@{one}" if one else "no suffix" for one in _FORMS[kind].speeds)
+    known = ", ".join(f"@{speed}" if speed else "no suffix" for speed in _FORMS[kind].speeds)
     return f"no speed @{speed} for {kind}: {known}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, field
 
-from coldframe.terms import ContractStatus, RateLimitType
+from coldframe.enums import ContractStatus, RateLimitType
 from coldframe.wire.replies import Reply
 from coldframe.wire.streams import EpochMs, Integer, Level, Number
 

@@ -12,7 +12,7 @@ import msgspec
 import msgspec.structs
 from msgspec import UNSET, UnsetType, field
 
-from coldframe.terms import (
+from coldframe.enums import (
     AlgoStatus,
     OrderStatus,
     OrderType,
@@ -23,7 +23,7 @@ from coldframe.terms import (
     TimeInForce,
     WorkingType,
 )
-from coldframe.texts import discreet
+from coldframe.text import discreet
 from coldframe.wire.streams import Integer, Message, Number
 
 

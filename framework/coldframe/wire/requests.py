@@ -1,7 +1,7 @@
 """What a client asks of the WebSocket API and of REST, one class per call, with the venue's names (camel case on the wire).
 
 The bot turns these into parameters with `parameters`; the venue reads them back with `read`, and answers the codes of the seeds
-for what is missing or malformed. Who signs, and how, is not here but in `coldframe.core.signing`.
+for what is missing or malformed. Who signs, and how, is not here but in `coldframe.core.connectivity.signing`.
 Source: protocol.md 6.4 and 7.2 to 7.5; `seeds/004`, "Websocket API".
 """
 
@@ -16,7 +16,7 @@ import attrs
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from coldframe.terms import (
+from coldframe.enums import (
     MarginType,
     OpenEnum,
     OrderType,
@@ -361,15 +361,17 @@ def read(kind: type[R], given: Mapping[str, object]) -> R | Fault:
 
 @cache
 def _whole_numbers(kind: type[Request]) -> list[str]:
-    return [one.encode_name for one in msgspec.structs.fields(kind) if int in (one.type, *getattr(one.type, "__args__", ()))]
+    return [
+        field.encode_name for field in msgspec.structs.fields(kind) if int in (field.type, *getattr(field.type, "__args__", ()))
+    ]
 
 
 @cache
 def _legal_values(kind: type[Request]) -> list[tuple[str, type[OpenEnum]]]:
     return [
-        (one.encode_name, option)
-        for one in msgspec.structs.fields(kind)
-        for option in getattr(one.type, "__args__", (one.type,))
+        (field.encode_name, option)
+        for field in msgspec.structs.fields(kind)
+        for option in getattr(field.type, "__args__", (field.type,))
         if isinstance(option, type) and issubclass(option, OpenEnum)
     ]
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from coldframe.terms import ContractStatus, ContractType, OrderStatus, OrderType, Side, TimeInForce
+from coldframe.enums import ContractStatus, ContractType, OrderStatus, OrderType, Side, TimeInForce
 
 #: A decimal number as text: no exponent, no sign but minus, ASCII digits only.
 Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,24}(\.[0-9]{1,18})?\Z")]

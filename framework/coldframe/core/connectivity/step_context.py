@@ -1,0 +1,68 @@
+"""What the machines of the order side share within one step: the moment, the clock offset, the ledger, and where effects go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from coldframe.core.connectivity.backoff import Chance
+from coldframe.core.connectivity.clock_offset import ClockOffset
+from coldframe.core.connectivity.connect_budget import ConnectBudget
+from coldframe.core.connectivity.rate_limits import RateLimits
+from coldframe.model.effects import Effect, Level, LinkKind, Log, Record, WakeAt
+from coldframe.model.journal import RowKind
+from coldframe.units import NS_PER_MS
+
+
+@attrs.define
+class StepContext:
+    """One per engine. `now_ns` is set at the beginning of a step, `effects` is taken away at its end."""
+
+    chance: Chance
+    clock: ClockOffset = attrs.field(factory=ClockOffset)
+    ledger: RateLimits = attrs.field(factory=RateLimits)
+    connects: ConnectBudget = attrs.field(factory=ConnectBudget)
+    now_ns: int = 0
+    #: Set when an answer says that our clock is off; the engine asks for the time and clears it.
+    clock_suspect: bool = False
+    #: Set when a contract may have other rules than we know; `Listing` asks for them and clears it.
+    rules_suspect: bool = False
+    #: Set when a refusal or a report hints that the account is set otherwise than we think; `AccountWatch` looks and clears it.
+    account_suspect: bool = False
+    effects: list[Effect] = attrs.field(factory=list)
+
+    @property
+    def now_ms(self) -> int:
+        return self.now_ns // NS_PER_MS
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's time now."""
+        return self.clock.venue_ms(self.now_ns)
+
+    def emit(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def log(self, level: Level, text: str) -> None:
+        self.effects.append(Log(level, text))
+
+    def wake(self, key: str, after_ms: int) -> None:
+        """Asks for `TimeReached(key)` after so many milliseconds."""
+        self.effects.append(WakeAt(key, self.now_ns + after_ms * NS_PER_MS))
+
+    def connect(self, kind: LinkKind) -> int:
+        """Counts a connect that may take place now: 0; else how long it has to wait, in milliseconds."""
+        wait_ms, said = self.connects.take(kind, self.now_ns)
+        if said:
+            self.log(Level.WARNING, said)
+        return wait_ms
+
+    def record(self, kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
+        """A row for the journal."""
+        self.effects.append(Record(kind, ref, body))
+
+    def take_effects(self) -> list[Effect]:
+        """The effects of this step, in order; the list is empty afterwards."""
+        taken, self.effects = self.effects, []
+        return taken

@@ -1,0 +1,181 @@
+"""The dead man's switch: the venue cancels our orders by itself when we have not been heard of for a while.
+
+A countdown per symbol, wound up again every quarter of its length as long as orders of ours may exist there, and switched off at
+the end of a run, symbol by symbol, where no order is left but those that are kept on purpose. A beat that fails is said at once,
+because the next thing that happens may be that good orders go. What the switch has cancelled is told as such. It covers all
+ordinary orders of the account in the symbol, also those that are not ours; of conditional ones the venue does not say.
+Source: protocol.md 6.4, POST countdownCancelAll; faults.md O30, O31.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.state.orders import Order
+from coldframe.enums import ExecutionType
+from coldframe.model.effects import Level
+from coldframe.model.orders import Overlay
+from coldframe.units import NS_PER_MS
+from coldframe.wire.account import OrderReport
+
+#: The reason that an order carries when the switch has cancelled it.
+REASON: Final = "dead man's switch"
+#: Pause before a beat that failed is tried again (milliseconds), if that is less than a quarter of the countdown.
+AGAIN_MS: Final = 2_000
+#: The same for a beat that should switch a countdown off: an end waits for it.
+_OFF_AGAIN_MS: Final = 500
+#: How far the venue's clock may be from what we think it is, when its cancels are told apart from others.
+_SLACK_MS: Final = 250
+
+
+@attrs.frozen
+class PendingCountdown:
+    """The purpose of a POST countdownCancelAll; `countdown_ms` is 0 for the one that switches it off."""
+
+    symbol: str
+    countdown_ms: int
+    number: int
+
+
+@attrs.define
+class _Switch:
+    """The countdown of one symbol. Times ending in `_ns` are ours, those ending in `_ms` the venue's."""
+
+    next_ns: int = 0
+    asked: PendingCountdown | None = None
+    asked_ns: int = 0
+    #: When it runs out at the earliest, as far as the venue has confirmed; 0 while it is not armed.
+    runs_out_ms: int = 0
+    missed: bool = False
+    #: Whether a beat that should have switched it off has failed.
+    stuck: bool = False
+
+
+class CountdownCancel:
+    """All countdowns of a run. With a length of 0 there are none."""
+
+    def __init__(self, ctx: StepContext, calls: RestQueue, countdown_ms: int) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._countdown_ms = countdown_ms
+        self._switches: dict[str, _Switch] = {}
+        self._number = 0
+        #: Symbols whose switch shall be off although orders that are kept may stand there.
+        self._off: set[str] = set()
+        #: Beats that failed or were late, and orders that the switch has cancelled.
+        self.missed = 0
+        self.cancelled = 0
+
+    @property
+    def _period_ns(self) -> int:
+        return self._countdown_ms * NS_PER_MS // 4
+
+    @property
+    def armed(self) -> list[str]:
+        """The symbols whose countdown the venue has confirmed."""
+        return [symbol for symbol, one in self._switches.items() if one.runs_out_ms]
+
+    @property
+    def running(self) -> dict[str, bool]:
+        """The symbols whose countdown may be running, and whether it could not be switched off when that was tried."""
+        return {symbol: one.stuck for symbol, one in self._switches.items()}
+
+    def tick(self, symbols: Iterable[str]) -> None:
+        """Sends the beats that are due. `symbols` are those in which orders of ours may exist. Call it a few times a second."""
+        if not self._countdown_ms:
+            return
+        wanted = dict.fromkeys(symbol for symbol in symbols if symbol not in self._off)
+        for symbol in wanted:
+            self._switches.setdefault(symbol, _Switch())
+        for symbol, one in list(self._switches.items()):
+            late = one.asked is not None and self._ctx.now_ns - one.asked_ns >= self._period_ns
+            if late:
+                self._miss(symbol, one, "no answer in time")
+                one.asked = None
+            if one.asked is None and self._ctx.now_ns >= one.next_ns:
+                self._beat(symbol, one, self._countdown_ms if symbol in wanted else 0)
+
+    def lay_down(self, symbols: Iterable[str]) -> None:
+        """These countdowns, and no others, shall be off although orders may stand there: those are kept at the end of a run.
+
+        A beat that is under way is waited for, so that it cannot overtake the one that switches off; one that fails is repeated.
+        """
+        self._off = set(symbols)
+        for symbol in self._off & self._switches.keys():
+            one = self._switches[symbol]
+            if one.asked is None and (not one.stuck or self._ctx.now_ns >= one.next_ns):
+                self._beat(symbol, one, 0)
+
+    def returned(self, event: Returned) -> bool:
+        """What a call brought. Returns whether it was a beat."""
+        purpose = event.purpose
+        if not isinstance(purpose, PendingCountdown):
+            return False
+        one = self._switches.get(purpose.symbol)
+        if one is None:
+            return True
+        current = one.asked == purpose
+        if current:
+            one.asked = None
+        answer = event.answer
+        if answer is not None and answer.status == 200:
+            self._confirmed(purpose, one, event.sent_ns)
+        elif current:
+            fault = answer.fault if answer is not None else None
+            one.stuck = not purpose.countdown_ms
+            self._miss(purpose.symbol, one, f"{fault.code}: {fault.msg}" if fault else event.reason)
+        return True
+
+    def explains(self, order: Order, report: OrderReport) -> str:
+        """Why an order was cancelled, if it was the switch: nobody here wanted it to go, and the countdown was over."""
+        one = self._switches.get(order.symbol)
+        if one is None or not one.runs_out_ms or report.execution is not ExecutionType.CANCELED:
+            return ""
+        if order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN) or report.trade_ms < one.runs_out_ms - _SLACK_MS:
+            return ""
+        self.cancelled += 1
+        one.next_ns = self._ctx.now_ns
+        name = order.client_order_id
+        self._ctx.log(Level.ERROR, f"dead man's switch of {order.symbol} has run out: the venue has cancelled {name}")
+        return REASON
+
+    # -- beats --------------------------------------------------------------------------------------------------------
+
+    def _beat(self, symbol: str, one: _Switch, countdown_ms: int) -> None:
+        self._number += 1
+        one.asked, one.asked_ns = PendingCountdown(symbol, countdown_ms, self._number), self._ctx.now_ns
+        one.next_ns = self._ctx.now_ns + self._period_ns
+        params: dict[str, str | int] = {"symbol": symbol, "countdownTime": countdown_ms}
+        self._calls.call("POST", "/fapi/v1/countdownCancelAll", params, one.asked)
+
+    def _confirmed(self, beat: PendingCountdown, one: _Switch, sent_ns: int) -> None:
+        one.stuck = False
+        if not beat.countdown_ms:
+            if one.asked is None:
+                del self._switches[beat.symbol]
+            return
+        if not one.runs_out_ms:
+            self._ctx.log(Level.INFO, f"dead man's switch of {beat.symbol}: armed, {beat.countdown_ms / 1000:g} s")
+        elif one.missed:
+            self._ctx.log(Level.WARNING, f"dead man's switch of {beat.symbol}: beats again")
+        one.missed = False
+        one.runs_out_ms = max(one.runs_out_ms, self._ctx.clock.venue_ms(sent_ns) + beat.countdown_ms)
+
+    def _miss(self, symbol: str, one: _Switch, reason: str) -> None:
+        self.missed += 1
+        one.missed = True
+        again_ms = _OFF_AGAIN_MS if symbol in self._off else AGAIN_MS
+        one.next_ns = min(one.next_ns, self._ctx.now_ns + again_ms * NS_PER_MS)
+        left_ms = one.runs_out_ms - self._ctx.venue_ms
+        if not one.runs_out_ms:
+            what = "it is not armed"
+        elif left_ms > 0:
+            what = f"the venue cancels our orders there in {left_ms / 1000:.1f} s"
+        else:
+            what = "the venue has cancelled our orders there"
+        self._ctx.log(Level.ERROR, f"dead man's switch of {symbol}: beat missed ({reason}): {what}")

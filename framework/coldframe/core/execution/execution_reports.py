@@ -1,0 +1,475 @@
+"""What the venue says about orders, turned into state changes, fills and news for the strategies.
+
+Answers, reports and queries all end here, so that every one of them is merged by the same rules whatever order they come in. An
+order that this bot has not sent (placed by hand, by the venue's liquidation engine) is external: its fills are named and shared out
+by `coldframe.core.state.holdings`, so that no strategy believes in a position that the account does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+import attrs
+from msgspec import UnsetType
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.earlier_orders import taken_algo, taken_order
+from coldframe.core.execution.readings import change_of, fill_of, fill_of_lite, fill_of_row, filled_of, traded
+from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.external import Others
+from coldframe.core.state.holdings import Holdings
+from coldframe.core.state.journal_codec import fill_body
+from coldframe.core.state.orders import Fill, Order, Orders
+from coldframe.core.state.position_history import Adjustment, PositionHistory
+from coldframe.core.state.positions import StrategyPositions
+from coldframe.core.state.trading_state import TradingState
+from coldframe.enums import ExecutionType, OrderStatus, TimeInForce
+from coldframe.ids import parse_own
+from coldframe.model.effects import Level
+from coldframe.model.events import OrderChanged, OrderFilled, PositionCause, PositionChanged
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.units import ZERO, exact, plain
+from coldframe.wire.account import EXPIRY_REASONS, OrderReport, TradeLite
+from coldframe.wire.replies import AlgoReply, OrderReply, UserTrade
+
+
+@attrs.define
+class Tally:
+    """What became of our orders, for the summary."""
+
+    sent: int = 0
+    acked: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+    filled: int = 0
+
+
+News = tuple[str, OrderChanged | OrderFilled | PositionChanged]
+
+#: States in which the venue has not confirmed an order yet.
+_UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+#: Why an order has gone that an amendment of ours was for.
+AMENDED_DOWN: Final = "amended down to what had traded"
+AMENDED_ACROSS: Final = "amended to a price at which it would have taken"
+AMENDED_AWAY: Final = "cancelled while an amendment of it was open"
+#: States that say that an order never stood at the venue: what contradicts them is an incident (faults.md I2).
+_NEVER_WAS: Final = (OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED)
+
+
+class ExecutionReports:
+    """Merges everything that is said about orders. News for strategies gather in `news`, oldest first.
+
+    A cancel or an amendment that has come to an end is no news, but wishes have to be compared again: `settled` names strategy and
+    symbol, and whether it came to nothing.
+    """
+
+    def __init__(
+        self, ctx: StepContext, orders: Orders, traders: Mapping[str, StrategyAccount], halts: TradingState | None = None
+    ) -> None:
+        self._ctx = ctx
+        self._orders = orders
+        self._traders = traders
+        self._halts = halts or TradingState()
+        self.others = Others(ctx, self._halts, orders.marks)
+        accounts = {name: trader.account for name, trader in traders.items()}
+        self.holdings = Holdings(ctx, accounts, self.others, lambda strategy, event: self.news.append((strategy, event)))
+        #: Trades from before that (venue time) are in the positions that stood at the start; 0 while those are not known.
+        self.baseline_ms = 0
+        self.tally = Tally()
+        self.news: list[News] = []
+        self.settled: dict[tuple[str, str], bool] = {}
+        #: Strategy and symbol of every amendment that was made.
+        self.amended: set[tuple[str, str]] = set()
+        #: Told of every order that has come back from an end, or from where it could not be found: it shall be cancelled.
+        self.came_back: Callable[[Order], None] = lambda order: None
+        #: Orders that the venue lists although they are filled by its own reports, by client order id.
+        self.contradicted: dict[str, None] = {}
+        #: Asked why an order was cancelled at the venue, when the report does not say.
+        self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
+
+    @property
+    def external(self) -> StrategyPositions:
+        """What is nobody's here."""
+        return self.others.account
+
+    @property
+    def adjustments(self) -> list[Adjustment]:
+        """What was booked because the venue's positions demanded it, and no trade explained it."""
+        return self.holdings.adjustments
+
+    @property
+    def balance(self) -> PositionHistory:
+        """Whether positions add up to what the venue names."""
+        return self.holdings.balance
+
+    # -- what answers say ---------------------------------------------------------------------------------------------
+
+    def happen(self, order: Order, happening: Happening, reason: str = "", at_ms: int = 0) -> None:
+        """Lets something happen to an order that carries no more data than that; `at_ms` is the venue time of the venue's word."""
+        before = order.state
+        if self._orders.happen(order, happening, self._ctx.now_ns, reason, at_ms):
+            self._changed(order, before)
+
+    def attempt(self, order: Order, attempt: Attempt, *, waits: bool | None = None) -> None:
+        """Lets something happen to an order's cancel or amendment. After one that came to nothing the next try waits.
+
+        `waits` says so where `attempt` alone does not.
+        """
+        if self._orders.attempt(order, attempt) and order.overlay is Overlay.NONE:
+            key = (order.strategy, order.symbol)
+            self.amended |= {key} if attempt is Attempt.AMEND_DONE else set()
+            refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
+            self.settled[key] = self.settled.get(key, False) or (refused if waits is None else waits)
+
+    def reply(self, order: Order, reply: OrderReply, asked_ms: int = 0) -> None:
+        """An answer or a query that names the order: its id, its terms, its status, how much of it has traded.
+
+        What it says was true at its update time; with `asked_ms`, which only a question may name that was asked to confirm a list,
+        it was true at that venue time too.
+        """
+        at_ms = 0 if isinstance(reply.update_time, UnsetType) else reply.update_time
+        known_ms = max(at_ms, asked_ms)
+        self._identify(order, reply.order_id, known_ms)
+        why = self._why_cancelled(order, reply.status, exact(reply.executed_qty), exact(reply.orig_qty))
+        self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
+        self._see(order, reply.status, exact(reply.executed_qty), why, known_ms)
+
+    def _why_cancelled(self, order: Order, status: OrderStatus, filled: Decimal, quantity: Decimal) -> str:
+        """Why an order has been cancelled without a cancel of ours; empty otherwise.
+
+        An amendment cancels as well: down to what has traded, or of a post-only order to where it would take (protocol.md 7.3).
+        """
+        if status is not OrderStatus.CANCELED or order.cancel_asked or not order.live:
+            return ""
+        if order.overlay in (Overlay.AMEND_SENT, Overlay.AMEND_UNKNOWN) and order.amending_quantity is not None:
+            if filled >= order.amending_quantity:
+                return AMENDED_DOWN
+            return AMENDED_ACROSS if order.time_in_force is TimeInForce.GTX else AMENDED_AWAY
+        if filled >= quantity:
+            return ""
+        self._ctx.log(Level.WARNING, f"cancelled from outside: {describe(order)}")
+        return "cancelled from outside"
+
+    def _note_amended_outside(self, order: Order, report: OrderReport) -> None:
+        price, quantity = exact(report.price), exact(report.quantity)
+        known = order.amending(price, quantity) or (order.price, order.quantity) == (price, quantity)
+        if report.execution is ExecutionType.AMENDMENT and not known and report.trade_ms >= order.terms_ms:
+            become = f"{plain(quantity)} @ {plain(price)}"
+            self._ctx.log(Level.WARNING, f"amended from outside: {describe(order)} is now {become}")
+
+    def triggered(self, order: Order, at_ms: int = 0) -> None:
+        """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
+        if order.untriggered:
+            order.triggered_ms = self._ctx.venue_ms
+            self._orders.touch(order)
+            order.not_found = 0
+            self.happen(order, Happening.SEEN_TRIGGERED, at_ms=at_ms)
+
+    def _identify(self, order: Order, order_id: int, at_ms: int = 0) -> None:
+        """Evidence names the ordinary order: one that waited for a trigger waits no more."""
+        self.triggered(order, at_ms)
+        self._orders.identify(order, order_id)
+
+    def _adopt_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
+        """The venue's own idea of quantity and price: it may have cut the one (reduce-only) and chosen the other.
+
+        What was true before an amendment must not undo it, so older terms are left alone.
+        """
+        if at_ms < order.terms_ms:
+            return
+        order.terms_ms = at_ms
+        if quantity > 0:
+            order.quantity = quantity
+        if price > 0 and order.price is not None:
+            order.price = price
+
+    def _see(self, order: Order, status: OrderStatus, seen_filled: Decimal, reason: str, at_ms: int) -> None:
+        before = order.state
+        at_ms = at_ms or (self._ctx.venue_ms if order.live else 0)
+        if self._orders.see(order, status, seen_filled, self._ctx.now_ns, reason, at_ms):
+            self._changed(order, before)
+
+    def missing(self, order: Order) -> None:
+        """The venue has acknowledged an order and can neither list nor find it: it counts as alive, and a person has to look."""
+        if order.missing:
+            return
+        order.missing = True
+        self.happen(order, Happening.MISSING, "acknowledged, and not to be found at the venue")
+        text = f"{describe(order)} was acknowledged, and the venue neither lists nor finds it"
+        self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}; it counts as alive")
+        self._halt(order.symbol, text)
+
+    def contradicts(self, order: Order) -> None:
+        """The venue lists an order as open, and confirms it, of which it has reported that all has traded."""
+        if order.client_order_id not in self.contradicted:
+            self.contradicted[order.client_order_id] = None
+            self._orders.incidents += 1
+            text = f"the venue lists {describe(order)} as open"
+            self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}")
+            self._halt(order.symbol, text)
+
+    def _halt(self, symbol: str, why: str) -> None:
+        if self._halts.halt_symbol(symbol, why):
+            self._ctx.log(Level.ERROR, f"{symbol} is halted: no new risk there until it is resumed")
+
+    # -- what reports say ---------------------------------------------------------------------------------------------
+
+    def report(self, report: OrderReport) -> Order | None:
+        """ORDER_TRADE_UPDATE. Returns the order it speaks of; None when it is none of ours."""
+        order = self._orders.find(report.symbol, report.client_order_id, report.order_id)
+        order = order or self._strange(report)
+        if order is None:
+            return None
+        self._identify(order, report.order_id, report.trade_ms)
+        self._note_amended_outside(order, report)
+        self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
+        if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
+            self.attempt(order, Attempt.AMEND_DONE)
+        if traded(report) and not self._before_us(order, fill_of(report)):
+            self.fill(order, fill_of(report))
+        reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
+        reason = reason if reason not in ("", "none") else self.explain(order, report)
+        filled = exact(report.filled_quantity)
+        reason = reason or self._why_cancelled(order, report.status, filled, exact(report.quantity))
+        self._see(order, report.status, filled, reason, report.trade_ms)
+        return order
+
+    def lite(self, trade: TradeLite) -> Order | None:
+        """TRADE_LITE: the fill, early and without its fee. Returns the order; None when it is none of ours."""
+        order = self._orders.find(trade.symbol, trade.client_order_id, trade.order_id)
+        if order is None:
+            return None  # the full report follows and books it as external
+        self._identify(order, trade.order_id, trade.transaction_ms)
+        self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
+        fill = fill_of_lite(trade, order.position_side)
+        if not self._before_us(order, fill):
+            self.fill(order, fill)
+        return order
+
+    def trades(self, rows: list[UserTrade]) -> int:
+        """Fills from a query. Returns how many of them were new: fills that the stream had not brought."""
+        fresh = 0
+        for row in rows:
+            order = self._orders.find(row.symbol, "", row.order_id)
+            fill = fill_of_row(row)
+            if order is not None:
+                fresh += not self._before_us(order, fill) and self.fill(order, fill)
+            elif not self.baseline_ms:
+                self.others.before[fill.key] = fill
+            elif row.time >= self.baseline_ms:
+                self.others.wait(fill)
+        return fresh
+
+    def fill(self, order: Order, fill: Fill) -> bool:
+        """Books a fill to its order and its strategy's position. Returns whether it was new."""
+        trader = self._traders.get(order.strategy)
+        if trader is None:  # its strategy is not part of the bot any more: what is not booked yet is external
+            return not self._orders.knows(fill) and self.holdings.outside(fill, PositionCause.OTHER_CLIENT)
+        before = order.state
+        if self._orders.book(order, fill, self._ctx.now_ns) is None:
+            fee = self._orders.learn_fee(fill)
+            if fee is not None:
+                trader.account.pay(fee, fill.fee_asset, fill.notional)
+                body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
+                self._ctx.record(RowKind.FEE, order.client_order_id, body)
+            return False
+        if self.holdings.take_back(fill):
+            text = f"trade {fill.trade_id} of {fill.symbol} was booked to external, and is {order.strategy}'s"
+            self._ctx.log(Level.WARNING, text)
+        position = trader.account.position(fill.symbol, fill.position_side)
+        realized = position.fill(fill.side, fill.quantity, fill.price)
+        trader.account.fills += 1
+        body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
+        self._ctx.record(RowKind.FILL, order.client_order_id, body)
+        role = "maker" if fill.maker else "taker"
+        self._ctx.log(
+            Level.INFO,
+            f"fill: {order.strategy} {fill.side} {plain(fill.quantity)} {fill.symbol} @ {plain(fill.price)} as {role},"
+            f" position {plain(position.quantity)}",
+        )
+        if fill.fee is not None:
+            trader.account.pay(fill.fee, fill.fee_asset, fill.notional)
+        self.news.append((order.strategy, self._filled(order, fill, realized, position.quantity)))
+        self.holdings.own(order.strategy, fill)
+        if order.state is not before:
+            self._changed(order, before)
+        return True
+
+    def _filled(self, order: Order, fill: Fill, realized: Decimal, position: Decimal) -> OrderFilled:
+        return OrderFilled(
+            symbol=fill.symbol,
+            at_ns=self._ctx.now_ns,
+            client_order_id=order.client_order_id,
+            trade_id=fill.trade_id,
+            side=fill.side,
+            price=fill.price,
+            quantity=fill.quantity,
+            maker=fill.maker,
+            fee=fill.fee,
+            fee_asset=fill.fee_asset,
+            realized_pnl=realized,
+            position=position,
+            position_side=fill.position_side,
+            trade_ms=fill.trade_ms,
+        )
+
+    def _changed(self, order: Order, before: OrderState) -> None:
+        match order.state:
+            case OrderState.WAITING | OrderState.TRIGGERED | OrderState.OPEN | OrderState.PARTIAL if before in _UNHEARD:
+                self.tally.acked += 1
+            case OrderState.FILLED:
+                self.tally.acked += before in _UNHEARD
+                self.tally.filled += 1
+            case OrderState.EXPIRED:
+                self.tally.acked += before in _UNHEARD
+            case OrderState.REJECTED:
+                self.tally.rejected += 1
+            case OrderState.CANCELED:
+                self.tally.cancelled += 1
+        if before.terminal or (order.missing and order.state is not OrderState.OPERATOR):
+            text = f"order {order.client_order_id} was {before}, and is {order.state} after all"
+            self._ctx.log(Level.ERROR, f"{text}; it is cancelled" if order.live else text)
+            if order.live or before in _NEVER_WAS:
+                self._halt(order.symbol, text)
+            if order.live:
+                self.came_back(order)
+            order.missing = False
+        self.news.append((order.strategy, change_of(order, self._ctx.now_ns)))
+
+    # -- orders of others ---------------------------------------------------------------------------------------------
+
+    def _strange(self, report: OrderReport) -> Order | None:
+        """A report about an order that this run does not know: of an earlier one, of this one but long forgotten, or external."""
+        fill = fill_of(report) if traded(report) else None
+        news = fill is not None and not self._old(fill)
+        if self.of_this_run(report.client_order_id):
+            # Of what has ended long ago only a new trade is believed at once; the next list tells whether it is open.
+            return self.rise(report, before=fill.quantity) if fill is not None and news else None
+        order = self.take_over(report, before=fill.quantity if fill is not None and news else ZERO)
+        if order is None:
+            cause = self.others.report(report)
+            if fill is None or self.holdings.outside(fill, cause):
+                text = f"{report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
+                self.others.tell(cause, report.symbol, text)
+        return order
+
+    def _old(self, fill: Fill) -> bool:
+        """Whether a completed scan has brought everything up to this trade: then it is never news (see `core.tradescan`)."""
+        return fill.trade_id <= self._orders.marks.get(fill.symbol, 0)
+
+    def _before_us(self, order: Order, fill: Fill) -> bool:
+        """Whether a fill of an order that was taken over is in the positions already."""
+        return bool(order.taken_ms) and (fill.trade_ms <= order.taken_ms or self._old(fill))
+
+    def of_this_run(self, client_order_id: str) -> bool:
+        """Whether an id was made by this very run, for one of its strategies."""
+        own = parse_own(client_order_id)
+        return own is not None and own.epoch_ms == self._orders.epoch_ms and own.strategy in self._traders
+
+    def rise(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO) -> Order | None:
+        """An order of this run that had ended so long ago that it is forgotten lives after all, or has traded."""
+        own = parse_own(seen.client_order_id)
+        return self._risen(taken_order(seen, own.strategy, filled_of(seen) - before)) if own is not None else None
+
+    def rise_algo(self, seen: AlgoReply) -> Order | None:
+        """The same for a conditional order."""
+        own = parse_own(seen.client_algo_id)
+        return self._risen(taken_algo(seen, own.strategy)) if own is not None else None
+
+    def _risen(self, order: Order) -> Order:
+        self._orders.take_over(order, self._ctx.now_ns)
+        self._orders.incidents += 1
+        text = f"{describe(order)} had ended long ago, and is open after all"
+        self._ctx.log(Level.ERROR, f"{text}; it is cancelled")
+        self._halt(order.symbol, text)
+        self.came_back(order)
+        self.news.append((order.strategy, change_of(order, self._ctx.now_ns)))
+        return order
+
+    def take_over_algo(self, seen: AlgoReply) -> Order | None:
+        """A conditional order of an earlier run becomes one of this run; None when it is not one of ours."""
+        own = parse_own(seen.client_algo_id)
+        if own is None or own.epoch_ms >= self._orders.epoch_ms or own.strategy not in self._traders:
+            return None
+        order = self._orders.take_over(taken_algo(seen, own.strategy), self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {own.strategy}")
+        self.news.append((own.strategy, change_of(order, self._ctx.now_ns)))
+        return order
+
+    def take_over(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO, strategy: str | None = None) -> Order | None:
+        """Makes an order that this run has not made one of a strategy's: its id says whose, or the caller does.
+
+        `before` is what has just traded and is still to be booked; what had traded earlier is in the positions already. None when
+        the id is nobody's here, and for one of this very run: that order has ended long ago.
+        """
+        own = parse_own(seen.client_order_id)
+        if own is not None and own.epoch_ms > self._orders.epoch_ms and own.strategy in self._traders:
+            self._beware(seen.symbol, seen.client_order_id)
+            return None
+        if own is not None and own.epoch_ms != self._orders.epoch_ms and own.strategy in self._traders:
+            strategy = own.strategy
+        if strategy is None:
+            return None
+        order = self._orders.take_over(taken_order(seen, strategy, filled_of(seen) - before), self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
+        self.news.append((strategy, change_of(order, self._ctx.now_ns)))
+        return order
+
+    def _beware(self, symbol: str, client_order_id: str) -> None:
+        """A run that began after this one has our names: it takes our orders for its own, so this one makes way."""
+        if self._halts.halt_symbol(symbol, f"another bot with the same strategies trades on this account ({client_order_id})"):
+            self._ctx.log(Level.ERROR, f"{self._halts.symbols[symbol].text}; stop one of the two")
+
+    def _whose(self, fill: Fill) -> PositionCause | None:
+        """Who has made a trade that no order here explains, where that is certain; None while it may still turn out ours.
+
+        The venue is asked for its order first, so that it is known why a position changes. What it does not name is not ours where
+        there is no order of ours that it could belong to.
+        """
+        order = (fill.symbol, fill.order_id)
+        if order in self.others.disowned:
+            return self.others.disowned[order]
+        perhaps_ours = any(own.order_id is None and own.symbol == fill.symbol for own in self._orders.live)
+        return PositionCause.OTHER_CLIENT if order in self.others.unnamed and not perhaps_ours else None
+
+    def claim_strays(self) -> int:
+        """Books the trades that queries have brought and nobody has claimed. Returns how many were somebody else's.
+
+        While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
+        """
+        booked = 0
+        for fill in sorted(self.others.before.values(), key=lambda one: one.key):
+            order = self._orders.find(fill.symbol, "", fill.order_id)
+            if order is not None:  # its id has become known after its trades: that of a conditional order that was triggered
+                del self.others.before[fill.key]
+                if not self._before_us(order, fill):
+                    self.fill(order, fill)
+        for fill in sorted(self.others.unclaimed.values(), key=lambda one: one.key):
+            order = self._orders.find(fill.symbol, "", fill.order_id)
+            cause = self._whose(fill)
+            if order is not None:
+                del self.others.unclaimed[fill.key]
+                self.fill(order, fill)
+            elif cause is not None and self.holdings.outside(fill, cause):
+                booked += 1
+                text = f"{fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
+                self.others.tell(cause, fill.symbol, text, what="a trade")
+        return booked
+
+    def unsettled(self, symbol: str) -> bool:
+        """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
+        waiting = any(fill.symbol == symbol for fill in self.others.unclaimed.values())
+        in_flight = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
+        orders = (one for one in self._orders.everywhere(symbol) if one.fills_missing or one.state in in_flight)
+        return waiting or any(orders)
+
+
+def describe(order: Order) -> str:
+    """An order in a few words, for logs: `BUY 0.002 BTCUSDT @ 42000.0 (cf.mm.…, OPEN)`."""
+    price = f" @ {plain(order.price)}" if order.price is not None else ""
+    price += f" {order.type} at {plain(order.trigger_price)}" if order.trigger_price is not None else ""
+    overlay = f", {order.overlay}" if order.overlay is not Overlay.NONE else ""
+    return f"{order.side} {plain(order.quantity)} {order.symbol}{price} ({order.client_order_id}, {order.state}{overlay})"

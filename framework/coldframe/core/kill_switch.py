@@ -1,0 +1,205 @@
+"""Halting inside the engine: which halts hold, what they do to strategies and gate, and what the kill switch did meanwhile.
+
+The kill switch lives beside the engine, on a thread of its own, and works also while a plugin holds the engine up. It cancels at
+the venue by itself; here the same halt is taken in as an input, so that the engine sends nothing more that it forbids and, at level
+`flatten`, brings positions to zero through its own desk. Only where the engine did not answer in time has the kill switch done
+that: its orders are told as `BrakeOrdered` before the halt is, so that nothing is reduced twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+import attrs
+
+from coldframe.core.connectivity.rate_limits import Priority
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports, describe
+from coldframe.core.execution.rejects import note_nothing_there
+from coldframe.core.order_side import OrderSide
+from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.risk.restore import latched_of
+from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.strategies.dispatch import Strategies
+from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
+from coldframe.enums import OrderType, PositionSide, TimeInForce
+from coldframe.errors import DecodeError
+from coldframe.model.effects import HaltTaken, Level
+from coldframe.model.halting import Halt, gravest, whom
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
+from coldframe.model.intents import Verdict, VerdictCode
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import Happening
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.codes import CodeClass
+from coldframe.wire.replies import OrderReply
+from coldframe.wire.rest import Answer, outcome_class
+
+HaltingInput = HaltAsked | ResumeAsked | BrakeOrdered | BrakeAnswered | BrakeUsed
+
+#: Classes of errors that leave open whether an order exists.
+_OPEN = (CodeClass.UNKNOWN, CodeClass.GONE)
+
+
+class KillSwitch:
+    """The halts of one run. `trading` is None in a run without orders."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        slots: StrategyRuntimes,
+        strategies: Strategies,
+        gate: PreTradeRisk,
+        orders: Orders,
+        evidence: ExecutionReports,
+        trading: OrderSide | None,
+    ) -> None:
+        self._ctx = ctx
+        self._slots = slots
+        self._strategies = strategies
+        self._gate = gate
+        self._orders = orders
+        self._evidence = evidence
+        self._trading = trading
+        self._census = Census()
+        self._halts: dict[str | None, Halt] = {}
+        #: What was said of the halt that holds.
+        self._said: dict[str | None, str] = {}
+
+    @property
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts that hold."""
+        return tuple(self._halts.values())
+
+    def start(self, halts: Iterable[Halt]) -> None:
+        """A run that begins halted, because nobody has said that it may go on since."""
+        for halt in halts:
+            self._halts[halt.strategy] = halt
+            self._ctx.log(Level.ERROR, f"starts halted: {halt}; `coldframe resume` ends it")
+        self._apply()
+
+    def take(self, event: HaltingInput) -> None:
+        """Takes in one input about halting."""
+        match event:
+            case HaltAsked(level, strategy, reason, number, asked):
+                halt = self._halts[strategy] = Halt(level, strategy, reason, self._ctx.now_ms)
+                self._say(attrs.evolve(halt, level=asked or level))
+                self._ctx.record(RowKind.HALT, strategy or "", {"level": level.value, "reason": reason})
+                self._apply()
+                self._ctx.emit(HaltTaken(number))
+            case ResumeAsked(strategy, number):
+                self._halts.pop(strategy, None)
+                self._said.pop(strategy, None)
+                self._open(strategy)
+                self._ctx.log(Level.WARNING, f"resumed: {whom(strategy)}")
+                self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
+                self._apply()
+                self._ctx.emit(HaltTaken(number))
+            case BrakeOrdered():
+                self._ordered(event)
+            case BrakeAnswered(client_order_id, answer, reason):
+                order = self._orders.get(client_order_id)
+                if order is not None:
+                    self._answered(order, answer, reason)
+            case BrakeUsed():
+                self._used(event)
+            case unknown:
+                assert_never(unknown)
+
+    def _say(self, halt: Halt) -> None:
+        """A flatten comes in two steps: what was asked for is said once."""
+        text = f"halted: {halt}"
+        if self._said.get(halt.strategy) != text:
+            self._ctx.log(Level.ERROR, text)
+        self._said[halt.strategy] = text
+
+    def _open(self, strategy: str | None) -> None:
+        """What losses, rejects or a position had shut takes new risk again."""
+        shut = latched_of(self._gate)
+        self._gate.resume(self._ctx.venue_ms, strategy)
+        for line in shut.lines():
+            if line not in shut.without(strategy).lines():
+                self._ctx.log(Level.WARNING, f"opened again: {line}")
+
+    # -- halts --------------------------------------------------------------------------------------------------------
+
+    def _apply(self) -> None:
+        """Brings every strategy to the halt that holds for it now."""
+        for slot in self._slots.all:
+            before, now = slot.halted, gravest(self._halts.values(), slot.id)
+            slot.halted = now
+            if now is None:
+                self._gate.halts.pop(slot.id, None)
+            else:
+                why = f": {now.reason}" if now.reason else ""
+                self._gate.halts[slot.id] = Verdict(VerdictCode.HALTED, f"halted ({now.level}, {now.whom}){why}")
+            self._move(slot, before.level.rank if before else 0, now.level.rank if now else 0)
+
+    def _move(self, slot: StrategyRuntime, before: int, now: int) -> None:
+        if now > before:
+            self._strategies.halt(slot)
+        elif now < before:
+            self._strategies.resume(slot)
+
+    # -- what the kill switch did -------------------------------------------------------------------------------------------
+
+    def _used(self, event: BrakeUsed) -> None:
+        ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
+        ledger.weight.spend(event.weight, now_ms)
+        if event.counted is not None:
+            ledger.adopt_weight(event.counted, now_ms)
+        if event.banned_until_ms is not None:
+            ledger.ban(event.banned_until_ms)
+
+    def _ordered(self, event: BrakeOrdered) -> None:
+        order = order_of_brake(event, self._ctx.now_ns)
+        self._orders.adopt(order, self._ctx.now_ns)
+        self._evidence.tally.sent += 1
+        self._ctx.ledger.reserve(0, 1, 1, self._ctx.venue_ms, Priority.NEEDED)
+        self._evidence.happen(order, Happening.WRITTEN)
+        self._ctx.log(Level.ERROR, f"the kill switch has ordered: {describe(order)}")
+
+    def _answered(self, order: Order, answer: Answer | None, reason: str) -> None:
+        reply = self._read(answer)
+        if reply is not None:
+            self._evidence.reply(order, reply)
+        elif answer is None or answer.status == 200 or outcome_class(answer.status, answer.fault) in _OPEN:
+            self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, reason or "the kill switch's order was not answered")
+        else:
+            fault = answer.fault
+            text = f"{fault.code}: {fault.msg}" if fault else f"status {answer.status}"
+            self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
+            self._ctx.log(Level.ERROR, f"rejected: {describe(order)}: {text}")
+            if fault is not None:
+                note_nothing_there(self._gate, order, fault)
+        if self._trading is not None:
+            self._trading.desk.reported(order)
+            self._trading.ask_for_emptied()
+
+    def _read(self, answer: Answer | None) -> OrderReply | None:
+        if answer is None or answer.status != 200:
+            return None
+        try:
+            return decode(OrderReply, answer.body, self._census)
+        except DecodeError:
+            return None
+
+
+def order_of_brake(event: BrakeOrdered, now_ns: int) -> Order:
+    """The order that the kill switch sends."""
+    return Order(
+        client_order_id=event.client_order_id,
+        strategy=event.strategy,
+        symbol=event.symbol,
+        side=event.side,
+        type=OrderType.MARKET,
+        time_in_force=TimeInForce.GTC,
+        quantity=event.quantity,
+        price=None,
+        origin=Origin.TARGET,
+        reduce_only=event.position_side is PositionSide.BOTH,
+        position_side=event.position_side,
+        created_ns=now_ns,
+        sent_ms=event.sent_ms,
+    )

@@ -1,0 +1,1 @@
+"""Links, books and events of the market streams."""

@@ -1,0 +1,429 @@
+"""The market connections: opened, subscribed, watched, rotated before they age, reopened when they fall.
+
+One machine for all of them. It never sees bytes of a socket: the Trio tasks open and close the links it asks for and tell it what
+became of them; decoded messages pass through `route`, which lets through what comes over the connection in charge of a stream.
+While a connection is being rotated, its successor's messages are held back until the old one has told everything before them
+(make before break); from then on the old one's are held back, in case the successor falls. Neither a hole nor a repetition comes
+through, whatever order the two of them speak in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import chain, count
+
+import attrs
+
+from coldframe.core.connectivity.backoff import Backoff, Chance
+from coldframe.core.connectivity.connect_budget import ConnectBudget
+from coldframe.core.marketdata.rotation import StreamSequence, lane_of
+from coldframe.core.marketdata.shards import FeedLimits, Shard, silence_ms
+from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
+from coldframe.units import NS_PER_MS, NS_PER_S
+from coldframe.wire.frames import ControlReply, control_frame
+from coldframe.wire.names import StreamName
+from coldframe.wire.routes import combined_path, route_of
+from coldframe.wire.streams import MarketMessage
+
+#: After a rotation that failed, how long until the next one (milliseconds).
+_RETRY_ROTATION_MS = 60_000
+#: How often a silent stream is asked for again before its link is reopened for it, once; and how often its time is doubled.
+_WARNINGS = 2
+_LONGEST_PATIENCE = 6
+
+
+@attrs.frozen
+class StreamsLost:
+    """These streams are interrupted: whatever depends on them has to begin anew."""
+
+    names: tuple[StreamName, ...]
+    reason: str
+
+
+@attrs.frozen
+class Deliver:
+    """A stream goes on over another link; these messages had been held back and may be processed now, in order."""
+
+    name: StreamName
+    messages: tuple[MarketMessage, ...]
+
+
+FeedEffect = Effect | StreamsLost | Deliver
+
+
+@attrs.define
+class _Stream:
+    """What is known of one stream: when it last spoke, how patient we are with it, and how far each of its lanes is."""
+
+    name: StreamName
+    last_ns: int = 0
+    warnings: int = 0
+    lane: StreamSequence = attrs.field(factory=StreamSequence)
+    #: Of a stream of the whole market: its lanes so far, by symbol. `lane` then only says which link is in charge.
+    rows: dict[str, StreamSequence] = attrs.field(factory=dict)
+
+    @property
+    def lanes(self) -> tuple[StreamSequence, ...]:
+        return (self.lane, *self.rows.values())
+
+    def begin(self, owner: str | None) -> None:
+        """A link takes charge, or nobody: nothing of what was told before counts any more."""
+        self.lane = StreamSequence(owner)
+        self.rows.clear()
+
+    def lane_for(self, message: MarketMessage) -> StreamSequence:
+        row = lane_of(self.name, message)
+        if not row:
+            return self.lane
+        lane = self.rows.get(row)
+        if lane is None:
+            lane = self.rows[row] = StreamSequence(self.lane.owner)
+        return lane
+
+
+@attrs.define
+class _Link:
+    """One connection: whether it is open, what still has to be said on it, what waits for an acknowledgement."""
+
+    id: str
+    opened_ns: int | None = None
+    outbox: deque[tuple[str, tuple[str, ...]]] = attrs.field(factory=deque)
+    sent_ns: deque[int] = attrs.field(factory=lambda: deque(maxlen=16))
+    pending: dict[int, int] = attrs.field(factory=dict)
+
+
+@attrs.define
+class _Slot:
+    """One shard and the connections that carry it: the one in charge, and its successor during a rotation."""
+
+    shard: Shard
+    backoff: Backoff
+    rotate_ms: int
+    fell: bool = False
+    link: _Link | None = None
+    successor: _Link | None = None
+    overlap_until_ns: int = 0
+
+
+class Feed:
+    """All market connections. `chance` gives the jitter of back-off and rotation, `connects` counts what is opened."""
+
+    def __init__(self, shards: Iterable[Shard], limits: FeedLimits, chance: Chance, connects: ConnectBudget | None = None) -> None:
+        self._limits = limits
+        self._chance = chance
+        self._connects = connects or ConnectBudget(limits.connects_per_5min)
+        self._slots = {shard.id: _Slot(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
+        self._streams = {name: _Stream(name) for slot in self._slots.values() for name in slot.shard.names}
+        self._slot_of = {name: slot for slot in self._slots.values() for name in slot.shard.names}
+        self._by_link: dict[str, tuple[_Slot, _Link]] = {}
+        self._ids = count(1)
+        self._generation = count(1)
+        #: How often a connection had to be opened again after it had been open.
+        self.reconnects = 0
+
+    # -- what the Trio tasks report ---------------------------------------------------------------------------------------
+
+    def start(self, now_ns: int) -> list[FeedEffect]:
+        """Opens every connection."""
+        effects: list[FeedEffect] = []
+        for slot in self._slots.values():
+            effects += self._open(slot, now_ns)
+        if self._slots:
+            effects.append(self._next_check(now_ns))
+        return effects
+
+    def add(self, name: StreamName, now_ns: int) -> list[FeedEffect]:
+        """Listens to one more stream from now on: over a connection of its route that has room, else over a new one."""
+        route, most = route_of(name), self._limits.streams_per_link
+        of_route = [slot for slot in self._slots.values() if slot.shard.route is route]
+        slot = next((candidate for candidate in of_route if len(candidate.shard.names) < most), None)
+        self._streams[name] = _Stream(name)
+        if slot is None:
+            return self._add_shard(Shard(f"{route}-{len(of_route) + 1}", route, (name,)), now_ns)
+        slot.shard = attrs.evolve(slot.shard, names=(*slot.shard.names, name))
+        self._slot_of[name] = slot
+        effects: list[FeedEffect] = []
+        for link in (slot.link, slot.successor):
+            if link is not None and link.opened_ns is not None:
+                self._queue(link, "SUBSCRIBE", (name,))
+                effects += self._send(link, now_ns)
+        if slot.link is not None and slot.link.opened_ns is not None:
+            self._take_charge(self._streams[name], slot.link.id, now_ns)
+        return effects
+
+    def _add_shard(self, shard: Shard, now_ns: int) -> list[FeedEffect]:
+        begins = [] if self._slots else [self._next_check(now_ns)]
+        slot = self._slots[shard.id] = _Slot(shard, Backoff(self._chance), self._rotation_ms())
+        self._slot_of |= dict.fromkeys(shard.names, slot)
+        return [*self._open(slot, now_ns), *begins]
+
+    def owns(self, link: str) -> bool:
+        """Whether a link is one of this feed's."""
+        return link in self._by_link
+
+    def in_charge(self, name: StreamName, link: str) -> bool:
+        """Whether a stream is heard over this link."""
+        stream = self._streams.get(name)
+        return stream is not None and stream.lane.owner == link
+
+    def opened(self, link: str, now_ns: int) -> list[FeedEffect]:
+        """A connection stands: subscribe to its streams, batch by batch."""
+        slot, one = self._by_link[link]
+        one.opened_ns = now_ns
+        slot.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
+        slot.backoff.succeeded(now_ns)
+        self._queue(one, "SUBSCRIBE", slot.shard.names)
+        if one is slot.link:
+            for name in slot.shard.names:
+                self._take_charge(self._streams[name], link, now_ns)
+        again: list[FeedEffect] = [Log(Level.INFO, f"link {link}: open again")] if slot.fell else []
+        slot.fell = False
+        return again + self._send(one, now_ns)
+
+    def lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
+        """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
+        slot, one = self._by_link.pop(link)
+        if one is slot.successor:
+            return self._fall_back(slot, one, reason, now_ns)
+        was_open = one.opened_ns is not None
+        self.reconnects += was_open
+        slot.fell |= was_open
+        if slot.successor is not None:
+            return self._promote(slot, reason)
+        delay_ms = slot.backoff.next_delay_ms(now_ns)
+        slot.link = None
+        at_ns = max(now_ns + delay_ms * NS_PER_MS, not_before_ns)
+        level = Level.WARNING if was_open else Level.INFO
+        wait_s = (at_ns - now_ns) / NS_PER_S
+        effects: list[FeedEffect] = [Log(level, f"link {link} lost: {reason}; opening it again in {wait_s:.1f} s")]
+        if was_open:
+            effects.append(self._interrupt(slot, f"link lost: {reason}"))
+        return [*effects, WakeAt(f"feed:open:{slot.shard.id}", at_ns)]
+
+    def _fall_back(self, slot: _Slot, successor: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+        """The successor fell: the old link, which has gone on all the time, is in charge of everything again."""
+        slot.successor = None
+        slot.rotate_ms = self._age_ms(slot, now_ns) + _RETRY_ROTATION_MS
+        text = f"link {successor.id}: rotation failed ({reason}), trying again in a minute"
+        effects: list[FeedEffect] = [Log(Level.WARNING, text)]
+        for name in slot.shard.names:
+            lanes = self._streams[name].lanes
+            moved = [lane for lane in lanes if lane.owner == successor.id]
+            if moved and slot.link is not None:
+                effects.append(_deliver(name, moved, slot.link.id))
+            for lane in lanes:
+                lane.held.clear()
+        return effects
+
+    def _promote(self, slot: _Slot, reason: str) -> list[FeedEffect]:
+        """The old link fell while its successor was there or on its way."""
+        assert slot.successor is not None
+        if slot.successor.opened_ns is not None:
+            return self._finish_rotation(slot)
+        slot.link, slot.successor = slot.successor, None
+        return [self._interrupt(slot, f"link lost: {reason}")]
+
+    def _interrupt(self, slot: _Slot, reason: str) -> StreamsLost:
+        for name in slot.shard.names:
+            self._streams[name].begin(None)
+        return StreamsLost(slot.shard.names, reason)
+
+    def replied(self, link: str, reply: ControlReply, now_ns: int) -> list[FeedEffect]:
+        """An answer to a SUBSCRIBE or UNSUBSCRIBE. It proves only that the link is not deaf."""
+        _, one = self._by_link[link]
+        if isinstance(reply.id, int):
+            one.pending.pop(reply.id, None)
+        if reply.error is not None:
+            return [Log(Level.WARNING, f"link {link}: the venue refused a request: {reply.error.code} {reply.error.msg}")]
+        return []
+
+    def woken(self, key: str, now_ns: int) -> list[FeedEffect]:
+        """One of this feed's times has come (`key` begins with `feed:`)."""
+        _, kind, name = key.split(":", 2)
+        match kind:
+            case "open":
+                slot = self._slots[name]
+                return self._open(slot, now_ns) if slot.link is None else []
+            case "control":
+                known = self._by_link.get(name)
+                return self._send(known[1], now_ns) if known else []
+            case _:
+                return [*self._check(now_ns), self._next_check(now_ns)]
+
+    def rotate(self, link: str, now_ns: int, reason: str) -> list[FeedEffect]:
+        """Opens a successor for a link now: it has become old, or the venue has announced that it will close it."""
+        slot, one = self._by_link[link]
+        if one is not slot.link or slot.successor is not None:
+            return []
+        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        if wait_ms:
+            slot.rotate_ms = self._age_ms(slot, now_ns) + wait_ms
+            return _warned(said)
+        slot.successor = self._new_link(slot)
+        return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(slot, slot.successor)]
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def route(self, link: str, name: StreamName, message: MarketMessage, now_ns: int) -> tuple[Sequence[MarketMessage], int]:
+        """The messages to process now that this one came over `link` (usually just this one), and where the stream moved.
+
+        That is the place among them at which another connection took over, -1 when none did. The stream goes on there without a
+        hole, but its first message may overlap the last one. A stream that nobody asked for brings nothing.
+        """
+        stream = self._streams.get(name)
+        if stream is None:
+            return (), -1
+        stream.last_ns = now_ns
+        stream.warnings = 0
+        successor = self._slot_of[name].successor
+        return stream.lane_for(message).tell(link, successor.id if successor else None, message)
+
+    # -- what the feed does by itself ---------------------------------------------------------------------------------
+
+    def _check(self, now_ns: int) -> list[FeedEffect]:
+        effects: list[FeedEffect] = []
+        for slot in self._slots.values():
+            link = slot.link
+            if link is None or link.opened_ns is None:
+                continue
+            if slot.successor is not None:
+                effects += self._check_rotation(slot, slot.successor, now_ns)
+            elif self._age_ms(slot, now_ns) >= slot.rotate_ms:
+                effects += self.rotate(link.id, now_ns, "its planned end is near")
+            if slot.link is link:
+                effects += self._check_link(slot, link, now_ns)
+        return effects
+
+    def _check_rotation(self, slot: _Slot, successor: _Link, now_ns: int) -> list[FeedEffect]:
+        """Ends the overlap when its time has come; a successor that has not even acknowledged its streams must go instead."""
+        if successor.opened_ns is None or now_ns < slot.overlap_until_ns:
+            return []
+        if successor.outbox or successor.pending:
+            return self._reopen(slot, successor, "no acknowledgement of a request", now_ns)
+        return self._finish_rotation(slot)
+
+    def _check_link(self, slot: _Slot, link: _Link, now_ns: int) -> list[FeedEffect]:
+        """Reopens a link that is deaf or silent as a whole; asks again for a single stream that is, and again.
+
+        For one stream alone a link is reopened once: if that does not help, its neighbours must not pay for it for ever.
+        """
+        deaf = [sent for sent in link.pending.values() if now_ns - sent > self._limits.acknowledge_ms * NS_PER_MS]
+        if deaf:
+            return self._reopen(slot, link, "no acknowledgement of a request", now_ns)
+        silent = [stream for name in slot.shard.names if self._is_silent(stream := self._streams[name], now_ns)]
+        if not silent:
+            return []
+        watched = [name for name in slot.shard.names if silence_ms(name) is not None]
+        for stream in silent:
+            stream.warnings += 1
+        if len(silent) == len(watched) or any(stream.warnings == _WARNINGS + 1 for stream in silent):
+            return self._reopen(slot, link, f"no data on {len(silent)} of {len(watched)} watched streams", now_ns)
+        return self._ask_again(link, silent, now_ns)
+
+    def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
+        """Whether a stream has been silent for too long; one that stays silent is given more time after every try."""
+        allowed_ms = silence_ms(stream.name)
+        if allowed_ms is None:
+            return False
+        patience = self._limits.patience << min(stream.warnings, _LONGEST_PATIENCE)
+        return now_ns - stream.last_ns > allowed_ms * patience * NS_PER_MS
+
+    def _ask_again(self, link: _Link, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
+        names = tuple(stream.name for stream in silent)
+        for stream in silent:
+            stream.last_ns = now_ns
+        self._queue(link, "UNSUBSCRIBE", names)
+        self._queue(link, "SUBSCRIBE", names)
+        text = ", ".join(map(str, names[:3]))
+        return [
+            Log(Level.WARNING, f"link {link.id}: no data on {text}{' ...' if len(names) > 3 else ''}, subscribing again"),
+            StreamsLost(names, "no data"),
+            *self._send(link, now_ns),
+        ]
+
+    def _reopen(self, slot: _Slot, link: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+        return [CloseLink(link.id, reason), *self.lost(link.id, reason, now_ns)]
+
+    def _finish_rotation(self, slot: _Slot) -> list[FeedEffect]:
+        """The successor is in charge of everything from here on, and the old link is closed."""
+        old, slot.link, slot.successor = slot.link, slot.successor, None
+        assert slot.link is not None
+        slot.rotate_ms = self._rotation_ms()
+        effects: list[FeedEffect] = []
+        for name in slot.shard.names:
+            lanes = self._streams[name].lanes
+            left = [lane for lane in lanes if lane.owner != slot.link.id]
+            for lane in lanes:
+                if lane.owner == slot.link.id:
+                    lane.settle()
+            if left:
+                effects.append(_deliver(name, left, slot.link.id))
+        if old is not None and old.id in self._by_link:
+            del self._by_link[old.id]
+            effects.append(CloseLink(old.id, "rotated"))
+        return effects
+
+    # -- requests on a link -------------------------------------------------------------------------------------------
+
+    def _queue(self, link: _Link, method: str, names: tuple[StreamName, ...]) -> None:
+        size = self._limits.names_per_request
+        for start in range(0, len(names), size):
+            link.outbox.append((method, tuple(map(str, names[start : start + size]))))
+
+    def _send(self, link: _Link, now_ns: int) -> list[FeedEffect]:
+        """Sends what the pace allows; the rest waits for its second."""
+        effects: list[FeedEffect] = []
+        while link.outbox:
+            recent = [at for at in link.sent_ns if now_ns - at < NS_PER_S]
+            if len(recent) >= self._limits.control_per_s:
+                effects.append(WakeAt(f"feed:control:{link.id}", recent[0] + NS_PER_S))
+                break
+            method, names = link.outbox.popleft()
+            request_id = next(self._ids)
+            link.pending[request_id] = now_ns
+            link.sent_ns.append(now_ns)
+            effects.append(SendControl(link.id, control_frame(method, names, request_id)))
+        return effects
+
+    def _open(self, slot: _Slot, now_ns: int) -> list[FeedEffect]:
+        """Opens the connection of a shard, as soon as one more may be opened."""
+        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        if wait_ms:
+            return [*_warned(said), WakeAt(f"feed:open:{slot.shard.id}", now_ns + wait_ms * NS_PER_MS)]
+        slot.link = self._new_link(slot)
+        return [_open(slot, slot.link)]
+
+    def _new_link(self, slot: _Slot) -> _Link:
+        link = _Link(f"{slot.shard.id}.{next(self._generation)}")
+        self._by_link[link.id] = (slot, link)
+        return link
+
+    def _take_charge(self, stream: _Stream, link: str, now_ns: int) -> None:
+        stream.last_ns = now_ns
+        stream.begin(link)
+
+    def _next_check(self, now_ns: int) -> WakeAt:
+        return WakeAt("feed:check:", now_ns + self._limits.check_ms * NS_PER_MS)
+
+    def _rotation_ms(self) -> int:
+        """A little before the planned age, never for all links at once."""
+        return int(self._limits.rotate_after_ms * (1 - 0.05 * self._chance()))
+
+    @staticmethod
+    def _age_ms(slot: _Slot, now_ns: int) -> int:
+        opened = slot.link.opened_ns if slot.link else None
+        return 0 if opened is None else (now_ns - opened) // NS_PER_MS
+
+
+def _warned(text: str) -> list[FeedEffect]:
+    return [Log(Level.WARNING, text)] if text else []
+
+
+def _open(slot: _Slot, link: _Link) -> OpenLink:
+    return OpenLink(link.id, LinkKind.MARKET, combined_path(slot.shard.route))
+
+
+def _deliver(name: StreamName, lanes: Iterable[StreamSequence], link: str) -> Deliver:
+    """Lanes of a stream go on over another link."""
+    return Deliver(name, tuple(chain.from_iterable(lane.hand_over(link) for lane in lanes)))

@@ -1,0 +1,316 @@
+"""The market side: frames of the market links become messages, and diff depths become local books.
+
+What the strategies and the order side need comes out as facts, in the order in which it happened. One symbol's resync touches
+nothing else: every book is a machine of its own, and snapshots wait their turn in the rate limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.rate_limits import Priority
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
+from coldframe.core.marketdata.book import Book
+from coldframe.core.marketdata.book_sync import (
+    BookEffect,
+    BookInput,
+    BookLost,
+    BookMoved,
+    BookReady,
+    BookSync,
+    RequestSnapshot,
+    SnapshotFailed,
+    StreamLost,
+    StreamSwitched,
+)
+from coldframe.core.marketdata.links import Deliver, Feed, FeedEffect, StreamsLost
+from coldframe.core.marketdata.shards import FeedLimits, plan
+from coldframe.errors import DecodeError
+from coldframe.model.effects import CloseLink, Level
+from coldframe.model.events import BookState
+from coldframe.units import NS_PER_MS
+from coldframe.wire.codec import Census, decode, decode_stream
+from coldframe.wire.frames import cut_envelope, parse_reply
+from coldframe.wire.names import StreamKind, StreamName, parse
+from coldframe.wire.reference import Depth
+from coldframe.wire.streams import DepthUpdate, MarketMessage
+
+BookKey = tuple[str, bool]
+
+
+@attrs.frozen
+class BookUpdate:
+    """A local book became synced, moved on, or was lost."""
+
+    symbol: str
+    rpi: bool
+    change: BookReady | BookMoved | BookLost
+
+
+@attrs.frozen
+class StreamMessage:
+    """A message of any other stream."""
+
+    name: StreamName
+    message: MarketMessage
+
+
+@attrs.frozen
+class PendingSnapshot:
+    """The purpose of a depth call."""
+
+    symbol: str
+    rpi: bool
+
+
+Fact = BookUpdate | StreamMessage
+
+#: All-market streams carry the rows of both products since 2026-06-30; these are not ours.
+_COIN_M: Final = 2
+_BOOK_KINDS: Final = (StreamKind.DIFF_DEPTH, StreamKind.RPI_DEPTH)
+
+
+@attrs.define
+class LocalBook:
+    """A book with the moment at which it last moved."""
+
+    sync: BookSync
+    rpi: bool
+    moved_ns: int = 0
+    #: Our time minus the venue's time of its last event, when that came; the clocks need not agree.
+    lag_ms: int = 0
+
+
+class Market:
+    """Feed and books of a run. Facts gather in `facts`; effects go to the context."""
+
+    def __init__(self, ctx: StepContext, calls: RestQueue, names: Iterable[StreamName], limits: FeedLimits) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        wanted = tuple(dict.fromkeys(names))
+        self.feed = Feed(plan(wanted, limits), limits, ctx.chance, ctx.connects)
+        self.books: dict[BookKey, LocalBook] = {
+            (quote.symbol, quote.kind is StreamKind.RPI_DEPTH): LocalBook(
+                BookSync(quote.symbol), quote.kind is StreamKind.RPI_DEPTH
+            )
+            for quote in wanted
+            if quote.kind in _BOOK_KINDS
+        }
+        self.census = Census()
+        self.facts: list[Fact] = []
+        #: Market payloads taken in.
+        self.received = 0
+        self._names: dict[str, StreamName] = {str(quote): quote for quote in wanted}
+        #: Streams that the bot listens to for itself: no strategy has asked for them.
+        self.unasked: set[StreamName] = set()
+        self._event_times = limits.event_times
+        self._least_lag_ms = 1 << 62
+        self._unreadable = Unreadable()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def unreadable(self) -> int:
+        """Frames that could not be read."""
+        return self._unreadable.count
+
+    def book(self, symbol: str, rpi: bool = False) -> LocalBook | None:
+        return self.books.get((symbol, rpi))
+
+    def synced_book(self, symbol: str, rpi: bool = False) -> Book | None:
+        """The book, if it can be relied on now."""
+        one = self.books.get((symbol, rpi))
+        return one.sync.book if one is not None and one.sync.state is BookState.SYNCED else None
+
+    def book_age_ms(self, symbol: str) -> int:
+        """How old what the book of a symbol shows is at worst; very old when it never moved.
+
+        The time since its last event came, and how much later that event came than the quickest one of the run: what was held up
+        on the way is as old as it is, however fresh it arrives (faults.md N9).
+        """
+        one = self.books.get((symbol, False))
+        if one is None or not one.moved_ns:
+            return 1 << 40
+        return (self._ctx.now_ns - one.moved_ns) // NS_PER_MS + max(one.lag_ms - self._least_lag_ms, 0)
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._do(self.feed.start(self._ctx.now_ns))
+
+    def listen(self, name: StreamName) -> None:
+        """Listens to one more stream for the bot itself, unless what it brings comes already."""
+        heard = (stream for stream in self._names.values() if stream.kind is name.kind and stream.subject in ("", name.subject))
+        if next(heard, None) is None:
+            self._names[str(name)] = name
+            self.unasked.add(name)
+            self._do(self.feed.add(name, self._ctx.now_ns))
+
+    def opened(self, link: str) -> None:
+        self._do(self.feed.opened(link, self._ctx.now_ns))
+
+    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
+        not_before_ns = self._ctx.now_ns + max(not_before_ms - self._ctx.venue_ms, 0) * NS_PER_MS
+        self._unreadable.forget(link)
+        self._do(self.feed.lost(link, reason, self._ctx.now_ns, not_before_ns))
+
+    def dropped(self, link: str, count: int) -> None:
+        """We were too slow and frames of a link were thrown away: a known gap, so its books begin anew."""
+        self._ctx.log(Level.WARNING, f"link {link}: {count} frames dropped because we were too slow")
+        for name in self._names.values():
+            if name.kind in _BOOK_KINDS and self.feed.in_charge(name, link):
+                self._lose_book(name, "frames dropped: too slow")
+
+    def suspended(self) -> None:
+        """We were not there for a while: whatever the books hold, the market is elsewhere."""
+        for name in self._names.values():
+            if name.kind in _BOOK_KINDS:
+                self._lose_book(name, "after a suspend")
+
+    def woken(self, key: str) -> None:
+        """One of the times of feed or books has come (`feed:…`, `book:…`)."""
+        if key.startswith("feed:"):
+            banned_ms = self._ctx.ledger.banned_until_ms - self._ctx.venue_ms
+            if key.startswith("feed:open:") and banned_ms > 0:
+                self._ctx.wake(key, banned_ms)  # whoever is banned does not connect either (protocol.md 6.2)
+                return
+            self._do(self.feed.woken(key, self._ctx.now_ns))
+            return
+        _, kind, symbol = key.split(":", 2)
+        path = "/fapi/v1/rpiDepth" if kind == "rpi" else "/fapi/v1/depth"
+        purpose = PendingSnapshot(symbol, kind == "rpi")
+        if not self._calls.busy(purpose):
+            # Many books may be lost at once: they must not use up what cancels and reconciliation need (faults.md B8, R6).
+            self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, purpose, Priority.NEW_RISK)
+
+    def returned(self, event: Returned) -> bool:
+        """What a depth call brought. Returns whether it was one."""
+        purpose = event.purpose
+        if not isinstance(purpose, PendingSnapshot):
+            return False
+        key = (purpose.symbol, purpose.rpi)
+        answer = event.answer
+        if answer is None or answer.status != 200:
+            reason = event.reason if answer is None else f"status {answer.status}"
+            self._ctx.log(Level.WARNING, f"snapshot of {purpose.symbol} failed: {reason}")
+            self._feed_book(key, SnapshotFailed(reason))
+            return True
+        try:
+            depth = decode(Depth, answer.body, self.census)
+        except DecodeError as error:
+            self._feed_book(key, SnapshotFailed(f"unreadable snapshot: {error}"))
+            return True
+        self._feed_book(key, depth)
+        return True
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    def received_frames(self, link: str, frames: Sequence[bytes]) -> None:
+        """All frames of one socket read."""
+        for frame in frames:
+            try:
+                self._frame(link, frame)
+            except DecodeError as error:
+                self._bad_frame(link, error)
+            if not self.feed.owns(link):
+                return  # it has just been closed for what it brought
+
+    def _frame(self, link: str, frame: bytes) -> None:
+        cut = cut_envelope(frame)
+        if cut is None:
+            self._control_frame(link, frame)
+            return
+        name = self._names.get(cut[0])
+        if name is None:
+            name = self._unexpected(cut[0], frame)
+        self.received += 1
+        for message in decode_stream(name, cut[1], self.census):
+            messages, moved_at = self.feed.route(link, name, message, self._ctx.now_ns)
+            self._take(name, messages, moved_at)
+
+    def _unexpected(self, name: str, frame: bytes) -> StreamName:
+        """A stream nobody asked for under this name: counted, and understood as far as its grammar goes."""
+        self.census.count(f"stream {name[:60]}")
+        try:
+            return parse(name)
+        except ValueError as error:
+            raise DecodeError(f"payload of an unknown stream: {error}", frame) from None
+
+    def _control_frame(self, link: str, frame: bytes) -> None:
+        if b'"serverShutdown"' in frame:
+            self._do(self.feed.rotate(link, self._ctx.now_ns, "the venue announced a shutdown"))
+            return
+        self._do(self.feed.replied(link, parse_reply(frame), self._ctx.now_ns))
+
+    def _bad_frame(self, link: str, error: DecodeError) -> None:
+        self._ctx.log(Level.WARNING, f"link {link}: unreadable frame: {error}")
+        if self._unreadable.too_many(link, self._ctx.now_ns):
+            self._ctx.emit(CloseLink(link, TOO_MANY))
+            self.lost(link, TOO_MANY)
+
+    def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
+        """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""
+        if name.kind not in _BOOK_KINDS:
+            self.facts.extend(StreamMessage(name, message) for message in messages if message.product != _COIN_M)
+            return
+        key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
+        before = messages if moved_at < 0 else messages[:moved_at]
+        for message in before:
+            self._feed_delta(key, message)
+        if moved_at >= 0:
+            self._feed_book(key, StreamSwitched())
+            for message in messages[moved_at:]:
+                self._feed_delta(key, message)
+
+    def _feed_delta(self, key: BookKey, message: MarketMessage) -> None:
+        assert isinstance(message, DepthUpdate)
+        self._feed_book(key, message)
+
+    # -- books --------------------------------------------------------------------------------------------------------
+
+    def _feed_book(self, key: BookKey, event: BookInput) -> None:
+        one = self.books.get(key)
+        if one is None:
+            return
+        for effect in one.sync.step(event):
+            self._book_effect(one, effect)
+
+    def _book_effect(self, one: LocalBook, effect: BookEffect) -> None:
+        match effect:
+            case RequestSnapshot(symbol, after_ms):
+                self._ctx.wake(f"book:{'rpi' if one.rpi else 'diff'}:{symbol}", after_ms)
+            case BookMoved() | BookReady():
+                if isinstance(effect, BookReady):
+                    name = one.sync.symbol + (" (rpi)" if one.rpi else "")
+                    self._ctx.log(Level.INFO, f"book {name}: synced at {one.sync.book.update_id}")
+                one.moved_ns = self._ctx.now_ns
+                self._note_lag(one)
+                self.facts.append(BookUpdate(one.sync.symbol, one.rpi, effect))
+            case BookLost(symbol, reason):
+                self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
+                self.facts.append(BookUpdate(symbol, one.rpi, effect))
+
+    def _note_lag(self, one: LocalBook) -> None:
+        if self._event_times and one.sync.book.event_ms:
+            one.lag_ms = self._ctx.now_ms - one.sync.book.event_ms
+            self._least_lag_ms = min(self._least_lag_ms, one.lag_ms)
+
+    def _lose_book(self, name: StreamName, reason: str) -> None:
+        self._feed_book((name.symbol, name.kind is StreamKind.RPI_DEPTH), StreamLost(reason))
+
+    def _do(self, effects: Iterable[FeedEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case StreamsLost(names, reason):
+                    for name in names:
+                        if name.kind in _BOOK_KINDS:
+                            self._lose_book(name, reason)
+                case Deliver(name, messages):
+                    self._take(name, messages, 0)
+                case _:
+                    self._ctx.emit(effect)

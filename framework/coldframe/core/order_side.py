@@ -1,0 +1,378 @@
+"""The order side put together: session, user stream, desk, evidence, reconciliation, and when each of them is told what.
+
+New risk needs all of it: the order link logged on, the user stream open, and a reconciliation that came through since the last time
+either of them was opened. News for strategies are read from `evidence.news`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.api_session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady, Unanswered
+from coldframe.core.connectivity.request_ways import as_event
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
+from coldframe.core.connectivity.user_stream import KeepKey, StartKey, UserStream, UserStreamLimits
+from coldframe.core.execution.countdown_cancel import CountdownCancel
+from coldframe.core.execution.execution_reports import ExecutionReports, describe
+from coldframe.core.execution.order_executor import OrderExecutor
+from coldframe.core.marketdata.market import Market
+from coldframe.core.reconciliation.account_settings import AccountSettings, AccountWatch
+from coldframe.core.reconciliation.asset_prices import AssetPrices
+from coldframe.core.reconciliation.funding_income import FundingIncome
+from coldframe.core.reconciliation.position_breaks import PositionBreaks
+from coldframe.core.reconciliation.rounds import LIGHT, LIGHT_ROUND_MS, Reconciler
+from coldframe.core.reconciliation.startup import StartCheck
+from coldframe.core.reconciliation.trade_scan import TRADES_PAGE, TradeScan
+from coldframe.core.risk.leverage_brackets import Brackets
+from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.state.external import FILLS_LIMIT, Foreign
+from coldframe.core.state.orders import ENDED_LIMIT, Order, Orders
+from coldframe.errors import DecodeError
+from coldframe.model.effects import CloseLink, Level
+from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import OrderState
+from coldframe.units import NS_PER_MS
+from coldframe.wire.account import (
+    AccountConfigUpdate,
+    AccountUpdate,
+    AlgoUpdate,
+    LeverageChange,
+    ListenKeyExpired,
+    OrderTradeUpdate,
+    ServerShutdown,
+    TradeLite,
+)
+from coldframe.wire.codec import Census, decode_user
+from coldframe.wire.streams import Message
+
+#: An event that names a listen key is not recorded, whatever its kind: the key is a session secret.
+_SECRET: Final = b'"listenKey"'
+#: Pause between two looks at what is due (milliseconds).
+TICK_MS: Final = 250
+#: Pause between two rounds for orders that only a round is wanting to prove absent, doubled up to that of light rounds.
+_UNKNOWN_ROUND_MS: Final = 2_000
+#: Pause before positions that differ are asked for again, give or take a half (milliseconds).
+DIFFER_MS: Final = 400
+#: So many symbols' trades a light round looks at: 40 + 5 + 20 times 5 weight, twice a minute, of the reserved 480.
+LIGHT_SYMBOLS: Final = 20
+
+
+@attrs.frozen(kw_only=True)
+class OrderSideLimits:
+    """How the order side behaves; see the classes of the parts."""
+
+    recv_window_ms: int = 5_000
+    #: Countdown of the dead man's switch; 0: none.
+    dead_man_ms: int = 0
+    session: SessionLimits = SessionLimits()
+    foreign: Foreign = Foreign.REFUSE
+    halt_on_mismatch: bool = True
+    user_stream: UserStreamLimits = UserStreamLimits()
+    #: How the account has to be set; the position mode is the gate's.
+    account: AccountSettings = AccountSettings()
+    #: How many trades one query brings, and how much memory keeps (both in number): bounds that never bound what is true.
+    trades_page: int = TRADES_PAGE
+    ended_orders: int = ENDED_LIMIT
+    external_fills: int = FILLS_LIMIT
+
+
+class OrderSide:
+    """Everything between an accepted intent and the venue's ledger."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        calls: RestQueue,
+        market: Market,
+        orders: Orders,
+        evidence: ExecutionReports,
+        gate: PreTradeRisk,
+        *,
+        can_log_on: bool,
+        limits: OrderSideLimits,
+    ) -> None:
+        self._ctx = ctx
+        self._orders = orders
+        self._gate = gate
+        self.evidence = evidence
+        self.session = Session(ctx, can_log_on, limits.session)
+        self.desk = OrderExecutor(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
+        self.user_stream = UserStream(ctx, self.desk.ways, limits.user_stream)
+        self.brackets = Brackets(ctx, calls)
+        gate.caps = self.brackets.caps
+        symbols = {symbol for trader in gate.traders.values() for symbol in trader.symbols}
+        wanted = attrs.evolve(limits.account, hedge=gate.hedge)
+        self.watch = AccountWatch(ctx, calls, self.brackets, gate.latches, wanted, symbols)
+        self.account = FundingIncome(ctx, calls, evidence, gate.traders, gate.marks)
+        self.assets = AssetPrices(ctx, calls, market, gate.prices, lambda: gate.instruments, min(symbols, default=""))
+        self.mismatches = PositionBreaks(ctx, evidence, gate, halt=limits.halt_on_mismatch)
+        self.desk.reports_come = lambda: self.user_stream.up
+        evidence.came_back = self.desk.depart
+        evidence.others.fills_limit = limits.external_fills
+        scan = TradeScan(ctx, calls, orders, evidence, limits.trades_page)
+        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, scan, self._unbroken)
+        self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
+        gate.reducing.compared = lambda: self.reconciler.at_start is None
+        self.deadman = CountdownCancel(ctx, calls, limits.dead_man_ms)
+        evidence.explain = self.deadman.explains
+        self.census = Census()
+        self._unreadable = Unreadable()
+        self.link_news: list[LinkChanged] = []
+        #: The last round for orders that wait to be proved absent, the next one, and which orders those were at the last look.
+        self._unknown_round_ns = self._next_unknown_round_ns = 0
+        self._unknown_pause_ms = _UNKNOWN_ROUND_MS
+        self._provable: set[str] = set()
+        self._last_light: list[str] = []
+
+    @property
+    def reports_complete(self) -> bool:
+        """Whether everything the venue says about our orders is known to reach us."""
+        return self.user_stream.up and self.reconciler.done
+
+    @property
+    def reconnects(self) -> int:
+        return self.session.reconnects + self.user_stream.reconnects
+
+    def start(self) -> None:
+        self.desk.inquiry.began_ns = self._ctx.now_ns
+        self.session.start()
+        self.brackets.ask()
+        self.watch.begin()
+        self.evidence.balance.begin()
+        self._ctx.wake("desk:tick", TICK_MS)
+
+    def owns(self, link: str) -> bool:
+        return self.session.owns(link) or self.user_stream.owns(link)
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def opened(self, link: str) -> None:
+        if self.session.owns(link):
+            self._hear(self.session.opened(link))
+        elif self.user_stream.opened(link):
+            self._news("private", LinkState.UP)
+            self.reconciler.begin("user stream opened", self._symbols())
+
+    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
+        if self.session.owns(link):
+            self._hear(self.session.lost(link, reason, not_before_ms))
+            return
+        self._unreadable.forget(link)
+        if self.user_stream.lost(link, reason):
+            self._reports_missing(reason)
+
+    def frames(self, link: str, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            if self.session.owns(link):
+                self._hear(self.session.received(link, frame))
+            elif self.user_stream.owns(link):
+                self._user_frame(link, frame)
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def written(self, request_id: int, timestamp_ms: int) -> None:
+        self.desk.written(request_id, timestamp_ms)
+
+    def not_written(self, request_id: int, reason: str) -> None:
+        self._hear(self.session.not_written(request_id, reason))
+
+    def returned(self, event: Returned) -> bool:
+        """What a REST call brought. Returns whether it was one of the order side's."""
+        if isinstance(event.purpose, StartKey | KeepKey):
+            self._heard_of_key(as_event(event))
+            return True
+        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account, self.assets, self.watch)
+        return any(taker.returned(event) for taker in takers)
+
+    def _hear(self, events: Sequence[SessionEvent]) -> None:
+        for event in events:
+            match event:
+                case SessionReady():
+                    self._news("api", LinkState.UP)
+                    self.user_stream.session_ready()
+                    if self.user_stream.up:
+                        self.reconciler.begin("order link opened", self._symbols())
+                case SessionDown(reason):
+                    self.desk.ways.unanswered()
+                    self.reconciler.done = False
+                    self._news("api", LinkState.DOWN, reason)
+                case _:
+                    if isinstance(event, Unanswered) and event.written:
+                        self.desk.ways.unanswered()
+                    if self.desk.heard(event) is None:
+                        self._heard_of_key(event)
+        self.ask_for_emptied()
+
+    def _heard_of_key(self, event: SessionEvent) -> None:
+        if self.user_stream.heard(event):
+            self._reports_missing("the listen key is worthless")
+
+    def ask_for_emptied(self) -> None:
+        """Positions that the venue has just had nothing to reduce in are asked for, with their trades."""
+        emptied, self._gate.latches.emptied = self._gate.latches.emptied, {}
+        for key in emptied:
+            self.mismatches.nothing_there(key)
+        if emptied:
+            self.reconciler.begin("nothing to reduce", self._symbols(), urgent=False)
+
+    def _reports_missing(self, reason: str) -> None:
+        """The user stream is down: what is said about our orders does not reach us."""
+        self.account.away()
+        self._orders.unreport()
+        self.reconciler.done = False
+        self._news("private", LinkState.DOWN, reason)
+
+    def _news(self, link: str, state: LinkState, reason: str = "") -> None:
+        self.link_news.append(LinkChanged(link, self._ctx.now_ns, state, reason))
+
+    # -- reports ------------------------------------------------------------------------------------------------------
+
+    def _user_frame(self, link: str, frame: bytes) -> None:
+        try:
+            event = decode_user(frame, self.census)
+            if _SECRET not in frame:
+                self._ctx.record(RowKind.REPORT, type(event).__name__, {"text": frame.decode(errors="replace")})
+            self._user_event(link, event)
+        except (DecodeError, ValueError) as error:
+            self._ctx.log(Level.WARNING, f"user stream: unreadable event: {error}")
+            self._orders.unreport()
+            self.reconciler.begin("unreadable report", self._symbols())
+            if self._unreadable.too_many(link, self._ctx.now_ns) and self.user_stream.owns(link):
+                self._ctx.emit(CloseLink(link, TOO_MANY))
+                self.lost(link, TOO_MANY)
+
+    def _user_event(self, link: str, event: Message) -> None:
+        order: Order | None = None
+        match event:
+            case OrderTradeUpdate():
+                order = self.evidence.report(event.order)
+            case TradeLite():
+                order = self.evidence.lite(event)
+            case AlgoUpdate():
+                order = self.desk.conditionals.report(event.order, event.transaction_ms)
+            case AccountUpdate():
+                self.watch.changed(event.change)
+                self.account.changed(event)
+            case AccountConfigUpdate():
+                self.watch.told(event)
+                if isinstance(event.leverage, LeverageChange):
+                    self.brackets.leverage(event.leverage.symbol, event.leverage.leverage)
+            case ListenKeyExpired():
+                if self.user_stream.expired():
+                    self._reports_missing("listen key expired")
+            case ServerShutdown():
+                self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
+                self.lost(link, "the venue announced a shutdown")
+            case _:
+                pass
+        if order is not None:
+            self.desk.reported(order)
+
+    # -- what is due --------------------------------------------------------------------------------------------------
+
+    def woken(self, key: str) -> None:
+        match key.split(":", 1)[0]:
+            case "session":
+                self._hear(self.session.woken(key))
+            case "user":
+                self.user_stream.woken(key)
+            case "reconcile":
+                self._round_due(key)
+            case _:
+                self._tick()
+
+    def _round_due(self, key: str) -> None:
+        if not self.user_stream.up and self.reconciler.at_start is not None:
+            return  # its opening starts the first round; later ones tell what the stream does not, however long it stays away
+        match key:
+            case "reconcile:again":
+                self.reconciler.begin("again", self._symbols())
+            case "reconcile:differ":
+                self.reconciler.begin("positions differ", self._symbols(), urgent=False)
+            case _:
+                self.reconciler.begin(LIGHT, self._light_symbols(), urgent=False)
+
+    def _tick(self) -> None:
+        self._ctx.wake("desk:tick", TICK_MS)
+        self.desk.inquiry.ask_due()
+        self.desk.cancel_leaving()
+        self.desk.inquiry.give_up_old()
+        if self.reports_complete:
+            self.account.ask_for_missed()
+        self.assets.tick(*self.account.assets())
+        self.watch.tick()
+        if self.mismatches.settle():
+            self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
+        self.deadman.tick({order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns))
+        for order in self.desk.inquiry.missing_fills():
+            self.reconciler.scan.want_fills(order)
+        self._look_at_unknown()
+        if self.reports_complete:
+            self._end_left_over()
+
+    def _end_left_over(self) -> None:
+        """Cancels orders that were to close a position which their strategy does not have any more, where the venue would not."""
+        for order in self._orders.live:
+            if self._gate.reducing.left_over(order) and not self.desk.departs(order):
+                self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
+                self.desk.depart(order)
+
+    def _look_at_unknown(self) -> None:
+        """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
+        now, least_ns = self._ctx.now_ns, _UNKNOWN_ROUND_MS * NS_PER_MS
+        provable = {order.client_order_id for order in self._orders.live if self.desk.proof.provable(order)}
+        if provable - self._provable:
+            self._unknown_pause_ms = _UNKNOWN_ROUND_MS
+            self._next_unknown_round_ns = min(self._next_unknown_round_ns, self._unknown_round_ns + least_ns)
+        self._provable = provable
+        if provable and now >= self._next_unknown_round_ns:
+            self._unknown_round_ns = now
+            self._next_unknown_round_ns = now + self._unknown_pause_ms * NS_PER_MS
+            self._unknown_pause_ms = min(2 * self._unknown_pause_ms, LIGHT_ROUND_MS)
+            self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
+
+    def _symbols(self) -> set[str]:
+        """Symbols in which fills may be missing: of live orders, of ended ones that owe some, of positions, ours or the venue's.
+
+        Positions that stand against each other come to nothing on the account, and count all the same.
+        """
+        symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
+        symbols |= {order.symbol for order in self._orders.owed} | self._orders.unscanned
+        symbols |= {key[0] for key in self.evidence.holdings.position_keys() if any(self.evidence.holdings.held(key).values())}
+        return symbols | self.reconciler.holding | self.mismatches.symbols
+
+    def _light_symbols(self) -> set[str]:
+        """For a light round so many of them that it stays inside the reserved share of the limits, others every time."""
+        doubtful = {order.symbol for order in self._orders.live if order.doubted_ns or not order.state.resting}
+        late = sorted(self._symbols() - doubtful, key=lambda one: (one in self._last_light, one))[:LIGHT_SYMBOLS]
+        self._last_light = [*(one for one in self._last_light if one not in late), *late][-10 * LIGHT_SYMBOLS :]
+        return doubtful | set(late)
+
+    def compare(self, reason: str) -> None:
+        """Begins a round now: nothing counts as complete until it is through."""
+        self.reconciler.done = False
+        if self.user_stream.up:
+            self.reconciler.begin(reason, self._symbols())
+
+    def _unbroken(self, since_ns: int) -> bool:
+        """Whether reports have come without a gap since then."""
+        return self.user_stream.up and 0 < self.user_stream.since_ns <= since_ns
+
+    def suspended(self) -> None:
+        """We were not there for a while: nothing is believed until it has been compared."""
+        self.user_stream.since_ns = self._ctx.now_ns
+        self.account.away()
+        self._orders.unreport()
+        self.reconciler.done = False
+        if self.user_stream.up:
+            self.reconciler.begin("after a suspend", self._symbols())
+
+    def stop(self) -> None:
+        """The run is over: nothing more is expected from the user stream."""
+        self.user_stream.stop()

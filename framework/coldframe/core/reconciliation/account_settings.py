@@ -1,0 +1,159 @@
+"""What the start has compared is watched afterwards: position mode, asset mode, leverage and margin mode of the account.
+
+Another client can change each of them while the bot runs. Reports tell of some (ACCOUNT_CONFIG_UPDATE), refusals betray others
+(-4061), and a cheap look now and then finds the rest. While account and configuration contradict each other no new risk is taken,
+in the symbol or everywhere; that ends when they agree again. Source: protocol.md 6.4, 6.6 and 8.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.rate_limits import Priority
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.risk.leverage_brackets import Brackets
+from coldframe.core.state.trading_state import TradingState
+from coldframe.enums import AccountReason
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.model.intents import Verdict, VerdictCode
+from coldframe.units import NS_PER_MS
+from coldframe.wire.account import AccountChange, AccountConfigUpdate, AssetModeChange, LeverageChange
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.replies import AccountConfig, SymbolConfig
+
+#: Pause between two looks (11 weight each), and the shortest one when something has given cause for it (milliseconds).
+LOOK_MS: Final = 60_000
+SUSPECT_MS: Final = 5_000
+#: What the margin mode is called in reports, in queries, and in the configuration.
+_MARGIN: Final = {"cross": "cross", "crossed": "cross", "isolated": "isolated"}
+_MODES: Final = {True: "hedge mode", False: "one-way mode"}
+
+
+@attrs.frozen(kw_only=True)
+class AccountSettings:
+    """How the account has to be set. Leverage by symbol and margin mode only where the configuration names them."""
+
+    hedge: bool = False
+    leverage: Mapping[str, int] = attrs.field(factory=dict)
+    margin: str | None = None
+
+
+@attrs.frozen
+class PendingModes:
+    """The purpose of a GET accountConfig."""
+
+
+class AccountWatch:
+    """Compares. `traded` are the symbols whose margin mode matters."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        calls: RestQueue,
+        brackets: Brackets,
+        halts: TradingState,
+        wanted: AccountSettings,
+        traded: Collection[str],
+    ) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._brackets = brackets
+        self._halts = halts
+        self._wanted = wanted
+        self._traded = traded
+        self._looked_ns = 0
+        self._failing = False
+        #: Where new risk has been stopped since this was last taken: symbols, or "" for everywhere.
+        self.stopped: list[str] = []
+        brackets.on_config = self._configured
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The run begins; the start has just compared everything."""
+        self._looked_ns = self._ctx.now_ns
+
+    def tick(self) -> None:
+        """Looks when it is time. Call it a few times a second."""
+        pause_ms = SUSPECT_MS if self._ctx.account_suspect else LOOK_MS
+        if self._ctx.now_ns - self._looked_ns >= pause_ms * NS_PER_MS and not self._calls.busy(PendingModes()):
+            self._ctx.account_suspect = False
+            self._looked_ns = self._ctx.now_ns
+            self._calls.call("GET", "/fapi/v1/accountConfig", {}, PendingModes(), Priority.NEW_RISK)
+            self._brackets.ask()
+
+    def returned(self, event: Returned) -> bool:
+        """What a look has brought. Returns whether it was one."""
+        if not isinstance(event.purpose, PendingModes):
+            return False
+        answer = event.answer
+        try:
+            account = decode(AccountConfig, answer.body, Census()) if answer is not None and answer.status == 200 else None
+        except DecodeError:
+            account = None
+        if account is None:
+            if not self._failing:
+                self._ctx.log(Level.WARNING, "the settings of the account cannot be looked at; trying again every minute")
+            self._failing = True
+            return True
+        self._failing = False
+        self._compare("", "position mode", _MODES[self._wanted.hedge], _MODES[account.dual_side_position])
+        self._asset_mode(account.multi_assets_margin)
+        return True
+
+    # -- what is told -------------------------------------------------------------------------------------------------
+
+    def told(self, event: AccountConfigUpdate) -> None:
+        """ACCOUNT_CONFIG_UPDATE: a leverage or the asset mode has been changed."""
+        if isinstance(event.leverage, LeverageChange):
+            self._leverage(event.leverage.symbol, event.leverage.leverage)
+        if isinstance(event.asset_mode, AssetModeChange):
+            self._asset_mode(event.asset_mode.multi_assets)
+
+    def changed(self, change: AccountChange) -> None:
+        """ACCOUNT_UPDATE: its positions show their margin mode and side."""
+        for row in change.positions or []:
+            self._margin(row.symbol, row.margin_type)
+            self._ctx.account_suspect |= (row.position_side != "BOTH") is not self._wanted.hedge
+        self._ctx.account_suspect |= change.reason is AccountReason.MARGIN_TYPE_CHANGE
+
+    def _configured(self, row: SymbolConfig) -> None:
+        self._leverage(row.symbol, row.leverage)
+        self._margin(row.symbol, row.margin_type)
+
+    # -- comparing ----------------------------------------------------------------------------------------------------
+
+    def _leverage(self, symbol: str, leverage: int) -> None:
+        wanted = self._wanted.leverage.get(symbol)
+        if wanted is not None:
+            self._compare(symbol, "leverage", str(wanted), str(leverage))
+
+    def _margin(self, symbol: str, said: str) -> None:
+        if self._wanted.margin is not None and symbol in self._traded:
+            self._compare(symbol, "margin mode", self._wanted.margin, _MARGIN.get(said.lower(), said))
+
+    def _asset_mode(self, multi_assets: bool) -> None:
+        self._compare("", "asset mode", "single-asset mode", "multi-assets mode" if multi_assets else "single-asset mode")
+
+    def _compare(self, symbol: str, what: str, wanted: str, there: str) -> None:
+        key, where = (symbol, what), f"{what} of {symbol or 'the account'}"
+        before = self._halts.contradictions.get(key)
+        if wanted == there:
+            if self._halts.contradictions.pop(key, None) is not None:
+                self._ctx.log(Level.WARNING, f"{where} is {there} again, as configured: new risk is taken again")
+            return
+        text = f"{where} is {there} at the venue, the bot is configured for {wanted}: no new risk until they agree"
+        if before is None or before.text != text:
+            self._halts.contradictions[key] = Verdict(VerdictCode.ACCOUNT_SETTING, text)
+            self.stopped.append(symbol)
+            self._ctx.log(Level.ERROR, text)
+
+    def take_stopped(self) -> Iterable[str]:
+        """Where new risk has been stopped since the last call."""
+        taken, self.stopped = self.stopped, []
+        return taken

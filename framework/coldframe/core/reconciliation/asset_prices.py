@@ -1,0 +1,237 @@
+"""Keeps a price for every asset in which fees, funding or balances appear, and finds a mark price for positions that have none.
+
+An asset that is first seen is asked for by REST: the mark price of its contract against USDT where the venue lists one, else its
+index in US dollars (premiumIndex, assetIndex). From then on its stream keeps the price current, over the market connections. A
+price that its stream leaves alone for too long is asked for again. Source: protocol.md 5 and 6.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.rate_limits import Priority
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.marketdata.market import Market
+from coldframe.core.state.asset_values import AT_PAR, Prices
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.model.instruments import Instruments
+from coldframe.model.journal import RowKind
+from coldframe.units import NS_PER_MS, ZERO, exact, plain, trimmed
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.names import StreamKind, StreamName
+from coldframe.wire.reference import AssetRate, PremiumIndex
+from coldframe.wire.replies import CommissionRate
+from coldframe.wire.streams import AssetIndex, MarketMessage, MarkPrice
+
+#: Pause before an asset without a price is asked for again, and how old a price may get before it is (milliseconds).
+ASK_AGAIN_MS: Final = 30_000
+STALE_MS: Final = 120_000
+#: How long the first answer may take before it is said that the price is missing (milliseconds).
+SAY_AFTER_MS: Final = 1_000
+#: So many assets are watched: each takes a stream.
+ASSETS_LIMIT: Final = 50
+#: A price that has moved by more than this since it was written down is written down again.
+_RECORD_STEP: Final = Decimal("0.005")
+_QUOTE: Final = "USDT"
+
+
+@attrs.frozen
+class PendingPrice:
+    """The purpose of a GET premiumIndex or assetIndex."""
+
+    asset: str
+    symbol: str
+    index: bool
+
+
+@attrs.frozen
+class PendingMark:
+    """The purpose of a GET premiumIndex for the contract of a position."""
+
+    symbol: str
+
+
+@attrs.frozen
+class PendingRate:
+    """The purpose of a GET commissionRate."""
+
+    symbol: str
+
+
+@attrs.define
+class _Watched:
+    """One asset: which names its price comes under, when it was asked for, when it was last heard of."""
+
+    contract: str
+    index: str
+    #: Whether the index is asked for next, rather than the mark price.
+    by_index: bool
+    asked_ns: int = 0
+    heard_ns: int = 0
+    streamed: bool = False
+    said: bool = False
+
+
+class AssetPrices:
+    """The only writer of `prices`. `fee_symbol` is a contract that is traded: the account's rate is asked for there."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        calls: RestQueue,
+        market: Market,
+        prices: Prices,
+        instruments: Callable[[], Instruments],
+        fee_symbol: str = "",
+    ) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._market = market
+        self._prices = prices
+        self._instruments = instruments
+        self._fee_symbol = fee_symbol
+        self._fee_rate_asked = False
+        self._watched: dict[str, _Watched] = {}
+        self._by_name: dict[str, str] = {}
+        #: When the mark prices of contracts were asked for.
+        self._marks_asked_ns: dict[str, int] = {}
+        #: Prices as they were last written into the journal.
+        self.recorded: dict[str, Decimal] = {}
+
+    def restore(self, recorded: dict[str, Decimal]) -> None:
+        """The prices that an earlier run has written down count until newer ones come."""
+        self.recorded = dict(recorded)
+        self._prices.rates.update(recorded)
+
+    # -- what is due --------------------------------------------------------------------------------------------------
+
+    def tick(self, fees: Collection[str], others: Iterable[str], held: Iterable[str] = ()) -> None:
+        """Looks after the assets in which fees, and any other amounts, have appeared so far. Call it a few times a second.
+
+        `held` are the contracts of open positions: without a mark price their profit is not known.
+        """
+        for asset in (*fees, *others):
+            if asset and asset not in AT_PAR:
+                self._look_after(asset, is_fee=asset in fees)
+        for symbol in held:
+            if symbol not in self._prices.marks:
+                self._ask_mark(symbol)
+
+    def _ask_mark(self, symbol: str) -> None:
+        """A position from before the run, and its stream has not spoken yet."""
+        asked_ns, now_ns = self._marks_asked_ns.get(symbol, 0), self._ctx.now_ns
+        if not asked_ns or now_ns - asked_ns >= ASK_AGAIN_MS * NS_PER_MS:
+            self._marks_asked_ns[symbol] = now_ns
+            self._calls.call("GET", "/fapi/v1/premiumIndex", {"symbol": symbol}, PendingMark(symbol), Priority.NEW_RISK)
+
+    def _look_after(self, asset: str, *, is_fee: bool) -> None:
+        one = self._watched.get(asset) or self._watch(asset)
+        if one is None:
+            return
+        known, now_ns = self._prices.of(asset) is not None, self._ctx.now_ns
+        if not known and one.asked_ns and now_ns - one.asked_ns >= SAY_AFTER_MS * NS_PER_MS:
+            self._do_without(asset, one, is_fee=is_fee)
+        fresh = known and one.heard_ns and now_ns - one.heard_ns < STALE_MS * NS_PER_MS
+        if not fresh and (not one.asked_ns or now_ns - one.asked_ns >= ASK_AGAIN_MS * NS_PER_MS):
+            one.asked_ns = now_ns
+            self._ask(asset, one)
+
+    def _watch(self, asset: str) -> _Watched | None:
+        """Begins to look after an asset; None when there are too many already."""
+        if len(self._watched) >= ASSETS_LIMIT:
+            return None
+        contract, index = f"{asset}{_QUOTE}", f"{asset}USD"
+        one = self._watched[asset] = _Watched(contract, index, by_index=contract not in self._instruments())
+        self._by_name[contract] = self._by_name[index] = asset
+        mark = self._prices.marks.get(contract)
+        if mark is not None:  # the bot hears it anyway
+            self._take(asset, mark)
+        return one
+
+    def _do_without(self, asset: str, one: _Watched, *, is_fee: bool) -> None:
+        """The first answer has brought no price, or has not come: what a fee counts as now is said, once for each asset."""
+        if is_fee:
+            self._ask_fee_rate()
+        if one.said:
+            return
+        one.said = True
+        rate = trimmed(self._prices.fee_rate * 100)
+        until = f"until it is known they count as {rate} % of the notional" if is_fee else "they count once it is known"
+        self._ctx.log(Level.WARNING, f"{'fees' if is_fee else 'amounts'} in {asset}: its price is not known; {until}")
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def _ask(self, asset: str, one: _Watched) -> None:
+        path, symbol = ("/fapi/v1/assetIndex", one.index) if one.by_index else ("/fapi/v1/premiumIndex", one.contract)
+        self._calls.call("GET", path, {"symbol": symbol}, PendingPrice(asset, symbol, one.by_index), Priority.NEW_RISK)
+
+    def _ask_fee_rate(self) -> None:
+        if not self._fee_rate_asked and self._fee_symbol:
+            self._fee_rate_asked = True
+            params = {"symbol": self._fee_symbol}
+            self._calls.call("GET", "/fapi/v1/commissionRate", params, PendingRate(self._fee_symbol), Priority.NEW_RISK)
+
+    def returned(self, event: Returned) -> bool:
+        """What one of the questions brought. Returns whether it was one of these."""
+        purpose, answer = event.purpose, event.answer
+        if not isinstance(purpose, PendingPrice | PendingRate | PendingMark):
+            return False
+        body = answer.body if answer is not None and answer.status == 200 else None
+        try:
+            if isinstance(purpose, PendingPrice):
+                self._answered(purpose, body)
+            elif body is not None and isinstance(purpose, PendingMark):
+                price = exact(decode(PremiumIndex, body, Census()).mark_price)
+                if price > ZERO:
+                    self._prices.marks.setdefault(purpose.symbol, price)
+            elif body is not None:
+                self._prices.fee_rate = exact(decode(CommissionRate, body, Census()).taker_commission_rate)
+        except DecodeError as error:
+            self._ctx.log(Level.WARNING, f"a price cannot be read: {error}")
+        return True
+
+    def _answered(self, purpose: PendingPrice, body: bytes | None) -> None:
+        one = self._watched[purpose.asset]
+        if body is None:
+            one.by_index = not one.by_index  # the next time the other source is asked
+            return
+        if purpose.index:
+            price = exact(decode(AssetRate, body, Census()).index)
+        else:
+            price = exact(decode(PremiumIndex, body, Census()).mark_price)
+        self._take(purpose.asset, price)
+        if not one.streamed and price > ZERO:
+            one.streamed = True
+            kind = StreamKind.ASSET_INDEX.value if purpose.index else StreamKind.MARK_PRICE.value
+            self._market.listen(StreamName.of(purpose.symbol, kind))
+
+    # -- prices -------------------------------------------------------------------------------------------------------
+
+    def heard(self, message: MarketMessage) -> None:
+        """A mark price or an asset's index has come over a stream."""
+        if not isinstance(message, MarkPrice | AssetIndex):
+            return
+        by_index = isinstance(message, AssetIndex)
+        asset = self._by_name.get(message.symbol)
+        if asset is not None and self._watched[asset].by_index is by_index:
+            self._take(asset, exact(message.index_price if isinstance(message, AssetIndex) else message.mark_price))
+
+    def _take(self, asset: str, price: Decimal) -> None:
+        """A price of zero is printed while there is none."""
+        if price <= ZERO:
+            return
+        before = self._prices.of(asset)
+        self._watched[asset].heard_ns = self._ctx.now_ns
+        self._prices.rates[asset] = price
+        if before is None:
+            self._ctx.log(Level.INFO, f"{asset} is valued at {plain(price)}")
+        known = self.recorded.get(asset)
+        if known is None or abs(price - known) > known * _RECORD_STEP:
+            self.recorded[asset] = price
+            self._ctx.record(RowKind.PRICE, asset, {"price": str(price)})

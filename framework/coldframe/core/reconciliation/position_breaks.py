@@ -1,0 +1,119 @@
+"""What follows when the account's position is not the sum of everybody's: asking again, and at last booking what nothing explains.
+
+A difference shuts new risk in its symbol at once, lets the account's position decide what reduces, and makes a round due, a little
+later than now so that two bots do not ask in step. So does an order that the venue refuses because there is nothing to reduce. When
+two rounds have found the difference, it is booked as an adjustment with its cause, never as an invented order: shared out like a
+trade of others. The symbol stays halted (faults.md 3, "Position without matching fills"; O24 to O26).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.state.position_history import Adjustment, Difference
+from coldframe.core.state.positions import PositionKey, named
+from coldframe.enums import Side
+from coldframe.model.effects import Level
+from coldframe.units import ZERO, plain
+
+#: How many rounds must find a difference before it is booked.
+ROUNDS: Final = 2
+#: A position that has to be adjusted more often than this needs a human being: it is left as it is.
+ADJUSTMENTS_LIMIT: Final = 3
+
+
+@attrs.define
+class _Suspect:
+    since_ns: int
+    #: What the venue has there, as it said last.
+    venue: Decimal
+    rounds: int = 0
+    last_round: int = 0
+
+
+class PositionBreaks:
+    """The positions that do not add up, by symbol and side."""
+
+    def __init__(self, ctx: StepContext, evidence: ExecutionReports, gate: PreTradeRisk, *, halt: bool) -> None:
+        self._ctx = ctx
+        self._evidence = evidence
+        self._holdings = evidence.holdings
+        self._gate = gate
+        self._halt = halt
+        self._suspects: dict[PositionKey, _Suspect] = {}
+        self._adjusted: dict[PositionKey, int] = {}
+
+    @property
+    def symbols(self) -> set[str]:
+        """Where new risk is shut until positions agree again."""
+        return {symbol for symbol, _ in self._suspects}
+
+    def settle(self) -> bool:
+        """Takes in what claims have come to. Returns whether a round is due."""
+        differing, agreed = self._evidence.balance.settle(self._ctx.now_ns)
+        for key, since_ns in agreed:
+            suspect = self._suspects.get(key)
+            if suspect is not None and since_ns >= suspect.since_ns:
+                del self._suspects[key]
+                self._ctx.log(Level.INFO, f"position {named(key)} adds up again")
+        due = [self._differs(one) for one in differing]
+        self._dispute()
+        return any(due)
+
+    def nothing_there(self, key: PositionKey) -> None:
+        """The venue has refused an order because it has nothing that the order could reduce: its word counts until it is asked."""
+        if key not in self._suspects:
+            text = f"the venue has nothing to reduce in {named(key)}, our books have {plain(self._holdings.position_sum(key))}"
+            self._ctx.log(Level.WARNING, f"{text}: asking for the position")
+        self._suspects.setdefault(key, _Suspect(self._ctx.now_ns, ZERO)).venue = ZERO
+        self._suspects[key].since_ns = self._ctx.now_ns
+        self._dispute()
+
+    def _dispute(self) -> None:
+        self._gate.latches.disputed = {key: suspect.venue for key, suspect in self._suspects.items()}
+
+    def _differs(self, found: Difference) -> bool:
+        """Returns whether a round is due because of it."""
+        key = found.key
+        suspect = self._suspects.get(key)
+        if suspect is not None and self._adjusted.get(key, 0) > ADJUSTMENTS_LIMIT:
+            suspect.venue = found.venue
+            return False
+        if suspect is None:
+            suspect = self._suspects[key] = _Suspect(self._ctx.now_ns, found.venue)
+            text = f"position {named(key)} does not add up: the venue has {plain(found.venue)}, our fills make {plain(found.ours)}"
+            self._ctx.log(Level.WARNING, f"{text}; asking again")
+        elif found.source <= suspect.last_round:
+            return False  # no round, or one that has had its say
+        suspect.venue = found.venue
+        if self._evidence.unsettled(key[0]):
+            return False  # what is still to be told may explain it; the next round asks again
+        if found.source > suspect.last_round:
+            suspect.last_round = found.source
+            suspect.rounds += 1
+        if suspect.rounds < ROUNDS:
+            return True
+        self._adjust(found)
+        return False
+
+    def _adjust(self, found: Difference) -> None:
+        key, missing = found.key, found.venue - found.ours
+        count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
+        if count > ADJUSTMENTS_LIMIT:
+            self._gate.latches.halt_symbol(key[0], "its position does not add up, again and again")
+            self._ctx.log(Level.ERROR, f"look at the venue yourself: position {named(key)} does not add up, again and again")
+            return  # it stays disputed: the account decides what reduces
+        del self._suspects[key]
+        cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"
+        parts = self._holdings.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._gate.marks.get(key[0]))
+        halted = self._halt and self._gate.latches.halt_symbol(key[0], f"its position did not add up ({cause})")
+        after = f"; {key[0]} is halted: no new risk there until it is resumed" if halted else ""
+        side = Side.BUY if missing > 0 else Side.SELL
+        whose = ", ".join(f"{owner} ({plain(part)})" if owner else "external" for owner, part in parts.items())
+        self._ctx.log(Level.ERROR, f"adjustment: {side} {plain(abs(missing))} {named(key)} booked to {whose}: {cause}{after}")

@@ -1,0 +1,363 @@
+"""Comparing our orders, fills and positions with the venue's: after every (re)opening of a private link, and now and then.
+
+One round asks for the open orders, the positions, the trades since the last known one of every symbol touched, and where we have
+conditional orders for the open ones of those (the first round for all there are); orders of ours
+that the venue does not list are then asked for one by one. Until a round has come through, no new risk is taken: reports may be
+missing. A round that fails is repeated with growing pauses. Source: faults.md 3, "Reconciliation rounds".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.backoff import Backoff
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.execution.order_executor import OrderExecutor
+from coldframe.core.reconciliation.open_orders import ListedOrders
+from coldframe.core.reconciliation.startup import StartCheck
+from coldframe.core.reconciliation.trade_scan import PendingTrades, TradeScan
+from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.positions import PositionKey
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.model.orders import OrderState
+from coldframe.units import ZERO, exact
+from coldframe.wire.codec import Census, decode, decode_list
+from coldframe.wire.replies import AlgoReply, OrderReply, PositionRow, UserTrade
+from coldframe.wire.rest import Answer
+
+#: How often everything is compared although nothing seems wrong (milliseconds).
+LIGHT_ROUND_MS: Final = 30_000
+#: The reason of such a round.
+LIGHT: Final = "light"
+#: Of so many trades of unknown owners one round asks whose they are.
+OWNERS_PER_ROUND: Final = 10
+#: What it costs to list the conditional orders of all symbols at once; of one symbol it costs 1 (protocol.md 6.4).
+_ALL_ALGOS_WEIGHT: Final = 40
+
+
+#: At the start, how long and how often orders of an earlier run are waited for before a position counts as foreign.
+_OPEN_QUESTIONS_MS: Final = 700
+_OPEN_QUESTIONS_ROUNDS: Final = 40
+#: States of orders of which only an answer tells how much has traded.
+_OPEN: Final = (OrderState.TRIGGERED, OrderState.UNKNOWN)
+
+
+@attrs.frozen
+class PendingOpenOrders:
+    """The purpose of a GET openOrders: the round it belongs to."""
+
+    round: int
+
+
+@attrs.frozen
+class PendingOpenAlgos:
+    """The purpose of a GET openAlgoOrders: of one symbol, or of all of them (weight 40)."""
+
+    round: int
+    symbol: str
+
+
+@attrs.frozen
+class PendingPositions:
+    """The purpose of a GET positionRisk."""
+
+    round: int
+
+
+@attrs.frozen
+class PendingOwner:
+    """The purpose of a GET order by the venue's id: whose trade was that?"""
+
+    symbol: str
+    order_id: int
+
+
+@attrs.define
+class _Round:
+    number: int
+    reason: str
+    #: When it began, in the venue's time and ours: an order sent later may be missing from its answers.
+    started_ms: int
+    started_ns: int
+    #: What has not come yet; a full page of trades is followed by another one, which is waited for as well.
+    waiting: set[object] = attrs.field(factory=set)
+    open_orders: dict[str, OrderReply] = attrs.field(factory=dict)
+    open_algos: dict[str, AlgoReply] = attrs.field(factory=dict)
+    listed: bool = False
+    recovered: int = 0
+    #: The positions that the venue named, and when they were asked for.
+    positions: dict[PositionKey, Decimal] = attrs.field(factory=dict)
+    positions_ns: int = 0
+    #: Symbols whose trades since the last known one have been asked for.
+    scanned: set[str] = attrs.field(factory=set)
+
+
+class Reconciler:
+    """Runs one round at a time. `done` is true while the last one came through and nothing has happened since."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        calls: RestQueue,
+        orders: Orders,
+        evidence: ExecutionReports,
+        desk: OrderExecutor,
+        scan: TradeScan,
+        unbroken: Callable[[int], bool],
+    ) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._orders = orders
+        self._evidence = evidence
+        self._desk = desk
+        self.scan = scan
+        self.listed = ListedOrders(ctx, calls, orders, evidence, desk)
+        self._backoff = Backoff(ctx.chance, base_ms=1_000, cap_ms=30_000)
+        self._census = Census()
+        self._round: _Round | None = None
+        self._number = 0
+        #: Whether reports have come without a gap since a moment of ours.
+        self._unbroken = unbroken
+        #: A round that follows the running one: its reason, and whether it is urgent.
+        self._again: tuple[str, bool] | None = None
+        #: What looks at the first round that comes through; None once it has.
+        self.at_start: StartCheck | None = None
+        self.done = False
+        #: Signed account positions as the venue named them last, by symbol (long and short together).
+        self.positions: dict[str, Decimal] = {}
+        #: Symbols with a position on any side: a long and a short one may add up to nothing.
+        self.holding: set[str] = set()
+        self.rounds = 0
+
+    def begin(self, reason: str, symbols: Iterable[str], *, urgent: bool = True) -> None:
+        """Starts a round now, or right after the one that is running. An urgent one shuts new risk until it is through."""
+        self._ctx.wake("reconcile:light", LIGHT_ROUND_MS)
+        if urgent:
+            self.done = False
+        if self._round is not None:
+            if urgent or (reason != LIGHT and self._again is None):
+                self._again = (reason, urgent)
+            return
+        self._number += 1
+        now = self._round = _Round(self._number, reason, self._ctx.venue_ms, self._ctx.now_ns)
+        algos = [PendingOpenAlgos(now.number, symbol) for symbol in self._algo_symbols()]
+        wanted = [
+            PendingOpenOrders(now.number),
+            *algos,
+            PendingPositions(now.number),
+            *(PendingTrades(now.number, symbol) for symbol in sorted(symbols)),
+        ]
+        now.waiting.update(wanted)
+        now.scanned.update(quote.symbol for quote in wanted if isinstance(quote, PendingTrades))
+        for purpose in wanted:
+            self._ask(purpose)
+
+    def _algo_symbols(self) -> list[str]:
+        """Where conditional orders may be open, also such as have ended here: "" stands for everywhere."""
+        symbols = self._orders.conditional_symbols
+        return [""] if not self.rounds or len(symbols) > _ALL_ALGOS_WEIGHT else sorted(symbols)
+
+    def _ask(self, purpose: object) -> None:
+        match purpose:
+            case PendingOpenOrders():
+                self._calls.call("GET", "/fapi/v1/openOrders", {}, purpose)
+            case PendingOpenAlgos(symbol=symbol):
+                self._calls.call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol} if symbol else {}, purpose)
+            case PendingPositions():
+                self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
+            case PendingTrades():
+                self.scan.ask(purpose)
+
+    def returned(self, event: Returned) -> bool:
+        """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
+        purpose, answer = event.purpose, event.answer
+        if isinstance(purpose, PendingOwner):
+            self._take_owner(purpose, answer)
+            return True
+        if self.listed.returned(event):
+            return True
+        if not isinstance(purpose, PendingOpenOrders | PendingOpenAlgos | PendingPositions | PendingTrades):
+            return False
+        current = self._round if self._round is not None and purpose.round == self._round.number else None
+        if answer is None or answer.status != 200:
+            fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
+            if current is not None:
+                self._failed(fault)
+            return True
+        try:
+            further = self._take(purpose, answer.body, current, event.sent_ns)
+        except (DecodeError, ValueError) as error:
+            if current is not None:
+                self._failed(f"unreadable answer: {error}")
+            return True
+        if further is not None and (current is not None or further.order_id):
+            self.scan.ask(further)  # what began for a round that has failed is left to the next one
+        if current is not None:
+            current.waiting |= {further} if further is not None else set()
+            current.waiting.discard(purpose)
+            if not current.waiting:
+                self._finish(current)
+        return True
+
+    def _take(self, purpose: object, body: bytes, current: _Round | None, sent_ns: int) -> PendingTrades | None:
+        """Takes an answer in. Returns the page that has to follow it."""
+        match purpose:
+            case PendingOpenOrders() if current is not None:
+                current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
+                current.listed = True
+            case PendingOpenAlgos() if current is not None:
+                current.open_algos |= {one.client_algo_id: one for one in decode_list(AlgoReply, body, self._census)}
+            case PendingPositions():
+                self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
+            case PendingTrades():
+                page = self.scan.take(purpose, decode_list(UserTrade, body, self._census), current.started_ms if current else 0)
+                if current is not None:
+                    current.recovered += page.recovered
+                return page.further
+        return None
+
+    def _take_positions(self, rows: list[PositionRow], current: _Round | None, sent_ns: int) -> None:
+        self.positions, self.holding = {}, set()
+        for row in rows:
+            self.positions[row.symbol] = self.positions.get(row.symbol, ZERO) + exact(row.position_amt)
+            self.holding |= {row.symbol} if exact(row.position_amt) else set()
+        if current is None:
+            return
+        current.positions = {(row.symbol, row.position_side): exact(row.position_amt) for row in rows}
+        current.positions_ns = sent_ns
+        if self.at_start is not None:
+            self.at_start.entry_prices = {(row.symbol, row.position_side): exact(row.entry_price) for row in rows}
+
+    def _ask_for_owners(self) -> None:
+        """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
+        others = self._evidence.others
+        waiting = dict.fromkeys(PendingOwner(fill.symbol, fill.order_id) for fill in others.unclaimed.values())
+        in_turn = sorted(waiting, key=lambda one: (one.symbol, one.order_id) in others.unnamed)
+        for purpose in in_turn[:OWNERS_PER_ROUND]:
+            if not self._calls.busy(purpose):
+                self._calls.call("GET", "/fapi/v1/order", {"symbol": purpose.symbol, "orderId": purpose.order_id}, purpose)
+
+    def _take_owner(self, asked: PendingOwner, answer: Answer | None) -> None:
+        """Only an answer that names the order says whose it is: that it is not found says nothing."""
+        reply = self._named(answer)
+        if reply is None:
+            self._evidence.others.not_named(asked.symbol, asked.order_id)
+            self._evidence.claim_strays()
+            return
+        order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._evidence.take_over(reply)
+        if order is None:
+            self._evidence.others.disown(asked.symbol, asked.order_id, reply.client_order_id)
+        else:
+            self._evidence.reply(order, reply)
+            self._desk.reported(order)
+        self._evidence.claim_strays()
+
+    def _named(self, answer: Answer | None) -> OrderReply | None:
+        if answer is None or answer.status != 200:
+            return None
+        try:
+            return decode(OrderReply, answer.body, self._census)
+        except DecodeError as error:
+            self._ctx.log(Level.WARNING, f"reconciliation: unreadable order: {error}")
+            return None
+
+    def _finish(self, current: _Round) -> None:
+        """Everything has come: compare, and ask for every order whose fate the list of open ones does not tell."""
+        self._round = None
+        self.rounds += 1
+        self._backoff.succeeded(self._ctx.now_ns)
+        current.recovered += self._evidence.claim_strays()
+        self.scan.move_marks()
+        self._ask_for_owners()
+        if self.at_start is not None:
+            if self._perhaps_ours(self.at_start, current):
+                self._compare_orders(current)
+                self._ctx.wake("reconcile:again", _OPEN_QUESTIONS_MS)
+                return
+            waiting = self.listed.unknown_algos(current.open_algos.values())
+            foreign = self.listed.unknown(current.open_orders.values())
+            if not self.at_start.passed(current.positions, current.positions_ns, foreign, waiting, current.started_ms):
+                return
+            self.at_start = None
+        # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.
+        claim = self._evidence.balance.claim
+        claim(current.positions, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
+        self._compare_orders(current)
+        unknown = self.listed.unknown(current.open_orders.values())
+        foreign = [row for row in unknown if self._evidence.take_over(row) is None]
+        self._evidence.others.listed(foreign)
+        algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._evidence.take_over_algo(row)]
+        self._report(current, [*(row.client_order_id for row in foreign), *(row.client_algo_id for row in algos)])
+        again, self._again = self._again, None
+        self.done = again is None or not again[1]
+        if again is not None:
+            self.begin(again[0], {order.symbol for order in self._orders.live} | current.scanned, urgent=again[1])
+
+    def _perhaps_ours(self, at_start: StartCheck, current: _Round) -> bool:
+        """Whether a position that we cannot explain yet may still turn out to be an earlier run's.
+
+        Its orders may have traded while nobody listened, under ids that only the venue knows: until they are asked for, nothing is
+        called foreign.
+        """
+        if self.rounds > _OPEN_QUESTIONS_ROUNDS:
+            return False
+        open_questions = (
+            order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN
+        )
+        symbols = {question.symbol for question in open_questions}
+        symbols |= {one.symbol for one in self._orders.owed}
+        symbols |= {one.symbol for one in self._evidence.others.unclaimed.values()}
+        return any(position.key[0] in symbols for position in at_start.foreign_positions(current.positions, current.positions_ns))
+
+    def _compare_orders(self, current: _Round) -> None:
+        """Takes in every row of the lists, and asks for those of our orders that they do not hold."""
+        named = self.listed.take(current.open_orders.values(), current.open_algos.values(), current.started_ns)
+        for order in list(self._orders.live):
+            if order.client_order_id not in named and self._should_be_listed(order, current):
+                self._desk.inquiry.suspect(order)
+                nothing_missed = self._nothing_missed(order, current)
+                self._desk.inquiry.absent(order, current.started_ms, nothing_missed=nothing_missed)
+
+    def _nothing_missed(self, order: Order, current: _Round) -> bool:
+        """Whether no report or trade of the order can have escaped us, and its position is the sum of the fills."""
+        told = self._unbroken(order.created_ns) or order.symbol in current.scanned
+        balance, since_ns = self._evidence.balance, current.positions_ns
+        return told and all(
+            balance.had(key, current.positions.get(key, ZERO), since_ns)
+            for key in {*current.positions, *self._evidence.holdings.position_keys()}
+            if key[0] == order.symbol
+        )
+
+    @staticmethod
+    def _should_be_listed(order: Order, current: _Round) -> bool:
+        """Whether the order had been sent before the round began, so that its absence from the list means something."""
+        return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PREPARED
+
+    def _report(self, current: _Round, foreign: list[str]) -> None:
+        doubtful = sum(1 for order in self._orders.live if order.state is OrderState.UNKNOWN)
+        level = Level.INFO if current.reason != "light" or current.recovered else Level.DEBUG
+        parts = [f"{len(current.open_orders) + len(current.open_algos)} open orders at the venue"]
+        parts += [f"{current.recovered} fills recovered"] if current.recovered else []
+        parts += [f"{doubtful} of unknown fate"] if doubtful else []
+        parts += [f"{len(foreign)} not ours"] if foreign else []
+        disagreeing = sorted(
+            key[0]
+            for key, quantity in current.positions.items()
+            if not self._evidence.balance.had(key, quantity, current.positions_ns)
+        )
+        parts += [f"positions not agreed yet: {', '.join(disagreeing)}"] if disagreeing else []
+        self._ctx.log(level, f"reconciled ({current.reason}): {', '.join(parts)}")
+
+    def _failed(self, reason: str) -> None:
+        current, self._round = self._round, None
+        assert current is not None
+        delay_ms = self._backoff.next_delay_ms(self._ctx.now_ns)
+        self._ctx.log(Level.WARNING, f"reconciliation failed: {reason}; again in {delay_ms / 1000:.1f} s")
+        self._ctx.wake("reconcile:again", delay_ms)

@@ -1,0 +1,197 @@
+"""What stands on the account before the first order: positions and orders that are not ours are refused, ignored or adopted.
+
+Orders with the tag of a strategy of this bot are that strategy's whatever the rule says: an earlier run has made them. And whatever
+the rule says, what has changed while the bot was off is shared out like a trade of others: a strategy does not go on believing in a
+position that the account has no more. Only what is external after that is a matter of the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import attrs
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.external import Foreign, ForeignPosition, only_owner
+from coldframe.core.state.orders import Fill
+from coldframe.core.state.positions import EXTERNAL, PositionKey
+from coldframe.core.state.shares import Parts
+from coldframe.model.effects import Fail, Level
+from coldframe.model.events import PositionCause
+from coldframe.units import ZERO, exact, plain
+from coldframe.wire.replies import AlgoReply, OrderReply
+
+_CANCEL = 'cancel it, or set foreign = "ignore" under [orders]'
+_HINT = 'or set foreign = "ignore" or "adopt" under [orders]'
+
+
+@attrs.frozen
+class _Change:
+    """A position that the account has otherwise than our books: whose it is, and the trades that explain it, if any do."""
+
+    position: ForeignPosition
+    parts: Parts
+    trades: tuple[Fill, ...] = ()
+
+    @property
+    def external(self) -> Decimal:
+        """The part of the change that belongs to no strategy."""
+        return self.parts.get(EXTERNAL, ZERO)
+
+
+class StartCheck:
+    """Looks once at what the first round has found. `entry_prices` are the venue's, by position."""
+
+    def __init__(self, ctx: StepContext, evidence: ExecutionReports, traders: Mapping[str, StrategyAccount], rule: Foreign) -> None:
+        self._ctx = ctx
+        self._evidence = evidence
+        self._traders = traders
+        self._rule = rule
+        #: By symbol, the trade up to which the journal knew everything when the run began.
+        self._marks: dict[str, int] = {}
+        self.entry_prices: dict[PositionKey, Decimal] = {}
+
+    def began_at(self, marks: Mapping[str, int]) -> None:
+        """What the journal knew when the run began: by symbol, the trade up to which everything was known."""
+        self._marks = dict(marks)
+
+    def passed(
+        self,
+        positions: Mapping[PositionKey, Decimal],
+        asked_ns: int,
+        foreign: Sequence[OrderReply],
+        waiting: Sequence[AlgoReply],
+        at_ms: int,
+    ) -> bool:
+        """Deals with everything that is not ours. Returns whether the run may go on; it fails with all findings at once.
+
+        `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
+        """
+        orders = [one for one in foreign if self._evidence.take_over(one) is None]
+        changes = self._changes(positions, asked_ns)
+        findings = self._findings([change.position for change in changes if change.position.theirs], orders)
+        if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
+            findings = [*findings, *(f"orders.foreign: {_waiting(waiter)} is not ours: {_CANCEL}" for waiter in waiting)]
+        if findings:
+            self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
+            return False
+        for change in changes:
+            self._take(change)
+        for order in orders:
+            owner = self._owner(order.symbol)
+            if owner is not None:
+                self._evidence.take_over(order, strategy=owner)
+            else:
+                self._ctx.log(Level.WARNING, f"{_named(order)} is not ours and left alone")
+        for waiter in waiting:
+            self._ctx.log(Level.WARNING, f"{_waiting(waiter)} is not ours and left alone")
+        self._evidence.baseline_ms = at_ms
+        self._evidence.others.before.clear()
+        return True
+
+    def foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
+        """What the venue has beyond (or short of) what we know to be ours."""
+        return [change.position for change in self._changes(positions, asked_ns) if change.position.quantity]
+
+    def _changes(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[_Change]:
+        """The positions that are not what they were, and those that others have traded in and come back to what they were."""
+        holdings = self._evidence.holdings
+        changes: list[_Change] = []
+        for key in sorted({*positions, *holdings.position_keys(), *((one.symbol, one.position_side) for one in self._before)}):
+            on_account = positions.get(key, ZERO)
+            change = self._change(key, on_account)
+            differs = bool(change.position.quantity) and not holdings.balance.had(key, on_account, asked_ns)
+            if differs or (change.trades and not change.position.quantity):
+                changes.append(change)
+        return changes
+
+    @property
+    def _before(self) -> list[Fill]:
+        """The trades of others from before the start, in the order of their ids."""
+        return sorted(self._evidence.others.before.values(), key=lambda fill: (fill.trade_id, fill.order_id))
+
+    def _change(self, key: PositionKey, on_account: Decimal) -> _Change:
+        """Whose a difference is. Trades since the last run explain it if they come to just that: then each is shared out."""
+        holdings = self._evidence.holdings
+        held = holdings.held(key)
+        quantity = on_account - sum(held.values(), ZERO)
+        trades = self._trades_since(key)
+        if sum((fill.signed for fill in trades), ZERO) != quantity:
+            trades = ()
+        parts = holdings.parts(key, *(fill.signed for fill in trades)) if trades else holdings.parts(key, quantity)
+        ours = sum((held.get(owner, ZERO) + parts.get(owner, ZERO) for owner in {*held, *parts} if owner != EXTERNAL), ZERO)
+        price = self.entry_prices.get(key, ZERO)
+        return _Change(ForeignPosition(key, quantity, price, on_account, ours), parts, trades)
+
+    def _trades_since(self, key: PositionKey) -> tuple[Fill, ...]:
+        """The trades of others in a position that the last run did not know."""
+        executions = self._evidence.holdings.executions
+        since = executions.since(key)
+        since = self._marks.get(key[0]) if since is None else since
+        return tuple(
+            fill
+            for fill in self._before
+            if (fill.symbol, fill.position_side) == key
+            and since is not None
+            and fill.trade_id > since
+            and executions.get(key, (fill.trade_id, fill.order_id)) is None
+        )
+
+    def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
+        if self._rule is Foreign.REFUSE:
+            found = [*((str(position), "close") for position in held), *((_named(order), "cancel") for order in orders)]
+            return [f"orders.foreign: {what} is not ours: {verb} it, {_HINT}" for what, verb in found]
+        if self._rule is Foreign.ADOPT:
+            return [
+                f"orders.foreign: {what} cannot be adopted: not exactly one strategy trades {symbol}"
+                for symbol, what in [
+                    *((order.key[0], str(order)) for order in held),
+                    *((order.symbol, _named(order)) for order in orders),
+                ]
+                if self._owner(symbol) is None
+            ]
+        return []
+
+    def _owner(self, symbol: str) -> str | None:
+        """Who adopts what is found in a symbol."""
+        if self._rule is not Foreign.ADOPT:
+            return None
+        return only_owner(symbol, {name: one.symbols for name, one in self._traders.items()})
+
+    def _take(self, change: _Change) -> None:
+        position, holdings = change.position, self._evidence.holdings
+        for fill in change.trades:
+            holdings.outside(fill, PositionCause.WHILE_OFF)
+        if not change.trades:
+            for name, part in change.parts.items():
+                self._book(position, name, part, PositionCause.WHILE_OFF)
+        owner = self._owner(position.key[0])
+        if owner is not None and position.theirs:
+            self._book(position, EXTERNAL, -position.theirs, PositionCause.ADOPTED)
+            self._book(position, owner, position.theirs, PositionCause.ADOPTED)
+        if position.theirs:
+            what = "counted as external and left alone" if owner is None else f"adopted by strategy {owner}"
+            self._ctx.log(Level.WARNING, f"{position} is not ours: {what}")
+        elif change.external:
+            self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
+
+    def _book(self, position: ForeignPosition, owner: str, quantity: Decimal, cause: PositionCause) -> None:
+        """A part that no trade explains, at the venue's entry price where it opens, else at our own."""
+        key, holdings = position.key, self._evidence.holdings
+        held = holdings.accounts[owner].position(*key)
+        closing = held.quantity * quantity < 0
+        price = (held.entry_price if closing else None) or position.entry_price
+        holdings.hold(owner, key, quantity, price, cause)
+
+
+def _waiting(order: AlgoReply) -> str:
+    return f"conditional order {order.order_type} {order.side} {order.symbol} ({order.client_algo_id})"
+
+
+def _named(order: OrderReply) -> str:
+    price = exact(order.price)
+    at = f" @ {plain(price)}" if price else ""
+    return f"order {order.side} {order.orig_qty} {order.symbol}{at} ({order.client_order_id})"

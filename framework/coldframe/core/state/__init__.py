@@ -1,0 +1,1 @@
+"""What the engine knows of orders, positions, limits and halts."""

@@ -1,0 +1,68 @@
+"""What money in any asset is worth: amounts and fees valued in the asset that every limit is set in (US dollars, as USDT).
+
+Pure arithmetic over prices that `coldframe.core.reconciliation.asset_prices` keeps current. An amount in an asset that has no
+price yet is left out; a fee in such an asset counts as the taker rate times the notional that was traded, so that no loss limit is
+blind to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from coldframe.units import ZERO
+
+#: Assets that count as one dollar each, and why. Everything else needs a price.
+AT_PAR: Final[Mapping[str, str]] = {
+    "USDT": "contracts are quoted and settled in it: the unit of every limit",
+    "USDC": "contracts are quoted and settled in it; redeemable at one dollar",
+    "FDUSD": "redeemable at one dollar",
+    "BUSD": "redeemable at one dollar; no longer issued",
+    "TUSD": "redeemable at one dollar",
+    "USDP": "redeemable at one dollar",
+    "USD1": "redeemable at one dollar",
+    "BFUSD": "margin asset of the exchange, bought and redeemed at one USDT",
+    "LDUSDT": "USDT in a savings product, redeemed at one USDT",
+    "RWUSD": "redeemed at one USDC",
+    "BNFCR": "the exchange's credits for futures, settled at one dollar",
+    "USD": "the dollar itself",
+}
+
+#: What a fee in an asset without a price counts as until the account's own rate is known, as a share of the notional: the highest
+#: taker rate on the exchange's list. A maker pays less, as does an account that pays in BNB, so the estimate is rather too high.
+CAUTIOUS_FEE_RATE: Final = Decimal("0.0005")
+_ONE: Final = Decimal(1)
+
+
+class Prices:
+    """Prices of assets. `marks` are the mark prices of contracts by symbol; the mapping is shared, not copied."""
+
+    def __init__(self, marks: dict[str, Decimal] | None = None) -> None:
+        self.marks = marks if marks is not None else {}
+        #: Prices of assets by name, as an asset's own source last named them.
+        self.rates: dict[str, Decimal] = {}
+        #: The taker rate that a fee of unknown worth is estimated by, as a fraction of the notional.
+        self.fee_rate = CAUTIOUS_FEE_RATE
+
+    def of(self, asset: str) -> Decimal | None:
+        """What one unit of an asset is worth; None while that is not known. No asset at all stands for the quote asset."""
+        if not asset or asset in AT_PAR:
+            return _ONE
+        rate = self.rates.get(asset)
+        return rate if rate is not None else self.marks.get(f"{asset}USDT")
+
+    def worth(self, amounts: Mapping[str, Decimal]) -> Decimal:
+        """What amounts of several assets come to; those without a price are left out."""
+        priced = ((amount, self.of(asset)) for asset, amount in amounts.items())
+        return sum((amount * price for amount, price in priced if price is not None), ZERO)
+
+    def fees(self, paid: Mapping[str, Decimal], notional: Mapping[str, Decimal]) -> Decimal:
+        """What fees come to. `notional` is what was traded for the fees of each asset that is not at par."""
+        unpriced = self.unpriced(paid)
+        estimated = sum((notional.get(asset, ZERO) for asset in unpriced), ZERO) * self.fee_rate
+        return self.worth(paid) + estimated
+
+    def unpriced(self, assets: Iterable[str]) -> list[str]:
+        """Those of some assets that have no price."""
+        return [asset for asset in assets if self.of(asset) is None]

@@ -1,0 +1,374 @@
+"""The book of our own orders: every order from its preparation to its end, and every fill exactly once.
+
+States change only through the table of `coldframe.model.orders`. Evidence may come from answers, reports and queries, in any
+order and more than once; merging it is idempotent. Fills are recognised by symbol, trade id and order id, so that TRADE_LITE, the
+full report, a replay after a reconnect and a query may all tell the same one (protocol.md 10, traps 13 to 15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.state.order import Fill as Fill
+from coldframe.core.state.order import Order as Order
+from coldframe.core.state.order import Origin as Origin
+from coldframe.enums import OrderStatus
+from coldframe.ids import OwnId
+from coldframe.model.intents import Place
+from coldframe.model.orders import (
+    SEEN,
+    Attempt,
+    Happening,
+    OrderState,
+    Overlay,
+    next_overlay,
+    next_state,
+    resurrects,
+)
+from coldframe.units import NS_PER_MS, ZERO
+
+#: So many ended orders are remembered, so that late reports still find them. Those that are not settled always are.
+ENDED_LIMIT: Final = 20_000
+#: How long an order that was given up without a word of the venue counts as one that may still live (milliseconds).
+POSSIBLE_MS: Final = 600_000
+
+
+#: What of the venue's own words tells of an end; any other end is an inference.
+_WORDS: Final = {
+    OrderState.FILLED: (Happening.SEEN_FILLED,),
+    OrderState.CANCELED: (Happening.SEEN_CANCELED,),
+    OrderState.EXPIRED: (Happening.SEEN_EXPIRED,),
+    OrderState.REJECTED: (Happening.REFUSED_AT_TRIGGER,),
+}
+
+
+class Orders:
+    """All own orders of a run."""
+
+    def __init__(self, epoch_ms: int, ended_limit: int = ENDED_LIMIT) -> None:
+        self._epoch_ms = epoch_ms
+        self._ended_limit = ended_limit
+        self._count = 0
+        self._by_client_id: dict[str, Order] = {}
+        self._by_order_id: dict[tuple[str, int], Order] = {}
+        self._live: dict[str, Order] = {}
+        #: Orders that have ended, in the order in which they may be forgotten.
+        self._ended: dict[str, Order] = {}
+        #: By symbol, the trade up to which everything is known (see `core.tradescan`).
+        self.marks: dict[str, int] = {}
+        #: Symbols in which there have been conditional orders.
+        self.conditional_symbols: set[str] = set()
+        #: By symbol, the highest trade that was booked.
+        self._highest: dict[str, int] = {}
+        #: Orders that have ended by inference, and may come back.
+        self._given_up: dict[str, Order] = {}
+        #: Orders that have ended and whose fills have not all been told.
+        self._owing: dict[str, Order] = {}
+        self._fills: dict[tuple[str, int, int], Fill] = {}
+        #: Reports that contradicted a terminal state.
+        self.incidents = 0
+        #: Orders that have changed since somebody looked, in the order in which they did.
+        self.touched: dict[str, Order] = {}
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch_ms(self) -> int:
+        """The start of the run: stands in every client order id of it."""
+        return self._epoch_ms
+
+    def get(self, client_order_id: str) -> Order | None:
+        return self._by_client_id.get(client_order_id)
+
+    def find(self, symbol: str, client_order_id: str, order_id: int) -> Order | None:
+        """The order a report speaks of, by the venue's id or by ours."""
+        return self._by_order_id.get((symbol, order_id)) or self._by_client_id.get(client_order_id)
+
+    @property
+    def live(self) -> Iterable[Order]:
+        """Every order that is or may be alive, oldest first."""
+        return self._live.values()
+
+    @property
+    def doubtful(self) -> int:
+        """Of how many orders nobody knows whether the venue has them."""
+        return sum(1 for _ in self.doubtful_orders)
+
+    @property
+    def doubtful_orders(self) -> Iterator[Order]:
+        """The orders of which nobody knows whether the venue has them."""
+        return (order for order in self._live.values() if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+
+    def doubtful_in(self, symbol: str) -> int:
+        """Of how many orders the fate shuts new risk in a symbol: its own, and no others."""
+        return sum(order.symbol == symbol for order in self.doubtful_orders)
+
+    def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+        """The live orders of a strategy, oldest first."""
+        for order in self._live.values():
+            if order.strategy == strategy and (symbol is None or order.symbol == symbol):
+                yield order
+
+    @property
+    def owed(self) -> Iterable[Order]:
+        """Every order that has ended, and whose fills have not all been told yet."""
+        return self._owing.values()
+
+    def owing(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+        """The orders of a strategy that have ended, and whose fills have not all been told yet."""
+        for order in self._owing.values():
+            if order.strategy == strategy and (symbol is None or order.symbol == symbol):
+                yield order
+
+    def everywhere(self, symbol: str) -> Iterator[Order]:
+        """Every order of a symbol that may still change a position, whoever's it is."""
+        yield from (order for order in (*self._live.values(), *self._owing.values()) if order.symbol == symbol)
+
+    @property
+    def fills_owed(self) -> int:
+        """How many orders have ended whose fills have not all been told."""
+        return len(self._owing)
+
+    def exposed(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+        """Every order of a strategy that may still change its position."""
+        yield from self.of(strategy, symbol)
+        yield from self.owing(strategy, symbol)
+
+    def worth_keeping(self, ended: int) -> list[Order]:
+        """What a checkpoint holds: all live orders, those that are not settled, and so many of those that ended last."""
+        over = [one for one in self._by_client_id.values() if not one.live]
+        late = {one.client_order_id for one in over[-ended:]}
+        return [order for order in self._by_client_id.values() if not self._settled(order) or order.client_order_id in late]
+
+    def _settled(self, order: Order) -> bool:
+        """Whether nothing that may still come concerns it: ended, every fill told, and none of them above the mark."""
+        mark = self.marks.get(order.symbol, 0)
+        return order.state.terminal and not order.fills_missing and all(key[1] <= mark for key in order.fill_keys)
+
+    @property
+    def unscanned(self) -> set[str]:
+        """Symbols in which fills were booked that no completed scan has passed yet."""
+        return {symbol for symbol, highest in self._highest.items() if highest > self.marks.get(symbol, 0)}
+
+    def possible(self, now_ns: int) -> set[str]:
+        """Symbols in which an order may live that was given up lately: proved absent, or settled by a person's word."""
+        for name, order in list(self._given_up.items()):
+            if not order.inferred or now_ns - order.ended_ns >= POSSIBLE_MS * NS_PER_MS:
+                del self._given_up[name]
+        return {order.symbol for order in self._given_up.values()}
+
+    def __len__(self) -> int:
+        return len(self._by_client_id)
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def prepare(self, strategy: str, place: Place, origin: Origin, now_ns: int) -> Order:
+        """A new order with a fresh client order id, accepted by the gate and not yet sent."""
+        self._count += 1
+        order = Order(
+            client_order_id=str(OwnId(strategy, self.epoch_ms, self._count)),
+            strategy=strategy,
+            symbol=place.symbol,
+            side=place.side,
+            type=place.type,
+            time_in_force=place.time_in_force,
+            quantity=place.quantity,
+            price=place.price,
+            origin=origin,
+            reduce_only=place.reduce_only,
+            position_side=place.position_side,
+            trigger_price=place.trigger_price,
+            activate_price=place.activate_price,
+            close_position=place.close_position,
+            created_ns=now_ns,
+        )
+        self._by_client_id[order.client_order_id] = order
+        self._note_type(order)
+        self.happen(order, Happening.ACCEPTED, now_ns)
+        return order
+
+    def _note_type(self, order: Order) -> None:
+        if order.type.conditional:
+            self.conditional_symbols.add(order.symbol)
+
+    def take_over(self, order: Order, now_ns: int) -> Order:
+        """An order that this run has not made (see `core.takeover`) is one of ours from now on."""
+        order.created_ns = now_ns
+        self.touched[order.client_order_id] = order
+        self._by_client_id[order.client_order_id] = order
+        if order.order_id is not None:
+            self._by_order_id[(order.symbol, order.order_id)] = order
+        self._note_type(order)
+        self._live[order.client_order_id] = order
+        return order
+
+    def adopt(self, order: Order, now_ns: int) -> None:
+        """Takes in an order of ours that was sent past the order executor, by the kill switch: from now on it is one like all
+        others."""
+        self._by_client_id[order.client_order_id] = order
+        self.happen(order, Happening.ACCEPTED, now_ns)
+
+    def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
+        """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""
+        self._by_client_id[order.client_order_id] = order
+        if order.order_id is not None:
+            self._by_order_id[(order.symbol, order.order_id)] = order
+        self._note_type(order)
+        for fill in fills:
+            self._keep(order, fill)
+        if not order.live:
+            self._note_ended(order)
+            self._note_owing(order)
+            return
+        order.unreported = True
+        self._live[order.client_order_id] = order
+        self.happen(order, Happening.RESTARTED, now_ns, "the process was restarted")
+        for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
+            self.attempt(order, attempt)
+
+    def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
+        """Lets something happen to an order. Returns whether its state changed.
+
+        `at_ms` is the venue time of what the venue said; 0 where the venue said nothing, or not when.
+        """
+        before, after = order.state, next_state(order.state, happening)
+        self.touch(order)
+        if before.terminal and after.live and not order.comes_back(at_ms):
+            return False
+        if after.terminal and at_ms and happening in _WORDS.get(after, ()):
+            order.ended_ms = max(order.ended_ms, at_ms)
+        if after is before:
+            return False
+        self.incidents += resurrects(before, happening)
+        order.state = after
+        if reason:
+            order.reason = reason
+        if order.live:
+            order.ended_ns = order.ended_ms = 0
+            self._live[order.client_order_id] = order
+            self._ended.pop(order.client_order_id, None)
+        else:
+            order.ended_ns = now_ns
+            order.overlay = Overlay.NONE
+            order.amending_price = order.amending_quantity = None
+            self._note_ended(order)
+        self._note_owing(order)
+        return True
+
+    def _note_ended(self, order: Order) -> None:
+        name = order.client_order_id
+        self._live.pop(name, None)
+        self._ended[name] = order
+        if order.inferred and order.state not in (OrderState.DENIED, OrderState.REJECTED):
+            self._given_up[name] = order
+        self._forget_oldest()
+
+    def attempt(self, order: Order, attempt: Attempt) -> bool:
+        """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
+        before = order.overlay
+        order.overlay = next_overlay(before, attempt)
+        self.touch(order)
+        if order.overlay is Overlay.NONE:
+            order.amending_price = order.amending_quantity = None
+        return order.overlay is not before
+
+    def unreport(self) -> None:
+        """Reports may have been lost: also those of orders that the venue has not acknowledged yet."""
+        for order in self._live.values():
+            order.unreported |= not order.acknowledged
+
+    def touch(self, order: Order) -> None:
+        """Something about an order has changed."""
+        self.touched[order.client_order_id] = order
+
+    def identify(self, order: Order, order_id: int) -> None:
+        """The venue's id of an order has become known."""
+        if order.order_id is None:
+            self.touch(order)
+            order.order_id = order_id
+            self._by_order_id[(order.symbol, order_id)] = order
+
+    def see(self, order: Order, status: OrderStatus, seen_filled: Decimal, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
+        """Merges positive evidence: a status and a cumulative quantity. Returns whether the state changed.
+
+        A status that nobody knows tells only that the order exists: what became of it has to be asked for.
+        """
+        order.seen_filled = max(order.seen_filled, seen_filled)
+        order.not_found = order.doubted_ns = 0
+        order.not_found_dead = False
+        self._note_owing(order)
+        happening = SEEN.get(status, Happening.OUTCOME_UNKNOWN)
+        if happening is Happening.SEEN_NEW and order.seen_filled > 0:
+            happening = Happening.SEEN_PARTIAL
+        return self.happen(order, happening, now_ns, reason, at_ms)
+
+    # -- fills --------------------------------------------------------------------------------------------------------
+
+    def knows(self, fill: Fill) -> bool:
+        """Whether a fill is booked to one of our orders."""
+        return fill.key in self._fills
+
+    def book(self, order: Order, fill: Fill, now_ns: int) -> Fill | None:
+        """Books a fill. Returns it when it is new, also after the order's end, and None for one that is known already.
+
+        A fill that the venue had counted when it ended the order belongs to that end, and changes nothing about it.
+        """
+        if fill.key in self._fills:
+            return None
+        uncounted = order.filled + fill.quantity > order.seen_filled
+        self._keep(order, fill)
+        order.filled += fill.quantity
+        order.seen_filled = max(order.seen_filled, order.filled)
+        self._note_owing(order)
+        at_ms = max(fill.trade_ms, order.ended_ms + 1) if uncounted else fill.trade_ms
+        if order.state.terminal and not order.comes_back(at_ms):
+            self.touch(order)
+            return fill
+        whole = not order.close_position or order.terms_ms > 0
+        full = whole and order.filled >= max(order.quantity, order.amending_quantity or ZERO)
+        self.happen(order, Happening.SEEN_FILLED if full else Happening.SEEN_PARTIAL, now_ns, at_ms=at_ms)
+        return fill
+
+    def _keep(self, order: Order, fill: Fill) -> None:
+        self._fills[fill.key] = fill
+        order.fill_keys.append(fill.key)
+        self._highest[fill.symbol] = max(self._highest.get(fill.symbol, 0), fill.trade_id)
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """What of an order has been booked, oldest first."""
+        return [self._fills[key] for key in order.fill_keys]
+
+    def learn_fee(self, fill: Fill) -> Decimal | None:
+        """The fee of a fill that was booked without one; None when there is nothing to learn."""
+        known = self._fills.get(fill.key)
+        if known is None or known.fee is not None or fill.fee is None:
+            return None
+        self._fills[fill.key] = attrs.evolve(known, fee=fill.fee, fee_asset=fill.fee_asset)
+        return fill.fee
+
+    def _note_owing(self, order: Order) -> None:
+        if order.fills_missing and order.state.terminal:
+            self._owing[order.client_order_id] = order
+        else:
+            self._owing.pop(order.client_order_id, None)
+
+    def _forget_oldest(self) -> None:
+        """Keeps memory bounded: what ended longest ago goes, with its fills. What is not settled stays, however much that is."""
+        for _ in range(2):
+            if len(self._ended) <= self._ended_limit:
+                return
+            name, order = next(iter(self._ended.items()))
+            del self._ended[name]
+            if not self._settled(order):
+                self._ended[name] = order  # looked at again when its turn comes
+                continue
+            del self._by_client_id[name]
+            self._given_up.pop(name, None)
+            if order.order_id is not None:
+                self._by_order_id.pop((order.symbol, order.order_id), None)
+            for key in order.fill_keys:
+                del self._fills[key]

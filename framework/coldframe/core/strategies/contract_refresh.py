@@ -1,0 +1,146 @@
+"""The rules of our contracts, kept current: the venue's list is asked for again when there is reason to doubt what we know.
+
+Reasons are an event of the contract-info stream, which tells neither tick nor step, and an order that was refused for breaking a
+rule that ours keeps (faults.md B11). The list may lag behind the event: each doubt is answered by two questions a minute apart, and
+until the second one the more careful of two opinions on whether a contract trades holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import attrs
+import msgspec
+
+from coldframe.core.connectivity.rate_limits import Priority
+from coldframe.core.connectivity.rest_queue import RestQueue, Returned
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.strategies.dispatch import Strategies
+from coldframe.enums import ContractStatus
+from coldframe.errors import DecodeError
+from coldframe.model.effects import Level
+from coldframe.model.instruments import Instrument, Instruments
+from coldframe.units import NS_PER_MS
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.filters import Filters
+from coldframe.wire.reference import SymbolInfo
+from coldframe.wire.strict import read_as
+
+#: The list is long: it is asked for no more often than this, in milliseconds.
+APART_MS: Final = 60_000
+_QUESTIONS: Final = 2
+
+
+@attrs.frozen
+class PendingInfo:
+    """The purpose of a GET exchangeInfo."""
+
+
+class _List(msgspec.Struct):
+    symbols: list[msgspec.Raw]
+
+
+class _Name(msgspec.Struct):
+    symbol: str
+
+
+class ContractRefresh:
+    """Keeps `gate.instruments` true for the symbols that are traded here."""
+
+    def __init__(
+        self, ctx: StepContext, calls: RestQueue, gate: PreTradeRisk, strategies: Strategies, symbols: Collection[str]
+    ) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._gate = gate
+        self._strategies = strategies
+        self._symbols = frozenset(symbols)
+        self._questions = 0
+        self._asked_ns: int | None = None
+        self._waiting = False
+
+    def settle(self) -> None:
+        """At the end of a step: asks if something has happened in it that makes the rules doubtful."""
+        if self._ctx.rules_suspect:
+            self._ctx.rules_suspect = False
+            self._questions = _QUESTIONS
+            self._ask()
+
+    def woken(self) -> None:
+        """The time for the next question has come (key `listing:ask`)."""
+        self._waiting = False
+        self._ask()
+
+    def returned(self, event: Returned) -> bool:
+        """What a call for the list brought. Returns whether it was one."""
+        if not isinstance(event.purpose, PendingInfo):
+            return False
+        answer = event.answer
+        try:
+            if answer is None or answer.status != 200:
+                raise DecodeError(event.reason if answer is None else f"status {answer.status}", b"")
+            self._take_over(rows_of(answer.body, self._symbols))
+        except DecodeError as error:
+            self._questions = max(self._questions, 1)
+            self._ctx.log(Level.WARNING, f"the venue's list of contracts could not be read again: {error}")
+        self._ask()
+        return True
+
+    def _ask(self) -> None:
+        if not self._questions or self._waiting or self._calls.busy(PendingInfo()):
+            return
+        since_ms = APART_MS if self._asked_ns is None else (self._ctx.now_ns - self._asked_ns) // NS_PER_MS
+        if since_ms < APART_MS:
+            self._waiting = True
+            self._ctx.wake("listing:ask", APART_MS - since_ms)
+            return
+        self._questions -= 1
+        self._asked_ns = self._ctx.now_ns
+        self._calls.call("GET", "/fapi/v1/exchangeInfo", {}, PendingInfo(), Priority.NEW_RISK)
+
+    def _take_over(self, rows: Iterable[SymbolInfo]) -> None:
+        listed = Instruments.of(rows)
+        for symbol in sorted(self._symbols):
+            before = self._gate.instruments.get(symbol)
+            if before is not None:
+                # A contract that is listed no more, or whose rules cannot be read, cannot be traded.
+                after = listed.get(symbol) or attrs.evolve(before, status=ContractStatus.CLOSE)
+                self._learn(before, after)
+
+    def _learn(self, before: Instrument, after: Instrument) -> None:
+        if self._questions and after.trading and not before.trading:
+            after = attrs.evolve(after, status=before.status)
+        if after == before:
+            return
+        symbol = after.symbol
+        self._gate.instruments = self._gate.instruments.having(after)
+        if after.filters != before.filters:
+            self._ctx.log(Level.WARNING, f"{symbol} has new rules: {_changes(before.filters, after.filters)}")
+            self._strategies.rules_changed(symbol)
+        if after.status != before.status:
+            self._ctx.log(Level.WARNING, f"{symbol} is {after.status}, says the venue's list; it was {before.status}")
+            self._strategies.check_trading(symbol)
+
+
+def rows_of(body: bytes, symbols: Collection[str]) -> list[SymbolInfo]:
+    """The rows of these symbols in a list of contracts. Raises `DecodeError`.
+
+    The list is a megabyte and comes in the middle of a run: rows of others are passed over unread.
+    """
+    rows = [bytes(row) for row in read_as(_List, body).symbols]
+    return [decode(SymbolInfo, row, Census()) for row in rows if read_as(_Name, row).symbol in symbols]
+
+
+def _changes(before: Filters, after: Filters) -> str:
+    """What is different, in words: `tick 0.10 is 0.50`."""
+    old, new = _flat(attrs.asdict(before)), _flat(attrs.asdict(after))
+    return ", ".join(f"{name} {old[name]} is {value}" for name, value in new.items() if value != old[name])
+
+
+def _flat(rules: dict[str, object], head: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in rules.items():
+        flat |= _flat(value, f"{head}{name} ") if isinstance(value, dict) else {head + name: value}
+    return flat

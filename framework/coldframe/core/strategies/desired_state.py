@@ -1,0 +1,230 @@
+"""What strategies want to be true (`Quotes`, `Target`): judged when it is said, then compared with the world until it is true.
+
+A wish is compared after everything that concerns it: a fill, an end, an amendment that came to nothing, a market that moved. What
+is furthest off comes first, should the limits not do for all. What is refused waits a little longer each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import attrs
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.execution.operations import Operation
+from coldframe.core.order_side import OrderSide
+from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs
+from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.strategies.desired_store import DesiredStore, DesireKey
+from coldframe.core.strategies.planner import Held, distance, plan_hedged_target, plan_quotes, plan_target, target_order
+from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
+from coldframe.enums import PositionSide, Side, TimeInForce
+from coldframe.model.effects import Level
+from coldframe.model.events import PositionCause, PositionChanged
+from coldframe.model.instruments import Instrument
+from coldframe.model.intents import ACCEPTED, NO_CHANGE, Place, Quote, Quotes, Target, Verdict, VerdictCode
+from coldframe.units import ZERO, trimmed
+
+
+class DesiredState:
+    """The wishes of all strategies. `facts` tells what the gate has to know about the moment in a symbol."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        slots: StrategyRuntimes,
+        gate: PreTradeRisk,
+        orders: Orders,
+        evidence: ExecutionReports,
+        trading: OrderSide | None,
+        facts: Callable[[str], RiskInputs],
+    ) -> None:
+        self._ctx = ctx
+        self._slots = slots
+        self._gate = gate
+        self._orders = orders
+        self._evidence = evidence
+        self._trading = trading
+        self._facts = facts
+        self.desires = DesiredStore()
+        #: Why a target is not reached although nothing is under way, as it was said.
+        self._stuck: dict[DesireKey, str] = {}
+
+    # -- judging them -------------------------------------------------------------------------------------------------
+
+    def want_quotes(self, slot: StrategyRuntime, wanted: Quotes) -> Verdict:
+        """Takes over the levels that the gate lets pass; a level it refuses is left out, and names the verdict."""
+        if wanted.symbol not in slot.trader.symbols:
+            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
+        standing = [one for one in self._orders.of(slot.id, wanted.symbol) if one.origin is Origin.QUOTE]
+        refusals: list[Verdict] = []
+        bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
+        asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
+        allowed = attrs.evolve(wanted, bids=bids, asks=asks)
+        key = (slot.id, wanted.symbol)
+        if allowed == self.desires.quotes(key) and not refusals:
+            return NO_CHANGE
+        self.desires.want(slot.id, allowed)
+        return refusals[0] if refusals else ACCEPTED
+
+    def _allowed(
+        self,
+        slot: StrategyRuntime,
+        wanted: Quotes,
+        side: Side,
+        quotes: tuple[Quote, ...],
+        standing: list[Order],
+        refusals: list[Verdict],
+    ) -> tuple[Quote, ...]:
+        facts = self._facts(wanted.symbol)
+        kept: list[Quote] = []
+        beside = ZERO
+        for quote in quotes:
+            place = Place(
+                symbol=wanted.symbol,
+                side=side,
+                quantity=quote.quantity,
+                price=quote.price,
+                time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
+                position_side=wanted.position_side,
+            )
+            verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
+            if verdict.accepted:
+                kept.append(quote)
+                beside += quote.quantity
+            else:
+                refusals.append(verdict)
+        return tuple(kept)
+
+    def want_target(self, slot: StrategyRuntime, wanted: Target) -> Verdict:
+        if wanted.symbol not in slot.trader.symbols:
+            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
+        if wanted.symbol not in self._gate.instruments:
+            return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
+        if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
+            return self._gate.halts[slot.id]
+        limit = self._gate.scaled(slot.trader.budget.max_position)
+        if limit is not None and abs(wanted.position) > limit:
+            text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
+            return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
+        if wanted == self.desires.target((slot.id, wanted.symbol)):
+            return NO_CHANGE
+        self.desires.want(slot.id, wanted)
+        return ACCEPTED
+
+    def taken_away(self, slot: StrategyRuntime, event: PositionChanged) -> None:
+        """Others have changed a strategy's position: a target that would open again what they have closed lapses.
+
+        What was closed by hand, or by the venue, is opened again only if the strategy asks for it anew: a bot fights no person.
+        """
+        key = (slot.id, event.symbol)
+        target, now = self.desires.target(key), slot.trader.account.net(event.symbol)
+        taken = abs(event.position) < abs(event.position - event.quantity) and event.cause is not PositionCause.OWN_AFTER_ALL
+        if target is None or not taken or _nearer_zero(now, target.position):
+            return
+        self.desires.drop_target(key)
+        text = f"{slot.id}: its target of {trimmed(target.position)} in {event.symbol} lapses: {trimmed(now)} is left"
+        self._ctx.log(Level.WARNING, f"{text} ({event.cause}); a new target counts")
+
+    # -- keeping them true ------------------------------------------------------------------------------------------
+
+    def compare_due(self) -> None:
+        """Compares every wish that something has happened to, and does what follows."""
+        due = self.desires.take_due()
+        for key in sorted(due, key=self._distance, reverse=True) if len(due) > 1 else due:
+            if self._trading is None:
+                continue
+            if self.desires.patient(key, self._ctx.now_ms):
+                continue  # the pause ends with a wake-up of its own
+            verdict = self._compare(key, self._trading)
+            if not verdict.accepted:
+                self._hold_back(key, verdict)
+
+    def _distance(self, key: DesireKey) -> Decimal:
+        """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
+        position = self._slots.get(key[0]).trader.account.net(key[1])
+        off = distance(self.desires.quotes(key), self.desires.target(key), self._orders.of(*key), position)
+        return off * self._gate.marks.get(key[1], ZERO)
+
+    def _compare(self, key: DesireKey, trading: OrderSide) -> Verdict:
+        slot, symbol = self._slots.get(key[0]), key[1]
+        facts = attrs.evolve(self._facts(symbol), urgent=slot.flattening)
+        orders = list(self._orders.of(slot.id, symbol))
+        before = self._evidence.tally.sent
+        verdict = ACCEPTED
+        quotes, target = self.desires.quotes(key), self.desires.target(key)
+        if quotes is not None:
+            operations = plan_quotes(
+                quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.desk.amending.replaces
+            )
+            verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
+        instrument = self._gate.instruments.get(symbol)
+        if target is not None and instrument is not None:
+            # While fills are still to be told, the position is not what it seems.
+            # Nothing else of it may be alive while its position is brought to zero.
+            mine = [order for order in orders if slot.flattening or order.origin is Origin.TARGET]
+            mine += self._orders.owing(slot.id, symbol)
+            operations = self._plan(slot, target, mine, facts, instrument)
+            reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
+            verdict = verdict if not verdict.accepted else reached
+        slot.orders += self._evidence.tally.sent - before
+        return verdict
+
+    def _plan(
+        self, slot: StrategyRuntime, target: Target, mine: list[Order], facts: RiskInputs, instrument: Instrument
+    ) -> list[Operation]:
+        """What has to be done for a target; that nothing can be done, though it is not reached, is said once."""
+        best, symbol = (facts.best_bid, facts.best_ask), target.symbol
+        if self._gate.hedge:
+            sides = [self._held(slot, symbol, side) for side in (PositionSide.LONG, PositionSide.SHORT)]
+            operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
+        else:
+            sides = [self._held(slot, symbol, PositionSide.BOTH)]
+            operations = plan_target(target, sides[0], mine, *best, instrument)
+        nothing = not operations and not mine
+        orders = [target_order(target, held, *best, instrument) for held in sides] if nothing else []
+        self._say_once(slot, symbol, next((text for text in orders if isinstance(text, str) and text), ""))
+        return operations
+
+    def _held(self, slot: StrategyRuntime, symbol: str, side: PositionSide) -> Held:
+        reducing, key = self._gate.reducing, (symbol, side)
+        return Held(
+            own=slot.trader.account.position(symbol, side).quantity,
+            account=reducing.account(key),
+            account_decides=reducing.account_decides(key),
+            only_reduce=slot.flattening,
+            side=side,
+        )
+
+    def _say_once(self, slot: StrategyRuntime, symbol: str, why_not: str) -> None:
+        """Why a target is not reached although nothing is under way, whenever that is another reason."""
+        key = (slot.id, symbol)
+        if why_not and self._stuck.get(key) != why_not:
+            level = Level.WARNING if slot.flattening else Level.INFO
+            self._ctx.log(level, f"{slot.id}: what it wants in {symbol} cannot be sent: {why_not}")
+        self._stuck[key] = why_not
+
+    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
+        """What is wanted has to wait."""
+        slot = self._slots.get(key[0])
+        level = Level.DEBUG if verdict.code.value in slot.held_back else Level.INFO
+        slot.held_back[verdict.code.value] += 1
+        strained = slot.strain.met(verdict, self._ctx.now_ms)
+        if strained:
+            self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
+        self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
+        self.pause(key, by_venue=False)
+
+    def pause(self, key: DesireKey, *, by_venue: bool) -> None:
+        """What was refused is not tried again at once."""
+        if self.desires.quotes(key) is None and self.desires.target(key) is None:
+            return
+        after_ms = self.desires.refused(key, self._ctx.now_ms, by_venue=by_venue)
+        self._ctx.wake(f"settle:{key[0]}:{key[1]}", after_ms)
+
+
+def _nearer_zero(position: Decimal, target: Decimal) -> bool:
+    """Whether a target asks for no more than what is there, on the same side."""
+    return target == 0 or (target * position > 0 and abs(target) <= abs(position))

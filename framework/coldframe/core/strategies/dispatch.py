@@ -1,0 +1,491 @@
+"""Telling the strategies what has happened, judging what they want, and keeping true what they want to be true.
+
+Everything here happens within one step of the engine, until nothing is left to tell or to do. Verdicts are given at once; wishes
+(`Quotes`, `Target`) are compared with the world after every change that concerns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.marketdata.book_sync import BookLost
+from coldframe.core.marketdata.events import HOOK_OF, event_of, symbol_of
+from coldframe.core.marketdata.market import BookUpdate, Market, StreamMessage
+from coldframe.core.order_side import OrderSide
+from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs
+from coldframe.core.state.journal_codec import intent_body
+from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.state.protection import OrderPolicy, can_only_reduce, graver, quantity_of, reduces_position, replaced
+from coldframe.core.strategies.desired_state import DesiredState
+from coldframe.core.strategies.desired_store import came_to_nothing, has_succeeded
+from coldframe.core.strategies.intent_validation import fault_of
+from coldframe.core.strategies.loss_check import newly_latched
+from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError, StrategyRuntime, StrategyRuntimes, is_intent
+from coldframe.enums import Side
+from coldframe.errors import StrategyFault
+from coldframe.model.effects import Level, Told
+from coldframe.model.events import (
+    BookChanged,
+    BookState,
+    LinkChanged,
+    OrderChanged,
+    OrderFilled,
+    PositionChanged,
+    Started,
+    Stopped,
+    StrategyEvent,
+    Woken,
+)
+from coldframe.model.intents import (
+    ACCEPTED,
+    NO_CHANGE,
+    Amend,
+    Cancel,
+    CancelAll,
+    Intent,
+    Place,
+    Quotes,
+    Target,
+    Verdict,
+    VerdictCode,
+    WakeMe,
+)
+from coldframe.model.journal import RowKind
+from coldframe.text import class_name
+from coldframe.units import NS_PER_MS, ZERO, exact
+from coldframe.wire.filters import check_order
+from coldframe.wire.names import StreamKind
+from coldframe.wire.streams import ContractInfo, MarkPrice
+
+#: A step ends after so many rounds of telling and doing, even if strategies and orders keep answering each other.
+_ROUNDS_PER_STEP: Final = 64
+
+
+class Strategies:
+    """All slots of a run, their wishes, and the way from an intent to the order executor."""
+
+    def __init__(
+        self,
+        ctx: StepContext,
+        slots: StrategyRuntimes,
+        market: Market,
+        gate: PreTradeRisk,
+        orders: Orders,
+        evidence: ExecutionReports,
+        trading: OrderSide | None,
+        on_end: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
+        on_error: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
+    ) -> None:
+        self._ctx = ctx
+        self._slots = slots
+        self._on_end = on_end
+        self._on_error = on_error
+        self._market = market
+        self._gate = gate
+        self._orders = orders
+        self._evidence = evidence
+        self._trading = trading
+        self._wishes = DesiredState(ctx, slots, gate, orders, evidence, trading, self._facts)
+        self._desires = self._wishes.desires
+        self._stopping = False
+        #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
+        self.guarding: dict[str, Order] = {}
+        self._complete_once = False
+        #: Events that hooks were called with.
+        self.dispatched = 0
+        #: Why a strategy asks for the end of the run; None while none does.
+        self.halt_asked: str | None = None
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        for slot in self._slots.all:
+            self._call(slot, "on_start", Started(self._ctx.now_ns))
+
+    def stop(self, reason: str) -> None:
+        """The last call of every strategy; from here on only cancels are carried out, and orders that protect a position."""
+        self._stopping = True
+        for slot in self._slots.all:
+            self._call(slot, "on_stop", Stopped(self._ctx.now_ns, reason))
+        for slot in self._slots.all:
+            slot.part(self._on_end)
+            self._leave(slot)
+        if self._on_end is not OrderPolicy.KEEP_PROTECTIVE:
+            self._cancel(self.guarding.values())
+            self.guarding.clear()
+
+    def part(self) -> None:
+        """Sees to the orders of strategies that are muted or ending, and to those of an earlier run that stay for a while.
+
+        Call it a few times a second: a position that was protected may be gone by now, an order may have come too late.
+        """
+        for slot in self._slots.all:
+            if slot.parting is not None:
+                self._part(slot)
+        for name, order in list(self.guarding.items()):
+            if not order.live:
+                del self.guarding[name]
+            elif not self._guards(order):
+                del self.guarding[name]
+                self._cancel([order])
+
+    def _leave(self, slot: StrategyRuntime) -> None:
+        """What a strategy wanted lapses, and its orders go as its policy says."""
+        self._desires.drop(slot.id)
+        self._part(slot)
+        self._keep_flat(slot)
+
+    def _part(self, slot: StrategyRuntime) -> None:
+        account = slot.trader.account
+        if slot.flattening:
+            gone = [order for order in self._orders.of(slot.id) if order.origin is not Origin.TARGET]
+        elif slot.parting is OrderPolicy.KEEP_PROTECTIVE:
+            gone = [order for order in self._orders.of(slot.id) if not reduces_position(order, account)]
+        else:
+            gone = list(self._orders.of(slot.id))
+        self._cancel(gone)
+
+    def _guards(self, order: Order) -> bool:
+        """Whether an order of an earlier run is still what protects a position that is open."""
+        slot = self._slots.find(order.strategy)
+        if slot is None:  # the account's position is external then, and known when it has been compared
+            known = self._trading is None or self._trading.reports_complete
+            return not known or can_only_reduce(order, self._gate.reducing.account((order.symbol, order.position_side)))
+        quantity = quantity_of(slot.trader.account, order.symbol, order.position_side)
+        own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
+        return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
+
+    def link_changed(self, event: LinkChanged) -> None:
+        for slot in self._slots.of_market("on_link"):
+            self._call(slot, "on_link", event)
+
+    def woken(self, key: str) -> None:
+        kind, strategy, name = key.split(":", 2)
+        if kind == "settle":
+            self._desires.touch(strategy, name)
+            return
+        slot = self._slots.get(strategy)
+        slot.wakes.discard(name)
+        self._call(slot, "on_wake", Woken(name, self._ctx.now_ns))
+
+    def settle(self, stopping: bool) -> None:
+        """Tells everything there is to tell and does what follows, until the step has nothing left."""
+        self._stopping = stopping
+        for _ in range(_ROUNDS_PER_STEP):
+            facts, self._market.facts = self._market.facts, []
+            news, self._evidence.news = self._evidence.news, []
+            for fact in facts:
+                if isinstance(fact, BookUpdate):
+                    self._tell_book(fact)
+                else:
+                    self._tell_message(fact)
+            for strategy, event in news:
+                self._ctx.emit(Told(strategy, event))
+                slot = self._slots.find(strategy)
+                if slot is not None:  # else its strategy is not part of the bot any more
+                    self._tell_order(slot, event)
+            if self._trading is not None:
+                changes, self._trading.link_news = self._trading.link_news, []
+                for change in changes:
+                    self.link_changed(change)
+            self._take_settled()
+            self._wishes.compare_due()
+            if not self._market.facts and not self._evidence.news and not self._desires.due:
+                return
+
+    def _take_settled(self) -> None:
+        """Cancels and amendments that came to an end are nothing to tell, but wishes have to be compared again."""
+        settled, self._evidence.settled = self._evidence.settled, {}
+        amended, self._evidence.amended = self._evidence.amended, set()
+        for key in amended:
+            self._desires.succeeded(key)
+        for key, refused in settled.items():
+            if refused:
+                self._wishes.pause(key, by_venue=True)
+            self._desires.touch(*key)
+
+    def _tell_book(self, fact: BookUpdate) -> None:
+        if isinstance(fact.change, BookLost) and not fact.rpi:
+            self._forget(fact.symbol)
+        else:
+            self._desires.moved(fact.symbol)
+        slots = self._slots.of_symbol("on_book", fact.symbol)
+        one = self._market.book(fact.symbol, fact.rpi)
+        if not slots or one is None:
+            return
+        book, state = one.sync.book, one.sync.state
+        event = BookChanged(fact.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, fact.rpi)
+        for slot in slots:
+            self._call(slot, "on_book", event)
+
+    def _tell_message(self, fact: StreamMessage) -> None:
+        message = fact.message
+        if isinstance(message, MarkPrice):
+            self._mark(message)
+        elif isinstance(message, ContractInfo):
+            self._contract_changed(message)
+        if self._trading is not None:
+            self._trading.assets.heard(message)
+        if fact.name in self._market.unasked:
+            return
+        hook = HOOK_OF[fact.name.kind]
+        # Nobody trades an asset index: like a stream of the whole market it goes to everybody who listens.
+        if fact.name.subject and fact.name.kind is not StreamKind.ASSET_INDEX:
+            slots = self._slots.of_symbol(hook, symbol_of(fact.name, message))
+        else:
+            slots = self._slots.of_market(hook)
+        if not slots:
+            return  # an event that nobody wants is never built
+        event = event_of(fact.name, message, self._ctx.now_ns)
+        for slot in slots:
+            self._call(slot, hook, event)
+
+    def _mark(self, message: MarkPrice) -> None:
+        """A price of zero is printed while there is none (a contract before its first trade): nothing to value anything at."""
+        price = exact(message.mark_price)
+        if price > 0:
+            self._gate.marks[message.symbol] = price
+
+    def _contract_changed(self, message: ContractInfo) -> None:
+        self._gate.instruments = self._gate.instruments.with_status(message.symbol, message.status)
+        self._ctx.rules_suspect |= any(message.symbol in slot.trader.symbols for slot in self._slots.all)
+        self.check_trading(message.symbol)
+
+    def check_trading(self, symbol: str) -> None:
+        """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
+        known = self._gate.instruments.get(symbol)
+        if known is not None and not known.trading:
+            what = "no new orders there, open ones are cancelled but for those that only reduce a position"
+            self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: {what}")
+            self._forget(symbol)
+            accounts = {slot.id: slot.trader.account for slot in self._slots.all}
+            here = [order for order in self._orders.live if order.symbol == symbol]
+            self._cancel(
+                order for order in here if order.strategy not in accounts or not reduces_position(order, accounts[order.strategy])
+            )
+
+    def rules_changed(self, symbol: str) -> None:
+        """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
+        filters = self._gate.instruments[symbol].filters
+        left_out = self._desires.fit(symbol, lambda side, one: not check_order(filters, side, one.quantity, one.price, None))
+        if left_out:
+            self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
+
+    def _tell_order(self, slot: StrategyRuntime, event: OrderChanged | OrderFilled | PositionChanged) -> None:
+        key = (slot.id, event.symbol)
+        if isinstance(event, OrderFilled):
+            self._call(slot, "on_fill", event)
+        elif isinstance(event, PositionChanged):
+            self._wishes.taken_away(slot, event)
+            self._call(slot, "on_position", event)
+        else:
+            if came_to_nothing(event):
+                self._wishes.pause(key, by_venue=True)
+            elif has_succeeded(event):
+                self._desires.succeeded(key)
+            self._call(slot, "on_order", event)
+        self._desires.touch(*key)
+
+    def _call(self, slot: StrategyRuntime, hook: str, event: StrategyEvent) -> None:
+        if slot.muted or hook not in slot.port.hooks:
+            return
+        self.dispatched += 1
+        view = slot.world.open(self._ctx.now_ms, self._links_ready and slot.halted is None)
+        try:
+            wanted = slot.port.call(hook, event, view)
+        except StrategyFault as fault:
+            self._mute(slot, str(fault))
+            return
+        finally:
+            slot.world.close(view)
+        surplus = len(wanted) - INTENTS_PER_CALL
+        for intent in wanted[:INTENTS_PER_CALL]:
+            self._judge(slot, intent)
+        if surplus > 0:
+            slot.judged(Verdict(VerdictCode.MALFORMED), surplus)
+            self._refused(slot, hook, VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
+
+    @property
+    def _links_ready(self) -> bool:
+        trading = self._trading
+        if trading is None or self._stopping:
+            return False
+        return trading.session.ready and trading.reports_complete
+
+    def _mute(self, slot: StrategyRuntime, reason: str) -> None:
+        """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
+        slot.muted, slot.fault = True, reason
+        self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
+        slot.part(OrderPolicy.FLATTEN if slot.port.on_error is OnError.FLATTEN else self._on_error)
+        self._leave(slot)
+        if slot.port.on_error is OnError.HALT:
+            self.halt_asked = f"strategy {slot.id}: {reason}"
+
+    def halt(self, slot: StrategyRuntime) -> None:
+        """A strategy has been halted (`slot.halted`): its wishes lapse, and as the level says its orders and positions go."""
+        self._desires.forget(strategy=slot.id)
+        if slot.halted is not None and slot.halted.level.cancels:
+            self._cancel(list(self._orders.of(slot.id)))
+        self._keep_flat(slot)
+
+    def resume(self, slot: StrategyRuntime) -> None:
+        """A halt has ended, or has become a lesser one: what it wanted lapses."""
+        if not slot.muted:
+            self._desires.forget(strategy=slot.id)
+
+    def _keep_flat(self, slot: StrategyRuntime, symbol: str | None = None) -> None:
+        """If a halt or its policy says so, its positions shall be zero, and stay so if an order of its fills after all."""
+        for one in slot.port.symbols if slot.flattening else ():
+            if symbol in (None, one):
+                self._desires.want(slot.id, Target(one, ZERO, slippage_bps=Decimal(50)))
+
+    def _forget(self, symbol: str | None = None) -> None:
+        """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
+        self._desires.forget(symbol=symbol)
+        for slot in self._slots.all:
+            self._keep_flat(slot, symbol)
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, slot: StrategyRuntime, wanted: object) -> None:
+        try:
+            verdict = Verdict(VerdictCode.MUTED, "the strategy is muted") if slot.muted else self._verdict(slot, wanted)
+        except StrategyFault as fault:
+            self._mute(slot, str(fault))
+            verdict = Verdict(VerdictCode.MUTED, str(fault))
+        slot.judged(verdict)
+        if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
+            self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
+        if not verdict.accepted:
+            self._refused(slot, class_name(wanted), verdict.code, verdict.text)
+            strained = slot.strain.met(verdict, self._ctx.now_ms)
+            if strained:
+                self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
+
+    def _refused(self, slot: StrategyRuntime, what: str, code: VerdictCode, text: str) -> None:
+        """Says that something was refused: the first of its kind is worth a line, the last one stands in the summary."""
+        level = Level.DEBUG if code.value in slot.refusals else Level.INFO
+        slot.refusals[code.value] = f"{what}: {text}"
+        self._ctx.log(level, f"{slot.id}: {what} refused: {code}: {text}")
+
+    def _verdict(self, slot: StrategyRuntime, wanted: object) -> Verdict:
+        if not is_intent(wanted):
+            return Verdict(VerdictCode.MALFORMED, f"{class_name(wanted)} is not an intent")
+        fault = fault_of(wanted)
+        if fault is not None:
+            return Verdict(VerdictCode.MALFORMED, fault)
+        if isinstance(wanted, WakeMe):
+            return self._wake(slot, wanted)
+        if self._trading is None:
+            return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders")
+        if isinstance(wanted, Cancel):
+            return self._cancel_one(slot, wanted)
+        if isinstance(wanted, CancelAll):
+            return self._cancel_all(slot, wanted)
+        if self._stopping and not self._may_protect(slot, wanted):
+            return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
+        if slot.halted is not None and slot.halted.level.flattens:
+            return self._gate.halts[slot.id]  # its positions are being brought to zero: one hand at a time
+        view = slot.world.open(self._ctx.now_ms, self._links_ready)
+        try:
+            against = slot.port.review(wanted, view)
+        finally:
+            slot.world.close(view)
+        if against is not None:
+            return Verdict(VerdictCode.OVERLAY, against)
+        return self._send(slot, wanted, self._trading)
+
+    def _may_protect(self, slot: StrategyRuntime, wanted: object) -> bool:
+        """Whether an intent at the end can only reduce a position that stays open, so that its order is kept."""
+        policy = graver(slot.parting, self._on_end)
+        return isinstance(wanted, Place) and wanted.closing and policy is OrderPolicy.KEEP_PROTECTIVE
+
+    def _wake(self, slot: StrategyRuntime, wanted: WakeMe) -> Verdict:
+        """A wake-up takes a millisecond at least, so that a strategy that wakes itself all the time leaves time to pass."""
+        if wanted.key not in slot.wakes and len(slot.wakes) >= MOST_WAKES:
+            return Verdict(VerdictCode.MALFORMED, f"{MOST_WAKES} wake-ups are waited for already")
+        slot.wakes.add(wanted.key)
+        self._ctx.wake(f"wake:{slot.id}:{wanted.key}", max(wanted.after_ms, 1))
+        return ACCEPTED
+
+    def _send(self, slot: StrategyRuntime, intent: Intent, trading: OrderSide) -> Verdict:
+        match intent:
+            case Place():
+                slot.orders += 1
+                facts = attrs.evolve(self._facts(intent.symbol), urgent=self._stopping)
+                verdict = trading.desk.place(slot.trader, intent, Origin.PLACE, facts)
+                slot.orders -= not verdict.accepted
+                return verdict
+            case Amend():
+                order = self._orders.get(intent.client_order_id)
+                return trading.desk.amend(slot.trader, intent, self._facts(order.symbol if order else ""))
+            case Quotes():
+                return self._wishes.want_quotes(slot, intent)
+            case Target():
+                return self._wishes.want_target(slot, intent)
+            case _:
+                raise AssertionError(intent)
+
+    def _cancel_one(self, slot: StrategyRuntime, intent: Cancel) -> Verdict:
+        order = self._orders.get(intent.client_order_id)
+        if order is None or order.strategy != slot.id or self._trading is None:
+            return Verdict(VerdictCode.UNKNOWN_ORDER, f"no order {intent.client_order_id} of this strategy")
+        verdict = self._trading.desk.cancel(order)
+        if verdict.accepted:
+            self._trading.desk.leave(order)
+        return verdict
+
+    def _cancel_all(self, slot: StrategyRuntime, intent: CancelAll) -> Verdict:
+        self._desires.forget(slot.id, intent.symbol)
+        self._keep_flat(slot, intent.symbol)
+        orders = list(self._orders.of(slot.id, intent.symbol))
+        self._cancel(orders)
+        return ACCEPTED if orders else NO_CHANGE
+
+    def _cancel(self, orders: Iterable[Order]) -> None:
+        """These orders shall go, at once or as soon as the order side can see to it."""
+        if self._trading is not None:
+            for order in list(orders):
+                self._trading.desk.leave(order)
+
+    # -- the moment ---------------------------------------------------------------------------------------------------
+
+    def _facts(self, symbol: str) -> RiskInputs:
+        one = self._market.book(symbol)
+        book = self._market.synced_book(symbol)
+        trading = self._trading
+        return RiskInputs(
+            now_ms=self._ctx.now_ns // NS_PER_MS,
+            mark=self._gate.marks.get(symbol),
+            best_bid=book.best(Side.BUY) if book else None,
+            best_ask=book.best(Side.SELL) if book else None,
+            book_state=one.sync.state if one else BookState.BUFFERING,
+            book_age_ms=self._market.book_age_ms(symbol),
+            order_link_up=trading is not None and trading.session.ready,
+            user_stream_up=trading is not None and trading.reports_complete,
+        )
+
+    def heed_account(self) -> None:
+        """Where the account has been set otherwise than the bot is configured for, wishes lapse."""
+        for symbol in self._trading.watch.take_stopped() if self._trading is not None else ():
+            self._forget(symbol or None)
+
+    def check_losses(self) -> None:
+        """Latches each strategy that has lost more than allowed, or all of them with the gate: their wishes lapse.
+
+        Not before everything that happened before the run is known: until then no profit is what it seems.
+        """
+        self._complete_once |= self._trading is not None and self._trading.reports_complete
+        if not self._complete_once:
+            return
+        for slot in newly_latched(self._ctx, self._slots.all, self._gate):
+            if slot is None:
+                self._forget()
+            elif not slot.muted:
+                self._desires.forget(strategy=slot.id)

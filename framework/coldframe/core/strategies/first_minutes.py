@@ -1,0 +1,63 @@
+"""A run begins small: for its first minutes only a fraction of what positions and orders may come to is allowed.
+
+What a new version, a new machine or a new setting gets wrong shows in the first minutes, at a fraction of the price. Every run
+begins like this, also one that a supervisor has started again. What only reduces is never held back.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.model.effects import Level
+from coldframe.units import MS_PER_S, trimmed
+
+_MINUTE_MS = 60 * MS_PER_S
+
+
+@attrs.frozen
+class FirstMinutes:
+    """How long a run stays small, and how small; 0 minutes: it never is."""
+
+    minutes: int = 0
+    fraction: Decimal = Decimal("0.1")
+
+
+class StartGuard:
+    """Sets the gate's scale, and takes it away when the time has come (`guard:…`)."""
+
+    def __init__(self, ctx: StepContext, gate: PreTradeRisk, first: FirstMinutes) -> None:
+        self._ctx = ctx
+        self._gate = gate
+        self._first = first
+
+    def start(self) -> None:
+        """The run begins."""
+        first, gate = self._first, self._gate
+        if not first.minutes:
+            return
+        gate.scale = first.fraction
+        self._ctx.wake("guard:end", first.minutes * _MINUTE_MS)
+        share = f"{trimmed(first.fraction)} of max_position, max_notional, max_order_notional and max_gross_notional"
+        self._ctx.log(Level.WARNING, f"risk.first_minutes: for {first.minutes} min this run may use {share}")
+        for line in self._too_small():
+            self._ctx.log(Level.WARNING, line)
+
+    def _too_small(self) -> list[str]:
+        """The contracts in which not even the least order that the venue takes is allowed meanwhile."""
+        gate, most = self._gate, self._gate.scaled(self._gate.limits.max_order_notional)
+        symbols = sorted({symbol for trader in gate.traders.values() for symbol in trader.symbols} & set(gate.instruments))
+        return [
+            f"{symbol}: an order may come to {trimmed(most)} until then, and the venue takes none below {trimmed(least)}:"
+            " risk.first_minutes.fraction is too small for it"
+            for symbol in symbols
+            if (least := gate.instruments[symbol].filters.min_notional) is not None and most is not None and most < least
+        ]
+
+    def woken(self) -> None:
+        """The first minutes are over."""
+        self._gate.scale = Decimal(1)
+        self._ctx.log(Level.WARNING, f"risk.first_minutes: {self._first.minutes} min are over, this run may use its whole limits")

@@ -1,0 +1,134 @@
+"""Whether what a strategy wants can be judged at all: every field of an intent of its own kind, every number one to calculate with.
+
+A strategy's code is not ours, and type hints bind nobody: a float, a NaN, a text instead of a side must end as a verdict and never
+reach the arithmetic behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
+from enum import Enum
+from typing import Final
+
+from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
+from coldframe.text import class_name
+
+#: Orders of magnitude beyond which a number is none to trade with, and arithmetic on it no longer exact.
+_LARGEST: Final = 18
+_SMALLEST: Final = -30
+#: And no number has more digits than this.
+_DIGITS: Final = Context(prec=60)
+#: Longer texts name nothing: symbols and order ids have up to 36 characters.
+_LONGEST: Final = 200
+#: More levels than this on one side are a mistake.
+_MOST_QUOTES: Final = 100
+
+#: Says what a value should be; None when it is.
+Rule = Callable[[object], str | None]
+
+
+def fault_of(intent: Intent) -> str | None:
+    """What is wrong with the form of an intent, in one line; None when it can be judged."""
+    rules = _RULES.get(type(intent))
+    if rules is None:
+        return f"{class_name(intent)} is not an intent"
+    for name, rule in rules.items():
+        value = getattr(intent, name)
+        wanted = rule(value)
+        if wanted is not None:
+            return f"{class_name(intent)}.{name} must be {wanted}, not {_shown(value)}"
+        if type(value) is tuple:
+            fault = _fault_of_quotes(f"{class_name(intent)}.{name}", value)
+            if fault is not None:
+                return fault
+    return None
+
+
+def _fault_of_quotes(where: str, quotes: tuple[object, ...]) -> str | None:
+    """What is wrong with the first quote that is none."""
+    for number, one in enumerate(quotes):
+        if type(one) is not Quote:
+            return f"{where}[{number}] must be a Quote, not {_shown(one)}"
+        for name in ("price", "quantity"):
+            wanted = _number(getattr(one, name))
+            if wanted is not None:
+                return f"{where}[{number}].{name} must be {wanted}, not {_shown(getattr(one, name))}"
+    return None
+
+
+def _shown(value: object) -> str:
+    """A value for people. Only what cannot hide anything is printed, all else is named by its class."""
+    if type(value) is float:
+        return f"the float {value!r}"
+    return repr(value)[:40] if type(value) in (Decimal, float, int, bool, str, type(None)) else f"a {class_name(value)}"
+
+
+def _number(value: object) -> str | None:
+    if type(value) is not Decimal or not value.is_finite():
+        return "a finite Decimal"
+    sane = not value or _SMALLEST <= value.adjusted() < _LARGEST
+    return None if sane and _DIGITS.plus(value) == value else "a Decimal of a sane size"
+
+
+def _positive_or_zero(value: object) -> str | None:
+    wrong = _number(value)
+    return wrong or (None if isinstance(value, Decimal) and value >= 0 else "not negative")
+
+
+def _text(value: object) -> str | None:
+    # Not of a class that derives from `str`: that could compare as it likes.
+    return None if type(value) is str and len(value) <= _LONGEST and value.isprintable() else "a printable text of a sane length"
+
+
+def _yes_or_no(value: object) -> str | None:
+    return None if type(value) is bool else "True or False"
+
+
+def _whole(value: object) -> str | None:
+    return None if type(value) is int and 0 <= value < 2**53 else "a whole number of milliseconds"
+
+
+def _quotes(value: object) -> str | None:
+    if type(value) is not tuple:
+        return "several quotes"
+    return None if len(value) <= _MOST_QUOTES else f"at most {_MOST_QUOTES} quotes"
+
+
+def _member(kind: type[Enum]) -> Rule:
+    # Told by identity: something that only compares like one of them is none.
+    return lambda value: None if any(value is member for member in kind) else f"one of {', '.join(kind.__members__)}"
+
+
+def _maybe(rule: Rule) -> Rule:
+    return lambda value: None if value is None else rule(value)
+
+
+_RULES: Final[Mapping[type, Mapping[str, Rule]]] = {
+    Place: {
+        "symbol": _text,
+        "side": _member(Side),
+        "quantity": _number,
+        "type": _member(OrderType),
+        "price": _maybe(_number),
+        "time_in_force": _member(TimeInForce),
+        "reduce_only": _yes_or_no,
+        "position_side": _member(PositionSide),
+        "price_match": _member(PriceMatch),
+        "self_trade_prevention": _maybe(_member(SelfTradePrevention)),
+        "good_till_ms": _maybe(_whole),
+        "trigger_price": _maybe(_number),
+        "working_type": _member(WorkingType),
+        "price_protect": _yes_or_no,
+        "close_position": _yes_or_no,
+        "callback_rate": _maybe(_number),
+        "activate_price": _maybe(_number),
+    },
+    Amend: {"client_order_id": _text, "price": _maybe(_number), "quantity": _maybe(_number)},
+    Cancel: {"client_order_id": _text},
+    CancelAll: {"symbol": _maybe(_text)},
+    WakeMe: {"after_ms": _whole, "key": _text},
+    Quotes: {"symbol": _text, "bids": _quotes, "asks": _quotes, "post_only": _yes_or_no, "position_side": _member(PositionSide)},
+    Target: {"symbol": _text, "position": _number, "slippage_bps": _positive_or_zero},
+}

@@ -1,0 +1,140 @@
+"""The strategies as the engine calls them: which hook wants which event, verdicts counted, the fence round code that is not ours.
+
+A strategy that raises is muted: it is not called again, its wishes lapse and its orders go as its policy says; the others do not
+notice.
+How a plugin is loaded and called is decided above (`coldframe.plug`); here it is only a `StrategyPort`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final, Protocol, TypeGuard
+
+import attrs
+
+from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.protection import OrderPolicy, graver
+from coldframe.core.strategies.limit_strain import Strain
+from coldframe.core.strategies.view import StrategyView, StrategyWorld
+from coldframe.model.events import StrategyEvent
+from coldframe.model.halting import Halt
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quotes, Target, Verdict, WakeMe
+
+#: More intents than this from one call are cut off: something has run wild.
+INTENTS_PER_CALL = 100
+#: More wake-ups of one strategy than this are not kept.
+MOST_WAKES: Final = 1_000
+
+
+class OnError(StrEnum):
+    """What happens to a strategy that raises, beyond being muted; its orders go as `[orders] on_error` says."""
+
+    QUARANTINE = "quarantine"
+    FLATTEN = "flatten"
+    HALT = "halt"
+
+
+class StrategyPort(Protocol):
+    """One strategy with its overlays, as the plug floor provides it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def symbols(self) -> Sequence[str]: ...
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The names of the hooks it implements."""
+
+    @property
+    def on_error(self) -> OnError: ...
+
+    def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
+        """Calls a hook. Raises `StrategyFault` when the strategy's code does."""
+
+    def review(self, intent: Intent, view: StrategyView) -> str | None:
+        """What the overlays say against an intent; None when they let it pass. Raises `StrategyFault`."""
+
+
+@attrs.define(eq=False)
+class StrategyRuntime:
+    """One strategy at run time."""
+
+    port: StrategyPort
+    trader: StrategyAccount
+    world: StrategyWorld
+    muted: bool = False
+    #: What becomes of its orders, since it was muted or the run is ending; None before.
+    parting: OrderPolicy | None = None
+    #: The halt that holds for it; None while none does.
+    halted: Halt | None = None
+    #: The keys of wake-ups that it has asked for and that have not come yet.
+    wakes: set[str] = attrs.field(factory=set)
+    intents: int = 0
+    orders: int = 0
+    verdicts: Counter[str] = attrs.field(factory=Counter)
+    #: Why it was muted; empty while it is not.
+    fault: str = ""
+    #: The latest refusal of each code in words.
+    refusals: dict[str, str] = attrs.field(factory=dict)
+    #: How often keeping wishes true had to wait, by the code of what stood in the way.
+    held_back: Counter[str] = attrs.field(factory=Counter)
+    #: The limits of how often it may act that it meets all the time.
+    strain: Strain = attrs.field(factory=Strain)
+
+    @property
+    def id(self) -> str:
+        return self.port.id
+
+    @property
+    def flattening(self) -> bool:
+        """Whether its positions shall be zero, whatever it wants itself."""
+        return self.parting is OrderPolicy.FLATTEN or (self.halted is not None and self.halted.level.flattens)
+
+    def part(self, policy: OrderPolicy) -> None:
+        """It is muted, or the run ends: of several policies the gravest holds."""
+        self.parting = graver(self.parting, policy)
+
+    def judged(self, verdict: Verdict, count: int = 1) -> None:
+        """Every intent ends in exactly one verdict, counted by its code."""
+        self.intents += count
+        self.verdicts[verdict.code.value] += count
+
+
+class StrategyRuntimes:
+    """All strategies, and for each hook and symbol the ones to call."""
+
+    def __init__(self, slots: Iterable[StrategyRuntime]) -> None:
+        self.all = tuple(slots)
+        self._by_id = {slot.id: slot for slot in self.all}
+        self._interest: dict[tuple[str, str], tuple[StrategyRuntime, ...]] = {}
+
+    def get(self, strategy: str) -> StrategyRuntime:
+        return self._by_id[strategy]
+
+    def find(self, strategy: str) -> StrategyRuntime | None:
+        """A strategy of this bot; None for one that is not part of it any more."""
+        return self._by_id.get(strategy)
+
+    def of_symbol(self, hook: str, symbol: str) -> tuple[StrategyRuntime, ...]:
+        """The strategies that implement a hook and trade this symbol."""
+        key = (hook, symbol)
+        found = self._interest.get(key)
+        if found is None:
+            found = self._interest[key] = tuple(
+                slot for slot in self.all if hook in slot.port.hooks and symbol in slot.port.symbols
+            )
+        return found
+
+    def of_market(self, hook: str) -> tuple[StrategyRuntime, ...]:
+        """The strategies that implement a hook, whatever they trade: for streams of the whole market."""
+        return tuple(slot for slot in self.all if hook in slot.port.hooks)
+
+
+_INTENTS: Final = frozenset({Place, Amend, Cancel, CancelAll, WakeMe, Quotes, Target})
+
+
+def is_intent(value: object) -> TypeGuard[Intent]:
+    """Whether a strategy returned something that can be judged at all: one of our own classes, whose fields do not change."""
+    return type(value) in _INTENTS

@@ -1,0 +1,1 @@
+"""The embedded exchange without its sockets: matching, accounts, market data and endpoints."""

@@ -1,0 +1,200 @@
+"""What the exchange, or another client, changes while it runs: contracts and their rules, settings of accounts.
+
+Each change comes with the events that the real exchange sends in the same case: a contract tells of itself over `!contractInfo`, an
+account of its leverage and asset mode over its user-data stream. A change that the exchange would refuse is left out and told.
+Meanings: `coldframe.config.venue.VenueChange`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+import attrs
+from msgspec import structs
+
+from coldframe.config.venue import VenueChange
+from coldframe.enums import ContractStatus, MarginType
+from coldframe.exchange.contracts import ENDED, Contract
+from coldframe.exchange.market.sessions import Calendar
+from coldframe.exchange.market.symbol_market import SymbolMarket
+from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.clearing import Clearing
+from coldframe.exchange.trading.delisting import Delisting
+from coldframe.exchange.trading.preferences import Preferences
+from coldframe.units import plain
+from coldframe.wire.requests import Fault, SetLeverage, SetMarginType
+
+#: The filter and its key that a change of a rule is about.
+_RULES: Final = {
+    "tick": ("PRICE_FILTER", "tickSize"),
+    "step": ("LOT_SIZE", "stepSize"),
+    "min_notional": ("MIN_NOTIONAL", "notional"),
+}
+_OF_A_CONTRACT: Final = frozenset({"tick", "step", "min_notional", "max_amendments", "status", "brackets"})
+#: A price has so many ticks at least.
+_LEAST_TICKS: Final = 1000
+#: States between which sessions move a contract.
+_IN_SESSION: Final = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
+#: How long a delisted contract is settled before it is closed and leaves the list of contracts.
+SETTLING_MS: Final = 60_000
+
+
+class Changed(Protocol):
+    """The parts of the exchange that a change is about."""
+
+    floors: dict[str, SymbolMarket]
+    ledger: AccountStore
+    clearing: Clearing
+    delisting: Delisting
+    preferences: Preferences
+    calendar: Calendar
+
+    def admit(self, symbol: str, now_ms: int) -> SymbolMarket | None:
+        """Takes a contract that the exchange has not listed so far; None when its market knows none of that name."""
+
+
+class Changes:
+    """The changes that are still to come, in the order of their times."""
+
+    def __init__(self, planned: Sequence[VenueChange], start_ms: int) -> None:
+        self._planned: list[tuple[int, int, VenueChange]] = []
+        self._number = 0
+        for change in planned:
+            self._plan(change, start_ms + int(change.at_s * 1000))
+        #: Planned changes that were refused, in words, until they are taken.
+        self.refusals: list[str] = []
+
+    def carry_out(self, exchange: Changed, now_ms: int) -> None:
+        """Makes every change whose time has come."""
+        while self._planned and now_ms >= self._planned[0][0]:
+            _, _, change = heapq.heappop(self._planned)
+            refusal = self.make(exchange, change, now_ms)
+            if refusal is not None:
+                self.refusals.append(f"planned at {plain(change.at_s)} s: {change}: not done: {refusal}")
+
+    def make(self, exchange: Changed, change: VenueChange, now_ms: int) -> str | None:
+        """Makes a change now. Gives why the exchange refuses it, or None when it is made."""
+        if change.what == "listing":
+            return self._list(exchange, change, now_ms)
+        if change.what in _OF_A_CONTRACT:
+            return _change_contract(exchange, change, now_ms)
+        if change.symbol and change.symbol not in exchange.floors:
+            return _unlisted(change)
+        return _change_account(exchange, change, now_ms)
+
+    def _plan(self, change: VenueChange, at_ms: int) -> None:
+        self._number += 1
+        heapq.heappush(self._planned, (at_ms, self._number, change))
+
+    def _list(self, exchange: Changed, change: VenueChange, now_ms: int) -> str | None:
+        if change.value == "delisted":
+            refusal = _change_contract(exchange, attrs.evolve(change, what="status", value="SETTLING"), now_ms)
+            if refusal is None:
+                self._plan(attrs.evolve(change, what="status", value="CLOSE"), now_ms + SETTLING_MS)
+            return refusal
+        if change.symbol in exchange.floors:
+            return f"{change.symbol} is listed already: it is {exchange.floors[change.symbol].contract.info.status}"
+        floor = exchange.admit(change.symbol, now_ms)
+        if floor is None:
+            return f"the market of this venue knows no {change.symbol} that could be listed"
+        status = ContractStatus.TRADING if change.value == "listed" else ContractStatus.PENDING_TRADING
+        floor.board.contract_changed(floor.contract.with_status(status), new_brackets=True)
+        return None
+
+
+def _unlisted(change: VenueChange) -> str:
+    return f"{change.symbol} is not listed"
+
+
+# -- contracts --------------------------------------------------------------------------------------------------------
+
+
+def _change_contract(exchange: Changed, change: VenueChange, now_ms: int) -> str | None:
+    floor = exchange.floors.get(change.symbol)
+    if floor is None:
+        return _unlisted(change)
+    board = floor.board
+    board.now_ms = max(board.now_ms, now_ms)
+    if change.what == "status":
+        return _change_status(exchange, floor, ContractStatus(change.value), now_ms)
+    if change.what == "tick" and Decimal(change.value) * _LEAST_TICKS > board.prices.mark > 0:
+        return f"a price of {plain(board.prices.mark)} would be less than {_LEAST_TICKS} ticks"
+    if change.what == "brackets":
+        changed = _with_brackets(board.contract, Decimal(change.value))
+    elif change.what == "max_amendments":
+        changed = attrs.evolve(board.contract, info=structs.replace(board.contract.info, max_move_order_limit=int(change.value)))
+    else:
+        changed = _with_rule(board.contract, *_RULES[change.what], change.value)
+    board.contract_changed(changed, new_brackets=change.what == "brackets")
+    return None
+
+
+def _change_status(exchange: Changed, floor: SymbolMarket, status: ContractStatus, now_ms: int) -> str | None:
+    before = floor.contract.info
+    if before.status is status:
+        return f"{before.symbol} is {status} already"
+    if status not in ENDED and before.status in _IN_SESSION and floor.contract.tradfi and exchange.calendar.session_s:
+        return f"its sessions decide whether {before.symbol} trades (venue.embedded.session_s = {exchange.calendar.session_s})"
+    info = structs.replace(before, status=status)
+    if status in ENDED and before.status not in ENDED:
+        info = structs.replace(info, delivery_date=now_ms)
+    floor.board.contract_changed(attrs.evolve(floor.contract, info=info), new_brackets=False)
+    if status in ENDED:
+        exchange.delisting.settle(before.symbol, now_ms)
+    return None
+
+
+def _with_brackets(contract: Contract, factor: Decimal) -> Contract:
+    """The same contract with every notional cap multiplied."""
+    tiers = tuple(
+        structs.replace(
+            tier, notional_cap=tier.notional_cap * factor, notional_floor=tier.notional_floor * factor, cum=tier.cum * factor
+        )
+        for tier in contract.tiers
+    )
+    return attrs.evolve(contract, tiers=tiers)
+
+
+def _with_rule(contract: Contract, filter_type: str, key: str, value: str) -> Contract:
+    """The same contract with another value in a filter, and in its twin for market orders."""
+
+    def row(before: dict[str, Any]) -> dict[str, Any]:
+        named = before["filterType"] in (filter_type, f"MARKET_{filter_type}")
+        return {**before, key: plain(Decimal(value))} if named else before
+
+    return attrs.evolve(contract, info=structs.replace(contract.info, filters=[row(rule) for rule in contract.info.filters]))
+
+
+# -- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def _change_account(exchange: Changed, change: VenueChange, now_ms: int) -> str | None:
+    account = change.account or next(iter(exchange.ledger.books))
+    if account not in exchange.ledger.books:
+        return f"there is no account {account!r}; there is {', '.join(exchange.ledger.books)}"
+    fault = _set(exchange, change, account, now_ms)
+    return None if fault is None else f"code {fault.code}: {fault.msg}"
+
+
+def _set(exchange: Changed, change: VenueChange, account: str, now_ms: int) -> Fault | None:
+    value, preferences = change.value, exchange.preferences
+    match change.what:
+        case "funding_interval_h":
+            exchange.clearing.change_interval(change.symbol, int(value) * 3_600_000, now_ms)
+        case "leverage":
+            return preferences.leverage(account, SetLeverage(symbol=change.symbol, leverage=int(value)), now_ms)
+        case "margin":
+            kind = MarginType.ISOLATED if value == "isolated" else MarginType.CROSSED
+            return preferences.margin_type(account, SetMarginType(symbol=change.symbol, margin_type=kind), now_ms)
+        case "position_mode":
+            return preferences.position_mode(account, hedge=value == "hedge")
+        case "asset_mode":
+            return preferences.asset_mode(account, now_ms, multi_assets=value == "multi")
+        case "fee_burn":
+            preferences.fee_burn(account, wanted=value == "on")
+        case "agreement":
+            preferences.sign_agreement(account, signed=value == "signed")
+    return None

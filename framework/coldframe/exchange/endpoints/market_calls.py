@@ -1,0 +1,482 @@
+"""Public calls: the venue's rules, books, trades, candles, tickers, prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from coldframe.enums import INTERVALS, ContractStatus
+from coldframe.exchange.contracts import money
+from coldframe.exchange.endpoints.requester import (
+    QUARTERS,
+    Calls,
+    Requester,
+    board_of,
+    board_of_pair,
+    one_or_all,
+    page_length,
+    sent,
+)
+from coldframe.exchange.endpoints.statistics_calls import public_interest
+from coldframe.exchange.endpoints.windows import FUNDING, window
+from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.market.candles import Bar, Candles
+from coldframe.exchange.market.indices import asset_rates, composite
+from coldframe.exchange.market.prices import USUAL_CAP
+from coldframe.exchange.market.public_market_data import PublicMarketData
+from coldframe.exchange.market.summaries import ticker
+from coldframe.exchange.refusals import refuse
+from coldframe.units import ZERO, plain, unscaled
+from coldframe.wire import requests as ask
+from coldframe.wire.reference import (
+    AssetInfo,
+    AssetRate,
+    BestTicker,
+    DayTicker,
+    Depth,
+    ExchangeInfo,
+    FundingRow,
+    OpenInterest,
+    PremiumIndex,
+    PriceTicker,
+    ServerTime,
+)
+from coldframe.wire.requests import Fault
+from coldframe.wire.streams import AssetIndex, Level
+
+_DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000)
+_USUAL_DEPTH: Final = 500
+_LONGEST_CANDLES: Final = 1500
+_AGG_WINDOW_MS: Final = 48 * 3_600_000
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+_INTEREST: Final = "0.00010000"
+#: States in which a contract has an open interest (protocol.md 9, code -4108).
+_WITH_INTEREST: Final = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
+_NO_LEVEL: Final[Level] = ("0", "0")
+
+
+def ping(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+    """GET ping."""
+    return {}
+
+
+def server_time(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+    """GET time."""
+    return ServerTime(server_time=now_ms)
+
+
+def exchange_info(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+    """GET exchangeInfo: every contract that is not closed."""
+    every = (floor.contract for floor in exchange.floors.values())
+    contracts = [contract for contract in every if not contract.closed]
+    assets = dict.fromkeys(
+        ["USDT", *(contract.info.base_asset for contract in contracts if contract.info.underlying_type == "COIN")]
+    )
+    return ExchangeInfo(
+        timezone="UTC",
+        server_time=now_ms,
+        futures_type="U_MARGINED",
+        rate_limits=exchange.counters.listed(),
+        exchange_filters=[],
+        assets=[AssetInfo(asset=name, margin_available=True, auto_asset_exchange="-10000") for name in assets],
+        symbols=[contract.info for contract in contracts],
+    )
+
+
+# -- books ------------------------------------------------------------------------------------------------------------
+
+
+def depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, now_ms: int) -> object:
+    """GET depth, method `depth`: the book as the streams have it."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    asked = sent(request.limit)
+    limit = _USUAL_DEPTH if asked is None else asked
+    if limit not in _DEPTHS:
+        return refuse(-4021, limit)
+    book = board.book
+    if not book.known:
+        return refuse(-1001)
+    return Depth(
+        last_update_id=book.last_id,
+        event_ms=max(book.event_ms, board.now_ms),
+        traded_ms=book.traded_ms,
+        bids=book.bids.top(limit),
+        asks=book.asks.top(limit),
+    )
+
+
+def rpi_depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, now_ms: int) -> object:
+    """GET rpiDepth: the whole book, which here has no orders of that kind; it knows no other limit (protocol.md 6.4)."""
+    limit = sent(request.limit)
+    if limit not in (None, _DEPTHS[-1]):
+        return refuse(-4021, limit)
+    return depth(exchange, caller, ask.DepthQuery(symbol=request.symbol, limit=_DEPTHS[-1]), now_ms)
+
+
+def best_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET ticker/bookTicker, method `ticker.book`."""
+
+    def row(board: PublicMarketData) -> object:
+        bid, ask = board.book.best()
+        bid, ask = bid or _NO_LEVEL, ask or _NO_LEVEL
+        return BestTicker(
+            symbol=board.symbol,
+            bid_price=bid[0],
+            bid_qty=bid[1],
+            ask_price=ask[0],
+            ask_qty=ask[1],
+            last_update_id=board.book.last_id,
+            time=board.book.traded_ms,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+# -- trades -----------------------------------------------------------------------------------------------------------
+
+
+def price_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET ticker/price, method `ticker.price`."""
+
+    def row(board: PublicMarketData) -> object:
+        last = board.trades.last
+        return PriceTicker(
+            symbol=board.symbol,
+            price=board.contract.price_text(board.last_price),
+            time=last.at_ms if last else now_ms,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+def trades(exchange: Exchange, caller: Requester, request: ask.TradesQuery, now_ms: int) -> object:
+    """GET trades: the latest prints."""
+    return _prints(exchange, request.symbol, page_length(request.limit), None)
+
+
+def older_trades(exchange: Exchange, caller: Requester, request: ask.OlderTradesQuery, now_ms: int) -> object:
+    """GET historicalTrades: from an id on, a hundred unless more are wanted."""
+    return _prints(exchange, request.symbol, page_length(request.limit, usual=100, longest=500), sent(request.from_id))
+
+
+def _prints(exchange: Exchange, symbol: str, limit: int | Fault, from_id: int | None) -> object:
+    board = board_of(exchange, symbol)
+    if isinstance(board, Fault):
+        return board
+    if isinstance(limit, Fault):
+        return limit
+    rows = [one.row() for one in board.trades.prints if from_id is None or one.trade_id >= from_id]
+    return rows[:limit] if from_id is not None else rows[-limit:]
+
+
+def aggregate_trades(exchange: Exchange, caller: Requester, request: ask.AggTradesQuery, now_ms: int) -> object:
+    """GET aggTrades: by id, by time, or the latest."""
+    board, limit = board_of(exchange, request.symbol), page_length(request.limit)
+    if isinstance(board, Fault):
+        return board
+    if isinstance(limit, Fault):
+        return limit
+    from_id, start, end = sent(request.from_id), sent(request.start_time), sent(request.end_time)
+    if start is not None and start < now_ms - _AGG_WINDOW_MS:
+        return refuse(-4166)
+    if start is not None and end is not None and start > end:
+        return refuse(-1023)
+    rows = [
+        aggregate.row()
+        for aggregate in board.trades.aggregates
+        if (from_id is None or aggregate.aggregate_id >= from_id)
+        and (start is None or aggregate.at_ms >= start)
+        and (end is None or aggregate.at_ms <= end)
+    ]
+    return rows[-limit:] if from_id is None and start is None else rows[:limit]
+
+
+# -- candles and tickers ----------------------------------------------------------------------------------------------
+
+
+def candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_ms: int) -> object:
+    """GET klines, markPriceKlines; mark price candles follow the traded price here."""
+    board = board_of(exchange, request.symbol)
+    return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
+
+
+def index_candles(exchange: Exchange, caller: Requester, request: ask.PairKlineQuery, now_ms: int) -> object:
+    """GET indexPriceKlines, by pair; they follow the traded price here."""
+    board = board_of_pair(exchange, request.pair)
+    return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
+
+
+def continuous_candles(exchange: Exchange, caller: Requester, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
+    """GET continuousKlines: only perpetual contracts trade here."""
+    board = board_of_pair(exchange, request.pair)
+    if isinstance(board, Fault):
+        return board
+    kind = request.contract_type.upper()
+    if kind in QUARTERS:
+        return list[object]()
+    if kind != board.contract.info.contract_type:
+        return refuse(-4104)
+    return index_candles(exchange, caller, request, now_ms)
+
+
+def premium_candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_ms: int) -> object:
+    """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
+    board = board_of(exchange, request.symbol)
+    return board if isinstance(board, Fault) else _page(request, request.interval, board.premiums, _premium_row)
+
+
+def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], list[Any]]) -> object:
+    if interval not in INTERVALS:
+        return refuse(-1120)
+    limit = page_length(request.limit, longest=_LONGEST_CANDLES)
+    if isinstance(limit, Fault):
+        return limit
+    start, end = sent(request.start_time), sent(request.end_time)
+    if start is not None and end is not None and start > end:
+        return refuse(-1023)
+    return [row(bar) for bar in kept.page(interval, limit, start, end)]
+
+
+def _row(board: PublicMarketData, bar: Bar) -> list[Any]:
+    contract = board.contract
+    prices = [contract.price_text(price) for price in (bar.open, bar.high, bar.low, bar.close)]
+    return [
+        bar.open_ms,
+        *prices,
+        contract.quantity_text(bar.volume),
+        bar.close_ms,
+        contract.quote_text(bar.quote),
+        bar.trades,
+        contract.quantity_text(bar.taker_volume),
+        contract.quote_text(bar.taker_quote),
+        "0",
+    ]
+
+
+def _premium_row(bar: Bar) -> list[Any]:
+    premiums = [money(unscaled(premium)) for premium in (bar.open, bar.high, bar.low, bar.close)]
+    return [bar.open_ms, *premiums, "0", bar.close_ms, "0", bar.trades, "0", "0", "0"]
+
+
+def _untraded(now_ms: int) -> Bar:
+    """The day of a contract that has not traded yet: noughts, and no trade's id."""
+    return Bar(now_ms - _DAY_MS, now_ms, -1, -1, 0, 0, 0, 0)
+
+
+def day_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET ticker/24hr."""
+
+    def row(board: PublicMarketData) -> object:
+        one = ticker(board, board.candles.day(now_ms) or _untraded(now_ms), now_ms)
+        return DayTicker(
+            symbol=one.symbol,
+            price_change=one.change,
+            price_change_percent=one.change_percent,
+            weighted_avg_price=one.weighted_average,
+            last_price=one.close,
+            last_qty=one.last_quantity,
+            open_price=one.open,
+            high_price=one.high,
+            low_price=one.low,
+            volume=one.volume,
+            quote_volume=one.quote_volume,
+            open_time=one.open_ms,
+            close_time=one.close_ms,
+            first_id=one.first_id,
+            last_id=one.last_id,
+            count=one.trades,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+# -- prices and funding -------------------------------------------------------------------------------------------------
+
+
+def premium_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET premiumIndex."""
+
+    def row(board: PublicMarketData) -> object:
+        prices = board.prices
+        rate, funding_ms = board.coming_funding(now_ms)
+        return PremiumIndex(
+            symbol=board.symbol,
+            mark_price=plain(prices.mark),
+            index_price=plain(prices.index),
+            estimated_settle_price=plain(prices.index),
+            last_funding_rate=plain(rate),
+            interest_rate=_INTEREST,
+            next_funding_time=funding_ms,
+            time=now_ms,
+        )
+
+    return one_or_all(exchange, request, row)
+
+
+def funding_rates(exchange: Exchange, caller: Requester, request: ask.SymbolSpan, now_ms: int) -> object:
+    """GET fundingRate: the rates of the funding times since the venue started."""
+    symbol = sent(request.symbol)
+    if symbol is not None and symbol not in exchange.floors:
+        return refuse(-1121)
+    view = window(FUNDING, request, now_ms)
+    if isinstance(view, Fault):
+        return view
+    rates = exchange.clearing.rates
+    rows: list[FundingRow] = [row for row in rates if symbol in (None, row.symbol) and view.holds(row.funding_time)]
+    return view.page(rows)
+
+
+def funding_info(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+    """GET fundingInfo: only contracts whose interval or bounds of the rate are not the usual ones (protocol.md 6.4)."""
+    usual_ms = exchange.settings.funding_interval_s * 1000
+    return [
+        {
+            "symbol": floor.contract.symbol,
+            "adjustedFundingRateCap": money(prices.cap),
+            "adjustedFundingRateFloor": money(-prices.cap),
+            "fundingIntervalHours": max(prices.interval_ms // _HOUR_MS, 1),
+            "disclaimer": False,
+            "updateTime": None,
+        }
+        for floor in exchange.floors.values()
+        for prices in (floor.board.prices,)
+        if not floor.contract.closed and (prices.interval_ms != usual_ms or prices.cap != USUAL_CAP)
+    ]
+
+
+def open_interest(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+    """GET openInterest: what the venue's accounts and its simulated public hold long."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    if board.contract.info.status not in _WITH_INTEREST:
+        return refuse(-4108)
+    held = sum(
+        (
+            max(position.quantity, ZERO)
+            for books in exchange.ledger.books.values()
+            for position in books.account.positions.values()
+            if position.symbol == board.symbol
+        ),
+        ZERO,
+    )
+    return OpenInterest(symbol=board.symbol, open_interest=board.contract.quantity_text(held + public_interest(board)), time=now_ms)
+
+
+# -- indices and schedules ----------------------------------------------------------------------------------------------
+
+
+def index_info(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET indexInfo: the composition of index contracts."""
+
+    def row(board: PublicMarketData) -> object:
+        index = composite(board, now_ms)
+        if index is None:
+            return None
+        parts = [
+            {
+                "baseAsset": component.base_asset,
+                "quoteAsset": component.quote_asset,
+                "weightInQuantity": component.quantity_weight,
+                "weightInPercentage": component.percent_weight,
+            }
+            for component in index.components
+        ]
+        return {"symbol": board.symbol, "time": now_ms, "component": "baseAsset", "baseAssetList": parts}
+
+    return one_or_all(exchange, request, row)
+
+
+def _asset_rate(one: AssetIndex, now_ms: int) -> AssetRate:
+    return AssetRate(
+        symbol=one.symbol,
+        time=now_ms,
+        index=one.index_price,
+        bid_buffer=one.bid_buffer,
+        ask_buffer=one.ask_buffer,
+        bid_rate=one.bid_rate,
+        ask_rate=one.ask_rate,
+        auto_exchange_bid_buffer=one.auto_bid_buffer,
+        auto_exchange_ask_buffer=one.auto_ask_buffer,
+        auto_exchange_bid_rate=one.auto_bid_rate,
+        auto_exchange_ask_rate=one.auto_ask_rate,
+    )
+
+
+def asset_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET assetIndex: rates of assets in US dollars."""
+    rates = asset_rates((floor.board for floor in exchange.floors.values()), now_ms, exchange.streams.fixed_rates)
+    rows = {name: _asset_rate(one, now_ms) for name, one in rates.items()}
+    symbol = sent(request.symbol)
+    if symbol is None:
+        return list(rows.values())
+    return rows.get(symbol, refuse(-1121))
+
+
+def constituents(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+    """GET constituents: where the index price comes from; here from this venue alone."""
+    board = board_of(exchange, request.symbol)
+    if isinstance(board, Fault):
+        return board
+    source = {"exchange": "coldframe", "symbol": board.symbol, "price": plain(board.prices.index), "weight": "1.00000000"}
+    return {"symbol": board.symbol, "time": now_ms, "constituents": [source]}
+
+
+def insurance_balance(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET insuranceBalance: one fund for all contracts."""
+    symbols = list(exchange.floors)
+    if sent(request.symbol) is not None and request.symbol not in symbols:
+        return refuse(-1121)
+    balance = {"asset": "USDT", "marginBalance": money(Decimal(1_000_000)), "updateTime": now_ms}
+    fund = {"symbols": symbols, "assets": [balance]}
+    return fund if sent(request.symbol) is not None else [fund]
+
+
+def adl_risk(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+    """GET symbolAdlRisk: always low, since the insurance fund takes everything over."""
+    return one_or_all(exchange, request, lambda board: {"symbol": board.symbol, "adlRisk": "low", "updateTime": now_ms})
+
+
+def trading_schedule(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+    """GET tradingSchedule."""
+    markets = {
+        market: {"sessions": [{"startTime": start, "endTime": end, "type": kind} for start, end, kind in rows]}
+        for market, rows in exchange.calendar.schedule(now_ms).items()
+    }
+    return {"updateTime": now_ms, "marketSchedules": markets}
+
+
+REST: Final[Calls] = {
+    "GET /fapi/v1/ping": ping,
+    "GET /fapi/v1/time": server_time,
+    "GET /fapi/v1/exchangeInfo": exchange_info,
+    "GET /fapi/v1/depth": depth,
+    "GET /fapi/v1/rpiDepth": rpi_depth,
+    "GET /fapi/v1/trades": trades,
+    "GET /fapi/v1/historicalTrades": older_trades,
+    "GET /fapi/v1/aggTrades": aggregate_trades,
+    "GET /fapi/v1/klines": candles,
+    "GET /fapi/v1/continuousKlines": continuous_candles,
+    "GET /fapi/v1/indexPriceKlines": index_candles,
+    "GET /fapi/v1/markPriceKlines": candles,
+    "GET /fapi/v1/premiumIndexKlines": premium_candles,
+    "GET /fapi/v1/premiumIndex": premium_index,
+    "GET /fapi/v1/fundingRate": funding_rates,
+    "GET /fapi/v1/fundingInfo": funding_info,
+    "GET /fapi/v1/openInterest": open_interest,
+    "GET /fapi/v1/ticker/24hr": day_ticker,
+    "GET /fapi/v1/ticker/price": price_ticker,
+    "GET /fapi/v2/ticker/price": price_ticker,
+    "GET /fapi/v1/ticker/bookTicker": best_ticker,
+    "GET /fapi/v1/indexInfo": index_info,
+    "GET /fapi/v1/assetIndex": asset_index,
+    "GET /fapi/v1/constituents": constituents,
+    "GET /fapi/v1/insuranceBalance": insurance_balance,
+    "GET /fapi/v1/symbolAdlRisk": adl_risk,
+    "GET /fapi/v1/tradingSchedule": trading_schedule,
+}
+METHODS: Final[Calls] = {"depth": depth, "ticker.price": price_ticker, "ticker.book": best_ticker}

@@ -1,0 +1,226 @@
+"""A market that comes from outside: its payloads go on word for word, its books and trades meet the accounts' orders.
+
+Recording and mirror share this. The book is complete once a snapshot has been seen; what came before is kept and applied behind it
+(protocol.md 5.1). Own orders never show in the published market.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+import trio
+
+from coldframe.errors import DecodeError
+from coldframe.exchange.contracts import Contract
+from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
+from coldframe.exchange.market.public_trades import Aggregate, Print
+from coldframe.exchange.market.streams import Streams
+from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.units import check_scalable, exact, scaled
+from coldframe.wire.codec import Census, decode, decode_stream
+from coldframe.wire.names import StreamKind, StreamName, parse
+from coldframe.wire.reference import Depth
+from coldframe.wire.streams import AggTrade, DepthUpdate, Level, MarkPrice, Trade
+
+#: Updates kept of a book whose snapshot has not come yet.
+_MOST_PENDING: Final = 5000
+#: Takes trades that concern accounts: symbol and executions.
+Settle = Callable[[str, list[Execution]], None]
+
+
+class _Sync:
+    """The book of one contract on its way to being complete."""
+
+    def __init__(self) -> None:
+        self.pending: deque[DepthUpdate] = deque(maxlen=_MOST_PENDING)
+        self.known = trio.Event()
+
+
+class ExternalMarket:
+    """Floors that follow payloads. `bind` must be called before the first payload."""
+
+    def __init__(self, contracts: Iterable[Contract], funding_interval_ms: int, start_ms: int) -> None:
+        self.floors: dict[str, SymbolMarket] = {}
+        self._syncs: dict[str, _Sync] = {}
+        ids = UpdateIds(start_ms * 1000, Random(0))
+        for contract in contracts:
+            board = PublicMarketData(contract, funding_interval_ms, start_ms)
+            self.floors[contract.symbol] = SymbolMarket(board, ids, start_ms, shows_orders=False)
+            self._syncs[contract.symbol] = _Sync()
+        #: For each contract the streams that its book and its trades are taken from; None takes the first that comes.
+        self._book_stream: dict[str, str | None] = dict.fromkeys(self.floors)
+        self._trade_stream: dict[str, str | None] = dict.fromkeys(self.floors)
+        self._streams: Streams | None = None
+        self._settle: Settle | None = None
+        self._census = Census()
+
+    def bind(self, streams: Streams, settle: Settle) -> None:
+        """Connects the market with the venue's streams and its clearing."""
+        self._streams, self._settle = streams, settle
+
+    def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
+        """None: a recording or a mirror lists what it has from the beginning."""
+        return None
+
+    async def wait_book(self, symbol: str) -> None:
+        """Returns when the book of a symbol is complete."""
+        sync = self._syncs.get(symbol)
+        if sync is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await sync.known.wait()
+
+    # -- payloads -----------------------------------------------------------------------------------------------------
+
+    def take_payload(self, name_text: str, payload: bytes) -> None:
+        """Passes one payload on and lets the floors follow it. Raises `DecodeError` for one that is not of its stream."""
+        assert self._streams is not None
+        self._streams.relay(name_text, payload)
+        try:
+            name = parse(name_text)
+        except ValueError:
+            return
+        if not self._follows(name):
+            return
+        for message in decode_stream(name, payload, self._census):
+            match message:
+                case DepthUpdate():
+                    self._take_update(name.symbol, message)
+                case Trade():
+                    _check_numbers(payload, message.price, message.quantity)
+                    self._take_trade(name.symbol, message)
+                case AggTrade():
+                    _check_numbers(payload, message.price, message.quantity)
+                    self._take_aggregate(name.symbol, message)
+                case MarkPrice():
+                    _check_numbers(payload, message.mark_price, message.index_price)
+                    self._take_mark(message)
+
+    def _follows(self, name: StreamName) -> bool:
+        """Whether a floor has to hear what this stream brings."""
+        match name.kind:
+            case StreamKind.DIFF_DEPTH:
+                return self._is_source(self._book_stream, name)
+            case StreamKind.TRADE | StreamKind.AGG_TRADE:
+                return self._is_source(self._trade_stream, name)
+        return name.kind is StreamKind.MARK_PRICE
+
+    def take_snapshot(self, symbol: str, body: bytes) -> None:
+        """Takes a whole book. Raises `DecodeError` for a malformed body."""
+        floor, snapshot = self.floors.get(symbol), decode(Depth, body, self._census)
+        if floor is None:
+            return
+        sync, book = self._syncs[symbol], floor.board.book
+        if book.known and snapshot.last_update_id < book.last_id:
+            return
+        book.replace(snapshot.bids, snapshot.asks)
+        book.stamp(snapshot.last_update_id, _ms(snapshot.event_ms), _ms(snapshot.traded_ms))
+        met = floor.market_book(_scaled(snapshot.bids), _scaled(snapshot.asks))
+        for update in sync.pending:
+            if update.last_id > book.last_id:
+                book.apply(update.bids, update.asks)
+                book.stamp(update.last_id, update.event_ms, update.traded_ms)
+                met += floor.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items())
+        sync.pending.clear()
+        sync.known.set()
+        middle = book.middle()
+        if not floor.board.prices.known and middle:
+            floor.board.prices.begin(middle)
+        self._settled(symbol, met)
+
+    def _is_source(self, sources: dict[str, str | None], name: StreamName) -> bool:
+        """Whether a stream is the one that this contract follows; the first that comes is, unless it was decided before."""
+        if name.symbol not in sources:
+            return False
+        if sources[name.symbol] is None:
+            sources[name.symbol] = str(name)
+        return sources[name.symbol] == str(name)
+
+    def _take_update(self, symbol: str, update: DepthUpdate) -> None:
+        floor, sync = self.floors[symbol], self._syncs[symbol]
+        board = floor.board
+        change = DepthChange(update.first_id, update.last_id, update.event_ms, update.traded_ms, update.bids, update.asks)
+        if not board.book.known:
+            sync.pending.append(update)
+            board.depth_passed(change)
+        elif update.last_id <= board.book.last_id:
+            board.depth_passed(change)
+        else:
+            board.depth_changed(change)
+            self._settled(symbol, floor.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items()))
+
+    def _take_trade(self, symbol: str, trade: Trade) -> None:
+        made = Print(
+            trade.trade_id,
+            scaled(trade.price),
+            scaled(trade.quantity),
+            trade.price,
+            trade.quantity,
+            trade.trade_ms,
+            trade.buyer_is_maker,
+        )
+        self._traded(symbol, made, None)
+
+    def _take_aggregate(self, symbol: str, trade: AggTrade) -> None:
+        made = Print(
+            trade.last_id,
+            scaled(trade.price),
+            scaled(trade.quantity),
+            trade.price,
+            trade.quantity,
+            trade.trade_ms,
+            trade.buyer_is_maker,
+        )
+        whole = Aggregate(
+            trade.trade_id,
+            trade.price,
+            trade.quantity,
+            trade.first_id,
+            trade.last_id,
+            trade.trade_ms,
+            trade.buyer_is_maker,
+        )
+        self._traded(symbol, made, whole)
+
+    def _traded(self, symbol: str, made: Print, whole: Aggregate | None) -> None:
+        floor = self.floors[symbol]
+        # Trades of size zero occur on the wire (insurance fund entries); nobody was met by them.
+        if made.quantity:
+            floor.board.traded(made, whole)
+            self._settled(symbol, floor.market_trade(made))
+
+    def _take_mark(self, mark: MarkPrice) -> None:
+        floor = self.floors.get(mark.symbol)
+        if floor is not None:
+            floor.board.adopts_prices = True
+            floor.board.prices.adopt(exact(mark.mark_price), exact(mark.index_price), exact(mark.funding_rate or "0"))
+
+    def _settled(self, symbol: str, executions: list[Execution]) -> None:
+        if executions and self._settle is not None:
+            self._settle(symbol, executions)
+
+
+def _check_numbers(payload: bytes, *numbers: str) -> None:
+    """Raises `DecodeError` for a price or quantity that no book could hold."""
+    try:
+        check_scalable(numbers)
+    except ValueError as error:
+        raise DecodeError(str(error), payload) from None
+
+
+def _scaled(levels: Iterable[Level]) -> dict[int, int]:
+    return {scaled(price): scaled(quantity) for price, quantity in levels}
+
+
+def _ms(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def begin_at(floor: SymbolMarket, price: Decimal | None) -> None:
+    """Gives a floor a mark price before its book is known."""
+    if price is not None:
+        floor.board.prices.begin(scaled(format(price, "f")))

@@ -1,0 +1,147 @@
+"""One contract's trading floor: its matching engine and its board, kept in step.
+
+On a simulated floor own orders and trades are shown to everybody, since there is no other book. On a recorded or mirrored floor
+the published market stays as it came, and own orders trade beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+import attrs
+
+from coldframe.enums import Side
+from coldframe.exchange.contracts import Contract
+from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
+from coldframe.exchange.market.public_trades import Print
+from coldframe.exchange.matching import CROWD_ID, Fill, Matching, Taken, Taker
+from coldframe.wire.streams import Level
+
+#: How far two update ids of one contract may lie apart because of other contracts.
+_WIDEST_JUMP = 60
+
+
+class UpdateIds:
+    """The venue's update ids: one growing sequence for all contracts, so that those of one contract have gaps."""
+
+    def __init__(self, first: int, rng: Random) -> None:
+        self._last = first
+        self._rng = rng
+
+    def next(self) -> int:
+        self._last += self._rng.randint(1, _WIDEST_JUMP)
+        return self._last
+
+
+@attrs.frozen
+class Execution:
+    """A trade that concerns own orders, with its id."""
+
+    trade_id: int
+    fill: Fill
+
+
+class SymbolMarket:
+    """Where orders of one contract meet."""
+
+    def __init__(self, board: PublicMarketData, ids: UpdateIds, first_trade_id: int, *, shows_orders: bool) -> None:
+        self.board = board
+        self.matching = Matching()
+        self.shows_orders = shows_orders
+        self._ids = ids
+        self._next_trade_id = first_trade_id
+
+    @property
+    def contract(self) -> Contract:
+        return self.board.contract
+
+    # -- orders of accounts and of the simulated crowd ------------------------------------------------------------------
+
+    def take(self, taker: Taker, now_ms: int) -> tuple[Taken, list[Execution]]:
+        """Trades an order. The executions are those that concern an account."""
+        taken = self.matching.take(taker)
+        executions = self._traded(taken.fills, now_ms)
+        self._show(taker.side.opposite, {event.price for event in taken.happened}, now_ms)
+        return taken, executions
+
+    def rest(self, side: Side, price: int, quantity: int, now_ms: int, order_id: int = CROWD_ID, owner: str = "") -> None:
+        """Puts an order, or crowd, into the book."""
+        self.matching.rest(side, price, quantity, order_id, owner)
+        self._show(side, {price}, now_ms)
+
+    def withdraw(self, order_id: int, side: Side, price: int, now_ms: int) -> None:
+        """Takes an order out of the book."""
+        if self.matching.withdraw(order_id):
+            self._show(side, {price}, now_ms)
+
+    def shrink(self, order_id: int, left: int, side: Side, price: int, now_ms: int) -> None:
+        """Cuts a resting order, which keeps its place."""
+        self.matching.shrink(order_id, left)
+        self._show(side, {price}, now_ms)
+
+    def leave(self, side: Side, price: int, quantity: int, now_ms: int) -> None:
+        """Crowd cancels at a price."""
+        if self.matching.leave(side, price, quantity):
+            self._show(side, {price}, now_ms)
+
+    # -- a market that comes from outside -------------------------------------------------------------------------------
+
+    def market_trade(self, trade: Print) -> list[Execution]:
+        """The outside market traded: resting orders are met by their place in the queue."""
+        taker_side = Side.SELL if trade.buyer_is_maker else Side.BUY
+        return self._named(self.matching.print_trade(trade.price, trade.quantity, taker_side))
+
+    def market_levels(self, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> list[Execution]:
+        """The outside market's book changed: absolute scaled quantities by price."""
+        fills: list[Fill] = []
+        for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
+            for price, quantity in levels:
+                fills += self.matching.set_crowd(side, price, quantity)
+        return self._named(fills)
+
+    def market_book(self, bids: dict[int, int], asks: dict[int, int]) -> list[Execution]:
+        """The outside market printed its whole book."""
+        return self._named(self.matching.replace_crowd(bids, asks))
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _traded(self, fills: Iterable[Fill], now_ms: int) -> list[Execution]:
+        executions: list[Execution] = []
+        for fill in fills:
+            trade_id = self._trade_id()
+            if fill.maker_id != CROWD_ID or fill.taker_id != CROWD_ID:
+                executions.append(Execution(trade_id, fill))
+            if self.shows_orders:
+                self.board.traded(self._print(trade_id, fill, now_ms))
+        return executions
+
+    def _named(self, fills: Iterable[Fill]) -> list[Execution]:
+        return [Execution(self._trade_id(), fill) for fill in fills]
+
+    def _trade_id(self) -> int:
+        self._next_trade_id += 1
+        return self._next_trade_id
+
+    def _print(self, trade_id: int, fill: Fill, now_ms: int) -> Print:
+        contract = self.contract
+        return Print(
+            trade_id,
+            fill.price,
+            fill.quantity,
+            contract.price_text(fill.price),
+            contract.quantity_text(fill.quantity),
+            now_ms,
+            buyer_is_maker=fill.taker_side is Side.SELL,
+        )
+
+    def _show(self, side: Side, prices: set[int], now_ms: int) -> None:
+        if not self.shows_orders or not prices:
+            return
+        update_id = self._ids.next()
+        levels: list[Level] = [
+            (self.contract.price_text(price), self.contract.quantity_text(self.matching.quantity_at(side, price)))
+            for price in sorted(prices)
+        ]
+        bids, asks = (levels, []) if side is Side.BUY else ([], levels)
+        self.board.depth_changed(DepthChange(update_id, update_id, now_ms, now_ms, bids, asks))

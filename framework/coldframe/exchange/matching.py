@@ -1,0 +1,413 @@
+"""The matching engine of one contract: price-time priority over two kinds of quantity, own orders and the crowd.
+
+An own order has an id and an owner; the crowd is the rest of the market, a quantity in the queue without a name. One mechanism
+serves every market: a simulated one, whose crowd joins, leaves and takes like anybody else, and a recorded one, whose book says
+how much crowd stands at a price (`set_crowd`) and whose trades eat the queues from the front (`print_trade`).
+
+Prices and quantities are integers in units of 10**-12 (`coldframe.units.scaled`). No clock, no chance: the same calls give the
+same fills. This module must never know what an account or a rule of a symbol is. Its counterparts: `coldframe.exchange_server`, a
+backtest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from coldframe.enums import SelfTradePrevention, Side
+
+#: Id and owner of quantity that belongs to the rest of the market.
+CROWD_ID: Final = 0
+CROWD: Final = ""
+
+
+@attrs.frozen
+class Fill:
+    """One trade. The price is the maker's; `maker_left` is what is left of the maker after it."""
+
+    price: int
+    quantity: int
+    taker_side: Side
+    taker_id: int
+    taker_owner: str
+    maker_id: int
+    maker_owner: str
+    maker_left: int
+
+
+@attrs.frozen
+class Withdrawn:
+    """A resting order that self-trade prevention took out of the book with `left` unfilled."""
+
+    order_id: int
+    owner: str
+    price: int
+    left: int
+
+
+@attrs.frozen(kw_only=True)
+class Taker:
+    """An order that wants to trade at once, up to `limit` (None: at any price)."""
+
+    side: Side
+    quantity: int
+    limit: int | None = None
+    order_id: int = CROWD_ID
+    owner: str = CROWD
+    prevention: SelfTradePrevention = SelfTradePrevention.NONE
+
+
+@attrs.frozen
+class Taken:
+    """What became of a taker: what happened in order, what is left of it, and whether self-trade prevention ended it."""
+
+    happened: tuple[Fill | Withdrawn, ...]
+    left: int
+    prevented: bool = False
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        return tuple(event for event in self.happened if isinstance(event, Fill))
+
+
+class Matching:
+    """Two queues of levels. All quantities given must be positive unless zero is said to be allowed."""
+
+    def __init__(self) -> None:
+        self._bids = _Queues(1)
+        self._asks = _Queues(-1)
+        self._own: dict[int, tuple[_Queues, _Level, _Entry]] = {}
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def best(self, side: Side) -> int | None:
+        """The best price of a side; None when it is empty."""
+        return self._side(side).best()
+
+    def depth(self, side: Side, levels: int) -> list[tuple[int, int]]:
+        """Price and whole quantity (own and crowd) of the best `levels` levels, best first."""
+        return [(level.price, level.total) for _, level in zip(range(levels), self._side(side).from_best(), strict=False)]
+
+    def quantity_at(self, side: Side, price: int) -> int:
+        """Own and crowd quantity at a price."""
+        level = self._side(side).levels.get(price)
+        return level.total if level else 0
+
+    def crowd_at(self, side: Side, price: int) -> int:
+        """Crowd quantity at a price."""
+        level = self._side(side).levels.get(price)
+        return level.crowd if level else 0
+
+    def crosses(self, side: Side, price: int) -> bool:
+        """Whether an order of `side` at `price` would trade at once."""
+        best = self._side(side.opposite).best()
+        return best is not None and _reaches(side, price, best)
+
+    def fillable(self, taker: Taker) -> int:
+        """How much of `taker` could be filled now: fill-or-kill asks this first. Own orders count unless prevention is on."""
+        found = 0
+        for level in self._side(taker.side.opposite).from_best():
+            if found >= taker.quantity or not _reaches(taker.side, taker.limit, level.price):
+                break
+            found += sum(entry.left for entry in level.queue if not _prevented(taker, entry))
+        return min(found, taker.quantity)
+
+    def left_of(self, order_id: int) -> int:
+        """What is left of a resting own order; 0 when it does not rest here."""
+        found = self._own.get(order_id)
+        return found[2].left if found else 0
+
+    def ahead_of(self, order_id: int) -> int:
+        """How much quantity stands before an own order at its price; 0 when it does not rest here."""
+        found = self._own.get(order_id)
+        if found is None:
+            return 0
+        _, level, entry = found
+        return sum(other.left for other in level.queue[: level.queue.index(entry)])
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+
+    def take(self, taker: Taker) -> Taken:
+        """Trades `taker` against the other side, best price first, oldest first; nothing of it is put into the book."""
+        queues, left = self._side(taker.side.opposite), taker.quantity
+        happened: list[Fill | Withdrawn] = []
+        while left:
+            price = queues.best()
+            if price is None or not _reaches(taker.side, taker.limit, price):
+                break
+            level = queues.levels[price]
+            entry = level.queue[0]
+            if _prevented(taker, entry):
+                if taker.prevention is not SelfTradePrevention.EXPIRE_TAKER:
+                    happened.append(Withdrawn(entry.order_id, entry.owner, price, entry.left))
+                    self._drop(queues, level, entry)
+                if taker.prevention is not SelfTradePrevention.EXPIRE_MAKER:
+                    return Taken(tuple(happened), left, prevented=True)
+                continue
+            quantity = min(left, entry.left)
+            left -= quantity
+            if entry.order_id == CROWD_ID and taker.order_id != CROWD_ID:
+                queues.remember_sold(level, quantity)
+            happened.append(self._fill(taker, queues, level, entry, quantity))
+        return Taken(tuple(happened), left)
+
+    def rest(self, side: Side, price: int, quantity: int, order_id: int = CROWD_ID, owner: str = CROWD) -> None:
+        """Puts an order, or crowd, at the back of the queue at `price`. What would trade has to be taken first."""
+        queues = self._side(side)
+        level = queues.level(price)
+        if order_id == CROWD_ID:
+            queues.sold.pop(price, None)
+            level.join_crowd(quantity)
+            return
+        entry = _Entry(order_id, owner, quantity)
+        level.queue.append(entry)
+        level.total += quantity
+        self._own[order_id] = (queues, level, entry)
+
+    def withdraw(self, order_id: int) -> int:
+        """Takes an own order out of the book. Gives what was left of it; 0 when it does not rest here."""
+        found = self._own.get(order_id)
+        if found is None:
+            return 0
+        queues, level, entry = found
+        left = entry.left
+        self._drop(queues, level, entry)
+        return left
+
+    def shrink(self, order_id: int, left: int) -> None:
+        """Cuts a resting own order to `left` without touching its place in the queue; zero takes it out."""
+        found = self._own.get(order_id)
+        if found is None or found[2].left <= left:
+            return
+        if left <= 0:
+            self.withdraw(order_id)
+            return
+        _, level, entry = found
+        level.total -= entry.left - left
+        entry.left = left
+
+    # -- the crowd of a simulated market --------------------------------------------------------------------------------
+
+    def leave(self, side: Side, price: int, quantity: int) -> int:
+        """The crowd cancels up to `quantity` at a price, the youngest first. Gives what was cancelled."""
+        queues = self._side(side)
+        level = queues.levels.get(price)
+        if level is None:
+            return 0
+        gone = level.leave_crowd(quantity)
+        queues.forget_if_empty(level)
+        return gone
+
+    # -- the crowd of a recorded market ---------------------------------------------------------------------------------
+
+    def set_crowd(self, side: Side, price: int, quantity: int) -> tuple[Fill, ...]:
+        """The market says that `quantity` stands at `price`, zero included.
+
+        More joins the back of the queue, after it has traded with own orders that it crosses; less is taken from the crowd behind
+        own orders first. Depth that an own taker has consumed stays consumed until the market says something new about the level.
+        """
+        queues = self._side(side)
+        wanted = queues.without_sold(price, quantity)
+        more = wanted - self.crowd_at(side, price)
+        if more < 0:
+            self.leave(side, price, -more)
+            return ()
+        fills = self._cross_own(side, price, more) if more else ()
+        more -= sum(fill.quantity for fill in fills)
+        if more:
+            queues.level(price).join_crowd(more)
+        if fills:
+            queues.sold[price] = (quantity, quantity - self.crowd_at(side, price))
+        return fills
+
+    def replace_crowd(self, bids: Mapping[int, int], asks: Mapping[int, int]) -> tuple[Fill, ...]:
+        """The market prints its whole book anew: what it does not name is gone."""
+        fills: list[Fill] = []
+        for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
+            gone = [level.price for level in self._side(side).from_best() if level.price not in levels]
+            self._side(side).sold.clear()
+            for price in gone:
+                self.set_crowd(side, price, 0)
+        for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
+            for price, quantity in levels.items():
+                fills += self.set_crowd(side, price, quantity)
+        return tuple(fills)
+
+    def print_trade(self, price: int, quantity: int, taker_side: Side) -> tuple[Fill, ...]:
+        """The market traded `quantity` at `price`: the makers' queue is eaten from the front, own orders included.
+
+        Own orders at better prices had to be met first, so they share the quantity before the level does.
+        """
+        queues = self._side(taker_side.opposite)
+        taker = Taker(side=taker_side, quantity=quantity)
+        fills: list[Fill] = []
+        left = quantity
+        for level in [one for one in queues.until(taker_side, price) if one.owned]:
+            for entry in [order for order in level.queue if order.order_id != CROWD_ID or level.price == price]:
+                part = min(left, entry.left)
+                if not part:
+                    return tuple(fills)
+                left -= part
+                fill = self._fill(taker, queues, level, entry, part)
+                if fill.maker_id != CROWD_ID:
+                    fills.append(fill)
+        level_at = queues.levels.get(price)
+        if level_at is not None and left:
+            level_at.eat_crowd(left)
+            queues.forget_if_empty(level_at)
+        return tuple(fills)
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _side(self, side: Side) -> _Queues:
+        return self._bids if side is Side.BUY else self._asks
+
+    def _fill(self, taker: Taker, queues: _Queues, level: _Level, entry: _Entry, quantity: int) -> Fill:
+        level.reduce(entry, quantity)
+        fill = Fill(level.price, quantity, taker.side, taker.order_id, taker.owner, entry.order_id, entry.owner, entry.left)
+        if not entry.left:
+            self._drop(queues, level, entry)
+        return fill
+
+    def _drop(self, queues: _Queues, level: _Level, entry: _Entry) -> None:
+        self._own.pop(entry.order_id, None)
+        level.reduce(entry, entry.left)
+        level.queue.remove(entry)
+        queues.forget_if_empty(level)
+
+    def _cross_own(self, side: Side, price: int, quantity: int) -> tuple[Fill, ...]:
+        """Crowd that appears beyond own orders of the other side would have traded with them."""
+        queues, left = self._side(side.opposite), quantity
+        taker = Taker(side=side, quantity=quantity)
+        fills: list[Fill] = []
+        for level in [one for one in queues.until(side, price) if one.owned]:
+            for entry in [order for order in level.queue if order.order_id != CROWD_ID]:
+                part = min(left, entry.left)
+                if part:
+                    left -= part
+                    fills.append(self._fill(taker, queues, level, entry, part))
+        return tuple(fills)
+
+
+@attrs.define(eq=False)
+class _Entry:
+    """A place in a queue: an own order, or a piece of the crowd."""
+
+    order_id: int
+    owner: str
+    left: int
+
+
+class _Level:
+    """The queue at one price, oldest first. Neighbouring pieces of crowd are one entry."""
+
+    __slots__ = ("crowd", "price", "queue", "total")
+
+    def __init__(self, price: int) -> None:
+        self.price = price
+        self.queue: list[_Entry] = []
+        self.total = 0
+        self.crowd = 0
+
+    @property
+    def owned(self) -> bool:
+        """Whether an own order stands here."""
+        return self.total != self.crowd
+
+    def reduce(self, entry: _Entry, quantity: int) -> None:
+        entry.left -= quantity
+        self.total -= quantity
+        if entry.order_id == CROWD_ID:
+            self.crowd -= quantity
+
+    def join_crowd(self, quantity: int) -> None:
+        self.total += quantity
+        self.crowd += quantity
+        if self.queue and self.queue[-1].order_id == CROWD_ID:
+            self.queue[-1].left += quantity
+        else:
+            self.queue.append(_Entry(CROWD_ID, CROWD, quantity))
+
+    def leave_crowd(self, quantity: int) -> int:
+        return self._shed(quantity, list(reversed(self.queue)))
+
+    def eat_crowd(self, quantity: int) -> int:
+        return self._shed(quantity, list(self.queue))
+
+    def _shed(self, quantity: int, entries: list[_Entry]) -> int:
+        left = quantity
+        for entry in entries:
+            if entry.order_id == CROWD_ID and left:
+                part = min(left, entry.left)
+                left -= part
+                self.reduce(entry, part)
+        self.queue = [entry for entry in self.queue if entry.left]
+        return quantity - left
+
+
+class _Queues:
+    """One side: levels by price, and their prices sorted so that the best stands last."""
+
+    __slots__ = ("_keys", "_sign", "levels", "sold")
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._keys: list[int] = []
+        self.levels: dict[int, _Level] = {}
+        #: For levels that an own taker has eaten from: what the market had said, and how much of it is sold.
+        self.sold: dict[int, tuple[int, int]] = {}
+
+    def best(self) -> int | None:
+        return self._keys[-1] * self._sign if self._keys else None
+
+    def from_best(self) -> Iterator[_Level]:
+        """The levels, best first; the book must not change meanwhile."""
+        for key in reversed(self._keys):
+            yield self.levels[key * self._sign]
+
+    def until(self, side: Side, price: int) -> list[_Level]:
+        """The levels that an order of `side` at `price` reaches, best first."""
+        reached: list[_Level] = []
+        for level in self.from_best():
+            if not _reaches(side, price, level.price):
+                break
+            reached.append(level)
+        return reached
+
+    def level(self, price: int) -> _Level:
+        """The level at a price, made if there is none."""
+        level = self.levels.get(price)
+        if level is None:
+            level = self.levels[price] = _Level(price)
+            key = price * self._sign
+            self._keys.insert(bisect_left(self._keys, key), key)
+        return level
+
+    def forget_if_empty(self, level: _Level) -> None:
+        if not level.queue and self.levels.pop(level.price, None) is not None:
+            del self._keys[bisect_left(self._keys, level.price * self._sign)]
+
+    def remember_sold(self, level: _Level, quantity: int) -> None:
+        said, sold = self.sold.get(level.price, (level.crowd, 0))
+        self.sold[level.price] = (said, sold + quantity)
+
+    def without_sold(self, price: int, quantity: int) -> int:
+        """What of `quantity` is still for sale: all of it, unless the market only repeats what it said before."""
+        said, sold = self.sold.get(price, (-1, 0))
+        if said == quantity:
+            return quantity - sold
+        self.sold.pop(price, None)
+        return quantity
+
+
+def _reaches(side: Side, limit: int | None, price: int) -> bool:
+    """Whether an order of `side` with that limit may trade at `price`."""
+    return limit is None or (price <= limit if side is Side.BUY else price >= limit)
+
+
+def _prevented(taker: Taker, entry: _Entry) -> bool:
+    """Whether self-trade prevention stands between the two."""
+    return taker.prevention is not SelfTradePrevention.NONE and entry.owner == taker.owner != CROWD

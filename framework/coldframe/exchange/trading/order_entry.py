@@ -1,0 +1,268 @@
+"""Dealing: orders are placed, modified, cancelled; each goes through the checks, the book and the clearing, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+
+import attrs
+from msgspec import UNSET
+
+from coldframe.enums import ExecutionType, OrderStatus, OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.errors import ConfigError
+from coldframe.exchange.contracts import to_scaled
+from coldframe.exchange.market.symbol_market import Execution, SymbolMarket
+from coldframe.exchange.matching import Fill, Taken, Taker
+from coldframe.exchange.refusals import refuse
+from coldframe.exchange.trading.account_store import AccountBooks
+from coldframe.exchange.trading.clearing import Clearing
+from coldframe.exchange.trading.entities import Order
+from coldframe.exchange.trading.order_checks import (
+    POST_ONLY,
+    OrderRequest,
+    check_count,
+    check_lives_with_position,
+    check_margin,
+    check_mode,
+    check_rules,
+    check_symbol,
+    closable,
+    is_closing,
+    matched_price,
+    ticket_of,
+)
+from coldframe.exchange.trading.trading_state import TradingState, scaled_price
+from coldframe.ids import base36
+from coldframe.units import ZERO, ceil_to, floor_to
+from coldframe.wire.requests import Fault, PlaceOrder
+
+#: Times in force for which self-trade prevention works (protocol.md 7.2).
+_PREVENTABLE = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD})
+
+
+class OrderEntry:
+    """Takes orders of accounts to the floors."""
+
+    def __init__(self, office: TradingState, clearing: Clearing) -> None:
+        self._office = office
+        self._clearing = clearing
+
+    # -- placing ------------------------------------------------------------------------------------------------------
+
+    def place(self, account: str, request: PlaceOrder, now_ms: int) -> Order | Fault:
+        """Places an order. Gives it as it stands afterwards, or why it was refused."""
+        checked = self.check(account, request, now_ms)
+        if isinstance(checked, Fault):
+            return checked
+        order = self.accept(account, checked, now_ms)
+        self.execute(order, now_ms)
+        return order
+
+    def check(self, account: str, request: PlaceOrder, now_ms: int) -> OrderRequest | Fault:
+        """All that an order has to pass before it is accepted; its quantity and price as they will stand."""
+        books = self._office.books(account)
+        fault = check_symbol(self._office, books, request.symbol)
+        if fault:
+            return fault
+        ticket = ticket_of(request, now_ms)
+        if isinstance(ticket, Fault):
+            return ticket
+        if ticket.client_id and books.open_with_client_id(ticket.client_id):
+            return refuse(-4116)
+        fault = check_mode(books, ticket.position_side, reduce_only_sent=request.reduce_only is not UNSET)
+        return fault or check_lives_with_position(books, ticket) or self.check_ticket(books, ticket)
+
+    def check_ticket(self, books: AccountBooks, ticket: OrderRequest) -> OrderRequest | Fault:
+        """The checks that look at the market and the account; also for orders that a trigger makes."""
+        floor = self._office.floor(ticket.symbol)
+        if ticket.price_match is not PriceMatch.NONE:
+            price = matched_price(floor, ticket.side, ticket.price_match)
+            if isinstance(price, Fault):
+                return price
+            ticket = attrs.evolve(ticket, price=price)
+        closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
+        limit = None if ticket.market else ticket.price
+        fault = check_rules(floor, ticket.side, ticket.quantity, limit, reduce_only=closing)
+        fault = fault or check_count(books, floor.contract)
+        if fault:
+            return fault
+        if closing:
+            quantity = closable(books, ticket)
+            if isinstance(quantity, Fault):
+                return quantity
+            ticket = attrs.evolve(ticket, quantity=quantity)
+        else:
+            fault = check_margin(self._office, books, ticket, self._expected_price(floor, ticket), ticket.quantity)
+        return fault or _check_time_in_force(floor, ticket) or ticket
+
+    def _expected_price(self, floor: SymbolMarket, ticket: OrderRequest) -> Decimal:
+        """What an order is reckoned at: its limit, or for a market order the mark or the best counterparty, whichever is more."""
+        if not ticket.market:
+            return ticket.price
+        best = floor.matching.best(ticket.side.opposite)
+        mark = floor.board.prices.mark
+        return max(mark, Decimal(best).scaleb(-12)) if best is not None else mark
+
+    def accept(self, account: str, ticket: OrderRequest, now_ms: int) -> Order:
+        """Makes a checked ticket an order of the account, without executing it yet."""
+        books = self._office.books(account)
+        order_id = self._office.order_id(ticket.symbol)
+        closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
+        order = Order(
+            order_id=order_id,
+            account=account,
+            symbol=ticket.symbol,
+            client_id=ticket.client_id or f"venue{base36(order_id)}",
+            side=ticket.side,
+            type=ticket.type,
+            time_in_force=ticket.time_in_force,
+            position_side=ticket.position_side,
+            price=ticket.price,
+            quantity=ticket.quantity,
+            reduce_only=ticket.reduce_only or closing,
+            closing=closing,
+            price_match=ticket.price_match,
+            prevention=ticket.prevention,
+            good_till_ms=ticket.good_till_ms,
+            original_type=ticket.original_type or ticket.type,
+            stop_price=ticket.stop_price,
+            close_position=ticket.close_position,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+        )
+        self._office.report(order, ExecutionType.NEW, now_ms)
+        return order
+
+    # -- executing ----------------------------------------------------------------------------------------------------
+
+    def execute(self, order: Order, now_ms: int, *, insured: bool = False) -> None:
+        """Trades what an accepted order can trade, rests what may rest, ends what may not.
+
+        With `insured` the rest is left as it is: the insurance fund takes it over.
+        """
+        floor = self._office.floor(order.symbol)
+        taken, executions = floor.take(self._taker(floor, order), now_ms)
+        touched = self._book(order, taken, executions, now_ms)
+        if taken.left and not insured:
+            self._finish(floor, order, taken, now_ms)
+        touched[(order.account, order.position_side)] = None
+        for account, side in touched:
+            self._clearing.follow_position(account, order.symbol, side, now_ms)
+
+    def _taker(self, floor: SymbolMarket, order: Order) -> Taker:
+        market = order.type is OrderType.MARKET
+        prevention = order.prevention if order.time_in_force in _PREVENTABLE else SelfTradePrevention.NONE
+        return Taker(
+            side=order.side,
+            quantity=to_scaled(order.left),
+            limit=_market_bound(floor, order.side) if market else scaled_price(order),
+            order_id=order.order_id,
+            owner=order.account,
+            prevention=prevention,
+        )
+
+    def _book(
+        self, order: Order, taken: Taken, executions: Iterable[Execution], now_ms: int
+    ) -> dict[tuple[str, PositionSide], None]:
+        """Books fills and prevented makers in the order in which they happened. Gives the positions that were touched."""
+        touched: dict[tuple[str, PositionSide], None] = {}
+        remaining = iter(executions)
+        for event in taken.happened:
+            if isinstance(event, Fill):
+                for concerned in self._clearing.book(order.symbol, next(remaining), now_ms):
+                    touched[(concerned.account, concerned.position_side)] = None
+            else:
+                maker = self._office.books(event.owner).orders[event.order_id]
+                self._office.end(maker, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="1")
+        return touched
+
+    def _finish(self, floor: SymbolMarket, order: Order, taken: Taken, now_ms: int) -> None:
+        """What becomes of the part that found nobody."""
+        immediate = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+        if taken.prevented:
+            self._office.end(order, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="3" if immediate else "1")
+        elif order.type is OrderType.MARKET:
+            self._office.end(order, OrderStatus.EXPIRED, now_ms, expiry_reason="9")
+        elif immediate:
+            self._office.end(order, OrderStatus.EXPIRED, now_ms, expiry_reason="2")
+        else:
+            floor.rest(order.side, scaled_price(order), taken.left, now_ms, order.order_id, order.account)
+
+    # -- cancelling ---------------------------------------------------------------------------------------------------
+
+    def cancel(self, account: str, symbol: str, order_id: int | None, client_id: str | None, now_ms: int) -> Order | Fault:
+        """Cancels an open order."""
+        fault = check_reference(self._office, symbol, order_id, client_id)
+        if fault:
+            return fault
+        order = self._office.books(account).order_of(symbol, order_id, client_id)
+        if order is None or not order.open:
+            return refuse(-2011)
+        self._office.pull(order, OrderStatus.CANCELED, now_ms)
+        return order
+
+    def cancel_all(self, account: str, symbol: str, now_ms: int) -> None:
+        """Cancels every open order of a symbol."""
+        for order in self._office.books(account).of_symbol(symbol):
+            self._office.pull(order, OrderStatus.CANCELED, now_ms)
+
+    def expire_dated(self, now_ms: int) -> None:
+        """Ends GTD orders whose time has come."""
+        for books in self._office.ledger.books.values():
+            for order in list(books.open.values()):
+                if 0 < order.good_till_ms <= now_ms and order.symbol in self._office.floors:
+                    self._office.pull(order, OrderStatus.EXPIRED, now_ms)
+
+    def restore(self, now_ms: int, symbols: Collection[str]) -> None:
+        """Takes the open orders that the ledger remembers back to their floors; the market may have moved over them meanwhile.
+
+        Raises `ConfigError` for an order that no venue can have written.
+        """
+        books = self._office.ledger.books.values()
+        remembered = [order for account in books for order in account.open.values() if order.symbol in symbols]
+        for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
+            if not order.open:  # an order before it may have closed what it was to close
+                continue
+            try:
+                self._put_back(order, now_ms)
+            except ValueError as error:
+                ledger = f"venue.embedded.state_dir: order {order.order_id} in the ledger of account {order.account}"
+                raise ConfigError(f"{ledger} cannot be put back: {error}; move the ledger away") from None
+
+    def _put_back(self, order: Order, now_ms: int) -> None:
+        floor = self._office.floor(order.symbol)
+        if order.time_in_force in POST_ONLY and floor.matching.crosses(order.side, scaled_price(order)):
+            self._office.end(order, OrderStatus.EXPIRED, now_ms)
+        else:
+            self.execute(order, now_ms)
+
+
+def check_reference(office: TradingState, symbol: str, order_id: int | None, client_id: str | None) -> Fault | None:
+    """Whether a call names a listed symbol and some order."""
+    if symbol not in office.floors:
+        return refuse(-1121)
+    return refuse(-1102, "orderId", "origClientOrderId") if order_id is None and not client_id else None
+
+
+def _check_time_in_force(floor: SymbolMarket, ticket: OrderRequest) -> Fault | None:
+    """Post-only must not trade at once; fill-or-kill must find everything."""
+    if ticket.market:
+        return None
+    price = to_scaled(ticket.price)
+    if ticket.post_only and floor.matching.crosses(ticket.side, price):
+        return refuse(-5022)
+    if ticket.time_in_force is TimeInForce.FOK:
+        wanted = Taker(side=ticket.side, quantity=to_scaled(ticket.quantity), limit=price)
+        return refuse(-5021) if floor.matching.fillable(wanted) < wanted.quantity else None
+    return None
+
+
+def _market_bound(floor: SymbolMarket, side: Side) -> int | None:
+    """The worst price at which a market order may trade: the mark price and `marketTakeBound`."""
+    contract, mark = floor.contract, floor.board.prices.mark
+    if not mark:
+        return None
+    bound = mark * contract.take_bound
+    tick = contract.filters.tick
+    limit = floor_to(mark + bound, tick) if side is Side.BUY else ceil_to(mark - bound, tick)
+    return to_scaled(max(limit, ZERO))

@@ -1,0 +1,283 @@
+"""The front door: reads what a connection begins with, and hands it to REST, to a stream link or to the WebSocket API.
+
+One port serves all three. REST connections are kept alive; an upgrade hands the connection over with all that was read of it. Each
+connection has a fence: whatever it brings ends that connection and nothing else. Nothing is waited for without a limit.
+"""
+
+from __future__ import annotations
+
+import ssl
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import h11
+import trio
+
+from coldframe.exchange.endpoints.counters import Blocked
+from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
+from coldframe.exchange.faults import ResponseMode
+from coldframe.exchange_server.links.api import ApiLink
+from coldframe.exchange_server.links.cables import READ, CutAfterBytes, Limited, linger
+from coldframe.exchange_server.links.context import Context
+from coldframe.exchange_server.links.socket import Accepted, NoHandshake, ServerSocket, answer_handshake
+from coldframe.exchange_server.links.streams import StreamLink
+from coldframe.exchange_server.links.visitors import why_not
+from coldframe.wire.codec import encode
+from coldframe.wire.replies import ErrorBody
+from coldframe.wire.routes import StreamTarget, parse_target
+from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
+
+_API_PATH: Final = "/ws-fapi/v1"
+_LONGEST_BODY: Final = 65_536
+#: How long a connection may say nothing between two requests, and how long it may take to say one, in seconds.
+_IDLE_S: Final = 300
+_REQUEST_S: Final = 10
+#: The code for a request that is forbidden (seeds/004 knows no text for it) or malformed.
+_FORBIDDEN: Final = -1002
+_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
+
+
+class HttpServer:
+    """Serves connections. `secure` is whether they are TLS."""
+
+    def __init__(self, context: Context, *, secure: bool = False) -> None:
+        self._context = context
+        self._secure = secure
+        self._rest = Rest(context.exchange)
+        self._open: Counter[str] = Counter()
+        self._full = False
+        self.stream_links: dict[StreamLink, None] = {}
+        self.api_links: dict[ApiLink, None] = {}
+
+    async def serve(self, stream: trio.abc.Stream, peer: str = "") -> None:
+        """Serves one connection from its first byte to its end; `peer` is the address it comes from."""
+        if not self._has_room(peer):
+            await trio.aclose_forcefully(stream)
+            return
+        self._open[peer] += 1
+        try:
+            await self._serve(Limited(stream))
+        except* _GONE:
+            pass
+        except* Exception as group:  # noqa: BLE001  (the fence: whatever a connection brings, the others go on)
+            self._context.notice(f"a connection has ended by a bug of the venue: {_where(group)}")
+        finally:
+            self._open[peer] -= 1
+            await trio.aclose_forcefully(stream)
+
+    def _has_room(self, peer: str) -> bool:
+        most = self._context.settings.max_connections
+        if self._open[peer] < most:
+            self._full = False
+            return True
+        if not self._full:
+            self._full = True
+            text = f"{peer} has {most} connections open, and gets no more until it closes some (venue.embedded.max_connections)"
+            self._context.notice(text)
+        return False
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        http = h11.Connection(h11.SERVER)
+        try:
+            await self._serve_requests(http, stream)
+        except h11.RemoteProtocolError as error:
+            if http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await _send_last(http, stream, _misunderstood(error))
+            raise
+
+    async def _serve_requests(self, http: h11.Connection, stream: trio.abc.Stream) -> None:
+        patience_s = _REQUEST_S
+        while True:
+            request = await _next_request(http, stream, patience_s)
+            if request is None:
+                return
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+            refusal = why_not(headers, secure=self._secure)
+            if refusal is not None:
+                await _send_last(http, stream, _forbidden(refusal), request)
+                return
+            body = await _body(http, stream)
+            if request.method == b"GET" and "websocket" in headers.get("upgrade", "").lower():
+                await self._upgrade(http, stream, request, headers)
+                return
+            answer = await self._answer(request, headers, body)
+            if answer is None:
+                return
+            await _send(http, stream, answer, request)
+            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+                return
+            http.start_next_cycle()
+            patience_s = _IDLE_S
+
+    async def _answer(self, request: h11.Request, headers: Mapping[str, str], body: bytes) -> RestAnswer | None:
+        """The answer to a request; None when a fault wants the connection to end without one."""
+        path, _, query = request.target.partition(b"?")
+        rest = RestRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, headers, body)
+        course = self._context.course(rest.call, rest.params)
+        await trio.sleep(course.wait_ms / 1000)
+        symbol = self._rest.wants_book(rest)
+        if symbol:
+            await self._context.wait_book(symbol)
+        answer = self._carry_out(rest) if course.carried_out else RestAnswer(200, (), b"")
+        answer = injected(answer, course)
+        await trio.sleep(course.hold_ms / 1000)
+        if course.ending is ResponseMode.SILENT:
+            await trio.sleep(_IDLE_S)
+        return answer if course.ending is ResponseMode.ANSWERED else None
+
+    def _carry_out(self, rest: RestRequest) -> RestAnswer:
+        now_ms = self._context.turn()
+        answer = self._rest.answer(rest, now_ms)
+        self._context.deliver()
+        return attrs.evolve(answer, body=self._context.faults.listed(rest.call, answer.body, now_ms))
+
+    # -- upgrades -----------------------------------------------------------------------------------------------------
+
+    async def _upgrade(
+        self, http: h11.Connection, stream: trio.abc.Stream, request: h11.Request, headers: Mapping[str, str]
+    ) -> None:
+        target = request.target.decode("latin-1")
+        try:
+            is_api = urlsplit(target).path.rstrip("/") == _API_PATH
+            streams = None if is_api else parse_target(target)
+        except ValueError:  # a path that looks like a broken address
+            is_api, streams = False, None
+        handshake = answer_handshake(request.http_version, headers)
+        if isinstance(handshake, NoHandshake):
+            await _send_last(http, stream, _no_handshake(handshake), request)
+            return
+        blocked = self._admit(is_api=is_api)
+        if blocked is not None or (not is_api and streams is None):
+            await _send_last(http, stream, _turned_away(blocked), request)
+            return
+        await stream.send_all(_switching(http, handshake))
+        first = http.trailing_data[0]
+        after_bytes = self._context.faults.settings.api_cut_after_bytes
+        if is_api and after_bytes:
+            stream = CutAfterBytes(stream, after_bytes)
+        await self._serve_socket(ServerSocket(stream, first), target, streams)
+
+    def _admit(self, *, is_api: bool) -> Blocked | None:
+        """Whether a handshake is answered: not during a ban; one of the WebSocket API costs weight."""
+        now_ms = self._context.now_ms()
+        counters = self._context.exchange.counters
+        return counters.charge(Pool.WEIGHT, HANDSHAKE_WEIGHT, now_ms) if is_api else counters.banned(now_ms)
+
+    async def _serve_socket(self, socket: ServerSocket, target: str, streams: StreamTarget | None) -> None:
+        if streams is not None:
+            link = StreamLink(socket, streams, self._context)
+            await _run(link, self.stream_links)
+            return
+        options = dict(parse_qsl(urlsplit(target).query))
+        shows_limits = options.get("returnRateLimits", "true").lower() != "false"
+        await _run(ApiLink(socket, self._context, shows_limits=shows_limits), self.api_links)
+
+
+L = TypeVar("L", StreamLink, ApiLink)
+
+
+async def _run(link: L, links: dict[L, None]) -> None:
+    """Serves a link, listed among the others as long as it lives."""
+    links[link] = None
+    try:
+        await link.run()
+    finally:
+        del links[link]
+
+
+async def _next_request(http: h11.Connection, stream: trio.abc.Stream, patience_s: float) -> h11.Request | None:
+    """The next request of a connection; None when there is none any more, or it does not come in time."""
+    with trio.move_on_after(patience_s) as patience:
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                data = bytes(await stream.receive_some(READ))
+                http.receive_data(data)
+                # It has begun: now it has to come to its end.
+                patience.deadline = min(patience.deadline, trio.current_time() + _REQUEST_S)
+            elif isinstance(event, h11.Request):
+                return event
+            else:
+                return None
+    return None
+
+
+async def _body(http: h11.Connection, stream: trio.abc.Stream) -> bytes:
+    """The body of the request. Raises `RemoteProtocolError` for one that is too long, or takes too long."""
+    parts = bytearray()
+    with trio.move_on_after(_REQUEST_S):
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                if http.they_are_waiting_for_100_continue:
+                    informed = http.send(h11.InformationalResponse(status_code=100, headers=[]))
+                    await stream.send_all(informed or b"")
+                http.receive_data(bytes(await stream.receive_some(READ)))
+            elif isinstance(event, h11.Data):
+                parts += event.data
+                if len(parts) > _LONGEST_BODY:
+                    raise h11.RemoteProtocolError("body too long", error_status_hint=413)
+            else:
+                return bytes(parts)
+    raise h11.RemoteProtocolError("body too slow", error_status_hint=408)
+
+
+def _switching(http: h11.Connection, handshake: Accepted) -> bytes:
+    """The head that turns the connection into a WebSocket."""
+    return http.send(h11.InformationalResponse(status_code=101, headers=list(handshake.headers))) or b""
+
+
+async def _send(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer, request: h11.Request | None = None) -> None:
+    """Writes an answer; to HEAD without its body, of which only the length is told."""
+    headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+    shown = b"" if request is not None and request.method == b"HEAD" else answer.body
+    head = http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+    body = http.send(h11.Data(data=shown)) or b""
+    end = http.send(h11.EndOfMessage()) or b""
+    await stream.send_all(head + body + end)
+
+
+async def _send_last(http: h11.Connection, stream: trio.abc.Stream, answer: RestAnswer, request: h11.Request | None = None) -> None:
+    """Writes an answer with which the connection ends, whatever of the request has not been read."""
+    await _send(http, stream, attrs.evolve(answer, headers=(*answer.headers, ("connection", "close"))), request)
+    await linger(stream)
+
+
+def _turned_away(blocked: Blocked | None) -> RestAnswer:
+    """What a handshake gets that is not wanted."""
+    if blocked is None:
+        return RestAnswer(404, (("content-type", "text/plain"),), b"no such stream path\n")
+    headers = (("content-type", "application/json"), ("retry-after", str(blocked.retry_after_s)))
+    return RestAnswer(blocked.status, headers, encode(ErrorBody(blocked.fault.code, blocked.fault.msg)))
+
+
+def _no_handshake(answer: NoHandshake) -> RestAnswer:
+    """The answer to a malformed handshake."""
+    return RestAnswer(answer.status, (("content-type", "text/plain"), *answer.headers), f"{answer.text}\n".encode())
+
+
+def _forbidden(reason: str) -> RestAnswer:
+    """What a visitor gets that may not come in."""
+    return RestAnswer(403, (("content-type", "application/json"),), encode(ErrorBody(_FORBIDDEN, reason)))
+
+
+def _misunderstood(error: h11.RemoteProtocolError) -> RestAnswer:
+    """The answer to a malformed request: the status alone, which suits HEAD too."""
+    return RestAnswer(error.error_status_hint, (), b"")
+
+
+def _where(group: BaseExceptionGroup[Exception]) -> str:
+    """The first error of a group and the line that it came from, in one line; whatever the error is."""
+    error: BaseException = group
+    raised_at = group.__traceback__
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        raised_at = error.__traceback__ or raised_at
+    said = "".join(ch if ch.isprintable() else " " for ch in traceback.format_exception_only(error)[-1].strip()[:200])
+    places = traceback.extract_tb(raised_at)
+    return f"{said} ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else said

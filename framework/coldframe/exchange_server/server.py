@@ -1,0 +1,224 @@
+"""The embedded venue as a whole: one listener on the loopback interface over an exchange and its market."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from coldframe.config import venue as config
+from coldframe.errors import ConfigError, VenueUnavailable
+from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.faults import FaultPlan, InjectedFault
+from coldframe.exchange.keys import AccountKeys, keys_for
+from coldframe.exchange.mirror import Mirror
+from coldframe.exchange.synthetic import SyntheticMarket
+from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange_server.links.api import ApiLink
+from coldframe.exchange_server.links.context import Context, Source
+from coldframe.exchange_server.links.http_server import HttpServer
+from coldframe.exchange_server.links.streams import StreamLink
+from coldframe.exchange_server.recording import RecordedMarket
+
+_HOST: Final = "127.0.0.1"
+#: How often the venue turns without being asked, and how often it writes down where the market stands; milliseconds.
+_TURN_MS: Final = 50
+_MARKS_MS: Final = 2000
+
+
+@attrs.frozen
+class Address:
+    """Where the venue listens, and the keys of its accounts."""
+
+    rest: str
+    streams: str
+    api: str
+    accounts: tuple[AccountKeys, ...]
+    port: int
+
+
+class EmbeddedVenue:
+    """The exchange inside.
+
+    `wall_ms` (epoch milliseconds) is the only clock that it ever reads. With a `mirror` its market is the one that is fed there,
+    whatever the settings say. `notice` takes sentences for the operator's log. Raises `ConfigError` when its settings cannot be
+    carried out.
+    """
+
+    def __init__(
+        self,
+        settings: config.EmbeddedVenue,
+        *,
+        wall_ms: Callable[[], int],
+        mirror: Mirror | None = None,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        skew_ms = settings.faults.clock_skew_ms
+        self._settings = settings
+        self._tls = _tls_context(settings)
+        self._keys = keys_for([account.name for account in settings.accounts], settings.keys_dir)
+
+        def now_ms() -> int:
+            return wall_ms() + skew_ms
+
+        self._now_ms = now_ms
+        start_ms = self._now_ms()
+        recorded = RecordedMarket(settings, start_ms) if mirror is None and settings.market == "recording" else None
+        self._ledger = AccountStore(Path(settings.state_dir) if settings.state_dir is not None else None)
+        self._source: Source = _source(settings, mirror, recorded, start_ms, self._ledger)
+        self._exchange = Exchange(
+            settings, self._source.floors, self._keys, self._ledger, start_ms, introduce=self._source.introduce
+        )
+        self._faults = FaultPlan(settings.faults, settings.seed, start_ms)
+        self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults, notice)
+        self._source.bind(self._exchange.streams, self._context.settle)
+        self._door = HttpServer(self._context, secure=self._tls is not None)
+        self._recorded = recorded
+        #: Set when a recording has been played to its end.
+        self.tape_ended = recorded.ended if recorded else trio.Event()
+
+    @property
+    def tape_note(self) -> str | None:
+        """What is wrong with the end of the recording (a torn last line), in one sentence; None when nothing is."""
+        return self._recorded.note if self._recorded else None
+
+    async def serve(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listens until cancelled. Reports the address when it is ready. Raises `VenueUnavailable` when the port is taken."""
+        listeners = await self._listen()
+        port = int(listeners[0].socket.getsockname()[1])
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._source.run)
+                nursery.start_soon(self._keep_turning)
+                nursery.start_soon(trio.serve_listeners, self._accept, listeners)
+                task_status.started(self._address(port))
+        finally:
+            self._exchange.remember_marks(self._now_ms())
+            self._ledger.close()
+
+    async def serve_connection(self, stream: trio.abc.Stream, peer: str = "") -> None:
+        """Serves one connection from its beginning to its end; raises nothing because of what it brings.
+
+        The listener does this with every connection that it accepts; `peer` is the address it comes from.
+        """
+        if self._tls is not None:
+            stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
+        await self._door.serve(stream, peer)
+
+    def symbols(self) -> tuple[str, ...]:
+        """The contracts that the venue lists."""
+        return tuple(self._exchange.floors)
+
+    def change(self, change: config.VenueChange) -> str | None:
+        """Changes something now, as the plan in `changes` does at its time. Gives why it is refused, or None when it is done."""
+        refusal = self._exchange.change(change, self._context.turn())
+        self._context.deliver()
+        return refusal
+
+    # -- what tests do to it --------------------------------------------------------------------------------------------
+
+    def revoke_key(self, api_key: str) -> None:
+        """Makes a key unknown: sessions that use it learn so with their next request."""
+        self._exchange.keys.revoke(api_key)
+
+    def drop_private_links(self) -> None:
+        """Cuts every connection with a user-data stream, without a close."""
+        for link in list(self._door.stream_links):
+            if link.private:
+                link.drop()
+
+    def drop_stream_links(self) -> None:
+        """Cuts every stream connection, without a close."""
+        for link in list(self._door.stream_links):
+            link.drop()
+
+    def drop_api_links(self) -> None:
+        """Cuts every connection of the WebSocket API, without a close."""
+        for link in list(self._door.api_links):
+            link.drop()
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> list[trio.SocketListener]:
+        try:
+            return await trio.open_tcp_listeners(self._settings.port, host=_HOST)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise VenueUnavailable(f"port {self._settings.port} is already in use on {_HOST}") from None
+            raise VenueUnavailable(f"the venue cannot listen on {_HOST}:{self._settings.port}: {error.strerror}") from None
+
+    async def _accept(self, stream: trio.SocketStream) -> None:
+        try:
+            peer = str(stream.socket.getpeername()[0])
+        except OSError:  # gone already
+            peer = ""
+        await self.serve_connection(stream, peer)
+
+    async def _keep_turning(self) -> None:
+        marks_due_ms = 0
+        while True:
+            now_ms = self._context.turn()
+            for mishap in self._faults.due(now_ms):
+                self._suffer(mishap, now_ms)
+            if now_ms >= marks_due_ms:
+                marks_due_ms = now_ms + _MARKS_MS
+                self._exchange.remember_marks(now_ms)
+            await trio.sleep((_TURN_MS - now_ms % _TURN_MS) / 1000)
+
+    def _suffer(self, mishap: InjectedFault, now_ms: int) -> None:
+        """Something goes wrong that the plan of faults has named."""
+        streams, api = list(self._door.stream_links), list(self._door.api_links)
+        match mishap:
+            case InjectedFault.CUT_PRIVATE:
+                self._cut(link for link in streams if link.private)
+            case InjectedFault.CUT_MARKET:
+                self._cut(link for link in streams if not link.private)
+            case InjectedFault.CUT_API:
+                self._cut(api)
+            case InjectedFault.REVOKE_SESSIONS:
+                for link in api:
+                    link.revoke()
+            case InjectedFault.EXPIRE_LISTEN_KEYS:
+                self._exchange.end_listen_keys(now_ms, told=not self._faults.settings.listen_keys_expire_silently)
+
+    def _cut(self, links: Iterable[StreamLink | ApiLink]) -> None:
+        for link in links:
+            if self._faults.settings.cut_with_close:
+                link.close()
+            else:
+                link.drop()
+
+    def _address(self, port: int) -> Address:
+        secure = "s" if self._tls is not None else ""
+        place = f"{_HOST}:{port}"
+        return Address(
+            rest=f"http{secure}://{place}",
+            streams=f"ws{secure}://{place}",
+            api=f"ws{secure}://{place}/ws-fapi/v1",
+            accounts=self._keys,
+            port=port,
+        )
+
+
+def _source(
+    settings: config.EmbeddedVenue, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, ledger: AccountStore
+) -> Source:
+    if mirror is not None:
+        return mirror.open(settings, start_ms)
+    return recorded or SyntheticMarket(settings, start_ms, ledger.marks)
+
+
+def _tls_context(settings: config.EmbeddedVenue) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{settings.tls_certificate}: venue.embedded.tls_certificate: cannot be used: {error}") from None
+    return context

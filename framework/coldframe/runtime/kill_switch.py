@@ -1,0 +1,151 @@
+"""The kill switch of a run put together: its thread, its line to the venue, its file, and how it hears and is heard."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Final
+
+import trio
+
+from coldframe.core.engine import Engine
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.errors import ConfigError, InvariantBroken, JournalUnwritable
+from coldframe.model.effects import Level
+from coldframe.model.journal import RowKind
+from coldframe.runtime.build import Bot
+from coldframe.runtime.connections import Connections
+from coldframe.runtime.effects import EffectRunner
+from coldframe.trio_io.clock import Clock, ThreadClock
+from coldframe.trio_io.halt_file import HaltFile, HaltFileContent
+from coldframe.trio_io.kill_switch import KillSwitchThread, Record
+from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
+from coldframe.trio_io.kill_switch_rest import KillSwitchRest
+
+#: How often the run says that it goes on, also when nothing happens in it.
+_BEAT_S: Final = 0.1
+
+LogLine = Callable[[int, Level, str], None]
+
+
+@contextmanager
+def signals_for_the_brake() -> Iterator[None]:
+    """SIGUSR1 is kept from every thread that begins in here, so that the kill switch's can wait for it. To be entered first of
+    all."""
+    if not hasattr(signal, "sigpending"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@asynccontextmanager
+async def braking(
+    bot: Bot,
+    engine: Engine,
+    began: HaltFileContent,
+    sentinel: HaltFile,
+    shells: EffectRunner,
+    connections: Connections,
+    clock: Clock,
+    log: LogLine,
+    *,
+    heed_signal: bool,
+) -> AsyncIterator[KillSwitchThread]:
+    """The kill switch of a run, for as long as this lasts. `began` is what held in its file when the engine was made."""
+    thread_clock = ThreadClock(clock)
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(sentinel.held())
+        except ConfigError as error:
+            if bot.config.orders.mode == "live":
+                raise
+            log(clock.now_ns(), Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
+        log(clock.now_ns(), Level.INFO, f"halt file: {sentinel.path}")
+        brake = KillSwitchThread(
+            sentinel,
+            began,
+            shells.pulse,
+            thread_clock,
+            _work(bot, engine, connections, thread_clock),
+            lambda level, text: log(thread_clock.now_ns(), level, text),
+            stuck_s=bot.config.halt.stuck_ms / 1000,
+            heed_signal=heed_signal,
+            record=_recording(shells, thread_clock, log),
+            keeps_protective=bot.config.orders.on_end != OrderPolicy.CANCEL,
+            dead_man=bot.config.orders.dead_man_s > 0,
+        )
+        shells.links.guard = brake.guard
+        shells.links.max_age_ms = bot.config.orders.max_age_ms
+        shells.halt_taken = brake.taken
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        _tell_positions(shells, engine)  # before the first hook, which may never return
+        nursery.start_soon(_beat, shells, engine)
+        nursery.start_soon(_mourn, brake)
+        brake.begin(shells.inbox)
+        try:
+            yield brake
+        finally:
+            await brake.end(well=shells.finished is not None or not _has_traded(engine))
+        nursery.cancel_scope.cancel()
+
+
+def _has_traded(engine: Engine) -> bool:
+    """Whether a run has come so far that orders may be its own: a start that is refused leaves everything as it was."""
+    return engine.trading is not None and engine.trading.reconciler.at_start is None
+
+
+def _recording(shells: EffectRunner, clock: ThreadClock, log: LogLine) -> Record:
+    """What the kill switch does is on the disk before it does it, past everything that waits in the run; a full disk does not hold
+    it."""
+
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
+        if shells.journal is None:
+            return True
+        try:
+            shells.journal.file.write([(clock.now_ns(), kind, ref, body)])
+        except JournalUnwritable as error:
+            log(clock.now_ns(), Level.ERROR, f"the kill switch works without its journal: {error}")
+            return False
+        return True
+
+    return record
+
+
+def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock) -> KillSwitchOrders | None:
+    if connections.signer is None:
+        return None
+    line = KillSwitchRest(
+        connections.orders.rest,
+        connections.tls,
+        connections.signer,
+        connections.recv_window_ms,
+        clock,
+        lambda: connections.order_rest.offset_ms,
+        lambda: engine.banned_until_ms,
+    )
+    return KillSwitchOrders(line, {strategy.table.id: strategy.symbols for strategy in bot.strategies}, engine.orders.epoch_ms)
+
+
+async def _beat(shells: EffectRunner, engine: Engine) -> None:
+    """Says that the run goes on, and what it holds."""
+    while True:
+        _tell_positions(shells, engine)
+        shells.pulse.beat()
+        await trio.sleep(_BEAT_S)
+
+
+def _tell_positions(shells: EffectRunner, engine: Engine) -> None:
+    """What the run holds: also positions that no fill of it has brought."""
+    accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
+    held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
+    shells.pulse.holds(held)
+
+
+async def _mourn(brake: KillSwitchThread) -> None:
+    await brake.broken.wait()
+    raise InvariantBroken("the kill switch has ended by itself: a run without one does not go on")

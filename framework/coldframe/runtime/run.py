@@ -1,0 +1,317 @@
+"""The run: a tree of nurseries in which a bot lives, from the first connection to the last line of its summary.
+
+Whoever opens a nursery owns it. From the last to die to the first: the embedded venue and the clerks (recorder), the links with
+REST and timers, and in the midst the engine task, the only reader of the inbox and the only owner of trading state.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, nullcontext
+from decimal import setcontext
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Protocol
+
+import attrs
+import trio
+
+from coldframe.core.connectivity.signing import Signer
+from coldframe.core.engine import Engine, EngineSetup
+from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.state.protection import OrderPolicy
+from coldframe.enums import PositionMode
+from coldframe.errors import Banned, ConfigError
+from coldframe.model.effects import Level, Log
+from coldframe.model.halting import Halt
+from coldframe.model.inputs import Lane, StopAsked, Suspended
+from coldframe.plug.sinks import Sinks
+from coldframe.runtime.build import Bot, feed_limits, first_minutes, risk_limits, trading_limits
+from coldframe.runtime.connections import Connections
+from coldframe.runtime.effects import EffectRunner
+from coldframe.runtime.haltfiles import latch_of, sentinel_of
+from coldframe.runtime.journals import OpenJournal, alone_on, open_journal
+from coldframe.runtime.kill_switch import braking, signals_for_the_brake
+from coldframe.runtime.operator_commands import notes_of, read_notes
+from coldframe.runtime.report import RunEnd
+from coldframe.runtime.shutdown_signals import ends
+from coldframe.runtime.startup import VenueInfo, check_account, describe_venue, venue_offset_ms
+from coldframe.runtime.startup_checks import account_at_venue, banner, check_start
+from coldframe.runtime.venues import open_venues
+from coldframe.trio_io.clock import Clock, GapWatch, stopwatch_ns
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.journal import Journal
+from coldframe.trio_io.recorder import Recorder
+from coldframe.trio_io.rest import Rest
+from coldframe.units import NS_PER_S, arithmetic
+
+#: After the end of a tape, how long the bot may still work on what it brought.
+_TAPE_DRAIN_S: Final = 0.5
+
+#: How often we look whether the process has been running all the time.
+_GAP_WATCH_MS: Final = 1_000
+#: A slow hook is named at most this often.
+_SLOW_AGAIN_NS: Final = 10 * NS_PER_S
+
+#: From here on a wrong system clock is worth a line; the venue itself allows a second ahead.
+_CLOCK_WARNING_MS: Final = 1_000
+
+
+class RunObserver(Protocol):
+    """Whoever looks at a run: the command line, or a test."""
+
+    def log(self, at_ns: int, level: Level, text: str) -> None:
+        """One line for people."""
+
+    def started(self, engine: Engine) -> None:
+        """The engine is made; it may be looked at from now on."""
+
+
+@attrs.frozen(kw_only=True)
+class RunOptions:
+    """What the command line adds to a configuration. `for_s` None: until a signal, or the end of the tape."""
+
+    for_s: float | None = None
+    record: Path | None = None
+    #: Whether SIGINT, SIGTERM and SIGHUP end the run, and SIGUSR1 halts it; off where the caller handles them.
+    signals: bool = True
+
+
+@attrs.frozen
+class Result:
+    """A run that has ended."""
+
+    engine: Engine
+    ended: RunEnd
+
+
+async def run(bot: Bot, options: RunOptions, watcher: RunObserver) -> Result:
+    """Runs a bot to its end. Raises a `ColdframeError` when it cannot begin or go on."""
+    # Inherited by every task of the run: no module of the process can change it.
+    setcontext(arithmetic())
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        if options.signals:
+            stack.enter_context(signals_for_the_brake())
+        venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
+        house = _House(bot, options, watcher, clock, venues)
+        return await house.live()
+
+
+class _House:
+    """One run."""
+
+    def __init__(self, bot: Bot, options: RunOptions, watcher: RunObserver, clock: Clock, venues: Connections) -> None:
+        self._bot = bot
+        self._options = options
+        self._watcher = watcher
+        self._clock = clock
+        self._venues = venues
+        self._asked: list[str] = []
+        #: When a slow hook was last named.
+        self._slow: dict[tuple[str, str], int] = {}
+        self._sinks = Sinks(bot.house.sinks(), self._complain, stopwatch_ns)
+
+    def _log(self, level: Level, text: str) -> None:
+        self._watcher.log(self._clock.now_ns(), level, text)
+        self._sinks.hear(Log(level, text))
+
+    def _complain(self, text: str) -> None:
+        """A line about a sink, not for sinks."""
+        self._watcher.log(self._clock.now_ns(), Level.ERROR, text)
+
+    # -- the tree -----------------------------------------------------------------------------------------------------
+
+    async def live(self) -> Result:
+        market, orders, signer = self._venues.market_rest, self._venues.order_rest, self._venues.signer
+        for note in self._bot.notes:
+            self._log(Level.WARNING, note)
+        with ExitStack() as stack:
+            kept = stack.enter_context(open_journal(self._bot, signer)) if signer is not None else None
+            described = await self._look_round(market, orders, signer)
+            if signer is not None and self._bot.config.orders.mode == "live":
+                # Another key of the same account is another name for it here, but not for the venue.
+                account = await account_at_venue(self._bot.config, orders, self._clock)
+                stack.enter_context(alone_on(account) if account else nullcontext())
+            return await self._work(described, kept)
+
+    async def _work(self, described: VenueInfo, kept: OpenJournal | None) -> Result:
+        """The run itself, when everything that had to be known is."""
+        orders = self._venues.order_rest
+        past = kept.past if kept is not None else RestoredState()
+        account = past.account if kept is not None else ""
+        latch = latch_of(self._bot.loaded, account, lambda text: self._log(Level.ERROR, text))
+        sentinel = sentinel_of(self._bot.loaded, account)
+        engine = self._make_engine(described, orders.offset_ms, past, latch.halts)
+        market, began_ns = self._venues.market_rest, self._clock.now_ns()
+        async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
+            shells = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
+            if recorder is not None:
+                shells.links.taps.append(recorder.frame)
+                market.snapshot_taps.append(recorder.snapshot)
+            nursery.start_soon(self._watch_for_the_end, nursery, shells)
+            if kept is not None:
+                nursery.start_soon(read_notes, notes_of(self._bot.loaded), shells)
+            nursery.start_soon(self._watch_for_gaps, shells.inbox)
+            self._watcher.started(engine)
+            args = (self._bot, engine, latch, sentinel, shells, self._venues, self._clock, self._watcher.log)
+            async with braking(*args, heed_signal=self._options.signals):
+                await shells.drive(engine)
+            nursery.cancel_scope.cancel()
+        elapsed_ns = self._clock.now_ns() - began_ns
+        unrecorded = journal.unrecorded if journal is not None else ""
+        return Result(engine, RunEnd(self._how(), elapsed_ns, shells.finished or "", unrecorded))
+
+    async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> VenueInfo:
+        """The questions before the start; every mistake that only the venue can find is found here."""
+        try:
+            return await self._ask_round(market, orders, signer)
+        except Banned as ban:
+            self._venues.stay_away(ban.until_ms, self._clock.now_ms())
+            raise
+
+    async def _ask_round(self, market: Rest, orders: Rest, signer: Signer | None) -> VenueInfo:
+        offset_ms = await venue_offset_ms(orders, self._clock)
+        orders.offset_ms = market.offset_ms = offset_ms
+        if abs(offset_ms) >= _CLOCK_WARNING_MS:
+            where = "behind" if offset_ms > 0 else "ahead of"
+            text = f"our clock is {abs(offset_ms) / 1000:.1f} s {where} the venue's"
+            self._log(
+                Level.WARNING, f"{text}: requests carry the venue's time, nothing is wrong; set the system clock all the same"
+            )
+        described = await describe_venue(market, self._clock)
+        missing = [symbol for symbol in self._bot.contracts if symbol not in described.instruments]
+        if missing:
+            raise ConfigError(*(f"{self._bot.loaded.source.path}: the venue does not list {symbol}" for symbol in missing))
+        if signer is not None:
+            await self._check_account(orders, signer, described)
+        else:
+            self._log(Level.INFO, f"observing {self._bot.config.venue.environment}: no keys, no orders")
+        return described
+
+    async def _check_account(self, orders: Rest, signer: Signer, described: VenueInfo) -> None:
+        live = self._bot.config.orders.mode == "live"
+        mode = PositionMode(self._bot.config.orders.position_mode)
+        account = await check_account(orders, self._clock, mode, self._bot.config.venue.environment if live else "")
+        await check_start(self._bot, account, described.instruments, orders, self._clock, self._log)
+        for line in banner(self._bot, signer, account) if live else ():
+            self._log(Level.WARNING, line)
+
+    def _make_engine(self, described: VenueInfo, offset_ms: int, past: RestoredState, halts: Sequence[Halt]) -> Engine:
+        config = self._bot.config
+        signer = self._venues.signer
+        return Engine(
+            EngineSetup(
+                streams=self._bot.streams,
+                instruments=described.instruments,
+                ports=[strategy.slot(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies],
+                budgets=self._bot.budgets,
+                risk=risk_limits(config.risk),
+                rate_limits=described.rate_limits,
+                chance=self._venues.chance,
+                # Never one that was used before: it stands in every client order id.
+                epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
+                past=past,
+                keep_orders=config.orders.on_restart == "keep",
+                on_end=OrderPolicy(config.orders.on_end),
+                on_error=OrderPolicy(config.orders.on_error),
+                about=self._about(),
+                clock_offset_ms=offset_ms,
+                orders_on=config.orders.mode != "off",
+                hedge=config.orders.position_mode == PositionMode.HEDGE,
+                can_log_on=signer is not None and signer.can_log_on,
+                feed=feed_limits(config),
+                trading=trading_limits(config),
+                grace_ms=config.orders.grace_ms,
+                halts=halts,
+                first_minutes=first_minutes(config.risk),
+            )
+        )
+
+    def _about(self) -> dict[str, object]:
+        """What the journal says of this run: whose, of what, and by which configuration."""
+        config = self._bot.config
+        return {
+            "name": config.name,
+            "version": version("coldframe"),
+            "environment": config.venue.environment,
+            "orders_mode": config.orders.mode,
+            "configuration": blake2b(repr(config).encode(), digest_size=16).hexdigest(),
+            "strategies": [strategy.id for strategy in config.strategies],
+        }
+
+    @asynccontextmanager
+    async def _journal(self, kept: OpenJournal | None) -> AsyncIterator[Journal | None]:
+        if kept is None:
+            yield None
+            return
+        if kept.past.runs:
+            left = f"{len(kept.past.live)} orders to ask for, {len(kept.past.held())} positions"
+            self._log(Level.INFO, f"journal {kept.file.path}: {kept.past.runs} earlier runs; the last one has left {left}")
+        journal = Journal(kept.file, self._clock.now_ns)
+        async with trio.open_nursery() as clerks:
+            clerks.start_soon(journal.run)
+            yield journal
+            clerks.cancel_scope.cancel()
+
+    def _slow_hook(self, strategy: str, hook: str, took_ns: int) -> None:
+        now_ns, said_ns = self._clock.now_ns(), self._slow.get((strategy, hook), 0)
+        if now_ns - said_ns < _SLOW_AGAIN_NS:
+            return
+        self._slow[strategy, hook] = now_ns
+        self._log(Level.WARNING, f"strategy {strategy}: {hook} took {took_ns / 1e6:.0f} ms; everything else waited")
+
+    @asynccontextmanager
+    async def _recorder(self) -> AsyncIterator[Recorder | None]:
+        if self._options.record is None:
+            yield None
+            return
+        recorder = Recorder(self._options.record, self._clock.now_ns, lambda text: self._log(Level.WARNING, text))
+        try:
+            async with trio.open_nursery() as clerks:
+                clerks.start_soon(recorder.run)
+                yield recorder
+                clerks.cancel_scope.cancel()
+        finally:
+            await recorder.close()
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _watch_for_the_end(self, nursery: trio.Nursery, shells: EffectRunner) -> None:
+        inbox = shells.inbox
+        if self._options.for_s is not None:
+            nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)
+        if self._venues.tape_ended is not None:
+            nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
+        if self._options.signals:
+            async with ends(shells.pulse) as signals:
+                async for number in signals:
+                    self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
+                    self._ask_to_stop(inbox, "signal")
+
+    async def _watch_for_gaps(self, inbox: Inbox) -> None:
+        watch = GapWatch(self._clock)
+        while True:
+            await trio.sleep(_GAP_WATCH_MS / 1000)
+            missed_ms = watch.missed_ms(_GAP_WATCH_MS)
+            if missed_ms:
+                inbox.put(Lane.CONTROL, Suspended(missed_ms))
+
+    async def _ask_to_stop_after(self, inbox: Inbox, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self._ask_to_stop(inbox, "duration")
+
+    async def _ask_to_stop_at_tape_end(self, inbox: Inbox, ended: trio.Event) -> None:
+        await ended.wait()
+        await trio.sleep(_TAPE_DRAIN_S)
+        self._ask_to_stop(inbox, "tape_end")
+
+    def _ask_to_stop(self, inbox: Inbox, reason: str) -> None:
+        self._asked.append(reason)
+        inbox.put(Lane.CONTROL, StopAsked(reason))
+
+    def _how(self) -> str:
+        """The word of the summary for how the run ended."""
+        return self._asked[0] if self._asked else "halt"

@@ -1,0 +1,234 @@
+"""The halt file: which halts hold, latched on the disk until somebody takes them away.
+
+`halt.json` is written whole or not at all, readable by its owner only. That it is there halts; what stands in it says whom and how
+much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a kill switch for somebody in a
+hurry. Beside it, each running bot leaves an answer that says what it did (`halt.json.<pid>`), and holds a lock (`halt.json.bots`)
+by which others see that one runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from coldframe.errors import ConfigError, DecodeError
+from coldframe.localfiles import read_file
+from coldframe.model.halting import Halt, HaltLevel
+from coldframe.trio_io.paths import private_folder
+from coldframe.wire.strict import read_as
+
+_PRIVATE: Final = 0o600
+Stamp = tuple[int, int, int]
+
+
+class _Row(msgspec.Struct):
+    level: HaltLevel
+    strategy: str | None = None
+    reason: str = ""
+    at_ms: int = 0
+
+
+class _File(msgspec.Struct):
+    """What stands in the file. `revision` tells two states of it apart; `resumed` is what has just been resumed ("" is all)."""
+
+    version: int
+    revision: str
+    halts: list[_Row]
+    resumed: list[str] = []
+    #: Whose file it is, for people: name and configuration of the bot, and its account as far as that is known.
+    name: str = ""
+    configuration: str = ""
+    account: str = ""
+
+
+@attrs.frozen
+class Owner:
+    """The bot that a file belongs to: its name, the resolved path of its configuration, and its account where that is known."""
+
+    name: str = ""
+    configuration: str = ""
+    account: str = ""
+
+
+@attrs.frozen
+class HaltFileContent:
+    """The halts that hold, and the revision of the file that says so (empty: there is no file).
+
+    `resumed` names whom this revision resumes, also where no halt held: limits latch, too. None in it stands for everybody.
+    """
+
+    revision: str = ""
+    halts: tuple[Halt, ...] = ()
+    resumed: tuple[str | None, ...] = ()
+
+
+def raised(halts: tuple[Halt, ...], new: Halt) -> tuple[Halt, ...]:
+    """The halts with one more. A halt of the same is never made a lesser one: that takes a resumption."""
+    old = next((halt for halt in halts if halt.strategy == new.strategy), None)
+    kept = new if old is None or new.level.rank >= old.level.rank else attrs.evolve(new, level=old.level)
+    return (*(halt for halt in halts if halt.strategy != new.strategy), kept)
+
+
+def lifted(halts: tuple[Halt, ...], strategy: str | None) -> tuple[Halt, ...]:
+    """The halts without that of a strategy; without any of them when no strategy is named."""
+    return () if strategy is None else tuple(halt for halt in halts if halt.strategy != strategy)
+
+
+class HaltFile:
+    """One sentinel file. Raises `ConfigError` where it cannot be read or written."""
+
+    def __init__(self, path: Path, owner: Owner | None = None) -> None:
+        self.path = path
+        self.owner = owner or Owner()
+
+    def stamp(self) -> Stamp | None:
+        """Changes whenever the file does; None while there is none. Cheap enough to be asked twenty times a second."""
+        try:
+            told = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            return (0, 0, 0)
+        return told.st_mtime_ns, told.st_ino, told.st_size
+
+    def read(self) -> HaltFileContent:
+        """What holds. Never raises: what cannot be read halts everything."""
+        try:
+            body = read_file(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return HaltFileContent()
+        except OSError as error:
+            return HaltFileContent("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path}: {error.strerror}"),))
+        try:
+            file = read_as(_File, body)
+        except DecodeError:
+            return HaltFileContent("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path} is there"),))
+        halts = tuple(Halt(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in file.halts)
+        return HaltFileContent(file.revision, halts, tuple(one or None for one in file.resumed))
+
+    def change(
+        self, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], revision: str, resumed: tuple[str | None, ...] = ()
+    ) -> HaltFileContent:
+        """Changes what holds, safe against others who do the same, and says whom that resumes. Returns what holds now.
+
+        An empty file of its own is left behind when nothing holds any more: `clear` takes it away.
+        """
+        with self._fenced(), self._editing():
+            latch = HaltFileContent(revision, change(self.read().halts), resumed)
+            rows = [_Row(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in latch.halts]
+            file = _File(1, revision, rows, [name or "" for name in resumed], **attrs.asdict(self.owner))
+            self._write(self.path, msgspec.json.encode(file))
+            return latch
+
+    def touch(self) -> HaltFileContent:
+        """Halts everything at level `cancel`, also where a full disk takes no byte any more: that the file is there is enough."""
+        with self._fenced(), self._editing():
+            if not any(halt.level.flattens for halt in self.read().halts):  # a halt is never made a lesser one
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE))
+            return self.read()
+
+    def clear(self, revision: str) -> None:
+        """Takes the file away if it is still that of `revision` and nothing holds."""
+        with self._fenced(), self._editing():
+            latch = self.read()
+            if latch.revision == revision and not latch.halts:
+                self.path.unlink(missing_ok=True)
+
+    # -- running bots -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While this holds, others see that a bot runs; its answer goes with it."""
+        with self._fenced():
+            self._folder()
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, _PRIVATE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(lock)
+            with suppress(OSError):
+                self._answer_path(os.getpid()).unlink(missing_ok=True)
+
+    def somebody_runs(self) -> bool:
+        """Whether a bot runs that heeds this file."""
+        try:
+            lock = os.open(self._lock_path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def answer(self, document: dict[str, Any]) -> None:
+        """Leaves word of what this bot did about the file."""
+        with self._fenced():
+            self._write(self._answer_path(os.getpid()), msgspec.json.encode({"pid": os.getpid(), **document}))
+
+    def answers(self, revision: str) -> list[dict[str, Any]]:
+        """What running bots have said about a revision of the file."""
+        found = []
+        for path in sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*")):
+            try:
+                document = read_as(dict[str, Any], read_file(path))
+            except (OSError, DecodeError):
+                continue
+            if document.get("revision") == revision:
+                found.append(document)
+        return found
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.bots")
+
+    def _answer_path(self, pid: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{pid}")
+
+    def _folder(self) -> None:
+        private_folder(self.path.parent)
+
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError(f"{self.path}: the halt file cannot be kept here: {error.strerror}") from None
+
+    @contextmanager
+    def _editing(self) -> Iterator[None]:
+        """One editor at a time, by a lock on the folder."""
+        self._folder()
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    @staticmethod
+    def _write(path: Path, body: bytes) -> None:
+        """Whole or not at all, and on the disk before it counts."""
+        spare = path.with_name(f"{path.name}.{os.getpid()}.new")
+        fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            spare.replace(path)
+        except OSError:
+            spare.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,137 @@
+"""The clerk that writes the journal: everything recorded since the last time goes to the disk in one transaction.
+
+The engine never waits for the disk: it hands over rows, and what must not happen before they are durable is done when they are, or
+undone when they cannot be. While the disk refuses, the rows that hold state wait in memory (up to a bound) and are tried again;
+those that only people read are dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import attrs
+import trio
+
+from coldframe.errors import JournalUnwritable
+from coldframe.model.effects import Record
+from coldframe.model.inputs import JournalChanged
+from coldframe.model.journal import TELLING, RowKind
+from coldframe.trio_io.journalfile import Entry, JournalFile
+
+#: So many rows may wait for the disk.
+WAITING_LIMIT: Final = 100_000
+#: Pause before a disk that refused is tried again.
+_AGAIN_S: Final = 1.0
+#: At the end, how long the last rows may take.
+_FLUSH_S: Final = 2.0
+
+
+@attrs.frozen
+class _Held:
+    """What waits until row number `after` (counted in this run) is durable."""
+
+    after: int
+    durable: Callable[[], None]
+    refused: Callable[[str], None]
+
+
+class Journal:
+    """The journal of one run. `changed` is told when it fails and when it works again."""
+
+    def __init__(self, file: JournalFile, now_ns: Callable[[], int]) -> None:
+        self.file = file
+        self._now_ns = now_ns
+        self.changed: Callable[[JournalChanged], None] = _nobody
+        self._waiting: deque[Entry] = deque()
+        self._held: deque[_Held] = deque()
+        self._given = 0
+        self._durable = 0
+        self._dropped = 0
+        self._due = trio.Event()
+        self.fault = ""
+        #: Why the last row that was handed over found no room; empty when it did.
+        self._no_room = ""
+
+    @property
+    def unrecorded(self) -> str:
+        """Why the last rows are not on the disk; empty when they are. To be asked when `run` has ended."""
+        if self._waiting:
+            return self.fault or f"the disk did not take the last rows within {_FLUSH_S:g} s"
+        return self._no_room
+
+    def record(self, records: Iterable[Record]) -> None:
+        """Takes over the rows of one step."""
+        at_ns = self._now_ns()
+        for one in records:
+            if self.fault and one.kind in TELLING:
+                self._dropped += 1
+            elif len(self._waiting) < WAITING_LIMIT:
+                self._waiting.append((at_ns, one.kind, one.ref, one.body))
+                self._given += 1
+                self._no_room = ""
+            else:
+                self._dropped += 1
+                self._no_room = f"{WAITING_LIMIT} rows were waiting for the disk, there was no room for the {one.kind}"
+                self._fail(f"{WAITING_LIMIT} rows are waiting for the disk")
+        self._due.set()
+
+    def when_durable(self, durable: Callable[[], None], refused: Callable[[str], None]) -> None:
+        """Calls `durable` as soon as everything recorded so far is on the disk, or `refused` when that cannot be."""
+        if self.fault:
+            refused(self.fault)
+        elif self._durable == self._given:
+            durable()
+        else:
+            self._held.append(_Held(self._given, durable, refused))
+
+    async def run(self) -> None:
+        """Writes until cancelled; then writes what is left, for a moment at most."""
+        try:
+            while True:
+                await self._due.wait()
+                self._due = trio.Event()
+                await self._write_all()
+        finally:
+            with trio.CancelScope(deadline=trio.current_time() + _FLUSH_S, shield=True):
+                await self._write_all(last=True)
+
+    async def _write_all(self, *, last: bool = False) -> None:
+        while self._waiting:
+            rows = list(self._waiting)
+            gap, self._dropped = self._dropped, 0
+            lost = [(self._now_ns(), RowKind.GAP, "", {"rows": gap})] if gap else []
+            try:
+                await trio.to_thread.run_sync(self.file.write, [*rows, *lost])
+            except JournalUnwritable as error:
+                self._dropped += gap
+                self._fail(str(error))
+                if last:
+                    return
+                await trio.sleep(_AGAIN_S)
+                continue
+            for _ in rows:
+                self._waiting.popleft()
+            self._written(len(rows))
+
+    def _written(self, count: int) -> None:
+        self._durable += count
+        if self.fault:
+            self.fault = ""
+            self.changed(JournalChanged(""))
+        while self._held and self._held[0].after <= self._durable:
+            self._held.popleft().durable()
+
+    def _fail(self, fault: str) -> None:
+        """Nothing that waits for the disk is done."""
+        if not self.fault:
+            self.fault = fault
+            self.changed(JournalChanged(fault))
+        held, self._held = self._held, deque()
+        for order in held:
+            order.refused(fault)
+
+
+def _nobody(event: JournalChanged) -> None:
+    """Nobody listens yet."""

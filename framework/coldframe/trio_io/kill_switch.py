@@ -1,0 +1,403 @@
+"""The kill switch: halts a bot from a thread of its own, also while a plugin holds everything else up.
+
+It polls the halt file and SIGUSR1, tells the engine what it finds, and at level `cancel` or `flatten` cancels at the venue by
+itself at the same moment, over its own line. Flattening is the engine's work: only when the engine has not taken the halt in within
+a second does the kill switch do it, and for that time nothing of the engine's is written, so that never two hands reduce one
+position. It is also the one who notices that the run stands still, and says in which plugin.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from decimal import setcontext
+from itertools import count
+from typing import Any, Final
+
+import attrs
+import trio
+
+from coldframe.core.kill_switch import order_of_brake
+from coldframe.core.state.journal_codec import order_body
+from coldframe.errors import ConfigError
+from coldframe.ids import parse_own
+from coldframe.model.effects import Level, SendRequest
+from coldframe.model.halting import Halt, HaltLevel, whom
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import OrderState
+from coldframe.trio_io.clock import ThreadClock, monotonic_s
+from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, raised
+from coldframe.trio_io.heartbeat import Heartbeat
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.kill_switch_orders import Findings, KillSwitchOrders
+from coldframe.trio_io.links import PLACING
+from coldframe.units import arithmetic
+
+#: How often the file and the signal are looked at.
+POLL_S: Final = 0.05
+#: How long the engine may take to take a halt in, before it counts as stuck.
+BRAIN_PATIENCE_S: Final = 1.0
+#: When cancelling is repeated: once soon after, for orders that were on their way, then as long as the engine does not answer.
+AGAIN_S: Final = 0.5
+STUCK_AGAIN_S: Final = 2.0
+#: While it works the kill switch must not wait long for its turn between two steps of a busy plugin.
+_BUSY_SWITCH_S: Final = 0.0005
+#: The parameters of a request that name whose it is.
+_NAMES: Final = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
+
+Record = Callable[[RowKind, str, Mapping[str, object]], bool]
+
+
+@attrs.define
+class _Told:
+    """A halt that the engine was told of; `taken` when it has taken it in."""
+
+    halt: Halt | None
+    taken: threading.Event = attrs.field(factory=threading.Event)
+
+
+class KillSwitchThread:
+    """One per run. `guard`, `taken` and `begin` belong to the thread of the run, everything else to the kill switch's own.
+
+    `work` is None in a run without orders; `record` writes a row of the journal, on the kill switch's thread, before the kill
+    switch does what the row says, and tells whether it could. When a run breaks off, orders that can only reduce a position stay
+    if it `keeps_protective`; `dead_man` says whether the venue has countdowns of ours.
+    """
+
+    def __init__(
+        self,
+        sentinel: HaltFile,
+        began: HaltFileContent,
+        pulse: Heartbeat,
+        clock: ThreadClock,
+        work: KillSwitchOrders | None,
+        log: Callable[[Level, str], None],
+        *,
+        stuck_s: float,
+        heed_signal: bool,
+        record: Record = lambda *_: True,
+        keeps_protective: bool = True,
+        dead_man: bool = False,
+    ) -> None:
+        self._sentinel = sentinel
+        self._pulse = pulse
+        self._clock = clock
+        self._work = work
+        self._log = log
+        self._stuck_s = stuck_s
+        self._heed_signal = heed_signal and hasattr(signal, "sigpending")
+        self._record = record
+        self._keeps_protective = keeps_protective
+        self._dead_man = dead_man
+        self._halts: dict[str | None, Halt] = {halt.strategy: halt for halt in began.halts}
+        self._revision = began.revision
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+        self._told: dict[int, _Told] = {}
+        self._flattening: Halt | None = None
+        #: Requests up to these numbers were made before a halt was taken in, by strategy: what of them still waits is void.
+        self._void: dict[str | None, int] = {}
+        self._ending = threading.Event()
+        self._cancels_last = False
+        #: Whether something of the last change could not be carried out at the venue.
+        self._failed = False
+        self._stamp: object = object()
+        self._again_s: dict[str | None, float] = {}
+        self._named_stall = False
+        self._thread = threading.Thread(target=self._live, name="brake", daemon=True)
+        self._token: trio.lowlevel.TrioToken
+        self._inbox: Inbox
+        #: Set when the thread has ended though nobody asked it to: a bug.
+        self.broken = trio.Event()
+
+    # -- on the thread of the run -------------------------------------------------------------------------------------
+
+    def begin(self, inbox: Inbox) -> None:
+        """Starts the thread."""
+        self._token = trio.lowlevel.current_trio_token()
+        self._inbox = inbox
+        self._thread.start()
+
+    async def end(self, *, well: bool = True) -> None:
+        """Ends the thread, in a moment. After a run that did not end `well` its orders are cancelled, but for what protects."""
+        self._cancels_last = not well
+        self._ending.set()
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._thread.join, 5.0)
+
+    def guard(self, request: SendRequest) -> str | None:
+        """Why a request must not be written now: its strategy is halted and the engine does not know yet, or the kill switch
+        flattens."""
+        if request.method not in PLACING:
+            return None
+        own = next((parse_own(str(request.params[name])) for name in _NAMES if name in request.params), None)
+        strategy = own.strategy if own else None
+        with self._lock:
+            holding = [effect.halt for effect in self._told.values()] + [self._flattening]
+            void = max(self._void.get(None, 0), self._void.get(strategy, 0))
+        if request.request_id <= void:
+            return "halted since it was made"
+        for halt in holding:
+            if halt is not None and (strategy is None or halt.strategy in (None, strategy)):
+                return f"halted: {halt}"
+        return None
+
+    def taken(self, number: int, last_request_id: int) -> None:
+        """The engine has taken in what it was told under this number; by then it had made requests up to `last_request_id`."""
+        with self._lock:
+            told = self._told.pop(number, None)
+            if told is not None and told.halt is not None:
+                self._void[told.halt.strategy] = last_request_id
+        if told is not None:
+            told.taken.set()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        setcontext(arithmetic())  # a thread inherits none
+        well = False
+        try:
+            self._catch_up()
+            while not self._ending.is_set():
+                if self._wait():
+                    self._signalled()
+                self._look()
+                self._repeat()
+                self._watch()
+            well = True
+        finally:
+            if self._cancels_last or not well:  # without its kill switch a run does not go on either
+                with suppress(Exception):
+                    self._cancel_last()
+            if self._work is not None:
+                self._work.close()
+            if not well:
+                self._soon(self.broken.set)
+
+    def _wait(self) -> bool:
+        """A moment of rest. Returns whether SIGUSR1 came."""
+        self._ending.wait(POLL_S)
+        # Not by sigtimedwait: after SIGSTOP and SIGCONT it reports a signal that nobody has sent.
+        if not self._heed_signal or signal.SIGUSR1 not in signal.sigpending():
+            return False
+        signal.sigwait([signal.SIGUSR1])
+        return True
+
+    def _signalled(self) -> None:
+        halt = Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms())
+        try:
+            self._sentinel.change(lambda halts: raised(halts, halt), str(self._clock.now_ns()))
+        except ConfigError as error:
+            self._log(Level.ERROR, f"halted, but a restart will not know: {error}")
+            self._changed(HaltFileContent("unwritten", raised(tuple(self._halts.values()), halt)))
+
+    def _look(self) -> None:
+        """Whether the file has changed, and what it says now."""
+        stamp = self._sentinel.stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._changed(self._sentinel.read())
+
+    def _changed(self, latch: HaltFileContent) -> None:
+        now = {halt.strategy: halt for halt in latch.halts}
+        before, self._halts = self._halts, now
+        lines: list[str] = []
+        self._failed = False
+        resumed = latch.resumed if latch.revision != self._revision else ()
+        self._revision = latch.revision
+        lifted = [one for one in before if one not in now]
+        # Where no halt held, what limits have shut is opened all the same.
+        for strategy in [*lifted, *(one for one in resumed if one not in before)]:
+            lines += self._resume(strategy)
+        for strategy, halt in now.items():
+            if before.get(strategy) != halt:
+                lines += self._engage(halt)
+        if latch.revision:
+            self._answer(latch, lines)
+
+    def _answer(self, latch: HaltFileContent, lines: list[str]) -> None:
+        halts = [str(halt) for halt in latch.halts]
+        document: dict[str, Any] = {"revision": latch.revision, "halts": halts, "lines": lines, "failed": self._failed}
+        try:
+            self._sentinel.answer(document)
+        except ConfigError as error:
+            self._log(Level.WARNING, str(error))
+
+    # -- halting ------------------------------------------------------------------------------------------------------
+
+    def _engage(self, halt: Halt) -> list[str]:
+        """One halt from beginning to end. Returns what came of it, for people."""
+        began_s = monotonic_s()
+        with self._in_haste():
+            # A flatten is told as a cancel first: who flattens is decided when it is known whether the engine answers.
+            told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt, halt.level)
+            lines = self._cancel(halt) + self._look_back(halt, began_s)
+            # Only now: a disk that hangs holds no cancel up.
+            body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
+            written = self._record(RowKind.HALT, halt.strategy or "", body)
+            answers = told.taken.wait(max(BRAIN_PATIENCE_S - (monotonic_s() - began_s), 0))
+            if not answers:
+                lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
+                self._log(Level.ERROR, lines[-1])
+            if halt.level.flattens:
+                # An engine that cannot write its journal sends no orders, these neither.
+                brain = answers and written
+                held = any(self._pulse.positions(halt.strategy).values())
+                told_bot = "the bot brings its positions to zero" if held else "no position of the bot is open: nothing to flatten"
+                lines += [told_bot] if brain else self._flatten(halt)
+                self._tell(halt, halt.level)
+                self._soon(self._release)
+        return lines
+
+    def _tell(self, halt: Halt, asked: HaltLevel) -> _Told:
+        """Tells the engine of a halt; until it has taken it in, `guard` holds its requests back."""
+        number = next(self._numbers)
+        told = _Told(halt)
+        with self._lock:
+            self._told[number] = told
+        self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number, asked))
+        return told
+
+    def _resume(self, strategy: str | None) -> list[str]:
+        self._record(RowKind.HALT, strategy or "", {"by": "brake", "level": "none", "reason": ""})
+        self._again_s.pop(strategy, None)
+        number, told = next(self._numbers), _Told(None)
+        with self._lock:
+            # What the engine has not taken in yet is void: it takes everything in order.
+            for effect in self._told.values():
+                if effect.halt is not None and effect.halt.strategy == strategy:
+                    effect.halt = None
+            self._told[number] = told
+        self._give(ResumeAsked(strategy, number))
+        taken = told.taken.wait(BRAIN_PATIENCE_S)
+        return [f"{whom(strategy)}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
+
+    def _cancel(self, halt: Halt) -> list[str]:
+        if self._work is None or not halt.level.cancels:
+            return []
+        self._again_s[halt.strategy] = monotonic_s() + AGAIN_S
+        return self._troubles("cancelling", self._work.cancel(halt.strategy))
+
+    def _flatten(self, halt: Halt) -> list[str]:
+        """The engine is stuck: positions are reduced from here, and nothing of the engine's is written meanwhile."""
+        if self._work is None:
+            return []
+        with self._lock:
+            self._flattening = halt
+        lines, found = self._work.flatten(self._pulse.positions(halt.strategy), self._ordered)
+        self._give(self._work.used())
+        for line in lines:
+            self._log(Level.ERROR, line)
+        return lines + self._troubles("flattening", found)
+
+    def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
+        if isinstance(event, BrakeOrdered):
+            order = order_of_brake(event, self._clock.now_ns())
+            order.state = OrderState.SENT  # as it would be found after a crash: perhaps at the venue, perhaps not
+            self._record(RowKind.ORDER, event.client_order_id, order_body(order))
+        self._give(event)
+
+    def _release(self) -> None:
+        """On the thread of the run: what the kill switch did is in the inbox, and the halt that holds the engine back is told."""
+        with self._lock:
+            self._flattening = None
+
+    def _cancel_last(self) -> None:
+        if self._work is None:
+            return
+        held = self._pulse.positions(None) if self._keeps_protective else {}
+        found = self._work.cancel_own(held, dead_man=self._dead_man)
+        left = self._work.look(None).left
+        if left is None:
+            text = "it is not known whether orders of this bot are"
+        else:
+            text = f"{max(left - found.kept, 0) or 'no'}{' other' if found.kept else ''} orders of ours are"
+        self._log(Level.ERROR, f"the run has broken off: its orders are cancelled, {text} still open at the venue")
+        if found.kept:
+            self._log(Level.ERROR, f"kept at the venue: {found.kept} orders of ours that can only reduce an open position")
+        self._troubles("cancelling", found)
+
+    def _look_back(self, halt: Halt, began_s: float) -> list[str]:
+        """What is left at the venue."""
+        if self._work is None:
+            self._log(Level.ERROR, f"halt: {halt}: this run sends no orders")
+            return ["this run sends no orders"]
+        if not halt.level.cancels:
+            return []
+        found = self._work.look(halt.strategy)
+        self._give(self._work.used())
+        left = "nobody knows how many" if found.left is None else found.left or "no"
+        line = f"{left} orders of ours are open at the venue, {monotonic_s() - began_s:.2f} s after the halt was seen"
+        self._log(Level.ERROR, f"halt: {halt.whom}: {line}")
+        return [line, *self._troubles("looking", found)]
+
+    def _troubles(self, doing: str, found: Findings) -> list[str]:
+        self._failed |= bool(found.troubles)
+        for trouble in found.troubles:
+            self._log(Level.ERROR, f"halt: {doing} failed: {trouble}")
+        return [f"{doing} failed: {trouble}" for trouble in found.troubles]
+
+    def _catch_up(self) -> None:
+        """A run that begins halted: the engine knows, but orders of an earlier run may still be there."""
+        for halt in self._halts.values():
+            self._cancel(halt)
+
+    def _repeat(self) -> None:
+        """Cancels once more for orders that were on their way, and again and again while the engine does not answer."""
+        for strategy, at_s in list(self._again_s.items()):
+            halt = self._halts.get(strategy)
+            if halt is None:
+                del self._again_s[strategy]
+            elif monotonic_s() >= at_s:
+                with self._in_haste():
+                    self._cancel(halt)
+                with self._lock:
+                    waiting = any(effect.halt is not None and effect.halt.strategy == strategy for effect in self._told.values())
+                if waiting:
+                    self._again_s[strategy] = monotonic_s() + STUCK_AGAIN_S
+                else:
+                    del self._again_s[strategy]
+                if self._work is not None:
+                    self._give(self._work.used())
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Names what the run stands still in, once for each time that it does."""
+        silent_s = self._pulse.silent_s
+        if silent_s < self._stuck_s:
+            if self._named_stall:
+                self._log(Level.WARNING, "the run goes on")
+            self._named_stall = False
+        elif not self._named_stall:
+            self._named_stall = True
+            who, stack = self._pulse.whereabouts()
+            self._log(Level.ERROR, f"the run has stood still for {silent_s:.1f} s{f' in {who}' if who else ''}: {stack}")
+
+    def _where(self) -> str:
+        who, _ = self._pulse.whereabouts()
+        return f" (it is in {who})" if who and self._pulse.silent_s > POLL_S else ""
+
+    # -- to the run ---------------------------------------------------------------------------------------------------
+
+    def _give(self, event: Input) -> None:
+        """Puts an input into the inbox: taken as soon as the run has a moment, in the order in which they were given."""
+        self._inbox.put_from_thread(self._token, event)
+
+    def _soon(self, call: Callable[..., object], *args: object) -> None:
+        with suppress(trio.RunFinishedError):  # the run is over: there is nobody to tell
+            self._token.run_sync_soon(call, *args)
+
+    @contextmanager
+    def _in_haste(self) -> Iterator[None]:
+        """Takes turns with a busy plugin more often than usual, so that an answer is not waited for longer than it takes."""
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(_BUSY_SWITCH_S)
+        try:
+            yield
+        finally:
+            sys.setswitchinterval(usual)

@@ -1,0 +1,428 @@
+"""Conditional orders from their request to the end of the ordinary order they become, whatever order the news come in."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.state.external import Foreign
+from coldframe.core.state.orders import Order
+from coldframe.enums import AlgoStatus, OrderType, Side, TimeInForce, WorkingType
+from coldframe.model.effects import CallRest, Fail, Level, LinkKind, SendRequest
+from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.intents import Amend, Cancel, CancelAll, Place
+from coldframe.model.orders import OrderState, Overlay
+from tests.core.algos import AtAlgo
+from tests.core.ordering import state, states, world
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+S = OrderState
+T = OrderType
+PLACE, CANCEL, QUERY, LIST = "algoOrder.place", "algoOrder.cancel", "/fapi/v1/algoOrder", "/fapi/v1/openAlgoOrders"
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def stop(**more: object) -> Place:
+    """A protective-looking stop that adds risk, so that it needs no position."""
+    return attrs.evolve(place(price=None), type=T.STOP_MARKET, trigger_price=D(105), **more)  # type: ignore[arg-type]
+
+
+def waiting(*holds: str, wanted: Place | None = None) -> tuple[Scripted, Actor, Order]:
+    made, actor = world(*holds)
+    made.want(actor, wanted or stop())
+    (order,) = made.engine.orders.live
+    return made, actor, order
+
+
+def hold_position(made: Scripted, actor: Actor, quantity: str) -> None:
+    """The strategy gets a long position."""
+    made.want(actor, place(price=None, quantity=quantity))
+    assert made.engine.slots.get(actor.id).trader.account.net("BTCUSDT") == D(quantity)
+
+
+def calls(made: Scripted, path: str) -> list[CallRest]:
+    return made.called(path)
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+
+BARE = {"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "workingType": "CONTRACT_PRICE", "side": "BUY", "quantity": "1"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        (
+            attrs.evolve(place(price="106"), type=T.STOP, trigger_price=D(105), time_in_force=TimeInForce.IOC),
+            {"type": "STOP", "price": "106", "triggerPrice": "105", "timeInForce": "IOC"},
+        ),
+        (stop(), {"type": "STOP_MARKET", "triggerPrice": "105"}),
+        (
+            attrs.evolve(place(price="95"), type=T.TAKE_PROFIT, trigger_price=D("95.0")),
+            {"type": "TAKE_PROFIT", "price": "95", "triggerPrice": "95.0", "timeInForce": "GTC"},
+        ),
+        (
+            stop(working_type=WorkingType.MARK_PRICE, price_protect=True),
+            {"type": "STOP_MARKET", "triggerPrice": "105", "workingType": "MARK_PRICE", "priceProtect": "true"},
+        ),
+        (attrs.evolve(stop(), type=T.TAKE_PROFIT_MARKET), {"type": "TAKE_PROFIT_MARKET", "triggerPrice": "105"}),
+        (
+            attrs.evolve(place(price=None), type=T.TRAILING_STOP_MARKET, callback_rate=D("0.5"), activate_price=D(99)),
+            {"type": "TRAILING_STOP_MARKET", "callbackRate": "0.5", "activatePrice": "99"},
+        ),
+    ],
+    ids=lambda one: one.type.value if isinstance(one, Place) else "",
+)
+def test_o27_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place, sent: dict[str, str]) -> None:
+    made, actor, order = waiting(wanted=wanted)
+    assert made.verdicts(actor) == {"ACCEPTED": 1}
+    (request,) = made.sent(PLACE)
+    assert dict(request.params) == BARE | sent | {"clientAlgoId": order.client_order_id}
+    assert made.sent("order.place") == []
+    assert state(order) is S.WAITING
+    assert made.engine.evidence.tally.acked == 1
+
+
+def test_closing_a_whole_position_sends_no_quantity_and_counts_what_is_held() -> None:
+    made, actor = world()
+    hold_position(made, actor, "2")
+    made.want(actor, attrs.evolve(stop(), side=SELL, quantity=D(0), trigger_price=D(95), close_position=True))
+    assert made.verdicts(actor) == {"ACCEPTED": 2}
+    (request,) = made.sent(PLACE)
+    assert request.params["closePosition"] == "true"
+    assert {"quantity", "reduceOnly"}.isdisjoint(request.params)
+    (order,) = made.engine.orders.live
+    assert order.remaining == D(2)
+    hold_position_more(made, actor)
+    made.trigger(order.client_order_id, "3")
+    assert (order.quantity, state(order)) == (D(3), S.OPEN)
+    made.fill(order.client_order_id, "2", "94")
+    assert state(order) is S.PARTIAL
+    made.fill(order.client_order_id, "1", "94")
+    assert state(order) is S.FILLED
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
+
+
+def hold_position_more(made: Scripted, actor: Actor) -> None:
+    made.want(actor, place(price=None, quantity="1"))
+
+
+# -- from trigger to end ----------------------------------------------------------------------------------------------
+
+
+def test_a_trigger_is_told_once_and_the_ordinary_order_is_the_same_order() -> None:
+    made, actor, order = waiting()
+    name = order.client_order_id
+    assert (order.order_id, order.algo_id) == (None, made.exchange.algos.all[name].algo_id)
+    ordinary = made.trigger(name)
+    assert (state(order), order.order_id) == (S.OPEN, ordinary.order_id)
+    made.fill(name, "0.4", "105.1")
+    made.fill(name, "0.6", "105.2")
+    made.exchange.algos.end(name, AlgoStatus.FINISHED)
+    made.run(60_000)
+    assert states(actor) == [S.SENT, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.FILLED]
+    assert [(effect.client_order_id, effect.quantity) for effect in actor.told(OrderFilled)] == [(name, D("0.4")), (name, D("0.6"))]
+    assert [effect.trigger_price for effect in actor.told(OrderChanged)] == [D(105)] * 6
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.evidence.external.fills == 0
+    assert made.engine.evidence.tally.acked == made.engine.evidence.tally.filled == 1
+    assert made.sent("order.status") == []
+
+
+def test_a_triggered_order_of_which_nothing_is_heard_is_asked_for_by_the_ordinary_method() -> None:
+    made, actor, order = waiting()
+    name = order.client_order_id
+    made.exchange.now_ms = made.venue_ms
+    made.silent = True
+    made.exchange.algos.trigger(name)
+    made.exchange.fill(name, "1", "105")
+    made.silent = False
+    made.exchange.algos.report(made.exchange.algos.all[name])  # only TRIGGERED is heard
+    made.release()
+    assert state(order) is S.TRIGGERED
+    made.run(1_500)
+    assert state(order) is S.FILLED
+    assert len(made.sent("order.status")) == 1
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D(1)]
+
+
+def test_a_trigger_that_the_stream_missed_is_found_by_reconciliation() -> None:
+    made, actor, order = waiting()
+    made.silent = True
+    made.trigger(order.client_order_id)
+    made.fill(order.client_order_id, "1", "105")
+    made.silent = False
+    assert state(order) is S.WAITING
+    made.lose(LinkKind.PRIVATE)
+    made.run(10_000)
+    assert state(order) is S.FILLED
+    assert states(actor)[:4] == [S.SENT, S.WAITING, S.TRIGGERED, S.FILLED]
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+
+
+@pytest.mark.parametrize(("status", "ends"), [(AlgoStatus.REJECTED, S.REJECTED), (AlgoStatus.EXPIRED, S.EXPIRED)])
+def test_what_the_venue_refuses_at_the_trigger_ends_with_its_reason(status: AlgoStatus, ends: OrderState) -> None:
+    made, actor, order = waiting()
+    made.exchange.algos.end(order.client_order_id, AlgoStatus.TRIGGERING)
+    made.exchange.algos.end(order.client_order_id, status, "Margin is insufficient.")
+    made.release()
+    assert (state(order), order.reason) == (ends, "Margin is insufficient.")
+    assert states(actor) == [S.SENT, S.WAITING, ends]
+    assert actor.told(OrderChanged)[-1].reason == "Margin is insufficient."
+
+
+def test_a_reason_beside_good_news_means_nothing() -> None:
+    made, _, order = waiting(PLACE)
+    made.exchange.now_ms = made.venue_ms
+    made.release()
+    algo = made.exchange.algos.all[order.client_order_id]
+    algo.reason = "Reduce Only reject"
+    made.exchange.algos.report(algo)
+    made.release()
+    assert (state(order), order.reason) == (S.WAITING, "")
+
+
+@pytest.mark.parametrize("code", [-2021, -4130, -4411, -4509])
+def test_o39_a_refusal_is_final_and_names_the_code(code: int) -> None:
+    made, actor, order = waiting(PLACE)
+    made.refuse(code, "the exchange's words")
+    assert state(order) is S.REJECTED
+    assert order.reason.startswith(f"{code} ")
+    assert order.reason.endswith("the exchange's words")
+    assert made.engine.evidence.tally.rejected == 1
+    assert states(actor) == [S.SENT, S.REJECTED]
+    assert not made.engine.orders.doubtful
+    made.holds.clear()
+    made.run(20_000)
+    assert len(made.sent(PLACE)) == 1
+
+
+# -- amendments and cancels -------------------------------------------------------------------------------------------
+
+
+def test_a_conditional_order_cannot_be_amended_before_or_after_its_trigger() -> None:
+    made, actor, order = waiting(wanted=attrs.evolve(place(price="106"), type=T.STOP, trigger_price=D(105)))
+    made.want(actor, Amend(order.client_order_id, D(107)))
+    made.trigger(order.client_order_id)
+    made.want(actor, Amend(order.client_order_id, D(107)))
+    assert made.verdicts(actor) == {"ACCEPTED": 1, "NOT_AMENDABLE": 2}
+    assert made.sent("order.modify") == []
+
+
+def test_a_cancel_goes_to_the_method_that_knows_the_order() -> None:
+    made, actor, order = waiting()
+    made.want(actor, Cancel(order.client_order_id))
+    assert state(order) is S.CANCELED
+    (request,) = made.sent(CANCEL)
+    assert dict(request.params) == {"clientAlgoId": order.client_order_id}
+    made.want(actor, stop())
+    (second,) = made.engine.orders.live
+    made.trigger(second.client_order_id)
+    made.want(actor, Cancel(second.client_order_id))
+    assert (len(made.sent(CANCEL)), len(made.sent("order.cancel"))) == (1, 1)
+    named = {"symbol": "BTCUSDT", "orderId": second.order_id, "origClientOrderId": second.client_order_id}
+    assert dict(made.sent("order.cancel")[0].params) == named
+    assert state(second) is S.CANCELED
+    assert states(actor)[-2:] == [S.OPEN, S.CANCELED]
+
+
+def test_a_cancel_that_meets_the_trigger_is_repeated_by_the_other_method() -> None:
+    made, actor, order = waiting(CANCEL)
+    made.want(actor, Cancel(order.client_order_id))
+    made.silent = True
+    made.trigger(order.client_order_id)
+    made.holds.clear()
+    made.release()  # -2011: it has gone over to the ordinary ones
+    assert order.overlay is Overlay.CANCEL_UNKNOWN
+    made.run(3_000)
+    assert len(calls(made, QUERY)) == 1
+    assert len(made.sent("order.cancel")) == 1
+    assert state(order) is S.CANCELED
+    assert S.TRIGGERED in states(actor)
+
+
+def test_an_unanswered_cancel_is_asked_for_and_repeated() -> None:
+    made, actor, order = waiting(CANCEL)
+    made.want(actor, Cancel(order.client_order_id))
+    made.run(2_300)
+    assert order.overlay is Overlay.CANCEL_UNKNOWN
+    made.holds.clear()
+    made.drop()
+    made.run(6_000)
+    assert state(order) is S.CANCELED
+    assert (len(made.sent(CANCEL)), len(made.by_rest(CANCEL))) == (1, 2)
+
+
+def test_o35_a_conditional_order_that_every_query_has_forgotten_is_alive() -> None:
+    made, actor, order = waiting(CANCEL)
+    made.want(actor, Cancel(order.client_order_id))
+    made.silent = True
+    made.exchange.algos.end(order.client_order_id, AlgoStatus.CANCELED)
+    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
+    made.refuse(-1007)
+    made.run(5_000)
+    assert state(order) is S.WAITING
+    made.run(20_000)
+    assert state(order) is S.OPERATOR
+    assert states(actor) == [S.SENT, S.WAITING, S.OPERATOR]
+    assert "was acknowledged, and the venue neither lists nor finds it" in made.said()
+
+
+@pytest.mark.parametrize("how", ["refused", "unanswered"])
+def test_o26_a_round_without_the_list_of_conditional_orders_is_no_round(how: str) -> None:
+    made, _, order = waiting()
+    made.lose(LinkKind.PRIVATE)
+    if how == "refused":
+        made.exchange.refuses[LIST] = (-1001, "Internal error")
+    else:
+        made.swallows.add(LIST)
+    made.run(20_000)
+    assert made.engine.trading is not None
+    assert not made.engine.trading.reports_complete
+    made.exchange.refuses.clear()
+    made.swallows.clear()
+    made.run(31_000)
+    assert made.engine.trading.reports_complete
+    assert state(order) is S.WAITING
+
+
+def test_cancel_all_and_the_end_of_a_run_cover_orders_that_wait() -> None:
+    made, actor, order = waiting()
+    made.want(actor, CancelAll())
+    assert state(order) is S.CANCELED
+    made.want(actor, stop(), stop(quantity=D(2)))
+    made.stop()
+    made.run(500)
+    assert made.ended is not None
+    assert list(made.engine.orders.live) == []
+    assert {one.status for one in made.exchange.algos.all.values()} == {AlgoStatus.CANCELED}
+
+
+# -- unknown fates ----------------------------------------------------------------------------------------------------
+
+
+def accept_quietly(made: Scripted) -> None:
+    made.silent = True
+    made.exchange.now_ms = made.venue_ms
+    made.exchange.carry_out(PLACE, made.sent(PLACE)[0].params)
+
+
+@pytest.mark.parametrize("code", [-1007, -1006, -1000, -4116])
+def test_o1_an_accepted_conditional_order_of_unknown_outcome_is_found_by_asking(code: int) -> None:
+    made, actor, order = waiting(PLACE)
+    accept_quietly(made)
+    made.refuse(code)
+    assert state(order) is S.UNKNOWN
+    made.run(1_000)
+    assert state(order) is S.WAITING
+    assert len(made.sent(PLACE)) == 1
+    assert made.sent("order.status") == []
+    assert [dict(call.params) for call in calls(made, QUERY)] == [{"clientAlgoId": order.client_order_id}]
+    assert states(actor) == [S.SENT, S.UNKNOWN, S.WAITING]
+
+
+def test_o2_a_conditional_order_that_never_arrived_is_proved_absent_and_takes_its_time() -> None:
+    made, actor, order = waiting(PLACE)
+    made.refuse(-1007)
+    made.run(7_000)
+    assert state(order) is S.UNKNOWN
+    made.run(8_000)
+    assert state(order) is S.NEVER_ACCEPTED
+    assert len(made.sent(PLACE)) == 1
+    assert len(calls(made, QUERY)) >= 3
+    assert {call.params.get("symbol") for call in calls(made, LIST)} == {"BTCUSDT"}
+    assert states(actor) == [S.SENT, S.UNKNOWN, S.NEVER_ACCEPTED]
+
+
+def test_o14_a_forgetful_query_does_not_bury_a_conditional_order_that_is_listed() -> None:
+    made, actor, order = waiting(PLACE)
+    accept_quietly(made)
+    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
+    made.refuse(-1007)
+    made.run(40_000)
+    assert state(order) is S.WAITING
+    assert S.NEVER_ACCEPTED not in states(actor)
+
+
+def test_an_order_that_was_triggered_while_its_fate_was_unknown_is_followed() -> None:
+    made, actor, order = waiting(PLACE)
+    accept_quietly(made)
+    made.trigger(order.client_order_id)
+    made.fill(order.client_order_id, "1", "105")
+    made.refuse(-1007)
+    made.run(3_000)
+    assert state(order) is S.FILLED
+    assert states(actor) == [S.SENT, S.UNKNOWN, S.TRIGGERED, S.FILLED]
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+
+
+def test_an_order_that_the_algo_methods_have_forgotten_is_found_as_what_it_became() -> None:
+    made, actor, order = waiting(PLACE)
+    accept_quietly(made)
+    made.trigger(order.client_order_id)
+    made.fill(order.client_order_id, "1", "105")
+    made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
+    made.refuse(-1007)
+    made.run(3_000)
+    assert state(order) is S.FILLED
+    assert states(actor) == [S.SENT, S.UNKNOWN, S.TRIGGERED, S.FILLED]
+    assert order.not_found == 0
+
+
+def test_the_report_of_acceptance_may_come_before_the_answer() -> None:
+    made, _, order = waiting(PLACE)
+    made.exchange.now_ms = made.venue_ms
+    held = list(made.held)
+    made.swallows.add(PLACE)
+    made.release()
+    assert state(order) is S.WAITING
+    made.swallows.clear()
+    made.run(2_300)  # the wait for the answer ends
+    assert state(order) is S.WAITING
+    assert isinstance(held[0], SendRequest)
+    made.reply(held[0], {"status": 408, "error": {"code": -1007, "msg": "Timeout"}})
+    made.run(10)
+    assert state(order) is S.WAITING
+
+
+def test_nobody_is_asked_for_conditional_orders_where_there_are_none() -> None:
+    made, actor = world()
+    made.want(actor, place())
+    made.run(120_000)
+    assert calls(made, LIST) == calls(made, QUERY) == []
+
+
+@pytest.mark.parametrize("rule", [Foreign.REFUSE, Foreign.ADOPT])
+def test_o24_a_conditional_order_of_others_is_refused_at_the_start(rule: Foreign) -> None:
+    made = Scripted(Actor(), trading=OrderSideLimits(foreign=rule))
+    made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
+    made.start()
+    made.run(600)
+    assert isinstance(made.ended, Fail)
+    assert made.ended.text == (
+        "orders.foreign: conditional order STOP_MARKET SELL BTCUSDT (web_1) is not ours:"
+        ' cancel it, or set foreign = "ignore" under [orders]'
+    )
+
+
+def test_the_first_round_lists_conditional_orders_everywhere_and_names_those_of_others() -> None:
+    made = Scripted(Actor(), trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
+    made.start()
+    for _ in range(2):
+        made.book("BTCUSDT", [("99.9", "5")], [("100.1", "5")])
+    made.run(600)
+    assert [dict(call.params) for call in made.called(LIST)] == [{}]
+    assert "1 open orders at the venue, 1 not ours" in made.said()
+
+
+def test_a_conditional_order_of_somebody_else_is_named_and_left_alone() -> None:
+    made, _ = world()
+    algo = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
+    made.exchange.algos.report(algo)
+    made.release()
+    assert [line.text for line in made.log if line.level is Level.WARNING] == [
+        "a conditional order that is not ours: STOP_MARKET BTCUSDT SELL 1 NEW"
+    ]

@@ -1,0 +1,301 @@
+"""A position that does not add up: asked for again, then booked as an adjustment, and its symbol halted; and never for ever."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.position_breaks import ADJUSTMENTS_LIMIT
+from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.enums import Side
+from coldframe.model.effects import Level, LinkKind
+from coldframe.model.events import OrderFilled
+from coldframe.model.orders import OrderState
+from tests.core.looking import view_of
+from tests.core.ordering import placed, world
+from tests.core.scripted import Actor, Scripted
+from tests.core.shareoracle import OTHERS, ShareOracle
+from tests.core.strategies.test_desired_state import behave, happen, traded
+from tests.core.told import D, Trade, place
+
+POSITIONS = "/fapi/v3/positionRisk"
+
+
+def invent(made: Scripted, quantity: Callable[[], str], symbol: str = "BTCUSDT") -> None:
+    """From now on the venue names a position that no trade of ours explains."""
+    honest = made.exchange.rest
+
+    def rest(path: str, params: object) -> object:
+        if path != POSITIONS:
+            return honest(path, params)  # type: ignore[arg-type]
+        rows: list[dict[str, str]] = honest(path, params)  # type: ignore[assignment, arg-type]
+        ours = sum((D(row["positionAmt"]) for row in rows if row["symbol"] == symbol), D(0)) + D(quantity())
+        others = [row for row in rows if row["symbol"] != symbol]
+        return [*others, {"symbol": symbol, "positionSide": "BOTH", "positionAmt": str(ours), "entryPrice": "100"}]
+
+    made.exchange.rest = rest  # type: ignore[method-assign]
+
+
+def errors(made: Scripted) -> list[str]:
+    return [line.text for line in made.log if line.level is Level.ERROR]
+
+
+def external(made: Scripted, symbol: str = "BTCUSDT") -> Decimal:
+    return made.engine.evidence.external.net(symbol)
+
+
+def test_i4_a_difference_is_asked_for_again_and_booked_after_two_rounds_with_its_cause() -> None:
+    made, actor = world()
+    invent(made, lambda: "0.3")
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert external(made) == 0
+    made.run(6_000)
+    (found,) = made.engine.evidence.adjustments
+    assert (found.key[0], found.quantity) == ("BTCUSDT", D("0.3"))
+    assert found.cause == "the venue has 0.3 where fills make 0"
+    assert external(made) == D("0.3")
+    assert len(errors(made)) == 1
+    assert "adjustment: BUY 0.3 BTCUSDT booked to external" in errors(made)[0]
+    made.want(actor, place())
+    assert made.verdicts(actor) == {"HALTED": 1}
+    assert made.engine.trading is not None
+    assert made.engine.trading.reconciler.rounds == 3
+    made.engine.gate.resume(made.venue_ms)
+    made.want(actor, place())
+    made.run(3 * LIGHT_ROUND_MS)
+    assert made.verdicts(actor) == {"HALTED": 1, "ACCEPTED": 1}
+    assert len(made.engine.evidence.adjustments) == 1
+
+
+def test_only_the_symbol_that_does_not_add_up_is_shut() -> None:
+    actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
+    made = Scripted(actor, symbols=actor.symbols).ready()
+    invent(made, lambda: "0.3", "ETHUSDT")
+    made.run(LIGHT_ROUND_MS + 1_600)
+    made.holds.add(POSITIONS)
+    made.run(1_000)
+    made.want(actor, place(), place(symbol="ETHUSDT"))
+    assert made.verdicts(actor) == {"ACCEPTED": 1, "HALTED": 1}
+    view = view_of(made.engine)
+    assert (view.trading_allowed("BTCUSDT"), view.trading_allowed("ETHUSDT")) == (True, False)
+    made.holds.clear()
+    made.release()
+    made.run(10_000)
+    made.want(actor, place(quantity="2"), place(symbol="ETHUSDT"))
+    assert made.verdicts(actor) == {"ACCEPTED": 2, "HALTED": 2}
+
+
+def test_a_difference_that_passes_by_is_only_told() -> None:
+    made, actor = world()
+    rows = ["0.3"]
+    invent(made, lambda: rows.pop() if rows else "0")
+    made.run(LIGHT_ROUND_MS + 6_000)
+    assert made.engine.evidence.adjustments == []
+    assert errors(made) == []
+    assert "position BTCUSDT adds up again" in made.said()
+    made.want(actor, place())
+    assert made.verdicts(actor) == {"ACCEPTED": 1}
+
+
+def test_a_halt_can_be_left_out() -> None:
+    actor = Actor()
+    made = Scripted(actor, trading=OrderSideLimits(halt_on_mismatch=False)).ready()
+    invent(made, lambda: "-0.3")
+    made.run(LIGHT_ROUND_MS + 7_000)
+    assert "adjustment: SELL 0.3 BTCUSDT" in errors(made)[0]
+    made.want(actor, place())
+    assert made.verdicts(actor) == {"ACCEPTED": 1}
+
+
+def test_o25_a_venue_that_never_says_the_same_twice_is_not_asked_for_ever() -> None:
+    made, _ = world()
+    count = [0]
+
+    def other() -> str:
+        count[0] += 1
+        return str(count[0])
+
+    invent(made, other)
+    made.run(20 * LIGHT_ROUND_MS)
+    assert len(made.engine.evidence.adjustments) == ADJUSTMENTS_LIMIT
+    assert errors(made)[-1].startswith("look at the venue yourself: position BTCUSDT")
+    assert len(errors(made)) == ADJUSTMENTS_LIMIT + 1
+    before = len(made.called(POSITIONS))
+    made.run(10 * LIGHT_ROUND_MS)
+    assert len(made.called(POSITIONS)) - before == 10
+
+
+def test_o26_a_position_in_a_symbol_that_nobody_lists_is_no_success() -> None:
+    made, _ = world()
+    invent(made, lambda: "1", "XYZUSDT")
+    made.lose(LinkKind.PRIVATE)
+    made.run(2_000)
+    assert "positions not agreed yet: XYZUSDT" in made.said()
+    made.run(8_000)
+    assert external(made, "XYZUSDT") == 1
+    assert any("XYZUSDT booked to external" in error for error in errors(made))
+
+
+def test_n10_a_fill_that_no_report_brings_is_found_by_the_round_and_is_no_mismatch() -> None:
+    made, actor, order = placed()
+    made.silent = True
+    made.fill(order.client_order_id, "0.4")
+    made.silent = False
+    made.run(LIGHT_ROUND_MS + 5_000)
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
+    assert made.engine.evidence.adjustments == []
+    assert external(made) == 0
+
+
+def test_a_position_report_that_no_fill_explains_starts_a_round_at_once() -> None:
+    made, _ = world()
+    row = {"s": "BTCUSDT", "pa": "0.3", "ep": "1", "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
+    change = {"m": "ORDER", "B": [], "P": [row]}
+    made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 5, "T": 5, "a": change}).encode())
+    made.run(3_000)
+    assert "position BTCUSDT does not add up: the venue has 0.3, our fills make 0" in made.said()
+    assert made.engine.trading is not None
+    assert made.engine.trading.reconciler.rounds == 2
+    made.run(3_000)
+    assert "position BTCUSDT adds up again" in made.said()
+    assert made.engine.evidence.adjustments == []
+
+
+def test_an_old_position_report_says_nothing() -> None:
+    made, _, order = placed()
+    made.fill(order.client_order_id, "0.4")
+    for at, amount in ((9, "0.4"), (5, "0.1")):
+        row = {"s": "BTCUSDT", "pa": amount, "ep": "1", "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
+        made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": at, "T": at, "a": {"m": "ORDER", "B": [], "P": [row]}}).encode())
+    made.run(5_000)
+    assert "does not add up" not in made.said()
+
+
+# -- trades that nobody claims ----------------------------------------------------------------------------------------
+
+
+def stranger(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
+    """Somebody else trades, and no report of it reaches us."""
+    made.silent = True
+    order = made.foreign("web_manual", side, quantity)
+    made.fill(order.client_order_id, quantity)
+    made.silent = False
+
+
+def test_o21_a_trade_by_hand_that_was_not_reported_is_booked_to_external_from_the_trades() -> None:
+    made, actor, _ = placed()
+    stranger(made, "0.7")
+    made.run(LIGHT_ROUND_MS + 5_000)
+    assert external(made) == D("0.7")
+    assert actor.told(OrderFilled) == []
+    assert made.engine.evidence.adjustments == []
+    assert "a trade that is not ours: BTCUSDT BUY 0.7" in made.said()
+
+
+def test_the_trade_of_an_order_whose_id_is_not_known_yet_is_not_somebody_elses() -> None:
+    made, actor, order = placed("order.place")
+    made.swallows.update(("order.status", "/fapi/v1/order"))
+    made.exchange.refuses["order.status"] = (-1001, "no")
+    made.silent = True
+    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    made.refuse(-1007)
+    made.fill(order.client_order_id, "1")
+    made.silent = False
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert order.order_id is None
+    assert external(made) == 0
+    del made.exchange.refuses["order.status"]
+    made.swallows.clear()
+    made.run(LIGHT_ROUND_MS + 10_000)
+    assert (order.state, order.filled) == (OrderState.FILLED, D(1))
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D(1)]
+    assert external(made) == 0
+    assert made.engine.evidence.adjustments == []
+
+
+def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> None:
+    made, actor, order = placed("order.place")
+    made.exchange.refuses["order.status"] = (-2013, "Order does not exist.")
+    made.silent = True
+    made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
+    made.refuse(-1007)
+    made.fill(order.client_order_id, "0.4")
+    stranger(made, "0.7")
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert (order.state, order.filled) == (OrderState.PARTIAL, D("0.4"))
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
+    assert external(made) == D("0.7")
+    assert made.engine.evidence.adjustments == []
+
+
+def test_a_strangers_trade_does_not_keep_an_order_that_never_arrived_in_doubt() -> None:
+    made, _, order = placed("order.place")
+    made.refuse(-1007)
+    stranger(made, "0.7")
+    made.run(LIGHT_ROUND_MS + 10_000)
+    assert order.state is OrderState.NEVER_ACCEPTED
+    assert external(made) == D("0.7")
+    assert made.engine.evidence.adjustments == []
+
+
+def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> None:
+    made, _, order = placed()
+    venue = made.exchange.orders[order.client_order_id]
+    trade = Trade(77, "0.4")
+    fill = made.engine.evidence
+    rows = [venue.row(trade)]
+    assert order.order_id is not None
+    known = made.engine.orders._by_order_id.pop(("BTCUSDT", order.order_id))
+    fill.trades(rows)
+    assert fill.claim_strays() == 0  # whose it is, is asked for first
+    fill.others.not_named("BTCUSDT", venue.order_id)
+    assert fill.claim_strays() == 1
+    assert external(made) == D("0.4")
+    made.engine.orders._by_order_id["BTCUSDT", order.order_id] = known
+    fill.trades(rows)
+    assert external(made) == 0
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert fill.external.fills == 0
+    assert fill.external.fees == {"USDT": D(0)}
+
+
+# -- any venue, and somebody else on the account ----------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(seed: int) -> None:
+    """Two strategies and another client, a venue that misbehaves: every fill ends where it belongs, nothing is ever adjusted."""
+    chance, one, other = random.Random(seed), Actor("one"), Actor("other")
+    made = Scripted(one, other).ready()
+    made.exchange.tells_positions = chance.random() < 0.5
+    for number in range(25):
+        if chance.random() < 0.3:
+            price = D(chance.randrange(990, 1010)) / 10
+            made.want(chance.choice((one, other)), place(chance.choice(list(Side)), "1", str(price)))
+        if chance.random() < 0.15:
+            by_hand = f"web_{number}"
+            made.foreign(by_hand, chance.choice(list(Side)), "2")
+            made.fill(by_hand, chance.choice(("1", "2")))
+        happen(made, chance)
+        made.run(chance.choice((50, 300, 1_500)))
+    made.silent = False
+    behave(made)
+    made.run(100_000)
+    evidence = made.engine.evidence
+    own = {name: made.engine.slots.get(name).trader.account.net("BTCUSDT") for name in ("one", "other")}
+    assert evidence.adjustments == []
+    assert sum(own.values()) + evidence.external.net("BTCUSDT") == traded(made)
+    oracle = ShareOracle(own)
+    for at, trade in made.exchange.trades:
+        owner = next((name for name in own if at.client_order_id.startswith(f"cf.{name}.")), OTHERS)
+        oracle.trade(owner, at.side.sign * D(trade.quantity))
+    assert own == {name: oracle.held(name) for name in own}
+    assert made.engine.trading is not None
+    assert made.engine.trading.mismatches.symbols == set()

@@ -1,0 +1,239 @@
+"""Rounds that compare our orders and fills with the venue's: when they run, what they find, and that they never stop running."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.core.reconciliation.trade_scan import TRADES_PAGE
+from coldframe.enums import OrderStatus
+from coldframe.model.effects import Level, LinkKind
+from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.orders import OrderState
+from tests.core.ordering import accept_quietly, placed, state, world
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, Trade, place
+
+OPEN_ORDERS, POSITIONS, TRADES = "/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v1/userTrades"
+S = OrderState
+
+
+def rounds(made: Scripted) -> int:
+    assert made.engine.trading is not None
+    return made.engine.trading.reconciler.rounds
+
+
+def done(made: Scripted) -> bool:
+    assert made.engine.trading is not None
+    return made.engine.trading.reconciler.done
+
+
+# -- when -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_round_runs_after_the_opening_and_then_every_half_minute() -> None:
+    made, _ = world()
+    assert rounds(made) == 1
+    made.run(LIGHT_ROUND_MS)
+    assert rounds(made) == 2
+    made.run(10 * LIGHT_ROUND_MS)
+    assert rounds(made) == 12
+
+
+def test_a_light_round_does_not_shut_new_risk() -> None:
+    made, actor = world(OPEN_ORDERS)
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert made.held
+    made.want(actor, place())
+    assert made.verdicts(actor) == {"ACCEPTED": 1}
+
+
+@pytest.mark.parametrize("kind", [LinkKind.API, LinkKind.PRIVATE])
+def test_a_round_runs_after_either_link_was_opened_again(kind: LinkKind) -> None:
+    made, _ = world()
+    made.lose(kind)
+    assert not done(made)
+    made.run(2_000)
+    assert done(made)
+    assert rounds(made) == 2
+
+
+@pytest.mark.parametrize("path", [OPEN_ORDERS, POSITIONS, TRADES])
+@pytest.mark.parametrize("how", ["refused", "unanswered", "unreadable"])
+def test_a_round_that_fails_is_repeated_with_growing_pauses(path: str, how: str) -> None:
+    made, _, _ = placed()
+    made.lose(LinkKind.PRIVATE)
+    if how == "unanswered":
+        made.swallows.add(path)
+    elif how == "refused":
+        made.exchange.refuses[path] = (-1001, "Internal error")
+    else:
+        made.exchange.rest = lambda *_: [{"nothing": "useful"}]  # type: ignore[method-assign]
+    made.run(60_000)
+    assert not done(made)
+    asked = len(made.called(path))
+    assert 4 <= asked <= 14
+    made.swallows.clear()
+    made.exchange.refuses.clear()
+    if how == "unreadable":
+        del made.exchange.rest
+    made.run(31_000)
+    assert done(made)
+
+
+def test_rounds_go_on_after_one_that_took_longer_than_half_a_minute() -> None:
+    made, _ = world(OPEN_ORDERS)
+    made.run(LIGHT_ROUND_MS + 1_000)
+    made.run(LIGHT_ROUND_MS * 2)
+    made.holds.clear()
+    made.release()
+    before = rounds(made)
+    made.run(5 * LIGHT_ROUND_MS)
+    assert rounds(made) >= before + 4
+
+
+def test_what_happens_during_a_round_makes_another_one_due() -> None:
+    made, _ = world(OPEN_ORDERS)
+    made.lose(LinkKind.PRIVATE)
+    made.run(1_000)
+    made.lose(LinkKind.PRIVATE)
+    made.run(1_500)
+    made.release()
+    assert not done(made)
+    made.release()
+    assert done(made)
+
+
+def test_nothing_is_asked_while_we_are_banned_and_afterwards_it_is() -> None:
+    made, _ = world()
+    made.engine._ctx.ledger.ban(made.venue_ms + 120_000)
+    made.lose(LinkKind.PRIVATE)
+    made.effects.clear()
+    made.run(119_000)
+    assert made.called(OPEN_ORDERS) == []
+    assert made.sent("userDataStream.start") == []
+    made.run(62_000)
+    assert done(made)
+
+
+# -- what -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_symbols_of_orders_and_positions_are_looked_at() -> None:
+    actor = Actor(symbols=("BTCUSDT", "ETHUSDT", "BNBUSDT"))
+    made = Scripted(actor, symbols=actor.symbols).ready()
+    made.want(actor, place(), place(symbol="ETHUSDT"))
+    eth = next(order for order in made.engine.orders.live if order.symbol == "ETHUSDT")
+    made.fill(eth.client_order_id, "1")
+    made.run(2 * LIGHT_ROUND_MS + 1_000)
+    asked = [str(call.params["symbol"]) for call in made.called(TRADES)]
+    assert set(asked) == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_o7_fills_that_happened_while_nobody_listened_are_booked_in_their_order() -> None:
+    made, actor, order = placed()
+    made.unopened.add(LinkKind.PRIVATE)
+    made.lose(LinkKind.PRIVATE)
+    for part in ("0.1", "0.2", "0.3"):
+        made.fill(order.client_order_id, part)
+    made.unopened.clear()
+    made.lose(LinkKind.PRIVATE, "refused") if made.of_kind(LinkKind.PRIVATE) else None
+    made.run(61_000)
+    assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.1"), D("0.2"), D("0.3")]
+    assert (state(order), order.filled) == (S.PARTIAL, D("0.6"))
+    assert any(line.level is Level.WARNING and "3 fills of BTCUSDT recovered" in line.text for line in made.log)
+
+
+def test_a_fill_on_a_full_page_is_followed_by_the_next_page() -> None:
+    made, actor, order = placed(quantity="700")
+    made.silent = True
+    venue = made.exchange.orders[order.client_order_id]
+    for number in range(TRADES_PAGE + 50):
+        trade = Trade(1_000 + number, "1", "100")
+        venue.trade(trade)
+        made.exchange.trades.append((venue, trade))
+    made.silent = False
+    made.run(LIGHT_ROUND_MS + 5_000)
+    assert order.filled == TRADES_PAGE + 50
+    assert len(actor.told(OrderFilled)) == TRADES_PAGE + 50
+    pages = [call for call in made.called(TRADES) if "orderId" not in call.params]
+    assert [page.params.get("fromId") for page in pages[:2]] == [None, 1_000 + TRADES_PAGE - 1]
+
+
+def test_later_pages_begin_where_a_query_has_been_and_not_where_the_stream_is() -> None:
+    made, _, order = placed()
+    made.fill(order.client_order_id, "0.1")
+    made.run(LIGHT_ROUND_MS + 1_000)
+    made.silent = True
+    made.fill(order.client_order_id, "0.2")
+    made.silent = False
+    made.fill(order.client_order_id, "0.1")
+    made.run(LIGHT_ROUND_MS)
+    (first, second) = [call.params.get("fromId") for call in made.called(TRADES) if "orderId" not in call.params]
+    assert (first, second) == (None, 100)
+    assert order.filled == D("0.4")
+
+
+def test_an_order_that_ended_unnoticed_is_asked_for_and_told() -> None:
+    made, actor, order = placed()
+    made.exchange.orders[order.client_order_id].end(OrderStatus.EXPIRED)
+    made.run(LIGHT_ROUND_MS + 2_000)
+    assert state(order) is S.EXPIRED
+    assert actor.told(OrderChanged)[-1].state == S.EXPIRED
+
+
+def test_an_order_of_unknown_fate_that_is_on_the_list_is_open() -> None:
+    made, _, order = placed("order.place")
+    made.swallows.add("order.status")
+    accept_quietly(made)
+    made.refuse(-1007)
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert state(order) is S.OPEN
+
+
+def test_an_order_sent_after_the_round_began_may_be_missing_from_its_answer() -> None:
+    made, actor = world(OPEN_ORDERS)
+    made.run(LIGHT_ROUND_MS + 1_000)
+    listed = made.exchange.rest
+    made.exchange.rest = lambda path, params: [] if path == OPEN_ORDERS else listed(path, params)  # type: ignore[method-assign]
+    made.want(actor, place())
+    (order,) = made.engine.orders.live
+    made.release()
+    made.run(2_000)
+    assert made.sent("order.status") == []
+    assert state(order) is S.OPEN
+
+
+def test_o21_orders_of_others_are_counted_and_left_alone() -> None:
+    """O21."""
+    made, actor = world()
+    made.foreign("web_manual")
+    made.foreign("cf.gone.0.1")
+    made.run(LIGHT_ROUND_MS + 1_000)
+    made.lose(LinkKind.PRIVATE)
+    made.run(2_000)
+    assert "2 open orders at the venue, 2 not ours" in made.said()
+    assert made.sent("order.cancel") == []
+    assert actor.told(OrderChanged) == []
+
+
+def test_the_venues_positions_are_remembered_side_by_side() -> None:
+    made, _ = world()
+    rows = [
+        {"symbol": "BTCUSDT", "positionSide": side, "positionAmt": amount, "entryPrice": "1"}
+        for side, amount in (("LONG", "2"), ("SHORT", "-0.5"))
+    ]
+    made.exchange.rest = lambda path, params: rows if path == POSITIONS else []  # type: ignore[method-assign]
+    made.run(LIGHT_ROUND_MS + 1_000)
+    assert made.engine.trading is not None
+    assert made.engine.trading.reconciler.positions == {"BTCUSDT": D("1.5")}
+
+
+def test_o6_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
+    made, _, order = placed()
+    made.fill(order.client_order_id, "0.4")
+    for _ in range(3):
+        made.lose(LinkKind.PRIVATE)
+        made.run(5_000)
+    account = made.engine.slots.get("mm").trader.account
+    assert (account.net("BTCUSDT"), account.fills, account.fees) == (D("0.4"), 1, {"USDT": D("0.02")})

@@ -1,0 +1,244 @@
+"""What stands on the account before the first order: refused by default, each thing on its own line, or ignored, or adopted."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.core.state.external import Foreign
+from coldframe.core.state.journal_codec import fold
+from coldframe.enums import OrderStatus, PositionSide, Side
+from coldframe.ids import OwnId
+from coldframe.model.effects import Fail
+from coldframe.model.events import OrderChanged, OrderFilled, PositionCause
+from coldframe.model.intents import CancelAll, Quote, Quotes
+from coldframe.model.orders import OrderState
+from tests.core.made import START_MS
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import AtVenue, D, Trade, place
+
+EARLIER = str(OwnId("mm", START_MS - 86_400_000, 7))
+
+
+def found(rule: Foreign, *actors: Actor, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> Scripted:
+    """An engine before its start, on an account that is not empty: a short position and an order, neither of them ours."""
+    made = Scripted(*(actors or (Actor(),)), symbols=symbols, trading=OrderSideLimits(foreign=rule))
+    made.exchange.now_ms = made.venue_ms
+    sold = made.exchange.foreign("web_1", "BTCUSDT", Side.SELL, "0.5", "101")
+    made.exchange.fill("web_1", "0.5", "101")
+    assert sold.status is OrderStatus.FILLED
+    made.exchange.foreign("web_2", "BTCUSDT", Side.BUY, "0.25", "90")
+    made.now_ns += 60_000_000_000
+    return made
+
+
+def test_o24_what_is_not_ours_is_refused_by_default_each_on_its_own_line() -> None:
+    made = found(OrderSideLimits().foreign).start()
+    assert isinstance(made.ended, Fail)
+    assert made.ended.kind == "ConfigError"
+    position, order = made.ended.text.split("\n")
+    assert position.startswith(
+        "orders.foreign: position of -0.5 BTCUSDT (the account holds -0.5, our strategies 0; entry price 100)"
+        " is not ours: close it, or set"
+    )
+    assert order.startswith("orders.foreign: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: cancel it, or set")
+    assert made.sent("order.place") == []
+
+
+def test_o24_an_empty_account_is_no_reason_to_refuse() -> None:
+    made = Scripted(Actor()).ready()
+    assert made.ended is None
+
+
+def test_o24_ignored_things_are_external_and_left_alone() -> None:
+    actor = Actor()
+    made = found(Foreign.IGNORE, actor).ready()
+    evidence = made.engine.evidence
+    assert evidence.external.net("BTCUSDT") == D("-0.5")
+    assert [order.client_order_id for order in evidence.others.orders.values()] == ["web_2"]
+    made.want(actor, place(), CancelAll())
+    made.run(3 * LIGHT_ROUND_MS)
+    assert made.exchange.orders["web_2"].status is OrderStatus.NEW
+    assert evidence.adjustments == []
+    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
+    made.fill("web_2", "0.25")
+    assert evidence.external.net("BTCUSDT") == D("-0.25")
+    assert actor.told(OrderFilled) == []
+
+
+def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol() -> None:
+    actor, other = Actor("mm"), Actor("other", symbols=("ETHUSDT",))
+    made = found(Foreign.ADOPT, actor, other).ready()
+    account = made.engine.slots.get("mm").trader.account
+    assert account.net("BTCUSDT") == D("-0.5")
+    assert account.position("BTCUSDT").entry_price == 100
+    (order,) = made.engine.orders.live
+    assert (order.strategy, order.client_order_id, order.state) == ("mm", "web_2", OrderState.OPEN)
+    made.fill("web_2", "0.1", "90")
+    assert account.net("BTCUSDT") == D("-0.4")
+    assert account.realized == D(1)
+    made.want(actor, CancelAll())
+    assert made.exchange.orders["web_2"].status is OrderStatus.CANCELED
+    made.run(3 * LIGHT_ROUND_MS)
+    assert made.engine.evidence.adjustments == []
+    assert made.engine.evidence.external.net("BTCUSDT") == 0
+
+
+@pytest.mark.parametrize("actors", [(Actor("a"), Actor("b")), (Actor("a", symbols=("ETHUSDT",)),)], ids=["two", "none"])
+def test_o24_what_nobody_or_more_than_one_could_adopt_is_a_finding(actors: tuple[Actor, ...]) -> None:
+    made = found(Foreign.ADOPT, *actors).start()
+    assert isinstance(made.ended, Fail)
+    lines = made.ended.text.split("\n")
+    assert len(lines) == 2
+    assert all("cannot be adopted: not exactly one strategy trades BTCUSDT" in line for line in lines)
+
+
+def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_first_round_makes_no_difference() -> None:
+    made = Scripted(Actor())
+    made.exchange.now_ms = made.venue_ms
+    made.exchange.foreign("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
+    made.exchange.fill("cf.mm.1.1", "0.5")
+    made.engine.evidence.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100), PositionCause.ADOPTED)
+    made.holds.add("/fapi/v1/openOrders")
+    made.start()
+    made.run(1_000)
+    made.engine.evidence.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.2"), D(100), PositionCause.ADOPTED)
+    made.release()
+    assert made.ended is None
+    assert made.engine.trading is not None
+    assert made.engine.trading.reports_complete
+    assert made.engine.evidence.external.net("BTCUSDT") == 0
+
+
+# -- orders of an earlier run -----------------------------------------------------------------------------------------
+
+
+def left_over(made: Scripted, *, filled: str = "0", client_order_id: str = EARLIER) -> AtVenue:
+    """An order with the tag of strategy mm that this run has not made."""
+    made.exchange.now_ms = made.venue_ms
+    order = made.exchange.foreign(client_order_id, "BTCUSDT", Side.BUY, "1", "99")
+    if D(filled):
+        order.trade(Trade(55, filled, "99"))
+    return order
+
+
+def test_p8_a_bot_with_the_same_names_that_began_later_is_made_way_for() -> None:
+    """Two runs that take each other's orders for their own would both count every fill."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    later = made.foreign(str(OwnId("mm", made.engine.orders.epoch_ms + 1, 1)))
+    made.exchange.fill(later.client_order_id, "0.4")
+    made.run(LIGHT_ROUND_MS)
+    assert list(made.engine.orders.live) == []
+    assert made.engine.slots.get("mm").trader.account.fills == 0
+    assert made.engine.evidence.external.net("BTCUSDT") == D("0.4")
+    made.want(actor, place())
+    assert made.verdicts(actor)["HALTED"] == 1
+    assert made.said().count("trades on this account (" + later.client_order_id + "); stop one of the two") == 1
+
+
+def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
+    actor = Actor()
+    made = Scripted(actor)
+    left_over(made)
+    made.ready()
+    (order,) = made.engine.orders.live
+    assert (order.strategy, order.client_order_id, order.state) == ("mm", EARLIER, OrderState.OPEN)
+    assert [effect.state for effect in actor.told(OrderChanged)] == [OrderState.OPEN]
+    made.fill(EARLIER, "0.4")
+    account = made.engine.slots.get("mm").trader.account
+    assert account.net("BTCUSDT") == D("0.4")
+    made.run(3 * LIGHT_ROUND_MS)
+    assert account.fills == 1
+    assert made.engine.evidence.adjustments == []
+    made.want(actor, CancelAll())
+    assert made.exchange.orders[EARLIER].status is OrderStatus.CANCELED
+
+
+def test_o16_quotes_of_an_earlier_run_make_way_for_those_of_this_one() -> None:
+    actor = Actor()
+    made = Scripted(actor)
+    left_over(made)
+    made.ready()
+    made.want(actor, Quotes("BTCUSDT", [Quote(D("98"), D(1))]))
+    alive = [order for order in made.exchange.orders.values() if order.status is OrderStatus.NEW]
+    assert [(order.client_order_id, order.price) for order in alive] == [(EARLIER, "98")]
+
+
+def test_o16_an_order_of_an_earlier_run_may_show_up_by_its_report_alone() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.silent = True
+    left_over(made)
+    made.silent = False
+    made.fill(EARLIER, "0.4")
+    account = made.engine.slots.get("mm").trader.account
+    assert account.net("BTCUSDT") == D("0.4")
+    assert made.engine.evidence.external.net("BTCUSDT") == 0
+    made.run(2 * LIGHT_ROUND_MS)
+    assert account.fills == 1
+    assert made.engine.evidence.adjustments == []
+
+
+def test_o16_what_had_traded_before_is_not_booked_again() -> None:
+    made = found(Foreign.IGNORE, Actor())
+    order = left_over(made, filled="0.3")
+    made.exchange.trades.append((order, order.trades[0]))
+    made.ready()
+    made.run(2 * LIGHT_ROUND_MS)
+    account = made.engine.slots.get("mm").trader.account
+    (mine,) = made.engine.orders.live
+    assert (mine.state, mine.filled, mine.remaining) == (OrderState.PARTIAL, D("0.3"), D("0.7"))
+    assert account.net("BTCUSDT") == 0
+    assert made.engine.evidence.external.net("BTCUSDT") == D("-0.2")
+    made.fill(EARLIER, "0.7")
+    made.run(2 * LIGHT_ROUND_MS)
+    assert account.net("BTCUSDT") == D("0.7")
+    assert made.engine.evidence.adjustments == []
+
+
+def test_o16_the_order_of_a_strategy_that_this_bot_does_not_have_is_not_ours() -> None:
+    made = Scripted(Actor())
+    left_over(made, client_order_id=str(OwnId("gone", START_MS - 5, 1)))
+    made.start()
+    assert isinstance(made.ended, Fail)
+    assert "order BUY 1 BTCUSDT @ 99 (cf.gone." in made.ended.text
+
+
+def by_hand(made: Scripted, name: str, side: Side, quantity: str) -> None:
+    made.exchange.now_ms = made.venue_ms
+    made.exchange.foreign(name, "BTCUSDT", side, quantity, "100")
+    made.exchange.fill(name, quantity)
+    made._work()
+
+
+def test_o24_what_others_had_and_have_closed_meanwhile_is_no_reason_to_refuse() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price=None))
+    by_hand(made, "web_1", Side.BUY, "2")
+    past = fold(made.rows)
+    assert past.held() != {}
+    made.links.clear()
+    by_hand(made, "web_2", Side.SELL, "2")
+    again = made.restarted(actor, past=past)
+    again.run(2_000)
+    assert again.ended is None
+    assert "what others had there is gone since the last run" in again.said()
+    assert again.engine.evidence.external.net("BTCUSDT") == 0
+    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+
+
+def test_o24_a_position_of_others_that_has_grown_meanwhile_is_told_with_all_three_figures() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price=None))
+    by_hand(made, "web_1", Side.BUY, "2")
+    past = fold(made.rows)
+    made.links.clear()
+    by_hand(made, "web_2", Side.BUY, "3")
+    again = made.restarted(actor, past=past)
+    again.run(2_000)
+    assert isinstance(again.ended, Fail)
+    assert "position of 5 BTCUSDT (the account holds 6, our strategies 1; entry price" in again.ended.text

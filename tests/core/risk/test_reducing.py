@@ -1,0 +1,208 @@
+"""What only reduces: by the account's position where one strategy trades alone, by its own where several share a symbol."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from coldframe.core.risk.reducing import Reducing
+from coldframe.core.state.order import Order
+from coldframe.core.state.orders import Orders, Origin
+from coldframe.core.state.positions import PositionKey, StrategyPositions
+from coldframe.core.state.trading_state import TradingState
+from coldframe.enums import OrderStatus, OrderType, PositionSide, Side
+from coldframe.model.orders import Happening
+from tests.core.made import START_MS, START_NS, SYMBOL
+from tests.core.told import D, place
+
+BUY, SELL = Side.BUY, Side.SELL
+KEY: PositionKey = (SYMBOL, PositionSide.BOTH)
+STOP = attrs.evolve(place(SELL, "1", None), type=OrderType.STOP_MARKET, trigger_price=D(90), reduce_only=True)
+
+
+@attrs.define
+class Owner:
+    id: str
+    symbols: tuple[str, ...] = (SYMBOL,)
+    account: StrategyPositions = attrs.field(factory=StrategyPositions)
+
+    def hold(self, quantity: str, symbol: str = SYMBOL) -> Owner:
+        if D(quantity):
+            self.account.position(symbol).fill(BUY if D(quantity) > 0 else SELL, abs(D(quantity)), D(100))
+        return self
+
+
+class World:
+    """Strategies with positions and orders, and what is external."""
+
+    def __init__(self, *owners: Owner, external: str = "0", hedge: bool = False) -> None:
+        self.mine = owners[0]
+        self.orders = Orders(START_MS)
+        self.halts = TradingState()
+        self.reducing = Reducing({owner.id: owner for owner in owners}, self.orders, self.halts, hedge=hedge)
+        self.reducing.others = Owner("external").hold(external)  # type: ignore[assignment]
+
+    def stand(self, side: Side, quantity: str, strategy: str = "mm", **more: object) -> Order:
+        """An order that rests at the venue."""
+        order = self.orders.prepare(strategy, attrs.evolve(place(side, quantity), **more), Origin.PLACE, START_NS)
+        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
+        return order
+
+    def reduces(self, side: Side, quantity: str, **more: object) -> bool:
+        return self.reducing.reduces(self.mine, place(side, quantity), **more)  # type: ignore[arg-type]
+
+
+def alone(own: str = "0", external: str = "0", **more: bool) -> World:
+    return World(Owner("mm").hold(own), external=external, **more)
+
+
+def sharing(own: str = "0", other: str = "0", external: str = "0") -> World:
+    return World(Owner("mm").hold(own), Owner("other").hold(other), external=external)
+
+
+# -- whose position is the measure ------------------------------------------------------------------------------------
+
+
+def test_a_symbol_is_shared_by_those_who_trade_it_or_hold_it() -> None:
+    assert not alone("1").reducing.shared(SYMBOL)
+    assert sharing().reducing.shared(SYMBOL)
+    elsewhere = Owner("other", ("ETHUSDT",))
+    assert not World(Owner("mm"), elsewhere).reducing.shared(SYMBOL)
+    elsewhere.hold("-1")
+    assert World(Owner("mm"), elsewhere).reducing.shared(SYMBOL)
+    assert not World(Owner("mm"), Owner("other", ("ETHUSDT",)).hold("1", "ETHUSDT")).reducing.shared(SYMBOL)
+
+
+def test_the_account_is_the_sum_or_in_a_dispute_what_was_told() -> None:
+    world = sharing("1", "-3", external="0.5")
+    assert world.reducing.account(KEY) == D("-1.5")
+    assert world.reducing.account((SYMBOL, PositionSide.LONG)) == 0
+    world.halts.disputed[KEY] = D(7)
+    assert world.reducing.account(KEY) == 7
+
+
+def test_the_account_decides_for_one_strategy_and_in_a_dispute() -> None:
+    assert alone().reducing.account_decides(KEY)
+    shared = sharing()
+    assert not shared.reducing.account_decides(KEY)
+    shared.halts.disputed[KEY] = D(0)
+    assert shared.reducing.account_decides(KEY)
+
+
+@pytest.mark.parametrize(
+    ("own", "external", "reducible"),
+    [("1", "0", 1), ("3", "-1", 2), ("3", "1", 3), ("1", "-1", 0), ("1", "-2", 0), ("-3", "1", 2), ("0", "5", 0), ("0", "0", 0)],
+)
+def test_alone_no_more_can_be_closed_than_the_account_has(own: str, external: str, reducible: int) -> None:
+    world = alone(own, external)
+    assert world.reducing.reducible(world.mine, KEY) == reducible
+
+
+@pytest.mark.parametrize(("own", "other", "reducible"), [("1", "-2", 1), ("1", "-1", 1), ("-3", "1", 3), ("0", "1", 0)])
+def test_sharing_each_can_close_all_of_its_own(own: str, other: str, reducible: int) -> None:
+    world = sharing(own, other)
+    assert world.reducing.reducible(world.mine, KEY) == reducible
+    world.halts.disputed[KEY] = D("0.5").copy_sign(D(own))
+    assert world.reducing.reducible(world.mine, KEY) == (D("0.5") if reducible else 0)
+
+
+# -- orders -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "side", "quantity", "reduces"),
+    [
+        ("1", SELL, "1", True),
+        ("1", SELL, "1.001", False),
+        ("1", BUY, "1", False),
+        ("-1", BUY, "1", True),
+        ("-1", BUY, "1.001", False),
+        ("-1", SELL, "0.5", False),
+        ("0", SELL, "0.5", False),
+        ("0", BUY, "0.5", False),
+    ],
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_an_order_reduces_up_to_zero(many: bool, own: str, side: Side, quantity: str, reduces: bool) -> None:
+    world = sharing(own, "5") if many else alone(own)
+    assert world.reduces(side, quantity) is reduces
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_nothing_reduces_a_position_that_is_closed_already(side: Side) -> None:
+    """A stop that closes the whole position names no quantity."""
+    world = alone("1")
+    world.mine.hold("-1")
+    stop = attrs.evolve(place(side, "0", None), type=OrderType.STOP_MARKET, trigger_price=D(90), close_position=True)
+    assert not world.reducing.reduces(world.mine, stop)
+
+
+def test_what_may_trade_before_it_counts() -> None:
+    world = alone("1")
+    standing = world.stand(SELL, "0.4", price=D(101))
+    world.stand(BUY, "5", price=D(90))
+    world.stand(SELL, "5", "other")
+    world.stand(SELL, "5", symbol="ETHUSDT")
+    assert world.reduces(SELL, "0.6")
+    assert not world.reduces(SELL, "0.601")
+    assert world.reduces(SELL, "1", replaces=[standing])
+    assert not world.reduces(SELL, "1.001", replaces=[standing])
+    assert world.reduces(SELL, "0.5", beside=D("0.1"))
+    assert not world.reduces(SELL, "0.5", beside=D("0.2"))
+
+
+def test_a_stop_and_a_take_profit_do_not_add_up() -> None:
+    world = alone("1")
+    world.stand(SELL, "1", price=D(110), reduce_only=True)
+    assert world.reducing.reduces(world.mine, STOP)
+    plain = attrs.evolve(place(SELL, "1"), reduce_only=True)
+    assert not world.reducing.reduces(world.mine, plain)
+
+
+def protected(hedge: bool = False) -> World:
+    """A long position of 1 under a stop that waits."""
+    world = alone("1", hedge=hedge)
+    world.stand(SELL, "1", price=None, type=OrderType.STOP_MARKET, trigger_price=D(90), reduce_only=True)
+    return world
+
+
+def test_an_order_beside_a_stop_goes_out_reduce_only() -> None:
+    world = protected()
+    assert world.reduces(SELL, "1")
+    assert world.reducing.seals(world.mine, place(SELL, "1"))
+    assert not world.reduces(SELL, "1.001")
+    amended = world.stand(SELL, "1", price=D(120))
+    assert not world.reduces(SELL, "1", replaces=[amended]), "an amendment cannot be made reduce-only"
+    hedged = protected(hedge=True)
+    assert not hedged.reduces(SELL, "1")
+
+
+@pytest.mark.parametrize(("own", "quantity", "seals"), [("1", "1", True), ("1", "1.001", False), ("0", "1", False)])
+def test_an_order_that_reduces_goes_out_reduce_only(own: str, quantity: str, seals: bool) -> None:
+    world = alone(own)
+    assert world.reducing.seals(world.mine, place(SELL, quantity)) is seals
+    shared = sharing(own, "5")
+    assert not shared.reducing.seals(shared.mine, place(SELL, quantity))
+    shared.halts.disputed[KEY] = D(own)
+    assert shared.reducing.seals(shared.mine, place(SELL, quantity)) is seals
+
+
+def test_what_is_reduce_only_already_needs_no_seal() -> None:
+    world = alone("1")
+    for wanted in (STOP, attrs.evolve(place(SELL, "1"), reduce_only=True)):
+        assert not world.reducing.seals(world.mine, wanted)
+    hedged = alone("1", hedge=True)
+    assert not hedged.reducing.seals(hedged.mine, place(SELL, "1"))
+
+
+def test_the_sides_of_a_hedge_do_not_count_for_each_other() -> None:
+    world = World(Owner("mm"), hedge=True)
+    world.mine.account.position(SYMBOL, PositionSide.LONG).fill(BUY, Decimal(1), Decimal(100))
+    world.stand(SELL, "1", position_side=PositionSide.SHORT)
+    close = attrs.evolve(place(SELL, "1"), position_side=PositionSide.LONG)
+    assert world.reducing.reduces(world.mine, close)
+    assert not world.reducing.reduces(world.mine, attrs.evolve(close, quantity=D("1.1")))
+    assert not world.reducing.reduces(world.mine, attrs.evolve(close, position_side=PositionSide.SHORT))

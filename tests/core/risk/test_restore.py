@@ -1,0 +1,78 @@
+"""What is shut stays shut over a restart, until a person opens it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.restore import latched_of
+from coldframe.core.state.journal_codec import fold
+from coldframe.model.halting import Latched
+from coldframe.model.inputs import ResumeAsked
+from coldframe.model.intents import VerdictCode as V
+from coldframe.model.journal import RowKind
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
+
+SETUP: dict[str, Any] = {"budgets": {"one": Budget(max_loss=D(5))}, "risk": RiskLimits(max_loss=D(100))}
+
+
+def lost(loss_of_all: bool = False) -> tuple[Scripted, Actor, Actor]:
+    """One strategy has lost more than it may, or all of them together."""
+    one, other = Actor("one"), Actor("other")
+    made = Scripted(one, other, **SETUP).ready()
+    for actor in (one, other):
+        made.want(actor, place(quantity="3"))
+    for order in list(made.engine.orders.live):
+        made.fill(order.client_order_id, "3")
+    made.mark("BTCUSDT", "60" if loss_of_all else "97")
+    made.run(300, alive=False)
+    return made, one, other
+
+
+def test_a_strategy_that_has_lost_too_much_stays_shut_after_a_restart() -> None:
+    made, one, other = lost()
+    past = fold(made.rows)
+    assert past.latched == latched_of(made.engine.gate)
+    assert set(past.latched.strategies) == {"one"}
+    again = made.restarted(one, other, past=past, **SETUP)
+    again.book("BTCUSDT", [("96.9", "5")], [("97.1", "5")])
+    again.run(2_000)
+    for actor in (one, other):
+        again.want(actor, place(quantity="0.5", price="96"))
+    assert again.verdicts(one) == {V.LOSS: 1}
+    assert again.verdicts(other) == {V.ACCEPTED: 1}
+    assert "still shut from an earlier run: loss of strategy one" in again.said()
+    again.give(ResumeAsked("one", 1))
+    again.want(one, place(quantity="0.4", price="96"))
+    assert again.verdicts(one) == {V.LOSS: 1, V.ACCEPTED: 1}
+    assert fold([*made.rows, *again.rows]).latched == Latched()
+
+
+def test_the_account_stays_shut_too_and_so_does_a_symbol() -> None:
+    made, one, other = lost(loss_of_all=True)
+    made.engine.gate.latches.halt_symbol("BTCUSDT", "its position did not add up")
+    made.run(300, alive=False)
+    past = fold(made.rows)
+    assert past.latched.account is not None
+    assert set(past.latched.symbols) == {"BTCUSDT"}
+    again = made.restarted(one, other, past=past, **SETUP)
+    again.run(2_000)
+    again.want(other, place(quantity="0.5"))
+    assert again.verdicts(other) == {V.LOSS: 1}
+    again.give(ResumeAsked(None, 1))
+    again.want(other, place(quantity="0.4"))
+    assert again.verdicts(other) == {V.LOSS: 1, V.ACCEPTED: 1}
+
+
+def test_a_checkpoint_knows_what_is_shut() -> None:
+    made, one, other = lost()
+    again = made.restarted(one, other, past=fold(made.rows), **SETUP)
+    (mark,) = [row for row in again.rows if row.kind == RowKind.CHECKPOINT]
+    assert fold([mark]).latched == latched_of(made.engine.gate)
+
+
+def test_what_is_shut_is_recorded_once_for_each_change() -> None:
+    made, _, _ = lost()
+    made.run(5_000)
+    assert sum(row.kind == RowKind.LATCH for row in made.rows) == 1

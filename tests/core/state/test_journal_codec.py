@@ -1,0 +1,377 @@
+"""What stands in the journal is what the engine holds: at every moment, after a crash at any moment, and however long it gets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldframe.core import engine as engine_module
+from coldframe.core.engine import Engine
+from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
+from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
+from coldframe.core.kill_switch import order_of_brake
+from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.state.external import Foreign
+from coldframe.core.state.journal_codec import RestoredState, fold, order_body
+from coldframe.core.state.positions import EXTERNAL
+from coldframe.enums import PositionSide, Side
+from coldframe.errors import JournalDamaged
+from coldframe.ids import BRAKE_COUNT, OwnId
+from coldframe.model.effects import Record, SendRequest
+from coldframe.model.inputs import BrakeOrdered, JournalChanged
+from coldframe.model.intents import CancelAll
+from coldframe.model.journal import Row, RowKind
+from coldframe.model.orders import OrderState
+from coldframe.testing import instrument
+from coldframe.units import NS_PER_MS
+from tests.core.exchange import ALIVE
+from tests.core.scripted import Actor, Scripted
+from tests.core.strategies.test_desired_state import behave, happen, some_quotes, standing, traded
+from tests.core.told import D, place
+
+MOST = D(4)
+
+
+def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
+    """A run in which everything may go wrong, stopped in the midst of it."""
+    made = Scripted(actor, **setup()).ready()
+    for number in range(turns):
+        made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[number % 3]
+        made.exchange.prices = {"BNBUSD": str(500 + 37 * number % 200)}
+        if chance.random() < 0.2:
+            made.want(actor, some_quotes(chance))
+        if chance.random() < 0.1:
+            made.want(actor, place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None])))
+        if chance.random() < 0.05:
+            made.exchange.fill(made.foreign(f"by-hand-{number}", quantity="1").client_order_id, "1")
+            made._work()
+        happen(made, chance)
+        made.run(chance.choice((5, 50, 300, 1_500)))
+    return made
+
+
+def setup() -> dict[str, Any]:
+    risk = RiskLimits(max_gross_notional=D(1_200), max_drawdown=D(10_000))
+    return {
+        "budgets": {"mm": Budget(max_position=MOST)},
+        "risk": risk,
+        "instruments": [instrument("BTCUSDT", min_notional="5")],
+        # What somebody does by hand while nobody listens stands on the account when the next run begins.
+        "trading": OrderSideLimits(foreign=Foreign.IGNORE),
+    }
+
+
+def state(past: RestoredState) -> dict[str, Any]:
+    return {
+        "orders": {name: order_body(one) for name, one in past.orders.items()},
+        "fills": {name: fills for name, fills in past.fills.items() if fills},
+        "accounts": {name: one for name, one in past.accounts.items() if one.fills},
+        "marks": past.marks,
+        "prices": past.prices,
+        "losses": past.losses,
+        "payments": [(payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in past.payments],
+        "executions": [attrs.asdict(execution) for execution in past.executions],
+    }
+
+
+def state_of(engine: Engine) -> dict[str, Any]:
+    """The same of an engine that lives."""
+    orders = engine.orders.worth_keeping(1_000_000)
+    assert engine.trading is not None
+    return {
+        "orders": {order.client_order_id: order_body(order) for order in orders},
+        "fills": {order.client_order_id: engine.orders.fills_of(order) for order in orders if order.fill_keys},
+        "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
+        "marks": engine.orders.marks,
+        "prices": engine.trading.assets.recorded,
+        "losses": engine._risk_rows.counted,
+        "payments": [
+            (payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in engine.trading.account.payments.latest
+        ],
+        "executions": [attrs.asdict(execution) for execution in engine.evidence.holdings.executions],
+    }
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
+    made = troubled(random.Random(seed), Actor(), 25)
+    assert state(fold(made.rows)) == state_of(made.engine)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(seed: int) -> None:
+    chance, actor = random.Random(seed), Actor()
+    made = troubled(chance, actor, chance.randrange(1, 15))
+    for one in made.held:
+        if isinstance(one, SendRequest) and chance.random() < 0.5:
+            made.exchange.carry_out(one.method, one.params)  # it had left, and arrives
+    cuts = [end for end in made.steps if end >= made.durable]
+    past = fold(made.rows[: chance.choice(cuts)])
+    again = made.restarted(actor, past=past, keep_orders=chance.random() < 0.5, **setup())
+    again.run(1_000)
+    for _ in range(5):
+        happen(again, chance)
+        again.run(chance.choice((50, 1_500)))
+    again.silent = False
+    behave(again)
+    again.run(100_000)
+    account = again.engine.slots.get("mm").trader.account
+    ours = [(order, trade) for order, trade in made.exchange.trades if order.client_order_id.startswith("cf.")]
+    assert account.net("BTCUSDT") + again.engine.evidence.external.net("BTCUSDT") == traded(made)
+    assert account.fills == len(ours)
+    assert again.engine.orders.doubtful == 0
+    sent = [request.params["newClientOrderId"] for request in made.sent("order.place") + again.sent("order.place")]
+    assert len(sent) == len(set(sent))
+    again.want(actor, CancelAll())
+    again.run(3_000)
+    assert {name for name, one in made.exchange.orders.items() if one.status in ALIVE and name.startswith("cf.")} == set()
+
+
+def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_proved_absent() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.stuck.add("order.place")
+    made.want(actor, place())
+    past = fold(made.rows)
+    (order,) = past.live
+    assert (order.state, order.sent_ms) == (OrderState.PREPARED, 0)
+    again = made.restarted(actor, past=past)
+    (live,) = again.engine.orders.live
+    assert live.state is OrderState.UNKNOWN
+    again.run(15_000 + BLIND_MARGIN_MS)
+    assert list(again.engine.orders.live) == []
+    known = again.engine.orders.get(order.client_order_id)
+    assert known is not None
+    assert known.state is OrderState.NEVER_ACCEPTED
+    assert again.sent("order.place") == []
+
+
+def test_p2_fills_that_an_answer_had_counted_when_the_process_died_are_no_foreign_position() -> None:
+    """The order had ended for us, its fills had not been told: the position that they make is ours."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.holds.add("order.place")
+    made.want(actor, place(price=None))
+    made.silent = True
+    (request,) = made.sent("order.place")
+    _, body = made.exchange.carry_out("order.place", request.params)
+    assert isinstance(body, dict)
+    made.reply(request, {"status": 200, "result": {**body, "status": "FILLED", "executedQty": "1"}})
+    made._work()
+    past = fold(made.rows)
+    (order,) = past.orders.values()
+    assert (order.state, order.fills_missing) == (OrderState.FILLED, True)
+    assert past.held() == {}
+    again = made.restarted(actor, past=past)
+    again.run(5_000)
+    assert again.ended is None
+    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+
+
+def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being_is() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.stuck.add("order.place")
+    made.want(actor, place())
+    past = fold(made.rows)
+    (order,) = past.live
+    order.created_ns -= 2 * OPERATOR_AFTER_MS * NS_PER_MS
+    again = made.restarted(actor, past=past)
+    again.run(1_000)
+    (live,) = again.engine.orders.live
+    assert live.state is OrderState.UNKNOWN
+    again.run(15_000 + BLIND_MARGIN_MS)
+    assert live.state is OrderState.NEVER_ACCEPTED
+    assert not any("yourself" in line.text for line in again.log)
+
+
+def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    again = made.restarted(actor, past=fold(made.rows), keep_orders=True)
+    again.run(2_000)
+    (order,) = again.engine.orders.live
+    assert (order.state, order.strategy) == (OrderState.OPEN, "mm")
+    again.fill(order.client_order_id, "0.4")
+    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert standing(again) == {(Side.BUY, D("98")): D("0.6")}
+
+
+def test_open_orders_of_a_killed_run_are_cancelled_unless_they_shall_stay() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"), place(price="97"))
+    again = made.restarted(actor, past=fold(made.rows))
+    again.run(2_000)
+    assert standing(again) == {}
+    assert list(again.engine.orders.live) == []
+
+
+def test_o16_a_later_run_never_uses_an_id_again() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    again = made.restarted(actor, past=fold(made.rows), keep_orders=True)
+    again.run(2_000)
+    again.want(actor, place(price="98"))
+    assert len({order.client_order_id for order in again.engine.orders.live}) == 2
+
+
+def test_p15_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
+    made = troubled(random.Random(7), Actor(), 40)
+    marks = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT]
+    assert len(marks) > 3
+    whole, short = fold(made.rows), fold(made.rows[marks[-1] :])
+    assert state(short) == state(whole) == state_of(made.engine)
+
+
+def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kill switch's row is on the disk at once, while the engine is stuck in a step whose checkpoint comes after it."""
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 1)
+    made = Scripted(Actor()).ready()
+    (at,) = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT][:1]
+    name = str(OwnId("mm", made.engine.orders.epoch_ms, BRAKE_COUNT))
+    told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
+    order = order_of_brake(told, 1)
+    order.state = OrderState.SENT
+    past = fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, name, order_body(order)), *made.rows[at:]])
+    assert [order.client_order_id for order in past.live] == [name]
+    order.client_order_id = other = str(OwnId("mm", made.engine.orders.epoch_ms, 7))
+    with pytest.raises(JournalDamaged, match="is not what the rows before it come to"):
+        fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, other, order_body(order)), *made.rows[at:]])
+
+
+def _another_position(body: Any) -> None:
+    body["accounts"]["mm"]["positions"][0]["position"]["quantity"] = "17"
+
+
+def _an_order_more(body: Any) -> None:
+    body["orders"].append({**body["orders"][-1], "client_order_id": "cf.mm.x.99", "state": "OPEN"})
+
+
+def _a_mark_less(body: Any) -> None:
+    body["marks"].popitem()
+
+
+@pytest.mark.parametrize("differs", [_another_position, _an_order_more, _a_mark_less])
+def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused(
+    monkeypatch: pytest.MonkeyPatch, differs: Callable[[Any], None]
+) -> None:
+    """Whichever of the two is wrong: what the engine held, or what its rows say it did."""
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
+    rows = troubled(random.Random(7), Actor(), 40).rows
+    fold(rows)
+    last = [row for row in rows if row.kind == RowKind.CHECKPOINT][-1]
+    differs(last.body)
+    with pytest.raises(JournalDamaged, match=rf"row {last.seq} \(checkpoint\).*not what the rows before it come to"):
+        fold(rows)
+
+
+def test_p15_a_fill_that_is_missing_from_the_rows_is_found_at_the_next_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
+    rows = troubled(random.Random(7), Actor(), 40).rows
+    last = max(at for at, row in enumerate(rows) if row.kind == RowKind.CHECKPOINT)
+    fill = max(at for at, row in enumerate(rows[:last]) if row.kind == RowKind.FILL)
+    with pytest.raises(JournalDamaged, match="not what the rows before it come to"):
+        fold(rows[:fill] + rows[fill + 1 :])
+
+
+def test_p2_a_checkpoint_says_whose_it_is_and_of_which_run() -> None:
+    """A restart reads from the last one on, not from where its run began."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    past = fold(made.rows)
+    past.account = "live-1"
+    again = made.restarted(actor, past=past)
+    again.run(1_000)
+    (begun,) = [row.body["epoch_ms"] for row in again.rows if row.kind == RowKind.RUN]
+    first = next(at for at, row in enumerate(again.rows) if row.kind == RowKind.CHECKPOINT)
+    short = fold(again.rows[first:])
+    assert (short.account, short.epoch_ms, short.runs, short.ended) == ("live-1", begun, 2, False)
+
+
+def test_orders_of_another_account_are_no_concern_of_this_one() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    other = {"account": "another", "epoch_ms": 5}
+    past = fold([*made.rows, Row(len(made.rows) + 1, 0, RowKind.RUN, "another", other)])
+    assert (past.live, past.accounts, past.account) == ([], {}, "another")
+
+
+def test_fills_of_others_are_kept_apart() -> None:
+    made = Scripted(Actor()).ready()
+    made.exchange.fill(made.foreign("by-hand", quantity="2").client_order_id, "2")
+    made._work()
+    assert fold(made.rows).held() == {(EXTERNAL, "BTCUSDT"): D(2)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (RowKind.ORDER, {}),
+        (RowKind.ORDER, {"client_order_id": "x", "state": "NOWHERE"}),
+        (RowKind.FILL, {"strategy": "mm", "order": "x", "fill": {"symbol": "BTCUSDT"}}),
+        (RowKind.FEE, {"strategy": "nobody", "order": "x", "fill": {}}),
+        (RowKind.MARK, {"trade_id": "soon"}),
+        (RowKind.CHECKPOINT, {"orders": 5}),
+        (RowKind.RUN, []),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named(kind: str, body: Any) -> None:
+    with pytest.raises(JournalDamaged, match=rf"row 17 \({kind}\) cannot be read"):
+        fold([Row(17, 0, kind, "x", body)])
+
+
+def test_p5_while_the_journal_cannot_be_written_only_cancels_leave() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    made.give(JournalChanged("disk full"))
+    made.effects.clear()
+    made.want(actor, place(price="97"), CancelAll())
+    assert made.verdicts(actor) == {"ACCEPTED": 2, "HALTED": 1}
+    assert (made.sent("order.place"), len(made.sent("order.cancel"))) == ([], 1)
+    assert "cannot be written: disk full" in made.said()
+    made.give(JournalChanged(""))
+    made.want(actor, place(price="97"))
+    assert len(made.sent("order.place")) == 1
+
+
+def test_every_order_has_its_row_before_it_leaves() -> None:
+    """I1: in the effects of one step the Trio tasks take the rows first, and there every order that is sent must be found."""
+    made = troubled(random.Random(3), Actor(), 40)
+    recorded: set[str] = set()
+    for effect in made.effects:
+        if isinstance(effect, Record) and effect.kind is RowKind.ORDER:
+            recorded.add(effect.ref)
+    sent = {str(request.params["newClientOrderId"]) for request in made.sent("order.place")}
+    assert sent
+    assert sent <= recorded
+
+
+def test_x4_neither_signatures_nor_session_secrets_are_recorded() -> None:
+    made = troubled(random.Random(5), Actor(), 40)
+    text = repr(made.rows)
+    for secret in ("secret-listen-key", "signature", "apiKey"):
+        assert secret not in text
+
+
+def test_a_long_and_a_short_position_do_not_add_up_to_none() -> None:
+    actor = Actor()
+    made = Scripted(actor, hedge=True).ready()
+    long, short = PositionSide.LONG, PositionSide.SHORT
+    made.want(actor, place(Side.BUY, "1", None, position_side=long), place(Side.SELL, "1", None, position_side=short))
+    assert fold(made.rows).held() == {("mm", "BTCUSDT LONG"): D(1), ("mm", "BTCUSDT SHORT"): D(-1)}

@@ -1,0 +1,63 @@
+"""What is shut and opened again: the first reason stands, and opening concerns what it names."""
+
+from __future__ import annotations
+
+import pytest
+
+from coldframe.core.state.trading_state import FIRST_PROBE_MS, TradingState
+from coldframe.model.intents import Verdict, VerdictCode
+from tests.core.made import START_MS
+
+LOST = Verdict(VerdictCode.HALTED, "it has lost too much")
+
+
+def shut() -> TradingState:
+    halts = TradingState()
+    assert halts.halt_strategy("mm", LOST)
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        assert halts.halt_symbol(symbol, "a trade of nobody")
+    assert halts.mode_on("BTCUSDT", -4140, "reduce only", START_MS)
+    return halts
+
+
+def why(halts: TradingState, strategy: str, symbol: str) -> str | None:
+    found = halts.against(strategy, symbol, START_MS)
+    return None if found is None else found.text
+
+
+def test_the_first_reason_stands() -> None:
+    halts = shut()
+    assert not halts.halt_symbol("BTCUSDT", "another one")
+    assert not halts.halt_strategy("mm", Verdict(VerdictCode.HALTED, "another one"))
+    assert why(halts, "other", "BTCUSDT") == "BTCUSDT is halted: a trade of nobody"
+    assert why(halts, "mm", "XRPUSDT") == "it has lost too much"
+    assert why(halts, "other", "XRPUSDT") is None
+
+
+def test_a_symbol_is_opened_with_its_mode_and_no_other() -> None:
+    halts = shut()
+    halts.resume(symbol="BTCUSDT")
+    assert why(halts, "other", "BTCUSDT") is None
+    assert why(halts, "other", "ETHUSDT") == "ETHUSDT is halted: a trade of nobody"
+    assert why(halts, "mm", "BTCUSDT") == "it has lost too much"
+
+
+def test_a_strategy_is_opened_and_symbols_stay_shut() -> None:
+    halts = shut()
+    halts.resume(strategy="mm")
+    assert why(halts, "mm", "XRPUSDT") is None
+    assert why(halts, "mm", "BTCUSDT") == "BTCUSDT is halted: a trade of nobody"
+
+
+def test_with_nothing_named_everything_is_opened() -> None:
+    halts = shut()
+    halts.resume()
+    assert [why(halts, "mm", symbol) for symbol in ("BTCUSDT", "ETHUSDT")] == [None, None]
+
+
+@pytest.mark.parametrize(("after_ms", "open_again"), [(FIRST_PROBE_MS - 1, False), (FIRST_PROBE_MS, True)])
+def test_a_mode_is_probed_when_its_pause_is_over(after_ms: int, open_again: bool) -> None:
+    halts = TradingState()
+    halts.mode_on("BTCUSDT", -4140, "reduce only", START_MS)
+    assert (halts.against("mm", "BTCUSDT", START_MS + after_ms) is None) is open_again
+    assert halts.against("mm", "ETHUSDT", START_MS) is None

@@ -1,0 +1,466 @@
+"""Strategies in the engine: each told its own, judged by one verdict per intent, muted when they raise while the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from coldframe.core.risk.pre_trade import RiskLimits
+from coldframe.core.strategies.loss_check import total_profit
+from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError
+from coldframe.enums import Side
+from coldframe.model.effects import CallRest, Finish, Level, LinkKind, SendRequest
+from coldframe.model.events import (
+    BookChanged,
+    BookState,
+    LinkChanged,
+    OrderChanged,
+    OrderFilled,
+    Started,
+    Stopped,
+    Woken,
+)
+from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, VerdictCode, WakeMe
+from coldframe.model.orders import OrderState
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.streams import ContractInfo
+from tests.core.scripted import Actor, Scripted
+from tests.core.strategies.test_intent_validation import GARBAGE
+from tests.core.told import D, place
+
+V, S = VerdictCode, OrderState
+
+
+def boom(*_: object) -> object:
+    raise ZeroDivisionError("boom")
+
+
+def pair(**first: Any) -> tuple[Scripted, Actor, Actor]:
+    """Two strategies on the same contract."""
+    one, other = Actor("one", **first), Actor("other")
+    return Scripted(one, other).ready(), one, other
+
+
+# -- telling ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_strategy_is_told_of_its_start_its_links_its_books_and_its_end() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.stop("signal")
+    kinds = [type(event) for event in actor.seen]
+    assert kinds[0] is Started
+    assert kinds[-1] is Stopped
+    assert {BookChanged, LinkChanged} <= set(kinds)
+    assert [effect.reason for effect in actor.told(Stopped)] == ["signal"]
+    times = [event.at_ns for event in actor.seen]
+    assert times == sorted(times)
+
+
+def test_only_hooks_that_a_strategy_has_are_called() -> None:
+    actor = Actor(hooks=frozenset({"on_mark"}))
+    made = Scripted(actor).ready()
+    made.run(3_000)
+    assert {type(event).__name__ for event in actor.seen} == {"MarkPriceChanged"}
+    assert made.engine.strategies.dispatched == len(actor.seen)
+
+
+def test_news_of_a_symbol_go_to_those_who_trade_it() -> None:
+    btc, eth = Actor("btc"), Actor("eth", ("ETHUSDT",))
+    made = Scripted(btc, eth, symbols=("BTCUSDT", "ETHUSDT")).ready()
+    made.run(2_000)
+    for actor in (btc, eth):
+        assert {event.symbol for event in actor.seen if hasattr(event, "symbol")} == set(actor.symbols)
+
+
+def test_news_of_an_order_go_to_its_own_strategy() -> None:
+    made, one, other = pair()
+    made.want(one, place())
+    (order,) = made.engine.orders.live
+    made.fill(order.client_order_id, "1")
+    assert [type(event) for event in one.seen[-4:]] == [OrderChanged, OrderChanged, OrderFilled, OrderChanged]
+    assert not other.told(OrderChanged)
+    assert not other.told(OrderFilled)
+
+
+def test_a_strategy_is_woken_with_its_own_key() -> None:
+    made, one, other = pair()
+    made.want(one, WakeMe(1_000, "a:b"), WakeMe(2_000), WakeMe(700, "c"), WakeMe(3_000, "c"))
+    made.run(2_500)
+    assert [event.key for event in one.told(Woken)] == ["", "a:b", ""]
+    made.run(1_000)
+    assert one.told(Woken)[-1].key == "c"
+    assert other.told(Woken) == []
+
+
+def test_i7_a_book_that_is_lost_is_told_before_anybody_can_read_it() -> None:
+    """I7."""
+    readable: list[tuple[BookState, object]] = []
+
+    def look(event: BookChanged, view: Any) -> None:
+        readable.append((event.state, view.book("BTCUSDT").best_bid))
+
+    made = Scripted(Actor(acts={"on_book": look})).ready()
+    made.gap("BTCUSDT")
+    made.book("BTCUSDT")
+    made.run(1_000)
+    assert (BookState.STALE, None) in readable
+    assert all((price is not None) == (state is BookState.SYNCED) for state, price in readable)
+    assert readable[-1][0] is BookState.SYNCED
+
+
+# -- judging ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_intent_ends_in_exactly_one_verdict() -> None:
+    made, one, _ = pair()
+    made.want(one, place(), WakeMe(5), CancelAll(), Quotes("BTCUSDT"), Target("BTCUSDT", D(0)), None, "rubbish")
+    slot = made.engine.slots.get("one")
+    assert slot.intents == sum(slot.verdicts.values()) == 7
+    assert slot.verdicts == {"ACCEPTED": 5, "MALFORMED": 2}
+
+
+KINDS: list[Intent] = [
+    place(),
+    Amend("cf.one.0.1", D(1), D(1)),
+    Cancel("cf.one.0.1"),
+    CancelAll("BTCUSDT"),
+    WakeMe(5, "x"),
+    Quotes("BTCUSDT", [Quote(D(99), D(1))]),
+    Target("BTCUSDT", D(1)),
+]
+
+
+@pytest.mark.parametrize("good", KINDS, ids=lambda one: type(one).__name__)
+def test_s3_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(good: Intent) -> None:
+    """S3."""
+    made, one, other = pair()
+    made.want(one, place())
+    for field in attrs.fields(type(good)):
+        for garbage in GARBAGE:
+            intent = attrs.evolve(good)
+            object.__setattr__(intent, field.name, garbage)
+            before = made.verdicts(one).get(V.MALFORMED, 0)
+            sent = made.want(one, intent)
+            if made.verdicts(one).get(V.MALFORMED, 0) > before:
+                assert not [effect for effect in sent if isinstance(effect, SendRequest)]
+    assert made.verdicts(one)[V.MALFORMED] >= 15 * len(attrs.fields(type(good)))
+    assert not made.engine.slots.get("one").muted
+    made.want(other, place())
+    assert made.verdicts(other) == {"ACCEPTED": 1}
+
+
+def test_o29_what_a_hook_returns_beyond_a_hundred_intents_is_cut_off() -> None:
+    """O29."""
+    made, one, _ = pair()
+    made.want(one, *(WakeMe(1_000, str(number)) for number in range(10_000)))
+    assert made.verdicts(one) == {"ACCEPTED": INTENTS_PER_CALL, "MALFORMED": 10_000 - INTENTS_PER_CALL}
+
+
+def test_s3_wake_ups_that_are_waited_for_have_a_bound() -> None:
+    made, one, other = pair()
+    for start in range(0, MOST_WAKES, INTENTS_PER_CALL):
+        made.want(one, *(WakeMe(500, str(start + number)) for number in range(INTENTS_PER_CALL)))
+    made.want(one, WakeMe(500, "beyond"), WakeMe(500, "7"))
+    made.want(other, WakeMe(500, "beyond"))
+    assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES + 1, "MALFORMED": 1}
+    assert made.verdicts(other) == {"ACCEPTED": 1}
+    made.run(600)
+    assert made.engine.slots.get("one").wakes == set()
+    made.want(one, WakeMe(500, "beyond"))
+    assert made.verdicts(one)["ACCEPTED"] == MOST_WAKES + 2
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 2])
+def test_time_passes_between_two_wake_ups(after_ms: int) -> None:
+    actor = Actor(acts={"on_wake": lambda *_: WakeMe(after_ms)})
+    made = Scripted(actor).ready()
+    actor.seen.clear()
+    made.wake(actor)
+    made.run(100)
+    assert len(actor.told(Woken)) == 1 + 100 // max(after_ms, 1)
+
+
+def test_a_strategy_that_answers_every_event_with_an_intent_does_not_hang_the_engine() -> None:
+    actor = Actor(acts={"on_order": lambda *_: place(quantity="0.001"), "on_wake": lambda *_: WakeMe(0)})
+    made = Scripted(actor).ready()
+    made.want(actor, place(quantity="0.001"))
+    made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
+    made.run(100)
+    assert len(made.sent("order.place")) <= 300
+    assert made.engine.ledger_peaks[1] <= 300
+
+
+def test_without_orders_every_order_intent_is_refused_and_waking_works() -> None:
+    actor = Actor()
+    made = Scripted(actor, orders_on=False).ready()
+    made.want(actor, place(), Cancel("x"), CancelAll(), Quotes("BTCUSDT"), Target("BTCUSDT", D(1)), WakeMe(10))
+    assert made.verdicts(actor) == {"ORDERS_OFF": 5, "ACCEPTED": 1}
+    assert {type(effect) for effect in made.effects if isinstance(effect, SendRequest | CallRest)} == set()
+    made.stop()
+    assert isinstance(made.ended, Finish)
+
+
+def test_s11_a_foreign_symbol_is_refused_for_every_kind_of_wish() -> None:
+    """S11."""
+    actor = Actor(symbols=("BTCUSDT",))
+    made = Scripted(actor, symbols=("BTCUSDT", "ETHUSDT")).ready()
+    made.want(actor, place(symbol="ETHUSDT"), Quotes("ETHUSDT", [Quote(D(99), D(1))]), Target("ETHUSDT", D(1)))
+    assert made.verdicts(actor) == {"SYMBOL_NOT_ALLOWED": 3}
+    actor = Actor(symbols=("BTCUSDT", "XYZUSDT"))
+    made = Scripted(actor).ready()
+    made.want(actor, Target("XYZUSDT", D(1)), place(symbol="XYZUSDT"))
+    assert made.verdicts(actor) == {"UNKNOWN_SYMBOL": 2}
+
+
+# -- overlays ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_overlay_may_refuse_whatever_adds_risk_and_is_not_asked_about_cancels() -> None:
+    made, one, other = pair()
+    asked: list[Intent] = []
+
+    def refuse(intent: Intent) -> str:
+        asked.append(intent)
+        return "not today"
+
+    made.want(one, place())
+    (order,) = made.engine.orders.live
+    one.reviews = refuse
+    made.want(
+        one,
+        place(),
+        Amend(order.client_order_id, D(98)),
+        Quotes("BTCUSDT", [Quote(D(99), D(1))]),
+        Target("BTCUSDT", D(1)),
+        WakeMe(5),
+        Cancel(order.client_order_id),
+        CancelAll(),
+    )
+    assert [type(intent) for intent in asked] == [Place, Amend, Quotes, Target]
+    assert made.verdicts(one) == {"ACCEPTED": 4, "OVERLAY": 4}
+    assert len(made.sent("order.place")) == 1
+    made.want(other, place())
+    assert made.verdicts(other) == {"ACCEPTED": 1}
+
+
+def test_an_overlay_that_raises_mutes_its_strategy_at_once() -> None:
+    """What stands behind in the same list must not slip through."""
+    made, one, _other = pair()
+    calls = iter([boom])
+
+    def review(intent: Intent) -> str | None:
+        next(calls, lambda: None)()
+        return None
+
+    one.reviews = review
+    made.want(one, place(), place(), WakeMe(5))
+    assert made.verdicts(one) == {"MUTED": 3}
+    assert made.sent("order.place") == []
+    assert not made.engine.slots.get("other").muted
+
+
+# -- a strategy that raises -------------------------------------------------------------------------------------------
+
+
+def raising(on_error: OnError) -> tuple[Scripted, Actor, Actor]:
+    """The first of two strategies has an order and a position, and raises at the next mark price."""
+    made, one, other = pair(on_error=on_error)
+    made.want(one, place(quantity="2"))
+    made.want(other, place())
+    (order, _) = made.engine.orders.live
+    made.fill(order.client_order_id, "0.5")
+    one.acts["on_mark"] = boom
+    one.acts.pop("on_wake")
+    made.mark("BTCUSDT", "100")
+    return made, one, other
+
+
+@pytest.mark.parametrize("on_error", OnError)
+def test_s1_a_strategy_that_raises_is_muted_and_its_orders_are_cancelled(on_error: OnError) -> None:
+    """S1."""
+    made, one, other = raising(on_error)
+    slot = made.engine.slots.get("one")
+    assert slot.muted
+    assert not list(made.engine.orders.of("one")) or on_error is OnError.FLATTEN
+    assert any(entry.level is Level.ERROR and "strategy one muted: on_mark: boom" in entry.text for entry in made.log)
+    heard = len(one.seen)
+    made.run(2_000)
+    assert len(one.seen) == heard
+    if on_error is not OnError.HALT:
+        assert not made.engine.slots.get("other").muted
+        assert list(made.engine.orders.of("other"))
+        assert other.seen[-1].at_ns > one.seen[-1].at_ns
+
+
+def test_quarantine_leaves_the_position() -> None:
+    made, _, _ = raising(OnError.QUARANTINE)
+    made.run(5_000)
+    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == D("0.5")
+
+
+def test_flatten_brings_the_position_to_zero() -> None:
+    made, _, _other = raising(OnError.FLATTEN)
+    made.run(2_000)
+    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 0
+    assert made.engine.slots.get("other").trader.account.net("BTCUSDT") == 0
+    assert list(made.engine.orders.of("other"))
+
+
+def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
+    one = Actor("one", on_error=OnError.FLATTEN)
+    made = Scripted(one, risk=RiskLimits(max_drawdown=D(1))).ready()
+    made.want(one, place(quantity="2"))
+    (order,) = made.engine.orders.live
+    made.fill(order.client_order_id, "2")
+    one.acts = {"on_trade": boom, "on_mark": boom}
+    made.gap("BTCUSDT")
+    made.holds.add("/fapi/v1/depth")
+    made.book("BTCUSDT")
+    made.mark("BTCUSDT", "90")
+    made.run(1_500)
+    assert made.engine.gate.latched is not None
+    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 2
+    made.holds.clear()
+    made.release()
+    made.run(3_000)
+    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 0
+
+
+def test_flatten_also_closes_what_an_order_on_its_way_brings_in_after_all() -> None:
+    made, one, _ = pair(on_error=OnError.FLATTEN)
+    made.holds.add("order.place")
+    made.want(one, place(quantity="2"))
+    (order,) = made.engine.orders.live
+    one.acts = {"on_mark": boom}
+    made.mark("BTCUSDT", "100")
+    made.holds.clear()
+    made.holds.add("order.cancel")
+    made.release()
+    made.fill(order.client_order_id, "2")
+    made.holds.clear()
+    made.run(3_000)
+    assert made.engine.slots.get("one").trader.account.fills == 2
+    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 0
+
+
+def test_halt_ends_the_run() -> None:
+    made, _, _ = raising(OnError.HALT)
+    made.run(1_000)
+    assert isinstance(made.ended, Finish)
+    assert made.ended.reason == "halt: strategy one: on_mark: boom"
+    assert list(made.engine.orders.live) == []
+
+
+def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() -> None:
+    """One is on its way when the strategy raises, and then the order link is down."""
+    made, one, _ = pair()
+    made.want(one, place())
+    made.holds.add("order.place")
+    made.want(one, place())
+    one.acts = {"on_mark": boom}
+    made.unopened.add(LinkKind.API)
+    made.exchange.refuses["/fapi/v1/order"] = (-1001, "Internal error")
+    made.lose(LinkKind.API)
+    made.mark("BTCUSDT", "100")
+    assert made.engine.slots.get("one").muted
+    assert len(list(made.engine.orders.of("one"))) == 2
+    made.run(20_000)
+    made.exchange.carry_out("order.place", made.sent("order.place")[-1].params)
+    made.unopened.clear()
+    made.exchange.refuses.clear()
+    made.lose(LinkKind.API, "refused")
+    made.run(40_000)
+    assert list(made.engine.orders.of("one")) == []
+    assert {order.status.value for order in made.exchange.orders.values()} == {"CANCELED"}
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_book", "on_mark", "on_link", "on_order", "on_fill", "on_wake", "on_stop"])
+def test_s1_i13_whichever_hook_raises_the_others_do_not_notice(hook: str) -> None:
+    """I13."""
+
+    def life(acts: dict[str, Callable[..., object]]) -> tuple[list[Any], Scripted]:
+        one, other = Actor("one", acts=dict(acts)), Actor("other")
+        made = Scripted(one, other).ready()
+        made.want(one, place())
+        one.acts |= acts
+        made.wake(one)
+        made.want(other, place())
+        for order in list(made.engine.orders.live):
+            made.fill(order.client_order_id, "1")
+        made.run(500)
+        made.stop()
+        made.run(1_000)
+        quiet = [event for event in other.seen if not isinstance(event, OrderChanged | OrderFilled)]
+        return quiet, made
+
+    undisturbed, _ = life({})
+    disturbed, made = life({hook: boom})
+    assert disturbed == undisturbed
+    assert made.engine.slots.get("one").muted
+    assert isinstance(made.ended, Finish)
+
+
+# -- the contract and the account -------------------------------------------------------------------------------------
+
+
+def contract(status: str) -> ContractInfo:
+    body = f'{{"e":"contractInfo","E":1,"s":"BTCUSDT","ps":"BTCUSDT","ct":"PERPETUAL","dt":1,"ot":1,"cs":"{status}"}}'
+    return decode(ContractInfo, body.encode(), Census())
+
+
+def test_b10_a_contract_that_leaves_trading_takes_no_new_orders_and_ours_are_cancelled() -> None:
+    """B10."""
+    one = Actor("one")
+    made = Scripted(one, channels=("depth@100ms", "markPrice@1s", "!contractInfo")).ready()
+    made.want(one, place(), Quotes("BTCUSDT", [Quote(D(99), D(1))]))
+    assert len(list(made.engine.orders.live)) == 2
+    made.say("!contractInfo", contract("SETTLING"))
+    assert list(made.engine.orders.live) == []
+    made.want(one, place(), Quotes("BTCUSDT", [Quote(D(99), D(1))]))
+    assert made.verdicts(one)["NOT_TRADING"] == 2
+    made.say("!contractInfo", contract("TRADING"))
+    made.want(one, place())
+    assert len(list(made.engine.orders.live)) == 1
+
+
+def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
+    one = Actor("one")
+    made = Scripted(one, risk=RiskLimits(max_drawdown=D(10))).ready()
+    made.want(one, place(quantity="2"))
+    (order,) = made.engine.orders.live
+    made.fill(order.client_order_id, "2")
+    made.mark("BTCUSDT", "104")
+    made.run(300, alive=False)
+    made.mark("BTCUSDT", "99.1")
+    made.run(300, alive=False)
+    assert made.engine.gate.latched is None
+    made.mark("BTCUSDT", "98.9")
+    made.run(300, alive=False)
+    verdict = made.engine.gate.latched
+    assert verdict is not None
+    assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
+    assert total_profit(made.engine.gate) == D("-2.2") - D("0.02")
+    made.mark("BTCUSDT", "120")
+    made.want(one, place(quantity="0.1"), place(Side.SELL, "1"))
+    assert made.verdicts(one) == {"ACCEPTED": 2, "DRAWDOWN": 1}
+
+
+def test_b9_a_mark_price_of_zero_is_none() -> None:
+    """B9: printed before the first trade of a contract; a price divided by it would end the run."""
+    one = Actor("one")
+    made = Scripted(one, risk=RiskLimits(price_collar_pct=D(5)))
+    made.start()
+    for _ in range(2):
+        made.book("BTCUSDT", [("99", "1")], [("101", "1")])
+    made.mark("BTCUSDT", "0.00000000")
+    made.run(300, alive=False)
+    made.book("BTCUSDT")
+    made.want(one, place())
+    assert made.verdicts(one) == {"NO_MARK_PRICE": 1}
+    made.mark("BTCUSDT", "100")
+    made.want(one, place())
+    assert made.verdicts(one)["ACCEPTED"] == 1

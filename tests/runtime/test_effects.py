@@ -1,0 +1,258 @@
+"""One engine among its Trio tasks: every effect finds its shell, inputs come in order, and failures end the run."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import cast
+
+import attrs
+import pytest
+import trio
+import trio.lowlevel
+from trio.testing import MockClock
+
+from coldframe.core.engine import Engine
+from coldframe.enums import OrderType, Side, TimeInForce
+from coldframe.errors import AuthenticationRefused, ColdframeError
+from coldframe.model.effects import (
+    CallRest,
+    CloseLink,
+    Effect,
+    Fail,
+    Finish,
+    Level,
+    LinkKind,
+    Log,
+    OpenLink,
+    SendControl,
+    SendRequest,
+    ShiftClock,
+    Told,
+    WakeAt,
+)
+from coldframe.model.events import OrderChanged
+from coldframe.model.inputs import (
+    FramesReceived,
+    Input,
+    Lane,
+    LinkLost,
+    LinkOpened,
+    RequestNotWritten,
+    RequestWritten,
+    RestAnswered,
+    Stamped,
+    StopAsked,
+    TimeReached,
+)
+from coldframe.runtime.connections import Connections
+from coldframe.runtime.effects import EffectRunner
+from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.rest import Rest
+from coldframe.units import NS_PER_S
+from coldframe.wire.routes import Endpoints
+from tests.trio_io import web
+from tests.trio_io.peer import CLOSE, PATIENCE_S, Line, close, listening, text
+from tests.trio_io.web import Asked, serving
+
+FILLED = Told(
+    "maker",
+    OrderChanged("BTCUSDT", 1, "cf-1", Side.BUY, OrderType.LIMIT, TimeInForce.GTX, Decimal(1), Decimal(2), Decimal(2), "filled"),
+)
+
+
+@attrs.define
+class Script:
+    """An engine that does what it is told: for each input the effects of the rule that fits, and it remembers everything."""
+
+    begin: list[Effect]
+    rules: dict[type, list[Effect]] = attrs.field(factory=dict)
+    clock_offset_ms: int = 0
+    heard: list[Stamped] = attrs.field(factory=list)
+    news: trio.Event = attrs.field(factory=trio.Event)
+
+    def start(self, at_ns: int) -> list[Effect]:
+        return self.begin
+
+    def step(self, stamped: Stamped) -> list[Effect]:
+        self.heard.append(stamped)
+        self.news.set()
+        return self.rules.pop(type(stamped.event), [])
+
+    @property
+    def events(self) -> list[Input]:
+        return [event.event for event in self.heard]
+
+    async def wait_for(self, kinds: set[type], frames: int) -> None:
+        """Waits until inputs of all these kinds have been heard, and frames so often."""
+        while not kinds <= {type(event) for event in self.events} or self.count(FramesReceived) < frames:
+            self.news = trio.Event()
+            await self.news.wait()
+
+    def count(self, kind: type) -> int:
+        return sum(isinstance(event, kind) for event in self.events)
+
+
+@asynccontextmanager
+async def among_shells(
+    market: str, orders: str, rest_port: int = 9
+) -> AsyncIterator[tuple[EffectRunner, Connections, list[tuple[Level, str] | Told]]]:
+    clock, log, tls = Clock(), cast("list[tuple[Level, str] | Told]", []), ssl.create_default_context()
+    there = f"http://127.0.0.1:{rest_port}"
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            Rest(there, tls, clock.now_ns, None, 5000) as market_rest,
+            Rest(there, tls, clock.now_ns, None, 5000) as order_rest,
+            trio.open_nursery() as nursery,
+        ):
+            connections = Connections(
+                market_rest,
+                order_rest,
+                Endpoints(there, market, f"{market}/unused"),
+                Endpoints(there, orders, f"{orders}/ws-fapi/v1"),
+                tls,
+                None,
+                5000,
+                random.random,
+            )
+            yield (
+                EffectRunner(nursery, clock, connections, lambda level, said: log.append((level, said)), log.append),
+                connections,
+                log,
+            )
+            nursery.cancel_scope.cancel()
+
+
+async def test_every_effect_finds_its_shell() -> None:
+    paths: list[str] = []
+    told: list[bytes] = []
+
+    async def script(line: Line) -> None:
+        await line.accept()
+        paths.append(line.path)
+        told.append(await line.next_text())
+        await line.send(text("answer"))
+        while (await line.next_frame())[0] != CLOSE:
+            pass
+        await line.send(close(1000))
+
+    def answer(asked: Asked) -> web.Told:
+        return web.Told(asked.target.encode())
+
+    async with listening(script) as market, listening(script) as orders, serving(answer) as site:
+        brain = Script(
+            [
+                Log(Level.WARNING, "said"),
+                FILLED,
+                OpenLink("m.1", LinkKind.MARKET, "/public/stream"),
+                SendControl("m.1", b'{"method":"SUBSCRIBE"}'),
+                OpenLink("api.1", LinkKind.API, ""),
+                SendRequest("api.1", 1, "session.status", {}),
+                SendRequest("nobody", 2, "session.status", {}),
+                CallRest(7, "GET", "/fapi/v1/depth", {"symbol": "BTCUSDT"}),
+                ShiftClock(321),
+                WakeAt("late", 0),
+            ]
+        )
+        async with among_shells(f"ws://127.0.0.1:{market}", f"ws://127.0.0.1:{orders}", site.port) as (shells, connections, log):
+
+            async def finish_when_all_was_heard() -> None:
+                await brain.wait_for({LinkOpened, RequestWritten, RequestNotWritten, RestAnswered, TimeReached}, frames=2)
+                brain.rules[StopAsked] = [CloseLink("m.1", "done"), Finish("because")]
+                shells.inbox.put(Lane.CONTROL, StopAsked("now"))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(finish_when_all_was_heard)
+                await shells.drive(cast("Engine", brain))
+            assert shells.finished == "because"
+            assert log == [(Level.WARNING, "said"), FILLED]
+            assert shells.links.offset_ms == connections.order_rest.offset_ms == 321
+            assert connections.market_rest.offset_ms == 0
+    assert sorted(paths) == ["/public/stream", "/ws-fapi/v1"]
+    assert sorted(told) == [b'{"id":1,"method":"session.status","params":{}}', b'{"method":"SUBSCRIBE"}']
+    assert [event for event in brain.events if isinstance(event, LinkLost)] == []
+    answers = [event.answer.body for event in brain.events if isinstance(event, RestAnswered) and event.answer]
+    assert answers == [b"/fapi/v1/depth?symbol=BTCUSDT"]
+    assert [event.seq for event in brain.heard] == list(range(1, len(brain.heard) + 1))
+    assert [event.at_ns for event in brain.heard] == sorted(event.at_ns for event in brain.heard)
+
+
+async def test_the_offset_that_was_found_before_the_start_is_used_at_once(autojump_clock: MockClock) -> None:
+    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
+        await shells.drive(cast("Engine", Script([Finish("at once")], clock_offset_ms=-44)))
+        assert shells.links.offset_ms == -44
+        assert shells.finished == "at once"
+
+
+async def test_a_brain_wakes_itself_in_virtual_time(autojump_clock: MockClock) -> None:
+    brain = Script([], {StopAsked: [Finish("done")]})
+    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
+        shells.perform(WakeAt("soon", shells.inbox._now_ns() + 5 * NS_PER_S))
+
+        async def stop_later() -> None:
+            await trio.sleep(7)
+            shells.inbox.put(Lane.CONTROL, StopAsked("enough"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_later)
+            await shells.drive(cast("Engine", brain))
+    assert brain.events == [TimeReached("soon"), StopAsked("enough")]
+    assert brain.heard[1].at_ns - brain.heard[0].at_ns == 2 * NS_PER_S
+
+
+@pytest.mark.parametrize(("kind", "error"), [("AuthenticationRefused", AuthenticationRefused), ("Anything", ColdframeError)])
+async def test_a_brain_that_cannot_go_on_ends_the_run(kind: str, error: type[ColdframeError]) -> None:
+    async def run() -> None:
+        async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
+            await shells.drive(cast("Engine", Script([Fail(kind, "the venue does not know us")])))
+
+    with pytest.raises(ExceptionGroup) as group:
+        await run()
+    assert group.group_contains(error, match="the venue does not know us")
+
+
+@attrs.define
+class SlowBrain(Script):
+    """Market inputs take long: a plugin is slow. In the midst of the fifth one a private input comes."""
+
+    inbox: Inbox | None = None
+    turns: list[int] = attrs.field(factory=list)
+
+    def step(self, stamped: Stamped) -> list[Effect]:
+        self.heard.append(stamped)
+        assert self.inbox is not None
+        if isinstance(stamped.event, FramesReceived):
+            time.sleep(0.015)
+            if self.count(FramesReceived) == 5:
+                self.inbox.put(Lane.PRIVATE, TimeReached("news"))
+            if self.count(FramesReceived) == 30:
+                return [Finish("enough")]
+        return []
+
+
+async def test_s9_a_slow_plugin_holds_up_neither_private_inputs_nor_sockets() -> None:
+    brain = SlowBrain([])
+    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
+        brain.inbox = shells.inbox
+        for number in range(200):
+            shells.inbox.put_frames("m.1", [str(number).encode()])
+
+        async def have_turns() -> None:
+            while True:
+                brain.turns.append(brain.count(FramesReceived))
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(have_turns)
+            await shells.drive(cast("Engine", brain))
+            nursery.cancel_scope.cancel()
+    news = next(place for place, event in enumerate(brain.events) if isinstance(event, TimeReached))
+    assert news == 5, "it is the next thing that is heard"
+    most = max(after - before for before, after in itertools.pairwise(brain.turns))
+    assert most <= 6, "other tasks run after a few slow inputs, not after 64"

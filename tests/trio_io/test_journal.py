@@ -1,0 +1,197 @@
+"""The clerk: rows of a step together, what adds risk only after them, and an honest word when the disk refuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+import trio.lowlevel
+
+from coldframe.model.effects import Record
+from coldframe.model.inputs import JournalChanged
+from coldframe.model.journal import RowKind
+from coldframe.trio_io import journal as journal_module
+from coldframe.trio_io.journal import Journal
+from coldframe.trio_io.journalfile import JournalFile, read_rows
+
+
+@attrs.define
+class Told:
+    """What the journal's callers were told, in order."""
+
+    journal: Journal
+    said: list[str] = attrs.field(factory=list)
+
+    def order(self, name: str) -> None:
+        """An order that must not leave before its row."""
+        self.journal.record([Record(RowKind.ORDER, name, {"name": name})])
+        self.journal.when_durable(lambda: self.said.append(f"sent {name}"), lambda fault: self.said.append(f"kept {name}"))
+
+
+@asynccontextmanager
+async def working(path: Path) -> AsyncIterator[Told]:
+    file = JournalFile(path)
+    journal = Journal(file, lambda: 5)
+    told = Told(journal)
+    journal.changed = lambda event: told.said.append(f"fault {event.fault.split(': ')[-1]}" if event.fault else "well again")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run)
+        yield told
+        nursery.cancel_scope.cancel()
+    file.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110  (what is waited for happens in a thread)
+            await trio.sleep(0.005)
+
+
+def full(file: JournalFile) -> None:
+    (pages,) = file._db.execute("PRAGMA page_count").fetchone()
+    file._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def refs(path: Path) -> list[str]:
+    return [row.ref for row in read_rows(path)]
+
+
+async def test_what_adds_risk_waits_for_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        told.order("a")
+        told.order("b")
+        assert told.said == []
+        await until(lambda: len(told.said) == 2)
+        assert told.said == ["sent a", "sent b"]
+        assert refs(path) == ["a", "b"]
+        told.journal.when_durable(lambda: told.said.append("at once"), lambda fault: None)
+        assert told.said[-1] == "at once"
+
+
+async def test_rows_of_one_step_are_written_together(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        seen = set()
+        for turn in range(60):
+            told.journal.record([Record(RowKind.ORDER, f"{turn}.{number}", {}) for number in range(7)])
+            await trio.lowlevel.checkpoint()
+            seen.add(len(refs(path)) % 7)
+        assert seen == {0}
+
+
+async def test_what_is_left_is_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        told.order("a")
+        await until(lambda: bool(told.said))
+        told.journal.record([Record(RowKind.END, "", {})])
+    assert [row.kind for row in read_rows(path)] == ["order", "end"]
+
+
+async def test_p5_a_full_disk_keeps_orders_back_and_says_when_it_is_well_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        full(told.journal.file)
+        told.journal.record([Record(RowKind.REPORT, "big", {"text": "x" * 9_000})])
+        told.order("a")
+        await until(lambda: len(told.said) == 2)
+        assert told.said == ["fault database or disk is full", "kept a"]
+        told.order("b")
+        assert told.said[-1] == "kept b"
+        told.journal.record([Record(RowKind.REPORT, "told while it was full", {})])
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: told.said[-1] == "well again")
+        told.order("c")
+        await until(lambda: told.said[-1] == "sent c")
+    rows = list(read_rows(path))
+    assert [row.ref for row in rows if row.kind != RowKind.GAP] == ["big", "a", "b", "c"]
+    assert [row.body for row in rows if row.kind == RowKind.GAP] == [{"rows": 1}]
+
+
+async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 50)
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        full(told.journal.file)
+        for number in range(500):
+            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 900})])
+        await until(lambda: bool(told.said))
+        assert len(told.journal._waiting) == 50
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: told.said[-1] == "well again")
+    rows = list(read_rows(path))
+    assert len(rows) == 51
+    assert rows[-1].body == {"rows": 450}
+
+
+async def test_a_fault_is_told_as_a_change_of_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    heard: list[JournalChanged] = []
+    async with working(path) as told:
+        told.journal.changed = heard.append
+        full(told.journal.file)
+        told.journal.record([Record(RowKind.ORDER, "a", {"text": "x" * 9_000})])
+        await until(lambda: bool(heard))
+    assert heard == [JournalChanged(f"{path}: database or disk is full")]
+
+
+async def ended(told: Told) -> None:
+    """The run is over: its last row is handed over, and the clerk has a moment left."""
+    told.journal.record([Record(RowKind.END, "", {"reason": "duration"})])
+
+
+@pytest.mark.parametrize("disk", ["sound", "full", "failed"])
+async def test_p18_whether_the_end_is_on_the_disk_is_known(tmp_path: Path, disk: str) -> None:
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        if disk == "full":
+            full(told.journal.file)
+        elif disk == "failed":
+            told.journal.file._broken = f"{path}: disk I/O error; the disk has failed: restart on a sound one"
+        told.journal.record([Record(RowKind.ORDER, "a", {"text": "x" * 9_000})])
+        await ended(told)
+    expected = {"sound": "", "full": f"{path}: database or disk is full", "failed": told.journal.file._broken}
+    assert told.journal.unrecorded == expected[disk]
+    assert len(refs(path)) == (2 if disk == "sound" else 0)
+
+
+async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk takes the rows that waited, at the last moment; the end was not among them."""
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        full(told.journal.file)
+        for number in range(5):
+            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
+        await until(lambda: bool(told.said))
+        await ended(told)
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: told.said[-1] == "well again")
+    assert RowKind.END not in [row.kind for row in read_rows(path)]
+    assert told.journal.unrecorded == "3 rows were waiting for the disk, there was no room for the end"
+
+
+async def test_what_was_dropped_before_does_not_count_against_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        full(told.journal.file)
+        for number in range(5):
+            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
+        await until(lambda: bool(told.said))
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: told.said[-1] == "well again")
+        await ended(told)
+    assert RowKind.END in [row.kind for row in read_rows(path)]
+    assert told.journal.unrecorded == ""

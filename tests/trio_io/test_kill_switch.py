@@ -1,0 +1,413 @@
+"""The kill switch's thread beside a run: what it tells, what it holds back and until when, and how it names a run that stands
+still."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from coldframe.core.strategies.runtime import OnError
+from coldframe.enums import PositionSide, Side
+from coldframe.ids import OwnId
+from coldframe.model.effects import Level, SendRequest
+from coldframe.model.events import Started
+from coldframe.model.halting import Halt, HaltLevel
+from coldframe.model.inputs import BrakeOrdered, BrakeUsed, HaltAsked, Input, ResumeAsked
+from coldframe.model.journal import RowKind
+from coldframe.plug.hookspecs import hookimpl
+from coldframe.plug.slots import StrategyPlugin
+from coldframe.trio_io.clock import Clock, ThreadClock
+from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
+from coldframe.trio_io.heartbeat import Heartbeat
+from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.kill_switch import KillSwitchThread
+from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
+from tests.trio_io.peer import PATIENCE_S
+from tests.trio_io.test_kill_switch_orders import SELLS, Venue, working
+from tests.trio_io.web import Told
+
+PAUSE, CANCEL, FLATTEN = HaltLevel.PAUSE, HaltLevel.CANCEL, HaltLevel.FLATTEN
+
+
+async def eventually(true: Callable[[], object]) -> None:
+    """Waits for what happens on another thread."""
+    while not true():  # noqa: ASYNC110  (nobody there could set an event)
+        await trio.sleep(0.01)
+
+
+@attrs.define
+class Rig:
+    """A brake, and the run beside it: what it was told gathers in `heard`, and is taken in by hand."""
+
+    brake: KillSwitchThread
+    sentinel: HaltFile
+    inbox: Inbox
+    pulse: Heartbeat
+    log: list[tuple[Level, str]]
+    records: list[dict[str, object]]
+    heard: list[Input] = attrs.field(factory=list)
+
+    def latch(self, *halts: Halt) -> None:
+        self.sentinel.change(lambda _: halts, str(time.time_ns()))
+
+    async def hear(self, kind: type[Any]) -> Any:
+        """The next input of a kind, without taking it in."""
+        while True:
+            for stamped in await self.inbox.take():
+                self.heard.append(stamped.event)
+                if isinstance(stamped.event, kind):
+                    return stamped.event
+
+    async def take(self, kind: type[Any], last_request_id: int = 0) -> Any:
+        """The next input of a kind, taken in by the engine."""
+        event = await self.hear(kind)
+        self.brake.taken(event.number, last_request_id)
+        return event
+
+    async def said(self, text: str) -> None:
+        await eventually(lambda: any(text in line for _, line in self.log))
+
+    async def answered(self) -> list[str]:
+        """What the kill switch says about the file as it is now."""
+        await eventually(lambda: self.sentinel.answers(self.sentinel.read().revision))
+        (answer,) = self.sentinel.answers(self.sentinel.read().revision)
+        return list(answer["lines"])
+
+    def lift(self) -> None:
+        """Somebody takes the file away by hand."""
+        self.sentinel.path.unlink()
+
+
+@asynccontextmanager
+async def braking(
+    folder: Path,
+    began: HaltFileContent | None = None,
+    work: KillSwitchOrders | None = None,
+    stuck_s: float = 60,
+    heed_signal: bool = False,
+    writes: bool = True,
+    disk: Callable[[], object] = lambda: None,
+    keeps_protective: bool = True,
+) -> AsyncIterator[Rig]:
+    clock = Clock()
+    sentinel, inbox, pulse = HaltFile(folder / "halt.json"), Inbox(clock.now_ns), Heartbeat()
+    log: list[tuple[Level, str]] = []
+    records: list[dict[str, object]] = []
+
+    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
+        disk()
+        records.append({"kind": kind, "ref": ref, **body})
+        return writes
+
+    brake = KillSwitchThread(
+        sentinel,
+        began or HaltFileContent(),
+        pulse,
+        ThreadClock(clock),
+        work,
+        lambda level, text: log.append((level, text)),
+        stuck_s=stuck_s,
+        heed_signal=heed_signal,
+        record=record,
+        keeps_protective=keeps_protective,
+    )
+    with trio.fail_after(PATIENCE_S), sentinel.held():
+        brake.begin(inbox)
+        try:
+            yield Rig(brake, sentinel, inbox, pulse, log, records)
+        finally:
+            await brake.end()
+        assert not brake.broken.is_set()
+
+
+def request(method: str = "order.place", strategy: str = "a", number: int = 1, key: str = "newClientOrderId") -> SendRequest:
+    return SendRequest("api.1", number, method, {key: str(OwnId(strategy, 1_700_000_000_000, number)), "symbol": "BTCUSDT"})
+
+
+# -- what it tells ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        rig.latch(Halt(PAUSE, "a", "one"), Halt(CANCEL, None, "all"))
+        told = {(await rig.take(HaltAsked)).strategy for _ in range(2)}
+        assert told == {"a", None}
+        assert await rig.answered() == ["this run sends no orders", "this run sends no orders"]
+        rig.latch(Halt(PAUSE, "a", "one"))
+        assert (await rig.take(ResumeAsked)).strategy is None
+        rig.lift()
+        assert (await rig.take(ResumeAsked)).strategy == "a"
+    numbers = [event.number for event in rig.heard if isinstance(event, HaltAsked | ResumeAsked)]
+    assert numbers == sorted(set(numbers))
+    assert [(record["ref"], record["level"], record["reason"]) for record in rig.records] == [
+        ("a", "pause", "one"),
+        ("", "cancel", "all"),
+        ("", "none", ""),
+        ("a", "none", ""),
+    ]
+
+
+async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path) -> None:
+    sentinel = HaltFile(tmp_path / "halt.json")
+    began = sentinel.change(lambda halts: raised(halts, Halt(PAUSE, None, "before")), "r")
+    async with braking(tmp_path, began) as rig:
+        await rig.answered()
+        assert rig.inbox.peak == 0
+        rig.sentinel.change(lambda halts: lifted(halts, None), "s")
+        await rig.take(ResumeAsked)
+    assert [type(event) for event in rig.heard] == [ResumeAsked]
+
+
+async def test_who_is_resumed_without_having_been_halted_is_resumed_all_the_same(tmp_path: Path) -> None:
+    """Limits latch as well, and what they have shut nobody else opens."""
+    async with braking(tmp_path) as rig:
+        rig.sentinel.change(lambda halts: lifted(halts, None), "r", (None,))
+        assert (await rig.take(ResumeAsked)).strategy is None
+        assert await rig.answered() == ["all strategies: resumed"]
+        rig.latch(Halt(PAUSE, "a"))
+        await rig.take(HaltAsked)
+        rig.sentinel.change(lambda halts: lifted(halts, "b"), "s", ("b",))
+        assert (await rig.take(ResumeAsked)).strategy == "b"
+        rig.sentinel.change(lambda halts: lifted(halts, None), "t", (None,))
+        assert {(await rig.take(ResumeAsked)).strategy for _ in range(2)} == {"a", None}
+
+
+async def test_a_halt_asked_for_again_is_carried_out_again(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        for at_ms in (1, 2):
+            rig.latch(Halt(PAUSE, None, "same", at_ms))
+            await rig.take(HaltAsked)
+
+
+async def test_p10_sigusr1_halts_all_and_latches(tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        async with braking(tmp_path, heed_signal=True) as rig:
+            signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
+            told = await rig.take(HaltAsked)
+            assert (told.level, told.strategy, told.reason) == (CANCEL, None, "SIGUSR1")
+            assert [halt.level for halt in rig.sentinel.read().halts] == [CANCEL]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+async def test_a_signal_halts_also_where_nothing_can_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        async with braking(folder, heed_signal=True) as rig:
+            await eventually(folder.exists)
+            shutil.rmtree(folder)
+            tmp_path.joinpath("state").touch()
+            signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
+            assert (await rig.take(HaltAsked)).level is CANCEL
+            await rig.said("halted, but a restart will not know")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"], "ETHUSDT": ["cf.b.x.1"]})
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.latch(Halt(PAUSE))
+        await rig.take(HaltAsked)
+        assert venue.asked == []
+        rig.latch(Halt(CANCEL))
+        await rig.take(HaltAsked)
+        (line,) = await rig.answered()
+        assert line.startswith("no orders of ours are open at the venue, ")
+        assert venue.ordinary == {}
+        assert (await rig.hear(BrakeUsed)).weight == 8
+        # Once more a moment later, for orders that were on their way.
+        venue.ordinary["BTCUSDT"] = ["cf.a.x.2"]
+        await eventually(lambda: not venue.ordinary)
+
+
+async def test_what_could_not_be_carried_out_is_no_success(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    venue.faults["DELETE allOpenOrders"] = Told(b'{"code":-1001,"msg":"Internal error"}', 503)
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        for fault, failed in ((True, True), (False, False)):
+            if not fault:
+                venue.faults.clear()
+            rig.latch(Halt(CANCEL, None, f"{fault}"))
+            await rig.take(HaltAsked)
+            lines = await rig.answered()
+            (answer,) = rig.sentinel.answers(rig.sentinel.read().revision)
+            assert answer["failed"] is failed
+            assert any("cancelling failed" in line for line in lines) is failed
+
+
+async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    gone = threading.Event()
+    async with working(venue) as (work, _), braking(tmp_path, work=work, disk=lambda: gone.wait(PATIENCE_S)) as rig:
+        rig.latch(Halt(CANCEL))
+        await rig.take(HaltAsked)
+        await eventually(lambda: not venue.ordinary)
+        assert not gone.is_set()
+        gone.set()
+        await rig.answered()
+
+
+@pytest.mark.parametrize("well", [True, False])
+async def test_p11_after_a_run_that_broke_off_only_its_own_orders_are_cancelled(tmp_path: Path, well: bool) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1", "by-hand"]})
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        await rig.brake.end(well=well)
+        assert venue.ordinary["BTCUSDT"] == (["cf.a.x.1", "by-hand"] if well else ["by-hand"])
+        said = [text for _, text in rig.log]
+        broken = "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue"
+        assert said == ([] if well else [broken])
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_o38_after_a_run_that_broke_off_a_stop_stays(tmp_path: Path, keeps: bool) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]}, {"BTCUSDT": ["cf.a.x.2"]}, {"cf.a.x.2": {**SELLS, "reduceOnly": True}})
+    async with working(venue) as (work, _), braking(tmp_path, work=work, keeps_protective=keeps) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        await rig.brake.end(well=False)
+        said = "\n".join(text for _, text in rig.log)
+    assert venue.ordinary["BTCUSDT"] == []
+    assert venue.algos["BTCUSDT"] == (["cf.a.x.2"] if keeps else [])
+    assert ("kept at the venue: 1 orders of ours that can only reduce an open position" in said) is keeps
+    assert f"its orders are cancelled, no{' other' if keeps else ''} orders of ours are still open at the venue" in said
+
+
+async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_path: Path) -> None:
+    venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
+    began = HaltFile(tmp_path / "halt.json").change(lambda _: (Halt(CANCEL, "a"),), "r")
+    async with working(venue) as (work, _), braking(tmp_path, began, work):
+        await eventually(lambda: not venue.ordinary["BTCUSDT"])
+
+
+async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        rig.latch(Halt(FLATTEN, "a", "why"))
+        first, second = await rig.take(HaltAsked), await rig.take(HaltAsked)
+        assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
+        assert "the bot brings its positions to zero" in await rig.answered()
+    assert venue.calls("POST") == []
+
+
+async def test_o34_a_flatten_without_a_position_says_so(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+        rig.latch(Halt(FLATTEN, "a"))
+        await rig.take(HaltAsked)
+        await rig.take(HaltAsked)
+        assert "no position of the bot is open: nothing to flatten" in await rig.answered()
+    assert venue.calls("POST") == []
+
+
+async def test_p5_a_brain_without_its_journal_does_not_flatten_so_the_brake_does(tmp_path: Path) -> None:
+    venue = Venue()
+    async with working(venue) as (work, _), braking(tmp_path, work=work, writes=False) as rig:
+        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        rig.latch(Halt(FLATTEN, "a"))
+        await rig.take(HaltAsked)
+        ordered = await rig.hear(BrakeOrdered)
+        assert (ordered.symbol, ordered.side, ordered.quantity) == ("BTCUSDT", Side.SELL, Decimal("0.5"))
+        assert (await rig.take(HaltAsked)).level is FLATTEN
+        assert "the bot brings its positions to zero" not in await rig.answered()
+    assert len(venue.calls("POST")) == 1
+
+
+# -- what it holds back -----------------------------------------------------------------------------------------------
+
+
+async def test_nothing_that_may_add_is_written_between_a_halt_and_its_taking_in(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        assert rig.brake.guard(request()) is None
+        rig.latch(Halt(PAUSE, "a", "why"))
+        event = await rig.hear(HaltAsked)
+        for method, key in (
+            ("order.place", "newClientOrderId"),
+            ("order.modify", "origClientOrderId"),
+            ("algoOrder.place", "clientAlgoId"),
+        ):
+            assert rig.brake.guard(request(method, key=key)) == "halted: strategy a: pause (why)"
+            assert rig.brake.guard(request(method, "ab", key=key)) is None
+        for method in ("order.cancel", "order.status", "session.logon", "userDataStream.ping"):
+            assert rig.brake.guard(request(method, key="origClientOrderId")) is None
+        rig.brake.taken(event.number, 40)
+        # What was made before and still waits to be written is void; what is made from now on is the engine's own affair.
+        assert rig.brake.guard(request(number=40)) == "halted since it was made"
+        assert rig.brake.guard(request(strategy="b", number=40)) is None
+        assert rig.brake.guard(request(number=41)) is None
+
+
+async def test_a_halt_that_is_lifted_before_it_was_taken_in_holds_nothing_back(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        rig.latch(Halt(PAUSE))
+        await rig.hear(HaltAsked)
+        assert rig.brake.guard(request()) is not None
+        rig.lift()
+        await rig.hear(ResumeAsked)
+        assert rig.brake.guard(request()) is None
+
+
+# -- what it sees -----------------------------------------------------------------------------------------------------
+
+
+class Sleeper:
+    """Stands still in its first hook."""
+
+    @hookimpl
+    def on_start(self, event: Started, view: object) -> None:
+        time.sleep(1.0)
+
+
+async def test_s2_a_run_that_stands_still_is_named_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
+    slot = StrategyPlugin("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper())
+    async with braking(tmp_path, stuck_s=0.3) as rig:
+        rig.pulse.beat()
+        slot.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
+        named = [text for _, text in rig.log]
+        assert len(named) == 1
+        assert "strategy sleepy in on_start: test_brake.py:" in named[0]
+        assert " on_start < " in named[0]
+        rig.pulse.beat()
+        await rig.said("the run goes on")
+
+
+async def test_a_run_that_stands_still_on_its_own_is_named_without_a_plugin(tmp_path: Path) -> None:
+    async with braking(tmp_path, stuck_s=0.2) as rig:
+        rig.pulse.beat()
+        time.sleep(0.6)  # noqa: ASYNC251  (the point of it)
+        (line,) = [text for _, text in rig.log]
+    assert "the run has stood still for" in line
+    assert " in strategy " not in line
+
+
+async def test_a_brake_that_breaks_does_not_break_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hooked: list[object] = []
+    monkeypatch.setattr("threading.excepthook", lambda args: hooked.append(args.exc_type))
+    clock = Clock()
+    sentinel = HaltFile(tmp_path / "halt.json")
+
+    def log(level: Level, text: str) -> None:
+        raise ZeroDivisionError
+
+    make: Callable[..., KillSwitchThread] = KillSwitchThread
+    brake = make(sentinel, HaltFileContent(), Heartbeat(), ThreadClock(clock), None, log, stuck_s=0.05, heed_signal=False)
+    with trio.fail_after(PATIENCE_S):
+        brake.begin(Inbox(clock.now_ns))
+        await brake.broken.wait()
+        await brake.end()
+    assert hooked == [ZeroDivisionError]
