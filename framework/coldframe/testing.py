@@ -17,7 +17,8 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.marketdata.market import LocalBook, Market
 from coldframe.core.marketdata.shards import FeedLimits
-from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskLimits, StrategyAccount
+from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
 from coldframe.core.state.orders import Fill, Order, Orders, Origin
 from coldframe.core.strategies.runtime import OnError
 from coldframe.core.strategies.view import StrategyView, StrategyWorld

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.algo_orders import AlgoOrders
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.pre_trade import Budget, StrategyAccount
+from coldframe.core.risk.limits import Budget
+from coldframe.core.risk.pre_trade import StrategyAccount
 from coldframe.core.state.orders import Orders
 from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
 from coldframe.model.events import OrderChanged, OrderFilled

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Fill, Order
 from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.intents import Place

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.enums import OrderType, Side
 from coldframe.model.effects import SendRequest
 from coldframe.model.intents import Amend, Place, Quote, Quotes, Target

@@ -13,7 +13,7 @@ from coldframe.core import engine as engine_module
 from coldframe.core.connectivity import api_session as session_module
 from coldframe.core.engine import Engine
 from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Quote, Quotes, WakeMe
 from tests.core.exchange import ALIVE

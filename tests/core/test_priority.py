@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.execution.operations import AmendOrder, CancelOrder, PlaceOrder
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Order
 from coldframe.core.strategies.planner import distance, plan_quotes
 from coldframe.enums import Side

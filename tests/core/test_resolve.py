@@ -64,7 +64,7 @@ def test_its_fills_are_booked_when_they_come_all_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("name", "outcome", "text"),
-    [("cf.mm.x.9", "filled", "this run knows no order cf.mm.x.9"), (None, "lost", "is not a valid Outcome")],
+    [("cf.mm.x.9", "filled", "this run knows no order cf.mm.x.9"), (None, "lost", "is not a valid ManualResolution")],
 )
 def test_what_cannot_be_settled_is_said(name: str | None, outcome: str, text: str) -> None:
     made, _, known = given_up()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.core.risk.leverage_brackets import Cap
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.risk.self_trade import SelfCross
 from coldframe.enums import SelfTradePrevention, Side, TimeInForce
 from coldframe.model.effects import Level

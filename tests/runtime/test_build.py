@@ -451,7 +451,7 @@ def test_checks_of_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chec
     name = f"checked_{abs(hash((check, provide)))}"
     (tmp_path / f"{name}.py").write_text(CHECKED.replace("NAMES", check).replace("PROVIDE", provide))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(module, "House", lambda: PluginRegistry([EntryPoint("checked", name, GROUP)]))
+    monkeypatch.setattr(module, "PluginRegistry", lambda: PluginRegistry([EntryPoint("checked", name, GROUP)]))
     loaded = read(written(tmp_path, EMBEDDED + STRATEGY.replace("plugins.py:Plain", "checked")))
     if not said:
         assert build(loaded, LISTED).strategies[0].part.plugin.name == "checked"

@@ -1,4 +1,4 @@
-"""One engine among its Trio tasks: every effect finds its shell, inputs come in order, and failures end the run."""
+"""One engine among its Trio tasks: every effect finds its task, inputs come in order, and failures end the run."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def among_shells(
             nursery.cancel_scope.cancel()
 
 
-async def test_every_effect_finds_its_shell() -> None:
+async def test_every_effect_finds_its_task() -> None:
     paths: list[str] = []
     told: list[bytes] = []
 

@@ -40,7 +40,7 @@ def test_sinks_hear_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "heard_by_sinks.py").write_text(STRATEGIES + SINKS)
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [EntryPoint(name, "heard_by_sinks", GROUP) for name in ("busy", "broken")]
-    monkeypatch.setattr(build, "House", lambda: PluginRegistry(points))
+    monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry(points))
     config = CONFIG.replace("strategies.py:Busy", "busy").replace("strategies.py:Broken", "broken")
     scene = play(tmp_path, config=config)
     module = sys.modules["heard_by_sinks"]
@@ -80,7 +80,7 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
     module = f"alerts_by_{form.replace(' ', '_')}"
     (tmp_path / f"{module}.py").write_text(ALERTS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "House", lambda: PluginRegistry([EntryPoint("alerts", module, GROUP)]))
+    monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry([EntryPoint("alerts", module, GROUP)]))
     named = "alerts" if form == "entry point" else f"{module}.py"
     play(tmp_path, config=f'{CONFIG}\n[[plugins]]\nplugin = "{named}"\n')
     heard = next(one.heard for name, one in sys.modules.items() if name.startswith((module, f"coldframe_user_{module}")))
@@ -91,7 +91,7 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
 def test_a_plugin_that_is_not_named_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "alerts_of_nobody.py").write_text("raise RuntimeError('never imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "House", lambda: PluginRegistry([EntryPoint("alerts", "alerts_of_nobody", GROUP)]))
+    monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry([EntryPoint("alerts", "alerts_of_nobody", GROUP)]))
     play(tmp_path, seconds=1)
 
 
@@ -101,7 +101,7 @@ def test_checks_and_mistakes_of_plugins_are_findings(tmp_path: Path, monkeypatch
         'config_version = 1\nname = "refused"\n[[plugins]]\nplugin = "alerts"\n[[plugins]]\nplugin = "alarms"\n'
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "House", lambda: PluginRegistry([EntryPoint("alerts", "alerts_that_check", GROUP)]))
+    monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry([EntryPoint("alerts", "alerts_that_check", GROUP)]))
     with pytest.raises(ConfigError) as refused:
         build.build(build.read(tmp_path / "bot.toml"), ("BTCUSDT",))
     wrong, checked = refused.value.findings
@@ -114,7 +114,7 @@ def test_the_list_says_which_are_active(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [EntryPoint("alerts", "alerts_that_are_listed", GROUP), EntryPoint("maker", "coldframe_maker", GROUP)]
     for module in (build, verbs):
-        monkeypatch.setattr(module, "House", lambda: PluginRegistry(points))
+        monkeypatch.setattr(module, "PluginRegistry", lambda: PluginRegistry(points))
     path = tmp_path / "bot.toml"
     head = 'config_version = 1\nname = "bot"\n'
     said: list[tuple[Any, Any]] = []

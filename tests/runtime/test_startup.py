@@ -118,7 +118,7 @@ async def test_what_the_venue_says_about_itself() -> None:
 async def test_what_is_no_exchange(body: bytes) -> None:
     async with venue(Told(body)) as (web, rest, clock):
         for question in (venue_offset_ms, describe_venue):
-            with pytest.raises(VenueUnavailable, match="no exchange") as refused:
+            with pytest.raises(VenueUnavailable, match="does not answer as an exchange") as refused:
                 await question(rest, clock)
             one_sentence(refused.value)
             assert refused.value.exit_code == 69

@@ -116,7 +116,7 @@ def test_s2_a_plugin_in_an_endless_loop_is_named_and_its_orders_are_cancelled(tm
         config = stuck(tmp_path, served)
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("the run has stood still for")
-            assert re.search(r"stood still for [0-9.]+ s in strategy mm in on_book: stuck\.py:[0-9]+ on_book < ", bot.log)
+            assert re.search(r"stood still for [0-9.]+ s in strategy mm in on_book: .*\bstuck\.py:[0-9]+ on_book < ", bot.log)
             assert len(open_orders(served)) == 1
             sentinel = halt_file(bot)
             sentinel.touch()  # nothing stands in it: everything is halted, all orders go

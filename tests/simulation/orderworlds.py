@@ -23,7 +23,7 @@ from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.connectivity.user_stream import UserStreamLimits
 from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.risk.limits import Budget
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import LinkKind

@@ -21,7 +21,7 @@ from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.connectivity.user_stream import UserStreamLimits
 from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.risk.limits import Budget
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import fold
 from coldframe.enums import OrderType, PositionSide

@@ -8,7 +8,7 @@ import pytest
 
 from coldframe import Place, Side
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.strategies.first_minutes import FirstMinutes
 from coldframe.model.inputs import ResumeAsked
 from tests.simulation.pump import Pump, Trader

@@ -10,7 +10,7 @@ import pytest
 from coldframe import Intent, OrderType, Place, Side, Target, hookimpl
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
 from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.risk.limits import Budget
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import PositionSide
 from coldframe.exits import Exit

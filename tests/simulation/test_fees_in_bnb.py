@@ -8,7 +8,7 @@ import pytest
 
 from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
 from tests.core.looking import view_of
 from tests.simulation.pump import Pump, Trader

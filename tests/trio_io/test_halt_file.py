@@ -153,8 +153,8 @@ def test_nothing_is_lost_between_many_hands(sentinel: HaltFile) -> None:
 
 def test_others_see_that_a_bot_runs_also_when_it_was_killed(sentinel: HaltFile) -> None:
     code = (
-        "import sys; from pathlib import Path; from coldframe.trio_io.halt_file import Sentinel\n"
-        "with Sentinel(Path(sys.argv[1])).held():\n    print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from coldframe.trio_io.halt_file import HaltFile\n"
+        "with HaltFile(Path(sys.argv[1])).held():\n    print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(sentinel.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

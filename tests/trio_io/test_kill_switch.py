@@ -378,7 +378,7 @@ async def test_s2_a_run_that_stands_still_is_named_once_with_its_plugin_and_stac
         slot.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
         named = [text for _, text in rig.log]
         assert len(named) == 1
-        assert "strategy sleepy in on_start: test_brake.py:" in named[0]
+        assert "strategy sleepy in on_start: test_kill_switch.py:" in named[0]
         assert " on_start < " in named[0]
         rig.pulse.beat()
         await rig.said("the run goes on")

@@ -113,7 +113,10 @@ def test_no_reader_of_bytes_is_missing(everything: list[Reader]) -> None:
         for reader in everything:
             for data in [*reader.samples, *(mangled(chance, reader.samples[0], reader.samples) for _ in range(20))]:
                 _read(reader, data)
-    packages = [importlib.import_module(f"coldframe.{name}") for name in ("wire", "shell", "venue", "runtime", "config")]
+    packages = [
+        importlib.import_module(f"coldframe.{name}")
+        for name in ("wire", "trio_io", "exchange", "exchange_server", "runtime", "config")
+    ]
     missing = {name for package in packages for code, name in _takers(package).items() if code not in codes}
     assert missing == SENDERS
 

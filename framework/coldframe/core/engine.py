@@ -26,7 +26,8 @@ from coldframe.core.marketdata.market import Market
 from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.core.order_side import OrderSide, OrderSideLimits
 from coldframe.core.reconciliation.owed_fills import OwedFills
-from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskLimits, StrategyAccount
+from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
 from coldframe.core.risk.restore import RiskRows, latched_of
 from coldframe.core.shutdown import Shutdown
 from coldframe.core.state.journal_codec import CHECKPOINT_ROWS, RestoredState, checkpoint_body, order_body

@@ -22,7 +22,7 @@ from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.account_settings import AccountSettings
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.risk.self_trade import SelfCross
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.loss_limits import LossPeriod

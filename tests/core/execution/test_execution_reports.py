@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.pre_trade import Budget, StrategyAccount
+from coldframe.core.risk.limits import Budget
+from coldframe.core.risk.pre_trade import StrategyAccount
 from coldframe.core.state.external import FILLS_LIMIT, VENUE_PREFIXES
 from coldframe.core.state.orders import Order, Orders
 from coldframe.enums import ExecutionType, OrderStatus, Side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.risk.limits import Budget
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, PriceMatch, Side, TimeInForce
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import OrderFilled

@@ -8,7 +8,7 @@ import pytest
 
 from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.account_settings import LOOK_MS, SUSPECT_MS, AccountSettings
-from coldframe.core.risk.pre_trade import RiskLimits
+from coldframe.core.risk.limits import RiskLimits
 from coldframe.enums import Side
 from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import Quote, Quotes

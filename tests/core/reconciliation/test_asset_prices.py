@@ -7,7 +7,7 @@ import json
 import pytest
 
 from coldframe.core.reconciliation.asset_prices import ASK_AGAIN_MS, ASSETS_LIMIT, STALE_MS
-from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.risk.limits import Budget
 from coldframe.core.state.journal_codec import fold
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import AssetIndexChanged, MarkPriceChanged

@@ -6,7 +6,8 @@ import attrs
 import pytest
 
 from coldframe.core.risk.conditional_rules import broken_rule, worth_of
-from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskInputs, RiskLimits, StrategyAccount
+from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs, StrategyAccount
 from coldframe.core.state.orders import Order, Orders, Origin
 from coldframe.enums import OrderType, PositionSide, PriceMatch, Side
 from coldframe.model.events import BookState

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskInputs, RiskLimits, StrategyAccount
+from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs, StrategyAccount
 from coldframe.core.state.orders import Fill, Order, Orders, Origin
 from coldframe.enums import ContractStatus, OrderStatus, OrderType, PriceMatch, Side, TimeInForce
 from coldframe.model.events import BookState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.risk.restore import latched_of
 from coldframe.core.state.journal_codec import fold
 from coldframe.model.halting import Latched

@@ -6,7 +6,7 @@ import pytest
 
 from coldframe.core.execution.execution_reports import AMENDED_ACROSS, AMENDED_AWAY
 from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.pre_trade import RiskLimits
+from coldframe.core.risk.limits import RiskLimits
 from coldframe.core.state.external import Foreign
 from coldframe.enums import ExecutionType, OrderStatus, Side, TimeInForce
 from coldframe.model.effects import Level

@@ -17,7 +17,7 @@ from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
 from coldframe.core.kill_switch import order_of_brake
 from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
 from coldframe.core.state.positions import EXTERNAL

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.risk.pre_trade import Budget, PreTradeRisk, RiskLimits, StrategyAccount
+from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
 from coldframe.core.risk.restore import RiskRows, latch
 from coldframe.core.state.journal_codec import RestoredState, fold
 from coldframe.core.state.loss_limits import Counted, Losses, LossPeriod

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.strategies.desired_state import _nearer_zero
 from coldframe.enums import OrderStatus, Side
 from coldframe.model.effects import CallRest, LinkKind, SendRequest

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from coldframe.core.risk.pre_trade import RiskLimits
+from coldframe.core.risk.limits import RiskLimits
 from coldframe.core.strategies.loss_check import total_profit
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError
 from coldframe.enums import Side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.risk.pre_trade import Budget, RiskLimits
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.strategies.first_minutes import FirstMinutes
 from coldframe.enums import Side

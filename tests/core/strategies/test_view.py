@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.risk.pre_trade import Budget
+from coldframe.core.risk.limits import Budget
 from coldframe.enums import Side
 from coldframe.model.effects import Fail, LinkKind
 from coldframe.model.events import BookState, LinkChanged, LinkState

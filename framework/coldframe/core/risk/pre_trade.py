@@ -15,11 +15,12 @@ import attrs
 
 from coldframe.core.risk.conditional_rules import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
 from coldframe.core.risk.leverage_brackets import Cap
+from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.risk.reducing import Reducing
 from coldframe.core.risk.self_trade import SelfCross, crossed
 from coldframe.core.state.asset_values import Prices
 from coldframe.core.state.external import Others
-from coldframe.core.state.loss_limits import Losses, LossPeriod
+from coldframe.core.state.loss_limits import Losses
 from coldframe.core.state.orders import Order, Orders
 from coldframe.core.state.positions import StrategyPositions, named
 from coldframe.core.state.rolling_count import Rate
@@ -31,40 +32,6 @@ from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
 from coldframe.units import ZERO, plain, trimmed
 
 _RATE_WINDOW_MS: Final = 10_000
-
-
-@attrs.frozen(kw_only=True)
-class RiskLimits:
-    """What the account may do. None: not limited (live trading demands that all of them are set). Money in the quote asset."""
-
-    max_order_notional: Decimal | None = None
-    max_gross_notional: Decimal | None = None
-    price_collar_pct: Decimal | None = None
-    max_open_orders: int | None = None
-    max_drawdown: Decimal | None = None
-    stale_book_ms: int = 2_000
-    max_loss: Decimal | None = None
-    messages_per_10s: int | None = None
-    #: How long after an order the same strategy's very same order is taken for a mistake; 0: never.
-    duplicate_ms: int = 0
-    self_cross: SelfCross = SelfCross.REFUSE
-    #: A strategy with more rejects than that within the time takes no new risk until it is resumed.
-    max_rejects: int | None = None
-    rejects_within_ms: int = 60_000
-    losses_count: LossPeriod = LossPeriod.SINCE_RESUME
-
-
-@attrs.frozen(kw_only=True)
-class Budget:
-    """What one strategy may do. None: not limited. `max_position` counts base units of each symbol."""
-
-    max_position: Decimal | None = None
-    max_notional: Decimal | None = None
-    orders_per_10s: int | None = None
-    messages_per_10s: int | None = None
-    max_open_orders: int | None = None
-    max_loss: Decimal | None = None
-    max_drawdown: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
