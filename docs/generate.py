@@ -119,7 +119,7 @@ def view_table(kind: type) -> str:
 
 
 def verdicts() -> str:
-    return ", ".join(code(one.value) for one in intents.VerdictCode)
+    return ", ".join(code(verdict_code.value) for verdict_code in intents.VerdictCode)
 
 
 # -- the wire ---------------------------------------------------------------------------------------------------------

@@ -107,3 +107,10 @@ def test_nothing_is_left_lying_about(path: Path) -> None:
 def test_no_banned_module_names() -> None:
     banned = {"client", "manager", "handler", "utils", "helpers", "data", "common", "base"}
     assert not [name(path) for path in SOURCES if path.stem in banned]
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=name)
+def test_loop_variables_name_what_they_run_through(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    targets = [node.target for node in ast.walk(tree) if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension))]
+    assert not [target.lineno for target in targets if isinstance(target, ast.Name) and target.id == "one"]

@@ -199,8 +199,8 @@ def _verb(
     *positional: str,
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    for one in positional:
-        parser.add_argument(one, type=Path, metavar=one.upper())
+    for argument in positional:
+        parser.add_argument(argument, type=Path, metavar=argument.upper())
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.set_defaults(verb=run)

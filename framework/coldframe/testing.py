@@ -234,7 +234,7 @@ class StrategyBench:
 
         Its position changes, and `on_fill` and `on_order` are called.
         """
-        resting = (one for one in self._orders.of("bench", symbol) if one.side is side and one.price == _number(price))
+        resting = (order for order in self._orders.of("bench", symbol) if order.side is side and order.price == _number(price))
         order = next(resting, None)
         if _number(quantity) <= 0 or (order is not None and _number(quantity) > order.quantity - order.filled):
             raise ValueError(

@@ -129,7 +129,7 @@ class Guard:
         ]
         if not risky or self.against(event.symbol, view) is None:
             return wanted
-        return [*wanted, Quotes(event.symbol), [Cancel(one.client_order_id) for one in risky]]
+        return [*wanted, Quotes(event.symbol), [Cancel(intent.client_order_id) for intent in risky]]
 
     @hookimpl(wrapper=True)
     def on_order(self, event: OrderChanged, view: View) -> Wrapper:

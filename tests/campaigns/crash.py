@@ -167,7 +167,7 @@ class Campaign:
 
     async def _cycle(self, number: int, config: Path, *, in_peace: bool) -> None:
         timed = list(_TIMES)
-        point = Point.RANDOM if in_peace else self.chance.choice([one for one in Point if one not in timed or number % 2])
+        point = Point.RANDOM if in_peace else self.chance.choice([point for point in Point if point not in timed or number % 2])
         command = [*COLDFRAME, "run", str(config), "--live", "--plain", "--json"]
         env = environment({"CAMPAIGN_KEY": self.served.api_key, "HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder)})
         began = trio.current_time()

@@ -45,8 +45,8 @@ class _Exposure:
         return max(abs(self.position), *(self._worst_of(side) for side in Side))
 
     def _worst_of(self, side: Side) -> Decimal:
-        adding = sum((one.left for one in self.open.values() if one.side is side and not one.reduce_only), ZERO)
-        reducing = sum((one.left for one in self.open.values() if one.side is side and one.reduce_only), ZERO)
+        adding = sum((order.left for order in self.open.values() if order.side is side and not order.reduce_only), ZERO)
+        reducing = sum((order.left for order in self.open.values() if order.side is side and order.reduce_only), ZERO)
         closing = min(reducing, max(-side.sign * self.position, ZERO))
         return abs(self.position + side.sign * (closing + adding))
 

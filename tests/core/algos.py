@@ -146,7 +146,7 @@ class Algos:
             algo = self.all.get(str(params["clientAlgoId"]))
             return No(-2013, "Order does not exist.") if algo is None else json.loads(encode(algo.reply()))
         wanted = params.get("symbol")
-        alive = [one for one in self.all.values() if one.status is AlgoStatus.NEW and wanted in (None, one.symbol)]
+        alive = [algo for algo in self.all.values() if algo.status is AlgoStatus.NEW and wanted in (None, algo.symbol)]
         return [json.loads(encode(order.reply())) for order in alive]
 
     # -- what happens -------------------------------------------------------------------------------------------------

@@ -433,11 +433,11 @@ class Scripted:
         """Carries out and answers everything that was held, in the given order."""
         self.exchange.now_ms = self.venue_ms
         held, self.held = self.held, []
-        for one in arrange(held):
-            if isinstance(one, SendRequest):
-                self._answer(one)
+        for message in arrange(held):
+            if isinstance(message, SendRequest):
+                self._answer(message)
             else:
-                self._answer_call(one)
+                self._answer_call(message)
         self._work()
 
     def drop(self) -> None:

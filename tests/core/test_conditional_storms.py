@@ -87,7 +87,7 @@ class Storm:
             self.made.want(self.actor, Cancel(self.chance.choice(live).client_order_id))
 
     def trigger(self) -> None:
-        waiting = [one.client_id for one in self.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
+        waiting = [algo.client_id for algo in self.exchange.algos.all.values() if algo.status is AlgoStatus.NEW]
         if waiting:
             self.made.trigger(self.chance.choice(waiting))
 
@@ -99,13 +99,13 @@ class Storm:
     def end(self) -> None:
         """A conditional order expires, or a triggered one has nobody left to trade with."""
         ended = [
-            one
-            for one in self.exchange.algos.all.values()
-            if one.status is AlgoStatus.TRIGGERED and self.exchange.orders[one.client_id].status not in ALIVE
+            algo
+            for algo in self.exchange.algos.all.values()
+            if algo.status is AlgoStatus.TRIGGERED and self.exchange.orders[algo.client_id].status not in ALIVE
         ]
         for order in ended:
             self.exchange.algos.end(order.client_id, AlgoStatus.FINISHED)
-        waiting = [one.client_id for one in self.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
+        waiting = [algo.client_id for algo in self.exchange.algos.all.values() if algo.status is AlgoStatus.NEW]
         if waiting and self.chance.random() < 0.3:
             self.exchange.algos.end(self.chance.choice(waiting), AlgoStatus.EXPIRED, "position is 0")
 
@@ -156,7 +156,7 @@ def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> 
 
 def check_against_the_venue(storm: Storm) -> None:
     made = storm.made
-    ours = {one: made.engine.orders.get(one) for one in storm.at_venue()}
+    ours = {algo: made.engine.orders.get(algo) for algo in storm.at_venue()}
     assert {name: (one.state, one.filled) for name, one in ours.items() if one is not None} == storm.at_venue()
     assert made.engine.orders.doubtful == 0
     traded = sum((order.side.sign * D(trade.quantity) for order, trade in storm.exchange.trades), D(0))
@@ -195,5 +195,5 @@ def test_p1_after_a_crash_in_the_storm_conditional_orders_go_on_where_they_are(s
     assert len(sent) == len(set(sent))
     again.want(storm.actor, CancelAll())
     again.run(3_000)
-    assert not [one for one in storm.exchange.algos.all.values() if one.status is AlgoStatus.NEW]
+    assert not [algo for algo in storm.exchange.algos.all.values() if algo.status is AlgoStatus.NEW]
     assert not [order for order in storm.exchange.orders.values() if order.status in ALIVE]

@@ -16,8 +16,8 @@ from tests.core.scripted import Actor, Scripted
 from tests.core.told import D
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XYZUSDT")
-SIZES = st.sampled_from([D(one) for one in ("0.001", "0.5", "1", "3.5", "9", "50", "1000000")])
-PRICES = st.sampled_from([D(one) for one in ("0.1", "50", "96", "99", "101", "104", "200", "9999999")])
+SIZES = st.sampled_from([D(text) for text in ("0.001", "0.5", "1", "3.5", "9", "50", "1000000")])
+PRICES = st.sampled_from([D(text) for text in ("0.1", "50", "96", "99", "101", "104", "200", "9999999")])
 LEVELS = st.lists(st.builds(Quote, PRICES, SIZES), max_size=3)
 WHERE, SIDES = st.sampled_from(SYMBOLS), st.sampled_from(list(Side))
 MARKET = st.builds(Place, symbol=WHERE, side=SIDES, quantity=SIZES, type=st.just(OrderType.MARKET))

@@ -53,8 +53,8 @@ def busy(made: Scripted, actor: Actor, first: int) -> None:
         if at % 11 == 0:
             made.lose((LinkKind.API, LinkKind.PRIVATE, LinkKind.MARKET)[at % 3])
         made.run(8_000)
-        for one in (made.effects, made.log, made.rows, made.steps, actor.seen):
-            one.clear()
+        for held in (made.effects, made.log, made.rows, made.steps, actor.seen):
+            held.clear()
 
 
 def held_kb(engine: Engine) -> float:
@@ -84,4 +84,4 @@ def test_p9_what_a_run_holds_does_not_grow_with_its_age(near_bounds: None) -> No
     slot = made.engine.slots.get("mm")
     assert slot.trader.account.fills > 4 * ROUNDS, "it has really traded"
     growth = sizes[-1] - sizes[1]
-    assert growth < 0.05 * sizes[1] + 20, f"kilobytes held after each turn: {[round(one) for one in sizes]}"
+    assert growth < 0.05 * sizes[1] + 20, f"kilobytes held after each turn: {[round(size) for size in sizes]}"

@@ -315,7 +315,9 @@ def test_the_quotes_of_a_strategy_that_has_lost_too_much_go() -> None:
     made.fill(next(order for order in made.engine.orders.live if order.quantity == 2).client_order_id, "2")
     made.mark("BTCUSDT", "90")
     made.run(500, alive=False)
-    assert all(one.state is OrderState.CANCELED for one in map(made.engine.orders.get, made.exchange.orders) if one.quantity == 1)  # type: ignore[union-attr]
+    assert all(
+        order.state is OrderState.CANCELED for order in map(made.engine.orders.get, made.exchange.orders) if order.quantity == 1
+    )  # type: ignore[union-attr]
 
 
 def test_resuming_everything_opens_the_account_as_well() -> None:

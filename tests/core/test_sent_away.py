@@ -152,7 +152,7 @@ def test_r7_a_limit_that_the_venue_lowers_in_the_middle_holds_from_its_next_answ
 
 def test_r7_an_answer_that_names_no_sensible_limit_changes_none() -> None:
     made, _ = world()
-    rows = [dict(one, limit=-1, count=-1) for one in COUNTS]
+    rows = [dict(number, limit=-1, count=-1) for number in COUNTS]
     (link,) = made.of_kind(LinkKind.API)
     made.give(
         FramesReceived(link, (json.dumps({"id": 0, "status": 200, "result": {}, "rateLimits": rows}).encode(),)), Lane.PRIVATE

@@ -57,7 +57,7 @@ class Rig:
     ) -> None:
         chosen = accounts or (VenueAccount(name="a"), VenueAccount(name="b"))
         self.settings = Settings(accounts=list(chosen), **settings)  # type: ignore[arg-type]
-        self.floors = {one.contract.symbol: one for one in floors or (floor(),)}
+        self.floors = {market.contract.symbol: market for market in floors or (floor(),)}
         self.keys = keys_for([item.name for item in chosen], None)
         self.now_ms = START_MS
         self.exchange = Exchange(self.settings, self.floors, self.keys, ledger or AccountStore(), START_MS)

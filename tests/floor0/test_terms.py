@@ -84,7 +84,7 @@ def test_a_known_word_is_its_member(kind: type[OpenEnum]) -> None:
 def test_any_other_word_becomes_a_member_that_is_its_own_text(kind: type[OpenEnum], word: str) -> None:
     member = kind(word)
     assert isinstance(member, kind)
-    assert member.known is (word in {one.value for one in kind})
+    assert member.known is (word in {member.value for member in kind})
     assert member == word == member.value == str(member)
     assert hash(member) == hash(word)
     assert {member: 1}[kind(word)] == 1

@@ -192,7 +192,7 @@ def test_a_step_of_zero_allows_everything(value: Decimal, origin: Decimal) -> No
     ],
 )
 def test_grids_by_hand(value: str, step: str, low: str, high: str, near: str) -> None:
-    assert [str(one(D(value), D(step))) for one in (floor_to, ceil_to, nearest_to)] == [low, high, near]
+    assert [str(rounding(D(value), D(step))) for rounding in (floor_to, ceil_to, nearest_to)] == [low, high, near]
 
 
 # -- scaled integers --------------------------------------------------------------------------------------------------

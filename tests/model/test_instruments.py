@@ -93,7 +93,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_the_others_stay() -> None:
 def test_another_status_changes_that_contract_alone() -> None:
     listed = Instruments([instrument("BTCUSDT"), instrument("ETHUSDT")])
     changed = listed.with_status("BTCUSDT", ContractStatus.SETTLING)
-    assert [one.trading for one in changed.values()] == [False, True]
+    assert [new.trading for new in changed.values()] == [False, True]
     assert [row.trading for row in listed.values()] == [True, True]
     assert listed.with_status("XYZUSDT", ContractStatus.CLOSE) is listed
 

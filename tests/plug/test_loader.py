@@ -64,7 +64,7 @@ def test_the_installed_plugins_are_found() -> None:
     house = PluginRegistry()
     assert {"maker", "momentum", "guard"} <= set(house.names)
     assert house.load("maker", Path()).kind is coldframe_maker.Maker
-    found = {one.name: one for one in house.installed()}
+    found = {plugin.name: plugin for plugin in house.installed()}
     assert found["guard"].kind is coldframe_guard.Guard
     assert found["momentum"].origin == coldframe_momentum.__name__
     assert all(row.summary.endswith(".") and row.params is not None for row in found.values())

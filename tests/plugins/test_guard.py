@@ -281,7 +281,7 @@ class TestWhatPasses:
         self, have: int, side: Side, quantity: int
     ) -> None:
         reached = [have + side.sign * filled for filled in range(quantity + 1)]
-        harmless = all(abs(one) <= abs(have) and one * have >= 0 for one in reached)
+        harmless = all(abs(state) <= abs(have) and state * have >= 0 for state in reached)
         bench = with_position(str(have))
         assert (bench.refusal(place(side, str(quantity))) is None) == harmless
         assert (bench.refusal(Target(SYMBOL, D(reached[-1]))) is None) == harmless

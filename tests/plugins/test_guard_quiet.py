@@ -61,7 +61,7 @@ minutes = st.integers(0, 24 * 60 - 1)
 def test_it_agrees_with_the_calendar(begin: int, end: int, moment: datetime) -> None:
     if begin == end:
         return
-    first, last = ((datetime(2000, 1, 1) + timedelta(minutes=one)).time() for one in (begin, end))
+    first, last = ((datetime(2000, 1, 1) + timedelta(minutes=moment)).time() for moment in (begin, end))
     quiet = QuietTime.parse(f"{first:%H:%M}-{last:%H:%M}")
     now = moment.time()
     inside = first <= now < last if first < last else now >= first or now < last

@@ -94,7 +94,7 @@ def test_what_it_shows_can_be_run(name: str, tmp_path: Path) -> None:
 
 @by_name
 def test_it_is_listed_with_one_sentence(name: str) -> None:
-    (plugin,) = [one for one in PluginRegistry().installed() if one.name == name]
+    (plugin,) = [plugin for plugin in PluginRegistry().installed() if plugin.name == name]
     assert plugin.kind is KINDS[name]
     assert plugin.summary.endswith(".")
 

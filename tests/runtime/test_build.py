@@ -252,8 +252,8 @@ def test_a_hook_that_no_stream_will_call_is_named(tmp_path: Path, streams: str, 
     path.write_text(EMBEDDED + streams + table)
     bot = build(read(path), ["BTCUSDT", "ETHUSDT"])
     assert bot.notes == [
-        f'strategy s has on_candle, but no stream will call it for {one}: add channels = ["kline_1m"] under [[streams]]'
-        for one in deaf
+        f'strategy s has on_candle, but no stream will call it for {line}: add channels = ["kline_1m"] under [[streams]]'
+        for line in deaf
     ]
 
 

@@ -144,7 +144,7 @@ def test_p11_a_bug_in_any_task_ends_the_run_with_no_order_left_and_one_line(
     assert len(fuse.seen) == 2, said
     assert code == 1
     assert served.ask("/fapi/v1/openOrders") == []
-    placed = {one["clientOrderId"]: one["status"] for one in served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")}
+    placed = {order["clientOrderId"]: order["status"] for order in served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")}
     assert [placed[event] for event in fuse.seen] == ["CANCELED", "CANCELED"]
     assert "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue" in said
     thread = point == "the kill switch's thread"

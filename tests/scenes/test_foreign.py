@@ -75,14 +75,14 @@ def test_o24_what_stood_there_before_is_refused_ignored_or_adopted(
     assert held(served) == Decimal("0.010")
 
     def quoting() -> bool:
-        return any(one["clientOrderId"].startswith("cf.") for one in served.ask("/fapi/v1/openOrders", symbol="BTCUSDT"))
+        return any(order["clientOrderId"].startswith("cf.") for order in served.ask("/fapi/v1/openOrders", symbol="BTCUSDT"))
 
     run = ("run", configured(tmp_path, served, "ignore"), "--live")
     summary, _ = run_until(tmp_path, *run, env=env, true=quoting)
     assert summary["external"]["position"]["BTCUSDT"] == "0.01"
     assert (summary["external"]["adjustments"], summary["external"]["halted"]) == ([], {})
     assert told(summary) == held(served)
-    assert [one["clientOrderId"] for one in served.ask("/fapi/v1/openOrders")] == ["web_by_hand"]
+    assert [order["clientOrderId"] for order in served.ask("/fapi/v1/openOrders")] == ["web_by_hand"]
 
     before = held(served)
     env["XDG_STATE_HOME"] = str(tmp_path / "another journal")  # the first one knows by now whose the position is

@@ -22,7 +22,7 @@ def positions(there: VenueProcess) -> dict[str, Decimal]:
 
 def ours(there: VenueProcess) -> list[dict[str, Any]]:
     """All orders that the venue has had of the account."""
-    return [one for symbol in ("BTCUSDT", "ETHUSDT") for one in there.ask("/fapi/v1/allOrders", symbol=symbol)]
+    return [order for symbol in ("BTCUSDT", "ETHUSDT") for order in there.ask("/fapi/v1/allOrders", symbol=symbol)]
 
 
 def held(summary: dict[str, Any]) -> dict[str, Decimal]:
@@ -62,7 +62,7 @@ def test_p2_a_killed_bot_goes_on_where_it_was(tmp_path: Path, home: dict[str, st
     assert summary["orders"]["sent"] > 0, "it traded on"
     after = fold(read_rows(journal))
     assert (after.ended, after.runs, after.live) == (True, 2, [])
-    assert {one["clientOrderId"] for one in placed} <= set(after.orders)
+    assert {order["clientOrderId"] for order in placed} <= set(after.orders)
 
 
 def test_p8_a_second_bot_on_the_account_is_refused(tmp_path: Path, home: dict[str, str]) -> None:

@@ -197,7 +197,7 @@ def test_c3_timers_and_requests_do_not_notice_that_the_system_clock_steps(
 
         watched = lived(config, during)
         shift[0] = 0
-        assert {one["status"] for one in there.ask("/fapi/v1/allOrders", symbol="BTCUSDT")} == {"CANCELED"}
+        assert {order["status"] for order in there.ask("/fapi/v1/allOrders", symbol="BTCUSDT")} == {"CANCELED"}
     # Ten times a second were asked for. A timer that noticed would wait for a minute more, or go off at once again and again.
     assert all(woken <= 10 * seconds + 2 and seconds < 50 for woken, seconds in paces), paces
     assert not any("-1021" in line for line in watched.lines)

@@ -313,7 +313,7 @@ def test_o34_until_a_start_has_compared_nothing_is_turned_over() -> None:
         puppet.wanted = [Target(B, D(0))]
     pump.until(lambda: bool(placed(pump, since)), 60)
     pump.run(3)
-    assert {one.get("reduceOnly") for one in placed(pump, since)} == {"true"}
+    assert {order.get("reduceOnly") for order in placed(pump, since)} == {"true"}
     assert pump.venue.position(B) == 0
 
 

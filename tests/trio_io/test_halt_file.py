@@ -38,8 +38,8 @@ def latch(sentinel: HaltFile, *halts: Halt, revision: str = "r") -> HaltFileCont
 @given(st.lists(HALTS, max_size=8))
 def test_a_halt_is_never_made_a_lesser_one_and_one_of_each_holds(asked: list[Halt]) -> None:
     holds: tuple[Halt, ...] = ()
-    for one in asked:
-        holds = raised(holds, one)
+    for halt in asked:
+        holds = raised(holds, halt)
     for strategy in (None, "a", "b"):
         mine = [row for row in asked if row.strategy == strategy]
         (kept,) = [hold for hold in holds if hold.strategy == strategy] or [None]

@@ -97,7 +97,7 @@ async def test_taking_waits_until_there_is_something(autojump_clock: MockClock) 
 
     async def reader() -> None:
         while len(got) < 2:
-            got.extend(one.event for one in await inbox.take())
+            got.extend(item.event for item in await inbox.take())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reader)

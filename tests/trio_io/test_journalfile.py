@@ -103,7 +103,7 @@ def test_several_threads_may_write(path: Path) -> None:
 def test_x17_only_its_owner_can_read_it(path: Path) -> None:
     """X17."""
     written(path)
-    assert {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()} == {
+    assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {
         "journal.db": 0o600,
         "journal.db.lock": 0o600,
     }

@@ -80,7 +80,7 @@ class Venue:
             case "DELETE batchOrders":
                 names = json.loads(params["origClientOrderIdList"])
                 assert len(names) <= 10
-                self.ordinary[symbol] = [one for one in self.ordinary[symbol] if one not in names]
+                self.ordinary[symbol] = [order for order in self.ordinary[symbol] if order not in names]
                 return [{"clientOrderId": name} for name in names]
             case "DELETE algoOrder":
                 for names in self.algos.values():

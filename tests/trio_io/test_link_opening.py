@@ -107,9 +107,9 @@ async def test_n4_a_connection_that_hangs(monkeypatch: pytest.MonkeyPatch) -> No
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind((HOST, 0))
         full.listen(0)
-        for one in (first, second):  # the queue of those who wait is full from here on
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
+        for opened in (first, second):  # the queue of those who wait is full from here on
+            opened.setblocking(False)
+            opened.connect_ex(full.getsockname())
         said = await refusal(here(full.getsockname()[1]))
     assert "no connection within" in str(said)
 
@@ -381,8 +381,8 @@ async def listen_until_cut(port: int) -> tuple[list[bytes], BaseException]:
 def whole_texts(size: int) -> list[bytes]:
     """The texts among the first `size` bytes of the frames."""
     whole, at = [], 0
-    for one in FRAMES:
-        at += len(one)
-        if at <= size and one[0] == 0x81:
-            whole.append(one[2:])
+    for message in FRAMES:
+        at += len(message)
+        if at <= size and message[0] == 0x81:
+            whole.append(message[2:])
     return whole

@@ -191,7 +191,7 @@ async def test_what_a_link_brought_before_it_fell_comes_before_its_loss() -> Non
 async def test_every_market_frame_is_tapped_and_no_other() -> None:
     frames = [b'{"stream":"x","data":%d}' % number for number in range(1_000)]
     sent = b"".join(
-        frame(TEXT, one[:5], fin=False) + frame(CONTINUATION, one[5:]) if one == frames[700] else text(one) for one in frames
+        frame(TEXT, sent[:5], fin=False) + frame(CONTINUATION, sent[5:]) if sent == frames[700] else text(sent) for sent in frames
     )
     for kind in (LinkKind.MARKET, LinkKind.PRIVATE):
         tapped: list[list[bytes]] = [[], []]

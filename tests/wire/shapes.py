@@ -59,7 +59,7 @@ def written(value: Any, gap: str = "") -> str:
             inside = f",{gap}".join(f"{json.dumps(key)}{gap}:{gap}{written(one, gap)}" for key, one in value)
             return f"{{{gap}{inside}{gap}}}"
         case list():
-            return f"[{gap}{f',{gap}'.join(written(one, gap) for one in value)}{gap}]"
+            return f"[{gap}{f',{gap}'.join(written(item, gap) for item in value)}{gap}]"
         case Decimal():
             return format(value, "f")
         case _:

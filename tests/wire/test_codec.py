@@ -117,7 +117,7 @@ NO_NUMBER = [
 ]
 LITERALS: dict[Sort, list[str]] = {
     Sort.NUMBER: [*NO_NUMBER, "1", "0.5", '"' + "1" * 25 + '"', '"0.' + "1" * 19 + '"'],
-    Sort.MAYBE_NUMBER: [one for one in [*NO_NUMBER, "1", "0.5"] if one != '""'],
+    Sort.MAYBE_NUMBER: [text for text in [*NO_NUMBER, "1", "0.5"] if text != '""'],
     Sort.LEVEL_NUMBER: [*NO_NUMBER, "1", "0.5", '"-1"', '"' + "1" * 19 + '"', '"0.' + "1" * 13 + '"', "null"],
     Sort.INTEGER: [*NO_NUMBER, '"1"', "1.0", "1.5", "1e3", str(2**63), str(-(2**63) - 1), "1" * 30],
     Sort.MOMENT: [*NO_NUMBER, "0", str(10**12 - 1), str(10**13 + 1), str(2**63), "-1700000000000", '"1700000000000"'],

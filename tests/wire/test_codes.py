@@ -114,7 +114,7 @@ def definitive(number: int) -> bool:
     """faults.md 3, the row of definite business errors: the order has certainly not been accepted."""
     single = {-1013, -2010, -2014, -2015, -5021, -5022, -1021, -1022, -5028}
     ranges = (range(-1136, -1099), range(-2028, -2017), range(-4411, -3999), range(-5041, -5023))
-    return (number in single or any(number in one for one in ranges)) and number != -4116
+    return (number in single or any(number in codes for codes in ranges)) and number != -4116
 
 
 @pytest.mark.parametrize("number", sorted(CODES))

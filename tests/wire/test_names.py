@@ -23,7 +23,7 @@ NAMES: list[tuple[str, StreamName, int]] = [
     ("btcusdt@markPrice@1s", StreamName(K.MARK_PRICE, "btcusdt", "1s"), 1000),
     ("!markPrice@arr", StreamName(K.MARK_PRICE), 3000),
     ("!markPrice@arr@1s", StreamName(K.MARK_PRICE, speed="1s"), 1000),
-    *((f"btcusdt@kline_{one}", StreamName(K.KLINE, "btcusdt", interval=one), 250) for one in INTERVALS),
+    *((f"btcusdt@kline_{length}", StreamName(K.KLINE, "btcusdt", interval=length), 250) for length in INTERVALS),
     *(
         (f"btcusdt_{contract}@continuousKline_{one}", StreamName(K.CONTINUOUS_KLINE, "btcusdt", "", one, contract), 250)
         for contract, one in itertools.product(CONTINUOUS_CONTRACTS, INTERVALS)

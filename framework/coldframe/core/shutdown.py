@@ -62,8 +62,13 @@ class EndReport:
             "kept": _ids(self.kept),
             "may_vanish": sorted(self.may_vanish),
             "unprotected": [
-                {"strategy": one.strategy, "symbol": one.symbol, "side": str(one.position_side), "quantity": str(one.unprotected)}
-                for one in self.unprotected
+                {
+                    "strategy": position.strategy,
+                    "symbol": position.symbol,
+                    "side": str(position.position_side),
+                    "quantity": str(position.unprotected),
+                }
+                for position in self.unprotected
             ],
             "owed": _ids(self.owed),
             "disputed": list(self.disputed),

@@ -245,7 +245,7 @@ class Matching:
         taker = Taker(side=taker_side, quantity=quantity)
         fills: list[Fill] = []
         left = quantity
-        for level in [one for one in queues.until(taker_side, price) if one.owned]:
+        for level in [level for level in queues.until(taker_side, price) if level.owned]:
             for entry in [order for order in level.queue if order.order_id != CROWD_ID or level.price == price]:
                 part = min(left, entry.left)
                 if not part:
@@ -283,7 +283,7 @@ class Matching:
         queues, left = self._side(side.opposite), quantity
         taker = Taker(side=side, quantity=quantity)
         fills: list[Fill] = []
-        for level in [one for one in queues.until(side, price) if one.owned]:
+        for level in [level for level in queues.until(side, price) if level.owned]:
             for entry in [order for order in level.queue if order.order_id != CROWD_ID]:
                 part = min(left, entry.left)
                 if part:

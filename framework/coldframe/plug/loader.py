@@ -158,7 +158,7 @@ class PluginRegistry:
         # Several entry points may name one module.
         if not self._manager.is_registered(plugin):
             self._register(plugin, point)
-        others = [one for one in self._manager.get_plugins() if one is not plugin]
+        others = [known for known in self._manager.get_plugins() if known is not plugin]
         merged: dict[str, type] = {}
         for provided in self._manager.subset_hook_caller("provide_strategies", others)():
             if not isinstance(provided, Mapping) or not all(

@@ -167,7 +167,9 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
     except ValueError:
         # pluggy takes plugins that compare equal for one and the same.
         raise PluginError(f"{who}: the same overlay with the same parameters stands here twice") from None
-    for impl in (one for caller in vars(manager.hook).values() for one in getattr(caller, "get_hookimpls", list)()):
+    for impl in (
+        implementation for caller in vars(manager.hook).values() for implementation in getattr(caller, "get_hookimpls", list)()
+    ):
         wrong = _unfit(impl.function)
         if wrong:
             raise PluginError(f"{who}: {impl.function.__name__} {wrong}")

@@ -398,7 +398,7 @@ def _fault_of(url: str, scheme: str) -> str | None:
     except ValueError as error:
         return f"is no address: {error}"
     here = host in _LOOPBACK
-    if not here and not any(host == one or host.endswith(f".{one}") for one in _VENUE_HOSTS):
+    if not here and not any(host == known or host.endswith(f".{known}") for known in _VENUE_HOSTS):
         return "is neither a host of the exchange nor this machine"
     if split.scheme != f"{scheme}s" and not (here and split.scheme == scheme):
         return f"must begin with {scheme}s://" + (f" or {scheme}://" if here else ", so that nobody listens in")

@@ -103,17 +103,17 @@ def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
             _check_line(line, symbols, census)
         except (DecodeError, ValueError) as error:
             raise ConfigError(f"{path}:{reading.line}: the payload is not what its stream carries: {error}") from None
-    for one in symbols.values():
-        one.finish()
+    for checked in symbols.values():
+        checked.finish()
     rows = {
         name: {
-            "depth_events": one.depth_events,
-            "snapshots": one.snapshots,
-            "gaps": one.gaps,
-            "comparisons": one.comparisons,
-            "mismatches": one.mismatches,
+            "depth_events": checked.depth_events,
+            "snapshots": checked.snapshots,
+            "gaps": checked.gaps,
+            "comparisons": checked.comparisons,
+            "mismatches": checked.mismatches,
         }
-        for name, one in sorted(symbols.items())
+        for name, checked in sorted(symbols.items())
     }
     totals = {key: sum(row[key] for row in rows.values()) for key in ("gaps", "comparisons", "mismatches")}
     document = {"schema_version": 1, "verb": "tape verify", "lines": reading.count, "symbols": rows, **totals}

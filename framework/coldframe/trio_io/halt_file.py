@@ -111,7 +111,7 @@ class HaltFile:
         except DecodeError:
             return HaltFileContent("unreadable", (Halt(HaltLevel.CANCEL, None, f"{self.path} is there"),))
         halts = tuple(Halt(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in file.halts)
-        return HaltFileContent(file.revision, halts, tuple(one or None for one in file.resumed))
+        return HaltFileContent(file.revision, halts, tuple(strategy or None for strategy in file.resumed))
 
     def change(
         self, change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]], revision: str, resumed: tuple[str | None, ...] = ()

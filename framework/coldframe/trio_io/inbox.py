@@ -92,7 +92,7 @@ class Inbox:
         taken = []
         while self._outside:
             taken.append(self._stamp(self._now_ns(), Lane.CONTROL, self._outside.popleft()))
-        taken += [self._stamp(*one) for one in self._first]
+        taken += [self._stamp(*given) for given in self._first]
         self._first.clear()
         while self._market and len(taken) < most:
             at_ns, link, frames = self._market.popleft()

@@ -64,16 +64,16 @@ class Journal:
     def record(self, records: Iterable[Record]) -> None:
         """Takes over the rows of one step."""
         at_ns = self._now_ns()
-        for one in records:
-            if self.fault and one.kind in TELLING:
+        for row in records:
+            if self.fault and row.kind in TELLING:
                 self._dropped += 1
             elif len(self._waiting) < WAITING_LIMIT:
-                self._waiting.append((at_ns, one.kind, one.ref, one.body))
+                self._waiting.append((at_ns, row.kind, row.ref, row.body))
                 self._given += 1
                 self._no_room = ""
             else:
                 self._dropped += 1
-                self._no_room = f"{WAITING_LIMIT} rows were waiting for the disk, there was no room for the {one.kind}"
+                self._no_room = f"{WAITING_LIMIT} rows were waiting for the disk, there was no room for the {row.kind}"
                 self._fail(f"{WAITING_LIMIT} rows are waiting for the disk")
         self._due.set()
 

@@ -137,7 +137,7 @@ class KillSwitchThread:
         own = next((parse_own(str(request.params[name])) for name in _NAMES if name in request.params), None)
         strategy = own.strategy if own else None
         with self._lock:
-            holding = [effect.halt for effect in self._told.values()] + [self._flattening]
+            holding = [asked.halt for asked in self._told.values()] + [self._flattening]
             void = max(self._void.get(None, 0), self._void.get(strategy, 0))
         if request.request_id <= void:
             return "halted since it was made"
@@ -209,9 +209,9 @@ class KillSwitchThread:
         self._failed = False
         resumed = latch.resumed if latch.revision != self._revision else ()
         self._revision = latch.revision
-        lifted = [one for one in before if one not in now]
+        lifted = [halt for halt in before if halt not in now]
         # Where no halt held, what limits have shut is opened all the same.
-        for strategy in [*lifted, *(one for one in resumed if one not in before)]:
+        for strategy in [*lifted, *(strategy for strategy in resumed if strategy not in before)]:
             lines += self._resume(strategy)
         for strategy, halt in now.items():
             if before.get(strategy) != halt:
@@ -268,9 +268,9 @@ class KillSwitchThread:
         number, told = next(self._numbers), _Told(None)
         with self._lock:
             # What the engine has not taken in yet is void: it takes everything in order.
-            for effect in self._told.values():
-                if effect.halt is not None and effect.halt.strategy == strategy:
-                    effect.halt = None
+            for asked in self._told.values():
+                if asked.halt is not None and asked.halt.strategy == strategy:
+                    asked.halt = None
             self._told[number] = told
         self._give(ResumeAsked(strategy, number))
         taken = told.taken.wait(BRAIN_PATIENCE_S)
@@ -356,7 +356,7 @@ class KillSwitchThread:
                 with self._in_haste():
                     self._cancel(halt)
                 with self._lock:
-                    waiting = any(effect.halt is not None and effect.halt.strategy == strategy for effect in self._told.values())
+                    waiting = any(asked.halt is not None and asked.halt.strategy == strategy for asked in self._told.values())
                 if waiting:
                     self._again_s[strategy] = monotonic_s() + STUCK_AGAIN_S
                 else:

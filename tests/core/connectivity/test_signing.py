@@ -61,7 +61,7 @@ def test_a_vector_is_reproduced(vector: dict[str, Any]) -> None:
 @needs_vectors
 def test_every_algorithm_is_among_the_vectors() -> None:
     assert len(USABLE) == 12
-    kinds = {type(signer_of(one)) for one in USABLE}
+    kinds = {type(signer_of(key)) for key in USABLE}
     assert kinds == {HmacSigner, RsaSigner, Ed25519Signer}
 
 

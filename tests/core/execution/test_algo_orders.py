@@ -297,7 +297,7 @@ def test_cancel_all_and_the_end_of_a_run_cover_orders_that_wait() -> None:
     made.run(500)
     assert made.ended is not None
     assert list(made.engine.orders.live) == []
-    assert {one.status for one in made.exchange.algos.all.values()} == {AlgoStatus.CANCELED}
+    assert {algo.status for algo in made.exchange.algos.all.values()} == {AlgoStatus.CANCELED}
 
 
 # -- unknown fates ----------------------------------------------------------------------------------------------------

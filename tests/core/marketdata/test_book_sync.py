@@ -293,8 +293,8 @@ def test_b2_every_order_of_six_events_with_any_gaps_and_any_snapshot() -> None:
             for snapshot, place in product(snapshots, (0, size // 2, size)):
                 sync = BookSync(SYMBOL)
                 trace: tuple[BookInput, ...] = (*order[:place], snapshot, *order[place:])
-                for one in trace:
-                    sync.step(one)
+                for effect in trace:
+                    sync.step(effect)
                 if sync.state is BookState.SYNCED:
                     seen += 1
                     check(sync, truth)

@@ -202,7 +202,7 @@ def test_nothing_that_happens_to_one_symbol_is_felt_by_another(story: Sequence[t
     """What is told of a symbol, and asked for it, is the same whether anything happens to the others or not."""
 
     def live(symbols: set[str]) -> dict[str, list[object]]:
-        room = Room([stream(one) for one in (A, B, C)])
+        room = Room([stream(symbol) for symbol in (A, B, C)])
         calls: dict[int, tuple[int, CallRest]] = {}
         for symbol, what, ms in story:
             if symbol in symbols:
@@ -211,8 +211,8 @@ def test_nothing_that_happens_to_one_symbol_is_felt_by_another(story: Sequence[t
             calls |= {call.call_id: (at, call) for at, call in room.asked}
         assert not room.closed
         return {
-            one: [*room.told_of(one), *((at, call.path) for at, call in calls.values() if call.params["symbol"] == one)]
-            for one in (A, B, C)
+            symbol: [*room.told_of(symbol), *((at, call.path) for at, call in calls.values() if call.params["symbol"] == symbol)]
+            for symbol in (A, B, C)
         }
 
     together = live({A, B, C})

@@ -38,8 +38,8 @@ def test_every_stream_is_carried_once_on_its_route_by_the_fewest_links(names: li
 
 def test_by_default_200_streams_share_a_link_and_1024_are_the_limit() -> None:
     names = [StreamName.of(f"s{number}usdt", "bookTicker") for number in range(1025)]
-    assert [len(one.names) for one in plan(names, FeedLimits())] == [200] * 5 + [25]
-    assert [len(one.names) for one in plan(names, FeedLimits(streams_per_link=MAX_STREAMS_PER_LINK))] == [1024, 1]
+    assert [len(shard.names) for shard in plan(names, FeedLimits())] == [200] * 5 + [25]
+    assert [len(shard.names) for shard in plan(names, FeedLimits(streams_per_link=MAX_STREAMS_PER_LINK))] == [1024, 1]
     assert plan([], FeedLimits()) == ()
 
 

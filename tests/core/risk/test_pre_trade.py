@@ -352,10 +352,10 @@ def test_whatever_passes_and_fills_in_any_order_no_limit_is_exceeded(
             str(chance.choice(["99", "100", "101"])),
             reduce_only=chance.random() < 0.3,
         )
-        replaced = tuple(one for one in passed if one.live and chance.random() < 0.2 and one.side is wanted.side)[:1]
+        replaced = tuple(order for order in passed if order.live and chance.random() < 0.2 and order.side is wanted.side)[:1]
         if desk.check(wanted, replaces=replaced).accepted:
-            for one in replaced:
-                desk.orders.see(one, OrderStatus.CANCELED, D(0), START_NS)
+            for order in replaced:
+                desk.orders.see(order, OrderStatus.CANCELED, D(0), START_NS)
             passed.append(desk.stand(wanted))
         for order in chance.sample(passed, len(passed)):
             if order.live and chance.random() < 0.3:

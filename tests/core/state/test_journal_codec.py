@@ -111,9 +111,9 @@ def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
 def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(seed: int) -> None:
     chance, actor = random.Random(seed), Actor()
     made = troubled(chance, actor, chance.randrange(1, 15))
-    for one in made.held:
-        if isinstance(one, SendRequest) and chance.random() < 0.5:
-            made.exchange.carry_out(one.method, one.params)  # it had left, and arrives
+    for effect in made.held:
+        if isinstance(effect, SendRequest) and chance.random() < 0.5:
+            made.exchange.carry_out(effect.method, effect.params)  # it had left, and arrives
     cuts = [end for end in made.steps if end >= made.durable]
     past = fold(made.rows[: chance.choice(cuts)])
     again = made.restarted(actor, past=past, keep_orders=chance.random() < 0.5, **setup())

@@ -34,7 +34,7 @@ def opened(orders: Orders, **wanted: object) -> Order:
 def test_o16_every_order_gets_an_id_of_its_own_that_names_strategy_and_run() -> None:
     orders = Orders(START_MS)
     ids = [prepared(orders, strategy=strategy).client_order_id for strategy in ("mm", "mm", "other")]
-    owns = [parse_own(one) for one in ids]
+    owns = [parse_own(number) for number in ids]
     assert [(own.strategy, own.epoch_ms, own.count) for own in owns if own] == [
         ("mm", START_MS, 1),
         ("mm", START_MS, 2),

@@ -164,12 +164,12 @@ def test_the_order_in_which_executions_become_known_does_not_matter(seed: int) -
         for number, price in enumerate(chance.sample(range(90, 111), 12))
     ]
     oracle, world = ShareOracle(owners), World(*owners)
-    for one in life:
-        oracle.trade(one.owner, one.fill.signed)
-    for one in sorted(life, key=lambda one: one.fill.trade_id + chance.choice((0, 0, 0, 5, 20))):
+    for event in life:
+        oracle.trade(event.owner, event.fill.signed)
+    for event in sorted(life, key=lambda event: event.fill.trade_id + chance.choice((0, 0, 0, 5, 20))):
         before = world.holdings.position_sum(KEY)
-        world.learn(one)
-        assert world.holdings.position_sum(KEY) == before + one.fill.signed
+        world.learn(event)
+        assert world.holdings.position_sum(KEY) == before + event.fill.signed
     assert world.holdings.held(KEY) == {owner: oracle.held(owner) for owner in (*owners, OTHERS)}
     bought = sum((event.fill.signed * event.fill.price + D("0.01") for event in life), D(0))
     assert world.worth(D(95)) == world.holdings.position_sum(KEY) * 95 - bought

@@ -361,7 +361,7 @@ def behave(made: Scripted, chance: random.Random | None = None) -> None:
     for wrong in (made.exchange.refuses, made.holds, made.swallows, made.unwritten):
         wrong.clear()
     shuffled = chance or random.Random(0)
-    made.release(lambda held: [one for one in shuffled.sample(held, len(held)) if reaches(made, one)])
+    made.release(lambda held: [message for message in shuffled.sample(held, len(held)) if reaches(made, message)])
 
 
 HAPPENS = ("fill", "refuse", "hold", "swallow", "unwritten", "lose", "silent", "gap", "calm", "calm")

@@ -122,7 +122,7 @@ FINE: dict[str, tuple[type, ...]] = {
 
 @pytest.mark.parametrize("kind", get_args(Intent), ids=lambda kind: kind.__name__)
 def test_s3_garbage_in_any_field_is_named_and_nothing_raises(kind: type[Any]) -> None:
-    good = next(one for one in GOOD if type(one) is kind)
+    good = next(intent for intent in GOOD if type(intent) is kind)
     named = 0
     for field in attrs.fields(kind):
         for garbage in GARBAGE:

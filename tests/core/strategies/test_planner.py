@@ -130,12 +130,12 @@ class Hand:
 def test_from_nothing_every_quote_is_placed_post_only_unless_told_otherwise() -> None:
     wanted = wish([("99", "1"), ("98", "2")], [("101", "1")])
     places = [quote.place for quote in plan_quotes(wanted, []) if isinstance(quote, PlaceOrder)]
-    assert {(one.side, one.price, one.quantity) for one in places} == {
+    assert {(wish_.side, wish_.price, wish_.quantity) for wish_ in places} == {
         (BUY, D(99), D(1)),
         (BUY, D(98), D(2)),
         (SELL, D(101), D(1)),
     }
-    assert {one.time_in_force for one in places} == {TimeInForce.GTX}
+    assert {wish_.time_in_force for wish_ in places} == {TimeInForce.GTX}
     (free,) = plan_quotes(wish([("99", "1")], post_only=False), [])
     assert isinstance(free, PlaceOrder)
     assert free.place.time_in_force is TimeInForce.GTC

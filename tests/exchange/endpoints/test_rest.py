@@ -190,7 +190,7 @@ def test_bodies_without_a_class(bench: Bench, name: str, params: dict[str, objec
 
 def test_candles_are_rows_of_twelve(bench: Bench) -> None:
     (row,) = msgspec.json.decode(bench.send("GET /fapi/v1/klines", {"symbol": SYMBOL, "interval": "1m"}).body)
-    assert [type(one).__name__ for one in row] == ["int", *["str"] * 5, "int", "str", "int", "str", "str", "str"]
+    assert [type(cell).__name__ for cell in row] == ["int", *["str"] * 5, "int", "str", "int", "str", "str", "str"]
     assert (row[1], row[4], row[8]) == ("1000.1", "1000.1", 2)
     pair = {"pair": SYMBOL, "contractType": "PERPETUAL", "interval": "1h"}
     assert len(msgspec.json.decode(bench.send("GET /fapi/v1/continuousKlines", pair).body)) == 1
@@ -212,7 +212,7 @@ def test_premium_candles_are_of_the_mark_over_the_index(bench: Bench) -> None:
         seen.append(((prices.mark - prices.index) / prices.index).quantize(Decimal("0.00000001")))
     row = msgspec.json.decode(bench.send("GET /fapi/v1/premiumIndexKlines", {"symbol": SYMBOL, "interval": "1m"}).body)[-1]
     assert row[0] == bench.rig.now_ms + minute_ms
-    assert [Decimal(one) for one in row[1:5]] == [seen[0], max(seen), min(seen), seen[-1]]
+    assert [Decimal(text) for text in row[1:5]] == [seen[0], max(seen), min(seen), seen[-1]]
     assert min(seen) < 0 < max(seen)
     assert row[5:] == ["0", row[0] + 59_999, "0", 60, "0", "0", "0"]
     mark = bench.send("GET /fapi/v1/markPriceKlines", {"symbol": SYMBOL, "interval": "1m"})

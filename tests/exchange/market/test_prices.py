@@ -87,7 +87,7 @@ def test_every_market_has_one_session_at_any_time(offset: int) -> None:
     now = T0 + offset
     running = Calendar().running(now)
     assert len({session.event for session in running}) == len(running) == 6
-    assert all(one.start_ms <= now < one.end_ms for one in running)
+    assert all(candle.start_ms <= now < candle.end_ms for candle in running)
     for rows in Calendar().schedule(now).values():
         assert rows[0][0] == T0 - 8 * DAY
         assert rows[-1][1] == T0 + 7 * DAY

@@ -53,8 +53,8 @@ class Stage:
     """Two floors, their streams, and one ear."""
 
     def __init__(self) -> None:
-        self.floors = {one.contract.symbol: one for one in (floor(), floor("ETHUSDT"))}
-        self.streams = Streams(one.board for one in self.floors.values())
+        self.floors = {market.contract.symbol: market for market in (floor(), floor("ETHUSDT"))}
+        self.streams = Streams(market.board for market in self.floors.values())
         self.ear = Ear()
         self.now_ms = T0
 
@@ -188,7 +188,7 @@ def test_trades_of_one_price_and_side_within_a_tenth_of_a_second_are_one(stage: 
     stage.take(SELL, "1")
     stage.until(400)
     single, whole = ear.bodies("btcusdt@trade"), ear.bodies("btcusdt@aggTrade")
-    assert [one["q"] for one in single] == ["1.000", "1.500", "1.000", "1.000"]
+    assert [trade["q"] for trade in single] == ["1.000", "1.500", "1.000", "1.000"]
     assert [(item["q"], item["m"], item["l"] - item["f"]) for item in whole] == [
         ("2.500", False, 1),
         ("1.000", True, 0),

@@ -46,9 +46,9 @@ def test_trades_are_published_with_growing_ids_and_those_of_accounts_are_given_b
     made.rest(SELL, 10**15, 10**12, 1)
     made.rest(SELL, 10**15, 10**12, 1, 7, "me")
     taken, met = made.take(Taker(side=BUY, quantity=2 * 10**12), 2)
-    assert [one.fill.maker_id for one in met] == [7]
+    assert [execution.fill.maker_id for execution in met] == [7]
     prints = list(made.board.trades.prints)
-    assert [one.trade_id for one in prints] == [met[0].trade_id - 1, met[0].trade_id]
+    assert [trade.trade_id for trade in prints] == [met[0].trade_id - 1, met[0].trade_id]
     assert (prints[0].price_text, prints[0].quantity_text, prints[0].buyer_is_maker) == ("1000.0", "1.000", False)
     assert taken.left == 0
 

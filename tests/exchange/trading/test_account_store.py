@@ -111,7 +111,7 @@ def test_a_restart_over_which_the_position_was_closed_ends_what_would_close_it(t
     moved.rest(BUY, 1015 * 10**12, 10**13, before.now_ms)
     after = Rig(moved, ledger=_ledger(tmp_path))
     assert after.position() == 0
-    assert [after.query(one)["status"] for one in (nearest, closing)] == ["FILLED", "EXPIRED"]
+    assert [after.query(order)["status"] for order in (nearest, closing)] == ["FILLED", "EXPIRED"]
 
 
 def test_ids_go_on_growing(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class World:
                 for order in self._pick(number):
                     self.rig.modify(order.order_id, str(order.side), quantity, price, order.account)
             case ("swell", number, ticks):
-                for order in [one for one in self._open() if one.closing][number : number + 1]:
+                for order in [order for order in self._open() if order.closing][number : number + 1]:
                     price = f"{D(1000) + D(ticks) / 10:.1f}"
                     self.rig.modify(order.order_id, str(order.side), f"{order.quantity * 3:.3f}", price, order.account)
             case ("cancel", number):

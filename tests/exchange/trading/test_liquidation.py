@@ -60,7 +60,7 @@ def test_a_position_below_its_maintenance_is_closed_by_the_venue(rig: Rig) -> No
     closing = [
         event.order for event in events if isinstance(event, OrderTradeUpdate) and "autoclose-" in event.order.client_order_id
     ]
-    assert [str(one.execution) for one in closing] == ["NEW", "CALCULATED"]
+    assert [str(order.execution) for order in closing] == ["NEW", "CALCULATED"]
     assert [(str(order.side), order.quantity) for order in forced.orders] == [("SELL", "40.000")]
     assert rig.call("GET /fapi/v1/forceOrders")[0]["status"] == "FILLED"
 

@@ -89,8 +89,8 @@ async def test_a_dropped_link_ends_without_a_word_and_another_can_be_opened() ->
 async def test_answers_come_under_their_ids_whatever_they_are() -> None:
     async with running() as (_, address), socket(address.api) as line:
         ids = ["9ca10e58-7452-467e-9454-f669bb9c764e", "0123abcd", 0, 12, None]
-        for one in ids:
-            await line.send_message(msgspec.json.encode({"id": one, "method": "session.status"}).decode())
+        for number in ids:
+            await line.send_message(msgspec.json.encode({"id": number, "method": "session.status"}).decode())
         with trio.fail_after(15):
             assert [msgspec.json.decode(await line.get_message())["id"] for _ in ids] == ids
 

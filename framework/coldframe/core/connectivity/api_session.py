@@ -214,7 +214,7 @@ class Session:
         if current and now >= max(self._rotate_at_ns(current), self._retry_rotation_ns):
             self._rotate("its planned end is near")
         for link in [link for link in self._links.values() if link.retire_ns is not None]:
-            busy = any(one.link == link.id for one in self._pending.values())
+            busy = any(waiting.link == link.id for waiting in self._pending.values())
             if not busy or now >= (link.retire_ns or 0):
                 events += self._drop(link.id, "rotated")
         return events

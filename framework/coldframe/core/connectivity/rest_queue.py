@@ -80,7 +80,7 @@ class RestQueue:
 
     def busy(self, purpose: object) -> bool:
         """Whether a call for this purpose is waiting or under way."""
-        waiting = (order.purpose for queue in self._queues.values() for order in queue)
+        waiting = (call.purpose for queue in self._queues.values() for call in queue)
         return purpose in self._pending.values() or purpose in waiting
 
     def woken(self) -> None:

@@ -463,7 +463,7 @@ class ExecutionReports:
         """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
         waiting = any(fill.symbol == symbol for fill in self.others.unclaimed.values())
         in_flight = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
-        orders = (one for one in self._orders.everywhere(symbol) if one.fills_missing or one.state in in_flight)
+        orders = (order for order in self._orders.everywhere(symbol) if order.fills_missing or order.state in in_flight)
         return waiting or any(orders)
 
 

@@ -59,7 +59,7 @@ class StreamSequence:
 
     def hand_over(self, link: str) -> tuple[MarketMessage, ...]:
         """Puts another link in charge. Returns what it has said beyond what was told already."""
-        fresh = tuple(order for order in self.held if key_of(order) > self.last_key)
+        fresh = tuple(message for message in self.held if key_of(message) > self.last_key)
         self.held.clear()
         self.owner, self.floor = link, self.last_key
         if fresh:

@@ -62,7 +62,7 @@ class PositionBreaks:
             if suspect is not None and since_ns >= suspect.since_ns:
                 del self._suspects[key]
                 self._ctx.log(Level.INFO, f"position {named(key)} adds up again")
-        due = [self._differs(one) for one in differing]
+        due = [self._differs(key) for key in differing]
         self._dispute()
         return any(due)
 

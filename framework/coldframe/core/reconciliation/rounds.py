@@ -210,10 +210,10 @@ class Reconciler:
         """Takes an answer in. Returns the page that has to follow it."""
         match purpose:
             case PendingOpenOrders() if current is not None:
-                current.open_orders = {one.client_order_id: one for one in decode_list(OrderReply, body, self._census)}
+                current.open_orders = {listed.client_order_id: listed for listed in decode_list(OrderReply, body, self._census)}
                 current.listed = True
             case PendingOpenAlgos() if current is not None:
-                current.open_algos |= {one.client_algo_id: one for one in decode_list(AlgoReply, body, self._census)}
+                current.open_algos |= {algo.client_algo_id: algo for algo in decode_list(AlgoReply, body, self._census)}
             case PendingPositions():
                 self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
             case PendingTrades():
@@ -312,8 +312,8 @@ class Reconciler:
             order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN
         )
         symbols = {question.symbol for question in open_questions}
-        symbols |= {one.symbol for one in self._orders.owed}
-        symbols |= {one.symbol for one in self._evidence.others.unclaimed.values()}
+        symbols |= {order.symbol for order in self._orders.owed}
+        symbols |= {trade.symbol for trade in self._evidence.others.unclaimed.values()}
         return any(position.key[0] in symbols for position in at_start.foreign_positions(current.positions, current.positions_ns))
 
     def _compare_orders(self, current: _Round) -> None:

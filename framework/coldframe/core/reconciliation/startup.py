@@ -70,7 +70,7 @@ class StartCheck:
 
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
-        orders = [one for one in foreign if self._evidence.take_over(one) is None]
+        orders = [position for position in foreign if self._evidence.take_over(position) is None]
         changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
         if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
@@ -100,7 +100,9 @@ class StartCheck:
         """The positions that are not what they were, and those that others have traded in and come back to what they were."""
         holdings = self._evidence.holdings
         changes: list[_Change] = []
-        for key in sorted({*positions, *holdings.position_keys(), *((one.symbol, one.position_side) for one in self._before)}):
+        for key in sorted(
+            {*positions, *holdings.position_keys(), *((earlier.symbol, earlier.position_side) for earlier in self._before)}
+        ):
             on_account = positions.get(key, ZERO)
             change = self._change(key, on_account)
             differs = bool(change.position.quantity) and not holdings.balance.had(key, on_account, asked_ns)
@@ -148,7 +150,7 @@ class StartCheck:
             return [
                 f"orders.foreign: {what} cannot be adopted: not exactly one strategy trades {symbol}"
                 for symbol, what in [
-                    *((order.key[0], str(order)) for order in held),
+                    *((position.key[0], str(position)) for position in held),
                     *((order.symbol, _named(order)) for order in orders),
                 ]
                 if self._owner(symbol) is None

@@ -96,5 +96,5 @@ def worth_of(place: Place, mark: Decimal | None) -> Decimal | None:
     if place.price is not None and place.trigger_price is None:
         return place.price
     named = (place.price, place.trigger_price, place.activate_price, mark if place.price is None else None)
-    known = [one for one in named if one]
+    known = [price for price in named if price]
     return max(known, default=None)

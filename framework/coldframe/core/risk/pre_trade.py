@@ -264,7 +264,7 @@ class PreTradeRisk:
             return Verdict(VerdictCode.POSITION_SIDE, f"position side {place.position_side}: {mode} mode needs {wanted}")
         if place.reduce_only and self.hedge and not place.position_side.closed_by(place.side):
             return Verdict(VerdictCode.POSITION_SIDE, f"reduce-only, but {place.side} of {place.position_side} opens")
-        others = [one.id for one in self.traders.values() if one is not trader and place.symbol in one.symbols]
+        others = [account.id for account in self.traders.values() if account is not trader and place.symbol in account.symbols]
         if place.close_position and others:
             text = f"close_position would close what others hold in {place.symbol} as well ({', '.join(others)}): name a quantity"
             return Verdict(VerdictCode.POSITION, text)

@@ -99,14 +99,14 @@ class Reducing:
         held = owner.account.positions.get(key)
         if held is None or held.quantity * place.side.sign >= 0:
             return False
-        others = sum((one.exposure for one in self.beside(owner, place, replaces) if not _exclusive(place, one)), beside)
+        others = sum((other.exposure for other in self.beside(owner, place, replaces) if not _exclusive(place, other)), beside)
         return others + place.quantity <= self.reducible(owner, key)
 
     def beside(self, owner: Owner, place: Place, replaces: Collection[Order]) -> Iterator[Order]:
         """The strategy's other orders on the side of an order that may change its position, but for those that make way for it."""
-        for one in self._orders.exposed(owner.id, place.symbol):
-            if one.side is place.side and one.position_side is place.position_side and one not in replaces:
-                yield one
+        for other in self._orders.exposed(owner.id, place.symbol):
+            if other.side is place.side and other.position_side is place.position_side and other not in replaces:
+                yield other
 
 
 def _exclusive(place: Place, other: Order) -> bool:

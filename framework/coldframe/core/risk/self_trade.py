@@ -64,5 +64,5 @@ def _rests(order: Order) -> bool:
 def _reaches(place: Place, order: Order) -> bool:
     if place.price is None:
         return True
-    prices: list[Decimal] = [one for one in (order.price, order.amending_price) if one is not None]
+    prices: list[Decimal] = [price for price in (order.price, order.amending_price) if price is not None]
     return place.price >= min(prices) if place.side is Side.BUY else place.price <= max(prices)

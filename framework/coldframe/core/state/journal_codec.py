@@ -218,7 +218,7 @@ def _apply(past: RestoredState, row: Row) -> None:
 
 def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     """The whole state of an account. Where the rows before it have been read as well, they must come to the same."""
-    orders = {one.client_order_id: one for one in _CONVERTER.structure(body["orders"], list[Order])}
+    orders = {order.client_order_id: order for order in _CONVERTER.structure(body["orders"], list[Order])}
     accounts = _CONVERTER.structure(body["accounts"], dict[str, StrategyPositions])
     marks = _CONVERTER.structure(body["marks"], dict[str, int])
     # The kill switch writes past the engine, which may not have heard of its orders yet.

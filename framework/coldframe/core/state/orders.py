@@ -140,8 +140,8 @@ class Orders:
 
     def worth_keeping(self, ended: int) -> list[Order]:
         """What a checkpoint holds: all live orders, those that are not settled, and so many of those that ended last."""
-        over = [one for one in self._by_client_id.values() if not one.live]
-        late = {one.client_order_id for one in over[-ended:]}
+        over = [order for order in self._by_client_id.values() if not order.live]
+        late = {order.client_order_id for order in over[-ended:]}
         return [order for order in self._by_client_id.values() if not self._settled(order) or order.client_order_id in late]
 
     def _settled(self, order: Order) -> bool:

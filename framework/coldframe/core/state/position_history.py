@@ -110,7 +110,7 @@ class PositionHistory:
                 agreed.append((key, claims[fitting[-1]].since_ns))
                 claims = claims[fitting[-1] + 1 :]  # what was claimed before is overtaken
             late = [claim for claim in claims if now_ns >= claim.until_ns]
-            differing += [Difference(key, one.quantity, self._ours(key), one.source) for one in late]
+            differing += [Difference(key, change.quantity, self._ours(key), change.source) for change in late]
             self._claims[key] = [claim for claim in claims if now_ns < claim.until_ns]
             if not self._claims[key]:
                 del self._claims[key]

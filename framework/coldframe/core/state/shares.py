@@ -142,7 +142,7 @@ class Executions:
         return (execution for executions in self._by_key.values() for execution in executions)
 
     def get(self, key: PositionKey, trade: tuple[int, int]) -> Execution | None:
-        return next((one for one in self._by_key.get(key, ()) if one.trade == trade), None)
+        return next((execution for execution in self._by_key.get(key, ()) if execution.trade == trade), None)
 
     def since(self, key: PositionKey) -> int | None:
         """The trade from which on all that was known is remembered; None while nothing is."""

@@ -58,7 +58,7 @@ class DesiredState:
         """Takes over the levels that the gate lets pass; a level it refuses is left out, and names the verdict."""
         if wanted.symbol not in slot.trader.symbols:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
-        standing = [one for one in self._orders.of(slot.id, wanted.symbol) if one.origin is Origin.QUOTE]
+        standing = [order for order in self._orders.of(slot.id, wanted.symbol) if order.origin is Origin.QUOTE]
         refusals: list[Verdict] = []
         bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
         asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)

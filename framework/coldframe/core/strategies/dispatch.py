@@ -341,9 +341,9 @@ class Strategies:
 
     def _keep_flat(self, slot: StrategyRuntime, symbol: str | None = None) -> None:
         """If a halt or its policy says so, its positions shall be zero, and stay so if an order of its fills after all."""
-        for one in slot.port.symbols if slot.flattening else ():
-            if symbol in (None, one):
-                self._desires.want(slot.id, Target(one, ZERO, slippage_bps=Decimal(50)))
+        for flat in slot.port.symbols if slot.flattening else ():
+            if symbol in (None, flat):
+                self._desires.want(slot.id, Target(flat, ZERO, slippage_bps=Decimal(50)))
 
     def _forget(self, symbol: str | None = None) -> None:
         """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""

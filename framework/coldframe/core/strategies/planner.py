@@ -50,10 +50,10 @@ def plan_quotes(wanted: Quotes, live: Sequence[Order], replaces: Replaces = _nev
     ranked: list[tuple[tuple[int, Decimal], Operation]] = []
     for side in sides:
         placed = 0
-        for one in side:
-            ranked.append((_urgency(one, placed), one))
-            placed += isinstance(one, PlaceOrder)
-    return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
+        for operation in side:
+            ranked.append((_urgency(operation, placed), operation))
+            placed += isinstance(operation, PlaceOrder)
+    return [operation for _, operation in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _urgency(operation: Operation, level: int) -> tuple[int, Decimal]:

@@ -169,7 +169,7 @@ def _prints(exchange: Exchange, symbol: str, limit: int | Fault, from_id: int | 
         return board
     if isinstance(limit, Fault):
         return limit
-    rows = [one.row() for one in board.trades.prints if from_id is None or one.trade_id >= from_id]
+    rows = [trade.row() for trade in board.trades.prints if from_id is None or trade.trade_id >= from_id]
     return rows[:limit] if from_id is not None else rows[-limit:]
 
 

@@ -120,7 +120,7 @@ class TradeLog:
         if not self._open:
             return None
         first, last = self._open[0], self._open[-1]
-        total = unscaled(sum(one.quantity for one in self._open))
+        total = unscaled(sum(trade.quantity for trade in self._open))
         made = Aggregate(
             self._next_id,
             first.price_text,

@@ -67,7 +67,9 @@ def _has_bnb(account: Account) -> bool:
 def positions(office: TradingState, account: str, symbol: str | None, *, every: bool) -> list[PositionRow]:
     """The positions of an account; `every` lists all symbols, with leverage and margin mode."""
     whole = office.standing(account)
-    shown = _every(office, whole) if every else [one for one in whole.exposures if one.position.quantity or one.bids or one.asks]
+    shown = (
+        _every(office, whole) if every else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
+    )
     return [_position(whole, line, old=every) for line in shown if symbol is None or line.position.symbol == symbol]
 
 
@@ -122,7 +124,7 @@ def status(office: TradingState, account: str, *, old: bool) -> AccountStatus:
     whole = office.standing(account)
     wallet, unrealized = whole.account.wallet, whole.unrealized
     initial = whole.position_margin + whole.order_margin
-    shown = _every(office, whole) if old else [one for one in whole.exposures if one.position.quantity or one.bids or one.asks]
+    shown = _every(office, whole) if old else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
     return AccountStatus(
         fee_tier=0 if old else UNSET,
         fee_burn=whole.account.fee_burn if old else UNSET,

@@ -157,7 +157,7 @@ class AccountStore:
     def commit(self) -> None:
         """Writes what was noted since the last commit. Must be called before an answer leaves."""
         if self._file is not None and self._noted:
-            os.write(self._file, b"".join(write_record(one) for one in self._noted.values()))
+            os.write(self._file, b"".join(write_record(record) for record in self._noted.values()))
         self._noted.clear()
 
     def close(self) -> None:

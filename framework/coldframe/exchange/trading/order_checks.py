@@ -236,9 +236,12 @@ def closable(books: AccountBooks, ticket: OrderRequest, *, instead_of: Order | N
         return refuse(-2022)
     resting = sum(
         (
-            one.left
-            for one in books.of_symbol(ticket.symbol)
-            if one is not instead_of and one.closing and one.side is ticket.side and one.position_side is ticket.position_side
+            other.left
+            for other in books.of_symbol(ticket.symbol)
+            if other is not instead_of
+            and other.closing
+            and other.side is ticket.side
+            and other.position_side is ticket.position_side
         ),
         ZERO,
     )
@@ -283,6 +286,6 @@ def check_margin(
 
 
 def _exposure(office: TradingState, books: AccountBooks, ticket: OrderRequest, instead_of: Order | None) -> Exposure:
-    orders = [one for one in books.of_symbol(ticket.symbol) if one is not instead_of]
+    orders = [other for other in books.of_symbol(ticket.symbol) if other is not instead_of]
     position = books.account.position(ticket.symbol, ticket.position_side)
     return exposure(books.account, position, orders, office.contract(ticket.symbol), office.mark(ticket.symbol))

@@ -105,11 +105,11 @@ class TradingState:
     def notionals(self, order: Order) -> tuple[Decimal, Decimal]:
         """Value of the open bids and asks of the account in that order's symbol."""
         bids = asks = ZERO
-        for one in self.books(order.account).of_symbol(order.symbol):
-            if one.side is Side.BUY:
-                bids += one.price * one.left
+        for other in self.books(order.account).of_symbol(order.symbol):
+            if other.side is Side.BUY:
+                bids += other.price * other.left
             else:
-                asks += one.price * one.left
+                asks += other.price * other.left
         return bids, asks
 
     def note_margin(self, account: Account, position: Position, amount: Decimal, cause: str, now_ms: int) -> None:
