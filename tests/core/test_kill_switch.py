@@ -13,7 +13,7 @@ from coldframe.model.effects import HaltTaken, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.halting import Halt, HaltLevel, gravest
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
-from coldframe.model.intents import Amend, CancelAll, Quote, Quotes, Target
+from coldframe.model.intents import Amend, CancelAll, Quote, Quotes, Target, Verdict, VerdictCode
 from coldframe.model.orders import OrderState
 from coldframe.wire.rest import Answer
 from tests.core.exchange import ALIVE
@@ -341,3 +341,44 @@ def test_what_was_asked_is_said_once() -> None:
     made.give(ResumeAsked(None, 3))
     made.give(HaltAsked(FLATTEN, None, "enough", 4, FLATTEN))
     assert sum("halted: all strategies: flatten" in line.text for line in made.log) == 2
+
+
+# -- what a halt and its end leave alone ------------------------------------------------------------------------------
+
+
+def test_the_wishes_of_a_strategy_that_is_not_halted_stay() -> None:
+    halted, other = Actor("mm"), Actor("other")
+    made, _ = world(halted, other)
+    made.want(other, BOTH)
+    standing = alive(made)
+    made.give(HaltAsked(PAUSE, "mm", ""))
+    made.run(2_000)
+    assert (len(standing), alive(made)) == (2, standing)
+
+
+def test_the_same_halt_once_more_takes_no_reducing_wish() -> None:
+    made, actor = world()
+    bought(made, actor)
+    made.give(HaltAsked(PAUSE, None, ""))
+    made.holds.add("order.place")
+    made.want(actor, Target("BTCUSDT", D(0)))
+    made.give(HaltAsked(PAUSE, None, ""))
+    made.refuse(-1001)
+    made.holds.clear()
+    made.run(60_000)
+    assert net(made) == 0
+
+
+def test_a_resumption_names_what_it_opens_and_nothing_else() -> None:
+    made, _ = world(Actor("mm"), Actor("other"))
+    latches = made.engine.gate.latches
+    for strategy in ("mm", "other"):
+        latches.halt_strategy(strategy, Verdict(VerdictCode.LOSS, f"{strategy} has lost too much"))
+    made.give(ResumeAsked("mm"))
+    assert opened(made) == ["mm has lost too much"]
+    made.give(ResumeAsked())
+    assert opened(made) == ["mm has lost too much", "other has lost too much"]
+
+
+def opened(made: Scripted) -> list[str]:
+    return [line.text.removeprefix("opened again: ") for line in made.log if line.text.startswith("opened again: ")]

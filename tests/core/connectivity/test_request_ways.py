@@ -209,3 +209,17 @@ def test_o40_a_run_ends_with_no_order_open_while_the_link_is_silent() -> None:
     made.run(1_500)
     assert isinstance(made.ended, Finish)
     assert state(order) is S.CANCELED
+
+
+def test_the_link_is_avoided_for_ten_seconds_and_not_longer() -> None:
+    made = Scripted(Actor()).ready()
+    made.beat()
+    assert made.engine.trading is not None
+    ways = made.engine.trading.desk.ways
+    ways.unanswered()
+    made.run(AVOID_MS - 1)
+    made.beat()
+    assert not ways.link_works
+    made.run(1)
+    made.beat()
+    assert ways.link_works

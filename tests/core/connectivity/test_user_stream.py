@@ -373,3 +373,47 @@ def test_o23_balances_are_kept_and_what_is_no_trade_is_said() -> None:
     assert made.engine.trading is not None
     assert str(made.engine.trading.account.balances["USDT"]) == "99.5"
     assert "funding: -0.5 USDT (external -0.5)" in made.said()
+
+
+# -- the moments of a rotation ----------------------------------------------------------------------------------------
+
+
+def rotating(*, opens: bool = True) -> tuple[Scripted, Actor]:
+    """The successor of the link has just been opened, or (not `opens`) is still to open."""
+    made, actor = world(UserStreamLimits(rotate_after_ms=10 * MINUTE_MS))
+    made.run(10 * MINUTE_MS - 2_000)
+    if not opens:
+        made.unopened.add(PRIVATE)
+    while len(made.of_kind(PRIVATE)) < 2:
+        made.run(100)
+    return made, actor
+
+
+def test_the_old_link_goes_as_soon_as_the_overlap_is_over() -> None:
+    made, _ = rotating()
+    overlap_ms = UserStreamLimits().overlap_ms
+    made.run(overlap_ms - 200)
+    assert made.of_kind(PRIVATE) == ["private.1", "private.2"]
+    made.run(200)
+    assert made.of_kind(PRIVATE) == ["private.2"]
+
+
+def test_a_successor_that_does_not_open_is_no_failure_of_the_stream() -> None:
+    made, actor = rotating(opens=False)
+    made.lose(PRIVATE, "refused")
+    assert made.of_kind(PRIVATE) == ["private.1"]
+    assert "could not be opened" not in made.said()
+    assert not shut(made, actor)
+
+
+def test_a_successor_that_does_not_open_after_the_old_fell_is_said() -> None:
+    made, actor = rotating(opens=False)
+    del made.links["private.1"]
+    made.give(LinkLost("private.1", "gone"))
+    made.lose(PRIVATE, "refused")
+    assert "user stream: could not be opened: refused; trying again" in made.said()
+    assert shut(made, actor)
+    made.unopened.clear()
+    made.run(5_000)
+    assert made.of_kind(PRIVATE) == ["private.3"]
+    assert not shut(made, actor)

@@ -237,3 +237,36 @@ def test_beats_are_paid_for() -> None:
     made.run(PERIOD_MS)
     assert made.engine.limits_used[0] - used >= 10
     assert all(isinstance(call, CallRest) and call.verb == "POST" for call in made.called(PATH))
+
+
+# -- laid down --------------------------------------------------------------------------------------------------------
+
+
+def test_while_a_beat_is_under_way_no_other_lays_it_down() -> None:
+    made, _ = resting()
+    made.holds.add(PATH)
+    made.run(PERIOD_MS)
+    sent = beats(made)
+    lay_down(made)
+    assert beats(made) == sent
+    made.release()
+    lay_down(made)
+    assert beats(made) == [*sent, ("BTCUSDT", 0)]
+
+
+def test_a_switch_that_could_not_be_laid_down_pauses_first() -> None:
+    made, _ = resting()
+    made.exchange.refuses[PATH] = (-1001, "Internal error")
+    lay_down(made)
+    sent = beats(made)
+    lay_down(made)
+    assert beats(made) == sent
+    made.run(600)
+    lay_down(made)
+    assert len(beats(made)) > len(sent)
+
+
+def lay_down(made: Scripted) -> None:
+    assert made.engine.trading is not None
+    made.engine.trading.deadman.lay_down(["BTCUSDT"])
+    made.beat()

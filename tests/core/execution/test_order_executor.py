@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from coldframe.core.execution.order_executor import CANCEL_AGAIN_MS, DOUBT_AGAIN_MS, _cancellable
 from coldframe.core.risk.limits import Budget
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, PriceMatch, Side, TimeInForce
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import OrderFilled
 from coldframe.model.intents import Amend, Cancel, CancelAll
 from coldframe.model.orders import OrderState, Overlay
+from coldframe.units import NS_PER_MS
 from coldframe.wire.codes import CODES, CodeClass, classify
 from tests.core.ordering import QUERY, placed, state, states, world
 from tests.core.scripted import Actor, Scripted
@@ -217,3 +219,13 @@ def test_i1_every_client_order_id_reaches_the_venue_once() -> None:
     ids = [request.params["newClientOrderId"] for request in made.sent("order.place")]
     assert ids == [order.client_order_id]
     assert made.verdicts(actor) == {"ACCEPTED": 1}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "pause_ms"), [(Overlay.CANCEL_SENT, CANCEL_AGAIN_MS), (Overlay.CANCEL_UNKNOWN, DOUBT_AGAIN_MS)]
+)
+def test_a_cancel_is_repeated_once_its_pause_is_over(overlay: Overlay, pause_ms: int) -> None:
+    made, _, order = placed()
+    order.overlay, order.cancel_sent_ns = overlay, made.now_ns
+    over_ns = made.now_ns + pause_ms * NS_PER_MS
+    assert [_cancellable(order, at_ns) for at_ns in (over_ns - 1, over_ns, over_ns + 1)] == [False, True, True]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.core.marketdata.links import Feed
+from coldframe.core.marketdata.rotation import StreamSequence
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.enums import ContractStatus, ContractType, OrderStatus, OrderType, Side, TimeInForce
 from coldframe.wire.names import StreamName, parse
@@ -24,7 +25,7 @@ from coldframe.wire.streams import (
     Ticker,
     TradingSession,
 )
-from tests.core.made import START_MS, mark_price
+from tests.core.made import START_MS, agg_trade, mark_price
 from tests.core.wires import Wires
 
 LIMITS = FeedLimits(rotate_after_ms=3_600_000, overlap_ms=30_000, patience=100)
@@ -205,3 +206,22 @@ def test_best_prices_of_the_whole_market_are_compared_symbol_by_symbol() -> None
     market.happen(["BUSDT"])
     market.deliver(new)
     assert market.told() == market.truth
+
+
+# -- one sequence -----------------------------------------------------------------------------------------------------
+
+
+def test_a_successor_takes_over_where_the_old_link_meets_it() -> None:
+    sequence = StreamSequence(owner="old")
+    first, second, third, fourth = (agg_trade(number) for number in range(1, 5))
+    assert sequence.tell("old", "new", first) == ((first,), -1)
+    assert sequence.tell("new", "new", third) == ((), -1)
+    assert sequence.tell("old", "new", second) == ((second, third), 1)
+    assert sequence.tell("new", "new", fourth) == ((fourth,), -1)
+
+
+def test_without_a_successor_the_old_link_stays_in_charge() -> None:
+    sequence = StreamSequence(owner="old")
+    assert sequence.tell("new", None, agg_trade(2)) == ((), -1)
+    assert sequence.tell("old", None, agg_trade(1)) == ((agg_trade(1),), -1)
+    assert sequence.owner == "old"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.strategies.desired_state import _nearer_zero
-from coldframe.enums import OrderStatus, Side
+from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.effects import CallRest, LinkKind, SendRequest
 from coldframe.model.events import BookChanged, BookState, OrderChanged, OrderFilled
 from coldframe.model.inputs import ResumeAsked
@@ -472,3 +472,28 @@ def test_why_a_target_cannot_be_sent_is_said_once_for_each_reason() -> None:
 )
 def test_a_target_is_nearer_to_zero_on_the_same_side(position: str, target: str, nearer: bool) -> None:
     assert _nearer_zero(D(position), D(target)) is nearer
+
+
+def test_while_an_order_is_under_way_nothing_is_said_of_a_target() -> None:
+    actor = Actor()
+    made = Scripted(actor, instruments=[instrument("BTCUSDT", min_notional="50")]).ready()
+    made.holds.add("order.place")
+    made.want(actor, Target("BTCUSDT", D(2)))
+    made.want(actor, Target("BTCUSDT", D("0.1")))
+    made.beat()
+    assert len(made.sent("order.place")) == 1
+    assert "cannot be sent" not in made.said()
+
+
+def test_why_one_side_of_a_hedged_target_waits_is_said() -> None:
+    """The long side is at the target; what is left of the short one is too small for an order."""
+    actor = Actor()
+    made = Scripted(actor, hedge=True).ready()
+    made.want(actor, place(Side.BUY, "2", None, position_side=PositionSide.LONG))
+    made.want(actor, place(Side.SELL, "1", "105", position_side=PositionSide.SHORT))
+    (short,) = made.engine.orders.live
+    made.fill(short.client_order_id, "0.0005")
+    made.want(actor, CancelAll())
+    made.want(actor, Target("BTCUSDT", D(2)))
+    made.beat()
+    assert "what it wants in BTCUSDT cannot be sent: 0.0005 is less than the smallest order of 0.001" in made.said()
