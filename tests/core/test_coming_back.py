@@ -448,3 +448,28 @@ def test_a_conditional_order_that_was_proved_absent_comes_back_with_its_row() ->
     made.run(2_000)
     assert states(actor)[-3:] == [S.NEVER_ACCEPTED, S.WAITING, S.CANCELED]
     assert "BTCUSDT is halted" in made.said()
+
+
+def test_a_conditional_order_that_is_known_stays_the_same_order() -> None:
+    made, actor, order = waiting()
+    made.want(actor, Cancel(order.client_order_id))
+    made.exchange.algos.all[order.client_order_id].status = AlgoStatus.NEW
+    looked(made)
+    assert made.engine.orders.get(order.client_order_id) is order
+    assert "had ended long ago" not in made.said()
+
+
+def test_a_forgotten_conditional_order_comes_back_when_confirmed() -> None:
+    actor = Actor()
+    made = Scripted(actor, trading=OrderSideLimits(ended_orders=3)).ready()
+    for _ in range(6):
+        made.want(actor, stop())
+        (order,) = made.engine.orders.live
+        made.want(actor, Cancel(order.client_order_id))
+    first = next(iter(made.exchange.algos.all.values()))
+    assert made.engine.orders.get(first.client_id) is None
+    first.status = AlgoStatus.NEW
+    looked(made)
+    made.run(2_000)
+    assert "had ended long ago, and is open after all; it is cancelled" in made.said()
+    assert AlgoStatus(first.status) is AlgoStatus.CANCELED

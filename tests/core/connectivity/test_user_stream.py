@@ -398,7 +398,7 @@ def test_the_old_link_goes_as_soon_as_the_overlap_is_over() -> None:
     assert made.of_kind(PRIVATE) == ["private.2"]
 
 
-def test_a_successor_that_does_not_open_is_no_failure_of_the_stream() -> None:
+def test_a_successor_that_does_not_open_changes_nothing() -> None:
     made, actor = rotating(opens=False)
     made.lose(PRIVATE, "refused")
     assert made.of_kind(PRIVATE) == ["private.1"]
@@ -406,7 +406,7 @@ def test_a_successor_that_does_not_open_is_no_failure_of_the_stream() -> None:
     assert not shut(made, actor)
 
 
-def test_a_successor_that_does_not_open_after_the_old_fell_is_said() -> None:
+def test_a_lone_successor_that_does_not_open_is_said() -> None:
     made, actor = rotating(opens=False)
     del made.links["private.1"]
     made.give(LinkLost("private.1", "gone"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
+from msgspec import UNSET, UnsetType, structs
 
 from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
@@ -13,6 +14,7 @@ from coldframe.model.effects import CallRest, Fail, Level, LinkKind, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.intents import Amend, Cancel, CancelAll, Place
 from coldframe.model.orders import OrderState, Overlay
+from coldframe.wire.account import AlgoUpdate
 from tests.core.algos import AtAlgo
 from tests.core.ordering import state, states, world
 from tests.core.scripted import Actor, Scripted
@@ -426,3 +428,20 @@ def test_a_conditional_order_of_somebody_else_is_named_and_left_alone() -> None:
     assert [line.text for line in made.log if line.level is Level.WARNING] == [
         "a conditional order that is not ours: STOP_MARKET BTCUSDT SELL 1 NEW"
     ]
+
+
+# -- what the venue says of the order that it became ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("became", "order_id"), [("4711", 4711), ("", None), (UNSET, None), ("soon", None), ("\u00b2", None), ("\u0664", None)]
+)
+def test_a_trigger_names_the_ordinary_order_by_its_number(became: str | UnsetType, order_id: int | None) -> None:
+    """The report of the trigger comes alone. Digits of other alphabets are no number of the venue's."""
+    made, _, order = waiting()
+    report = made.exchange.algos.all[order.client_order_id].report()
+    report = structs.replace(report, status=AlgoStatus.TRIGGERED, actual_order_id=became)
+    made.tell(AlgoUpdate(event="ALGO_UPDATE", event_ms=made.venue_ms, transaction_ms=made.venue_ms, order=report))
+    made.beat()
+    assert (state(order), order.order_id) == (S.TRIGGERED, order_id)
+    assert "unreadable" not in made.said()

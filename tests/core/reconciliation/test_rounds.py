@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coldframe.core.order_side import LIGHT_SYMBOLS
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.reconciliation.trade_scan import TRADES_PAGE
 from coldframe.enums import OrderStatus
@@ -128,6 +129,21 @@ def test_the_symbols_of_orders_and_positions_are_looked_at() -> None:
     made.run(2 * LIGHT_ROUND_MS + 1_000)
     asked = [str(call.params["symbol"]) for call in made.called(TRADES)]
     assert set(asked) == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_light_rounds_look_at_a_doubted_order_every_time() -> None:
+    """The symbols of orders that rest undoubted take turns beside it."""
+    symbols = tuple(f"S{number:02}USDT" for number in range(2 * LIGHT_SYMBOLS + 1))
+    actor = Actor(symbols=symbols)
+    made = Scripted(actor, symbols=symbols).ready()
+    made.want(actor, *(place(symbol=symbol) for symbol in symbols))
+    *_, last = made.engine.orders.live
+    last.doubted_ns = made.now_ns
+    trading = made.engine.trading
+    assert trading is not None
+    first, second = trading._light_symbols(), trading._light_symbols()
+    assert first & second == {last.symbol}
+    assert first | second == set(symbols)
 
 
 def test_o7_fills_that_happened_while_nobody_listened_are_booked_in_their_order() -> None:

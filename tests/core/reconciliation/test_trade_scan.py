@@ -239,11 +239,11 @@ def test_o36_the_mark_outlives_a_restart_on_a_checkpoint_without_the_order() -> 
     assert "is halted" not in again.said()
 
 
-def test_o36_the_mark_does_not_pass_a_trade_whose_owner_is_not_known() -> None:
-    """It may be that of an order whose id is still to come, and a restart must find it again."""
+def owner_unknown(*holds: str) -> tuple[Scripted, Order, Order]:
+    """Of three trades the one in the middle is that of an order whose id is still to come."""
     made, actor = world()
     known = resting(made, actor)
-    made.holds.update(("order.place", "order.status", "/fapi/v1/order"))
+    made.holds.update(("order.place", "order.status", "/fapi/v1/order", *holds))
     made.want(actor, place(quantity="5"))
     *_, unknown = made.engine.orders.live
     made.silent = True
@@ -255,11 +255,32 @@ def test_o36_the_mark_does_not_pass_a_trade_whose_owner_is_not_known() -> None:
     made.lose(LinkKind.PRIVATE)
     made.run(3_000)
     assert made.engine.orders.marks["BTCUSDT"] == 101
+    return made, known, unknown
+
+
+def test_o36_the_mark_does_not_pass_a_trade_whose_owner_is_not_known() -> None:
+    """It may be that of an order whose id is still to come, and a restart must find it again."""
+    made, known, unknown = owner_unknown()
     made.holds.clear()
     made.release()
     made.run(LIGHT_ROUND_MS + 2_000)
     assert made.engine.orders.marks["BTCUSDT"] == 103
     assert (known.filled, unknown.filled, net(made)) == (D(2), D(1), D(3))
+
+
+def test_o36_the_round_that_finds_the_owner_moves_the_mark() -> None:
+    """A list names the order, the end of the next round claims its trade: no page after that has to come."""
+    made, _, unknown = owner_unknown("/fapi/v1/openOrders")
+    trading = made.engine.trading
+    assert trading is not None
+    made.holds.remove("/fapi/v1/openOrders")
+    made.release(lambda held: [call for call in held if isinstance(call, CallRest) and call.path == "/fapi/v1/openOrders"])
+    assert (unknown.filled, made.engine.orders.marks["BTCUSDT"]) == (0, 101)
+    rounds = trading.reconciler.rounds
+    trading.compare("a look")
+    made.beat()
+    assert (trading.reconciler.rounds, unknown.filled) == (rounds + 1, 1)
+    assert made.engine.orders.marks["BTCUSDT"] == 103
 
 
 def test_a_symbol_that_is_flat_is_scanned_until_its_fills_are_below_the_mark() -> None:
