@@ -24,6 +24,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import BAD_FRAMES_PER_MINUTE, TOO_MANY
 from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
+from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_NS
 
@@ -445,3 +446,46 @@ def test_an_announced_shutdown_rotates_at_once() -> None:
     line.did(line.session.received("api.1", b'{"event":{"e":"serverShutdown","E":1700000000000}}'))
     assert line.opened == ["api.1", "api.2"]
     assert line.session.ready
+
+
+# -- what the journal keeps -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "kept"),
+    [("order.place", True), ("algoOrder.cancel", True), ("userDataStream.start", False), ("session.logon", False)],
+)
+def test_x4_only_requests_about_orders_are_journaled(method: str, kept: bool) -> None:
+    line = Line().ready()
+    line.records.clear()
+    request = line.ask("it", method)
+    wanted = [(RowKind.REQUEST, str(request.request_id), {"link": "api.1", "method": method, "params": {}})]
+    assert [(row.kind, row.ref, row.body) for row in line.records] == (wanted if kept else [])
+
+
+@pytest.mark.parametrize(
+    ("result", "kept"),
+    [({"orderId": 7}, {"status": 200, "result": '{"orderId": 7}'}), ({"listenKey": "secret"}, {"status": 200})],
+)
+def test_x4_an_answer_is_journaled_but_never_a_listen_key(result: dict[str, Any], kept: dict[str, Any]) -> None:
+    line = Line().ready()
+    request = line.ask("it")
+    line.records.clear()
+    assert len(line.answer(request, result)) == 1
+    assert [(row.kind, row.ref, row.body) for row in line.records] == [(RowKind.ANSWER, str(request.request_id), kept)]
+
+
+def test_a_refusal_is_journaled_with_its_code_and_text() -> None:
+    line = Line().ready()
+    request = line.ask("it")
+    line.records.clear()
+    line.refuse(request, -2013, "Order does not exist.")
+    assert [row.body for row in line.records] == [{"status": 400, "code": -2013, "msg": "Order does not exist."}]
+
+
+@pytest.mark.parametrize(("early_ns", "unanswered"), [(1, 0), (0, 1), (-1, 1)])
+def test_a_request_is_overdue_exactly_at_its_deadline(early_ns: int, unanswered: int) -> None:
+    line = Line().ready()
+    line.ask("it")
+    line.ctx.now_ns += SessionLimits().answer_ms * NS_PER_MS - early_ns
+    assert line.did(line.session.woken("session:check")) == [Unanswered("it", "no answer within 2000 ms")] * unanswered

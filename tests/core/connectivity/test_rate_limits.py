@@ -238,3 +238,27 @@ def test_a_clock_that_is_set_back_does_not_lock_the_ledger() -> None:
     ledger = RateLimits()
     ledger.reserve(2_400, 0, 0, START_MS + 3_600_000, NEEDED)
     assert ledger.weight.free_at_ms(1, START_MS + 5_000, NEEDED) <= START_MS + 60_000 + BOUNDARY_SLACK_MS
+
+
+@pytest.mark.parametrize(("later_ms", "used"), [(9_999, 5), (10_000, 0), (10_001, 0)])
+def test_what_was_spent_leaves_the_stretch_after_its_length(later_ms: int, used: int) -> None:
+    window = Window(RateLimitType.ORDERS, 10_000, 300, sliding=True)
+    window.spend(5, START_MS + 1_000)
+    assert window.used(START_MS + 1_000 + later_ms) == used
+
+
+@pytest.mark.parametrize(("before_ms", "used"), [(BOUNDARY_SLACK_MS + 1, 0), (BOUNDARY_SLACK_MS, 0), (BOUNDARY_SLACK_MS - 1, 5)])
+def test_only_what_was_spent_within_the_slack_counts_twice(before_ms: int, used: int) -> None:
+    window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 2_400, sliding=False)
+    window.spend(5, START_MS - before_ms)
+    assert window.used(START_MS + BOUNDARY_SLACK_MS) == used
+
+
+@pytest.mark.parametrize(("count", "entries"), [(4, 1), (5, 1), (6, 2)])
+def test_a_count_that_says_nothing_new_is_not_remembered(count: int, entries: int) -> None:
+    window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 2_400, sliding=False)
+    window.spend(5, START_MS)
+    for _ in range(100):
+        window.adopt(count, START_MS)
+    assert window.used(START_MS) == max(count, 5)
+    assert len(window._interval.entries) == entries

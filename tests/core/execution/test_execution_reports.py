@@ -411,3 +411,50 @@ def test_o36_external_fills_above_the_mark_are_never_forgotten() -> None:
     for number in range(1, 61):
         others_trade(world, number)
     assert world.evidence.external.net(SYMBOL) == 60
+
+
+@pytest.mark.parametrize(("later_ms", "price"), [(-1, "100"), (0, "101"), (1, "101")])
+def test_terms_of_the_same_millisecond_are_taken_over(later_ms: int, price: str) -> None:
+    world = World()
+    venue = AtVenue.of(world.order)
+    world.evidence.report(venue.report(X.NEW))
+    venue.price, venue.at_ms = "101", venue.at_ms + later_ms
+    world.evidence.reply(world.order, venue.reply())
+    assert world.order.price == D(price)
+
+
+def test_a_missing_order_comes_back_only_when_it_is_seen() -> None:
+    world, returned = World(), []
+    world.evidence.came_back = returned.append
+    venue = AtVenue.of(world.order)
+    world.evidence.reply(world.order, venue.reply())
+    world.evidence.missing(world.order)
+    assert (world.order.state, world.order.missing, returned) == (S.OPERATOR, True, [])
+    world.evidence.reply(world.order, venue.reply())
+    assert (world.order.state, world.order.missing, returned) == (S.OPEN, False, [world.order])
+
+
+@pytest.mark.parametrize("happening", [None, Happening.OUTCOME_UNKNOWN])
+def test_an_order_in_flight_may_have_traded(happening: Happening | None) -> None:
+    world = World()
+    if happening is not None:
+        world.evidence.happen(world.order, happening)
+    assert world.order.state in (S.SENT, S.UNKNOWN)
+    assert world.evidence.unsettled(SYMBOL)
+    assert not world.evidence.unsettled("ETHUSDT")
+
+
+def test_an_open_order_alone_leaves_nothing_unsettled() -> None:
+    world = World()
+    world.evidence.reply(world.order, AtVenue.of(world.order).reply())
+    assert world.order.state is S.OPEN
+    assert not world.evidence.unsettled(SYMBOL)
+
+
+def test_a_trade_without_an_owner_is_unsettled() -> None:
+    world = World()
+    world.evidence.reply(world.order, AtVenue.of(world.order).reply())
+    world.evidence.baseline_ms = START_MS
+    world.evidence.trades([AtVenue("web_1", 78).row(Trade(1, "0.5"))])
+    assert world.evidence.unsettled(SYMBOL)
+    assert not world.evidence.unsettled("ETHUSDT")
