@@ -19,4 +19,7 @@ EXPLAINED: Final[dict[str, str]] = {
     "reducing.py:Reducing.reducible: own * account > 0 -> own * account >= 0": (
         "where the account has nothing the smaller of both is zero"
     ),
+    "position_history.py:PositionHistory.moved: len(history) > 1 -> len(history) >= 1": (
+        "the newest entry is of now and never too old, so an entry that is alone is never looked behind"
+    ),
 }

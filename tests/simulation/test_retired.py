@@ -140,6 +140,21 @@ def test_its_stop_stays_at_an_end_that_keeps_what_protects(policy: OrderPolicy) 
     assert at_venue(world.pump) == kept
 
 
+def test_its_stop_stays_only_while_it_guards_and_stands() -> None:
+    world = World()
+    stop = world.hold()
+    world.retire()
+    world.pump.run(40)
+    order = world.pump.engine.orders.get(stop)
+    assert order is not None
+    assert [kept.client_order_id for kept in report(world.pump).kept] == [stop]
+    order.doubted_ns = world.pump.now_ns
+    assert [left.client_order_id for left in report(world.pump).left] == [stop]
+    order.doubted_ns = 0
+    world.pump.engine.strategies.guarding.clear()
+    assert [left.client_order_id for left in report(world.pump).left] == [stop]
+
+
 def test_a_start_that_refuses_foreign_positions_says_so() -> None:
     world = World(Foreign.REFUSE)
     stop = world.hold()

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.position_breaks import ADJUSTMENTS_LIMIT
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
-from coldframe.enums import Side
+from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.positions import EXTERNAL
+from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Level, LinkKind
 from coldframe.model.events import OrderFilled
 from coldframe.model.orders import OrderState
@@ -263,6 +265,19 @@ def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> N
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert fill.external.fills == 0
     assert fill.external.fees == {"USDT": D(0)}
+    made.beat()
+    assert fold(made.rows).accounts[EXTERNAL].fees == fill.external.fees
+
+
+def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
+    actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
+    made = Scripted(actor, symbols=actor.symbols).ready()
+    assert made.engine.trading is not None
+    for symbol in ("BTCUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"):
+        made.engine.trading.mismatches.nothing_there((symbol, PositionSide.BOTH))
+    made.beat()
+    assert made.said().count("nothing to reduce in BTCUSDT, our books have 0: asking for the position") == 1
+    assert made.said().count("nothing to reduce in ETHUSDT, our books have 0: asking for the position") == 1
 
 
 # -- any venue, and somebody else on the account ----------------------------------------------------------------------

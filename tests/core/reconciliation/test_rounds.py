@@ -7,7 +7,7 @@ import pytest
 from coldframe.core.order_side import LIGHT_SYMBOLS
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.reconciliation.trade_scan import TRADES_PAGE
-from coldframe.enums import OrderStatus
+from coldframe.enums import OrderStatus, Side
 from coldframe.model.effects import Level, LinkKind
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.orders import OrderState
@@ -102,6 +102,18 @@ def test_what_happens_during_a_round_makes_another_one_due() -> None:
     made.release()
     assert not done(made)
     made.release()
+    assert done(made)
+
+
+def test_a_round_that_is_not_urgent_leaves_new_risk_open() -> None:
+    made, _ = world(OPEN_ORDERS)
+    assert made.engine.trading is not None
+    made.lose(LinkKind.PRIVATE)
+    made.run(1_000)
+    made.engine.trading.reconciler.begin("by the way", (), urgent=False)
+    assert not done(made)
+    made.release()
+    assert made.held, "the second round is running"
     assert done(made)
 
 
@@ -253,3 +265,24 @@ def test_o6_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
         made.run(5_000)
     account = made.engine.slots.get("mm").trader.account
     assert (account.net("BTCUSDT"), account.fills, account.fees) == (D("0.4"), 1, {"USDT": D("0.02")})
+
+
+def test_a_round_says_how_many_orders_are_of_unknown_fate() -> None:
+    made, actor = world()
+    made.want(actor, place(), place(Side.SELL, price="101"))
+    made.holds.add("order.place")
+    made.swallows |= {"order.status", "/fapi/v1/order"}
+    made.want(actor, place(price="99"))
+    made.run(2_500)
+    assert [order.state for order in made.engine.orders.live] == [S.OPEN, S.OPEN, S.UNKNOWN]
+    made.lose(LinkKind.PRIVATE)
+    made.run(1_000)
+    assert "2 open orders at the venue, 1 of unknown fate" in made.said()
+
+
+def test_a_round_without_doubt_says_nothing_of_unknown_fates() -> None:
+    made, _, _ = placed()
+    made.lose(LinkKind.PRIVATE)
+    made.run(1_000)
+    assert "1 open orders at the venue" in made.said()
+    assert "unknown fate" not in made.said()

@@ -8,11 +8,11 @@ from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import fold
-from coldframe.enums import OrderStatus, PositionSide, Side
+from coldframe.enums import OrderStatus, OrderType, PositionSide, Side
 from coldframe.ids import OwnId
 from coldframe.model.effects import Fail
 from coldframe.model.events import OrderChanged, OrderFilled, PositionCause
-from coldframe.model.intents import CancelAll, Quote, Quotes
+from coldframe.model.intents import CancelAll, Place, Quote, Quotes
 from coldframe.model.orders import OrderState
 from tests.core.made import START_MS
 from tests.core.scripted import Actor, Scripted
@@ -109,6 +109,15 @@ def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_firs
     assert made.engine.trading is not None
     assert made.engine.trading.reports_complete
     assert made.engine.evidence.external.net("BTCUSDT") == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"), [(Foreign.IGNORE, "counted as external and left alone"), (Foreign.ADOPT, "adopted by strategy mm")]
+)
+def test_o24_what_becomes_of_a_foreign_position_is_said(rule: Foreign, said: str) -> None:
+    made = found(rule, Actor("mm"), symbols=("BTCUSDT",)).ready()
+    (line,) = [line.text for line in made.log if line.text.startswith("position of -0.5 BTCUSDT")]
+    assert line.endswith(f"is not ours: {said}")
 
 
 # -- orders of an earlier run -----------------------------------------------------------------------------------------
@@ -242,3 +251,30 @@ def test_o24_a_position_of_others_that_has_grown_meanwhile_is_told_with_all_thre
     again.run(2_000)
     assert isinstance(again.ended, Fail)
     assert "position of 5 BTCUSDT (the account holds 6, our strategies 1; entry price" in again.ended.text
+
+
+def test_o24_an_open_order_does_not_excuse_a_foreign_position() -> None:
+    """What it has traded is known at once: its id is."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place())
+    past = fold(made.rows)
+    made.links.clear()
+    by_hand(made, "web_1", Side.BUY, "2")
+    again = made.restarted(actor, past=past, keep_orders=True)
+    assert [order.state for order in again.engine.orders.live] == [OrderState.OPEN]
+    assert isinstance(again.ended, Fail)
+    assert "position of 2 BTCUSDT" in again.ended.text
+
+
+def test_o24_an_order_without_an_id_excuses_it_for_a_while() -> None:
+    """It may be what has traded: until the venue has been asked for it, nothing is called foreign."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), type=OrderType.STOP_MARKET, trigger_price=D(120)))
+    past = fold(made.rows)
+    assert [(order.state, order.order_id) for order in past.live] == [(OrderState.WAITING, None)]
+    made.links.clear()
+    by_hand(made, "web_1", Side.BUY, "2")
+    again = made.restarted(actor, past=past, keep_orders=True)
+    assert again.ended is None
