@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -68,7 +69,9 @@ class World:
         self.faulty = chance.random() < 0.5
         self.rule = chance.choice(list(Foreign))
         self.owners: dict[str, str] = {}
-        self.closing_since = self.seen = 0
+        #: How much had been sent when a strategy was asked for zero: what followed from its earlier wishes counts no more.
+        self.closing_since: dict[str, int] = {}
+        self.seen = 0
         self.quiet = self.closing = False
         self.moving = True
         self.others: set[Key] = set()
@@ -105,7 +108,7 @@ class World:
     def _puppet(self, name: str) -> Any:
         def make() -> Puppet:
             puppet = Puppet()
-            puppet.act, puppet.patient = self._act, False
+            puppet.act, puppet.patient = partial(self._act, name), False
             return puppet
 
         return make
@@ -191,10 +194,12 @@ class World:
             order["newClientOrderId"] = chance.choice(_ENGINES)
         self.pump.venue.by_hand("POST", "/fapi/v1/order", order)
 
-    def _act(self, view: View) -> list[Intent]:
+    def _act(self, name: str, view: View) -> list[Intent]:
         chance, symbol = self.chance, self.chance.choice(view.symbols)
         book = view.book(symbol)
-        if self.closing:  # quotes that rest would stand in the way of another strategy
+        if self.closing:
+            self.closing_since.setdefault(name, len(self.pump.sent))
+            # Quotes that rest would stand in the way of another strategy.
             resting = [order for order in view.orders() if order.time_in_force is not TimeInForce.IOC]
             cancels = [Cancel(order.client_order_id) for order in resting]
             return [*cancels, *map(Quotes, view.symbols), *(Target(traded, Decimal(0)) for traded in view.symbols)]
@@ -350,7 +355,7 @@ class World:
         pump = self.pump
         self.oracle.update()
         self.others = {key for key, shares in self.oracle.shares.items() if shares[OTHERS].quantity}
-        self.quiet, self.closing, self.closing_since = False, True, len(pump.sent)
+        self.quiet, self.closing = False, True
         for _ in range(self.chance.randint(0, 4)):
             pump.run(self.chance.choice((0.02, 0.1, 0.3, 0.5)))
             self._by_hand()
@@ -385,14 +390,15 @@ class World:
         self.outcome.trades += 1
         name = self.pump.venue.books().orders[trade.order_id].client_id
         alone = sum(1 for trader in self.traders if key[0] in trader.symbols) == 1
-        if not self.closing or name not in self._sent_to_close() or key in self.others or not alone:
+        if not self.closing or name not in self._sent_to_close(owner) or key in self.others or not alone:
             return
         held, signed = self.oracle.shares[key][owner].quantity, signed_of(trade)
         if held * signed >= 0 or abs(signed) > abs(held):
             self._violated(f"{trade.side} {trade.qty} {key[0]} {key[1]} on the way to zero, {owner} has {float(held)}")
 
-    def _sent_to_close(self) -> set[object]:
-        return {params.get("newClientOrderId") for _, params in self.pump.sent[self.closing_since :]}
+    def _sent_to_close(self, owner: str) -> set[object]:
+        since = self.closing_since.get(owner, len(self.pump.sent))
+        return {params.get("newClientOrderId") for _, params in self.pump.sent[since:]}
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
