@@ -305,3 +305,19 @@ def test_a_checkpoint_holds_what_lives_and_what_ended_last(ended: int, kept: lis
     for order in every[:3]:
         orders.happen(order, H.REJECTED_BY_VENUE, START_NS)
     assert [every.index(order) for order in orders.worth_keeping(ended)] == kept
+
+
+def test_fills_from_before_a_takeover_count_once_and_are_not_booked() -> None:
+    """Of 0.6 that have traded, 0.2 had when the order was taken over: each trade that a query names counts once."""
+    orders = Orders(START_MS)
+    order = opened(orders)
+    order.filled = order.seen_filled = D("0.2")
+    orders.see(order, OrderStatus.CANCELED, D("0.6"), START_NS)
+    assert order.fills_missing
+    first, second = fill(order, 1, "0.2"), fill(order, 2, "0.3")
+    for known in (first, first, second, first, second):
+        orders.pass_over(order, known)
+    assert (order.filled, order.fills_missing, order.fill_keys) == (D("0.5"), True, [])
+    assert orders.book(order, fill(order, 3, "0.1"), START_NS)
+    orders.pass_over(order, fill(order, 3, "0.1"))
+    assert (order.filled, order.fills_missing, orders.fills_owed) == (D("0.6"), False, 0)

@@ -228,8 +228,8 @@ class ExecutionReports:
         self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
-        if traded(report) and not self._before_us(order, fill_of(report)):
-            self.fill(order, fill_of(report))
+        if traded(report):
+            self._take_in(order, fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
         reason = reason if reason not in ("", "none") else self.explain(order, report)
         filled = exact(report.filled_quantity)
@@ -244,9 +244,7 @@ class ExecutionReports:
             return None  # the full report follows and books it as external
         self._identify(order, trade.order_id, trade.transaction_ms)
         self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
-        fill = fill_of_lite(trade, order.position_side)
-        if not self._before_us(order, fill):
-            self.fill(order, fill)
+        self._take_in(order, fill_of_lite(trade, order.position_side))
         return order
 
     def trades(self, rows: list[UserTrade]) -> int:
@@ -256,12 +254,19 @@ class ExecutionReports:
             order = self._orders.find(row.symbol, "", row.order_id)
             fill = fill_of_row(row)
             if order is not None:
-                fresh += not self._before_us(order, fill) and self.fill(order, fill)
+                fresh += self._take_in(order, fill)
             elif not self.baseline_ms:
                 self.others.before[fill.key] = fill
             elif row.time >= self.baseline_ms:
                 self.others.wait(fill)
         return fresh
+
+    def _take_in(self, order: Order, fill: Fill) -> bool:
+        """Books a fill, unless the order was taken over and the fill is in the positions already. Returns whether it was new."""
+        if not self._before_us(order, fill):
+            return self.fill(order, fill)
+        self._orders.pass_over(order, fill)
+        return False
 
     def fill(self, order: Order, fill: Fill) -> bool:
         """Books a fill to its order and its strategy's position. Returns whether it was new."""
@@ -445,8 +450,7 @@ class ExecutionReports:
             order = self._orders.find(fill.symbol, "", fill.order_id)
             if order is not None:  # its id has become known after its trades: that of a conditional order that was triggered
                 del self.others.before[fill.key]
-                if not self._before_us(order, fill):
-                    self.fill(order, fill)
+                self._take_in(order, fill)
         for fill in sorted(self.others.unclaimed.values(), key=lambda one: one.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             cause = self._whose(fill)

@@ -37,7 +37,7 @@ _ENDED_KEPT: Final = 200
 #: Fields of an order that no row holds: fills have rows of their own, what queries did not find has to be asked for again, and
 #: whether an order can be amended every run finds out itself.
 _ASIDE: Final = (
-    "fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns", "amended",
+    "fill_keys", "before", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns", "amended",
     "failed_amendments", "unamendable",
 )  # fmt: skip
 

@@ -121,6 +121,8 @@ class Order:
     #: For an order of an earlier run: trades up to this venue time were booked before.
     taken_ms: int = 0
     fill_keys: list[tuple[str, int, int]] = attrs.field(factory=list)
+    #: For an order that was taken over: how much of it is known to be in the positions already, by trade.
+    before: dict[tuple[str, int, int], Decimal] = attrs.field(factory=dict)
 
     @property
     def live(self) -> bool:

@@ -333,6 +333,17 @@ class Orders:
         self.happen(order, Happening.SEEN_FILLED if full else Happening.SEEN_PARTIAL, now_ns, at_ms=at_ms)
         return fill
 
+    def pass_over(self, order: Order, fill: Fill) -> None:
+        """A fill of an order that was taken over is in the positions already: it counts as told, and is not booked."""
+        if fill.key in self._fills:
+            return
+        order.before[fill.key] = fill.quantity
+        booked = sum((self._fills[key].quantity for key in order.fill_keys), ZERO)
+        order.filled = max(order.filled, sum(order.before.values(), ZERO) + booked)
+        order.seen_filled = max(order.seen_filled, order.filled)
+        self._note_owing(order)
+        self.touch(order)
+
     def _keep(self, order: Order, fill: Fill) -> None:
         self._fills[fill.key] = fill
         order.fill_keys.append(fill.key)
