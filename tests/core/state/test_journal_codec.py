@@ -78,6 +78,7 @@ def state(past: RestoredState) -> dict[str, Any]:
         "losses": past.losses,
         "payments": [(payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in past.payments],
         "executions": [attrs.asdict(execution) for execution in past.executions],
+        "settled": past.executions.settled,
     }
 
 
@@ -96,6 +97,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
             (payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in engine.trading.account.payments.latest
         ],
         "executions": [attrs.asdict(execution) for execution in engine.evidence.holdings.executions],
+        "settled": engine.evidence.holdings.executions.settled,
     }
 
 

@@ -219,8 +219,32 @@ def test_what_is_remembered_of_a_position_is_bounded() -> None:
     executions = Executions()
     for number in range(REMEMBERED + 50):
         executions.add(execution_of(OTHERS, done(number, OTHERS, LOT).fill))
+        assert (executions.since(KEY) is None) == (number < REMEMBERED)  # until then all is remembered
     assert len(list(executions)) == REMEMBERED
     assert executions.since(KEY) == 10 + 50
+
+
+def test_after_a_position_was_settled_what_came_before_is_not_known() -> None:
+    executions = Executions()
+    executions.add(execution_of(OTHERS, done(1, OTHERS, LOT).fill))
+    assert executions.since(KEY) is None
+    executions.forget(KEY)
+    assert (executions.since(KEY), executions.settled) == (None, {KEY})
+    executions.add(execution_of(OTHERS, done(5, OTHERS, LOT).fill))
+    assert executions.since(KEY) == 10 + 5
+
+
+def test_a_checkpoint_says_of_which_positions_executions_are_forgotten() -> None:
+    row = {"epoch_ms": 1, "runs": 1, "orders": [], "fills": {}, "executions": [], "marks": {}}
+    account = {"positions": [{"symbol": KEY[0], "side": str(KEY[1]), "position": {}}]}
+
+    def settled(**more: object) -> set[object]:
+        body = {**row, "accounts": {"mm": account}, **more}
+        return set(fold([Row(1, 1, RowKind.CHECKPOINT, "", body)]).executions.settled)
+
+    assert settled(settled=[]) == set()
+    assert settled(settled=[[KEY[0], str(KEY[1])]]) == {KEY}
+    assert settled() == {KEY}, "a row from before there was this field: nothing is known to be remembered"
 
 
 def test_the_same_execution_told_twice_is_shared_once() -> None:

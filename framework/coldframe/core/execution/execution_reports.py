@@ -356,7 +356,8 @@ class ExecutionReports:
         order = self.take_over(report, before=fill.quantity if fill is not None and news else ZERO)
         if order is None:
             cause = self.others.report(report)
-            if fill is None or self.holdings.outside(fill, cause):
+            # What was traded before the start is in the positions that stood then, however late its report comes.
+            if fill is None or (fill.trade_ms >= self.baseline_ms and self.holdings.outside(fill, cause)):
                 text = f"{report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
                 self.others.tell(cause, report.symbol, text)
         return order

@@ -50,13 +50,17 @@ class StartCheck:
         self._evidence = evidence
         self._traders = traders
         self._rule = rule
-        #: By symbol, the trade up to which the journal knew everything when the run began.
+        #: By symbol, the trade up to which the journal knew everything when the run began, and when the run before it began.
         self._marks: dict[str, int] = {}
+        self._since_ms = 0
         self.entry_prices: dict[PositionKey, Decimal] = {}
 
-    def began_at(self, marks: Mapping[str, int]) -> None:
-        """What the journal knew when the run began: by symbol, the trade up to which everything was known."""
-        self._marks = dict(marks)
+    def began_at(self, marks: Mapping[str, int], since_ms: int) -> None:
+        """What the journal knew when the run began: by symbol, the trade up to which everything was known.
+
+        `since_ms` is when the run before it began, 0 if there was none: without a mark, what was traded earlier is no news.
+        """
+        self._marks, self._since_ms = dict(marks), since_ms
 
     def passed(
         self,
@@ -106,7 +110,7 @@ class StartCheck:
             on_account = positions.get(key, ZERO)
             change = self._change(key, on_account)
             differs = bool(change.position.quantity) and not holdings.balance.had(key, on_account, asked_ns)
-            if differs or (change.trades and not change.position.quantity):
+            if differs or change.trades:
                 changes.append(change)
         return changes
 
@@ -131,14 +135,17 @@ class StartCheck:
     def _trades_since(self, key: PositionKey) -> tuple[Fill, ...]:
         """The trades of others in a position that the last run did not know."""
         executions = self._evidence.holdings.executions
-        since = executions.since(key)
-        since = self._marks.get(key[0]) if since is None else since
+        remembered, mark = executions.since(key), self._marks.get(key[0])
+        if not self._since_ms or (remembered is None and mark is None and key in executions.settled):
+            return ()  # which of them have been booked is not known any more
+        known = max(remembered or 0, mark or 0)
+        since_ms = 0 if known else self._since_ms
         return tuple(
             fill
             for fill in self._before
             if (fill.symbol, fill.position_side) == key
-            and since is not None
-            and fill.trade_id > since
+            and fill.trade_id > known
+            and fill.trade_ms >= since_ms
             and executions.get(key, (fill.trade_id, fill.order_id)) is None
         )
 

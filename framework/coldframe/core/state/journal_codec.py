@@ -146,7 +146,7 @@ def payment_body(payment: Payment) -> Body:
 def checkpoint_body(
     orders: Orders,
     accounts: Mapping[str, StrategyPositions],
-    executions: Iterable[Execution],
+    executions: Executions,
     marks: Mapping[str, int],
     latched: Latched,
     prices: Mapping[str, Decimal],
@@ -164,6 +164,7 @@ def checkpoint_body(
         "fills": {order.client_order_id: _CONVERTER.unstructure(orders.fills_of(order)) for order in kept if order.fill_keys},
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
         "executions": [_CONVERTER.unstructure(execution) for execution in executions],
+        "settled": [[symbol, str(side)] for symbol, side in sorted(executions.settled)],
         "marks": dict(marks),
         "latched": latched_body(latched),
         "prices": {asset: str(price) for asset, price in prices.items()},
@@ -235,7 +236,14 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
     past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
     past.payments = _CONVERTER.structure(body.get("payments", []), list[Payment])
-    past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[Execution]))
+    past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[Execution]), _settled(body, accounts))
+
+
+def _settled(body: Any, accounts: Mapping[str, StrategyPositions]) -> set[PositionKey]:
+    """Of which positions executions have been forgotten; where a row does not say so, of any."""
+    if "settled" not in body:
+        return {key for account in accounts.values() for key in account.positions}
+    return {(str(symbol), PositionSide(side)) for symbol, side in body["settled"]}
 
 
 def _is_brakes(client_order_id: str) -> bool:

@@ -133,8 +133,10 @@ class Shift:
 class Executions:
     """The latest executions of every position, in the order of their trade ids."""
 
-    def __init__(self, known: Iterable[Execution] = ()) -> None:
+    def __init__(self, known: Iterable[Execution] = (), settled: Iterable[PositionKey] = ()) -> None:
         self._by_key: dict[PositionKey, list[Execution]] = {}
+        #: Positions of which executions have been forgotten: what is not remembered of them may have been booked.
+        self.settled: set[PositionKey] = set(settled)
         for name in known:
             self.add(name)
 
@@ -145,16 +147,18 @@ class Executions:
         return next((execution for execution in self._by_key.get(key, ()) if execution.trade == trade), None)
 
     def since(self, key: PositionKey) -> int | None:
-        """The trade from which on all that was known is remembered; None while nothing is."""
+        """The trade from which on all that was known is remembered; None where that is so from the beginning."""
         known = self._by_key.get(key)
-        return known[0].trade_id if known else None
+        return known[0].trade_id if known and key in self.settled else None
 
     def add(self, execution: Execution) -> bool:
         """Remembers an execution as it was booked. Returns whether later ones are known already."""
         known = self._by_key.setdefault(execution.key, [])
         insort(known, execution, key=lambda one: one.trade)
         late = known[-1] is not execution
-        del known[:-REMEMBERED]
+        if len(known) > REMEMBERED:
+            del known[:-REMEMBERED]
+            self.settled.add(execution.key)
         return late
 
     def remove(self, execution: Execution) -> None:
@@ -164,6 +168,7 @@ class Executions:
     def forget(self, key: PositionKey) -> None:
         """The position was booked otherwise: what came before is settled."""
         self._by_key.pop(key, None)
+        self.settled.add(key)
 
     def shift(self, key: PositionKey, trade: tuple[int, int], owner: str, quantity: Decimal) -> None:
         """A part of an execution of others has been booked to an owner."""
