@@ -37,18 +37,22 @@ def test_the_oracle_sees_a_share_that_is_not_its_own() -> None:
     assert any("0.001, not 0" in text for text in world._differences())
 
 
-def test_the_oracle_sees_an_order_that_turns_a_position_over() -> None:
+@pytest.mark.parametrize("asked", [True, False], ids=["asked for zero", "not asked yet"])
+def test_the_oracle_sees_an_order_that_turns_a_position_over(asked: bool) -> None:
     world = World(3)
     world.pump.run(2)
     world.oracle.update()
     world.closing = True
     world.traders = world.traders[:1]
+    name = world.traders[0].id
+    if asked:
+        world.closing_since[name] = len(world.pump.sent)
     order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.002", "newClientOrderId": "ours"}
-    world.owners["ours"] = world.traders[0].id
+    world.owners["ours"] = name
     world.pump.sent.append(("order.place", dict(order)))
     world.pump.venue.by_hand("POST", "/fapi/v1/order", order)
     world.oracle.update()
-    assert any("on the way to zero" in text for text in world.outcome.violations)
+    assert any("on the way to zero" in text for text in world.outcome.violations) is asked
 
 
 @pytest.mark.parametrize(
