@@ -101,6 +101,7 @@ _LEFT_OUT: Final = (
     "tests/simulation/test_ends_random.py",
     "tests/simulation/test_misbehaviour.py",
     "tests/simulation/test_order_worlds.py",
+    "tests/simulation/test_position_worlds.py",
     "tests/simulation/test_secrets.py",
 )
 

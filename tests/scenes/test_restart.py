@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenes.support import CONFIGS, WELL, free_port, live_config, started, venue
+from tests.scenes.support import CONFIGS, WELL, VenueProcess, free_port, live_config, started, venue, wait_until
 
 #: Longer than the proof of an order whose report may have been lost (`coldframe.core.execution.absence_proof`): one may be under
 #: way at the kill.
@@ -23,6 +23,7 @@ def test_n3_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": first.api_key}) as bot:
             for symbol in _SYMBOLS:
                 bot.wait_for(f" {symbol} @ ", 60)
+            wait_until(_Resting(first), "an order that the bot knows to be open")
             first.kill()
             bot.wait_for("order link lost", 60)
             with venue(CONFIGS / "quickstart.toml", "--port", port, *more, env=home) as second:
@@ -42,3 +43,16 @@ def test_n3_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str
 
 def _synced_again(log: str) -> bool:
     return all(log.count(f"book {symbol}: synced at") >= 2 for symbol in _SYMBOLS)
+
+
+class _Resting:
+    """Whether the venue lists an order that it has listed before: by then its answer has reached the bot."""
+
+    def __init__(self, served: VenueProcess) -> None:
+        self._served = served
+        self._seen: set[int] = set()
+
+    def __call__(self) -> bool:
+        listed = {order["orderId"] for order in self._served.ask("/fapi/v1/openOrders")}
+        stands, self._seen = bool(listed & self._seen), listed
+        return stands
