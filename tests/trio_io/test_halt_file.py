@@ -65,7 +65,7 @@ def test_without_a_file_nothing_holds(sentinel: HaltFile) -> None:
     assert sentinel.read() == HaltFileContent()
     assert sentinel.stamp() is None
     sentinel.clear("")
-    assert not sentinel.somebody_runs()
+    assert not sentinel.a_run_holds()
 
 
 def test_what_is_latched_is_read_back(sentinel: HaltFile) -> None:
@@ -161,13 +161,13 @@ def test_others_see_that_a_bot_runs_also_when_it_was_killed(sentinel: HaltFile) 
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        assert sentinel.somebody_runs()
+        assert sentinel.a_run_holds()
         with sentinel.held():  # a second one is none of the halt file's business
-            assert sentinel.somebody_runs()
-        assert sentinel.somebody_runs()
+            assert sentinel.a_run_holds()
+        assert sentinel.a_run_holds()
         process.kill()
         process.wait(10)
-    assert not sentinel.somebody_runs()
+    assert not sentinel.a_run_holds()
 
 
 def test_answers_are_found_by_the_revision_they_speak_of(sentinel: HaltFile) -> None:

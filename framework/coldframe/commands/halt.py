@@ -42,7 +42,7 @@ def resume(path: Path, strategy: str | None, out: Out) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
-    if not sentinel_of(loaded).somebody_runs():
+    if not sentinel_of(loaded).a_run_holds():
         open_latches(loaded, strategy)
     resumed(loaded, strategy)
     return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out, (strategy,))
@@ -62,7 +62,7 @@ def _change(
     of: tuple[str | None, ...] = (),
 ) -> int:
     sentinel = sentinel_of(loaded)
-    runs = sentinel.somebody_runs()
+    runs = sentinel.a_run_holds()
     try:
         latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", of)
     except ConfigError:

@@ -37,7 +37,7 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
     if loaded.findings:
         raise ConfigError(*loaded.findings)
     what = ManualResolution(outcome)
-    if sentinel_of(loaded).somebody_runs():
+    if sentinel_of(loaded).a_run_holds():
         said = ask(notes_of(loaded), {"order": client_order_id, "outcome": what.value})
         if said is None:
             out(_document(client_order_id, what, "unanswered"), ["a bot runs, but has not answered; nothing was changed"])

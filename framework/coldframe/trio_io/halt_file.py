@@ -1,7 +1,7 @@
-"""The halt file: which halts hold, latched on the disk until somebody takes them away.
+"""The halt file: which halts hold, latched on the disk until a `resume` takes them away.
 
 `halt.json` is written whole or not at all, readable by its owner only. That it is there halts; what stands in it says whom and how
-much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a kill switch for somebody in a
+much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a kill switch for a person in a
 hurry. Beside it, each running bot leaves an answer that says what it did (`halt.json.<pid>`), and holds a lock (`halt.json.bots`)
 by which others see that one runs.
 """
@@ -157,7 +157,7 @@ class HaltFile:
             with suppress(OSError):
                 self._answer_path(os.getpid()).unlink(missing_ok=True)
 
-    def somebody_runs(self) -> bool:
+    def a_run_holds(self) -> bool:
         """Whether a bot runs that heeds this file."""
         try:
             lock = os.open(self._lock_path, os.O_RDWR)

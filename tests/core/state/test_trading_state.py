@@ -15,7 +15,7 @@ def shut() -> TradingState:
     halts = TradingState()
     assert halts.halt_strategy("mm", LOST)
     for symbol in ("BTCUSDT", "ETHUSDT"):
-        assert halts.halt_symbol(symbol, "a trade of nobody")
+        assert halts.halt_symbol(symbol, "a trade without an owner")
     assert halts.mode_on("BTCUSDT", -4140, "reduce only", START_MS)
     return halts
 
@@ -29,7 +29,7 @@ def test_the_first_reason_stands() -> None:
     halts = shut()
     assert not halts.halt_symbol("BTCUSDT", "another one")
     assert not halts.halt_strategy("mm", Verdict(VerdictCode.HALTED, "another one"))
-    assert why(halts, "other", "BTCUSDT") == "BTCUSDT is halted: a trade of nobody"
+    assert why(halts, "other", "BTCUSDT") == "BTCUSDT is halted: a trade without an owner"
     assert why(halts, "mm", "XRPUSDT") == "it has lost too much"
     assert why(halts, "other", "XRPUSDT") is None
 
@@ -38,7 +38,7 @@ def test_a_symbol_is_opened_with_its_mode_and_no_other() -> None:
     halts = shut()
     halts.resume(symbol="BTCUSDT")
     assert why(halts, "other", "BTCUSDT") is None
-    assert why(halts, "other", "ETHUSDT") == "ETHUSDT is halted: a trade of nobody"
+    assert why(halts, "other", "ETHUSDT") == "ETHUSDT is halted: a trade without an owner"
     assert why(halts, "mm", "BTCUSDT") == "it has lost too much"
 
 
@@ -46,7 +46,7 @@ def test_a_strategy_is_opened_and_symbols_stay_shut() -> None:
     halts = shut()
     halts.resume(strategy="mm")
     assert why(halts, "mm", "XRPUSDT") is None
-    assert why(halts, "mm", "BTCUSDT") == "BTCUSDT is halted: a trade of nobody"
+    assert why(halts, "mm", "BTCUSDT") == "BTCUSDT is halted: a trade without an owner"
 
 
 def test_with_nothing_named_everything_is_opened() -> None:

@@ -77,7 +77,7 @@ class StartCheck:
         orders = [position for position in foreign if self._evidence.take_over(position) is None]
         changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
-        if self._rule is not Foreign.IGNORE:  # nobody can adopt what no strategy would know how to follow
+        if self._rule is not Foreign.IGNORE:  # no strategy would know how to follow what is adopted
             findings = [*findings, *(f"orders.foreign: {_waiting(waiter)} is not ours: {_CANCEL}" for waiter in waiting)]
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
