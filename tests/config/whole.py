@@ -78,6 +78,7 @@ api_cut_after_bytes = 10
 sessions_revoked_s = 11
 listen_keys_expire_s = 12
 listen_keys_expire_silently = true
+interval_growth = "1.5"
 orders_forgotten = "0.7"
 forgotten_by_query_s = 13
 forgotten_by_list_s = 14

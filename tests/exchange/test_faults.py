@@ -194,6 +194,14 @@ def test_mishaps_come_every_so_often() -> None:
     assert one.due(12_499) == []
 
 
+def test_waits_between_mishaps_may_grow() -> None:
+    """However slow a bot is, one of them is long enough for it."""
+    growing = plan(private_cut_s=Decimal(1), listen_keys_expire_s=Decimal("2.5"), interval_growth=Decimal(2))
+    told = [(now_ms, mishap.value) for now_ms in range(0, 18_000, 500) for mishap in growing.due(now_ms)]
+    assert [at for at, what in told if what == "private_cut_s"] == [1000, 3000, 7000, 15_000]
+    assert [at for at, what in told if what == "listen_keys_expire_s"] == [2500, 7500, 17_500]
+
+
 def test_everybody_is_blocked_after_so_many_requests_once() -> None:
     one = plan(blocked_after_requests=3)
     assert [one.blocks() for _ in range(6)] == [False, False, True, False, False, False]

@@ -136,7 +136,7 @@ def test_n2_orders_outlive_a_resolver_that_fails_and_are_compared_when_it_is_bac
 ) -> None:
     (tmp_path / "six.py").write_text(SIX)
     resolver = Resolver()
-    cuts = 'private_cut_s = "5", api_cut_s = "5", market_cut_s = "5"'
+    cuts = 'private_cut_s = "5", api_cut_s = "5", market_cut_s = "5", interval_growth = "1.3"'
     with venue(faulty(tmp_path, cuts), env=home) as there:
         config = live_config(tmp_path, there, strategy=TABLE, orders="grace_ms = 15_000")
         config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
@@ -250,7 +250,7 @@ def test_c6_a_bot_far_away_logs_on_trades_and_says_which_key_would_help(tmp_path
 def test_p12_without_descriptors_links_wait_and_come_back(tmp_path: Path, home: dict[str, str]) -> None:
     """First with 32 from the start, which suffices; then not a single one more for a while, and its links are cut."""
     (tmp_path / "six.py").write_text(SIX)
-    with venue(faulty(tmp_path, 'private_cut_s = "6", market_cut_s = "7"'), env=home) as there:
+    with venue(faulty(tmp_path, 'private_cut_s = "6", market_cut_s = "7", interval_growth = "1.3"'), env=home) as there:
         config = live_config(tmp_path, there, strategy=TABLE, orders="grace_ms = 15_000")
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": there.api_key}) as bot:
             pid, limit = bot.process.pid, resource.RLIMIT_NOFILE

@@ -10,9 +10,10 @@ import pytest
 from tests.scenes.canary import SCENE, Canaries
 from tests.scenes.support import CONFIGS, acknowledged, coldframe, live_config, started, venue, wait_until
 
+#: The waits between revocations grow, so that a machine of any speed comes to its orders between two of them.
 FAULTS = """seed = 7
 faults = { orders_doubtful = "0.3", doubtful_answers = ["-1007", "503", "silence", "cut"], sessions_revoked_s = "2", \
-listen_keys_expire_s = "3" }"""
+listen_keys_expire_s = "3", interval_growth = "1.5" }"""
 
 
 #: What such a venue makes a bot say; a key that cannot log on has no session to lose.

@@ -12,6 +12,7 @@ from coldframe.enums import ContractStatus
 
 _NONE: Final = Decimal(0)
 _HALF: Final = Decimal("0.5")
+_ONE: Final = Decimal(1)
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +83,11 @@ class VenueFaults:
     sessions_revoked_s: Decimal = key("log every session off every so many seconds", _NONE, check=not_negative)
     listen_keys_expire_s: Decimal = key("let every listen key expire every so many seconds", _NONE, check=not_negative)
     listen_keys_expire_silently: bool = key("say nothing when they do", False)
+    interval_growth: Decimal = key(
+        "each wait for the next of these (cuts, sessions logged off, listen keys expired) is so many times the one before",
+        _ONE,
+        check=between(1, 10),
+    )
     orders_forgotten: Decimal = key("share of the new orders that queries do not find at first", _NONE, check=_share)
     forgotten_by_query_s: Decimal = key("how long order.status answers -2013 for them", _NONE, check=not_negative)
     forgotten_by_list_s: Decimal = key("how long openOrders leaves them out", _NONE, check=not_negative)

@@ -103,10 +103,9 @@ class FaultPlan:
         self.settings = settings
         self._seed = seed
         self._chances: dict[str, Random] = {}
-        self._due_ms: dict[InjectedFault, int] = {}
-        for mishap in InjectedFault:
-            if _interval_ms(settings, mishap):
-                self._due_ms[mishap] = start_ms + _interval_ms(settings, mishap)
+        #: How long each mishap waits from one time to the next, and when the next one is.
+        self._wait_ms = {mishap: wait_ms for mishap in InjectedFault if (wait_ms := _interval_ms(settings, mishap))}
+        self._due_ms = {mishap: start_ms + wait_ms for mishap, wait_ms in self._wait_ms.items()}
         self._requests = 0
         #: New orders that queries forget, by client order id, and when they were placed.
         self._forgotten: dict[str, int] = {}
@@ -240,7 +239,8 @@ class FaultPlan:
         """The mishaps whose time has come; each comes once, however long nobody has asked."""
         found = [mishap for mishap, at_ms in self._due_ms.items() if now_ms >= at_ms]
         for mishap in found:
-            self._due_ms[mishap] = now_ms + _interval_ms(self.settings, mishap)
+            self._wait_ms[mishap] = int(self._wait_ms[mishap] * self.settings.interval_growth)
+            self._due_ms[mishap] = now_ms + self._wait_ms[mishap]
         return found
 
     # -- chance -------------------------------------------------------------------------------------------------------
