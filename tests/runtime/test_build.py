@@ -9,11 +9,13 @@ from pathlib import Path
 import attrs
 import pytest
 
+from coldframe.core.risk.limits import Budget
 from coldframe.core.strategies.runtime import OnError
 from coldframe.errors import ConfigError, PluginError
 from coldframe.plug.loader import GROUP, PluginRegistry
 from coldframe.runtime import build as module
-from coldframe.runtime.build import build, endpoints, feed_limits, money, read, risk_limits, trading_limits
+from coldframe.runtime.build import build, endpoints, money, read
+from coldframe.runtime.engine_setup import budget, feed_limits, risk_limits, trading_limits
 from coldframe.wire.routes import ENDPOINTS
 from tests.runtime.files import EMBEDDED, LISTED, MAINNET, OFF, STRATEGY, built, found, line_of, written
 
@@ -89,7 +91,7 @@ def test_parameters_and_fresh_instances(tmp_path: Path) -> None:
     slot = strategy.slot()
     assert (slot.id, slot.symbols, slot.on_error, slot.hooks) == ("one", ("BTCUSDT",), OnError.FLATTEN, {"on_book"})
     assert len(strategy.overlays) == 1
-    assert bot.budgets["one"] == module.Budget(max_position=Decimal(2), max_notional=None, orders_per_10s=7)
+    assert budget(bot.strategies[0].table.budget) == Budget(max_position=Decimal(2), max_notional=None, orders_per_10s=7)
 
 
 def test_the_tables_as_the_machines_want_them(tmp_path: Path) -> None:

@@ -212,4 +212,4 @@ def test_many_symbols_are_counted(tmp_path: Path) -> None:
     (tmp_path / "bot.toml").write_text(LIVE.format(orders="").replace('"BTCUSDT", "ETHUSDT"', names))
     bot = build(read(tmp_path / "bot.toml"), None, live_allowed=True)
     assert "A5USDT and 3 more:" in banner(bot, signers()[2][0], account())[-1]
-    assert bot.budgets["one"].max_position == Decimal("1.50")
+    assert bot.strategies[0].table.budget.max_position == Decimal("1.50")

@@ -33,7 +33,8 @@ from coldframe.model import inputs as told
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import Row
 from coldframe.plug.slots import StrategyPlugin
-from coldframe.runtime.build import build, feed_limits, first_minutes, read, risk_limits, trading_limits
+from coldframe.runtime.build import build, read
+from coldframe.runtime.engine_setup import budget, feed_limits, first_minutes, risk_limits, trading_limits
 from coldframe.runtime.venues import listed_symbols
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.api import METHODS, Security, request_frame
@@ -124,7 +125,7 @@ class Pump:
             Trader(
                 id=strategy.table.id,
                 symbols=strategy.symbols,
-                budget=bot.budgets[strategy.table.id],
+                budget=budget(strategy.table.budget),
                 make=strategy.slot,
                 plugged=True,
             )

@@ -16,17 +16,8 @@ import attrs
 
 from coldframe.config.lines import Path as KeyPath
 from coldframe.config.load import Loaded, load, structure
-from coldframe.config.schema import BudgetTable, Config, OverlayTable, RiskTable, StrategyTable
-from coldframe.core.connectivity.api_session import SessionLimits
+from coldframe.config.schema import Config, OverlayTable, StrategyTable
 from coldframe.core.marketdata.events import HOOK_OF
-from coldframe.core.marketdata.shards import FeedLimits
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.reconciliation.account_settings import AccountSettings
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.self_trade import SelfCross
-from coldframe.core.state.external import Foreign
-from coldframe.core.state.loss_limits import LossPeriod
-from coldframe.core.strategies.first_minutes import FirstMinutes
 from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionMode
 from coldframe.errors import ConfigError, PluginError
@@ -123,10 +114,6 @@ class Bot:
         """Every contract that a strategy trades or a stream is about: the venue must list them."""
         traded = {symbol for strategy in self.strategies for symbol in strategy.symbols}
         return sorted(traded | {name.symbol for name in self.streams if name.subject and name.kind not in _NO_CONTRACTS})
-
-    @property
-    def budgets(self) -> dict[str, Budget]:
-        return {strategy.table.id: budget(strategy.table.budget) for strategy in self.strategies}
 
     @property
     def notes(self) -> list[str]:
@@ -405,61 +392,6 @@ def _fault_of(url: str, scheme: str) -> str | None:
     if "@" in split.netloc or split.query or split.fragment or not url.isprintable():
         return "must be scheme, host, port and path, and nothing else"
     return None
-
-
-# -- the tables of the configuration as the machines want them ----------------------------------------------------------
-
-
-def budget(table: BudgetTable) -> Budget:
-    return Budget(**{field.name: getattr(table, field.name) for field in attrs.fields(Budget)})
-
-
-def risk_limits(table: RiskTable) -> RiskLimits:
-    return RiskLimits(
-        max_order_notional=table.max_order_notional,
-        max_gross_notional=table.max_gross_notional,
-        price_collar_pct=table.price_collar_pct,
-        max_open_orders=table.max_open_orders,
-        max_drawdown=table.max_drawdown,
-        stale_book_ms=table.stale_book_ms,
-        max_loss=table.max_loss,
-        messages_per_10s=table.messages_per_10s,
-        duplicate_ms=table.duplicate_ms,
-        self_cross=SelfCross(table.self_cross),
-        max_rejects=table.max_rejects,
-        rejects_within_ms=table.rejects_within_s * 1000,
-        losses_count=LossPeriod(table.losses_count),
-    )
-
-
-def first_minutes(table: RiskTable) -> FirstMinutes:
-    return FirstMinutes(table.first_minutes.minutes, table.first_minutes.fraction)
-
-
-def feed_limits(config: Config) -> FeedLimits:
-    feeds = config.feeds
-    return FeedLimits(
-        streams_per_link=feeds.streams_per_link,
-        rotate_after_ms=feeds.rotate_after_s * 1000,
-        overlap_ms=feeds.overlap_s * 1000,
-        patience=feeds.patience,
-        event_times=config.venue.environment != "embedded" or config.venue.embedded.market != "recording",
-        connects_per_5min=feeds.connects_per_5min,
-    )
-
-
-def trading_limits(config: Config) -> OrderSideLimits:
-    rotate_after_ms = config.feeds.rotate_after_s * 1000
-    session = SessionLimits(answer_ms=config.orders.answer_ms, rotate_after_ms=rotate_after_ms)
-    orders = config.orders
-    return OrderSideLimits(
-        recv_window_ms=orders.recv_window_ms,
-        session=session,
-        dead_man_ms=orders.dead_man_s * 1000,
-        foreign=Foreign(orders.foreign),
-        halt_on_mismatch=orders.on_mismatch == "halt",
-        account=AccountSettings(leverage=orders.leverage, margin=orders.margin),
-    )
 
 
 def endpoints(config: Config) -> Endpoints:

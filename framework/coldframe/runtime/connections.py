@@ -8,7 +8,6 @@ from typing import Final
 import attrs
 import trio
 
-from coldframe.core.connectivity.backoff import Chance
 from coldframe.core.connectivity.signing import Signer
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.clock import Clock
@@ -35,7 +34,8 @@ class Connections:
     #: None for a run without orders.
     signer: Signer | None
     recv_window_ms: int
-    chance: Chance
+    #: What the chance of the run is drawn from.
+    seed: str
     #: Set when a recording has been played to its end; None when there is none.
     tape_ended: trio.Event | None = None
     #: Where bans are remembered; None where the venue ends with the run.

@@ -21,9 +21,10 @@ from coldframe.errors import DecodeError, VenueUnavailable
 from coldframe.exchange_server import EmbeddedVenue, Mirror
 from coldframe.model.effects import Level
 from coldframe.model.instruments import Instruments
-from coldframe.runtime.build import Bot, feed_limits
+from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
+from coldframe.runtime.engine_setup import feed_limits
 from coldframe.runtime.startup import ask_until_answered, venue_offset_ms
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.rest import Rest
@@ -60,7 +61,7 @@ async def open_mirror(
         mirror=mirror,
         notice=lambda text: log(clock.now_ns(), Level.WARNING, f"venue: {text}"),
     )
-    connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, random.random)
+    connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, "mirror")
     async with trio.open_nursery() as nursery:
         shells = EffectRunner(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
         shells.links.taps.append(lambda frame: _feed(mirror, frame))

@@ -10,8 +10,6 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, nullcontext
 from decimal import setcontext
-from hashlib import blake2b
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,18 +17,18 @@ import attrs
 import trio
 
 from coldframe.core.connectivity.signing import Signer
-from coldframe.core.engine import Engine, EngineSetup
+from coldframe.core.engine import Engine
 from coldframe.core.state.journal_codec import RestoredState
-from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import PositionMode
 from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import Lane, StopAsked, Suspended
 from coldframe.plug.sinks import Sinks
-from coldframe.runtime.build import Bot, feed_limits, first_minutes, risk_limits, trading_limits
+from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
+from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
 from coldframe.runtime.journals import OpenJournal, alone_on, open_journal
 from coldframe.runtime.kill_switch import braking, signals_for_the_brake
@@ -200,47 +198,21 @@ class _House:
             self._log(Level.WARNING, line)
 
     def _make_engine(self, described: VenueInfo, offset_ms: int, past: RestoredState, halts: Sequence[Halt]) -> Engine:
-        config = self._bot.config
         signer = self._venues.signer
-        return Engine(
-            EngineSetup(
-                streams=self._bot.streams,
-                instruments=described.instruments,
-                ports=[strategy.slot(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies],
-                budgets=self._bot.budgets,
-                risk=risk_limits(config.risk),
-                rate_limits=described.rate_limits,
-                chance=self._venues.chance,
-                # Never one that was used before: it stands in every client order id.
-                epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
-                past=past,
-                keep_orders=config.orders.on_restart == "keep",
-                on_end=OrderPolicy(config.orders.on_end),
-                on_error=OrderPolicy(config.orders.on_error),
-                about=self._about(),
-                clock_offset_ms=offset_ms,
-                orders_on=config.orders.mode != "off",
-                hedge=config.orders.position_mode == PositionMode.HEDGE,
-                can_log_on=signer is not None and signer.can_log_on,
-                feed=feed_limits(config),
-                trading=trading_limits(config),
-                grace_ms=config.orders.grace_ms,
-                halts=halts,
-                first_minutes=first_minutes(config.risk),
-            )
+        facts = RunFacts(
+            instruments=described.instruments,
+            rate_limits=described.rate_limits,
+            # Never one that was used before: it stands in every client order id.
+            epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
+            seed=self._venues.seed,
+            clock_offset_ms=offset_ms,
+            can_log_on=signer is not None and signer.can_log_on,
+            past=past,
+            halts=halts,
+            about=about_run(self._bot.config),
         )
-
-    def _about(self) -> dict[str, object]:
-        """What the journal says of this run: whose, of what, and by which configuration."""
-        config = self._bot.config
-        return {
-            "name": config.name,
-            "version": version("coldframe"),
-            "environment": config.venue.environment,
-            "orders_mode": config.orders.mode,
-            "configuration": blake2b(repr(config).encode(), digest_size=16).hexdigest(),
-            "strategies": [strategy.id for strategy in config.strategies],
-        }
+        ports = [strategy.slot(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies]
+        return Engine(engine_setup(self._bot, facts, ports))
 
     @asynccontextmanager
     async def _journal(self, kept: OpenJournal | None) -> AsyncIterator[Journal | None]:

@@ -6,7 +6,7 @@ market is synthetic, a recording, or, for a bot on a real venue, that venue's ow
 
 from __future__ import annotations
 
-import random
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +16,6 @@ import trio
 
 from coldframe.config.schema import Config
 from coldframe.config.venue import EmbeddedVenue as Settings
-from coldframe.core.connectivity.backoff import Chance
 from coldframe.core.connectivity.signing import Signer, signer_of_pem
 from coldframe.errors import Banned
 from coldframe.exchange_server import AccountKeys, Address, EmbeddedVenue
@@ -60,7 +59,7 @@ async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExit
     signer = None if config.orders.mode == "off" else signer_of_account(address.accounts[0])
     rest = await stack.enter_async_context(_rest(here, tls, clock, signer, config))
     ended = venue.tape_ended if settings.market == "recording" else None
-    return Connections(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, _chance(settings.seed), ended)
+    return Connections(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, str(settings.seed), ended)
 
 
 async def _real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
@@ -69,7 +68,7 @@ async def _real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> 
     signer = signer_of(config, bot.loaded.source.base) if config.orders.mode == "live" else None
     bans = _refuse_banned(there, clock, log)
     rest = await stack.enter_async_context(_rest(there, tls, clock, signer, config))
-    return Connections(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, random.random, bans=bans)
+    return Connections(rest, rest, there, there, tls, signer, config.orders.recv_window_ms, secrets.token_hex(16), bans=bans)
 
 
 async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitStack) -> Connections:
@@ -85,7 +84,7 @@ async def _paper_on_real(bot: Bot, clock: Clock, log: LogLine, stack: AsyncExitS
     signer = signer_of_account(address.accounts[0])
     order_rest = await stack.enter_async_context(_rest(paper, tls, clock, signer, config))
     window_ms = config.orders.recv_window_ms
-    return Connections(market_rest, order_rest, there, paper, tls, signer, window_ms, random.random, bans=bans)
+    return Connections(market_rest, order_rest, there, paper, tls, signer, window_ms, secrets.token_hex(16), bans=bans)
 
 
 def _refuse_banned(there: Endpoints, clock: Clock, log: LogLine) -> Bans:
@@ -126,7 +125,3 @@ def listed_symbols(settings: Settings) -> tuple[str, ...]:
 def signer_of_account(keys: AccountKeys) -> Signer:
     """The signer of an account of the embedded venue: its Ed25519 key, which can log on."""
     return signer_of_pem(Secret(keys.ed25519_api_key), Secret(keys.ed25519_private_pem.decode()))
-
-
-def _chance(seed: int) -> Chance:
-    return random.Random(seed).random
