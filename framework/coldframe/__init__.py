@@ -61,7 +61,7 @@ from coldframe.model.intents import (
     WakeMe,
 )
 from coldframe.model.orders import OrderState
-from coldframe.model.view import BookView, OrderView, View
+from coldframe.model.view import BookView, OrderView, Randomness, View
 from coldframe.plug.hookspecs import hookimpl
 
 __all__ = [
@@ -105,6 +105,7 @@ __all__ = [
     "PriceMatch",
     "Quote",
     "Quotes",
+    "Randomness",
     "SelfTradePrevention",
     "Side",
     "Started",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from random import Random
 from typing import Any, Protocol, TypeVar
 
 from msgspec import structs
@@ -76,7 +77,7 @@ class StrategyBench:
     """One strategy (and overlays) on the bench. Every feeding method returns the intents it brought, in order.
 
     Raises `PluginError` at once when a hook does not fit, `StrategyFault` when a hook raises, and `ValueError` when the bench is
-    fed what no venue could say.
+    fed what no venue could say. `seed` is what `view.random` draws from.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class StrategyBench:
         overlays: Sequence[object] = (),
         instruments: Iterable[Instrument] | None = None,
         hedge: bool = False,
+        seed: str = "bench",
     ) -> None:
         if isinstance(symbols, str):
             raise ValueError(f"symbols are a list: [{symbols!r}]")
@@ -100,8 +102,8 @@ class StrategyBench:
         self._gate = PreTradeRisk(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
         self._evidence = ExecutionReports(self._ctx, self._orders, {"bench": self._trader})
         self._trade_id = 0
-        self._world = StrategyWorld(self._trader, symbols, self._market, self._orders, self._gate)
-        self._outside = StrategyWorld(self._trader, symbols, self._market, self._orders, self._gate)
+        parts = (self._trader, symbols, self._market, self._orders, self._gate, Random(seed))
+        self._world, self._outside = StrategyWorld(*parts), StrategyWorld(*parts)
         self._view = self._outside.lasting(self.now_ms, allowed=True)
 
     @property

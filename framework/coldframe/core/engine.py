@@ -7,7 +7,7 @@ with the world until nothing is left to do. Live, on paper, in a backtest and in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, assert_never
 
@@ -64,6 +64,7 @@ from coldframe.model.inputs import (
 )
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
+from coldframe.model.view import Randomness
 from coldframe.units import ZERO, calculated
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit
@@ -84,6 +85,8 @@ class EngineSetup:
     risk: RiskLimits
     rate_limits: Sequence[RateLimit]
     chance: Chance
+    #: The random numbers of each strategy, by its id; None: `view.random` raises.
+    random_of: Callable[[str], Randomness] | None = None
     #: Start of the run in epoch milliseconds: stands in every client order id.
     epoch_ms: int
     #: False: intents are judged, and refused with ORDERS_OFF.
@@ -168,7 +171,8 @@ class Engine:
         self._traders = traders
 
     def _slot(self, port: StrategyPort, trader: StrategyAccount) -> StrategyRuntime:
-        return StrategyRuntime(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate))
+        randomness = self._setup.random_of(port.id) if self._setup.random_of else None
+        return StrategyRuntime(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate, randomness))
 
     def _step_of(self, symbol: str) -> Decimal:
         instrument = self.gate.instruments.get(symbol)

@@ -6,9 +6,9 @@ A view and the books it gives are valid while the hook runs that was given it, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
 from coldframe.model.events import BookState
@@ -98,8 +98,40 @@ class OrderView(Protocol):
         """A word of `OrderState`."""
 
 
+T = TypeVar("T")
+
+
+class Randomness(Protocol):
+    """A source of random numbers with a seed, such as `random.Random`: the same seed gives the same numbers."""
+
+    def random(self) -> float:
+        """A number from 0 up to, and without, 1."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between `a` and `b`."""
+
+    def randint(self, a: int, b: int) -> int:
+        """A whole number from `a` to `b`, both included."""
+
+    def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
+        """A number of the normal distribution."""
+
+    def choice(self, seq: Sequence[T]) -> T:
+        """An element of a sequence that is not empty."""
+
+    def sample(self, population: Sequence[T], k: int) -> list[T]:
+        """`k` different elements of a sequence, in random order."""
+
+    def shuffle(self, x: MutableSequence[Any]) -> None:
+        """Puts a list into random order, in place."""
+
+
 class View(Protocol):
     """The world as one strategy sees it."""
+
+    @property
+    def random(self) -> Randomness:
+        """This strategy's own random numbers: use these, never the module `random`. A replay draws the same ones."""
 
     @property
     def now_ms(self) -> int:

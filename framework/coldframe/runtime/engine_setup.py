@@ -67,6 +67,7 @@ def engine_setup(bot: Bot, facts: RunFacts, ports: Sequence[StrategyPort]) -> En
         risk=risk_limits(config.risk),
         rate_limits=facts.rate_limits,
         chance=Random(facts.seed).random,
+        random_of=lambda strategy: Random(f"{facts.seed}:{facts.epoch_ms}:{strategy}"),
         epoch_ms=facts.epoch_ms,
         past=facts.past,
         keep_orders=config.orders.on_restart == "keep",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,3 +141,19 @@ def test_trading_is_allowed_only_while_nothing_is_stale_or_unknown() -> None:
     assert not allowed()
     assert not isinstance(made.ended, Fail)
     assert [news.state for news in one.told(LinkChanged) if news.link == "api"][-1] is LinkState.DOWN
+
+
+def test_random_numbers_are_drawn_from_the_seed() -> None:
+    def drawn(seed: str) -> list[float]:
+        view = StrategyBench(object(), seed=seed).view
+        return [view.random.random() for _ in range(3)]
+
+    assert drawn("a") == drawn("a") != drawn("b")
+    view = StrategyBench(object()).view
+    assert view.random.random() != view.random.random()
+
+
+def test_an_engine_without_random_numbers_says_so() -> None:
+    made = Scripted(Actor("one")).ready()
+    with pytest.raises(RuntimeError, match="random_of"):
+        made.engine.slots.get("one").world.lasting(0, allowed=True).random.random()

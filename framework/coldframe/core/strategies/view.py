@@ -23,6 +23,7 @@ from coldframe.core.state.orders import Order, Orders
 from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
+from coldframe.model.view import Randomness
 from coldframe.units import ZERO, arithmetic, calculated, unscaled
 
 #: The calls that are going on, by their numbers.
@@ -162,6 +163,13 @@ class StrategyView:
         return _world(self).now_ms
 
     @property
+    def random(self) -> Randomness:
+        randomness = _world(self).randomness
+        if randomness is None:
+            raise RuntimeError("this engine was made without random numbers: give EngineSetup its random_of")
+        return randomness
+
+    @property
     def symbols(self) -> Sequence[str]:
         return _world(self).symbols
 
@@ -217,8 +225,18 @@ class StrategyView:
 class StrategyWorld:
     """What one strategy may look at, for as long as the run lasts. `open` and `close` enclose one call of it."""
 
-    def __init__(self, trader: StrategyAccount, symbols: Sequence[str], market: Market, orders: Orders, gate: PreTradeRisk) -> None:
+    def __init__(
+        self,
+        trader: StrategyAccount,
+        symbols: Sequence[str],
+        market: Market,
+        orders: Orders,
+        gate: PreTradeRisk,
+        randomness: Randomness | None = None,
+    ) -> None:
         self.trader = trader
+        #: The strategy's own random numbers: the one thing in a view that is not a snapshot.
+        self.randomness = randomness
         self.symbols = tuple(symbols)
         self.orders = orders
         self.gate = gate
