@@ -359,10 +359,17 @@ class World:
         for _ in range(self.chance.randint(0, 4)):
             pump.run(self.chance.choice((0.02, 0.1, 0.3, 0.5)))
             self._by_hand()
-        for name, order in pump.venue.open_orders().items():
-            if name not in self.owners:  # it may stand in the way of a close
-                pump.venue.by_hand("DELETE", "/fapi/v1/order", {"symbol": order.symbol, "orderId": order.order_id})
+        self._cancel_by_hand()
         self._become_quiet()
+
+    def _cancel_by_hand(self) -> None:
+        """Others take their resting orders away, which may be in the way of a close; what the venue turns away is tried again."""
+        venue = self.pump.venue
+        while theirs := [order for name, order in venue.open_orders().items() if name not in self.owners]:
+            for order in theirs:
+                answer = venue.by_hand("DELETE", "/fapi/v1/order", {"symbol": order.symbol, "orderId": order.order_id})
+                if answer.status != 200:
+                    self.pump.run(1)
 
     def _left(self) -> dict[str, Fraction]:
         """What strategies hold though nothing of others is in their way, and it is more than dust."""

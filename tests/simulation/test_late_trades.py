@@ -71,10 +71,14 @@ def test_o24_a_late_report_of_a_known_close_takes_nothing_more() -> None:
     agrees(pump)
 
 
+@pytest.mark.parametrize("page", [500, 3, 1])
 @pytest.mark.parametrize(("sold", "mine", "theirs"), [("0.012", "0.010", "-0.012"), ("0.004", "0.010", "-0.004")])
-def test_o24_a_trade_before_the_first_known_one_keeps_its_place(sold: str, mine: str, theirs: str) -> None:
-    """Others sold before the strategy bought: that opened a position of theirs, and took nothing from the strategy's."""
-    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE))
+def test_o24_a_trade_before_the_first_known_one_keeps_its_place(sold: str, mine: str, theirs: str, page: int) -> None:
+    """Others sold before the strategy bought: that opened a position of theirs, and took nothing from the strategy's.
+
+    A page that holds no more than the latest trades must not hide it.
+    """
+    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE, trades_page=page))
     pump.until(lambda: begun(pump))
     pump.venue.faults.settings = SILENT
     by_hand(pump, Side.SELL, sold)
@@ -86,6 +90,30 @@ def test_o24_a_trade_before_the_first_known_one_keeps_its_place(sold: str, mine:
     pump.until(lambda: begun(pump))
     assert (pump.position("mm"), external(pump)) == (D(mine), D(theirs))
     agrees(pump)
+
+
+@pytest.mark.parametrize("silent_runs", [1, 2, 3])
+def test_o24_trades_are_found_after_runs_that_never_compared(silent_runs: int) -> None:
+    """The bot dies again and again before a comparison brings trades: what was traded before all of that still has its place."""
+    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE, trades_page=3))
+    pump.until(lambda: begun(pump))
+    pump.venue.faults.settings = SILENT
+    by_hand(pump, Side.SELL, "0.004")
+    pump.run(0.2)
+    pump.venue.faults.settings = VenueFaults()
+    puppet.wanted = [Target(B, D("0.010"))]
+    pump.until(lambda: pump.position("mm") == D("0.010"))
+    for _ in range(silent_runs):
+        pump.restart()  # dies at once
+        pump.run(0.001)
+    pump.kill()
+    for side in (Side.BUY, Side.SELL, Side.BUY):
+        by_hand(pump, side, "0.004")
+    pump.restart()
+    pump.until(lambda: begun(pump))
+    assert (pump.position("mm"), external(pump)) == (D("0.006"), D("0.004"))  # external is closed first, then opened again
+    agrees(pump)
+    assert not [row for row in pump.rows if row.kind is RowKind.BOOKING and "trade" not in row.body]
 
 
 def test_o24_trades_count_where_the_account_is_what_it_was() -> None:

@@ -339,7 +339,7 @@ class Engine:
         payments = self.trading.account.payments.latest if self.trading is not None else past.payments
         held, marks, runs = self.evidence.holdings, self.orders.marks, past.runs + 1
         state = (self.orders, self.accounts, held.executions, marks, latched, prices, losses, payments)
-        body = checkpoint_body(*state, epoch_ms, runs)
+        body = checkpoint_body(*state, epoch_ms, past.since_ms or epoch_ms, runs)
         self._ctx.record(RowKind.CHECKPOINT, past.account, body)
 
     @property

@@ -46,7 +46,8 @@ def inherit(
         off_since_ms = ctx.clock.venue_ms(past.until_ns) if past.held() else 0
         trading.account.restore(past.payments, off_since_ms)
         if trading.reconciler.at_start is not None:
-            trading.reconciler.at_start.began_at(past.marks, past.epoch_ms)
+            trading.reconciler.at_start.began_at(past.marks, past.since_ms)
+            trading.reconciler.scan.since_ms = past.since_ms
     latch(gate, past.latched)
     for line in past.latched.lines():
         ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from coldframe.core.order_side import OrderSideLimits
@@ -239,6 +240,47 @@ def test_o36_the_mark_outlives_a_restart_on_a_checkpoint_without_the_order() -> 
     assert "is halted" not in again.said()
 
 
+@pytest.mark.parametrize(
+    ("days", "asked_days"),
+    [(0, None), (1, "1"), (6, "6"), (8, "7"), (400, "7")],
+    ids=["first-run", "a-day", "six-days", "eight-days", "a-year"],
+)
+def test_o24_without_a_mark_the_scan_begins_at_the_first_run(days: int, asked_days: str | None) -> None:
+    """Without a beginning the venue brings the latest trades; a beginning further back than seven days leaves those out."""
+    made, actor = world()
+    resting(made, actor)
+    past = fold(made.rows)
+    assert (past.marks, past.since_ms) == ({}, past.epoch_ms)
+    past.since_ms = made.venue_ms + 1_000 - days * 86_400_000 if days else 0
+    again = made.restarted(actor, past=past, keep_orders=True)
+    again.run(500)
+    (first, *_) = again.called(TRADES)
+    if asked_days is None:
+        assert "startTime" not in first.params
+    else:
+        late_ms = int(first.params["startTime"]) - (made.venue_ms + 1_000 - int(asked_days) * 86_400_000)
+        assert -10_000 <= late_ms <= 10_500
+
+
+def test_o24_the_first_run_of_an_account_is_remembered() -> None:
+    """Over further runs and checkpoints; another account begins anew, and an older checkpoint counts from its own run."""
+    made, actor = world()
+    resting(made, actor)
+    first = fold(made.rows).epoch_ms
+    again = made.restarted(actor, past=fold(made.rows))
+    again.run(500)
+    later = fold(again.rows, fold(made.rows))
+    second = later.epoch_ms
+    alone = fold([row for row in again.rows if row.kind is RowKind.CHECKPOINT])
+    assert second > first
+    assert (later.since_ms, alone.since_ms) == (first, first)
+    (run,) = [row for row in again.rows if row.kind is RowKind.RUN]
+    other = fold([attrs.evolve(run, body={**run.body, "account": "another", "epoch_ms": 5})], later)
+    assert other.since_ms == 5
+    bare = [attrs.evolve(row, body={name: part for name, part in row.body.items() if name != "since_ms"}) for row in again.rows]
+    assert fold([row for row in bare if row.kind is RowKind.CHECKPOINT]).since_ms == second
+
+
 def owner_unknown(*holds: str) -> tuple[Scripted, Order, Order]:
     """Of three trades the one in the middle is that of an order whose id is still to come."""
     made, actor = world()
@@ -258,7 +300,7 @@ def owner_unknown(*holds: str) -> tuple[Scripted, Order, Order]:
     return made, known, unknown
 
 
-def test_o36_the_mark_does_not_pass_a_trade_whose_owner_is_not_known() -> None:
+def test_o36_the_mark_does_not_pass_a_trade_without_an_owner() -> None:
     """It may be that of an order whose id is still to come, and a restart must find it again."""
     made, known, unknown = owner_unknown()
     made.holds.clear()

@@ -50,7 +50,7 @@ class StartCheck:
         self._evidence = evidence
         self._traders = traders
         self._rule = rule
-        #: By symbol, the trade up to which the journal knew everything when the run began, and when the run before it began.
+        #: By symbol, the trade up to which the journal knew everything when the run began, and when the first run began.
         self._marks: dict[str, int] = {}
         self._since_ms = 0
         self.entry_prices: dict[PositionKey, Decimal] = {}
@@ -58,7 +58,7 @@ class StartCheck:
     def began_at(self, marks: Mapping[str, int], since_ms: int) -> None:
         """What the journal knew when the run began: by symbol, the trade up to which everything was known.
 
-        `since_ms` is when the run before it began, 0 if there was none: without a mark, what was traded earlier is no news.
+        `since_ms` is when the first run began, 0 if this is it: without a mark, what was traded earlier is no news.
         """
         self._marks, self._since_ms = dict(marks), since_ms
 

@@ -23,6 +23,8 @@ from coldframe.wire.replies import UserTrade
 TRADES_PAGE: Final = 500
 #: How far a query reaches back before the last one that found nothing: answers may lag a little behind the venue's books.
 _OVERLAP_MS: Final = 10_000
+#: A query that names a time brings seven days from there, so an earlier time would leave out what is newest (protocol.md 4.4).
+_WINDOW_MS: Final = 7 * 86_400_000
 
 
 @attrs.frozen
@@ -61,6 +63,8 @@ class TradeScan:
         self._reached: dict[str, int] = {}
         #: For symbols in which no query has ever found a trade: up to when (venue time) one has looked.
         self._looked_ms: dict[str, int] = {}
+        #: When the first run on the account began: without a mark, what has been traded since then is looked at. 0: this is it.
+        self.since_ms = 0
 
     def ask(self, purpose: PendingTrades) -> None:
         """Asks for a page; that of an order only when it is not asked for already."""
@@ -84,13 +88,15 @@ class TradeScan:
         """From where on trades have to be looked at: what the stream has told sets no mark, it may have left something out before.
 
         From the last trade a query has brought, that one included, so that a fill in the same moment is not stepped over; while
-        there is none, from the last question on (the venue looks at seven days from there), or from the start.
+        there is none, from the last question on, or from the start. At the start earlier runs may have left trades unseen: then
+        from the first run on, because without a beginning the venue brings the latest trades, and a full page hides older ones.
         """
         known = max(self._reached.get(symbol, 0), self._orders.marks.get(symbol, 0))
         if known:
             return {"fromId": known}
-        from_ms = self._looked_ms.get(symbol, self._evidence.baseline_ms)
-        return {"startTime": from_ms} if from_ms else {}
+        began_ms = self._evidence.baseline_ms or (self.since_ms and self.since_ms - _OVERLAP_MS)
+        from_ms = self._looked_ms.get(symbol, began_ms)
+        return {"startTime": max(from_ms, self._ctx.venue_ms - _WINDOW_MS + _OVERLAP_MS)} if from_ms else {}
 
     def take(self, asked: PendingTrades, rows: list[UserTrade], begun_ms: int) -> Page:
         """Takes a page in. `begun_ms` is the venue time at which its round began; 0 for one that belongs to no round any more."""

@@ -52,6 +52,8 @@ class RestoredState:
     #: Start of the last run, epoch milliseconds; no later run may begin at the same or an earlier one.
     epoch_ms: int = 0
     runs: int = 0
+    #: Start of the first run on this account: what was traded earlier is no news.
+    since_ms: int = 0
     #: Whether the last run came to its end.
     ended: bool = True
     orders: dict[str, Order] = attrs.field(factory=dict)
@@ -153,12 +155,14 @@ def checkpoint_body(
     losses: Mapping[str, Counted],
     payments: Iterable[Payment],
     epoch_ms: int,
+    since_ms: int,
     runs: int,
 ) -> Body:
     """The whole state, and which run on this journal it is of: nobody who begins here reads where the run began."""
     kept = orders.worth_keeping(_ENDED_KEPT)
     return {
         "epoch_ms": epoch_ms,
+        "since_ms": since_ms,
         "runs": runs,
         "orders": [_CONVERTER.unstructure(order) for order in kept],
         "fills": {order.client_order_id: _CONVERTER.unstructure(orders.fills_of(order)) for order in kept if order.fill_keys},
@@ -230,6 +234,7 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
         if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
             raise ValueError("it is not what the rows before it come to")
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
+    past.since_ms = int(body.get("since_ms") or past.since_ms or past.epoch_ms)
     past.orders, past.accounts, past.marks = orders | braked, accounts, marks
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
     past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
@@ -266,8 +271,9 @@ def _begin(past: RestoredState, body: Any) -> None:
     account = str(body["account"])
     if account != past.account:
         past.orders, past.fills, past.accounts, past.marks, past.latched, past.losses = {}, {}, {}, {}, Latched(), {}
-        past.payments = []
+        past.payments, past.since_ms = [], 0
         past.executions = Executions()
+    past.since_ms = past.since_ms or int(body["epoch_ms"])
     past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
     past.runs += 1
 
