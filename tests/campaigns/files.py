@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import trio
@@ -24,8 +25,9 @@ from coldframe.config.venue import VenueAccount
 from coldframe.errors import ConfigError, JournalDamaged, JournalUnwritable
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
-from coldframe.exchange.keys import keys_for
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.account_file import FileAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.links.context import Context
 from coldframe.exchange_server.recording import RecordedMarket
 from coldframe.exchange_server.recording_files import read_tape
@@ -41,6 +43,7 @@ from coldframe.trio_io.recorder import Recorder
 from tests.campaigns.reader import Read, Reader
 from tests.config.whole import WHOLE
 from tests.exchange.rig import SYMBOL, Rig, floor
+from tests.randomness import randomness
 
 NOW_MS: Final = 1_700_000_000_000
 TAPE: Final = b"\n".join(
@@ -116,8 +119,8 @@ async def _played(path: Path) -> None:
     """A venue plays the recording as fast as it can."""
     settings = Settings(tape=str(path), speed="max", accounts=[VenueAccount(name="main")])
     market = RecordedMarket(settings, NOW_MS)
-    exchange = Exchange(settings, market.floors, keys_for(["main"], None), AccountStore(None), NOW_MS)
-    context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS))
+    exchange = Exchange(settings, market.floors, keys_for(["main"], None), MemoryAccountStore(), NOW_MS, randomness())
+    context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS, Random))
     market.bind(exchange.streams, context.settle)
     market.listened_to("btcusdt@depth@100ms")
     await market.run()
@@ -172,7 +175,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
 def _venue(folder: Path) -> Iterator[Reader]:
     """What an embedded venue keeps: the ledger of its accounts, and their keys."""
     keys_for(["main"], str(folder))
-    rig = Rig(floor(), ledger=AccountStore(folder))
+    rig = Rig(floor(), ledger=FileAccountStore(folder))
     rig.book()
     rig.place("BUY", "2")
     rig.place("BUY", "3", "990.0")
@@ -182,7 +185,7 @@ def _venue(folder: Path) -> Iterator[Reader]:
     rig.exchange.ledger.close()
 
     def opened() -> None:
-        ledger = AccountStore(folder)
+        ledger = FileAccountStore(folder)
         try:
             Rig(floor(), ledger=ledger)
         finally:

@@ -27,14 +27,16 @@ from coldframe.config.venue import VenueAccount
 from coldframe.core.connectivity.signing import signer_of_pem
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
-from coldframe.exchange.keys import AccountKeys, keys_for
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.keys import AccountKeys
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.links.context import Context
 from coldframe.exchange_server.links.http_server import HttpServer
 from coldframe.secret import Secret
 from coldframe.wire.api import METHODS, Security
 from coldframe.wire.rest import ENDPOINTS
 from tests.campaigns.mangle import NUMBERS, TEXTS, mangled
+from tests.randomness import randomness
 from tests.simulation.still import StillMarket
 from tests.trio_io.peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
@@ -142,8 +144,8 @@ class House:
         )
         market = StillMarket(["BTCUSDT", "ETHUSDT"], START_MS, settings.funding_interval_s)
         self.keys = keys_for([account.name for account in settings.accounts], None)
-        exchange = Exchange(settings, market.floors, self.keys, AccountStore(None), START_MS)
-        faults = FaultPlan(settings.faults, settings.seed, START_MS)
+        exchange = Exchange(settings, market.floors, self.keys, MemoryAccountStore(), START_MS, randomness())
+        faults = FaultPlan(settings.faults, settings.seed, START_MS, Random)
         self.context = Context(settings, exchange, market, lambda: self.now_ms, faults, notice)  # type: ignore[arg-type]
         market.bind(exchange.streams, self.context.settle)
         self.market = market

@@ -22,9 +22,9 @@ from trio.testing import memory_stream_pair
 from coldframe.core.connectivity.signing import signer_of_pem
 from coldframe.core.strategies.contract_refresh import rows_of
 from coldframe.errors import DecodeError, LinkRefused
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.mirror import Mirror
 from coldframe.exchange_server import control
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.model.instruments import Instruments
 from coldframe.runtime import mirror as feeding
 from coldframe.secret import Secret

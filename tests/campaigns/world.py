@@ -17,13 +17,14 @@ from coldframe import CancelAll, OrderType, Place, Quote, Quotes, Side, Target
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.mirror import Mirror
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.links.context import Context
 from coldframe.model import inputs as told
 from coldframe.model.effects import LinkKind
 from tests.campaigns.mangle import mangled
+from tests.randomness import randomness
 from tests.simulation.pump import START_MS, Pump, Trader
 from tests.simulation.strategies import Puppet
 
@@ -113,6 +114,6 @@ def mirrored(mirror: Mirror) -> None:
     """Puts an exchange on a mirror, so that what it is fed meets books and accounts."""
     settings = Settings(symbols=["BTCUSDT"])
     market = mirror.open(settings, START_MS)
-    exchange = Exchange(settings, market.floors, keys_for(["main"], None), AccountStore(None), START_MS)
-    context = Context(settings, exchange, market, lambda: START_MS, FaultPlan(settings.faults, 1, START_MS))
+    exchange = Exchange(settings, market.floors, keys_for(["main"], None), MemoryAccountStore(), START_MS, randomness())
+    context = Context(settings, exchange, market, lambda: START_MS, FaultPlan(settings.faults, 1, START_MS, Random))
     market.bind(exchange.streams, context.settle)

@@ -14,15 +14,16 @@ from coldframe.exchange.contracts import Listing, contract, to_scaled
 from coldframe.exchange.endpoints.requester import Requester
 from coldframe.exchange.endpoints.rest import _CALLS
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.symbol_market import SymbolMarket, UpdateIds
 from coldframe.exchange.matching import Taker
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import AccountStore, MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire.account import AccountUpdate, AlgoUpdate, OrderTradeUpdate, UserEvent
 from coldframe.wire.codec import encode
 from coldframe.wire.requests import Fault, read
 from coldframe.wire.rest import ENDPOINTS
+from tests.randomness import randomness
 
 START_MS = 1_700_000_000_000
 SYMBOL = "BTCUSDT"
@@ -60,7 +61,7 @@ class Rig:
         self.floors = {market.contract.symbol: market for market in floors or (floor(),)}
         self.keys = keys_for([item.name for item in chosen], None)
         self.now_ms = START_MS
-        self.exchange = Exchange(self.settings, self.floors, self.keys, ledger or AccountStore(), START_MS)
+        self.exchange = Exchange(self.settings, self.floors, self.keys, ledger or MemoryAccountStore(), START_MS, randomness())
 
     @property
     def floor(self) -> SymbolMarket:

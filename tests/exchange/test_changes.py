@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,13 +16,14 @@ from coldframe.errors import ConfigError
 from coldframe.exchange.changes import SETTLING_MS
 from coldframe.exchange.endpoints.rest import Rest, RestRequest
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.exchange.synthetic import SyntheticMarket
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
 from tests.exchange.endpoints.test_strict_bodies import faults as strange
 from tests.exchange.rig import SYMBOL, Rig, account_updates, floor, order_events
+from tests.randomness import randomness
 
 T0 = 1_700_000_000_000
 D = Decimal
@@ -202,8 +204,10 @@ class Ear:
 
 def exchange(**settings: object) -> tuple[SyntheticMarket, Exchange]:
     wanted = Settings(**settings)  # type: ignore[arg-type]
-    market = SyntheticMarket(wanted, T0, {})
-    made = Exchange(wanted, market.floors, keys_for(["main"], None), AccountStore(), T0, introduce=market.introduce)
+    market = SyntheticMarket(wanted, T0, {}, Random)
+    made = Exchange(
+        wanted, market.floors, keys_for(["main"], None), MemoryAccountStore(), T0, randomness(), introduce=market.introduce
+    )
     market.bind(made.streams, lambda symbol, executions: made.clearing.settle(symbol, executions, T0))
     return market, made
 
@@ -286,7 +290,7 @@ def test_a_contract_that_is_listed_later_is_not_there_before() -> None:
 def test_no_contract_from_the_start_is_refused() -> None:
     later = [VenueChange(at_s=D(3), what="listing", value="listed", symbol="SOLUSDT")]
     with pytest.raises(ConfigError, match="one must be there from the start"):
-        SyntheticMarket(Settings(symbols=["SOLUSDT"], changes=later), T0, {})
+        SyntheticMarket(Settings(symbols=["SOLUSDT"], changes=later), T0, {}, Random)
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from random import Random
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ ALL = {"orders_doubtful": Decimal(1), "doubtful_answers": list(DOUBTFUL_ANSWERS)
 
 
 def plan(seed: int = 7, **settings: object) -> FaultPlan:
-    return FaultPlan(VenueFaults(**settings), seed, 0)  # type: ignore[arg-type]
+    return FaultPlan(VenueFaults(**settings), seed, 0, Random)  # type: ignore[arg-type]
 
 
 def courses(one: FaultPlan, number: int, call: str = "order.place") -> list[FaultDecision]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from itertools import pairwise
+from random import Random
 
 import pytest
 
@@ -57,7 +58,7 @@ class Notary:
 
 
 def market(seed: int = 7, pace: str = "1", symbols: tuple[str, ...] = ()) -> tuple[SyntheticMarket, dict[str, Notary]]:
-    made = SyntheticMarket(Settings(seed=seed, pace=Decimal(pace), symbols=list(symbols)), T0, {})
+    made = SyntheticMarket(Settings(seed=seed, pace=Decimal(pace), symbols=list(symbols)), T0, {}, Random)
     notaries = {symbol: Notary() for symbol in made.floors}
     for symbol, floor in made.floors.items():
         floor.board.watchers.append(notaries[symbol])
@@ -195,7 +196,7 @@ def test_crowd_that_comes_over_an_own_order_takes_it() -> None:
 
 
 def test_a_restarted_market_goes_on_from_where_it_stood() -> None:
-    made = SyntheticMarket(Settings(symbols=["BTCUSDT"]), T0, {"BTCUSDT": 70_000 * 10**12})
+    made = SyntheticMarket(Settings(symbols=["BTCUSDT"]), T0, {"BTCUSDT": 70_000 * 10**12}, Random)
     middle = made.floors["BTCUSDT"].board.book.middle()
     assert middle is not None
     assert abs(middle - 70_000 * 10**12) < 10**12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,11 +15,12 @@ from coldframe.enums import ContractStatus
 from coldframe.exchange.endpoints.requester import Requester
 from coldframe.exchange.endpoints.rest import _CALLS
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.synthetic import SyntheticMarket
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire.requests import Fault, read
 from coldframe.wire.rest import ENDPOINTS
+from tests.randomness import randomness
 
 T0 = 1_700_000_000_000
 SYMBOLS = ("BTCUSDT", "SOLUSDT", "TSLAUSDT")
@@ -68,9 +70,11 @@ class World:
     def __init__(self) -> None:
         account = VenueAccount(name="a", tradfi_agreement=True, bnb_balance=Decimal(1))
         wanted = Settings(symbols=["BTCUSDT", "TSLAUSDT"], accounts=[account])
-        self.market = SyntheticMarket(wanted, T0, {})
+        self.market = SyntheticMarket(wanted, T0, {}, Random)
         self.now_ms = T0
-        self.exchange = Exchange(wanted, self.market.floors, KEYS, AccountStore(), T0, introduce=self.market.introduce)
+        self.exchange = Exchange(
+            wanted, self.market.floors, KEYS, MemoryAccountStore(), T0, randomness(), introduce=self.market.introduce
+        )
         self.market.bind(self.exchange.streams, lambda symbol, met: self.exchange.clearing.settle(symbol, met, self.now_ms))
 
     def call(self, name: str, **params: object) -> object:

@@ -10,7 +10,7 @@ import pytest
 
 from coldframe.config.secrets import resolve
 from coldframe.errors import ConfigError
-from coldframe.exchange.keys import keys_for
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.localfiles import SMALL as LARGEST
 from coldframe.localfiles import read_file as read_small
 from coldframe.model.halting import HaltLevel

@@ -14,8 +14,8 @@ import pytest
 from coldframe.config.secrets import resolve
 from coldframe.core.state.journal_codec import fold
 from coldframe.errors import ConfigError, JournalDamaged
-from coldframe.exchange.keys import keys_for
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange_server.account_file import FileAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.runtime.build import read
@@ -126,7 +126,7 @@ def test_damaged_keys_are_named(tmp_path: Path, damage: Callable[[Path], None], 
 
 
 def test_a_damaged_ledger_is_named_and_let_go(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    AccountStore(tmp_path).close()
+    FileAccountStore(tmp_path).close()
     (path,) = tmp_path.glob("*.jsonl")
     damage(path)
     if path.is_file():
@@ -134,7 +134,7 @@ def test_a_damaged_ledger_is_named_and_let_go(tmp_path: Path, damage: Callable[[
             file.write(b"\n")
     for _ in range(2):  # a lock that were kept would be named instead
         with pytest.raises(ConfigError) as caught:
-            AccountStore(tmp_path)
+            FileAccountStore(tmp_path)
         one_line(str(caught.value), str(path), "venue.embedded.state_dir")
 
 

@@ -133,7 +133,7 @@ class Pump:
         ]
         given = {
             "settings": settings,
-            "market": SyntheticMarket(settings, START_MS, {}),
+            "market": SyntheticMarket(settings, START_MS, {}, Random),
             "streams": bot.streams,
             "seed": settings.seed,
             "risk": risk_limits(config.risk),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
+from random import Random
 from typing import Final, Protocol
 
 import attrs
@@ -21,10 +22,11 @@ from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, inj
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultDecision, FaultPlan, InjectedFault, ResponseMode
-from coldframe.exchange.keys import AccountKeys, keys_for
+from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.subscriptions import Publication
-from coldframe.exchange.trading.account_store import AccountBooks, AccountStore
+from coldframe.exchange.trading.account_store import AccountBooks, MemoryAccountStore
 from coldframe.exchange.trading.entities import Algo, Order
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.links.context import Context, Source
 from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
@@ -35,6 +37,7 @@ from coldframe.wire.replies import ErrorBody
 from coldframe.wire.requests import Fault
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 from coldframe.wire.routes import StreamTarget, parse_target
+from tests.randomness import randomness
 
 #: What a client gives a REST call that is never answered (milliseconds).
 REST_TIMEOUT_MS: Final = 10_000
@@ -92,10 +95,12 @@ class VirtualVenue:
         self.keys = _keys(tuple(account.name for account in settings.accounts))
         self.source = source
         start_ms, introduce = self.now_ms(), source.introduce
-        self.exchange = Exchange(settings, source.floors, self.keys, AccountStore(None), start_ms, introduce=introduce)
+        self.exchange = Exchange(
+            settings, source.floors, self.keys, MemoryAccountStore(), start_ms, randomness(), introduce=introduce
+        )
         #: Sentences for the operator's log.
         self.notices: list[str] = []
-        self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms())
+        self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms(), Random)
         self.context = Context(settings, self.exchange, source, self.now_ms, self.faults, self.notices.append)
         source.bind(self.exchange.streams, self.context.settle)
         self._rest = Rest(self.exchange)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from random import Random
 
 import attrs
 
@@ -22,6 +21,7 @@ from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.sessions import Calendar
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import SymbolMarket
+from coldframe.exchange.randomness import Randomness
 from coldframe.exchange.trading.account_store import AccountStore
 from coldframe.exchange.trading.amending import Amender
 from coldframe.exchange.trading.clearing import Clearing
@@ -72,6 +72,7 @@ class Exchange:
         keys: Sequence[AccountKeys],
         ledger: AccountStore,
         start_ms: int,
+        randomness: Randomness,
         introduce: Callable[[str, int], SymbolMarket | None] = _none,
     ) -> None:
         self.settings = settings
@@ -86,7 +87,7 @@ class Exchange:
         self.calendar = Calendar(settings.session_s)
         self.streams = Streams((floor.board for floor in floors.values()), fixed_rates, self.calendar)
         self.office = TradingState(ledger, self.floors, start_ms, settings.long_ids, fixed_rates)
-        self.clearing = Clearing(self.office, Random(f"{settings.seed}:events"))
+        self.clearing = Clearing(self.office, randomness.seeded(f"{settings.seed}:events"))
         self.dealer = OrderEntry(self.office, self.clearing)
         self.amender = Amender(self.office, self.dealer)
         self.conditionals = Conditionals(self.office, self.dealer, settings.faults.close_position_lag_ms)
@@ -95,7 +96,7 @@ class Exchange:
         self.preferences = Preferences(self.office)
         self.switches = CountdownTimers()
         self.keys = KeyRing(keys)
-        self.listen_keys = ListenKeys(int(settings.listen_key_lifetime_s * 1000))
+        self.listen_keys = ListenKeys(int(settings.listen_key_lifetime_s * 1000), randomness.token)
         banned_until = start_ms + settings.faults.banned_for_s * 1000 if settings.faults.banned_for_s else 0
         self.counters = Counters(settings.limits, banned_until)
         self._changes = Changes(settings.changes, start_ms)

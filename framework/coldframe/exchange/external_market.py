@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from random import Random
 from typing import Final
 
 import trio
@@ -46,7 +45,7 @@ class ExternalMarket:
     def __init__(self, contracts: Iterable[Contract], funding_interval_ms: int, start_ms: int) -> None:
         self.floors: dict[str, SymbolMarket] = {}
         self._syncs: dict[str, _Sync] = {}
-        ids = UpdateIds(start_ms * 1000, Random(0))
+        ids = UpdateIds(start_ms * 1000)
         for contract in contracts:
             board = PublicMarketData(contract, funding_interval_ms, start_ms)
             self.floors[contract.symbol] = SymbolMarket(board, ids, start_ms, shows_orders=False)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from itertools import count
-from random import Random
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -21,6 +20,7 @@ import msgspec
 
 from coldframe.config.venue import VenueFaults
 from coldframe.exchange.exchange import PrivateEvent
+from coldframe.exchange.randomness import RandomSource, Seeded
 from coldframe.exchange.refusals import refuse, status_of
 from coldframe.wire.requests import Fault
 
@@ -97,12 +97,12 @@ class InjectedFault(Enum):
 
 
 class FaultPlan:
-    """All faults of one venue."""
+    """All faults of one venue; `seeded` makes the sequences that it draws from."""
 
-    def __init__(self, settings: VenueFaults, seed: int, start_ms: int) -> None:
+    def __init__(self, settings: VenueFaults, seed: int, start_ms: int, seeded: Seeded) -> None:
         self.settings = settings
-        self._seed = seed
-        self._chances: dict[str, Random] = {}
+        self._seed, self._seeded = seed, seeded
+        self._chances: dict[str, RandomSource] = {}
         #: How long each mishap waits from one time to the next, and when the next one is.
         self._wait_ms = {mishap: wait_ms for mishap in InjectedFault if (wait_ms := _interval_ms(settings, mishap))}
         self._due_ms = {mishap: start_ms + wait_ms for mishap, wait_ms in self._wait_ms.items()}
@@ -245,10 +245,10 @@ class FaultPlan:
 
     # -- chance -------------------------------------------------------------------------------------------------------
 
-    def _chance(self, name: str) -> Random:
+    def _chance(self, name: str) -> RandomSource:
         found = self._chances.get(name)
         if found is None:
-            found = self._chances[name] = Random(f"{self._seed}:faults:{name}")
+            found = self._chances[name] = self._seeded(f"{self._seed}:faults:{name}")
         return found
 
     def _drawn(self, name: str, share: Decimal) -> bool:

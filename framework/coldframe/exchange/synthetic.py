@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from random import Random
 from typing import Final
 
 import attrs
@@ -24,6 +23,7 @@ from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
 from coldframe.exchange.matching import Taker
+from coldframe.exchange.randomness import Seeded
 from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
 from coldframe.units import unscaled
 from coldframe.wire.reference import LeverageTier
@@ -52,20 +52,20 @@ _PULL: Final = 2500
 
 
 class SyntheticMarket:
-    """All contracts of the synthetic market. `bind` must be called before the first `advance`."""
+    """All contracts of the synthetic market; `seeded` makes its chance. `bind` must be called before the first `advance`."""
 
     follows_clock = True
 
-    def __init__(self, settings: Settings, start_ms: int, remembered: Mapping[str, int]) -> None:
-        self._pace, self._settings = settings.pace, settings
-        self._rng = Random(f"{settings.seed}:market")
+    def __init__(self, settings: Settings, start_ms: int, remembered: Mapping[str, int], seeded: Seeded) -> None:
+        self._pace, self._settings, self._seeded = settings.pace, settings, seeded
+        self._rng = seeded(f"{settings.seed}:market")
         self._next_ms = (start_ms // STEP_MS + 1) * STEP_MS
         self._liquidation_ms = start_ms + self._soon(_FIRST_EVENTS_S)
         self._change_ms = start_ms + self._soon(_FIRST_EVENTS_S)
         self._settle: Settle | None = None
-        self._ids = UpdateIds(start_ms * 1000, Random(f"{settings.seed}:ids"))
+        self._ids = UpdateIds(start_ms * 1000, seeded(f"{settings.seed}:ids"))
         self._crowds = [
-            _Crowd(character, settings, start_ms, self._ids, remembered.get(character.listing.symbol))
+            _Crowd(character, settings, start_ms, self._ids, seeded, remembered.get(character.listing.symbol))
             for character in _chosen(settings)
         ]
         self._busiest = max(self._crowds, key=lambda crowd: crowd.busy)
@@ -92,7 +92,7 @@ class SyntheticMarket:
         if character is None or symbol in self.floors:
             return None
         new = attrs.evolve(character, listing=attrs.evolve(character.listing, onboard_ms=now_ms))
-        crowd = _Crowd(new, self._settings, now_ms, self._ids, None, has_past=False)
+        crowd = _Crowd(new, self._settings, now_ms, self._ids, self._seeded, None, has_past=False)
         self._crowds.append(crowd)
         self.floors[symbol] = crowd.floor
         return crowd.floor
@@ -152,12 +152,14 @@ class _Crowd:
         settings: Settings,
         start_ms: int,
         ids: UpdateIds,
+        seeded: Seeded,
         remembered: int | None,
         *,
         has_past: bool = True,
     ) -> None:
         self._character = character
-        self._rng = Random(f"{settings.seed}:{character.listing.symbol}")
+        self._seeded = seeded
+        self._rng = seeded(f"{settings.seed}:{character.listing.symbol}")
         self._pace = max(int(settings.pace * character.busy), 1)
         self._tick = to_scaled(character.listing.tick)
         self._lot = to_scaled(character.listing.step)
@@ -377,7 +379,7 @@ class _Crowd:
 
     def _history(self, first: int, start_ms: int, first_trade_id: int) -> list[Bar]:
         """A past of a day and an hour, in bars of a minute, that ends at the opening price."""
-        rng = Random(f"{self._character.listing.symbol}:{first}")
+        rng = self._seeded(f"{self._character.listing.symbol}:{first}")
         # A minute has 1200 steps, so its deviation is about 35 times that of one step.
         swing = max(self._character.wander * 35 // _THOUSAND, 2)
         bars: list[Bar] = []

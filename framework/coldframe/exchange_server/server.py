@@ -6,6 +6,7 @@ import errno
 import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import attrs
@@ -15,10 +16,13 @@ from coldframe.config import venue as config
 from coldframe.errors import ConfigError, VenueUnavailable
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan, InjectedFault
-from coldframe.exchange.keys import AccountKeys, keys_for
+from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.mirror import Mirror
+from coldframe.exchange.randomness import Randomness
 from coldframe.exchange.synthetic import SyntheticMarket
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import AccountStore, MemoryAccountStore
+from coldframe.exchange_server.account_file import FileAccountStore
+from coldframe.exchange_server.key_files import keys_for, token
 from coldframe.exchange_server.links.api import ApiLink
 from coldframe.exchange_server.links.context import Context, Source
 from coldframe.exchange_server.links.http_server import HttpServer
@@ -69,12 +73,12 @@ class EmbeddedVenue:
         self._now_ms = now_ms
         start_ms = self._now_ms()
         recorded = RecordedMarket(settings, start_ms) if mirror is None and settings.market == "recording" else None
-        self._ledger = AccountStore(Path(settings.state_dir) if settings.state_dir is not None else None)
+        self._ledger = _account_store(settings)
         self._source: Source = _source(settings, mirror, recorded, start_ms, self._ledger)
-        self._exchange = Exchange(
-            settings, self._source.floors, self._keys, self._ledger, start_ms, introduce=self._source.introduce
-        )
-        self._faults = FaultPlan(settings.faults, settings.seed, start_ms)
+        floors, introduce = self._source.floors, self._source.introduce
+        randomness = Randomness(Random, token)
+        self._exchange = Exchange(settings, floors, self._keys, self._ledger, start_ms, randomness, introduce)
+        self._faults = FaultPlan(settings.faults, settings.seed, start_ms, Random)
         self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)
         self._door = HttpServer(self._context, secure=self._tls is not None)
@@ -205,12 +209,16 @@ class EmbeddedVenue:
         )
 
 
+def _account_store(settings: config.EmbeddedVenue) -> AccountStore:
+    return MemoryAccountStore() if settings.state_dir is None else FileAccountStore(Path(settings.state_dir))
+
+
 def _source(
     settings: config.EmbeddedVenue, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, ledger: AccountStore
 ) -> Source:
     if mirror is not None:
         return mirror.open(settings, start_ms)
-    return recorded or SyntheticMarket(settings, start_ms, ledger.marks)
+    return recorded or SyntheticMarket(settings, start_ms, ledger.marks, Random)
 
 
 def _tls_context(settings: config.EmbeddedVenue) -> ssl.SSLContext | None:

@@ -7,10 +7,11 @@ import msgspec
 from coldframe.exchange.endpoints.listenkeys import ListenKeys
 from coldframe.wire.requests import Fault
 from tests.exchange.rig import Rig
+from tests.randomness import randomness
 
 
 def test_an_account_has_one_key_that_use_extends() -> None:
-    keys = ListenKeys(1000)
+    keys = ListenKeys(1000, randomness().token)
     key = keys.start("a", 0)
     assert keys.start("a", 500) == key
     assert keys.start("b", 500) != key
@@ -24,7 +25,7 @@ def test_an_account_has_one_key_that_use_extends() -> None:
 
 
 def test_deleting_a_key_deletes_it_for_everybody() -> None:
-    keys = ListenKeys(1000)
+    keys = ListenKeys(1000, randomness().token)
     key = keys.start("a", 0)
     assert keys.stop("a") == key
     assert keys.key_of("a") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import msgspec
@@ -14,12 +15,13 @@ from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.endpoints.rest import Rest, RestRequest
 from coldframe.exchange.endpoints.statistics_calls import PERIODS
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.synthetic import SyntheticMarket
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire import reference
 from coldframe.wire.codec import Census, decode_list
 from coldframe.wire.rest import ENDPOINTS
+from tests.randomness import randomness
 
 NOW = 1_700_000_123_456
 KINDS = {
@@ -35,8 +37,8 @@ MINUTES = {"m": 1, "h": 60, "d": 1440}
 @pytest.fixture(scope="module")
 def rest() -> Rest:
     settings = Settings(symbols=["BTCUSDT", "ETHUSDT"], accounts=[VenueAccount(name="a")])
-    market = SyntheticMarket(settings, NOW, {})
-    return Rest(Exchange(settings, market.floors, keys_for(["a"], None), AccountStore(), NOW))
+    market = SyntheticMarket(settings, NOW, {}, Random)
+    return Rest(Exchange(settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness()))
 
 
 def ask(rest: Rest, name: str, at_ms: int = NOW, **params: object) -> bytes:
@@ -111,8 +113,8 @@ def test_the_open_interest_of_now_agrees_with_its_past(rest: Rest) -> None:
 
 def test_they_have_a_budget_of_their_own() -> None:
     settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
-    market = SyntheticMarket(settings, NOW, {})
-    rest = Rest(Exchange(settings, market.floors, keys_for(["a"], None), AccountStore(), NOW))
+    market = SyntheticMarket(settings, NOW, {}, Random)
+    rest = Rest(Exchange(settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness()))
     request = RestRequest("GET", "/futures/data/takerlongshortRatio", b"symbol=BTCUSDT&period=1d", {}, b"")
     statuses = [rest.answer(request, NOW).status for _ in range(1001)]
     assert statuses == [200] * 1000 + [429]
@@ -147,8 +149,8 @@ def test_a_basis_is_the_price_over_the_index(rest: Rest) -> None:
 
 def test_a_premium_makes_a_basis_that_stays() -> None:
     settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
-    market = SyntheticMarket(settings, NOW, {})
-    exchange = Exchange(settings, market.floors, keys_for(["a"], None), AccountStore(), NOW)
+    market = SyntheticMarket(settings, NOW, {}, Random)
+    exchange = Exchange(settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness())
     rest, board = Rest(exchange), exchange.floors["BTCUSDT"].board
     period_ms = 300_000
     end_ms = NOW // period_ms * period_ms + period_ms

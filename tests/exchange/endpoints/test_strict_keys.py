@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import msgspec
@@ -15,15 +16,16 @@ from coldframe.core.connectivity.signing import sign_api, signer_of_pem
 from coldframe.exchange.endpoints.rest import Rest, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange.synthetic import SyntheticMarket
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
 from coldframe.secret import Secret
 from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.rest import ENDPOINTS
 from tests.exchange.endpoints.test_parameters import ALGO, CALLS, LIMIT
 from tests.exchange.endpoints.test_strict_bodies import ROWS, _lively, bodies, faults, integer, text
 from tests.exchange.rig import START_MS, SYMBOL, Rig, order_events
+from tests.randomness import randomness
 
 ORDER = (
     "orderId symbol status clientOrderId price origQty executedQty timeInForce type reduceOnly"
@@ -190,8 +192,10 @@ def test_an_answer_has_exactly_its_keys(call: str) -> None:
 
 def synthetic() -> Exchange:
     settings = Settings(accounts=[VenueAccount(name="a")])
-    market = SyntheticMarket(settings, START_MS, {})
-    return Exchange(settings, market.floors, keys_for(["a"], None), AccountStore(), START_MS, introduce=market.introduce)
+    market = SyntheticMarket(settings, START_MS, {}, Random)
+    return Exchange(
+        settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), START_MS, randomness(), introduce=market.introduce
+    )
 
 
 def public(exchange: Exchange, path: str) -> Any:

@@ -37,6 +37,28 @@ def test_december_ends_in_january() -> None:
     assert bounds("1M", _at("2023-12-31T23:59:59")) == (_at("2023-12-01T00:00:00"), _at("2024-01-01T00:00:00") - 1)
 
 
+@given(st.integers(0, 253_402_300_799_999))
+def test_a_month_is_that_of_the_calendar(at_ms: int) -> None:
+    """From 1970 to 9999, against the calendar of the standard library."""
+    first = datetime.fromtimestamp(at_ms // 1000, UTC).replace(day=1, hour=0, minute=0, second=0)
+    start, end = bounds("1M", at_ms)
+    assert start == first.timestamp() * 1000
+    assert datetime.fromtimestamp(end // 1000, UTC).month == first.month
+    assert bounds("1M", end + 1)[0] == end + 1
+
+
+@pytest.mark.parametrize(
+    ("day", "start", "end"),
+    [
+        ("2024-02-29T12:00:00", "2024-02-01T00:00:00", "2024-03-01T00:00:00"),
+        ("2100-02-28T12:00:00", "2100-02-01T00:00:00", "2100-03-01T00:00:00"),
+        ("2000-03-01T00:00:00", "2000-03-01T00:00:00", "2000-04-01T00:00:00"),
+    ],
+)
+def test_months_round_a_leap_day(day: str, start: str, end: str) -> None:
+    assert bounds("1M", _at(day)) == (_at(start), _at(end) - 1)
+
+
 @pytest.mark.parametrize("interval", INTERVALS)
 @given(st.integers(0, 4_000_000_000_000))
 def test_every_moment_lies_in_exactly_one_candle(interval: str, at_ms: int) -> None:

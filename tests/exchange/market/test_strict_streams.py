@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import msgspec
@@ -174,7 +175,7 @@ class Ear:
 @pytest.fixture(scope="module")
 def heard() -> dict[str, list[Any]]:
     """Some payloads of every stream, out of half a minute of a lively market."""
-    market = SyntheticMarket(Settings(), T0, {})
+    market = SyntheticMarket(Settings(), T0, {}, Random)
     streams = Streams(floor.board for floor in market.floors.values())
     market.bind(streams, lambda symbol, met: None)
     ear = Ear()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.exchange.trading.account_store import AccountStore
 from coldframe.exchange.trading.ids import OrderIds
+from coldframe.exchange_server.account_file import FileAccountStore
 from tests.exchange.rig import START_MS, Rig, floor
 
 #: The greatest whole number up to which a double holds all of them.
@@ -38,12 +38,12 @@ def test_which_contracts_have_long_ids_can_be_set(long_ids: list[str], lengths: 
 
 
 def test_a_clock_set_back_repeats_no_id_while_the_ledger_is_there(tmp_path: Path) -> None:
-    ledger = AccountStore(tmp_path)
+    ledger = FileAccountStore(tmp_path)
     first = both(ledger=ledger)
     before = {symbol: placed_ids(first, symbol) for symbol in ("BTCUSDT", "ETHUSDT")}
     first.exchange.ledger.commit()
     ledger.close()
-    second = both(ledger=AccountStore(tmp_path))  # the rig's clock stands where it stood
+    second = both(ledger=FileAccountStore(tmp_path))  # the rig's clock stands where it stood
     for symbol, ids in before.items():
         assert min(placed_ids(second, symbol)) > max(ids)
 

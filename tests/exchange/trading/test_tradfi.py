@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.enums import ContractStatus
@@ -33,7 +35,7 @@ class Stage:
 
     def __init__(self, *, signed: bool) -> None:
         accounts = (VenueAccount(name="a", tradfi_agreement=signed),)
-        self.market = SyntheticMarket(Settings(symbols=[SYMBOL, "BTCUSDT"]), START, {})
+        self.market = SyntheticMarket(Settings(symbols=[SYMBOL, "BTCUSDT"]), START, {}, Random)
         self.rig = Rig(*self.market.floors.values(), accounts=accounts, session_s=30)
         self.rig.now_ms = START
         self.market.bind(self.rig.exchange.streams, lambda symbol, met: None)
@@ -108,7 +110,7 @@ def test_a_session_that_ends_halts_the_contract_and_one_that_begins_opens_it() -
 
 def test_the_calendar_alone_halts_nothing() -> None:
     saturday = 1_700_265_600_000
-    market = SyntheticMarket(Settings(symbols=[SYMBOL]), saturday, {})
+    market = SyntheticMarket(Settings(symbols=[SYMBOL]), saturday, {}, Random)
     rig = Rig(*market.floors.values())
     rig.now_ms = saturday
     rig.pass_ms(1000)

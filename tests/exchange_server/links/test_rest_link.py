@@ -18,8 +18,8 @@ import trustme
 
 from coldframe.config.venue import VenueAccount, VenueFaults
 from coldframe.errors import ConfigError, VenueUnavailable
-from coldframe.exchange.keys import keys_for
 from coldframe.exchange_server import Address, EmbeddedVenue
+from coldframe.exchange_server.key_files import keys_for
 from tests.exchange_server.links.cable import Rest, Settings, running, serving, wall_ms
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "59000.0"}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Callable
 
 import attrs
 
 from coldframe.exchange.refusals import refuse
 from coldframe.wire.requests import Fault
-
-_KEY_BYTES = 32
 
 
 @attrs.define(eq=False)
@@ -20,10 +18,11 @@ class _Held:
 
 
 class ListenKeys:
-    """The listen keys of all accounts."""
+    """The listen keys of all accounts; `token` makes a new one."""
 
-    def __init__(self, lifetime_ms: int) -> None:
+    def __init__(self, lifetime_ms: int, token: Callable[[], str]) -> None:
         self._lifetime_ms = lifetime_ms
+        self._token = token
         self._by_account: dict[str, _Held] = {}
         self._by_key: dict[str, _Held] = {}
 
@@ -31,7 +30,7 @@ class ListenKeys:
         """The account's key, a new one if it has none; it lives from now on for the whole lifetime."""
         held = self._by_account.get(account)
         if held is None:
-            held = _Held(secrets.token_hex(_KEY_BYTES), account, 0)
+            held = _Held(self._token(), account, 0)
             self._by_account[account] = self._by_key[held.key] = held
         held.until_ms = now_ms + self._lifetime_ms
         return held.key

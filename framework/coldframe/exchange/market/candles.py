@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime
 from typing import Final
 
 import attrs
@@ -13,6 +12,9 @@ _DAY_MS: Final = 86_400_000
 #: Weeks begin on Monday; the epoch began on a Thursday.
 _MONDAY_MS: Final = 4 * _DAY_MS
 _UNITS: Final = {"m": _MINUTE_MS, "h": 60 * _MINUTE_MS, "d": _DAY_MS}
+#: Days from the 1st of March of the year 0 to the epoch, and days of the 400 years after which leap years repeat.
+_EPOCH_DAYS: Final = 719_468
+_CYCLE_DAYS: Final = 146_097
 #: How many bars of a minute are kept: enough for the rolling day and for a page of candles.
 _KEPT: Final = 1500
 
@@ -70,10 +72,24 @@ def bounds(interval: str, at_ms: int) -> tuple[int, int]:
 
 
 def _month(at_ms: int) -> tuple[int, int]:
-    day = datetime.fromtimestamp(at_ms // 1000, UTC)
-    first = day.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
-    return int(first.timestamp()) * 1000, int(following.timestamp()) * 1000 - 1
+    """The UTC month, counted from a 1st of March: the day that leap years add is then the last one of a year."""
+    since_march = at_ms // _DAY_MS + _EPOCH_DAYS
+    cycle, day = divmod(since_march, _CYCLE_DAYS)
+    year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
+    month = (5 * (day - _days_before(year)) + 2) // 153
+    begins = cycle * _CYCLE_DAYS - _EPOCH_DAYS + _days_before(year)
+    following = begins + (_days_before_month(month + 1) if month < 11 else _days_before(year + 1) - _days_before(year))
+    return (begins + _days_before_month(month)) * _DAY_MS, following * _DAY_MS - 1
+
+
+def _days_before(year: int) -> int:
+    """The days of a cycle before its year number `year`; both count from 0."""
+    return 365 * year + year // 4 - year // 100 + year // 400
+
+
+def _days_before_month(month: int) -> int:
+    """The days of a year before its month number `month`; March is number 0."""
+    return (153 * month + 2) // 5
 
 
 class Candles:

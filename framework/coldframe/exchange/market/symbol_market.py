@@ -7,7 +7,6 @@ the published market stays as it came, and own orders trade beside it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from random import Random
 
 import attrs
 
@@ -16,6 +15,7 @@ from coldframe.exchange.contracts import Contract
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
 from coldframe.exchange.market.public_trades import Print
 from coldframe.exchange.matching import CROWD_ID, Fill, Matching, Taken, Taker
+from coldframe.exchange.randomness import RandomSource
 from coldframe.wire.streams import Level
 
 #: How far two update ids of one contract may lie apart because of other contracts.
@@ -23,14 +23,17 @@ _WIDEST_JUMP = 60
 
 
 class UpdateIds:
-    """The venue's update ids: one growing sequence for all contracts, so that those of one contract have gaps."""
+    """The venue's update ids: one growing sequence for all contracts, so that those of one contract have gaps.
 
-    def __init__(self, first: int, rng: Random) -> None:
+    Without an `rng` it has none: a market that comes from outside brings ids of its own.
+    """
+
+    def __init__(self, first: int, rng: RandomSource | None = None) -> None:
         self._last = first
         self._rng = rng
 
     def next(self) -> int:
-        self._last += self._rng.randint(1, _WIDEST_JUMP)
+        self._last += self._rng.randint(1, _WIDEST_JUMP) if self._rng is not None else 1
         return self._last
 
 

@@ -1,21 +1,16 @@
-"""The books of the venue: accounts, orders, trades and incomes in memory, and in a file when they shall outlive the process.
+"""What the exchange keeps of its accounts: orders, trades and incomes, behind a protocol.
 
-The file is a sequence of records, the last one of each thing counts. A record is handed to the operating system before the answer
-that tells of it leaves, so that a killed process forgets nothing; a torn last line is dropped. At start the file is read, and
-written anew without what is out of date.
+`MemoryAccountStore` lives as long as its process. A store that outlives it (`coldframe.exchange_server.account_file`) writes down,
+at every commit, the records that were noted since the one before.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from coldframe.enums import AlgoStatus
-from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.trading.entities import (
     Account,
     Algo,
@@ -27,14 +22,10 @@ from coldframe.exchange.trading.entities import (
     Order,
     Record,
     Traded,
-    read_record,
-    write_record,
 )
-from coldframe.localfiles import lines_of
 
 #: How many finished orders, trades and incomes of an account are kept.
 _KEPT: Final = 5000
-_FILE: Final = "ledger.jsonl"
 
 
 class AccountBooks:
@@ -119,18 +110,39 @@ def _file_under(shelf: dict[int, Algo], algo: Algo, *, belongs: bool) -> None:
         shelf.pop(algo.algo_id, None)
 
 
-class AccountStore:
-    """The books of all accounts. Whoever changes a record says so with `note`; `commit` writes what was noted."""
+class AccountStore(Protocol):
+    """The books of all accounts. What changes a record says so with `note`."""
 
-    def __init__(self, directory: Path | None = None) -> None:
+    books: dict[str, AccountBooks]
+    #: The last prices of the contracts, scaled, as a market that is made again begins with them.
+    marks: dict[str, int]
+
+    def add(self, account: Account) -> AccountBooks:
+        """The books of an account: those remembered under its name, or new ones."""
+
+    def funded_ms(self, symbol: str) -> int:
+        """The last funding time of a symbol that was settled; 0 when there was none."""
+
+    def orders_known(self) -> Iterator[int]:
+        """The ids of all orders in the books."""
+
+    def note(self, record: Record) -> None:
+        """Takes a new or changed record."""
+
+    def commit(self) -> None:
+        """Makes what was noted since the last commit last as long as the store does. Called before an answer leaves."""
+
+    def close(self) -> None:
+        """Ends the store."""
+
+
+class MemoryAccountStore:
+    """An account store that lives as long as its process."""
+
+    def __init__(self) -> None:
         self.books: dict[str, AccountBooks] = {}
         self.marks: dict[str, int] = {}
         self._funded_ms: dict[str, int] = {}
-        self._noted: dict[int, Record] = {}
-        self._file: int | None = None
-        self._held = -1
-        if directory is not None:
-            self._open(directory)
 
     def add(self, account: Account) -> AccountBooks:
         """The books of an account: those remembered under its name, or new ones."""
@@ -151,22 +163,12 @@ class AccountStore:
     def note(self, record: Record) -> None:
         """Takes a new or changed record."""
         self._fold(record)
-        if self._file is not None:
-            self._noted[id(record)] = record
 
     def commit(self) -> None:
-        """Writes what was noted since the last commit. Must be called before an answer leaves."""
-        if self._file is not None and self._noted:
-            os.write(self._file, b"".join(write_record(record) for record in self._noted.values()))
-        self._noted.clear()
+        """Nothing is written."""
 
     def close(self) -> None:
-        """Ends the file."""
-        if self._file is not None:
-            self.commit()
-            os.close(self._file)
-            os.close(self._held)
-            self._file = None
+        """Nothing is open."""
 
     def _fold(self, record: Record) -> None:
         match record:
@@ -188,75 +190,3 @@ class AccountStore:
                 self._funded_ms[record.symbol] = record.at_ms
             case Moved():
                 self.books[record.account].margin_changes.append(record)
-
-    def _open(self, directory: Path) -> None:
-        path = directory / _FILE
-        try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._held = _hold(directory)
-            try:
-                self._file = self._taken_up(path)
-            except BaseException:
-                os.close(self._held)
-                raise
-        except OSError as error:
-            raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
-
-    def _taken_up(self, path: Path) -> int:
-        """Reads the file, writes it anew without what is out of date, and returns it open for what comes."""
-        latest = _read(path)
-        for record in latest:
-            self._fold(record)
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(b"".join(write_record(record) for record in latest))
-        fresh.chmod(0o600)
-        fresh.replace(path)
-        return os.open(path, os.O_WRONLY | os.O_APPEND)
-
-
-def _hold(directory: Path) -> int:
-    """Takes the directory for this process: two venues in one file would each lose what the other writes."""
-    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise ConfigError(f"{directory}: venue.embedded.state_dir: another venue keeps its ledger here; stop it first") from None
-    return held
-
-
-def _read(path: Path) -> list[Record]:
-    """The latest form of every record in the file, in the order of their first appearance; a torn last line is left out."""
-    if not path.exists():
-        return []
-    latest: dict[object, Record] = {}
-    accounts: set[object] = {None}
-    for number, line in enumerate(lines_of(path), start=1):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            record: Record = read_record(line[:-1])
-            if isinstance(record, Account):
-                accounts.add(record.name)
-            elif (name := getattr(record, "account", None)) not in accounts:
-                raise DecodeError(f"no line before it opens the account {name!r}", line)
-        except DecodeError as error:
-            raise ConfigError(f"{path}:{number}: venue.embedded.state_dir: not a record of the venue's ledger: {error}") from None
-        latest[_key(record)] = record
-    return list(latest.values())
-
-
-def _key(record: Record) -> object:
-    match record:
-        case Account():
-            return ("account", record.name)
-        case Order():
-            return ("order", record.order_id)
-        case Algo():
-            return ("algo", record.algo_id)
-        case Funded():
-            return ("funded", record.symbol)
-        case Marks():
-            return type(record)
-        case _:
-            return record

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
-from random import Random
 
 import attrs
 
@@ -17,6 +16,7 @@ from coldframe.enums import AccountReason, AlgoStatus, ExecutionType, OrderStatu
 from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.market.symbol_market import Execution
 from coldframe.exchange.matching import CROWD_ID, Fill
+from coldframe.exchange.randomness import RandomSource
 from coldframe.exchange.trading.entities import Account, Earned, Funded, Order, Position, Traded
 from coldframe.exchange.trading.order_events import ASSET, OwnFill, account_event, lite_event, touched_sides
 from coldframe.exchange.trading.settlement import BNB, Booked, book_fill, book_funding
@@ -31,7 +31,7 @@ _REMEMBERED_RATES = 1000
 class Clearing:
     """Books what happens to accounts."""
 
-    def __init__(self, office: TradingState, rng: Random) -> None:
+    def __init__(self, office: TradingState, rng: RandomSource) -> None:
         self._office = office
         self._rng = rng
         #: Rates of the latest funding times, oldest first.

@@ -1,0 +1,121 @@
+"""An account store in a file, so that a restarted venue remembers orders and positions.
+
+The file is a sequence of records, the last one of each thing counts. A record is handed to the operating system before the answer
+that tells of it leaves, so that a killed process forgets nothing; a torn last line is dropped. At start the file is read, and
+written anew without what is out of date.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from coldframe.errors import ConfigError, DecodeError
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange.trading.entities import Account, Algo, Funded, Marks, Order, Record, read_record, write_record
+from coldframe.localfiles import lines_of
+
+_FILE: Final = "ledger.jsonl"
+
+
+class FileAccountStore(MemoryAccountStore):
+    """The books of all accounts, and a file in `directory`. Raises `ConfigError` when it cannot be kept there."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._noted: dict[int, Record] = {}
+        self._held, self._file = self._opened(directory)
+
+    def note(self, record: Record) -> None:
+        super().note(record)
+        if self._file is not None:
+            self._noted[id(record)] = record
+
+    def commit(self) -> None:
+        """Writes what was noted since the last commit. Must be called before an answer leaves."""
+        if self._file is not None and self._noted:
+            os.write(self._file, b"".join(write_record(record) for record in self._noted.values()))
+        self._noted.clear()
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._file is not None:
+            self.commit()
+            os.close(self._file)
+            os.close(self._held)
+            self._file = None
+
+    def _opened(self, directory: Path) -> tuple[int, int | None]:
+        """The lock of the directory, and the file in it, open for what comes."""
+        path = directory / _FILE
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            held = _hold(directory)
+            try:
+                return held, self._taken_up(path)
+            except BaseException:
+                os.close(held)
+                raise
+        except OSError as error:
+            raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
+
+    def _taken_up(self, path: Path) -> int:
+        """Reads the file, writes it anew without what is out of date, and returns it open for what comes."""
+        latest = _read(path)
+        for record in latest:
+            self._fold(record)
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(b"".join(write_record(record) for record in latest))
+        fresh.chmod(0o600)
+        fresh.replace(path)
+        return os.open(path, os.O_WRONLY | os.O_APPEND)
+
+
+def _hold(directory: Path) -> int:
+    """Takes the directory for this process: two venues in one file would each lose what the other writes."""
+    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise ConfigError(f"{directory}: venue.embedded.state_dir: another venue keeps its ledger here; stop it first") from None
+    return held
+
+
+def _read(path: Path) -> list[Record]:
+    """The latest form of every record in the file, in the order of their first appearance; a torn last line is left out."""
+    if not path.exists():
+        return []
+    latest: dict[object, Record] = {}
+    accounts: set[object] = {None}
+    for number, line in enumerate(lines_of(path), start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            record: Record = read_record(line[:-1])
+            if isinstance(record, Account):
+                accounts.add(record.name)
+            elif (name := getattr(record, "account", None)) not in accounts:
+                raise DecodeError(f"no line before it opens the account {name!r}", line)
+        except DecodeError as error:
+            raise ConfigError(f"{path}:{number}: venue.embedded.state_dir: not a record of the venue's ledger: {error}") from None
+        latest[_key(record)] = record
+    return list(latest.values())
+
+
+def _key(record: Record) -> object:
+    match record:
+        case Account():
+            return ("account", record.name)
+        case Order():
+            return ("order", record.order_id)
+        case Algo():
+            return ("algo", record.algo_id)
+        case Funded():
+            return ("funded", record.symbol)
+        case Marks():
+            return type(record)
+        case _:
+            return record
