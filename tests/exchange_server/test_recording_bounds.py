@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.compression import zstd_module
+from coldframe.data.lines import USUAL_BOUNDS, LineBounds
 from coldframe.errors import ConfigError
-from coldframe.exchange_server import recording_files as module
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import MOST_NAMES, read_tape
 from coldframe.exchange_server.recording_info import outline
 from coldframe.runtime.recordings import describe_tape, verify_tape
 from coldframe.wire.tape import LONGEST_LINE
@@ -41,8 +41,8 @@ def at(folder: Path, body: bytes, name: str = "tape.jsonl") -> Path:
     return path
 
 
-def numbers(path: Path) -> list[int]:
-    return [line.t for line in read_tape(path)]
+def numbers(path: Path, bounds: LineBounds = USUAL_BOUNDS) -> list[int]:
+    return [line.t for line in read_tape(path, bounds)]
 
 
 # -- what it is -------------------------------------------------------------------------------------------------------
@@ -90,10 +90,8 @@ def test_lines_come_as_a_plain_split_gives_them(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], chunk: int, pack: Callable[[bytes], bytes]
 ) -> None:
     path = at(tmp_path_factory.mktemp("tape"), pack(b"\n".join(lines)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_CHUNK", chunk)
-        reading = read_tape(path)
-        given_ = [(reading.line, line.t) for line in reading]
+    reading = read_tape(path, LineBounds(chunk=chunk))
+    given_ = [(reading.line, line.t) for line in reading]
     assert given_ == [(number, 1 if b'"t":1' in line else 2) for number, line in enumerate(lines, 1) if line.strip()]
     assert reading.count == len(given_)
     assert reading.tear is None
@@ -103,17 +101,14 @@ def test_lines_come_as_a_plain_split_gives_them(
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
-def test_a_line_beyond_the_longest_names_file_line_and_limit(
-    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LONGEST_LINE", 500)
-    monkeypatch.setattr(module, "_CHUNK", 64)
+def test_a_line_beyond_the_longest_names_file_line_and_limit(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    bounds = LineBounds(chunk=64, longest_line=500)
     fits = b'{"t":1,"stream":"a","data":"%b"}' % (b"x" * 400)
-    assert numbers(at(tmp_path, pack(b"\n".join([*LINES, fits, *LINES])))).count(1) == 3
+    assert numbers(at(tmp_path, pack(b"\n".join([*LINES, fits, *LINES]))), bounds).count(1) == 3
     too_long = b'{"t":1,"stream":"a","data":"%b"}' % (b"x" * 600)
     for end in (b"", b"\n", b"\n" + BODY):
         with pytest.raises(ConfigError, match=r"tape\.jsonl:301: a line of more than 500 bytes|jsonl:300: a line of more than 500"):
-            numbers(at(tmp_path, pack(BODY + too_long + end)))
+            numbers(at(tmp_path, pack(BODY + too_long + end)), bounds)
 
 
 def test_a_file_without_an_end_is_refused_at_once() -> None:
@@ -122,22 +117,20 @@ def test_a_file_without_an_end_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd])
-def test_a_bomb_is_refused_when_more_comes_out_than_a_recording_has(
-    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_ALWAYS_ALLOWED", 1 << 20)
+def test_a_bomb_is_refused_when_more_comes_out_than_a_recording_has(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     bomb = pack(b"\n" * (1 << 24))
     assert len(bomb) * 250 < 1 << 23
     with pytest.raises(ConfigError, match=r"tape\.jsonl:[0-9]+: more than [0-9]+ bytes come out of this file"):
-        numbers(at(tmp_path, bomb))
+        numbers(at(tmp_path, bomb), LineBounds(always_allowed=1 << 20))
 
 
-def test_more_streams_than_there_are_is_no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_NAMES", 50)
-    rows = [b'{"t":1,"stream":"s%d@trade","data":{}}' % number for number in range(51)]
-    assert len(numbers(at(tmp_path, b"\n".join(rows[:50] * 3)))) == 150
+def test_more_streams_than_there_are_is_no_recording(tmp_path: Path) -> None:
+    rows = [b'{"t":1,"stream":"s%d@trade","data":{}}' % number for number in range(MOST_NAMES + 1)]
+    assert len(numbers(at(tmp_path, b"\n".join([*rows[:-1], *rows[:9]])))) == MOST_NAMES + 9
     for use in (numbers, outline, describe_tape, verify_tape):
-        with pytest.raises(ConfigError, match=r"tape\.jsonl:51: more than 50 different streams|tape\.jsonl:1: "):
+        with pytest.raises(
+            ConfigError, match=rf"tape\.jsonl:{MOST_NAMES + 1}: more than {MOST_NAMES} different streams|tape\.jsonl:1: "
+        ):
             use(at(tmp_path, b"\n".join(rows)))
 
 
@@ -153,19 +146,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         assert sum(line.t for line in read_tape(path)) == 60_000
-        assert tracemalloc.get_traced_memory()[1] < 4 * module._CHUNK + 1_000_000
+        assert tracemalloc.get_traced_memory()[1] < 4 * USUAL_BOUNDS.chunk + 1_000_000
     finally:
         tracemalloc.stop()
 
 
-def test_a_long_line_takes_time_in_proportion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_line_takes_time_in_proportion(tmp_path: Path) -> None:
     """Joined chunk by chunk, the line of sixteen times the length would take 256 times as long."""
-    monkeypatch.setattr(module, "_CHUNK", 512)
 
     def seconds(length: int) -> float:
         path = at(tmp_path, b'{"t":1,"stream":"a","data":"%b"}' % (b"x" * length))
         began = time.process_time()
-        assert numbers(path) == [1]
+        assert numbers(path, LineBounds(chunk=512)) == [1]
         return time.process_time() - began
 
     short = max(min(seconds(1 << 19) for _ in range(3)), 0.001)

@@ -1,0 +1,1 @@
+"""Recordings and input logs: the lines in files, and how they are read back."""
