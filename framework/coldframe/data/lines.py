@@ -42,8 +42,8 @@ class LineReader:
     """One pass over the lines of a file, empty ones left out.
 
     `at` is the number of the last line given, from 1; `tear` says, after the last one, what is wrong with the end of the
-    compression, in one sentence, or is None. `kind` is what the file should be, for messages. Raises `ConfigError` when the file cannot be read,
-    and for what is too long to be such a file. Holds one line at a time, and takes time in proportion to the file.
+    compression, in one sentence, or is None. `kind` is what the file should be, for messages. Raises `ConfigError` when the file
+    cannot be read, and for what is too long to be such a file. Holds one line at a time, and takes time in proportion to the file.
     """
 
     def __init__(self, path: str | Path, kind: str, bounds: LineBounds = USUAL_BOUNDS) -> None:
