@@ -14,7 +14,7 @@ from coldframe.cli import main
 from coldframe.config.load import load
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
 from coldframe.enums import AlgoStatus, OrderStatus
-from coldframe.exchange.trading.account_store import AccountStore
+from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.recording_files import read_tape
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
@@ -151,7 +151,7 @@ def test_a_bot_runs_on_a_recording(name: str, folder: Path, capsys: pytest.Captu
 
 
 def test_accounts_of_the_embedded_exchange_are_read(folder: Path) -> None:
-    store = AccountStore(folder)
+    store = FileAccountStore(folder)
     books = store.books["main"]
     store.close()
     assert books.account.wallet == Decimal("9999.48999870")
