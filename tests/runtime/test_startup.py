@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import ssl
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -54,14 +55,15 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def venue(answer: Answering | Told) -> AsyncIterator[tuple[Web, Rest, Clock]]:
+async def venue(answer: Answering | Told, recv_window_ms: int = 5000) -> AsyncIterator[tuple[Web, Rest, Clock]]:
     """A server that gives these answers, and what asks it."""
     told = answer if callable(answer) else (lambda asked: answer)
     with trio.fail_after(PATIENCE_S):
         async with serving(told) as web:
             clock = Clock()
             signer = HmacSigner(Secret(KEY), Secret(SECRET))
-            async with Rest(f"http://127.0.0.1:{web.port}", ssl.create_default_context(), clock.now_ns, signer, 5000) as rest:
+            base, tls = f"http://127.0.0.1:{web.port}", ssl.create_default_context()
+            async with Rest(base, tls, clock.now_ns, signer, recv_window_ms) as rest:
                 yield web, rest, clock
 
 
@@ -249,6 +251,26 @@ async def test_an_account_that_cannot_be_used(answer: Told, kind: type[Coldframe
             await check_account(rest, clock)
     assert said in one_sentence(refused.value)
     assert refused.value.exit_code == {AuthenticationRefused: 77, ConfigError: 78, VenueUnavailable: 69}[kind]
+
+
+TOO_OLD = Told(b'{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}', 400)
+
+
+async def test_c6_a_receive_window_too_small_for_the_way_is_named() -> None:
+    """The way takes longer than a request may be old: the key, and a value that suffices."""
+
+    def answer(asked: Asked) -> Told:
+        time.sleep(0.1)
+        return TOO_OLD
+
+    async with venue(answer, recv_window_ms=50) as (_, rest, clock):
+        with pytest.raises(ConfigError) as refused:
+            await check_account(rest, clock)
+    said = one_sentence(refused.value)
+    assert refused.value.exit_code == 78
+    assert re.match(r"orders.recv_window_ms: the way to the venue and back takes [0-9.]+ s, and requests may be 50 ms old", said)
+    assert "-1021" in said
+    assert said.endswith(": set it to 5000")
 
 
 async def test_x2_at_every_code_neither_key_nor_signature_stands_in_the_error_whatever_is_echoed() -> None:

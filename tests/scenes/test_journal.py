@@ -3,38 +3,69 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
 from tests.scenes.support import CONFIGS, coldframe, document, run_until
 
+#: A machine in another place.
+ELSEWHERE = {"TZ": "XYZ-05:45ABC-06:45"}
+
+
+@attrs.frozen
+class Kept:
+    """A journal, the summary and the log of its run, and between which times that was (nanoseconds)."""
+
+    path: Path
+    summary: dict[str, Any]
+    log: str
+    began_ns: int
+    ended_ns: int
+
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
-    """A journal, and the summary of its run."""
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     folder = tmp_path_factory.mktemp("kept")
     run = ("run", CONFIGS / "quickstart.toml", "--journal", folder / "run.db")
-    summary, _ = run_until(folder, *run, env={}, said=["fill: mm-btc", "fill: mom-eth"])
-    return folder / "run.db", summary
+    began_ns = time.time_ns()
+    summary, log = run_until(folder, *run, env=ELSEWHERE, said=["fill: mm-btc", "fill: mom-eth"])
+    return Kept(folder / "run.db", summary, log, began_ns, time.time_ns())
 
 
-def test_it_holds_what_the_summary_says(kept: tuple[Path, dict[str, object]]) -> None:
-    path, summary = kept
+def test_it_holds_what_the_summary_says(kept: Kept) -> None:
+    path, summary = kept.path, kept.summary
     said = document(coldframe("journal", "verify", path, "--json"))
     assert (said["ok"], said["runs"], said["ended"], said["live"]) == (True, 1, True, 0)
     orders = document(coldframe("journal", "orders", path, "--json"))["orders"]
-    assert len(orders) == summary["orders"]["sent"]  # type: ignore[index]
+    assert len(orders) == summary["orders"]["sent"]
     fills = document(coldframe("journal", "fills", path, "--json"))["fills"]
-    told = sum(strategy["fills"] for strategy in summary["strategies"].values())  # type: ignore[attr-defined]
+    told = sum(strategy["fills"] for strategy in summary["strategies"].values())
     assert len(fills) == told > 0
     assert all(fill["fee"] is not None for fill in fills)
 
 
-def test_lines_for_people(kept: tuple[Path, dict[str, object]]) -> None:
-    path, _ = kept
+def test_c5_logs_speak_utc_and_the_journal_counts_from_the_epoch(kept: Kept) -> None:
+    today = datetime.datetime.fromtimestamp(kept.began_ns // 10**9, datetime.UTC).date()
+    for line in kept.log.splitlines():
+        at = datetime.datetime.combine(today, datetime.time.fromisoformat(line.split(" ")[0]), datetime.UTC).timestamp()
+        since = (at - kept.began_ns / 1e9) % 86_400
+        assert since <= (kept.ended_ns - kept.began_ns) / 1e9 or since > 86_399, line
+    rows = sqlite3.connect(kept.path).execute("SELECT at_ns FROM journal").fetchall()
+    assert len(rows) > 10
+    assert all(kept.began_ns <= at_ns <= kept.ended_ns for (at_ns,) in rows)
+    there = coldframe("journal", "tail", kept.path, env=ELSEWHERE).stdout
+    assert there == coldframe("journal", "tail", kept.path, env={"TZ": "UTC0"}).stdout
+
+
+def test_lines_for_people(kept: Kept) -> None:
+    path = kept.path
     assert "rows of 1 runs hold: the last run has ended, 0 orders live" in coldframe("journal", "verify", path).stdout
     assert coldframe("journal", "tail", path, "-n", "3").stdout.splitlines()[-1].split()[2] == "end"
     assert any("as maker" in line or "as taker" in line for line in coldframe("journal", "fills", path).stdout.splitlines())
@@ -42,17 +73,17 @@ def test_lines_for_people(kept: tuple[Path, dict[str, object]]) -> None:
 
 
 @pytest.mark.parametrize("what", ["rows", "orders", "fills"])
-def test_it_is_given_away_as_csv_and_json(kept: tuple[Path, dict[str, object]], what: str) -> None:
-    path, _ = kept
+def test_it_is_given_away_as_csv_and_json(kept: Kept, what: str) -> None:
+    path = kept.path
     table = list(csv.DictReader(coldframe("journal", "export", path, "--what", what).stdout.splitlines()))
     held = json.loads(coldframe("journal", "export", path, "--what", what, "--as", "json").stdout)[what]
     assert len(table) == len(held) > 0
     assert list(table[0]) == list(held[0])
 
 
-def test_a_changed_row_is_named(kept: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
+def test_a_changed_row_is_named(kept: Kept, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
-    copy.write_bytes(kept[0].read_bytes())
+    copy.write_bytes(kept.path.read_bytes())
     db = sqlite3.connect(copy)
     db.execute("UPDATE journal SET body = replace(body, 'BUY', 'SELL') WHERE seq = 20")
     db.execute("UPDATE journal SET ref = 'x' WHERE seq = 21")

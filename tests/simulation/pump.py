@@ -282,7 +282,7 @@ class Pump:
             match effect:
                 case do.OpenLink(link, kind, path):
                     taken = self.venue.connect(link, kind, path, self)
-                    opened = told.LinkOpened(link) if taken else told.LinkLost(link, "connection refused")
+                    opened = told.LinkOpened(link) if taken else told.LinkLost(link, self.venue.unreachable or "connection refused")
                     self.give(opened, after_ms=self._travel_ms)
                 case do.CloseLink(link):
                     self.venue.close(link)
@@ -343,7 +343,8 @@ class Pump:
 
         def back(answer: Any) -> None:
             if self.life == life:
-                said = told.RestAnswered(call_id, as_answer(answer) if answer else None, sent_ns, "" if answer else "no answer")
+                reason = "" if answer else self.venue.unreachable or "no answer"
+                said = told.RestAnswered(call_id, as_answer(answer) if answer else None, sent_ns, reason)
                 self.give(said, after_ms=self._travel_ms)
 
         self.later(self._travel_ms, lambda: self.venue.call(request, back))

@@ -41,6 +41,8 @@ from tests.randomness import randomness
 
 #: What a client gives a REST call that is never answered (milliseconds).
 REST_TIMEOUT_MS: Final = 10_000
+#: What a WebSocket frame of a request adds to its payload: head, length and mask.
+FRAME_BYTES: Final = 8
 
 Later = Callable[[int, Callable[[], None]], None]
 
@@ -63,6 +65,8 @@ class Socket:
     target: StreamTarget | None = None
     open: bool = True
     backlog: int = 0
+    #: How many bytes of requests it has brought, as a cable would count them.
+    brought: int = 0
 
     def offer(self, publication: Publication) -> None:
         target = self.target
@@ -107,6 +111,8 @@ class VirtualVenue:
         self.sockets: dict[str, Socket] = {}
         #: Whether connects are refused, by kind of connection: what a test switches on and off.
         self.refuses: set[LinkKind] = set()
+        #: Why nothing gets through to the exchange: no connection opens, every call fails; empty while all is well.
+        self.unreachable = ""
         #: Calls (verb and path) that find nothing, whatever there is.
         self.finds_nothing: set[str] = set()
         #: Calls that are carried out and never answered.
@@ -145,7 +151,7 @@ class VirtualVenue:
 
     def connect(self, link: str, kind: LinkKind, path: str, client: Client) -> bool:
         """Opens a connection. Returns whether the exchange took it."""
-        if kind in self.refuses:
+        if self.unreachable or kind in self.refuses:
             return False
         socket = Socket(link, kind, client)
         if kind is LinkKind.API:
@@ -166,6 +172,12 @@ class VirtualVenue:
         for hub in (self.context.private, self.exchange.streams.hub):
             for name in list(hub._listeners):
                 hub.remove(name, socket)
+
+    def vanish(self, reason: str) -> None:
+        """The exchange can be reached no longer, for this reason: every connection falls, and nothing gets through."""
+        self.unreachable = reason
+        for kind in LinkKind:
+            self.cut(kind)
 
     def cut(self, kind: LinkKind, reason: str = "cut by the exchange") -> None:
         """Cuts every connection of a kind, without a word."""
@@ -196,7 +208,7 @@ class VirtualVenue:
 
     def request(self, link: str, frame: bytes) -> None:
         """A frame on a connection of the WebSocket API: it takes its course."""
-        if link not in self.sockets:
+        if link not in self.sockets or self._cut_within(self.sockets[link], frame):
             return
         try:
             asked = parse_request(frame)
@@ -221,6 +233,15 @@ class VirtualVenue:
             self._in(course.hold_ms, lambda: self._end(socket, course, answer))
 
         self._in(course.wait_ms, carry_out)
+
+    def _cut_within(self, socket: Socket, frame: bytes) -> bool:
+        """Whether the fault plan cuts the connection before the whole of this request has been read."""
+        most = self.faults.settings.api_cut_after_bytes
+        socket.brought += len(frame) + FRAME_BYTES
+        if not most or socket.brought < most:
+            return False
+        self._drop(socket.link, "cut by the exchange")
+        return True
 
     def _perform(self, link: str, frame: bytes) -> bytes:
         session = self.sockets[link].session
@@ -247,7 +268,10 @@ class VirtualVenue:
     # -- REST ---------------------------------------------------------------------------------------------------------
 
     def call(self, request: RestRequest, back: Callable[[RestAnswer | None], None]) -> None:
-        """A REST call: `back` gets its answer, or None after the client's patience."""
+        """A REST call: `back` gets its answer, or None after the client's patience; at once where nothing gets through."""
+        if self.unreachable:
+            back(None)
+            return
         course = self.context.course(request.call, request.params)
 
         def carry_out() -> None:
