@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.hanging import pytest_configure as pytest_configure
+from tests.hanging import pytest_runtest_protocol as pytest_runtest_protocol
+from tests.hanging import pytest_unconfigure as pytest_unconfigure
+
 #: Documents and real data beside the project; absent in a bare clone.
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 ABSENT = "the folder ../shared with the documents and recordings is not there"
@@ -35,7 +39,18 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 _WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tests/runtime/", "tests/trio_io/")
 
 
+#: Tests with the marker `scene`.
+SCENES = Path(__file__).parent / "scenes"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(SCENES):
+            item.add_marker(pytest.mark.scene)
+    _spread(items)
+
+
+def _spread(items: list[pytest.Item]) -> None:
     """Spreads the modules that mostly wait evenly among those that compute: each worker begins with its share of both."""
     modules: dict[str, list[pytest.Item]] = {}
     for item in items:

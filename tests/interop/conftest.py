@@ -26,6 +26,11 @@ NAUTILUS = {"1.221.0": ("3.11",), "1.231.0": ("3.14", "3.13", "3.12")}
 Installing = Mapping[str, tuple[Path, Future[str]]]
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Only `-m interop` collects these: importing the clients of others takes seconds."""
+    return None if "interop" in config.option.markexpr else True
+
+
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """Where the venue listens while the tests run: nothing about it is set but where its keys are kept."""

@@ -1,0 +1,83 @@
+"""What the suite's own options promise: a test that hangs ends and says where it stood, and failed tests can run again alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.scene
+
+#: In the folder of a test. The first is mended by its first run, the second is not.
+FAILING = """
+from pathlib import Path
+
+def test_fails_once():
+    again = Path(__file__).with_name("again")
+    before = again.exists()
+    again.touch()
+    assert before
+
+def test_fails_twice():
+    assert not Path(__file__).with_name("again").exists()
+
+def test_passes():
+    pass
+"""
+HANGING = """
+import trio
+
+async def waits_for_the_end():
+    await trio.sleep_forever()
+
+async def test_hangs():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waits_for_the_end)
+
+def test_passes():
+    pass
+"""
+
+
+def pytest_in(folder: Path, *options: str) -> tuple[int, str]:
+    """The exit code and the output of pytest with the suite's options in a folder."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        ROOT / "pyproject.toml",
+        "--rootdir",
+        folder,
+        "-p",
+        "tests.hanging",
+        *options,
+        folder,
+    ]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout
+
+
+def test_failed_tests_run_again_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_inner.py").write_text(FAILING)
+    code, said = pytest_in(tmp_path, "-n", "2")
+    assert (code, "2 failed, 1 passed" in said) == (1, True), said
+    code, said = pytest_in(tmp_path, "-n", "0", "--last-failed", "--last-failed-no-failures", "none", "-rpfE")
+    assert (code, "1 failed, 1 passed" in said) == (1, True), said
+    assert re.search(r"PASSED .*::test_fails_once", said)
+    assert re.search(r"FAILED .*::test_fails_twice", said)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_hung_test_ends_with_its_stacks(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "test_inner.py").write_text(HANGING)
+    code, said = pytest_in(tmp_path, "-n", workers, "-o", "faulthandler_timeout=2")
+    assert code == 1, said
+    assert "test_inner.py::test_hangs hangs" in said
+    assert "in waits_for_the_end" in said
+    assert "Timeout (0:00:02)!" in said
+    assert workers == "0" or "1 failed, 1 passed" in said
