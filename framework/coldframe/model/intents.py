@@ -176,6 +176,7 @@ class VerdictCode(Word):
     LOSS = "LOSS"
     REJECTS = "REJECTS"
     ACCOUNT_SETTING = "ACCOUNT_SETTING"
+    NO_ROOM = "NO_ROOM"
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.absence_proof import AbsenceProof, ManualResolution
 from coldframe.core.execution.algo_orders import AlgoOrders, PendingAlgoQuery
 from coldframe.core.execution.amending import Amending
+from coldframe.core.execution.closing_room import ClosingRoom
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.inquiry import Inquiry
 from coldframe.core.execution.operations import AmendOrder, CancelOrder, Operation, PlaceOrder
@@ -65,6 +66,7 @@ class OrderExecutor:
         self._session = session
         self.conditionals = AlgoOrders(ctx, orders, evidence)
         self.amending = Amending(ctx)
+        self._room = ClosingRoom(orders, evidence.others, gate.reducing.account)
         self._orders = orders
         self._evidence = evidence
         self._gate = gate
@@ -190,17 +192,22 @@ class OrderExecutor:
                 self.cancel(order, again=True)
 
     def perform(self, trader: StrategyAccount, operations: Iterable[Operation], origin: Origin, facts: RiskInputs) -> Verdict:
-        """Carries out planned operations, as far as they are allowed. Returns the first refusal, or that all is well."""
+        """Carries out planned operations, as far as they are allowed. Returns the first refusal, or that all is well.
+
+        That there is no room to close comes last: it waits for something else than the others.
+        """
         worst = ACCEPTED
         for operation in operations:
             match operation:
                 case CancelOrder(order):
                     verdict = self.cancel(order)
                 case AmendOrder(order, price, quantity):
-                    verdict = self.amend(trader, Amend(order.client_order_id, price, quantity), facts)
+                    no_room = self._room.against_growth(order, price, quantity)
+                    verdict = no_room or self.amend(trader, Amend(order.client_order_id, price, quantity), facts)
                 case PlaceOrder(place):
-                    verdict = self.place(trader, place, origin, facts)
-            if worst.accepted and not verdict.accepted:
+                    no_room = self._room.against_place(self._gate.as_sent(trader, place))
+                    verdict = no_room or self.place(trader, place, origin, facts)
+            if not verdict.accepted and (worst.accepted or worst.code is VerdictCode.NO_ROOM):
                 worst = verdict
         return worst
 
@@ -256,6 +263,7 @@ class OrderExecutor:
         text = f"{describe_code(error.code)}: {error.msg}"
         if outcome_class(status, error).definite:
             count_reject(self._ctx, self._gate, order, error)
+            self._room.refused(order, error.code)
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
             before = self._refused.get((order.strategy, order.symbol))
             self._refused[order.strategy, order.symbol] = error.code
@@ -318,6 +326,7 @@ class OrderExecutor:
         for_good = False
         if attempt is Attempt.AMEND_REFUSED and error is not None:
             for_good = self.amending.failed(order, error.code)
+            self._room.refused(order, error.code)
             if classify(error.code) is CodeClass.ALREADY_SO:  # then it is not what it is believed to be
                 self.inquiry.suspect(order)
         self._evidence.attempt(order, attempt, waits=False if for_good else None)

@@ -22,7 +22,7 @@ from coldframe.core.state.asset_values import Prices
 from coldframe.core.state.external import Others
 from coldframe.core.state.loss_limits import Losses
 from coldframe.core.state.orders import Order, Orders
-from coldframe.core.state.positions import StrategyPositions, named
+from coldframe.core.state.positions import StrategyPositions
 from coldframe.core.state.rolling_count import Rate
 from coldframe.core.state.trading_state import TradingState
 from coldframe.enums import PositionSide, SelfTradePrevention, Side, TimeInForce
@@ -163,7 +163,7 @@ class PreTradeRisk:
         if not reduces and trader.id in self.halts:
             return self.halts[trader.id]
         if place.closing and not reduces:
-            return Verdict(VerdictCode.POSITION, self._nothing_to_reduce(trader, place))
+            return Verdict(VerdictCode.POSITION, self.reducing.why_not(trader, place, replaces, beside))
         broken = broken_rule(instrument.filters, place, facts.mark)
         if broken is not None:
             return Verdict(VerdictCode.FILTER, broken.text, broken.value, broken.limit)
@@ -269,12 +269,6 @@ class PreTradeRisk:
             text = f"close_position would close what others hold in {place.symbol} as well ({', '.join(others)}): name a quantity"
             return Verdict(VerdictCode.POSITION, text)
         return None
-
-    def _nothing_to_reduce(self, trader: StrategyAccount, place: Place) -> str:
-        key = (place.symbol, place.position_side)
-        own, account = trader.account.position(*key).quantity, self.reducing.account(key)
-        held = f"strategy {trader.id} holds {plain(own)}, the account {plain(account)}"
-        return f"reduce-only, but no such position is there to reduce: {held} {named(key)}"
 
     def _check_freshness(self, place: Place, facts: RiskInputs, reduces: bool) -> Verdict | None:
         if not facts.order_link_up:

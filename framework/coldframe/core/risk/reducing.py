@@ -17,10 +17,10 @@ import attrs
 
 from coldframe.core.state.external import Others
 from coldframe.core.state.orders import Order, Orders
-from coldframe.core.state.positions import PositionKey, StrategyPositions
+from coldframe.core.state.positions import PositionKey, StrategyPositions, named
 from coldframe.core.state.trading_state import TradingState
 from coldframe.model.intents import Place
-from coldframe.units import ZERO
+from coldframe.units import ZERO, plain
 
 
 class Owner(Protocol):
@@ -94,13 +94,33 @@ class Reducing:
             return False
         return self._reduces(owner, attrs.evolve(place, reduce_only=True), (), beside)
 
+    def why_not(self, owner: Owner, place: Place, replaces: Collection[Order] = (), beside: Decimal = ZERO) -> str:
+        """Why an order that could only reduce does not: there is nothing to reduce, or what there is, other orders close."""
+        key = (place.symbol, place.position_side)
+        held, account = owner.account.positions.get(key), self.account(key)
+        own = held.quantity if held is not None else ZERO
+        others = [] if own * place.side.sign >= 0 else self._counted(owner, place, replaces)
+        closing = sum((other.exposure for other in others), beside)
+        room = self.reducible(owner, key)
+        if room and closing and place.quantity <= room:
+            orders = [f"{other.side} {plain(other.exposure)} ({other.client_order_id})" for other in others]
+            beside_it = ", ".join([*orders, *([f"{plain(beside)} of the same wish"] if beside else [])])
+            text = f"{place.side} {plain(place.quantity)} and {beside_it} together would more than close"
+            return f"{text} the {plain(own)} {named(key)} of strategy {owner.id}: cancel what is in the way"
+        text = f"strategy {owner.id} holds {plain(own)}, the account {plain(account)} {named(key)}"
+        return f"reduce-only, but no such position is there to reduce: {text}"
+
     def _reduces(self, owner: Owner, place: Place, replaces: Collection[Order], beside: Decimal) -> bool:
         key = (place.symbol, place.position_side)
         held = owner.account.positions.get(key)
         if held is None or held.quantity * place.side.sign >= 0:
             return False
-        others = sum((other.exposure for other in self.beside(owner, place, replaces) if not _exclusive(place, other)), beside)
+        others = sum((other.exposure for other in self._counted(owner, place, replaces)), beside)
         return others + place.quantity <= self.reducible(owner, key)
+
+    def _counted(self, owner: Owner, place: Place, replaces: Collection[Order]) -> list[Order]:
+        """The orders that close beside this one."""
+        return [other for other in self.beside(owner, place, replaces) if not _exclusive(place, other)]
 
     def beside(self, owner: Owner, place: Place, replaces: Collection[Order]) -> Iterator[Order]:
         """The strategy's other orders on the side of an order that may change its position, but for those that make way for it."""

@@ -17,7 +17,7 @@ from coldframe.core.execution.operations import Operation
 from coldframe.core.order_side import OrderSide
 from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs
 from coldframe.core.state.orders import Order, Orders, Origin
-from coldframe.core.strategies.desired_store import DesiredStore, DesireKey
+from coldframe.core.strategies.desired_store import LONGEST_PAUSE_MS, DesiredStore, DesireKey
 from coldframe.core.strategies.planner import Held, distance, plan_hedged_target, plan_quotes, plan_target, target_order
 from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
 from coldframe.enums import PositionSide, Side, TimeInForce
@@ -51,6 +51,8 @@ class DesiredState:
         self.desires = DesiredStore()
         #: Why a target is not reached although nothing is under way, as it was said.
         self._stuck: dict[DesireKey, str] = {}
+        #: Which other orders take what a wish would close, as it was said.
+        self._no_room: dict[DesireKey, str] = {}
 
     # -- judging them -------------------------------------------------------------------------------------------------
 
@@ -139,6 +141,10 @@ class DesiredState:
             if self.desires.patient(key, self._ctx.now_ms):
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
+            if verdict.code is VerdictCode.NO_ROOM:
+                self._await_room(key, verdict)
+                continue
+            self._no_room.pop(key, None)
             if not verdict.accepted:
                 self._hold_back(key, verdict)
 
@@ -216,6 +222,14 @@ class DesiredState:
             self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
         self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
         self.pause(key, by_venue=False)
+
+    def _await_room(self, key: DesireKey, verdict: Verdict) -> None:
+        """Only a change at the venue lets a part of the wish come true: said once, and looked at now and then. All else goes on."""
+        if self._no_room.get(key) != verdict.text:
+            self._no_room[key] = verdict.text
+            level = Level.WARNING if self._slots.get(key[0]).flattening else Level.INFO
+            self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
+        self._ctx.wake(f"settle:{key[0]}:{key[1]}", LONGEST_PAUSE_MS)
 
     def pause(self, key: DesireKey, *, by_venue: bool) -> None:
         """What was refused is not tried again at once."""
