@@ -150,7 +150,7 @@ def test_an_order_rests_and_trades_in_parts() -> None:
     maker, one = bench()
     one.rest(A, Side.BUY, "99", "2")
     (order,) = one.view.orders(A)
-    assert (order.side, order.price, order.quantity, order.state) == (Side.BUY, D(99), D(2), "OPEN")
+    assert (order.side, order.price, order.quantity, order.state) == (Side.BUY, D(99), D(2), "ACCEPTED")
     assert one.view.orders(B) == ()
     assert one.fill(A, Side.BUY, "99.0", "0.5") == [CancelAll(A)]
     assert one.fill(A, Side.BUY, "99", "1.5", maker=False) == [CancelAll(A)]
@@ -160,7 +160,7 @@ def test_an_order_rests_and_trades_in_parts() -> None:
         (D("1.5"), False, D(2), []),
     ]
     assert len({event.trade_id for event, _, _ in fills}) == 2
-    assert [event.state for event in maker.seen if isinstance(event, OrderChanged)] == ["OPEN", "PARTIAL", "FILLED"]
+    assert [event.state for event in maker.seen if isinstance(event, OrderChanged)] == ["ACCEPTED", "PARTIALLY_FILLED", "FILLED"]
     assert one.view.orders() == ()
     assert one.view.entry_price(A) == D(99)
 

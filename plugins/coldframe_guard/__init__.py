@@ -21,6 +21,7 @@ from coldframe import (
     Cancel,
     Intent,
     OrderChanged,
+    OrderState,
     OrderView,
     PartialBookChanged,
     Place,
@@ -34,7 +35,7 @@ from coldframe_guard.quiet import QuietTime
 
 _MINUTE_MS: Final = 60_000
 _NOTHING: Final = Decimal(0)
-_RESTING: Final = ("OPEN", "PARTIAL")
+_RESTING: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 
 #: What a hook returns, and what a wrapper round it passes on.
 Wrapper = Generator[None, list[Any], list[Any]]

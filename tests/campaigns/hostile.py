@@ -202,7 +202,7 @@ class Inspector:
 
 
 def _in_doubt(order: Order) -> bool:
-    return order.state in (OrderState.UNKNOWN, OrderState.OPERATOR) or order.overlay in _DOUBT
+    return order.state in (OrderState.UNKNOWN, OrderState.NEEDS_OPERATOR) or order.overlay in _DOUBT
 
 
 @attrs.frozen

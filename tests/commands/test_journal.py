@@ -30,7 +30,7 @@ PLAIN = Order(
     time_in_force=TimeInForce.GTX,
     quantity=Decimal("0.002"),
     price=Decimal(60_000),
-    state=OrderState.OPEN,
+    state=OrderState.ACCEPTED,
 )
 STOP = attrs.evolve(
     PLAIN,
@@ -41,7 +41,7 @@ STOP = attrs.evolve(
     price=None,
     trigger_price=Decimal(59_000),
     reduce_only=True,
-    state=OrderState.WAITING,
+    state=OrderState.UNTRIGGERED,
     algo_id=17,
 )
 WHOLE = attrs.evolve(STOP, client_order_id="cf.mm.a.3", reduce_only=False, close_position=True, position_side=PositionSide.LONG)
@@ -74,9 +74,9 @@ def said(journal: Path, *export: str) -> list[str]:
 def test_a_line_names_strategy_type_trigger_and_reduce_only(journal: Path) -> None:
     lines = [" ".join(line.split()[1:]) for line in said(journal)]
     assert lines == [
-        "cf.mm.a.1 mm LIMIT BUY 0.002 BTCUSDT @ 60000 GTX, filled 0, OPEN",
-        "cf.mm.a.2 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT GTC reduce-only, filled 0, WAITING",
-        "cf.mm.a.3 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT LONG GTC close-position, filled 0, WAITING",
+        "cf.mm.a.1 mm LIMIT BUY 0.002 BTCUSDT @ 60000 GTX, filled 0, ACCEPTED",
+        "cf.mm.a.2 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT GTC reduce-only, filled 0, UNTRIGGERED",
+        "cf.mm.a.3 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT LONG GTC close-position, filled 0, UNTRIGGERED",
     ]
 
 

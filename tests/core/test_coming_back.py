@@ -56,7 +56,7 @@ def looked(made: Scripted) -> None:
 def returned(made: Scripted, order: Order, before: str) -> None:
     """The order is back: told, its symbol is halted, and it is cancelled."""
     said = made.said()
-    assert f"order {order.client_order_id} was {before}, and is OPEN after all; it is cancelled" in said
+    assert f"order {order.client_order_id} was {before}, and is ACCEPTED after all; it is cancelled" in said
     assert "BTCUSDT is halted: no new risk there until it is resumed" in said
     made.run(2_000)
     assert state(order) is S.CANCELED
@@ -76,7 +76,7 @@ def test_o35_a_hidden_order_is_never_taken_for_ended(ms: int) -> None:
     made, actor, order = placed()
     made.run(LIGHT_ROUND_MS - 3_000)
     hidden(made, ms, order)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     assert order.exposure == 1
     assert S.CANCELED not in states(actor)
     assert any(line.level is Level.ERROR and "neither lists nor finds it" in line.text for line in made.log)
@@ -85,7 +85,7 @@ def test_o35_a_hidden_order_is_never_taken_for_ended(ms: int) -> None:
     looked(made)
     assert made.exchange.orders[order.client_order_id].status is OrderStatus.CANCELED
     assert state(order) is S.CANCELED
-    assert states(actor) == [S.SENT, S.OPEN, S.OPERATOR, S.OPEN, S.CANCELED]
+    assert states(actor) == [S.SUBMITTED, S.ACCEPTED, S.NEEDS_OPERATOR, S.ACCEPTED, S.CANCELED]
     assert made.engine.orders.incidents == 0
 
 
@@ -95,8 +95,8 @@ def test_o35_an_order_that_is_hidden_for_a_moment_goes_on(ms: int) -> None:
     made.run(LIGHT_ROUND_MS - 1_000)
     hidden(made, ms, order)
     looked(made)
-    assert states(actor) == [S.SENT, S.OPEN]
-    assert (state(order), order.not_found) == (S.OPEN, 0)
+    assert states(actor) == [S.SUBMITTED, S.ACCEPTED]
+    assert (state(order), order.not_found) == (S.ACCEPTED, 0)
 
 
 def test_o35_what_is_missing_is_told_once_and_a_report_brings_it_back() -> None:
@@ -105,7 +105,7 @@ def test_o35_what_is_missing_is_told_once_and_a_report_brings_it_back() -> None:
     hidden(made, 60_000, order)
     assert made.said().count("neither lists nor finds it") == 1
     made.fill(order.client_order_id, "0.4")
-    assert state(order) is S.PARTIAL
+    assert state(order) is S.PARTIALLY_FILLED
     made.run(2_000)
     assert (state(order), order.filled) == (S.CANCELED, D("0.4"))
 
@@ -119,7 +119,7 @@ def test_an_order_of_unknown_fate_that_the_venue_has_named_is_missing() -> None:
     made.beat()
     assert (state(order), order.order_id) == (S.UNKNOWN, 77)
     made.run(20_000)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
 
 
 def test_silence_of_ten_minutes_halts_nothing_once_it_is_over() -> None:
@@ -129,10 +129,10 @@ def test_silence_of_ten_minutes_halts_nothing_once_it_is_over() -> None:
     made.swallows.update((QUERY, OPEN_ORDERS))
     made.refuse(-1007)
     made.run(OPERATOR_AFTER_MS + 1_000)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     made.swallows.clear()
     looked(made)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     assert "is halted" not in made.said()
     assert S.CANCELED not in states(actor)
 
@@ -176,7 +176,7 @@ def test_a_row_from_after_the_end_brings_it_back_at_once() -> None:
     made.holds.add(ORDER)
     looked(made)
     made.holds.clear()
-    assert "was CANCELED, and is OPEN after all" in made.said()
+    assert "was CANCELED, and is ACCEPTED after all" in made.said()
     returned(made, order, "CANCELED")
 
 
@@ -375,7 +375,7 @@ def test_how_an_order_ended_outlives_a_restart(confirmed: bool) -> None:
     again.run(LIGHT_ROUND_MS + 3_000)
     known = again.engine.orders.get(order.client_order_id)
     assert known is not None
-    assert ("is OPEN after all" in again.said()) is confirmed
+    assert ("is ACCEPTED after all" in again.said()) is confirmed
     assert known.state is S.CANCELED
     assert venue.status is OrderStatus.CANCELED
 
@@ -392,7 +392,7 @@ def waiting() -> tuple[Scripted, Actor, Order]:
     made = Scripted(actor).ready()
     made.want(actor, stop())
     (order,) = made.engine.orders.live
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     return made, actor, order
 
 
@@ -402,11 +402,11 @@ def test_o35_a_hidden_conditional_order_is_never_taken_for_ended(ms: int) -> Non
     made.run(LIGHT_ROUND_MS - 3_000)
     truth, made.exchange.algos.all = made.exchange.algos.all, {}
     made.run(ms)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     made.exchange.algos.all = truth
     looked(made)
     assert truth[order.client_order_id].status is AlgoStatus.CANCELED
-    assert states(actor) == [S.SENT, S.WAITING, S.OPERATOR, S.WAITING, S.CANCELED]
+    assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.NEEDS_OPERATOR, S.UNTRIGGERED, S.CANCELED]
 
 
 def test_a_conditional_order_that_is_listed_after_its_end_comes_back_when_confirmed() -> None:
@@ -416,7 +416,7 @@ def test_a_conditional_order_that_is_listed_after_its_end_comes_back_when_confir
     made.exchange.algos.all[order.client_order_id].status = AlgoStatus.NEW
     looked(made)
     made.run(2_000)
-    assert states(actor)[-3:] == [S.CANCELED, S.WAITING, S.CANCELED]
+    assert states(actor)[-3:] == [S.CANCELED, S.UNTRIGGERED, S.CANCELED]
     assert "BTCUSDT is halted" in made.said()
     assert made.exchange.algos.all[order.client_order_id].status is AlgoStatus.CANCELED
 
@@ -446,7 +446,7 @@ def test_a_conditional_order_that_was_proved_absent_comes_back_with_its_row() ->
     made.silent = False
     looked(made)
     made.run(2_000)
-    assert states(actor)[-3:] == [S.NEVER_ACCEPTED, S.WAITING, S.CANCELED]
+    assert states(actor)[-3:] == [S.NEVER_ACCEPTED, S.UNTRIGGERED, S.CANCELED]
     assert "BTCUSDT is halted" in made.said()
 
 

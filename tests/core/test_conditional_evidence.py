@@ -106,5 +106,5 @@ def test_whatever_order_the_evidence_comes_in_the_order_ends_the_same_and_fills_
     told = [event.state for _, event in seen.evidence.news if isinstance(event, OrderChanged)]
     assert told.count(S.TRIGGERED) == (ends is AlgoStatus.FINISHED)
     after = told[told.index(S.TRIGGERED) :] if S.TRIGGERED in told else []
-    assert S.WAITING not in after
+    assert S.UNTRIGGERED not in after
     assert sum(isinstance(event, OrderFilled) for _, event in seen.evidence.news) == trades

@@ -127,14 +127,14 @@ class Storm:
             ordinary = self.exchange.orders.get(name)
             if ordinary is not None:
                 words = {
-                    OrderStatus.NEW: S.OPEN,
-                    OrderStatus.PARTIALLY_FILLED: S.PARTIAL,
+                    OrderStatus.NEW: S.ACCEPTED,
+                    OrderStatus.PARTIALLY_FILLED: S.PARTIALLY_FILLED,
                     OrderStatus.FILLED: S.FILLED,
                     OrderStatus.CANCELED: S.CANCELED,
                 }
                 found[name] = (words[ordinary.status], ordinary.filled)
             else:
-                ends = {AlgoStatus.NEW: S.WAITING, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED}
+                ends = {AlgoStatus.NEW: S.UNTRIGGERED, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED}
                 found[name] = (ends[algo.status], D(0))
         return found
 

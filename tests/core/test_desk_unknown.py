@@ -31,9 +31,9 @@ def test_o1_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
     made.run(1_000)
     made.holds.clear()
     made.release()
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     assert len(made.sent("order.place")) == 1
-    assert states(actor) == [S.SENT, S.UNKNOWN, S.OPEN]
+    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.ACCEPTED]
 
 
 def test_o2_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
@@ -113,7 +113,7 @@ def test_o15_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     made.refuse(-4116, CODES[-4116].text())
     assert state(order) is S.UNKNOWN
     made.run(1_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_w18_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
@@ -124,7 +124,7 @@ def test_w18_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
     assert order.reason == "no answer within 2000 ms"
     made.holds.clear()
     made.release()
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_o14_a_forgetful_query_does_not_bury_a_living_order() -> None:
@@ -137,7 +137,7 @@ def test_o14_a_forgetful_query_does_not_bury_a_living_order() -> None:
     assert order.live
     del made.exchange.refuses[QUERY]
     made.run(10_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     assert S.NEVER_ACCEPTED not in states(actor)
 
 
@@ -166,7 +166,7 @@ def test_o3_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the
     assert (order.state, order.reason) == (S.UNKNOWN, "reset by peer")
     made.holds.clear()
     made.run(2_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     assert len(made.sent("order.place")) == 1
 
 
@@ -200,7 +200,7 @@ def test_o32_a_revoked_session_leaves_its_orders_in_doubt_and_the_market_goes_on
     made.holds.clear()
     made.lose(LinkKind.API, "refused")
     made.run(30_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_o33_no_order_goes_out_on_a_new_connection_before_it_is_logged_on() -> None:
@@ -227,7 +227,7 @@ def stuck() -> tuple[Scripted, Actor, Order, SendRequest]:
     made.stuck.add("order.place")
     made.want(actor, place())
     (order,) = made.engine.orders.live
-    assert order.state is S.PREPARED
+    assert order.state is S.PENDING_SUBMIT
     revoked(made)
     return made, actor, order, made.sent("order.place")[0]
 
@@ -266,7 +266,7 @@ def test_an_order_nobody_can_tell_about_needs_a_human_being_and_still_counts() -
     made.swallows.add(QUERY)
     made.refuse(-1007)
     made.run(610_000)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     assert order.remaining == 3
     assert any(line.level is Level.ERROR and "yourself" in line.text for line in made.log)
     made.want(actor, place())
@@ -300,9 +300,9 @@ def test_o35_a_resting_order_that_the_venue_cannot_find_is_alive() -> None:
     made, _actor, order = placed()
     made.exchange.orders.clear()
     made.run(29_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     made.run(30_000)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     assert order.reason == "acknowledged, and not to be found at the venue"
     assert order.exposure == 1
 
@@ -314,7 +314,7 @@ def test_o7_a_fill_that_was_not_reported_is_recovered() -> None:
     made.fill(order.client_order_id, "0.4")
     made.silent = False
     made.run(35_000)
-    assert (order.state, order.filled) == (S.PARTIAL, D("0.4"))
+    assert (order.state, order.filled) == (S.PARTIALLY_FILLED, D("0.4"))
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
     assert "recovered" in made.said()
 

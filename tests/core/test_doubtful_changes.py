@@ -70,7 +70,7 @@ def test_a_cancel_that_is_refused_is_repeated_calmly() -> None:
     made.exchange.refuses["order.cancel"] = (-1102, "no")
     made.want(actor, CancelAll())
     made.run(10_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     assert 5 <= len(made.sent("order.cancel")) <= 10
     made.exchange.refuses.clear()
     made.run(1_500)
@@ -144,7 +144,7 @@ def test_o13_o39_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> No
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.refuse(code)
-    assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.OPEN, D(99))
+    assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.ACCEPTED, D(99))
 
 
 def test_o13_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:

@@ -230,7 +230,7 @@ def test_w1_all_links_rotate_without_a_hole_or_a_stale_moment() -> None:
     ids = [effect.update_id for effect in actor.told(BookChanged)]
     assert ids == sorted(set(ids))
     (order,) = made.engine.orders.live
-    assert order.state is OrderState.OPEN
+    assert order.state is OrderState.ACCEPTED
 
 
 def test_an_announced_shutdown_of_a_market_link_rotates_it() -> None:

@@ -79,7 +79,7 @@ def test_o3_a_cut_before_the_answer_leaves_one_order_in_doubt(accepted: bool) ->
     made.want(actor, place(price="98"))
     assert made.verdicts(actor).get("ACCEPTED") == 1
     made.run(LIGHT_ROUND_MS)
-    assert state(order) is (S.OPEN if accepted else S.NEVER_ACCEPTED)
+    assert state(order) is (S.ACCEPTED if accepted else S.NEVER_ACCEPTED)
     assert order.exposure == (D(2) if accepted else D(0))
     assert len(made.sent("order.place")) == 1
 

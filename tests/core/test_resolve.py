@@ -25,7 +25,7 @@ def given_up() -> tuple[Scripted, Actor, str]:
     made.run(620_000)
     order = made.engine.orders.get(name)
     assert order is not None
-    assert order.state is OrderState.OPERATOR
+    assert order.state is OrderState.NEEDS_OPERATOR
     assert "look at the venue yourself" in made.said()
     return made, actor, name
 
@@ -80,7 +80,7 @@ def test_an_order_that_is_known_is_for_nobody_to_settle() -> None:
     made.want(actor, place(Side.BUY, "1", "98"))
     (order,) = made.engine.orders.live
     made.give(ResolveAsked(order.client_order_id, "canceled", "n"))
-    assert order.state is OrderState.OPEN
+    assert order.state is OrderState.ACCEPTED
     ((accepted, said),) = answers(made)
     assert not accepted
     assert "is not for an operator to resolve" in said

@@ -60,8 +60,10 @@ def test_n2_no_order_is_taken_for_ended_while_the_name_cannot_be_resolved_and_al
     sent = len(made.sent("order.place"))
     unreachable(made, 20)
     assert len(orders) == 6
-    assert {order.state for order in orders[:5]} == {S.OPEN}
-    assert orders[5].state in (S.UNKNOWN, S.OPERATOR), "ten minutes without proof: a human being may look, it counts all the same"
+    assert {order.state for order in orders[:5]} == {S.ACCEPTED}
+    assert orders[5].state in (S.UNKNOWN, S.NEEDS_OPERATOR), (
+        "ten minutes without proof: a human being may look, it counts all the same"
+    )
     assert all(order.live for order in orders), "silence is no evidence"
     assert made.engine.trading is not None
     assert not made.engine.trading.reports_complete
@@ -71,8 +73,8 @@ def test_n2_no_order_is_taken_for_ended_while_the_name_cannot_be_resolved_and_al
         for order in orders[3:]:
             made.exchange.fill(order.client_order_id, "0.5")
     resolved(made)
-    assert [order.state for order in orders[:3]] == [S.OPEN] * 3
-    assert {order.state for order in orders[3:]} == {S.FILLED if traded else S.OPEN}
+    assert [order.state for order in orders[:3]] == [S.ACCEPTED] * 3
+    assert {order.state for order in orders[3:]} == {S.FILLED if traded else S.ACCEPTED}
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == (D("1.5") if traded else 0)
     assert made.engine.trading.reports_complete
     assert len(made.sent("order.place")) == sent, "none was sent again"

@@ -33,14 +33,14 @@ KILLED: Final = {
     "4": ("REJECTED", OrderState.REJECTED),
     "5": ("NEVER_ACCEPTED", OrderState.NEVER_ACCEPTED),
     "6": ("REJECTED", OrderState.REJECTED),
-    "7": ("OPEN", OrderState.OPEN),
-    "8": ("WAITING", OrderState.WAITING),
-    "9": ("PARTIAL", OrderState.PARTIAL),
-    "a": ("OPERATOR", OrderState.OPERATOR),
-    "b": ("OPEN", OrderState.OPEN),
+    "7": ("OPEN", OrderState.ACCEPTED),
+    "8": ("WAITING", OrderState.UNTRIGGERED),
+    "9": ("PARTIAL", OrderState.PARTIALLY_FILLED),
+    "a": ("OPERATOR", OrderState.NEEDS_OPERATOR),
+    "b": ("OPEN", OrderState.ACCEPTED),
     "c": ("UNKNOWN", OrderState.UNKNOWN),
-    "d": ("SENT", OrderState.SENT),
-    "e": ("PREPARED", OrderState.PREPARED),
+    "d": ("SENT", OrderState.SUBMITTED),
+    "e": ("PREPARED", OrderState.PENDING_SUBMIT),
 }
 #: What became of them in the run after it.
 ENDED: Final = {

@@ -30,52 +30,52 @@ S, H, A, V = OrderState, Happening, Attempt, Overlay
 
 #: What positive evidence leads to, from wherever the order might be alive or has been given up.
 SEEN_LEADS_TO = {
-    H.SEEN_NEW: S.OPEN,
-    H.SEEN_PARTIAL: S.PARTIAL,
+    H.SEEN_NEW: S.ACCEPTED,
+    H.SEEN_PARTIAL: S.PARTIALLY_FILLED,
     H.SEEN_FILLED: S.FILLED,
     H.SEEN_CANCELED: S.CANCELED,
     H.SEEN_EXPIRED: S.EXPIRED,
 }
 #: The same of an order that waits, or waited, for its trigger.
 CONDITIONAL_LEADS_TO = {
-    H.SEEN_WAITING: S.WAITING,
+    H.SEEN_WAITING: S.UNTRIGGERED,
     H.SEEN_TRIGGERED: S.TRIGGERED,
     H.REFUSED_AT_TRIGGER: S.REJECTED,
 }
 #: The lifecycle in rows (states, happening, state): everything else changes nothing.
 LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
-    ((S.INTENT,), H.REFUSED, S.DENIED),
-    ((S.INTENT,), H.ACCEPTED, S.PREPARED),
-    ((S.PREPARED,), H.JOURNAL_FAILED, S.DENIED),
-    ((S.PREPARED,), H.WRITTEN, S.SENT),
+    ((S.INITIALIZED,), H.REFUSED, S.DENIED),
+    ((S.INITIALIZED,), H.ACCEPTED, S.PENDING_SUBMIT),
+    ((S.PENDING_SUBMIT,), H.JOURNAL_FAILED, S.DENIED),
+    ((S.PENDING_SUBMIT,), H.WRITTEN, S.SUBMITTED),
     # Certainly not written: also when the wait for an answer had already made its fate unknown.
-    ((S.PREPARED, S.UNKNOWN), H.NOT_WRITTEN, S.DENIED),
-    ((S.PREPARED, S.SENT), H.RESTARTED, S.UNKNOWN),
-    ((S.PREPARED, S.SENT), H.OUTCOME_UNKNOWN, S.UNKNOWN),
-    ((S.PREPARED, S.SENT, S.UNKNOWN), H.REJECTED_BY_VENUE, S.REJECTED),
-    ((S.UNKNOWN, S.OPERATOR), H.PROVED_ABSENT, S.NEVER_ACCEPTED),
-    ((S.UNKNOWN, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL), H.UNPROVABLE, S.OPERATOR),
+    ((S.PENDING_SUBMIT, S.UNKNOWN), H.NOT_WRITTEN, S.DENIED),
+    ((S.PENDING_SUBMIT, S.SUBMITTED), H.RESTARTED, S.UNKNOWN),
+    ((S.PENDING_SUBMIT, S.SUBMITTED), H.OUTCOME_UNKNOWN, S.UNKNOWN),
+    ((S.PENDING_SUBMIT, S.SUBMITTED, S.UNKNOWN), H.REJECTED_BY_VENUE, S.REJECTED),
+    ((S.UNKNOWN, S.NEEDS_OPERATOR), H.PROVED_ABSENT, S.NEVER_ACCEPTED),
+    ((S.UNKNOWN, S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED), H.UNPROVABLE, S.NEEDS_OPERATOR),
     # An order that was acknowledged and cannot be found is a contradiction: it counts as alive until a person has looked.
-    ((S.UNKNOWN, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL), H.MISSING, S.OPERATOR),
+    ((S.UNKNOWN, S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED), H.MISSING, S.NEEDS_OPERATOR),
     *[
-        ((S.PREPARED, S.SENT, S.UNKNOWN, S.OPERATOR, S.DENIED, S.REJECTED, S.NEVER_ACCEPTED), seen, led)
+        ((S.PENDING_SUBMIT, S.SUBMITTED, S.UNKNOWN, S.NEEDS_OPERATOR, S.DENIED, S.REJECTED, S.NEVER_ACCEPTED), seen, led)
         for seen, led in (SEEN_LEADS_TO | CONDITIONAL_LEADS_TO).items()
     ],
     # An order that waits ends, or is triggered: it neither opens nor trades without that.
-    ((S.WAITING,), H.SEEN_TRIGGERED, S.TRIGGERED),
-    ((S.WAITING,), H.SEEN_CANCELED, S.CANCELED),
-    ((S.WAITING,), H.SEEN_EXPIRED, S.EXPIRED),
-    ((S.WAITING, S.TRIGGERED), H.REFUSED_AT_TRIGGER, S.REJECTED),
+    ((S.UNTRIGGERED,), H.SEEN_TRIGGERED, S.TRIGGERED),
+    ((S.UNTRIGGERED,), H.SEEN_CANCELED, S.CANCELED),
+    ((S.UNTRIGGERED,), H.SEEN_EXPIRED, S.EXPIRED),
+    ((S.UNTRIGGERED, S.TRIGGERED), H.REFUSED_AT_TRIGGER, S.REJECTED),
     *[((S.TRIGGERED,), seen, led) for seen, led in SEEN_LEADS_TO.items()],
-    ((S.OPEN,), H.SEEN_PARTIAL, S.PARTIAL),
-    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_FILLED, S.FILLED),
-    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_CANCELED, S.CANCELED),
-    ((S.OPEN, S.PARTIAL, S.EXTERNAL), H.SEEN_EXPIRED, S.EXPIRED),
+    ((S.ACCEPTED,), H.SEEN_PARTIAL, S.PARTIALLY_FILLED),
+    ((S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL), H.SEEN_FILLED, S.FILLED),
+    ((S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL), H.SEEN_CANCELED, S.CANCELED),
+    ((S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL), H.SEEN_EXPIRED, S.EXPIRED),
     # What has ended comes back on evidence that is strong enough; `core.orders` says when it is.
     ((S.CANCELED, S.EXPIRED), H.SEEN_FILLED, S.FILLED),
-    ((S.CANCELED, S.EXPIRED), H.SEEN_NEW, S.OPEN),
-    ((S.CANCELED, S.EXPIRED), H.SEEN_PARTIAL, S.PARTIAL),
-    ((S.CANCELED, S.EXPIRED), H.SEEN_WAITING, S.WAITING),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_NEW, S.ACCEPTED),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_PARTIAL, S.PARTIALLY_FILLED),
+    ((S.CANCELED, S.EXPIRED), H.SEEN_WAITING, S.UNTRIGGERED),
     ((S.CANCELED, S.EXPIRED), H.SEEN_TRIGGERED, S.TRIGGERED),
 ]
 EXPECTED = {(state, happening): led for states, happening, led in LIFECYCLE for state in states}
@@ -107,13 +107,13 @@ def test_every_cell_of_the_overlay_table(overlay: Overlay) -> None:
 
 
 def test_every_state_is_alive_or_ended_but_for_the_first() -> None:
-    assert LIVE | TERMINAL | {S.INTENT} == set(S)
+    assert LIVE | TERMINAL | {S.INITIALIZED} == set(S)
     assert not LIVE & TERMINAL
     assert set(TABLE) == set(S)
     assert set(OVERLAY_TABLE) == set(V)
     for state in S:
         assert (state.live, state.terminal) == (state in LIVE, state in TERMINAL)
-        assert state.resting == (state in (S.OPEN, S.PARTIAL))
+        assert state.resting == (state in (S.ACCEPTED, S.PARTIALLY_FILLED))
 
 
 def test_silence_and_not_found_never_end_an_order() -> None:
@@ -122,7 +122,7 @@ def test_silence_and_not_found_never_end_an_order() -> None:
 
 
 def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
-    for state in (S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.EXTERNAL):
+    for state in (S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL):
         assert next_state(state, H.PROVED_ABSENT) is state
 
 
@@ -139,19 +139,19 @@ def test_a_filled_order_stays_filled() -> None:
 
 
 def test_nothing_leads_back_to_before_the_venue_has_spoken() -> None:
-    early = (S.INTENT, S.PREPARED, S.SENT)
+    early = (S.INITIALIZED, S.PENDING_SUBMIT, S.SUBMITTED)
     for state, happening in product(set(S) - set(early), H):
         assert next_state(state, happening) not in early
 
 
 @given(st.lists(st.sampled_from(H), max_size=12))
 def test_no_order_is_ever_unfilled_and_every_life_ends_where_the_table_says(happenings: list[Happening]) -> None:
-    life = [S.INTENT]
+    life = [S.INITIALIZED]
     for happening in happenings:
         life.append(next_state(life[-1], happening))
     for before, after in pairwise(life):
         assert before is not S.FILLED or after is S.FILLED
-        assert after is not S.SENT or before in (S.PREPARED, S.SENT)
+        assert after is not S.SUBMITTED or before in (S.PENDING_SUBMIT, S.SUBMITTED)
 
 
 def test_every_word_of_the_venue_for_a_state_is_a_happening() -> None:
@@ -178,7 +178,7 @@ def test_the_picture_shows_every_state_and_exactly_the_tables() -> None:
         assert re.search(rf"\b{state}\b", states)
     for overlay in V:
         assert re.search(rf"\b{overlay}\b", overlays)
-    assert arrows(states) == {(one, end, cause) for one, row in TABLE.items() for cause, end in row.items()}
+    assert arrows(states) == {(str(one), str(end), cause) for one, row in TABLE.items() for cause, end in row.items()}
     drawn = arrows(overlays)
     # One cause holds a comma of its own.
     assert {(one, end) for one, end, _ in drawn} == {(one, end) for one, row in OVERLAY_TABLE.items() for end in row.values()}
@@ -187,6 +187,6 @@ def test_the_picture_shows_every_state_and_exactly_the_tables() -> None:
 def test_the_picture_begins_and_ends() -> None:
     lines = diagram().splitlines()
     assert lines.count("stateDiagram-v2") == 2
-    assert "    [*] --> INTENT" in lines
+    assert "    [*] --> INITIALIZED" in lines
     assert "    [*] --> NONE" in lines
     assert {line for line in lines if line.endswith("--> [*]")} == {f"    {state} --> [*]" for state in TERMINAL}

@@ -47,7 +47,7 @@ def test_a_stop_waits_is_triggered_and_trades() -> None:
     assert [order.trigger_price for order in bench.view.orders()] == [D(95)]
     bench.trigger(order)
     bench.fill_order(order, "94.9", "2")
-    assert strategy.told == ["fill 2 BOTH", "FILLED", "WAITING", "TRIGGERED", "OPEN", "fill 2 BOTH", "FILLED"]
+    assert strategy.told == ["fill 2 BOTH", "FILLED", "UNTRIGGERED", "TRIGGERED", "ACCEPTED", "fill 2 BOTH", "FILLED"]
     assert bench.view.position("BTCUSDT") == 0
     assert list(bench.view.orders()) == []
 

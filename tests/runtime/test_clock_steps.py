@@ -99,7 +99,7 @@ def test_c3_a_run_does_not_notice_that_the_system_clock_steps(tmp_path: Path, mo
     watched = Watched()
 
     async def steps() -> None:
-        await until(lambda: watched.states == [OrderState.OPEN] * 6)
+        await until(lambda: watched.states == [OrderState.ACCEPTED] * 6)
         assert watched.engine is not None
         slot = watched.engine.slots.get("mm")
         for step_s in STEPS_S:
@@ -108,7 +108,7 @@ def test_c3_a_run_does_not_notice_that_the_system_clock_steps(tmp_path: Path, mo
             await until(lambda least=before + WOKEN: slot.intents >= least)
             paces.append((slot.intents - before, time.monotonic() - began_s))
             assert abs(watched.engine.clock_offset_ms - offset_ms) < 20_000
-        assert watched.states == [OrderState.OPEN] * 6
+        assert watched.states == [OrderState.ACCEPTED] * 6
 
     async def life() -> None:
         loaded = read(tmp_path / "bot.toml")

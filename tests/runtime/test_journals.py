@@ -52,7 +52,7 @@ def written(folder: Path) -> None:
     """An earlier run has left a position and an order, both in ETHUSDT, and something external."""
     order = Order(
         *("cf.one.abc.1", "one", "ETHUSDT", Side.BUY, OrderType.LIMIT, TimeInForce.GTC, Decimal(1), Decimal(3000)),
-        state=OrderState.OPEN,
+        state=OrderState.ACCEPTED,
     )
     key = ("ETHUSDT", PositionSide.BOTH)
     file = JournalFile(folder / "journal.db")

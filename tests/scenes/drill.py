@@ -122,9 +122,9 @@ class Drill:
             step=self._step,
         )
         match event.state:
-            case "SENT":
+            case "SUBMITTED":
                 self._name = event.client_order_id
-            case "WAITING":
+            case "UNTRIGGERED":
                 self._waiting = self._step < len(STEPS)
             case "TRIGGERED":
                 self._waiting = False

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 #: Exit codes of a run that went well: a bot without stops may be left with a position, and says so.
 WELL: Final = (0, 4)
-_ACKNOWLEDGED: Final = (OrderState.OPEN, OrderState.PARTIAL, OrderState.FILLED, OrderState.CANCELED)
+_ACKNOWLEDGED: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.FILLED, OrderState.CANCELED)
 COLDFRAME = [sys.executable, "-m", "coldframe.cli"]
 
 

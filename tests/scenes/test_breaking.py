@@ -79,7 +79,7 @@ class Fuse:
     def resting(self) -> list[str]:
         """The orders that rest, if there are two."""
         assert self.engine is not None
-        names = [order.client_order_id for order in list(self.engine.orders.live) if order.state is OrderState.OPEN]
+        names = [order.client_order_id for order in list(self.engine.orders.live) if order.state is OrderState.ACCEPTED]
         return names if len(names) == 2 else []
 
     def then_ends(self, step: Callable[..., Any]) -> Callable[..., Any]:

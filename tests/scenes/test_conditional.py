@@ -86,7 +86,7 @@ def exchange(folder: Path, *, hedge: bool) -> Path:
 def at_rest(file: Path) -> bool:
     """Whether the drill has come to its end, and waits with its last stop."""
     told = [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"] if file.exists() else []
-    return any(effect.get("step", 0) > len(STEPS) and effect.get("state") == S.WAITING for effect in told)
+    return any(effect.get("step", 0) > len(STEPS) and effect.get("state") == S.UNTRIGGERED for effect in told)
 
 
 def lives(told: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -128,7 +128,7 @@ def test_every_conditional_type_is_triggered_filled_and_booked_once(mode: str, t
 
 def traded(states: list[str]) -> bool:
     """Whether the order did what it was there for; what a market order finds no counterparty for expires."""
-    return states[-1] == S.FILLED or (states[-1] == S.EXPIRED and S.PARTIAL in states)
+    return states[-1] == S.FILLED or (states[-1] == S.EXPIRED and S.PARTIALLY_FILLED in states)
 
 
 def check_lives(told: list[dict[str, Any]]) -> None:
@@ -138,7 +138,7 @@ def check_lives(told: list[dict[str, Any]]) -> None:
     for states in lives(told).values():
         if traded(states):
             assert states.count(S.TRIGGERED) == 1
-            assert states.index(S.WAITING) < states.index(S.TRIGGERED) < len(states) - 1
+            assert states.index(S.UNTRIGGERED) < states.index(S.TRIGGERED) < len(states) - 1
         else:
             assert S.TRIGGERED not in states
     assert [states[-1] for states in lives(told).values()][-1] == S.CANCELED

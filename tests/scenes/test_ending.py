@@ -53,7 +53,7 @@ class Bug:
 
     @hookimpl
     def on_order(self, event, view):
-        if event.state == "OPEN":
+        if event.state == "ACCEPTED":
             self.open.add(event.client_order_id)
         if len(self.open) == 3:
             Engine.step = broken

@@ -26,7 +26,7 @@ def given_up(config: Path, there: VenueProcess, journal: Path) -> None:
     config.write_text(config.read_text() + f'\n[journal]\nfile = "{journal}"\n')
     account = account_of(read(config).config, HmacSigner(Secret(there.api_key), Secret("x")))
     order = Order(NAME, "mm", "BTCUSDT", Side.BUY, OrderType.LIMIT, TimeInForce.GTC, exact("0.002"), exact("50000"))
-    order.state, order.sent_ms = OrderState.OPERATOR, 1
+    order.state, order.sent_ms = OrderState.NEEDS_OPERATOR, 1
     file = JournalFile(journal)
     run = {"account": account, "epoch_ms": 1}
     file.write([(1, RowKind.RUN, account, run), (2, RowKind.ORDER, NAME, order_body(order))])

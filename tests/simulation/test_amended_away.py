@@ -57,7 +57,7 @@ class World:
         """An order that rests, as the bot knows."""
         plain = Place(symbol=SYMBOL, side=Side.BUY, quantity=SIZE, price=self.price)
         self.puppet.wanted = [intent or plain]
-        self.pump.until(lambda: any(order.state is OrderState.OPEN for order in self.pump.engine.orders.live))
+        self.pump.until(lambda: any(order.state is OrderState.ACCEPTED for order in self.pump.engine.orders.live))
         (order,) = self.pump.engine.orders.live
         return order
 

@@ -128,7 +128,7 @@ def test_o24_trades_count_where_the_account_is_what_it_was() -> None:
     pump.until(lambda: external(pump) == D("-0.008"))
     ask = pump.market.best(B, Side.SELL) + 20
     puppet.wanted = [Place(symbol=B, side=Side.SELL, quantity=D("0.008"), price=ask)]
-    pump.until(lambda: any(order.state is OrderState.OPEN for order in pump.engine.orders.live))
+    pump.until(lambda: any(order.state is OrderState.ACCEPTED for order in pump.engine.orders.live))
     pump.venue.faults.settings = SILENT
     pump.market.move(B, ask + 50)
     pump.until(lambda: pump.venue.position(B) == D("-0.008"))

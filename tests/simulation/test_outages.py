@@ -33,7 +33,7 @@ def resting(pump: Pump, puppet: Puppet, number: int = 6) -> set[str]:
     """So many orders rest far below the market, and the bot knows it. Returns their names."""
     low = pump.market.best(B, Side.BUY) - 1_000
     puppet.wanted = [Place(symbol=B, side=Side.BUY, quantity=D("0.005"), price=low - 10 * at) for at in range(number)]
-    pump.until(lambda: states(pump) == [OrderState.OPEN] * number and complete(pump))
+    pump.until(lambda: states(pump) == [OrderState.ACCEPTED] * number and complete(pump))
     return set(pump.venue.open_orders())
 
 
@@ -66,11 +66,11 @@ def test_n2_p12_orders_outlive_a_venue_that_is_out_of_reach(why: str, falls: boo
             pump.run(3)
     pump.until(lambda: not complete(pump))
     pump.until(lambda: len(pump.told(why)) >= 6)
-    assert states(pump) == [OrderState.OPEN] * 6
+    assert states(pump) == [OrderState.ACCEPTED] * 6
     assert not complete(pump)
     pump.venue.unreachable = ""
     pump.until(lambda: complete(pump), 120)
-    assert states(pump) == [OrderState.OPEN] * 6
+    assert states(pump) == [OrderState.ACCEPTED] * 6
     assert set(pump.venue.open_orders()) == names
     puppet.wanted = [bid(pump)]
     pump.until(lambda: len(pump.venue.open_orders()) == 7)  # it trades on

@@ -67,7 +67,7 @@ def test_an_order_of_a_strategy_that_is_gone_is_cancelled(keep: bool) -> None:
     name = world.rest()
     world.retire(keep_orders=keep)
     world.pump.until(lambda: not at_venue(world.pump), 10)
-    assert world.pump.told(f"{name}, OPEN) is cancelled: strategy goes is not part of this bot any more")
+    assert world.pump.told(f"{name}, ACCEPTED) is cancelled: strategy goes is not part of this bot any more")
     world.works()
     world.pump.stop()
     assert report(world.pump).left == ()

@@ -34,7 +34,7 @@ def test_a_second_doubt_waits_for_no_pause_of_the_first(later_s: int) -> None:
     missing = next(iter(pump.venue.open_orders()))
     pump.venue.faults._hidden[missing] = (pump.now_ms, pump.now_ms + 900_000)
     pump.run(later_s)
-    assert pump.engine.orders.get(missing).state is OrderState.OPERATOR
+    assert pump.engine.orders.get(missing).state is OrderState.NEEDS_OPERATOR
     pump.venue.faults.settings = NEVER
     puppet.wanted = [Place(symbol=ETH, side=Side.BUY, quantity=Decimal("0.1"), price=pump.market.best(ETH, Side.BUY) - 10)]
     pump.until(lambda: pump.engine.orders.doubtful_in(ETH) == 1, 5)

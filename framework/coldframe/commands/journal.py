@@ -14,6 +14,7 @@ from coldframe.core.state.journal_codec import RestoredState, fold, order_defaul
 from coldframe.enums import PositionSide
 from coldframe.errors import UsageError
 from coldframe.model.journal import Row, RowKind
+from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import journal_path
 from coldframe.trio_io.clock import wall_text
@@ -113,14 +114,15 @@ def _journal_of(path: Path) -> Path:
 
 
 def _orders(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Defaults that rows leave out are written out again."""
+    """The orders as they were last seen: with the defaults that rows leave out, and the state in the word for people."""
     last: dict[str, dict[str, Any]] = {}
     for row in rows:
         held: Any = [row.body] if row.kind == RowKind.ORDER else []
         if row.kind == RowKind.CHECKPOINT:
             held = row.body["orders"]
         for body in held:
-            last[body["client_order_id"]] = {**_ORDER_FIELDS, **body}
+            order = {**_ORDER_FIELDS, **body}
+            last[body["client_order_id"]] = {**order, "state": str(OrderState(order["state"]))}
     return [{name: order[name] for name in _ORDER_COLUMNS} for order in last.values()]
 
 

@@ -66,7 +66,7 @@ def _write_down(path: Path, client_order_id: str, what: ManualResolution) -> Non
 
 def _resolve(order: Order, what: ManualResolution) -> None:
     """As the engine would, for an order that it has given up."""
-    if order.state is not OrderState.OPERATOR:
+    if order.state is not OrderState.NEEDS_OPERATOR:
         raise UsageError(f"{order.client_order_id} is {order.state}: only an order that could not be proved is for you to resolve")
     order.state = next_state(order.state, what.happening)
     order.reason = "resolved by hand"

@@ -342,7 +342,7 @@ class OrderSide:
 
         Positions that stand against each other come to nothing on the account, and count all the same.
         """
-        symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PREPARED}
+        symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PENDING_SUBMIT}
         symbols |= {order.symbol for order in self._orders.owed} | self._orders.unscanned
         symbols |= {key[0] for key in self.evidence.holdings.position_keys() if any(self.evidence.holdings.held(key).values())}
         return symbols | self.reconciler.holding | self.mismatches.symbols

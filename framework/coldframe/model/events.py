@@ -244,8 +244,8 @@ class AssetIndexChanged:
 class OrderChanged:
     """The state of one of the strategy's own orders changed. `state` is a word of `OrderState`.
 
-    A conditional order waits in state WAITING; its trigger is told by one event in state TRIGGERED, and what follows is the life of
-    the ordinary order it has become, under the same client order id.
+    A conditional order waits in state UNTRIGGERED; its trigger is told by one event in state TRIGGERED, and what follows is the
+    life of the ordinary order it has become, under the same client order id.
     """
 
     symbol: str

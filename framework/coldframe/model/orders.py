@@ -9,9 +9,9 @@ contradiction that needs a person.
 An order that has ended may come back (an arrow from an ended state to a live one). After the venue's own word it takes evidence
 that is later than that word; after an inference (NEVER_ACCEPTED, a person's word, a refusal) any evidence does; FILLED is final.
 
-A conditional order waits for its trigger (WAITING) and then becomes an ordinary order (TRIGGERED), whose life it leads from there:
-none of them opens or trades without having been TRIGGERED. What a cancel or an amendment is doing is a second, smaller machine
-beside the first (`Overlay`).
+A conditional order waits for its trigger (UNTRIGGERED) and then becomes an ordinary order (TRIGGERED), whose life it leads from
+there: none of them opens or trades without having been TRIGGERED. What a cancel or an amendment is doing is a second, smaller
+machine beside the first (`Overlay`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,25 @@ from enum import StrEnum
 from typing import Final
 
 from coldframe.enums import OrderStatus, Word
+from coldframe.renamed import ORDER_STATES, RenamedMembers, note_renamed
 
 
-class OrderState(Word):
-    """Where an order is in its life; docs/orders.md draws it."""
+class OrderState(Word, metaclass=RenamedMembers):
+    """Where an order is in its life; docs/orders.md draws it.
 
-    INTENT = "INTENT"
-    PREPARED = "PREPARED"
-    SENT = "SENT"
-    WAITING = "WAITING"
+    The name of a member is the word for people, and what `str` gives. Its value is what the rows of a journal say: there, words of
+    version 0.1 stay. A state equals its name, and for one version the old word as well, with a notice.
+    """
+
+    INITIALIZED = "INTENT"
+    PENDING_SUBMIT = "PREPARED"
+    SUBMITTED = "SENT"
+    UNTRIGGERED = "WAITING"
     TRIGGERED = "TRIGGERED"
-    OPEN = "OPEN"
-    PARTIAL = "PARTIAL"
+    ACCEPTED = "OPEN"
+    PARTIALLY_FILLED = "PARTIAL"
     UNKNOWN = "UNKNOWN"
-    OPERATOR = "OPERATOR"
+    NEEDS_OPERATOR = "OPERATOR"
     EXTERNAL = "EXTERNAL"
     DENIED = "DENIED"
     REJECTED = "REJECTED"
@@ -42,6 +47,32 @@ class OrderState(Word):
     FILLED = "FILLED"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
+
+    def __str__(self) -> str:
+        return self._name_
+
+    def __format__(self, spec: str) -> str:
+        return format(self._name_, spec)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, OrderState) or not isinstance(other, str):
+            return self is other
+        if other == self._name_:
+            return True
+        if ORDER_STATES.get(other) != self._name_:
+            return False
+        note_renamed(f"order state {other!r}", f"{self._name_!r}, or OrderState.{self._name_}")
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    #: That of the value: so a set or a table of old words still finds a state.
+    __hash__ = str.__hash__
+
+    @classmethod
+    def _missing_(cls, value: object) -> OrderState | None:
+        return cls.__members__.get(value) if isinstance(value, str) else None
 
     @property
     def live(self) -> bool:
@@ -55,7 +86,7 @@ class OrderState(Word):
     @property
     def resting(self) -> bool:
         """Whether the venue has confirmed that the order stands in its book."""
-        return self in (OrderState.OPEN, OrderState.PARTIAL)
+        return self is OrderState.ACCEPTED or self is OrderState.PARTIALLY_FILLED
 
 
 class Happening(StrEnum):
@@ -85,83 +116,95 @@ class Happening(StrEnum):
 
 S, H = OrderState, Happening
 
-LIVE: Final = frozenset({S.PREPARED, S.SENT, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.UNKNOWN, S.OPERATOR, S.EXTERNAL})
+LIVE: Final = frozenset(
+    {
+        S.PENDING_SUBMIT,
+        S.SUBMITTED,
+        S.UNTRIGGERED,
+        S.TRIGGERED,
+        S.ACCEPTED,
+        S.PARTIALLY_FILLED,
+        S.UNKNOWN,
+        S.NEEDS_OPERATOR,
+        S.EXTERNAL,
+    }
+)
 TERMINAL: Final = frozenset({S.DENIED, S.REJECTED, S.NEVER_ACCEPTED, S.FILLED, S.CANCELED, S.EXPIRED})
 
 #: Where positive evidence leads from a state in which the order may be alive.
 _SEEN: Final = {
-    H.SEEN_NEW: S.OPEN,
-    H.SEEN_PARTIAL: S.PARTIAL,
+    H.SEEN_NEW: S.ACCEPTED,
+    H.SEEN_PARTIAL: S.PARTIALLY_FILLED,
     H.SEEN_FILLED: S.FILLED,
     H.SEEN_CANCELED: S.CANCELED,
     H.SEEN_EXPIRED: S.EXPIRED,
 }
 #: The same for a conditional order, as long as nothing is known of its trigger.
 _SEEN_CONDITIONAL: Final = {
-    H.SEEN_WAITING: S.WAITING,
+    H.SEEN_WAITING: S.UNTRIGGERED,
     H.SEEN_TRIGGERED: S.TRIGGERED,
     H.REFUSED_AT_TRIGGER: S.REJECTED,
 }
 _SEEN_ANY: Final = _SEEN | _SEEN_CONDITIONAL
 #: What brings back an order whose end the venue has told, or a person: evidence that it lives, or that all of it has traded.
 _BACK: Final = {
-    H.SEEN_WAITING: S.WAITING,
+    H.SEEN_WAITING: S.UNTRIGGERED,
     H.SEEN_TRIGGERED: S.TRIGGERED,
-    H.SEEN_NEW: S.OPEN,
-    H.SEEN_PARTIAL: S.PARTIAL,
+    H.SEEN_NEW: S.ACCEPTED,
+    H.SEEN_PARTIAL: S.PARTIALLY_FILLED,
     H.SEEN_FILLED: S.FILLED,
 }
 #: The table: what is missing does not happen, or changes nothing (see `next_state`).
 TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
-    S.INTENT: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PREPARED},
-    S.PREPARED: _SEEN_ANY
+    S.INITIALIZED: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PENDING_SUBMIT},
+    S.PENDING_SUBMIT: _SEEN_ANY
     | {
         H.JOURNAL_FAILED: S.DENIED,
         H.NOT_WRITTEN: S.DENIED,
-        H.WRITTEN: S.SENT,
+        H.WRITTEN: S.SUBMITTED,
         H.RESTARTED: S.UNKNOWN,
         H.OUTCOME_UNKNOWN: S.UNKNOWN,
         H.REJECTED_BY_VENUE: S.REJECTED,
     },
-    S.SENT: _SEEN_ANY | {H.REJECTED_BY_VENUE: S.REJECTED, H.OUTCOME_UNKNOWN: S.UNKNOWN, H.RESTARTED: S.UNKNOWN},
-    S.WAITING: {
+    S.SUBMITTED: _SEEN_ANY | {H.REJECTED_BY_VENUE: S.REJECTED, H.OUTCOME_UNKNOWN: S.UNKNOWN, H.RESTARTED: S.UNKNOWN},
+    S.UNTRIGGERED: {
         H.SEEN_TRIGGERED: S.TRIGGERED,
         H.SEEN_CANCELED: S.CANCELED,
         H.SEEN_EXPIRED: S.EXPIRED,
         H.REFUSED_AT_TRIGGER: S.REJECTED,
-        H.MISSING: S.OPERATOR,
-        H.UNPROVABLE: S.OPERATOR,
+        H.MISSING: S.NEEDS_OPERATOR,
+        H.UNPROVABLE: S.NEEDS_OPERATOR,
     },
-    S.TRIGGERED: _SEEN | {H.REFUSED_AT_TRIGGER: S.REJECTED, H.MISSING: S.OPERATOR, H.UNPROVABLE: S.OPERATOR},
+    S.TRIGGERED: _SEEN | {H.REFUSED_AT_TRIGGER: S.REJECTED, H.MISSING: S.NEEDS_OPERATOR, H.UNPROVABLE: S.NEEDS_OPERATOR},
     S.UNKNOWN: _SEEN_ANY
     | {
         # Proof that arrives late: its wait for an answer ended before it was known that no byte had left.
         H.NOT_WRITTEN: S.DENIED,
         H.REJECTED_BY_VENUE: S.REJECTED,
         H.PROVED_ABSENT: S.NEVER_ACCEPTED,
-        H.MISSING: S.OPERATOR,
-        H.UNPROVABLE: S.OPERATOR,
+        H.MISSING: S.NEEDS_OPERATOR,
+        H.UNPROVABLE: S.NEEDS_OPERATOR,
     },
-    S.OPERATOR: _SEEN_ANY | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
-    S.OPEN: {
-        H.SEEN_PARTIAL: S.PARTIAL,
+    S.NEEDS_OPERATOR: _SEEN_ANY | {H.PROVED_ABSENT: S.NEVER_ACCEPTED},
+    S.ACCEPTED: {
+        H.SEEN_PARTIAL: S.PARTIALLY_FILLED,
         H.SEEN_FILLED: S.FILLED,
         H.SEEN_CANCELED: S.CANCELED,
         H.SEEN_EXPIRED: S.EXPIRED,
-        H.MISSING: S.OPERATOR,
-        H.UNPROVABLE: S.OPERATOR,
+        H.MISSING: S.NEEDS_OPERATOR,
+        H.UNPROVABLE: S.NEEDS_OPERATOR,
     },
-    S.PARTIAL: {
+    S.PARTIALLY_FILLED: {
         H.SEEN_FILLED: S.FILLED,
         H.SEEN_CANCELED: S.CANCELED,
         H.SEEN_EXPIRED: S.EXPIRED,
-        H.MISSING: S.OPERATOR,
-        H.UNPROVABLE: S.OPERATOR,
+        H.MISSING: S.NEEDS_OPERATOR,
+        H.UNPROVABLE: S.NEEDS_OPERATOR,
     },
     S.EXTERNAL: {H.SEEN_FILLED: S.FILLED, H.SEEN_CANCELED: S.CANCELED, H.SEEN_EXPIRED: S.EXPIRED},
     # Positive evidence that an order lives although we had given it up is booked all the same: see `resurrects`.
     S.DENIED: _SEEN_ANY,
-    S.REJECTED: _SEEN | {H.SEEN_WAITING: S.WAITING, H.SEEN_TRIGGERED: S.TRIGGERED},
+    S.REJECTED: _SEEN | {H.SEEN_WAITING: S.UNTRIGGERED, H.SEEN_TRIGGERED: S.TRIGGERED},
     S.NEVER_ACCEPTED: _SEEN_ANY,
     S.FILLED: {},
     S.CANCELED: _BACK,
@@ -250,7 +293,7 @@ def next_overlay(overlay: Overlay, attempt: Attempt) -> Overlay:
 
 def diagram() -> str:
     """The two tables as Mermaid state diagrams; `docs/orders.md` shows exactly this text."""
-    lines = ["stateDiagram-v2", "    [*] --> INTENT"]
+    lines = ["stateDiagram-v2", f"    [*] --> {OrderState.INITIALIZED}"]
     lines += _arrows(TABLE)
     lines += [f"    {state} --> [*]" for state in OrderState if state.terminal]
     lines += ["", "stateDiagram-v2", "    [*] --> NONE"]

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 _FLAT = "flat"
 _NO_STOP: Final = "no stop stands at the venue"
 #: States in which it is not known whether an order is at the venue.
-_UNSURE: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
+_UNSURE: Final = frozenset({OrderState.PENDING_SUBMIT, OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.NEEDS_OPERATOR})
 
 
 @attrs.frozen

@@ -297,7 +297,7 @@ class KillSwitchThread:
     def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
         if isinstance(event, BrakeOrdered):
             order = order_of_brake(event, self._clock.now_ns())
-            order.state = OrderState.SENT  # as it would be found after a crash: perhaps at the venue, perhaps not
+            order.state = OrderState.SUBMITTED  # as it would be found after a crash: perhaps at the venue, perhaps not
             self._record(RowKind.ORDER, event.client_order_id, order_body(order))
         self._give(event)
 

@@ -67,7 +67,7 @@ def test_o40_an_order_of_unknown_fate_is_asked_for_by_rest() -> None:
     down(made)
     assert state(order) is S.UNKNOWN
     made.run(1_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     assert len(made.by_rest(QUERY)) == 1
     assert made.sent(QUERY) == []
 
@@ -80,7 +80,7 @@ def test_new_orders_and_amendments_never_go_by_rest(wanted: Callable[[Order], ob
     made.run(5_000)
     assert made.verdicts(actor)["ORDER_LINK_DOWN"] == 1
     assert never_new_risk_by_rest(made)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_what_rest_refuses_is_told_as_the_link_would_tell_it() -> None:
@@ -88,7 +88,7 @@ def test_what_rest_refuses_is_told_as_the_link_would_tell_it() -> None:
     down(made)
     made.exchange.refuses["/fapi/v1/order"] = (-1102, "Mandatory parameter missing.")
     made.want(actor, Cancel(order.client_order_id))
-    assert (state(order), order.overlay) == (S.OPEN, Overlay.NONE)
+    assert (state(order), order.overlay) == (S.ACCEPTED, Overlay.NONE)
     assert "cancel refused" in made.said()
     assert "Mandatory parameter missing." in made.said()
     made.exchange.refuses.clear()
@@ -117,7 +117,7 @@ def test_o40_a_cancel_that_is_not_answered_within_a_second_goes_by_rest() -> Non
     made.stuck.add(CANCEL)
     made.want(actor, Cancel(order.client_order_id))
     made.run(900)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     made.run(400)
     assert state(order) is S.CANCELED
     assert (len(made.sent(CANCEL)), len(made.by_rest(CANCEL))) == (1, 1)

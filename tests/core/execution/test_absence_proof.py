@@ -79,7 +79,7 @@ def test_it_must_be_missing_from_the_list_of_open_orders() -> None:
     made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
     made.refuse(-1007) if made.held else None
     made.run(40_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_no_report_may_have_escaped_us() -> None:
@@ -153,16 +153,16 @@ def test_an_order_older_than_three_days_is_never_proved_absent_by_not_being_foun
     del made.exchange.orders[order.client_order_id]
     made.run(LIGHT_ROUND_MS + 60_000)
     assert len(made.sent(QUERY)) > 2
-    assert (order.not_found, state(order)) == (0, S.OPEN)
+    assert (order.not_found, state(order)) == (0, S.ACCEPTED)
     made.run(OPERATOR_AFTER_MS)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
 
 
 def test_o35_a_younger_order_that_is_gone_needs_a_person() -> None:
     made, _, order = placed()
     del made.exchange.orders[order.client_order_id]
     made.run(LIGHT_ROUND_MS + 20_000)
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     assert any("look at the venue yourself" in line.text for line in made.log if line.level is Level.ERROR)
 
 
@@ -185,7 +185,7 @@ def unprovable() -> tuple[Scripted, Actor, Order]:
 
 def test_o25_an_order_that_nobody_can_prove_shuts_its_symbol_and_no_other() -> None:
     made, actor, order = unprovable()
-    assert state(order) is S.OPERATOR
+    assert state(order) is S.NEEDS_OPERATOR
     assert any(line.level is Level.ERROR and "look at the venue yourself" in line.text for line in made.log)
     made.want(actor, place(quantity="2"), place(symbol="ETHUSDT"))
     assert made.verdicts(actor) == {"ACCEPTED": 2, "HALTED": 1}
@@ -216,7 +216,7 @@ def test_only_what_needs_a_human_being_is_resolved_by_one() -> None:
     assert made.engine.trading is not None
     verdict = made.engine.trading.desk.resolve(order, ManualResolution.CANCELED)
     assert verdict.code is VerdictCode.NOT_AMENDABLE
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_a_fill_still_counts_after_a_human_being_was_wrong() -> None:

@@ -83,7 +83,7 @@ def test_o27_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place,
     (request,) = made.sent(PLACE)
     assert dict(request.params) == BARE | sent | {"clientAlgoId": order.client_order_id}
     assert made.sent("order.place") == []
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     assert made.engine.evidence.tally.acked == 1
 
 
@@ -99,9 +99,9 @@ def test_closing_a_whole_position_sends_no_quantity_and_counts_what_is_held() ->
     assert order.remaining == D(2)
     hold_position_more(made, actor)
     made.trigger(order.client_order_id, "3")
-    assert (order.quantity, state(order)) == (D(3), S.OPEN)
+    assert (order.quantity, state(order)) == (D(3), S.ACCEPTED)
     made.fill(order.client_order_id, "2", "94")
-    assert state(order) is S.PARTIAL
+    assert state(order) is S.PARTIALLY_FILLED
     made.fill(order.client_order_id, "1", "94")
     assert state(order) is S.FILLED
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
@@ -119,12 +119,12 @@ def test_a_trigger_is_told_once_and_the_ordinary_order_is_the_same_order() -> No
     name = order.client_order_id
     assert (order.order_id, order.algo_id) == (None, made.exchange.algos.all[name].algo_id)
     ordinary = made.trigger(name)
-    assert (state(order), order.order_id) == (S.OPEN, ordinary.order_id)
+    assert (state(order), order.order_id) == (S.ACCEPTED, ordinary.order_id)
     made.fill(name, "0.4", "105.1")
     made.fill(name, "0.6", "105.2")
     made.exchange.algos.end(name, AlgoStatus.FINISHED)
     made.run(60_000)
-    assert states(actor) == [S.SENT, S.WAITING, S.TRIGGERED, S.OPEN, S.PARTIAL, S.FILLED]
+    assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED]
     assert [(effect.client_order_id, effect.quantity) for effect in actor.told(OrderFilled)] == [(name, D("0.4")), (name, D("0.6"))]
     assert [effect.trigger_price for effect in actor.told(OrderChanged)] == [D(105)] * 6
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
@@ -156,11 +156,11 @@ def test_a_trigger_that_the_stream_missed_is_found_by_reconciliation() -> None:
     made.trigger(order.client_order_id)
     made.fill(order.client_order_id, "1", "105")
     made.silent = False
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     made.lose(LinkKind.PRIVATE)
     made.run(10_000)
     assert state(order) is S.FILLED
-    assert states(actor)[:4] == [S.SENT, S.WAITING, S.TRIGGERED, S.FILLED]
+    assert states(actor)[:4] == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.FILLED]
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
@@ -171,7 +171,7 @@ def test_what_the_venue_refuses_at_the_trigger_ends_with_its_reason(status: Algo
     made.exchange.algos.end(order.client_order_id, status, "Margin is insufficient.")
     made.release()
     assert (state(order), order.reason) == (ends, "Margin is insufficient.")
-    assert states(actor) == [S.SENT, S.WAITING, ends]
+    assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, ends]
     assert actor.told(OrderChanged)[-1].reason == "Margin is insufficient."
 
 
@@ -183,7 +183,7 @@ def test_a_reason_beside_good_news_means_nothing() -> None:
     algo.reason = "Reduce Only reject"
     made.exchange.algos.report(algo)
     made.release()
-    assert (state(order), order.reason) == (S.WAITING, "")
+    assert (state(order), order.reason) == (S.UNTRIGGERED, "")
 
 
 @pytest.mark.parametrize("code", [-2021, -4130, -4411, -4509])
@@ -194,7 +194,7 @@ def test_o39_a_refusal_is_final_and_names_the_code(code: int) -> None:
     assert order.reason.startswith(f"{code} ")
     assert order.reason.endswith("the exchange's words")
     assert made.engine.evidence.tally.rejected == 1
-    assert states(actor) == [S.SENT, S.REJECTED]
+    assert states(actor) == [S.SUBMITTED, S.REJECTED]
     assert not made.engine.orders.doubtful
     made.holds.clear()
     made.run(20_000)
@@ -227,7 +227,7 @@ def test_a_cancel_goes_to_the_method_that_knows_the_order() -> None:
     named = {"symbol": "BTCUSDT", "orderId": second.order_id, "origClientOrderId": second.client_order_id}
     assert dict(made.sent("order.cancel")[0].params) == named
     assert state(second) is S.CANCELED
-    assert states(actor)[-2:] == [S.OPEN, S.CANCELED]
+    assert states(actor)[-2:] == [S.ACCEPTED, S.CANCELED]
 
 
 def test_a_cancel_that_meets_the_trigger_is_repeated_by_the_other_method() -> None:
@@ -265,10 +265,10 @@ def test_o35_a_conditional_order_that_every_query_has_forgotten_is_alive() -> No
     made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
     made.refuse(-1007)
     made.run(5_000)
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     made.run(20_000)
-    assert state(order) is S.OPERATOR
-    assert states(actor) == [S.SENT, S.WAITING, S.OPERATOR]
+    assert state(order) is S.NEEDS_OPERATOR
+    assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.NEEDS_OPERATOR]
     assert "was acknowledged, and the venue neither lists nor finds it" in made.said()
 
 
@@ -287,7 +287,7 @@ def test_o26_a_round_without_the_list_of_conditional_orders_is_no_round(how: str
     made.swallows.clear()
     made.run(31_000)
     assert made.engine.trading.reports_complete
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
 
 
 def test_cancel_all_and_the_end_of_a_run_cover_orders_that_wait() -> None:
@@ -318,11 +318,11 @@ def test_o1_an_accepted_conditional_order_of_unknown_outcome_is_found_by_asking(
     made.refuse(code)
     assert state(order) is S.UNKNOWN
     made.run(1_000)
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     assert len(made.sent(PLACE)) == 1
     assert made.sent("order.status") == []
     assert [dict(call.params) for call in calls(made, QUERY)] == [{"clientAlgoId": order.client_order_id}]
-    assert states(actor) == [S.SENT, S.UNKNOWN, S.WAITING]
+    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.UNTRIGGERED]
 
 
 def test_o2_a_conditional_order_that_never_arrived_is_proved_absent_and_takes_its_time() -> None:
@@ -335,7 +335,7 @@ def test_o2_a_conditional_order_that_never_arrived_is_proved_absent_and_takes_it
     assert len(made.sent(PLACE)) == 1
     assert len(calls(made, QUERY)) >= 3
     assert {call.params.get("symbol") for call in calls(made, LIST)} == {"BTCUSDT"}
-    assert states(actor) == [S.SENT, S.UNKNOWN, S.NEVER_ACCEPTED]
+    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.NEVER_ACCEPTED]
 
 
 def test_o14_a_forgetful_query_does_not_bury_a_conditional_order_that_is_listed() -> None:
@@ -344,7 +344,7 @@ def test_o14_a_forgetful_query_does_not_bury_a_conditional_order_that_is_listed(
     made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
     made.refuse(-1007)
     made.run(40_000)
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     assert S.NEVER_ACCEPTED not in states(actor)
 
 
@@ -356,7 +356,7 @@ def test_an_order_that_was_triggered_while_its_fate_was_unknown_is_followed() ->
     made.refuse(-1007)
     made.run(3_000)
     assert state(order) is S.FILLED
-    assert states(actor) == [S.SENT, S.UNKNOWN, S.TRIGGERED, S.FILLED]
+    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.TRIGGERED, S.FILLED]
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
@@ -369,7 +369,7 @@ def test_an_order_that_the_algo_methods_have_forgotten_is_found_as_what_it_becam
     made.refuse(-1007)
     made.run(3_000)
     assert state(order) is S.FILLED
-    assert states(actor) == [S.SENT, S.UNKNOWN, S.TRIGGERED, S.FILLED]
+    assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.TRIGGERED, S.FILLED]
     assert order.not_found == 0
 
 
@@ -379,14 +379,14 @@ def test_the_report_of_acceptance_may_come_before_the_answer() -> None:
     held = list(made.held)
     made.swallows.add(PLACE)
     made.release()
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     made.swallows.clear()
     made.run(2_300)  # the wait for the answer ends
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
     assert isinstance(held[0], SendRequest)
     made.reply(held[0], {"status": 408, "error": {"code": -1007, "msg": "Timeout"}})
     made.run(10)
-    assert state(order) is S.WAITING
+    assert state(order) is S.UNTRIGGERED
 
 
 def test_nobody_is_asked_for_conditional_orders_where_there_are_none() -> None:

@@ -209,7 +209,7 @@ def test_o31_a_wish_whose_orders_it_took_is_made_true_again() -> None:
     cut_off(made)
     made.swallows.clear()
     made.run(3_000)
-    assert [order.state for order in made.engine.orders.live] == [OrderState.OPEN]
+    assert [order.state for order in made.engine.orders.live] == [OrderState.ACCEPTED]
     assert armed(made) == ["BTCUSDT"]
 
 

@@ -33,4 +33,4 @@ def test_a_stop_of_an_earlier_run_keeps_its_quantity(named: dict[str, object], q
     order = taken_algo(decode(AlgoReply, msgspec.json.encode(STOP | named), Census()), "mm")
     assert (order.quantity, order.trigger_price) == (D(quantity), D(90))
     assert (order.strategy, order.side, order.type) == ("mm", Side.SELL, OrderType.STOP_MARKET)
-    assert (order.state, order.algo_id, order.close_position) == (OrderState.WAITING, 7, "closePosition" in named)
+    assert (order.state, order.algo_id, order.close_position) == (OrderState.UNTRIGGERED, 7, "closePosition" in named)

@@ -230,7 +230,7 @@ def test_an_amendment_by_somebody_else_is_known_before_its_first_fill_is_judged(
     trade = Trade(1, "1")
     venue.trade(trade)
     world.evidence.lite(venue.lite(trade))
-    assert (world.order.state, world.order.remaining) == (S.PARTIAL, D(2))
+    assert (world.order.state, world.order.remaining) == (S.PARTIALLY_FILLED, D(2))
 
 
 @pytest.mark.parametrize("kind", ["reply", "report", "lite"])
@@ -429,9 +429,9 @@ def test_a_missing_order_comes_back_only_when_it_is_seen() -> None:
     venue = AtVenue.of(world.order)
     world.evidence.reply(world.order, venue.reply())
     world.evidence.missing(world.order)
-    assert (world.order.state, world.order.missing, returned) == (S.OPERATOR, True, [])
+    assert (world.order.state, world.order.missing, returned) == (S.NEEDS_OPERATOR, True, [])
     world.evidence.reply(world.order, venue.reply())
-    assert (world.order.state, world.order.missing, returned) == (S.OPEN, False, [world.order])
+    assert (world.order.state, world.order.missing, returned) == (S.ACCEPTED, False, [world.order])
 
 
 @pytest.mark.parametrize("happening", [None, Happening.OUTCOME_UNKNOWN])
@@ -439,7 +439,7 @@ def test_an_order_in_flight_may_have_traded(happening: Happening | None) -> None
     world = World()
     if happening is not None:
         world.evidence.happen(world.order, happening)
-    assert world.order.state in (S.SENT, S.UNKNOWN)
+    assert world.order.state in (S.SUBMITTED, S.UNKNOWN)
     assert world.evidence.unsettled(SYMBOL)
     assert not world.evidence.unsettled("ETHUSDT")
 
@@ -447,7 +447,7 @@ def test_an_order_in_flight_may_have_traded(happening: Happening | None) -> None
 def test_an_open_order_alone_leaves_nothing_unsettled() -> None:
     world = World()
     world.evidence.reply(world.order, AtVenue.of(world.order).reply())
-    assert world.order.state is S.OPEN
+    assert world.order.state is S.ACCEPTED
     assert not world.evidence.unsettled(SYMBOL)
 
 

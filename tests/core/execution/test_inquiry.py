@@ -33,7 +33,7 @@ def test_an_order_of_unknown_fate_needs_an_operator_in_the_end(after_ms: int, en
     made.refuse(-1007)
     assert state(order) is S.UNKNOWN
     looked(made, after_ms)
-    assert state(order) is (S.OPERATOR if ends else S.UNKNOWN)
+    assert state(order) is (S.NEEDS_OPERATOR if ends else S.UNKNOWN)
 
 
 @AFTER
@@ -41,7 +41,7 @@ def test_a_doubted_resting_order_needs_an_operator_in_the_end(after_ms: int, end
     made, _, order = placed()
     order.doubted_ns = made.now_ns
     looked(made, after_ms)
-    assert state(order) is (S.OPERATOR if ends else S.OPEN)
+    assert state(order) is (S.NEEDS_OPERATOR if ends else S.ACCEPTED)
 
 
 @AFTER
@@ -53,10 +53,10 @@ def test_a_triggered_order_without_news_needs_an_operator(after_ms: int, ends: b
     made.engine.evidence.triggered(order)
     assert state(order) is S.TRIGGERED
     looked(made, after_ms)
-    assert state(order) is (S.OPERATOR if ends else S.TRIGGERED)
+    assert state(order) is (S.NEEDS_OPERATOR if ends else S.TRIGGERED)
 
 
 def test_an_order_that_rests_undoubted_needs_no_operator() -> None:
     made, _, order = placed()
     looked(made, 10 * OPERATOR_AFTER_MS)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED

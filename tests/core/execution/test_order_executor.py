@@ -35,10 +35,10 @@ def test_an_order_goes_out_as_it_was_wanted_and_its_news_come_back() -> None:
         "price": "99",
         "newClientOrderId": order.client_order_id,
     }
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
     made.fill(order.client_order_id, "0.2")
     made.fill(order.client_order_id, "0.3")
-    assert states(actor) == [S.SENT, S.OPEN, S.PARTIAL, S.FILLED]
+    assert states(actor) == [S.SUBMITTED, S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED]
     assert [effect.position for effect in actor.told(OrderFilled)] == [D("0.2"), D("0.5")]
     tally = made.engine.evidence.tally
     assert (tally.sent, tally.acked, tally.filled) == (1, 1, 1)
@@ -103,7 +103,7 @@ def test_a_strategy_reaches_its_own_orders_only() -> None:
     (order,) = made.engine.orders.live
     made.want(other, Cancel(order.client_order_id), Amend(order.client_order_id, D(98)), CancelAll())
     assert made.verdicts(other) == {"UNKNOWN_ORDER": 2, "NO_CHANGE": 1}
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> 
     made.fill(order.client_order_id, "0.4")
     stranger(made, "0.7")
     made.run(LIGHT_ROUND_MS + 1_000)
-    assert (order.state, order.filled) == (OrderState.PARTIAL, D("0.4"))
+    assert (order.state, order.filled) == (OrderState.PARTIALLY_FILLED, D("0.4"))
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
     assert external(made) == D("0.7")
     assert made.engine.evidence.adjustments == []

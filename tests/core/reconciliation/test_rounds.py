@@ -168,7 +168,7 @@ def test_o7_fills_that_happened_while_nobody_listened_are_booked_in_their_order(
     made.lose(LinkKind.PRIVATE, "refused") if made.of_kind(LinkKind.PRIVATE) else None
     made.run(61_000)
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.1"), D("0.2"), D("0.3")]
-    assert (state(order), order.filled) == (S.PARTIAL, D("0.6"))
+    assert (state(order), order.filled) == (S.PARTIALLY_FILLED, D("0.6"))
     assert any(line.level is Level.WARNING and "3 fills of BTCUSDT recovered" in line.text for line in made.log)
 
 
@@ -216,7 +216,7 @@ def test_an_order_of_unknown_fate_that_is_on_the_list_is_open() -> None:
     accept_quietly(made)
     made.refuse(-1007)
     made.run(LIGHT_ROUND_MS + 1_000)
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_an_order_sent_after_the_round_began_may_be_missing_from_its_answer() -> None:
@@ -229,7 +229,7 @@ def test_an_order_sent_after_the_round_began_may_be_missing_from_its_answer() ->
     made.release()
     made.run(2_000)
     assert made.sent("order.status") == []
-    assert state(order) is S.OPEN
+    assert state(order) is S.ACCEPTED
 
 
 def test_o21_orders_of_others_are_counted_and_left_alone() -> None:
@@ -274,7 +274,7 @@ def test_a_round_says_how_many_orders_are_of_unknown_fate() -> None:
     made.swallows |= {"order.status", "/fapi/v1/order"}
     made.want(actor, place(price="99"))
     made.run(2_500)
-    assert [order.state for order in made.engine.orders.live] == [S.OPEN, S.OPEN, S.UNKNOWN]
+    assert [order.state for order in made.engine.orders.live] == [S.ACCEPTED, S.ACCEPTED, S.UNKNOWN]
     made.lose(LinkKind.PRIVATE)
     made.run(1_000)
     assert "2 open orders at the venue, 1 of unknown fate" in made.said()

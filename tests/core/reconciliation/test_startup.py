@@ -74,7 +74,7 @@ def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol()
     assert account.net("BTCUSDT") == D("-0.5")
     assert account.position("BTCUSDT").entry_price == 100
     (order,) = made.engine.orders.live
-    assert (order.strategy, order.client_order_id, order.state) == ("mm", "web_2", OrderState.OPEN)
+    assert (order.strategy, order.client_order_id, order.state) == ("mm", "web_2", OrderState.ACCEPTED)
     made.fill("web_2", "0.1", "90")
     assert account.net("BTCUSDT") == D("-0.4")
     assert account.realized == D(1)
@@ -153,8 +153,8 @@ def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
     left_over(made)
     made.ready()
     (order,) = made.engine.orders.live
-    assert (order.strategy, order.client_order_id, order.state) == ("mm", EARLIER, OrderState.OPEN)
-    assert [effect.state for effect in actor.told(OrderChanged)] == [OrderState.OPEN]
+    assert (order.strategy, order.client_order_id, order.state) == ("mm", EARLIER, OrderState.ACCEPTED)
+    assert [effect.state for effect in actor.told(OrderChanged)] == [OrderState.ACCEPTED]
     made.fill(EARLIER, "0.4")
     account = made.engine.slots.get("mm").trader.account
     assert account.net("BTCUSDT") == D("0.4")
@@ -198,7 +198,7 @@ def test_o16_what_had_traded_before_is_not_booked_again() -> None:
     made.run(2 * LIGHT_ROUND_MS)
     account = made.engine.slots.get("mm").trader.account
     (mine,) = made.engine.orders.live
-    assert (mine.state, mine.filled, mine.remaining) == (OrderState.PARTIAL, D("0.3"), D("0.7"))
+    assert (mine.state, mine.filled, mine.remaining) == (OrderState.PARTIALLY_FILLED, D("0.3"), D("0.7"))
     assert account.net("BTCUSDT") == 0
     assert made.engine.evidence.external.net("BTCUSDT") == D("-0.2")
     made.fill(EARLIER, "0.7")
@@ -262,7 +262,7 @@ def test_o24_an_open_order_does_not_excuse_a_foreign_position() -> None:
     made.links.clear()
     by_hand(made, "web_1", Side.BUY, "2")
     again = made.restarted(actor, past=past, keep_orders=True)
-    assert [order.state for order in again.engine.orders.live] == [OrderState.OPEN]
+    assert [order.state for order in again.engine.orders.live] == [OrderState.ACCEPTED]
     assert isinstance(again.ended, Fail)
     assert "position of 2 BTCUSDT" in again.ended.text
 
@@ -273,7 +273,7 @@ def test_o24_an_order_without_an_id_excuses_it_for_a_while() -> None:
     made = Scripted(actor).ready()
     made.want(actor, Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), type=OrderType.STOP_MARKET, trigger_price=D(120)))
     past = fold(made.rows)
-    assert [(order.state, order.order_id) for order in past.live] == [(OrderState.WAITING, None)]
+    assert [(order.state, order.order_id) for order in past.live] == [(OrderState.UNTRIGGERED, None)]
     made.links.clear()
     by_hand(made, "web_1", Side.BUY, "2")
     again = made.restarted(actor, past=past, keep_orders=True)

@@ -135,7 +135,7 @@ def test_o21_an_amendment_by_somebody_else_is_recognised_and_told() -> None:
     venue.amend("97", "0.5")
     made.exchange.report(venue, ExecutionType.AMENDMENT)
     made.beat()
-    assert (order.price, order.quantity, order.state) == (D("97"), D("0.5"), OrderState.OPEN)
+    assert (order.price, order.quantity, order.state) == (D("97"), D("0.5"), OrderState.ACCEPTED)
     assert "amended from outside" in said_at(made, Level.WARNING)
     assert "is now 0.5 @ 97" in said_at(made, Level.WARNING)
 

@@ -145,7 +145,7 @@ def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_pr
     made.want(actor, place())
     past = fold(made.rows)
     (order,) = past.live
-    assert (order.state, order.sent_ms) == (OrderState.PREPARED, 0)
+    assert (order.state, order.sent_ms) == (OrderState.PENDING_SUBMIT, 0)
     again = made.restarted(actor, past=past)
     (live,) = again.engine.orders.live
     assert live.state is OrderState.UNKNOWN
@@ -203,7 +203,7 @@ def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> Non
     again = made.restarted(actor, past=fold(made.rows), keep_orders=True)
     again.run(2_000)
     (order,) = again.engine.orders.live
-    assert (order.state, order.strategy) == (OrderState.OPEN, "mm")
+    assert (order.state, order.strategy) == (OrderState.ACCEPTED, "mm")
     again.fill(order.client_order_id, "0.4")
     assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert standing(again) == {(Side.BUY, D("98")): D("0.6")}
@@ -246,7 +246,7 @@ def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpo
     name = str(OwnId("mm", made.engine.orders.epoch_ms, BRAKE_COUNT))
     told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
     order = order_of_brake(told, 1)
-    order.state = OrderState.SENT
+    order.state = OrderState.SUBMITTED
     past = fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, name, order_body(order)), *made.rows[at:]])
     assert [order.client_order_id for order in past.live] == [name]
     order.client_order_id = other = str(OwnId("mm", made.engine.orders.epoch_ms, 7))

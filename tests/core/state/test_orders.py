@@ -46,7 +46,7 @@ def test_o16_every_order_gets_an_id_of_its_own_that_names_strategy_and_run() -> 
 def test_a_prepared_order_is_alive_and_counts() -> None:
     orders = Orders(START_MS)
     order = prepared(orders, origin=Origin.QUOTE)
-    assert (order.state, order.origin, order.remaining) == (S.PREPARED, Origin.QUOTE, D(1))
+    assert (order.state, order.origin, order.remaining) == (S.PENDING_SUBMIT, Origin.QUOTE, D(1))
     assert list(orders.live) == [order]
     assert orders.get(order.client_order_id) is order
     assert len(orders) == 1
@@ -77,9 +77,9 @@ def test_the_live_orders_of_a_strategy_are_its_own_oldest_first() -> None:
 @pytest.mark.parametrize(
     ("status", "seen", "state"),
     [
-        (OrderStatus.NEW, "0", S.OPEN),
-        (OrderStatus.NEW, "0.4", S.PARTIAL),
-        (OrderStatus.PARTIALLY_FILLED, "0.4", S.PARTIAL),
+        (OrderStatus.NEW, "0", S.ACCEPTED),
+        (OrderStatus.NEW, "0.4", S.PARTIALLY_FILLED),
+        (OrderStatus.PARTIALLY_FILLED, "0.4", S.PARTIALLY_FILLED),
         (OrderStatus.FILLED, "1", S.FILLED),
         (OrderStatus.CANCELED, "0.4", S.CANCELED),
         (OrderStatus.EXPIRED_IN_MATCH, "0", S.EXPIRED),
@@ -100,7 +100,7 @@ def test_w10_a_status_nobody_knows_changes_nothing_about_an_order_that_rests() -
     orders = Orders(START_MS)
     order = opened(orders)
     assert not orders.see(order, OrderStatus("SOMETHING_NEW"), D(0), START_NS)
-    assert order.state is S.OPEN
+    assert order.state is S.ACCEPTED
 
 
 def test_seeing_an_order_ends_the_doubt_about_it() -> None:
@@ -116,7 +116,7 @@ def test_o6_a_fill_is_booked_once_whoever_tells_it() -> None:
     order = opened(orders)
     assert orders.book(order, fill(order, 1, "0.4"), START_NS) is not None
     assert orders.book(order, fill(order, 1, "0.4"), START_NS) is None
-    assert (order.filled, order.remaining, order.state) == (D("0.4"), D("0.6"), S.PARTIAL)
+    assert (order.filled, order.remaining, order.state) == (D("0.4"), D("0.6"), S.PARTIALLY_FILLED)
     assert orders.book(order, fill(order, 2, "0.6"), START_NS) is not None
     assert (order.filled, order.remaining, order.state) == (D(1), D(0), S.FILLED)
 
@@ -184,7 +184,7 @@ def test_an_amendment_may_fill_what_was_not_there_before() -> None:
     for trade_id, quantity in ((1, "1"), (2, "2")):
         orders.book(order, fill(order, trade_id, quantity), START_NS)
         states.append(order.state)
-    assert states == [S.PARTIAL, S.FILLED]
+    assert states == [S.PARTIALLY_FILLED, S.FILLED]
 
 
 def test_the_end_of_an_order_ends_its_cancel_and_its_amendment() -> None:
@@ -222,7 +222,7 @@ def test_the_doubtful_are_counted() -> None:
     orders.happen(third, H.OUTCOME_UNKNOWN, START_NS)
     orders.happen(third, H.UNPROVABLE, START_NS)
     assert orders.doubtful == 2
-    assert first.state is S.OPEN
+    assert first.state is S.ACCEPTED
 
 
 @given(

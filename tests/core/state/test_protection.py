@@ -34,7 +34,8 @@ def order(**more: Any) -> Order:
     """A stop that waits for its trigger, and could sell one."""
     given: dict[str, Any] = {
         "client_order_id": f"x{next(NUMBERS)}", "strategy": "a", "symbol": S, "side": Side.SELL, "type": OrderType.STOP_MARKET,
-        "time_in_force": TimeInForce.GTC, "quantity": Decimal(1), "price": None, "reduce_only": True, "state": OrderState.WAITING,
+        "time_in_force": TimeInForce.GTC, "quantity": Decimal(1), "price": None, "reduce_only": True,
+        "state": OrderState.UNTRIGGERED,
     }  # fmt: skip
     return Order(**{**given, **more})
 
@@ -83,7 +84,7 @@ def test_looking_at_a_position_makes_none() -> None:
 @pytest.mark.parametrize("overlay", Overlay)
 @pytest.mark.parametrize("doubted_ns", [0, 5])
 def test_only_what_is_confirmed_stands(state: OrderState, overlay: Overlay, doubted_ns: int) -> None:
-    confirmed = state in (OrderState.WAITING, OrderState.OPEN, OrderState.PARTIAL)
+    confirmed = state in (OrderState.UNTRIGGERED, OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
     expected = confirmed and overlay is Overlay.NONE and not doubted_ns
     assert stands(order(state=state, overlay=overlay, doubted_ns=doubted_ns)) is expected
 
@@ -103,7 +104,7 @@ STOPS = st.lists(
         reduce_only=st.booleans(),
         close_position=st.booleans(),
         triggered_ms=st.sampled_from([0, 0, 0, 7]),
-        state=st.sampled_from([OrderState.WAITING, OrderState.WAITING, OrderState.OPEN, OrderState.UNKNOWN]),
+        state=st.sampled_from([OrderState.UNTRIGGERED, OrderState.UNTRIGGERED, OrderState.ACCEPTED, OrderState.UNKNOWN]),
     ),
     max_size=8,
 )
@@ -178,8 +179,8 @@ ONE, TWO = Decimal(1), Decimal(2)
         ({"close_position": True, "quantity": ONE}, [{"quantity": TWO}], TWO, True),
         ({}, [{"close_position": True, "quantity": Decimal("0.1")}], ONE, True),
         ({}, [{"type": OrderType.TAKE_PROFIT_MARKET}], ONE, False),
-        ({"type": OrderType.LIMIT, "state": OrderState.OPEN}, [{"type": OrderType.TAKE_PROFIT_MARKET}], ONE, True),
-        ({}, [{"state": OrderState.SENT}], ONE, False),
+        ({"type": OrderType.LIMIT, "state": OrderState.ACCEPTED}, [{"type": OrderType.TAKE_PROFIT_MARKET}], ONE, True),
+        ({}, [{"state": OrderState.SUBMITTED}], ONE, False),
         ({}, [{"overlay": Overlay.CANCEL_SENT}], ONE, False),
         ({}, [{"symbol": "ETHUSDT"}], ONE, False),
         ({}, [{"position_side": PositionSide.LONG}], ONE, False),

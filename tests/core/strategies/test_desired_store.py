@@ -157,11 +157,11 @@ def changed(state: OrderState, filled: str, time_in_force: TimeInForce) -> Order
 @pytest.mark.parametrize(
     ("state", "filled", "time_in_force", "succeeded", "nothing"),
     [
-        (S.OPEN, "0", GTC, True, False),
-        (S.OPEN, "0", GTX, True, False),
-        (S.OPEN, "0", IOC, False, False),
-        (S.OPEN, "0", FOK, False, False),
-        (S.PARTIAL, "0.5", IOC, True, False),
+        (S.ACCEPTED, "0", GTC, True, False),
+        (S.ACCEPTED, "0", GTX, True, False),
+        (S.ACCEPTED, "0", IOC, False, False),
+        (S.ACCEPTED, "0", FOK, False, False),
+        (S.PARTIALLY_FILLED, "0.5", IOC, True, False),
         (S.FILLED, "1", FOK, True, False),
         (S.REJECTED, "0", GTX, False, True),
         (S.DENIED, "0", GTC, False, True),

@@ -84,7 +84,7 @@ class Hand:
 
     def answer(self, order: Order) -> None:
         """The venue did what was asked."""
-        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+        if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
             self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
         match order.overlay:
             case Overlay.CANCEL_SENT | Overlay.CANCEL_UNKNOWN:
@@ -97,7 +97,7 @@ class Hand:
 
     def refuse(self, order: Order) -> None:
         """The venue refused what was asked."""
-        if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+        if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
             self.orders.happen(order, Happening.REJECTED_BY_VENUE, START_NS)
         self.orders.attempt(order, Attempt.AMEND_REFUSED)
         self.orders.attempt(order, Attempt.CANCEL_REFUSED)

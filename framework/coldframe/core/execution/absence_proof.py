@@ -96,5 +96,5 @@ def needs_query(order: Order) -> bool:
     if not order.live:
         return False
     in_doubt = order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
-    in_state = order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED, OrderState.OPERATOR)
+    in_state = order.state in (OrderState.UNKNOWN, OrderState.TRIGGERED, OrderState.NEEDS_OPERATOR)
     return in_state or in_doubt or order.not_found > 0 or order.doubted_ns > 0

@@ -36,7 +36,7 @@ def taken_order(seen: OrderReport | OrderReply, strategy: str, filled: Decimal) 
         origin=Origin.QUOTE,
         reduce_only=_given(seen.reduce_only, False),
         position_side=_given(seen.position_side, PositionSide.BOTH),
-        state=OrderState.PARTIAL if filled else OrderState.OPEN,
+        state=OrderState.PARTIALLY_FILLED if filled else OrderState.ACCEPTED,
         order_id=seen.order_id,
         filled=filled,
         seen_filled=filled,
@@ -65,7 +65,7 @@ def taken_algo(seen: AlgoReply, strategy: str) -> Order:
         close_position=_given(seen.close_position, False),
         algo_id=seen.algo_id,
         algo_rank=1,
-        state=OrderState.WAITING,
+        state=OrderState.UNTRIGGERED,
         sent_ms=at_ms,
         taken_ms=at_ms,
     )

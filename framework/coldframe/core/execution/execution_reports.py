@@ -50,13 +50,13 @@ class Tally:
 News = tuple[str, OrderChanged | OrderFilled | PositionChanged]
 
 #: States in which the venue has not confirmed an order yet.
-_UNHEARD: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+_UNHEARD: Final = frozenset({OrderState.PENDING_SUBMIT, OrderState.SUBMITTED, OrderState.UNKNOWN})
 #: Why an order has gone that an amendment of ours was for.
 AMENDED_DOWN: Final = "amended down to what had traded"
 AMENDED_ACROSS: Final = "amended to a price at which it would have taken"
 AMENDED_AWAY: Final = "cancelled while an amendment of it was open"
 #: States that say that an order never stood at the venue: what contradicts them is an incident (faults.md I2).
-_NEVER_WAS: Final = (OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED)
+_NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED})
 
 
 class ExecutionReports:
@@ -323,7 +323,9 @@ class ExecutionReports:
 
     def _changed(self, order: Order, before: OrderState) -> None:
         match order.state:
-            case OrderState.WAITING | OrderState.TRIGGERED | OrderState.OPEN | OrderState.PARTIAL if before in _UNHEARD:
+            case OrderState.UNTRIGGERED | OrderState.TRIGGERED | OrderState.ACCEPTED | OrderState.PARTIALLY_FILLED if (
+                before in _UNHEARD
+            ):
                 self.tally.acked += 1
             case OrderState.FILLED:
                 self.tally.acked += before in _UNHEARD
@@ -334,7 +336,7 @@ class ExecutionReports:
                 self.tally.rejected += 1
             case OrderState.CANCELED:
                 self.tally.cancelled += 1
-        if before.terminal or (order.missing and order.state is not OrderState.OPERATOR):
+        if before.terminal or (order.missing and order.state is not OrderState.NEEDS_OPERATOR):
             text = f"order {order.client_order_id} was {before}, and is {order.state} after all"
             self._ctx.log(Level.ERROR, f"{text}; it is cancelled" if order.live else text)
             if order.live or before in _NEVER_WAS:
@@ -467,13 +469,13 @@ class ExecutionReports:
     def unsettled(self, symbol: str) -> bool:
         """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
         waiting = any(fill.symbol == symbol for fill in self.others.unclaimed.values())
-        in_flight = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPERATOR)
+        in_flight = _UNHEARD | {OrderState.NEEDS_OPERATOR}
         orders = (order for order in self._orders.everywhere(symbol) if order.fills_missing or order.state in in_flight)
         return waiting or any(orders)
 
 
 def describe(order: Order) -> str:
-    """An order in a few words, for logs: `BUY 0.002 BTCUSDT @ 42000.0 (cf.mm.…, OPEN)`."""
+    """An order in a few words, for logs: `BUY 0.002 BTCUSDT @ 42000.0 (cf.mm.…, ACCEPTED)`."""
     price = f" @ {plain(order.price)}" if order.price is not None else ""
     price += f" {order.type} at {plain(order.trigger_price)}" if order.trigger_price is not None else ""
     overlay = f", {order.overlay}" if order.overlay is not Overlay.NONE else ""

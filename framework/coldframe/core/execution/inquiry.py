@@ -160,7 +160,7 @@ class Inquiry:
 
     def resolve(self, order: Order, outcome: ManualResolution) -> Verdict:
         """An operator has looked at the venue and says what became of an order whose fate could not be proved."""
-        if order.state is not OrderState.OPERATOR:
+        if order.state is not OrderState.NEEDS_OPERATOR:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for an operator to resolve")
         if outcome is ManualResolution.FILLED:
             order.seen_filled = order.quantity

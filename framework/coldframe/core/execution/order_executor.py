@@ -235,7 +235,7 @@ class OrderExecutor:
             case Answered(PendingQuery(order), _, result, error):
                 self._queried(order, result, error)
             case Unanswered(PendingPlace(order), reason, written):
-                happening = Happening.OUTCOME_UNKNOWN if written or order.state is OrderState.SENT else Happening.NOT_WRITTEN
+                happening = Happening.OUTCOME_UNKNOWN if written or order.state is OrderState.SUBMITTED else Happening.NOT_WRITTEN
                 self._evidence.happen(order, happening, reason)
                 if order.state is OrderState.UNKNOWN:
                     self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {reason}")
@@ -391,7 +391,7 @@ class OrderExecutor:
 
 def _cancellable(order: Order, now_ns: int) -> bool:
     """Whether a cancel would do any good: not where it might overtake the order, nor just after another one."""
-    if order.state in (OrderState.PREPARED, OrderState.SENT) and now_ns - order.created_ns < NS_PER_S:
+    if order.state in (OrderState.PENDING_SUBMIT, OrderState.SUBMITTED) and now_ns - order.created_ns < NS_PER_S:
         return False
     pause_ms = DOUBT_AGAIN_MS if order.overlay is Overlay.CANCEL_UNKNOWN else CANCEL_AGAIN_MS
     return not order.cancel_sent_ns or now_ns - order.cancel_sent_ns >= pause_ms * NS_PER_MS

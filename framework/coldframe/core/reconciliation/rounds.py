@@ -46,7 +46,7 @@ _ALL_ALGOS_WEIGHT: Final = 40
 _OPEN_QUESTIONS_MS: Final = 700
 _OPEN_QUESTIONS_ROUNDS: Final = 40
 #: States of orders of which only an answer tells how much has traded.
-_OPEN: Final = (OrderState.TRIGGERED, OrderState.UNKNOWN)
+_OPEN: Final = frozenset({OrderState.TRIGGERED, OrderState.UNKNOWN})
 
 
 @attrs.frozen
@@ -338,7 +338,7 @@ class Reconciler:
     @staticmethod
     def _should_be_listed(order: Order, current: _Round) -> bool:
         """Whether the order had been sent before the round began, so that its absence from the list means something."""
-        return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PREPARED
+        return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PENDING_SUBMIT
 
     def _report(self, current: _Round, foreign: list[str]) -> None:
         doubtful = sum(1 for order in self._orders.live if order.state is OrderState.UNKNOWN)

@@ -78,7 +78,7 @@ class Order:
     algo_id: int | None = None
     algo_rank: int = 0
     triggered_ms: int = 0
-    state: OrderState = OrderState.INTENT
+    state: OrderState = OrderState.INITIALIZED
     overlay: Overlay = Overlay.NONE
     order_id: int | None = None
     #: Sum of the fills that were booked.
@@ -137,7 +137,12 @@ class Order:
     def acknowledged(self) -> bool:
         """Whether the venue has ever said that it has it: then its absence is a contradiction, and no proof of anything."""
         known = self.order_id is not None or self.algo_id is not None
-        return known or self.state in (OrderState.WAITING, OrderState.TRIGGERED, OrderState.OPEN, OrderState.PARTIAL)
+        return known or self.state in (
+            OrderState.UNTRIGGERED,
+            OrderState.TRIGGERED,
+            OrderState.ACCEPTED,
+            OrderState.PARTIALLY_FILLED,
+        )
 
     @property
     def inferred(self) -> bool:

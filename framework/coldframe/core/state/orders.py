@@ -101,7 +101,7 @@ class Orders:
     @property
     def doubtful_orders(self) -> Iterator[Order]:
         """The orders of which nobody knows whether the venue has them."""
-        return (order for order in self._live.values() if order.state in (OrderState.UNKNOWN, OrderState.OPERATOR))
+        return (order for order in self._live.values() if order.state in (OrderState.UNKNOWN, OrderState.NEEDS_OPERATOR))
 
     def doubtful_in(self, symbol: str) -> int:
         """Of how many orders the fate shuts new risk in a symbol: its own, and no others."""

@@ -20,7 +20,7 @@ from coldframe.model.orders import OrderState, Overlay
 from coldframe.units import ZERO
 
 #: States in which the venue has confirmed that an order stands, in its book or before its trigger.
-_STANDING: Final = (OrderState.WAITING, OrderState.OPEN, OrderState.PARTIAL)
+_STANDING: Final = frozenset({OrderState.UNTRIGGERED, OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 
 
 class OrderPolicy(StrEnum):
