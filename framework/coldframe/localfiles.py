@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from coldframe.os_specific import BINARY, NO_WAIT
+
 #: The largest of the small files that are kept here: states, keys, halts, notes, bans.
 SMALL: Final = 1 << 20
 #: The longest line of a file that is read by lines.
@@ -43,7 +45,7 @@ def lines_of(path: Path, longest: int = LONGEST_LINE) -> Iterator[bytes]:
 @contextmanager
 def _opened(path: Path, *, regular: bool) -> Iterator[BinaryIO]:
     # A pipe that nothing writes to would be waited for, so it is opened without waiting, and looked at.
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
+    handle = os.open(path, os.O_RDONLY | BINARY | (NO_WAIT if regular else 0))
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):

@@ -25,7 +25,7 @@ def _ledger(path: Path) -> FileAccountStore:
     while _ALIVE:
         before = _ALIVE.pop()
         if before._file is not None:  # it has not been closed by its own test
-            os.close(before._held)
+            before._held.release()
     ledger = FileAccountStore(path)
     _ALIVE.append(ledger)
     return ledger
@@ -209,7 +209,7 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
 
 def test_two_venues_never_keep_one_ledger(tmp_path: Path) -> None:
     first = FileAccountStore(tmp_path)
-    with pytest.raises(ConfigError, match="another venue keeps its ledger here"):
+    with pytest.raises(ConfigError, match=rf"another venue keeps its ledger here \(pid {os.getpid()}, an embedded exchange\)"):
         FileAccountStore(tmp_path)
     first.close()
     FileAccountStore(tmp_path).close()

@@ -76,6 +76,8 @@ def test_p8_a_second_bot_on_the_account_is_refused(tmp_path: Path, home: dict[st
             second = coldframe("run", other, "--live", "--for", "60s", env=env)
             assert second.returncode == 78
             assert "another bot trades on this account" in second.stderr
+            assert f"pid {first.process.pid}, bot " in second.stderr, "it says which one"
+            assert str(config) in second.stderr
             assert "Traceback" not in second.stderr
             first.stop()
             first.end()

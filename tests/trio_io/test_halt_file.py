@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.errors import ConfigError
+from coldframe.filelocks import FileLock
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 
@@ -84,7 +86,8 @@ def test_x17_it_is_private_and_leaves_nothing_half_written(sentinel: HaltFile) -
     with sentinel.held():
         sentinel.answer({"revision": "r"})
         names = sorted(path.name for path in sentinel.path.parent.iterdir())
-        assert [name.rstrip("0123456789") for name in names] == ["halt.json", "halt.json.", "halt.json.bots"]
+        pid = os.getpid()
+        assert names == ["halt.json", f"halt.json.{pid}", f"halt.json.{pid}-0.run", "halt.json.lock"]
         assert sentinel.path.parent.stat().st_mode & 0o077 == 0
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in sentinel.path.parent.iterdir())
 
@@ -126,7 +129,7 @@ def test_p5_on_a_full_disk_the_empty_file_halts_everything(sentinel: HaltFile, m
     monkeypatch.setattr("coldframe.trio_io.halt_file.os.fsync", full)
     with pytest.raises(ConfigError, match="No space left on device"):
         latch(sentinel, Halt(PAUSE, "mm"))
-    assert [path.name for path in sentinel.path.parent.iterdir()] == []
+    assert [path.name for path in sentinel.path.parent.iterdir()] == ["halt.json.lock"]
     (halt,) = sentinel.touch().halts
     assert (halt.level, halt.strategy) == (CANCEL, None)
     assert sentinel.path.stat().st_mode & 0o777 == 0o600
@@ -139,6 +142,16 @@ def test_what_cannot_be_read_halts_everything(tmp_path: Path) -> None:
     assert halt.level is CANCEL
     with pytest.raises(ConfigError, match=r"halt\.json: the halt file cannot be kept here: Is a directory"):
         latch(sentinel, Halt(PAUSE))
+
+
+def test_a_process_that_never_ends_its_change_is_named(sentinel: HaltFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coldframe.trio_io.halt_file._EDITING_S", 0.01)
+    latch(sentinel, Halt(PAUSE))
+    held = FileLock(sentinel.path.with_name("halt.json.lock"), "changing it")
+    with pytest.raises(ConfigError, match=f"changed for 0.01 s by pid {os.getpid()}, changing it: end that process"):
+        latch(sentinel, Halt(CANCEL))
+    held.release()
+    assert latch(sentinel, Halt(CANCEL)).halts == (Halt(CANCEL),)
 
 
 def test_nothing_is_lost_between_many_hands(sentinel: HaltFile) -> None:

@@ -114,8 +114,8 @@ def test_x17_only_its_owner_can_read_it(path: Path) -> None:
 
 
 def test_p8_a_second_bot_on_the_same_journal_is_refused(path: Path) -> None:
-    file = JournalFile(path)
-    with pytest.raises(JournalUnwritable, match="another bot is writing this journal"):
+    file = JournalFile(path, "bot mm of mm.toml")
+    with pytest.raises(JournalUnwritable, match=rf"another bot is writing this journal \(pid {os.getpid()}, bot mm of mm.toml\)"):
         JournalFile(path)
     file.close()
     JournalFile(path).close()

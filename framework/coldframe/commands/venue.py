@@ -16,7 +16,7 @@ from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError
 from coldframe.exchange_server import Address, EmbeddedVenue
 from coldframe.model.effects import Level
-from coldframe.runtime.shutdown_signals import ending_signals
+from coldframe.os_specific import ending_signals
 from coldframe.runtime.venuecontrol import controlled
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.paths import state_home

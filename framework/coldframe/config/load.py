@@ -73,6 +73,11 @@ class Loaded:
     findings: tuple[str, ...] = ()
     kept: Mapping[str, Sequence[int]] = {}
 
+    @property
+    def described(self) -> str:
+        """The bot and its file, as told to people who look at what it holds."""
+        return f"bot {self.config.name} of {self.source.path}"
+
     def at(self, section: str, index: int, *path: str | int) -> Path:
         """The path in the file of something inside the element `index` of a list of tables."""
         return (section, self.kept[section][index], *path)

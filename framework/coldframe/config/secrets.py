@@ -15,6 +15,7 @@ from typing import Final
 
 from coldframe.errors import ConfigError
 from coldframe.localfiles import read_file
+from coldframe.os_specific import MODES_TELL
 from coldframe.secret import Secret
 
 #: No secret is larger; what a device gives has no end.
@@ -61,7 +62,7 @@ def _read_private(path: Path, what: str) -> str:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         raise ConfigError(f"{what}: no file {path}") from None
-    if mode & 0o077:
+    if MODES_TELL and mode & 0o077:
         raise ConfigError(f"{what}: {path} can be read by others; say chmod 600 {path}")
     return _read(path, what)
 

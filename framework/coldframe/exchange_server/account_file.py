@@ -7,7 +7,6 @@ written anew without what is out of date.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,9 @@ from typing import Final
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange.trading.entities import Account, Algo, Funded, Marks, Order, Record, read_record, write_record
+from coldframe.filelocks import FileLock, LockTaken
 from coldframe.localfiles import lines_of
+from coldframe.os_specific import BINARY
 
 _FILE: Final = "ledger.jsonl"
 
@@ -44,10 +45,10 @@ class FileAccountStore(MemoryAccountStore):
         if self._file is not None:
             self.commit()
             os.close(self._file)
-            os.close(self._held)
+            self._held.release()
             self._file = None
 
-    def _opened(self, directory: Path) -> tuple[int, int | None]:
+    def _opened(self, directory: Path) -> tuple[FileLock, int | None]:
         """The lock of the directory, and the file in it, open for what comes."""
         path = directory / _FILE
         try:
@@ -56,7 +57,7 @@ class FileAccountStore(MemoryAccountStore):
             try:
                 return held, self._taken_up(path)
             except BaseException:
-                os.close(held)
+                held.release()
                 raise
         except OSError as error:
             raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
@@ -70,18 +71,16 @@ class FileAccountStore(MemoryAccountStore):
         fresh.write_bytes(b"".join(write_record(record) for record in latest))
         fresh.chmod(0o600)
         fresh.replace(path)
-        return os.open(path, os.O_WRONLY | os.O_APPEND)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | BINARY)
 
 
-def _hold(directory: Path) -> int:
+def _hold(directory: Path) -> FileLock:
     """Takes the directory for this process: two venues in one file would each lose what the other writes."""
-    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise ConfigError(f"{directory}: venue.embedded.state_dir: another venue keeps its ledger here; stop it first") from None
-    return held
+        return FileLock(directory / "lock", "an embedded exchange")
+    except LockTaken as taken:
+        text = f"{directory}: venue.embedded.state_dir: another venue keeps its ledger here ({taken}); stop it first"
+        raise ConfigError(text) from None
 
 
 def _read(path: Path) -> list[Record]:

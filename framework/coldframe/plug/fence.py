@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Final, TypeVar, TypeVarTuple
 
 from coldframe.errors import ColdframeError, ConfigError, InvariantBroken
+from coldframe.os_specific import after_fork
 from coldframe.text import class_name
 from coldframe.units import arithmetic
 
@@ -44,7 +45,7 @@ def _begin_copy() -> None:
     _generation += 1
 
 
-os.register_at_fork(after_in_child=_begin_copy)
+after_fork(_begin_copy)
 
 
 def fenced(refuse: Callable[[str], ColdframeError], call: Callable[[*Ts], R], *args: *Ts) -> R:

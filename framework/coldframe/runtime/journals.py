@@ -6,8 +6,6 @@ unless the configuration names a file: the same code runs either way.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -24,6 +22,7 @@ from coldframe.core.state.journal_codec import RestoredState, counted_body, fold
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.core.state.shares import Executions
 from coldframe.errors import ConfigError, JournalUnwritable
+from coldframe.filelocks import FileLock, LockTaken
 from coldframe.model.halting import Latched
 from coldframe.model.journal import RowKind
 from coldframe.runtime.build import Bot
@@ -52,13 +51,13 @@ def open_journal(bot: Bot, signer: Signer) -> Iterator[OpenJournal]:
     account = account_of(config, signer)
     with ExitStack() as stack:
         if config.orders.mode == "live":
-            stack.enter_context(alone_on(account))
+            stack.enter_context(alone_on(account, bot.loaded.described))
         path = _path(config, bot.loaded.source.base)
         if path is None:
             folder = tempfile.mkdtemp(prefix="coldframe-")
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             path = Path(folder) / "journal.db"
-        file = JournalFile(path)
+        file = JournalFile(path, bot.loaded.described)
         stack.callback(file.close)
         past = fold(file.state_rows())
         _refuse_others({strategy.table.id: strategy.symbols for strategy in bot.strategies}, path, past, account)
@@ -89,7 +88,7 @@ def open_latches(loaded: Loaded, strategy: str | None) -> None:
     path = _path(loaded.config, loaded.source.base)
     if path is None or not path.is_file():
         return
-    file = JournalFile(path)
+    file = JournalFile(path, "coldframe resume")
     try:
         past = fold(file.state_rows())
         left, now_ns = past.latched.without(strategy), epoch_ns()
@@ -108,31 +107,27 @@ def _path(config: Config, base: Path) -> Path | None:
 
 
 @contextmanager
-def alone_on(account: str) -> Iterator[None]:
+def alone_on(account: str, holder: str = "") -> Iterator[None]:
     """One process per account: two would count each other's orders as foreign, and their limits twice.
 
-    Raises `JournalUnwritable` when another one on this machine has it.
+    Raises `JournalUnwritable` when another process on this machine has it, and names that by what it has given as `holder`.
     """
-    held = _hold_account(account)
+    held = _hold_account(account, holder)
     try:
         yield
     finally:
-        os.close(held)
+        held.release()
 
 
-def _hold_account(account: str) -> int:
-    lock = state_home() / "accounts" / f"{account}.lock"
+def _hold_account(account: str, holder: str) -> FileLock:
+    path = state_home() / "accounts" / f"{account}.lock"
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileLock(path, holder)
+    except LockTaken as taken:
+        raise JournalUnwritable(f"another bot trades on this account ({account}): {taken}; stop it first") from None
     except OSError as error:
-        raise JournalUnwritable(f"{lock}: the lock of the account cannot be written: {error.strerror}") from None
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise JournalUnwritable(f"another bot trades on this account ({account}); stop it first") from None
-    return held
+        raise JournalUnwritable(f"{path}: the lock of the account cannot be written: {error.strerror}") from None
 
 
 def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: RestoredState, account: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import trio
@@ -27,20 +26,6 @@ from coldframe.trio_io.kill_switch_rest import KillSwitchRest
 _BEAT_S: Final = 0.1
 
 LogLine = Callable[[int, Level, str], None]
-
-
-@contextmanager
-def signals_for_the_brake() -> Iterator[None]:
-    """SIGUSR1 is kept from every thread that begins in here, so that the kill switch's can wait for it. To be entered first of
-    all."""
-    if not hasattr(signal, "sigpending"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import Lane, StopAsked, Suspended
+from coldframe.os_specific import halt_signal_kept
 from coldframe.plug.sinks import Sinks
 from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
@@ -31,7 +32,7 @@ from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
 from coldframe.runtime.journals import OpenJournal, alone_on, open_journal
-from coldframe.runtime.kill_switch import braking, signals_for_the_brake
+from coldframe.runtime.kill_switch import braking
 from coldframe.runtime.operator_commands import notes_of, read_notes
 from coldframe.runtime.report import RunEnd
 from coldframe.runtime.shutdown_signals import ends
@@ -92,7 +93,7 @@ async def run(bot: Bot, options: RunOptions, watcher: RunObserver) -> Result:
     clock = Clock()
     async with AsyncExitStack() as stack:
         if options.signals:
-            stack.enter_context(signals_for_the_brake())
+            stack.enter_context(halt_signal_kept())  # before any thread begins
         venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
         house = _House(bot, options, watcher, clock, venues)
         return await house.live()
@@ -132,7 +133,7 @@ class _House:
             if signer is not None and self._bot.config.orders.mode == "live":
                 # Another key of the same account is another name for it here, but not for the venue.
                 account = await account_at_venue(self._bot.config, orders, self._clock)
-                stack.enter_context(alone_on(account) if account else nullcontext())
+                stack.enter_context(alone_on(account, self._bot.loaded.described) if account else nullcontext())
             return await self._work(described, kept)
 
     async def _work(self, described: VenueInfo, kept: OpenJournal | None) -> Result:

@@ -15,19 +15,13 @@ from typing import Any, Final
 import trio
 
 from coldframe.errors import StrategyFault
+from coldframe.os_specific import ending_signals
 from coldframe.trio_io.heartbeat import Heartbeat, describe_stack
 
 #: For how long a run must have stood still in a hook before a second signal is meant for that hook.
 _STUCK_S: Final = 1.0
 
 Handler = Callable[[int, FrameType | None], Any]
-
-
-def ending_signals() -> list[signal.Signals]:
-    """SIGINT, SIGTERM, and SIGHUP unless whoever started us has it ignored (nohup)."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    known = [signal.Signals[name] for name in names if hasattr(signal, name)]
-    return [name for name in known if name is not getattr(signal, "SIGHUP", None) or signal.getsignal(name) is not signal.SIG_IGN]
 
 
 @asynccontextmanager

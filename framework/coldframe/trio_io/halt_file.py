@@ -2,13 +2,15 @@
 
 `halt.json` is written whole or not at all, readable by its owner only. That it is there halts; what stands in it says whom and how
 much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a kill switch for a person in a
-hurry. Beside it, each running bot leaves an answer that says what it did (`halt.json.<pid>`), and holds a lock (`halt.json.bots`)
-by which others see that one runs.
+hurry. Beside it, each running bot leaves an answer that says what it did (`halt.json.<pid>`), and holds a lock
+(`halt.json.<pid>.run`) by which others see that it runs. `halt.json.lock` is held while the file is changed.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
+import glob
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,12 +21,18 @@ import attrs
 import msgspec
 
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.filelocks import FileLock, LockTaken, holder_of
 from coldframe.localfiles import read_file
 from coldframe.model.halting import Halt, HaltLevel
+from coldframe.os_specific import BINARY
+from coldframe.trio_io.clock import monotonic_s, wait_s
 from coldframe.trio_io.paths import private_folder
 from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
+#: For how long another process may be changing the file, and how often is looked whether it still does.
+_EDITING_S: Final = 2.0
+_EDITING_LOOK_S: Final = 0.002
 Stamp = tuple[int, int, int]
 
 
@@ -55,6 +63,11 @@ class Owner:
     name: str = ""
     configuration: str = ""
     account: str = ""
+
+    @property
+    def described(self) -> str:
+        """The bot, as told to people."""
+        return f"bot {self.name} of {self.configuration}" if self.configuration else ""
 
 
 @attrs.frozen
@@ -148,28 +161,23 @@ class HaltFile:
         """While this holds, others see that a bot runs; its answer goes with it."""
         with self._fenced():
             self._folder()
-            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, _PRIVATE)
+            lock = self._own_lock()
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
             yield
         finally:
-            os.close(lock)
+            lock.release(remove=True)
             with suppress(OSError):
                 self._answer_path(os.getpid()).unlink(missing_ok=True)
 
     def a_run_holds(self) -> bool:
         """Whether a bot runs that heeds this file."""
-        try:
-            lock = os.open(self._lock_path, os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return any(holder_of(path) is not None for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.*.run"))
+
+    def _own_lock(self) -> FileLock:
+        for number in itertools.count():  # a test runs several bots in one process
+            with suppress(LockTaken):
+                return FileLock(self.path.with_name(f"{self.path.name}.{os.getpid()}-{number}.run"), self.owner.described)
+        raise AssertionError
 
     def answer(self, document: dict[str, Any]) -> None:
         """Leaves word of what this bot did about the file."""
@@ -190,10 +198,6 @@ class HaltFile:
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    @property
-    def _lock_path(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.bots")
-
     def _answer_path(self, pid: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{pid}")
 
@@ -209,20 +213,31 @@ class HaltFile:
 
     @contextmanager
     def _editing(self) -> Iterator[None]:
-        """One editor at a time, by a lock on the folder."""
+        """One process at a time changes the file. Another one that does not end with it is not waited for long."""
         self._folder()
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        lock = self._editing_lock()
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(folder)
+            lock.release()
+
+    def _editing_lock(self) -> FileLock:
+        path = self.path.with_name(f"{self.path.name}.lock")
+        until_s = monotonic_s() + _EDITING_S
+        while True:
+            try:
+                return FileLock(path, "changing the halt file")
+            except LockTaken as taken:
+                if monotonic_s() >= until_s:
+                    text = f"it has been changed for {_EDITING_S:g} s by {taken}: end that process"
+                    raise OSError(errno.EBUSY, text, str(path)) from None
+            wait_s(_EDITING_LOOK_S)
 
     @staticmethod
     def _write(path: Path, body: bytes) -> None:
         """Whole or not at all, and on the disk before it counts."""
         spare = path.with_name(f"{path.name}.{os.getpid()}.new")
-        fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+        fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, _PRIVATE)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(body)

@@ -7,7 +7,6 @@ hold a journal. The schema is described in `docs/journal.md`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ import attrs
 import msgspec
 
 from coldframe.errors import JournalDamaged, JournalUnwritable
+from coldframe.filelocks import FileLock, LockTaken
 from coldframe.model.journal import Row, RowKind
 
 FORMAT: Final = 1
@@ -35,6 +35,8 @@ CREATE TABLE head (
 INSERT INTO head VALUES (1, 0, x'{_SEED.hex()}', 0);
 PRAGMA user_version = {FORMAT};
 """
+#: What stands in the lock beside a journal that was made.
+_MADE: Final = "made"
 #: No row is larger, checkpoints of many thousand orders included (bytes).
 _LARGEST_ROW: Final = 256_000_000
 _ROW: Final = "SELECT seq, at_ns, kind, ref, body, hash FROM journal"
@@ -55,17 +57,17 @@ class _Head:
 class JournalFile:
     """A journal opened for writing; this process holds it until `close`. `write` may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens or makes it. Raises `JournalUnwritable` or `JournalDamaged`."""
+    def __init__(self, path: Path, holder: str = "") -> None:
+        """Opens or makes it; `holder` tells others who holds it. Raises `JournalUnwritable` or `JournalDamaged`."""
         self.path = path
         self._lock = threading.Lock()
         self._broken = ""
-        self._held = _hold(path)
+        self._held = _hold(path, holder)
         try:
             self._db = _opened(path, self._held)
             self._head = _head(self._db, path)
         except BaseException:
-            os.close(self._held)
+            self._held.release()
             raise
 
     def write(self, entries: Sequence[Entry]) -> int:
@@ -102,7 +104,7 @@ class JournalFile:
             try:
                 self._db.close()
             finally:
-                os.close(self._held)
+                self._held.release()
 
 
 def read_rows(path: Path, first: int = 1) -> Iterator[Row]:
@@ -191,11 +193,14 @@ def _is_checkpoint(db: sqlite3.Connection, seq: int) -> bool:
 # -- the file -----------------------------------------------------------------------------------------------------------
 
 
-def _opened(path: Path, held: int) -> sqlite3.Connection:
+def _opened(path: Path, held: FileLock) -> sqlite3.Connection:
     """The journal for writing. The lock beside it remembers that it was made: one that is empty since then has been lost."""
-    made = os.fstat(held).st_size > 0
-    db = _connect(path, make=not made)
-    os.pwrite(held, b"made\n", 0)
+    db = _connect(path, make=held.mark != _MADE)
+    try:
+        held.set_mark(_MADE)
+    except OSError as error:
+        db.close()
+        raise JournalUnwritable(f"{held.path}: {error.strerror}") from None
     return db
 
 
@@ -235,18 +240,15 @@ def _make(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
 
 
-def _hold(path: Path) -> int:
+def _hold(path: Path, holder: str) -> FileLock:
     """Takes the journal for this process. Raises `JournalUnwritable` when another one has it, or nothing can be written there."""
     lock = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        return FileLock(lock, holder)
+    except LockTaken as taken:
+        text = f"{path}: another bot is writing this journal ({taken}); stop it, or give this one another file"
+        raise JournalUnwritable(text) from None
     except OSError as error:
         raise JournalUnwritable(f"{path}: the journal cannot be written here: {error.strerror}") from None
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise JournalUnwritable(f"{path}: another bot is writing this journal; stop it, or give this one another file") from None
-    return held

@@ -8,7 +8,6 @@ position. It is also the one who notices that the run stands still, and says in 
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +28,7 @@ from coldframe.model.halting import Halt, HaltLevel, whom
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
+from coldframe.os_specific import halt_signal_came
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, raised
 from coldframe.trio_io.heartbeat import Heartbeat
@@ -89,7 +89,7 @@ class KillSwitchThread:
         self._work = work
         self._log = log
         self._stuck_s = stuck_s
-        self._heed_signal = heed_signal and hasattr(signal, "sigpending")
+        self._heed_signal = heed_signal
         self._record = record
         self._keeps_protective = keeps_protective
         self._dead_man = dead_man
@@ -181,11 +181,7 @@ class KillSwitchThread:
     def _wait(self) -> bool:
         """A moment of rest. Returns whether SIGUSR1 came."""
         self._ending.wait(POLL_S)
-        # Not by sigtimedwait: after SIGSTOP and SIGCONT it reports a signal that nobody has sent.
-        if not self._heed_signal or signal.SIGUSR1 not in signal.sigpending():
-            return False
-        signal.sigwait([signal.SIGUSR1])
-        return True
+        return self._heed_signal and halt_signal_came()
 
     def _signalled(self) -> None:
         halt = Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms())

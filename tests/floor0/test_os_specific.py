@@ -1,0 +1,80 @@
+"""What only some systems have stands in one module, and a bot runs without it: each such name is taken away from the package."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.floor0.bare_system import ATTRIBUTES, MODULES
+from tests.test_tidy import ROOT, SOURCES, name
+
+HERE: Final = ROOT / "framework/coldframe/os_specific.py"
+NAMES: Final = frozenset[str]().union(*ATTRIBUTES.values())
+
+
+def named(tree: ast.AST) -> set[str]:
+    """The names of `ATTRIBUTES` and `MODULES` that code uses, imports or asks for by getattr and hasattr."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=attribute) if attribute in ATTRIBUTES.get(module, ()):
+                found.add(f"{module}.{attribute}")
+            case ast.ImportFrom(module=str(module), names=imported):
+                found |= {module} & MODULES
+                found |= {f"{module}.{alias.name}" for alias in imported if alias.name in ATTRIBUTES.get(module, ())}
+            case ast.Import(names=imported):
+                found |= {alias.name for alias in imported} & MODULES
+            case ast.Call(func=ast.Name(id="getattr" | "hasattr"), args=[_, ast.Constant(value=str(text)), *_]) if text in NAMES:
+                found.add(text)
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path != HERE], ids=name)
+def test_one_module_knows_what_only_some_systems_have(path: Path) -> None:
+    assert named(ast.parse(path.read_text())) == set()
+
+
+def test_the_search_finds_what_it_is_for() -> None:
+    assert {"signal.pthread_sigmask", "signal.sigpending", "signal.sigwait", "os.geteuid", "AF_UNIX"} <= named(
+        ast.parse(HERE.read_text())
+    )
+    lines = "import fcntl\nfrom os import fork\nimport os\nos.getuid()\ngetattr(os, 'O_NOFOLLOW')\n"
+    assert named(ast.parse(lines)) == {"fcntl", "os.fork", "os.getuid", "O_NOFOLLOW"}
+
+
+def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> None:
+    """The whole package is imported and quickstart trades, with every such name missing for everything of ours."""
+    command = [sys.executable, "-m", "tests.floor0.bare_system", "run", str(ROOT / "configs/quickstart.toml")]
+    env = {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [*command, "--for", "4s", "--json"], capture_output=True, text=True, timeout=120, cwd=ROOT, env=env, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (0, 4), done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["ended"] == "duration"
+    assert summary["orders"]["acked"] > 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import os; os.getuid()", "AttributeError: module 'os' has no attribute 'getuid' on this system"),
+        ("from signal import SIGUSR1", "ImportError: cannot import name 'SIGUSR1' from 'signal'"),
+        ("import fcntl", "ModuleNotFoundError: No module named 'fcntl' on this system"),
+    ],
+)
+def test_a_name_that_was_taken_away_is_missing(line: str, said: str) -> None:
+    """So that the test above would fail if the package used such a name; code of others keeps it."""
+    took = f"from tests.floor0.bare_system import take_away; take_away(); {line}"
+    ours = f"exec(compile({line!r}, 'ours', 'exec'), {{'__name__': 'coldframe.ours'}})"
+    for code, wanted in ((took, ""), (f"{took}; {ours}", said)):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        assert wanted in done.stderr
+        assert bool(wanted) is bool(done.returncode)
