@@ -217,23 +217,6 @@ def test_c4_a_bot_that_was_stopped_and_continued_is_not_halted(tmp_path: Path, h
             assert "halted" not in bot.log
 
 
-def test_one_of_two_strategies_is_halted(tmp_path: Path, home: dict[str, str]) -> None:
-    second = '[[strategies]]\nid = "other"\nplugin = "maker"\nsymbols = ["ETHUSDT"]\n[strategies.params]\nspread_bps = "1"\n'
-    first = second.split("\n", 1)[1].replace("other", "mm").replace("ETHUSDT", "BTCUSDT")
-    budget = 'budget = { max_position = "1", max_notional = "20000" }\n[strategies.params]\nnotional = "200"\n'
-    table = (first + second).replace("[strategies.params]\n", budget)
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = live_config(tmp_path, served, strategy=table)
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
-            wait_until(lambda: {"BTCUSDT", "ETHUSDT"} <= symbols(served), "both quote")
-            answer = halted(config, "--strategy", "mm", "--level", "cancel", env=home)
-            assert answer["halts"] == [{"strategy": "mm", "level": "cancel", "reason": "coldframe halt"}]
-            assert seen_after_s("\n".join(answer["answers"][0]["lines"])) < 1
-            wait_until(lambda: symbols(served) == {"ETHUSDT"}, "the other quotes on")
-            bot.process.send_signal(signal.SIGTERM)
-            bot.end()
-
-
 def test_halting_a_bot_that_does_not_run(tmp_path: Path, home: dict[str, str]) -> None:
     config = CONFIGS / "quickstart.toml"
     done = coldframe("halt", config, "--level", "pause", "--reason", "a look\x1b[2J", env=home)
@@ -296,34 +279,3 @@ def test_where_nothing_can_be_latched_paper_runs_and_live_does_not(tmp_path: Pat
     assert done.returncode == 78
     assert "the halt file cannot be kept here" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-# -- the dead man's switch --------------------------------------------------------------------------------------------
-
-
-def test_o30_the_orders_of_a_killed_bot_are_cancelled_by_the_venue(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = live_config(tmp_path, served, orders="dead_man_s = 10")
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:
-            bot.wait_for("dead man's switch of BTCUSDT: armed, 10 s")
-            bot.wait_for("dead man's switch of ETHUSDT: armed, 10 s")
-            bot.process.kill()
-            bot.process.wait(10)
-        assert len(open_orders(served)) >= 2
-        wait_until(lambda: open_orders(served) == [], "cancelled by the venue")
-
-
-def test_o30_a_clean_end_leaves_no_countdown_behind(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = live_config(tmp_path, served, orders="dead_man_s = 10")
-        env = {**home, "SCENE_KEY": served.api_key}
-        armed = [f"dead man's switch of {symbol}: armed, 10 s" for symbol in ("BTCUSDT", "ETHUSDT")]
-        quoting = lambda: len(open_orders(served)) >= 2  # noqa: E731
-        summary, log = run_until(tmp_path, "run", config, "--live", env=env, said=armed, true=quoting)
-        assert summary["orders"]["acked"] > 0
-        assert "beat missed" not in log
-        # An order by hand, placed right after the end, outlives the ten seconds of a switch that was left armed.
-        by_hand = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.002", "price": "58000"}
-        served.do("POST", "/fapi/v1/order", **by_hand)
-        time.sleep(11)
-        assert len(open_orders(served)) == 1

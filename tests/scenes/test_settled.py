@@ -122,47 +122,6 @@ def test_o38_p18_a_time_without_a_stop_says_so(tmp_path: Path, home: dict[str, s
     assert said.splitlines()[-1] == "  exit code 4: a position is left without a stop, or is not what the account says"
 
 
-@pytest.mark.parametrize("policy", ["cancel", "flatten"])
-def test_other_policies_leave_no_stop(tmp_path: Path, home: dict[str, str], policy: str) -> None:
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = bot(tmp_path, served, orders=f'on_end = "{policy}"')
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as running:
-            ready(served, running)
-            running.process.send_signal(signal.SIGTERM)
-            told(running, 4 if policy == "cancel" else 0)
-        assert (stops(served), bids(served)) == ([], [])
-        assert position(served) == (0.01 if policy == "cancel" else 0)
-
-
-def test_p18_a_mistake_of_the_strategy_keeps_its_stop(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = bot(tmp_path, served, raises=True)
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as running:
-            running.wait_for("strategy mm muted")
-            wait_until(lambda: not bids(served), "its bid is cancelled")
-            running.process.send_signal(signal.SIGTERM)
-            end = told(running, 5)["end"]
-        assert [order["order"] for order in end["kept"]] == stops(served) != []
-        assert end["muted"] == ["mm"]
-
-
-def test_p18_a_second_signal_names_what_is_left(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = bot(tmp_path, served, orders="grace_ms = 20000")
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as running:
-            ready(served, running)
-            (bid,) = bids(served)
-            served.process.send_signal(signal.SIGSTOP)  # nothing is answered from here on
-            running.process.send_signal(signal.SIGTERM)
-            running.wait_for("SIGTERM: stopping")
-            running.process.send_signal(signal.SIGTERM)
-            end = told(running, 3)["end"]
-            served.process.send_signal(signal.SIGCONT)
-        assert len(stops(served)) == 1
-    assert [*end["open"], *end["unknown"]] == [bid]
-    assert len(end["kept"]) == 1
-
-
 def test_o38_a_bug_keeps_the_stop_and_answers_one(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = bot(tmp_path, served)

@@ -97,7 +97,7 @@ class Pump:
         self._order, self._seq = count(), count(1)
         self.settings = settings or Settings(seed=seed)
         self.market: Any = market or StillMarket(symbols, START_MS, self.settings.funding_interval_s)
-        self.venue = VirtualVenue(self.settings, self.market, lambda: self.now_ms, self.later)
+        self.venue = self._venue()
         #: Everything the bot has recorded, over all its runs, as a journal would hold it.
         self.rows: list[Row] = []
         self.log: list[str] = []
@@ -114,6 +114,15 @@ class Pump:
         self.watchers: list[Callable[[], None]] = []
         self.engine = self._born(RestoredState())
         self.later(turn_ms, self._turn)
+
+    def _venue(self) -> VirtualVenue:
+        return VirtualVenue(self.settings, self.market, lambda: self.now_ms, self.later)
+
+    def forget_everything(self) -> None:
+        """The venue's process ends and another one takes its place: every link falls, and its books begin anew."""
+        self.venue.vanish("connection refused")
+        self.market = StillMarket(self._symbols, self.now_ms, self.settings.funding_interval_s)
+        self.venue = self._venue()
 
     @classmethod
     def of_config(cls, path: Path, **more: Any) -> Pump:
