@@ -20,6 +20,12 @@ TEXTS = [
     ROOT / "pyproject.toml",
 ]
 
+#: What knows no I/O, no clock and no chance; an import contract says the same of what it imports.
+PURE = [
+    path
+    for folder in ("wire", "model", "core", "exchange")
+    for path in sorted((ROOT / "framework/coldframe" / folder).rglob("*.py"))
+]
 #: Only this module may read a clock, and only these may print or catch everything.
 CLOCK = ROOT / "framework/coldframe/trio_io/clock.py"
 FENCES = {f"framework/coldframe/{file}": 1 for file in ("plug/fence.py", "cli.py", "exchange_server/links/http_server.py")}
@@ -68,6 +74,16 @@ def test_one_module_reads_clocks(path: Path) -> None:
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     asked = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & {"utcnow", "today", "perf_counter"}
     assert path == CLOCK or not ("time" in imported or asked)
+
+
+@pytest.mark.parametrize("path", PURE, ids=name)
+def test_what_is_pure_waits_for_nothing_and_opens_nothing(path: Path) -> None:
+    """The import contract cannot see these: coroutines, and what the language opens without an import."""
+    tree = ast.parse(path.read_text())
+    waits = [node for node in ast.walk(tree) if isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncWith, ast.AsyncFor))]
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not waits
+    assert not called & {"open", "input", "__import__", "exec", "eval"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

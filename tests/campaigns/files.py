@@ -15,7 +15,6 @@ from random import Random
 from typing import Final
 
 import trio
-from trio.testing import MockClock
 
 from coldframe.compression import zstd_module
 from coldframe.config.load import load
@@ -23,15 +22,14 @@ from coldframe.config.secrets import resolve
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.errors import ConfigError, JournalDamaged, JournalUnwritable
+from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for
-from coldframe.exchange_server.links.context import Context
-from coldframe.exchange_server.recording import RecordedMarket
+from coldframe.exchange_server.recording import outline, recorded_market
 from coldframe.exchange_server.recording_files import read_tape
-from coldframe.exchange_server.recording_info import outline
 from coldframe.model.journal import RowKind
 from coldframe.runtime import haltfiles
 from coldframe.runtime.recordings import describe_tape, verify_tape
@@ -93,7 +91,7 @@ def _recordings(folder: Path) -> Iterator[Reader]:
 
     def play(data: bytes) -> None:
         path.write_bytes(data)
-        trio.run(_played, path, clock=MockClock(autojump_threshold=0))
+        _played(path)
 
     fresh = folder / "recorded.jsonl.gz"
 
@@ -115,15 +113,20 @@ def _recordings(folder: Path) -> Iterator[Reader]:
     yield Reader("market of a recording", good, play, declared=(ConfigError,), share=10)
 
 
-async def _played(path: Path) -> None:
+def _played(path: Path) -> None:
     """A venue plays the recording as fast as it can."""
     settings = Settings(tape=str(path), speed="max", accounts=[VenueAccount(name="main")])
-    market = RecordedMarket(settings, NOW_MS)
+    market = recorded_market(settings, NOW_MS)
     exchange = Exchange(settings, market.floors, keys_for(["main"], None), MemoryAccountStore(), NOW_MS, randomness())
     context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS, Random))
     market.bind(exchange.streams, context.settle)
     market.listened_to("btcusdt@depth@100ms")
-    await market.run()
+    now_ms = NOW_MS
+    while not market.ended:
+        now_ms += 50
+        market.advance(now_ms)
+    if market.fault is not None:
+        raise market.fault
 
 
 def _configurations(folder: Path) -> Iterator[Reader]:

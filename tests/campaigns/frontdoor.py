@@ -25,12 +25,12 @@ from coldframe import Side
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.core.connectivity.signing import signer_of_pem
+from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.key_files import keys_for
-from coldframe.exchange_server.links.context import Context
 from coldframe.exchange_server.links.http_server import HttpServer
 from coldframe.secret import Secret
 from coldframe.wire.api import METHODS, Security

@@ -15,12 +15,12 @@ import attrs
 
 from coldframe import CancelAll, OrderType, Place, Quote, Quotes, Side, Target
 from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
 from coldframe.exchange.mirror import Mirror
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.key_files import keys_for
-from coldframe.exchange_server.links.context import Context
 from coldframe.model import inputs as told
 from coldframe.model.effects import LinkKind
 from tests.campaigns.mangle import mangled

@@ -196,8 +196,6 @@ class Ear:
     def offer(self, publication: Publication) -> None:
         self.heard.append((publication.name, json.loads(publication.payload)))
 
-    async def wait_below(self, limit: int) -> None: ...
-
     def names(self) -> set[str]:
         return {name for name, _ in self.heard}
 

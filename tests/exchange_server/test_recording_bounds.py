@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from coldframe.compression import zstd_module
 from coldframe.data.lines import USUAL_BOUNDS, LineBounds
 from coldframe.errors import ConfigError
+from coldframe.exchange_server.recording import outline
 from coldframe.exchange_server.recording_files import MOST_NAMES, read_tape
-from coldframe.exchange_server.recording_info import outline
 from coldframe.runtime.recordings import describe_tape, verify_tape
 from coldframe.wire.tape import LONGEST_LINE
 

@@ -12,8 +12,8 @@ import pytest
 from coldframe import compression
 from coldframe.compression import zstd_module
 from coldframe.errors import ConfigError
+from coldframe.exchange_server.recording import outline
 from coldframe.exchange_server.recording_files import read_tape
-from coldframe.exchange_server.recording_info import outline
 from tests.conftest import SHARED, needs_shared
 
 LINES = [

@@ -26,8 +26,9 @@ from coldframe.core.state.journal_codec import RestoredState, fold
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionMode
+from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.synthetic import SyntheticMarket
-from coldframe.exchange_server.links.context import Source
+from coldframe.exchange_server.recording import recorded_market
 from coldframe.model import effects as do
 from coldframe.model import inputs as told
 from coldframe.model.instruments import Instruments
@@ -72,6 +73,13 @@ class Trader:
         return StrategyPlugin(self.id, self.symbols, self.on_error, made, self.overlays())
 
 
+def market_of(settings: Settings) -> MarketSource:
+    """The market that the settings of an embedded venue name, from its beginning."""
+    if settings.market == "recording":
+        return recorded_market(settings, START_MS)
+    return SyntheticMarket(settings, START_MS, {}, Random)
+
+
 class Pump:
     """One world: a bot, its venue, and the time. `setup` are further fields of `EngineSetup` (risk, trading, hedge, ...)."""
 
@@ -80,7 +88,7 @@ class Pump:
         traders: Sequence[Trader],
         *,
         settings: Settings | None = None,
-        market: Source | None = None,
+        market: MarketSource | None = None,
         channels: Sequence[str] = ("depth@100ms", "markPrice@1s"),
         streams: Sequence[StreamName] | None = None,
         seed: int = 7,
@@ -126,7 +134,7 @@ class Pump:
 
     @classmethod
     def of_config(cls, path: Path, **more: Any) -> Pump:
-        """The bot of a configuration file for the embedded venue, with the synthetic market that it names."""
+        """The bot of a configuration file for the embedded venue, with the market that it names."""
         loaded = read(path)
         config, settings = loaded.config, loaded.config.venue.embedded
         bot = build(loaded, listed_symbols(settings))
@@ -142,7 +150,7 @@ class Pump:
         ]
         given = {
             "settings": settings,
-            "market": SyntheticMarket(settings, START_MS, {}, Random),
+            "market": market_of(settings),
             "streams": bot.streams,
             "seed": settings.seed,
             "risk": risk_limits(config.risk),
@@ -279,6 +287,10 @@ class Pump:
                 self._step(told.FramesReceived(link, tuple(frames)), lane)
 
         self._at(self.now_ns + self._travel_ms * NS_PER_MS, lane, arrive)
+
+    def backlog(self, link: str) -> int:
+        """How many frames are on their way to the bot."""
+        return len(self._arriving.get(link, ()))
 
     def lost(self, link: str, reason: str) -> None:
         """The exchange has cut a link."""

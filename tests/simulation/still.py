@@ -5,17 +5,17 @@ Each contract has a ladder of background liquidity round a price. A far level br
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from random import Random
 from typing import Final
 
 from coldframe.enums import Side
 from coldframe.exchange.contracts import contract, to_scaled
-from coldframe.exchange.external_market import Settle
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
 from coldframe.units import unscaled
@@ -31,6 +31,8 @@ class StillMarket:
     """Contracts of the synthetic market's list, without its life. `bind` must be called before the first `advance`."""
 
     follows_clock = True
+    ended = False
+    fault = None
 
     def __init__(self, symbols: Iterable[str], start_ms: int, funding_interval_s: int = 28_800) -> None:
         self._ids, self._funding_interval_s = UpdateIds(start_ms * 1000, Random(0)), funding_interval_s
@@ -79,11 +81,12 @@ class StillMarket:
         _, met = self._books[symbol].floor.take(taker, self._now_ms)
         self._settle(symbol, met)
 
-    async def run(self) -> None:
-        """Nothing happens beside `advance`."""
+    def next_due_ms(self) -> None:
+        """It moves with the exchange's own turns."""
 
-    async def wait_book(self, symbol: str) -> None:
+    def when_complete(self, symbol: str, then: Callable[[], None]) -> None:
         """Its books are complete from the beginning."""
+        then()
 
     def listened_to(self, name: str) -> None:
         """It goes on whether a client listens or not."""

@@ -18,16 +18,17 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import Ed25519Signer, HmacSigner, Signer, query, sign_query
 from coldframe.enums import PositionSide
 from coldframe.errors import DecodeError
+from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultDecision, FaultPlan, InjectedFault, ResponseMode
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.subscriptions import Publication
+from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.trading.account_store import AccountBooks, MemoryAccountStore
 from coldframe.exchange.trading.entities import Algo, Order
 from coldframe.exchange_server.key_files import keys_for
-from coldframe.exchange_server.links.context import Context, Source
 from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
 from coldframe.wire.api import Security, parse_request
@@ -44,6 +45,9 @@ REST_TIMEOUT_MS: Final = 10_000
 #: What a WebSocket frame of a request adds to its payload: head, length and mask.
 FRAME_BYTES: Final = 8
 
+#: How long a call waits for a book that the market has not shown yet (milliseconds).
+BOOK_WAIT_MS: Final = 10_000
+
 Later = Callable[[int, Callable[[], None]], None]
 
 
@@ -52,6 +56,7 @@ class Client(Protocol):
 
     def received(self, link: str, frame: bytes) -> None: ...
     def lost(self, link: str, reason: str) -> None: ...
+    def backlog(self, link: str) -> int: ...
 
 
 @attrs.define(eq=False)
@@ -64,9 +69,12 @@ class Socket:
     session: ApiSession | None = None
     target: StreamTarget | None = None
     open: bool = True
-    backlog: int = 0
     #: How many bytes of requests it has brought, as a cable would count them.
     brought: int = 0
+
+    @property
+    def backlog(self) -> int:
+        return self.client.backlog(self.link)
 
     def offer(self, publication: Publication) -> None:
         target = self.target
@@ -79,9 +87,6 @@ class Socket:
         if self.open:
             self.client.received(self.link, frame)
 
-    async def wait_below(self, limit: int) -> None:
-        """A connection in memory has no backlog."""
-
 
 @cache
 def _keys(names: tuple[str, ...]) -> tuple[AccountKeys, ...]:
@@ -92,10 +97,10 @@ def _keys(names: tuple[str, ...]) -> tuple[AccountKeys, ...]:
 class VirtualVenue:
     """The embedded exchange with its connections. `now_ms` is virtual time."""
 
-    def __init__(self, settings: Settings, source: Source, now_ms: Callable[[], int], later: Later) -> None:
+    def __init__(self, settings: Settings, source: MarketSource, now_ms: Callable[[], int], later: Later) -> None:
         skew_ms = settings.faults.clock_skew_ms
         self.now_ms = lambda: now_ms() + skew_ms
-        self._later = later
+        self._later, self._moving = later, False
         self.keys = _keys(tuple(account.name for account in settings.accounts))
         self.source = source
         start_ms, introduce = self.now_ms(), source.introduce
@@ -131,6 +136,22 @@ class VirtualVenue:
         now_ms = self.context.turn()
         for mishap in self.faults.due(now_ms):
             self._suffer(mishap, now_ms)
+        self._follow_market()
+
+    def _follow_market(self) -> None:
+        """Lets a market that has a clock of its own move whenever it is due; all others move with the turns."""
+        if self.source.fault is not None:
+            raise self.source.fault
+        due_ms = None if self.source.follows_clock else self.source.next_due_ms()
+        if due_ms is None or self._moving:
+            return
+        self._moving = True
+        self._later(max(due_ms - self.now_ms(), 0), self._move)
+
+    def _move(self) -> None:
+        self._moving = False
+        self.source.advance(self.now_ms())
+        self._follow_market()
 
     def _suffer(self, mishap: InjectedFault, now_ms: int) -> None:
         match mishap:
@@ -202,6 +223,8 @@ class VirtualVenue:
         hub = self.exchange.streams.hub
         for name in control.params if control.method in ("SUBSCRIBE", "UNSUBSCRIBE") else ():
             (hub.add if control.method == "SUBSCRIBE" else hub.remove)(name, socket)
+            if control.method == "SUBSCRIBE":
+                self.source.listened_to(name)
         socket.say(reply_frame(control.id, None))
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
@@ -232,7 +255,7 @@ class VirtualVenue:
                 answer = say_instead(asked.id, course.status, course.instead)
             self._in(course.hold_ms, lambda: self._end(socket, course, answer))
 
-        self._in(course.wait_ms, carry_out)
+        self._in(course.wait_ms, lambda: self._with_book(ApiSession.wants_book(frame), carry_out))
 
     def _cut_within(self, socket: Socket, frame: bytes) -> bool:
         """Whether the fault plan cuts the connection before the whole of this request has been read."""
@@ -283,7 +306,7 @@ class VirtualVenue:
             else:
                 self._in(course.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
 
-        self._in(course.wait_ms, carry_out)
+        self._in(course.wait_ms, lambda: self._with_book(self._rest.wants_book(request), carry_out))
 
     def answer(self, request: RestRequest) -> RestAnswer:
         """Carries a call out now, and answers as it is."""
@@ -296,6 +319,21 @@ class VirtualVenue:
         answer = self._rest.answer(request, self.now_ms())
         self.context.deliver()
         return attrs.evolve(answer, body=self.faults.listed(request.call, answer.body, self.now_ms()))
+
+    def _with_book(self, symbol: str | None, step: Callable[[], None]) -> None:
+        """Takes a step when the book of a symbol is complete, or after `BOOK_WAIT_MS`."""
+        floor = self.source.floors.get(symbol or "")
+        if floor is None or floor.board.book.known:
+            step()
+            return
+        steps = [step]
+
+        def once() -> None:
+            if steps:
+                steps.pop()()
+
+        self.source.when_complete(floor.contract.symbol, lambda: self._later(0, once))
+        self._later(BOOK_WAIT_MS, once)
 
     def _in(self, ms: int, step: Callable[[], None]) -> None:
         if ms:

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
-import trio
-
 from coldframe.errors import DecodeError
 from coldframe.exchange.contracts import Contract
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
 from coldframe.exchange.market.public_trades import Aggregate, Print
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.market_source import Settle
 from coldframe.units import check_scalable, exact, scaled
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
@@ -27,8 +26,6 @@ from coldframe.wire.streams import AggTrade, DepthUpdate, Level, MarkPrice, Trad
 
 #: Updates kept of a book whose snapshot has not come yet.
 _MOST_PENDING: Final = 5000
-#: Takes trades that concern accounts: symbol and executions.
-Settle = Callable[[str, list[Execution]], None]
 
 
 class _Sync:
@@ -36,7 +33,7 @@ class _Sync:
 
     def __init__(self) -> None:
         self.pending: deque[DepthUpdate] = deque(maxlen=_MOST_PENDING)
-        self.known = trio.Event()
+        self.waiting: list[Callable[[], None]] = []
 
 
 class ExternalMarket:
@@ -65,13 +62,13 @@ class ExternalMarket:
         """None: a recording or a mirror lists what it has from the beginning."""
         return None
 
-    async def wait_book(self, symbol: str) -> None:
-        """Returns when the book of a symbol is complete."""
-        sync = self._syncs.get(symbol)
-        if sync is None:
-            await trio.lowlevel.checkpoint()
+    def when_complete(self, symbol: str, then: Callable[[], None]) -> None:
+        """Calls `then` once when the book of a symbol is complete: now, if it is complete already or the symbol is not listed."""
+        floor = self.floors.get(symbol)
+        if floor is None or floor.board.book.known:
+            then()
         else:
-            await sync.known.wait()
+            self._syncs[symbol].waiting.append(then)
 
     # -- payloads -----------------------------------------------------------------------------------------------------
 
@@ -125,11 +122,13 @@ class ExternalMarket:
                 book.stamp(update.last_id, update.event_ms, update.traded_ms)
                 met += floor.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items())
         sync.pending.clear()
-        sync.known.set()
         middle = book.middle()
         if not floor.board.prices.known and middle:
             floor.board.prices.begin(middle)
         self._settled(symbol, met)
+        waiting, sync.waiting = sync.waiting, []
+        for then in waiting:
+            then()
 
     def _is_source(self, sources: dict[str, str | None], name: StreamName) -> bool:
         """Whether a stream is the one that this contract follows; the first that comes is, unless it was decided before."""

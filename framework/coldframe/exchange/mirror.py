@@ -55,6 +55,8 @@ class MirroredMarket(ExternalMarket):
     """The market behind a mirror; its derived streams run on the venue's clock."""
 
     follows_clock = True
+    ended = False
+    fault = None
 
     def change(self, contract: Contract) -> None:
         """Takes a contract whose rules may have changed."""
@@ -65,8 +67,8 @@ class MirroredMarket(ExternalMarket):
     def advance(self, now_ms: int) -> None:
         """Nothing: it moves when it is fed."""
 
-    async def run(self) -> None:
-        """Nothing: it moves when it is fed."""
+    def next_due_ms(self) -> None:
+        """It moves when it is fed."""
 
     def listened_to(self, name: str) -> None:
         """What is fed does not depend on who listens."""

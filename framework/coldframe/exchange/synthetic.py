@@ -6,22 +6,21 @@ somebody looks. The crowd's orders stand in the same queues as everybody's, so t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
 import attrs
-import trio
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.enums import OrderStatus, OrderType, Side, TimeInForce
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import Contract, contract, to_scaled
-from coldframe.exchange.external_market import Settle
 from coldframe.exchange.market.candles import Bar
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.randomness import Seeded
 from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
@@ -55,6 +54,8 @@ class SyntheticMarket:
     """All contracts of the synthetic market; `seeded` makes its chance. `bind` must be called before the first `advance`."""
 
     follows_clock = True
+    ended = False
+    fault = None
 
     def __init__(self, settings: Settings, start_ms: int, remembered: Mapping[str, int], seeded: Seeded) -> None:
         self._pace, self._settings, self._seeded = settings.pace, settings, seeded
@@ -97,15 +98,16 @@ class SyntheticMarket:
         self.floors[symbol] = crowd.floor
         return crowd.floor
 
-    async def run(self) -> None:
-        """Nothing: this market lives in `advance` alone."""
+    def next_due_ms(self) -> int:
+        """The next step of its grid."""
+        return self._next_ms
 
-    async def wait_book(self, symbol: str) -> None:
+    def when_complete(self, symbol: str, then: Callable[[], None]) -> None:
         """Its books are complete from the beginning."""
-        await trio.lowlevel.checkpoint()
+        then()
 
     def listened_to(self, name: str) -> None:
-        """It goes on whether anybody listens or not."""
+        """It goes on whether a client listens or not."""
 
     def _happen(self, at_ms: int) -> None:
         if at_ms >= self._liquidation_ms:

@@ -14,20 +14,22 @@ import trio
 
 from coldframe.config import venue as config
 from coldframe.errors import ConfigError, VenueUnavailable
+from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan, InjectedFault
 from coldframe.exchange.keys import AccountKeys
+from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.mirror import Mirror
 from coldframe.exchange.randomness import Randomness
+from coldframe.exchange.recorded_market import RecordedMarket
 from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.exchange.trading.account_store import AccountStore, MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for, token
 from coldframe.exchange_server.links.api import ApiLink
-from coldframe.exchange_server.links.context import Context, Source
 from coldframe.exchange_server.links.http_server import HttpServer
 from coldframe.exchange_server.links.streams import StreamLink
-from coldframe.exchange_server.recording import RecordedMarket
+from coldframe.exchange_server.recording import recorded_market
 
 _HOST: Final = "127.0.0.1"
 #: How often the venue turns without being asked, and how often it writes down where the market stands; milliseconds.
@@ -72,9 +74,9 @@ class EmbeddedVenue:
 
         self._now_ms = now_ms
         start_ms = self._now_ms()
-        recorded = RecordedMarket(settings, start_ms) if mirror is None and settings.market == "recording" else None
+        recorded = recorded_market(settings, start_ms) if mirror is None and settings.market == "recording" else None
         self._ledger = _account_store(settings)
-        self._source: Source = _source(settings, mirror, recorded, start_ms, self._ledger)
+        self._source: MarketSource = _source(settings, mirror, recorded, start_ms, self._ledger)
         floors, introduce = self._source.floors, self._source.introduce
         randomness = Randomness(Random, token)
         self._exchange = Exchange(settings, floors, self._keys, self._ledger, start_ms, randomness, introduce)
@@ -83,8 +85,9 @@ class EmbeddedVenue:
         self._source.bind(self._exchange.streams, self._context.settle)
         self._door = HttpServer(self._context, secure=self._tls is not None)
         self._recorded = recorded
+        self._marks_due_ms = 0
         #: Set when a recording has been played to its end.
-        self.tape_ended = recorded.ended if recorded else trio.Event()
+        self.tape_ended = trio.Event()
 
     @property
     def tape_note(self) -> str | None:
@@ -97,7 +100,6 @@ class EmbeddedVenue:
         port = int(listeners[0].socket.getsockname()[1])
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._source.run)
                 nursery.start_soon(self._keep_turning)
                 nursery.start_soon(trio.serve_listeners, self._accept, listeners)
                 task_status.started(self._address(port))
@@ -164,15 +166,40 @@ class EmbeddedVenue:
         await self.serve_connection(stream, peer)
 
     async def _keep_turning(self) -> None:
-        marks_due_ms = 0
+        """Turns at every step of the grid, and lets the market move whenever it is due in between."""
+        turn_ms = 0
         while True:
-            now_ms = self._context.turn()
-            for mishap in self._faults.due(now_ms):
-                self._suffer(mishap, now_ms)
-            if now_ms >= marks_due_ms:
-                marks_due_ms = now_ms + _MARKS_MS
-                self._exchange.remember_marks(now_ms)
-            await trio.sleep((_TURN_MS - now_ms % _TURN_MS) / 1000)
+            now_ms = self._now_ms()
+            if turn_ms - _TURN_MS <= now_ms < turn_ms:
+                self._source.advance(now_ms)
+            else:  # a turn is due, or the clock was set back
+                self._turn()
+                turn_ms = now_ms - now_ms % _TURN_MS + _TURN_MS
+            if self._source.fault is not None:
+                raise self._source.fault
+            if self._source.ended:
+                self.tape_ended.set()
+            await self._rest(turn_ms)
+
+    def _turn(self) -> None:
+        now_ms = self._context.turn()
+        for mishap in self._faults.due(now_ms):
+            self._suffer(mishap, now_ms)
+        if not self._marks_due_ms - _MARKS_MS <= now_ms < self._marks_due_ms:
+            self._marks_due_ms = now_ms + _MARKS_MS
+            self._exchange.remember_marks(now_ms)
+
+    async def _rest(self, turn_ms: int) -> None:
+        """Waits for the next turn, or less: until the market has something to do, or listeners that it waits for have read."""
+        due_ms = self._source.next_due_ms()
+        left_s = ((turn_ms if due_ms is None else min(turn_ms, due_ms)) - self._now_ms()) / 1000
+        if left_s <= 0:
+            await trio.lowlevel.checkpoint()
+        elif due_ms is None:
+            with trio.move_on_after(left_s):
+                await self._door.wait_read()
+        else:
+            await trio.sleep(left_s)
 
     def _suffer(self, mishap: InjectedFault, now_ms: int) -> None:
         """Something goes wrong that the plan of faults has named."""
@@ -215,7 +242,7 @@ def _account_store(settings: config.EmbeddedVenue) -> AccountStore:
 
 def _source(
     settings: config.EmbeddedVenue, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, ledger: AccountStore
-) -> Source:
+) -> MarketSource:
     if mirror is not None:
         return mirror.open(settings, start_ms)
     return recorded or SyntheticMarket(settings, start_ms, ledger.marks, Random)

@@ -32,8 +32,6 @@ class Ear:
     def backlog(self) -> int:
         return 0
 
-    async def wait_below(self, limit: int) -> None: ...
-
     def offer(self, publication: Publication) -> None:
         self.heard.append(publication)
 

@@ -169,8 +169,6 @@ class Ear:
         if len(kept) < 40:
             kept.append(msgspec.json.decode(publication.payload))
 
-    async def wait_below(self, limit: int) -> None: ...
-
 
 @pytest.fixture(scope="module")
 def heard() -> dict[str, list[Any]]:

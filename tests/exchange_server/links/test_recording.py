@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 from bisect import bisect_right
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -161,66 +160,6 @@ def _tape(path: Path, *, seconds: int = 2, snapshot_at: int = 300) -> Path:
     lines.insert(snapshot_at // 100 + 1, _snapshot(snapshot_at // 10 + 5, snapshot_at))
     path.write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
     return path
-
-
-async def test_playback_waits_for_the_first_depth_listener_and_keeps_its_pace(tmp_path: Path) -> None:
-    tape = _tape(tmp_path / "tape.jsonl.gz", seconds=20)
-    async with running(market="recording", tape=str(tape), speed="40") as (venue, address):
-        await trio.sleep(0.3)
-        async with stream(address, "/market/ws/btcusdt@aggTrade"), stream(address, "/public/ws/btcusdt@depth@100ms") as line:
-            began = trio.current_time()
-            first = await line.next()
-            assert first["U"] == 1
-            with trio.fail_after(30):
-                await venue.tape_ended.wait()
-            assert 0.4 <= trio.current_time() - began <= 15, "half a second, and on a busy machine still less than at its own pace"
-
-
-async def test_a_depth_call_waits_until_playback_has_passed_the_snapshot(tmp_path: Path) -> None:
-    tape = _tape(tmp_path / "tape.jsonl.gz", snapshot_at=1000)
-    async with (
-        running(market="recording", tape=str(tape), speed="4") as (_, address),
-        Rest(address) as rest,
-        stream(address, "/public/ws/btcusdt@depth@100ms"),
-    ):
-        began = trio.current_time()
-        book = await rest.get("/fapi/v1/depth", symbol="BTCUSDT", limit=5)
-        assert trio.current_time() - began >= 0.2
-        assert book["lastUpdateId"] >= 105
-
-
-async def test_slower_speeds_are_batched_and_faster_ones_passed_on(tmp_path: Path) -> None:
-    tape = _tape(tmp_path / "tape.jsonl.gz")
-    path = "/public/stream?streams=btcusdt@depth/btcusdt@depth@0ms/btcusdt@depth@100ms/btcusdt@depth@500ms"
-    async with running(market="recording", tape=str(tape), speed="max") as (venue, address), stream(address, path) as line:
-        with trio.fail_after(30):
-            await venue.tape_ended.wait()
-        chains: dict[str, list[tuple[int, int, int]]] = {}
-        while True:
-            with trio.move_on_after(0.5) as waited:
-                frame = await line.next()
-            if waited.cancelled_caught:
-                break
-            chains.setdefault(frame["stream"], []).append((frame["data"]["pu"], frame["data"]["U"], frame["data"]["u"]))
-        assert len(chains["btcusdt@depth@100ms"]) == len(chains["btcusdt@depth@0ms"]) == 20
-        assert 7 <= len(chains["btcusdt@depth"]) <= 10
-        assert 4 <= len(chains["btcusdt@depth@500ms"]) <= 6
-        for chain in chains.values():
-            assert chain[-1][2] == 200
-            assert all(later[0] == earlier[2] for earlier, later in pairwise(chain))
-
-
-async def test_a_torn_tape_is_played_to_its_tear_and_says_so(tmp_path: Path) -> None:
-    lines = [_snapshot(5, 0), *[_update(number, number * 10) for number in range(20)]]
-    tape = tmp_path / "tape.jsonl"
-    tape.write_bytes(b"\n".join(lines)[:-30])
-    async with running(market="recording", tape=str(tape), speed="max") as (venue, address):
-        async with stream(address, "/public/ws/btcusdt@depth@100ms") as line:
-            with trio.fail_after(30):
-                await venue.tape_ended.wait()
-            received = [await line.next() for _ in range(19)]
-        assert received[-1]["u"] == 190
-        assert venue.tape_note == f"{tape}:21: the last line is torn and was left out"
 
 
 @pytest.mark.parametrize(

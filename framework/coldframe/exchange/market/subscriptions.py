@@ -40,9 +40,6 @@ class Listener(Protocol):
     def backlog(self) -> int:
         """How many messages it has not sent yet."""
 
-    async def wait_below(self, limit: int) -> None:
-        """Returns when its backlog is below `limit`."""
-
 
 class Subscriptions:
     """Subscriptions by stream name. `opened` is told of a name's first listener, `closed` of its last one's end."""
@@ -87,9 +84,6 @@ class Subscriptions:
             for listener in list(listeners):
                 listener.offer(publication)
 
-    async def wait_room(self, full: int, low: int) -> bool:
-        """Waits for every listener with more than `full` unsent messages to come below `low`. Whether there was one."""
-        behind = {listener: None for listeners in self._listeners.values() for listener in listeners if listener.backlog > full}
-        for listener in behind:
-            await listener.wait_below(low)
-        return bool(behind)
+    def backlog(self) -> int:
+        """How many messages the slowest listener has not sent yet."""
+        return max((listener.backlog for listeners in self._listeners.values() for listener in listeners), default=0)

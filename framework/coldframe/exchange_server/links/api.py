@@ -7,9 +7,10 @@ from functools import partial
 import trio
 
 from coldframe.errors import DecodeError
+from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
 from coldframe.exchange.faults import STRAIGHT, FaultDecision, ResponseMode
-from coldframe.exchange_server.links.context import Context
+from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
 from coldframe.exchange_server.links.websocket import GOING_AWAY, SocketLink
 from coldframe.wire.api import ApiId, parse_request
@@ -18,9 +19,9 @@ from coldframe.wire.api import ApiId, parse_request
 class ApiLink:
     """One connection of the WebSocket API."""
 
-    def __init__(self, socket: ServerSocket, context: Context, *, shows_limits: bool) -> None:
+    def __init__(self, socket: ServerSocket, context: Context, books: BookWaits, *, shows_limits: bool) -> None:
         self._link = SocketLink(socket, context.settings, context.now_ms)
-        self._context = context
+        self._context, self._books = context, books
         self._session = ApiSession(context.exchange, context.now_ms(), shows_limits=shows_limits)
 
     async def run(self) -> None:
@@ -58,7 +59,7 @@ class ApiLink:
         """Takes a request through a course that is not straight, or that has to wait for a book."""
         await trio.sleep(course.wait_ms / 1000)
         if symbol:
-            await self._context.wait_book(symbol)
+            await self._books.wait(symbol)
         answer = self._carry_out(body) if course.carried_out else b""
         self._context.deliver()
         if course.instead is not None:

@@ -18,12 +18,13 @@ import attrs
 import h11
 import trio
 
+from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.exchange.faults import ResponseMode
 from coldframe.exchange_server.links.api import ApiLink
+from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.cables import READ, CutAfterBytes, Limited, linger
-from coldframe.exchange_server.links.context import Context
 from coldframe.exchange_server.links.socket import Accepted, NoHandshake, ServerSocket, answer_handshake
 from coldframe.exchange_server.links.streams import StreamLink
 from coldframe.exchange_server.links.visitors import why_not
@@ -32,6 +33,8 @@ from coldframe.wire.replies import ErrorBody
 from coldframe.wire.routes import StreamTarget, parse_target
 from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
 
+#: A client with fewer frames to read than this keeps up.
+READ_UP: Final = 64
 _API_PATH: Final = "/ws-fapi/v1"
 _LONGEST_BODY: Final = 65_536
 #: How long a connection may say nothing between two requests, and how long it may take to say one, in seconds.
@@ -49,6 +52,7 @@ class HttpServer:
         self._context = context
         self._secure = secure
         self._rest = Rest(context.exchange)
+        self._books = BookWaits(context.source)
         self._open: Counter[str] = Counter()
         self._full = False
         self.stream_links: dict[StreamLink, None] = {}
@@ -80,6 +84,14 @@ class HttpServer:
             text = f"{peer} has {most} connections open, and gets no more until it closes some (venue.embedded.max_connections)"
             self._context.notice(text)
         return False
+
+    async def wait_read(self) -> None:
+        """Returns when the clients that are behind in reading their streams have caught up; never when none is behind."""
+        behind = [link for link in self.stream_links if link.backlog >= READ_UP]
+        for link in behind:
+            await link.wait_below(READ_UP)
+        if not behind:
+            await trio.sleep_forever()
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         http = h11.Connection(h11.SERVER)
@@ -122,7 +134,7 @@ class HttpServer:
         await trio.sleep(course.wait_ms / 1000)
         symbol = self._rest.wants_book(rest)
         if symbol:
-            await self._context.wait_book(symbol)
+            await self._books.wait(symbol)
         answer = self._carry_out(rest) if course.carried_out else RestAnswer(200, (), b"")
         answer = injected(answer, course)
         await trio.sleep(course.hold_ms / 1000)
@@ -175,7 +187,7 @@ class HttpServer:
             return
         options = dict(parse_qsl(urlsplit(target).query))
         shows_limits = options.get("returnRateLimits", "true").lower() != "false"
-        await _run(ApiLink(socket, self._context, shows_limits=shows_limits), self.api_links)
+        await _run(ApiLink(socket, self._context, self._books, shows_limits=shows_limits), self.api_links)
 
 
 L = TypeVar("L", StreamLink, ApiLink)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import trio
 
+from coldframe.exchange.context import Context
 from coldframe.exchange.market.subscriptions import Publication
-from coldframe.exchange_server.links.context import Context
 from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
 from coldframe.exchange_server.links.websocket import GOING_AWAY, POLICY, SocketLink
 from coldframe.wire.frames import Control, ControlError, error_frame, parse_control, reply_frame
@@ -72,6 +72,7 @@ class StreamLink:
         self._link.part(CloseReason(GOING_AWAY, "Going away"))
 
     async def wait_below(self, limit: int) -> None:
+        """Returns when the client has fewer frames to read than `limit`, or is gone."""
         await self._link.outbox.wait_below(limit)
 
     def offer(self, publication: Publication) -> None:

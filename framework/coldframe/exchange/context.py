@@ -1,48 +1,18 @@
-"""What every link needs of the venue: the exchange, the time, and a turn of the wheel before and after each request."""
+"""What every link needs of the venue: the exchange, its market, the time, and the faults that are meant to happen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
-import trio
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultDecision, FaultPlan
-from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.subscriptions import Subscriptions
-from coldframe.exchange.market.symbol_market import Execution, SymbolMarket
-
-#: How long a call may wait for a book that a recording has not shown yet, in seconds.
-BOOK_WAIT_S = 10
-
-
-class Source(Protocol):
-    """Where the market comes from."""
-
-    #: Whether its streams run on the venue's clock, rather than on a recording's.
-    follows_clock: bool
-    floors: dict[str, SymbolMarket]
-
-    def bind(self, streams: Streams, settle: Callable[[str, list[Execution]], None]) -> None:
-        """Connects the market with the venue's streams and its clearing, once."""
-
-    def advance(self, now_ms: int) -> None:
-        """Brings the market up to the venue's time."""
-
-    def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
-        """The floor of a contract that has not been listed so far; None when the market knows none of that name."""
-
-    async def run(self) -> None:
-        """Whatever the market does beside `advance`, until it is cancelled."""
-
-    async def wait_book(self, symbol: str) -> None:
-        """Returns when the book of a symbol is complete; at once for one that is not listed."""
-
-    def listened_to(self, name: str) -> None:
-        """Somebody has subscribed to the stream `name`."""
+from coldframe.exchange.market.symbol_market import Execution
+from coldframe.exchange.market_source import MarketSource
 
 
 @attrs.define(eq=False)
@@ -51,7 +21,7 @@ class Context:
 
     settings: Settings
     exchange: Exchange
-    source: Source
+    source: MarketSource
     now_ms: Callable[[], int]
     faults: FaultPlan
     #: Takes a sentence for the operator's log.
@@ -90,11 +60,6 @@ class Context:
             status = 418 if settings.blocked_is_ban else 429
             self.exchange.counters.block(status, now_ms + settings.blocked_for_s * 1000)
         return self.faults.course(call, params, now_ms)
-
-    async def wait_book(self, symbol: str) -> None:
-        """Waits for a book, within bounds."""
-        with trio.move_on_after(BOOK_WAIT_S):
-            await self.source.wait_book(symbol)
 
 
 def _ignore(name: str) -> None:

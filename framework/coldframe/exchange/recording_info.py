@@ -7,16 +7,14 @@ quantity the step.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.contracts import Contract, Listing, contract
-from coldframe.exchange_server.recording_files import read_tape
 from coldframe.units import check_scalable, scaled, unscaled
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
@@ -30,6 +28,18 @@ _QUOTES: Final = ("USDT", "USDC", "BUSD", "FDUSD", "USD", "BTC")
 _TRADES: Final = (StreamKind.TRADE, StreamKind.AGG_TRADE)
 #: The streams that say something about a contract.
 _TELLING: Final = (*_TRADES, StreamKind.DIFF_DEPTH, StreamKind.BOOK_TICKER, StreamKind.MARK_PRICE)
+
+
+class RecordingLines(Protocol):
+    """The lines of a recording, read once from the first to the last. Reading raises `ConfigError` for what is no recording."""
+
+    #: The number of the line that was given last, from 1.
+    line: int
+    #: What is wrong with the end, in one sentence, once it has been reached.
+    tear: str | None
+
+    def __iter__(self) -> Iterator[TapeLine]:
+        """Gives every line."""
 
 
 @attrs.define
@@ -94,9 +104,10 @@ class SymbolInfo:
 
 @attrs.define
 class RecordingInfo:
-    """A whole recording. `complete` is false when only its beginning was looked at; `tear` as in `TapeReading`."""
+    """A whole recording. `complete` is false when only its beginning was looked at; `tear` as in `RecordingLines`."""
 
-    path: Path
+    #: What it is called in messages: its path.
+    name: str
     names: Counter[str] = attrs.field(factory=Counter)
     symbols: dict[str, SymbolInfo] = attrs.field(factory=dict)
     lines: int = 0
@@ -112,33 +123,32 @@ class RecordingInfo:
         """What whoever plays it should know, in one line; None when all is as it should be."""
         said = [self.tear] if self.tear else []
         if self.backwards:
-            said.append(f"{self.path}:{self.backwards}: time goes backwards here; lines are played in their order all the same")
-        bare = [name for name, one in self.symbols.items() if one.depth_names and not one.snapshots] if self.complete else []
+            said.append(f"{self.name}:{self.backwards}: time goes backwards here; lines are played in their order all the same")
+        bare = [symbol for symbol, info in self.symbols.items() if info.depth_names and not info.snapshots] if self.complete else []
         if bare:
-            said.append(f"{self.path}: no snapshot of {', '.join(bare)} on it: no book there can ever be synced")
+            said.append(f"{self.name}: no snapshot of {', '.join(bare)} on it: no book there can ever be synced")
         return "; ".join(said) or None
 
 
-def outline(path: str | Path) -> RecordingInfo:
-    """Looks through the recording at `path`. Raises `ConfigError` when it cannot be read or holds no market."""
-    reading = read_tape(path)
-    made = RecordingInfo(reading.path)
-    for line in reading:
+def look_through(lines: RecordingLines, name: str) -> RecordingInfo:
+    """Looks through a recording that is called `name`. Raises `ConfigError` when it cannot be read or holds no market."""
+    made = RecordingInfo(name)
+    for line in lines:
         made.first_ns = made.first_ns or line.t
         if line.t < made.last_ns and not made.backwards:
-            made.backwards = reading.line
+            made.backwards = lines.line
         made.last_ns = line.t
         made.lines += 1
         try:
             _see(made, line)
         except (DecodeError, ValueError) as error:
-            raise ConfigError(f"{reading.path}:{reading.line}: not a payload of its stream: {error}") from None
+            raise ConfigError(f"{name}:{lines.line}: not a payload of its stream: {error}") from None
         if made.lines >= _MOST_LINES:
             made.complete = False
             break
-    made.tear = reading.tear
+    made.tear = lines.tear
     if not made.symbols:
-        raise ConfigError(f"{path}: no market on this recording{f' ({made.tear})' if made.tear else ''}")
+        raise ConfigError(f"{name}: no market on this recording{f' ({made.tear})' if made.tear else ''}")
     return made
 
 
