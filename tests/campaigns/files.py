@@ -21,7 +21,7 @@ from coldframe.config.load import load
 from coldframe.config.secrets import resolve
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
-from coldframe.errors import ConfigError, JournalDamaged, JournalUnwritable
+from coldframe.errors import ConfigError, DecodeError, JournalDamaged, JournalUnwritable
 from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
@@ -34,9 +34,9 @@ from coldframe.model.journal import RowKind
 from coldframe.runtime import haltfiles
 from coldframe.runtime.recordings import describe_tape, verify_tape
 from coldframe.trio_io.bans import Bans
+from coldframe.trio_io.control import read_request
 from coldframe.trio_io.halt_file import HaltFile
 from coldframe.trio_io.journalfile import JournalFile, read_rows
-from coldframe.trio_io.operator_commands import OperatorCommands
 from coldframe.trio_io.recorder import Recorder
 from tests.campaigns.reader import Read, Reader
 from tests.config.whole import WHOLE
@@ -59,6 +59,11 @@ TAPE: Final = b"\n".join(
         b'"i":"60000","P":"60000","r":"0.0001","T":1}}',
     ]
 )
+REQUESTS: Final = [
+    b'{"command":"halt","version":1,"level":"flatten","strategy":null,"reason":"by hand","at_ms":1700000000000}',
+    b'{"command":"resume","version":1,"strategy":"mm"}',
+    b'{"command":"resolve","version":1,"order":"cf.mm.abc.1","outcome":"canceled"}',
+]
 HALTS: Final = (
     b'{"version":1,"revision":"17.5","halts":[{"level":"flatten","strategy":null,"reason":"by hand","at_ms":1700000000000}],'
     b'"resumed":["mm",""],"name":"bot","configuration":"/srv/bot.toml","account":"main"}',
@@ -74,7 +79,7 @@ def file_readers(folder: Path) -> Iterator[Reader]:
     yield from _halts(folder)
     yield from _venue(folder / "venue")
     yield Reader("bans", [b'{"fapi.binance.com":1700000000000,"other":"5"}'], _bans(folder / "bans.json"), declared=(), share=3)
-    yield Reader("notes", [b'{"verb":"adopt","args":["BTCUSDT"],"at":1.5}'], _notes(folder / "notes"), declared=(), share=3)
+    yield Reader("control requests", REQUESTS, read_request, declared=(DecodeError,), share=3)
     yield Reader(
         "journal", [_journal(folder / "made.db")], _rows(folder / "journal.db"), (JournalDamaged, JournalUnwritable), share=3
     )
@@ -149,9 +154,8 @@ def _configurations(folder: Path) -> Iterator[Reader]:
 
 
 def _halts(folder: Path) -> Iterator[Reader]:
-    """The halt file, what running bots answered to it, and the register of bots in the state folder of this campaign."""
+    """The halt file, and the register of bots in the state folder of this campaign."""
     path = folder / "halt.json"
-    answer = folder / f"{path.name}.7"
     config = folder / "halted.toml"
     config.write_text('name = "bot"\n')
     loaded = load(config)
@@ -159,10 +163,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        answer.write_bytes(data)
-        sentinel = HaltFile(path)
-        sentinel.read()
-        sentinel.answers("17.5")
+        HaltFile(path).read()
 
     def register(data: bytes) -> None:
         path.write_bytes(HALTS[0])
@@ -223,19 +224,6 @@ def _bans(path: Path) -> Read:
         bans = Bans(path, "https://fapi.binance.com")
         bans.until_ms()
         bans.remember(NOW_MS, NOW_MS - 1)
-
-    return read
-
-
-def _notes(folder: Path) -> Read:
-    folder.mkdir()
-
-    def read(data: bytes) -> None:
-        for ending in ("ask", "answer"):
-            (folder / f"note.{ending}").write_bytes(data)
-        notes = OperatorCommands(folder)
-        notes.take()
-        notes.answer_to("note")
 
     return read
 

@@ -17,7 +17,6 @@ from coldframe.model.halting import HaltLevel
 from coldframe.runtime.haltfiles import _Register
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.halt_file import HaltFile
-from coldframe.trio_io.operator_commands import OperatorCommands
 
 ENDLESS = Path("/dev/zero")
 
@@ -61,11 +60,6 @@ def _entry(path: Path) -> None:
     assert _Register()._read(path) is None
 
 
-def _note(path: Path) -> None:
-    (path.parent / "note.answer").symlink_to(path)
-    assert OperatorCommands(path.parent).answer_to("note") is None
-
-
 def _secret(path: Path) -> None:
     large = path.parent / "large"
     large.write_bytes(b"x" * (LARGEST + 1))
@@ -83,7 +77,7 @@ def _keys(path: Path) -> None:
             keys_for(["main"], str(path.parent))
 
 
-@pytest.mark.parametrize("reader", [_halt, _ban, _entry, _note, _secret, _keys])
+@pytest.mark.parametrize("reader", [_halt, _ban, _entry, _secret, _keys])
 def test_no_reader_of_small_files_reads_without_end(tmp_path: Path, reader: Callable[[Path], None]) -> None:
     path = tmp_path / "endless"
     path.symlink_to(ENDLESS)

@@ -11,8 +11,7 @@ from coldframe.commands.halt import halt, resume
 from coldframe.config.load import Loaded
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import known, latch_of, resumed, sentinel_of
-from coldframe.runtime.operator_commands import notes_of
+from coldframe.runtime.haltfiles import known, latch_of, resumed, runs_of, sentinel_of
 from coldframe.trio_io.halt_file import HaltFileContent, raised
 
 HALT = Halt(HaltLevel.CANCEL, None, "odd", 5)
@@ -56,7 +55,7 @@ def levels(latch: HaltFileContent) -> list[HaltLevel]:
 def test_p16_copies_have_files_of_their_own(tmp_path: Path) -> None:
     first, second = bot(tmp_path / "a"), bot(tmp_path / "b")
     assert sentinel_of(first).path != sentinel_of(second).path
-    assert notes_of(first)._folder != notes_of(second)._folder
+    assert runs_of(sentinel_of(first)).folder != runs_of(sentinel_of(second)).folder
     start(first)
     start(second)
     halted(first)

@@ -7,13 +7,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 import trio
 
@@ -22,113 +19,20 @@ from coldframe.enums import PositionSide, Side
 from coldframe.ids import OwnId
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.events import Started
-from coldframe.model.halting import Halt, HaltLevel
-from coldframe.model.inputs import BrakeOrdered, BrakeUsed, HaltAsked, Input, ResumeAsked
-from coldframe.model.journal import RowKind
+from coldframe.model.halting import Halt
+from coldframe.model.inputs import BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
 from coldframe.plug.hookspecs import hookimpl
 from coldframe.plug.slots import StrategyPlugin
 from coldframe.trio_io.clock import Clock, ThreadClock
+from coldframe.trio_io.control import VERSION, ResumeRequest
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 from coldframe.trio_io.heartbeat import Heartbeat
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.kill_switch import KillSwitchThread
-from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
+from tests.trio_io.kill_switch_rig import CANCEL, FLATTEN, PAUSE, braking, eventually
 from tests.trio_io.peer import PATIENCE_S
 from tests.trio_io.test_kill_switch_orders import SELLS, Venue, working
 from tests.trio_io.web import Told
-
-PAUSE, CANCEL, FLATTEN = HaltLevel.PAUSE, HaltLevel.CANCEL, HaltLevel.FLATTEN
-
-
-async def eventually(true: Callable[[], object]) -> None:
-    """Waits for what happens on another thread."""
-    while not true():  # noqa: ASYNC110  (nobody there could set an event)
-        await trio.sleep(0.01)
-
-
-@attrs.define
-class Rig:
-    """A brake, and the run beside it: what it was told gathers in `heard`, and is taken in by hand."""
-
-    brake: KillSwitchThread
-    sentinel: HaltFile
-    inbox: Inbox
-    pulse: Heartbeat
-    log: list[tuple[Level, str]]
-    records: list[dict[str, object]]
-    heard: list[Input] = attrs.field(factory=list)
-
-    def latch(self, *halts: Halt) -> None:
-        self.sentinel.change(lambda _: halts, str(time.time_ns()))
-
-    async def hear(self, kind: type[Any]) -> Any:
-        """The next input of a kind, without taking it in."""
-        while True:
-            for stamped in await self.inbox.take():
-                self.heard.append(stamped.event)
-                if isinstance(stamped.event, kind):
-                    return stamped.event
-
-    async def take(self, kind: type[Any], last_request_id: int = 0) -> Any:
-        """The next input of a kind, taken in by the engine."""
-        event = await self.hear(kind)
-        self.brake.taken(event.number, last_request_id)
-        return event
-
-    async def said(self, text: str) -> None:
-        await eventually(lambda: any(text in line for _, line in self.log))
-
-    async def answered(self) -> list[str]:
-        """What the kill switch says about the file as it is now."""
-        await eventually(lambda: self.sentinel.answers(self.sentinel.read().revision))
-        (answer,) = self.sentinel.answers(self.sentinel.read().revision)
-        return list(answer["lines"])
-
-    def lift(self) -> None:
-        """Somebody takes the file away by hand."""
-        self.sentinel.path.unlink()
-
-
-@asynccontextmanager
-async def braking(
-    folder: Path,
-    began: HaltFileContent | None = None,
-    work: KillSwitchOrders | None = None,
-    stuck_s: float = 60,
-    heed_signal: bool = False,
-    writes: bool = True,
-    disk: Callable[[], object] = lambda: None,
-    keeps_protective: bool = True,
-) -> AsyncIterator[Rig]:
-    clock = Clock()
-    sentinel, inbox, pulse = HaltFile(folder / "halt.json"), Inbox(clock.now_ns), Heartbeat()
-    log: list[tuple[Level, str]] = []
-    records: list[dict[str, object]] = []
-
-    def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
-        disk()
-        records.append({"kind": kind, "ref": ref, **body})
-        return writes
-
-    brake = KillSwitchThread(
-        sentinel,
-        began or HaltFileContent(),
-        pulse,
-        ThreadClock(clock),
-        work,
-        lambda level, text: log.append((level, text)),
-        stuck_s=stuck_s,
-        heed_signal=heed_signal,
-        record=record,
-        keeps_protective=keeps_protective,
-    )
-    with trio.fail_after(PATIENCE_S), sentinel.held():
-        brake.begin(inbox)
-        try:
-            yield Rig(brake, sentinel, inbox, pulse, log, records)
-        finally:
-            await brake.end()
-        assert not brake.broken.is_set()
 
 
 def request(method: str = "order.place", strategy: str = "a", number: int = 1, key: str = "newClientOrderId") -> SendRequest:
@@ -143,7 +47,6 @@ async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) ->
         rig.latch(Halt(PAUSE, "a", "one"), Halt(CANCEL, None, "all"))
         told = {(await rig.take(HaltAsked)).strategy for _ in range(2)}
         assert told == {"a", None}
-        assert await rig.answered() == ["this run sends no orders", "this run sends no orders"]
         rig.latch(Halt(PAUSE, "a", "one"))
         assert (await rig.take(ResumeAsked)).strategy is None
         rig.lift()
@@ -162,8 +65,6 @@ async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path
     sentinel = HaltFile(tmp_path / "halt.json")
     began = sentinel.change(lambda halts: raised(halts, Halt(PAUSE, None, "before")), "r")
     async with braking(tmp_path, began) as rig:
-        await rig.answered()
-        assert rig.inbox.peak == 0
         rig.sentinel.change(lambda halts: lifted(halts, None), "s")
         await rig.take(ResumeAsked)
     assert [type(event) for event in rig.heard] == [ResumeAsked]
@@ -174,7 +75,9 @@ async def test_who_is_resumed_without_having_been_halted_is_resumed_all_the_same
     async with braking(tmp_path) as rig:
         rig.sentinel.change(lambda halts: lifted(halts, None), "r", (None,))
         assert (await rig.take(ResumeAsked)).strategy is None
-        assert await rig.answered() == ["all strategies: resumed"]
+        async with rig.asking(ResumeRequest(VERSION)) as told:
+            assert (await rig.take(ResumeAsked)).strategy is None
+        assert (told[0].result, told[0].text, told[0].lines) == ("accepted", "all strategies: resumed", ["all strategies: resumed"])
         rig.latch(Halt(PAUSE, "a"))
         await rig.take(HaltAsked)
         rig.sentinel.change(lambda halts: lifted(halts, "b"), "s", ("b",))
@@ -197,17 +100,17 @@ async def test_p10_sigusr1_halts_all_and_latches(tmp_path: Path) -> None:
             signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
             told = await rig.take(HaltAsked)
             assert (told.level, told.strategy, told.reason) == (CANCEL, None, "SIGUSR1")
-            assert [halt.level for halt in rig.sentinel.read().halts] == [CANCEL]
+            await eventually(lambda: [halt.level for halt in rig.sentinel.read().halts] == [CANCEL])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 async def test_a_signal_halts_also_where_nothing_can_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "state"
+    folder.mkdir()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     try:
         async with braking(folder, heed_signal=True) as rig:
-            await eventually(folder.exists)
             shutil.rmtree(folder)
             tmp_path.joinpath("state").touch()
             signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
@@ -223,9 +126,9 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
         rig.latch(Halt(PAUSE))
         await rig.take(HaltAsked)
         assert venue.asked == []
-        rig.latch(Halt(CANCEL))
-        await rig.take(HaltAsked)
-        (line,) = await rig.answered()
+        async with rig.halting(Halt(CANCEL)) as told:
+            await rig.take(HaltAsked)
+        (line,) = told[0].lines
         assert line.startswith("no orders of ours are open at the venue, ")
         assert venue.ordinary == {}
         assert (await rig.hear(BrakeUsed)).weight == 8
@@ -241,24 +144,23 @@ async def test_what_could_not_be_carried_out_is_no_success(tmp_path: Path) -> No
         for fault, failed in ((True, True), (False, False)):
             if not fault:
                 venue.faults.clear()
-            rig.latch(Halt(CANCEL, None, f"{fault}"))
-            await rig.take(HaltAsked)
-            lines = await rig.answered()
-            (answer,) = rig.sentinel.answers(rig.sentinel.read().revision)
-            assert answer["failed"] is failed
-            assert any("cancelling failed" in line for line in lines) is failed
+            async with rig.halting(Halt(CANCEL, None, f"{fault}")) as told:
+                await rig.take(HaltAsked)
+            (answer,) = told
+            assert answer.failed is failed
+            assert any("cancelling failed" in line for line in answer.lines) is failed
 
 
 async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
     gone = threading.Event()
     async with working(venue) as (work, _), braking(tmp_path, work=work, disk=lambda: gone.wait(PATIENCE_S)) as rig:
-        rig.latch(Halt(CANCEL))
-        await rig.take(HaltAsked)
-        await eventually(lambda: not venue.ordinary)
-        assert not gone.is_set()
-        gone.set()
-        await rig.answered()
+        async with rig.halting(Halt(CANCEL)) as told:
+            await rig.take(HaltAsked)
+            await eventually(lambda: not venue.ordinary)
+            assert not gone.is_set()
+            gone.set()
+        assert told[0].accepted
 
 
 @pytest.mark.parametrize("well", [True, False])
@@ -296,20 +198,20 @@ async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> Non
     venue = Venue()
     async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
         rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
-        rig.latch(Halt(FLATTEN, "a", "why"))
-        first, second = await rig.take(HaltAsked), await rig.take(HaltAsked)
+        async with rig.halting(Halt(FLATTEN, "a", "why")) as told:
+            first, second = await rig.take(HaltAsked), await rig.take(HaltAsked)
         assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
-        assert "the bot brings its positions to zero" in await rig.answered()
+        assert "the bot brings its positions to zero" in told[0].lines
     assert venue.calls("POST") == []
 
 
 async def test_o34_a_flatten_without_a_position_says_so(tmp_path: Path) -> None:
     venue = Venue()
     async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
-        rig.latch(Halt(FLATTEN, "a"))
-        await rig.take(HaltAsked)
-        await rig.take(HaltAsked)
-        assert "no position of the bot is open: nothing to flatten" in await rig.answered()
+        async with rig.halting(Halt(FLATTEN, "a")) as told:
+            await rig.take(HaltAsked)
+            await rig.take(HaltAsked)
+        assert "no position of the bot is open: nothing to flatten" in told[0].lines
     assert venue.calls("POST") == []
 
 
@@ -317,12 +219,13 @@ async def test_p5_a_brain_without_its_journal_does_not_flatten_so_the_brake_does
     venue = Venue()
     async with working(venue) as (work, _), braking(tmp_path, work=work, writes=False) as rig:
         rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
-        rig.latch(Halt(FLATTEN, "a"))
-        await rig.take(HaltAsked)
-        ordered = await rig.hear(BrakeOrdered)
-        assert (ordered.symbol, ordered.side, ordered.quantity) == ("BTCUSDT", Side.SELL, Decimal("0.5"))
-        assert (await rig.take(HaltAsked)).level is FLATTEN
-        assert "the bot brings its positions to zero" not in await rig.answered()
+        async with rig.halting(Halt(FLATTEN, "a")) as told:
+            await rig.take(HaltAsked)
+            ordered = await rig.hear(BrakeOrdered)
+            assert (ordered.symbol, ordered.side, ordered.quantity) == ("BTCUSDT", Side.SELL, Decimal("0.5"))
+            assert (await rig.take(HaltAsked)).level is FLATTEN
+        assert told[0].accepted
+        assert "the bot brings its positions to zero" not in told[0].lines
     assert len(venue.calls("POST")) == 1
 
 

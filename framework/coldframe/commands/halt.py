@@ -1,51 +1,69 @@
-"""`coldframe halt` and `coldframe resume`: the latch on the disk, and what the running bot says about it.
+"""`coldframe halt` and `coldframe resume`: a running bot is asked over its control channel, and latches what it has taken.
 
+Where no bot runs, or none answers, the halt file is written from here: a start heeds it, and so does a run that only looks at it.
 They need nothing of the configuration but the bot's name in it, so they work also when the rest of it is broken by now.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError, UsageError
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import known, resumed, sentinel_of
+from coldframe.runtime.haltfiles import known, resumed, runs_of, sentinel_of
 from coldframe.runtime.journals import open_latches
-from coldframe.trio_io.clock import epoch_ns, monotonic_s, wait_s
+from coldframe.trio_io.clock import epoch_ns
+from coldframe.trio_io.control import VERSION, Answer, HaltRequest, ResumeRequest, ask_each
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 from coldframe.units import NS_PER_MS
 
 Out = Callable[[object, Sequence[str]], None]
+Answers = Mapping[str, Answer | None]
 
-#: How long the verb waits for the bot, and how often it looks.
-_WAIT_S: Final = 2.0
-_LOOK_S: Final = 0.02
+#: How long the verb waits for the bot: it answers when it has cancelled, and a venue that does not answer takes its time.
+_WAIT_S: Final = 5.0
 #: What the process answers when a bot runs that has not answered in time, or could not do everything at the venue.
 EXIT_UNANSWERED: Final = 75
 
 
 def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) -> int:
-    """`coldframe halt`: latches a halt and waits for the running bot to say what it did."""
+    """`coldframe halt`: asks the running bot to halt, and latches the halt itself where none has taken it."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
-    new = Halt(HaltLevel(level), strategy, reason or "coldframe halt", epoch_ns() // NS_PER_MS)
+    now_ms = epoch_ns() // NS_PER_MS
+    request = HaltRequest(VERSION, HaltLevel(level), strategy, reason or "coldframe halt", now_ms)
     known(loaded)
-    return _change(loaded, "halt", lambda halts: raised(halts, new), out)
+    sentinel = sentinel_of(loaded)
+    runs = runs_of(sentinel)
+    answers = ask_each(runs.folder, list(runs.alive()), request, _WAIT_S)
+    if not _all_accepted(answers):
+        _latch(sentinel, request.halt)
+    return _report("halt", loaded, sentinel, answers, out)
 
 
 def resume(path: Path, strategy: str | None, out: Out) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
-    if not sentinel_of(loaded).a_run_holds():
+    sentinel = sentinel_of(loaded)
+    runs = runs_of(sentinel)
+    alive = list(runs.alive())
+    if not alive:
         open_latches(loaded, strategy)
     resumed(loaded, strategy)
-    return _change(loaded, "resume", lambda halts: lifted(halts, strategy), out, (strategy,))
+    answers = ask_each(runs.folder, alive, ResumeRequest(VERSION, strategy), _WAIT_S)
+    if not _all_accepted(answers):
+        content = sentinel.change(lambda halts: lifted(halts, strategy), f"{epoch_ns()}.{os.getpid()}", (strategy,))
+        if not alive:  # else it stays for the run to see
+            sentinel.clear(content.revision)
+    return _report("resume", loaded, sentinel, answers, out)
 
 
 def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
@@ -54,23 +72,20 @@ def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
         raise UsageError(f"{loaded.source.path}: there is no strategy {strategy!r}; there is {', '.join(known) or 'none at all'}")
 
 
-def _change(
-    loaded: Loaded,
-    verb: str,
-    change: Callable[[tuple[Halt, ...]], tuple[Halt, ...]],
-    out: Out,
-    of: tuple[str | None, ...] = (),
-) -> int:
-    sentinel = sentinel_of(loaded)
-    runs = sentinel.a_run_holds()
+def _all_accepted(answers: Answers) -> bool:
+    return bool(answers) and all(answer is not None and answer.accepted for answer in answers.values())
+
+
+def _latch(sentinel: HaltFile, new: Halt) -> None:
     try:
-        latch = sentinel.change(change, f"{epoch_ns()}.{os.getpid()}", of)
+        sentinel.change(lambda halts: raised(halts, new), f"{epoch_ns()}.{os.getpid()}")
     except ConfigError:
-        if verb != "halt":
-            raise
-        latch = sentinel.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
-    answers = _wait_for_answers(sentinel, latch) if runs else []
-    sentinel.clear(latch.revision)
+        sentinel.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
+
+
+def _report(verb: str, loaded: Loaded, sentinel: HaltFile, answers: Answers, out: Out) -> int:
+    latch = _holds(sentinel, answers)
+    heard = [answer for answer in answers.values() if answer is not None]
     document: dict[str, Any] = {
         "schema_version": 1,
         "verb": verb,
@@ -79,32 +94,37 @@ def _change(
         "account": sentinel.owner.account,
         "file": str(sentinel.path),
         "halts": [{"strategy": halt.strategy, "level": halt.level.value, "reason": halt.reason} for halt in latch.halts],
-        "running": runs,
-        "answers": answers,
+        "running": bool(answers),
+        "answers": [msgspec.to_builtins(answer) for answer in heard],
     }
-    out(document, _lines(loaded.config.name, latch, runs, answers))
-    undone = any(answer.get("failed") for answer in answers)
-    return EXIT_UNANSWERED if runs and (undone or not answers) else 0
+    out(document, _lines(loaded.config.name, latch, answers))
+    undone = any(answer.failed or not answer.accepted for answer in heard)
+    return EXIT_UNANSWERED if undone or len(heard) < len(answers) else 0
 
 
-def _wait_for_answers(sentinel: HaltFile, latch: HaltFileContent) -> list[dict[str, Any]]:
-    until_s = monotonic_s() + _WAIT_S
-    while monotonic_s() < until_s:
-        if answers := sentinel.answers(latch.revision):
-            return answers
-        wait_s(_LOOK_S)
-    return []
+def _holds(sentinel: HaltFile, answers: Answers) -> HaltFileContent:
+    """What holds now: by the file, and by a run that could not write it."""
+    content = sentinel.read()
+    halts = content.halts
+    for row in (row for answer in answers.values() if answer is not None and answer.accepted for row in answer.halts):
+        if row.strategy not in {halt.strategy for halt in halts}:
+            halts = (*halts, Halt(row.level, row.strategy, row.reason))
+    return HaltFileContent(content.revision, halts)
 
 
-def _lines(name: str, latch: HaltFileContent, runs: bool, answers: Sequence[dict[str, Any]]) -> list[str]:
+def _lines(name: str, latch: HaltFileContent, answers: Answers) -> list[str]:
     holds = [f"{name}: halted: {halt}" for halt in latch.halts] or [f"{name}: nothing is halted"]
-    if not runs:
+    if not answers:
         then = "the next start begins halted" if latch.halts else "the next start trades"
         return [*holds, f"no bot is running: {then}"]
-    undone = ["the halt is latched, but not everything could be done at the venue: the bot goes on trying, look at its log"]
-    said = [f"bot {answer['pid']}: {line}" for answer in answers for line in answer["lines"] or ["heard"]]
-    return [
-        *holds,
-        *(undone if any(answer.get("failed") for answer in answers) else []),
-        *(said or [f"a bot is running that has not answered within {_WAIT_S:g} s; the halt is latched, look at its log"]),
-    ]
+    lines = holds
+    if any(answer is not None and answer.failed for answer in answers.values()):
+        lines.append("the halt holds, but not everything could be done: the bot goes on trying, look at its log")
+    for run, answer in answers.items():
+        if answer is None:
+            pid = run.partition("-")[0]
+            lines.append(f"bot {pid} has not answered within {_WAIT_S:g} s; it is told by the halt file, look at its log")
+        else:
+            told = answer.lines if answer.accepted and answer.lines else [answer.text]
+            lines += [f"bot {answer.pid}: {line}" for line in told]
+    return lines

@@ -1,6 +1,6 @@
 """`coldframe orders resolve`: a person has looked at the venue, and says what became of an order whose fate could not be proved.
 
-A running bot is told by a note and answers itself. Where none runs, the journal is told: the next start folds it.
+A running bot is asked over its control channel and answers itself. Where none runs, the journal is told: the next start folds it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from coldframe.errors import ConfigError, UsageError
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState, next_state
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import sentinel_of
+from coldframe.runtime.haltfiles import runs_of, sentinel_of
 from coldframe.runtime.journals import journal_path
-from coldframe.runtime.operator_commands import ask, notes_of
 from coldframe.trio_io.clock import epoch_ns
+from coldframe.trio_io.control import VERSION, Answer, ResolveRequest, ask_each
 from coldframe.trio_io.journalfile import JournalFile
 
 Out = Callable[[object, Sequence[str]], None]
 
 #: What the process answers when a bot runs that has not answered in time.
 EXIT_UNANSWERED: Final = 75
+#: How long the verb waits; a run that stands still says so before that.
+_WAIT_S: Final = 5.0
 
 
 def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
@@ -37,17 +39,33 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
     if loaded.findings:
         raise ConfigError(*loaded.findings)
     what = ManualResolution(outcome)
-    if sentinel_of(loaded).a_run_holds():
-        said = ask(notes_of(loaded), {"order": client_order_id, "outcome": what.value})
-        if said is None:
-            out(_document(client_order_id, what, "unanswered"), ["a bot runs, but has not answered; nothing was changed"])
+    runs = runs_of(sentinel_of(loaded))
+    if alive := list(runs.alive()):
+        answers = ask_each(runs.folder, alive, ResolveRequest(VERSION, client_order_id, what), _WAIT_S)
+        unsettled = _unsettled(list(answers.values()))
+        if unsettled is not None:
+            out(_document(client_order_id, what, "unanswered"), [unsettled])
             return EXIT_UNANSWERED
-        if not said["accepted"]:
-            raise UsageError(str(said["text"]))
     else:
         _write_down(journal_path(loaded.config, loaded.source.base), client_order_id, what)
     out(_document(client_order_id, what, "resolved"), [f"{client_order_id} is {what}, as you say"])
     return 0
+
+
+def _unsettled(answers: Sequence[Answer | None]) -> str | None:
+    """Why it is not known whether any of the runs has resolved it; None if one has. Raises `UsageError` when all refuse.
+
+    Runs of several configurations may heed one halt file: the order is that of one of them.
+    """
+    if any(answer is not None and answer.accepted for answer in answers):
+        return None
+    heard = [answer for answer in answers if answer is not None]
+    if len(heard) < len(answers):
+        return "a bot runs, but has not answered; look at its log for whether it has taken this"
+    waiting = [answer.text for answer in heard if answer.result == "unanswered"]
+    if waiting:
+        return waiting[0]
+    raise UsageError("; ".join(dict.fromkeys(answer.text for answer in heard)))
 
 
 def _write_down(path: Path, client_order_id: str, what: ManualResolution) -> None:

@@ -24,6 +24,7 @@ from coldframe.model.halting import Halt
 from coldframe.trio_io.clock import epoch_ns
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, Owner, lifted, raised
 from coldframe.trio_io.paths import private_folder, state_home
+from coldframe.trio_io.runs import RunFolder
 from coldframe.wire.strict import read_as
 
 #: So many halts of other files are remembered as taken over.
@@ -51,6 +52,11 @@ def sentinel_of(loaded: Loaded, account: str = "") -> HaltFile:
     path = loaded.source.base / Path(named).expanduser() if named else bot_folder(loaded) / "halt.json"
     known = account or loaded.config.journal.account or _Register().entry(loaded).account
     return HaltFile(path, Owner(loaded.config.name, _configuration(loaded), known))
+
+
+def runs_of(sentinel: HaltFile) -> RunFolder:
+    """The runs that heed a halt file, wherever that is kept."""
+    return RunFolder(state_home() / "runs" / _digest(str(sentinel.path.resolve())))
 
 
 def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> HaltFileContent:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 import trio
@@ -16,7 +16,10 @@ from coldframe.model.journal import RowKind
 from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
+from coldframe.runtime.haltfiles import runs_of
 from coldframe.trio_io.clock import Clock, ThreadClock
+from coldframe.trio_io.control_server import ControlServer
+from coldframe.trio_io.endpoint import Endpoint
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent
 from coldframe.trio_io.kill_switch import KillSwitchThread, Record
 from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
@@ -44,12 +47,18 @@ async def braking(
     """The kill switch of a run, for as long as this lasts. `began` is what held in its file when the engine was made."""
     thread_clock = ThreadClock(clock)
     async with AsyncExitStack() as stack:
+
+        def say(level: Level, text: str) -> None:
+            log(thread_clock.now_ns(), level, text)
+
+        control = None
         try:
-            stack.enter_context(sentinel.held())
+            sentinel.try_out()
+            control = ControlServer(stack.enter_context(_entered(sentinel)), say)
         except ConfigError as error:
             if bot.config.orders.mode == "live":
                 raise
-            log(clock.now_ns(), Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
+            say(Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
         log(clock.now_ns(), Level.INFO, f"halt file: {sentinel.path}")
         brake = KillSwitchThread(
             sentinel,
@@ -57,16 +66,19 @@ async def braking(
             shells.pulse,
             thread_clock,
             _work(bot, engine, connections, thread_clock),
-            lambda level, text: log(thread_clock.now_ns(), level, text),
+            say,
             stuck_s=bot.config.halt.stuck_ms / 1000,
             heed_signal=heed_signal,
             record=_recording(shells, thread_clock, log),
             keeps_protective=bot.config.orders.on_end != OrderPolicy.CANCEL,
             dead_man=bot.config.orders.dead_man_s > 0,
+            control=control,
         )
         shells.links.guard = brake.guard
         shells.links.max_age_ms = bot.config.orders.max_age_ms
         shells.halt_taken = brake.taken
+        if control is not None:
+            shells.note_answered = control.settled
         nursery = await stack.enter_async_context(trio.open_nursery())
         _tell_positions(shells, engine)  # before the first hook, which may never return
         nursery.start_soon(_beat, shells, engine)
@@ -77,6 +89,17 @@ async def braking(
         finally:
             await brake.end(well=shells.finished is not None or not _has_traded(engine))
         nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def _entered(sentinel: HaltFile) -> Iterator[Endpoint]:
+    runs = runs_of(sentinel)
+    with ExitStack() as stack:
+        try:
+            endpoint = stack.enter_context(runs.entered(sentinel.owner.described))
+        except OSError as error:
+            raise ConfigError(f"{runs.folder}: the control channel cannot be kept here: {error.strerror or error}") from None
+        yield endpoint
 
 
 def _has_traded(engine: Engine) -> bool:

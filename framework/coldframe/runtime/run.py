@@ -33,7 +33,6 @@ from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
 from coldframe.runtime.journals import OpenJournal, alone_on, open_journal
 from coldframe.runtime.kill_switch import braking
-from coldframe.runtime.operator_commands import notes_of, read_notes
 from coldframe.runtime.report import RunEnd
 from coldframe.runtime.shutdown_signals import ends
 from coldframe.runtime.startup import VenueInfo, check_account, describe_venue, venue_offset_ms
@@ -151,8 +150,6 @@ class _House:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
             nursery.start_soon(self._watch_for_the_end, nursery, shells)
-            if kept is not None:
-                nursery.start_soon(read_notes, notes_of(self._bot.loaded), shells)
             nursery.start_soon(self._watch_for_gaps, shells.inbox)
             self._watcher.started(engine)
             args = (self._bot, engine, latch, sentinel, shells, self._venues, self._clock, self._watcher.log)

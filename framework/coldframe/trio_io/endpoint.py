@@ -22,12 +22,15 @@ import msgspec
 from coldframe.errors import DecodeError
 from coldframe.localfiles import read_file
 from coldframe.os_specific import FILE_SOCKETS, HasOptions, peer_is_owner
+from coldframe.trio_io.clock import monotonic_s, wait_s
 from coldframe.trio_io.paths import private_folder
 from coldframe.wire.strict import read_as
 
 #: The longest path of a socket file that every system takes, in bytes.
 _LONGEST_PATH: Final = 100
-_BACKLOG: Final = 16
+_BACKLOG: Final = 64
+#: How long a caller waits before it knocks again where so many others wait to be let in.
+_KNOCK_AGAIN_S: Final = 0.01
 _LOOPBACK: Final = "127.0.0.1"
 _PRIVATE: Final = 0o600
 _SOCKET: Final = ".sock"
@@ -151,9 +154,23 @@ def _connected(family: int, address: str | tuple[str, int], greeting: bytes, pat
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.settimeout(patience_s)
-        connection.connect(address)
-        connection.sendall(greeting)
+        _connect(connection, address, monotonic_s() + patience_s)
+        if greeting:
+            connection.sendall(greeting)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _connect(connection: socket.socket, address: str | tuple[str, int], until_s: float) -> None:
+    """A socket file whose listener is busy refuses at once instead of waiting: it is asked again."""
+    while True:
+        try:
+            connection.connect(address)
+        except BlockingIOError:
+            if monotonic_s() >= until_s:
+                raise
+            wait_s(_KNOCK_AGAIN_S)
+        else:
+            return

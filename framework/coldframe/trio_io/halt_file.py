@@ -2,26 +2,23 @@
 
 `halt.json` is written whole or not at all, readable by its owner only. That it is there halts; what stands in it says whom and how
 much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a kill switch for a person in a
-hurry. Beside it, each running bot leaves an answer that says what it did (`halt.json.<pid>`), and holds a lock
-(`halt.json.<pid>.run`) by which others see that it runs. `halt.json.lock` is held while the file is changed.
+hurry. `halt.json.lock` is held while the file is changed. Which runs heed it, and how they are asked, is not its affair (`runs`).
 """
 
 from __future__ import annotations
 
 import errno
-import glob
-import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import msgspec
 
 from coldframe.errors import ConfigError, DecodeError
-from coldframe.filelocks import FileLock, LockTaken, holder_of
+from coldframe.filelocks import FileLock, LockTaken
 from coldframe.localfiles import read_file
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.os_specific import BINARY
@@ -147,6 +144,11 @@ class HaltFile:
                 os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE))
             return self.read()
 
+    def try_out(self) -> None:
+        """Nothing, where the file can be kept: a run that could not be halted lastingly should not begin."""
+        with self._fenced(), self._editing():
+            pass
+
     def clear(self, revision: str) -> None:
         """Takes the file away if it is still that of `revision` and nothing holds."""
         with self._fenced(), self._editing():
@@ -154,52 +156,7 @@ class HaltFile:
             if latch.revision == revision and not latch.halts:
                 self.path.unlink(missing_ok=True)
 
-    # -- running bots -------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """While this holds, others see that a bot runs; its answer goes with it."""
-        with self._fenced():
-            self._folder()
-            lock = self._own_lock()
-        try:
-            yield
-        finally:
-            lock.release(remove=True)
-            with suppress(OSError):
-                self._answer_path(os.getpid()).unlink(missing_ok=True)
-
-    def a_run_holds(self) -> bool:
-        """Whether a bot runs that heeds this file."""
-        return any(holder_of(path) is not None for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.*.run"))
-
-    def _own_lock(self) -> FileLock:
-        for number in itertools.count():  # a test runs several bots in one process
-            with suppress(LockTaken):
-                return FileLock(self.path.with_name(f"{self.path.name}.{os.getpid()}-{number}.run"), self.owner.described)
-        raise AssertionError
-
-    def answer(self, document: dict[str, Any]) -> None:
-        """Leaves word of what this bot did about the file."""
-        with self._fenced():
-            self._write(self._answer_path(os.getpid()), msgspec.json.encode({"pid": os.getpid(), **document}))
-
-    def answers(self, revision: str) -> list[dict[str, Any]]:
-        """What running bots have said about a revision of the file."""
-        found = []
-        for path in sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*")):
-            try:
-                document = read_as(dict[str, Any], read_file(path))
-            except (OSError, DecodeError):
-                continue
-            if document.get("revision") == revision:
-                found.append(document)
-        return found
-
     # -- files --------------------------------------------------------------------------------------------------------
-
-    def _answer_path(self, pid: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{pid}")
 
     def _folder(self) -> None:
         private_folder(self.path.parent)

@@ -1,20 +1,22 @@
 """The kill switch: halts a bot from a thread of its own, also while a plugin holds everything else up.
 
-It polls the halt file and SIGUSR1, tells the engine what it finds, and at level `cancel` or `flatten` cancels at the venue by
-itself at the same moment, over its own line. Flattening is the engine's work: only when the engine has not taken the halt in within
+It answers the run's control channel and looks at the halt file and SIGUSR1, tells the engine what it finds, and at level `cancel`
+or `flatten` cancels at the venue by itself at the same moment, over its own line. What it is asked beyond halting and resuming it
+hands to the engine. Flattening is the engine's work: only when the engine has not taken the halt in within
 a second does the kill switch do it, and for that time nothing of the engine's is written, so that never two hands reduce one
 position. It is also the one who notices that the run stands still, and says in which plugin.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import setcontext
 from itertools import count
-from typing import Any, Final
+from typing import Final, assert_never
 
 import attrs
 import trio
@@ -25,22 +27,25 @@ from coldframe.errors import ConfigError
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.halting import Halt, HaltLevel, whom
-from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResumeAsked
+from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResolveAsked, ResumeAsked
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.os_specific import halt_signal_came
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
-from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, raised
+from coldframe.trio_io.control import VERSION, Answer, HaltRequest, HaltRow, Request, ResolveRequest, ResumeRequest
+from coldframe.trio_io.control_server import Caller, ControlServer, refused_with
+from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 from coldframe.trio_io.heartbeat import Heartbeat
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.kill_switch_orders import Findings, KillSwitchOrders
 from coldframe.trio_io.links import PLACING
 from coldframe.units import arithmetic
 
-#: How often the file and the signal are looked at.
+#: How often the file and the signal are looked at; what is asked over the control channel is heard at once.
 POLL_S: Final = 0.05
-#: How long the engine may take to take a halt in, before it counts as stuck.
+#: How long the engine may take to take a halt in, before it counts as stuck; the moment, where it has stood still before.
 BRAIN_PATIENCE_S: Final = 1.0
+BRAIN_MOMENT_S: Final = 0.2
 #: When cancelling is repeated: once soon after, for orders that were on their way, then as long as the engine does not answer.
 AGAIN_S: Final = 0.5
 STUCK_AGAIN_S: Final = 2.0
@@ -82,6 +87,7 @@ class KillSwitchThread:
         record: Record = lambda *_: True,
         keeps_protective: bool = True,
         dead_man: bool = False,
+        control: ControlServer | None = None,
     ) -> None:
         self._sentinel = sentinel
         self._pulse = pulse
@@ -93,8 +99,11 @@ class KillSwitchThread:
         self._record = record
         self._keeps_protective = keeps_protective
         self._dead_man = dead_man
+        self._control = control
         self._halts: dict[str | None, Halt] = {halt.strategy: halt for halt in began.halts}
         self._revision = began.revision
+        #: Halts that the file could not take: they hold for this run all the same.
+        self._unkept: dict[str | None, Halt] = {}
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._told: dict[int, _Told] = {}
@@ -126,6 +135,8 @@ class KillSwitchThread:
         """Ends the thread, in a moment. After a run that did not end `well` its orders are cancelled, but for what protects."""
         self._cancels_last = not well
         self._ending.set()
+        if self._control is not None:
+            self._control.wake()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._thread.join, 5.0)
 
@@ -163,9 +174,14 @@ class KillSwitchThread:
         try:
             self._catch_up()
             while not self._ending.is_set():
-                if self._wait():
-                    self._signalled()
+                asked = self._wait()
+                if self._heed_signal and halt_signal_came():
+                    self._halt(Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms()))
                 self._look()
+                for caller, request in asked:
+                    self._serve(caller, request)
+                if self._control is not None:
+                    self._control.hand_back(self._where)
                 self._repeat()
                 self._watch()
             well = True
@@ -175,21 +191,76 @@ class KillSwitchThread:
                     self._cancel_last()
             if self._work is not None:
                 self._work.close()
+            if self._control is not None:
+                self._control.close()
             if not well:
                 self._soon(self.broken.set)
 
-    def _wait(self) -> bool:
-        """A moment of rest. Returns whether SIGUSR1 came."""
+    def _wait(self) -> list[tuple[Caller, Request]]:
+        """A moment of rest. Returns what was asked for meanwhile."""
+        if self._control is not None:
+            return self._control.wait(POLL_S)
         self._ending.wait(POLL_S)
-        return self._heed_signal and halt_signal_came()
+        return []
 
-    def _signalled(self) -> None:
-        halt = Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms())
+    # -- the control channel ------------------------------------------------------------------------------------------
+
+    def _serve(self, caller: Caller, request: Request) -> None:
+        """Answers what was asked, or hands it to the engine and answers later."""
+        assert self._control is not None
+        match request:
+            case HaltRequest():
+                self._failed = False
+                lines = self._halt(request.halt)
+                self._control.answer(caller, self._answer(f"halted: {request.halt}", lines))
+            case ResumeRequest(_, strategy):
+                try:
+                    lines = self._take_away(strategy)
+                except ConfigError as error:
+                    self._control.answer(caller, refused_with(f"the halt stands: {error}"))
+                    return
+                self._control.answer(caller, self._answer(f"{whom(strategy)}: resumed", lines))
+            case ResolveRequest(_, order, outcome):
+                self._give(ResolveAsked(order, outcome.value, self._control.keep_waiting(caller)))
+            case unknown:
+                assert_never(unknown)
+
+    def _answer(self, text: str, lines: list[str]) -> Answer:
+        halts = [HaltRow(halt.level, halt.strategy, halt.reason) for halt in self._halts.values()]
+        return Answer(VERSION, "accepted", text, lines, halts, self._failed, os.getpid())
+
+    # -- what holds ---------------------------------------------------------------------------------------------------
+
+    def _halt(self, halt: Halt) -> list[str]:
+        """A halt that did not come by the file: carried out first, then written there for a restart. Returns what came of it."""
+        (now,) = [kept for kept in raised(tuple(self._halts.values()), halt) if kept.strategy == halt.strategy]
+        self._halts[halt.strategy] = now
+        return self._engage(now, keep=lambda: self._keep(now))
+
+    def _keep(self, halt: Halt) -> list[str]:
+        """Writes a halt into the file. Returns what could not be done of it."""
         try:
-            self._sentinel.change(lambda halts: raised(halts, halt), str(self._clock.now_ns()))
+            self._revision = self._sentinel.change(lambda halts: raised(halts, halt), str(self._clock.now_ns())).revision
         except ConfigError as error:
-            self._log(Level.ERROR, f"halted, but a restart will not know: {error}")
-            self._changed(HaltFileContent("unwritten", raised(tuple(self._halts.values()), halt)))
+            self._unkept[halt.strategy] = halt
+            with suppress(ConfigError):  # on a full disk: graver than what was asked for, perhaps, but a halt
+                self._sentinel.touch()
+                return []
+            self._failed = True
+            line = f"halted, but a restart will not know: {error}"
+            self._log(Level.ERROR, line)
+            return [line]
+        return []
+
+    def _take_away(self, strategy: str | None) -> list[str]:
+        """Resumes, in the file first: a halt that stays in it would hold again after a restart. Raises `ConfigError`."""
+        revision = str(self._clock.now_ns())
+        content = self._sentinel.change(lambda halts: lifted(halts, strategy), revision, (strategy,))
+        self._unkept = {} if strategy is None else {key: halt for key, halt in self._unkept.items() if key != strategy}
+        lines = self._changed(content)
+        with suppress(ConfigError):
+            self._sentinel.clear(revision)
+        return lines
 
     def _look(self) -> None:
         """Whether the file has changed, and what it says now."""
@@ -198,8 +269,12 @@ class KillSwitchThread:
             self._stamp = stamp
             self._changed(self._sentinel.read())
 
-    def _changed(self, latch: HaltFileContent) -> None:
-        now = {halt.strategy: halt for halt in latch.halts}
+    def _changed(self, latch: HaltFileContent) -> list[str]:
+        """What holds from now on. Returns what came of it, for people."""
+        halts = latch.halts
+        for halt in self._unkept.values():
+            halts = raised(halts, halt)
+        now = {halt.strategy: halt for halt in halts}
         before, self._halts = self._halts, now
         lines: list[str] = []
         self._failed = False
@@ -212,30 +287,24 @@ class KillSwitchThread:
         for strategy, halt in now.items():
             if before.get(strategy) != halt:
                 lines += self._engage(halt)
-        if latch.revision:
-            self._answer(latch, lines)
-
-    def _answer(self, latch: HaltFileContent, lines: list[str]) -> None:
-        halts = [str(halt) for halt in latch.halts]
-        document: dict[str, Any] = {"revision": latch.revision, "halts": halts, "lines": lines, "failed": self._failed}
-        try:
-            self._sentinel.answer(document)
-        except ConfigError as error:
-            self._log(Level.WARNING, str(error))
+        return lines
 
     # -- halting ------------------------------------------------------------------------------------------------------
 
-    def _engage(self, halt: Halt) -> list[str]:
-        """One halt from beginning to end. Returns what came of it, for people."""
+    def _engage(self, halt: Halt, keep: Callable[[], list[str]] = list) -> list[str]:
+        """One halt from beginning to end; `keep` writes it down. Returns what came of it, for people."""
         began_s = monotonic_s()
+        # For how long the run has stood still counts; one that was stopped and goes on again is given a moment all the same.
+        patience_s = max(BRAIN_PATIENCE_S - self._pulse.silent_s, BRAIN_MOMENT_S)
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the engine answers.
             told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt, halt.level)
             lines = self._cancel(halt) + self._look_back(halt, began_s)
             # Only now: a disk that hangs holds no cancel up.
+            lines += keep()
             body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
             written = self._record(RowKind.HALT, halt.strategy or "", body)
-            answers = told.taken.wait(max(BRAIN_PATIENCE_S - (monotonic_s() - began_s), 0))
+            answers = told.taken.wait(max(patience_s - (monotonic_s() - began_s), 0))
             if not answers:
                 lines.append(f"the bot does not answer{self._where()}: it sends nothing until it has taken the halt in")
                 self._log(Level.ERROR, lines[-1])
