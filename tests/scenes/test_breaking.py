@@ -1,4 +1,4 @@
-"""A bug in any task of a run: the run ends, its orders are gone from the venue, and the last line says what it was."""
+"""A bug in any task of a run: the run ends, of its orders the stop alone is left, and the last line says what it was."""
 
 from __future__ import annotations
 
@@ -23,28 +23,8 @@ from coldframe.trio_io.journal import Journal
 from coldframe.trio_io.kill_switch import KillSwitchThread
 from coldframe.trio_io.rest import Rest
 from coldframe.trio_io.timers import Timers
-from tests.scenes.support import CONFIGS, VenueProcess, live_config, venue
-
-RESTING = '''"""Lets two orders rest far below the market."""
-
-from decimal import Decimal
-
-from coldframe import Place, Side, hookimpl
-
-
-class Resting:
-    def __init__(self):
-        self.placed = False
-
-    @hookimpl
-    def on_book(self, event, view):
-        if self.placed or not view.trading_allowed(event.symbol):
-            return []
-        self.placed = True
-        low = (view.book(event.symbol).best_bid * Decimal("0.98")).quantize(Decimal("0.1"))
-        return [Place(symbol=event.symbol, side=Side.BUY, price=low - 10 * at, quantity=Decimal("0.005")) for at in range(2)]
-'''
-TABLE = 'id = "mm"\nplugin = "resting.py:Resting"\nsymbols = ["BTCUSDT"]\nbudget = { max_position = "1", max_notional = "20000" }\n'
+from tests.scenes.careful import bids, bot, position, stops
+from tests.scenes.support import CONFIGS, VenueProcess, venue
 
 #: Who fails, in which task.
 POINTS: dict[str, tuple[object, str]] = {
@@ -62,7 +42,7 @@ POINTS: dict[str, tuple[object, str]] = {
 
 
 class Fuse:
-    """Blows as soon as two orders rest at the venue."""
+    """Blows as soon as a bid and a stop stand at the venue."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
@@ -77,13 +57,14 @@ class Fuse:
 
     @property
     def resting(self) -> list[str]:
-        """The orders that rest, if there are two."""
+        """The bid and the stop, if both stand."""
         assert self.engine is not None
-        names = [order.client_order_id for order in list(self.engine.orders.live) if order.state is OrderState.ACCEPTED]
-        return names if len(names) == 2 else []
+        states = {order.state: order.client_order_id for order in list(self.engine.orders.live)}
+        names = [states.get(state, "") for state in (OrderState.ACCEPTED, OrderState.UNTRIGGERED)]
+        return names if all(names) else []
 
     def then_ends(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """A step of the engine after which the run is asked to end, once two orders rest: only then does its link write again."""
+        """A step of the engine after which the run is asked to end, once both stand: only then does its link write again."""
         asked: list[int] = []
 
         @wraps(step)
@@ -120,18 +101,28 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
         yield there
 
 
+@pytest.fixture
+def flat(served: VenueProcess) -> Iterator[VenueProcess]:
+    """The next bot finds an account without a position, whatever became of this one."""
+    yield served
+    served.do("DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    served.do("DELETE", "/fapi/v1/algoOpenOrders", symbol="BTCUSDT")
+    if position(served):
+        served.do("POST", "/fapi/v1/order", symbol="BTCUSDT", side="SELL", type="MARKET", quantity="0.010", reduceOnly="true")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("point", POINTS)
-def test_p11_a_bug_in_any_task_ends_the_run_with_no_order_left_and_one_line(
-    served: VenueProcess,
+def test_p11_o38_a_bug_in_any_task_leaves_nothing_but_the_stop(
+    flat: VenueProcess,
     tmp_path: Path,
     home: dict[str, str],
     point: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "resting.py").write_text(RESTING)
-    config = live_config(tmp_path, served, strategy=TABLE)
+    served = flat
+    config = bot(tmp_path, served)
     for name, value in {**home, "SCENE_KEY": served.api_key}.items():
         monkeypatch.setenv(name, value)
     fuse, (owner, name) = Fuse(), POINTS[point]
@@ -143,10 +134,12 @@ def test_p11_a_bug_in_any_task_ends_the_run_with_no_order_left_and_one_line(
     said = capsys.readouterr().err
     assert len(fuse.seen) == 2, said
     assert code == 1
-    assert served.ask("/fapi/v1/openOrders") == []
+    bid, stop = fuse.seen
+    assert (bids(served), stops(served), position(served)) == ([], [stop], 0.01)
     placed = {order["clientOrderId"]: order["status"] for order in served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")}
-    assert [placed[event] for event in fuse.seen] == ["CANCELED", "CANCELED"]
-    assert "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue" in said
+    assert placed[bid] == "CANCELED"
+    assert "the run has broken off: its orders are cancelled, no other orders of ours are still open at the venue" in said
+    assert "kept at the venue: 1 orders of ours that can only reduce an open position" in said
     thread = point == "the kill switch's thread"
     last = "the kill switch has ended by itself" if thread else "a bug: RuntimeError: broken on purpose"
     assert said.splitlines()[-1].startswith(f"coldframe: {last}")

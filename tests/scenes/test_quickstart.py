@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import signal
+import datetime
+import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.scenes.support import CONFIGS, coldframe, document, live_config, started, venue, wait_until
+from tests.scenes.support import CONFIGS, coldframe, run_until
 
 SUMMARY = {
     "schema_version", "verb", "name", "environment", "orders_mode", "ended", "elapsed_s", "books", "events", "strategies",
@@ -18,11 +20,21 @@ STRATEGY = {
 }  # fmt: skip
 
 
-def test_quickstart_trades_and_says_so() -> None:
-    done = coldframe("run", CONFIGS / "quickstart.toml", "--for", "10s", "--json")
-    summary = document(done)
+def test_c5_quickstart_trades_and_says_so_wherever_the_machine_is(tmp_path: Path, home: dict[str, str]) -> None:
+    """Logs speak UTC and journals count from the epoch, whatever the time zone."""
+    journal, elsewhere = tmp_path / "run.db", {**home, "TZ": "XYZ-05:45ABC-06:45"}
+    began_ns = time.time_ns()
+    run = ("run", CONFIGS / "quickstart.toml", "--journal", journal)
+    summary, log = run_until(tmp_path, *run, env=elsewhere, said=["fill: "])
+    check_summary(summary)
+    check_times(log, journal, began_ns, time.time_ns())
+    told = coldframe("journal", "tail", journal, env=elsewhere).stdout
+    assert told == coldframe("journal", "tail", journal, env={**home, "TZ": "UTC0"}).stdout
+
+
+def check_summary(summary: dict[str, Any]) -> None:
     assert set(summary) == SUMMARY
-    assert summary["ended"] == "duration"
+    assert summary["ended"] == "signal"
     assert summary["exit_code"] == 0, "it ends flat"
     assert all(set(strategy["position"].values()) <= {"0"} for strategy in summary["strategies"].values())
     # What was refused while it ended is told as well.
@@ -32,35 +44,16 @@ def test_quickstart_trades_and_says_so() -> None:
     assert summary["orders"]["unknown"] == 0
     assert summary["external"] == {"fills": 0, "position": {}, "funding": "0", "adjustments": [], "halted": {}, "settings": []}
     assert summary["orders"]["sent"] == summary["orders"]["acked"] + summary["orders"]["rejected"]
-    assert "fill: " in done.stderr
     assert all(sum(strategy["verdicts"].values()) == strategy["intents"] for strategy in summary["strategies"].values())
 
 
-def test_ctrl_c_ends_it_cleanly_within_five_seconds(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
-        config = live_config(tmp_path, served)
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}, json=False) as bot:
-            wait_until(lambda: served.ask("/fapi/v1/openOrders", symbol="BTCUSDT"), "quoting")
-            began_s = time.monotonic()
-            bot.process.send_signal(signal.SIGINT)
-            code = bot.process.wait(60)
-            assert time.monotonic() - began_s < 5
-        out = bot.out_file.read_text()
-        assert code == (4 if "UNPROTECTED" in out else 0), bot.log
-        assert "ended by signal" in out
-        assert "0 unknown" in out
-        assert served.ask("/fapi/v1/openOrders") == []
-
-
-def test_help_and_version_are_there() -> None:
-    assert "run a bot" in coldframe("--help").stdout
-    assert coldframe("--version").stdout.startswith("coldframe ")
-    assert coldframe().returncode == 2
-    assert coldframe("fly").returncode == 2
-    assert coldframe("run", CONFIGS / "quickstart.toml", "--for", "soon").returncode == 2
-
-
-def test_plugins_are_listed() -> None:
-    listed = document(coldframe("plugins", "list", "--json"))
-    assert {plugin["name"] for plugin in listed["plugins"]} >= {"maker", "momentum", "guard"}
-    assert all(plugin["summary"] for plugin in listed["plugins"])
+def check_times(log: str, journal: Path, began_ns: int, ended_ns: int) -> None:
+    """Every line and every row lies between these moments."""
+    today = datetime.datetime.fromtimestamp(began_ns // 10**9, datetime.UTC).date()
+    for line in log.splitlines():
+        at = datetime.datetime.combine(today, datetime.time.fromisoformat(line.split(" ")[0]), datetime.UTC).timestamp()
+        since = (at - began_ns / 1e9) % 86_400
+        assert since <= (ended_ns - began_ns) / 1e9 or since > 86_399, line
+    rows = sqlite3.connect(journal).execute("SELECT at_ns FROM journal").fetchall()
+    assert len(rows) > 10
+    assert all(began_ns <= at_ns <= ended_ns for (at_ns,) in rows)

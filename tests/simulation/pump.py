@@ -171,6 +171,11 @@ class Pump:
     def now_ms(self) -> int:
         return self.now_ns // NS_PER_MS
 
+    @property
+    def stamp_ms(self) -> int:
+        """The time that a request carries: the venue's, as far as the bot knows it."""
+        return self.now_ms + self._offset_ms
+
     def later(self, ms: int, step: Callable[[], None]) -> None:
         """Runs a step after so many milliseconds."""
         self._at(self.now_ns + ms * NS_PER_MS, told.Lane.MARKET, step)
@@ -203,6 +208,7 @@ class Pump:
     def _born(self, past: RestoredState) -> Engine:
         """Makes the engine of one run and starts it."""
         self.life += 1
+        self._offset_ms: int = self._setup.get("clock_offset_ms", 0)
         self.finished = self.failed = None
         info = self._exchange_info()
         slots = [trader.slot() for trader in self.traders]
@@ -323,7 +329,9 @@ class Pump:
                     self.finished = reason
                 case do.Fail():
                     self.failed = effect
-                case do.Told() | do.ShiftClock() | do.StayAway() | do.NoteAnswered() | do.HaltTaken():
+                case do.ShiftClock(offset_ms):
+                    self._offset_ms = offset_ms
+                case do.Told() | do.StayAway() | do.NoteAnswered() | do.HaltTaken():
                     pass
 
     def _wake(self, key: str, at_ns: int) -> None:
@@ -344,7 +352,7 @@ class Pump:
             return
         self.sent.append((method, dict(effect.params)))
         frame = request_frame(request_id, method, self._signed(method, effect.params))
-        self.give(told.RequestWritten(link, request_id, self.now_ms))
+        self.give(told.RequestWritten(link, request_id, self.stamp_ms))
         self.later(self._travel_ms, lambda: self.venue.request(link, frame))
 
     def _signed(self, method: str, params: Mapping[str, str | int]) -> Mapping[str, str | int]:
@@ -354,12 +362,12 @@ class Pump:
         if security is Security.KEY:
             return {**params, "apiKey": signer.api_key.reveal()}
         if method == "session.logon":
-            return sign_api(params, signer, self.now_ms, RECV_WINDOW_MS)
-        return stamp(params, self.now_ms, RECV_WINDOW_MS)
+            return sign_api(params, signer, self.stamp_ms, RECV_WINDOW_MS)
+        return stamp(params, self.stamp_ms, RECV_WINDOW_MS)
 
     def _call(self, effect: do.CallRest) -> None:
         self.sent.append((f"{effect.verb} {effect.path}", dict(effect.params)))
-        request = rest_request(effect.verb, effect.path, effect.params, self.venue.signer(), self.now_ms)
+        request = rest_request(effect.verb, effect.path, effect.params, self.venue.signer(), self.stamp_ms)
         sent_ns, call_id, life = self.now_ns, effect.call_id, self.life
 
         def back(answer: Any) -> None:

@@ -118,3 +118,15 @@ def test_o3_a_connection_cut_within_a_request_leaves_no_doubt(after_bytes: int) 
     assert code(pump) is Exit.DONE
     assert list(placed(pump).values()) == [1], "whatever the venue has had of it, it was sent once"
     assert len(pump.told("logged on again")) >= 1
+
+
+@pytest.mark.parametrize("skew_ms", [5_000, -5_000])
+def test_c1_a_clock_five_seconds_off_costs_no_order(skew_ms: int) -> None:
+    """The bot begins with what the start has measured; its requests carry the venue's time all the same."""
+    settings = EmbeddedVenue(faults=VenueFaults(clock_skew_ms=skew_ms))
+    pump, puppet = world(settings=settings, clock_offset_ms=skew_ms)
+    resting(pump, puppet)
+    assert not pump.told("-1021")
+    assert pump.engine.clock_offset_ms == pytest.approx(skew_ms, abs=100)
+    pump.stop()
+    assert code(pump) is Exit.DONE

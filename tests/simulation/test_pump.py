@@ -79,7 +79,7 @@ def test_faults_reach_the_bot() -> None:
 def test_a_configuration_runs_in_it() -> None:
     pump = Pump.of_config(Path("configs/quickstart.toml"))
     pump.until(lambda: any(account.fills for account in pump.engine.accounts.values()), 60)
-    pump.stop()
+    pump.stop(within_s=5)  # as long as a person waits who has pressed Ctrl-C
 
 
 def digest(seed: int) -> str:

@@ -1,13 +1,16 @@
-"""A machine that has no descriptors left: links wait until there are some again."""
+"""A machine that has no descriptors left, or no room on its disk."""
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from tests.scenes import careful
 from tests.scenes.support import CONFIGS, live_config, started, venue, wait_until
 
 RESTING = '''"""Lets six orders rest far below the market."""
@@ -66,3 +69,21 @@ def test_p12_without_descriptors_links_wait_and_come_back(tmp_path: Path, home: 
         assert there.ask("/fapi/v1/openOrders") == []
     assert summary["orders"]["unknown"] == 0
     assert summary["orders"]["sent"] == 6
+
+
+def test_p18_an_end_that_the_journal_does_not_hold(tmp_path: Path, home: dict[str, str]) -> None:
+    """The disk takes no more: a limit on the size of files stands in for a full one."""
+    with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
+        config, journal = careful.bot(tmp_path, served), tmp_path / "run.db"
+        env = {**home, "SCENE_KEY": served.api_key}
+        with started(tmp_path, "run", config, "--live", "--journal", journal, env=env) as running:
+            careful.ready(served, running)
+            size = os.path.getsize(f"{journal}-wal")
+            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, size))
+            running.process.send_signal(signal.SIGTERM)
+            document = running.end(codes=(3,))
+        assert "Traceback" not in running.log
+        assert len(careful.stops(served)) == 1
+    assert document["end"]["unrecorded"]
+    kinds = [kind for (kind,) in sqlite3.connect(journal).execute("SELECT kind FROM journal")]
+    assert "end" not in kinds
