@@ -1,1 +1,1 @@
-"""The golden effect log: what a bot sends and writes down in three worlds, line by line and as a digest."""
+"""The golden effect log: what a bot sends and writes down in four worlds, line by line and as a digest."""

@@ -20,6 +20,7 @@ WORLDS: Final = {
     "quickstart": CONFIGS / "quickstart.toml",
     "protected": HERE / "protected.toml",
     "troubled": HERE / "troubled.toml",
+    "hostile": CONFIGS / "hostile.toml",
 }
 SECONDS: Final = 120
 STORED: Final = HERE / "digests.json"

@@ -42,6 +42,10 @@ def test_three_hash_seeds_give_the_same_effects() -> None:
         ("quickstart", ["sent order.place", "sent order.modify", "row fill", "sent GET /fapi/v1/openOrders"]),
         ("protected", ["STOP_MARKET", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET", '"STOP"', "sent algoOrder.cancel", "row fill"]),
         ("troubled", ["sent algoOrder.place", "sent order.status", "UNKNOWN", "row fill"]),
+        (
+            "hostile",
+            ["sent userDataStream.start", "sent order.status", "-1007", "UNKNOWN", "sent GET /fapi/v1/userTrades", "row fill"],
+        ),
     ],
 )
 def test_a_world_holds_what_it_is_there_for(world: str, words: list[str]) -> None:
