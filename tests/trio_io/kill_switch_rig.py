@@ -131,6 +131,7 @@ async def braking(
             record=record,
             keeps_protective=keeps_protective,
             control=control,
+            strategies=["a", "b"],
         )
         brake.begin(inbox)
         try:

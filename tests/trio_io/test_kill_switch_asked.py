@@ -35,6 +35,16 @@ async def test_a_halt_that_is_asked_for_is_carried_out_and_kept(tmp_path: Path) 
     assert [type(event) for event in rig.heard] == [HaltAsked, ResumeAsked]
 
 
+async def test_a_halt_of_a_strategy_that_the_run_lacks_says_so(tmp_path: Path) -> None:
+    async with braking(tmp_path) as rig:
+        for strategy, known in (("a", True), ("c", False), (None, True)):
+            async with rig.halting(Halt(PAUSE, strategy)) as told:
+                assert (await rig.take(HaltAsked)).strategy == strategy
+            strange = "this run has no strategy 'c'; it has a, b: the halt holds for the next start"
+            assert (strange in told[0].lines) is not known
+            assert told[0].accepted
+
+
 async def test_a_halt_is_never_made_a_lesser_one_by_asking(tmp_path: Path) -> None:
     async with braking(tmp_path) as rig:
         rig.latch(Halt(CANCEL, None, "first", 1))

@@ -130,7 +130,7 @@ class ShiftClock:
 
 @attrs.frozen
 class NoteAnswered:
-    """What came of a note that a person has left for the run."""
+    """What came of a request of a person that was handed to the engine; `note` is the request's name."""
 
     note: str
     accepted: bool

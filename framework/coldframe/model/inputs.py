@@ -91,7 +91,7 @@ class JournalChanged:
 
 @attrs.frozen
 class ResolveAsked:
-    """A person says what became of an order that could not be proved. `note` names the note that said it, for the answer."""
+    """A person says what became of an order that could not be proved. `note` names the request that said it, for the answer."""
 
     client_order_id: str
     outcome: str

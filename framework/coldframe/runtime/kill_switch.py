@@ -73,6 +73,7 @@ async def braking(
             keeps_protective=bot.config.orders.on_end != OrderPolicy.CANCEL,
             dead_man=bot.config.orders.dead_man_s > 0,
             control=control,
+            strategies=[strategy.table.id for strategy in bot.strategies],
         )
         shells.links.guard = brake.guard
         shells.links.max_age_ms = bot.config.orders.max_age_ms

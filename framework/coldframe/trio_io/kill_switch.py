@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import setcontext
 from itertools import count
@@ -69,8 +69,9 @@ class KillSwitchThread:
     """One per run. `guard`, `taken` and `begin` belong to the thread of the run, everything else to the kill switch's own.
 
     `work` is None in a run without orders; `record` writes a row of the journal, on the kill switch's thread, before the kill
-    switch does what the row says, and tells whether it could. When a run breaks off, orders that can only reduce a position stay
-    if it `keeps_protective`; `dead_man` says whether the venue has countdowns of ours.
+    switch does what the row says, and tells whether it could. `strategies` are those of the run, where they are known. When a run
+    breaks off, orders that can only reduce a position stay if it `keeps_protective`; `dead_man` says whether the venue has
+    countdowns of ours.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class KillSwitchThread:
         keeps_protective: bool = True,
         dead_man: bool = False,
         control: ControlServer | None = None,
+        strategies: Collection[str] | None = None,
     ) -> None:
         self._sentinel = sentinel
         self._pulse = pulse
@@ -100,6 +102,7 @@ class KillSwitchThread:
         self._keeps_protective = keeps_protective
         self._dead_man = dead_man
         self._control = control
+        self._strategies = strategies
         self._halts: dict[str | None, Halt] = {halt.strategy: halt for halt in began.halts}
         self._revision = began.revision
         #: Halts that the file could not take: they hold for this run all the same.
@@ -211,7 +214,7 @@ class KillSwitchThread:
         match request:
             case HaltRequest():
                 self._failed = False
-                lines = self._halt(request.halt)
+                lines = self._halt(request.halt) + self._strange(request.strategy)
                 self._control.answer(caller, self._answer(f"halted: {request.halt}", lines))
             case ResumeRequest(_, strategy):
                 try:
@@ -224,6 +227,12 @@ class KillSwitchThread:
                 self._give(ResolveAsked(order, outcome.value, self._control.keep_waiting(caller)))
             case unknown:
                 assert_never(unknown)
+
+    def _strange(self, strategy: str | None) -> list[str]:
+        if strategy is None or self._strategies is None or strategy in self._strategies:
+            return []
+        known = ", ".join(self._strategies) or "none at all"
+        return [f"this run has no strategy {strategy!r}; it has {known}: the halt holds for the next start"]
 
     def _answer(self, text: str, lines: list[str]) -> Answer:
         halts = [HaltRow(halt.level, halt.strategy, halt.reason) for halt in self._halts.values()]
