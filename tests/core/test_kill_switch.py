@@ -382,3 +382,17 @@ def test_a_resumption_names_what_it_opens_and_nothing_else() -> None:
 
 def opened(made: Scripted) -> list[str]:
     return [line.text.removeprefix("opened again: ") for line in made.log if line.text.startswith("opened again: ")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("no answer within 2 s", "no answer within 2 s"), ("", "the kill switch's order was not answered")]
+)
+def test_why_an_order_of_the_kill_switch_is_in_doubt_is_told(reason: str, told: str) -> None:
+    made, actor = world()
+    bought(made, actor)
+    brake_orders(made)
+    made.silent = True
+    made.give(BrakeAnswered(NAME, None, reason))
+    order = made.engine.orders.get(NAME)
+    assert order is not None
+    assert (order.state, order.reason) == (OrderState.UNKNOWN, told)

@@ -262,3 +262,17 @@ def test_a_count_that_says_nothing_new_is_not_remembered(count: int, entries: in
         window.adopt(count, START_MS)
     assert window.used(START_MS) == max(count, 5)
     assert len(window._interval.entries) == entries
+
+
+@pytest.mark.parametrize("sliding", [True, False])
+def test_what_the_server_has_counted_alone_is_over_with_its_interval(sliding: bool) -> None:
+    window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=sliding)
+    window.spend(1, START_MS + 1_000)
+    window.adopt(10, START_MS + 9_000)
+    assert window.free_at_ms(2, START_MS + 9_500, NEEDED) == START_MS + 10_000 + BOUNDARY_SLACK_MS
+
+
+def test_what_never_fits_is_named_the_next_interval() -> None:
+    window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=False)
+    window.spend(1, START_MS + 1_000)
+    assert window.free_at_ms(11, START_MS + 9_500, NEEDED) == START_MS + 10_000 + BOUNDARY_SLACK_MS

@@ -228,3 +228,22 @@ def test_a_fill_still_counts_after_a_human_being_was_wrong() -> None:
     assert state(order) is S.FILLED
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
     assert order.side is Side.BUY
+
+
+def test_rounds_for_an_order_that_cannot_be_proved_grow_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until another order can be proved: then one comes soon."""
+    made, actor, _ = placed()
+    assert made.engine.trading is not None
+    trading = made.engine.trading
+    monkeypatch.setattr(trading.desk.proof, "provable", lambda order: True)
+    before = trading.reconciler.rounds
+    made.run(8_000)
+    assert 3 <= trading.reconciler.rounds - before <= 4
+    made.run(60_000)
+    assert trading.reconciler.rounds - before <= 10
+    made.want(actor, place(quantity="2"))
+    before = trading.reconciler.rounds
+    made.run(3_000)
+    assert trading.reconciler.rounds - before >= 1
+    made.run(5_000)
+    assert trading.reconciler.rounds - before >= 3

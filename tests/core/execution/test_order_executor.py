@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from coldframe.core.execution.operations import PlaceOrder
 from coldframe.core.execution.order_executor import CANCEL_AGAIN_MS, DOUBT_AGAIN_MS, _cancellable
 from coldframe.core.risk.limits import Budget
+from coldframe.core.state.orders import Origin
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, PriceMatch, Side, TimeInForce
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import OrderFilled
-from coldframe.model.intents import Amend, Cancel, CancelAll
+from coldframe.model.intents import Amend, Cancel, CancelAll, VerdictCode
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codes import CODES, CodeClass, classify
-from tests.core.ordering import QUERY, placed, state, states, world
+from tests.core.ordering import QUERY, placed, queries, state, states, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -77,6 +79,26 @@ def test_o10_a_cancel_ends_an_order_and_what_has_traded_stays() -> None:
     assert made.verdicts(actor) == {"ACCEPTED": 2}
     made.want(actor, Cancel(order.client_order_id), Cancel("cf.mm.0.9"), Cancel("web_x"))
     assert made.verdicts(actor) == {"ACCEPTED": 2, "UNKNOWN_ORDER": 3}
+
+
+def test_the_answer_to_a_cancel_is_enough() -> None:
+    """No report comes, and nothing has to be asked for."""
+    made, actor, order = placed()
+    made.silent = True
+    made.want(actor, Cancel(order.client_order_id))
+    assert state(order) is S.CANCELED
+    assert queries(made) == 0
+
+
+def test_of_several_refusals_the_first_is_named() -> None:
+    made, _ = world()
+    assert made.engine.trading is not None
+    desk, trader, facts = made.engine.trading.desk, made.engine.gate.traders["mm"], made.engine.strategies._facts("BTCUSDT")
+    wanted = [place(), place(symbol="NOUSDT"), place(quantity="2"), place(quantity="0.00001")]
+    verdict = desk.perform(trader, [PlaceOrder(one) for one in wanted], Origin.QUOTE, facts)
+    assert verdict.code is VerdictCode.SYMBOL_NOT_ALLOWED
+    assert desk.perform(trader, [PlaceOrder(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
+    assert desk.perform(trader, [PlaceOrder(place(quantity="3"))], Origin.QUOTE, facts).accepted
 
 
 def test_an_amendment_changes_price_and_quantity() -> None:

@@ -225,3 +225,10 @@ def test_without_a_successor_the_old_link_stays_in_charge() -> None:
     assert sequence.tell("new", None, agg_trade(2)) == ((), -1)
     assert sequence.tell("old", None, agg_trade(1)) == ((agg_trade(1),), -1)
     assert sequence.owner == "old"
+
+
+@pytest.mark.parametrize(("late", "kept"), [(2, []), (3, []), (4, [4])])
+def test_after_a_takeover_what_the_old_link_repeats_is_dropped(late: int, kept: list[int]) -> None:
+    sequence = StreamSequence(owner="new", last_key=3)
+    assert sequence.tell("old", "new", agg_trade(late)) == ((), -1)
+    assert list(sequence.held) == [agg_trade(number) for number in kept]

@@ -13,6 +13,7 @@ from coldframe.model.effects import LinkKind
 from coldframe.model.events import AssetIndexChanged, MarkPriceChanged
 from coldframe.model.journal import RowKind
 from coldframe.testing import instrument
+from coldframe.units import NS_PER_MS
 from coldframe.wire.streams import AssetIndex
 from tests.core.looking import view_of
 from tests.core.made import mark_price
@@ -235,3 +236,27 @@ def test_asset_index_is_read_from_the_stream_of_all_assets() -> None:
     made.say("!assetIndex@arr", [index_of("605")])
     assert fees(made) == D("6.05")
     assert not any("bnbusd@assetIndex" in link.subscribed for link in made.links.values())
+
+
+@pytest.mark.parametrize(("early_ns", "asked"), [(1, 1), (0, 2), (-1, 2)])
+def test_a_price_is_asked_for_when_it_is_stale(early_ns: int, asked: int) -> None:
+    made, actor = world()
+    trade(made, actor)
+    made.run(1_000)
+    assert made.engine.trading is not None
+    assets = made.engine.trading.assets
+    assets._watched["BNB"].heard_ns = made.engine._ctx.now_ns - STALE_MS * NS_PER_MS + early_ns
+    assets._watched["BNB"].asked_ns = 0
+    assets._look_after("BNB", is_fee=True)
+    made.beat()
+    assert len(made.called(MARK)) == asked
+
+
+@pytest.mark.parametrize(("price", "marks"), [("0", {}), ("-1", {}), ("94", {"BTCUSDT": D(94)})])
+def test_a_mark_price_that_is_asked_for_is_above_zero(price: str, marks: dict) -> None:
+    made, actor = world()
+    made.want(actor, place(price=None))
+    made.exchange.prices = {"BTCUSDT": price}
+    again = made.restarted(actor, past=fold(made.rows))
+    again.run(3_000, alive=False)
+    assert again.engine.gate.marks == marks

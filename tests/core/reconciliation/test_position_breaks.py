@@ -169,6 +169,20 @@ def test_a_position_report_that_no_fill_explains_starts_a_round_at_once() -> Non
     assert made.engine.evidence.adjustments == []
 
 
+def test_a_position_report_is_not_one_of_the_two_rounds() -> None:
+    made, _ = world()
+    assert made.engine.trading is not None
+    invent(made, lambda: "0.3")
+    row = {"s": "BTCUSDT", "pa": "0.3", "ep": "1", "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
+    made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 5, "T": 5, "a": {"m": "ORDER", "B": [], "P": [row]}}).encode())
+    before = made.engine.trading.reconciler.rounds
+    found = []
+    for _ in range(60):
+        made.run(500)
+        found += [made.engine.trading.reconciler.rounds - before] if made.engine.evidence.adjustments else []
+    assert (found[0], external(made)) == (2, D("0.3"))
+
+
 def test_an_old_position_report_says_nothing() -> None:
     made, _, order = placed()
     made.fill(order.client_order_id, "0.4")

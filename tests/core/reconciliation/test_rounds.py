@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from coldframe.core.order_side import LIGHT_SYMBOLS
-from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.core.reconciliation.rounds import LIGHT, LIGHT_ROUND_MS, OWNERS_PER_ROUND
 from coldframe.core.reconciliation.trade_scan import TRADES_PAGE
+from coldframe.core.state.orders import Fill
 from coldframe.enums import OrderStatus, Side
 from coldframe.model.effects import Level, LinkKind
 from coldframe.model.events import OrderChanged, OrderFilled
@@ -115,6 +116,51 @@ def test_a_round_that_is_not_urgent_leaves_new_risk_open() -> None:
     made.release()
     assert made.held, "the second round is running"
     assert done(made)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "follows", "urgently"),
+    [
+        ([(LIGHT, False)], None, False),
+        ([("a", False)], "a", False),
+        ([("a", False), ("b", False)], "a", False),
+        ([("a", False), (LIGHT, False)], "a", False),
+        ([("a", True), ("b", False)], "a", True),
+        ([("a", False), ("b", True)], "b", True),
+    ],
+)
+def test_what_follows_a_running_round(meanwhile: list[tuple[str, bool]], follows: str | None, urgently: bool) -> None:
+    """The first reason stands, an urgent one goes before it, and that half a minute is over again is none."""
+    made, _ = world(OPEN_ORDERS)
+    assert made.engine.trading is not None
+    reconciler = made.engine.trading.reconciler
+    reconciler.begin("first", (), urgent=False)
+    for reason, urgent in meanwhile:
+        reconciler.begin(reason, (), urgent=urgent)
+    made.beat()
+    before = rounds(made)
+    made.release()
+    assert rounds(made) == before + 1
+    assert bool(made.held) is (follows is not None)
+    assert done(made) is not urgently
+    made.release()
+    assert (rounds(made), done(made), made.held) == (before + 1 + (follows is not None), True, [])
+    assert ("reconciled (a)" in made.said(), "reconciled (b)" in made.said()) == (follows == "a", follows == "b")
+
+
+def test_orders_that_the_venue_has_not_named_are_asked_for_last() -> None:
+    made, _ = world()
+    assert made.engine.trading is not None
+    others, reconciler = made.engine.evidence.others, made.engine.trading.reconciler
+    for number in range(1, OWNERS_PER_ROUND + 3):
+        fill = Fill("BTCUSDT", number, number, Side.BUY, D(100), D(1), False, made.venue_ms)
+        others.unclaimed[fill.key] = fill
+    for number in (1, 4):
+        others.not_named("BTCUSDT", number)
+    reconciler._ask_for_owners()
+    made.beat()
+    asked = [call.params["orderId"] for call in made.called("/fapi/v1/order")]
+    assert asked == [2, 3, *range(5, OWNERS_PER_ROUND + 3)]
 
 
 def test_nothing_is_asked_while_we_are_banned_and_afterwards_it_is() -> None:

@@ -6,8 +6,11 @@ import pytest
 
 from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
+from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.orders import Fill
+from coldframe.core.state.shares import execution_of
 from coldframe.enums import OrderStatus, OrderType, PositionSide, Side
 from coldframe.ids import OwnId
 from coldframe.model.effects import Fail
@@ -278,3 +281,35 @@ def test_o24_an_order_without_an_id_excuses_it_for_a_while() -> None:
     by_hand(made, "web_1", Side.BUY, "2")
     again = made.restarted(actor, past=past, keep_orders=True)
     assert again.ended is None
+
+
+@pytest.mark.parametrize(
+    ("settled", "mark", "remembered", "news"),
+    [
+        (False, None, None, [1, 2, 3]),
+        (True, None, None, []),
+        (True, 1, None, [2, 3]),
+        (True, None, 2, [3]),
+        (True, 1, 2, [3]),
+        (True, 2, 1, [3]),
+        (False, 3, None, []),
+    ],
+)
+def test_o24_only_what_the_last_run_did_not_know_is_news(
+    settled: bool, mark: int | None, remembered: int | None, news: list[int]
+) -> None:
+    """Where executions have been forgotten and no mark says up to where all is known, no trade is taken for news."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    evidence, key = made.engine.evidence, ("BTCUSDT", PositionSide.BOTH)
+    fills = [Fill("BTCUSDT", number, 90 + number, Side.BUY, D(100), D(1), False, START_MS) for number in (1, 2, 3)]
+    evidence.others.before.update({fill.key: fill for fill in fills})
+    if settled:
+        evidence.holdings.executions.settled.add(key)
+    if remembered:
+        evidence.holdings.executions.add(execution_of("mm", fills[remembered - 1]))
+    check = StartCheck(made.engine._ctx, evidence, made.engine.gate.traders, Foreign.IGNORE)
+    check.began_at({"BTCUSDT": mark} if mark else {}, START_MS)
+    assert [fill.trade_id for fill in check._trades_since(key)] == news
+    check.began_at({}, 0)
+    assert check._trades_since(key) == ()

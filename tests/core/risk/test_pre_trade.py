@@ -282,6 +282,17 @@ def test_the_notional_of_a_strategy_counts_its_positions_and_orders() -> None:
     assert refused(desk.check(place(quantity="1"), beside=D("0.5")), V.STRATEGY_NOTIONAL, "550", "500")
 
 
+def test_what_closes_or_makes_way_adds_nothing_to_the_notional() -> None:
+    desk = Desk(budget=Budget(max_notional=D(500)))
+    desk.hold("2")
+    desk.stand(place(SELL, "2", price="101", reduce_only=True))
+    old = desk.stand(place(quantity="1"))
+    assert refused(desk.check(place(quantity="2.5")), V.STRATEGY_NOTIONAL, "550", "500")
+    assert desk.check(place(quantity="2")).accepted
+    assert desk.check(place(quantity="3"), replaces=(old,)).accepted
+    assert refused(desk.check(place(quantity="3.5"), replaces=(old,)), V.STRATEGY_NOTIONAL, "550", "500")
+
+
 def test_the_gross_notional_counts_all_strategies() -> None:
     desk = Desk(RiskLimits(max_gross_notional=D(500)))
     desk.stand(place(quantity="3"), "other")

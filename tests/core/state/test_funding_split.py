@@ -300,3 +300,20 @@ def test_the_shares_are_the_payment(amount: Decimal, weights: dict[str, Decimal]
 @pytest.mark.parametrize("amount", ["-0.00000001", "0.1", "123456789.12345678"])
 def test_thirds_leave_nothing_over(amount: str) -> None:
     assert sum(shares(D(amount), {"a": D(1), "b": D(1), "c": D(1)}).values()) == D(amount)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("BTCUSDT", "BTCUSDT", True),
+        ("BTCUSDT", "ETHUSDT", False),
+        (None, "BTCUSDT", True),
+        ("BTCUSDT", None, True),
+        (None, None, True),
+    ],
+)
+def test_a_report_without_a_symbol_may_be_of_any(first: str | None, second: str | None, same: bool) -> None:
+    reported, listed = Payment(first, "USDT", D("-0.5"), 1_000), Payment(second, "USDT", D("-0.5"), 1_000, "17")
+    assert reported.same(listed) is same
+    assert not reported.same(attrs.evolve(listed, amount=D("0.5")))
+    assert not reported.same(attrs.evolve(listed, asset="BNB"))

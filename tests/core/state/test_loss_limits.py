@@ -306,3 +306,11 @@ def test_days_are_the_venues() -> None:
     assert made.engine.gate.latched is None
     fall(made, "90")
     assert made.engine.gate.latched is not None
+
+
+@pytest.mark.parametrize(("lost", "latched"), [("9.99", False), ("10", False), ("10.01", True)])
+def test_a_limit_is_exceeded_by_more_than_it(lost: str, latched: bool) -> None:
+    for limits in (Losses(max_loss=D(10)), Losses(max_drawdown=D(10))):
+        limits.check(D(0), START_MS)
+        limits.check(-D(lost), START_MS)
+        assert (limits.latched is not None) is latched

@@ -160,11 +160,29 @@ def test_o29_what_a_hook_returns_beyond_a_hundred_intents_is_cut_off() -> None:
     assert made.verdicts(one) == {"ACCEPTED": INTENTS_PER_CALL, "MALFORMED": 10_000 - INTENTS_PER_CALL}
 
 
+def test_o29_a_hundred_intents_at_once_are_not_too_many() -> None:
+    made, one, _ = pair()
+    made.want(one, *(WakeMe(1_000, str(number)) for number in range(INTENTS_PER_CALL)))
+    assert made.verdicts(one) == {"ACCEPTED": INTENTS_PER_CALL}
+    assert "intents at once" not in made.said()
+
+
+def test_only_orders_that_went_out_are_counted() -> None:
+    made, one, other = pair()
+    made.want(one, place(), place(symbol="ETHUSDT"), place(quantity="2"))
+    assert made.verdicts(one) == {"ACCEPTED": 2, "SYMBOL_NOT_ALLOWED": 1}
+    assert (made.engine.slots.get("one").orders, made.engine.slots.get("other").orders) == (2, 0)
+    made.want(other, place(symbol="ETHUSDT"))
+    assert made.engine.slots.get("other").orders == 0
+
+
 def test_s3_wake_ups_that_are_waited_for_have_a_bound() -> None:
     made, one, other = pair()
     for start in range(0, MOST_WAKES, INTENTS_PER_CALL):
         made.want(one, *(WakeMe(500, str(start + number)) for number in range(INTENTS_PER_CALL)))
-    made.want(one, WakeMe(500, "beyond"), WakeMe(500, "7"))
+    made.want(one, WakeMe(500, "beyond"))
+    assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES, "MALFORMED": 1}
+    made.want(one, WakeMe(500, "7"))
     made.want(other, WakeMe(500, "beyond"))
     assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES + 1, "MALFORMED": 1}
     assert made.verdicts(other) == {"ACCEPTED": 1}

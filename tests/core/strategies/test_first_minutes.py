@@ -89,6 +89,7 @@ def test_a_position_of_an_earlier_run_may_be_reduced_however_large_it_is() -> No
 def test_a_fraction_below_the_venues_least_order_is_said(least: str, said: bool) -> None:
     listed = [instrument("BTCUSDT", min_notional=least)]
     made, _ = world(risk=RiskLimits(max_order_notional=D(1_000)), instruments=listed)
+    assert ("the venue takes none below" in made.said()) is said
     assert ("BTCUSDT: an order may come to 100 until then, and the venue takes none below 101" in made.said()) is said
 
 
