@@ -268,6 +268,7 @@ class World:
             self._by_hand()
         trades = self.oracle.update()
         if self._restart(self.rule) is Foreign.ADOPT:
+            self.oracle.update()  # what a strategy has closed meanwhile was its own, not what it adopts now
             self.oracle.adopt(self._only_owner, {key_of(trade) for owner, trade in trades if owner == OTHERS}, self._entries())
         self.pump.run(self.chance.choice((0.3, 1)))
         self._become_quiet()

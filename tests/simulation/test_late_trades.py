@@ -116,6 +116,36 @@ def test_o24_trades_are_found_after_runs_that_never_compared(silent_runs: int) -
     assert not [row for row in pump.rows if row.kind is RowKind.BOOKING and "trade" not in row.body]
 
 
+@pytest.mark.parametrize("rule", [Foreign.REFUSE, Foreign.ADOPT, Foreign.IGNORE])
+@pytest.mark.parametrize(
+    ("theirs", "fails", "left"),
+    [(("0.012", "-0.012"), False, "0"), (("0.004", "-0.004", "0.002", "-0.002"), False, "0"), (("0.012", "-0.008"), True, "0.004")],
+)
+def test_o24_what_counts_before_ours_is_not_told_as_coming_last(
+    theirs: tuple[str, ...], fails: bool, left: str, rule: Foreign
+) -> None:
+    """Others traded before two strategies did, and no report told it. Booked in its place it takes nothing from them."""
+    pump, puppets = world("a", "b", settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump.until(lambda: begun(pump))
+    pump.venue.faults.settings = SILENT
+    for quantity in theirs:
+        by_hand(pump, Side.BUY if D(quantity) > 0 else Side.SELL, quantity.lstrip("-"))
+    pump.run(0.2)
+    pump.venue.faults.settings = VenueFaults()
+    for name, puppet in zip("ab", puppets, strict=True):
+        puppet.wanted = [Target(B, D("-0.010"))]
+        pump.until(lambda name=name: pump.position(name) == D("-0.010"))  # type: ignore[misc]
+    pump.restart(trading=OrderSideLimits(foreign=rule))
+    pump.until(lambda: begun(pump) or pump.failed is not None)
+    fails = fails and rule is not Foreign.IGNORE
+    assert (pump.failed is not None) is fails
+    if pump.failed is not None:
+        assert f"position of {left} BTCUSDT (the account holds -0.016, our strategies -0.020" in pump.failed.text
+        return
+    assert (pump.position("a"), pump.position("b"), external(pump)) == (D("-0.010"), D("-0.010"), D(left))
+    agrees(pump)
+
+
 def test_o24_trades_count_where_the_account_is_what_it_was() -> None:
     """The account comes back to a position that the books have had: still it is another owner's."""
     pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE))

@@ -155,6 +155,18 @@ def test_its_stop_stays_only_while_it_guards_and_stands() -> None:
     assert [left.client_order_id for left in report(world.pump).left] == [stop]
 
 
+@pytest.mark.parametrize("foreign", [Foreign.IGNORE, Foreign.REFUSE])
+@pytest.mark.parametrize("keep", [True, False])
+def test_its_stop_that_waits_does_not_hold_the_start_up(foreign: Foreign, keep: bool) -> None:
+    """It has no order id yet, but it waits still: it has not made the position that the first comparison has found."""
+    world = World(foreign)
+    world.hold()
+    world.retire(keep_orders=keep)
+    pump = world.pump
+    pump.until(lambda: pump.failed is not None or pump.engine.evidence.baseline_ms > 0, 3)
+    assert (pump.failed is None) is (foreign is Foreign.IGNORE)
+
+
 def test_a_start_that_refuses_foreign_positions_says_so() -> None:
     world = World(Foreign.REFUSE)
     stop = world.hold()

@@ -24,6 +24,7 @@ from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import PendingTrades, TradeScan
 from coldframe.core.state.orders import Order, Orders
 from coldframe.core.state.positions import PositionKey
+from coldframe.enums import AlgoStatus
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderState
@@ -98,6 +99,11 @@ class _Round:
     #: Symbols whose trades since the last known one have been asked for.
     scanned: set[str] = attrs.field(factory=set)
 
+    def waits(self, order: Order) -> bool:
+        """Whether the venue lists an order as waiting for its trigger."""
+        row = self.open_algos.get(order.client_order_id)
+        return order.untriggered and row is not None and row.algo_status is AlgoStatus.NEW
+
 
 class Reconciler:
     """Runs one round at a time. `done` is true while the last one came through and nothing has happened since."""
@@ -127,6 +133,8 @@ class Reconciler:
         self._unbroken = unbroken
         #: A round that follows the running one: its reason, and whether it is urgent.
         self._again: tuple[str, bool] | None = None
+        #: Positions that were not explained, as the round before has found them.
+        self._found: set[tuple[PositionKey, Decimal]] = set()
         #: What looks at the first round that comes through; None once it has.
         self.at_start: StartCheck | None = None
         self.done = False
@@ -304,17 +312,19 @@ class Reconciler:
         """Whether a position that we cannot explain yet may still turn out to be an earlier run's.
 
         Its orders may have traded while nobody listened, under ids that only the venue knows: until they are asked for, nothing is
-        called foreign.
+        called foreign. A conditional order that still waits after a position was there has not made it.
         """
         if self.rounds > _OPEN_QUESTIONS_ROUNDS:
             return False
-        open_questions = (
-            order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN
-        )
-        symbols = {question.symbol for question in open_questions}
+        foreign = at_start.foreign_positions(current.positions, current.positions_ns)
+        found = {(position.key, position.on_account) for position in foreign}
+        found_before, self._found = self._found & found, found
+        live = [order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN]
+        waiting = {order.symbol for order in live if current.waits(order)}
+        symbols = {order.symbol for order in live if not current.waits(order)}
         symbols |= {order.symbol for order in self._orders.owed}
         symbols |= {trade.symbol for trade in self._evidence.others.unclaimed.values()}
-        return any(position.key[0] in symbols for position in at_start.foreign_positions(current.positions, current.positions_ns))
+        return any(key[0] in symbols or (key[0] in waiting and (key, held) not in found_before) for key, held in found)
 
     def _compare_orders(self, current: _Round) -> None:
         """Takes in every row of the lists, and asks for those of our orders that they do not hold."""

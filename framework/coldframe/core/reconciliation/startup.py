@@ -127,7 +127,7 @@ class StartCheck:
         trades = self._trades_since(key)
         if sum((fill.signed for fill in trades), ZERO) != quantity:
             trades = ()
-        parts = holdings.parts(key, *(fill.signed for fill in trades)) if trades else holdings.parts(key, quantity)
+        parts = holdings.parts_of(key, trades) if trades else holdings.parts(key, quantity)
         ours = sum((held.get(owner, ZERO) + parts.get(owner, ZERO) for owner in {*held, *parts} if owner != EXTERNAL), ZERO)
         price = self.entry_prices.get(key, ZERO)
         return _Change(ForeignPosition(key, quantity, price, on_account, ours), parts, trades)

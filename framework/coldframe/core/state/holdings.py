@@ -7,7 +7,7 @@ start, and differences that no trade explains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from coldframe.core.connectivity.step_context import StepContext
@@ -161,14 +161,15 @@ class Holdings:
             self.hold(owner, key, part, price or entry or ZERO, cause)
         return parts
 
-    def parts(self, key: PositionKey, *quantities: Decimal) -> Parts:
-        """How differences, one after another, would be shared out: what each owner's come to."""
+    def parts(self, key: PositionKey, quantity: Decimal) -> Parts:
+        """How a difference would be shared out."""
+        return shared_out(quantity, self.held(key), self.step_of(key[0])) if quantity else {}
+
+    def parts_of(self, key: PositionKey, fills: Iterable[Fill]) -> Parts:
+        """What executions of others would change, booked each in its place among those that are known."""
         before = self.held(key)
-        held = dict(before)
-        for quantity in quantities:
-            for owner, part in shared_out(quantity, held, self.step_of(key[0])).items():
-                held[owner] = held.get(owner, ZERO) + part
-        changed = {owner: quantity - before.get(owner, ZERO) for owner, quantity in held.items()}
+        after = self.executions.with_others(key, fills, before, self.step_of(key[0]))
+        changed = {owner: quantity - before.get(owner, ZERO) for owner, quantity in after.items()}
         return {owner: part for owner, part in changed.items() if part}
 
     def adjust(self, adjustment: Adjustment, price: Decimal | None) -> Parts:

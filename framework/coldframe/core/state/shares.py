@@ -191,6 +191,18 @@ class Executions:
             _add(before, parts, 1)
         return found
 
+    def with_others(self, key: PositionKey, fills: Iterable[Fill], held: Mapping[str, Decimal], step: Decimal) -> Parts:
+        """What everybody would hold if these executions of others were known as well, each in its place; `held` is now."""
+        after = dict(held)
+        news = [execution_of(EXTERNAL, fill) for fill in fills]
+        first = min((execution.trade for execution in news), default=(0, 0))
+        behind = [known for known in self._by_key.get(key, ()) if known.trade > first] if news else []
+        for execution in behind:
+            _add(after, execution.parts, -1)
+        for execution in sorted([*behind, *news], key=lambda one: one.trade):
+            _add(after, shared_out(execution.signed, after, step) if execution.outside else execution.parts, 1)
+        return after
+
 
 def _add(held: Parts, parts: Parts, sign: int) -> None:
     for owner, part in parts.items():
