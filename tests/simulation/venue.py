@@ -22,7 +22,7 @@ from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.faults import FaultDecision, FaultPlan, InjectedFault, ResponseMode
+from coldframe.exchange.faults import ConnectionKind, FaultDecision, FaultPlan, ResponseMode
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.exchange.market_source import MarketSource
@@ -50,6 +50,12 @@ BOOK_WAIT_MS: Final = 10_000
 
 Later = Callable[[int, Callable[[], None]], None]
 
+_CARRIES: Final = {
+    LinkKind.PRIVATE: ConnectionKind.PRIVATE,
+    LinkKind.MARKET: ConnectionKind.MARKET,
+    LinkKind.API: ConnectionKind.API,
+}
+
 
 class Client(Protocol):
     """What a connection tells the side that opened it."""
@@ -66,11 +72,27 @@ class Socket:
     link: str
     kind: LinkKind
     client: Client
+    #: Ends the connection, with the reason that its client gets to hear.
+    end: Callable[[str], None]
     session: ApiSession | None = None
     target: StreamTarget | None = None
     open: bool = True
     #: How many bytes of requests it has brought, as a cable would count them.
     brought: int = 0
+
+    @property
+    def carries(self) -> ConnectionKind:
+        return _CARRIES[self.kind]
+
+    def drop(self) -> None:
+        self.end("cut by the exchange")
+
+    def close(self) -> None:
+        self.end("closed by the exchange: 1001 Going away")
+
+    def revoke(self) -> None:
+        if self.session is not None:
+            self.session.revoke()
 
     @property
     def backlog(self) -> int:
@@ -133,9 +155,7 @@ class VirtualVenue:
 
     def turn(self) -> None:
         """Brings everything up to the present, and lets happen what the fault plan names."""
-        now_ms = self.context.turn()
-        for mishap in self.faults.due(now_ms):
-            self._suffer(mishap, now_ms)
+        self.context.turn()
         self._follow_market()
 
     def _follow_market(self) -> None:
@@ -153,35 +173,24 @@ class VirtualVenue:
         self.source.advance(self.now_ms())
         self._follow_market()
 
-    def _suffer(self, mishap: InjectedFault, now_ms: int) -> None:
-        match mishap:
-            case InjectedFault.CUT_PRIVATE:
-                self.cut(LinkKind.PRIVATE)
-            case InjectedFault.CUT_MARKET:
-                self.cut(LinkKind.MARKET)
-            case InjectedFault.CUT_API:
-                self.cut(LinkKind.API)
-            case InjectedFault.REVOKE_SESSIONS:
-                for socket in self.sockets.values():
-                    if socket.session is not None:
-                        socket.session.revoke()
-            case InjectedFault.EXPIRE_LISTEN_KEYS:
-                self.exchange.end_listen_keys(now_ms, told=not self.faults.settings.listen_keys_expire_silently)
-
     # -- connections --------------------------------------------------------------------------------------------------
 
     def connect(self, link: str, kind: LinkKind, path: str, client: Client) -> bool:
         """Opens a connection. Returns whether the exchange took it."""
         if self.unreachable or kind in self.refuses:
             return False
-        socket = Socket(link, kind, client)
-        if kind is LinkKind.API:
+        api = kind is LinkKind.API
+        if self.context.admit(is_api=api) is not None:
+            return False
+        socket = Socket(link, kind, client, lambda reason: self._drop(link, reason))
+        if api:
             socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
         else:
             socket.target = parse_target(path)
             for name in socket.target.names if socket.target is not None else ():
                 self.context.private.add(name, socket)
         self.sockets[link] = socket
+        self.context.connections[socket] = None
         return True
 
     def close(self, link: str) -> None:
@@ -190,6 +199,7 @@ class VirtualVenue:
         if socket is None:
             return
         socket.open = False
+        del self.context.connections[socket]
         for hub in (self.context.private, self.exchange.streams.hub):
             for name in list(hub._listeners):
                 hub.remove(name, socket)

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, assert_never
 
 import attrs
 
 from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.faults import FaultDecision, FaultPlan
+from coldframe.exchange.faults import CUTS, ConnectionKind, FaultDecision, FaultPlan, InjectedFault
 from coldframe.exchange.market.subscriptions import Subscriptions
 from coldframe.exchange.market.symbol_market import Execution
 from coldframe.exchange.market_source import MarketSource
+from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
+
+
+class Connection(Protocol):
+    """A client's connection, as a fault meets it: what holds the connection carries out what the plan decides."""
+
+    @property
+    def carries(self) -> ConnectionKind:
+        """What the connection is for."""
+
+    def drop(self) -> None:
+        """Cuts it off without a word."""
+
+    def close(self) -> None:
+        """Ends it with a close frame."""
+
+    def revoke(self) -> None:
+        """Logs it off, if a session is logged on; the client learns so with its next request."""
 
 
 @attrs.define(eq=False)
@@ -28,9 +47,11 @@ class Context:
     notice: Callable[[str], None] = lambda text: None
     #: Listeners under listen keys.
     private: Subscriptions = attrs.field(factory=lambda: Subscriptions(_ignore, _ignore))
+    #: The connections that stand, oldest first.
+    connections: dict[Connection, None] = attrs.field(factory=dict)
 
     def turn(self) -> int:
-        """Brings everything up to the present and hands out what that brought about. Gives the time."""
+        """Brings everything up to the present, hands out what that brought about, and lets faults happen. Gives the time."""
         now_ms = self.now_ms()
         self.source.advance(now_ms)
         self.exchange.advance(now_ms)
@@ -39,6 +60,8 @@ class Context:
         if self.source.follows_clock:
             self.exchange.streams.tick(now_ms)
         self.deliver()
+        for fault in self.faults.due(now_ms):
+            self._inject(fault, now_ms)
         return now_ms
 
     def settle(self, symbol: str, executions: list[Execution]) -> None:
@@ -52,6 +75,11 @@ class Context:
         for event in self.faults.passing(self.exchange.take_private(), self.now_ms()):
             self.private.publish(event.listen_key, event.payload, event.kind)
 
+    def admit(self, *, is_api: bool) -> Blocked | None:
+        """Why a handshake is not answered: there is a ban, or the WebSocket API's weight is used up. None when it is answered."""
+        now_ms, counters = self.now_ms(), self.exchange.counters
+        return counters.charge(Pool.WEIGHT, HANDSHAKE_WEIGHT, now_ms) if is_api else counters.banned(now_ms)
+
     def course(self, call: str, params: Mapping[str, Any]) -> FaultDecision:
         """Which course a request takes that has just come in."""
         now_ms = self.now_ms()
@@ -60,6 +88,26 @@ class Context:
             status = 418 if settings.blocked_is_ban else 429
             self.exchange.counters.block(status, now_ms + settings.blocked_for_s * 1000)
         return self.faults.course(call, params, now_ms)
+
+    def _inject(self, fault: InjectedFault, now_ms: int) -> None:
+        """Lets a fault happen that the plan has named."""
+        match fault:
+            case InjectedFault.CUT_PRIVATE | InjectedFault.CUT_MARKET | InjectedFault.CUT_API:
+                self._cut(CUTS[fault])
+            case InjectedFault.REVOKE_SESSIONS:
+                for connection in list(self.connections):
+                    connection.revoke()
+            case InjectedFault.EXPIRE_LISTEN_KEYS:
+                self.exchange.end_listen_keys(now_ms, told=not self.faults.settings.listen_keys_expire_silently)
+            case _:
+                assert_never(fault)
+
+    def _cut(self, kind: ConnectionKind) -> None:
+        for connection in [connection for connection in self.connections if connection.carries is kind]:
+            if self.faults.settings.cut_with_close:
+                connection.close()
+            else:
+                connection.drop()
 
 
 def _ignore(name: str) -> None:

@@ -96,6 +96,22 @@ class InjectedFault(Enum):
     EXPIRE_LISTEN_KEYS = "listen_keys_expire_s"
 
 
+class ConnectionKind(Enum):
+    """What a connection carries: a user-data stream, market streams only, or the WebSocket API."""
+
+    PRIVATE = "private"
+    MARKET = "market"
+    API = "api"
+
+
+#: The faults that cut connections, and which.
+CUTS: Final = {
+    InjectedFault.CUT_PRIVATE: ConnectionKind.PRIVATE,
+    InjectedFault.CUT_MARKET: ConnectionKind.MARKET,
+    InjectedFault.CUT_API: ConnectionKind.API,
+}
+
+
 class FaultPlan:
     """All faults of one venue; `seeded` makes the sequences that it draws from."""
 
@@ -236,7 +252,7 @@ class FaultPlan:
     # -- mishaps ------------------------------------------------------------------------------------------------------
 
     def due(self, now_ms: int) -> list[InjectedFault]:
-        """The mishaps whose time has come; each comes once, however long nobody has asked."""
+        """The faults whose time has come; each comes once, however long nobody has asked."""
         found = [mishap for mishap, at_ms in self._due_ms.items() if now_ms >= at_ms]
         for mishap in found:
             self._wait_ms[mishap] = int(self._wait_ms[mishap] * self.settings.interval_growth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -16,7 +16,7 @@ from coldframe.config import venue as config
 from coldframe.errors import ConfigError, VenueUnavailable
 from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.faults import FaultPlan, InjectedFault
+from coldframe.exchange.faults import FaultPlan
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.mirror import Mirror
@@ -26,9 +26,7 @@ from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.exchange.trading.account_store import AccountStore, MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for, token
-from coldframe.exchange_server.links.api import ApiLink
 from coldframe.exchange_server.links.http_server import HttpServer
-from coldframe.exchange_server.links.streams import StreamLink
 from coldframe.exchange_server.recording import recorded_market
 
 _HOST: Final = "127.0.0.1"
@@ -80,8 +78,8 @@ class EmbeddedVenue:
         floors, introduce = self._source.floors, self._source.introduce
         randomness = Randomness(Random, token)
         self._exchange = Exchange(settings, floors, self._keys, self._ledger, start_ms, randomness, introduce)
-        self._faults = FaultPlan(settings.faults, settings.seed, start_ms, Random)
-        self._context = Context(settings, self._exchange, self._source, self._now_ms, self._faults, notice)
+        faults = FaultPlan(settings.faults, settings.seed, start_ms, Random)
+        self._context = Context(settings, self._exchange, self._source, self._now_ms, faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)
         self._door = HttpServer(self._context, secure=self._tls is not None)
         self._recorded = recorded
@@ -183,8 +181,6 @@ class EmbeddedVenue:
 
     def _turn(self) -> None:
         now_ms = self._context.turn()
-        for mishap in self._faults.due(now_ms):
-            self._suffer(mishap, now_ms)
         if not self._marks_due_ms - _MARKS_MS <= now_ms < self._marks_due_ms:
             self._marks_due_ms = now_ms + _MARKS_MS
             self._exchange.remember_marks(now_ms)
@@ -200,29 +196,6 @@ class EmbeddedVenue:
                 await self._door.wait_read()
         else:
             await trio.sleep(left_s)
-
-    def _suffer(self, mishap: InjectedFault, now_ms: int) -> None:
-        """Something goes wrong that the plan of faults has named."""
-        streams, api = list(self._door.stream_links), list(self._door.api_links)
-        match mishap:
-            case InjectedFault.CUT_PRIVATE:
-                self._cut(link for link in streams if link.private)
-            case InjectedFault.CUT_MARKET:
-                self._cut(link for link in streams if not link.private)
-            case InjectedFault.CUT_API:
-                self._cut(api)
-            case InjectedFault.REVOKE_SESSIONS:
-                for link in api:
-                    link.revoke()
-            case InjectedFault.EXPIRE_LISTEN_KEYS:
-                self._exchange.end_listen_keys(now_ms, told=not self._faults.settings.listen_keys_expire_silently)
-
-    def _cut(self, links: Iterable[StreamLink | ApiLink]) -> None:
-        for link in links:
-            if self._faults.settings.cut_with_close:
-                link.close()
-            else:
-                link.drop()
 
     def _address(self, port: int) -> Address:
         secure = "s" if self._tls is not None else ""

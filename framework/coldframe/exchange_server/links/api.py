@@ -9,7 +9,7 @@ import trio
 from coldframe.errors import DecodeError
 from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
-from coldframe.exchange.faults import STRAIGHT, FaultDecision, ResponseMode
+from coldframe.exchange.faults import STRAIGHT, ConnectionKind, FaultDecision, ResponseMode
 from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
 from coldframe.exchange_server.links.websocket import GOING_AWAY, SocketLink
@@ -27,6 +27,10 @@ class ApiLink:
     async def run(self) -> None:
         """Serves the connection until it ends."""
         await self._link.run(self._receive)
+
+    @property
+    def carries(self) -> ConnectionKind:
+        return ConnectionKind.API
 
     def drop(self) -> None:
         """Cuts the connection off without a word."""

@@ -31,7 +31,6 @@ from coldframe.exchange_server.links.visitors import why_not
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
 from coldframe.wire.routes import StreamTarget, parse_target
-from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
 
 #: A client with fewer frames to read than this keeps up.
 READ_UP: Final = 64
@@ -43,6 +42,8 @@ _REQUEST_S: Final = 10
 #: The code for a request that is forbidden (seeds/004 knows no text for it) or malformed.
 _FORBIDDEN: Final = -1002
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError, ssl.SSLError)
+
+L = TypeVar("L", StreamLink, ApiLink)
 
 
 class HttpServer:
@@ -163,7 +164,7 @@ class HttpServer:
         if isinstance(handshake, NoHandshake):
             await _send_last(http, stream, _no_handshake(handshake), request)
             return
-        blocked = self._admit(is_api=is_api)
+        blocked = self._context.admit(is_api=is_api)
         if blocked is not None or (not is_api and streams is None):
             await _send_last(http, stream, _turned_away(blocked), request)
             return
@@ -174,32 +175,22 @@ class HttpServer:
             stream = CutAfterBytes(stream, after_bytes)
         await self._serve_socket(ServerSocket(stream, first), target, streams)
 
-    def _admit(self, *, is_api: bool) -> Blocked | None:
-        """Whether a handshake is answered: not during a ban; one of the WebSocket API costs weight."""
-        now_ms = self._context.now_ms()
-        counters = self._context.exchange.counters
-        return counters.charge(Pool.WEIGHT, HANDSHAKE_WEIGHT, now_ms) if is_api else counters.banned(now_ms)
-
     async def _serve_socket(self, socket: ServerSocket, target: str, streams: StreamTarget | None) -> None:
         if streams is not None:
             link = StreamLink(socket, streams, self._context)
-            await _run(link, self.stream_links)
+            await self._run(link, self.stream_links)
             return
         options = dict(parse_qsl(urlsplit(target).query))
         shows_limits = options.get("returnRateLimits", "true").lower() != "false"
-        await _run(ApiLink(socket, self._context, self._books, shows_limits=shows_limits), self.api_links)
+        await self._run(ApiLink(socket, self._context, self._books, shows_limits=shows_limits), self.api_links)
 
-
-L = TypeVar("L", StreamLink, ApiLink)
-
-
-async def _run(link: L, links: dict[L, None]) -> None:
-    """Serves a link, listed among the others as long as it lives."""
-    links[link] = None
-    try:
-        await link.run()
-    finally:
-        del links[link]
+    async def _run(self, link: L, links: dict[L, None]) -> None:
+        """Serves a link, listed among the others as long as it lives."""
+        links[link] = self._context.connections[link] = None
+        try:
+            await link.run()
+        finally:
+            del links[link], self._context.connections[link]
 
 
 async def _next_request(http: h11.Connection, stream: trio.abc.Stream, patience_s: float) -> h11.Request | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import trio
 
 from coldframe.exchange.context import Context
+from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
 from coldframe.exchange_server.links.websocket import GOING_AWAY, POLICY, SocketLink
@@ -60,6 +61,10 @@ class StreamLink:
         return any(_is_listen_key(name) for name in self._names)
 
     @property
+    def carries(self) -> ConnectionKind:
+        return ConnectionKind.PRIVATE if self.private else ConnectionKind.MARKET
+
+    @property
     def backlog(self) -> int:
         return len(self._link.outbox)
 
@@ -70,6 +75,9 @@ class StreamLink:
     def close(self) -> None:
         """Ends the connection with a close frame."""
         self._link.part(CloseReason(GOING_AWAY, "Going away"))
+
+    def revoke(self) -> None:
+        """Nothing: a stream has no session."""
 
     async def wait_below(self, limit: int) -> None:
         """Returns when the client has fewer frames to read than `limit`, or is gone."""
