@@ -34,7 +34,7 @@ MEANINGS: Final = {
     Exit.UNPROTECTED: "a position is left without a stop, or is not what the account says",
     Exit.MUTED: "a strategy was muted by an error of its own",
     Exit.UNAVAILABLE: "venue unreachable",
-    Exit.TRY_LATER: "try later (ban)",
+    Exit.TRY_LATER: "try later (a ban; or a running bot has not answered, or not done all that was asked)",
     Exit.REFUSED: "authentication refused",
     Exit.CONFIGURATION: "configuration",
 }

@@ -53,11 +53,18 @@ class FileLock:
             return
         with suppress(OSError):
             self._write("")
-        if remove:
-            with suppress(OSError):
-                self.path.unlink()
+        removed = not remove or self._unlinked()
         os.close(self._handle)
         self._handle = -1
+        if not removed:  # Windows deletes no file that is open; there one that another process has opened since stays
+            self._unlinked()
+
+    def _unlinked(self) -> bool:
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
 
     def _write(self, holder: str) -> None:
         body = f"{self._mark or _UNMARKED}\n{holder}{chr(10) if holder else ''}".encode(errors="surrogateescape")[:_LONGEST]

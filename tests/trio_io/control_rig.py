@@ -38,12 +38,14 @@ class Served:
     log: list[str] = attrs.field(factory=list)
     asked: list[Request] = attrs.field(factory=list)
     ended: bool = False
+    #: What it says to whatever is asked; without it the number of the request.
+    reply: Answer | None = None
 
     def serve(self) -> None:
         while not self.ended:
             for caller, request in self.server.wait(PATIENCE_S):
                 self.asked.append(request)
-                self.server.answer(caller, Answer(VERSION, "accepted", f"number {len(self.asked)}"))
+                self.server.answer(caller, self.reply or Answer(VERSION, "accepted", f"number {len(self.asked)}"))
 
     def ask(self, request: Request = PAUSE) -> Answer:
         (answer,) = ask_each(self.runs.folder, list(self.runs.alive()), request, PATIENCE_S).values()

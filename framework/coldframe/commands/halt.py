@@ -15,6 +15,7 @@ import msgspec
 
 from coldframe.config.load import Loaded
 from coldframe.errors import ConfigError, UsageError
+from coldframe.exits import Exit
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import known, resumed, runs_of, sentinel_of
@@ -29,8 +30,6 @@ Answers = Mapping[str, Answer | None]
 
 #: How long the verb waits for the bot: it answers when it has cancelled, and a venue that does not answer takes its time.
 _WAIT_S: Final = 5.0
-#: What the process answers when a bot runs that has not answered in time, or could not do everything at the venue.
-EXIT_UNANSWERED: Final = 75
 
 
 def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) -> int:
@@ -99,7 +98,7 @@ def _report(verb: str, loaded: Loaded, sentinel: HaltFile, answers: Answers, out
     }
     out(document, _lines(loaded.config.name, latch, answers))
     undone = any(answer.failed or not answer.accepted for answer in heard)
-    return EXIT_UNANSWERED if undone or len(heard) < len(answers) else 0
+    return Exit.TRY_LATER if undone or len(heard) < len(answers) else Exit.DONE
 
 
 def _holds(sentinel: HaltFile, answers: Answers) -> HaltFileContent:

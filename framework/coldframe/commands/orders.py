@@ -13,6 +13,7 @@ from coldframe.core.execution.absence_proof import ManualResolution
 from coldframe.core.state.journal_codec import fold, order_body
 from coldframe.core.state.orders import Order
 from coldframe.errors import ConfigError, UsageError
+from coldframe.exits import Exit
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState, next_state
 from coldframe.runtime.build import read
@@ -24,8 +25,6 @@ from coldframe.trio_io.journalfile import JournalFile
 
 Out = Callable[[object, Sequence[str]], None]
 
-#: What the process answers when a bot runs that has not answered in time.
-EXIT_UNANSWERED: Final = 75
 #: How long the verb waits; a run that stands still says so before that.
 _WAIT_S: Final = 5.0
 
@@ -45,7 +44,7 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
         unsettled = _unsettled(list(answers.values()))
         if unsettled is not None:
             out(_document(client_order_id, what, "unanswered"), [unsettled])
-            return EXIT_UNANSWERED
+            return Exit.TRY_LATER
     else:
         _write_down(journal_path(loaded.config, loaded.source.base), client_order_id, what)
     out(_document(client_order_id, what, "resolved"), [f"{client_order_id} is {what}, as you say"])

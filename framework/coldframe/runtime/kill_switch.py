@@ -13,6 +13,7 @@ from coldframe.core.state.protection import OrderPolicy
 from coldframe.errors import ConfigError, InvariantBroken, JournalUnwritable
 from coldframe.model.effects import Level
 from coldframe.model.journal import RowKind
+from coldframe.os_specific import HALT_SIGNAL
 from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
@@ -58,7 +59,8 @@ async def braking(
         except ConfigError as error:
             if bot.config.orders.mode == "live":
                 raise
-            say(Level.WARNING, f"{error}: SIGUSR1 halts, `coldframe halt` does not")
+            still = "only its end stops this run" if HALT_SIGNAL is None else f"{HALT_SIGNAL.name} halts"
+            say(Level.WARNING, f"{error}: {still}, `coldframe halt` does not")
         log(clock.now_ns(), Level.INFO, f"halt file: {sentinel.path}")
         brake = KillSwitchThread(
             sentinel,
