@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from coldframe.plug import loader
 from tests.hanging import pytest_configure as pytest_configure
 from tests.hanging import pytest_runtest_protocol as pytest_runtest_protocol
 from tests.hanging import pytest_unconfigure as pytest_unconfigure
@@ -33,6 +36,16 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plugins_of_the_project() -> Iterator[None]:
+    """Plugins that happen to be installed beside the project change no test; those of the project are read off its own file."""
+    project = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    points = [EntryPoint(name, module, loader.GROUP) for name, module in project["entry-points"][loader.GROUP].items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loader, "entry_points", lambda group: points)
+        yield
 
 
 #: Tests that mostly wait, for whole processes and real seconds.

@@ -6,7 +6,7 @@ import decimal
 import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import attrs
@@ -26,10 +26,10 @@ class Done:
     stderr: str
 
 
-def coldframe(*args: object, env: Mapping[str, str] | None = None) -> Done:
-    """Runs one command to its end, with these variables in its environment."""
+def coldframe(*args: object, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Done:
+    """Runs one command to its end in a folder, with these variables in its environment."""
     out, err = io.StringIO(), io.StringIO()
-    with _as_before(), redirect_stdout(out), redirect_stderr(err):
+    with _as_before(), chdir(cwd), redirect_stdout(out), redirect_stderr(err):
         os.environ.update(env or {})
         try:
             code = cli.main([str(arg) for arg in args])

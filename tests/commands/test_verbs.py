@@ -84,7 +84,7 @@ def test_plugins_that_are_installed() -> None:
     printed = Printed()
     assert list_plugins(printed) == 0
     plugins = {plugin["name"]: plugin for plugin in printed.document["plugins"]}
-    assert {"maker", "momentum", "guard"} <= set(plugins)
+    assert {"maker", "momentum", "guard"} == set(plugins)
     assert all(plugin["summary"] and plugin["origin"].startswith("coldframe_") for plugin in plugins.values())
     assert plugins["maker"]["params"]["spread_bps"]
     assert len(printed.lines) == len(plugins)

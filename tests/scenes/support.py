@@ -32,11 +32,20 @@ _ACKNOWLEDGED: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderS
 COLDFRAME = [sys.executable, "-m", "coldframe.cli"]
 
 
+#: How long a scene waits for anything, and how old its questions may be: a busy machine takes its time.
+PATIENCE_S: Final = 180
+RECV_WINDOW_MS: Final = 60_000
+#: How long a live bot of a scene may take to settle its last orders (milliseconds): longer than the proof that one does not exist.
+GRACE_MS: Final = 60_000
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "error::ResourceWarning", **(extra or {})}
 
 
-def coldframe(*args: object, timeout_s: float = 120, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def coldframe(
+    *args: object, timeout_s: float = PATIENCE_S, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs one command to its end."""
     command = [*COLDFRAME, *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT, env=environment(env), check=False)
@@ -58,11 +67,11 @@ class Running:
         """What it has said on stderr so far."""
         return self.log_file.read_text()
 
-    def wait_for(self, text: str, timeout_s: float = 120) -> None:
+    def wait_for(self, text: str, timeout_s: float = PATIENCE_S) -> None:
         """Waits until it has said this on stderr."""
         self.wait_until(lambda log: text in log, repr(text), timeout_s)
 
-    def wait_until(self, said: Callable[[str], bool], what: str, timeout_s: float = 120) -> None:
+    def wait_until(self, said: Callable[[str], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
         """Waits until what it has said on stderr is as asked."""
         end_s = time.monotonic() + timeout_s
         while not said(self.log):
@@ -74,7 +83,7 @@ class Running:
         """Asks it to end, as a supervisor does."""
         self.process.send_signal(signal.SIGTERM)
 
-    def end(self, timeout_s: float = 120, codes: Collection[int] = WELL) -> dict[str, Any]:
+    def end(self, timeout_s: float = PATIENCE_S, codes: Collection[int] = WELL) -> dict[str, Any]:
         """Waits for its end, which has to be one of `codes`. Returns the document it printed."""
         code = self.process.wait(timeout_s)
         assert code in codes, self.log
@@ -94,7 +103,7 @@ def started(folder: Path, *args: object, env: Mapping[str, str], json: bool = Tr
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def run_until(
@@ -117,7 +126,7 @@ def run_until(
     return summary, bot.log
 
 
-def wait_until(true: Callable[[], object], what: str, timeout_s: float = 120) -> float:
+def wait_until(true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> float:
     """Waits until something is true. Returns how long that took, in seconds.
 
     It asks less and less often: what asks a venue uses up the weight of the address that the bot has too.
@@ -181,16 +190,16 @@ class VenueProcess:
         """A signed REST call."""
         hmac = self.said["keys"]["hmac"]
         signer = HmacSigner(Secret(hmac["api_key"]), Secret(hmac["secret"]))
-        query = sign_query(params, signer, int(time.time() * 1000), 5000)
+        query = sign_query(params, signer, int(time.time() * 1000), RECV_WINDOW_MS)
         verify = self.said.get("verify", True)
-        with httpx2.Client(verify=verify, trust_env=False, timeout=10) as http:
+        with httpx2.Client(verify=verify, trust_env=False, timeout=PATIENCE_S) as http:
             answer = http.request(verb, f"{self.said['rest']}{path}?{query}", headers={"X-MBX-APIKEY": hmac["api_key"]})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -202,7 +211,7 @@ def venue(config: Path, *args: object, env: Mapping[str, str]) -> Iterator[Venue
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise AssertionError(process.communicate(timeout=10)[1])
+            raise AssertionError(process.communicate(timeout=PATIENCE_S)[1])
         said = json.loads(line)
         SCENE.learn(said)
         yield VenueProcess(process, said)
@@ -210,7 +219,7 @@ def venue(config: Path, *args: object, env: Mapping[str, str]) -> Iterator[Venue
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=10)
+            process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -240,6 +249,7 @@ def live_config(
 
     `extra` stands in `[venue]`, `orders` in `[orders]`, `strategy` is one strategy's table.
     """
+    grace = "" if "grace_ms" in orders else f"grace_ms = {GRACE_MS}\n"
     path = folder / "live.toml"
     keys = f'api_key = "env:SCENE_KEY"\nprivate_key = "file:{served.key_file}"\n' if mode == "live" else ""
     path.write_text(
@@ -254,7 +264,7 @@ api_url = "{served.said["api"]}"
 [orders]
 mode = "{mode}"
 {keys}
-{orders}
+{grace}{orders}
 [[strategies]]
 {strategy}
 [risk]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.scenes.support import coldframe, run_until
 
 CONFIG = """config_version = 1
@@ -59,58 +57,46 @@ def bot(folder: Path, *, early: str = "", made: str = "pass", hook: str = "pass"
 THREAD = "threading.Thread(target=lambda: time.sleep(3600), name='lingerer').start()"
 
 
-@pytest.mark.parametrize(
-    ("where", "what", "left"),
-    [
-        ("early", THREAD, "the threads lingerer go on"),
-        ("made", THREAD, "the threads lingerer, lingerer go on"),
-        ("early", "atexit.register(time.sleep, 3600)", "something does not come to its end"),
-    ],
-    ids=["thread", "threads of instances", "atexit"],
-)
-def test_s5_s13_what_a_plugin_leaves_running_does_not_keep_the_process(where: str, what: str, left: str, tmp_path: Path) -> None:
-    summary, log = run_until(tmp_path, "run", bot(tmp_path, **{where: what}), env={}, said=["fill: "])
-    assert summary["strategies"]["it"]["fills"] >= 1
-    assert summary["orders"]["unknown"] == 0
-    assert f"coldframe: {left}, the process ends without them" in log
-
-
-CONTEXTS = {
-    "precision": "decimal.getcontext().prec = 10",
-    "two digits": "decimal.getcontext().prec = 2",
-    "rounding": "decimal.getcontext().rounding = decimal.ROUND_UP",
-    "bounds": "decimal.getcontext().Emin = 0; decimal.getcontext().Emax = 3",
-    "traps": "decimal.getcontext().traps[decimal.Inexact] = True",
-    "another one": "decimal.setcontext(decimal.Context(prec=4))",
-    "the default": "decimal.DefaultContext.prec = 3",
+LEFT = {
+    "threads": ({"early": THREAD, "made": THREAD}, "the threads lingerer, lingerer, lingerer go on"),
+    "atexit": ({"early": "atexit.register(time.sleep, 3600)"}, "something does not come to its end"),
 }
 
 
-@pytest.mark.parametrize("what", CONTEXTS.values(), ids=CONTEXTS.keys())
-def test_s12_a_paper_bot_calculates_as_ever_whatever_a_plugin_file_sets(what: str, tmp_path: Path) -> None:
-    run = ("run", bot(tmp_path, early=what, made=what, hook=what))
-    summary, log = run_until(tmp_path, *run, env={}, said=["position 0.003"])
+def test_s5_s13_what_a_plugin_leaves_running_does_not_keep_the_process(tmp_path: Path, home: dict[str, str]) -> None:
+    """Of a run that trades, and of a `check`."""
+    for verb, (name, (where, left)) in zip(("run", "check"), LEFT.items(), strict=True):
+        (tmp_path / name).mkdir()
+        config = bot(tmp_path / name, **where)
+        if verb == "run":
+            summary, log = run_until(tmp_path, verb, config, env=home, said=["fill: "])
+            assert summary["strategies"]["it"]["fills"] >= 1
+            assert summary["orders"]["unknown"] == 0
+        else:
+            log = coldframe(verb, config).stderr
+        assert f"coldframe: {left}, the process ends without them" in log
+
+
+#: What sets all that a context has, and the default of contexts to come; a hook does one after another.
+CONTEXTS = [
+    "decimal.getcontext().prec = 10",
+    "decimal.getcontext().prec = 2",
+    "decimal.getcontext().rounding = decimal.ROUND_UP",
+    "decimal.getcontext().Emin = 0; decimal.getcontext().Emax = 3",
+    "decimal.getcontext().traps[decimal.Inexact] = True",
+    "decimal.DefaultContext.prec = 3",
+    "decimal.setcontext(decimal.Context(prec=4))",
+]
+
+
+def test_s12_a_paper_bot_calculates_as_ever_whatever_a_plugin_file_sets(tmp_path: Path, home: dict[str, str]) -> None:
+    at_once = "; ".join(CONTEXTS)
+    hook = f"self.turn = getattr(self, 'turn', -1) + 1; exec({CONTEXTS!r}[self.turn % {len(CONTEXTS)}])"
+    run = ("run", bot(tmp_path, early=at_once, made=at_once, hook=hook))
+    summary, log = run_until(tmp_path, *run, env=home, said=["position 0.003"])
     assert "muted" not in log
     one = summary["strategies"]["it"]
     assert one["position"] == {"BTCUSDT": "0.003"}
     assert one["verdicts"] == {"ACCEPTED": 2}
     assert len(one["fees"].partition(".")[2]) >= 5  # six places: a fee of 0.05 % on 0.003 at a price of one place
     assert summary["orders"]["unknown"] == 0
-
-
-LOAD = {
-    "import": {"early": "raise KeyboardInterrupt"},
-    "constructor": {"made": "raise KeyboardInterrupt"},
-    "exit": {"early": "sys.exit(0)"},
-    "generator": {"made": "raise GeneratorExit"},
-}
-
-
-@pytest.mark.parametrize("where", LOAD.values(), ids=LOAD.keys())
-def test_s13_a_plugin_that_raises_anything_before_the_start_is_refused(where: dict[str, str], tmp_path: Path) -> None:
-    for verb in ("run", "check"):
-        done = coldframe(verb, bot(tmp_path, **where))
-        assert done.returncode == 78, done.stderr
-        assert "company.py:" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert len(done.stderr.splitlines()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,6 @@ from typing import Any
 from coldframe.core.state.journal_codec import fold
 from coldframe.trio_io.journalfile import read_rows
 from tests.scenes.support import CONFIGS, VenueProcess, coldframe, live_config, started, venue, wait_until
-
-#: Longer than the proof of an order whose report may have been lost: one may be under way at the kill.
-_PROOF_S = 90
 
 
 def positions(there: VenueProcess) -> dict[str, Decimal]:
@@ -33,7 +31,18 @@ def held(summary: dict[str, Any]) -> dict[str, Decimal]:
     return {symbol: size for symbol, size in sums.items() if size}
 
 
-def test_p2_a_killed_bot_goes_on_where_it_was(tmp_path: Path, home: dict[str, str]) -> None:
+def others(folder: Path, config: Path, there: VenueProcess, env: dict[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Two more bots on the account, with journals of their own: one with the same key, one with another."""
+    (folder / "same.toml").write_text(config.read_text() + '\n[journal]\nfile = "same.db"\n')
+    yield folder / "same.toml", env
+    text = config.read_text().replace(f'private_key = "file:{there.key_file}"', 'secret = "env:SCENE_SECRET"')
+    (folder / "other.toml").write_text(text + '\n[journal]\nfile = "other.db"\n')
+    hmac = there.said["keys"]["hmac"]
+    yield folder / "other.toml", {**env, "SCENE_KEY": hmac["api_key"], "SCENE_SECRET": hmac["secret"]}
+
+
+def test_p2_p8_a_killed_bot_goes_on_and_stays_alone(tmp_path: Path, home: dict[str, str]) -> None:
+    """It goes on where it was; while it lives, no second one may trade on its account, with its key or with another."""
     with venue(CONFIGS / "quickstart.toml", "--state", tmp_path / "ledger", env=home) as there:
         config = live_config(tmp_path, there)
         env = {**home, "SCENE_KEY": there.api_key}
@@ -49,9 +58,14 @@ def test_p2_a_killed_bot_goes_on_where_it_was(tmp_path: Path, home: dict[str, st
         placed_before = {our["clientOrderId"] for our in ours(there)}
         with started(tmp_path, "run", config, "--live", env=env) as second:
             second.wait_for("book ETHUSDT: synced")
+            for path, keys in others(tmp_path, config, there, env):
+                refused = coldframe("run", path, "--live", "--for", "60s", env=keys)
+                assert refused.returncode == 78, refused.stderr
+                assert "another bot trades on this account" in refused.stderr
+                assert "Traceback" not in refused.stderr
             wait_until(lambda: {our["clientOrderId"] for our in ours(there)} - placed_before, "it trades on")
             second.stop()
-            summary, err = second.end(_PROOF_S), second.log
+            summary, err = second.end(), second.log
         assert there.ask("/fapi/v1/openOrders") == []
         assert held(summary) == positions(there)
         trades = {symbol: there.ask("/fapi/v1/userTrades", symbol=symbol, limit=1000) for symbol in ("BTCUSDT", "ETHUSDT")}
@@ -63,39 +77,3 @@ def test_p2_a_killed_bot_goes_on_where_it_was(tmp_path: Path, home: dict[str, st
     after = fold(read_rows(journal))
     assert (after.ended, after.runs, after.live) == (True, 2, [])
     assert {order["clientOrderId"] for order in placed} <= set(after.orders)
-
-
-def test_p8_a_second_bot_on_the_account_is_refused(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", env=home) as there:
-        config = live_config(tmp_path, there)
-        env = {**home, "SCENE_KEY": there.api_key}
-        with started(tmp_path, "run", config, "--live", env=env) as first:
-            first.wait_for("logged on")
-            other = tmp_path / "other.toml"
-            other.write_text(config.read_text() + '\n[journal]\nfile = "other.db"\n')
-            second = coldframe("run", other, "--live", "--for", "60s", env=env)
-            assert second.returncode == 78
-            assert "another bot trades on this account" in second.stderr
-            assert f"pid {first.process.pid}, bot " in second.stderr, "it says which one"
-            assert str(config) in second.stderr
-            assert "Traceback" not in second.stderr
-            first.stop()
-            first.end()
-
-
-def test_p8_another_key_of_the_same_account_is_the_same_account(tmp_path: Path, home: dict[str, str]) -> None:
-    with venue(CONFIGS / "quickstart.toml", env=home) as there:
-        config = live_config(tmp_path, there)
-        other = tmp_path / "other.toml"
-        hmac = there.said["keys"]["hmac"]
-        keys = f'private_key = "file:{there.key_file}"'
-        other.write_text(config.read_text().replace(keys, 'secret = "env:SCENE_SECRET"') + '\n[journal]\nfile = "other.db"\n')
-        with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": there.api_key}) as first:
-            first.wait_for("logged on")
-            env = {**home, "SCENE_KEY": hmac["api_key"], "SCENE_SECRET": hmac["secret"]}
-            second = coldframe("run", other, "--live", "--for", "60s", env=env)
-            assert second.returncode == 78
-            assert "another bot trades on this account" in second.stderr
-            wait_until(lambda: there.ask("/fapi/v1/openOrders", symbol="BTCUSDT"), "the first one goes on")
-            first.stop()
-            first.end()

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, acknowledged, coldframe, environment, run_until, venue
+from tests.commands.here import coldframe as here
+from tests.scenes.support import COLDFRAME, CONFIGS, PATIENCE_S, ROOT, coldframe, environment, venue
+from tests.simulation.pump import Pump
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -92,9 +94,7 @@ def run_line(line: str, folder: Path, home: Mapping[str, str]) -> None:
     if line in UNTIL_INTERRUPTED:
         interrupt_when_said([*COLDFRAME, *words[1:]], UNTIL_INTERRUPTED[line], folder, home)
         return
-    done = subprocess.run(
-        [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = here(*words[1:], env=home, cwd=folder)
     assert done.returncode == 0, f"{line}: {done.stderr}"
 
 
@@ -102,12 +102,7 @@ def run_line(line: str, folder: Path, home: Mapping[str, str]) -> None:
 def test_every_command_of_the_documents_runs(page: Path, workplace: tuple[Path, Mapping[str, str]]) -> None:
     folder, home = workplace
     for line in commands_of(page):
-        words = words_of(line)
-        assert words[0] == "coldframe", f"not run: {line}"
-        done = subprocess.run(
-            [*COLDFRAME, *words[1:]], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
+        run_line(line, folder, home)
 
 
 def words_of(line: str) -> list[str]:
@@ -128,7 +123,7 @@ def interrupt_when_said(command: list[str], text: str, folder: Path, home: Mappi
         else:
             raise AssertionError(f"{command} ended without saying {text!r}")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
     finally:
         process.kill()
@@ -141,11 +136,12 @@ def test_the_bot_and_the_strategy_of_the_readme_work(tmp_path: Path) -> None:
     assert len(strategy.strip().splitlines()) <= 31
     (tmp_path / "bot.toml").write_text(config)
     (tmp_path / "scalp.py").write_text(strategy)
-    run = ("run", tmp_path / "bot.toml", "--journal", tmp_path / "run.db")
-    summary, _ = run_until(tmp_path, *run, env={}, said=["synced"], true=lambda: acknowledged(tmp_path / "run.db"))
-    assert summary["strategies"]["scalp"]["orders"] > 0
-    assert summary["strategies"]["scalp"]["state"] == "running"
-    assert summary["orders"]["rejected"] == 0
+    pump = Pump.of_config(tmp_path / "bot.toml")
+    pump.until(lambda: any(method == "order.place" for method, _ in pump.venue.carried_out))
+    slot = pump.engine.slots.get("scalp")
+    assert slot.orders > 0
+    assert not slot.muted
+    assert not pump.told("rejected")
 
 
 def test_ci_runs_what_is_not_run_here() -> None:

@@ -29,7 +29,7 @@ def test_x1_x2_x4_no_secret_in_logs_errors_journal_or_output(tmp_path: Path, hom
     with venue(troubled, env=home) as there:
         listen_key = there.do("POST", "/fapi/v1/listenKey")["listenKey"]
         SCENE.secrets.add(listen_key)
-        config = live_config(tmp_path, there)
+        config = live_config(tmp_path, there, orders="grace_ms = 5000")
         env = {**home, "SCENE_KEY": there.api_key}
         if signing == "hmac":
             hmac = there.said["keys"]["hmac"]

@@ -12,7 +12,8 @@ from typing import Any
 
 import trustme
 
-from tests.scenes.support import CONFIGS, VenueProcess, coldframe, document, live_config, run_until, started, venue, wait_until
+from tests.commands.here import coldframe as here
+from tests.scenes.support import CONFIGS, VenueProcess, coldframe, live_config, started, venue, wait_until
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
@@ -39,43 +40,33 @@ def secure_venue(folder: Path, env: dict[str, str]) -> Iterator[tuple[VenueProce
         yield served, authority
 
 
-def test_a_private_authority_is_trusted_only_when_named(tmp_path: Path, home: dict[str, str]) -> None:
-    with secure_venue(tmp_path, home) as (served, authority):
-        env = {**home, "SCENE_KEY": served.api_key}
-        trusting = live_config(tmp_path, served, extra=f'ca_file = "{authority}"')
-        quoting = lambda: served.ask("/fapi/v1/openOrders", symbol="BTCUSDT")  # noqa: E731
-        summary, _ = run_until(tmp_path, "run", trusting, "--live", env=env, said=["book BTCUSDT: synced"], true=quoting)
-        assert summary["orders"]["acked"] > 0
-        assert served.ask("/fapi/v1/openOrders") == []
-        wary = live_config(tmp_path, served)
-        done = coldframe("run", wary, "--live", "--for", "8s", env=env)
-    assert done.returncode == 69
-    assert "certificate is not trusted" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_the_whole_live_path_over_tls(tmp_path: Path, home: dict[str, str]) -> None:
-    """Banner, checks, trading, dead man's switch, recording, flatten: over TLS, with --debug, and no secret anywhere."""
+    """Banner, checks, trading, dead man's switch, recording, flatten: over TLS, with --debug, and no secret anywhere.
+
+    A bot that is not told of the private authority trusts it not; one that is differs in addresses and authority alone.
+    """
     with secure_venue(tmp_path, home) as (served, authority):
-        settings = 'dead_man_s = 20\nleverage = { BTCUSDT = 20, ETHUSDT = 20 }\nmargin = "cross"'
+        settings = 'dead_man_s = 120\nleverage = { BTCUSDT = 20, ETHUSDT = 20 }\nmargin = "cross"'
         config = live_config(tmp_path, served, extra=f'ca_file = "{authority}"', orders=settings)
         arguments = ("--debug", "run", config, "--live", "--record", tmp_path / "tape.jsonl.gz")
         with started(tmp_path, *arguments, env={**home, "SCENE_KEY": served.api_key}) as bot:
-            bot.wait_for("dead man's switch of BTCUSDT: armed, 20 s")
+            bot.wait_for("dead man's switch of BTCUSDT: armed, 120 s")
             bot.wait_for("fill: mm")
-            said = document(coldframe("halt", config, "--level", "flatten", "--json", env=home))
+            said = coldframe("halt", config, "--level", "flatten", env=home)
+            assert said.returncode in (0, 75), said.stderr  # 75: too busy to answer in time
             ends = ("the bot brings its positions to zero", "no position of the bot is open: nothing to flatten")
-            assert said["answers"][0]["lines"][-1] in ends
+            assert said.returncode == 75 or any(end in said.stdout for end in ends)
             wait_until(lambda: positions(served) == {}, "flat")
             bot.process.send_signal(signal.SIGTERM)
             summary = bot.end()
         assert served.ask("/fapi/v1/openOrders", symbol="BTCUSDT") == []
+        check_trust(tmp_path, served, authority, home)
     assert summary["ended"] == "signal"
     assert set(summary["strategies"]["mm"]["position"].values()) == {"0"}
     banner = [line for line in bot.log.splitlines() if "LIVE: scene trades on testnet: 127.0.0.1:" in line]
     assert len(banner) == 1
     for promised in (
-        "one-way mode, single-asset margin; dead man's switch 20 s",
+        "one-way mode, single-asset margin; dead man's switch 120 s",
         "(Ed25519, logs on)",
         "an order 1000, gross 20000",
     ):
@@ -89,19 +80,20 @@ def positions(served: VenueProcess) -> dict[str, float]:
     return {row["symbol"]: float(row["positionAmt"]) for row in rows if float(row["positionAmt"])}
 
 
-def test_the_configuration_of_a_private_venue_differs_from_that_of_the_exchange_in_addresses_and_authority_alone(
-    tmp_path: Path, home: dict[str, str]
-) -> None:
-    with secure_venue(tmp_path, home) as (served, authority):
-        config = live_config(tmp_path, served, extra=f'ca_file = "{authority}"')
-        written: dict[str, Any] = tomllib.loads(config.read_text())
-        for name in ("rest_url", "streams_url", "api_url", "ca_file"):
-            del written["venue"][name]
-        assert written["venue"] == {"environment": "testnet"}
-        lines = [
-            line for line in config.read_text().splitlines() if not line.startswith(("rest_url", "streams_url", "api_url", "ca_"))
-        ]
-        there = tmp_path / "exchange.toml"
-        there.write_text("\n".join(lines))
-        done = coldframe("check", there, "--json", env={**home, "SCENE_KEY": served.api_key})
+def check_trust(folder: Path, served: VenueProcess, authority: Path, home: dict[str, str]) -> None:
+    """Without the private authority nothing is connected; with it the bot is what it would be on the exchange."""
+    env = {**home, "SCENE_KEY": served.api_key}
+    wary = here("run", live_config(folder, served), "--live", "--for", "8s", env=env)
+    assert wary.returncode == 69
+    assert "certificate is not trusted" in wary.stderr
+    assert "Traceback" not in wary.stderr
+    config = live_config(folder, served, extra=f'ca_file = "{authority}"')
+    written: dict[str, Any] = tomllib.loads(config.read_text())
+    for name in ("rest_url", "streams_url", "api_url", "ca_file"):
+        del written["venue"][name]
+    assert written["venue"] == {"environment": "testnet"}
+    ours = ("rest_url", "streams_url", "api_url", "ca_")
+    there = folder / "exchange.toml"
+    there.write_text("\n".join(line for line in config.read_text().splitlines() if not line.startswith(ours)))
+    done = here("check", there, "--json", env=env)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenes.support import COLDFRAME, CONFIGS, ROOT, VenueProcess, environment, venue
+from tests.commands.here import CONFIGS, Done, coldframe
+from tests.scenes.support import VenueProcess, venue
 
 B = "BTCUSDT"
 
@@ -32,9 +32,8 @@ def served(home: dict[str, str]) -> Iterator[VenueProcess]:
         yield process
 
 
-def change(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    command = [*COLDFRAME, "venue-change", *args]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(env), timeout=60)
+def change(env: dict[str, str], *args: str) -> Done:
+    return coldframe("venue-change", *args, env=env)
 
 
 def done(env: dict[str, str], *args: str) -> dict[str, Any]:

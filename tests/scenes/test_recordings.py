@@ -1,0 +1,25 @@
+"""Recordings that a whole process plays at a pace and makes: the shipped one, and one of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.commands.here import coldframe as here
+from tests.scenes.support import CONFIGS, coldframe, document, run_until
+
+
+def test_the_shipped_recording_is_played_and_a_run_is_recorded(tmp_path: Path, home: dict[str, str]) -> None:
+    summary = document(coldframe("run", CONFIGS / "recorded.toml", "--speed", "4", "--json", env=home))
+    assert summary["ended"] == "tape_end"
+    assert all(book["state"] == "synced" and book["resyncs"] == 0 for book in summary["books"].values())
+    assert summary["strategies"]["maker"]["fills"] >= 1
+    assert summary["orders"]["unknown"] == 0
+    tape = tmp_path / "mine.jsonl.gz"
+    run_until(tmp_path, "run", CONFIGS / "quickstart.toml", "--record", tape, env=home, said=["fill: "])
+    assert json.loads(here("tape", "info", tape, "--json").stdout)["lines"] > 50
+    said = json.loads(here("tape", "verify", tape, "--json").stdout)
+    assert said["comparisons"] > 100
+    assert said["gaps"] == said["mismatches"] == 0
+    played = json.loads(here("run", CONFIGS / "recorded.toml", "--tape", tape, "--speed", "max", "--json").stdout)
+    assert played["ended"] == "tape_end"
