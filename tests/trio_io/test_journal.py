@@ -130,7 +130,42 @@ async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path, monkeypa
         await until(lambda: told.said[-1] == "well again")
     rows = list(read_rows(path))
     assert len(rows) == 51
-    assert rows[-1].body == {"rows": 450}
+    assert rows[-1].body == {"rows": 450, "state": 450}
+
+
+@pytest.mark.parametrize(("rows", "fault"), [(25, ""), (26, "26 rows are waiting for the disk")])
+async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, fault: str
+) -> None:
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 50)
+    path = tmp_path / "j.db"
+    async with working(path) as told:
+        told.order("first")
+        told.journal.record([Record(RowKind.ORDER, str(number), {}) for number in range(1, rows)])
+        assert told.journal.fault == fault
+        assert told.said == ([f"fault {fault}", "kept first"] if fault else [])
+        await until(lambda: told.said[-1:] == ["well again"] or told.said == ["sent first"])
+        told.order("last")
+        await until(lambda: told.said[-1] == "sent last")
+    assert len(refs(path)) == rows + 1
+
+
+async def test_rows_of_state_that_are_lost_are_told_when_the_disk_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 4)
+    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+    path = tmp_path / "j.db"
+    heard: list[JournalChanged] = []
+    async with working(path) as told:
+        told.journal.changed = heard.append
+        full(told.journal.file)
+        told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000}) for number in range(7)])
+        told.journal.record([Record(RowKind.REPORT, "for people", {})])
+        await until(lambda: len(heard) == 1)
+        told.journal.file._db.execute("PRAGMA max_page_count = 100000")
+        await until(lambda: len(heard) == 2)
+    assert heard[1] == JournalChanged("", 3)
+    assert [row.body for row in read_rows(path) if row.kind == RowKind.GAP] == [{"rows": 4, "state": 3}]
+    assert "there was no room for the order" in told.journal.unrecorded
 
 
 async def test_a_fault_is_told_as_a_change_of_the_journal(tmp_path: Path) -> None:
@@ -181,7 +216,10 @@ async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path, 
     assert told.journal.unrecorded == "3 rows were waiting for the disk, there was no room for the end"
 
 
-async def test_what_was_dropped_before_does_not_count_against_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_was_lost_counts_until_the_whole_state_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
     monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
     monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
     path = tmp_path / "j.db"
@@ -192,6 +230,8 @@ async def test_what_was_dropped_before_does_not_count_against_the_end(tmp_path: 
         await until(lambda: bool(told.said))
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
         await until(lambda: told.said[-1] == "well again")
+        if whole:
+            told.journal.record([Record(RowKind.CHECKPOINT, "", {})])
         await ended(told)
     assert RowKind.END in [row.kind for row in read_rows(path)]
-    assert told.journal.unrecorded == ""
+    assert bool(told.journal.unrecorded) is not whole

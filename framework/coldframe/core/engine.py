@@ -257,8 +257,8 @@ class Engine:
                 self._answered(answered)
             case ResolveAsked() as asked:
                 self._resolve(asked)
-            case JournalChanged(fault):
-                self._journal_changed(fault)
+            case JournalChanged(fault, lost):
+                self._journal_changed(fault, lost)
             case TimeReached(key):
                 self._woken(key)
             case StopAsked(reason):
@@ -314,13 +314,16 @@ class Engine:
             return
         self._ctx.emit(NoteAnswered(asked.note, verdict.accepted, verdict.text))
 
-    def _journal_changed(self, fault: str) -> None:
-        """Without a journal nothing that adds risk may leave; cancels do."""
+    def _journal_changed(self, fault: str, lost: int) -> None:
+        """Without a journal nothing that adds risk may leave; cancels do. What it has lost, a checkpoint makes good."""
         self.gate.journal_fault = fault
         if fault:
             self._ctx.log(Level.ERROR, f"the journal cannot be written: {fault}: no new risk, cancels go out")
         else:
             self._ctx.log(Level.WARNING, "the journal can be written again")
+        if lost:
+            self._ctx.log(Level.ERROR, f"{lost} rows of the journal found no room meanwhile: the whole state is written down now")
+            self._records = CHECKPOINT_ROWS  # one is due at the end of this step
 
     def _record_orders(self) -> None:
         """A row for every order that has changed in this step, and a checkpoint when one is due."""

@@ -48,6 +48,8 @@ def inherit(
         if trading.reconciler.at_start is not None:
             trading.reconciler.at_start.began_at(past.marks, past.since_ms)
             trading.reconciler.scan.since_ms = past.since_ms
+    if past.gap:
+        ctx.log(Level.ERROR, "the journal lacks rows that found no room while its disk refused: what the account says counts")
     latch(gate, past.latched)
     for line in past.latched.lines():
         ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")

@@ -84,9 +84,10 @@ class RestAnswered:
 
 @attrs.frozen
 class JournalChanged:
-    """The journal can be written no more, and why; or again (an empty fault)."""
+    """The journal can be written no more, and why; or again (an empty fault), and how many rows that held state it has lost."""
 
     fault: str
+    lost: int = 0
 
 
 @attrs.frozen

@@ -53,7 +53,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.LATCH: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.LOSSES: "from where losses are counted, of a strategy or (no name) the account: profit then, the best since, the day",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
-    RowKind.GAP: "how many rows for people were left out while the disk could not be written",
+    RowKind.GAP: "how many rows found no room while the disk could not be written; a checkpoint follows if some held state",
     RowKind.END: "a run has ended: why, which orders are open, kept on purpose or owe fills, and which positions no stop protects",
 }
 #: Rows that only people read: the first to go where not everything can be written.

@@ -1,8 +1,9 @@
 """The clerk that writes the journal: everything recorded since the last time goes to the disk in one transaction.
 
 The engine never waits for the disk: it hands over rows, and what must not happen before they are durable is done when they are, or
-undone when they cannot be. While the disk refuses, the rows that hold state wait in memory (up to a bound) and are tried again;
-those that only people read are dropped and counted.
+undone when they cannot be. While the disk refuses, the rows that hold state wait in memory and are tried again; those that only
+people read are dropped and counted. Memory has a bound: new risk is shut when half of it is used, and where all of it is, rows that
+hold state are lost. That is told to the engine when the disk takes rows again, and it writes its whole state down.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from coldframe.trio_io.journalfile import Entry, JournalFile
 
 #: So many rows may wait for the disk.
 WAITING_LIMIT: Final = 100_000
+#: With this part of them waiting the disk counts as refusing, so that what comes of orders that are under way still has room.
+_SLOW_SHARE: Final = 2
 #: Pause before a disk that refused is tried again.
 _AGAIN_S: Final = 1.0
 #: At the end, how long the last rows may take.
@@ -48,10 +51,11 @@ class Journal:
         self._held: deque[_Held] = deque()
         self._given = 0
         self._durable = 0
-        self._dropped = 0
+        #: Rows that were left out since the last gap was written, and how many of them held state.
+        self._dropped = self._lost = 0
         self._due = trio.Event()
         self.fault = ""
-        #: Why the last row that was handed over found no room; empty when it did.
+        #: Why a row that held state found no room; empty once the whole state has been written down after it.
         self._no_room = ""
 
     @property
@@ -70,9 +74,11 @@ class Journal:
             elif len(self._waiting) < WAITING_LIMIT:
                 self._waiting.append((at_ns, row.kind, row.ref, row.body))
                 self._given += 1
-                self._no_room = ""
+                self._no_room = "" if row.kind is RowKind.CHECKPOINT else self._no_room
+                if len(self._waiting) * _SLOW_SHARE > WAITING_LIMIT:
+                    self._fail(f"{len(self._waiting)} rows are waiting for the disk")
             else:
-                self._dropped += 1
+                self._dropped, self._lost = self._dropped + 1, self._lost + 1
                 self._no_room = f"{WAITING_LIMIT} rows were waiting for the disk, there was no room for the {row.kind}"
                 self._fail(f"{WAITING_LIMIT} rows are waiting for the disk")
         self._due.set()
@@ -100,12 +106,13 @@ class Journal:
     async def _write_all(self, *, last: bool = False) -> None:
         while self._waiting:
             rows = list(self._waiting)
-            gap, self._dropped = self._dropped, 0
-            lost = [(self._now_ns(), RowKind.GAP, "", {"rows": gap})] if gap else []
+            gap, lost, self._dropped, self._lost = self._dropped, self._lost, 0, 0
+            body = {"rows": gap, "state": lost} if lost else {"rows": gap}
+            left_out = [(self._now_ns(), RowKind.GAP, "", body)] if gap else []
             try:
-                await trio.to_thread.run_sync(self.file.write, [*rows, *lost])
+                await trio.to_thread.run_sync(self.file.write, [*rows, *left_out])
             except JournalUnwritable as error:
-                self._dropped += gap
+                self._dropped, self._lost = self._dropped + gap, self._lost + lost
                 self._fail(str(error))
                 if last:
                     return
@@ -113,13 +120,13 @@ class Journal:
                 continue
             for _ in rows:
                 self._waiting.popleft()
-            self._written(len(rows))
+            self._written(len(rows), lost)
 
-    def _written(self, count: int) -> None:
+    def _written(self, count: int, lost: int) -> None:
         self._durable += count
-        if self.fault:
+        if self.fault or lost:
             self.fault = ""
-            self.changed(JournalChanged(""))
+            self.changed(JournalChanged("", lost))
         while self._held and self._held[0].after <= self._durable:
             self._held.popleft().durable()
 

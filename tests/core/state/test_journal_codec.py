@@ -352,6 +352,44 @@ def test_p5_while_the_journal_cannot_be_written_only_cancels_leave() -> None:
     assert len(made.sent("order.place")) == 1
 
 
+@pytest.mark.parametrize("lost", ["order", "fill", "mark"])
+def test_p5_rows_that_were_lost_are_made_good_by_a_checkpoint(lost: str) -> None:
+    """The rows before it come to something else; without the gap that would be damage."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    begun = len(made.rows)
+    made.want(actor, place(price="98"))
+    made.fill(next(iter(made.engine.orders.live)).client_order_id, "0.4")
+    made.run(31_000)
+    kept = [*made.rows[:begun], *(row for row in made.rows[begun:] if row.kind != lost)]
+    gap = len(made.rows) - len(kept)
+    assert gap
+    before = len(made.rows)
+    made.give(JournalChanged("", gap))
+    assert f"{gap} rows of the journal found no room meanwhile" in made.said()
+    after = made.rows[before:]
+    assert [row.kind for row in after].count(RowKind.CHECKPOINT) == 1
+    whole = fold([*kept, Row(before, 0, RowKind.GAP, "", {"rows": gap, "state": gap}), *after])
+    assert not whole.gap
+    assert (whole.held(), whole.marks, list(whole.orders)) == (
+        fold(made.rows).held(),
+        made.engine.orders.marks,
+        list(fold(made.rows).orders),
+    )
+    with pytest.raises(JournalDamaged):
+        fold([*kept, Row(before, 0, RowKind.GAP, "", {"rows": gap}), *after])
+
+
+def test_p5_a_start_on_a_journal_with_a_gap_says_so() -> None:
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="98"))
+    past = fold([*made.rows, Row(99, 0, RowKind.GAP, "", {"rows": 2, "state": 1})])
+    again = made.restarted(actor, past=past)
+    assert "the journal lacks rows that found no room" in again.said()
+    assert not fold(again.rows, past).gap
+
+
 def test_every_order_has_its_row_before_it_leaves() -> None:
     """I1: in the effects of one step the Trio tasks take the rows first, and there every order that is sent must be found."""
     made = troubled(random.Random(3), Actor(), 40)

@@ -75,6 +75,8 @@ class RestoredState:
     payments: list[Payment] = attrs.field(factory=list)
     #: When the last row was written (our time).
     until_ns: int = 0
+    #: Whether rows that held state have been lost since the last checkpoint.
+    gap: bool = False
 
     @property
     def live(self) -> list[Order]:
@@ -217,25 +219,27 @@ def _apply(past: RestoredState, row: Row) -> None:
             past.losses[row.ref] = _CONVERTER.structure(body, Counted)
         case RowKind.LOSSES:
             past.losses.pop(row.ref, None)
+        case RowKind.GAP:
+            past.gap |= int(body.get("state", 0)) > 0
         case RowKind.END:
             past.ended = True
 
 
 def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
-    """The whole state of an account. Where the rows before it have been read as well, they must come to the same."""
+    """The whole state of an account. Where all rows before it have been read as well, they must come to the same."""
     orders = {order.client_order_id: order for order in _CONVERTER.structure(body["orders"], list[Order])}
     accounts = _CONVERTER.structure(body["accounts"], dict[str, StrategyPositions])
     marks = _CONVERTER.structure(body["marks"], dict[str, int])
     # The kill switch writes past the engine, which may not have heard of its orders yet.
     braked = {name: one for name, one in past.orders.items() if one.live and name not in orders and _is_brakes(name)}
-    if past.runs:
+    if past.runs and not past.gap:
         known = {name: one for name, one in past.orders.items() if name not in braked}
         before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.marks)
         if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
             raise ValueError("it is not what the rows before it come to")
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
     past.since_ms = int(body.get("since_ms") or past.since_ms or past.epoch_ms)
-    past.orders, past.accounts, past.marks = orders | braked, accounts, marks
+    past.orders, past.accounts, past.marks, past.gap = orders | braked, accounts, marks, False
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
     past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
@@ -331,7 +335,7 @@ def _learn_fee(past: RestoredState, body: Any) -> None:
         if fill.key == known.key:
             fills[place] = attrs.evolve(fill, fee=known.fee, fee_asset=known.fee_asset)
     if known.fee is not None:
-        past.accounts[body["strategy"]].pay(known.fee, known.fee_asset, known.notional)
+        past.accounts.setdefault(body["strategy"], StrategyPositions()).pay(known.fee, known.fee_asset, known.notional)
 
 
 # -- plain JSON and back ------------------------------------------------------------------------------------------------
