@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -49,16 +50,32 @@ def test_the_search_finds_what_it_is_for() -> None:
 
 
 def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> None:
-    """The whole package is imported and quickstart trades, with every such name missing for everything of ours."""
-    command = [sys.executable, "-m", "tests.floor0.bare_system", "run", str(ROOT / "configs/quickstart.toml")]
+    """The whole package is imported, quickstart trades and is halted, with every such name missing for everything of ours."""
+    command = [sys.executable, "-m", "tests.floor0.bare_system"]
+    config, log = str(ROOT / "configs/quickstart.toml"), tmp_path / "log"
     env = {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run(
-        [*command, "--for", "4s", "--json"], capture_output=True, text=True, timeout=120, cwd=ROOT, env=env, check=False
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode in (0, 4), done.stderr
-    summary = json.loads(done.stdout)
-    assert summary["ended"] == "duration"
+    with log.open("w") as err:
+        run = [*command, "run", config, "--for", "60s", "--json"]
+        bot = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=err, text=True, cwd=ROOT, env=env)
+    with bot:
+        try:
+            until_s = time.monotonic() + 60
+            while "fill: " not in log.read_text():
+                assert bot.poll() is None, log.read_text()
+                assert time.monotonic() < until_s, log.read_text()
+                time.sleep(0.05)
+            assert [path.suffix for path in tmp_path.rglob("runs/*/*") if path.suffix != ".lock"] == [".port"]
+            asked = [*command, "halt", config]
+            halt = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False)
+            assert (halt.returncode, halt.stderr) == (0, "")
+            assert f"bot {bot.pid}: no orders of ours are open at the venue" in halt.stdout
+            bot.terminate()
+            said, _ = bot.communicate(timeout=60)
+        finally:
+            bot.kill()
+    assert "Traceback" not in log.read_text()
+    summary = json.loads(said)
+    assert summary["ended"] == "signal"
     assert summary["orders"]["acked"] > 0
 
 
