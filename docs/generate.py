@@ -18,11 +18,11 @@ import msgspec
 
 from coldframe.config import schema
 from coldframe.config import venue as venue_tables
-from coldframe.config.keys import DOC
 from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.model import events, intents, orders, view
 from coldframe.model.journal import BODIES
 from coldframe.plug.hookspecs import BotHooks, StrategyHooks
+from coldframe.tables import DOC
 from coldframe.trio_io.journalfile import SCHEMA
 from coldframe.wire import codec, rest
 from coldframe.wire.api import METHODS

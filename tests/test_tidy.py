@@ -86,6 +86,16 @@ def test_what_is_pure_waits_for_nothing_and_opens_nothing(path: Path) -> None:
     assert not called & {"open", "input", "__import__", "exec", "eval"}
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    """Import contracts do not see what lies in a folder without `__init__.py`; a folder with nothing else is a leftover."""
+    inside: dict[Path, set[str]] = {}
+    for path in SOURCES:
+        inside.setdefault(path.parent, set()).add(path.name)
+    roots = {ROOT / "framework", ROOT / "plugins"}
+    assert not [name(folder) for folder, files in inside.items() if folder not in roots and "__init__.py" not in files]
+    assert not [name(folder) for folder, files in inside.items() if files == {"__init__.py"} and not any(folder.glob("*/*.py"))]
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_only_the_command_line_prints(path: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

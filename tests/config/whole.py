@@ -8,9 +8,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 
-from coldframe.config.keys import SECRET
 from coldframe.config.lines import Path
 from coldframe.config.schema import Config
+from coldframe.tables import SECRET
 
 WHOLE = """\
 # Every key, none at its default.

@@ -9,10 +9,10 @@ from random import Random
 import msgspec
 import pytest
 
-from coldframe.config.keys import Unfit
 from coldframe.config.venue import DOUBTFUL_ANSWERS, VenueFaults
 from coldframe.exchange.exchange import PrivateEvent
 from coldframe.exchange.faults import STRAIGHT, FaultDecision, FaultPlan, InjectedFault, ResponseMode
+from coldframe.tables import Unfit
 
 ALL = {"orders_doubtful": Decimal(1), "doubtful_answers": list(DOUBTFUL_ANSWERS)}
 

@@ -24,11 +24,11 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, override
 
-from coldframe.config.keys import PATH, SECRET, Unfit
 from coldframe.config.lines import Path, line_of, lines_of
 from coldframe.config.schema import Config
 from coldframe.errors import ConfigError
 from coldframe.localfiles import read_file
+from coldframe.tables import PATH, SECRET, Unfit
 from coldframe.units import exact
 
 T = TypeVar("T")

@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from coldframe.config.keys import Check, Unfit, between, key, matching, one_of, positive
 from coldframe.config.secrets import REFERENCE
 from coldframe.config.venue import Venue
 from coldframe.ids import STRATEGY_ID
+from coldframe.tables import Check, Unfit, between, key, matching, one_of, positive
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

@@ -2,7 +2,7 @@
 
 Each change comes with the events that the real exchange sends in the same case: a contract tells of itself over `!contractInfo`, an
 account of its leverage and asset mode over its user-data stream. A change that the exchange would refuse is left out and told.
-Meanings: `coldframe.config.venue.VenueChange`.
+Meanings: `coldframe.exchange.settings.VenueChange`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 import attrs
 from msgspec import structs
 
-from coldframe.config.venue import VenueChange
 from coldframe.enums import ContractStatus, MarginType
 from coldframe.exchange.contracts import ENDED, Contract
 from coldframe.exchange.market.sessions import Calendar
 from coldframe.exchange.market.symbol_market import SymbolMarket
+from coldframe.exchange.settings import VenueChange
 from coldframe.exchange.trading.account_store import AccountStore
 from coldframe.exchange.trading.clearing import Clearing
 from coldframe.exchange.trading.delisting import Delisting

@@ -7,13 +7,13 @@ from typing import Any, Protocol, assert_never
 
 import attrs
 
-from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import CUTS, ConnectionKind, FaultDecision, FaultPlan, InjectedFault
 from coldframe.exchange.market.subscriptions import Subscriptions
 from coldframe.exchange.market.symbol_market import Execution
 from coldframe.exchange.market_source import MarketSource
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
 
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 
 import attrs
 
-from coldframe.config import venue as config
 from coldframe.enums import ContractStatus, ExecutionType
 from coldframe.exchange.changes import Changes
 from coldframe.exchange.endpoints.authentic import KeyRing
@@ -22,6 +21,8 @@ from coldframe.exchange.market.sessions import Calendar
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import SymbolMarket
 from coldframe.exchange.randomness import Randomness
+from coldframe.exchange.settings import EmbeddedVenue as Settings
+from coldframe.exchange.settings import VenueAccount, VenueChange
 from coldframe.exchange.trading.account_store import AccountStore
 from coldframe.exchange.trading.amending import Amender
 from coldframe.exchange.trading.clearing import Clearing
@@ -67,7 +68,7 @@ class Exchange:
 
     def __init__(
         self,
-        settings: config.EmbeddedVenue,
+        settings: Settings,
         floors: Mapping[str, SymbolMarket],
         keys: Sequence[AccountKeys],
         ledger: AccountStore,
@@ -132,7 +133,7 @@ class Exchange:
             self.dealer.restore(now_ms, (symbol,))
         return floor
 
-    def change(self, change: config.VenueChange, now_ms: int) -> str | None:
+    def change(self, change: VenueChange, now_ms: int) -> str | None:
         """Changes something now, as the plan does at its time. Gives why it is refused, or None when it is done."""
         refusal = self._changes.make(self, change, now_ms)
         self.ledger.commit()
@@ -187,7 +188,7 @@ def _tells_fill(event: UserEvent) -> bool:
     return isinstance(event, TradeLite) or (isinstance(event, OrderTradeUpdate) and event.order.execution is ExecutionType.TRADE)
 
 
-def _account(one: config.VenueAccount) -> Account:
+def _account(one: VenueAccount) -> Account:
     maker_fee, taker_fee = _fees(one)
     return Account(
         name=one.name,
@@ -202,5 +203,5 @@ def _account(one: config.VenueAccount) -> Account:
     )
 
 
-def _fees(one: config.VenueAccount) -> tuple[Decimal, Decimal]:
+def _fees(one: VenueAccount) -> tuple[Decimal, Decimal]:
     return one.maker_fee_bps * _BASIS_POINT, one.taker_fee_bps * _BASIS_POINT

@@ -1,7 +1,7 @@
 """A market that comes from outside: its payloads go on word for word, its books and trades meet the accounts' orders.
 
-Recording and mirror share this. The book is complete once a snapshot has been seen; what came before is kept and applied behind it
-(protocol.md 5.1). Own orders never show in the published market.
+A recording and a mirror share this. The book is complete once a snapshot has been seen; what came before is kept and applied
+behind it (protocol.md 5.1). Own orders never show in the published market.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Before a request is carried out it says which course the request takes; before private events leave it says which of them leave now,
 twice, later or never; and now and then it names a mishap that is due. It knows neither sockets nor the exchange. Every draw comes
 from the seed, each kind of fault from a sequence of its own, so that switching one on does not move the others. Its meanings stand
-at `coldframe.config.venue.VenueFaults`; faults.md 1.4 names what each of them does to a bot.
+at `coldframe.exchange.settings.VenueFaults`; faults.md 1.4 names what each of them does to a bot.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, Final, TypeVar
 import attrs
 import msgspec
 
-from coldframe.config.venue import VenueFaults
 from coldframe.exchange.exchange import PrivateEvent
 from coldframe.exchange.randomness import RandomSource, Seeded
 from coldframe.exchange.refusals import refuse, status_of
+from coldframe.exchange.settings import VenueFaults
 from coldframe.wire.requests import Fault
 
 #: Which requests are of which kind, by method of the WebSocket API and by verb and path of REST.

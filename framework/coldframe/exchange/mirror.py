@@ -6,10 +6,10 @@ word for word and lets own orders meet them. It opens no connection itself.
 
 from __future__ import annotations
 
-from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import Contract, chosen, usual_tiers
 from coldframe.exchange.external_market import ExternalMarket
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.wire.reference import ExchangeInfo
 
 

@@ -11,13 +11,13 @@ from typing import Final
 
 import msgspec
 
-from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.contracts import chosen
 from coldframe.exchange.external_market import ExternalMarket, begin_at
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market_source import Settle
 from coldframe.exchange.recording_info import RecordingInfo, RecordingLines
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.units import NS_PER_MS
 from coldframe.wire.names import StreamKind, parse
 from coldframe.wire.streams import EpochMs

@@ -12,7 +12,6 @@ from typing import Final
 
 import attrs
 
-from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.enums import OrderStatus, OrderType, Side, TimeInForce
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import Contract, contract, to_scaled
@@ -23,6 +22,7 @@ from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, Upd
 from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.randomness import Seeded
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
 from coldframe.units import unscaled
 from coldframe.wire.reference import LeverageTier

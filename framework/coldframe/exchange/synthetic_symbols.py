@@ -1,4 +1,4 @@
-"""The contracts of the synthetic market, and the temper of each: price, step of its levels, liveliness, usual sizes."""
+"""The contracts of the synthetic market, and the parameters of each: price, step of its levels, liveliness, usual sizes."""
 
 from __future__ import annotations
 

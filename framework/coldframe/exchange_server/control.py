@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from coldframe.config.venue import VenueChange
+from coldframe.exchange.settings import VenueChange
 
 #: The longest line that is read, in bytes.
 LONGEST_LINE: Final = 4096

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.exchange.recorded_market import RecordedMarket
 from coldframe.exchange.recording_info import RecordingInfo, look_through
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server.recording_files import read_tape
 
 

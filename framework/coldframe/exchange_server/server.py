@@ -12,7 +12,6 @@ from typing import Final
 import attrs
 import trio
 
-from coldframe.config import venue as config
 from coldframe.errors import ConfigError, VenueUnavailable
 from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
@@ -22,6 +21,8 @@ from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.mirror import Mirror
 from coldframe.exchange.randomness import Randomness
 from coldframe.exchange.recorded_market import RecordedMarket
+from coldframe.exchange.settings import EmbeddedVenue as Settings
+from coldframe.exchange.settings import VenueChange
 from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.exchange.trading.account_store import AccountStore, MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
@@ -56,7 +57,7 @@ class EmbeddedVenue:
 
     def __init__(
         self,
-        settings: config.EmbeddedVenue,
+        settings: Settings,
         *,
         wall_ms: Callable[[], int],
         mirror: Mirror | None = None,
@@ -118,7 +119,7 @@ class EmbeddedVenue:
         """The contracts that the venue lists."""
         return tuple(self._exchange.floors)
 
-    def change(self, change: config.VenueChange) -> str | None:
+    def change(self, change: VenueChange) -> str | None:
         """Changes something now, as the plan in `changes` does at its time. Gives why it is refused, or None when it is done."""
         refusal = self._exchange.change(change, self._context.turn())
         self._context.deliver()
@@ -209,19 +210,19 @@ class EmbeddedVenue:
         )
 
 
-def _account_store(settings: config.EmbeddedVenue) -> AccountStore:
+def _account_store(settings: Settings) -> AccountStore:
     return MemoryAccountStore() if settings.state_dir is None else FileAccountStore(Path(settings.state_dir))
 
 
 def _source(
-    settings: config.EmbeddedVenue, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, ledger: AccountStore
+    settings: Settings, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, ledger: AccountStore
 ) -> MarketSource:
     if mirror is not None:
         return mirror.open(settings, start_ms)
     return recorded or SyntheticMarket(settings, start_ms, ledger.marks, Random)
 
 
-def _tls_context(settings: config.EmbeddedVenue) -> ssl.SSLContext | None:
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 import trio
 
-from coldframe.config.venue import VenueChange
 from coldframe.errors import UsageError, VenueUnavailable
+from coldframe.exchange.settings import VenueChange
 from coldframe.exchange_server.control import LONGEST_LINE, Ask, Told, answer
 from coldframe.trio_io.endpoint import Endpoint, LineTooLong, PeerRefused, listen, names_in, reach
 from coldframe.trio_io.paths import state_home

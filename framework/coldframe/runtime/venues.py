@@ -15,9 +15,9 @@ import attrs
 import trio
 
 from coldframe.config.schema import Config
-from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import Signer, signer_of_pem
 from coldframe.errors import Banned
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server import AccountKeys, Address, EmbeddedVenue
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot, endpoints

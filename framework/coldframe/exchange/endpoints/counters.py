@@ -9,9 +9,9 @@ from typing import Final
 
 import attrs
 
-from coldframe.config.venue import VenueLimits
 from coldframe.enums import RateLimitType
 from coldframe.exchange.refusals import refuse
+from coldframe.exchange.settings import VenueLimits
 from coldframe.wire.codes import CODES
 from coldframe.wire.reference import RateLimit
 from coldframe.wire.requests import Fault

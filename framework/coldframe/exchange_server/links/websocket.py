@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server.links.outbox import Outbox
 from coldframe.exchange_server.links.socket import Closed, CloseReason, ServerSocket
 

@@ -10,11 +10,12 @@ import attrs
 import pytest
 
 from coldframe.config import schema, venue
-from coldframe.config.keys import DOC, PATH, SECRET, Unfit, between, key, matching, not_negative, one_of, positive
+from coldframe.exchange import settings
+from coldframe.tables import DOC, PATH, SECRET, Unfit, between, key, matching, not_negative, one_of, positive
 
 TABLES = [
     kind
-    for module in (schema, venue)
+    for module in (schema, venue, settings)
     for kind in vars(module).values()
     if isinstance(kind, type) and attrs.has(kind) and kind.__module__ == module.__name__
 ]
