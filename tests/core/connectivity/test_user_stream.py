@@ -54,7 +54,35 @@ def test_the_key_is_asked_for_after_the_log_on_and_opens_the_link() -> None:
     (link,) = [effect for effect in made.effects if isinstance(effect, OpenLink) and effect.kind is PRIVATE]
     assert link.path == "/private/ws/secret-listen-key"
     assert "secret-listen-key" not in made.said()
+    assert "no room in the rate limits" not in made.said()
     assert private_news(actor) == [LinkState.UP]
+
+
+def test_while_the_link_stands_no_other_key_is_asked_for() -> None:
+    made, _ = world()
+    assert made.engine.trading is not None
+    made.engine.trading.user_stream.woken("user:open")
+    made.beat()
+    assert asked(made, "userDataStream.start") == 0
+    made.holds.update(("userDataStream.start", "/fapi/v1/listenKey"))
+    made.lose(PRIVATE)
+    made.run(1_000)
+    assert asked(made, "userDataStream.start") == 1
+    made.engine.trading.user_stream.woken("user:open")
+    made.beat()
+    assert asked(made, "userDataStream.start") == 1
+
+
+def test_without_room_in_the_limits_the_key_is_asked_for_later() -> None:
+    made, _ = world()
+    made.engine._ctx.ledger.ban(made.venue_ms + 20_000)
+    made.lose(PRIVATE)
+    made.run(10_000)
+    assert asked(made, "userDataStream.start") == 0
+    assert "user stream: no room in the rate limits for a listen key" in made.said()
+    made.run(60_000)
+    assert made.engine.trading is not None
+    assert made.engine.trading.user_stream.up
 
 
 def test_before_it_is_reconciled_no_new_risk_is_taken() -> None:

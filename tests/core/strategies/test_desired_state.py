@@ -14,7 +14,7 @@ from coldframe.core.strategies.desired_state import _nearer_zero
 from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.effects import CallRest, LinkKind, SendRequest
 from coldframe.model.events import BookChanged, BookState, OrderChanged, OrderFilled
-from coldframe.model.inputs import ResumeAsked
+from coldframe.model.inputs import JournalChanged, ResumeAsked
 from coldframe.model.intents import CancelAll, Quote, Quotes, Target, VerdictCode
 from coldframe.model.orders import OrderState
 from coldframe.testing import instrument
@@ -497,3 +497,21 @@ def test_why_one_side_of_a_hedged_target_waits_is_said() -> None:
     made.want(actor, Target("BTCUSDT", D(2)))
     made.beat()
     assert "what it wants in BTCUSDT cannot be sent: 0.0005 is less than the smallest order of 0.001" in made.said()
+
+
+@pytest.mark.parametrize("held", ["quotes", "target"])
+def test_what_holds_one_wish_back_is_told_though_the_other_goes_on(held: str) -> None:
+    made, actor = quoting(Quotes("BTCUSDT", bids=[Quote(D(99), D(1))]))
+    made.want(actor, Target("BTCUSDT", D(0)))
+    made.give(JournalChanged("disk full"))
+    slot = made.engine.slots.get(actor.id)
+    if held == "quotes":  # its fill is closed again, and the quote itself would be new risk
+        (order,) = made.engine.orders.live
+        made.fill(order.client_order_id, "1")
+        assert [request.params["side"] for request in made.sent("order.place")][-1] == "SELL"
+        assert slot.trader.account.net("BTCUSDT") == 0
+    else:
+        made.want(actor, Target("BTCUSDT", D(2)))
+        assert standing(made) == {(Side.BUY, D(99)): D(1)}
+    assert slot.held_back["HALTED"] >= 1
+    assert f"{actor.id}: what it wants in BTCUSDT waits: HALTED: the journal cannot be written" in made.said()
