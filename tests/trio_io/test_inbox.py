@@ -11,7 +11,6 @@ from trio.testing import MockClock
 
 from coldframe.errors import InvariantBroken
 from coldframe.model.inputs import FramesDropped, FramesReceived, Input, Lane, LinkLost, LinkOpened, Stamped, TimeReached
-from coldframe.trio_io import inbox as module
 from coldframe.trio_io.inbox import Inbox
 
 
@@ -113,9 +112,8 @@ async def test_taking_waits_until_there_is_something(autojump_clock: MockClock) 
 # -- too much ---------------------------------------------------------------------------------------------------------
 
 
-def test_n13_a_link_that_brings_too_much_loses_what_waits_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MARKET_LIMIT", 10)
-    inbox = Inbox(Tick())
+def test_n13_a_link_that_brings_too_much_loses_what_waits_of_it() -> None:
+    inbox = Inbox(Tick(), market_limit=10)
     inbox.put_frames("busy", [b"1"] * 5)
     inbox.put_frames("calm", [b"2"] * 2)
     inbox.put_frames("busy", [b"3"] * 2)
@@ -129,9 +127,8 @@ def test_n13_a_link_that_brings_too_much_loses_what_waits_of_it(monkeypatch: pyt
     ]
 
 
-def test_when_nothing_of_it_waits_the_link_with_the_oldest_frames_loses_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MARKET_LIMIT", 10)
-    inbox = Inbox(Tick())
+def test_when_nothing_of_it_waits_the_link_with_the_oldest_frames_loses_them() -> None:
+    inbox = Inbox(Tick(), market_limit=10)
     inbox.put_frames("oldest", [b"1"] * 4)
     inbox.put_frames("other", [b"2"] * 4)
     inbox.put_frames("oldest", [b"3"])
@@ -143,9 +140,8 @@ def test_when_nothing_of_it_waits_the_link_with_the_oldest_frames_loses_them(mon
     ]
 
 
-def test_the_bound_holds_when_the_link_itself_has_little_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MARKET_LIMIT", 10)
-    inbox = Inbox(Tick())
+def test_the_bound_holds_when_the_link_itself_has_little_to_give() -> None:
+    inbox = Inbox(Tick(), market_limit=10)
     inbox.put_frames("small", [b"1"])
     inbox.put_frames("large", [b"2"] * 9)
     inbox.put_frames("small", [b"3"] * 5)
@@ -153,9 +149,8 @@ def test_the_bound_holds_when_the_link_itself_has_little_to_give(monkeypatch: py
     assert inbox.peak == 10
 
 
-def test_n13_private_inputs_are_never_dropped_the_run_ends_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PRIVATE_LIMIT", 3)
-    inbox = Inbox(Tick())
+def test_n13_private_inputs_are_never_dropped_the_run_ends_instead() -> None:
+    inbox = Inbox(Tick(), private_limit=3)
     for number in range(3):
         inbox.put(Lane.PRIVATE, FramesReceived("p", (b"%d" % number,)))
     with pytest.raises(InvariantBroken, match="the engine does not keep up"):
@@ -210,26 +205,24 @@ class Naive:
 @given(st.lists(steps, max_size=40))
 def test_against_a_naive_inbox(script: list[tuple[str, str, int]]) -> None:
     tick, naive = Tick(), Naive()
-    inbox = Inbox(tick)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MARKET_LIMIT", LIMIT)
-        for serial, (kind, link, number) in enumerate(script):
-            if kind == "take":
-                if naive.waiting:
-                    assert taken(inbox, number) == naive.take(number)
-                continue
-            tick.ns += number
-            if kind == "frames":
-                frames = [b"%d.%d" % (serial, n) for n in range(number)]
-                inbox.put_frames(link, frames)
-                naive.frames(tick.ns, link, frames)
-            else:
-                lane = Lane.CONTROL if kind == "control" else Lane.PRIVATE
-                event: Input = TimeReached(link) if lane is Lane.CONTROL else FramesReceived(link, (b"%d" % serial,))
-                inbox.put(lane, event)
-                naive.waiting.append((tick.ns, lane, event))
-        if naive.waiting:
-            assert taken(inbox, 1_000) == naive.take(1_000)
+    inbox = Inbox(tick, market_limit=LIMIT)
+    for serial, (kind, link, number) in enumerate(script):
+        if kind == "take":
+            if naive.waiting:
+                assert taken(inbox, number) == naive.take(number)
+            continue
+        tick.ns += number
+        if kind == "frames":
+            frames = [b"%d.%d" % (serial, n) for n in range(number)]
+            inbox.put_frames(link, frames)
+            naive.frames(tick.ns, link, frames)
+        else:
+            lane = Lane.CONTROL if kind == "control" else Lane.PRIVATE
+            event: Input = TimeReached(link) if lane is Lane.CONTROL else FramesReceived(link, (b"%d" % serial,))
+            inbox.put(lane, event)
+            naive.waiting.append((tick.ns, lane, event))
+    if naive.waiting:
+        assert taken(inbox, 1_000) == naive.take(1_000)
     assert inbox.peak <= LIMIT
 
 

@@ -14,8 +14,7 @@ import trio.lowlevel
 from coldframe.model.effects import Record
 from coldframe.model.inputs import JournalChanged
 from coldframe.model.journal import RowKind
-from coldframe.trio_io import journal as journal_module
-from coldframe.trio_io.journal import Journal
+from coldframe.trio_io.journal import WAITING_LIMIT, Journal
 from coldframe.trio_io.journalfile import JournalFile, read_rows
 
 
@@ -33,9 +32,9 @@ class Told:
 
 
 @asynccontextmanager
-async def working(path: Path) -> AsyncIterator[Told]:
+async def working(path: Path, waiting_limit: int = WAITING_LIMIT) -> AsyncIterator[Told]:
     file = JournalFile(path)
-    journal = Journal(file, lambda: 5)
+    journal = Journal(file, lambda: 5, waiting_limit=waiting_limit, again_s=0.05)
     told = Told(journal)
     journal.changed = lambda event: told.said.append(f"fault {event.fault.split(': ')[-1]}" if event.fault else "well again")
     async with trio.open_nursery() as nursery:
@@ -93,10 +92,7 @@ async def test_what_is_left_is_written_at_the_end(tmp_path: Path) -> None:
     assert [row.kind for row in read_rows(path)] == ["order", "end"]
 
 
-async def test_p5_a_full_disk_keeps_orders_back_and_says_when_it_is_well_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+async def test_p5_a_full_disk_keeps_orders_back_and_says_when_it_is_well_again(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     async with working(path) as told:
         full(told.journal.file)
@@ -116,11 +112,9 @@ async def test_p5_a_full_disk_keeps_orders_back_and_says_when_it_is_well_again(
     assert [row.body for row in rows if row.kind == RowKind.GAP] == [{"rows": 1}]
 
 
-async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 50)
-    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    async with working(path) as told:
+    async with working(path, 50) as told:
         full(told.journal.file)
         for number in range(500):
             told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 900})])
@@ -134,12 +128,9 @@ async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(("rows", "fault"), [(25, ""), (26, "26 rows are waiting for the disk")])
-async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, fault: str
-) -> None:
-    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 50)
+async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(tmp_path: Path, rows: int, fault: str) -> None:
     path = tmp_path / "j.db"
-    async with working(path) as told:
+    async with working(path, 50) as told:
         told.order("first")
         told.journal.record([Record(RowKind.ORDER, str(number), {}) for number in range(1, rows)])
         assert told.journal.fault == fault
@@ -150,12 +141,10 @@ async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(
     assert len(refs(path)) == rows + 1
 
 
-async def test_rows_of_state_that_are_lost_are_told_when_the_disk_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 4)
-    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+async def test_rows_of_state_that_are_lost_are_told_when_the_disk_is_well(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     heard: list[JournalChanged] = []
-    async with working(path) as told:
+    async with working(path, 4) as told:
         told.journal.changed = heard.append
         full(told.journal.file)
         told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000}) for number in range(7)])
@@ -199,12 +188,10 @@ async def test_p18_whether_the_end_is_on_the_disk_is_known(tmp_path: Path, disk:
     assert len(refs(path)) == (2 if disk == "sound" else 0)
 
 
-async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path) -> None:
     """The disk takes the rows that waited, at the last moment; the end was not among them."""
-    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
-    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
     path = tmp_path / "j.db"
-    async with working(path) as told:
+    async with working(path, 3) as told:
         full(told.journal.file)
         for number in range(5):
             told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
@@ -217,13 +204,9 @@ async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_what_was_lost_counts_until_the_whole_state_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
-) -> None:
-    monkeypatch.setattr(journal_module, "WAITING_LIMIT", 3)
-    monkeypatch.setattr(journal_module, "_AGAIN_S", 0.05)
+async def test_what_was_lost_counts_until_the_whole_state_is_written(tmp_path: Path, whole: bool) -> None:
     path = tmp_path / "j.db"
-    async with working(path) as told:
+    async with working(path, 3) as told:
         full(told.journal.file)
         for number in range(5):
             told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])

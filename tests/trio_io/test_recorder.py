@@ -7,6 +7,7 @@ import json
 import threading
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording_files import read_tape
-from coldframe.trio_io import recorder as module
 from coldframe.trio_io.recorder import Recorder
 from coldframe.wire.frames import envelope
 
@@ -32,8 +32,8 @@ class Notes:
     def now_ns(self) -> int:
         return next(self._ticks)
 
-    def recorder(self, path: Path) -> Recorder:
-        return Recorder(path, self.now_ns, self.said.append)
+    def recorder(self, path: Path, **limits: Any) -> Recorder:
+        return Recorder(path, self.now_ns, self.said.append, **limits)
 
 
 def lines_of(path: Path) -> list[tuple[int, str, bytes]]:
@@ -111,9 +111,8 @@ async def test_white_space_over_lines_becomes_one_line(tmp_path: Path) -> None:
 
 
 async def test_a_slow_disk_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FLUSH_PERIOD_S", 0.01)
     path, go_on, notes = tmp_path / "a.jsonl.gz", threading.Event(), Notes()
-    recorder = notes.recorder(path)
+    recorder = notes.recorder(path, flush_period_s=0.01)
     write = recorder._file.write
     waiting = threading.Event()
 
@@ -137,10 +136,9 @@ async def test_a_slow_disk_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.M
     assert [payload for _, _, payload in lines_of(path)] == [b"%d" % number for number in range(1_000)]
 
 
-async def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LINE_LIMIT", 10)
+async def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     path, notes = tmp_path / "a.jsonl.gz", Notes()
-    recorder = notes.recorder(path)
+    recorder = notes.recorder(path, line_limit=10)
     for number in range(25):
         recorder.frame(envelope("x", b"%d" % number))
     await recorder.close()
@@ -149,10 +147,9 @@ async def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatc
     assert notes.said == [f"15 lines were left out of the recording {path}"]
 
 
-async def test_lines_that_wait_are_bounded_in_bytes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BYTE_LIMIT", 10_000)
+async def test_lines_that_wait_are_bounded_in_bytes_too(tmp_path: Path) -> None:
     path, notes = tmp_path / "a.jsonl.gz", Notes()
-    recorder = notes.recorder(path)
+    recorder = notes.recorder(path, byte_limit=10_000)
     for number in range(25):
         recorder.frame(envelope("x", b'"%d%b"' % (number % 10, b"x" * 1_900)))
     recorder.frame(envelope("x", b'"%b"' % (b"x" * 20_000)))
@@ -164,9 +161,8 @@ async def test_lines_that_wait_are_bounded_in_bytes_too(tmp_path: Path, monkeypa
 
 
 async def test_a_disk_that_fails_ends_the_recording_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FLUSH_PERIOD_S", 0.01)
     path, notes = tmp_path / "a.jsonl.gz", Notes()
-    recorder = notes.recorder(path)
+    recorder = notes.recorder(path, flush_period_s=0.01)
 
     def full(block: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -6,6 +6,7 @@ These are the only questions asked outside the engine; their answers become part
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ from coldframe.wire.replies import AccountConfig
 from coldframe.wire.rest import Answer, ban_end_ms
 
 #: Pauses between the first tries to reach the venue, in seconds; after the last one we give up.
-_PAUSES_S: Final = (0.3, 0.7, 1.5)
+PAUSES_S: Final = (0.3, 0.7, 1.5)
 _MODES: Final = {PositionMode.ONE_WAY: "one-way", PositionMode.HEDGE: "hedge"}
 
 
@@ -64,15 +65,15 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
         raise ConfigError(f"venue.ca_file: {ca_file} is no certificate authority in PEM form: {error}") from None
 
 
-async def ask_until_answered(rest: Rest, clock: Clock, path: str) -> Answer:
+async def ask_until_answered(rest: Rest, clock: Clock, path: str, pauses_s: Sequence[float] = PAUSES_S) -> Answer:
     """A public question, asked a few times. Raises `VenueUnavailable`, or `Banned` when the venue sends us away."""
-    answer, _ = await _ask(rest, clock, path)
+    answer, _ = await _ask(rest, clock, path, pauses_s)
     return answer
 
 
-async def _ask(rest: Rest, clock: Clock, path: str) -> tuple[Answer, int]:
+async def _ask(rest: Rest, clock: Clock, path: str, pauses_s: Sequence[float]) -> tuple[Answer, int]:
     """The answer, and when the try that brought it was made, in milliseconds."""
-    for pause_s in (*_PAUSES_S, None):
+    for pause_s in (*pauses_s, None):
         sent_ms = clock.now_ms()
         try:
             answer = await rest.ask("GET", path, {})
@@ -100,9 +101,9 @@ def refuse_ban(answer: Answer, clock: Clock) -> None:
         raise Banned(text, until_ms)
 
 
-async def venue_offset_ms(rest: Rest, clock: Clock) -> int:
+async def venue_offset_ms(rest: Rest, clock: Clock, pauses_s: Sequence[float] = PAUSES_S) -> int:
     """How far the venue's clock is ahead of ours."""
-    answer, sent_ms = await _ask(rest, clock, "/fapi/v1/time")
+    answer, sent_ms = await _ask(rest, clock, "/fapi/v1/time", pauses_s)
     middle_ms = (sent_ms + clock.now_ms()) // 2
     try:
         return decode(ServerTime, answer.body, Census()).server_time - middle_ms

@@ -26,8 +26,9 @@ PRIVATE_LIMIT: Final = 100_000
 class Inbox:
     """Filled by the Trio tasks without waiting, emptied by the engine task alone."""
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, now_ns: Callable[[], int], *, market_limit: int = MARKET_LIMIT, private_limit: int = PRIVATE_LIMIT) -> None:
         self._now_ns = now_ns
+        self._market_limit, self._private_limit = market_limit, private_limit
         self._first: deque[tuple[int, Lane, Input]] = deque()
         self._market: deque[tuple[int, str, list[bytes]]] = deque()
         self._frames = 0
@@ -47,8 +48,8 @@ class Inbox:
 
     def put(self, lane: Lane, event: Input) -> None:
         """Adds an input of the control or private lane."""
-        if len(self._first) >= PRIVATE_LIMIT:
-            raise InvariantBroken(f"{PRIVATE_LIMIT} private inputs are waiting: the engine does not keep up")
+        if len(self._first) >= self._private_limit:
+            raise InvariantBroken(f"{self._private_limit} private inputs are waiting: the engine does not keep up")
         self._first.append((self._now_ns(), lane, event))
         self._filled.set()
 
@@ -67,7 +68,7 @@ class Inbox:
 
     def put_frames(self, link: str, frames: list[bytes]) -> None:
         """Adds the frames of one read of a market link."""
-        while self._market and self._frames + len(frames) > MARKET_LIMIT:
+        while self._market and self._frames + len(frames) > self._market_limit:
             self._drop(link)
         self._market.append((self._now_ns(), link, frames))
         self._frames += len(frames)

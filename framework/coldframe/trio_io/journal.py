@@ -26,7 +26,7 @@ WAITING_LIMIT: Final = 100_000
 #: With this part of them waiting the disk counts as refusing, so that what comes of orders that are under way still has room.
 _SLOW_SHARE: Final = 2
 #: Pause before a disk that refused is tried again.
-_AGAIN_S: Final = 1.0
+AGAIN_S: Final = 1.0
 #: At the end, how long the last rows may take.
 _FLUSH_S: Final = 2.0
 
@@ -43,9 +43,12 @@ class _Held:
 class Journal:
     """The journal of one run. `changed` is told when it fails and when it works again."""
 
-    def __init__(self, file: JournalFile, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, file: JournalFile, now_ns: Callable[[], int], *, waiting_limit: int = WAITING_LIMIT, again_s: float = AGAIN_S
+    ) -> None:
         self.file = file
         self._now_ns = now_ns
+        self._waiting_limit, self._again_s = waiting_limit, again_s
         self.changed: Callable[[JournalChanged], None] = _nobody
         self._waiting: deque[Entry] = deque()
         self._held: deque[_Held] = deque()
@@ -71,16 +74,16 @@ class Journal:
         for row in records:
             if self.fault and row.kind in TELLING:
                 self._dropped += 1
-            elif len(self._waiting) < WAITING_LIMIT:
+            elif len(self._waiting) < self._waiting_limit:
                 self._waiting.append((at_ns, row.kind, row.ref, row.body))
                 self._given += 1
                 self._no_room = "" if row.kind is RowKind.CHECKPOINT else self._no_room
-                if len(self._waiting) * _SLOW_SHARE > WAITING_LIMIT:
+                if len(self._waiting) * _SLOW_SHARE > self._waiting_limit:
                     self._fail(f"{len(self._waiting)} rows are waiting for the disk")
             else:
                 self._dropped, self._lost = self._dropped + 1, self._lost + 1
-                self._no_room = f"{WAITING_LIMIT} rows were waiting for the disk, there was no room for the {row.kind}"
-                self._fail(f"{WAITING_LIMIT} rows are waiting for the disk")
+                self._no_room = f"{self._waiting_limit} rows were waiting for the disk, there was no room for the {row.kind}"
+                self._fail(f"{self._waiting_limit} rows are waiting for the disk")
         self._due.set()
 
     def when_durable(self, durable: Callable[[], None], refused: Callable[[str], None]) -> None:
@@ -116,7 +119,7 @@ class Journal:
                 self._fail(str(error))
                 if last:
                     return
-                await trio.sleep(_AGAIN_S)
+                await trio.sleep(self._again_s)
                 continue
             for _ in rows:
                 self._waiting.popleft()

@@ -33,7 +33,17 @@ class Recorder:
     `tell` gets a sentence for people when something is missing in the recording.
     """
 
-    def __init__(self, path: Path, now_ns: Callable[[], int], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        now_ns: Callable[[], int],
+        tell: Callable[[str], None],
+        *,
+        flush_period_s: float = FLUSH_PERIOD_S,
+        line_limit: int = LINE_LIMIT,
+        byte_limit: int = BYTE_LIMIT,
+    ) -> None:
+        self._flush_period_s, self._line_limit, self._byte_limit = flush_period_s, line_limit, byte_limit
         self._path = path
         self._now_ns = now_ns
         self._tell = tell
@@ -61,7 +71,7 @@ class Recorder:
 
     async def run(self) -> None:
         while True:
-            await trio.sleep(FLUSH_PERIOD_S)
+            await trio.sleep(self._flush_period_s)
             await self._flush()
 
     async def close(self) -> None:
@@ -77,7 +87,7 @@ class Recorder:
             return
         self._lines.append(line)
         self._size += len(line)
-        while len(self._lines) > LINE_LIMIT or self._size > BYTE_LIMIT:
+        while len(self._lines) > self._line_limit or self._size > self._byte_limit:
             self._size -= len(self._lines.popleft())
             self.left_out += 1
 

@@ -45,13 +45,17 @@ class Rest:
         now_ns: Callable[[], int],
         signer: Signer | None,
         recv_window_ms: int,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._base = base
+        self._call_timeout_s = call_timeout_s
         self._now_ns = now_ns
         self._signer = signer
         self.recv_window_ms = recv_window_ms
         self._limit = trio.CapacityLimiter(_AT_ONCE)
-        self._http = httpx2.AsyncClient(verify=tls, timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx2.AsyncClient(verify=tls, timeout=timeout_s, trust_env=False)
         self.offset_ms = 0
         #: Until when (our time) we are banned and send nothing.
         self.silent_until_ms = 0
@@ -85,7 +89,7 @@ class Rest:
             raise LinkRefused(f"{self._base}: we are banned, nothing was sent")
         url, headers = self._request(verb, path, params)
         try:
-            with trio.fail_after(CALL_TIMEOUT_S):
+            with trio.fail_after(self._call_timeout_s):
                 return await self._answered(verb, url, headers)
         except (httpx2.HTTPError, trio.TooSlowError) as error:
             raise LinkRefused(f"{self._base}: {reason_of(error)}") from None
