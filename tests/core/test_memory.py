@@ -7,10 +7,7 @@ import sys
 from decimal import Decimal
 from types import FunctionType, ModuleType
 
-import pytest
-
-from coldframe.core import engine as engine_module
-from coldframe.core.connectivity import api_session as session_module
+from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.engine import Engine
 from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.risk.limits import Budget, RiskLimits
@@ -22,13 +19,6 @@ from tests.core.told import D, place
 
 #: Rounds of ten virtual seconds until every bounded memory is full, and as many again for each look at it.
 ROUNDS = 60
-
-
-@pytest.fixture
-def near_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds that are thousands of orders wide would take days to be reached: here they are a few dozen."""
-    monkeypatch.setattr(session_module, "_OVERDUE_LIMIT", 20)
-    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 500)
 
 
 def busy(made: Scripted, actor: Actor, first: int) -> None:
@@ -69,11 +59,13 @@ def held_kb(engine: Engine) -> float:
     return sum(sys.getsizeof(event) for event in seen.values()) / 1024
 
 
-def test_p9_what_a_run_holds_does_not_grow_with_its_age(near_bounds: None) -> None:
+def test_p9_what_a_run_holds_does_not_grow_with_its_age() -> None:
     """Not RSS over an hour of sockets, but every byte that the engine holds over virtual hours full of trouble."""
     actor = Actor()
-    limits = OrderSideLimits(ended_orders=60, external_fills=20)
-    made = Scripted(actor, budgets={"mm": Budget(max_position=D(20))}, risk=RiskLimits(), trading=limits).ready()
+    # Bounds that are thousands of orders wide would take days to be reached: here they are a few dozen.
+    limits = OrderSideLimits(ended_orders=60, external_fills=20, session=SessionLimits(overdue=20))
+    budgets = {"mm": Budget(max_position=D(20))}
+    made = Scripted(actor, budgets=budgets, risk=RiskLimits(), trading=limits, checkpoint_rows=500).ready()
     busy(made, actor, 0)
     sizes = [held_kb(made.engine)]
     for turn in range(1, 4):

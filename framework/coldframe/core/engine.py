@@ -113,6 +113,8 @@ class EngineSetup:
     halts: Sequence[Halt] = ()
     #: How small the run is at first.
     first_minutes: FirstMinutes = FirstMinutes()
+    #: After so many rows the journal gets a checkpoint.
+    checkpoint_rows: int = CHECKPOINT_ROWS
 
 
 @attrs.frozen
@@ -299,7 +301,7 @@ class Engine:
         keep, parts = self._setup.keep_orders, (self.orders, self.gate, self.strategies, self.trading)
         inherit(past, self._ctx, *parts, keep=keep)
         if past.orders or past.accounts or past.latched:
-            self._records = CHECKPOINT_ROWS  # one is due at the end of this step
+            self._records = self._setup.checkpoint_rows  # one is due at the end of this step
 
     def _resolve(self, asked: ResolveAsked) -> None:
         """A person settles the fate of an order; what cannot be settled is said in one sentence."""
@@ -323,7 +325,7 @@ class Engine:
             self._ctx.log(Level.WARNING, "the journal can be written again")
         if lost:
             self._ctx.log(Level.ERROR, f"{lost} rows of the journal found no room meanwhile: the whole state is written down now")
-            self._records = CHECKPOINT_ROWS  # one is due at the end of this step
+            self._records = self._setup.checkpoint_rows  # one is due at the end of this step
 
     def _record_orders(self) -> None:
         """A row for every order that has changed in this step, and a checkpoint when one is due."""
@@ -332,7 +334,7 @@ class Engine:
             self._ctx.record(RowKind.ORDER, name, order_body(order))
         self._risk_rows.record()
         self._records += sum(isinstance(effect, Record) for effect in self._ctx.effects)
-        if self._records >= CHECKPOINT_ROWS:
+        if self._records >= self._setup.checkpoint_rows:
             self._record_checkpoint()
 
     def _record_checkpoint(self) -> None:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core import engine as engine_module
 from coldframe.core.engine import Engine
 from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
@@ -39,9 +38,9 @@ from tests.core.told import D, place
 MOST = D(4)
 
 
-def troubled(chance: random.Random, actor: Actor, turns: int) -> Scripted:
+def troubled(chance: random.Random, actor: Actor, turns: int, **more: Any) -> Scripted:
     """A run in which everything may go wrong, stopped in the midst of it."""
-    made = Scripted(actor, **setup()).ready()
+    made = Scripted(actor, **setup(), **more).ready()
     for number in range(turns):
         made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[number % 3]
         made.exchange.prices = {"BNBUSD": str(500 + 37 * number % 200)}
@@ -229,19 +228,17 @@ def test_o16_a_later_run_never_uses_an_id_again() -> None:
     assert len({order.client_order_id for order in again.engine.orders.live}) == 2
 
 
-def test_p15_a_checkpoint_holds_everything_that_a_restart_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
-    made = troubled(random.Random(7), Actor(), 40)
+def test_p15_a_checkpoint_holds_everything_that_a_restart_needs() -> None:
+    made = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30)
     marks = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT]
     assert len(marks) > 3
     whole, short = fold(made.rows), fold(made.rows[marks[-1] :])
     assert state(short) == state(whole) == state_of(made.engine)
 
 
-def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpoint() -> None:
     """The kill switch's row is on the disk at once, while the engine is stuck in a step whose checkpoint comes after it."""
-    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 1)
-    made = Scripted(Actor()).ready()
+    made = Scripted(Actor(), checkpoint_rows=1).ready()
     (at,) = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT][:1]
     name = str(OwnId("mm", made.engine.orders.epoch_ms, BRAKE_COUNT))
     told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
@@ -267,12 +264,9 @@ def _a_mark_less(body: Any) -> None:
 
 
 @pytest.mark.parametrize("differs", [_another_position, _an_order_more, _a_mark_less])
-def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused(
-    monkeypatch: pytest.MonkeyPatch, differs: Callable[[Any], None]
-) -> None:
+def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused(differs: Callable[[Any], None]) -> None:
     """Whichever of the two is wrong: what the engine held, or what its rows say it did."""
-    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
-    rows = troubled(random.Random(7), Actor(), 40).rows
+    rows = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30).rows
     fold(rows)
     last = [row for row in rows if row.kind == RowKind.CHECKPOINT][-1]
     differs(last.body)
@@ -280,9 +274,8 @@ def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused
         fold(rows)
 
 
-def test_p15_a_fill_that_is_missing_from_the_rows_is_found_at_the_next_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "CHECKPOINT_ROWS", 30)
-    rows = troubled(random.Random(7), Actor(), 40).rows
+def test_p15_a_fill_that_is_missing_from_the_rows_is_found_at_the_next_checkpoint() -> None:
+    rows = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30).rows
     last = max(at for at, row in enumerate(rows) if row.kind == RowKind.CHECKPOINT)
     fill = max(at for at, row in enumerate(rows[:last]) if row.kind == RowKind.FILL)
     with pytest.raises(JournalDamaged, match="not what the rows before it come to"):

@@ -33,8 +33,6 @@ from coldframe.wire.weights import HANDSHAKE_WEIGHT
 
 #: Requests that the journal keeps: those about orders. Others carry session secrets.
 _JOURNALED: Final = ("order.", "algoOrder.")
-#: How many requests without an answer in time are remembered, in case the answer still comes.
-_OVERDUE_LIMIT: Final = 1_000
 
 
 class SessionState(StrEnum):
@@ -103,7 +101,7 @@ class _Link:
 
 @attrs.frozen
 class SessionLimits:
-    """Times in milliseconds. The answer deadline is how long an order's fate may be open before we start to ask."""
+    """Times in milliseconds, and a bound. The answer deadline is how long an order's fate may be open before we start to ask."""
 
     answer_ms: int = 2_000
     #: The log-on decides nothing about an order: on a long way it may take its time.
@@ -111,6 +109,8 @@ class SessionLimits:
     rotate_after_ms: int = 23 * 3_600_000
     retire_ms: int = 10_000
     check_ms: int = 250
+    #: How many requests without an answer in time are remembered, in case the answer still comes.
+    overdue: int = 1_000
 
 
 class Session:
@@ -232,7 +232,7 @@ class Session:
 
     def _remember_overdue(self, request_id: int, purpose: object) -> None:
         self._overdue[request_id] = purpose
-        if len(self._overdue) > _OVERDUE_LIMIT:
+        if len(self._overdue) > self._limits.overdue:
             del self._overdue[next(iter(self._overdue))]
 
     def _drop(self, link: str, reason: str) -> list[SessionEvent]:
