@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionSide, Side
 from coldframe.ids import BRAKE_COUNT, OwnId
 from coldframe.model.effects import HaltTaken, SendRequest
@@ -367,6 +368,37 @@ def test_the_same_halt_once_more_takes_no_reducing_wish() -> None:
     made.holds.clear()
     made.run(60_000)
     assert net(made) == 0
+
+
+def test_what_was_wanted_during_a_halt_lapses_with_it() -> None:
+    made, actor = world()
+    bought(made, actor)
+    made.give(HaltAsked(PAUSE))
+    made.want(actor, Target("BTCUSDT", D(1)))
+    assert net(made) == 1
+    made.give(ResumeAsked())
+    made.want(actor, place(Side.BUY, "3", None))
+    made.run(2_000)
+    assert net(made) == 4
+
+
+def test_a_resumption_leaves_a_muted_strategy_flat() -> None:
+    """A strategy that has raised and shall be flat is not let go by the end of a halt."""
+
+    def boom(*_: object) -> object:
+        raise ZeroDivisionError("boom")
+
+    made, actor = world(Actor(on_error=OnError.FLATTEN))
+    bought(made, actor)
+    made.holds.add("order.place")
+    actor.acts["on_mark"] = boom
+    made.mark("BTCUSDT", "100")
+    made.give(HaltAsked(PAUSE))
+    made.give(ResumeAsked())
+    made.refuse(-1001)
+    made.holds.clear()
+    made.run(10_000)
+    assert (made.engine.slots.get("mm").muted, net(made)) == (True, 0)
 
 
 def test_a_resumption_names_what_it_opens_and_nothing_else() -> None:

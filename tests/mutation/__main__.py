@@ -31,6 +31,7 @@ _MODULES: Final = (
     "execution/absence_proof",
     "execution/algo_orders",
     "execution/amending",
+    "execution/closing_room",
     "execution/countdown_cancel",
     "execution/earlier_orders",
     "execution/execution_reports",
