@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import traceback
 from bisect import bisect_right
 from decimal import Decimal
 from pathlib import Path
@@ -197,3 +198,18 @@ async def test_a_listener_that_is_slow_holds_playback_up_and_loses_nothing(tmp_p
             last = frame["u"]
         with trio.fail_after(30):
             await venue.tape_ended.wait()
+
+
+async def test_damage_to_the_recording_ends_the_venue(tmp_path: Path) -> None:
+    """The file is damaged behind the back of the venue, which has looked through it before."""
+    tape = _tape(tmp_path / "tape.jsonl.gz")
+
+    async def listen() -> None:
+        async with running(market="recording", tape=str(tape), speed="max") as (_, address):
+            tape.write_bytes(b"nonsense\n" + _update(1, 1))
+            async with stream(address, "/public/ws/btcusdt@depth@100ms"):
+                await trio.sleep(30)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await listen()
+    assert "tape.jsonl.gz:1: not a line of a recording" in "".join(traceback.format_exception(ended.value))
