@@ -22,6 +22,7 @@ from tests.core.exchange import ALIVE
 from tests.core.made import delta
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
+from tests.examples import examples
 
 BID, ASK = Quote(D("99.5"), D(1)), Quote(D("100.5"), D(1))
 BOTH = Quotes("BTCUSDT", [BID], [ASK])
@@ -408,7 +409,7 @@ def traded(made: Scripted) -> Decimal:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_the_way(seed: int) -> None:
     chance, actor, most = random.Random(seed), Actor(), D(4)
     small = instrument("BTCUSDT", min_notional="5")
