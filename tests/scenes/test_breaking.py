@@ -24,7 +24,7 @@ from coldframe.trio_io.kill_switch import KillSwitchThread
 from coldframe.trio_io.rest import Rest
 from coldframe.trio_io.timers import Timers
 from tests.scenes.careful import bids, bot, position, stops
-from tests.scenes.support import CONFIGS, VenueProcess, venue
+from tests.scenes.support import CONFIGS, PATIENCE_S, VenueProcess, venue
 
 #: Who fails, in which task.
 POINTS: dict[str, tuple[object, str]] = {
@@ -130,7 +130,7 @@ def test_p11_o38_a_bug_in_any_task_leaves_nothing_but_the_stop(
     monkeypatch.setattr(owner, name, fuse.into(getattr(owner, name)))
     if point == "a link's writer":
         monkeypatch.setattr(Engine, "step", fuse.then_ends(Engine.step))
-    code = cli.main(["run", str(config), "--live", "--plain", "--for", "60s"])
+    code = cli.main(["run", str(config), "--live", "--plain", "--for", f"{PATIENCE_S}s"])
     said = capsys.readouterr().err
     assert len(fuse.seen) == 2, said
     assert code == 1
