@@ -28,7 +28,7 @@ import trio_websocket
 from books import events as depth_events
 from coldframe import Instrument, hookimpl
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.risk.limits import RiskLimits
+from coldframe.core.state.limits import RiskLimits
 from coldframe.core.strategies.runtime import OnError
 from coldframe.model.inputs import RestAnswered
 from coldframe.model.instruments import Instruments

@@ -18,9 +18,10 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.marketdata.market import LocalBook, Market
 from coldframe.core.marketdata.shards import FeedLimits
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.orders import Fill, Order, Orders, Origin
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.core.strategies.runtime import OnError
 from coldframe.core.strategies.view import StrategyView, StrategyWorld
 from coldframe.enums import ContractStatus, OrderStatus, Side
@@ -38,6 +39,7 @@ from coldframe.model.events import (
     TradePrinted,
     Woken,
 )
+from coldframe.model.happenings import StrategyTold
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent, Place
 from coldframe.model.orders import Happening
@@ -99,10 +101,10 @@ class StrategyBench:
         self._market = Market(self._ctx, RestQueue(self._ctx), names, FeedLimits())
         self._orders = Orders(BENCH_START_MS)
         self._trader = StrategyAccount("bench", frozenset(symbols), Budget())
-        self._gate = PreTradeRisk(RiskLimits(), listed, self._orders, {"bench": self._trader}, hedge)
-        self._evidence = ExecutionReports(self._ctx, self._orders, {"bench": self._trader})
+        self._state = EngineState(self._ctx, self._orders, {"bench": self._trader}, instruments=listed, hedge=hedge)
+        self._evidence = ExecutionReports(self._state, self._ctx)
         self._trade_id = 0
-        parts = (self._trader, symbols, self._market, self._orders, self._gate, Random(seed))
+        parts = (self._state, self._trader, symbols, self._market, Random(seed))
         self._world, self._outside = StrategyWorld(*parts), StrategyWorld(*parts)
         self._view = self._outside.lasting(self.now_ms, allowed=True)
 
@@ -177,7 +179,7 @@ class StrategyBench:
     def mark(self, symbol: str, price: str) -> list[Any]:
         """A new mark price."""
         self._book(symbol)
-        self._gate.marks[symbol] = _number(price)
+        self._state.prices.mark_told(symbol, _number(price))
         event = MarkPriceChanged(symbol, self._ctx.now_ns, self.now_ms, _number(price), _number(price), ZERO, 0)
         return self.send("on_mark", event)
 
@@ -254,7 +256,7 @@ class StrategyBench:
         self._trade_id += 1
         traded = _number(price), _number(quantity)
         fill = Fill(symbol, self._trade_id, self._trade_id, side, *traded, False, self.now_ms, fee=ZERO)
-        self._evidence.holdings.outside(fill, cause)
+        self._state.holdings.outside(fill, cause)
         return self._told()
 
     def _book(self, symbol: str) -> LocalBook:
@@ -264,8 +266,8 @@ class StrategyBench:
         return one
 
     def _told(self) -> list[Any]:
-        news, self._evidence.news = self._evidence.news, []
-        return [intent for _, event in news for intent in self.send(_hook_of(event), event)]
+        told = [happened for happened in self._ctx.take_events() if isinstance(happened, StrategyTold)]
+        return [intent for happened in told for intent in self.send(_hook_of(happened.event), happened.event)]
 
 
 def _hook_of(event: OrderChanged | OrderFilled | PositionChanged) -> str:

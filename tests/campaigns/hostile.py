@@ -106,7 +106,7 @@ class Inspector:
     def _look_at_orders(self) -> None:
         for name in {*self.sent.doubles, *self.history.double_orders}:
             self._violated(f"order sent or accepted twice: {name}")
-        if sum(self.sent.placed.values()) > self.engine.evidence.tally.sent:
+        if sum(self.sent.placed.values()) > self.engine.state.tally.sent:
             self._violated("more orders reached the venue than the bot has sent")
         if self.engine.orders.incidents and not self.hides:
             self._violated("the bot had given up an order that lived")

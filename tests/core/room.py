@@ -64,8 +64,7 @@ class Room:
                         self.asked.append((self.ctx.now_ms, effect))
                     case Log(_, text):
                         self.log.append(text)
-        self.facts += self.market.facts
-        self.market.facts = []
+        self.facts += [event for event in self.ctx.take_events() if isinstance(event, BookUpdate | StreamMessage)]
 
     def run(self, ms: int) -> None:
         end_ns = self.ctx.now_ns + ms * NS_PER_MS

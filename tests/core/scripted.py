@@ -17,9 +17,9 @@ import attrs
 from coldframe.core.connectivity.request_ways import BY_REST
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.marketdata.shards import FeedLimits
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.strategies.runtime import OnError
 from coldframe.core.strategies.view import StrategyView
 from coldframe.enums import Side

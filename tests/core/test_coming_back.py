@@ -9,8 +9,8 @@ import pytest
 
 from coldframe.core.execution.absence_proof import ManualResolution
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
-from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.open_orders import LAG_MS
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.order import Order

@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.algo_orders import AlgoOrders
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.limits import Budget
-from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.orders import Orders
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
 from coldframe.model.events import OrderChanged, OrderFilled
+from coldframe.model.happenings import StrategyTold
 from coldframe.model.orders import Happening, OrderState
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import state
 from tests.core.told import AtVenue, D, Trade, place, prepared
-from tests.examples import examples
 
 S = OrderState
 T = OrderType
@@ -35,14 +36,20 @@ class Witness:
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.orders = Orders(START_MS)
         self.trader = StrategyAccount("mm", frozenset({"BTCUSDT"}), Budget())
-        self.evidence = ExecutionReports(self.ctx, self.orders, {"mm": self.trader})
-        self.conditionals = AlgoOrders(self.ctx, self.orders, self.evidence)
+        self.state = EngineState(self.ctx, self.orders, {"mm": self.trader})
+        self.evidence = ExecutionReports(self.state, self.ctx)
+        self.conditionals = AlgoOrders(self.state, self.ctx, self.evidence)
         wanted = attrs.evolve(place(price="106", quantity="3"), type=T.STOP, trigger_price=D(105))
         self.order = prepared(self.orders, wanted)
         self.orders.happen(self.order, Happening.WRITTEN, START_NS)
         self.statements: list[Callable[[], object]] = []
         self.trades = trades
         self._tell(ends)
+
+    @property
+    def told(self) -> list[object]:
+        """What the strategy was told."""
+        return [happened.event for happened in self.ctx.events if isinstance(happened, StrategyTold)]
 
     def _say(self, algo: AtAlgo) -> None:
         """The report, and the answers and queries of that moment."""
@@ -87,7 +94,7 @@ class Witness:
 ENDS = {AlgoStatus.FINISHED: None, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED, AlgoStatus.REJECTED: S.REJECTED}
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_whatever_order_the_evidence_comes_in_the_order_ends_the_same_and_fills_count_once(data: st.DataObject) -> None:
     ends = data.draw(st.sampled_from(list(ENDS)))
@@ -102,10 +109,10 @@ def test_whatever_order_the_evidence_comes_in_the_order_ends_the_same_and_fills_
     wanted = ENDS[ends] or (S.FILLED if trades == 3 else S.CANCELED)
     assert state(order) is wanted
     assert (order.filled, seen.trader.account.net("BTCUSDT")) == (trades, trades)
-    assert seen.evidence.external.fills == 0
+    assert seen.state.external.account.fills == 0
     assert seen.orders.incidents == 0
-    told = [event.state for _, event in seen.evidence.news if isinstance(event, OrderChanged)]
+    told = [event.state for event in seen.told if isinstance(event, OrderChanged)]
     assert told.count(S.TRIGGERED) == (ends is AlgoStatus.FINISHED)
     after = told[told.index(S.TRIGGERED) :] if S.TRIGGERED in told else []
     assert S.UNTRIGGERED not in after
-    assert sum(isinstance(event, OrderFilled) for _, event in seen.evidence.news) == trades
+    assert sum(isinstance(event, OrderFilled) for event in seen.told) == trades

@@ -92,4 +92,4 @@ def test_o39_a_wish_that_is_refused_waits_longer_each_time() -> None:
     assert sum(line.level is Level.WARNING for line in told) == 1
     assert not made.engine.orders.doubtful
     made.want(btc, place())
-    assert made.engine.evidence.tally.rejected == len(times)
+    assert made.engine.state.tally.rejected == len(times)

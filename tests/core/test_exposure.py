@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Fill, Order
 from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.intents import Place
@@ -20,7 +20,6 @@ from coldframe.model.orders import Happening
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.risk.test_conditional_rules import Desk
 from tests.core.told import D, place
-from tests.examples import examples
 
 LIMIT = D(5)
 NOTIONAL = D(1_600)
@@ -80,7 +79,7 @@ class Market:
 
 
 @pytest.mark.parametrize("hedge", [False, True])
-@settings(max_examples=examples(250), deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.data())
 def test_i5_no_position_is_ever_larger_than_allowed(hedge: bool, data: st.DataObject) -> None:
     market = Market(hedge)

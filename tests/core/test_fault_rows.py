@@ -137,7 +137,7 @@ def test_o6_a_fill_that_is_told_twice_is_booked_once(told: str, again: str) -> N
     venue = made.exchange.orders[order.client_order_id]
     trade = Trade(500, "1", "100")
     venue.trade(trade)
-    evidence = made.engine.evidence
+    evidence, engine_state = made.engine.evidence, made.engine.state
     say = {
         "report": lambda: evidence.report(venue.report(ExecutionType.TRADE, trade)),
         "lite": lambda: evidence.lite(venue.lite(trade)),
@@ -148,4 +148,4 @@ def test_o6_a_fill_that_is_told_twice_is_booked_once(told: str, again: str) -> N
         say[again]()
     assert (state(order), order.filled) == (S.FILLED, D(1))
     account = made.engine.slots.get("mm").trader.account
-    assert (account.net("BTCUSDT"), account.fills, evidence.external.fills) == (D(1), 1, 0)
+    assert (account.net("BTCUSDT"), account.fills, engine_state.external.account.fills) == (D(1), 1, 0)

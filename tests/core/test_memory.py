@@ -9,8 +9,8 @@ from types import FunctionType, ModuleType
 
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.engine import Engine
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Quote, Quotes, WakeMe
 from tests.core.exchange import ALIVE

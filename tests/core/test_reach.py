@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from coldframe.core.marketdata.events import event_of
-from coldframe.core.risk.limits import Budget
+from coldframe.core.state.limits import Budget
 from coldframe.core.strategies.view import LocalBookView, OrderSnapshot, StrategyView
 from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.events import OrderChanged, OrderFilled, StrategyEvent

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.risk.leverage_brackets import Cap
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.self_trade import SelfCross
+from coldframe.core.risk.pre_trade import duplicate, prevention
+from coldframe.core.state.limits import Budget, RiskLimits, SelfCross
 from coldframe.enums import SelfTradePrevention, Side, TimeInForce
 from coldframe.model.effects import Level
 from coldframe.model.intents import Amend, Cancel, Quote, Quotes, VerdictCode
@@ -48,11 +47,11 @@ def test_o29_the_very_same_order_again_is_a_mistake_for_a_while() -> None:
 
 def test_a_double_is_told_with_both_numbers() -> None:
     desk = Desk(RiskLimits(duplicate_ms=100))
-    desk.gate.placed(desk.trader, place(), 1_000)
-    verdict = desk.gate.double(desk.trader, place(), 1_040)
+    desk.state.order_sent(desk.trader, place(), 1_000, adds_risk=True)
+    verdict = duplicate(desk.state, desk.trader, place(), 1_040)
     assert verdict is not None
     assert refused(verdict, V.DUPLICATE, "40", "100")
-    assert desk.gate.double(desk.other, place(), 1_040) is None
+    assert duplicate(desk.state, desk.other, place(), 1_040) is None
 
 
 def test_what_was_refused_is_no_first_of_a_double_and_quotes_are_none() -> None:
@@ -73,10 +72,10 @@ def test_o29_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple
     for wait, quantity in steps:
         now_ms += wait
         recent = [at for at, what in out if what == quantity and now_ms - at < 100]
-        verdict = desk.gate.double(desk.trader, place(quantity=quantity), now_ms)
+        verdict = duplicate(desk.state, desk.trader, place(quantity=quantity), now_ms)
         assert (verdict is not None) == bool(recent)
         if verdict is None:
-            desk.gate.placed(desk.trader, place(quantity=quantity), now_ms)
+            desk.state.order_sent(desk.trader, place(quantity=quantity), now_ms, adds_risk=True)
             out.append((now_ms, quantity))
 
 
@@ -99,8 +98,8 @@ def test_o28_what_only_reduces_passes_and_the_resting_order_makes_way() -> None:
     desk.stand(place(SELL, "1", "100.5"), "other")
     wanted = place(BUY, "1", "101")
     assert desk.check(wanted).accepted
-    assert desk.gate.prevention(desk.trader, wanted) is SelfTradePrevention.EXPIRE_MAKER
-    assert desk.gate.prevention(desk.trader, place(BUY, "1", "100")) is None
+    assert prevention(desk.state, desk.trader, wanted) is SelfTradePrevention.EXPIRE_MAKER
+    assert prevention(desk.state, desk.trader, place(BUY, "1", "100")) is None
 
 
 def test_o28_an_amendment_that_would_trade_with_another_own_strategy_is_refused_even_if_it_reduces() -> None:
@@ -148,7 +147,7 @@ def test_messages_of_the_account_are_counted_over_all_strategies() -> None:
     desk = Desk(RiskLimits(messages_per_10s=3))
     for strategy in ("mm", "other", "other"):
         assert desk.check(place()).accepted
-        desk.gate.messaged(strategy, FACTS.now_ms)
+        desk.state.message_sent(strategy, FACTS.now_ms)
     assert refused(desk.check(place()), V.MESSAGE_RATE, "4", "3")
     assert desk.check(place(), later(10_000)).accepted  # type: ignore[arg-type]
 
@@ -177,7 +176,8 @@ def test_g11_a_price_far_from_the_book_is_refused_although_the_mark_is_near(pric
 
 def test_the_bracket_counts_the_account_at_worst() -> None:
     desk = Desk()
-    desk.gate.caps = {"BTCUSDT": Cap(D(1000), 20)}
+    desk.state.caps.tiers("BTCUSDT", [(20, D(1000))])
+    desk.state.caps.leverage("BTCUSDT", 20)
     desk.hold("3")
     desk.other.account.position("BTCUSDT").fill(BUY, D(2), D(100))
     desk.stand(place(BUY, "2"), "other")
@@ -268,7 +268,7 @@ def test_o18_too_many_rejects_shut_a_strategy_until_it_is_resumed() -> None:
     made.want(one, place())
     made.want(other, place())
     assert (verdicts(made, one)["REJECTS"], verdicts(made, other)["ACCEPTED"]) == (2, 2)
-    made.engine.gate.resume(made.venue_ms, "one")
+    made.engine.state.resumed(made.venue_ms, "one")
     made.want(one, place())
     assert verdicts(made, one)["ACCEPTED"] == 4
     (said,) = [line.text for line in made.log if line.level is Level.ERROR]
@@ -300,11 +300,11 @@ def test_a_strategy_that_has_lost_too_much_is_shut_alone() -> None:
         made.want(actor, place(quantity="0.5"), place(SELL, "1", "101"))
     assert verdicts(made, one) == {"ACCEPTED": 2, "LOSS": 1}
     assert verdicts(made, other) == {"ACCEPTED": 3}
-    verdict = made.engine.gate.latches.strategies["one"]
+    verdict = made.engine.state.trading.strategies["one"]
     assert (verdict.value, verdict.limit) == (D("6.02"), D(5))
-    made.engine.gate.resume(made.venue_ms, "one")
+    made.engine.state.resumed(made.venue_ms, "one")
     made.run(1_000, alive=False)
-    assert made.engine.gate.latches.strategies == {}
+    assert made.engine.state.trading.strategies == {}
 
 
 def test_the_quotes_of_a_strategy_that_has_lost_too_much_go() -> None:
@@ -327,11 +327,11 @@ def test_resuming_everything_opens_the_account_as_well() -> None:
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2")
     made.mark("BTCUSDT", "90")
     made.run(300, alive=False)
-    assert made.engine.gate.latched is not None
-    assert made.engine.gate.latched.code is V.LOSS
-    made.engine.gate.resume(made.venue_ms)
+    assert made.engine.state.trading.account is not None
+    assert made.engine.state.trading.account.code is V.LOSS
+    made.engine.state.resumed(made.venue_ms)
     made.run(300, alive=False)
-    assert made.engine.gate.latched is None
+    assert made.engine.state.trading.account is None
     made.mark("BTCUSDT", "87")
     made.run(300, alive=False)
-    assert made.engine.gate.latched.value == D(6)  # type: ignore[union-attr]
+    assert made.engine.state.trading.account.value == D(6)  # type: ignore[union-attr]

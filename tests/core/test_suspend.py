@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coldframe.core.connectivity.rate_limits import RESERVED_SHARE_PERCENT
-from coldframe.core.order_side import LIGHT_SYMBOLS
+from coldframe.core.reconciliation.order_side import LIGHT_SYMBOLS
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.enums import Side
 from coldframe.model.effects import LinkKind
@@ -39,7 +39,7 @@ def test_c4_after_a_suspend_books_orders_and_time_are_looked_at_again() -> None:
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
     made.want(actor, place(quantity="2"))
     assert made.verdicts(actor)["ACCEPTED"] == 2
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_c4_a_suspend_while_the_links_are_down_waits_for_them() -> None:

@@ -22,11 +22,11 @@ EXPLAINED: Final[dict[str, str]] = {
     "position_history.py:PositionHistory.moved: len(history) > 1 -> len(history) >= 1": (
         "the newest entry is of now and never too old, so an entry that is alone is never looked behind"
     ),
-    "dispatch.py:Strategies._tell_book: not slots or one is None -> not slots and one is None": (
+    "dispatch.py:Strategies.book_updated: not slots or one is None -> not slots and one is None": (
         "the book of an update is there, and without listeners an event is made that is told nowhere"
     ),
-    "dispatch.py:Strategies.settle: not self._market.facts and (not self._evidence.news) and (not self._desires.due)"
-    " -> not self._market.facts or not self._evidence.news or (not self._desires.due)": (
+    "engine.py:Engine._hand_on: not self._ctx.events and (not self.strategies.due)"
+    " -> not self._ctx.events or not self.strategies.due": (
         "orders, cancels and amendments that a round sends bring news by their answers only, so that one round leaves nothing"
     ),
     "desired_state.py:DesiredState.compare_due: len(due) > 1 -> len(due) >= 1": "one wish alone is sorted into itself",

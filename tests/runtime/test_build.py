@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from coldframe.core.risk.limits import Budget
+from coldframe.core.state.limits import Budget
 from coldframe.core.strategies.runtime import OnError
 from coldframe.errors import ConfigError, PluginError
 from coldframe.plug.loader import GROUP, PluginRegistry

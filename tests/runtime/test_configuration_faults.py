@@ -9,7 +9,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
 from coldframe.model.intents import VerdictCode

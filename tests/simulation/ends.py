@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from coldframe import Cancel, Intent, OrderType, Place, Side, Target, hookimpl
-from coldframe.core.shutdown import EndReport
+from coldframe.core.lifecycle.shutdown import EndReport
 from coldframe.core.strategies.runtime import OnError
 from coldframe.exits import Exit
 from coldframe.model.events import OrderFilled

@@ -22,8 +22,8 @@ import attrs
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.connectivity.user_stream import UserStreamLimits
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import Budget
+from coldframe.core.reconciliation.order_side import OrderSideLimits
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import LinkKind
@@ -156,7 +156,7 @@ class World:
         for order in self.books.open():
             name, order_id = order.client_id, order.order_id
             known = engine.orders.get(name)
-            elsewhere = name in engine.evidence.contradicted or (order.symbol, order_id) in engine.evidence.others.orders
+            elsewhere = name in engine.evidence.contradicted or (order.symbol, order_id) in engine.state.external.orders
             if (known is None or not known.live) and not elsewhere:
                 self._violated(f"{name} stands at the exchange and is {known.state if known else 'forgotten'} here")
         for where, reach in self.books.reach().items():
@@ -188,7 +188,7 @@ class World:
     def _check_positions(self) -> None:
         engine, sides = self.pump.engine, _SIDES if self.hedge else (PositionSide.BOTH,)
         for symbol in self.contracts:
-            external = engine.evidence.external.net(symbol)
+            external = engine.state.external.account.net(symbol)
             if external:
                 self._violated(f"{external} {symbol} are external, and all orders are ours")
         for name, hand in self.hands.items():

@@ -21,10 +21,10 @@ from coldframe import Cancel, CancelAll, Intent, Place, Quote, Quotes, Side, Tar
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.connectivity.user_stream import UserStreamLimits
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import Budget
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.limits import Budget
 from coldframe.enums import OrderType, PositionSide
 from coldframe.model.effects import LinkKind
 from coldframe.model.view import View
@@ -246,7 +246,7 @@ class World:
         return rule
 
     def _has_begun(self) -> bool:
-        return self.pump.failed is not None or self.pump.engine.evidence.baseline_ms > 0
+        return self.pump.failed is not None or self.pump.engine.state.baseline_ms > 0
 
     def _refused(self, rule: Foreign) -> None:
         """A start was refused: there must be something that no strategy has, or the fate of an order that is hidden for so long."""
@@ -311,7 +311,7 @@ class World:
             for text in self._differences():
                 self._violated(text)
             if self._disputed():
-                self._violated(f"still disputed: {pump.engine.gate.latches.disputed}")
+                self._violated(f"still disputed: {pump.engine.state.trading.disputed}")
             if self.closing and self._left():
                 self._violated(f"a target of 0 is not reached: {self._left()}; {pump.log[-3:]}")
 
@@ -319,16 +319,16 @@ class World:
         return not self._differences()
 
     def _disputed(self) -> bool:
-        return bool(self.pump.engine.gate.latches.disputed)
+        return bool(self.pump.engine.state.trading.disputed)
 
     def _differences(self) -> list[str]:
         """Where the bot is not what exchange and oracle say."""
         self.oracle.update()
         pump, found = self.pump, []
-        accounts = pump.engine.evidence.holdings.accounts
-        for key in {*self.oracle.shares, *pump.engine.evidence.holdings.position_keys()}:
+        accounts = pump.engine.state.holdings.accounts
+        for key in {*self.oracle.shares, *pump.engine.state.holdings.position_keys()}:
             symbol, side = key
-            ours, theirs = pump.engine.evidence.holdings.position_sum(key), pump.venue.position(symbol, side)
+            ours, theirs = pump.engine.state.holdings.position_sum(key), pump.venue.position(symbol, side)
             if ours != theirs:
                 found.append(f"{symbol} {side}: {ours} in all, {theirs} on the account")
             for owner, account in accounts.items():
@@ -430,7 +430,7 @@ class World:
         if ended.disputed:
             self._violated(f"disputed at the end: {ended.disputed}")
         past = fold(pump.rows).accounts
-        for owner, account in pump.engine.evidence.holdings.accounts.items():
+        for owner, account in pump.engine.state.holdings.accounts.items():
             for key, position in account.positions.items():
                 kept = past[owner].position(*key) if owner in past else None
                 if position.quantity != (kept.quantity if kept else 0) or (kept and kept.cost != position.cost):

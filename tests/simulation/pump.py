@@ -21,8 +21,8 @@ import attrs
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import sign_api, stamp
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.risk.limits import Budget, RiskLimits
 from coldframe.core.state.journal_codec import RestoredState, fold
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionMode

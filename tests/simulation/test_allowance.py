@@ -8,8 +8,8 @@ import pytest
 
 from coldframe import Place, Side
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.strategies.first_minutes import FirstMinutes
+from coldframe.core.lifecycle.first_minutes import FirstMinutes
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.model.inputs import ResumeAsked
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet

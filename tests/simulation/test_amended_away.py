@@ -85,7 +85,7 @@ class World:
         assert not [line for line in self.pump.log if line.startswith("error")]
         assert not self.pump.told("from outside")
         assert self.pump.position("mm") == self.pump.venue.position(SYMBOL) == filled
-        assert engine.evidence.external.net(SYMBOL) == 0
+        assert engine.state.external.account.net(SYMBOL) == 0
         assert order.filled == filled
 
 

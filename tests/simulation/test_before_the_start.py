@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from coldframe import Place, Side
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from tests.simulation.ends import B, bid
 from tests.simulation.pump import Pump, Trader
@@ -32,8 +32,8 @@ def world(rule: Foreign) -> tuple[Pump, Puppet]:
 
 def adds_up(pump: Pump) -> bool:
     """Whether strategies and external are the account's position, and nothing had to be adjusted."""
-    external = pump.engine.evidence.external.net(B)
-    return bool(pump.position("mm") + external == pump.venue.position(B) and pump.engine.evidence.adjustments == [])
+    external = pump.engine.state.external.account.net(B)
+    return bool(pump.position("mm") + external == pump.venue.position(B) and pump.engine.state.holdings.adjustments == [])
 
 
 def test_o24_without_a_rule_a_start_names_all_that_is_not_its_own() -> None:
@@ -58,7 +58,7 @@ def quotes(pump: Pump, puppet: Puppet) -> None:
 def test_o24_ignored_it_is_external_and_stays() -> None:
     pump, puppet = world(Foreign.IGNORE)
     quotes(pump, puppet)
-    assert pump.engine.evidence.external.net(B) == D("0.010")
+    assert pump.engine.state.external.account.net(B) == D("0.010")
     assert pump.position("mm") == 0
     assert adds_up(pump)
     pump.stop()
@@ -69,7 +69,7 @@ def test_o24_ignored_it_is_external_and_stays() -> None:
 def test_o24_adopted_it_is_the_strategys_and_goes_with_it() -> None:
     pump, puppet = world(Foreign.ADOPT)
     quotes(pump, puppet)
-    assert pump.engine.evidence.external.net(B) == 0
+    assert pump.engine.state.external.account.net(B) == 0
     assert pump.position("mm") == D("0.010")
     assert adds_up(pump)
     pump.stop()
@@ -91,9 +91,9 @@ def test_o21_orders_by_hand_during_a_run_are_external() -> None:
     by_hand(pump, "SELL", "0.005")
     pump.until(lambda: bool(pump.told("an order that is not ours: BTCUSDT SELL 0.005")))
     pump.run(2)
-    assert pump.engine.evidence.external.net(B) == D("0.015")
+    assert pump.engine.state.external.account.net(B) == D("0.015")
     assert pump.position("mm") == D("0.005")
     assert adds_up(pump)
-    assert pump.engine.gate.halts == {}
+    assert list(pump.engine.state.trading) == []
     pump.stop()
     assert adds_up(pump)

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueChange
-from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.account_settings import AccountSettings
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.enums import ContractStatus
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
@@ -38,13 +38,13 @@ def world(what: str, value: str, *, symbol: str = "BTCUSDT") -> Pump:
 def test_b11_new_rules_of_a_contract_reach_the_bot(what: str, value: str, rule: object) -> None:
     pump = world(what, value)
     pump.run(4)
-    assert not rule(pump.engine.gate.instruments["BTCUSDT"].filters)  # type: ignore[operator]
-    pump.until(lambda: rule(pump.engine.gate.instruments["BTCUSDT"].filters), 30)  # type: ignore[operator]
+    assert not rule(pump.engine.state.instruments["BTCUSDT"].filters)  # type: ignore[operator]
+    pump.until(lambda: rule(pump.engine.state.instruments["BTCUSDT"].filters), 30)  # type: ignore[operator]
 
 
 def test_b10_a_contract_that_leaves_trading_takes_no_more_orders() -> None:
     pump = world("status", "SETTLING")
-    pump.until(lambda: pump.engine.gate.instruments["BTCUSDT"].status is ContractStatus.SETTLING, 30)
+    pump.until(lambda: pump.engine.state.instruments["BTCUSDT"].status is ContractStatus.SETTLING, 30)
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.010"}
     assert pump.venue.by_hand("POST", "/fapi/v1/order", order).status == 400
 
@@ -52,8 +52,8 @@ def test_b10_a_contract_that_leaves_trading_takes_no_more_orders() -> None:
 def test_smaller_brackets_are_known_within_a_minute() -> None:
     pump = world("brackets", "0.5")
     pump.run(3)
-    before = pump.engine.gate.caps["BTCUSDT"].notional
-    pump.until(lambda: pump.engine.gate.caps["BTCUSDT"].notional == before / 2, 70)
+    before = pump.engine.state.caps["BTCUSDT"].notional
+    pump.until(lambda: pump.engine.state.caps["BTCUSDT"].notional == before / 2, 70)
 
 
 @pytest.mark.parametrize(

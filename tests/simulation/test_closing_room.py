@@ -40,8 +40,8 @@ class Held:
         order["price"] = str(self.ask + 500)
         order |= {"positionSide": "LONG"} if self.side is LONG else {"reduceOnly": "true"}
         assert self.pump.venue.by_hand("POST", "/fapi/v1/order", order).status == 200
-        self.pump.until(lambda: bool(self.pump.engine.evidence.others.orders))
-        (self.theirs,) = (order_id for _, order_id in self.pump.engine.evidence.others.orders)
+        self.pump.until(lambda: bool(self.pump.engine.state.external.orders))
+        (self.theirs,) = (order_id for _, order_id in self.pump.engine.state.external.orders)
 
     def other_client_cancels(self) -> None:
         answer = self.pump.venue.by_hand("DELETE", "/fapi/v1/order", {"symbol": B, "orderId": self.theirs})

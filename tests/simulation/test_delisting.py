@@ -50,7 +50,7 @@ def world(*changes: tuple[str, str], symbol: str = B, hedge: bool = False) -> tu
 
 
 def status(pump: Pump) -> ContractStatus:
-    return pump.engine.gate.instruments[B].status
+    return pump.engine.state.instruments[B].status
 
 
 def limit(price: str, quantity: str = "0.010", side: Side = Side.BUY) -> Intent:
@@ -146,7 +146,7 @@ def test_a_new_contract_is_told(changes: list[tuple[str, str]], told: list[Contr
     news = [event for event in puppet.events if isinstance(event, ContractChanged)]
     assert [(event.symbol, event.status) for event in news] == [(S, effect) for effect in told]
     assert news[0].brackets
-    assert pump.engine.gate.instruments[B].trading
+    assert pump.engine.state.instruments[B].trading
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_b11_orders_keep_the_new_tick() -> None:
     pump, puppet = world(("tick", "0.5"))
     puppet.wanted = [limit("59000.1")]
     pump.until(lambda: len(pump.venue.open_orders()) == 1, 10)
-    pump.until(lambda: pump.engine.gate.instruments[B].filters.tick == D("0.5"), 60)
+    pump.until(lambda: pump.engine.state.instruments[B].filters.tick == D("0.5"), 60)
     puppet.wanted = [CancelAll(B)]
     pump.until(lambda: not pump.venue.open_orders(), 10)
     sent = len(pump.sent)

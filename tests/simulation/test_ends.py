@@ -9,8 +9,8 @@ import pytest
 
 from coldframe import Intent, OrderType, Place, Side, Target, hookimpl
 from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import Budget
+from coldframe.core.reconciliation.order_side import OrderSideLimits
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import PositionSide
 from coldframe.exits import Exit
@@ -237,9 +237,9 @@ def test_what_opens_a_position_is_refused_while_stopping() -> None:
             return [opening, stop_at(Decimal(50_000), side=Side.BUY), Target(B, Decimal(1))]
 
     pump, _ = holding(Greedy())
-    before = pump.engine.evidence.tally.sent
+    before = pump.engine.state.tally.sent
     pump.stop()
-    assert pump.engine.evidence.tally.sent == before
+    assert pump.engine.state.tally.sent == before
     assert pump.engine.slots.get("mm").verdicts["STOPPING"] == 2
     assert pump.engine.slots.get("mm").verdicts["POSITION"] == 1
 

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from coldframe import CancelAll, Intent, OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionSide
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.model.inputs import StopAsked
-from tests.examples import examples
 from tests.simulation.ends import LOT, B, Stopper, at_venue, code, reach, report, stop_at
 from tests.simulation.pump import Pump, Trader
 
@@ -160,7 +159,7 @@ def check_next(pump: Pump) -> None:
     assert now != position or not now or at_venue(pump) == kept
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(["buy", "stop", "bid"], PLAIN)
 @example(["buy", "bid"], {**PLAIN, "last_move": -120, "latency_ms": 300})
 @example(["buy", "raise"], {**PLAIN, "own": OnError.HALT})

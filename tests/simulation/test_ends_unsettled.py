@@ -11,7 +11,7 @@ import pytest
 
 from coldframe import CancelAll, Intent, OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.enums import TimeInForce
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
@@ -39,7 +39,7 @@ def test_p18_fills_that_are_owed_are_no_clean_end(form: str) -> None:
         "resting": [bid(pump)],
     }
     puppet.wanted = list(wanted[form])
-    pump.until(lambda: pump.engine.evidence.tally.sent == 1)
+    pump.until(lambda: pump.engine.state.tally.sent == 1)
     pump.run(2)
     pump.market.move(B, best - 200)
     pump.run(3)
@@ -58,7 +58,7 @@ def test_p18_a_disputed_symbol_is_no_clean_end() -> None:
     pump.venue.finds_nothing.add("GET /fapi/v1/userTrades")
     order = {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": "0.010"}
     pump.venue.by_hand("POST", "/fapi/v1/order", order)
-    pump.until(lambda: bool(pump.engine.gate.latches.disputed))
+    pump.until(lambda: bool(pump.engine.state.trading.disputed))
     pump.stop()
     assert report(pump).disputed == (B,)
     assert code(pump) is Exit.UNPROTECTED
@@ -91,13 +91,13 @@ def test_p18_a_flat_end_has_nothing_to_compare() -> None:
 def test_p18_a_bot_that_waits_for_fills_says_so_once() -> None:
     pump, puppet = silenced()
     puppet.wanted = [Target(B, LOT)]
-    pump.until(lambda: pump.engine.evidence.tally.sent == 1)
+    pump.until(lambda: pump.engine.state.tally.sent == 1)
     pump.run(120)
     assert pump.position("mm") == 0
     (line,) = pump.told("stands still")
     assert line.startswith("warning: BTCUSDT stands still: the venue says that 0.010 of BUY 0.010 BTCUSDT")
     assert "it goes on as soon as the user stream or the list of trades, which is asked for every 5 s, tells the trade" in line
-    assert pump.engine.evidence.tally.sent == 1
+    assert pump.engine.state.tally.sent == 1
     pump.venue.finds_nothing.clear()
     pump.until(lambda: pump.position("mm") == LOT, 10)
     pump.until(lambda: bool(pump.told("BTCUSDT goes on: every fill of our orders there is known again")), 2)

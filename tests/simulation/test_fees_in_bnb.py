@@ -8,7 +8,7 @@ import pytest
 
 from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.model.effects import LinkKind
 from tests.core.looking import view_of
 from tests.simulation.pump import Pump, Trader
@@ -50,7 +50,7 @@ def refusals(pump: Pump) -> dict[str, str]:
 
 
 def profit(pump: Pump) -> Decimal:
-    return pump.engine.accounts["mm"].profit(pump.engine.gate.prices)
+    return pump.engine.accounts["mm"].profit(pump.engine.state.prices)
 
 
 def near(value: Decimal, expected: Decimal) -> bool:
@@ -66,9 +66,9 @@ def test_g13_fees_in_bnb_count_at_the_price_of_bnb(listed: bool) -> None:
     assert set(account.fees) == {"BNB"}
     assert near(account.fees["BNB"], 2 * FEE_BNB)
     assert pump.venue.books().account.bnb == 5 - account.fees["BNB"]
-    assert near(account.fees_paid(pump.engine.gate.prices), 2 * FEE_USDT)
-    assert profit(pump) == account.realized - account.fees["BNB"] * pump.engine.gate.prices.of("BNB")  # type: ignore[operator]
-    assert view_of(pump.engine).fees() == account.fees_paid(pump.engine.gate.prices)
+    assert near(account.fees_paid(pump.engine.state.prices), 2 * FEE_USDT)
+    assert profit(pump) == account.realized - account.fees["BNB"] * pump.engine.state.prices.of("BNB")  # type: ignore[operator]
+    assert view_of(pump.engine).fees() == account.fees_paid(pump.engine.state.prices)
 
 
 @pytest.mark.parametrize("whose", ["strategy", "account"])
@@ -129,7 +129,7 @@ def test_g13_without_an_answer_fees_are_estimated_until_one_comes() -> None:
     turn_over(pump, puppet)
     pump.run(3)
     account = pump.engine.accounts["mm"]
-    assert near(account.fees_paid(pump.engine.gate.prices), D(60))  # 0.05 % of 120,000
+    assert near(account.fees_paid(pump.engine.state.prices), D(60))  # 0.05 % of 120,000
     assert len(pump.told("fees in BNB: its price is not known")) == 1
 
 
@@ -141,7 +141,7 @@ def test_bnb_is_priced_after_the_market_link_was_lost() -> None:
     pump.run(10)
     pump.market.move("BNBUSDT", D(300))
     pump.run(40)
-    assert near(pump.engine.gate.prices.of("BNB") or D(0), D(300))
+    assert near(pump.engine.state.prices.of("BNB") or D(0), D(300))
 
 
 def test_fee_burn_can_be_switched_off_by_another_client() -> None:

@@ -36,7 +36,7 @@ FIRST = {"readme": of_readme, "example": of_example, "quickstart": lambda _: ROO
 def test_a_first_bot_stays_within_its_limits(which: str, tmp_path: Path) -> None:
     pump = Pump.of_config(FIRST[which](tmp_path))
     pump.run(SECONDS)
-    assert pump.engine.evidence.tally.sent > 0
+    assert pump.engine.state.tally.sent > 0
     for slot in pump.engine.slots.all:
         limited = {"ORDER_RATE", "MESSAGE_RATE", "RATE_LIMIT", "OPEN_ORDERS"} & {*slot.held_back, *slot.verdicts}
         assert not limited, (slot.id, slot.held_back, slot.verdicts)

@@ -10,7 +10,7 @@ import pytest
 from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue
 from coldframe.core.connectivity.user_stream import UserStreamLimits
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.enums import OrderType, WorkingType
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coldframe import OrderType, Place, Quote, Quotes, Side, Target, hookimpl
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.exits import Exit
 from coldframe.model.events import BookState, StrategyEvent
 from coldframe.model.halting import Halt, HaltLevel

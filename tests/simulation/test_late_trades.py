@@ -8,7 +8,7 @@ import pytest
 
 from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.model.effects import LinkKind
 from coldframe.model.journal import RowKind
@@ -24,19 +24,19 @@ SETTINGS = EmbeddedVenue(faults=VenueFaults(events_dropped=D("0.000001")))
 
 
 def external(pump: Pump) -> Decimal:
-    return pump.engine.evidence.external.net(B)
+    return pump.engine.state.external.account.net(B)
 
 
 def begun(pump: Pump) -> bool:
-    return pump.engine.evidence.baseline_ms > 0
+    return pump.engine.state.baseline_ms > 0
 
 
 def agrees(pump: Pump) -> None:
     """After every comparison that there may be: nothing had to be adjusted, and nothing is shut."""
     pump.run(90)
     assert adds_up(pump)
-    assert not pump.engine.evidence.adjustments
-    assert pump.engine.gate.latches.disputed == pump.engine.gate.latches.symbols == {}
+    assert not pump.engine.state.holdings.adjustments
+    assert pump.engine.state.trading.disputed == pump.engine.state.trading.symbols == {}
 
 
 @pytest.mark.parametrize(

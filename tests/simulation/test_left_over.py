@@ -9,7 +9,7 @@ import pytest
 
 from coldframe import OrderType, Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.risk.limits import Budget
+from coldframe.core.state.limits import Budget
 from coldframe.enums import PositionSide
 from tests.simulation.ends import B
 from tests.simulation.pump import Pump, Trader

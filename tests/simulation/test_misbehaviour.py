@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from coldframe import Place, Side, hookimpl
-from coldframe.core.risk.limits import Budget
+from coldframe.core.state.limits import Budget
 from coldframe.plug.hookspecs import EVENT_HOOKS
 from coldframe.plug.slots import StrategyPlugin
 from tests.simulation.misbehaving import ENDURED, MUTED, RAISED, Misdeed

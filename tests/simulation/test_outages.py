@@ -11,7 +11,7 @@ import pytest
 from coldframe import Place, Side
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
 from coldframe.core.connectivity.api_session import SessionLimits
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.model.orders import OrderState

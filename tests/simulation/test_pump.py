@@ -45,7 +45,7 @@ def test_another_client_trades_on_the_account() -> None:
     assert pump.venue.by_hand("POST", "/fapi/v1/order", order).status == 200
     pump.run(3)
     assert pump.venue.position("BTCUSDT") == Decimal("0.010")
-    assert pump.engine.evidence.external.net("BTCUSDT") == Decimal("0.010")
+    assert pump.engine.state.external.account.net("BTCUSDT") == Decimal("0.010")
 
 
 def test_a_killed_bot_goes_on_where_its_journal_ends() -> None:

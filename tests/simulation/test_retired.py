@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coldframe import Place, Side, Target
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import OrderType
@@ -93,7 +93,7 @@ def test_an_order_of_it_that_fills_in_between_is_external() -> None:
     order = world.pump.engine.orders.get(name)
     assert order is not None
     world.pump.until(lambda: order.state is OrderState.FILLED, 60)
-    world.pump.until(lambda: world.pump.engine.evidence.external.net(B) == LOT, 60)
+    world.pump.until(lambda: world.pump.engine.state.external.account.net(B) == LOT, 60)
     world.works()
 
 
@@ -117,11 +117,11 @@ def test_its_stop_that_is_triggered_closes_what_is_external() -> None:
     world.hold()
     world.retire()
     world.pump.run(40)
-    assert world.pump.engine.evidence.external.net(B) == LOT
+    assert world.pump.engine.state.external.account.net(B) == LOT
     world.pump.market.move(B, world.pump.market.best(B, Side.BUY) - 600)
     world.pump.market.trade(B, Side.SELL, LOT, world.pump.market.best(B, Side.BUY))
     world.pump.until(lambda: world.pump.venue.position(B) == 0, 10)
-    world.pump.until(lambda: world.pump.engine.evidence.external.net(B) == 0, 10)
+    world.pump.until(lambda: world.pump.engine.state.external.account.net(B) == 0, 10)
     world.works()
 
 
@@ -163,7 +163,7 @@ def test_its_stop_that_waits_does_not_hold_the_start_up(foreign: Foreign, keep: 
     world.hold()
     world.retire(keep_orders=keep)
     pump = world.pump
-    pump.until(lambda: pump.failed is not None or pump.engine.evidence.baseline_ms > 0, 3)
+    pump.until(lambda: pump.failed is not None or pump.engine.state.baseline_ms > 0, 3)
     assert (pump.failed is None) is (foreign is Foreign.IGNORE)
 
 

@@ -29,7 +29,7 @@ def world(*changes: VenueChange, session_s: int = 0, signed: bool = True) -> tup
 
 
 def status(pump: Pump) -> ContractStatus:
-    return pump.engine.gate.instruments[T].status
+    return pump.engine.state.instruments[T].status
 
 
 def bid() -> Place:

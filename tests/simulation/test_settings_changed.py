@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from coldframe import Place, Side
-from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.account_settings import LOOK_MS, AccountSettings
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.model.effects import LinkKind
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet

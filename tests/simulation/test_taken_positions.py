@@ -10,7 +10,7 @@ import pytest
 
 from coldframe import Intent, Place, PositionCause, PositionChanged, PositionSide, Side, Target, WorkingType, hookimpl
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.enums import OrderType
 from coldframe.model.effects import LinkKind
@@ -73,7 +73,7 @@ def changes(puppet: Puppet) -> list[PositionChanged]:
 def adds_up(pump: Pump, symbol: str = B) -> bool:
     """Whether strategies and external are the account's position, side by side."""
     return all(
-        pump.engine.evidence.holdings.position_sum((symbol, side)) == pump.venue.position(symbol, side) for side in PositionSide
+        pump.engine.state.holdings.position_sum((symbol, side)) == pump.venue.position(symbol, side) for side in PositionSide
     )
 
 
@@ -121,7 +121,7 @@ def test_o34_what_goes_past_zero_is_external_and_left_alone() -> None:
     puppet.wanted = [Target(B, D(0))]
     pump.run(10)
     assert placed(pump, since) == []
-    assert (pump.position("mm"), pump.engine.evidence.external.net(B)) == (0, D("-0.005"))
+    assert (pump.position("mm"), pump.engine.state.external.account.net(B)) == (0, D("-0.005"))
     assert adds_up(pump)
 
 
@@ -216,7 +216,7 @@ def test_o34_a_hedge_of_others_is_left_alone() -> None:
         puppet.wanted = [Target(B, D(target))]
         pump.until(lambda target=target: pump.position("mm") == D(target))  # type: ignore[misc]
         assert pump.venue.position(B) == D("-0.030") + D(target)
-    assert pump.engine.evidence.external.net(B) == D("-0.030")
+    assert pump.engine.state.external.account.net(B) == D("-0.030")
     assert changes(puppet) == []
 
 
@@ -231,7 +231,7 @@ def test_o20_o34_the_exchanges_engines_close_the_strategys_position(client_order
     by_hand(pump, Side.SELL, "0.010", newClientOrderId=client_order_id)
     pump.run(2)
     assert [event.cause for event in changes(puppet)] == [cause]
-    assert pump.told(f"BTCUSDT is halted: {cause} by the venue") or pump.engine.gate.latches.symbols[B]
+    assert pump.told(f"BTCUSDT is halted: {cause} by the venue") or pump.engine.state.trading.symbols[B]
     since = len(pump.sent)
     puppet.patient = False
     puppet.wanted = [Target(B, D("0.010"))]
@@ -251,7 +251,7 @@ def test_o20_o34_a_deleveraging_that_only_a_query_finds_is_known_for_one() -> No
     pump.venue.refuses.clear()
     pump.until(lambda: pump.position("mm") == D("0.006"), 60)
     assert [event.cause for event in changes(puppet)] == [PositionCause.DELEVERAGING]
-    assert B in pump.engine.gate.latches.symbols
+    assert B in pump.engine.state.trading.symbols
 
 
 def test_o20_o34_a_real_liquidation_is_followed() -> None:
@@ -334,7 +334,7 @@ def test_o34_in_hedge_mode_each_side_follows_by_itself() -> None:
     by_hand(pump, Side.BUY, "0.003", positionSide="LONG")
     pump.run(2)
     assert [(event.position_side, event.quantity) for event in changes(puppet)] == [(LONG, D("-0.010")), (SHORT, D("0.005"))]
-    external = pump.engine.evidence.external
+    external = pump.engine.state.external.account
     assert external.position(B, LONG).quantity == D("0.003")
     assert adds_up(pump)
     puppet.wanted = [Target(B, D(0))]
@@ -382,7 +382,7 @@ def test_o24_what_is_left_of_others_after_a_close_while_off_is_a_matter_of_the_r
     assert "is not ours: close it, or set foreign" in pump.failed.text
     pump.restart(trading=OrderSideLimits(foreign=Foreign.IGNORE))
     pump.run(3)
-    assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, D("-0.005"))
+    assert (pump.failed, pump.position("mm"), pump.engine.state.external.account.net(B)) == (None, 0, D("-0.005"))
     pump.restart(trading=OrderSideLimits(foreign=Foreign.REFUSE))
     pump.run(3)
     assert pump.failed is None  # it is known from the run before
@@ -410,7 +410,7 @@ def test_o24_what_was_closed_and_opened_again_while_off_is_external(amount: str)
     by_hand(pump, Side.BUY, amount)
     pump.restart()
     pump.run(3)
-    assert (pump.position("mm"), pump.engine.evidence.external.net(B)) == (D("0.010") - D(amount), D(amount))
+    assert (pump.position("mm"), pump.engine.state.external.account.net(B)) == (D("0.010") - D(amount), D(amount))
     assert [(event.quantity, event.cause) for event in changes(puppet)] == [(-D(amount), PositionCause.WHILE_OFF)]
     assert adds_up(pump)
 
@@ -429,7 +429,7 @@ def test_o24_a_refusal_judges_by_the_trades_that_explain_a_change() -> None:
     assert pump.venue.position(B) == 0
     pump.restart()
     pump.run(3)
-    assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, 0)
+    assert (pump.failed, pump.position("mm"), pump.engine.state.external.account.net(B)) == (None, 0, 0)
 
 
 def test_o24_trades_are_looked_for_where_positions_cancel_out() -> None:
@@ -445,7 +445,7 @@ def test_o24_trades_are_looked_for_where_positions_cancel_out() -> None:
     by_hand(pump, Side.BUY, "0.010")
     pump.restart()
     pump.run(3)
-    assert (pump.position("mm"), pump.engine.evidence.external.net(B)) == (0, 0)
+    assert (pump.position("mm"), pump.engine.state.external.account.net(B)) == (0, 0)
 
 
 def test_o24_what_others_had_and_closed_while_off_is_not_adopted() -> None:
@@ -458,7 +458,7 @@ def test_o24_what_others_had_and_closed_while_off_is_not_adopted() -> None:
     by_hand(pump, Side.BUY, "0.005")
     pump.restart()
     pump.run(3)
-    assert (pump.failed, pump.position("mm"), pump.engine.evidence.external.net(B)) == (None, 0, 0)
+    assert (pump.failed, pump.position("mm"), pump.engine.state.external.account.net(B)) == (None, 0, 0)
     assert adds_up(pump)
 
 
@@ -470,7 +470,7 @@ def test_a_position_that_no_trade_explains_is_followed_too() -> None:
     pump.until(lambda: pump.position("mm") == D("0.003"), 120)
     (told,) = changes(puppet)
     assert (told.cause, told.quantity) == (PositionCause.ADJUSTMENT, D("-0.007"))
-    assert B in pump.engine.gate.latches.symbols
+    assert B in pump.engine.state.trading.symbols
 
 
 # -- dust -------------------------------------------------------------------------------------------------------------
@@ -486,7 +486,7 @@ def test_dust_against_the_accounts_side_is_not_sent_and_said_once() -> None:
     by_hand(pump, Side.SELL, "0.046", symbol=symbol)
     pump.run(1)
     assert pump.position("mm", symbol) == D("0.004")
-    pump.engine.evidence.holdings.hold("", (symbol, BOTH), D("-0.100"), D(3000), PositionCause.ADJUSTMENT)
+    pump.engine.state.holdings.hold("", (symbol, BOTH), D("-0.100"), D(3000), PositionCause.ADJUSTMENT)
     since = len(pump.sent)
     puppet.wanted = [Target(symbol, D(0))]
     pump.run(20)

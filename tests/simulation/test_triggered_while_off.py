@@ -29,4 +29,4 @@ def test_what_it_trades_is_not_foreign(kind: OrderType, side: Side, hidden_s: in
     pump.until(lambda: pump.failed is not None or pump.engine.trading.reports_complete, 60)
     assert pump.failed is None
     assert pump.position("mm") == LOT + side.sign * LOT
-    assert pump.engine.evidence.external.net(B) == Decimal(0)
+    assert pump.engine.state.external.account.net(B) == Decimal(0)

@@ -8,7 +8,7 @@ import pytest
 
 from coldframe import Amend, Place, Quote, Quotes, Side
 from coldframe.config.venue import EmbeddedVenue, VenueChange
-from coldframe.core.risk.limits import Budget
+from coldframe.core.state.limits import Budget
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Intent
 from coldframe.model.orders import OrderState

@@ -11,11 +11,11 @@ from typing import Final
 
 from coldframe.core.execution.absence_proof import ManualResolution
 from coldframe.core.state.journal_codec import fold, order_body
-from coldframe.core.state.orders import Order
+from coldframe.core.state.orders import Order, Orders
 from coldframe.errors import ConfigError, UsageError
 from coldframe.exits import Exit
 from coldframe.model.journal import RowKind
-from coldframe.model.orders import OrderState, next_state
+from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import runs_of, sentinel_of
 from coldframe.runtime.journals import journal_path
@@ -85,10 +85,9 @@ def _resolve(order: Order, what: ManualResolution) -> None:
     """As the engine would, for an order that it has given up."""
     if order.state is not OrderState.NEEDS_OPERATOR:
         raise UsageError(f"{order.client_order_id} is {order.state}: only an order that could not be proved is for you to resolve")
-    order.state = next_state(order.state, what.happening)
-    order.reason = "resolved by hand"
     if what is ManualResolution.FILLED:
-        order.seen_filled = order.quantity
+        order.filled_by_report()
+    Orders(0).happen(order, what.happening, epoch_ns(), "resolved by hand")
 
 
 def _document(client_order_id: str, what: ManualResolution, how: str) -> dict[str, object]:

@@ -9,39 +9,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 import attrs
 
 from coldframe.core.connectivity.backoff import Chance
+from coldframe.core.connectivity.clock_offset import ClockOffset
 from coldframe.core.connectivity.connect_budget import ConnectBudget
-from coldframe.core.connectivity.latency_check import too_near
-from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sample
+from coldframe.core.connectivity.rest_queue import RestQueue
 from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.connectivity.venue_clock import PendingTime, VenueClock, Windows
 from coldframe.core.execution.absence_proof import ManualResolution
+from coldframe.core.execution.countdown_cancel import CountdownCancel
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.inheriting import inherit
-from coldframe.core.kill_switch import KillSwitch
-from coldframe.core.marketdata.market import Market
+from coldframe.core.execution.owed_fills import OwedFills
+from coldframe.core.lifecycle.first_minutes import FirstMinutes, StartGuard
+from coldframe.core.lifecycle.inheriting import inherit
+from coldframe.core.lifecycle.journal_rows import JournalRows
+from coldframe.core.lifecycle.kill_switch import KillSwitch
+from coldframe.core.lifecycle.shutdown import Shutdown
+from coldframe.core.marketdata.market import Market, PendingSnapshot
 from coldframe.core.marketdata.shards import FeedLimits
-from coldframe.core.order_side import OrderSide, OrderSideLimits
-from coldframe.core.reconciliation.owed_fills import OwedFills
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
-from coldframe.core.risk.restore import RiskRows, latched_of
-from coldframe.core.shutdown import Shutdown
-from coldframe.core.state.journal_codec import CHECKPOINT_ROWS, RestoredState, checkpoint_body, order_body
+from coldframe.core.reconciliation.order_side import OrderSide, OrderSideLimits, OrderSidePurpose
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.journal_codec import CHECKPOINT_ROWS, RestoredState
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Orders
-from coldframe.core.state.positions import EXTERNAL, StrategyPositions
+from coldframe.core.state.positions import StrategyPositions
 from coldframe.core.state.protection import OrderPolicy
-from coldframe.core.strategies.contract_refresh import ContractRefresh
+from coldframe.core.state.strategy_account import StrategyAccount
+from coldframe.core.strategies.contract_refresh import ContractRefresh, PendingInfo
 from coldframe.core.strategies.dispatch import Strategies
-from coldframe.core.strategies.first_minutes import FirstMinutes, StartGuard
 from coldframe.core.strategies.runtime import StrategyPort, StrategyRuntime, StrategyRuntimes
 from coldframe.core.strategies.view import StrategyWorld
-from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, Record, ShiftClock, StayAway
+from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, StayAway
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.halting import Halt
+from coldframe.model.happenings import (
+    AccountSettingDiffers,
+    AttemptEnded,
+    BookUpdate,
+    ClockDoubted,
+    EndWanted,
+    EngineEvent,
+    NothingToReduce,
+    OrderCameBack,
+    RulesDoubted,
+    SettingsDoubted,
+    StrategyTold,
+    StreamMessage,
+    turn,
+)
 from coldframe.model.inputs import (
     BrakeAnswered,
     BrakeOrdered,
@@ -65,13 +83,9 @@ from coldframe.model.inputs import (
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
 from coldframe.model.view import Randomness
-from coldframe.units import ZERO, calculated
+from coldframe.units import calculated
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit
-
-#: Quick questions for the time at the start, then one every five minutes (milliseconds after the start).
-_CLOCK_QUICK: Final = (200, 1_000, 3_000)
-_CLOCK_PERIOD_MS: Final = 300_000
 
 
 @attrs.frozen(kw_only=True)
@@ -117,9 +131,10 @@ class EngineSetup:
     checkpoint_rows: int = CHECKPOINT_ROWS
 
 
-@attrs.frozen
-class _TimeOf:
-    """The purpose of a GET time."""
+#: What anything is asked by REST for: a closed union, so that every answer goes where its question came from.
+RestPurpose = PendingSnapshot | PendingInfo | PendingTime | OrderSidePurpose
+#: A step ends after so many rounds of telling and doing, even if strategies and orders keep answering each other.
+_ROUNDS_PER_STEP: Final = 64
 
 
 class Engine:
@@ -127,58 +142,51 @@ class Engine:
 
     def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
-        self._ctx = ctx = StepContext(setup.chance)
+        connects = ConnectBudget(most=setup.feed.connects_per_5min)
+        self._ctx = ctx = StepContext(setup.chance, ClockOffset(initial_ms=setup.clock_offset_ms), connects=connects)
         ctx.ledger.adopt_limits(setup.rate_limits)
-        ctx.clock.initial_ms = setup.clock_offset_ms
-        ctx.connects.most = setup.feed.connects_per_5min
         self._calls = RestQueue(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
-        self.orders = Orders(setup.epoch_ms, setup.trading.ended_orders)
-        traders = {port.id: _trader_of(port, setup) for port in setup.ports}
-        self.gate = PreTradeRisk(setup.risk, setup.instruments, self.orders, traders, setup.hedge)
-        self.evidence = ExecutionReports(ctx, self.orders, traders, self.gate.latches)
-        self.evidence.others.account = setup.past.accounts.get(EXTERNAL) or StrategyPositions()
-        self.evidence.holdings.restore(setup.past.executions)
-        self.evidence.holdings.step_of = self._step_of
-        self.gate.others = self.evidence.others
-        left = setup.past.accounts.items()
-        self.gate.retired = {name: account for name, account in left if name not in traders and name != EXTERNAL}
+        self.state = state = _state_of(setup, ctx)
+        switches = CountdownCancel(ctx, self._calls, setup.trading.dead_man_ms)
+        self.evidence = ExecutionReports(state, ctx, switches.explains)
         self.trading: OrderSide | None = None
         if setup.orders_on:
             self.trading = OrderSide(
+                state,
                 ctx,
                 self._calls,
                 self.market,
-                self.orders,
                 self.evidence,
-                self.gate,
+                switches,
                 can_log_on=setup.can_log_on,
                 limits=setup.trading,
             )
-        self.slots = StrategyRuntimes(self._slot(port, traders[port.id]) for port in setup.ports)
+        self.slots = StrategyRuntimes(self._slot(port) for port in setup.ports)
         policies = (setup.on_end, setup.on_error)
-        self.strategies = Strategies(ctx, self.slots, self.market, self.gate, self.orders, self.evidence, self.trading, *policies)
-        self.halting = KillSwitch(ctx, self.slots, self.strategies, self.gate, self.orders, self.evidence, self.trading)
-        owned = {port.id: traders[port.id].account for port in setup.ports}
-        self.ending = Shutdown(ctx, self.slots, self.strategies, self.gate, self.orders, self.trading, owned, setup.grace_ms)
+        self.strategies = Strategies(state, ctx, self.slots, self.market, self.trading, *policies)
+        self.halting = KillSwitch(state, ctx, self.slots, self.strategies, self.evidence, self.trading)
+        self.ending = Shutdown(state, ctx, self.slots, self.strategies, self.trading, setup.grace_ms)
         traded = {symbol for port in setup.ports for symbol in port.symbols}
-        self.listing = ContractRefresh(ctx, self._calls, self.gate, self.strategies, traded)
-        self._owed_fills = OwedFills(ctx, self.orders)
-        self._guard = StartGuard(ctx, self.gate, setup.first_minutes)
-        self._records = 0
+        self.listing = ContractRefresh(state, ctx, self._calls, self.strategies, traded)
+        self._owed_fills = OwedFills(state, ctx)
+        self._guard = StartGuard(state, ctx, setup.first_minutes)
         self._banned_ms = 0
-        self._risk_rows = RiskRows(ctx, self.gate, setup.past.latched, setup.past.losses)
-        self._said_too_near = False
+        self._rows = JournalRows(state, ctx, self.trading, setup.past, setup.epoch_ms, setup.checkpoint_rows)
+        windows = Windows(setup.trading.recv_window_ms, setup.trading.session.answer_ms)
+        self._clock = VenueClock(ctx, self._calls, windows if setup.orders_on else None)
+        #: Why a strategy's error ends the run; empty while none does.
+        self._end_wanted = ""
         self.finished = False
-        self._traders = traders
 
-    def _slot(self, port: StrategyPort, trader: StrategyAccount) -> StrategyRuntime:
+    def _slot(self, port: StrategyPort) -> StrategyRuntime:
+        account = self.state.accounts[port.id]
         randomness = self._setup.random_of(port.id) if self._setup.random_of else None
-        return StrategyRuntime(port, trader, StrategyWorld(trader, port.symbols, self.market, self.orders, self.gate, randomness))
+        return StrategyRuntime(port, account, StrategyWorld(self.state, account, port.symbols, self.market, randomness))
 
-    def _step_of(self, symbol: str) -> Decimal:
-        instrument = self.gate.instruments.get(symbol)
-        return ZERO if instrument is None else instrument.step
+    @property
+    def orders(self) -> Orders:
+        return self.state.orders
 
     @property
     def ledger_peaks(self) -> tuple[int, int]:
@@ -224,12 +232,10 @@ class Engine:
         return calculated(self._step, stamped)
 
     def _start(self, at_ns: int) -> list[Effect]:
-        self._ctx.now_ns = at_ns
+        self._ctx.begin_step(at_ns)
         self._take_over(self._setup.past)
         self.market.start()
-        for after_ms in _CLOCK_QUICK:
-            self._ctx.wake(f"clock:quick:{after_ms}", after_ms)
-        self._ctx.wake("clock:ask", _CLOCK_PERIOD_MS)
+        self._clock.start()
         if self.trading is not None:
             self.trading.start()
         self.halting.start(self._setup.halts)
@@ -238,7 +244,7 @@ class Engine:
         return self._settled()
 
     def _step(self, stamped: Stamped) -> list[Effect]:
-        self._ctx.now_ns = stamped.at_ns
+        self._ctx.begin_step(stamped.at_ns)
         match stamped.event:
             case FramesReceived(link, frames):
                 self._frames(link, frames)
@@ -274,15 +280,54 @@ class Engine:
         return self._settled()
 
     def _settled(self) -> list[Effect]:
-        self.strategies.settle(stopping=self.ending.asked is not None)
-        halted = self.strategies.halt_asked
-        if halted is not None and self.ending.asked is None:
-            self._stop(f"halt: {halted}")
-        self._ask_for_time_if_doubtful()
+        self._hand_on()
+        if self._end_wanted and self.ending.asked is None:
+            self._stop(f"halt: {self._end_wanted}")
+        self._clock.settle()
         self.listing.settle()
         self._remember_ban()
-        self._record_orders()
+        self._rows.record()
         return self._ctx.take_effects()
+
+    def _hand_on(self) -> None:
+        """Hands on what has happened, kind by kind, until nothing is left to tell or to do."""
+        if self.ending.asked is not None:
+            self.strategies.stopping()
+        for _ in range(_ROUNDS_PER_STEP):
+            for event in sorted(self._ctx.take_events(), key=turn):
+                self._happened(event)
+            self.strategies.compare_due()
+            if not self._ctx.events and not self.strategies.due:
+                return
+
+    def _happened(self, event: EngineEvent) -> None:
+        """Leaves what follows to whom it concerns."""
+        match event:
+            case BookUpdate():
+                self.strategies.book_updated(event)
+            case StreamMessage(message=message):
+                if self.trading is not None:
+                    self.trading.assets.heard(message)
+                self.strategies.message(event)
+            case StrategyTold():
+                self.strategies.told(event)
+            case LinkChanged():
+                self.strategies.link_changed(event)
+            case AttemptEnded():
+                self.strategies.attempt_ended(event)
+            case AccountSettingDiffers():
+                self.strategies.lapse(event)
+            case OrderCameBack() | NothingToReduce() | SettingsDoubted():
+                if self.trading is not None:
+                    self.trading.happened(event)
+            case ClockDoubted():
+                self._clock.doubt()
+            case RulesDoubted():
+                self.listing.doubt()
+            case EndWanted(reason):
+                self._end_wanted = reason
+            case unknown:
+                assert_never(unknown)
 
     def _remember_ban(self) -> None:
         until_ms = self._ctx.ledger.banned_until_ms
@@ -298,10 +343,8 @@ class Engine:
         """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
         about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
         self._ctx.record(RowKind.RUN, past.account, about)
-        keep, parts = self._setup.keep_orders, (self.orders, self.gate, self.strategies, self.trading)
-        inherit(past, self._ctx, *parts, keep=keep)
-        if past.orders or past.accounts or past.latched:
-            self._records = self._setup.checkpoint_rows  # one is due at the end of this step
+        inherit(self.state, past, self._ctx, self.strategies, self.trading, keep=self._setup.keep_orders)
+        self._rows.took_over()
 
     def _resolve(self, asked: ResolveAsked) -> None:
         """A person settles the fate of an order; what cannot be settled is said in one sentence."""
@@ -318,39 +361,20 @@ class Engine:
 
     def _journal_changed(self, fault: str, lost: int) -> None:
         """Without a journal nothing that adds risk may leave; cancels do. What it has lost, a checkpoint makes good."""
-        self.gate.journal_fault = fault
         if fault:
+            self.state.trading.journal_failed(fault, self._ctx.now_ms)
             self._ctx.log(Level.ERROR, f"the journal cannot be written: {fault}: no new risk, cancels go out")
         else:
+            self.state.trading.journal_recovered()
             self._ctx.log(Level.WARNING, "the journal can be written again")
         if lost:
             self._ctx.log(Level.ERROR, f"{lost} rows of the journal found no room meanwhile: the whole state is written down now")
-            self._records = self._setup.checkpoint_rows  # one is due at the end of this step
-
-    def _record_orders(self) -> None:
-        """A row for every order that has changed in this step, and a checkpoint when one is due."""
-        touched, self.orders.touched = self.orders.touched, {}
-        for name, order in touched.items():
-            self._ctx.record(RowKind.ORDER, name, order_body(order))
-        self._risk_rows.record()
-        self._records += sum(isinstance(effect, Record) for effect in self._ctx.effects)
-        if self._records >= self._setup.checkpoint_rows:
-            self._record_checkpoint()
-
-    def _record_checkpoint(self) -> None:
-        self._records, past, epoch_ms = 0, self._setup.past, self._setup.epoch_ms
-        latched, losses = latched_of(self.gate), self._risk_rows.counted
-        prices = self.trading.assets.recorded if self.trading is not None else past.prices
-        payments = self.trading.account.payments.latest if self.trading is not None else past.payments
-        held, marks, runs = self.evidence.holdings, self.orders.marks, past.runs + 1
-        state = (self.orders, self.accounts, held.executions, marks, latched, prices, losses, payments)
-        body = checkpoint_body(*state, epoch_ms, past.since_ms or epoch_ms, runs)
-        self._ctx.record(RowKind.CHECKPOINT, past.account, body)
+            self._rows.need_checkpoint()
 
     @property
     def accounts(self) -> dict[str, StrategyPositions]:
         """The sub-accounts by strategy (also of earlier ones that are not part of the bot any more), and what is external."""
-        return {**self.gate.retired, **self.evidence.holdings.accounts}
+        return self.state.all_positions
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
@@ -379,12 +403,18 @@ class Engine:
 
     def _answered(self, answered: RestAnswered) -> None:
         returned = self._calls.answered(answered)
-        if returned is None or self.market.returned(returned) or self.listing.returned(returned):
+        if returned is None:
             return
-        if isinstance(returned.purpose, _TimeOf):
-            self._take_time(returned)
-        elif self.trading is not None:
-            self.trading.returned(returned)
+        match cast("RestPurpose", returned.purpose):
+            case PendingSnapshot():
+                self.market.returned(returned)
+            case PendingInfo():
+                self.listing.returned(returned)
+            case PendingTime():
+                self._clock.returned(returned)
+            case purpose:
+                if self.trading is not None:
+                    self.trading.returned(purpose, returned)
 
     def _woken(self, key: str) -> None:
         match key.split(":", 1)[0]:
@@ -393,9 +423,7 @@ class Engine:
             case "rest":
                 self._calls.woken()
             case "clock":
-                self._ask_for_time()
-                if key == "clock:ask":
-                    self._ctx.wake(key, _CLOCK_PERIOD_MS)
+                self._clock.woken(key)
             case "guard":
                 self._guard.woken()
             case "listing":
@@ -410,51 +438,15 @@ class Engine:
                     self.trading.woken(key)
                     self._owed_fills.look()
                     self.strategies.part()
-                    self.strategies.heed_account()
                     self.strategies.check_losses()
 
     def _suspended(self, gap_ms: int) -> None:
         """Books begin anew, orders and positions are compared, and the venue's time is asked for (faults.md C4)."""
         self._ctx.log(Level.WARNING, f"nothing ran for {gap_ms / 1000:.1f} s: everything is looked at again")
-        self._ctx.clock_suspect = True
+        self._clock.doubt()
         self.market.suspended()
         if self.trading is not None:
             self.trading.suspended()
-
-    # -- the venue's clock --------------------------------------------------------------------------------------------
-
-    def _take_time(self, returned: Returned) -> None:
-        sample = clock_sample(returned, self._ctx.now_ns)
-        if sample is None:
-            return
-        before = self._ctx.clock.offset_ms
-        self._ctx.clock.sampled(sample)
-        after = self._ctx.clock.offset_ms
-        if after != before:
-            self._ctx.emit(ShiftClock(after))
-        if abs(after - before) >= 1_000:
-            moved = f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s"
-            self._ctx.log(Level.WARNING, f"{moved}: requests carry its time; set your clock")
-        self._look_at_distance()
-
-    def _look_at_distance(self) -> None:
-        """Says once which keys are too small for the way to the venue."""
-        trip_ms, limits = self._ctx.clock.round_trip_ms, self._setup.trading
-        if self.trading is None or trip_ms is None or self._said_too_near:
-            return
-        for line in too_near(trip_ms, limits.recv_window_ms, limits.session.answer_ms):
-            self._said_too_near = True
-            self._ctx.log(Level.ERROR, line)
-
-    def _ask_for_time_if_doubtful(self) -> None:
-        if self._ctx.clock_suspect:
-            self._ctx.clock_suspect = False
-            self._ctx.clock.forget()
-            self._ask_for_time()
-
-    def _ask_for_time(self) -> None:
-        if not self._calls.busy(_TimeOf()):
-            self._calls.call("GET", "/fapi/v1/time", {}, _TimeOf())
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -469,7 +461,7 @@ class Engine:
         self.finished = True
         if self.trading is not None:
             self.trading.stop()
-        self._record_orders()
+        self._rows.record()
         self._ctx.record(RowKind.END, "", {"reason": reason, **self.ending.report().body()})
         self._ctx.emit(Finish(reason))
 
@@ -477,10 +469,25 @@ class Engine:
 
     def marks(self) -> Mapping[str, Decimal]:
         """The latest mark prices."""
-        return self.gate.marks
+        return self.state.marks
 
 
-def _trader_of(port: StrategyPort, setup: EngineSetup) -> StrategyAccount:
+def _state_of(setup: EngineSetup, ctx: StepContext) -> EngineState:
+    """The trading state that a run begins with."""
+    return EngineState(
+        ctx,
+        Orders(setup.epoch_ms, setup.trading.ended_orders),
+        {port.id: _account_of(port, setup) for port in setup.ports},
+        instruments=setup.instruments,
+        limits=setup.risk,
+        hedge=setup.hedge,
+        past=setup.past,
+        compared=not setup.orders_on,
+        fills_limit=setup.trading.external_fills,
+    )
+
+
+def _account_of(port: StrategyPort, setup: EngineSetup) -> StrategyAccount:
     """A strategy's sub-account goes on where an earlier run has left it."""
     account = setup.past.accounts.get(port.id) or StrategyPositions()
     return StrategyAccount(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)

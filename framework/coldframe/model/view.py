@@ -176,4 +176,4 @@ class View(Protocol):
         """Its orders that are, or may be, alive."""
 
     def trading_allowed(self, symbol: str) -> bool:
-        """Whether new risk would be accepted now: book synced, links up, no order of the symbol of unknown fate."""
+        """Whether new risk would be accepted now, by the same rules that refuse orders: nothing is halted, suspended or stale."""

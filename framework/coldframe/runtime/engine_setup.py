@@ -16,16 +16,15 @@ import attrs
 from coldframe.config.schema import BudgetTable, Config, RiskTable
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.engine import EngineSetup
+from coldframe.core.lifecycle.first_minutes import FirstMinutes
 from coldframe.core.marketdata.shards import FeedLimits
-from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.account_settings import AccountSettings
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.self_trade import SelfCross
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.state.limits import Budget, RiskLimits, SelfCross
 from coldframe.core.state.loss_limits import LossPeriod
 from coldframe.core.state.protection import OrderPolicy
-from coldframe.core.strategies.first_minutes import FirstMinutes
 from coldframe.core.strategies.runtime import StrategyPort
 from coldframe.enums import PositionMode
 from coldframe.model.halting import Halt

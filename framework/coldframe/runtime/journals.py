@@ -20,10 +20,8 @@ from coldframe.config.schema import Config
 from coldframe.core.connectivity.signing import Signer
 from coldframe.core.state.journal_codec import RestoredState, counted_body, fold, latched_body
 from coldframe.core.state.positions import EXTERNAL
-from coldframe.core.state.shares import Executions
 from coldframe.errors import ConfigError, JournalUnwritable
 from coldframe.filelocks import FileLock, LockTaken
-from coldframe.model.halting import Latched
 from coldframe.model.journal import RowKind
 from coldframe.runtime.build import Bot
 from coldframe.trio_io.clock import epoch_ns
@@ -142,9 +140,7 @@ def _refuse_others(traded: Mapping[str, Collection[str]], path: Path, past: Rest
                 f"{path}: this journal holds orders or positions of another account ({past.account}, not {account});"
                 " is the API key another one now? Then name the account in [journal] account; or give this bot a file of its own"
             )
-        past.orders, past.fills, past.accounts, past.marks, past.account = {}, {}, {}, {}, account
-        past.latched, past.losses, past.payments = Latched(), {}, []
-        past.executions = Executions()
+        past.begin_account(account)
         return
     left = [
         (order.strategy, order.symbol, f"an open order of strategy {order.strategy} in {order.symbol} ({order.client_order_id})")

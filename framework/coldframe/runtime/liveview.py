@@ -77,7 +77,7 @@ def _books(engine: Engine) -> Table:
         book = engine.market.synced_book(symbol, rpi)
         bid = book.best(Side.BUY) if book else None
         ask = book.best(Side.SELL) if book else None
-        mark = engine.gate.marks.get(symbol)
+        mark = engine.state.marks.get(symbol)
         style = "" if book else "yellow"
         name = f"{symbol} (rpi)" if rpi else symbol
         figures = [_price(engine, symbol, value) for value in (bid, ask, mark)]
@@ -89,7 +89,7 @@ def _price(engine: Engine, symbol: str, value: Decimal | None) -> str:
     """A price with as many digits as the contract's tick has, so that a column of them is easy to read."""
     if value is None:
         return "-"
-    instrument = engine.gate.instruments.get(symbol)
+    instrument = engine.state.instruments.get(symbol)
     return plain(instrument.price(value) if instrument else value)
 
 
@@ -111,8 +111,8 @@ def _strategies(engine: Engine) -> Table:
             f"{open_orders} open of {slot.orders}",
             str(account.fills),
             money(account.realized),
-            money(account.unrealized(engine.gate.marks)),
-            money(account.fees_paid(engine.gate.prices)),
+            money(account.unrealized(engine.state.marks)),
+            money(account.fees_paid(engine.state.prices)),
             style="red" if slot.muted else "",
         )
     return table

@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.risk.limits import RiskLimits
+from coldframe.core.state.limits import RiskLimits
 from coldframe.errors import DecodeError, VenueUnavailable
 from coldframe.exchange_server import EmbeddedVenue, Mirror
 from coldframe.model.effects import Level

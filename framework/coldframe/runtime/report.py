@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from coldframe.core.engine import Engine
-from coldframe.core.shutdown import EndReport
+from coldframe.core.lifecycle.shutdown import EndReport
 from coldframe.core.state.orders import Order
 from coldframe.core.strategies.runtime import StrategyRuntime
 from coldframe.enums import PositionSide
@@ -39,7 +39,7 @@ class RunEnd:
 
 def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
-    tally = engine.evidence.tally
+    tally = engine.state.tally
     weight_peak, orders_peak = engine.ledger_peaks
     end = engine.ending.report()
     # Once the run is over, no order is looked after any more: one that should have ended is as unknown as any.
@@ -140,11 +140,11 @@ def _order(order: Order) -> dict[str, Any]:
 
 def _external(engine: Engine) -> dict[str, Any]:
     """What the account has that is no strategy's, and what had to be booked there without a fill."""
-    account = engine.evidence.external
+    account = engine.state.external.account
     return {
         "fills": account.fills,
         "position": {symbol: trimmed(account.net(symbol)) for symbol in sorted({name for name, _ in account.positions})},
-        "funding": money(engine.gate.prices.worth(account.funding)),
+        "funding": money(engine.state.prices.worth(account.funding)),
         "adjustments": [
             {
                 "symbol": adjustment.key[0],
@@ -152,10 +152,10 @@ def _external(engine: Engine) -> dict[str, Any]:
                 "quantity": trimmed(adjustment.quantity),
                 "cause": adjustment.cause,
             }
-            for adjustment in engine.evidence.adjustments
+            for adjustment in engine.state.holdings.adjustments
         ],
-        "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.gate.latches.symbols.items())},
-        "settings": [verdict.text for _, verdict in sorted(engine.gate.latches.contradictions.items())],
+        "halted": {symbol: verdict.text for symbol, verdict in sorted(engine.state.trading.symbols.items())},
+        "settings": [verdict.text for _, verdict in sorted(engine.state.trading.settings.items())],
     }
 
 
@@ -168,27 +168,27 @@ def _strategy(slot: StrategyRuntime, engine: Engine) -> dict[str, Any]:
         "orders": slot.orders,
         "fills": account.fills,
         "position": {symbol: trimmed(account.net(symbol)) for symbol in slot.port.symbols},
-        **({"sides": _sides(slot)} if engine.gate.hedge else {}),
+        **({"sides": _sides(slot)} if engine.state.hedge else {}),
         "realized_pnl": money(account.realized),
-        "unrealized_pnl": money(account.unrealized(engine.gate.marks)),
-        "fees": money(account.fees_paid(engine.gate.prices)),
-        **({"fees_estimated": unpriced} if (unpriced := engine.gate.prices.unpriced(account.fees)) else {}),
+        "unrealized_pnl": money(account.unrealized(engine.state.marks)),
+        "fees": money(account.fees_paid(engine.state.prices)),
+        **({"fees_estimated": unpriced} if (unpriced := engine.state.prices.unpriced(account.fees)) else {}),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
-        "funding": money(engine.gate.prices.worth(account.funding)),
+        "funding": money(engine.state.prices.worth(account.funding)),
         **{name: said for name, said in _troubles(slot, engine).items() if said},
     }
 
 
 def _troubles(slot: StrategyRuntime, engine: Engine) -> dict[str, Any]:
     """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
-    shut = engine.gate.latched or engine.gate.latches.strategies.get(slot.id)
+    shut = engine.state.trading.account or engine.state.trading.strategies.get(slot.id)
     return {
         "fault": slot.fault,
         "shut": shut.text if shut is not None else "",
         "refusals": dict(sorted(slot.refusals.items())),
         "held_back": dict(sorted(slot.held_back.items())),
         "strained": dict(sorted(slot.strain.said.items())),
-        "changed_by_others": {cause.value: count for cause, count in engine.evidence.holdings.changes.get(slot.id, {}).items()},
+        "changed_by_others": {cause.value: count for cause, count in engine.state.holdings.changes.get(slot.id, {}).items()},
     }
 
 

@@ -21,7 +21,7 @@ from typing import Final, assert_never
 import attrs
 import trio
 
-from coldframe.core.kill_switch import order_of_brake
+from coldframe.core.lifecycle.kill_switch import order_of_brake
 from coldframe.core.state.journal_codec import order_body
 from coldframe.errors import ConfigError
 from coldframe.ids import parse_own
@@ -29,7 +29,6 @@ from coldframe.model.effects import Level, SendRequest
 from coldframe.model.halting import Halt, HaltLevel, whom
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResolveAsked, ResumeAsked
 from coldframe.model.journal import RowKind
-from coldframe.model.orders import OrderState
 from coldframe.os_specific import halt_signal_came
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
 from coldframe.trio_io.control import VERSION, Answer, HaltRequest, HaltRow, Request, ResolveRequest, ResumeRequest
@@ -371,7 +370,7 @@ class KillSwitchThread:
     def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
         if isinstance(event, BrakeOrdered):
             order = order_of_brake(event, self._clock.now_ns())
-            order.state = OrderState.SUBMITTED  # as it would be found after a crash: perhaps at the venue, perhaps not
+            order.written_past_the_engine()
             self._record(RowKind.ORDER, event.client_order_id, order_body(order))
         self._give(event)
 

@@ -24,6 +24,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import BAD_FRAMES_PER_MINUTE, TOO_MANY
 from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
+from coldframe.model.happenings import ClockDoubted
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_NS
@@ -169,7 +170,7 @@ def test_another_trouble_at_the_log_on_is_tried_again(code: int) -> None:
     line.refuse(line.requests[0], code)
     assert line.failed == []
     assert line.closed == ["api.1"]
-    assert line.ctx.clock_suspect is (code == -1021)
+    assert (ClockDoubted() in line.ctx.events) is (code == -1021)
     line.run(61_000)
     assert line.opened[1:] == ["api.2"]
 
@@ -349,7 +350,7 @@ def test_r1_a_ban_is_heeded(code: int, status: int, msg: str, ban_ms: int | None
 def test_an_error_that_doubts_our_clock_is_noticed(code: int, suspect: bool) -> None:
     line = Line().ready()
     line.refuse(line.ask("x"), code)
-    assert line.ctx.clock_suspect is suspect
+    assert (ClockDoubted() in line.ctx.events) is suspect
 
 
 def test_the_servers_counts_are_adopted() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.connectivity.latency_check import enough_ms, too_near
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.model.effects import CallRest, Level
 from coldframe.model.inputs import RestAnswered
 from coldframe.units import NS_PER_MS
@@ -42,7 +42,7 @@ def far(trip_ms: int, **limits: int) -> Scripted:
         made.held.clear()
         body = json.dumps({"serverTime": made.venue_ms - trip_ms // 2}).encode()
         made.give(RestAnswered(asked.call_id, Answer(200, {}, body), made.now_ns - trip_ms * NS_PER_MS))
-        made.engine._ask_for_time()
+        made.engine._clock._ask()
         made._work()
     return made
 

@@ -6,7 +6,7 @@ import pytest
 
 from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS, FORGOTTEN_AFTER_MS, ManualResolution
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.orders import Order
 from coldframe.enums import Side

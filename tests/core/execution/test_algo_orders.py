@@ -6,7 +6,7 @@ import attrs
 import pytest
 from msgspec import UNSET, UnsetType, structs
 
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus, OrderType, Side, TimeInForce, WorkingType
@@ -84,7 +84,7 @@ def test_o27_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place,
     assert dict(request.params) == BARE | sent | {"clientAlgoId": order.client_order_id}
     assert made.sent("order.place") == []
     assert state(order) is S.UNTRIGGERED
-    assert made.engine.evidence.tally.acked == 1
+    assert made.engine.state.tally.acked == 1
 
 
 def test_closing_a_whole_position_sends_no_quantity_and_counts_what_is_held() -> None:
@@ -128,8 +128,8 @@ def test_a_trigger_is_told_once_and_the_ordinary_order_is_the_same_order() -> No
     assert [(effect.client_order_id, effect.quantity) for effect in actor.told(OrderFilled)] == [(name, D("0.4")), (name, D("0.6"))]
     assert [effect.trigger_price for effect in actor.told(OrderChanged)] == [D(105)] * 6
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
-    assert made.engine.evidence.external.fills == 0
-    assert made.engine.evidence.tally.acked == made.engine.evidence.tally.filled == 1
+    assert made.engine.state.external.account.fills == 0
+    assert made.engine.state.tally.acked == made.engine.state.tally.filled == 1
     assert made.sent("order.status") == []
 
 
@@ -193,7 +193,7 @@ def test_o39_a_refusal_is_final_and_names_the_code(code: int) -> None:
     assert state(order) is S.REJECTED
     assert order.reason.startswith(f"{code} ")
     assert order.reason.endswith("the exchange's words")
-    assert made.engine.evidence.tally.rejected == 1
+    assert made.engine.state.tally.rejected == 1
     assert states(actor) == [S.SUBMITTED, S.REJECTED]
     assert not made.engine.orders.doubtful
     made.holds.clear()

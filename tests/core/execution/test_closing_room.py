@@ -9,9 +9,9 @@ import pytest
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.closing_room import NO_ROOM, SAME_ORDER, ClosingRoom
-from coldframe.core.state.external import ExternalOrder, Others
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.external import ExternalOrder
 from coldframe.core.state.orders import Order, Orders, Origin
-from coldframe.core.state.trading_state import TradingState
 from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.intents import Place, VerdictCode
 from coldframe.model.orders import Happening
@@ -26,10 +26,17 @@ class Room:
     """An account with a long position of 10, and orders beside each other."""
 
     def __init__(self) -> None:
-        self.orders, self.position = Orders(START_MS), D(10)
-        ctx = StepContext(lambda: 0.5, now_ns=START_NS)
-        self.others = Others(ctx, TradingState(), self.orders.marks)
-        self.room = ClosingRoom(self.orders, self.others, lambda key: self.position)
+        self.orders = Orders(START_MS)
+        self.state = EngineState(StepContext(lambda: 0.5, now_ns=START_NS), self.orders, {})
+        self.holds("10")
+        self.others = self.state.external
+        self.room = ClosingRoom(self.state)
+
+    def holds(self, quantity: str) -> None:
+        """The account's position is this."""
+        held = self.state.external.account.position(SYMBOL)
+        if D(quantity) != held.quantity:
+            held.change(D(quantity) - held.quantity, D(100))
 
     def rests(self, wanted: Place) -> Order:
         order = self.orders.prepare("mm", wanted, Origin.PLACE, START_NS)
@@ -91,9 +98,9 @@ def test_any_change_is_a_reason_to_try(change: str) -> None:
         case "another of ours":
             made.rests(CLOSE)
         case "position":
-            made.position = D(9)
+            made.holds("9")
     assert bool(made.shut()) is (change == "none")
-    made.position = D(10)
+    made.holds("10")
     assert bool(made.shut()) is (change == "none")  # what was forgotten is not remembered again
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coldframe.core.execution.countdown_cancel import REASON
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.enums import Side
 from coldframe.model.effects import CallRest, Finish, Level
 from coldframe.model.events import OrderChanged

@@ -11,21 +11,25 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET, structs
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.limits import Budget
-from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.external import FILLS_LIMIT, VENUE_PREFIXES
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.orders import Order, Orders
-from coldframe.enums import ExecutionType, OrderStatus, Side
+from coldframe.core.state.strategy_account import StrategyAccount
+from coldframe.enums import ExecutionType, OrderStatus, OrderType, Side
+from coldframe.ids import OwnId
 from coldframe.model.effects import Level, Log
 from coldframe.model.events import OrderChanged, OrderFilled, PositionCause, PositionChanged
+from coldframe.model.happenings import AttemptEnded, OrderCameBack, StrategyTold
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.wire.account import EXPIRY_REASONS
+from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import AtVenue, D, Trade, place, prepared
-from tests.examples import examples
 
 S, X = OrderState, ExecutionType
 
@@ -38,13 +42,18 @@ class World:
         self.orders = Orders(START_MS)
         self.trader = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
-        self.evidence = ExecutionReports(self.ctx, self.orders, {"mm": self.trader, "other": self.other})
+        self.state = EngineState(self.ctx, self.orders, {"mm": self.trader, "other": self.other})
+        self.evidence = ExecutionReports(self.state, self.ctx)
         self.order: Order = prepared(self.orders, place(side, quantity))
         self.evidence.happen(self.order, Happening.WRITTEN)
 
     @property
     def events(self) -> list[OrderChanged | OrderFilled | PositionChanged]:
-        return [event for _, event in self.evidence.news]
+        return [happened.event for happened in self.ctx.events if isinstance(happened, StrategyTold)]
+
+    def ended(self) -> list[AttemptEnded]:
+        """The cancels and amendments that have come to their end since this was last asked."""
+        return [happened for happened in self.ctx.take_events() if isinstance(happened, AttemptEnded)]
 
     def outcome(self) -> tuple[object, ...]:
         """Everything that must not depend on who said what first."""
@@ -60,7 +69,7 @@ class World:
             account.fills,
             position.realized - position.cost,
             self.other.account,
-            self.evidence.external,
+            self.state.external.account,
         )
 
 
@@ -122,7 +131,7 @@ ENDS = st.sampled_from([None, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderSt
     amended=st.sampled_from([None, "1", "1.5"]),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=examples(400))
+@settings(max_examples=400)
 def test_any_order_with_repetitions_and_gaps_ends_like_the_straight_story(
     parts: list[str], end: OrderStatus | None, side: Side, amended: str | None, seed: int
 ) -> None:
@@ -269,14 +278,13 @@ def test_the_end_of_a_cancel_or_an_amendment_is_noted_with_what_the_venue_said()
     venue = AtVenue.of(world.order)
     world.evidence.reply(world.order, venue.reply())
     world.evidence.attempt(world.order, Attempt.AMEND_WANTED)
-    assert world.evidence.settled == {}
+    assert world.ended() == []
     world.evidence.attempt(world.order, Attempt.AMEND_REFUSED)
-    assert world.evidence.settled == {("mm", SYMBOL): True}
-    world.evidence.settled.clear()
+    assert world.ended() == [AttemptEnded("mm", SYMBOL, waits=True)]
     amend(world, "99")
     venue.amend("99", "1")
     world.evidence.report(venue.report(X.AMENDMENT))
-    assert world.evidence.settled == {("mm", SYMBOL): False}
+    assert world.ended() == [AttemptEnded("mm", SYMBOL, waits=False, amended=True)]
     assert world.order.overlay is Overlay.NONE
 
 
@@ -310,7 +318,7 @@ def test_the_tally_counts_every_order_once() -> None:
         world.evidence.report(venue.report(X.TRADE, trade))
     refused = prepared(world.orders)
     world.evidence.happen(refused, Happening.REJECTED_BY_VENUE, "-2019")
-    tally = world.evidence.tally
+    tally = world.state.tally
     assert (tally.acked, tally.filled, tally.rejected, tally.cancelled) == (1, 1, 1, 0)
 
 
@@ -342,9 +350,9 @@ def test_o20_o21_what_takes_nothing_from_a_strategy_is_external(client_order_id:
         assert world.evidence.report(venue.report(execution, trade)) is None
     assert world.evidence.trades([venue.row(trade)]) == 0
     assert world.trader.account.net(SYMBOL) == world.other.account.net(SYMBOL) == 0
-    assert world.evidence.external.net(SYMBOL) == D("-0.5")
-    assert world.evidence.external.fees == {"USDT": D("0.02")}
-    assert world.evidence.external.fills == 1
+    assert world.state.external.account.net(SYMBOL) == D("-0.5")
+    assert world.state.external.account.fees == {"USDT": D("0.02")}
+    assert world.state.external.account.fills == 1
     assert [event for event in world.events if not isinstance(event, OrderChanged)] == []
     said = next((text for prefix, text in VENUE_PREFIXES.items() if client_order_id.startswith(prefix)), "not ours")
     level = Level.WARNING if said == "not ours" else Level.ERROR
@@ -371,16 +379,16 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
     assert (first.cause, first.trade_id, first.fee, first.fee_asset) == (cause, 50, D("0.5"), "USDT")
     account = world.trader.account
     assert (account.net(SYMBOL), account.realized, account.fees["USDT"], account.fills) == (0, D(-15), D(1), 1)
-    assert world.evidence.external.net(SYMBOL) == D("-0.6")
-    assert world.evidence.external.entry_price(SYMBOL) == 80
-    assert world.evidence.external.fees["USDT"] == D("0.6")
+    assert world.state.external.account.net(SYMBOL) == D("-0.6")
+    assert world.state.external.account.entry_price(SYMBOL) == 80
+    assert world.state.external.account.fees["USDT"] == D("0.6")
     assert world.other.account.net(SYMBOL) == 0
 
 
 def test_the_notice_of_a_liquidation_without_a_fill_books_nothing() -> None:
     world = World()
     world.evidence.report(AtVenue("autoclose-1", 999, Side.SELL).report(X.CALCULATED))
-    assert world.evidence.external.fills == 0
+    assert world.state.external.account.fills == 0
 
 
 def others_trade(world: World, number: int) -> None:
@@ -394,24 +402,24 @@ def others_trade(world: World, number: int) -> None:
 def test_o36_external_fills_are_remembered_within_bounds(limit: int) -> None:
     """O36: and what memory has forgotten is not booked again, from whatever source it comes."""
     world = World()
-    world.evidence.others.fills_limit = limit
+    world.state.external.fills_limit = limit
     for number in range(1, limit + 51):
         others_trade(world, number)
         world.orders.marks[SYMBOL] = number
-    assert len(world.evidence.others._fills) == limit
+    assert len(world.state.external._fills) == limit
     for number in (1, limit, limit + 50):
         others_trade(world, number)
-    assert world.evidence.external.net(SYMBOL) == limit + 50
+    assert world.state.external.account.net(SYMBOL) == limit + 50
 
 
 def test_o36_external_fills_above_the_mark_are_never_forgotten() -> None:
     world = World()
-    world.evidence.others.fills_limit = 10
+    world.state.external.fills_limit = 10
     for number in range(1, 61):
         others_trade(world, number)
     for number in range(1, 61):
         others_trade(world, number)
-    assert world.evidence.external.net(SYMBOL) == 60
+    assert world.state.external.account.net(SYMBOL) == 60
 
 
 @pytest.mark.parametrize(("later_ms", "price"), [(-1, "100"), (0, "101"), (1, "101")])
@@ -425,14 +433,16 @@ def test_terms_of_the_same_millisecond_are_taken_over(later_ms: int, price: str)
 
 
 def test_a_missing_order_comes_back_only_when_it_is_seen() -> None:
-    world, returned = World(), []
-    world.evidence.came_back = returned.append
+    world = World()
     venue = AtVenue.of(world.order)
     world.evidence.reply(world.order, venue.reply())
+    came_back = OrderCameBack(world.order.client_order_id)
     world.evidence.missing(world.order)
-    assert (world.order.state, world.order.missing, returned) == (S.NEEDS_OPERATOR, True, [])
+    assert (world.order.state, world.order.missing) == (S.NEEDS_OPERATOR, True)
+    assert came_back not in world.ctx.events
     world.evidence.reply(world.order, venue.reply())
-    assert (world.order.state, world.order.missing, returned) == (S.ACCEPTED, False, [world.order])
+    assert (world.order.state, world.order.missing) == (S.ACCEPTED, False)
+    assert world.ctx.events.count(came_back) == 1
 
 
 @pytest.mark.parametrize("happening", [None, Happening.OUTCOME_UNKNOWN])
@@ -455,7 +465,73 @@ def test_an_open_order_alone_leaves_nothing_unsettled() -> None:
 def test_a_trade_without_an_owner_is_unsettled() -> None:
     world = World()
     world.evidence.reply(world.order, AtVenue.of(world.order).reply())
-    world.evidence.baseline_ms = START_MS
+    world.state.baseline_ms = START_MS
     world.evidence.trades([AtVenue("web_1", 78).row(Trade(1, "0.5"))])
     assert world.evidence.unsettled(SYMBOL)
     assert not world.evidence.unsettled("ETHUSDT")
+
+
+@pytest.mark.parametrize(("maker", "role"), [(True, "maker"), (False, "taker")])
+def test_a_fill_is_said_with_its_role(maker: bool, role: str) -> None:
+    world = World()
+    venue = AtVenue.of(world.order)
+    venue.trade(Trade(1, "0.4", maker=maker))
+    world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
+    assert f"fill: mm BUY 0.4 {SYMBOL} @ 100 as {role}, position 0.4" in [line.text for line in logged(world)]
+
+
+@pytest.mark.parametrize(("later_ms", "after"), [(None, S.CANCELED), (0, S.CANCELED), (1, S.OPEN)])
+def test_what_names_no_later_time_does_not_undo_an_end(later_ms: int | None, after: OrderState) -> None:
+    world = World()
+    venue = AtVenue.of(world.order)
+    venue.status = OrderStatus.CANCELED
+    world.evidence.reply(world.order, venue.reply())
+    assert world.order.state is S.CANCELED
+    venue.status = OrderStatus.NEW
+    world.ctx.now_ns += 1_000_000_000
+    reply = structs.replace(venue.reply(), update_time=UNSET if later_ms is None else venue.at_ms + later_ms)
+    world.evidence.reply(world.order, reply)
+    assert world.order.state is after
+
+
+def test_an_end_without_a_time_is_of_now() -> None:
+    """A later report undoes it, an earlier one does not."""
+    for later_ms, after in ((-1, S.CANCELED), (1, S.OPEN)):
+        world = World()
+        venue = AtVenue.of(world.order)
+        venue.status = OrderStatus.CANCELED
+        world.evidence.reply(world.order, structs.replace(venue.reply(), update_time=UNSET))
+        venue.status = OrderStatus.NEW
+        world.evidence.reply(world.order, structs.replace(venue.reply(), update_time=world.ctx.venue_ms + later_ms))
+        assert world.order.state is after
+
+
+@pytest.mark.parametrize(("strategy", "taken"), [("mm", True), ("gone", False)])
+def test_a_conditional_order_of_an_earlier_run_needs_its_strategy(strategy: str, taken: bool) -> None:
+    world = World()
+    name = str(OwnId(strategy, START_MS - 5, 1))
+    algo = AtAlgo(name, 7, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
+    order = world.evidence.take_over_algo(algo.reply())
+    assert (order is not None) is taken
+    assert (world.orders.get(name) is not None) is taken
+    own = AtAlgo(str(OwnId("mm", START_MS, 9)), 8, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
+    assert world.evidence.take_over_algo(own.reply()) is None
+
+
+@pytest.mark.parametrize(("trades", "kept"), [(2, [1, 2]), (3, [2, 3]), (4, [3, 4])])
+def test_the_fill_at_the_mark_may_be_forgotten(trades: int, kept: list[int]) -> None:
+    world = World()
+    world.state.external.fills_limit = 2
+    for number in range(1, trades + 1):
+        world.orders.marks[SYMBOL] = max(number - 2, 0)
+        others_trade(world, number)
+    assert [key[1] for key in world.state.external._fills] == kept
+
+
+def test_orders_that_the_venue_does_not_name_are_remembered_within_bounds() -> None:
+    others = World().state.external
+    others.fills_limit = 3
+    for number in range(1, 6):
+        others.not_named(SYMBOL, number)
+        assert len(others.unnamed) == min(number, 3)
+    assert [number for _, number in others.unnamed] == [3, 4, 5]

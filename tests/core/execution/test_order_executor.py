@@ -6,7 +6,7 @@ import pytest
 
 from coldframe.core.execution.operations import PlaceOrder
 from coldframe.core.execution.order_executor import CANCEL_AGAIN_MS, DOUBT_AGAIN_MS, _cancellable
-from coldframe.core.risk.limits import Budget
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.orders import Origin
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, PriceMatch, Side, TimeInForce
 from coldframe.model.effects import LinkKind
@@ -42,7 +42,7 @@ def test_an_order_goes_out_as_it_was_wanted_and_its_news_come_back() -> None:
     made.fill(order.client_order_id, "0.3")
     assert states(actor) == [S.SUBMITTED, S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED]
     assert [effect.position for effect in actor.told(OrderFilled)] == [D("0.2"), D("0.5")]
-    tally = made.engine.evidence.tally
+    tally = made.engine.state.tally
     assert (tally.sent, tally.acked, tally.filled) == (1, 1, 1)
 
 
@@ -93,9 +93,9 @@ def test_the_answer_to_a_cancel_is_enough() -> None:
 def test_of_several_refusals_the_first_is_named() -> None:
     made, _ = world()
     assert made.engine.trading is not None
-    desk, trader, facts = made.engine.trading.desk, made.engine.gate.traders["mm"], made.engine.strategies._facts("BTCUSDT")
+    desk, trader, facts = made.engine.trading.desk, made.engine.state.accounts["mm"], made.engine.strategies._facts("BTCUSDT")
     wanted = [place(), place(symbol="NOUSDT"), place(quantity="2"), place(quantity="0.00001")]
-    verdict = desk.perform(trader, [PlaceOrder(order) for order in wanted], Origin.QUOTE, facts)
+    verdict = desk.perform(trader, [PlaceOrder(one) for one in wanted], Origin.QUOTE, facts)
     assert verdict.code is VerdictCode.SYMBOL_NOT_ALLOWED
     assert desk.perform(trader, [PlaceOrder(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
     assert desk.perform(trader, [PlaceOrder(place(quantity="3"))], Origin.QUOTE, facts).accepted
@@ -154,7 +154,7 @@ def test_w12_an_unlisted_code_with_status_400_is_a_refusal(code: int) -> None:
     assert states(actor)[-1] == S.REJECTED
     assert order.reason == f"{code} (not in the table): Please sign the agreement first."
     assert "Please sign the agreement first." in made.said()
-    assert made.engine.evidence.tally.rejected == 1
+    assert made.engine.state.tally.rejected == 1
     made.run(9_000)
     assert not made.sent(QUERY)
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from coldframe.core.order_side import OrderSideLimits
 from coldframe.core.reconciliation.account_settings import LOOK_MS, SUSPECT_MS, AccountSettings
-from coldframe.core.risk.limits import RiskLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
+from coldframe.core.state.limits import RiskLimits
 from coldframe.enums import Side
 from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import Quote, Quotes
@@ -163,14 +163,14 @@ def test_what_the_configuration_does_not_name_may_be_anything() -> None:
     made.exchange.symbol_settings = {"BTCUSDT": (3, "CROSSED")}
     made.run(LOOK_MS + 1_000)
     assert code(made, actor) == "ACCEPTED"
-    assert made.engine.gate.latches.contradictions == {}
+    assert made.engine.state.trading.settings == {}
 
 
 def test_the_margin_mode_of_a_contract_that_the_bot_does_not_trade_is_no_matter() -> None:
     made, _ = world()
     made.exchange.symbol_settings["XRPUSDT"] = (20, "ISOLATED")
     made.run(LOOK_MS + 1_000)
-    assert made.engine.gate.latches.contradictions == {}
+    assert made.engine.state.trading.settings == {}
 
 
 def test_a_hedged_bot_is_told_of_an_account_in_one_way_mode() -> None:

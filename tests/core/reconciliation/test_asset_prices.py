@@ -7,8 +7,8 @@ import json
 import pytest
 
 from coldframe.core.reconciliation.asset_prices import ASK_AGAIN_MS, ASSETS_LIMIT, STALE_MS
-from coldframe.core.risk.limits import Budget
 from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.limits import Budget
 from coldframe.model.effects import LinkKind
 from coldframe.model.events import AssetIndexChanged, MarkPriceChanged
 from coldframe.model.journal import RowKind
@@ -40,7 +40,7 @@ def trade(made: Scripted, actor: Actor, quantity: str = "1") -> None:
 
 
 def profit(made: Scripted) -> object:
-    return made.engine.slots.get("mm").trader.account.profit(made.engine.gate.prices)
+    return made.engine.slots.get("mm").trader.account.profit(made.engine.state.prices)
 
 
 def fees(made: Scripted) -> object:
@@ -158,10 +158,10 @@ def test_g13_a_loss_limit_sees_fees_in_bnb() -> None:
     made, actor = world(budgets={"mm": Budget(max_loss=D(10))})
     trade(made, actor)
     made.run(1_000)
-    assert made.engine.gate.latches.strategies == {}
+    assert made.engine.state.trading.strategies == {}
     trade(made, actor)
     made.run(1_000)
-    assert set(made.engine.gate.latches.strategies) == {"mm"}
+    assert set(made.engine.state.trading.strategies) == {"mm"}
     assert "loss of strategy mm 12.00 exceeds max_loss 10: no new risk until `coldframe resume`" in made.said()
 
 
@@ -185,7 +185,7 @@ def test_balances_and_funding_in_an_asset_give_it_a_price_too(reason: str, price
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 5, "T": 5, "a": change}).encode())
     made.beat()
     made.run(3_000)
-    assert made.engine.gate.prices.of("ETH") == (price and D(price))
+    assert made.engine.state.prices.of("ETH") == (price and D(price))
     missing = made.said().count("amounts in ETH: its price is not known; they count once it is known")
     assert missing == (price is None)
 
@@ -203,7 +203,7 @@ def test_a_price_of_zero_is_none_and_an_unreadable_one_is_said() -> None:
     made, actor = world(price="0")
     trade(made, actor)
     made.run(1_000)
-    assert made.engine.gate.prices.of("BNB") is None
+    assert made.engine.state.prices.of("BNB") is None
     made.exchange.prices["BNBUSDT"] = "much"
     made.run(ASK_AGAIN_MS + 1_000)
     assert "a price cannot be read" in made.said()
@@ -259,4 +259,4 @@ def test_a_mark_price_that_is_asked_for_is_above_zero(price: str, marks: dict) -
     made.exchange.prices = {"BTCUSDT": price}
     again = made.restarted(actor, past=fold(made.rows))
     again.run(3_000, alive=False)
-    assert again.engine.gate.marks == marks
+    assert again.engine.state.marks == marks

@@ -10,7 +10,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.position_breaks import ADJUSTMENTS_LIMIT
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
@@ -25,7 +25,6 @@ from tests.core.scripted import Actor, Scripted
 from tests.core.shareoracle import OTHERS, ShareOracle
 from tests.core.strategies.test_desired_state import behave, happen, traded
 from tests.core.told import D, Trade, place
-from tests.examples import examples
 
 POSITIONS = "/fapi/v3/positionRisk"
 
@@ -50,7 +49,7 @@ def errors(made: Scripted) -> list[str]:
 
 
 def external(made: Scripted, symbol: str = "BTCUSDT") -> Decimal:
-    return made.engine.evidence.external.net(symbol)
+    return made.engine.state.external.account.net(symbol)
 
 
 def test_i4_a_difference_is_asked_for_again_and_booked_after_two_rounds_with_its_cause() -> None:
@@ -59,7 +58,7 @@ def test_i4_a_difference_is_asked_for_again_and_booked_after_two_rounds_with_its
     made.run(LIGHT_ROUND_MS + 1_000)
     assert external(made) == 0
     made.run(6_000)
-    (found,) = made.engine.evidence.adjustments
+    (found,) = made.engine.state.holdings.adjustments
     assert (found.key[0], found.quantity) == ("BTCUSDT", D("0.3"))
     assert found.cause == "the venue has 0.3 where fills make 0"
     assert external(made) == D("0.3")
@@ -69,11 +68,11 @@ def test_i4_a_difference_is_asked_for_again_and_booked_after_two_rounds_with_its
     assert made.verdicts(actor) == {"HALTED": 1}
     assert made.engine.trading is not None
     assert made.engine.trading.reconciler.rounds == 3
-    made.engine.gate.resume(made.venue_ms)
+    made.engine.state.resumed(made.venue_ms)
     made.want(actor, place())
     made.run(3 * LIGHT_ROUND_MS)
     assert made.verdicts(actor) == {"HALTED": 1, "ACCEPTED": 1}
-    assert len(made.engine.evidence.adjustments) == 1
+    assert len(made.engine.state.holdings.adjustments) == 1
 
 
 def test_only_the_symbol_that_does_not_add_up_is_shut() -> None:
@@ -99,7 +98,7 @@ def test_a_difference_that_passes_by_is_only_told() -> None:
     rows = ["0.3"]
     invent(made, lambda: rows.pop() if rows else "0")
     made.run(LIGHT_ROUND_MS + 6_000)
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
     assert errors(made) == []
     assert "position BTCUSDT adds up again" in made.said()
     made.want(actor, place())
@@ -126,7 +125,7 @@ def test_o25_a_venue_that_never_says_the_same_twice_is_not_asked_for_ever() -> N
 
     invent(made, other)
     made.run(20 * LIGHT_ROUND_MS)
-    assert len(made.engine.evidence.adjustments) == ADJUSTMENTS_LIMIT
+    assert len(made.engine.state.holdings.adjustments) == ADJUSTMENTS_LIMIT
     assert errors(made)[-1].startswith("look at the venue yourself: position BTCUSDT")
     assert len(errors(made)) == ADJUSTMENTS_LIMIT + 1
     before = len(made.called(POSITIONS))
@@ -152,7 +151,7 @@ def test_n10_a_fill_that_no_report_brings_is_found_by_the_round_and_is_no_mismat
     made.silent = False
     made.run(LIGHT_ROUND_MS + 5_000)
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
     assert external(made) == 0
 
 
@@ -167,7 +166,7 @@ def test_a_position_report_that_no_fill_explains_starts_a_round_at_once() -> Non
     assert made.engine.trading.reconciler.rounds == 2
     made.run(3_000)
     assert "position BTCUSDT adds up again" in made.said()
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_a_position_report_is_not_one_of_the_two_rounds() -> None:
@@ -180,7 +179,7 @@ def test_a_position_report_is_not_one_of_the_two_rounds() -> None:
     found = []
     for _ in range(60):
         made.run(500)
-        found += [made.engine.trading.reconciler.rounds - before] if made.engine.evidence.adjustments else []
+        found += [made.engine.trading.reconciler.rounds - before] if made.engine.state.holdings.adjustments else []
     assert (found[0], external(made)) == (2, D("0.3"))
 
 
@@ -211,7 +210,7 @@ def test_o21_a_trade_by_hand_that_was_not_reported_is_booked_to_external_from_th
     made.run(LIGHT_ROUND_MS + 5_000)
     assert external(made) == D("0.7")
     assert actor.told(OrderFilled) == []
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
     assert "a trade that is not ours: BTCUSDT BUY 0.7" in made.said()
 
 
@@ -233,7 +232,7 @@ def test_the_trade_of_an_order_whose_id_is_not_known_yet_is_not_somebody_elses()
     assert (order.state, order.filled) == (OrderState.FILLED, D(1))
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D(1)]
     assert external(made) == 0
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> None:
@@ -248,7 +247,7 @@ def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> 
     assert (order.state, order.filled) == (OrderState.PARTIALLY_FILLED, D("0.4"))
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
     assert external(made) == D("0.7")
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_a_strangers_trade_does_not_keep_an_order_that_never_arrived_in_doubt() -> None:
@@ -258,7 +257,7 @@ def test_a_strangers_trade_does_not_keep_an_order_that_never_arrived_in_doubt() 
     made.run(LIGHT_ROUND_MS + 10_000)
     assert order.state is OrderState.NEVER_ACCEPTED
     assert external(made) == D("0.7")
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> None:
@@ -271,17 +270,17 @@ def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> N
     known = made.engine.orders._by_order_id.pop(("BTCUSDT", order.order_id))
     fill.trades(rows)
     assert fill.claim_strays() == 0  # whose it is, is asked for first
-    fill.others.not_named("BTCUSDT", venue.order_id)
+    made.engine.state.external.not_named("BTCUSDT", venue.order_id)
     assert fill.claim_strays() == 1
     assert external(made) == D("0.4")
     made.engine.orders._by_order_id["BTCUSDT", order.order_id] = known
     fill.trades(rows)
     assert external(made) == 0
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
-    assert fill.external.fills == 0
-    assert fill.external.fees == {"USDT": D(0)}
+    assert made.engine.state.external.account.fills == 0
+    assert made.engine.state.external.account.fees == {"USDT": D(0)}
     made.beat()
-    assert fold(made.rows).accounts[EXTERNAL].fees == fill.external.fees
+    assert fold(made.rows).accounts[EXTERNAL].fees == made.engine.state.external.account.fees
 
 
 def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
@@ -299,7 +298,7 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=examples(60))
+@settings(max_examples=60)
 def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(seed: int) -> None:
     """Two strategies and another client, a venue that misbehaves: every fill ends where it belongs, nothing is ever adjusted."""
     chance, one, other = random.Random(seed), Actor("one"), Actor("other")
@@ -318,10 +317,10 @@ def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(se
     made.silent = False
     behave(made)
     made.run(100_000)
-    evidence = made.engine.evidence
+    state = made.engine.state
     own = {name: made.engine.slots.get(name).trader.account.net("BTCUSDT") for name in ("one", "other")}
-    assert evidence.adjustments == []
-    assert sum(own.values()) + evidence.external.net("BTCUSDT") == traded(made)
+    assert state.holdings.adjustments == []
+    assert sum(own.values()) + state.external.account.net("BTCUSDT") == traded(made)
     oracle = ShareOracle(own)
     for at, trade in made.exchange.trades:
         owner = next((name for name in own if at.client_order_id.startswith(f"cf.{name}.")), OTHERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.order_side import LIGHT_SYMBOLS
+from coldframe.core.reconciliation.order_side import LIGHT_SYMBOLS
 from coldframe.core.reconciliation.rounds import LIGHT, LIGHT_ROUND_MS, OWNERS_PER_ROUND
 from coldframe.core.reconciliation.trade_scan import TRADES_PAGE
 from coldframe.core.state.orders import Fill
@@ -151,7 +151,7 @@ def test_what_follows_a_running_round(meanwhile: list[tuple[str, bool]], follows
 def test_orders_that_the_venue_has_not_named_are_asked_for_last() -> None:
     made, _ = world()
     assert made.engine.trading is not None
-    others, reconciler = made.engine.evidence.others, made.engine.trading.reconciler
+    others, reconciler = made.engine.state.external, made.engine.trading.reconciler
     for number in range(1, OWNERS_PER_ROUND + 3):
         fill = Fill("BTCUSDT", number, number, Side.BUY, D(100), D(1), False, made.venue_ms)
         others.unclaimed[fill.key] = fill

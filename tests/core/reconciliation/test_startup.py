@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.state.external import Foreign
@@ -57,16 +57,16 @@ def test_o24_an_empty_account_is_no_reason_to_refuse() -> None:
 def test_o24_ignored_things_are_external_and_left_alone() -> None:
     actor = Actor()
     made = found(Foreign.IGNORE, actor).ready()
-    evidence = made.engine.evidence
-    assert evidence.external.net("BTCUSDT") == D("-0.5")
-    assert [order.client_order_id for order in evidence.others.orders.values()] == ["web_2"]
+    state = made.engine.state
+    assert state.external.account.net("BTCUSDT") == D("-0.5")
+    assert [order.client_order_id for order in state.external.orders.values()] == ["web_2"]
     made.want(actor, place(), CancelAll())
     made.run(3 * LIGHT_ROUND_MS)
     assert made.exchange.orders["web_2"].status is OrderStatus.NEW
-    assert evidence.adjustments == []
+    assert state.holdings.adjustments == []
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
     made.fill("web_2", "0.25")
-    assert evidence.external.net("BTCUSDT") == D("-0.25")
+    assert state.external.account.net("BTCUSDT") == D("-0.25")
     assert actor.told(OrderFilled) == []
 
 
@@ -84,8 +84,8 @@ def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol()
     made.want(actor, CancelAll())
     assert made.exchange.orders["web_2"].status is OrderStatus.CANCELED
     made.run(3 * LIGHT_ROUND_MS)
-    assert made.engine.evidence.adjustments == []
-    assert made.engine.evidence.external.net("BTCUSDT") == 0
+    assert made.engine.state.holdings.adjustments == []
+    assert made.engine.state.external.account.net("BTCUSDT") == 0
 
 
 @pytest.mark.parametrize("actors", [(Actor("a"), Actor("b")), (Actor("a", symbols=("ETHUSDT",)),)], ids=["two", "none"])
@@ -102,16 +102,16 @@ def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_firs
     made.exchange.now_ms = made.venue_ms
     made.exchange.foreign("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
     made.exchange.fill("cf.mm.1.1", "0.5")
-    made.engine.evidence.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100), PositionCause.ADOPTED)
+    made.engine.state.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100), PositionCause.ADOPTED)
     made.holds.add("/fapi/v1/openOrders")
     made.start()
     made.run(1_000)
-    made.engine.evidence.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.2"), D(100), PositionCause.ADOPTED)
+    made.engine.state.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.2"), D(100), PositionCause.ADOPTED)
     made.release()
     assert made.ended is None
     assert made.engine.trading is not None
     assert made.engine.trading.reports_complete
-    assert made.engine.evidence.external.net("BTCUSDT") == 0
+    assert made.engine.state.external.account.net("BTCUSDT") == 0
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_p8_a_bot_with_the_same_names_that_began_later_is_made_way_for() -> None
     made.run(LIGHT_ROUND_MS)
     assert list(made.engine.orders.live) == []
     assert made.engine.slots.get("mm").trader.account.fills == 0
-    assert made.engine.evidence.external.net("BTCUSDT") == D("0.4")
+    assert made.engine.state.external.account.net("BTCUSDT") == D("0.4")
     made.want(actor, place())
     assert made.verdicts(actor)["HALTED"] == 1
     assert made.said().count("trades on this account (" + later.client_order_id + "); stop one of the two") == 1
@@ -163,7 +163,7 @@ def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
     assert account.net("BTCUSDT") == D("0.4")
     made.run(3 * LIGHT_ROUND_MS)
     assert account.fills == 1
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
     made.want(actor, CancelAll())
     assert made.exchange.orders[EARLIER].status is OrderStatus.CANCELED
 
@@ -187,10 +187,10 @@ def test_o16_an_order_of_an_earlier_run_may_show_up_by_its_report_alone() -> Non
     made.fill(EARLIER, "0.4")
     account = made.engine.slots.get("mm").trader.account
     assert account.net("BTCUSDT") == D("0.4")
-    assert made.engine.evidence.external.net("BTCUSDT") == 0
+    assert made.engine.state.external.account.net("BTCUSDT") == 0
     made.run(2 * LIGHT_ROUND_MS)
     assert account.fills == 1
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_o16_what_had_traded_before_is_not_booked_again() -> None:
@@ -203,11 +203,11 @@ def test_o16_what_had_traded_before_is_not_booked_again() -> None:
     (mine,) = made.engine.orders.live
     assert (mine.state, mine.filled, mine.remaining) == (OrderState.PARTIALLY_FILLED, D("0.3"), D("0.7"))
     assert account.net("BTCUSDT") == 0
-    assert made.engine.evidence.external.net("BTCUSDT") == D("-0.2")
+    assert made.engine.state.external.account.net("BTCUSDT") == D("-0.2")
     made.fill(EARLIER, "0.7")
     made.run(2 * LIGHT_ROUND_MS)
     assert account.net("BTCUSDT") == D("0.7")
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_o16_the_order_of_a_strategy_that_this_bot_does_not_have_is_not_ours() -> None:
@@ -238,7 +238,7 @@ def test_o24_what_others_had_and_have_closed_meanwhile_is_no_reason_to_refuse() 
     again.run(2_000)
     assert again.ended is None
     assert "what others had there is gone since the last run" in again.said()
-    assert again.engine.evidence.external.net("BTCUSDT") == 0
+    assert again.engine.state.external.account.net("BTCUSDT") == 0
     assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
@@ -325,12 +325,14 @@ def test_o24_only_what_the_last_run_did_not_know_is_news(
     made = Scripted(actor).ready()
     evidence, key = made.engine.evidence, ("BTCUSDT", PositionSide.BOTH)
     fills = [Fill("BTCUSDT", number, 90 + number, Side.BUY, D(100), D(1), False, START_MS) for number in (1, 2, 3)]
-    evidence.others.before.update({fill.key: fill for fill in fills})
+    state = made.engine.state
+    for fill in fills:
+        state.external.traded_before(fill)
     if settled:
-        evidence.holdings.executions.settled.add(key)
+        state.holdings.executions.settled.add(key)
     if remembered:
-        evidence.holdings.executions.add(execution_of("mm", fills[remembered - 1]))
-    check = StartCheck(made.engine._ctx, evidence, made.engine.gate.traders, Foreign.IGNORE)
+        state.holdings.executions.add(execution_of("mm", fills[remembered - 1]))
+    check = StartCheck(state, made.engine._ctx, evidence, Foreign.IGNORE)
     check.began_at({"BTCUSDT": mark} if mark else {}, START_MS)
     assert [fill.trade_id for fill in check._trades_since(key)] == news
     check.began_at({}, 0)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from coldframe.core.order_side import OrderSideLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.order import Order
@@ -51,7 +51,7 @@ def net(made: Scripted) -> Decimal:
 
 
 def external(made: Scripted) -> Decimal:
-    return made.engine.evidence.external.net("BTCUSDT")
+    return made.engine.state.external.account.net("BTCUSDT")
 
 
 def done(made: Scripted) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.risk.conditional_rules import broken_rule, worth_of
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs, StrategyAccount
+from coldframe.core.risk.pre_trade import RiskInputs, check
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderType, PositionSide, PriceMatch, Side
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instruments
@@ -35,7 +38,7 @@ STALE = attrs.evolve(FACTS, book_state=BookState.BUFFERING)
 
 
 class Desk:
-    """A gate with what stands behind it."""
+    """Pre-trade risk over a state."""
 
     def __init__(
         self,
@@ -51,11 +54,12 @@ class Desk:
         self.trader = StrategyAccount("mm", frozenset({SYMBOL}), budget or Budget())
         traders = {"mm": self.trader} | ({"other": StrategyAccount("other", frozenset({SYMBOL}), Budget())} if others else {})
         listed = attrs.evolve(instrument(SYMBOL, min_notional=min_notional), order_types=order_types)
-        self.gate = PreTradeRisk(limits or RiskLimits(), Instruments([listed]), self.orders, traders, hedge)
-        self.gate.marks[SYMBOL] = D(100)
+        ctx = StepContext(lambda: 0.5, now_ns=START_NS)
+        self.state = EngineState(ctx, self.orders, traders, instruments=Instruments([listed]), limits=limits, hedge=hedge)
+        self.state.prices.mark_told(SYMBOL, D(100))
 
     def check(self, wanted: Place, facts: RiskInputs = FACTS) -> Verdict:
-        return self.gate.check(self.trader, wanted, facts)
+        return check(self.state, self.trader, wanted, facts)
 
     def code(self, wanted: Place, facts: RiskInputs = FACTS) -> VerdictCode:
         return self.check(wanted, facts).code

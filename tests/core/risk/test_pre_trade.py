@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs, StrategyAccount
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.risk.pre_trade import RiskInputs, check
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Fill, Order, Orders, Origin
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import ContractStatus, OrderStatus, OrderType, PriceMatch, Side, TimeInForce
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
@@ -22,7 +25,6 @@ from coldframe.model.orders import Attempt, Happening
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
-from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
 V = VerdictCode
@@ -39,7 +41,7 @@ FACTS = RiskInputs(
 
 
 class Desk:
-    """A gate with what stands behind it, and a hand that fills and moves orders."""
+    """Pre-trade risk over a state in which orders are filled and moved."""
 
     def __init__(
         self,
@@ -51,12 +53,18 @@ class Desk:
         self.trader = StrategyAccount("mm", frozenset({SYMBOL, "ETHUSDT"}), budget or Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
         instruments = Instruments(listed or [instrument(SYMBOL), instrument("ETHUSDT")])
-        self.gate = PreTradeRisk(limits or RiskLimits(), instruments, self.orders, {"mm": self.trader, "other": self.other})
-        self.gate.marks[SYMBOL] = D(100)
+        self.state = EngineState(
+            StepContext(lambda: 0.5, now_ns=START_NS),
+            self.orders,
+            {"mm": self.trader, "other": self.other},
+            instruments=instruments,
+            limits=limits,
+        )
+        self.state.prices.mark_told(SYMBOL, D(100))
         self.trades = 0
 
     def check(self, wanted: Place, facts: RiskInputs = FACTS, **more: object) -> Verdict:
-        return self.gate.check(self.trader, wanted, facts, **more)  # type: ignore[arg-type]
+        return check(self.state, self.trader, wanted, facts, **more)  # type: ignore[arg-type]
 
     def stand(self, wanted: Place, strategy: str = "mm") -> Order:
         """An order that rests at the venue."""
@@ -72,7 +80,7 @@ class Desk:
         trader = self.trader if order.strategy == "mm" else self.other
         self.orders.book(order, Fill(order.symbol, self.trades, self.trades, order.side, at, quantity, True, START_MS), START_NS)
         trader.account.position(order.symbol).fill(order.side, quantity, at)
-        self.gate.marks[order.symbol] = at
+        self.state.prices.mark_told(order.symbol, at)
 
     def hold(self, quantity: str, symbol: str = SYMBOL, price: str = "100") -> None:
         """A position, negative for a short one."""
@@ -100,7 +108,7 @@ def test_a_symbol_must_be_the_strategys_listed_and_trading() -> None:
     desk = Desk(listed=[instrument(SYMBOL)])
     assert refused(desk.check(place(symbol="XYZUSDT")), V.SYMBOL_NOT_ALLOWED)
     assert refused(desk.check(place(symbol="ETHUSDT")), V.UNKNOWN_SYMBOL)
-    desk.gate.instruments = desk.gate.instruments.with_status(SYMBOL, ContractStatus.SETTLING)
+    desk.state.contract_status(SYMBOL, ContractStatus.SETTLING)
     verdict = desk.check(place())
     assert refused(verdict, V.NOT_TRADING)
     assert "SETTLING" in verdict.text
@@ -277,7 +285,7 @@ def test_the_notional_of_a_strategy_counts_its_positions_and_orders() -> None:
     desk.hold("-2", "ETHUSDT", "50")
     desk.stand(place(quantity="1"))
     assert refused(desk.check(place(quantity="3.5")), V.STRATEGY_NOTIONAL, "550", "500")
-    desk.gate.marks["ETHUSDT"] = D(150)
+    desk.state.prices.mark_told("ETHUSDT", D(150))
     assert refused(desk.check(place(quantity="1.5")), V.STRATEGY_NOTIONAL, "550", "500")
     assert desk.check(place(quantity="1")).accepted
     assert refused(desk.check(place(quantity="1"), beside=D("0.5")), V.STRATEGY_NOTIONAL, "550", "500")
@@ -305,7 +313,7 @@ def test_the_gross_notional_counts_all_strategies() -> None:
 def test_a_latched_limit_refuses_new_risk_for_good() -> None:
     desk = Desk()
     desk.hold("1")
-    desk.gate.latched = Verdict(V.DRAWDOWN, "lost too much", D(101), D(100))
+    desk.state.trading.halt_account(Verdict(V.DRAWDOWN, "lost too much", D(101), D(100)), START_MS)
     assert refused(desk.check(place()), V.DRAWDOWN, "101", "100")
     assert desk.check(place(SELL)).accepted
 
@@ -349,7 +357,7 @@ def test_two_quotes_that_reduce_one_by_one_may_not_reverse_together() -> None:
     max_notional=st.sampled_from(["100", "400", "900"]),
     gross=st.sampled_from(["150", "500", "1200"]),
 )
-@settings(max_examples=examples(300))
+@settings(max_examples=300)
 def test_whatever_passes_and_fills_in_any_order_no_limit_is_exceeded(
     seed: int, max_position: str, max_notional: str, gross: str
 ) -> None:

@@ -7,11 +7,15 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from coldframe.core.risk.reducing import Reducing
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.risk import reducing
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.state.limits import Budget
 from coldframe.core.state.order import Order
 from coldframe.core.state.orders import Orders, Origin
-from coldframe.core.state.positions import PositionKey, StrategyPositions
-from coldframe.core.state.trading_state import TradingState
+from coldframe.core.state.positions import EXTERNAL, PositionKey
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderStatus, OrderType, PositionSide, Side
 from coldframe.model.orders import Happening
 from tests.core.made import START_MS, START_NS, SYMBOL
@@ -22,11 +26,11 @@ KEY: PositionKey = (SYMBOL, PositionSide.BOTH)
 STOP = attrs.evolve(place(SELL, "1", None), type=OrderType.STOP_MARKET, trigger_price=D(90), reduce_only=True)
 
 
-@attrs.define
-class Owner:
-    id: str
-    symbols: tuple[str, ...] = (SYMBOL,)
-    account: StrategyPositions = attrs.field(factory=StrategyPositions)
+class Owner(StrategyAccount):
+    """A strategy with positions."""
+
+    def __init__(self, name: str, symbols: tuple[str, ...] = (SYMBOL,)) -> None:
+        super().__init__(name, frozenset(symbols), Budget())
 
     def hold(self, quantity: str, symbol: str = SYMBOL) -> Owner:
         if D(quantity):
@@ -40,9 +44,9 @@ class World:
     def __init__(self, *owners: Owner, external: str = "0", hedge: bool = False) -> None:
         self.mine = owners[0]
         self.orders = Orders(START_MS)
-        self.halts = TradingState()
-        self.reducing = Reducing({owner.id: owner for owner in owners}, self.orders, self.halts, hedge=hedge)
-        self.reducing.others = Owner("external").hold(external)  # type: ignore[assignment]
+        past = RestoredState(accounts={EXTERNAL: Owner("external").hold(external).account})
+        ctx = StepContext(lambda: 0.5, now_ns=START_NS)
+        self.state = EngineState(ctx, self.orders, {owner.id: owner for owner in owners}, hedge=hedge, past=past)
 
     def stand(self, side: Side, quantity: str, strategy: str = "mm", **more: object) -> Order:
         """An order that rests at the venue."""
@@ -52,7 +56,7 @@ class World:
         return order
 
     def reduces(self, side: Side, quantity: str, **more: object) -> bool:
-        return self.reducing.reduces(self.mine, place(side, quantity), **more)  # type: ignore[arg-type]
+        return reducing.reduces(self.state, self.mine, place(side, quantity), **more)  # type: ignore[arg-type]
 
 
 def alone(own: str = "0", external: str = "0", **more: bool) -> World:
@@ -67,29 +71,29 @@ def sharing(own: str = "0", other: str = "0", external: str = "0") -> World:
 
 
 def test_a_symbol_is_shared_by_those_who_trade_it_or_hold_it() -> None:
-    assert not alone("1").reducing.shared(SYMBOL)
-    assert sharing().reducing.shared(SYMBOL)
+    assert not reducing.shared(alone("1").state, SYMBOL)
+    assert reducing.shared(sharing().state, SYMBOL)
     elsewhere = Owner("other", ("ETHUSDT",))
-    assert not World(Owner("mm"), elsewhere).reducing.shared(SYMBOL)
+    assert not reducing.shared(World(Owner("mm"), elsewhere).state, SYMBOL)
     elsewhere.hold("-1")
-    assert World(Owner("mm"), elsewhere).reducing.shared(SYMBOL)
-    assert not World(Owner("mm"), Owner("other", ("ETHUSDT",)).hold("1", "ETHUSDT")).reducing.shared(SYMBOL)
+    assert reducing.shared(World(Owner("mm"), elsewhere).state, SYMBOL)
+    assert not reducing.shared(World(Owner("mm"), Owner("other", ("ETHUSDT",)).hold("1", "ETHUSDT")).state, SYMBOL)
 
 
 def test_the_account_is_the_sum_or_in_a_dispute_what_was_told() -> None:
     world = sharing("1", "-3", external="0.5")
-    assert world.reducing.account(KEY) == D("-1.5")
-    assert world.reducing.account((SYMBOL, PositionSide.LONG)) == 0
-    world.halts.disputed[KEY] = D(7)
-    assert world.reducing.account(KEY) == 7
+    assert reducing.account_position(world.state, KEY) == D("-1.5")
+    assert reducing.account_position(world.state, (SYMBOL, PositionSide.LONG)) == 0
+    world.state.trading.dispute({KEY: D(7)}, START_MS)
+    assert reducing.account_position(world.state, KEY) == 7
 
 
 def test_the_account_decides_for_one_strategy_and_in_a_dispute() -> None:
-    assert alone().reducing.account_decides(KEY)
+    assert reducing.account_decides(alone().state, KEY)
     shared = sharing()
-    assert not shared.reducing.account_decides(KEY)
-    shared.halts.disputed[KEY] = D(0)
-    assert shared.reducing.account_decides(KEY)
+    assert not reducing.account_decides(shared.state, KEY)
+    shared.state.trading.dispute({KEY: D(0)}, START_MS)
+    assert reducing.account_decides(shared.state, KEY)
 
 
 @pytest.mark.parametrize(
@@ -98,15 +102,15 @@ def test_the_account_decides_for_one_strategy_and_in_a_dispute() -> None:
 )
 def test_alone_no_more_can_be_closed_than_the_account_has(own: str, external: str, reducible: int) -> None:
     world = alone(own, external)
-    assert world.reducing.reducible(world.mine, KEY) == reducible
+    assert reducing.reducible(world.state, world.mine, KEY) == reducible
 
 
 @pytest.mark.parametrize(("own", "other", "reducible"), [("1", "-2", 1), ("1", "-1", 1), ("-3", "1", 3), ("0", "1", 0)])
 def test_sharing_each_can_close_all_of_its_own(own: str, other: str, reducible: int) -> None:
     world = sharing(own, other)
-    assert world.reducing.reducible(world.mine, KEY) == reducible
-    world.halts.disputed[KEY] = D("0.5").copy_sign(D(own))
-    assert world.reducing.reducible(world.mine, KEY) == (D("0.5") if reducible else 0)
+    assert reducing.reducible(world.state, world.mine, KEY) == reducible
+    world.state.trading.dispute({KEY: D("0.5").copy_sign(D(own))}, START_MS)
+    assert reducing.reducible(world.state, world.mine, KEY) == (D("0.5") if reducible else 0)
 
 
 # -- orders -----------------------------------------------------------------------------------------------------------
@@ -137,7 +141,7 @@ def test_nothing_reduces_a_position_that_is_closed_already(side: Side) -> None:
     world = alone("1")
     world.mine.hold("-1")
     stop = attrs.evolve(place(side, "0", None), type=OrderType.STOP_MARKET, trigger_price=D(90), close_position=True)
-    assert not world.reducing.reduces(world.mine, stop)
+    assert not reducing.reduces(world.state, world.mine, stop)
 
 
 def test_what_may_trade_before_it_counts() -> None:
@@ -150,16 +154,16 @@ def test_what_may_trade_before_it_counts() -> None:
     assert not world.reduces(SELL, "0.601")
     assert world.reduces(SELL, "1", replaces=[standing])
     assert not world.reduces(SELL, "1.001", replaces=[standing])
-    assert world.reduces(SELL, "0.5", beside=D("0.1"))
-    assert not world.reduces(SELL, "0.5", beside=D("0.2"))
+    assert world.reduces(SELL, "0.5", wanted_beside=D("0.1"))
+    assert not world.reduces(SELL, "0.5", wanted_beside=D("0.2"))
 
 
 def test_a_stop_and_a_take_profit_do_not_add_up() -> None:
     world = alone("1")
     world.stand(SELL, "1", price=D(110), reduce_only=True)
-    assert world.reducing.reduces(world.mine, STOP)
+    assert reducing.reduces(world.state, world.mine, STOP)
     plain = attrs.evolve(place(SELL, "1"), reduce_only=True)
-    assert not world.reducing.reduces(world.mine, plain)
+    assert not reducing.reduces(world.state, world.mine, plain)
 
 
 def protected(hedge: bool = False) -> World:
@@ -172,7 +176,7 @@ def protected(hedge: bool = False) -> World:
 def test_an_order_beside_a_stop_goes_out_reduce_only() -> None:
     world = protected()
     assert world.reduces(SELL, "1")
-    assert world.reducing.seals(world.mine, place(SELL, "1"))
+    assert reducing.seals(world.state, world.mine, place(SELL, "1"))
     assert not world.reduces(SELL, "1.001")
     amended = world.stand(SELL, "1", price=D(120))
     assert not world.reduces(SELL, "1", replaces=[amended]), "an amendment cannot be made reduce-only"
@@ -183,19 +187,19 @@ def test_an_order_beside_a_stop_goes_out_reduce_only() -> None:
 @pytest.mark.parametrize(("own", "quantity", "seals"), [("1", "1", True), ("1", "1.001", False), ("0", "1", False)])
 def test_an_order_that_reduces_goes_out_reduce_only(own: str, quantity: str, seals: bool) -> None:
     world = alone(own)
-    assert world.reducing.seals(world.mine, place(SELL, quantity)) is seals
+    assert reducing.seals(world.state, world.mine, place(SELL, quantity)) is seals
     shared = sharing(own, "5")
-    assert not shared.reducing.seals(shared.mine, place(SELL, quantity))
-    shared.halts.disputed[KEY] = D(own)
-    assert shared.reducing.seals(shared.mine, place(SELL, quantity)) is seals
+    assert not reducing.seals(shared.state, shared.mine, place(SELL, quantity))
+    shared.state.trading.dispute({KEY: D(own)}, START_MS)
+    assert reducing.seals(shared.state, shared.mine, place(SELL, quantity)) is seals
 
 
 def test_what_is_reduce_only_already_needs_no_seal() -> None:
     world = alone("1")
     for wanted in (STOP, attrs.evolve(place(SELL, "1"), reduce_only=True)):
-        assert not world.reducing.seals(world.mine, wanted)
+        assert not reducing.seals(world.state, world.mine, wanted)
     hedged = alone("1", hedge=True)
-    assert not hedged.reducing.seals(hedged.mine, place(SELL, "1"))
+    assert not reducing.seals(hedged.state, hedged.mine, place(SELL, "1"))
 
 
 def test_the_sides_of_a_hedge_do_not_count_for_each_other() -> None:
@@ -203,6 +207,6 @@ def test_the_sides_of_a_hedge_do_not_count_for_each_other() -> None:
     world.mine.account.position(SYMBOL, PositionSide.LONG).fill(BUY, Decimal(1), Decimal(100))
     world.stand(SELL, "1", position_side=PositionSide.SHORT)
     close = attrs.evolve(place(SELL, "1"), position_side=PositionSide.LONG)
-    assert world.reducing.reduces(world.mine, close)
-    assert not world.reducing.reduces(world.mine, attrs.evolve(close, quantity=D("1.1")))
-    assert not world.reducing.reduces(world.mine, attrs.evolve(close, position_side=PositionSide.SHORT))
+    assert reducing.reduces(world.state, world.mine, close)
+    assert not reducing.reduces(world.state, world.mine, attrs.evolve(close, quantity=D("1.1")))
+    assert not reducing.reduces(world.state, world.mine, attrs.evolve(close, position_side=PositionSide.SHORT))

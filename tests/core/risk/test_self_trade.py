@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.risk.self_trade import SelfCross, crossed
+from coldframe.core.risk.self_trade import crossed
+from coldframe.core.state.limits import SelfCross
 from coldframe.core.state.orders import Order, Orders
 from coldframe.enums import OrderStatus, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.model.intents import Place

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from coldframe.core.execution.execution_reports import AMENDED_ACROSS, AMENDED_AWAY
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import RiskLimits
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
+from coldframe.core.state.limits import RiskLimits
 from coldframe.enums import ExecutionType, OrderStatus, Side, TimeInForce
 from coldframe.model.effects import Level
 from coldframe.model.events import OrderChanged, OrderFilled, PositionChanged
@@ -39,27 +39,27 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2")
     made.foreign(client_order_id, Side.SELL, "0.5", "90")
     made.fill(client_order_id, "0.5")
-    assert made.engine.evidence.external.net("BTCUSDT") == 0
+    assert made.engine.state.external.account.net("BTCUSDT") == 0
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("1.5")
     assert [event.cause for event in actor.told(PositionChanged)] == [kind]
     assert kind in said_at(made, Level.ERROR)
-    assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.gate.latches.symbols["BTCUSDT"].text
+    assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.state.trading.symbols["BTCUSDT"].text
     assert len(actor.told(OrderFilled)) == 1
     made.want(actor, place(), place(symbol="ETHUSDT"), place(Side.SELL, "1", "101"))
     assert made.verdicts(actor) == {"ACCEPTED": 3, "HALTED": 1}
     assert not view_of(made.engine).trading_allowed("BTCUSDT")
     made.run(60_000)
-    assert made.engine.evidence.adjustments == []
+    assert made.engine.state.holdings.adjustments == []
 
 
 def test_o21_an_order_by_hand_is_external_and_shuts_nothing() -> None:
     made, actor = world()
     made.foreign("web_1", Side.BUY, "0.5")
-    assert [order.remaining for order in made.engine.evidence.others.orders.values()] == [D("0.5")]
+    assert [order.remaining for order in made.engine.state.external.orders.values()] == [D("0.5")]
     made.fill("web_1", "0.2")
     made.fill("web_1", "0.3")
-    assert made.engine.evidence.external.net("BTCUSDT") == D("0.5")
-    assert made.engine.evidence.others.orders == {}
+    assert made.engine.state.external.account.net("BTCUSDT") == D("0.5")
+    assert made.engine.state.external.orders == {}
     assert "an order that is not ours: BTCUSDT BUY" in said_at(made, Level.WARNING)
     assert said_at(made, Level.ERROR) == ""
     made.want(actor, place())
@@ -149,4 +149,4 @@ def test_what_is_found_at_the_start_is_followed_to_its_end() -> None:
     made.exchange.orders["web_1"].end(OrderStatus.CANCELED)
     made.exchange.report(made.exchange.orders["web_1"], ExecutionType.CANCELED)
     made.beat()
-    assert made.engine.evidence.others.orders == {}
+    assert made.engine.state.external.orders == {}

@@ -47,7 +47,7 @@ def test_o23_funding_of_a_symbol_goes_to_its_owners_by_their_signed_positions() 
     made, one, other = two()
     pay(made, "-1.5")
     assert (one.funding, other.funding) == ({"USDT": D(-2)}, {"USDT": D("0.5")})
-    assert made.engine.evidence.external.funding == {}
+    assert made.engine.state.external.account.funding == {}
     assert view_of(made.engine, "one").funding() == -2
     assert "funding of BTCUSDT: -1.5 USDT (one -2" in made.said()
 
@@ -70,7 +70,7 @@ def test_funding_of_a_position_that_nobody_has_is_external() -> None:
     made, one, other = two()
     pay(made, "0.7", symbol="ETHUSDT", asset="BNB")
     assert one.funding == other.funding == {}
-    assert made.engine.evidence.external.funding == {"BNB": D("0.7")}
+    assert made.engine.state.external.account.funding == {"BNB": D("0.7")}
 
 
 def test_funding_and_fees_count_into_profit_with_what_their_asset_is_worth() -> None:

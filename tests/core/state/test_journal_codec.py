@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from coldframe.core.engine import Engine
 from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
-from coldframe.core.kill_switch import order_of_brake
-from coldframe.core.order_side import OrderSideLimits
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.lifecycle.kill_switch import order_of_brake
+from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.external import Foreign
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.errors import JournalDamaged
@@ -34,7 +34,6 @@ from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.strategies.test_desired_state import behave, happen, some_quotes, standing, traded
 from tests.core.told import D, place
-from tests.examples import examples
 
 MOST = D(4)
 
@@ -92,24 +91,24 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
         "marks": engine.orders.marks,
         "prices": engine.trading.assets.recorded,
-        "losses": engine._risk_rows.counted,
+        "losses": engine._rows.counted,
         "payments": [
             (payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in engine.trading.account.payments.latest
         ],
-        "executions": [attrs.asdict(execution) for execution in engine.evidence.holdings.executions],
-        "settled": engine.evidence.holdings.executions.settled,
+        "executions": [attrs.asdict(execution) for execution in engine.state.holdings.executions],
+        "settled": engine.state.holdings.executions.settled,
     }
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=examples(40))
+@settings(max_examples=40)
 def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
     made = troubled(random.Random(seed), Actor(), 25)
     assert state(fold(made.rows)) == state_of(made.engine)
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=examples(40))
+@settings(max_examples=40)
 def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(seed: int) -> None:
     chance, actor = random.Random(seed), Actor()
     made = troubled(chance, actor, chance.randrange(1, 15))
@@ -128,7 +127,7 @@ def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(
     again.run(100_000)
     account = again.engine.slots.get("mm").trader.account
     ours = [(order, trade) for order, trade in made.exchange.trades if order.client_order_id.startswith("cf.")]
-    assert account.net("BTCUSDT") + again.engine.evidence.external.net("BTCUSDT") == traded(made)
+    assert account.net("BTCUSDT") + again.engine.state.external.account.net("BTCUSDT") == traded(made)
     assert account.fills == len(ours)
     assert again.engine.orders.doubtful == 0
     sent = [request.params["newClientOrderId"] for request in made.sent("order.place") + again.sent("order.place")]

@@ -10,24 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
-from coldframe.core.risk.restore import RiskRows, latch
+from coldframe.core.lifecycle.risk_rows import RiskRows
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import RestoredState, fold
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.loss_limits import Counted, Losses, LossPeriod
 from coldframe.core.state.orders import Orders
 from coldframe.core.state.positions import EXTERNAL
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import Side
 from coldframe.model.effects import Record
 from coldframe.model.inputs import ResumeAsked
-from coldframe.model.instruments import Instruments
 from coldframe.model.intents import VerdictCode as V
 from coldframe.model.journal import Row, RowKind
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_MS, START_NS
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
-from tests.examples import examples
 
 DAY_MS = 86_400_000
 PNL = st.decimals(-50, 50, places=2)
@@ -47,23 +46,24 @@ class Bot:
         """A run begins on what the journal holds."""
         past = fold(self.rows)
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
-        self.gate = PreTradeRisk(self.limits, Instruments(), Orders(1), {"mm": StrategyAccount("mm", frozenset(), self.budget)})
-        latch(self.gate, past.latched)
-        self.writer = RiskRows(self.ctx, self.gate, past.latched, past.losses)
+        account = StrategyAccount("mm", frozenset(), self.budget)
+        self.state = EngineState(self.ctx, Orders(1), {"mm": account}, limits=self.limits)
+        self.state.restore_latched(past.latched, START_MS)
+        self.writer = RiskRows(self.state, self.ctx, past.latched, past.losses)
 
     @property
     def losses(self) -> Losses:
-        return self.gate.traders["mm"].losses
+        return self.state.accounts["mm"].losses
 
     def see(self, pnl: Decimal, at_ms: int) -> str:
         verdict = self.losses.check(pnl, at_ms, " of strategy mm")
         if verdict is not None:
-            self.gate.latches.halt_strategy("mm", verdict)
+            self.state.trading.halt_strategy("mm", verdict, at_ms)
         self.record()
         return verdict.code if verdict is not None else ""
 
     def resume(self, at_ms: int) -> None:
-        self.gate.resume(at_ms, "mm")
+        self.state.resumed(at_ms, "mm")
         self.record()
 
     def record(self) -> None:
@@ -101,7 +101,7 @@ STEPS = st.lists(st.one_of(st.tuples(st.just("see"), PNL), st.sampled_from([("re
 
 
 @given(steps=STEPS, loss=LIMIT, drawdown=LIMIT, period=st.sampled_from(LossPeriod))
-@settings(max_examples=examples(300))
+@settings(max_examples=300)
 def test_losses_over_any_number_of_runs_are_those_of_one(
     steps: list[tuple], loss: Decimal, drawdown: Decimal, period: LossPeriod
 ) -> None:
@@ -204,10 +204,10 @@ def test_a_crash_loop_does_not_get_the_allowance_again() -> None:
     made, actor, setup = losing()
     for price in ("98", "97", "96"):
         made = again(made, actor, setup, price)
-        assert made.engine.gate.latched is None
+        assert made.engine.state.trading.account is None
     made = again(made, actor, setup, "94")
-    assert made.engine.gate.latched is not None
-    assert made.engine.gate.latched.code is V.LOSS
+    assert made.engine.state.trading.account is not None
+    assert made.engine.state.trading.account.code is V.LOSS
     assert "loss 12.02 exceeds max_loss 10: no new risk until `coldframe resume`" in made.said()
 
 
@@ -221,12 +221,12 @@ def test_a_start_without_a_mark_price_counts_nothing_yet(limits: dict) -> None:
     made.give(ResumeAsked(None, 1))
     fall(made, "96")
     new = made.restarted(actor, past=fold(made.rows), **setup)
-    before = dict(new.engine._risk_rows.counted)
+    before = dict(new.engine._rows.counted)
     assert set(before) == {EXTERNAL, "mm"}
     new.run(3_000, alive=False)
     assert new.engine.trading.reports_complete  # type: ignore[union-attr]
-    assert new.engine._risk_rows.counted == before
-    assert new.engine.gate.latched is None
+    assert new.engine._rows.counted == before
+    assert new.engine.state.trading.account is None
 
 
 @pytest.mark.parametrize("price", ["95.5", "94.5"])
@@ -235,8 +235,8 @@ def test_a_mark_price_that_no_stream_brings_is_asked_for(price: str) -> None:
     made.exchange.prices = {"BTCUSDT": price}
     new = made.restarted(actor, past=fold(made.rows), **setup)
     new.run(3_000, alive=False)
-    assert new.engine.gate.marks == {"BTCUSDT": D(price)}
-    assert (new.engine.gate.latched is not None) == (price == "94.5")
+    assert new.engine.state.marks == {"BTCUSDT": D(price)}
+    assert (new.engine.state.trading.account is not None) == (price == "94.5")
 
 
 def test_what_happened_while_the_bot_was_off_is_known_before_losses_are_counted() -> None:
@@ -254,14 +254,14 @@ def test_what_happened_while_the_bot_was_off_is_known_before_losses_are_counted(
     new.start()
     new.mark("BTCUSDT", "200")
     new.run(1_000, alive=False)
-    assert new.engine.gate.marks
+    assert new.engine.state.marks
     assert not new.engine.trading.reports_complete  # type: ignore[union-attr]
     new.holds.clear()
     new.release()
     new.run(5_000, alive=False)
     assert new.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
-    assert new.engine.gate.losses.counted.peak < 1  # type: ignore[union-attr]
-    assert new.engine.gate.latched is None
+    assert new.engine.state.losses.counted.peak < 1  # type: ignore[union-attr]
+    assert new.engine.state.trading.account is None
 
 
 def test_a_resume_counts_from_there_on_in_the_next_run_too() -> None:
@@ -269,9 +269,9 @@ def test_a_resume_counts_from_there_on_in_the_next_run_too() -> None:
     fall(made, "94")
     made.give(ResumeAsked(None, 1))
     made = again(made, actor, setup, "91")
-    assert made.engine.gate.latched is None
+    assert made.engine.state.trading.account is None
     fall(made, "88")
-    assert made.engine.gate.latched is not None
+    assert made.engine.state.trading.account is not None
 
 
 def test_a_strategy_that_is_taken_out_leaves_its_losses_with_the_account() -> None:
@@ -289,8 +289,8 @@ def test_a_strategy_that_is_taken_out_leaves_its_losses_with_the_account() -> No
     alone.want(other, place(quantity="2"))
     alone.fill(next(iter(alone.engine.orders.live)).client_order_id, "2")
     fall(alone, "98.5")
-    assert alone.engine.gate.latched is not None
-    assert alone.engine.gate.latched.value == D("11.06")
+    assert alone.engine.state.trading.account is not None
+    assert alone.engine.state.trading.account.value == D("11.06")
     past = fold(alone.rows)
     assert set(past.accounts) == {"one", "two", ""}
     checkpoints = [row for row in alone.rows if row.kind == RowKind.CHECKPOINT]
@@ -304,9 +304,9 @@ def test_days_are_the_venues() -> None:
     made = again(made, actor, setup, "96")
     made.book("BTCUSDT")
     fall(made, "92")
-    assert made.engine.gate.latched is None
+    assert made.engine.state.trading.account is None
     fall(made, "90")
-    assert made.engine.gate.latched is not None
+    assert made.engine.state.trading.account is not None
 
 
 @pytest.mark.parametrize(("lost", "latched"), [("9.99", False), ("10", False), ("10.01", True)])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.shutdown import _names
+from coldframe.core.lifecycle.shutdown import _names
 from coldframe.core.state.orders import Order
 from coldframe.core.state.positions import Position, StrategyPositions
 from coldframe.core.state.protection import (

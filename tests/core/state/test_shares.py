@@ -17,15 +17,15 @@ from coldframe.core.state.journal_codec import fill_body, fold
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.positions import EXTERNAL, StrategyPositions
 from coldframe.core.state.shares import REMEMBERED, Executions, execution_of, in_proportion, shared_out
-from coldframe.core.state.trading_state import TradingState
+from coldframe.core.state.trading_state import Suspensions
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Record
 from coldframe.model.events import PositionCause, PositionChanged
+from coldframe.model.happenings import StrategyTold
 from coldframe.model.journal import Row, RowKind
 from tests.core.made import START_NS, SYMBOL
 from tests.core.shareoracle import OTHERS, ShareOracle
 from tests.core.told import D
-from tests.examples import examples
 
 KEY = (SYMBOL, PositionSide.BOTH)
 LOT = D("0.001")
@@ -118,11 +118,13 @@ class World:
 
     def __init__(self, *owners: str) -> None:
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
-        self.told: list[tuple[str, PositionChanged]] = []
-        self.others = Others(self.ctx, TradingState(), {})
+        self.others = Others(self.ctx, Suspensions(), {})
         accounts = {owner: StrategyPositions() for owner in owners}
-        self.holdings = Holdings(self.ctx, accounts, self.others, lambda *event: self.told.append(event))
-        self.holdings.step_of = lambda _: LOT
+        self.holdings = Holdings(self.ctx, accounts, self.others, lambda _: LOT)
+
+    @property
+    def told(self) -> list[StrategyTold]:
+        return [event for event in self.ctx.events if isinstance(event, StrategyTold)]
 
     def learn(self, done: Done) -> None:
         if done.owner == OTHERS:
@@ -156,7 +158,7 @@ def done(number: int, owner: str, signed: Decimal, price: str = "100", fee: str 
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=examples(150))
+@settings(max_examples=150)
 def test_the_order_in_which_executions_become_known_does_not_matter(seed: int) -> None:
     chance = random.Random(seed)
     owners = ["a", "b", "c"][: chance.randrange(1, 4)]
@@ -191,7 +193,9 @@ def test_a_fill_of_ours_that_is_learned_late_is_followed_by_what_was_shared_afte
     assert world.told == []
     world.learn(done(1, "mm", D(1), "100"))
     assert world.holdings.held(KEY) == {"mm": 0, EXTERNAL: 0}
-    ((strategy, event),) = world.told
+    (told,) = world.told
+    strategy, event = told.strategy, told.event
+    assert isinstance(event, PositionChanged)
     assert (strategy, event.quantity, event.price, event.position, event.realized_pnl) == ("mm", D(-1), D(110), D(0), D(10))
     assert (event.fee, event.fee_asset, event.trade_id, event.cause) == (D("0.01"), "USDT", 12, PositionCause.OTHER_CLIENT)
 
@@ -212,7 +216,7 @@ def test_an_execution_that_turns_out_ours_is_taken_back_from_all() -> None:
     world.learn(Done("mm", theirs.fill))
     assert world.holdings.held(KEY) == numbers(mm="1", other="1", ext="0")
     assert world.holdings.accounts["other"].fees["USDT"] == D("0.01")
-    assert world.told[-1][1].cause is PositionCause.OWN_AFTER_ALL
+    assert getattr(world.told[-1].event, "cause", None) is PositionCause.OWN_AFTER_ALL
     assert not world.holdings.take_back(theirs.fill)
 
 

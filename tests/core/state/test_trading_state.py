@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.state.trading_state import FIRST_PROBE_MS, TradingState
+from coldframe.core.state.trading_state import FIRST_PROBE_MS, Suspensions
 from coldframe.model.intents import Verdict, VerdictCode
 from tests.core.made import START_MS
 
 LOST = Verdict(VerdictCode.HALTED, "it has lost too much")
 
 
-def shut() -> TradingState:
-    halts = TradingState()
-    assert halts.halt_strategy("mm", LOST)
+def shut() -> Suspensions:
+    halts = Suspensions()
+    assert halts.halt_strategy("mm", LOST, START_MS)
     for symbol in ("BTCUSDT", "ETHUSDT"):
-        assert halts.halt_symbol(symbol, "a trade without an owner")
+        assert halts.halt_symbol(symbol, "a trade without an owner", START_MS)
     assert halts.mode_on("BTCUSDT", -4140, "reduce only", START_MS)
     return halts
 
 
-def why(halts: TradingState, strategy: str, symbol: str) -> str | None:
+def why(halts: Suspensions, strategy: str, symbol: str) -> str | None:
     found = halts.against(strategy, symbol, START_MS)
-    return None if found is None else found.text
+    return None if found is None else found.verdict.text
 
 
 def test_the_first_reason_stands() -> None:
     halts = shut()
-    assert not halts.halt_symbol("BTCUSDT", "another one")
-    assert not halts.halt_strategy("mm", Verdict(VerdictCode.HALTED, "another one"))
+    assert not halts.halt_symbol("BTCUSDT", "another one", START_MS)
+    assert not halts.halt_strategy("mm", Verdict(VerdictCode.HALTED, "another one"), START_MS)
     assert why(halts, "other", "BTCUSDT") == "BTCUSDT is halted: a trade without an owner"
     assert why(halts, "mm", "XRPUSDT") == "it has lost too much"
     assert why(halts, "other", "XRPUSDT") is None
@@ -57,7 +57,7 @@ def test_with_nothing_named_everything_is_opened() -> None:
 
 @pytest.mark.parametrize(("after_ms", "open_again"), [(FIRST_PROBE_MS - 1, False), (FIRST_PROBE_MS, True)])
 def test_a_mode_is_probed_when_its_pause_is_over(after_ms: int, open_again: bool) -> None:
-    halts = TradingState()
+    halts = Suspensions()
     halts.mode_on("BTCUSDT", -4140, "reduce only", START_MS)
     assert (halts.against("mm", "BTCUSDT", START_MS + after_ms) is None) is open_again
     assert halts.against("mm", "ETHUSDT", START_MS) is None

@@ -47,13 +47,13 @@ def test_b11_after_a_word_about_a_contract_its_rules_are_asked_for_twice_a_minut
     made.exchange.rules["BTCUSDT"] = ("TRADING", "0.5", "0.1")
     made.say("!contractInfo", contract())
     assert asked(made) == 1
-    assert made.engine.gate.instruments["BTCUSDT"] == instrument("BTCUSDT", tick="0.5", step="0.1")
+    assert made.engine.state.instruments["BTCUSDT"] == instrument("BTCUSDT", tick="0.5", step="0.1")
     assert "BTCUSDT has new rules: tick 0.1 is 0.5, lot min 0.001 is 0.1, lot step 0.001 is 0.1" in made.said()
     # The list may have lagged behind the word.
     made.exchange.rules["BTCUSDT"] = ("TRADING", "0.5", "0.5")
     made.run(APART_MS + 1_000)
     assert asked(made) == 2
-    assert made.engine.gate.instruments["BTCUSDT"].step == D("0.5")
+    assert made.engine.state.instruments["BTCUSDT"].step == D("0.5")
     made.run(10 * APART_MS)
     assert asked(made) == 2
 
@@ -79,7 +79,7 @@ def test_b11_an_order_refused_for_a_rule_that_ours_keeps_makes_us_ask_at_most_on
     made.exchange.refuses["order.place"] = (code, "no")
     made.want(actor, WANTED)
     assert asked(made) == 1
-    assert made.engine.gate.instruments["BTCUSDT"].tick == D("0.5")
+    assert made.engine.state.instruments["BTCUSDT"].tick == D("0.5")
     made.run(10 * APART_MS)
     assert 8 <= asked(made) <= 11
     del made.exchange.refuses["order.place"]
@@ -132,10 +132,10 @@ def test_of_two_opinions_on_whether_a_contract_trades_the_careful_one_holds_for_
     made.say("!contractInfo", contract("SETTLING"))
     assert asked(made) == 1
     assert live(made) == set()
-    assert not made.engine.gate.instruments["BTCUSDT"].trading
+    assert not made.engine.state.instruments["BTCUSDT"].trading
     made.run(APART_MS + 1_000)
     assert asked(made) == 2
-    assert made.engine.gate.instruments["BTCUSDT"].trading
+    assert made.engine.state.instruments["BTCUSDT"].trading
     assert "BTCUSDT is TRADING, says the venue's list; it was SETTLING" in made.said()
 
 
@@ -168,12 +168,12 @@ def test_a_list_that_does_not_come_is_asked_for_again(how: str, monkeypatch: pyt
     made.run(5 * APART_MS)
     assert 4 <= asked(made) <= 6
     assert "the venue's list of contracts could not be read again" in made.said()
-    assert made.engine.gate.instruments["BTCUSDT"].tick == D("0.1")
+    assert made.engine.state.instruments["BTCUSDT"].tick == D("0.1")
     made.exchange.refuses.clear()
     made.swallows.clear()
     monkeypatch.undo()
     made.run(2 * APART_MS)
-    assert made.engine.gate.instruments["BTCUSDT"].tick == D("0.5")
+    assert made.engine.state.instruments["BTCUSDT"].tick == D("0.5")
 
 
 def test_only_our_rows_are_read_and_what_is_no_list_is_a_decode_error() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from coldframe.core.risk.limits import RiskLimits
+from coldframe.core.state.limits import RiskLimits
 from coldframe.core.strategies.loss_check import total_profit
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError
 from coldframe.enums import Side
@@ -340,7 +340,7 @@ def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
     made.book("BTCUSDT")
     made.mark("BTCUSDT", "90")
     made.run(1_500)
-    assert made.engine.gate.latched is not None
+    assert made.engine.state.trading.account is not None
     assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 2
     made.holds.clear()
     made.release()
@@ -455,13 +455,13 @@ def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
     made.run(300, alive=False)
     made.mark("BTCUSDT", "99.1")
     made.run(300, alive=False)
-    assert made.engine.gate.latched is None
+    assert made.engine.state.trading.account is None
     made.mark("BTCUSDT", "98.9")
     made.run(300, alive=False)
-    verdict = made.engine.gate.latched
+    verdict = made.engine.state.trading.account
     assert verdict is not None
     assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
-    assert total_profit(made.engine.gate) == D("-2.2") - D("0.02")
+    assert total_profit(made.engine.state) == D("-2.2") - D("0.02")
     made.mark("BTCUSDT", "120")
     made.want(one, place(quantity="0.1"), place(Side.SELL, "1"))
     assert made.verdicts(one) == {"ACCEPTED": 2, "DRAWDOWN": 1}

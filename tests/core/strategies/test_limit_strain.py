@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.strategies.limit_strain import SECONDS, WITHIN_S, Strain
 from coldframe.model.intents import Quote, Quotes, Verdict, VerdictCode
 from tests.core.scripted import Actor, Scripted

@@ -21,6 +21,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
+from coldframe.model.happenings import ClockDoubted, RulesDoubted
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
@@ -341,8 +342,10 @@ class Session:
 
     def _heed(self, status: int, error: ErrorBody) -> None:
         """What an error says beyond its own request: a ban, a clock that is off, rules that are not ours."""
-        self._ctx.clock_suspect |= classify(error.code) is CodeClass.CLOCK
-        self._ctx.rules_suspect |= error.code in RULE_CODES
+        if classify(error.code) is CodeClass.CLOCK:
+            self._ctx.tell(ClockDoubted())
+        if error.code in RULE_CODES:
+            self._ctx.tell(RulesDoubted())
         as_rest = Answer(429 if error.code == -1003 and status != 418 else status, {}, error.msg.encode())
         until_ms = ban_end_ms(as_rest, self._ctx.venue_ms)
         if until_ms is not None:

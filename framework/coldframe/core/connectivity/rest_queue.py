@@ -18,6 +18,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CallRest, Level
+from coldframe.model.happenings import ClockDoubted
 from coldframe.model.inputs import RestAnswered
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
@@ -104,7 +105,8 @@ class RestQueue:
             ledger.ban(until_ms)
             self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {(until_ms - now_ms) / 1000:.1f} s")
         fault = answer.fault
-        self._ctx.clock_suspect |= fault is not None and classify(fault.code) is CodeClass.CLOCK
+        if fault is not None and classify(fault.code) is CodeClass.CLOCK:
+            self._ctx.tell(ClockDoubted())
 
     def _send(self) -> None:
         waits = [until for priority in self._queues if (until := self._drain(priority))]

@@ -11,6 +11,7 @@ from coldframe.core.connectivity.clock_offset import ClockOffset
 from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.core.connectivity.rate_limits import RateLimits
 from coldframe.model.effects import Effect, Level, LinkKind, Log, Record, WakeAt
+from coldframe.model.happenings import EngineEvent
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 
@@ -24,13 +25,9 @@ class StepContext:
     ledger: RateLimits = attrs.field(factory=RateLimits)
     connects: ConnectBudget = attrs.field(factory=ConnectBudget)
     now_ns: int = 0
-    #: Set when an answer says that our clock is off; the engine asks for the time and clears it.
-    clock_suspect: bool = False
-    #: Set when a contract may have other rules than we know; `Listing` asks for them and clears it.
-    rules_suspect: bool = False
-    #: Set when a refusal or a report hints that the account is set otherwise than we think; `AccountWatch` looks and clears it.
-    account_suspect: bool = False
     effects: list[Effect] = attrs.field(factory=list)
+    #: What has happened in this step and was not handed on yet, oldest first.
+    events: list[EngineEvent] = attrs.field(factory=list)
 
     @property
     def now_ms(self) -> int:
@@ -41,8 +38,21 @@ class StepContext:
         """The venue's time now."""
         return self.clock.venue_ms(self.now_ns)
 
+    def begin_step(self, at_ns: int) -> None:
+        """A step begins at this moment."""
+        self.now_ns = at_ns
+
     def emit(self, effect: Effect) -> None:
         self.effects.append(effect)
+
+    def tell(self, event: EngineEvent) -> None:
+        """Says what has happened; the engine hands it on."""
+        self.events.append(event)
+
+    def take_events(self) -> list[EngineEvent]:
+        """What has happened since this was last called, in order."""
+        taken, self.events = self.events, []
+        return taken
 
     def log(self, level: Level, text: str) -> None:
         self.effects.append(Log(level, text))

@@ -82,6 +82,10 @@ class UserStream:
     def up(self) -> bool:
         return self._current is not None and self._current.opened_ns is not None
 
+    def suspended(self) -> None:
+        """Nothing ran for a while: only from now on reports come without a gap."""
+        self.since_ns = self._ctx.now_ns
+
     def owns(self, link: str) -> bool:
         return link in self._links
 

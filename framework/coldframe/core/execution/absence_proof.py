@@ -71,14 +71,10 @@ class AbsenceProof:
         Returns when (our time) the next one counts.
         """
         now = self._ctx.now_ns
-        order.doubted_ns = order.doubted_ns or now
+        order.doubted(now)
         if asked_ms - order.sent_ms > FORGOTTEN_AFTER_MS:
             return now + NOT_FOUND_APART_MS * NS_PER_MS
-        order.not_found_dead |= self.dead(order, asked_ms)
-        if not order.not_found:
-            order.not_found, order.not_found_ns = 1, now
-        elif now - order.not_found_ns >= NOT_FOUND_APART_MS * NS_PER_MS:
-            order.not_found += 1
+        order.absence_seen(now, NOT_FOUND_APART_MS * NS_PER_MS, dead=self.dead(order, asked_ms))
         return max(order.not_found_ns + NOT_FOUND_APART_MS * NS_PER_MS, now)
 
     def provable(self, order: Order) -> bool:

@@ -16,7 +16,8 @@ from msgspec import UnsetType
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus
 from coldframe.model.effects import Level
 from coldframe.model.orders import Happening
@@ -53,9 +54,9 @@ class PendingAlgoQuery:
 class AlgoOrders:
     """Merges what is said about conditional orders. What follows from it goes the way of all evidence."""
 
-    def __init__(self, ctx: StepContext, orders: Orders, evidence: ExecutionReports) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, evidence: ExecutionReports) -> None:
         self._ctx = ctx
-        self._orders = orders
+        self._orders = state.orders
         self._evidence = evidence
 
     def report(self, report: AlgoReport, at_ms: int = 0) -> Order | None:
@@ -68,8 +69,7 @@ class AlgoOrders:
         reason = report.reject_reason if isinstance(report.reject_reason, str) else ""
         became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""
         if report.activated is True and not order.activated:
-            order.activated = True
-            self._orders.touch(order)
+            self._orders.activated(order)
         self._merge(order, report.algo_id, report.status, became, reason, at_ms)
         return order
 
@@ -86,10 +86,8 @@ class AlgoOrders:
     def _merge(self, order: Order, algo_id: int, status: AlgoStatus, became: str, reason: str, at_ms: int) -> None:
         rank = _RANK.get(status, order.algo_rank)
         if order.state.terminal and order.untriggered and order.comes_back(at_ms):
-            order.algo_rank = min(order.algo_rank, rank)  # what has ended here goes on: it is taken at the venue's word anew
-        if (order.algo_id, order.algo_rank) != (algo_id, max(rank, order.algo_rank)):
-            order.algo_id, order.algo_rank = algo_id, max(rank, order.algo_rank)
-            self._orders.touch(order)
+            order.resumed_as_algo(rank)
+        self._orders.algo_reported(order, algo_id, rank)
         if rank < order.algo_rank:
             return
         if status in _BECAME:
@@ -99,6 +97,6 @@ class AlgoOrders:
         elif order.untriggered:
             # A reason may stand beside good news as well, where it means nothing.
             refused = status in (AlgoStatus.REJECTED, AlgoStatus.EXPIRED)
-            order.not_found = 0
+            order.found()
             at_ms = at_ms or (self._ctx.venue_ms if order.live else 0)
             self._evidence.happen(order, _MEANS.get(status, Happening.OUTCOME_UNKNOWN), reason if refused else "", at_ms)

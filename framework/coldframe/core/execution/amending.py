@@ -58,7 +58,7 @@ class Amending:
 
     def accepted(self, order: Order) -> None:
         """The venue has amended an order."""
-        order.amended, order.failed_amendments = True, 0
+        order.amendment_accepted()
         self._in_a_row.pop(order.symbol, None)
 
     def failed(self, order: Order, code: int) -> bool:
@@ -68,12 +68,11 @@ class Amending:
         """
         if classify(code) is CodeClass.CLOCK:
             return False
-        order.failed_amendments += 1
         for_good = code in FOR_THE_ORDER or code in FOR_THE_RUN
+        order.amendment_failed(for_good=code in FOR_THE_ORDER)
         if code in FOR_THE_RUN:
             self._stop(code)
         elif for_good:
-            order.unamendable = True
             self._ctx.log(Level.INFO, f"not amended any more: {describe(order)}: {describe_code(code)}")
         unexplained = classify(code) in (CodeClass.UNKNOWN, CodeClass.OUR_BUG) and order.failed_amendments == MOST_FAILURES
         if ((order.unamendable and code != SYMBOL_CLOSED) or unexplained) and not order.amended:

@@ -8,15 +8,15 @@ known here explains is not believed for longer than the pause between two tries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
 import attrs
 
-from coldframe.core.state.external import Others
-from coldframe.core.state.orders import Order, Orders
-from coldframe.core.state.positions import PositionKey, named
+from coldframe.core.risk.reducing import account_position
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
+from coldframe.core.state.positions import named
 from coldframe.enums import PositionSide, Side
 from coldframe.model.intents import Place, Verdict, VerdictCode
 from coldframe.units import plain
@@ -49,12 +49,11 @@ class _Circumstances:
 
 
 class ClosingRoom:
-    """Remembers what the venue has refused for lack of room. `account` tells the account's position."""
+    """Remembers what the venue has refused for lack of room."""
 
-    def __init__(self, orders: Orders, others: Others, account: Callable[[PositionKey], Decimal]) -> None:
-        self._orders = orders
-        self._others = others
-        self._account = account
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
+        self._orders = state.orders
         #: Where nothing is left, and under which circumstances.
         self._taken: dict[_Where, _Circumstances] = {}
         #: Orders that cannot grow, by client order id.
@@ -95,9 +94,9 @@ class ClosingRoom:
         self._cut = {name: cut for name, cut in self._cut.items() if (one := self._orders.get(name)) is not None and one.live}
         symbol, position_side, side = where
         ours = (order for order in self._orders.live if order.closing and _where(order) == where)
-        theirs = (order for order in self._others.orders.values() if (order.symbol, order.side) == (symbol, side))
+        theirs = (order for order in self._state.external.orders.values() if (order.symbol, order.side) == (symbol, side))
         return _Circumstances(
-            self._account((symbol, position_side)),
+            account_position(self._state, (symbol, position_side)),
             frozenset((order.client_order_id, order.remaining) for order in ours if order.client_order_id != beside),
             frozenset((order.order_id, order.remaining) for order in theirs),
         )

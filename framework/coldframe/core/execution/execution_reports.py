@@ -7,47 +7,28 @@ by `coldframe.core.state.holdings`, so that no strategy believes in a position t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-import attrs
 from msgspec import UnsetType
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.earlier_orders import taken_algo, taken_order
 from coldframe.core.execution.readings import change_of, fill_of, fill_of_lite, fill_of_row, filled_of, traded
-from coldframe.core.risk.pre_trade import StrategyAccount
-from coldframe.core.state.external import Others
-from coldframe.core.state.holdings import Holdings
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import fill_body
-from coldframe.core.state.orders import Fill, Order, Orders
-from coldframe.core.state.position_history import Adjustment, PositionHistory
-from coldframe.core.state.positions import StrategyPositions
-from coldframe.core.state.trading_state import TradingState
+from coldframe.core.state.orders import Fill, Order
 from coldframe.enums import ExecutionType, OrderStatus, TimeInForce
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level
-from coldframe.model.events import OrderChanged, OrderFilled, PositionCause, PositionChanged
+from coldframe.model.events import OrderFilled, PositionCause
+from coldframe.model.happenings import AttemptEnded, OrderCameBack, StrategyTold
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.account import EXPIRY_REASONS, OrderReport, TradeLite
 from coldframe.wire.replies import AlgoReply, OrderReply, UserTrade
-
-
-@attrs.define
-class Tally:
-    """What became of our orders, for the summary."""
-
-    sent: int = 0
-    acked: int = 0
-    rejected: int = 0
-    cancelled: int = 0
-    filled: int = 0
-
-
-News = tuple[str, OrderChanged | OrderFilled | PositionChanged]
 
 #: States in which the venue has not confirmed an order yet.
 _UNHEARD: Final = frozenset({OrderState.PENDING_SUBMIT, OrderState.SUBMITTED, OrderState.UNKNOWN})
@@ -58,52 +39,23 @@ AMENDED_AWAY: Final = "cancelled while an amendment of it was open"
 #: States that say that an order never stood at the venue: what contradicts them is an incident (faults.md I2).
 _NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED})
 
+#: Why an order was cancelled at the venue, when the report does not say; empty when that is not known.
+Explain = Callable[[Order, OrderReport], str]
+
 
 class ExecutionReports:
-    """Merges everything that is said about orders. News for strategies gather in `news`, oldest first.
+    """Merges everything that is said about orders, and tells the strategies whose orders have changed.
 
-    A cancel or an amendment that has come to an end is no news, but wishes have to be compared again: `settled` names strategy and
-    symbol, and whether it came to nothing.
+    A cancel or an amendment that has come to an end is nothing to tell them, but wishes have to be compared again.
     """
 
-    def __init__(
-        self, ctx: StepContext, orders: Orders, traders: Mapping[str, StrategyAccount], halts: TradingState | None = None
-    ) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, explain: Explain = lambda order, report: "") -> None:
+        self._state = state
         self._ctx = ctx
-        self._orders = orders
-        self._traders = traders
-        self._halts = halts or TradingState()
-        self.others = Others(ctx, self._halts, orders.marks)
-        accounts = {name: trader.account for name, trader in traders.items()}
-        self.holdings = Holdings(ctx, accounts, self.others, lambda strategy, event: self.news.append((strategy, event)))
-        #: Trades from before that (venue time) are in the positions that stood at the start; 0 while those are not known.
-        self.baseline_ms = 0
-        self.tally = Tally()
-        self.news: list[News] = []
-        self.settled: dict[tuple[str, str], bool] = {}
-        #: Strategy and symbol of every amendment that was made.
-        self.amended: set[tuple[str, str]] = set()
-        #: Told of every order that has come back from an end, or from where it could not be found: it shall be cancelled.
-        self.came_back: Callable[[Order], None] = lambda order: None
+        self._orders = state.orders
         #: Orders that the venue lists although they are filled by its own reports, by client order id.
         self.contradicted: dict[str, None] = {}
-        #: Asked why an order was cancelled at the venue, when the report does not say.
-        self.explain: Callable[[Order, OrderReport], str] = lambda order, report: ""
-
-    @property
-    def external(self) -> StrategyPositions:
-        """What is nobody's here."""
-        return self.others.account
-
-    @property
-    def adjustments(self) -> list[Adjustment]:
-        """What was booked because the venue's positions demanded it, and no trade explained it."""
-        return self.holdings.adjustments
-
-    @property
-    def balance(self) -> PositionHistory:
-        """Whether positions add up to what the venue names."""
-        return self.holdings.balance
+        self._explain = explain
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
@@ -119,10 +71,9 @@ class ExecutionReports:
         `waits` says so where `attempt` alone does not.
         """
         if self._orders.attempt(order, attempt) and order.overlay is Overlay.NONE:
-            key = (order.strategy, order.symbol)
-            self.amended |= {key} if attempt is Attempt.AMEND_DONE else set()
             refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
-            self.settled[key] = self.settled.get(key, False) or (refused if waits is None else waits)
+            amended = attempt is Attempt.AMEND_DONE
+            self._ctx.tell(AttemptEnded(order.strategy, order.symbol, refused if waits is None else waits, amended))
 
     def reply(self, order: Order, reply: OrderReply, asked_ms: int = 0) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded.
@@ -134,7 +85,7 @@ class ExecutionReports:
         known_ms = max(at_ms, asked_ms)
         self._identify(order, reply.order_id, known_ms)
         why = self._why_cancelled(order, reply.status, exact(reply.executed_qty), exact(reply.orig_qty))
-        self._adopt_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
+        order.terms_reported(exact(reply.orig_qty), exact(reply.price), at_ms)
         self._see(order, reply.status, exact(reply.executed_qty), why, known_ms)
 
     def _why_cancelled(self, order: Order, status: OrderStatus, filled: Decimal, quantity: Decimal) -> str:
@@ -163,28 +114,13 @@ class ExecutionReports:
     def triggered(self, order: Order, at_ms: int = 0) -> None:
         """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
         if order.untriggered:
-            order.triggered_ms = self._ctx.venue_ms
-            self._orders.touch(order)
-            order.not_found = 0
+            self._orders.triggered(order, self._ctx.venue_ms)
             self.happen(order, Happening.SEEN_TRIGGERED, at_ms=at_ms)
 
     def _identify(self, order: Order, order_id: int, at_ms: int = 0) -> None:
         """Evidence names the ordinary order: one that waited for a trigger waits no more."""
         self.triggered(order, at_ms)
         self._orders.identify(order, order_id)
-
-    def _adopt_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
-        """The venue's own idea of quantity and price: it may have cut the one (reduce-only) and chosen the other.
-
-        What was true before an amendment must not undo it, so older terms are left alone.
-        """
-        if at_ms < order.terms_ms:
-            return
-        order.terms_ms = at_ms
-        if quantity > 0:
-            order.quantity = quantity
-        if price > 0 and order.price is not None:
-            order.price = price
 
     def _see(self, order: Order, status: OrderStatus, seen_filled: Decimal, reason: str, at_ms: int) -> None:
         before = order.state
@@ -196,7 +132,7 @@ class ExecutionReports:
         """The venue has acknowledged an order and can neither list nor find it: it counts as alive, and a person has to look."""
         if order.missing:
             return
-        order.missing = True
+        order.reported_missing()
         self.happen(order, Happening.MISSING, "acknowledged, and not to be found at the venue")
         text = f"{describe(order)} was acknowledged, and the venue neither lists nor finds it"
         self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}; it counts as alive")
@@ -206,13 +142,13 @@ class ExecutionReports:
         """The venue lists an order as open, and confirms it, of which it has reported that all has traded."""
         if order.client_order_id not in self.contradicted:
             self.contradicted[order.client_order_id] = None
-            self._orders.incidents += 1
+            self._orders.contradicted()
             text = f"the venue lists {describe(order)} as open"
             self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}")
             self._halt(order.symbol, text)
 
     def _halt(self, symbol: str, why: str) -> None:
-        if self._halts.halt_symbol(symbol, why):
+        if self._state.trading.halt_symbol(symbol, why, self._ctx.now_ms):
             self._ctx.log(Level.ERROR, f"{symbol} is halted: no new risk there until it is resumed")
 
     # -- what reports say ---------------------------------------------------------------------------------------------
@@ -225,13 +161,13 @@ class ExecutionReports:
             return None
         self._identify(order, report.order_id, report.trade_ms)
         self._note_amended_outside(order, report)
-        self._adopt_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
+        order.terms_reported(exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
         if traded(report):
             self._take_in(order, fill_of(report))
         reason = EXPIRY_REASONS.get(report.expiry_reason, "") if isinstance(report.expiry_reason, str) else ""
-        reason = reason if reason not in ("", "none") else self.explain(order, report)
+        reason = reason if reason not in ("", "none") else self._explain(order, report)
         filled = exact(report.filled_quantity)
         reason = reason or self._why_cancelled(order, report.status, filled, exact(report.quantity))
         self._see(order, report.status, filled, reason, report.trade_ms)
@@ -243,7 +179,7 @@ class ExecutionReports:
         if order is None:
             return None  # the full report follows and books it as external
         self._identify(order, trade.order_id, trade.transaction_ms)
-        self._adopt_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
+        order.terms_reported(exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         self._take_in(order, fill_of_lite(trade, order.position_side))
         return order
 
@@ -255,10 +191,10 @@ class ExecutionReports:
             fill = fill_of_row(row)
             if order is not None:
                 fresh += self._take_in(order, fill)
-            elif not self.baseline_ms:
-                self.others.before[fill.key] = fill
-            elif row.time >= self.baseline_ms:
-                self.others.wait(fill)
+            elif not self._state.baseline_ms:
+                self._state.external.traded_before(fill)
+            elif row.time >= self._state.baseline_ms:
+                self._state.external.wait(fill)
         return fresh
 
     def _take_in(self, order: Order, fill: Fill) -> bool:
@@ -270,9 +206,9 @@ class ExecutionReports:
 
     def fill(self, order: Order, fill: Fill) -> bool:
         """Books a fill to its order and its strategy's position. Returns whether it was new."""
-        trader = self._traders.get(order.strategy)
+        trader = self._state.accounts.get(order.strategy)
         if trader is None:  # its strategy is not part of the bot any more: what is not booked yet is external
-            return not self._orders.knows(fill) and self.holdings.outside(fill, PositionCause.OTHER_CLIENT)
+            return not self._orders.knows(fill) and self._state.holdings.outside(fill, PositionCause.OTHER_CLIENT)
         before = order.state
         if self._orders.book(order, fill, self._ctx.now_ns) is None:
             fee = self._orders.learn_fee(fill)
@@ -281,12 +217,11 @@ class ExecutionReports:
                 body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
                 self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
-        if self.holdings.take_back(fill):
+        if self._state.holdings.take_back(fill):
             text = f"trade {fill.trade_id} of {fill.symbol} was booked to external, and is {order.strategy}'s"
             self._ctx.log(Level.WARNING, text)
+        realized = trader.account.filled(fill.symbol, fill.position_side, fill.side, fill.quantity, fill.price)
         position = trader.account.position(fill.symbol, fill.position_side)
-        realized = position.fill(fill.side, fill.quantity, fill.price)
-        trader.account.fills += 1
         body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
         self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
@@ -297,8 +232,8 @@ class ExecutionReports:
         )
         if fill.fee is not None:
             trader.account.pay(fill.fee, fill.fee_asset, fill.notional)
-        self.news.append((order.strategy, self._filled(order, fill, realized, position.quantity)))
-        self.holdings.own(order.strategy, fill)
+        self._ctx.tell(StrategyTold(order.strategy, self._filled(order, fill, realized, position.quantity)))
+        self._state.holdings.own(order.strategy, fill)
         if order.state is not before:
             self._changed(order, before)
         return True
@@ -322,29 +257,16 @@ class ExecutionReports:
         )
 
     def _changed(self, order: Order, before: OrderState) -> None:
-        match order.state:
-            case OrderState.UNTRIGGERED | OrderState.TRIGGERED | OrderState.ACCEPTED | OrderState.PARTIALLY_FILLED if (
-                before in _UNHEARD
-            ):
-                self.tally.acked += 1
-            case OrderState.FILLED:
-                self.tally.acked += before in _UNHEARD
-                self.tally.filled += 1
-            case OrderState.EXPIRED:
-                self.tally.acked += before in _UNHEARD
-            case OrderState.REJECTED:
-                self.tally.rejected += 1
-            case OrderState.CANCELED:
-                self.tally.cancelled += 1
+        self._state.tally.changed(before, order.state)
         if before.terminal or (order.missing and order.state is not OrderState.NEEDS_OPERATOR):
             text = f"order {order.client_order_id} was {before}, and is {order.state} after all"
             self._ctx.log(Level.ERROR, f"{text}; it is cancelled" if order.live else text)
             if order.live or before in _NEVER_WAS:
                 self._halt(order.symbol, text)
             if order.live:
-                self.came_back(order)
-            order.missing = False
-        self.news.append((order.strategy, change_of(order, self._ctx.now_ns)))
+                self._ctx.tell(OrderCameBack(order.client_order_id))
+            order.reappeared()
+        self._ctx.tell(StrategyTold(order.strategy, change_of(order, self._ctx.now_ns)))
 
     # -- orders of others ---------------------------------------------------------------------------------------------
 
@@ -357,11 +279,11 @@ class ExecutionReports:
             return self.rise(report, before=fill.quantity) if fill is not None and news else None
         order = self.take_over(report, before=fill.quantity if fill is not None and news else ZERO)
         if order is None:
-            cause = self.others.report(report)
+            cause = self._state.external.report(report)
             # What was traded before the start is in the positions that stood then, however late its report comes.
-            if fill is None or (fill.trade_ms >= self.baseline_ms and self.holdings.outside(fill, cause)):
+            if fill is None or (fill.trade_ms >= self._state.baseline_ms and self._state.holdings.outside(fill, cause)):
                 text = f"{report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
-                self.others.tell(cause, report.symbol, text)
+                self._state.external.tell(cause, report.symbol, text)
         return order
 
     def _old(self, fill: Fill) -> bool:
@@ -375,7 +297,7 @@ class ExecutionReports:
     def of_this_run(self, client_order_id: str) -> bool:
         """Whether an id was made by this very run, for one of its strategies."""
         own = parse_own(client_order_id)
-        return own is not None and own.epoch_ms == self._orders.epoch_ms and own.strategy in self._traders
+        return own is not None and own.epoch_ms == self._orders.epoch_ms and own.strategy in self._state.accounts
 
     def rise(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO) -> Order | None:
         """An order of this run that had ended so long ago that it is forgotten lives after all, or has traded."""
@@ -389,22 +311,22 @@ class ExecutionReports:
 
     def _risen(self, order: Order) -> Order:
         self._orders.take_over(order, self._ctx.now_ns)
-        self._orders.incidents += 1
+        self._orders.contradicted()
         text = f"{describe(order)} had ended long ago, and is open after all"
         self._ctx.log(Level.ERROR, f"{text}; it is cancelled")
         self._halt(order.symbol, text)
-        self.came_back(order)
-        self.news.append((order.strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.tell(OrderCameBack(order.client_order_id))
+        self._ctx.tell(StrategyTold(order.strategy, change_of(order, self._ctx.now_ns)))
         return order
 
     def take_over_algo(self, seen: AlgoReply) -> Order | None:
         """A conditional order of an earlier run becomes one of this run; None when it is not one of ours."""
         own = parse_own(seen.client_algo_id)
-        if own is None or own.epoch_ms >= self._orders.epoch_ms or own.strategy not in self._traders:
+        if own is None or own.epoch_ms >= self._orders.epoch_ms or own.strategy not in self._state.accounts:
             return None
         order = self._orders.take_over(taken_algo(seen, own.strategy), self._ctx.now_ns)
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {own.strategy}")
-        self.news.append((own.strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.tell(StrategyTold(own.strategy, change_of(order, self._ctx.now_ns)))
         return order
 
     def take_over(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO, strategy: str | None = None) -> Order | None:
@@ -414,22 +336,23 @@ class ExecutionReports:
         the id is nobody's here, and for one of this very run: that order has ended long ago.
         """
         own = parse_own(seen.client_order_id)
-        if own is not None and own.epoch_ms > self._orders.epoch_ms and own.strategy in self._traders:
+        if own is not None and own.epoch_ms > self._orders.epoch_ms and own.strategy in self._state.accounts:
             self._beware(seen.symbol, seen.client_order_id)
             return None
-        if own is not None and own.epoch_ms != self._orders.epoch_ms and own.strategy in self._traders:
+        if own is not None and own.epoch_ms != self._orders.epoch_ms and own.strategy in self._state.accounts:
             strategy = own.strategy
         if strategy is None:
             return None
         order = self._orders.take_over(taken_order(seen, strategy, filled_of(seen) - before), self._ctx.now_ns)
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
-        self.news.append((strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.tell(StrategyTold(strategy, change_of(order, self._ctx.now_ns)))
         return order
 
     def _beware(self, symbol: str, client_order_id: str) -> None:
         """A run that began after this one has our names: it takes our orders for its own, so this one makes way."""
-        if self._halts.halt_symbol(symbol, f"another bot with the same strategies trades on this account ({client_order_id})"):
-            self._ctx.log(Level.ERROR, f"{self._halts.symbols[symbol].text}; stop one of the two")
+        trading, why = self._state.trading, f"another bot with the same strategies trades on this account ({client_order_id})"
+        if trading.halt_symbol(symbol, why, self._ctx.now_ms):
+            self._ctx.log(Level.ERROR, f"{trading.symbols[symbol].text}; stop one of the two")
 
     def _whose(self, fill: Fill) -> PositionCause | None:
         """Who has made a trade that no order here explains, where that is certain; None while it may still turn out ours.
@@ -438,10 +361,10 @@ class ExecutionReports:
         there is no order of ours that it could belong to.
         """
         order = (fill.symbol, fill.order_id)
-        if order in self.others.disowned:
-            return self.others.disowned[order]
+        if order in self._state.external.disowned:
+            return self._state.external.disowned[order]
         perhaps_ours = any(own.order_id is None and own.symbol == fill.symbol for own in self._orders.live)
-        return PositionCause.OTHER_CLIENT if order in self.others.unnamed and not perhaps_ours else None
+        return PositionCause.OTHER_CLIENT if order in self._state.external.unnamed and not perhaps_ours else None
 
     def claim_strays(self) -> int:
         """Books the trades that queries have brought and nobody has claimed. Returns how many were somebody else's.
@@ -449,26 +372,26 @@ class ExecutionReports:
         While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
         """
         booked = 0
-        for fill in sorted(self.others.before.values(), key=lambda one: one.key):
+        for fill in sorted(self._state.external.before.values(), key=lambda one: one.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             if order is not None:  # its id has become known after its trades: that of a conditional order that was triggered
-                del self.others.before[fill.key]
+                self._state.external.claimed(fill)
                 self._take_in(order, fill)
-        for fill in sorted(self.others.unclaimed.values(), key=lambda one: one.key):
+        for fill in sorted(self._state.external.unclaimed.values(), key=lambda one: one.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             cause = self._whose(fill)
             if order is not None:
-                del self.others.unclaimed[fill.key]
+                self._state.external.claimed(fill)
                 self.fill(order, fill)
-            elif cause is not None and self.holdings.outside(fill, cause):
+            elif cause is not None and self._state.holdings.outside(fill, cause):
                 booked += 1
                 text = f"{fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
-                self.others.tell(cause, fill.symbol, text, what="a trade")
+                self._state.external.tell(cause, fill.symbol, text, what="a trade")
         return booked
 
     def unsettled(self, symbol: str) -> bool:
         """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
-        waiting = any(fill.symbol == symbol for fill in self.others.unclaimed.values())
+        waiting = any(fill.symbol == symbol for fill in self._state.external.unclaimed.values())
         in_flight = _UNHEARD | {OrderState.NEEDS_OPERATOR}
         orders = (order for order in self._orders.everywhere(symbol) if order.fills_missing or order.state in in_flight)
         return waiting or any(orders)

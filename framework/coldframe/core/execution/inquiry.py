@@ -16,7 +16,8 @@ from coldframe.core.execution.algo_orders import PendingAlgoQuery
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.order_requests import algo_reference, reference
 from coldframe.core.execution.purposes import PendingQuery
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Verdict, VerdictCode
 from coldframe.model.orders import Happening, OrderState
@@ -37,22 +38,32 @@ class Inquiry:
     """Follows each order until it is known what became of it."""
 
     def __init__(
-        self, ctx: StepContext, ways: RequestWays, calls: RestQueue, orders: Orders, evidence: ExecutionReports, proof: AbsenceProof
+        self,
+        state: EngineState,
+        ctx: StepContext,
+        ways: RequestWays,
+        calls: RestQueue,
+        evidence: ExecutionReports,
+        proof: AbsenceProof,
     ) -> None:
         self._ctx = ctx
         self._ways = ways
         self._calls = calls
-        self._orders = orders
+        self._orders = state.orders
         self._evidence = evidence
         self._proof = proof
         #: When this run began: before that no query was sent.
-        self.began_ns = 0
+        self._began_ns = 0
         self._query_at_ns: dict[str, int] = {}
         self._query_pause_ms: dict[str, int] = {}
         #: Orders that have been asked for and not answered, with the venue time of the question.
         self._asked: dict[str, int] = {}
         #: Orders whose fills a query has to bring (cumulative quantity above what was booked), and when to ask.
         self._fills_at_ns: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """The run begins."""
+        self._began_ns = self._ctx.now_ns
 
     def watch(self, order: Order) -> None:
         """Begins or ends asking for an order, as its state demands: call it after whatever has happened to it."""
@@ -83,7 +94,7 @@ class Inquiry:
 
     def suspect(self, order: Order) -> None:
         """There is reason to doubt an order that should rest: ask for it now."""
-        order.doubted_ns = order.doubted_ns or self._ctx.now_ns
+        order.doubted(self._ctx.now_ns)
         self._query_at_ns[order.client_order_id] = self._ctx.now_ns
 
     def ask_due(self) -> None:
@@ -149,10 +160,10 @@ class Inquiry:
     def give_up_old(self) -> None:
         """Says which orders need an operator; their exposure counts, and whatever the venue still says of them is heeded."""
         for order in list(self._orders.live):
-            since_ns = max(order.created_ns, self.began_ns) if order.state is OrderState.UNKNOWN else order.doubted_ns
+            since_ns = max(order.created_ns, self._began_ns) if order.state is OrderState.UNKNOWN else order.doubted_ns
             too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
             unknown = too_long and (order.state is OrderState.UNKNOWN or order.state.resting)
-            since_ms = max(order.triggered_ms, self._ctx.clock.venue_ms(self.began_ns))
+            since_ms = max(order.triggered_ms, self._ctx.clock.venue_ms(self._began_ns))
             lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - since_ms >= OPERATOR_AFTER_MS
             if unknown or lost:
                 self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
@@ -163,7 +174,7 @@ class Inquiry:
         if order.state is not OrderState.NEEDS_OPERATOR:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for an operator to resolve")
         if outcome is ManualResolution.FILLED:
-            order.seen_filled = order.quantity
+            order.filled_by_report()
         self._evidence.happen(order, outcome.happening, "resolved by hand")
         self._ctx.log(Level.WARNING, f"resolved by hand: {describe(order)}")
         self.watch(order)

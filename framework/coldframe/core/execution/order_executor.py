@@ -1,4 +1,4 @@
-"""The order side: from an intent that passed the gate to a request, and from what comes back to what the order has become.
+"""The order side: from an intent that passed pre-trade risk to a request, and from what comes back to what the order has become.
 
 An order is sent at most once; when its fate is unknown it is asked for, with growing pauses, until evidence decides. Cancels may be
 repeated. What a strategy wants to be true (`Quotes`, `Target`) is compared with what is true after everything that happens.
@@ -6,7 +6,7 @@ repeated. What a strategy wants to be true (`Quotes`, `Target`) is compared with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import attrs
@@ -16,6 +16,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.request_ways import RequestWays, as_event
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.connectivity.user_stream import UserStream
 from coldframe.core.execution.absence_proof import AbsenceProof, ManualResolution
 from coldframe.core.execution.algo_orders import AlgoOrders, PendingAlgoQuery
 from coldframe.core.execution.amending import Amending
@@ -26,8 +27,11 @@ from coldframe.core.execution.operations import AmendOrder, CancelOrder, Operati
 from coldframe.core.execution.order_requests import algo_reference, algo_request, modify_request, place_request, reference
 from coldframe.core.execution.purposes import PendingAmend, PendingCancel, PendingPlace, PendingQuery
 from coldframe.core.execution.rejects import EVERYDAY, count_reject, note_refusal
-from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs, StrategyAccount
-from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.risk.pre_trade import RiskInputs, as_sent, check, duplicate
+from coldframe.core.risk.reducing import reduces
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order, Origin
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderType
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
@@ -54,28 +58,28 @@ class OrderExecutor:
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         session: Session,
+        ways: RequestWays,
+        user_stream: UserStream,
         calls: RestQueue,
-        orders: Orders,
         evidence: ExecutionReports,
-        gate: PreTradeRisk,
         recv_window_ms: int,
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._session = session
-        self.conditionals = AlgoOrders(ctx, orders, evidence)
+        self.conditionals = AlgoOrders(state, ctx, evidence)
         self.amending = Amending(ctx)
-        self._room = ClosingRoom(orders, evidence.others, gate.reducing.account)
-        self._orders = orders
+        self._room = ClosingRoom(state)
+        self._orders = state.orders
         self._evidence = evidence
-        self._gate = gate
         self.proof = AbsenceProof(ctx, recv_window_ms)
-        self.ways = RequestWays(ctx, session, calls)
-        self.inquiry = Inquiry(ctx, self.ways, calls, orders, evidence, self.proof)
+        self.ways = ways
+        self._user_stream = user_stream
+        self.inquiry = Inquiry(state, ctx, self.ways, calls, evidence, self.proof)
         self._census = Census()
-        #: Whether reports of what is sent now will come: tells how much the absence of one means.
-        self.reports_come: Callable[[], bool] = lambda: True
         #: By strategy and symbol, the code of the last refusal until an order is accepted: the same code again is not told.
         self._refused: dict[tuple[str, str], int] = {}
         #: Orders that shall go.
@@ -84,32 +88,31 @@ class OrderExecutor:
     # -- sending ------------------------------------------------------------------------------------------------------
 
     def place(self, trader: StrategyAccount, place: Place, origin: Origin, facts: RiskInputs) -> Verdict:
-        """Sends an order if the gate and the rate limits let it pass."""
-        verdict = self._gate.check(trader, place, facts)
+        """Sends an order if pre-trade risk and the rate limits let it pass."""
+        verdict = check(self._state, trader, place, facts)
         if not verdict.accepted:
             return verdict
-        double = self._gate.double(trader, place, self._ctx.now_ms) if origin is Origin.PLACE else None
+        double = duplicate(self._state, trader, place, self._ctx.now_ms) if origin is Origin.PLACE else None
         if double is not None:
             return double
         method = "algoOrder.place" if place.type.conditional else "order.place"
         wait_until = self._session.cost_fits(method, {}, Priority.NEEDED if facts.urgent else Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
-        self._gate.placed(trader, place, self._ctx.now_ms)
-        self._gate.messaged(trader.id, self._ctx.now_ms)
-        place = self._gate.as_sent(trader, place)
+        self._state.order_sent(trader, place, self._ctx.now_ms, adds_risk=not reduces(self._state, trader, place))
+        self._state.message_sent(trader.id, self._ctx.now_ms)
+        place = as_sent(self._state, trader, place)
         held = abs(trader.account.position(place.symbol, place.position_side).quantity)
         sized = attrs.evolve(place, quantity=held) if place.close_position else place
-        order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns)
-        order.unreported = not self.reports_come()
+        order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns, reported=self._user_stream.up)
         trader.ordered(self._ctx.now_ms)
-        self._evidence.tally.sent += 1
+        self._state.tally.order_sent()
         request = algo_request(order, place) if place.type.conditional else place_request(order, place)
         self._session.request(method, ask.parameters(request), PendingPlace(order))
         return ACCEPTED
 
     def amend(self, trader: StrategyAccount, amend: Amend, facts: RiskInputs) -> Verdict:
-        """Changes price or quantity of a resting order if gate and limits allow what it would become."""
+        """Changes price or quantity of a resting order if pre-trade risk and limits allow what it would become."""
         order = self._orders.get(amend.client_order_id)
         if order is None or order.strategy != trader.id or not order.live:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"no live order {amend.client_order_id} of this strategy")
@@ -134,15 +137,15 @@ class OrderExecutor:
             reduce_only=order.reduce_only,
             position_side=order.position_side,
         )
-        verdict = self._gate.check(trader, become, facts, replaces=(order,))
+        verdict = check(self._state, trader, become, facts, replaces=(order,))
         if not verdict.accepted:
             return verdict
         wait_until = self._session.cost_fits("order.modify", {}, Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         trader.ordered(self._ctx.now_ms)
-        self._gate.messaged(trader.id, self._ctx.now_ms)
-        order.amending_price, order.amending_quantity = price, quantity
+        self._state.message_sent(trader.id, self._ctx.now_ms)
+        order.amendment_requested(price, quantity)
         self._evidence.attempt(order, Attempt.AMEND_WANTED)
         request = modify_request(order, price, quantity)
         self._session.request("order.modify", ask.parameters(request), PendingAmend(order, price, quantity))
@@ -163,20 +166,20 @@ class OrderExecutor:
         wait_until = self.ways.send(method, ask.parameters(named), PendingCancel(order, algo), by_rest=overdue)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
-        self._gate.messaged(order.strategy, self._ctx.now_ms)
-        order.cancel_asked, order.cancel_sent_ns = True, self._ctx.now_ns
+        self._state.message_sent(order.strategy, self._ctx.now_ms)
+        order.cancel_requested(self._ctx.now_ns)
         self._evidence.attempt(order, Attempt.CANCEL_WANTED)
         return ACCEPTED
 
     def leave(self, order: Order) -> None:
         """An order shall go: cancelled now, or as soon as that is possible, and again until it has ended."""
         if order.live:
-            self.depart(order)
+            self.depart(order.client_order_id)
             self.cancel_leaving()
 
-    def depart(self, order: Order) -> None:
+    def depart(self, client_order_id: str) -> None:
         """An order shall go, beginning with the next look at what is due."""
-        self._leaving[order.client_order_id] = None
+        self._leaving[client_order_id] = None
 
     def departs(self, order: Order) -> bool:
         """Whether an order is on its way out by `depart`."""
@@ -205,7 +208,7 @@ class OrderExecutor:
                     no_room = self._room.against_growth(order, price, quantity)
                     verdict = no_room or self.amend(trader, Amend(order.client_order_id, price, quantity), facts)
                 case PlaceOrder(place):
-                    no_room = self._room.against_place(self._gate.as_sent(trader, place))
+                    no_room = self._room.against_place(as_sent(self._state, trader, place))
                     verdict = no_room or self.place(trader, place, origin, facts)
             if not verdict.accepted and (worst.accepted or worst.code is VerdictCode.NO_ROOM):
                 worst = verdict
@@ -217,14 +220,14 @@ class OrderExecutor:
         """A request's bytes are with the socket: from now on its order may exist."""
         purpose = self._session.purpose_of(request_id)
         if isinstance(purpose, PendingPlace):
-            purpose.order.sent_ms = timestamp_ms
+            purpose.order.submitted(timestamp_ms)
             self._evidence.happen(purpose.order, Happening.WRITTEN)
 
     def heard(self, event: SessionEvent) -> Order | None:
         """The fate of one request, by whichever way it went. Returns the order it was about."""
         if isinstance(event, Answered | Unanswered) and isinstance(event.purpose, PendingPlace):
             # Told of its fate before it was told of its writing: it was stamped by now at the latest.
-            event.purpose.order.sent_ms = event.purpose.order.sent_ms or self._ctx.venue_ms
+            event.purpose.order.submitted(event.purpose.order.sent_ms or self._ctx.venue_ms)
         match event:
             case Answered(PendingPlace(order), status, result, error):
                 self._placed(order, result, error, status)
@@ -257,12 +260,12 @@ class OrderExecutor:
                 self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
                 return
             self._refused.pop((order.strategy, order.symbol), None)
-            if not order.reduce_only and self._gate.latches.mode_off(order.symbol):
+            if not order.reduce_only and self._state.trading.mode_off(order.symbol):
                 self._ctx.log(Level.INFO, f"the venue takes new risk in {order.symbol} again")
             return
         text = f"{describe_code(error.code)}: {error.msg}"
         if outcome_class(status, error).definite:
-            count_reject(self._ctx, self._gate, order, error)
+            count_reject(self._state, self._ctx, order, error)
             self._room.refused(order, error.code)
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
             before = self._refused.get((order.strategy, order.symbol))
@@ -311,7 +314,7 @@ class OrderExecutor:
             attempt = Attempt.AMEND_UNKNOWN
         else:
             attempt = Attempt.AMEND_REFUSED
-            note_refusal(self._ctx, self._gate, order, error)
+            note_refusal(self._state, self._ctx, order, error)
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}: {error.msg}")
         ours = order.amending(amend.price, amend.quantity)
         if reply is not None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
+from coldframe.model.happenings import NothingToReduce, SettingsDoubted
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.replies import ErrorBody
 
@@ -23,26 +24,27 @@ EVERYDAY: Final = (-5021, -5022)
 NOTHING_TO_REDUCE: Final = -2022
 
 
-def count_reject(ctx: StepContext, gate: PreTradeRisk, order: Order, error: ErrorBody) -> None:
+def count_reject(state: EngineState, ctx: StepContext, order: Order, error: ErrorBody) -> None:
     """An order was rejected."""
-    note_refusal(ctx, gate, order, error)
+    note_refusal(state, ctx, order, error)
     if error.code in EVERYDAY:
         return
-    verdict = gate.rejected(order.strategy, ctx.now_ms)
+    verdict = state.order_rejected(order, ctx.now_ms)
     if verdict is not None:
         ctx.log(Level.ERROR, f"{verdict.text}: it takes no new risk until it is resumed")
 
 
-def note_refusal(ctx: StepContext, gate: PreTradeRisk, order: Order, error: ErrorBody) -> None:
+def note_refusal(state: EngineState, ctx: StepContext, order: Order, error: ErrorBody) -> None:
     """An order or amendment was refused: the venue takes only what reduces, has nothing to reduce, or is set otherwise."""
-    ctx.account_suspect |= error.code in TELLING_CODES
+    if error.code in TELLING_CODES:
+        ctx.tell(SettingsDoubted())
     text = describe(error.code)
-    if classify(error.code) is CodeClass.RISK_MODE and gate.latches.mode_on(order.symbol, error.code, text, ctx.now_ms):
+    if classify(error.code) is CodeClass.RISK_MODE and state.trading.mode_on(order.symbol, error.code, text, ctx.now_ms):
         ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {text}")
-    note_nothing_there(gate, order, error)
+    note_nothing_there(ctx, order, error)
 
 
-def note_nothing_there(gate: PreTradeRisk, order: Order, error: ErrorBody) -> None:
+def note_nothing_there(ctx: StepContext, order: Order, error: ErrorBody) -> None:
     """An order that could only reduce was refused: the account's position is not what our books say."""
     if error.code == NOTHING_TO_REDUCE:
-        gate.latches.emptied[order.symbol, order.position_side] = None
+        ctx.tell(NothingToReduce(order.symbol, order.position_side))

@@ -86,6 +86,10 @@ class Book:
     bid_edge: int | None = None
     ask_edge: int | None = None
 
+    def reached(self, update_id: int, event_ms: int) -> None:
+        """The changes up to this one, which happened at this venue time, are taken in."""
+        self.update_id, self.event_ms = update_id, event_ms
+
     @property
     def crossed(self) -> bool:
         """Whether the best bid is not below the best ask: impossible in a true book."""

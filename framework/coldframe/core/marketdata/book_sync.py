@@ -25,6 +25,9 @@ import attrs
 
 from coldframe.core.marketdata.book import Book
 from coldframe.model.events import BookState
+from coldframe.model.happenings import BookLost as BookLost
+from coldframe.model.happenings import BookMoved as BookMoved
+from coldframe.model.happenings import BookReady as BookReady
 from coldframe.units import scaled
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import DepthUpdate
@@ -66,28 +69,6 @@ class RequestSnapshot:
 
     symbol: str
     after_ms: int = attrs.field(default=FIRST_DELAY_MS, eq=False)
-
-
-@attrs.frozen
-class BookReady:
-    """The book is synced from now on."""
-
-    symbol: str
-
-
-@attrs.frozen
-class BookMoved:
-    """The synced book took in one more event."""
-
-    symbol: str
-
-
-@attrs.frozen
-class BookLost:
-    """The book can no longer be relied on, and why."""
-
-    symbol: str
-    reason: str
 
 
 BookInput = DepthUpdate | Depth | SnapshotFailed | StreamLost | StreamSwitched
@@ -251,15 +232,15 @@ class BookSync:
 
 
 def _book_of(snapshot: Depth) -> Book:
-    book = Book(update_id=snapshot.last_update_id)
-    if isinstance(snapshot.event_ms, int):
-        book.event_ms = snapshot.event_ms
+    whole_bids, whole_asks = len(snapshot.bids) < SNAPSHOT_LEVELS, len(snapshot.asks) < SNAPSHOT_LEVELS
+    book = Book(
+        update_id=snapshot.last_update_id,
+        event_ms=snapshot.event_ms if isinstance(snapshot.event_ms, int) else 0,
+        bid_edge=None if whole_bids else min(scaled(price) for price, _ in snapshot.bids),
+        ask_edge=None if whole_asks else max(scaled(price) for price, _ in snapshot.asks),
+    )
     book.bids.replace(snapshot.bids)
     book.asks.replace(snapshot.asks)
-    if len(snapshot.bids) >= SNAPSHOT_LEVELS:
-        book.bid_edge = min(scaled(price) for price, _ in snapshot.bids)
-    if len(snapshot.asks) >= SNAPSHOT_LEVELS:
-        book.ask_edge = max(scaled(price) for price, _ in snapshot.asks)
     return book
 
 
@@ -267,5 +248,4 @@ def _apply(book: Book, event: DepthUpdate) -> None:
     """Steps 7 to 9."""
     book.bids.apply(event.bids)
     book.asks.apply(event.asks)
-    book.update_id = event.last_id
-    book.event_ms = event.event_ms
+    book.reached(event.last_id, event.event_ms)

@@ -1,6 +1,6 @@
 """The market side: frames of the market links become messages, and diff depths become local books.
 
-What the strategies and the order side need comes out as facts, in the order in which it happened. One symbol's resync touches
+What the strategies and the order side need is told into the step, in the order in which it happened. One symbol's resync touches
 nothing else: every book is a machine of its own, and snapshots wait their turn in the rate limits.
 """
 
@@ -33,6 +33,8 @@ from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import BookState
+from coldframe.model.happenings import BookUpdate as BookUpdate
+from coldframe.model.happenings import StreamMessage as StreamMessage
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.frames import cut_envelope, parse_reply
@@ -44,31 +46,12 @@ BookKey = tuple[str, bool]
 
 
 @attrs.frozen
-class BookUpdate:
-    """A local book became synced, moved on, or was lost."""
-
-    symbol: str
-    rpi: bool
-    change: BookReady | BookMoved | BookLost
-
-
-@attrs.frozen
-class StreamMessage:
-    """A message of any other stream."""
-
-    name: StreamName
-    message: MarketMessage
-
-
-@attrs.frozen
 class PendingSnapshot:
     """The purpose of a depth call."""
 
     symbol: str
     rpi: bool
 
-
-Fact = BookUpdate | StreamMessage
 
 #: All-market streams carry the rows of both products since 2026-06-30; these are not ours.
 _COIN_M: Final = 2
@@ -87,7 +70,7 @@ class LocalBook:
 
 
 class Market:
-    """Feed and books of a run. Facts gather in `facts`; effects go to the context."""
+    """Feed and books of a run. What happens to them is told into the step; effects go to the context."""
 
     def __init__(self, ctx: StepContext, calls: RestQueue, names: Iterable[StreamName], limits: FeedLimits) -> None:
         self._ctx = ctx
@@ -102,7 +85,6 @@ class Market:
             if quote.kind in _BOOK_KINDS
         }
         self.census = Census()
-        self.facts: list[Fact] = []
         #: Market payloads taken in.
         self.received = 0
         self._names: dict[str, StreamName] = {str(quote): quote for quote in wanted}
@@ -256,7 +238,9 @@ class Market:
     def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
         """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""
         if name.kind not in _BOOK_KINDS:
-            self.facts.extend(StreamMessage(name, message) for message in messages if message.product != _COIN_M)
+            for message in messages:
+                if message.product != _COIN_M:
+                    self._ctx.tell(StreamMessage(name, message))
             return
         key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
         before = messages if moved_at < 0 else messages[:moved_at]
@@ -290,10 +274,10 @@ class Market:
                     self._ctx.log(Level.INFO, f"book {name}: synced at {one.sync.book.update_id}")
                 one.moved_ns = self._ctx.now_ns
                 self._note_lag(one)
-                self.facts.append(BookUpdate(one.sync.symbol, one.rpi, effect))
+                self._ctx.tell(BookUpdate(one.sync.symbol, one.rpi, effect))
             case BookLost(symbol, reason):
                 self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
-                self.facts.append(BookUpdate(symbol, one.rpi, effect))
+                self._ctx.tell(BookUpdate(symbol, one.rpi, effect))
 
     def _note_lag(self, one: LocalBook) -> None:
         if self._event_times and one.sync.book.event_ms:

@@ -7,7 +7,7 @@ in the symbol or everywhere; that ends when they agree again. Source: protocol.m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import attrs
@@ -15,12 +15,12 @@ import attrs
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.risk.leverage_brackets import Brackets
-from coldframe.core.state.trading_state import TradingState
+from coldframe.core.reconciliation.leverage_brackets import Brackets
+from coldframe.core.state.engine_state import EngineState
 from coldframe.enums import AccountReason
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
-from coldframe.model.intents import Verdict, VerdictCode
+from coldframe.model.happenings import AccountSettingDiffers
 from coldframe.units import NS_PER_MS
 from coldframe.wire.account import AccountChange, AccountConfigUpdate, AssetModeChange, LeverageChange
 from coldframe.wire.codec import Census, decode
@@ -52,43 +52,44 @@ class AccountWatch:
     """Compares. `traded` are the symbols whose margin mode matters."""
 
     def __init__(
-        self,
-        ctx: StepContext,
-        calls: RestQueue,
-        brackets: Brackets,
-        halts: TradingState,
-        wanted: AccountSettings,
-        traded: Collection[str],
+        self, state: EngineState, ctx: StepContext, calls: RestQueue, wanted: AccountSettings, traded: Collection[str]
     ) -> None:
+        self._trading = state.trading
+        self._caps = state.caps
         self._ctx = ctx
         self._calls = calls
-        self._brackets = brackets
-        self._halts = halts
+        self._brackets = Brackets(state, ctx, calls, self._configured)
         self._wanted = wanted
         self._traded = traded
         self._looked_ns = 0
         self._failing = False
-        #: Where new risk has been stopped since this was last taken: symbols, or "" for everywhere.
-        self.stopped: list[str] = []
-        brackets.on_config = self._configured
+        #: Whether there is reason to look sooner.
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """Something hints that the account is set otherwise than we think."""
+        self._doubted = True
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """The run begins; the start has just compared everything."""
+        self._brackets.ask()
         self._looked_ns = self._ctx.now_ns
 
     def tick(self) -> None:
         """Looks when it is time. Call it a few times a second."""
-        pause_ms = SUSPECT_MS if self._ctx.account_suspect else LOOK_MS
+        pause_ms = SUSPECT_MS if self._doubted else LOOK_MS
         if self._ctx.now_ns - self._looked_ns >= pause_ms * NS_PER_MS and not self._calls.busy(PendingModes()):
-            self._ctx.account_suspect = False
+            self._doubted = False
             self._looked_ns = self._ctx.now_ns
             self._calls.call("GET", "/fapi/v1/accountConfig", {}, PendingModes(), Priority.NEW_RISK)
             self._brackets.ask()
 
     def returned(self, event: Returned) -> bool:
         """What a look has brought. Returns whether it was one."""
+        if self._brackets.returned(event):
+            return True
         if not isinstance(event.purpose, PendingModes):
             return False
         answer = event.answer
@@ -112,6 +113,7 @@ class AccountWatch:
         """ACCOUNT_CONFIG_UPDATE: a leverage or the asset mode has been changed."""
         if isinstance(event.leverage, LeverageChange):
             self._leverage(event.leverage.symbol, event.leverage.leverage)
+            self._caps.leverage(event.leverage.symbol, event.leverage.leverage)
         if isinstance(event.asset_mode, AssetModeChange):
             self._asset_mode(event.asset_mode.multi_assets)
 
@@ -119,8 +121,8 @@ class AccountWatch:
         """ACCOUNT_UPDATE: its positions show their margin mode and side."""
         for row in change.positions or []:
             self._margin(row.symbol, row.margin_type)
-            self._ctx.account_suspect |= (row.position_side != "BOTH") is not self._wanted.hedge
-        self._ctx.account_suspect |= change.reason is AccountReason.MARGIN_TYPE_CHANGE
+            self._doubted |= (row.position_side != "BOTH") is not self._wanted.hedge
+        self._doubted |= change.reason is AccountReason.MARGIN_TYPE_CHANGE
 
     def _configured(self, row: SymbolConfig) -> None:
         self._leverage(row.symbol, row.leverage)
@@ -141,19 +143,12 @@ class AccountWatch:
         self._compare("", "asset mode", "single-asset mode", "multi-assets mode" if multi_assets else "single-asset mode")
 
     def _compare(self, symbol: str, what: str, wanted: str, there: str) -> None:
-        key, where = (symbol, what), f"{what} of {symbol or 'the account'}"
-        before = self._halts.contradictions.get(key)
+        where = f"{what} of {symbol or 'the account'}"
         if wanted == there:
-            if self._halts.contradictions.pop(key, None) is not None:
+            if self._trading.setting_agrees(symbol, what):
                 self._ctx.log(Level.WARNING, f"{where} is {there} again, as configured: new risk is taken again")
             return
         text = f"{where} is {there} at the venue, the bot is configured for {wanted}: no new risk until they agree"
-        if before is None or before.text != text:
-            self._halts.contradictions[key] = Verdict(VerdictCode.ACCOUNT_SETTING, text)
-            self.stopped.append(symbol)
+        if self._trading.setting_differs(symbol, what, text, self._ctx.now_ms):
+            self._ctx.tell(AccountSettingDiffers(symbol))
             self._ctx.log(Level.ERROR, text)
-
-    def take_stopped(self) -> Iterable[str]:
-        """Where new risk has been stopped since the last call."""
-        taken, self.stopped = self.stopped, []
-        return taken

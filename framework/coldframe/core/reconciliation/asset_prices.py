@@ -7,7 +7,7 @@ price that its stream leaves alone for too long is asked for again. Source: prot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -17,10 +17,10 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.marketdata.market import Market
-from coldframe.core.state.asset_values import AT_PAR, Prices
+from coldframe.core.state.asset_values import AT_PAR
+from coldframe.core.state.engine_state import EngineState
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
-from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS, ZERO, exact, plain, trimmed
 from coldframe.wire.codec import Census, decode
@@ -79,22 +79,14 @@ class _Watched:
 
 
 class AssetPrices:
-    """The only writer of `prices`. `fee_symbol` is a contract that is traded: the account's rate is asked for there."""
+    """Tells the state its prices. `fee_symbol` is a contract that is traded: the account's rate is asked for there."""
 
-    def __init__(
-        self,
-        ctx: StepContext,
-        calls: RestQueue,
-        market: Market,
-        prices: Prices,
-        instruments: Callable[[], Instruments],
-        fee_symbol: str = "",
-    ) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, calls: RestQueue, market: Market, fee_symbol: str = "") -> None:
+        self._state = state
         self._ctx = ctx
         self._calls = calls
         self._market = market
-        self._prices = prices
-        self._instruments = instruments
+        self._prices = state.prices
         self._fee_symbol = fee_symbol
         self._fee_rate_asked = False
         self._watched: dict[str, _Watched] = {}
@@ -107,7 +99,7 @@ class AssetPrices:
     def restore(self, recorded: dict[str, Decimal]) -> None:
         """The prices that an earlier run has written down count until newer ones come."""
         self.recorded = dict(recorded)
-        self._prices.rates.update(recorded)
+        self._prices.rates_restored(recorded)
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -147,7 +139,7 @@ class AssetPrices:
         if len(self._watched) >= ASSETS_LIMIT:
             return None
         contract, index = f"{asset}{_QUOTE}", f"{asset}USD"
-        one = self._watched[asset] = _Watched(contract, index, by_index=contract not in self._instruments())
+        one = self._watched[asset] = _Watched(contract, index, by_index=contract not in self._state.instruments)
         self._by_name[contract] = self._by_name[index] = asset
         mark = self._prices.marks.get(contract)
         if mark is not None:  # the bot hears it anyway
@@ -189,9 +181,9 @@ class AssetPrices:
             elif body is not None and isinstance(purpose, PendingMark):
                 price = exact(decode(PremiumIndex, body, Census()).mark_price)
                 if price > ZERO:
-                    self._prices.marks.setdefault(purpose.symbol, price)
+                    self._prices.mark_found(purpose.symbol, price)
             elif body is not None:
-                self._prices.fee_rate = exact(decode(CommissionRate, body, Census()).taker_commission_rate)
+                self._prices.fee_rate_told(exact(decode(CommissionRate, body, Census()).taker_commission_rate))
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"a price cannot be read: {error}")
         return True
@@ -228,7 +220,7 @@ class AssetPrices:
             return
         before = self._prices.of(asset)
         self._watched[asset].heard_ns = self._ctx.now_ns
-        self._prices.rates[asset] = price
+        self._prices.rate_told(asset, price)
         if before is None:
             self._ctx.log(Level.INFO, f"{asset} is valued at {plain(price)}")
         known = self.recorded.get(asset)

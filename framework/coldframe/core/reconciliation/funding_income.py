@@ -6,7 +6,7 @@ was paid while nobody listened stands in the income history, which is asked for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -14,8 +14,7 @@ import attrs
 
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.funding_split import APART_MS, Payment, Payments, shares
 from coldframe.core.state.journal_codec import booking_body, payment_body
 from coldframe.core.state.positions import PositionKey
@@ -50,19 +49,10 @@ class PendingIncome:
 class FundingIncome:
     """The account as its reports describe it."""
 
-    def __init__(
-        self,
-        ctx: StepContext,
-        calls: RestQueue,
-        evidence: ExecutionReports,
-        traders: Mapping[str, StrategyAccount],
-        marks: Mapping[str, Decimal],
-    ) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, calls: RestQueue) -> None:
+        self._state = state
         self._ctx = ctx
         self._calls = calls
-        self._evidence = evidence
-        self._traders = traders
-        self._marks = marks
         self._seen_ms: dict[PositionKey, int] = {}
         self._funded: dict[tuple[object, ...], None] = {}
         self.payments = Payments()
@@ -82,7 +72,7 @@ class FundingIncome:
             self._ctx.log(Level.INFO, f"account changed: {change.reason}")
             if change.reason is AccountReason.ADJUSTMENT or not change.reason.known:
                 self._miss(event.transaction_ms)  # it may be special funding: the history will say
-        if self._evidence.baseline_ms:
+        if self._state.baseline_ms:
             self._claim(event)
 
     def _claim(self, event: AccountUpdate) -> None:
@@ -94,12 +84,12 @@ class FundingIncome:
                 self._seen_ms[key] = event.transaction_ms
                 named[key] = exact(position.quantity)
         now = self._ctx.now_ns
-        self._evidence.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
+        self._state.holdings.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
 
     def assets(self) -> tuple[set[str], set[str], set[str]]:
         """The assets of fees, those of other amounts, and the contracts in which strategies hold positions."""
-        ours = [trader.account for trader in self._traders.values()]
-        accounts = [self._evidence.external, *ours]
+        ours = [trader.account for trader in self._state.accounts.values()]
+        accounts = [self._state.external.account, *ours]
         fees = {asset for account in accounts for asset in account.fees}
         others = {asset for account in accounts for asset in account.funding} | self.balances.keys()
         return fees, others, {key[0] for account in ours for key, one in account.positions.items() if one.quantity}
@@ -124,7 +114,7 @@ class FundingIncome:
 
     def away(self) -> None:
         """From now on reports do not reach us."""
-        if self._evidence.baseline_ms:
+        if self._state.baseline_ms:
             self._miss(self._ctx.venue_ms)
 
     def restore(self, payments: Iterable[Payment], until_ms: int) -> None:
@@ -178,7 +168,7 @@ class FundingIncome:
         given = shares(amount, self._weights(symbol)) or {"": amount}
         told: dict[str, object] = {"payment": payment_body(payment)}
         for owner, part in given.items():
-            account = self._traders[owner].account if owner else self._evidence.external
+            account = self._state.accounts[owner].account if owner else self._state.external.account
             account.fund(part, asset)
             body = {**booking_body(owner, "funding"), "funding": str(part), "asset": asset, **told}
             self._ctx.record(RowKind.BOOKING, symbol or "", body)
@@ -188,7 +178,7 @@ class FundingIncome:
 
     def _weights(self, symbol: str | None) -> dict[str, Decimal]:
         """Who holds how much of what is paid for: signed positions of the symbol, or of all symbols their notional."""
-        owners = {"": self._evidence.external} | {name: one.account for name, one in self._traders.items()}
+        owners = {"": self._state.external.account} | {name: one.account for name, one in self._state.accounts.items()}
         if symbol is not None:
             return {name: account.net(symbol) for name, account in owners.items()}
-        return {name: account.notional(self._marks) for name, account in owners.items()}
+        return {name: account.notional(self._state.marks) for name, account in owners.items()}

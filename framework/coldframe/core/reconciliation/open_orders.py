@@ -16,7 +16,8 @@ from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.execution.order_executor import OrderExecutor
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus, OrderStatus
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
@@ -57,10 +58,12 @@ class PendingStrayCancel:
 class ListedOrders:
     """Compares rows of open orders with our orders."""
 
-    def __init__(self, ctx: StepContext, calls: RestQueue, orders: Orders, evidence: ExecutionReports, desk: OrderExecutor) -> None:
+    def __init__(
+        self, state: EngineState, ctx: StepContext, calls: RestQueue, evidence: ExecutionReports, desk: OrderExecutor
+    ) -> None:
         self._ctx = ctx
         self._calls = calls
-        self._orders = orders
+        self._orders = state.orders
         self._evidence = evidence
         self._desk = desk
         self._census = Census()

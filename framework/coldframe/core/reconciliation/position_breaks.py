@@ -15,7 +15,7 @@ import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.position_history import Adjustment, Difference
 from coldframe.core.state.positions import PositionKey, named
 from coldframe.enums import Side
@@ -40,11 +40,11 @@ class _Suspect:
 class PositionBreaks:
     """The positions that do not add up, by symbol and side."""
 
-    def __init__(self, ctx: StepContext, evidence: ExecutionReports, gate: PreTradeRisk, *, halt: bool) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, evidence: ExecutionReports, *, halt: bool) -> None:
+        self._state = state
         self._ctx = ctx
         self._evidence = evidence
-        self._holdings = evidence.holdings
-        self._gate = gate
+        self._holdings = state.holdings
         self._halt = halt
         self._suspects: dict[PositionKey, _Suspect] = {}
         self._adjusted: dict[PositionKey, int] = {}
@@ -56,7 +56,7 @@ class PositionBreaks:
 
     def settle(self) -> bool:
         """Takes in what claims have come to. Returns whether a round is due."""
-        differing, agreed = self._evidence.balance.settle(self._ctx.now_ns)
+        differing, agreed = self._state.holdings.balance.settle(self._ctx.now_ns)
         for key, since_ns in agreed:
             suspect = self._suspects.get(key)
             if suspect is not None and since_ns >= suspect.since_ns:
@@ -76,7 +76,7 @@ class PositionBreaks:
         self._dispute()
 
     def _dispute(self) -> None:
-        self._gate.latches.disputed = {key: suspect.venue for key, suspect in self._suspects.items()}
+        self._state.trading.dispute({key: suspect.venue for key, suspect in self._suspects.items()}, self._ctx.now_ms)
 
     def _differs(self, found: Difference) -> bool:
         """Returns whether a round is due because of it."""
@@ -106,13 +106,14 @@ class PositionBreaks:
         key, missing = found.key, found.venue - found.ours
         count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
         if count > ADJUSTMENTS_LIMIT:
-            self._gate.latches.halt_symbol(key[0], "its position does not add up, again and again")
+            self._state.trading.halt_symbol(key[0], "its position does not add up, again and again", self._ctx.now_ms)
             self._ctx.log(Level.ERROR, f"look at the venue yourself: position {named(key)} does not add up, again and again")
             return  # it stays disputed: the account decides what reduces
         del self._suspects[key]
         cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"
-        parts = self._holdings.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._gate.marks.get(key[0]))
-        halted = self._halt and self._gate.latches.halt_symbol(key[0], f"its position did not add up ({cause})")
+        parts = self._holdings.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._state.marks.get(key[0]))
+        why = f"its position did not add up ({cause})"
+        halted = self._halt and self._state.trading.halt_symbol(key[0], why, self._ctx.now_ms)
         after = f"; {key[0]} is halted: no new risk there until it is resumed" if halted else ""
         side = Side.BUY if missing > 0 else Side.SELL
         whose = ", ".join(f"{owner} ({plain(part)})" if owner else "external" for owner, part in parts.items())

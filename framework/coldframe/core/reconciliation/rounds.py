@@ -22,7 +22,8 @@ from coldframe.core.execution.order_executor import OrderExecutor
 from coldframe.core.reconciliation.open_orders import ListedOrders
 from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import PendingTrades, TradeScan
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.core.state.positions import PositionKey
 from coldframe.enums import AlgoStatus
 from coldframe.errors import DecodeError
@@ -94,7 +95,7 @@ class _Round:
     listed: bool = False
     recovered: int = 0
     #: The positions that the venue named, and when they were asked for.
-    positions: dict[PositionKey, Decimal] = attrs.field(factory=dict)
+    held: dict[PositionKey, Decimal] = attrs.field(factory=dict)
     positions_ns: int = 0
     #: Symbols whose trades since the last known one have been asked for.
     scanned: set[str] = attrs.field(factory=set)
@@ -110,21 +111,23 @@ class Reconciler:
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         calls: RestQueue,
-        orders: Orders,
         evidence: ExecutionReports,
         desk: OrderExecutor,
         scan: TradeScan,
+        at_start: StartCheck,
         unbroken: Callable[[int], bool],
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._calls = calls
-        self._orders = orders
+        self._orders = state.orders
         self._evidence = evidence
         self._desk = desk
         self.scan = scan
-        self.listed = ListedOrders(ctx, calls, orders, evidence, desk)
+        self.listed = ListedOrders(state, ctx, calls, evidence, desk)
         self._backoff = Backoff(ctx.chance, base_ms=1_000, cap_ms=30_000)
         self._census = Census()
         self._round: _Round | None = None
@@ -136,13 +139,17 @@ class Reconciler:
         #: Positions that were not explained, as the round before has found them.
         self._found: set[tuple[PositionKey, Decimal]] = set()
         #: What looks at the first round that comes through; None once it has.
-        self.at_start: StartCheck | None = None
+        self.at_start: StartCheck | None = at_start
         self.done = False
         #: Signed account positions as the venue named them last, by symbol (long and short together).
         self.positions: dict[str, Decimal] = {}
         #: Symbols with a position on any side: a long and a short one may add up to nothing.
         self.holding: set[str] = set()
         self.rounds = 0
+
+    def outdated(self) -> None:
+        """Something may have been missed: until a round has come through, no new risk is taken."""
+        self.done = False
 
     def begin(self, reason: str, symbols: Iterable[str], *, urgent: bool = True) -> None:
         """Starts a round now, or right after the one that is running. An urgent one shuts new risk until it is through."""
@@ -238,14 +245,14 @@ class Reconciler:
             self.holding |= {row.symbol} if exact(row.position_amt) else set()
         if current is None:
             return
-        current.positions = {(row.symbol, row.position_side): exact(row.position_amt) for row in rows}
+        current.held = {(row.symbol, row.position_side): exact(row.position_amt) for row in rows}
         current.positions_ns = sent_ns
         if self.at_start is not None:
-            self.at_start.entry_prices = {(row.symbol, row.position_side): exact(row.entry_price) for row in rows}
+            self.at_start.priced({(row.symbol, row.position_side): exact(row.entry_price) for row in rows})
 
     def _ask_for_owners(self) -> None:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
-        others = self._evidence.others
+        others = self._state.external
         waiting = dict.fromkeys(PendingOwner(fill.symbol, fill.order_id) for fill in others.unclaimed.values())
         in_turn = sorted(waiting, key=lambda one: (one.symbol, one.order_id) in others.unnamed)
         for purpose in in_turn[:OWNERS_PER_ROUND]:
@@ -256,12 +263,12 @@ class Reconciler:
         """Only an answer that names the order says whose it is: that it is not found says nothing."""
         reply = self._named(answer)
         if reply is None:
-            self._evidence.others.not_named(asked.symbol, asked.order_id)
+            self._state.external.not_named(asked.symbol, asked.order_id)
             self._evidence.claim_strays()
             return
         order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._evidence.take_over(reply)
         if order is None:
-            self._evidence.others.disown(asked.symbol, asked.order_id, reply.client_order_id)
+            self._state.external.disown(asked.symbol, asked.order_id, reply.client_order_id)
         else:
             self._evidence.reply(order, reply)
             self._desk.reported(order)
@@ -291,16 +298,17 @@ class Reconciler:
                 return
             waiting = self.listed.unknown_algos(current.open_algos.values())
             foreign = self.listed.unknown(current.open_orders.values())
-            if not self.at_start.passed(current.positions, current.positions_ns, foreign, waiting, current.started_ms):
+            if not self.at_start.passed(current.held, current.positions_ns, foreign, waiting, current.started_ms):
                 return
             self.at_start = None
+            self._state.start_passed()
         # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.
-        claim = self._evidence.balance.claim
-        claim(current.positions, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
+        claim = self._state.holdings.balance.claim
+        claim(current.held, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
         self._compare_orders(current)
         unknown = self.listed.unknown(current.open_orders.values())
         foreign = [row for row in unknown if self._evidence.take_over(row) is None]
-        self._evidence.others.listed(foreign)
+        self._state.external.listed(foreign)
         algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._evidence.take_over_algo(row)]
         self._report(current, [*(row.client_order_id for row in foreign), *(row.client_algo_id for row in algos)])
         again, self._again = self._again, None
@@ -316,14 +324,14 @@ class Reconciler:
         """
         if self.rounds > _OPEN_QUESTIONS_ROUNDS:
             return False
-        foreign = at_start.foreign_positions(current.positions, current.positions_ns)
+        foreign = at_start.foreign_positions(current.held, current.positions_ns)
         found = {(position.key, position.on_account) for position in foreign}
         found_before, self._found = self._found & found, found
         live = [order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN]
         waiting = {order.symbol for order in live if current.waits(order)}
         symbols = {order.symbol for order in live if not current.waits(order)}
         symbols |= {order.symbol for order in self._orders.owed}
-        symbols |= {trade.symbol for trade in self._evidence.others.unclaimed.values()}
+        symbols |= {trade.symbol for trade in self._state.external.unclaimed.values()}
         return any(key[0] in symbols or (key[0] in waiting and (key, held) not in found_before) for key, held in found)
 
     def _compare_orders(self, current: _Round) -> None:
@@ -338,10 +346,10 @@ class Reconciler:
     def _nothing_missed(self, order: Order, current: _Round) -> bool:
         """Whether no report or trade of the order can have escaped us, and its position is the sum of the fills."""
         told = self._unbroken(order.created_ns) or order.symbol in current.scanned
-        balance, since_ns = self._evidence.balance, current.positions_ns
+        balance, since_ns = self._state.holdings.balance, current.positions_ns
         return told and all(
-            balance.had(key, current.positions.get(key, ZERO), since_ns)
-            for key in {*current.positions, *self._evidence.holdings.position_keys()}
+            balance.had(key, current.held.get(key, ZERO), since_ns)
+            for key in {*current.held, *self._state.holdings.position_keys()}
             if key[0] == order.symbol
         )
 
@@ -359,8 +367,8 @@ class Reconciler:
         parts += [f"{len(foreign)} not ours"] if foreign else []
         disagreeing = sorted(
             key[0]
-            for key, quantity in current.positions.items()
-            if not self._evidence.balance.had(key, quantity, current.positions_ns)
+            for key, quantity in current.held.items()
+            if not self._state.holdings.balance.had(key, quantity, current.positions_ns)
         )
         parts += [f"positions not agreed yet: {', '.join(disagreeing)}"] if disagreeing else []
         self._ctx.log(level, f"reconciled ({current.reason}): {', '.join(parts)}")

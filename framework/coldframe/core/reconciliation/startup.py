@@ -14,7 +14,7 @@ import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.risk.pre_trade import StrategyAccount
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.external import Foreign, ForeignPosition, only_owner
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.positions import EXTERNAL, PositionKey
@@ -43,17 +43,17 @@ class _Change:
 
 
 class StartCheck:
-    """Looks once at what the first round has found. `entry_prices` are the venue's, by position."""
+    """Looks once at what the first round has found."""
 
-    def __init__(self, ctx: StepContext, evidence: ExecutionReports, traders: Mapping[str, StrategyAccount], rule: Foreign) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, evidence: ExecutionReports, rule: Foreign) -> None:
+        self._state = state
         self._ctx = ctx
         self._evidence = evidence
-        self._traders = traders
         self._rule = rule
         #: By symbol, the trade up to which the journal knew everything when the run began, and when the first run began.
         self._marks: dict[str, int] = {}
         self._since_ms = 0
-        self.entry_prices: dict[PositionKey, Decimal] = {}
+        self._entry_prices: Mapping[PositionKey, Decimal] = {}
 
     def began_at(self, marks: Mapping[str, int], since_ms: int) -> None:
         """What the journal knew when the run began: by symbol, the trade up to which everything was known.
@@ -61,6 +61,10 @@ class StartCheck:
         `since_ms` is when the first run began, 0 if this is it: without a mark, what was traded earlier is no news.
         """
         self._marks, self._since_ms = dict(marks), since_ms
+
+    def priced(self, entry_prices: Mapping[PositionKey, Decimal]) -> None:
+        """The venue's entry prices, by position."""
+        self._entry_prices = entry_prices
 
     def passed(
         self,
@@ -92,8 +96,7 @@ class StartCheck:
                 self._ctx.log(Level.WARNING, f"{_named(order)} is not ours and left alone")
         for waiter in waiting:
             self._ctx.log(Level.WARNING, f"{_waiting(waiter)} is not ours and left alone")
-        self._evidence.baseline_ms = at_ms
-        self._evidence.others.before.clear()
+        self._state.account_compared(at_ms)
         return True
 
     def foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
@@ -102,7 +105,7 @@ class StartCheck:
 
     def _changes(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[_Change]:
         """The positions that are not what they were, and those that others have traded in and come back to what they were."""
-        holdings = self._evidence.holdings
+        holdings = self._state.holdings
         changes: list[_Change] = []
         for key in sorted(
             {*positions, *holdings.position_keys(), *((earlier.symbol, earlier.position_side) for earlier in self._before)}
@@ -117,11 +120,11 @@ class StartCheck:
     @property
     def _before(self) -> list[Fill]:
         """The trades of others from before the start, in the order of their ids."""
-        return sorted(self._evidence.others.before.values(), key=lambda fill: (fill.trade_id, fill.order_id))
+        return sorted(self._state.external.before.values(), key=lambda fill: (fill.trade_id, fill.order_id))
 
     def _change(self, key: PositionKey, on_account: Decimal) -> _Change:
         """Whose a difference is. Trades since the last run explain it if they come to just that: then each is shared out."""
-        holdings = self._evidence.holdings
+        holdings = self._state.holdings
         held = holdings.held(key)
         quantity = on_account - sum(held.values(), ZERO)
         trades = self._trades_since(key)
@@ -129,12 +132,12 @@ class StartCheck:
             trades = ()
         parts = holdings.parts_of(key, trades) if trades else holdings.parts(key, quantity)
         ours = sum((held.get(owner, ZERO) + parts.get(owner, ZERO) for owner in {*held, *parts} if owner != EXTERNAL), ZERO)
-        price = self.entry_prices.get(key, ZERO)
+        price = self._entry_prices.get(key, ZERO)
         return _Change(ForeignPosition(key, quantity, price, on_account, ours), parts, trades)
 
     def _trades_since(self, key: PositionKey) -> tuple[Fill, ...]:
         """The trades of others in a position that the last run did not know."""
-        executions = self._evidence.holdings.executions
+        executions = self._state.holdings.executions
         remembered, mark = executions.since(key), self._marks.get(key[0])
         if not self._since_ms or (remembered is None and mark is None and key in executions.settled):
             return ()  # which of them have been booked is not known any more
@@ -168,10 +171,10 @@ class StartCheck:
         """Who adopts what is found in a symbol."""
         if self._rule is not Foreign.ADOPT:
             return None
-        return only_owner(symbol, {name: one.symbols for name, one in self._traders.items()})
+        return only_owner(symbol, {name: one.symbols for name, one in self._state.accounts.items()})
 
     def _take(self, change: _Change) -> None:
-        position, holdings = change.position, self._evidence.holdings
+        position, holdings = change.position, self._state.holdings
         for fill in change.trades:
             holdings.outside(fill, PositionCause.WHILE_OFF)
         if not change.trades:
@@ -189,7 +192,7 @@ class StartCheck:
 
     def _book(self, position: ForeignPosition, owner: str, quantity: Decimal, cause: PositionCause) -> None:
         """A part that no trade explains, at the venue's entry price where it opens, else at our own."""
-        key, holdings = position.key, self._evidence.holdings
+        key, holdings = position.key, self._state.holdings
         held = holdings.accounts[owner].position(*key)
         closing = held.quantity * quantity < 0
         price = (held.entry_price if closing else None) or position.entry_price

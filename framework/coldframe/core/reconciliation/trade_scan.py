@@ -14,7 +14,8 @@ import attrs
 from coldframe.core.connectivity.rest_queue import RestQueue
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
 from coldframe.model.journal import RowKind
 from coldframe.wire.replies import UserTrade
@@ -52,11 +53,12 @@ class TradeScan:
     """Asks for trades and takes them in."""
 
     def __init__(
-        self, ctx: StepContext, calls: RestQueue, orders: Orders, evidence: ExecutionReports, page: int = TRADES_PAGE
+        self, state: EngineState, ctx: StepContext, calls: RestQueue, evidence: ExecutionReports, page: int = TRADES_PAGE
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._calls = calls
-        self._orders = orders
+        self._orders = state.orders
         self._evidence = evidence
         self._page = page
         #: By symbol, the trade up to which pages have brought everything; the mark follows it.
@@ -64,7 +66,11 @@ class TradeScan:
         #: For symbols in which no query has ever found a trade: up to when (venue time) one has looked.
         self._looked_ms: dict[str, int] = {}
         #: When the first run on the account began: without a mark, what has been traded since then is looked at. 0: this is it.
-        self.since_ms = 0
+        self._since_ms = 0
+
+    def began_at(self, since_ms: int) -> None:
+        """When the first run on the account began; 0: this is it."""
+        self._since_ms = since_ms
 
     def ask(self, purpose: PendingTrades) -> None:
         """Asks for a page; that of an order only when it is not asked for already."""
@@ -94,7 +100,7 @@ class TradeScan:
         known = max(self._reached.get(symbol, 0), self._orders.marks.get(symbol, 0))
         if known:
             return {"fromId": known}
-        began_ms = self._evidence.baseline_ms or (self.since_ms and self.since_ms - _OVERLAP_MS)
+        began_ms = self._state.baseline_ms or (self._since_ms and self._since_ms - _OVERLAP_MS)
         from_ms = self._looked_ms.get(symbol, began_ms)
         return {"startTime": max(from_ms, self._ctx.venue_ms - _WINDOW_MS + _OVERLAP_MS)} if from_ms else {}
 
@@ -121,11 +127,11 @@ class TradeScan:
 
     def move_marks(self, *symbols: str) -> None:
         """Lets marks follow what has been brought, but not past a trade whose owner is not known yet. Without a symbol: all."""
-        others = self._evidence.others
+        others = self._state.external
         undecided = [*others.unclaimed.values(), *others.before.values()]
         for symbol in symbols or self._reached:
             waiting = [fill.trade_id - 1 for fill in undecided if fill.symbol == symbol]
             mark = min([self._reached.get(symbol, 0), *waiting])
             if mark > self._orders.marks.get(symbol, 0):
-                self._orders.marks[symbol] = mark
+                self._orders.known_up_to({symbol: mark})
                 self._ctx.record(RowKind.MARK, symbol, {"trade_id": mark})

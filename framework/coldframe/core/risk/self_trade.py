@@ -8,27 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final
 
 from coldframe.core.state.orders import Order
-from coldframe.enums import PriceMatch, SelfTradePrevention, Side, TimeInForce
+from coldframe.enums import PriceMatch, Side, TimeInForce
 from coldframe.model.intents import Place
-
-
-class SelfCross(StrEnum):
-    """What happens to an order that would take from a resting order of another own strategy."""
-
-    REFUSE = "refuse"
-    EXPIRE_TAKER = "expire_taker"
-    EXPIRE_MAKER = "expire_maker"
-    EXPIRE_BOTH = "expire_both"
-
-    @property
-    def prevention(self) -> SelfTradePrevention | None:
-        """The venue's own mode, sent with every order; None when orders are refused here instead."""
-        return None if self is SelfCross.REFUSE else SelfTradePrevention(self.value.upper())
-
 
 #: What never rests cannot be taken from.
 _PASSING: Final = (TimeInForce.IOC, TimeInForce.FOK)

@@ -36,7 +36,7 @@ _ONE: Final = Decimal(1)
 
 
 class Prices:
-    """Prices of assets. `marks` are the mark prices of contracts by symbol; the mapping is shared, not copied."""
+    """Prices of assets. `marks` are the mark prices of contracts by symbol."""
 
     def __init__(self, marks: dict[str, Decimal] | None = None) -> None:
         self.marks = marks if marks is not None else {}
@@ -44,6 +44,26 @@ class Prices:
         self.rates: dict[str, Decimal] = {}
         #: The taker rate that a fee of unknown worth is estimated by, as a fraction of the notional.
         self.fee_rate = CAUTIOUS_FEE_RATE
+
+    def mark_told(self, symbol: str, price: Decimal) -> None:
+        """The mark price of a contract."""
+        self.marks[symbol] = price
+
+    def mark_found(self, symbol: str, price: Decimal) -> None:
+        """The mark price of a contract, by a question: one that its stream has told counts for more."""
+        self.marks.setdefault(symbol, price)
+
+    def rate_told(self, asset: str, price: Decimal) -> None:
+        """The price of an asset by its own source."""
+        self.rates[asset] = price
+
+    def rates_restored(self, rates: Mapping[str, Decimal]) -> None:
+        """The prices that an earlier run has written down."""
+        self.rates.update(rates)
+
+    def fee_rate_told(self, rate: Decimal) -> None:
+        """The account's own taker rate."""
+        self.fee_rate = rate
 
     def of(self, asset: str) -> Decimal | None:
         """What one unit of an asset is worth; None while that is not known. No asset at all stands for the quote asset."""

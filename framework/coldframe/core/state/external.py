@@ -14,11 +14,11 @@ from typing import Final
 
 import attrs
 
-from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.journal_codec import booking_body, fill_body
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.positions import EXTERNAL, PositionKey, StrategyPositions
-from coldframe.core.state.trading_state import TradingState
+from coldframe.core.state.step import Step
+from coldframe.core.state.trading_state import Suspensions
 from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.effects import Level
 from coldframe.model.events import PositionCause
@@ -101,12 +101,19 @@ class ExternalOrder:
 class Others:
     """Everything external: fills, position, open orders. `account` is theirs as a sub-account is a strategy's."""
 
-    def __init__(self, ctx: StepContext, halts: TradingState, marks: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        ctx: Step,
+        trading: Suspensions,
+        marks: Mapping[str, int],
+        account: StrategyPositions | None = None,
+        fills_limit: int = FILLS_LIMIT,
+    ) -> None:
         self._ctx = ctx
-        self._halts = halts
+        self._trading = trading
         self._marks = marks
-        self.fills_limit = FILLS_LIMIT
-        self.account = StrategyPositions()
+        self.fills_limit = fills_limit
+        self.account = account or StrategyPositions()
         self.orders: dict[tuple[str, int], ExternalOrder] = {}
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Trades that a query knows of and that belong to no order known here: perhaps to one whose id is still to come.
@@ -143,7 +150,7 @@ class Others:
         engine = cause in VENUE_PREFIXES.values()
         what = cause.value if engine else f"{what} that is not ours"
         self._ctx.log(Level.ERROR if engine else Level.WARNING, f"{what}: {text}")
-        if engine and self._halts.halt_symbol(symbol, f"{cause} by the venue"):
+        if engine and self._trading.halt_symbol(symbol, f"{cause} by the venue", self._ctx.now_ms):
             self._ctx.log(Level.ERROR, f"{symbol} is halted: no new risk there until it is resumed")
 
     def listed(self, replies: Iterable[OrderReply]) -> None:
@@ -228,6 +235,19 @@ class Others:
         self.unnamed[symbol, order_id] = None
         if len(self.unnamed) > self.fills_limit:
             del self.unnamed[next(iter(self.unnamed))]
+
+    def traded_before(self, fill: Fill) -> None:
+        """A trade of no order here, from before the start."""
+        self.before[fill.key] = fill
+
+    def started(self) -> None:
+        """The start has compared everything: what was traded before it is settled."""
+        self.before.clear()
+
+    def claimed(self, fill: Fill) -> None:
+        """A trade that no order here had claimed is one of ours."""
+        self.before.pop(fill.key, None)
+        self.unclaimed.pop(fill.key, None)
 
     def wait(self, fill: Fill) -> None:
         """A trade that nobody claims yet."""

@@ -10,42 +10,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.external import Others
 from coldframe.core.state.journal_codec import booking_body
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.position_history import Adjustment, PositionHistory
 from coldframe.core.state.positions import EXTERNAL, Position, PositionKey, StrategyPositions, named
 from coldframe.core.state.shares import Execution, Executions, Parts, Shift, execution_of, shared_out
+from coldframe.core.state.step import Step
 from coldframe.enums import Side
 from coldframe.model.effects import Level
 from coldframe.model.events import PositionCause, PositionChanged
+from coldframe.model.happenings import StrategyTold
 from coldframe.model.journal import RowKind
 from coldframe.units import ZERO, plain, trimmed
 
 
 class Holdings:
-    """The positions of everybody. `strategies` are their sub-accounts, `tell` hears what a strategy has to be told."""
+    """The positions of everybody. `strategies` are their sub-accounts, `step_of` names the lot step of a symbol."""
 
     def __init__(
         self,
-        ctx: StepContext,
+        ctx: Step,
         strategies: Mapping[str, StrategyPositions],
         others: Others,
-        tell: Callable[[str, PositionChanged], None],
+        step_of: Callable[[str], Decimal] = lambda symbol: ZERO,
     ) -> None:
         self._ctx = ctx
         self._strategies = strategies
         self._others = others
-        self._tell = tell
+        #: The lot step of a symbol, ZERO while it is not known.
+        self._step_of = step_of
         self.balance = PositionHistory(self.position_sum, self.position_keys)
         self.executions = Executions()
         #: What was booked because the exchange's positions demanded it, and no trade explained it.
         self.adjustments: list[Adjustment] = []
         #: How often, and by what, strategies' positions were changed from outside.
         self.changes: dict[str, dict[PositionCause, int]] = {}
-        #: The lot step of a symbol, ZERO while it is not known.
-        self.step_of: Callable[[str], Decimal] = lambda symbol: ZERO
 
     @property
     def accounts(self) -> dict[str, StrategyPositions]:
@@ -99,7 +99,7 @@ class Holdings:
         """An execution has been booked: it is shared out if it is one of others, and later ones are looked at anew."""
         late = self.executions.add(execution)
         if late or execution.outside:
-            step = self.step_of(execution.symbol)
+            step = self._step_of(execution.symbol)
             for shift in self.executions.shifts(execution, self.held(execution.key), step):
                 self._book(shift, PositionCause(shift.execution.cause))
         self.moved(execution.key)
@@ -163,12 +163,12 @@ class Holdings:
 
     def parts(self, key: PositionKey, quantity: Decimal) -> Parts:
         """How a difference would be shared out."""
-        return shared_out(quantity, self.held(key), self.step_of(key[0])) if quantity else {}
+        return shared_out(quantity, self.held(key), self._step_of(key[0])) if quantity else {}
 
     def parts_of(self, key: PositionKey, fills: Iterable[Fill]) -> Parts:
         """What executions of others would change, booked each in its place among those that are known."""
         before = self.held(key)
-        after = self.executions.with_others(key, fills, before, self.step_of(key[0]))
+        after = self.executions.with_others(key, fills, before, self._step_of(key[0]))
         changed = {owner: quantity - before.get(owner, ZERO) for owner, quantity in after.items()}
         return {owner: part for owner, part in changed.items() if part}
 
@@ -187,7 +187,7 @@ class Holdings:
         text = f"{event.cause}: {strategy}'s position in {named((event.symbol, event.position_side))} changed by"
         text = f"{text} {trimmed(event.quantity)} @ {plain(event.price)} to {trimmed(event.position)}"
         self._ctx.log(Level.WARNING, f"{text}, realised {trimmed(event.realized_pnl)}")
-        self._tell(strategy, event)
+        self._ctx.tell(StrategyTold(strategy, event))
 
 
 def _fill_of(execution: Execution) -> Fill:

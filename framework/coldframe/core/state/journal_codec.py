@@ -83,6 +83,12 @@ class RestoredState:
         """The orders that were or may have been alive."""
         return [order for order in self.orders.values() if order.live]
 
+    def begin_account(self, account: str) -> None:
+        """Another account from here on: what was in the one before is over."""
+        self.orders, self.fills, self.accounts, self.marks, self.latched, self.losses = {}, {}, {}, {}, Latched(), {}
+        self.payments, self.since_ms, self.account = [], 0, account
+        self.executions = Executions()
+
     def held(self) -> dict[tuple[str, str], Decimal]:
         """The positions that are not zero, by strategy and symbol; in hedge mode the symbol is followed by the side."""
         return {
@@ -274,9 +280,7 @@ def _begin(past: RestoredState, body: Any) -> None:
     """A run begins. What was in another account is over: nothing of it can be asked for or traded any more."""
     account = str(body["account"])
     if account != past.account:
-        past.orders, past.fills, past.accounts, past.marks, past.latched, past.losses = {}, {}, {}, {}, Latched(), {}
-        past.payments, past.since_ms = [], 0
-        past.executions = Executions()
+        past.begin_account(account)
     past.since_ms = past.since_ms or int(body["epoch_ms"])
     past.account, past.epoch_ms, past.ended = account, int(body["epoch_ms"]), False
     past.runs += 1

@@ -66,6 +66,15 @@ class Losses:
         self.counted = counted
         return counted
 
+    def restore_latched(self, verdict: Verdict | None) -> None:
+        """An earlier run had hit a limit; None: it had not."""
+        if verdict is not None:
+            self.latched = verdict
+
+    def restore_counted(self, counted: Counted | None) -> None:
+        """From where an earlier run counted losses; None: counting begins anew."""
+        self.counted = counted
+
     def resume(self, venue_ms: int) -> None:
         """Opens the latch; losses are counted from here on."""
         self.latched = None

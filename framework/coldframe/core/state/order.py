@@ -188,6 +188,78 @@ class Order:
     def fills_missing(self) -> bool:
         return self.seen_filled > self.filled
 
+    # -- what happens to it without changing its state (`coldframe.core.state.orders` changes that) -----------------------
+
+    def submitted(self, at_ms: int) -> None:
+        """Its request carries this venue time."""
+        self.sent_ms = at_ms
+
+    def written_past_the_engine(self) -> None:
+        """The kill switch writes it down as it would be found after a crash: perhaps at the venue, perhaps not."""
+        self.state = OrderState.SUBMITTED
+
+    def cancel_requested(self, now_ns: int) -> None:
+        """A cancel of ours goes out."""
+        self.cancel_asked, self.cancel_sent_ns = True, now_ns
+
+    def amendment_requested(self, price: Decimal, quantity: Decimal) -> None:
+        """An amendment to these terms goes out."""
+        self.amending_price, self.amending_quantity = price, quantity
+
+    def amendment_accepted(self) -> None:
+        """The venue has amended it."""
+        self.amended, self.failed_amendments = True, 0
+
+    def amendment_failed(self, *, for_good: bool) -> None:
+        """An amendment came to nothing; `for_good` when the venue will refuse every other one as well."""
+        self.failed_amendments += 1
+        self.unamendable |= for_good
+
+    def terms_reported(self, quantity: Decimal, price: Decimal, at_ms: int) -> None:
+        """The terms that the venue had at this venue time. What was true before an amendment must not undo it.
+
+        It may have cut the quantity (reduce-only) and chosen the price; a market order keeps none.
+        """
+        if at_ms < self.terms_ms:
+            return
+        self.terms_ms = at_ms
+        if quantity > 0:
+            self.quantity = quantity
+        if price > 0 and self.price is not None:
+            self.price = price
+
+    def filled_by_report(self) -> None:
+        """A person has seen at the venue that all of it has traded."""
+        self.seen_filled = self.quantity
+
+    def doubted(self, now_ns: int) -> None:
+        """There is reason to doubt what is known of it; the first one counts."""
+        self.doubted_ns = self.doubted_ns or now_ns
+
+    def absence_seen(self, now_ns: int, apart_ns: int, *, dead: bool) -> None:
+        """A query has not found it: counted once per `apart_ns`. `dead`: its request could no longer be accepted by then."""
+        self.not_found_dead |= dead
+        if not self.not_found:
+            self.not_found, self.not_found_ns = 1, now_ns
+        elif now_ns - self.not_found_ns >= apart_ns:
+            self.not_found += 1
+
+    def found(self) -> None:
+        """The venue has it: queries that did not find it count no more."""
+        self.not_found = 0
+
+    def reported_missing(self) -> None:
+        """The venue has acknowledged it and can neither list nor find it."""
+        self.missing = True
+
+    def reappeared(self) -> None:
+        """What was said of its being missing is settled."""
+        self.missing = False
+
+    def resumed_as_algo(self, rank: int) -> None:
+        """A conditional order that had ended here goes on: it is taken at the venue's word anew."""
+        self.algo_rank = min(self.algo_rank, rank)
+
     @property
     def settled(self) -> bool:
         """Whether nothing about it is in flight: it rests, confirmed, and neither a cancel nor an amendment is open."""

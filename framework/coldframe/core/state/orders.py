@@ -7,7 +7,7 @@ full report, a replay after a reconnect and a query may all tell the same one (p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -71,7 +71,7 @@ class Orders:
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Reports that contradicted a terminal state.
         self.incidents = 0
-        #: Orders that have changed since somebody looked, in the order in which they did.
+        #: Orders that have changed since `take_changed` was last called, in the order in which they did.
         self.touched: dict[str, Order] = {}
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -166,8 +166,11 @@ class Orders:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def prepare(self, strategy: str, place: Place, origin: Origin, now_ns: int) -> Order:
-        """A new order with a fresh client order id, accepted by the gate and not yet sent."""
+    def prepare(self, strategy: str, place: Place, origin: Origin, now_ns: int, *, reported: bool = True) -> Order:
+        """A new order with a fresh client order id, accepted by the gate and not yet sent.
+
+        `reported`: whether the report of its acceptance would come; that tells how much the absence of one means.
+        """
         self._count += 1
         order = Order(
             client_order_id=str(OwnId(strategy, self.epoch_ms, self._count)),
@@ -185,6 +188,7 @@ class Orders:
             activate_price=place.activate_price,
             close_position=place.close_position,
             created_ns=now_ns,
+            unreported=not reported,
         )
         self._by_client_id[order.client_order_id] = order
         self._note_type(order)
@@ -280,6 +284,36 @@ class Orders:
         """Reports may have been lost: also those of orders that the venue has not acknowledged yet."""
         for order in self._live.values():
             order.unreported |= not order.acknowledged
+
+    def activated(self, order: Order) -> None:
+        """A trailing order has reached its activation price."""
+        order.activated = True
+        self.touch(order)
+
+    def algo_reported(self, order: Order, algo_id: int, rank: int) -> None:
+        """The algo methods have named a conditional order, and how far it has come at least."""
+        if (order.algo_id, order.algo_rank) != (algo_id, max(rank, order.algo_rank)):
+            order.algo_id, order.algo_rank = algo_id, max(rank, order.algo_rank)
+            self.touch(order)
+
+    def triggered(self, order: Order, at_ms: int) -> None:
+        """It became known at this venue time that a conditional order waits no more."""
+        order.triggered_ms = at_ms
+        order.found()
+        self.touch(order)
+
+    def contradicted(self) -> None:
+        """Evidence contradicts what was final (faults.md I2)."""
+        self.incidents += 1
+
+    def take_changed(self) -> dict[str, Order]:
+        """The orders that have changed since this was last asked, in the order in which they did."""
+        touched, self.touched = self.touched, {}
+        return touched
+
+    def known_up_to(self, marks: Mapping[str, int]) -> None:
+        """By symbol, a completed scan has brought every trade up to this one."""
+        self.marks.update(marks)
 
     def touch(self, order: Order) -> None:
         """Something about an order has changed."""

@@ -107,6 +107,11 @@ class StrategyPositions:
         """The position, made when it is first asked for."""
         return self.positions.setdefault((symbol, side), Position())
 
+    def filled(self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
+        """A fill of one of its orders. Returns the profit it realised, fees not subtracted."""
+        self.fills += 1
+        return self.position(symbol, position_side).fill(side, quantity, price)
+
     def net(self, symbol: str) -> Decimal:
         """The signed quantity of a symbol over all sides."""
         return sum((one.quantity for (name, _), one in self.positions.items() if name == symbol), ZERO)

@@ -1,17 +1,23 @@
-"""What is shut, and why: strategies that have lost or been refused too much, symbols that nobody can be sure of, risk modes.
+"""What may be traded, and why not more: one state for every strategy and symbol, and the suspensions that it comes from.
 
-Everything here is latched: it shuts new risk until somebody opens it again, and never shuts a cancel or what only reduces. The one
-exception is a risk mode of the venue (faults.md O19): it says itself "try again later", so after a pause one order goes as a probe.
+ACTIVE takes new risk, REDUCING takes only what brings a position nearer to zero, HALTED takes no order at all; cancels always go.
+Most suspensions are latched: they hold until a person resumes. Others end with what caused them, and those that follow from the
+moment alone (a link that is down, a stale book) are derived in `coldframe.core.risk.suspended`. The one that ends by a probe is a
+risk mode of the exchange (faults.md O19): it says itself "try again later", so after a pause one order goes out to see whether it
+still stands.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 import attrs
 
 from coldframe.core.state.positions import PositionKey
+from coldframe.model.halting import Latched
 from coldframe.model.intents import Verdict, VerdictCode
 
 #: After the venue has refused new risk, how long until one order may try again, doubled by every refusal (milliseconds).
@@ -22,66 +28,260 @@ _ACCOUNT_CODES: Final = (-4087, -4088)
 _ACCOUNT: Final = "*"
 
 
-@attrs.define
+class TradingState(StrEnum):
+    """What a strategy may send in a symbol; each state takes less than the one before it."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class Cause(StrEnum):
+    """What suspends trading."""
+
+    ORDER_LINK = "order_link"
+    CONTRACT = "contract"
+    KILL_SWITCH = "kill_switch"
+    JOURNAL = "journal"
+    USER_STREAM = "user_stream"
+    UNKNOWN_ORDERS = "unknown_orders"
+    STALE_BOOK = "stale_book"
+    LOSSES = "losses"
+    REJECTS = "rejects"
+    SAFE_HALT = "safe_halt"
+    ACCOUNT_SETTING = "account_setting"
+    POSITION = "position"
+    RISK_MODE = "risk_mode"
+
+    @property
+    def state(self) -> TradingState:
+        """What is left while it holds."""
+        return TradingState.HALTED if self in _NOTHING_GOES else TradingState.REDUCING
+
+
+#: Without a link, or in a contract that does not trade, not even what only reduces can be sent.
+_NOTHING_GOES: Final = (Cause.ORDER_LINK, Cause.CONTRACT)
+_LOSSES: Final = (VerdictCode.LOSS, VerdictCode.DRAWDOWN)
+
+
+@attrs.frozen
+class Scope:
+    """Where a suspension holds: for one strategy or all ("") and in one symbol or all ("")."""
+
+    strategy: str = ""
+    symbol: str = ""
+
+    def __str__(self) -> str:
+        return " in ".join(filter(None, (self.strategy, self.symbol))) or "everywhere"
+
+
+@attrs.frozen
+class Suspension:
+    """One reason why new risk is not taken. `verdict` is what an order that adds risk is refused with."""
+
+    scope: Scope
+    cause: Cause
+    verdict: Verdict
+    #: Since when (our time, epoch milliseconds), and until when it holds at least; None: until what caused it has gone.
+    since_ms: int
+    until_ms: int | None = None
+
+
+@attrs.frozen
 class _Mode:
+    """A risk mode of the exchange: its text, the pause between two probes, when the next may go, and whether one is out."""
+
     text: str
     pause_ms: int
     probe_at_ms: int
-    #: Whether one order is out to see if the mode still stands.
+    since_ms: int
     probing: bool = False
 
 
-class TradingState:
-    """Latches by strategy and by symbol."""
+class Suspensions:
+    """Every suspension that has been made and not ended. What follows from the moment alone is not kept here."""
 
     def __init__(self) -> None:
-        self.strategies: dict[str, Verdict] = {}
-        self.symbols: dict[str, Verdict] = {}
-        #: Positions that do not add up for the moment, and what of each the venue has, as far as is known.
-        self.disputed: dict[PositionKey, Decimal] = {}
-        #: Positions that the venue has just had nothing to reduce in: to be asked for.
-        self.emptied: dict[PositionKey, None] = {}
-        #: What the account is set to otherwise than the bot is configured for, by symbol ("": everywhere) and setting. It ends by
-        #: itself, so no person opens it; `coldframe.core.reconciliation.account_settings` writes it.
-        self.contradictions: dict[tuple[str, str], Verdict] = {}
+        self._kill_switch: dict[str, Suspension] = {}
+        self._journal: Suspension | None = None
+        self._account: Suspension | None = None
+        self._strategies: dict[str, Suspension] = {}
+        self._symbols: dict[str, Suspension] = {}
+        #: What the account is set to otherwise than the bot is configured for, by symbol ("": everywhere) and setting.
+        self._settings: dict[tuple[str, str], Suspension] = {}
+        self._disputed: dict[PositionKey, Decimal] = {}
+        self._disputed_since_ms: dict[str, int] = {}
         self._modes: dict[str, _Mode] = {}
+        #: What is latched now, made when it is first asked for.
+        self._latched: Latched | None = None
 
-    def against(self, strategy: str, symbol: str, now_ms: int) -> Verdict | None:
-        """Why this strategy may not take new risk in this symbol; None when it may."""
-        found = self.strategies.get(strategy) or self.symbols.get(symbol) or self._contradiction(symbol)
-        if found is not None:
-            return found
-        if any(disputed == symbol for disputed, _ in self.disputed):
-            return Verdict(VerdictCode.HALTED, f"the position of {symbol} does not add up yet: asking again")
-        for key in (symbol, _ACCOUNT):
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def account(self) -> Verdict | None:
+        """What shuts new risk of the whole account until a person resumes."""
+        return None if self._account is None else self._account.verdict
+
+    @property
+    def strategies(self) -> Mapping[str, Verdict]:
+        """The latched strategies."""
+        return {name: held.verdict for name, held in self._strategies.items()}
+
+    @property
+    def symbols(self) -> Mapping[str, Verdict]:
+        """The symbols in which new risk is shut until a person resumes."""
+        return {name: held.verdict for name, held in self._symbols.items()}
+
+    @property
+    def settings(self) -> Mapping[tuple[str, str], Verdict]:
+        """What the account is set to otherwise than configured, by symbol and setting."""
+        return {key: held.verdict for key, held in self._settings.items()}
+
+    @property
+    def disputed(self) -> Mapping[PositionKey, Decimal]:
+        """Positions that do not add up for the moment, and what of each the venue has, as far as is known."""
+        return self._disputed
+
+    @property
+    def latched(self) -> Latched:
+        """What holds until a person resumes, as the journal keeps it. Risk modes do not: the venue says them again."""
+        if self._latched is None:
+            self._latched = Latched(self.account, dict(self.strategies), dict(self.symbols))
+        return self._latched
+
+    def by_kill_switch(self, strategy: str) -> Suspension | None:
+        return self._kill_switch.get(strategy)
+
+    def by_journal(self) -> Suspension | None:
+        return self._journal
+
+    def by_losses(self) -> Suspension | None:
+        """The whole account has lost too much."""
+        return self._account
+
+    def of_strategy(self, strategy: str) -> Suspension | None:
+        return self._strategies.get(strategy)
+
+    def of_symbol(self, symbol: str) -> Suspension | None:
+        return self._symbols.get(symbol)
+
+    def by_settings(self, symbol: str) -> Suspension | None:
+        return next((held for (where, _), held in self._settings.items() if where in ("", symbol)), None)
+
+    def by_position(self, symbol: str) -> Suspension | None:
+        """A position in the symbol does not add up."""
+        if not self._disputed or all(disputed != symbol for disputed, _ in self._disputed):
+            return None
+        verdict = Verdict(VerdictCode.HALTED, f"the position of {symbol} does not add up yet: asking again")
+        return Suspension(Scope(symbol=symbol), Cause.POSITION, verdict, self._disputed_since_ms.get(symbol, 0))
+
+    def by_mode(self, symbol: str, now_ms: int) -> Suspension | None:
+        """The venue takes only reducing orders there, and no probe is due."""
+        for key in (symbol, _ACCOUNT) if self._modes else ():
             mode = self._modes.get(key)
             if mode is not None and now_ms < mode.probe_at_ms:
                 text = f"the venue takes only reducing orders ({mode.text}); trying again in {mode.probe_at_ms - now_ms} ms"
-                return Verdict(VerdictCode.RISK_MODE, text)
+                scope, verdict = Scope(symbol="" if key == _ACCOUNT else symbol), Verdict(VerdictCode.RISK_MODE, text)
+                return Suspension(scope, Cause.RISK_MODE, verdict, mode.since_ms, mode.probe_at_ms)
         return None
 
-    def _contradiction(self, symbol: str) -> Verdict | None:
-        return next((verdict for (where, _), verdict in self.contradictions.items() if where in ("", symbol)), None)
+    def against(self, strategy: str, symbol: str, now_ms: int) -> Suspension | None:
+        """What was latched, or ends by itself, against new risk of a strategy in a symbol; None when nothing was."""
+        return (
+            self._account
+            or self._strategies.get(strategy)
+            or self._symbols.get(symbol)
+            or self.by_settings(symbol)
+            or self.by_position(symbol)
+            or self.by_mode(symbol, now_ms)
+        )
 
-    def halt_strategy(self, strategy: str, verdict: Verdict) -> bool:
+    def __iter__(self) -> Iterator[Suspension]:
+        """All that hold now."""
+        yield from self._kill_switch.values()
+        yield from (held for held in (self._journal, self._account) if held is not None)
+        yield from (*self._strategies.values(), *self._symbols.values(), *self._settings.values())
+        yield from (held for symbol in self._disputed_since_ms if (held := self.by_position(symbol)) is not None)
+        yield from (held for symbol in self._modes if (held := self.by_mode(symbol, 0)) is not None)
+
+    # -- what suspends ------------------------------------------------------------------------------------------------
+
+    def halted(self, strategy: str, verdict: Verdict, now_ms: int) -> None:
+        """The kill switch holds a strategy."""
+        before = self._kill_switch.get(strategy)
+        since_ms = now_ms if before is None else before.since_ms
+        self._kill_switch[strategy] = Suspension(Scope(strategy=strategy), Cause.KILL_SWITCH, verdict, since_ms)
+
+    def released(self, strategy: str) -> None:
+        """The kill switch holds it no more."""
+        self._kill_switch.pop(strategy, None)
+
+    def journal_failed(self, fault: str, now_ms: int) -> None:
+        """The journal cannot be written: nothing that adds risk may leave."""
+        verdict = Verdict(VerdictCode.HALTED, f"the journal cannot be written: {fault}")
+        self._journal = Suspension(Scope(), Cause.JOURNAL, verdict, now_ms)
+
+    def journal_recovered(self) -> None:
+        """The journal can be written again."""
+        self._journal = None
+
+    def halt_account(self, verdict: Verdict, now_ms: int) -> None:
+        """The account has lost more than it may."""
+        self._account, self._latched = Suspension(Scope(), Cause.LOSSES, verdict, now_ms), None
+
+    def halt_strategy(self, strategy: str, verdict: Verdict, now_ms: int) -> bool:
         """Shuts new risk of a strategy. Returns whether it was open; the first reason stands."""
-        return self.strategies.setdefault(strategy, verdict) is verdict
+        cause = Cause.LOSSES if verdict.code in _LOSSES else Cause.REJECTS
+        held, self._latched = Suspension(Scope(strategy=strategy), cause, verdict, now_ms), None
+        return self._strategies.setdefault(strategy, held) is held
 
-    def halt_symbol(self, symbol: str, why: str) -> bool:
+    def halt_symbol(self, symbol: str, why: str, now_ms: int) -> bool:
         """Shuts new risk in a symbol (safe-halt). Returns whether it was open; the first reason stands."""
         verdict = Verdict(VerdictCode.HALTED, f"{symbol} is halted: {why}")
-        return self.symbols.setdefault(symbol, verdict) is verdict
+        held, self._latched = Suspension(Scope(symbol=symbol), Cause.SAFE_HALT, verdict, now_ms), None
+        return self._symbols.setdefault(symbol, held) is held
+
+    def setting_differs(self, symbol: str, setting: str, text: str, now_ms: int) -> bool:
+        """The account is set otherwise than the bot is configured for. Returns whether that is news."""
+        before = self._settings.get((symbol, setting))
+        if before is not None and before.verdict.text == text:
+            return False
+        verdict = Verdict(VerdictCode.ACCOUNT_SETTING, text)
+        self._settings[symbol, setting] = Suspension(Scope(symbol=symbol), Cause.ACCOUNT_SETTING, verdict, now_ms)
+        return True
+
+    def setting_agrees(self, symbol: str, setting: str) -> bool:
+        """Account and configuration agree. Returns whether they did not before."""
+        return self._settings.pop((symbol, setting), None) is not None
+
+    def dispute(self, positions: Mapping[PositionKey, Decimal], now_ms: int) -> None:
+        """These positions, and no others, do not add up for the moment."""
+        self._disputed = dict(positions)
+        self._disputed_since_ms = {symbol: self._disputed_since_ms.get(symbol, now_ms) for symbol, _ in positions}
+
+    def restore(self, latched: Latched, now_ms: int) -> None:
+        """Shuts what an earlier run had shut."""
+        if latched.account is not None:
+            self.halt_account(latched.account, now_ms)
+        for strategy, verdict in latched.strategies.items():
+            self._strategies.pop(strategy, None)
+            self.halt_strategy(strategy, verdict, now_ms)
+        for symbol, verdict in latched.symbols.items():
+            self._symbols[symbol] = Suspension(Scope(symbol=symbol), Cause.SAFE_HALT, verdict, now_ms)
+        self._latched = None
 
     def resume(self, strategy: str | None = None, symbol: str | None = None) -> None:
-        """Opens again: one strategy or one symbol, or with neither named everything."""
+        """Opens again: one strategy or one symbol, or with neither named everything that is latched."""
+        self._latched = None
         if strategy is not None:
-            self.strategies.pop(strategy, None)
+            self._strategies.pop(strategy, None)
         if symbol is not None:
-            self.symbols.pop(symbol, None)
+            self._symbols.pop(symbol, None)
             self._modes.pop(symbol, None)
         if strategy is None and symbol is None:
-            self.strategies.clear()
-            self.symbols.clear()
+            self._account = None
+            self._strategies.clear()
+            self._symbols.clear()
             self._modes.clear()
 
     # -- risk modes ---------------------------------------------------------------------------------------------------
@@ -94,18 +294,18 @@ class TradingState:
         key = _ACCOUNT if code in _ACCOUNT_CODES else symbol
         known = self._modes.get(key)
         if known is None:
-            self._modes[key] = _Mode(text, FIRST_PROBE_MS, now_ms + FIRST_PROBE_MS)
+            self._modes[key] = _Mode(text, FIRST_PROBE_MS, now_ms + FIRST_PROBE_MS, now_ms)
         elif known.probing:
             pause = min(known.pause_ms * 2, LAST_PROBE_MS)
-            self._modes[key] = _Mode(text, pause, now_ms + pause)
+            self._modes[key] = _Mode(text, pause, now_ms + pause, known.since_ms)
         return known is None
 
     def probe(self, symbol: str, now_ms: int) -> None:
         """An order that adds risk goes out: until its fate is known, no other one does while the mode stands."""
         for key in (symbol, _ACCOUNT):
-            if key in self._modes:
-                mode = self._modes[key]
-                mode.probing, mode.probe_at_ms = True, now_ms + mode.pause_ms
+            mode = self._modes.get(key)
+            if mode is not None:
+                self._modes[key] = attrs.evolve(mode, probing=True, probe_at_ms=now_ms + mode.pause_ms)
 
     def mode_off(self, symbol: str) -> bool:
         """The venue has taken an order that adds risk. Returns whether a mode ends with that: only a probe can end one."""

@@ -16,7 +16,7 @@ import msgspec
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.enums import ContractStatus
 from coldframe.errors import DecodeError
@@ -47,24 +47,29 @@ class _Name(msgspec.Struct):
 
 
 class ContractRefresh:
-    """Keeps `gate.instruments` true for the symbols that are traded here."""
+    """Keeps the contracts of the state true for the symbols that are traded here."""
 
     def __init__(
-        self, ctx: StepContext, calls: RestQueue, gate: PreTradeRisk, strategies: Strategies, symbols: Collection[str]
+        self, state: EngineState, ctx: StepContext, calls: RestQueue, strategies: Strategies, symbols: Collection[str]
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._calls = calls
-        self._gate = gate
         self._strategies = strategies
         self._symbols = frozenset(symbols)
         self._questions = 0
         self._asked_ns: int | None = None
         self._waiting = False
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """A contract may have other rules than we know."""
+        self._doubted = True
 
     def settle(self) -> None:
         """At the end of a step: asks if something has happened in it that makes the rules doubtful."""
-        if self._ctx.rules_suspect:
-            self._ctx.rules_suspect = False
+        if self._doubted:
+            self._doubted = False
             self._questions = _QUESTIONS
             self._ask()
 
@@ -103,7 +108,7 @@ class ContractRefresh:
     def _take_over(self, rows: Iterable[SymbolInfo]) -> None:
         listed = Instruments.of(rows)
         for symbol in sorted(self._symbols):
-            before = self._gate.instruments.get(symbol)
+            before = self._state.instruments.get(symbol)
             if before is not None:
                 # A contract that is listed no more, or whose rules cannot be read, cannot be traded.
                 after = listed.get(symbol) or attrs.evolve(before, status=ContractStatus.CLOSE)
@@ -115,7 +120,7 @@ class ContractRefresh:
         if after == before:
             return
         symbol = after.symbol
-        self._gate.instruments = self._gate.instruments.having(after)
+        self._state.contract_listed(after)
         if after.filters != before.filters:
             self._ctx.log(Level.WARNING, f"{symbol} has new rules: {_changes(before.filters, after.filters)}")
             self._strategies.rules_changed(symbol)

@@ -12,11 +12,12 @@ from decimal import Decimal
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.execution.operations import Operation
-from coldframe.core.order_side import OrderSide
-from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs
-from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.reconciliation.order_side import OrderSide
+from coldframe.core.risk.pre_trade import RiskInputs, check
+from coldframe.core.risk.reducing import account_decides, account_position
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order, Origin
 from coldframe.core.strategies.desired_store import LONGEST_PAUSE_MS, DesiredStore, DesireKey
 from coldframe.core.strategies.planner import Held, distance, plan_hedged_target, plan_quotes, plan_target, target_order
 from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
@@ -29,23 +30,20 @@ from coldframe.units import ZERO, trimmed
 
 
 class DesiredState:
-    """The wishes of all strategies. `facts` tells what the gate has to know about the moment in a symbol."""
+    """The wishes of all strategies. `facts` tells what pre-trade risk has to know about the moment in a symbol."""
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         slots: StrategyRuntimes,
-        gate: PreTradeRisk,
-        orders: Orders,
-        evidence: ExecutionReports,
         trading: OrderSide | None,
         facts: Callable[[str], RiskInputs],
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._slots = slots
-        self._gate = gate
-        self._orders = orders
-        self._evidence = evidence
+        self._orders = state.orders
         self._trading = trading
         self._facts = facts
         self.desires = DesiredStore()
@@ -57,7 +55,7 @@ class DesiredState:
     # -- judging them -------------------------------------------------------------------------------------------------
 
     def want_quotes(self, slot: StrategyRuntime, wanted: Quotes) -> Verdict:
-        """Takes over the levels that the gate lets pass; a level it refuses is left out, and names the verdict."""
+        """Takes over the levels that pre-trade risk lets pass; a level it refuses is left out, and names the verdict."""
         if wanted.symbol not in slot.trader.symbols:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
         standing = [order for order in self._orders.of(slot.id, wanted.symbol) if order.origin is Origin.QUOTE]
@@ -92,7 +90,7 @@ class DesiredState:
                 time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
                 position_side=wanted.position_side,
             )
-            verdict = self._gate.check(slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
+            verdict = check(self._state, slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
             if verdict.accepted:
                 kept.append(quote)
                 beside += quote.quantity
@@ -103,11 +101,11 @@ class DesiredState:
     def want_target(self, slot: StrategyRuntime, wanted: Target) -> Verdict:
         if wanted.symbol not in slot.trader.symbols:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
-        if wanted.symbol not in self._gate.instruments:
+        if wanted.symbol not in self._state.instruments:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
         if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
-            return self._gate.halts[slot.id]
-        limit = self._gate.scaled(slot.trader.budget.max_position)
+            return self._halted(slot)
+        limit = self._state.scaled(slot.trader.budget.max_position)
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
             return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
@@ -115,6 +113,12 @@ class DesiredState:
             return NO_CHANGE
         self.desires.want(slot.id, wanted)
         return ACCEPTED
+
+    def _halted(self, slot: StrategyRuntime) -> Verdict:
+        """What an order of a halted strategy is refused with."""
+        held = self._state.trading.by_kill_switch(slot.id)
+        assert held is not None
+        return held.verdict
 
     def taken_away(self, slot: StrategyRuntime, event: PositionChanged) -> None:
         """Others have changed a strategy's position: a target that would open again what they have closed lapses.
@@ -152,13 +156,13 @@ class DesiredState:
         """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
         position = self._slots.get(key[0]).trader.account.net(key[1])
         off = distance(self.desires.quotes(key), self.desires.target(key), self._orders.of(*key), position)
-        return off * self._gate.marks.get(key[1], ZERO)
+        return off * self._state.marks.get(key[1], ZERO)
 
     def _compare(self, key: DesireKey, trading: OrderSide) -> Verdict:
         slot, symbol = self._slots.get(key[0]), key[1]
         facts = attrs.evolve(self._facts(symbol), urgent=slot.flattening)
         orders = list(self._orders.of(slot.id, symbol))
-        before = self._evidence.tally.sent
+        before = self._state.tally.sent
         verdict = ACCEPTED
         quotes, target = self.desires.quotes(key), self.desires.target(key)
         if quotes is not None:
@@ -166,7 +170,7 @@ class DesiredState:
                 quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.desk.amending.replaces
             )
             verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
-        instrument = self._gate.instruments.get(symbol)
+        instrument = self._state.instruments.get(symbol)
         if target is not None and instrument is not None:
             # While fills are still to be told, the position is not what it seems.
             # Nothing else of it may be alive while its position is brought to zero.
@@ -175,7 +179,7 @@ class DesiredState:
             operations = self._plan(slot, target, mine, facts, instrument)
             reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
-        slot.orders += self._evidence.tally.sent - before
+        slot.ordered(self._state.tally.sent - before)
         return verdict
 
     def _plan(
@@ -183,7 +187,7 @@ class DesiredState:
     ) -> list[Operation]:
         """What has to be done for a target; that nothing can be done, though it is not reached, is said once."""
         best, symbol = (facts.best_bid, facts.best_ask), target.symbol
-        if self._gate.hedge:
+        if self._state.hedge:
             sides = [self._held(slot, symbol, side) for side in (PositionSide.LONG, PositionSide.SHORT)]
             operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
         else:
@@ -195,11 +199,11 @@ class DesiredState:
         return operations
 
     def _held(self, slot: StrategyRuntime, symbol: str, side: PositionSide) -> Held:
-        reducing, key = self._gate.reducing, (symbol, side)
+        key = (symbol, side)
         return Held(
             own=slot.trader.account.position(symbol, side).quantity,
-            account=reducing.account(key),
-            account_decides=reducing.account_decides(key),
+            account=account_position(self._state, key),
+            account_decides=account_decides(self._state, key),
             only_reduce=slot.flattening,
             side=side,
         )
@@ -215,8 +219,7 @@ class DesiredState:
     def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
         """What is wanted has to wait."""
         slot = self._slots.get(key[0])
-        level = Level.DEBUG if verdict.code.value in slot.held_back else Level.INFO
-        slot.held_back[verdict.code.value] += 1
+        level = Level.INFO if slot.waited(verdict.code.value) else Level.DEBUG
         strained = slot.strain.met(verdict, self._ctx.now_ms)
         if strained:
             self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
 
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.execution.execution_reports import ExecutionReports
-from coldframe.core.marketdata.book_sync import BookLost
 from coldframe.core.marketdata.events import HOOK_OF, event_of, symbol_of
-from coldframe.core.marketdata.market import BookUpdate, Market, StreamMessage
-from coldframe.core.order_side import OrderSide
-from coldframe.core.risk.pre_trade import PreTradeRisk, RiskInputs
+from coldframe.core.marketdata.market import Market
+from coldframe.core.reconciliation.order_side import OrderSide
+from coldframe.core.risk.pre_trade import RiskInputs
+from coldframe.core.risk.reducing import account_position
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import intent_body
-from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.state.orders import Order, Origin
 from coldframe.core.state.protection import OrderPolicy, can_only_reduce, graver, quantity_of, reduces_position, replaced
 from coldframe.core.strategies.desired_state import DesiredState
-from coldframe.core.strategies.desired_store import came_to_nothing, has_succeeded
+from coldframe.core.strategies.desired_store import DesireKey, came_to_nothing, has_succeeded
 from coldframe.core.strategies.intent_validation import fault_of
 from coldframe.core.strategies.loss_check import newly_latched
+from coldframe.core.strategies.moment import risk_inputs
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError, StrategyRuntime, StrategyRuntimes, is_intent
-from coldframe.enums import Side
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import Level, Told
 from coldframe.model.events import (
     BookChanged,
-    BookState,
     LinkChanged,
     OrderChanged,
     OrderFilled,
@@ -41,6 +39,16 @@ from coldframe.model.events import (
     Stopped,
     StrategyEvent,
     Woken,
+)
+from coldframe.model.happenings import (
+    AccountSettingDiffers,
+    AttemptEnded,
+    BookLost,
+    BookUpdate,
+    EndWanted,
+    RulesDoubted,
+    StrategyTold,
+    StreamMessage,
 )
 from coldframe.model.intents import (
     ACCEPTED,
@@ -58,13 +66,10 @@ from coldframe.model.intents import (
 )
 from coldframe.model.journal import RowKind
 from coldframe.text import class_name
-from coldframe.units import NS_PER_MS, ZERO, exact
+from coldframe.units import ZERO, exact
 from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
-
-#: A step ends after so many rounds of telling and doing, even if strategies and orders keep answering each other.
-_ROUNDS_PER_STEP: Final = 64
 
 
 class Strategies:
@@ -72,26 +77,23 @@ class Strategies:
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         slots: StrategyRuntimes,
         market: Market,
-        gate: PreTradeRisk,
-        orders: Orders,
-        evidence: ExecutionReports,
         trading: OrderSide | None,
         on_end: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
         on_error: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._slots = slots
         self._on_end = on_end
         self._on_error = on_error
         self._market = market
-        self._gate = gate
-        self._orders = orders
-        self._evidence = evidence
+        self._orders = state.orders
         self._trading = trading
-        self._wishes = DesiredState(ctx, slots, gate, orders, evidence, trading, self._facts)
+        self._wishes = DesiredState(state, ctx, slots, trading, self._facts)
         self._desires = self._wishes.desires
         self._stopping = False
         #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
@@ -99,8 +101,8 @@ class Strategies:
         self._complete_once = False
         #: Events that hooks were called with.
         self.dispatched = 0
-        #: Why a strategy asks for the end of the run; None while none does.
-        self.halt_asked: str | None = None
+        #: Cancels and amendments that have come to their end, and whether the next try waits.
+        self._ended: dict[DesireKey, bool] = {}
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
@@ -119,6 +121,10 @@ class Strategies:
         if self._on_end is not OrderPolicy.KEEP_PROTECTIVE:
             self._cancel(self.guarding.values())
             self.guarding.clear()
+
+    def guard(self, order: Order) -> None:
+        """An order of an earlier run stays until its strategy has seen to its position."""
+        self.guarding[order.client_order_id] = order
 
     def part(self) -> None:
         """Sees to the orders of strategies that are muted or ending, and to those of an earlier run that stay for a while.
@@ -156,7 +162,7 @@ class Strategies:
         slot = self._slots.find(order.strategy)
         if slot is None:  # the account's position is external then, and known when it has been compared
             known = self._trading is None or self._trading.reports_complete
-            return not known or can_only_reduce(order, self._gate.reducing.account((order.symbol, order.position_side)))
+            return not known or can_only_reduce(order, account_position(self._state, (order.symbol, order.position_side)))
         quantity = quantity_of(slot.trader.account, order.symbol, order.position_side)
         own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
@@ -174,43 +180,43 @@ class Strategies:
         slot.wakes.discard(name)
         self._call(slot, "on_wake", Woken(name, self._ctx.now_ns))
 
-    def settle(self, stopping: bool) -> None:
-        """Tells everything there is to tell and does what follows, until the step has nothing left."""
-        self._stopping = stopping
-        for _ in range(_ROUNDS_PER_STEP):
-            facts, self._market.facts = self._market.facts, []
-            news, self._evidence.news = self._evidence.news, []
-            for fact in facts:
-                if isinstance(fact, BookUpdate):
-                    self._tell_book(fact)
-                else:
-                    self._tell_message(fact)
-            for strategy, event in news:
-                self._ctx.emit(Told(strategy, event))
-                slot = self._slots.find(strategy)
-                if slot is not None:  # else its strategy is not part of the bot any more
-                    self._tell_order(slot, event)
-            if self._trading is not None:
-                changes, self._trading.link_news = self._trading.link_news, []
-                for change in changes:
-                    self.link_changed(change)
-            self._take_settled()
-            self._wishes.compare_due()
-            if not self._market.facts and not self._evidence.news and not self._desires.due:
-                return
+    def stopping(self) -> None:
+        """The run is ending: only orders that protect an open position are taken."""
+        self._stopping = True
 
-    def _take_settled(self) -> None:
-        """Cancels and amendments that came to an end are nothing to tell, but wishes have to be compared again."""
-        settled, self._evidence.settled = self._evidence.settled, {}
-        amended, self._evidence.amended = self._evidence.amended, set()
-        for key in amended:
+    @property
+    def due(self) -> bool:
+        """Whether something wanted has to be compared again."""
+        return bool(self._desires.due)
+
+    def compare_due(self) -> None:
+        """Compares every wish that something has happened to, and does what follows."""
+        self._take_ended()
+        self._wishes.compare_due()
+
+    def told(self, event: StrategyTold) -> None:
+        """An order or a position of a strategy has changed."""
+        self._ctx.emit(Told(event.strategy, event.event))
+        slot = self._slots.find(event.strategy)
+        if slot is not None:  # else its strategy is not part of the bot any more
+            self._tell_order(slot, event.event)
+
+    def attempt_ended(self, event: AttemptEnded) -> None:
+        """A cancel or an amendment came to its end: nothing to tell, but wishes have to be compared again."""
+        key = (event.strategy, event.symbol)
+        if event.amended:
             self._desires.succeeded(key)
-        for key, refused in settled.items():
-            if refused:
+        self._ended[key] = self._ended.get(key, False) or event.waits
+
+    def _take_ended(self) -> None:
+        ended, self._ended = self._ended, {}
+        for key, waits in ended.items():
+            if waits:
                 self._wishes.pause(key, by_venue=True)
             self._desires.touch(*key)
 
-    def _tell_book(self, fact: BookUpdate) -> None:
+    def book_updated(self, fact: BookUpdate) -> None:
+        """A local book became synced, moved on, or was lost."""
         if isinstance(fact.change, BookLost) and not fact.rpi:
             self._forget(fact.symbol)
         else:
@@ -224,14 +230,13 @@ class Strategies:
         for slot in slots:
             self._call(slot, "on_book", event)
 
-    def _tell_message(self, fact: StreamMessage) -> None:
+    def message(self, fact: StreamMessage) -> None:
+        """A message of any other stream has come."""
         message = fact.message
         if isinstance(message, MarkPrice):
             self._mark(message)
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
-        if self._trading is not None:
-            self._trading.assets.heard(message)
         if fact.name in self._market.unasked:
             return
         hook = HOOK_OF[fact.name.kind]
@@ -250,16 +255,17 @@ class Strategies:
         """A price of zero is printed while there is none (a contract before its first trade): nothing to value anything at."""
         price = exact(message.mark_price)
         if price > 0:
-            self._gate.marks[message.symbol] = price
+            self._state.prices.mark_told(message.symbol, price)
 
     def _contract_changed(self, message: ContractInfo) -> None:
-        self._gate.instruments = self._gate.instruments.with_status(message.symbol, message.status)
-        self._ctx.rules_suspect |= any(message.symbol in slot.trader.symbols for slot in self._slots.all)
+        self._state.contract_status(message.symbol, message.status)
+        if any(message.symbol in slot.trader.symbols for slot in self._slots.all):
+            self._ctx.tell(RulesDoubted())
         self.check_trading(message.symbol)
 
     def check_trading(self, symbol: str) -> None:
         """A contract that leaves trading takes no more orders, and ours in it are cancelled."""
-        known = self._gate.instruments.get(symbol)
+        known = self._state.instruments.get(symbol)
         if known is not None and not known.trading:
             what = "no new orders there, open ones are cancelled but for those that only reduce a position"
             self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: {what}")
@@ -272,7 +278,7 @@ class Strategies:
 
     def rules_changed(self, symbol: str) -> None:
         """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
-        filters = self._gate.instruments[symbol].filters
+        filters = self._state.instruments[symbol].filters
         left_out = self._desires.fit(symbol, lambda side, one: not check_order(filters, side, one.quantity, one.price, None))
         if left_out:
             self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
@@ -320,12 +326,12 @@ class Strategies:
 
     def _mute(self, slot: StrategyRuntime, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
-        slot.muted, slot.fault = True, reason
+        slot.mute(reason)
         self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
         slot.part(OrderPolicy.FLATTEN if slot.port.on_error is OnError.FLATTEN else self._on_error)
         self._leave(slot)
         if slot.port.on_error is OnError.HALT:
-            self.halt_asked = f"strategy {slot.id}: {reason}"
+            self._ctx.tell(EndWanted(f"strategy {slot.id}: {reason}"))
 
     def halt(self, slot: StrategyRuntime) -> None:
         """A strategy has been halted (`slot.halted`): its wishes lapse, and as the level says its orders and positions go."""
@@ -370,8 +376,7 @@ class Strategies:
 
     def _refused(self, slot: StrategyRuntime, what: str, code: VerdictCode, text: str) -> None:
         """Says that something was refused: the first of its kind is worth a line, the last one stands in the summary."""
-        level = Level.DEBUG if code.value in slot.refusals else Level.INFO
-        slot.refusals[code.value] = f"{what}: {text}"
+        level = Level.INFO if slot.refused(code.value, f"{what}: {text}") else Level.DEBUG
         self._ctx.log(level, f"{slot.id}: {what} refused: {code}: {text}")
 
     def _verdict(self, slot: StrategyRuntime, wanted: object) -> Verdict:
@@ -390,8 +395,9 @@ class Strategies:
             return self._cancel_all(slot, wanted)
         if self._stopping and not self._may_protect(slot, wanted):
             return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
-        if slot.halted is not None and slot.halted.level.flattens:
-            return self._gate.halts[slot.id]  # its positions are being brought to zero: one hand at a time
+        halted = self._state.trading.by_kill_switch(slot.id)
+        if slot.halted is not None and slot.halted.level.flattens and halted is not None:
+            return halted.verdict  # its positions are being brought to zero: one hand at a time
         view = slot.world.open(self._ctx.now_ms, self._links_ready)
         try:
             against = slot.port.review(wanted, view)
@@ -417,10 +423,9 @@ class Strategies:
     def _send(self, slot: StrategyRuntime, intent: Intent, trading: OrderSide) -> Verdict:
         match intent:
             case Place():
-                slot.orders += 1
                 facts = attrs.evolve(self._facts(intent.symbol), urgent=self._stopping)
                 verdict = trading.desk.place(slot.trader, intent, Origin.PLACE, facts)
-                slot.orders -= not verdict.accepted
+                slot.ordered(verdict.accepted)
                 return verdict
             case Amend():
                 order = self._orders.get(intent.client_order_id)
@@ -457,34 +462,24 @@ class Strategies:
     # -- the moment ---------------------------------------------------------------------------------------------------
 
     def _facts(self, symbol: str) -> RiskInputs:
-        one = self._market.book(symbol)
-        book = self._market.synced_book(symbol)
         trading = self._trading
-        return RiskInputs(
-            now_ms=self._ctx.now_ns // NS_PER_MS,
-            mark=self._gate.marks.get(symbol),
-            best_bid=book.best(Side.BUY) if book else None,
-            best_ask=book.best(Side.SELL) if book else None,
-            book_state=one.sync.state if one else BookState.BUFFERING,
-            book_age_ms=self._market.book_age_ms(symbol),
-            order_link_up=trading is not None and trading.session.ready,
-            user_stream_up=trading is not None and trading.reports_complete,
-        )
+        link_up = trading is not None and trading.session.ready
+        complete = trading is not None and trading.reports_complete
+        return risk_inputs(self._state, self._market, self._ctx.now_ms, symbol, order_link_up=link_up, user_stream_up=complete)
 
-    def heed_account(self) -> None:
+    def lapse(self, event: AccountSettingDiffers) -> None:
         """Where the account has been set otherwise than the bot is configured for, wishes lapse."""
-        for symbol in self._trading.watch.take_stopped() if self._trading is not None else ():
-            self._forget(symbol or None)
+        self._forget(event.symbol or None)
 
     def check_losses(self) -> None:
-        """Latches each strategy that has lost more than allowed, or all of them with the gate: their wishes lapse.
+        """Latches each strategy that has lost more than allowed, or all of them with the account: their wishes lapse.
 
         Not before everything that happened before the run is known: until then no profit is what it seems.
         """
         self._complete_once |= self._trading is not None and self._trading.reports_complete
         if not self._complete_once:
             return
-        for slot in newly_latched(self._ctx, self._slots.all, self._gate):
+        for slot in newly_latched(self._ctx, self._slots.all, self._state):
             if slot is None:
                 self._forget()
             elif not slot.muted:

@@ -14,8 +14,8 @@ from typing import Final, Protocol, TypeGuard
 
 import attrs
 
-from coldframe.core.risk.pre_trade import StrategyAccount
 from coldframe.core.state.protection import OrderPolicy, graver
+from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.core.strategies.limit_strain import Strain
 from coldframe.core.strategies.view import StrategyView, StrategyWorld
 from coldframe.model.events import StrategyEvent
@@ -92,9 +92,32 @@ class StrategyRuntime:
         """Whether its positions shall be zero, whatever it wants itself."""
         return self.parting is OrderPolicy.FLATTEN or (self.halted is not None and self.halted.level.flattens)
 
+    def halt(self, halt: Halt | None) -> None:
+        """The halt that holds for it from now on; None when none does."""
+        self.halted = halt
+
+    def mute(self, reason: str) -> None:
+        """It has raised: it is not called again."""
+        self.muted, self.fault = True, reason
+
     def part(self, policy: OrderPolicy) -> None:
         """It is muted, or the run ends: of several policies the gravest holds."""
         self.parting = graver(self.parting, policy)
+
+    def ordered(self, count: int = 1) -> None:
+        """So many orders of it went out."""
+        self.orders += count
+
+    def refused(self, code: str, text: str) -> bool:
+        """An intent of it was refused. Returns whether that is the first refusal of its code; the last one is kept in words."""
+        first = code not in self.refusals
+        self.refusals[code] = text
+        return first
+
+    def waited(self, code: str) -> bool:
+        """Keeping a wish of it true had to wait. Returns whether that is the first time for this reason."""
+        self.held_back[code] += 1
+        return self.held_back[code] == 1
 
     def judged(self, verdict: Verdict, count: int = 1) -> None:
         """Every intent ends in exactly one verdict, counted by its code."""

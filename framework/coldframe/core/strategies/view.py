@@ -18,8 +18,12 @@ import attrs
 
 from coldframe.core.marketdata.book import Book
 from coldframe.core.marketdata.market import Market
-from coldframe.core.risk.pre_trade import PreTradeRisk, StrategyAccount
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.risk.suspended import trading_state
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
+from coldframe.core.state.strategy_account import StrategyAccount
+from coldframe.core.state.trading_state import TradingState
+from coldframe.core.strategies.moment import risk_inputs
 from coldframe.enums import OrderType, PositionMode, PositionSide, Side, TimeInForce
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument
@@ -175,7 +179,7 @@ class StrategyView:
 
     @property
     def position_mode(self) -> PositionMode:
-        return PositionMode.HEDGE if _world(self).gate.hedge else PositionMode.ONE_WAY
+        return PositionMode.HEDGE if _world(self).state.hedge else PositionMode.ONE_WAY
 
     def instrument(self, symbol: str) -> Instrument:
         return _world(self).instrument(symbol)
@@ -186,7 +190,7 @@ class StrategyView:
         return LocalBookView(key, self)
 
     def mark_price(self, symbol: str) -> Decimal | None:
-        return _world(self).gate.marks.get(symbol)
+        return _world(self).state.marks.get(symbol)
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
         account = _world(self).trader.account
@@ -204,19 +208,19 @@ class StrategyView:
 
     def unrealized_pnl(self) -> Decimal:
         world = _world(self)
-        return calculated(world.trader.account.unrealized, world.gate.marks)
+        return calculated(world.trader.account.unrealized, world.state.marks)
 
     def fees(self) -> Decimal:
         world = _world(self)
-        return calculated(world.trader.account.fees_paid, world.gate.prices)
+        return calculated(world.trader.account.fees_paid, world.state.prices)
 
     def funding(self) -> Decimal:
         world = _world(self)
-        return calculated(world.gate.prices.worth, world.trader.account.funding)
+        return calculated(world.state.prices.worth, world.trader.account.funding)
 
     def orders(self, symbol: str | None = None) -> Sequence[OrderSnapshot]:
         world = _world(self)
-        return calculated(lambda: tuple(OrderSnapshot.of(order) for order in world.orders.of(world.trader.id, symbol)))
+        return calculated(lambda: tuple(OrderSnapshot.of(order) for order in world.state.orders.of(world.trader.id, symbol)))
 
     def trading_allowed(self, symbol: str) -> bool:
         return _world(self).trading_allowed(symbol)
@@ -227,19 +231,17 @@ class StrategyWorld:
 
     def __init__(
         self,
+        state: EngineState,
         trader: StrategyAccount,
         symbols: Sequence[str],
         market: Market,
-        orders: Orders,
-        gate: PreTradeRisk,
         randomness: Randomness | None = None,
     ) -> None:
+        self.state = state
         self.trader = trader
         #: The strategy's own random numbers: the one thing in a view that is not a snapshot.
         self.randomness = randomness
         self.symbols = tuple(symbols)
-        self.orders = orders
-        self.gate = gate
         self.now_ms = 0
         #: Whether links and user stream would let new risk through.
         self.allowed = False
@@ -268,7 +270,7 @@ class StrategyWorld:
 
     def find_book(self, key: BookKey) -> None:
         """Looks a book up for the views of it in this call. Raises `KeyError` for a symbol the venue does not list."""
-        if key[0] not in self.gate.instruments:
+        if key[0] not in self.state.instruments:
             raise KeyError(f"the venue does not list {key[0]!r}")
         found = self._market.book(*key)
         state = found.sync.state if found is not None else BookState.BUFFERING
@@ -276,7 +278,7 @@ class StrategyWorld:
 
     def instrument(self, symbol: str) -> Instrument:
         """The rules of a contract, as a copy that belongs to this strategy."""
-        found = self.gate.instruments.get(symbol)
+        found = self.state.instruments.get(symbol)
         if found is None:
             raise KeyError(f"the venue does not list {symbol!r}")
         known = self._copies.get(symbol)
@@ -285,16 +287,11 @@ class StrategyWorld:
         return known[1]
 
     def trading_allowed(self, symbol: str) -> bool:
-        gate = self.gate
-        fresh = self._market.book_age_ms(symbol) <= gate.limits.stale_book_ms
-        halted = gate.latched or gate.latches.against(self.trader.id, symbol, self.now_ms)
-        return (
-            self.allowed
-            and fresh
-            and halted is None
-            and not self.orders.doubtful_in(symbol)
-            and self._market.synced_book(symbol) is not None
-        )
+        """Whether an order of the strategy that adds risk in a symbol would be let through: asked of what refuses orders."""
+        if symbol not in self.trader.symbols:
+            return False
+        now = risk_inputs(self.state, self._market, self.now_ms, symbol, order_link_up=self.allowed, user_stream_up=self.allowed)
+        return trading_state(self.state, now, self.trader.id, symbol) is TradingState.ACTIVE
 
 
 def _world(view: StrategyView) -> StrategyWorld:

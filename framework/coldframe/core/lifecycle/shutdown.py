@@ -8,17 +8,16 @@ no end looks better than it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import describe
-from coldframe.core.order_side import OrderSide
-from coldframe.core.risk.pre_trade import PreTradeRisk
-from coldframe.core.state.orders import Order, Orders
-from coldframe.core.state.positions import StrategyPositions
+from coldframe.core.reconciliation.order_side import OrderSide
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.core.state.protection import OpenPosition, OrderPolicy, open_positions, reduces_position, stands
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.core.strategies.runtime import StrategyRuntimes
@@ -81,22 +80,20 @@ class Shutdown:
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         slots: StrategyRuntimes,
         strategies: Strategies,
-        gate: PreTradeRisk,
-        orders: Orders,
         trading: OrderSide | None,
-        accounts: Mapping[str, StrategyPositions],
         grace_ms: int,
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._slots = slots
         self._strategies = strategies
-        self._gate = gate
-        self._orders = orders
+        self._orders = state.orders
         self._trading = trading
-        self._accounts = accounts
+        self._accounts = {name: account.account for name, account in state.accounts.items()}
         self._grace_ms = grace_ms
         self._deadline_ns = 0
         #: Why the run is to end; None while it is not.
@@ -142,7 +139,7 @@ class Shutdown:
             left=tuple(left),
             positions=tuple(open_positions(self._accounts, self._orders.live, may_vanish)),
             owed=tuple(self._orders.owed),
-            disputed=tuple(sorted({symbol for symbol, _ in self._gate.latches.disputed})),
+            disputed=tuple(sorted({symbol for symbol, _ in self._state.trading.disputed})),
             muted=tuple(slot.id for slot in self._slots.all if slot.muted),
             compared=self._trading is None or self._trading.reports_complete,
         )

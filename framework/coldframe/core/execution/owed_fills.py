@@ -11,7 +11,8 @@ from typing import Final
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import describe
 from coldframe.core.execution.inquiry import FILLS_AGAIN_MS
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
 from coldframe.units import NS_PER_MS, plain
 
@@ -22,9 +23,9 @@ SAY_AFTER_MS: Final = 6_000
 class OwedFills:
     """Looks after the orders whose trades are missing. Call `look` a few times a second."""
 
-    def __init__(self, ctx: StepContext, orders: Orders) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext) -> None:
         self._ctx = ctx
-        self._orders = orders
+        self._orders = state.orders
         self._since_ns: dict[str, int] = {}
         #: Symbols whose missing trades were told.
         self._said: set[str] = set()

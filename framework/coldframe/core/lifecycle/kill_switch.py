@@ -1,4 +1,4 @@
-"""Halting inside the engine: which halts hold, what they do to strategies and gate, and what the kill switch did meanwhile.
+"""Halting inside the engine: which halts hold, what they do to strategies and their state, and what the kill switch did meanwhile.
 
 The kill switch lives beside the engine, on a thread of its own, and works also while a plugin holds the engine up. It cancels at
 the venue by itself; here the same halt is taken in as an input, so that the engine sends nothing more that it forbids and, at level
@@ -17,10 +17,9 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.rejects import note_nothing_there
-from coldframe.core.order_side import OrderSide
-from coldframe.core.risk.pre_trade import PreTradeRisk
-from coldframe.core.risk.restore import latched_of
-from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.reconciliation.order_side import OrderSide
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.orders import Order, Origin
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
 from coldframe.enums import OrderType, PositionSide, TimeInForce
@@ -47,19 +46,18 @@ class KillSwitch:
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         slots: StrategyRuntimes,
         strategies: Strategies,
-        gate: PreTradeRisk,
-        orders: Orders,
         evidence: ExecutionReports,
         trading: OrderSide | None,
     ) -> None:
+        self._state = state
         self._ctx = ctx
         self._slots = slots
         self._strategies = strategies
-        self._gate = gate
-        self._orders = orders
+        self._orders = state.orders
         self._evidence = evidence
         self._trading = trading
         self._census = Census()
@@ -116,8 +114,8 @@ class KillSwitch:
 
     def _open(self, strategy: str | None) -> None:
         """What losses, rejects or a position had shut takes new risk again."""
-        shut = latched_of(self._gate)
-        self._gate.resume(self._ctx.venue_ms, strategy)
+        shut = self._state.trading.latched
+        self._state.resumed(self._ctx.venue_ms, strategy)
         for line in shut.lines():
             if line not in shut.without(strategy).lines():
                 self._ctx.log(Level.WARNING, f"opened again: {line}")
@@ -128,12 +126,13 @@ class KillSwitch:
         """Brings every strategy to the halt that holds for it now."""
         for slot in self._slots.all:
             before, now = slot.halted, gravest(self._halts.values(), slot.id)
-            slot.halted = now
+            slot.halt(now)
             if now is None:
-                self._gate.halts.pop(slot.id, None)
+                self._state.trading.released(slot.id)
             else:
                 why = f": {now.reason}" if now.reason else ""
-                self._gate.halts[slot.id] = Verdict(VerdictCode.HALTED, f"halted ({now.level}, {now.whom}){why}")
+                verdict = Verdict(VerdictCode.HALTED, f"halted ({now.level}, {now.whom}){why}")
+                self._state.trading.halted(slot.id, verdict, self._ctx.now_ms)
             self._move(slot, before.level.rank if before else 0, now.level.rank if now else 0)
 
     def _move(self, slot: StrategyRuntime, before: int, now: int) -> None:
@@ -155,7 +154,7 @@ class KillSwitch:
     def _ordered(self, event: BrakeOrdered) -> None:
         order = order_of_brake(event, self._ctx.now_ns)
         self._orders.adopt(order, self._ctx.now_ns)
-        self._evidence.tally.sent += 1
+        self._state.tally.order_sent()
         self._ctx.ledger.reserve(0, 1, 1, self._ctx.venue_ms, Priority.NEEDED)
         self._evidence.happen(order, Happening.WRITTEN)
         self._ctx.log(Level.ERROR, f"the kill switch has ordered: {describe(order)}")
@@ -172,10 +171,9 @@ class KillSwitch:
             self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
             self._ctx.log(Level.ERROR, f"rejected: {describe(order)}: {text}")
             if fault is not None:
-                note_nothing_there(self._gate, order, fault)
+                note_nothing_there(self._ctx, order, fault)
         if self._trading is not None:
             self._trading.desk.reported(order)
-            self._trading.ask_for_emptied()
 
     def _read(self, answer: Answer | None) -> OrderReply | None:
         if answer is None or answer.status != 200:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from coldframe.core.risk.limits import Budget, RiskLimits
-from coldframe.core.risk.restore import latched_of
 from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.model.halting import Latched
 from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import VerdictCode as V
@@ -33,7 +32,7 @@ def lost(loss_of_all: bool = False) -> tuple[Scripted, Actor, Actor]:
 def test_a_strategy_that_has_lost_too_much_stays_shut_after_a_restart() -> None:
     made, one, other = lost()
     past = fold(made.rows)
-    assert past.latched == latched_of(made.engine.gate)
+    assert past.latched == made.engine.state.trading.latched
     assert set(past.latched.strategies) == {"one"}
     again = made.restarted(one, other, past=past, **SETUP)
     again.book("BTCUSDT", [("96.9", "5")], [("97.1", "5")])
@@ -51,7 +50,7 @@ def test_a_strategy_that_has_lost_too_much_stays_shut_after_a_restart() -> None:
 
 def test_the_account_stays_shut_too_and_so_does_a_symbol() -> None:
     made, one, other = lost(loss_of_all=True)
-    made.engine.gate.latches.halt_symbol("BTCUSDT", "its position did not add up")
+    made.engine.state.trading.halt_symbol("BTCUSDT", "its position did not add up", 0)
     made.run(300, alive=False)
     past = fold(made.rows)
     assert past.latched.account is not None
@@ -69,7 +68,7 @@ def test_a_checkpoint_knows_what_is_shut() -> None:
     made, one, other = lost()
     again = made.restarted(one, other, past=fold(made.rows), **SETUP)
     (mark,) = [row for row in again.rows if row.kind == RowKind.CHECKPOINT]
-    assert fold([mark]).latched == latched_of(made.engine.gate)
+    assert fold([mark]).latched == made.engine.state.trading.latched
 
 
 def test_what_is_shut_is_recorded_once_for_each_change() -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.state.engine_state import EngineState
 from coldframe.model.effects import Level
 from coldframe.units import MS_PER_S, trimmed
 
@@ -27,19 +27,19 @@ class FirstMinutes:
 
 
 class StartGuard:
-    """Sets the gate's scale, and takes it away when the time has come (`guard:…`)."""
+    """Sets the part of the limits that may be used, and takes it away when the time has come (`guard:…`)."""
 
-    def __init__(self, ctx: StepContext, gate: PreTradeRisk, first: FirstMinutes) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, first: FirstMinutes) -> None:
+        self._state = state
         self._ctx = ctx
-        self._gate = gate
         self._first = first
 
     def start(self) -> None:
         """The run begins."""
-        first, gate = self._first, self._gate
+        first = self._first
         if not first.minutes:
             return
-        gate.scale = first.fraction
+        self._state.limits_scaled(first.fraction)
         self._ctx.wake("guard:end", first.minutes * _MINUTE_MS)
         share = f"{trimmed(first.fraction)} of max_position, max_notional, max_order_notional and max_gross_notional"
         self._ctx.log(Level.WARNING, f"risk.first_minutes: for {first.minutes} min this run may use {share}")
@@ -48,16 +48,16 @@ class StartGuard:
 
     def _too_small(self) -> list[str]:
         """The contracts in which not even the least order that the venue takes is allowed meanwhile."""
-        gate, most = self._gate, self._gate.scaled(self._gate.limits.max_order_notional)
-        symbols = sorted({symbol for trader in gate.traders.values() for symbol in trader.symbols} & set(gate.instruments))
+        state, most = self._state, self._state.scaled(self._state.limits.max_order_notional)
+        symbols = sorted({symbol for trader in state.accounts.values() for symbol in trader.symbols} & set(state.instruments))
         return [
             f"{symbol}: an order may come to {trimmed(most)} until then, and the venue takes none below {trimmed(least)}:"
             " risk.first_minutes.fraction is too small for it"
             for symbol in symbols
-            if (least := gate.instruments[symbol].filters.min_notional) is not None and most is not None and most < least
+            if (least := state.instruments[symbol].filters.min_notional) is not None and most is not None and most < least
         ]
 
     def woken(self) -> None:
         """The first minutes are over."""
-        self._gate.scale = Decimal(1)
+        self._state.limits_scaled(Decimal(1))
         self._ctx.log(Level.WARNING, f"risk.first_minutes: {self._first.minutes} min are over, this run may use its whole limits")

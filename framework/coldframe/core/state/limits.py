@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 import attrs
 
-from coldframe.core.risk.self_trade import SelfCross
 from coldframe.core.state.loss_limits import LossPeriod
+from coldframe.enums import SelfTradePrevention
+
+
+class SelfCross(StrEnum):
+    """What happens to an order that would take from a resting order of another own strategy."""
+
+    REFUSE = "refuse"
+    EXPIRE_TAKER = "expire_taker"
+    EXPIRE_MAKER = "expire_maker"
+    EXPIRE_BOTH = "expire_both"
+
+    @property
+    def prevention(self) -> SelfTradePrevention | None:
+        """The venue's own mode, sent with every order; None when orders are refused here instead."""
+        return None if self is SelfCross.REFUSE else SelfTradePrevention(self.value.upper())
 
 
 @attrs.frozen(kw_only=True)

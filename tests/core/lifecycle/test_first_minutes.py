@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.risk.limits import Budget, RiskLimits
+from coldframe.core.lifecycle.first_minutes import FirstMinutes
 from coldframe.core.state.journal_codec import fold
-from coldframe.core.strategies.first_minutes import FirstMinutes
+from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.enums import Side
 from coldframe.model.intents import Quote, Quotes, Target
 from coldframe.testing import instrument

@@ -11,46 +11,45 @@ from collections.abc import Collection
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import describe
-from coldframe.core.order_side import OrderSide
-from coldframe.core.risk.pre_trade import PreTradeRisk
-from coldframe.core.risk.restore import latch
+from coldframe.core.reconciliation.order_side import OrderSide
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import RestoredState
-from coldframe.core.state.orders import Order, Orders
+from coldframe.core.state.orders import Order
 from coldframe.core.state.protection import reduces_position
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.model.effects import Level
 
 
 def inherit(
+    state: EngineState,
     past: RestoredState,
     ctx: StepContext,
-    orders: Orders,
-    gate: PreTradeRisk,
     strategies: Strategies,
     trading: OrderSide | None,
     *,
     keep: bool,
 ) -> None:
     """Takes everything over. `keep`: whether open orders stay for their strategies."""
-    orders.marks.update(past.marks)
+    orders = state.orders
+    orders.known_up_to(past.marks)
     for order in past.orders.values():
         if order.live and not order.sent_ms:
-            order.sent_ms = ctx.venue_ms  # it was sent before now, if it was
+            order.submitted(ctx.venue_ms)  # it was sent before now, if it was
         orders.restore(order, past.fills.get(order.client_order_id, ()), ctx.now_ns)
         if trading is not None:
             trading.desk.reported(order)
-            if order.live and not (keep and order.strategy in gate.traders):
-                _part_with(order, past, ctx, strategies, trading, gate.traders)
+            if order.live and not (keep and order.strategy in state.accounts):
+                _part_with(order, past, ctx, strategies, trading, state.accounts)
     if trading is not None:
         trading.assets.restore(past.prices)
         off_since_ms = ctx.clock.venue_ms(past.until_ns) if past.held() else 0
         trading.account.restore(past.payments, off_since_ms)
         if trading.reconciler.at_start is not None:
             trading.reconciler.at_start.began_at(past.marks, past.since_ms)
-            trading.reconciler.scan.since_ms = past.since_ms
+            trading.reconciler.scan.began_at(past.since_ms)
     if past.gap:
         ctx.log(Level.ERROR, "the journal lacks rows that found no room while its disk refused: what the account says counts")
-    latch(gate, past.latched)
+    state.restore_latched(past.latched, ctx.now_ms)
     for line in past.latched.lines():
         ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
 
@@ -61,7 +60,7 @@ def _part_with(
     """An open order goes, unless it protects a position: then its strategy, if there still is one, has to see to that first."""
     account = past.accounts.get(order.strategy)
     if account is not None and reduces_position(order, account):
-        strategies.guarding[order.client_order_id] = order
+        strategies.guard(order)
         until = "that is seen to" if order.strategy in present else "the account has no such position: that strategy is gone"
         ctx.log(Level.INFO, f"{describe(order)} protects a position of {order.strategy}: kept until {until}")
         return

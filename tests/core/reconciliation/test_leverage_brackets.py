@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from coldframe.core.risk.leverage_brackets import Cap
+from coldframe.core.state.leverage_caps import Cap
 from coldframe.model.intents import Target
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -34,7 +34,7 @@ def world(leverage: int = 20) -> tuple[Scripted, Actor]:
 @pytest.mark.parametrize(("leverage", "cap"), [(50, 100), (21, 100), (20, 500), (6, 500), (5, 9000), (1, 9000)])
 def test_the_cap_is_that_of_the_largest_bracket_that_still_allows_the_leverage(leverage: int, cap: int) -> None:
     made, _ = world(leverage)
-    assert made.engine.gate.caps == {"BTCUSDT": Cap(D(cap), leverage)}
+    assert made.engine.state.caps == {"BTCUSDT": Cap(D(cap), leverage)}
 
 
 def test_an_order_beyond_the_bracket_is_refused_with_both_numbers() -> None:

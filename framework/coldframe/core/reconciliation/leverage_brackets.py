@@ -7,14 +7,14 @@ Source: protocol.md 7, GET leverageBracket and symbolConfig.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable
 
 import attrs
 
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.state.engine_state import EngineState
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.wire.codec import Census, decode_list
@@ -32,31 +32,15 @@ class PendingLeverage:
     """The purpose of a GET symbolConfig."""
 
 
-@attrs.frozen
-class Cap:
-    """The largest notional of a position, and the leverage that it belongs to."""
-
-    notional: Decimal
-    leverage: int
-
-
 class Brackets:
-    """Brackets and leverages by symbol."""
+    """Asks for brackets and leverages. `configured` takes every row of a GET symbolConfig."""
 
-    def __init__(self, ctx: StepContext, calls: RestQueue) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, calls: RestQueue, configured: Callable[[SymbolConfig], None]) -> None:
+        self._caps = state.caps
         self._ctx = ctx
         self._calls = calls
-        self._tiers: dict[str, tuple[tuple[int, Decimal], ...]] = {}
-        self._leverage: dict[str, int] = {}
-        self._caps: dict[str, Cap] = {}
         self._said = False
-        #: Told of every row of a GET symbolConfig.
-        self.on_config: Callable[[SymbolConfig], None] = lambda row: None
-
-    @property
-    def caps(self) -> Mapping[str, Cap]:
-        """Where brackets and leverage are known. The same mapping for the whole run."""
-        return self._caps
+        self._configured = configured
 
     def ask(self) -> None:
         self._calls.call("GET", "/fapi/v1/leverageBracket", {}, PendingBrackets(), Priority.NEW_RISK)
@@ -74,11 +58,11 @@ class Brackets:
         try:
             if isinstance(event.purpose, PendingBrackets):
                 for row in decode_list(LeverageTiers, answer.body, Census()):
-                    self.tiers(row.symbol, [(bracket.initial_leverage, bracket.notional_cap) for bracket in row.brackets])
+                    self._caps.tiers(row.symbol, [(bracket.initial_leverage, bracket.notional_cap) for bracket in row.brackets])
             else:
                 for config in decode_list(SymbolConfig, answer.body, Census()):
-                    self.leverage(config.symbol, config.leverage)
-                    self.on_config(config)
+                    self._caps.leverage(config.symbol, config.leverage)
+                    self._configured(config)
         except DecodeError as error:
             self._say(f"unreadable answer: {error}")
         return True
@@ -88,22 +72,3 @@ class Brackets:
         if not self._caps and not self._said:
             self._said = True
             self._ctx.log(Level.WARNING, f"leverage brackets are not known: {fault}")
-
-    def tiers(self, symbol: str, tiers: Sequence[tuple[int, Decimal]]) -> None:
-        """The brackets of a symbol, each with its highest leverage and its largest notional."""
-        self._tiers[symbol] = tuple(tiers)
-        self._recount(symbol)
-
-    def leverage(self, symbol: str, leverage: int) -> None:
-        """The leverage that is set for a symbol."""
-        self._leverage[symbol] = leverage
-        self._recount(symbol)
-
-    def _recount(self, symbol: str) -> None:
-        """At leverage L a position may reach the largest cap of the brackets that still allow L."""
-        leverage = self._leverage.get(symbol)
-        open_to = [cap for most, cap in self._tiers.get(symbol, ()) if leverage is not None and most >= leverage]
-        if leverage is not None and open_to:
-            self._caps[symbol] = Cap(max(open_to), leverage)
-        else:
-            self._caps.pop(symbol, None)

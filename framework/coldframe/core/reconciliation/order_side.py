@@ -1,40 +1,53 @@
 """The order side put together: session, user stream, desk, evidence, reconciliation, and when each of them is told what.
 
 New risk needs all of it: the order link logged on, the user stream open, and a reconciliation that came through since the last time
-either of them was opened. News for strategies are read from `evidence.news`.
+either of them was opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
 from coldframe.core.connectivity.api_session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady, Unanswered
-from coldframe.core.connectivity.request_ways import as_event
+from coldframe.core.connectivity.request_ways import RequestWays, as_event
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
 from coldframe.core.connectivity.user_stream import KeepKey, StartKey, UserStream, UserStreamLimits
-from coldframe.core.execution.countdown_cancel import CountdownCancel
+from coldframe.core.execution.algo_orders import PendingAlgoQuery
+from coldframe.core.execution.countdown_cancel import CountdownCancel, PendingCountdown
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.order_executor import OrderExecutor
+from coldframe.core.execution.purposes import PendingCancel, PendingQuery
 from coldframe.core.marketdata.market import Market
-from coldframe.core.reconciliation.account_settings import AccountSettings, AccountWatch
-from coldframe.core.reconciliation.asset_prices import AssetPrices
-from coldframe.core.reconciliation.funding_income import FundingIncome
+from coldframe.core.reconciliation.account_settings import AccountSettings, AccountWatch, PendingModes
+from coldframe.core.reconciliation.asset_prices import AssetPrices, PendingMark, PendingPrice, PendingRate
+from coldframe.core.reconciliation.funding_income import FundingIncome, PendingIncome
+from coldframe.core.reconciliation.leverage_brackets import PendingBrackets, PendingLeverage
+from coldframe.core.reconciliation.open_orders import PendingAlgoConfirm, PendingConfirm, PendingStrayCancel
 from coldframe.core.reconciliation.position_breaks import PositionBreaks
-from coldframe.core.reconciliation.rounds import LIGHT, LIGHT_ROUND_MS, Reconciler
+from coldframe.core.reconciliation.rounds import (
+    LIGHT,
+    LIGHT_ROUND_MS,
+    PendingOpenAlgos,
+    PendingOpenOrders,
+    PendingOwner,
+    PendingPositions,
+    Reconciler,
+)
 from coldframe.core.reconciliation.startup import StartCheck
-from coldframe.core.reconciliation.trade_scan import TRADES_PAGE, TradeScan
-from coldframe.core.risk.leverage_brackets import Brackets
-from coldframe.core.risk.pre_trade import PreTradeRisk
+from coldframe.core.reconciliation.trade_scan import TRADES_PAGE, PendingTrades, TradeScan
+from coldframe.core.risk.reducing import left_over
+from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.external import FILLS_LIMIT, Foreign
-from coldframe.core.state.orders import ENDED_LIMIT, Order, Orders
+from coldframe.core.state.orders import ENDED_LIMIT, Order
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.happenings import NothingToReduce, OrderCameBack, SettingsDoubted
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import NS_PER_MS
@@ -42,7 +55,6 @@ from coldframe.wire.account import (
     AccountConfigUpdate,
     AccountUpdate,
     AlgoUpdate,
-    LeverageChange,
     ListenKeyExpired,
     OrderTradeUpdate,
     ServerShutdown,
@@ -62,6 +74,31 @@ DIFFER_MS: Final = 400
 #: So many symbols' trades a light round looks at: 40 + 5 + 20 times 5 weight, twice a minute, of the reserved 480.
 LIGHT_SYMBOLS: Final = 20
 
+#: What the order side asks by REST; the answer of each goes to the machine that has asked.
+OrderSidePurpose = (
+    StartKey
+    | KeepKey
+    | PendingCancel
+    | PendingQuery
+    | PendingAlgoQuery
+    | PendingOpenOrders
+    | PendingOpenAlgos
+    | PendingPositions
+    | PendingTrades
+    | PendingOwner
+    | PendingConfirm
+    | PendingAlgoConfirm
+    | PendingStrayCancel
+    | PendingCountdown
+    | PendingIncome
+    | PendingPrice
+    | PendingMark
+    | PendingRate
+    | PendingModes
+    | PendingBrackets
+    | PendingLeverage
+)
+
 
 @attrs.frozen(kw_only=True)
 class OrderSideLimits:
@@ -74,7 +111,7 @@ class OrderSideLimits:
     foreign: Foreign = Foreign.REFUSE
     halt_on_mismatch: bool = True
     user_stream: UserStreamLimits = UserStreamLimits()
-    #: How the account has to be set; the position mode is the gate's.
+    #: How the account has to be set; the position mode stands in the state.
     account: AccountSettings = AccountSettings()
     #: How many trades one query brings, and how much memory keeps (both in number): bounds that never bound what is true.
     trades_page: int = TRADES_PAGE
@@ -87,43 +124,37 @@ class OrderSide:
 
     def __init__(
         self,
+        state: EngineState,
         ctx: StepContext,
         calls: RestQueue,
         market: Market,
-        orders: Orders,
         evidence: ExecutionReports,
-        gate: PreTradeRisk,
+        switches: CountdownCancel,
         *,
         can_log_on: bool,
         limits: OrderSideLimits,
     ) -> None:
+        self._state = state
         self._ctx = ctx
-        self._orders = orders
-        self._gate = gate
+        self._orders = state.orders
         self.evidence = evidence
         self.session = Session(ctx, can_log_on, limits.session)
-        self.desk = OrderExecutor(ctx, self.session, calls, orders, evidence, gate, limits.recv_window_ms)
-        self.user_stream = UserStream(ctx, self.desk.ways, limits.user_stream)
-        self.brackets = Brackets(ctx, calls)
-        gate.caps = self.brackets.caps
-        symbols = {symbol for trader in gate.traders.values() for symbol in trader.symbols}
-        wanted = attrs.evolve(limits.account, hedge=gate.hedge)
-        self.watch = AccountWatch(ctx, calls, self.brackets, gate.latches, wanted, symbols)
-        self.account = FundingIncome(ctx, calls, evidence, gate.traders, gate.marks)
-        self.assets = AssetPrices(ctx, calls, market, gate.prices, lambda: gate.instruments, min(symbols, default=""))
-        self.mismatches = PositionBreaks(ctx, evidence, gate, halt=limits.halt_on_mismatch)
-        self.desk.reports_come = lambda: self.user_stream.up
-        evidence.came_back = self.desk.depart
-        evidence.others.fills_limit = limits.external_fills
-        scan = TradeScan(ctx, calls, orders, evidence, limits.trades_page)
-        self.reconciler = Reconciler(ctx, calls, orders, evidence, self.desk, scan, self._unbroken)
-        self.reconciler.at_start = StartCheck(ctx, evidence, gate.traders, limits.foreign)
-        gate.reducing.compared = lambda: self.reconciler.at_start is None
-        self.deadman = CountdownCancel(ctx, calls, limits.dead_man_ms)
-        evidence.explain = self.deadman.explains
+        ways = RequestWays(ctx, self.session, calls)
+        self.user_stream = UserStream(ctx, ways, limits.user_stream)
+        wired = (self.session, ways, self.user_stream)
+        self.desk = OrderExecutor(state, ctx, *wired, calls, evidence, limits.recv_window_ms)
+        symbols = {symbol for account in state.accounts.values() for symbol in account.symbols}
+        wanted = attrs.evolve(limits.account, hedge=state.hedge)
+        self.watch = AccountWatch(state, ctx, calls, wanted, symbols)
+        self.account = FundingIncome(state, ctx, calls)
+        self.assets = AssetPrices(state, ctx, calls, market, min(symbols, default=""))
+        self.mismatches = PositionBreaks(state, ctx, evidence, halt=limits.halt_on_mismatch)
+        scan = TradeScan(state, ctx, calls, evidence, limits.trades_page)
+        start = StartCheck(state, ctx, evidence, limits.foreign)
+        self.reconciler = Reconciler(state, ctx, calls, evidence, self.desk, scan, start, self._unbroken)
+        self.deadman = switches
         self.census = Census()
         self._unreadable = Unreadable()
-        self.link_news: list[LinkChanged] = []
         #: The last round for orders that wait to be proved absent, the next one, and which orders those were at the last look.
         self._unknown_round_ns = self._next_unknown_round_ns = 0
         self._unknown_pause_ms = _UNKNOWN_ROUND_MS
@@ -140,11 +171,10 @@ class OrderSide:
         return self.session.reconnects + self.user_stream.reconnects
 
     def start(self) -> None:
-        self.desk.inquiry.began_ns = self._ctx.now_ns
+        self.desk.inquiry.begin()
         self.session.start()
-        self.brackets.ask()
         self.watch.begin()
-        self.evidence.balance.begin()
+        self._state.holdings.balance.begin()
         self._ctx.wake("desk:tick", TICK_MS)
 
     def owns(self, link: str) -> bool:
@@ -182,13 +212,27 @@ class OrderSide:
     def not_written(self, request_id: int, reason: str) -> None:
         self._hear(self.session.not_written(request_id, reason))
 
-    def returned(self, event: Returned) -> bool:
-        """What a REST call brought. Returns whether it was one of the order side's."""
-        if isinstance(event.purpose, StartKey | KeepKey):
-            self._heard_of_key(as_event(event))
-            return True
-        takers = (self.desk, self.reconciler, self.deadman, self.brackets, self.account, self.assets, self.watch)
-        return any(taker.returned(event) for taker in takers)
+    def returned(self, purpose: OrderSidePurpose, event: Returned) -> None:
+        """What a REST call for one of the order side's purposes brought."""
+        match purpose:
+            case StartKey() | KeepKey():
+                self._heard_of_key(as_event(event))
+            case PendingCancel() | PendingQuery() | PendingAlgoQuery():
+                self.desk.returned(event)
+            case PendingOpenOrders() | PendingOpenAlgos() | PendingPositions() | PendingTrades() | PendingOwner():
+                self.reconciler.returned(event)
+            case PendingConfirm() | PendingAlgoConfirm() | PendingStrayCancel():
+                self.reconciler.listed.returned(event)
+            case PendingCountdown():
+                self.deadman.returned(event)
+            case PendingIncome():
+                self.account.returned(event)
+            case PendingPrice() | PendingMark() | PendingRate():
+                self.assets.returned(event)
+            case PendingModes() | PendingBrackets() | PendingLeverage():
+                self.watch.returned(event)
+            case unknown:
+                assert_never(unknown)
 
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
@@ -200,36 +244,44 @@ class OrderSide:
                         self.reconciler.begin("order link opened", self._symbols())
                 case SessionDown(reason):
                     self.desk.ways.unanswered()
-                    self.reconciler.done = False
+                    self.reconciler.outdated()
                     self._news("api", LinkState.DOWN, reason)
                 case _:
                     if isinstance(event, Unanswered) and event.written:
                         self.desk.ways.unanswered()
                     if self.desk.heard(event) is None:
                         self._heard_of_key(event)
-        self.ask_for_emptied()
 
     def _heard_of_key(self, event: SessionEvent) -> None:
         if self.user_stream.heard(event):
             self._reports_missing("the listen key is worthless")
 
-    def ask_for_emptied(self) -> None:
-        """Positions that the venue has just had nothing to reduce in are asked for, with their trades."""
-        emptied, self._gate.latches.emptied = self._gate.latches.emptied, {}
-        for key in emptied:
-            self.mismatches.nothing_there(key)
-        if emptied:
-            self.reconciler.begin("nothing to reduce", self._symbols(), urgent=False)
+    def happened(self, event: OrderCameBack | NothingToReduce | SettingsDoubted) -> None:
+        """Does what follows from what has happened in this step."""
+        match event:
+            case OrderCameBack(client_order_id):
+                self.desk.depart(client_order_id)
+            case NothingToReduce():
+                self._nothing_to_reduce(event)
+            case SettingsDoubted():
+                self.watch.doubt()
+            case unknown:
+                assert_never(unknown)
+
+    def _nothing_to_reduce(self, event: NothingToReduce) -> None:
+        """A position that the venue has just had nothing to reduce in is asked for, with its trades."""
+        self.mismatches.nothing_there((event.symbol, event.position_side))
+        self.reconciler.begin("nothing to reduce", self._symbols(), urgent=False)
 
     def _reports_missing(self, reason: str) -> None:
         """The user stream is down: what is said about our orders does not reach us."""
         self.account.away()
         self._orders.unreport()
-        self.reconciler.done = False
+        self.reconciler.outdated()
         self._news("private", LinkState.DOWN, reason)
 
     def _news(self, link: str, state: LinkState, reason: str = "") -> None:
-        self.link_news.append(LinkChanged(link, self._ctx.now_ns, state, reason))
+        self._ctx.tell(LinkChanged(link, self._ctx.now_ns, state, reason))
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -261,8 +313,6 @@ class OrderSide:
                 self.account.changed(event)
             case AccountConfigUpdate():
                 self.watch.told(event)
-                if isinstance(event.leverage, LeverageChange):
-                    self.brackets.leverage(event.leverage.symbol, event.leverage.leverage)
             case ListenKeyExpired():
                 if self.user_stream.expired():
                     self._reports_missing("listen key expired")
@@ -319,9 +369,9 @@ class OrderSide:
     def _end_left_over(self) -> None:
         """Cancels orders that were to close a position which their strategy does not have any more, where the venue would not."""
         for order in self._orders.live:
-            if self._gate.reducing.left_over(order) and not self.desk.departs(order):
+            if left_over(self._state, order) and not self.desk.departs(order):
                 self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
-                self.desk.depart(order)
+                self.desk.depart(order.client_order_id)
 
     def _look_at_unknown(self) -> None:
         """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
@@ -344,7 +394,7 @@ class OrderSide:
         """
         symbols = {order.symbol for order in self._orders.live if order.state is not OrderState.PENDING_SUBMIT}
         symbols |= {order.symbol for order in self._orders.owed} | self._orders.unscanned
-        symbols |= {key[0] for key in self.evidence.holdings.position_keys() if any(self.evidence.holdings.held(key).values())}
+        symbols |= {key[0] for key in self._state.holdings.position_keys() if any(self._state.holdings.held(key).values())}
         return symbols | self.reconciler.holding | self.mismatches.symbols
 
     def _light_symbols(self) -> set[str]:
@@ -356,7 +406,7 @@ class OrderSide:
 
     def compare(self, reason: str) -> None:
         """Begins a round now: nothing counts as complete until it is through."""
-        self.reconciler.done = False
+        self.reconciler.outdated()
         if self.user_stream.up:
             self.reconciler.begin(reason, self._symbols())
 
@@ -366,10 +416,10 @@ class OrderSide:
 
     def suspended(self) -> None:
         """We were not there for a while: nothing is believed until it has been compared."""
-        self.user_stream.since_ns = self._ctx.now_ns
+        self.user_stream.suspended()
         self.account.away()
         self._orders.unreport()
-        self.reconciler.done = False
+        self.reconciler.outdated()
         if self.user_stream.up:
             self.reconciler.begin("after a suspend", self._symbols())
 

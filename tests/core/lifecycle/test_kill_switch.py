@@ -101,7 +101,9 @@ def test_a_halted_strategy_sees_that_it_may_not_trade_and_why_it_is_refused() ->
     made.give(HaltAsked(PAUSE, "mm", "a fat finger"))
     made.beat()
     assert seen[-2:] == [True, False]
-    assert made.engine.gate.halts["mm"].text == "halted (pause, strategy mm): a fat finger"
+    held = made.engine.state.trading.by_kill_switch("mm")
+    assert held is not None
+    assert held.verdict.text == "halted (pause, strategy mm): a fat finger"
     made.give(ResumeAsked("mm"))
     made.beat()
     assert seen[-1]
@@ -279,7 +281,7 @@ def test_s2_what_the_brake_flattened_is_not_flattened_again(heard: str) -> None:
     made.run(8_000)
     assert sells(made) == [NAME]
     assert net(made) == 0
-    assert made.engine.evidence.external.fills == 0
+    assert made.engine.state.external.account.fills == 0
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D(2), D(2)]
     assert [effect.state for effect in actor.told(OrderChanged)][-1] == OrderState.FILLED
 
@@ -403,9 +405,9 @@ def test_a_resumption_leaves_a_muted_strategy_flat() -> None:
 
 def test_a_resumption_names_what_it_opens_and_nothing_else() -> None:
     made, _ = world(Actor("mm"), Actor("other"))
-    latches = made.engine.gate.latches
+    latches = made.engine.state.trading
     for strategy in ("mm", "other"):
-        latches.halt_strategy(strategy, Verdict(VerdictCode.LOSS, f"{strategy} has lost too much"))
+        latches.halt_strategy(strategy, Verdict(VerdictCode.LOSS, f"{strategy} has lost too much"), START_MS)
     made.give(ResumeAsked("mm"))
     assert opened(made) == ["mm has lost too much"]
     made.give(ResumeAsked())

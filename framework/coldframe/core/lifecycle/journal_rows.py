@@ -1,0 +1,77 @@
+"""What a run writes down of its state: orders that have changed, what is shut, where losses are counted from, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.lifecycle.risk_rows import RiskRows
+from coldframe.core.reconciliation.order_side import OrderSide
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.journal_codec import RestoredState, checkpoint_body, order_body
+from coldframe.core.state.loss_limits import Counted
+from coldframe.model.effects import Record
+from coldframe.model.journal import RowKind
+
+
+class JournalRows:
+    """Records at the end of a step. `past` is what an earlier run has left, `epoch_ms` when this one began."""
+
+    def __init__(
+        self,
+        state: EngineState,
+        ctx: StepContext,
+        trading: OrderSide | None,
+        past: RestoredState,
+        epoch_ms: int,
+        rows: int,
+    ) -> None:
+        self._state = state
+        self._ctx = ctx
+        self._trading = trading
+        self._past = past
+        self._epoch_ms = epoch_ms
+        #: After so many rows a checkpoint is due.
+        self._rows = rows
+        self._risk = RiskRows(state, ctx, past.latched, past.losses)
+        self._count = 0
+
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        """From where losses are counted, by owner, as it was last written down."""
+        return self._risk.counted
+
+    def took_over(self) -> None:
+        """What an earlier run has left is taken over: if that is anything, a checkpoint holds it."""
+        if self._past.orders or self._past.accounts or self._past.latched:
+            self.need_checkpoint()
+
+    def need_checkpoint(self) -> None:
+        """The whole state is written down at the end of this step."""
+        self._count = self._rows
+
+    def record(self) -> None:
+        """A row for every order that has changed in this step, and a checkpoint when one is due."""
+        for name, order in self._state.orders.take_changed().items():
+            self._ctx.record(RowKind.ORDER, name, order_body(order))
+        self._risk.record()
+        self._count += sum(isinstance(effect, Record) for effect in self._ctx.effects)
+        if self._count >= self._rows:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self._count, past, state, trading = 0, self._past, self._state, self._trading
+        body = checkpoint_body(
+            state.orders,
+            state.all_positions,
+            state.holdings.executions,
+            state.orders.marks,
+            state.trading.latched,
+            trading.assets.recorded if trading is not None else past.prices,
+            self._risk.counted,
+            trading.account.payments.latest if trading is not None else past.payments,
+            self._epoch_ms,
+            past.since_ms or self._epoch_ms,
+            past.runs + 1,
+        )
+        self._ctx.record(RowKind.CHECKPOINT, past.account, body)
