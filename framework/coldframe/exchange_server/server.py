@@ -178,7 +178,7 @@ class EmbeddedVenue:
                 raise self._source.fault
             if self._source.ended:
                 self.tape_ended.set()
-            await self._rest(turn_ms)
+            await self._rest(now_ms, turn_ms)
 
     def _turn(self) -> None:
         now_ms = self._context.turn()
@@ -186,10 +186,14 @@ class EmbeddedVenue:
             self._marks_due_ms = now_ms + _MARKS_MS
             self._exchange.remember_marks(now_ms)
 
-    async def _rest(self, turn_ms: int) -> None:
-        """Waits for the next turn, or less: until the market has something to do, or listeners that it waits for have read."""
+    async def _rest(self, now_ms: int, turn_ms: int) -> None:
+        """Waits for the next turn, or less: until the market has something to do, or listeners that it waits for have read.
+
+        As long as lay between the beginning of this turn and the next one, however long this one took: a market that takes all
+        the time that there is must leave some to those who read.
+        """
         due_ms = self._source.next_due_ms()
-        left_s = ((turn_ms if due_ms is None else min(turn_ms, due_ms)) - self._now_ms()) / 1000
+        left_s = ((turn_ms if due_ms is None else min(turn_ms, due_ms)) - now_ms) / 1000
         if left_s <= 0:
             await trio.lowlevel.checkpoint()
         elif due_ms is None:
