@@ -71,7 +71,7 @@ def test_halting_a_bot_that_does_not_run(home: Path) -> None:
     assert [path.name for path in folder.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
-def test_p16_a_copy_is_halted_for_itself_and_moving_lifts_nothing(tmp_path: Path) -> None:
+def test_p16_a_copy_halts_for_itself_and_moving_lifts_nothing(tmp_path: Path) -> None:
     copies = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -106,7 +106,7 @@ def test_resume_opens_what_a_loss_had_shut_in_the_journal(config: Path, journal:
     assert not fold(read_rows(journal)).latched
 
 
-def test_where_nothing_can_be_latched_a_bot_runs_on_paper_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_latched_paper_runs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     done = coldframe("run", QUICKSTART, "--for", "1s", "--json")

@@ -42,7 +42,7 @@ hook_limit_ms = 0
 """
 
 
-def test_p13_what_was_decided_before_a_stall_is_not_written_after_it(tmp_path: Path) -> None:
+def test_p13_a_decision_from_before_a_stall_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "stalled.py").write_text(STALLED)
     config = CONFIG.replace("[risk]", f"{STRATEGY}[risk]").replace("[[streams]]", "[orders]\nmax_age_ms = 200\n[[streams]]", 1)
     scene = play(tmp_path, config=config)

@@ -63,7 +63,7 @@ LEFT = {
 }
 
 
-def test_s5_s13_what_a_plugin_leaves_running_does_not_keep_the_process(tmp_path: Path, home: dict[str, str]) -> None:
+def test_s5_s13_what_a_plugin_leaves_running_keeps_no_process(tmp_path: Path, home: dict[str, str]) -> None:
     """Of a run that trades, and of a `check`."""
     for verb, (name, (where, left)) in zip(("run", "check"), LEFT.items(), strict=True):
         (tmp_path / name).mkdir()
@@ -89,7 +89,7 @@ CONTEXTS = [
 ]
 
 
-def test_s12_a_paper_bot_calculates_as_ever_whatever_a_plugin_file_sets(tmp_path: Path, home: dict[str, str]) -> None:
+def test_s12_a_bot_calculates_as_ever_whatever_a_plugin_sets(tmp_path: Path, home: dict[str, str]) -> None:
     at_once = "; ".join(CONTEXTS)
     hook = f"self.turn = getattr(self, 'turn', -1) + 1; exec({CONTEXTS!r}[self.turn % {len(CONTEXTS)}])"
     run = ("run", bot(tmp_path, early=at_once, made=at_once, hook=hook))

@@ -83,7 +83,7 @@ def computing(pid: int, seconds: float) -> Callable[[], bool]:
     return computed
 
 
-def test_s2_p10_a_stuck_plugin_is_named_halted_and_freed_by_a_second_signal(tmp_path: Path, home: dict[str, str]) -> None:
+def test_s2_p10_a_stuck_plugin_is_named_halted_and_freed(tmp_path: Path, home: dict[str, str]) -> None:
     """An endless loop in a hook: the halt file cancels all the same; asked to end once it cannot, asked twice it does."""
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = stuck(tmp_path, served)
@@ -129,7 +129,7 @@ def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, 
             summary = bot.end()
         assert position(served) == 0
         rows = served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")
-    # What the hook wanted after its sleep was never written, and nobody sold a second time.
+    # What the hook wanted after its sleep was never written, and nothing was sold a second time.
     assert [(row["side"], float(row["origQty"])) for row in rows] == [("BUY", 0.010), ("BUY", 0.005), ("SELL", 0.010)]
     assert summary["strategies"]["mm"]["position"] == {"BTCUSDT": "0"}
     assert summary["strategies"]["mm"]["fills"] == 2

@@ -57,7 +57,7 @@ def settles(config: Path, env: dict[str, str]) -> None:
 
 
 def is_stopped_and_continued(bot: Running) -> None:
-    """What waits for a signal with a time limit is told of one that nobody sent when the process was stopped meanwhile."""
+    """What waits for a signal with a time limit is told of a signal that was never sent, when the process was stopped meanwhile."""
     stat = Path(f"/proc/{bot.process.pid}/stat")
 
     def state() -> str:

@@ -20,7 +20,7 @@ STRATEGY = {
 }  # fmt: skip
 
 
-def test_c5_quickstart_trades_and_says_so_wherever_the_machine_is(tmp_path: Path, home: dict[str, str]) -> None:
+def test_c5_quickstart_trades_and_says_so_in_any_time_zone(tmp_path: Path, home: dict[str, str]) -> None:
     """Logs speak UTC and journals count from the epoch, whatever the time zone."""
     journal, elsewhere = tmp_path / "run.db", {**home, "TZ": "XYZ-05:45ABC-06:45"}
     began_ns = time.time_ns()

@@ -36,7 +36,7 @@ def adds_up(pump: Pump) -> bool:
     return bool(pump.position("mm") + external == pump.venue.position(B) and pump.engine.state.holdings.adjustments == [])
 
 
-def test_o24_without_a_rule_a_start_names_all_that_is_not_its_own() -> None:
+def test_o24_a_start_names_all_that_is_not_its_own() -> None:
     pump, puppet = world(Foreign.REFUSE)
     puppet.patient, puppet.wanted = False, [bid(pump)]
     pump.until(lambda: pump.failed is not None)

@@ -110,7 +110,7 @@ def test_a_halt_is_carried_out_within_a_second() -> None:
 SWITCH = OrderSideLimits(dead_man_ms=10_000)
 
 
-def test_o30_the_orders_of_a_killed_bot_are_cancelled_by_the_venue() -> None:
+def test_o30_the_venue_cancels_the_orders_of_a_killed_bot() -> None:
     pump, _ = world(trading=SWITCH)
     pump.until(lambda: all(pump.told(f"dead man's switch of {symbol}: armed, 10 s") for symbol in (B, E)))
     pump.run(30)

@@ -69,7 +69,7 @@ def test_n3_a_venue_that_kept_its_books_is_compared_with(away_s: int) -> None:
     assert code(pump) is Exit.UNPROTECTED, "what was bought has no stop"
 
 
-@pytest.mark.parametrize("person", [False, True], ids=["nobody looks", "a person settles them"])
+@pytest.mark.parametrize("person", [False, True], ids=["no person looks", "a person settles them"])
 def test_n3_o25_a_venue_that_lost_orders_needs_a_person(person: bool) -> None:
     """It contradicts itself: the orders are given up within the proof, hold up new risk, and are named at the end."""
     pump, puppet, names = trading()
