@@ -9,10 +9,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from coldframe.plug import loader
-from tests.hanging import pytest_configure as pytest_configure
+from tests import examples, hanging
 from tests.hanging import pytest_runtest_protocol as pytest_runtest_protocol
 from tests.hanging import pytest_unconfigure as pytest_unconfigure
 
@@ -21,9 +20,17 @@ SHARED = Path(__file__).resolve().parents[1] / "../shared"
 ABSENT = "the folder ../shared with the documents and recordings is not there"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=ABSENT)
 
-settings.register_profile("coldframe", deadline=None, database=None, derandomize=True, max_examples=200)
-settings.register_profile("explore", deadline=None, database=None, max_examples=2000)
-settings.load_profile("coldframe")
+examples.register()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hanging.pytest_configure(config)
+    examples.choose(config)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker a processor, and two more where scenes wait for their processes."""
+    return (os.cpu_count() or 1) + (0 if "not scene" in config.option.markexpr else 2)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,13 +59,13 @@ def _plugins_of_the_project() -> Iterator[None]:
 _WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tests/runtime/", "tests/trio_io/")
 
 
-#: Tests with the marker `scene`.
-SCENES = Path(__file__).parent / "scenes"
+#: Tests with the marker `scene`: whole processes or whole runs on real sockets, for real seconds.
+SCENES = ("tests/scenes/", "tests/campaigns/test_short.py", "tests/plugins/test_live.py", "tests/interop/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(SCENES):
+        if item.nodeid.startswith(SCENES):
             item.add_marker(pytest.mark.scene)
     _spread(items)
 

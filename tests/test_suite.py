@@ -6,11 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import settings
+
+from tests.examples import FAST, WHOLE, choose, examples
 
 ROOT = Path(__file__).resolve().parents[1]
-pytestmark = pytest.mark.scene
 
 #: In the folder of a test. The first is mended by its first run, the second is not.
 FAILING = """
@@ -62,6 +65,7 @@ def pytest_in(folder: Path, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.scene
 def test_failed_tests_run_again_alone(tmp_path: Path) -> None:
     (tmp_path / "test_inner.py").write_text(FAILING)
     code, said = pytest_in(tmp_path, "-n", "2")
@@ -72,6 +76,7 @@ def test_failed_tests_run_again_alone(tmp_path: Path) -> None:
     assert re.search(r"FAILED .*::test_fails_twice", said)
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_hung_test_ends_with_its_stacks(tmp_path: Path, workers: str) -> None:
     (tmp_path / "test_inner.py").write_text(HANGING)
@@ -81,3 +86,25 @@ def test_a_hung_test_ends_with_its_stacks(tmp_path: Path, workers: str) -> None:
     assert "in waits_for_the_end" in said
     assert "Timeout (0:00:02)!" in said
     assert workers == "0" or "1 failed, 1 passed" in said
+
+
+@pytest.mark.parametrize(("asked", "profile"), [("", WHOLE), ("scene", WHOLE), ("not scene", FAST), ("not scene and x", FAST)])
+def test_the_inner_loop_tries_a_tenth(asked: str, profile: str) -> None:
+    before, usual = settings.get_current_profile_name(), {WHOLE: (200, 2_000), FAST: (20, 200)}
+    try:
+        settings.load_profile(WHOLE)
+        choose(SimpleNamespace(option=SimpleNamespace(markexpr=asked), getoption=lambda _: None))  # type: ignore[arg-type]
+        assert settings.get_current_profile_name() == profile
+        assert (settings().max_examples, examples(2_000)) == usual[profile]
+    finally:
+        settings.load_profile(before)
+
+
+@pytest.mark.parametrize(("whole", "fast"), [(2_000, 200), (60, 6), (50, 5), (30, 5), (5, 5), (3, 3)])
+def test_a_few_cases_are_always_tried(whole: int, fast: int) -> None:
+    before = settings.get_current_profile_name()
+    try:
+        settings.load_profile(FAST)
+        assert examples(whole) == fast
+    finally:
+        settings.load_profile(before)

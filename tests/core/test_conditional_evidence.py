@@ -23,6 +23,7 @@ from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import state
 from tests.core.told import AtVenue, D, Trade, place, prepared
+from tests.examples import examples
 
 S = OrderState
 T = OrderType
@@ -94,7 +95,7 @@ class Witness:
 ENDS = {AlgoStatus.FINISHED: None, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED, AlgoStatus.REJECTED: S.REJECTED}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_whatever_order_the_evidence_comes_in_the_order_ends_the_same_and_fills_count_once(data: st.DataObject) -> None:
     ends = data.draw(st.sampled_from(list(ENDS)))

@@ -23,6 +23,7 @@ from tests.core.scripted import Actor, Scripted
 from tests.core.state.test_journal_codec import state as folded
 from tests.core.state.test_journal_codec import state_of
 from tests.core.told import D, place
+from tests.examples import examples
 
 S = OrderState
 METHODS = ("algoOrder.place", "algoOrder.cancel", "order.cancel", "order.status")
@@ -139,7 +140,7 @@ class Storm:
         return found
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(examples(60)))
 def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> None:
     storm = Storm(seed)
     made = storm.made
@@ -174,7 +175,7 @@ def check_lives(storm: Storm) -> None:
     assert never.isdisjoint(storm.exchange.algos.all)
 
 
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 100 + examples(40)))
 def test_p1_after_a_crash_in_the_storm_conditional_orders_go_on_where_they_are(seed: int) -> None:
     storm = Storm(seed)
     made, chance = storm.made, storm.chance

@@ -493,16 +493,3 @@ def test_the_effects_do_not_depend_on_the_hash_seed(in_another_process: Callable
     """Promise 2: two processes with different hash seeds."""
     code = "from tests.core.test_engine import run_story\nprint('\\n'.join(run_story()))"
     assert in_another_process(code, "1") == in_another_process(code, "2") == "\n".join(run_story()) + "\n"
-
-
-def test_an_end_that_is_not_asked_for_does_not_come() -> None:
-    made = Scripted(Actor()).ready()
-    made.engine.ending.look()
-    made.run(1_000)
-    assert (made.ended, made.engine.ending.over) == (None, None)
-    made.stop("signal")
-    made.run(5_000)
-    assert isinstance(made.ended, Finish)
-    made.engine._ctx.take_effects()
-    made.engine.ending.look()
-    assert made.engine._ctx.take_effects() == []

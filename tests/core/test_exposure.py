@@ -20,6 +20,7 @@ from coldframe.model.orders import Happening
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.risk.test_conditional_rules import Desk
 from tests.core.told import D, place
+from tests.examples import examples
 
 LIMIT = D(5)
 NOTIONAL = D(1_600)
@@ -79,7 +80,7 @@ class Market:
 
 
 @pytest.mark.parametrize("hedge", [False, True])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(st.data())
 def test_i5_no_position_is_ever_larger_than_allowed(hedge: bool, data: st.DataObject) -> None:
     market = Market(hedge)

@@ -13,6 +13,7 @@ from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.wire.names import StreamName, parse
 from tests.core.made import mark_price
 from tests.core.wires import Wire, Wires
+from tests.examples import examples
 
 TRADES, BNB, DEPTH = parse("btcusdt@aggTrade"), parse("bnbusdt@markPrice"), parse("btcusdt@depth@100ms")
 LIMITS = FeedLimits(rotate_after_ms=3_600_000, overlap_ms=30_000, patience=100)
@@ -97,7 +98,7 @@ def test_it_comes_back_with_its_link() -> None:
 
 
 @given(seed=st.integers(0, 2**16))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_streams_added_at_any_moment_are_heard_once_each_in_order(seed: int) -> None:
     chance, limits = random.Random(seed), FeedLimits(streams_per_link=3, rotate_after_ms=40_000, overlap_ms=5_000, patience=100)
     wires = wires_of(TRADES, limits=limits)

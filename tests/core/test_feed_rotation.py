@@ -20,6 +20,7 @@ from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, MarketMess
 from tests.core.made import START_MS, agg_trade, delta, mark_price
 from tests.core.truth import TrueBook, check
 from tests.core.wires import Wire, Wires
+from tests.examples import examples
 
 DEPTH, TRADES, MARK = parse("btcusdt@depth@100ms"), parse("btcusdt@aggTrade"), parse("btcusdt@markPrice@1s")
 BEST = parse("btcusdt@bookTicker")
@@ -474,4 +475,4 @@ class AnyInterleaving(RuleBasedStateMachine):
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase
-TestAnyInterleaving.settings = settings(max_examples=150, stateful_step_count=40)
+TestAnyInterleaving.settings = settings(max_examples=examples(150), stateful_step_count=40)

@@ -19,6 +19,7 @@ from coldframe.testing import instrument
 from tests.core.looking import view_of
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
+from tests.examples import examples
 
 LONG, SHORT, BOTH = PositionSide.LONG, PositionSide.SHORT, PositionSide.BOTH
 BUY, SELL = Side.BUY, Side.SELL
@@ -146,7 +147,7 @@ def test_a_stop_of_one_side_closes_that_side() -> None:
 SIZES = st.integers(0, 6).map(lambda n: Decimal(n) / 2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(-6, 6).map(lambda n: Decimal(n) / 2), SIZES, SIZES, st.lists(st.integers(1, 4), min_size=30, max_size=30))
 def test_a_hedged_target_is_reached_one_side_after_the_other(
     position: Decimal, held: Decimal, owed: Decimal, parts: list[int]

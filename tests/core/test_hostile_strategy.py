@@ -14,6 +14,7 @@ from coldframe.model.intents import Amend, Place, Quote, Quotes, Target
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D
+from tests.examples import examples
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XYZUSDT")
 SIZES = st.sampled_from([D(text) for text in ("0.001", "0.5", "1", "3.5", "9", "50", "1000000")])
@@ -28,7 +29,7 @@ BUDGET = Budget(max_position=D(4), max_notional=D(600), messages_per_10s=6, max_
 LIMITS = RiskLimits(max_order_notional=D(350), max_gross_notional=D(600), price_collar_pct=D(5), duplicate_ms=100)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(LIMIT | MARKET | WISHES, st.booleans(), st.none() | st.tuples(PRICES, SIZES)), max_size=12))
 def test_s11_g11_whatever_a_strategy_wants_only_what_is_allowed_goes_out(
     wanted: list[tuple[Place | Quotes | Target, bool, tuple[Decimal, Decimal] | None]],

@@ -17,6 +17,7 @@ from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.strategies.test_planner import Hand, wish
 from tests.core.told import D
+from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
 LEVELS = st.lists(st.tuples(st.integers(90, 99), st.sampled_from(["0.5", "1", "2"])), max_size=4, unique_by=lambda one: one[0])
@@ -79,7 +80,7 @@ def test_the_distance_is_what_is_missing_and_what_is_too_much() -> None:
     assert distance(None, None, orders, D(7)) == 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(LEVELS, LEVELS, LEVELS, LEVELS, st.integers(0, 8))
 def test_any_beginning_of_the_plan_brings_the_world_nearer_and_the_side_never_too_full(
     bids: list[tuple[int, str]],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from coldframe.enums import SelfTradePrevention, Side
 from coldframe.exchange.matching import CROWD_ID, Fill, Matching, Taker, Withdrawn
+from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -242,7 +243,7 @@ _MODES = st.sampled_from(["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"]
 _ORDER = st.tuples(_SIDES, st.integers(95, 105), st.integers(1, 9), _OWNERS, _MODES, st.booleans())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.one_of(_ORDER, st.integers(1, 40)), max_size=40))
 def test_any_sequence_of_orders_and_cancels_ends_as_in_the_naive_engine(steps: list[object]) -> None:
     fast, naive = Matching(), _Naive()
@@ -269,7 +270,7 @@ def test_any_sequence_of_orders_and_cancels_ends_as_in_the_naive_engine(steps: l
     assert all(fast.left_of(order[3]) == order[2] for order in naive.orders if order[3])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["set", "print"]), _SIDES, st.integers(97, 103), st.integers(0, 9)), min_size=1, max_size=60)
 )

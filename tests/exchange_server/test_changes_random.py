@@ -20,6 +20,7 @@ from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire.requests import Fault, read
 from coldframe.wire.rest import ENDPOINTS
+from tests.examples import examples
 from tests.randomness import randomness
 
 T0 = 1_700_000_000_000
@@ -145,7 +146,7 @@ class World:
         self.exchange.take_private()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(steps)
 def test_changes_in_any_order_leave_the_books_right(taken: list[Any]) -> None:
     world = World()

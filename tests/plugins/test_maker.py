@@ -14,6 +14,7 @@ from coldframe.enums import ContractStatus
 from coldframe.errors import StrategyFault
 from coldframe.testing import StrategyBench, instrument
 from coldframe_maker import ASK_AGAIN_MS, Maker, provide_strategies
+from tests.examples import examples
 
 D = Decimal
 SYMBOL = "BTCUSDT"
@@ -322,7 +323,7 @@ any_rules = st.builds(
 
 
 @given(any_params, any_rules, st.data())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_whatever_happens_quotes_are_legal_and_within_the_limit(chosen: Maker.Params, rules: object, data: st.DataObject) -> None:
     """Books jump, quotes trade in part or in full, time passes: every `Quotes` could stand, and none leads beyond the limit."""
     bench = StrategyBench(Maker(chosen), [SYMBOL], instruments=[rules])  # type: ignore[list-item]

@@ -18,6 +18,7 @@ from coldframe.enums import PositionSide
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
 from coldframe.model.inputs import StopAsked
+from tests.examples import examples
 from tests.simulation.ends import LOT, B, Stopper, at_venue, code, reach, report, stop_at
 from tests.simulation.pump import Pump, Trader
 
@@ -159,7 +160,7 @@ def check_next(pump: Pump) -> None:
     assert now != position or not now or at_venue(pump) == kept
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(["buy", "stop", "bid"], PLAIN)
 @example(["buy", "bid"], {**PLAIN, "last_move": -120, "latency_ms": 300})
 @example(["buy", "raise"], {**PLAIN, "own": OnError.HALT})

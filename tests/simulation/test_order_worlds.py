@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.examples import examples
 from tests.simulation.orderworlds import World, lived
 
 #: The suite's worlds are in trouble for three seconds at most; those of the campaign for longer.
@@ -11,7 +12,7 @@ LONGEST_S = 3
 PART = 100
 
 
-@pytest.mark.parametrize("first", range(0, 2_000, PART))
+@pytest.mark.parametrize("first", range(0, examples(2_000), PART))
 def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
     """And the worst position is within its limit, nothing is sent twice, nothing is left open."""
     outcomes = [lived(seed, LONGEST_S) for seed in range(first, first + PART)]

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from coldframe.enums import PositionSide
+from tests.examples import examples
 from tests.simulation.positionworlds import World, lived
 from tests.simulation.sharing import OTHERS, share_out
 
@@ -17,7 +18,7 @@ PART = 50
 BTC = ("BTCUSDT", PositionSide.BOTH)
 
 
-@pytest.mark.parametrize("first", range(0, 2_000, PART))
+@pytest.mark.parametrize("first", range(0, examples(2_000), PART))
 def test_in_every_world_all_shares_are_the_account(first: int) -> None:
     """And each share is the oracle's, nothing is turned over, the summary and the journal agree."""
     outcomes = [lived(seed, LONGEST) for seed in range(first, first + PART)]

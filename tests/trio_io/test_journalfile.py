@@ -16,8 +16,9 @@ import pytest
 from coldframe.errors import JournalDamaged, JournalUnwritable
 from coldframe.model.journal import Row, RowKind
 from coldframe.trio_io.journalfile import Entry, JournalFile, read_rows
+from tests.examples import examples
 
-FLIPS = 10_000
+FLIPS = examples(10_000)
 
 
 def entries(count: int, first: int = 0) -> list[Entry]:

@@ -18,6 +18,7 @@ from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording_files import read_tape
 from coldframe.trio_io.recorder import Recorder
 from coldframe.wire.frames import envelope
+from tests.examples import examples
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -61,7 +62,7 @@ async def test_what_came_is_read_back_in_order(tmp_path: Path) -> None:
     assert notes.said == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(50))
 @given(
     st.lists(
         st.one_of(

@@ -16,6 +16,7 @@ from coldframe.wire import account, codec, reference
 from coldframe.wire.leftovers import Seen, fields_taken, plan_of
 from coldframe.wire.streams import Message
 from coldframe.wire.strict import MOST_NESTED, keys_in
+from tests.examples import examples
 from tests.wire.shapes import Pairs, example, fields, payloads, written
 from tests.wire.test_codec import READERS, decoder, refused
 
@@ -87,7 +88,7 @@ def pairs_in(tree: Any) -> Iterator[Pairs]:
             yield from pairs_in(row)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(disturbed(), st.sampled_from(["", "", "", " ", "\n"]))
 def test_the_fast_path_takes_everything_only_if_the_slow_one_does(case: tuple[type[Message], Any], gap: str) -> None:
     kind, tree = case
@@ -104,7 +105,7 @@ def test_the_fast_path_takes_everything_only_if_the_slow_one_does(case: tuple[ty
     assert fast or not (quiet and taken and kind not in (reference.SymbolInfo, reference.ExchangeInfo))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(disturbed(), st.sampled_from(["", " "]))
 def test_what_a_slow_reading_finds_is_what_was_kept_and_counted(case: tuple[type[Message], Any], gap: str) -> None:
     kind, tree = case
@@ -120,7 +121,7 @@ def test_what_a_slow_reading_finds_is_what_was_kept_and_counted(case: tuple[type
     assert Counter(census.unknown) - words == keys_beyond(kind, message, slow, kind.__name__)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(disturbed(), st.sampled_from(["", "", " "]))
 def test_keys_seen_before_are_kept_as_a_slow_reading_keeps_them(case: tuple[type[Message], Any], gap: str) -> None:
     kind, tree = case
@@ -181,7 +182,7 @@ def mangled(draw: st.DrawFn) -> tuple[type[Message], bytes]:
     return kind, payload
 
 
-@settings(max_examples=2500)
+@settings(max_examples=examples(2500))
 @given(mangled())
 def test_a_mangled_payload_is_a_message_or_a_decode_error(case: tuple[type[Message], bytes]) -> None:
     kind, payload = case
@@ -189,7 +190,7 @@ def test_a_mangled_payload_is_a_message_or_a_decode_error(case: tuple[type[Messa
         refused(decode, payload)
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(st.binary(max_size=80) | st.text(max_size=60).map(str.encode))
 def test_w8_arbitrary_bytes_are_a_message_or_a_decode_error(payload: bytes) -> None:
     for decode in READERS.values():

@@ -17,6 +17,7 @@ from coldframe.enums import RateLimitType
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.reference import RateLimit
 from tests.core.made import START_MS
+from tests.examples import examples
 
 NEEDED, NEW_RISK = Priority.NEEDED, Priority.NEW_RISK
 
@@ -69,7 +70,7 @@ WEIGHTS, ORDERS = ((1, 0), (20, 0), (40, 0)), ((0, 1), (0, 1), (0, 5))
     hurry=st.sampled_from([1, 10, 200]),
     adopts=st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_r5_nothing_is_ever_sent_over_a_limit_as_the_server_counts_it(
     seed: int, traffic: tuple[tuple[int, int], ...], skew_ms: int, jitter: bool, hurry: int, adopts: bool
 ) -> None:

@@ -18,13 +18,15 @@ from tests.core.scripted import Actor, Scripted
 from tests.core.told import place
 
 MINUTE_MS = 60_000
+#: Shorter than the bot's own: a minute of a market costs as much as many keep-alives.
+KEEP_ALIVE_MS = 5 * MINUTE_MS
 PRIVATE = LinkKind.PRIVATE
 EXPIRED = json.dumps({"e": "listenKeyExpired", "E": 1_700_000_000_000, "listenKey": "secret-listen-key"}).encode()
 
 
 def world(limits: UserStreamLimits | None = None) -> tuple[Scripted, Actor]:
     actor = Actor()
-    trading = OrderSideLimits(user_stream=limits or UserStreamLimits())
+    trading = OrderSideLimits(user_stream=limits or UserStreamLimits(keep_alive_ms=KEEP_ALIVE_MS))
     return Scripted(actor, trading=trading).ready(), actor
 
 
@@ -99,9 +101,13 @@ def test_before_it_is_reconciled_no_new_risk_is_taken() -> None:
     assert not shut(made, actor)
 
 
+def test_a_key_of_an_hour_is_kept_alive_twice_in_it() -> None:
+    assert UserStreamLimits().keep_alive_ms == 25 * MINUTE_MS
+
+
 def test_the_key_is_kept_alive_while_it_is_answered() -> None:
     made, _ = world()
-    made.run(76 * MINUTE_MS)
+    made.run(3 * KEEP_ALIVE_MS + MINUTE_MS)
     assert len(made.sent("userDataStream.ping")) == 3
     assert len(made.sent("userDataStream.start")) == 0
 
@@ -109,7 +115,7 @@ def test_the_key_is_kept_alive_while_it_is_answered() -> None:
 def test_a_keep_alive_without_an_answer_is_tried_again_soon() -> None:
     made, _ = world()
     made.swallows.add("userDataStream.ping")
-    made.run(28 * MINUTE_MS)
+    made.run(KEEP_ALIVE_MS + 3 * MINUTE_MS)
     assert 3 <= len(made.sent("userDataStream.ping")) <= 4
     made.swallows.clear()
     made.run(5 * MINUTE_MS)
@@ -122,7 +128,7 @@ def test_o8_a_key_that_the_venue_does_not_know_any_more_is_replaced() -> None:
     made, actor = world()
     made.exchange.refuses["userDataStream.ping"] = (-1125, "This listenKey does not exist.")
     made.exchange.listen_key = "another-key"
-    made.run(26 * MINUTE_MS)
+    made.run(KEEP_ALIVE_MS + MINUTE_MS)
     assert made.of_kind(PRIVATE) == ["private.2"]
     assert made.links["private.2"].path.endswith("another-key")
     assert private_news(actor) == [LinkState.UP, LinkState.DOWN, LinkState.UP]
@@ -209,7 +215,7 @@ def test_o40_a_key_is_kept_alive_by_rest_while_the_order_link_is_down() -> None:
     made, actor = world()
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
-    made.run(76 * MINUTE_MS)
+    made.run(3 * KEEP_ALIVE_MS + MINUTE_MS)
     assert made.sent("userDataStream.ping") == []
     assert len(made.by_rest("userDataStream.ping")) == 3
     assert made.of_kind(PRIVATE) == ["private.1"]
@@ -221,7 +227,7 @@ def test_a_keep_alive_that_meets_a_busy_venue_is_repeated(status: int) -> None:
     """The key may be as good as before, so that its link stays; a refusal says that it is not."""
     made, _ = world()
     made.holds.add("userDataStream.ping")
-    made.run(25 * MINUTE_MS + 1_500)
+    made.run(KEEP_ALIVE_MS + 1_500)
     made.refuse(-1003, status=status)
     made.holds.clear()
     made.run(2 * MINUTE_MS)
@@ -236,7 +242,7 @@ def test_a_bad_answer_by_rest_is_no_keep_alive(body: str) -> None:
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
     made.holds.add("/fapi/v1/listenKey")
-    made.run(26 * MINUTE_MS)
+    made.run(KEEP_ALIVE_MS + MINUTE_MS)
     call = made.held.pop(0)
     assert isinstance(call, CallRest)
     made.give(RestAnswered(call.call_id, Answer(502, {}, body.encode()), made.now_ns, ""))
@@ -251,7 +257,7 @@ def test_o8_a_key_that_rest_does_not_know_is_replaced_by_rest() -> None:
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
     made.holds.add("/fapi/v1/listenKey")
-    made.run(26 * MINUTE_MS)
+    made.run(KEEP_ALIVE_MS + MINUTE_MS)
     call = made.held.pop(0)
     assert isinstance(call, CallRest)
     made.exchange.listen_key = "another-key"

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from coldframe.core.marketdata.book import Book, BookSide
 from coldframe.enums import Side
 from coldframe.units import scaled, unscaled
+from tests.examples import examples
 
 #: Prices on and off any tick, with and without superfluous zeros; few, so that they meet.
 PRICES = st.builds(
@@ -83,7 +84,7 @@ class BooksAgree(RuleBasedStateMachine):
 
 
 TestBooksAgree = BooksAgree.TestCase
-TestBooksAgree.settings = settings(max_examples=60, stateful_step_count=25)
+TestBooksAgree.settings = settings(max_examples=examples(60), stateful_step_count=25)
 
 
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])

@@ -32,6 +32,7 @@ from coldframe.testing import Playbook
 from coldframe.units import scaled
 from tests.core.made import SYMBOL, delta, depth
 from tests.core.truth import TrueBook, check
+from tests.examples import examples
 
 ASK = RequestSnapshot(SYMBOL)
 READY, MOVED = BookReady(SYMBOL), BookMoved(SYMBOL)
@@ -390,4 +391,4 @@ class LossyVenue(RuleBasedStateMachine):
 
 
 TestLossyVenue = LossyVenue.TestCase
-TestLossyVenue.settings = settings(max_examples=150, stateful_step_count=40)
+TestLossyVenue.settings = settings(max_examples=examples(150), stateful_step_count=40)

@@ -15,6 +15,7 @@ from coldframe.wire.frames import ControlError, ControlReply
 from coldframe.wire.names import StreamName, parse
 from tests.core.made import agg_trade, delta
 from tests.core.wires import Wires
+from tests.examples import examples
 
 DEPTH, TRADES, MARK = parse("btcusdt@depth@100ms"), parse("btcusdt@aggTrade"), parse("btcusdt@markPrice@1s")
 ETH_DEPTH = parse("ethusdt@depth@100ms")
@@ -81,7 +82,7 @@ def test_names_are_asked_for_in_batches(streams: int, requests: int) -> None:
 
 
 @given(seed=st.integers(0, 2**16), pace=st.integers(1, 5))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_w20_no_rolling_second_sees_more_requests_than_allowed(seed: int, pace: int) -> None:
     chance = random.Random(seed)
     names = [StreamName.of(f"s{number}usdt", "depth") for number in range(24)]

@@ -25,6 +25,7 @@ from coldframe.wire.frames import envelope
 from coldframe.wire.rest import Answer
 from tests.core.made import agg_trade, delta
 from tests.core.room import DEPTH, RPI, Room, stream
+from tests.examples import examples
 
 A, B, C = "BTCUSDT", "ETHUSDT", "XRPUSDT"
 
@@ -197,7 +198,7 @@ def happen(room: Room, symbol: str, what: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([A, B, C]), st.sampled_from(OPERATIONS), st.integers(0, 400)), max_size=60))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_nothing_that_happens_to_one_symbol_is_felt_by_another(story: Sequence[tuple[str, str, int]]) -> None:
     """What is told of a symbol, and asked for it, is the same whether anything happens to the others or not."""
 

@@ -25,6 +25,7 @@ from tests.core.scripted import Actor, Scripted
 from tests.core.shareoracle import OTHERS, ShareOracle
 from tests.core.strategies.test_desired_state import behave, happen, traded
 from tests.core.told import D, Trade, place
+from tests.examples import examples
 
 POSITIONS = "/fapi/v3/positionRisk"
 
@@ -298,7 +299,7 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(seed: int) -> None:
     """Two strategies and another client, a venue that misbehaves: every fill ends where it belongs, nothing is ever adjusted."""
     chance, one, other = random.Random(seed), Actor("one"), Actor("other")

@@ -25,6 +25,7 @@ from coldframe.model.orders import Attempt, Happening
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
+from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
 V = VerdictCode
@@ -357,7 +358,7 @@ def test_two_quotes_that_reduce_one_by_one_may_not_reverse_together() -> None:
     max_notional=st.sampled_from(["100", "400", "900"]),
     gross=st.sampled_from(["150", "500", "1200"]),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_whatever_passes_and_fills_in_any_order_no_limit_is_exceeded(
     seed: int, max_position: str, max_notional: str, gross: str
 ) -> None:

@@ -34,6 +34,7 @@ from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
 from tests.core.strategies.test_desired_state import behave, happen, some_quotes, standing, traded
 from tests.core.told import D, place
+from tests.examples import examples
 
 MOST = D(4)
 
@@ -101,14 +102,14 @@ def state_of(engine: Engine) -> dict[str, Any]:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
     made = troubled(random.Random(seed), Actor(), 25)
     assert state(fold(made.rows)) == state_of(made.engine)
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(seed: int) -> None:
     chance, actor = random.Random(seed), Actor()
     made = troubled(chance, actor, chance.randrange(1, 15))

@@ -27,6 +27,7 @@ from coldframe.units import NS_PER_MS
 from tests.core.made import START_MS, START_NS
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
+from tests.examples import examples
 
 DAY_MS = 86_400_000
 PNL = st.decimals(-50, 50, places=2)
@@ -101,7 +102,7 @@ STEPS = st.lists(st.one_of(st.tuples(st.just("see"), PNL), st.sampled_from([("re
 
 
 @given(steps=STEPS, loss=LIMIT, drawdown=LIMIT, period=st.sampled_from(LossPeriod))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_losses_over_any_number_of_runs_are_those_of_one(
     steps: list[tuple], loss: Decimal, drawdown: Decimal, period: LossPeriod
 ) -> None:

@@ -26,6 +26,7 @@ from coldframe.model.journal import Row, RowKind
 from tests.core.made import START_NS, SYMBOL
 from tests.core.shareoracle import OTHERS, ShareOracle
 from tests.core.told import D
+from tests.examples import examples
 
 KEY = (SYMBOL, PositionSide.BOTH)
 LOT = D("0.001")
@@ -158,7 +159,7 @@ def done(number: int, owner: str, signed: Decimal, price: str = "100", fee: str 
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_the_order_in_which_executions_become_known_does_not_matter(seed: int) -> None:
     chance = random.Random(seed)
     owners = ["a", "b", "c"][: chance.randrange(1, 4)]

@@ -22,6 +22,7 @@ from coldframe.testing import instrument
 from coldframe.wire.filters import check_order
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
+from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -291,7 +292,7 @@ def fewest(standing: dict[Decimal | None, Decimal], wanted: dict[Decimal, Decima
 
 
 @given(standing=LEVELS, wanted=LEVELS, asks=LEVELS)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
     standing: list[tuple[str, str]], wanted: list[tuple[str, str]], asks: list[tuple[str, str]]
 ) -> None:
@@ -307,7 +308,7 @@ def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
 
 
 @given(seed=st.integers(0, 2**32), wishes=st.lists(LEVELS, min_size=1, max_size=5), unamendable=st.sampled_from([0, 5, 10]))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_much_and_comes_right(
     seed: int, wishes: list[list[tuple[str, str]]], unamendable: int
 ) -> None:

@@ -12,6 +12,7 @@ from coldframe.exchange.endpoints.rest import Rest, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.wire.api import METHODS
 from coldframe.wire.rest import ENDPOINTS
+from tests.examples import examples
 from tests.exchange.rig import START_MS, SYMBOL, Rig
 
 _VALUES = st.sampled_from(
@@ -53,7 +54,7 @@ def rig_keys(rest: Rest) -> str:
 
 
 @pytest.mark.parametrize("name", [f"{verb} {path}" for verb, path in ENDPOINTS])
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(_PARAMS, min_size=1, max_size=6))
 def test_any_parameters_get_an_answer(name: str, calls: list[dict[str, str]]) -> None:
     rig = Rig()
@@ -75,7 +76,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.sampled_from([*METHODS, "nothing"]),
     st.dictionaries(st.sampled_from([*_NAMES, "apiKey", "signature", "timestamp"]), _JSON, max_size=8),
@@ -90,7 +91,7 @@ def test_any_request_on_the_websocket_api_gets_an_answer(method: str, params: di
     assert ("result" in body) != ("error" in body)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_on_the_websocket_api_get_an_answer(frame: bytes) -> None:
     rig = Rig()

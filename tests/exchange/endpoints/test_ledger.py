@@ -12,6 +12,7 @@ from coldframe.config.venue import VenueLimits
 from coldframe.core.connectivity.rate_limits import BOUNDARY_SLACK_MS, Priority, RateLimits
 from coldframe.exchange.endpoints.counters import Blocked, Counters
 from coldframe.wire.weights import Pool
+from tests.examples import examples
 
 START_MS = 1_700_000_040_000  # a full minute
 MINUTES = 10
@@ -30,7 +31,7 @@ def sent(counters: Counters, weight: int, orders: int, now_ms: int) -> Blocked |
     skew_ms=st.integers(-BOUNDARY_SLACK_MS, BOUNDARY_SLACK_MS - 1),
     hurry_ms=st.sampled_from([1, 20, 400]),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_r5_random_traffic_never_meets_a_limit_of_the_venue(seed: int, limits: VenueLimits, skew_ms: int, hurry_ms: int) -> None:
     chance, ledger, counters, now = random.Random(seed), RateLimits(), Counters(limits), START_MS + seed % 60_000
     ledger.adopt_limits(counters.listed())  # R7: the limits are the venue's, not ours
@@ -62,7 +63,7 @@ def test_at_least_95_percent_of_every_budget_can_be_used(limits: VenueLimits, we
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_r3_what_others_use_of_the_same_address_is_adopted(seed: int) -> None:
     """Others spend between two of our calls: at most what they spent since we last heard a count goes over the limit."""
     chance, ledger, counters, now = random.Random(seed), RateLimits(), Counters(VenueLimits()), START_MS

@@ -15,6 +15,7 @@ from coldframe.exchange.trading.entities import Order
 from coldframe.units import scaled
 from coldframe.wire.account import OrderTradeUpdate
 from coldframe.wire.replies import UserTrade
+from tests.examples import examples
 from tests.exchange.rig import SYMBOL, Rig
 
 D = Decimal
@@ -181,7 +182,7 @@ class World:
 
 
 @pytest.mark.parametrize("hedge", [False, True])
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.lists(_STEP, min_size=10, max_size=50))
 def test_everything_always_agrees(hedge: bool, steps: list[tuple]) -> None:  # type: ignore[type-arg]
     world = World(hedge=hedge)

@@ -19,7 +19,7 @@ def main(words: list[str]) -> int:
         for line in lines(given.lines, given.seconds):
             sys.stdout.write(f"{line}\n")
         return 0
-    made = json.dumps({world: digest(world, given.seconds) for world in WORLDS}, indent=2) + "\n"
+    made = json.dumps({world: digest(lines(world, given.seconds)) for world in WORLDS}, indent=2) + "\n"
     sys.stdout.write(made)
     if given.write:
         STORED.write_text(made)

@@ -1,0 +1,39 @@
+"""How many random cases a test tries: the whole suite all of them, the inner loop a tenth, an exploration ten times as many.
+
+The inner loop is `pytest -m "not scene"`; `--hypothesis-profile=coldframe` or `explore` makes it try more. A case that fails in the
+whole suite fails in each run of it: cases follow from the test alone, not from chance.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+import pytest
+from hypothesis import settings
+
+WHOLE, FAST, EXPLORE = "coldframe", "fast", "explore"
+_SHARES: Final = {WHOLE: Fraction(1), FAST: Fraction(1, 10), EXPLORE: Fraction(10)}
+#: What a property tries that says nothing else.
+_USUAL: Final = 200
+#: What is tried at least.
+_FEWEST: Final = 5
+
+
+def examples(whole: int) -> int:
+    """How many cases to try where the whole suite tries that many."""
+    share = _SHARES.get(settings.get_current_profile_name(), Fraction(1))
+    return max(int(whole * share), min(whole, _FEWEST))
+
+
+def register() -> None:
+    """Makes the profiles known to hypothesis and loads that of the whole suite."""
+    for name, share in _SHARES.items():
+        settings.register_profile(name, deadline=None, database=None, derandomize=name != EXPLORE, max_examples=int(_USUAL * share))
+    settings.load_profile(WHOLE)
+
+
+def choose(config: pytest.Config) -> None:
+    """Loads the profile of the inner loop if scenes are left out and no other profile is asked for."""
+    if "not scene" in config.option.markexpr and not config.getoption("--hypothesis-profile"):
+        settings.load_profile(FAST)
