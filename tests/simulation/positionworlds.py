@@ -263,15 +263,29 @@ class World:
         """The bot is killed when all is told, others trade, and it begins again."""
         self.quiet = False
         self.oracle.update()
+        missed = self._missed()
         self.pump.kill()
         for _ in range(self.chance.randint(0, 3)):
             self._by_hand()
         trades = self.oracle.update()
         if self._restart(self.rule) is Foreign.ADOPT:
             self.oracle.update()  # what a strategy has closed meanwhile was its own, not what it adopts now
-            self.oracle.adopt(self._only_owner, {key_of(trade) for owner, trade in trades if owner == OTHERS}, self._entries())
+            changed = {key_of(trade) for owner, trade in trades if owner == OTHERS} | missed
+            self.oracle.adopt(self._only_owner, changed, self._entries())
         self.pump.run(self.chance.choice((0.3, 1)))
         self._become_quiet()
+
+    def _missed(self) -> set[Key]:
+        """Where others have traded and come back to what they had, without the bot hearing of it: the next start will."""
+        engine, found = self.pump.engine, set()
+        executions, marks = engine.state.holdings.executions, engine.orders.marks
+        for trade in (row.trade for row in self.pump.venue.books().trades):
+            key, known = key_of(trade), max(executions.since(key_of(trade)) or 0, marks.get(trade.symbol, 0))
+            ours = self.pump.venue.books().orders[trade.order_id].client_id in self.owners
+            settled = not known and key in executions.settled
+            if not ours and trade.id > known and not settled and executions.get(key, (trade.id, trade.order_id)) is None:
+                found.add(key)
+        return found
 
     def _entries(self) -> dict[Key, Fraction]:
         positions = self.pump.venue.books().account.positions.values()

@@ -21,7 +21,7 @@ from coldframe.enums import ContractStatus, OrderStatus, OrderType, PriceMatch, 
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Place, Verdict, VerdictCode
-from coldframe.model.orders import Attempt, Happening
+from coldframe.model.orders import Attempt, Happening, Overlay
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
@@ -248,6 +248,30 @@ def test_a_reduce_only_order_may_trade_first_and_then_counts() -> None:
     assert desk.check(place(SELL, "3")).accepted
     desk.hold("-0.6")
     assert desk.check(place(SELL, "3")).accepted
+
+
+@pytest.mark.parametrize("doubt", ["none", "listed no more", "cancel unknown", "amendment unknown", "ended"])
+def test_a_reduce_only_order_in_doubt_may_have_traded_before(doubt: str) -> None:
+    """Of two orders over one position the plain one is told first: the other one may have closed the position before it."""
+    desk, alone = Desk(budget=Budget(max_position=D(10))), "ETHUSDT"
+    desk.hold("10", alone)
+    closing, plain = desk.stand(place(SELL, "10", symbol=alone, reduce_only=True)), desk.stand(place(SELL, "10", symbol=alone))
+    match doubt:
+        case "listed no more":
+            closing.doubted_ns = START_NS
+        case "cancel unknown":
+            closing.overlay = Overlay.CANCEL_UNKNOWN
+        case "amendment unknown":
+            closing.overlay = Overlay.AMEND_UNKNOWN
+        case "ended":
+            desk.orders.happen(closing, Happening.SEEN_CANCELED, START_NS)
+    desk.fill(plain, D(10))
+    verdict = desk.check(place(SELL, "6", symbol=alone))
+    if doubt in ("none", "ended"):
+        assert verdict.accepted
+    else:
+        assert refused(verdict, V.POSITION, "16", "10")
+        assert desk.check(place(BUY, "10", symbol=alone)).accepted
 
 
 def test_where_others_trade_a_reduce_only_order_counts_whole() -> None:

@@ -24,6 +24,7 @@ from coldframe.core.state.orders import Order
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import PositionSide, SelfTradePrevention, Side, TimeInForce
 from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
+from coldframe.model.orders import Overlay
 from coldframe.units import ZERO, plain, trimmed
 
 
@@ -267,7 +268,7 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
     Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it. An
     order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger. Where others
     hold the account's position as well, the venue lets them trade beyond the end of this one: then an order that opens one
-    counts them whole.
+    counts them whole. So it does one in doubt: it may have traded, untold, before what has closed the position since.
     """
     account, place = order.account, order.place
     net = account.account.position(place.symbol, place.position_side).quantity
@@ -281,7 +282,8 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
     else:
         reducing = sum(closers, ZERO)
         if place.quantity <= most or not shared(state, place.symbol):
-            reducing = min(reducing, most)
+            doubted = sum((other.exposure for other in others if other.closing and _in_doubt(other)), ZERO)
+            reducing = max(min(reducing, most), doubted)
         worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
     what = f"position in {place.symbol} at worst"
     return _over(state, VerdictCode.POSITION, what, worst, account.budget.max_position)
@@ -323,6 +325,11 @@ def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdic
         adding += sum((other.exposure for other in others if not other.reduce_only), ZERO)
     worst = abs(net + place.side.sign * adding) * price
     return _over_limit(VerdictCode.BRACKET, f"notional in {place.symbol} at leverage {cap.leverage}", worst, cap.notional)
+
+
+def _in_doubt(order: Order) -> bool:
+    """Whether an order may have ended without our knowing: a list has left it out, or what became of its cancel is not known."""
+    return bool(order.doubted_ns) or order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
 
 
 def _over(state: EngineState, code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:
