@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -108,3 +109,38 @@ def test_a_few_cases_are_always_tried(whole: int, fast: int) -> None:
         assert examples(whole) == fast
     finally:
         settings.load_profile(before)
+
+
+#: Stand in for Python on the path of `.ci/run`: the first makes the environment, the second says how it was called.
+MAKES_AN_ENVIRONMENT = """#!/bin/sh
+mkdir -p "$3/bin"
+cp "$FAKES/python" "$3/bin/python"
+for tool in ruff mypy lint-imports; do cp "$FAKES/quiet" "$3/bin/$tool"; done
+"""
+SAYS_ITS_CALL = """#!/bin/sh
+echo "$*"
+case "$*" in
+*--last-failed*) exit "$AGAIN" ;;
+*tests/interop) exit 0 ;;
+"-m pytest"*) exit "$FIRST" ;;
+esac
+"""
+AGAIN = "-m pytest -n 0 --last-failed --last-failed-no-failures none -rpfE"
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "ended", "reruns"),
+    [(0, 0, 0, 0), (1, 0, 0, 1), (1, 1, 1, 1), (2, 0, 2, 0), (5, 0, 5, 0)],
+    ids=["all pass", "passes the second time", "fails twice", "interrupted", "nothing to run"],
+)
+def test_ci_fails_for_what_fails_twice(tmp_path: Path, first: int, again: int, ended: int, reruns: int) -> None:
+    fakes = {"python3": MAKES_AN_ENVIRONMENT, "python": SAYS_ITS_CALL, "quiet": "#!/bin/sh\n"}
+    for name, text in fakes.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "FAKES": str(tmp_path), "FIRST": str(first), "AGAIN": str(again)}
+    done = subprocess.run(["/bin/sh", ROOT / ".ci/run"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == ended, done.stderr
+    assert done.stdout.splitlines().count(AGAIN) == reruns
+    assert ("tests/interop" in done.stdout) is (ended == 0)

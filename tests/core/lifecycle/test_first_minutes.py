@@ -13,8 +13,8 @@ from coldframe.testing import instrument
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
-TENTH = FirstMinutes(30, D("0.1"))
-WHOLE_MS = 30 * 60_000
+TENTH = FirstMinutes(3, D("0.1"))
+WHOLE_MS = 3 * 60_000
 
 
 def world(first: FirstMinutes = TENTH, **more: object) -> tuple[Scripted, Actor]:
@@ -58,12 +58,12 @@ def test_without_the_setting_limits_are_whole_from_the_start(code: str, limits: 
 
 def test_it_is_told_when_it_begins_and_ends() -> None:
     made, _ = world()
-    begins = "risk.first_minutes: for 30 min this run may use 0.1 of max_position, max_notional"
+    begins = "risk.first_minutes: for 3 min this run may use 0.1 of max_position, max_notional"
     assert begins in made.said()
     made.run(WHOLE_MS - 5_000)
     assert "are over" not in made.said()
     made.run(5_000)
-    assert made.said().count("risk.first_minutes: 30 min are over, this run may use its whole limits") == 1
+    assert made.said().count("risk.first_minutes: 3 min are over, this run may use its whole limits") == 1
 
 
 def test_targets_and_quotes_stay_small_too() -> None:
