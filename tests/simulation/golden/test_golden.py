@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples import examples
 from tests.simulation.golden.log import STORED, WORLDS, digest, lines
 
 ROOT = Path(__file__).parents[3]
-FIRST_SECONDS = max(examples(40), 10)
+FIRST_SECONDS = 40
 
 
 def digests(hash_seed: str) -> dict[str, str]:
@@ -31,6 +30,7 @@ def digests(hash_seed: str) -> dict[str, str]:
     return made
 
 
+@pytest.mark.scene
 def test_three_hash_seeds_give_the_same_effects() -> None:
     first, *others = (digests(seed) for seed in ("0", "1", "4242"))
     assert list(first) == list(WORLDS)
