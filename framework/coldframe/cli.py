@@ -10,13 +10,15 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TextIO, TypeAlias
 
 from coldframe.errors import ColdframeError
 from coldframe.exits import Exit, gravest
+from coldframe.renamed import Renamed, note_renamed
 from coldframe.text import printable
 
 #: How long an ended process waits for threads that a plugin has started.
@@ -31,7 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the life of the process)
     parser = _parser()
-    args = parser.parse_args(argv)
+    with _notices():
+        return _carried_out(parser.parse_args(argv))
+
+
+def _carried_out(args: argparse.Namespace) -> int:
     try:
         return int(args.verb(args) or 0)
     except BrokenPipeError:
@@ -39,6 +45,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except BaseException as error:  # noqa: BLE001  (the last fence: whatever ends us is explained)
         return _explain(error, debug=args.debug)
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """Shows notices of old names as one line each; other warnings are shown as Python does."""
+    usual = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, Renamed):
+            usual(message, category, filename, lineno, file, line)
+            return
+        where = "" if Path(filename).is_relative_to(Path(__file__).parent) else f"{filename}:{lineno}: "
+        print(f"coldframe: {printable(f'{where}{message}')}", file=sys.stderr)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def script() -> NoReturn:
@@ -111,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run_verbs(verbs: _SubParsers) -> None:
     run = _verb(verbs, "run", _run, "run a bot", "config")
     run.add_argument("--for", dest="for_s", type=_seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
-    run.add_argument("--tape", type=Path, metavar="FILE", help="play this recording in the embedded venue")
+    _recording_option(run, "play this recording in the embedded venue")
     run.add_argument(
         "--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"; replay is not deterministic, least of all with max'
     )
@@ -166,7 +198,7 @@ def _journal_verbs(verbs: _SubParsers) -> None:
 def _other_verbs(verbs: _SubParsers) -> None:
     venue = _verb(verbs, "venue", _venue, "serve the embedded venue alone", "config")
     venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
-    venue.add_argument("--tape", type=Path, metavar="FILE", help="play this recording")
+    _recording_option(venue, "play this recording")
     venue.add_argument("--keys", type=Path, metavar="DIR", help="keep the keys of its accounts here, and use them again")
     venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
 
@@ -185,10 +217,25 @@ def _other_verbs(verbs: _SubParsers) -> None:
     )
     listed.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="say which of them are active in this configuration")
 
-    tape = verbs.add_parser("tape", help="recordings")
-    tapes = tape.add_subparsers(required=True, metavar="VERB")
-    _verb(tapes, "info", _tape_info, "what a recording holds", "file")
-    _verb(tapes, "verify", _tape_verify, "rebuild its books and compare them with its best prices", "file")
+    for name, recording in (("recording", verbs.add_parser("recording", help="recordings")), ("tape", verbs.add_parser("tape"))):
+        recordings = recording.add_subparsers(required=True, metavar="VERB")
+        _verb(recordings, "info", _recording_info, "what a recording holds", "file")
+        _verb(recordings, "verify", _recording_verify, "rebuild its books and compare them with its best prices", "file")
+        for parser in recordings.choices.values():
+            parser.set_defaults(called=name)
+
+
+class _OldOption(argparse.Action):
+    """An option under its old name."""
+
+    def __call__(self, parser: object, args: argparse.Namespace, value: object, option: str | None = None) -> None:
+        note_renamed(f"the option {option}", f"--{self.dest}", 1)
+        setattr(args, self.dest, value)
+
+
+def _recording_option(verb: argparse.ArgumentParser, text: str) -> None:
+    verb.add_argument("--recording", type=Path, metavar="FILE", help=text)
+    verb.add_argument("--tape", type=Path, dest="recording", action=_OldOption, help=argparse.SUPPRESS)
 
 
 def _verb(
@@ -247,7 +294,7 @@ def _run(args: argparse.Namespace) -> int:
     return run_bot(
         args.config,
         for_s=args.for_s,
-        tape=args.tape,
+        tape=args.recording,
         speed=args.speed,
         record=args.record,
         journal=args.journal,
@@ -282,7 +329,7 @@ def _venue(args: argparse.Namespace) -> int:
     return serve_venue(
         args.config,
         port=args.port,
-        tape=args.tape,
+        tape=args.recording,
         keys=args.keys,
         state=args.state,
         debug=args.debug,
@@ -339,16 +386,23 @@ def _orders_resolve(args: argparse.Namespace) -> int:
     return resolve(args.config, args.order, args.outcome, _json_or_lines(args.json))
 
 
-def _tape_info(args: argparse.Namespace) -> int:
+def _recording_info(args: argparse.Namespace) -> int:
     from coldframe.commands.verbs import tape_info
 
+    _note_old_verb(args, "info")
     return tape_info(args.file, _json_or_lines(args.json))
 
 
-def _tape_verify(args: argparse.Namespace) -> int:
+def _recording_verify(args: argparse.Namespace) -> int:
     from coldframe.commands.verbs import tape_verify
 
+    _note_old_verb(args, "verify")
     return tape_verify(args.file, _json_or_lines(args.json))
+
+
+def _note_old_verb(args: argparse.Namespace, verb: str) -> None:
+    if args.called != "recording":
+        note_renamed(f"coldframe {args.called} {verb}", f"coldframe recording {verb}", 1)
 
 
 def _json_or_lines(as_json: bool) -> Callable[[object, Sequence[str]], None]:

@@ -31,6 +31,12 @@ ORDER_STATES: Final = {
     "OPERATOR": "NEEDS_OPERATOR",
 }
 
+#: Keys of a configuration: where each stood, and its new name beside that place.
+KEYS: Final[dict[tuple[str, ...], str]] = {
+    ("orders", "foreign"): "external",
+    ("venue", "embedded", "tape"): "recording",
+}
+
 
 class RenamedMembers(EnumType):
     """An enum whose members are also found under their old names, as attributes and by index."""

@@ -120,7 +120,7 @@ def _recordings(folder: Path) -> Iterator[Reader]:
 
 def _played(path: Path) -> None:
     """A venue plays the recording as fast as it can."""
-    settings = Settings(tape=str(path), speed="max", accounts=[VenueAccount(name="main")])
+    settings = Settings(recording=str(path), speed="max", accounts=[VenueAccount(name="main")])
     market = recorded_market(settings, NOW_MS)
     exchange = Exchange(settings, market.floors, keys_for(["main"], None), MemoryAccountStore(), NOW_MS, randomness())
     context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS, Random))

@@ -76,7 +76,7 @@ def test_all_mistakes_come_in_one_pass(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    for args in (("run", tmp_path / "no.toml"), ("check", tmp_path / "no.toml"), ("tape", "verify", tmp_path / "no.gz")):
+    for args in (("run", tmp_path / "no.toml"), ("check", tmp_path / "no.toml"), ("recording", "verify", tmp_path / "no.gz")):
         done = coldframe(*args)
         assert done.returncode == 78
         assert len(done.stderr.splitlines()) == 1
@@ -105,16 +105,16 @@ def test_a_torn_recording(tmp_path: Path) -> None:
     whole = (SHARED / "data/capture_2021-07-22_sushi-akro-keep-ctk_30s.jsonl.gz").read_bytes()
     torn = tmp_path / "torn.jsonl.gz"
     torn.write_bytes(whole[: len(whole) // 2])
-    done = coldframe("tape", "verify", torn, "--json")
+    done = coldframe("recording", "verify", torn, "--json")
     assert json.loads(done.stdout)["mismatches"] == 0
     assert "torn" in done.stderr or "cut off" in done.stderr
-    run = coldframe("run", CONFIGS / "recorded.toml", "--tape", torn, "--speed", "max", "--json")
-    assert json.loads(run.stdout)["ended"] == "tape_end"
+    run = coldframe("run", CONFIGS / "recorded.toml", "--recording", torn, "--speed", "max", "--json")
+    assert json.loads(run.stdout)["ended"] == "recording_end"
     assert "torn" in run.stderr or "cut off" in run.stderr
     broken = tmp_path / "broken.jsonl.gz"
     lines = gzip.decompress(whole).splitlines(keepends=True)
     lines[100] = b'{"t": 1, "stream": "x", "data": \n'
     broken.write_bytes(gzip.compress(b"".join(lines)))
-    done = coldframe("tape", "verify", broken)
+    done = coldframe("recording", "verify", broken)
     assert done.returncode == 78
     assert f"{broken}:101: " in done.stderr

@@ -26,8 +26,8 @@ def document(*args: object) -> dict[str, Any]:
 @needs_shared
 @pytest.mark.parametrize("tape", RECORDINGS, ids=lambda path: path.name)
 def test_a_bot_keeps_its_books_synced_over_a_recording(tape: Path) -> None:
-    summary = document("run", CONFIGS / "recorded.toml", "--tape", tape, "--speed", "max")
-    assert summary["ended"] == "tape_end"
+    summary = document("run", CONFIGS / "recorded.toml", "--recording", tape, "--speed", "max")
+    assert summary["ended"] == "recording_end"
     assert summary["books"]
     assert all(book["state"] == "synced" and book["resyncs"] == 0 for book in summary["books"].values())
     assert summary["orders"]["sent"] > 0
@@ -37,7 +37,7 @@ def test_a_bot_keeps_its_books_synced_over_a_recording(tape: Path) -> None:
 @needs_shared
 @pytest.mark.parametrize("tape", RECORDINGS, ids=lambda path: path.name)
 def test_verify_finds_every_book_true(tape: Path) -> None:
-    said = document("tape", "verify", tape)
+    said = document("recording", "verify", tape)
     assert said["gaps"] == said["mismatches"] == 0
     assert said["comparisons"] > 1000
     assert {"depth_events", "snapshots", "gaps", "comparisons", "mismatches"} == set(next(iter(said["symbols"].values())))

@@ -94,14 +94,14 @@ def test_the_configurations_that_ship(path: Path) -> None:
     made = load(path)
     assert made.findings == ()
     assert made.config.strategies
-    assert made.config.venue.embedded.tape is None or Path(made.config.venue.embedded.tape).is_file()
+    assert made.config.venue.embedded.recording is None or Path(made.config.venue.embedded.recording).is_file()
 
 
 def test_files_count_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
     config = loaded(tmp_path, WHOLE).config
     embedded = config.venue.embedded
     assert config.venue.ca_file == str(tmp_path / "certs/ca.pem")
-    assert embedded.tape == str(tmp_path / "tapes/one.jsonl.gz")
+    assert embedded.recording == str(tmp_path / "tapes/one.jsonl.gz")
     assert (embedded.tls_certificate, embedded.tls_key) == (str(tmp_path / "certs/chain.pem"), "/etc/keys/key.pem")
     assert (embedded.keys_dir, embedded.state_dir) == (str(tmp_path / "keys"), str(tmp_path / "state"))
     assert config.journal.file == str(tmp_path / "state/journal")
@@ -235,7 +235,7 @@ def test_tables_that_do_not_fit(tmp_path: Path, text: str, findings: list[str]) 
     ("lines", "said"),
     [
         ('tls_key = "k"', "tls_certificate and tls_key come together or not at all"),
-        ('market = "recording"', "market is a recording, but no tape is named"),
+        ('market = "recording"', "market is a recording, but no recording is named"),
         ("accounts = []", "accounts need different names, and there must be one at least"),
         ('accounts = [{ name = "a" }, { name = "a" }]', "accounts need different names, and there must be one at least"),
         *((f"speed = '{speed}'", f"speed must be a number above 0 or \"max\", not '{speed}'") for speed in SPEEDS),

@@ -30,7 +30,7 @@ seed = 8
 symbols = ["BTCUSDT"]
 max_connections = 100
 pace = "2"
-tape = "tapes/one.jsonl.gz"
+recording = "tapes/one.jsonl.gz"
 speed = "2.5"
 port = 8443
 tls_certificate = "certs/chain.pem"
@@ -128,7 +128,7 @@ withdrawals = "refuse"
 on_end = "flatten"
 on_error = "cancel"
 on_restart = "keep"
-foreign = "adopt"
+external = "adopt"
 on_mismatch = "continue"
 grace_ms = 0
 

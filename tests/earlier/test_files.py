@@ -146,7 +146,7 @@ def test_a_recording_is_read_to_its_end(name: str, count: int, capsys: pytest.Ca
 def test_a_bot_runs_on_a_recording(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(folder / "recorded.toml"), "--tape", str(folder / name), "--speed", "max", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["ended"] == "tape_end"
+    assert said["ended"] == "recording_end"
     assert said["events"]["received"] > 200
 
 
@@ -174,6 +174,6 @@ def test_a_configuration_passes_the_check(name: str, folder: Path) -> None:
 def test_every_key_of_a_configuration_is_known(folder: Path) -> None:
     loaded = load(folder / "whole.toml")
     assert not loaded.findings
-    assert loaded.config.orders.foreign == "adopt"
-    assert loaded.config.venue.embedded.tape == str(folder / "tapes/one.jsonl.gz")
-    assert load(folder / "taken.toml").config.orders.foreign == "adopt"
+    assert loaded.config.orders.external == "adopt"
+    assert loaded.config.venue.embedded.recording == str(folder / "tapes/one.jsonl.gz")
+    assert load(folder / "taken.toml").config.orders.external == "adopt"

@@ -86,7 +86,7 @@ class Playback:
 
     def __init__(self, raw: Sequence[bytes], speed: str, **ends: Any) -> None:
         info = look_through(Lines(raw), "tape")
-        settings = Settings(market="recording", tape="tape", speed=speed)
+        settings = Settings(market="recording", recording="tape", speed=speed)
         self.market = RecordedMarket(settings, NOW_MS, info, Lines(raw, **ends))
         self.rig = Rig(*self.market.floors.values())
         self.market.bind(self.rig.exchange.streams, lambda symbol, met: None)

@@ -66,7 +66,7 @@ def test_files_and_secrets_are_marked() -> None:
         mark: {field.name for kind in TABLES for field in attrs.fields(kind) if field.metadata[mark]} for mark in (PATH, SECRET)
     }
     assert marked[SECRET] == {"api_key", "private_key", "secret"}
-    assert {"tape", "keys_dir", "state_dir", "ca_file", "tls_certificate", "tls_key"} <= marked[PATH]
+    assert {"recording", "keys_dir", "state_dir", "ca_file", "tls_certificate", "tls_key"} <= marked[PATH]
     named = {field.name for kind in TABLES for field in attrs.fields(kind) if re.search("_(file|dir)$|^file$|^tape$", field.name)}
     assert named <= marked[PATH]
 

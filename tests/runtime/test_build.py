@@ -121,7 +121,7 @@ def test_changes_of_the_command_line(tmp_path: Path) -> None:
     assert read(path, port=81, speed=None).config.venue.embedded.port == 81
     with pytest.raises(ConfigError, match=r"bot\.toml: speed must be a number above 0"):
         read(path, speed="quick")
-    with pytest.raises(ConfigError, match="no tape is named"):
+    with pytest.raises(ConfigError, match="no recording is named"):
         read(path, market="recording")
 
 

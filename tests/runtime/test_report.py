@@ -135,7 +135,7 @@ def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene)
     assert busy["refusals"]["ORDER_NOTIONAL"].startswith("Place: order notional would be")
 
 
-@pytest.mark.parametrize("how", ["duration", "signal", "tape_end", "halt"])
+@pytest.mark.parametrize("how", ["duration", "signal", "recording_end", "halt"])
 def test_how_it_ended(scene: Scene, how: str) -> None:
     document = run_summary(scene.bot, scene.engine, RunEnd(how, 12_345_678_901))
     assert (document["ended"], document["elapsed_s"]) == (how, 12.346)

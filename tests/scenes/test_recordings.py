@@ -11,15 +11,15 @@ from tests.scenes.support import CONFIGS, coldframe, document, run_until
 
 def test_the_shipped_recording_is_played_and_a_run_is_recorded(tmp_path: Path, home: dict[str, str]) -> None:
     summary = document(coldframe("run", CONFIGS / "recorded.toml", "--speed", "4", "--json", env=home))
-    assert summary["ended"] == "tape_end"
+    assert summary["ended"] == "recording_end"
     assert all(book["state"] == "synced" and book["resyncs"] == 0 for book in summary["books"].values())
     assert summary["strategies"]["maker"]["fills"] >= 1
     assert summary["orders"]["unknown"] == 0
     tape = tmp_path / "mine.jsonl.gz"
     run_until(tmp_path, "run", CONFIGS / "quickstart.toml", "--record", tape, env=home, said=["fill: "])
-    assert json.loads(here("tape", "info", tape, "--json").stdout)["lines"] > 50
-    said = json.loads(here("tape", "verify", tape, "--json").stdout)
+    assert json.loads(here("recording", "info", tape, "--json").stdout)["lines"] > 50
+    said = json.loads(here("recording", "verify", tape, "--json").stdout)
     assert said["comparisons"] > 100
     assert said["gaps"] == said["mismatches"] == 0
-    played = json.loads(here("run", CONFIGS / "recorded.toml", "--tape", tape, "--speed", "max", "--json").stdout)
-    assert played["ended"] == "tape_end"
+    played = json.loads(here("run", CONFIGS / "recorded.toml", "--recording", tape, "--speed", "max", "--json").stdout)
+    assert played["ended"] == "recording_end"

@@ -117,7 +117,7 @@ def test_two_stops_may_share_a_position() -> None:
     assert code(pump) is Exit.DONE
 
 
-@pytest.mark.parametrize("reason", ["duration", "signal", "tape_end"])
+@pytest.mark.parametrize("reason", ["duration", "signal", "recording_end"])
 def test_o38_every_way_to_end_keeps_the_stop(reason: str) -> None:
     pump, _ = protected()
     pump.stop(reason)

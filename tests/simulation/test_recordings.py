@@ -16,7 +16,7 @@ CONFIG = Path(__file__).parents[2] / "configs" / "recorded.toml"
 
 def recorded(speed: str = "1", tape: Path | None = None) -> Pump:
     usual = Pump.of_config(CONFIG).settings
-    settings = attrs.evolve(usual, speed=speed, tape=str(tape or usual.tape))
+    settings = attrs.evolve(usual, speed=speed, recording=str(tape or usual.recording))
     return Pump.of_config(CONFIG, settings=settings, market=market_of(settings))
 
 
@@ -65,7 +65,7 @@ def test_full_speed_waits_for_the_bot() -> None:
 def test_damage_to_the_recording_ends_the_venue(tmp_path: Path) -> None:
     """The file is damaged behind the back of the venue, which has looked through it before."""
     tape = tmp_path / "tape.jsonl"
-    usual = Path(str(Pump.of_config(CONFIG).settings.tape))
+    usual = Path(str(Pump.of_config(CONFIG).settings.recording))
     tape.write_bytes(gzip.decompress(usual.read_bytes()))
     pump = recorded(tape=tape)
     lines = tape.read_bytes().splitlines(keepends=True)

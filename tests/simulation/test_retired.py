@@ -173,7 +173,7 @@ def test_a_start_that_refuses_foreign_positions_says_so() -> None:
     world.retire()
     world.pump.until(lambda: world.pump.failed is not None, 60)
     assert world.pump.failed is not None
-    assert world.pump.failed.text.startswith("orders.foreign: position of 0.010 BTCUSDT")
+    assert world.pump.failed.text.startswith("orders.external: position of 0.010 BTCUSDT")
     assert at_venue(world.pump) == {stop}
 
 

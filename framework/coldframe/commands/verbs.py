@@ -164,7 +164,7 @@ def _module_line(module: Module, path: Path | None) -> str:
 
 
 def tape_info(path: Path, out: Out) -> int:
-    """`coldframe tape info`."""
+    """`coldframe recording info`."""
     document, lines, notes = describe_tape(path)
     _note(notes)
     out(document, lines)
@@ -172,7 +172,7 @@ def tape_info(path: Path, out: Out) -> int:
 
 
 def tape_verify(path: Path, out: Out) -> int:
-    """`coldframe tape verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
+    """`coldframe recording verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
     document, lines, notes = verify_tape(path)
     _note(notes)
     out(document, lines)
@@ -200,7 +200,7 @@ def _default(field: attrs.Attribute[Any]) -> str:
 def _embedded_changes(tape: Path | None, speed: str | None) -> dict[str, Any]:
     changes: dict[str, Any] = {"speed": speed}
     if tape is not None:
-        changes |= {"tape": str(tape), "market": "recording"}
+        changes |= {"recording": str(tape), "market": "recording"}
     return changes
 
 

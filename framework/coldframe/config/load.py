@@ -28,6 +28,7 @@ from coldframe.config.lines import Path, line_of, lines_of
 from coldframe.config.schema import Config
 from coldframe.errors import ConfigError
 from coldframe.localfiles import read_file
+from coldframe.renamed import KEYS, note_renamed
 from coldframe.tables import PATH, SECRET, Unfit
 from coldframe.units import exact
 
@@ -110,11 +111,30 @@ def load(path: FilePath) -> Loaded:
         # Nested too deeply, or a number too long for the parser, which then does not say where.
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     source = Source(path, lines_of(text))
-    config, kept, wrong = _structure_what_fits(document)
+    config, kept, wrong = _structure_what_fits(_with_new_names(document, source))
     findings = tuple(dict.fromkeys(source.finding(at, said) for at, said in wrong))
     if config is None:
         raise ConfigError(*findings)
     return Loaded(_with_absolute_paths(config, source.base), source, document, findings, kept)
+
+
+def _with_new_names(document: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """The document under the names of now, with a notice for each old one. A key that stands there under both names is left."""
+    renamed = dict(document)
+    for path, new in KEYS.items():
+        *tables, old = path
+        table = renamed
+        for name in tables:
+            inner = table.get(name)
+            if not isinstance(inner, dict):
+                break
+            table[name] = table = dict(inner)
+        else:
+            if old in table and new not in table:
+                table[new] = table.pop(old)
+                source.lines[(*tables, new)] = line_of(source.lines, path)
+                note_renamed(source.finding(path, f"the key {old}"), new, 1)
+    return renamed
 
 
 def structure(raw: object, kind: type[T], source: Source, at: Path) -> T:

@@ -92,7 +92,7 @@ class OrdersTable:
         "cancel",
         check=one_of("cancel", "keep"),
     )
-    foreign: str = key(
+    external: str = key(
         "positions and orders found at the start that are not ours: refuse to run, ignore them (counted as external, left"
         " alone), or adopt them for the only strategy that trades their symbol",
         "refuse",

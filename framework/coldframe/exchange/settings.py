@@ -197,7 +197,7 @@ class EmbeddedVenue:
     symbols: list[str] = key("contracts it lists; empty for all that the market knows", list)
     max_connections: int = key("connections that one address may have open at once", 512, check=positive)
     pace: Decimal = key("how busy the synthetic market is, as a multiple of the usual", Decimal(1), check=positive)
-    tape: str | None = key("recording to play, when the market is a recording (.jsonl, .jsonl.gz)", None, path=True)
+    recording: str | None = key("recording to play, when the market is a recording (.jsonl, .jsonl.gz)", None, path=True)
     speed: str = key(
         'how fast a recording plays: "1" is real time, "10" ten times that, "max" as fast as the client reads; replay is not'
         " deterministic, least of all with max: two runs of one recording do not give the same fills",
@@ -247,8 +247,8 @@ class EmbeddedVenue:
             self.speed.isascii() and self.speed.replace(".", "", 1).isdigit() and Decimal(self.speed) > 0
         ):
             raise ValueError(f'speed must be a number above 0 or "max", not {self.speed!r}')
-        if self.market == "recording" and self.tape is None:
-            raise ValueError("market is a recording, but no tape is named")
+        if self.market == "recording" and self.recording is None:
+            raise ValueError("market is a recording, but no recording is named")
         names = [account.name for account in self.accounts]
         if not names or len(set(names)) != len(names):
             raise ValueError("accounts need different names, and there must be one at least")

@@ -17,5 +17,5 @@ def outline(path: str | Path) -> RecordingInfo:
 
 def recorded_market(settings: Settings, start_ms: int) -> RecordedMarket:
     """The market of the recording that the settings name. Raises `ConfigError` when it cannot be played."""
-    path = settings.tape or ""
+    path = settings.recording or ""
     return RecordedMarket(settings, start_ms, outline(path), read_tape(path))

@@ -300,7 +300,7 @@ class PositionCause(StrEnum):
     WHILE_OFF = "while the bot was off"
     #: The exchange names another position, and no trade explains it.
     ADJUSTMENT = "adjustment"
-    #: A position found at the start is the strategy's from now on (`foreign = "adopt"`).
+    #: A position found at the start is the strategy's from now on (`external = "adopt"`).
     ADOPTED = "adopted"
     #: An execution that counted as one of others was of an order of ours; its `OrderFilled` follows.
     OWN_AFTER_ALL = "own after all"

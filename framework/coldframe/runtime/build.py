@@ -131,7 +131,7 @@ class Bot:
 
 
 def read(path: Path, *, journal: Path | None = None, **changes: Any) -> Loaded:
-    """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`tape`, `port`, ...)."""
+    """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`recording`, `port`, ...)."""
     loaded = load(path)
     if journal is not None:
         table = attrs.evolve(loaded.config.journal, file=str(journal.absolute()))

@@ -143,7 +143,7 @@ def trading_limits(config: Config) -> OrderSideLimits:
         recv_window_ms=orders.recv_window_ms,
         session=session,
         dead_man_ms=orders.dead_man_s * 1000,
-        foreign=Foreign(orders.foreign),
+        foreign=Foreign(orders.external),
         halt_on_mismatch=orders.on_mismatch == "halt",
         account=AccountSettings(leverage=orders.leverage, margin=orders.margin),
     )

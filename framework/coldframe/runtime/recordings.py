@@ -95,7 +95,7 @@ class _Checked:
 
 
 def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
-    """The document, the lines and the notes of `coldframe tape verify`. Raises `ConfigError` for a file that is no recording."""
+    """Document, lines and notes of `coldframe recording verify`. Raises `ConfigError` for a file that is no recording."""
     symbols: dict[str, _Checked] = {}
     reading, census = read_tape(path), Census()
     for line in reading:
@@ -116,7 +116,7 @@ def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
         for name, checked in sorted(symbols.items())
     }
     totals = {key: sum(row[key] for row in rows.values()) for key in ("gaps", "comparisons", "mismatches")}
-    document = {"schema_version": 1, "verb": "tape verify", "lines": reading.count, "symbols": rows, **totals}
+    document = {"schema_version": 1, "verb": "recording verify", "lines": reading.count, "symbols": rows, **totals}
     notes = [reading.tear] if reading.tear else []
     return document, _verify_lines(path, document), notes
 
@@ -163,7 +163,7 @@ def _verify_lines(path: Path, document: dict[str, Any]) -> list[str]:
 
 
 def describe_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
-    """The document, the lines and the notes of `coldframe tape info`. Raises `ConfigError` for a file that is no recording."""
+    """Document, lines and notes of `coldframe recording info`. Raises `ConfigError` for a file that is no recording."""
     streams: Counter[str] = Counter()
     snapshots: Counter[str] = Counter()
     first = last = 0
@@ -178,7 +178,7 @@ def describe_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]
     seconds = (last - first) / NS_PER_S
     document = {
         "schema_version": 1,
-        "verb": "tape info",
+        "verb": "recording info",
         "lines": reading.count,
         "seconds": round(seconds, 3),
         "first_ns": first,

@@ -26,7 +26,7 @@ _UNSURE: Final = frozenset({OrderState.PENDING_SUBMIT, OrderState.SUBMITTED, Ord
 
 @attrs.frozen
 class RunEnd:
-    """How a run ended: duration, signal, tape_end or halt, after how long, and with what reason if there is more to say.
+    """How a run ended: duration, signal, recording_end or halt, after how long, and with what reason if there is more to say.
 
     `unrecorded` says why the journal does not hold the end; empty when it does.
     """

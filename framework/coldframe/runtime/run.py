@@ -276,7 +276,7 @@ class _House:
     async def _ask_to_stop_at_tape_end(self, inbox: Inbox, ended: trio.Event) -> None:
         await ended.wait()
         await trio.sleep(_TAPE_DRAIN_S)
-        self._ask_to_stop(inbox, "tape_end")
+        self._ask_to_stop(inbox, "recording_end")
 
     def _ask_to_stop(self, inbox: Inbox, reason: str) -> None:
         self._asked.append(reason)

@@ -404,8 +404,8 @@ def test_o24_a_conditional_order_of_others_is_refused_at_the_start(rule: Foreign
     made.run(600)
     assert isinstance(made.ended, Fail)
     assert made.ended.text == (
-        "orders.foreign: conditional order STOP_MARKET SELL BTCUSDT (web_1) is not ours:"
-        ' cancel it, or set foreign = "ignore" under [orders]'
+        "orders.external: conditional order STOP_MARKET SELL BTCUSDT (web_1) is not ours:"
+        ' cancel it, or set external = "ignore" under [orders]'
     )
 
 

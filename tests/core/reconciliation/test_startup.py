@@ -42,10 +42,10 @@ def test_o24_what_is_not_ours_is_refused_by_default_each_on_its_own_line() -> No
     assert made.ended.kind == "ConfigError"
     position, order = made.ended.text.split("\n")
     assert position.startswith(
-        "orders.foreign: position of -0.5 BTCUSDT (the account holds -0.5, our strategies 0; entry price 100)"
+        "orders.external: position of -0.5 BTCUSDT (the account holds -0.5, our strategies 0; entry price 100)"
         " is not ours: close it, or set"
     )
-    assert order.startswith("orders.foreign: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: cancel it, or set")
+    assert order.startswith("orders.external: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: cancel it, or set")
     assert made.sent("order.place") == []
 
 

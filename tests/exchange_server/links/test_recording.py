@@ -72,7 +72,7 @@ def _levels(levels: list[list[str]]) -> dict[Decimal, Decimal]:
 @pytest.mark.parametrize(("name", "least"), _REAL)
 async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: int) -> None:
     path = SHARED / "data" / f"{name}.jsonl.gz"
-    async with running(market="recording", tape=str(path), speed="max") as (venue, address), Rest(address) as rest:
+    async with running(market="recording", recording=str(path), speed="max") as (venue, address), Rest(address) as rest:
         speed = "@0ms" if "btcusdt" in name else "@100ms"
         seen = {symbol: _Rebuilt() for symbol in venue.symbols()}
         names = [f"{symbol.lower()}@{channel}" for symbol in seen for channel in ("bookTicker", f"depth{speed}")]
@@ -113,7 +113,7 @@ async def test_orders_trade_on_a_real_recording() -> None:
     """At a pace at which a busy machine has both orders in the book long before the tape ends."""
     path = SHARED / "data" / f"{_REAL[2][0]}.jsonl.gz"
     async with (
-        running(market="recording", tape=str(path), speed="2") as (venue, address),
+        running(market="recording", recording=str(path), speed="2") as (venue, address),
         Rest(address) as rest,
         stream(address, "/public/ws/btcusdt@depth@0ms") as line,
     ):
@@ -166,15 +166,15 @@ def _tape(path: Path, *, seconds: int = 2, snapshot_at: int = 300) -> Path:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tape": "nothing.jsonl"}, "nothing.jsonl: cannot be read"),
-        ({"tape": "tape.jsonl.gz", "symbols": ["ETHUSDT"]}, "no ETHUSDT on"),
-        ({"tape": "broken.jsonl"}, "broken.jsonl:1: not a line of a recording"),
+        ({"recording": "nothing.jsonl"}, "nothing.jsonl: cannot be read"),
+        ({"recording": "tape.jsonl.gz", "symbols": ["ETHUSDT"]}, "no ETHUSDT on"),
+        ({"recording": "broken.jsonl"}, "broken.jsonl:1: not a line of a recording"),
     ],
 )
 def test_what_cannot_be_played_is_a_configuration_error(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     _tape(tmp_path / "tape.jsonl.gz")
     (tmp_path / "broken.jsonl").write_bytes(b"nonsense\n" + _update(1, 1))
-    settings["tape"] = str(tmp_path / settings["tape"])
+    settings["recording"] = str(tmp_path / settings["recording"])
     with pytest.raises(ConfigError, match=message):
         EmbeddedVenue(Settings(market="recording", **settings), wall_ms=wall_ms)
 
@@ -184,7 +184,7 @@ async def test_a_listener_that_is_slow_holds_playback_up_and_loses_nothing(tmp_p
     tape = tmp_path / "tape.jsonl"
     tape.write_bytes(b"\n".join(lines))
     async with (
-        running(market="recording", tape=str(tape), speed="max") as (venue, address),
+        running(market="recording", recording=str(tape), speed="max") as (venue, address),
         stream(address, "/public/ws/btcusdt@depth@100ms") as line,
     ):
         for _ in range(50):
@@ -205,7 +205,7 @@ async def test_damage_to_the_recording_ends_the_venue(tmp_path: Path) -> None:
     tape = _tape(tmp_path / "tape.jsonl.gz")
 
     async def listen() -> None:
-        async with running(market="recording", tape=str(tape), speed="max") as (_, address):
+        async with running(market="recording", recording=str(tape), speed="max") as (_, address):
             tape.write_bytes(b"nonsense\n" + _update(1, 1))
             async with stream(address, "/public/ws/btcusdt@depth@100ms"):
                 await trio.sleep(30)

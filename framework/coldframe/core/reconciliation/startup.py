@@ -24,8 +24,8 @@ from coldframe.model.events import PositionCause
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.replies import AlgoReply, OrderReply
 
-_CANCEL = 'cancel it, or set foreign = "ignore" under [orders]'
-_HINT = 'or set foreign = "ignore" or "adopt" under [orders]'
+_CANCEL = 'cancel it, or set external = "ignore" under [orders]'
+_HINT = 'or set external = "ignore" or "adopt" under [orders]'
 
 
 @attrs.frozen
@@ -82,7 +82,7 @@ class StartCheck:
         changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
         if self._rule is not Foreign.IGNORE:  # no strategy would know how to follow what is adopted
-            findings = [*findings, *(f"orders.foreign: {_waiting(waiter)} is not ours: {_CANCEL}" for waiter in waiting)]
+            findings = [*findings, *(f"orders.external: {_waiting(waiter)} is not ours: {_CANCEL}" for waiter in waiting)]
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
             return False
@@ -155,10 +155,10 @@ class StartCheck:
     def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is Foreign.REFUSE:
             found = [*((str(position), "close") for position in held), *((_named(order), "cancel") for order in orders)]
-            return [f"orders.foreign: {what} is not ours: {verb} it, {_HINT}" for what, verb in found]
+            return [f"orders.external: {what} is not ours: {verb} it, {_HINT}" for what, verb in found]
         if self._rule is Foreign.ADOPT:
             return [
-                f"orders.foreign: {what} cannot be adopted: not exactly one strategy trades {symbol}"
+                f"orders.external: {what} cannot be adopted: not exactly one strategy trades {symbol}"
                 for symbol, what in [
                     *((position.key[0], str(position)) for position in held),
                     *((order.symbol, _named(order)) for order in orders),
