@@ -230,6 +230,15 @@ def test_a_cancel_goes_to_the_method_that_knows_the_order() -> None:
     assert states(actor)[-2:] == [S.ACCEPTED, S.CANCELED]
 
 
+def test_the_answer_to_the_cancel_of_a_waiting_order_is_enough() -> None:
+    """No report comes, and nothing has to be asked for."""
+    made, actor, order = waiting()
+    made.silent = True
+    made.want(actor, Cancel(order.client_order_id))
+    assert state(order) is S.CANCELED
+    assert calls(made, QUERY) == []
+
+
 def test_a_cancel_that_meets_the_trigger_is_repeated_by_the_other_method() -> None:
     made, actor, order = waiting(CANCEL)
     made.want(actor, Cancel(order.client_order_id))
