@@ -294,7 +294,8 @@ class Engine:
         if self.ending.asked is not None:
             self.strategies.stopping()
         for _ in range(_ROUNDS_PER_STEP):
-            for event in sorted(self._ctx.take_events(), key=turn):
+            events = self._ctx.take_events()
+            for event in sorted(events, key=turn) if len(events) > 1 else events:
                 self._happened(event)
             self.strategies.compare_due()
             if not self._ctx.events and not self.strategies.due:

@@ -191,7 +191,8 @@ class Strategies:
 
     def compare_due(self) -> None:
         """Compares every wish that something has happened to, and does what follows."""
-        self._take_ended()
+        if self._ended:
+            self._take_ended()
         self._wishes.compare_due()
 
     def told(self, event: StrategyTold) -> None:
