@@ -36,7 +36,8 @@ from coldframe.runtime.recordings import describe_tape, verify_tape
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.control import read_request
 from coldframe.trio_io.halt_file import HaltFile
-from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journalfile import JournalFile
 from coldframe.trio_io.recorder import Recorder
 from tests.campaigns.reader import Read, Reader
 from tests.config.whole import WHOLE

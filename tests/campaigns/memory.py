@@ -10,7 +10,7 @@ import attrs
 
 from coldframe.core.state.journal_codec import RestoredState, fold
 from coldframe.model.journal import RowKind
-from coldframe.trio_io.journalfile import read_rows
+from coldframe.trio_io.journal_history import read_rows
 from tests.campaigns.history import FillKey
 
 

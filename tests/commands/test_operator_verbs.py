@@ -16,7 +16,8 @@ from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
-from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journalfile import JournalFile
 from coldframe.units import exact
 from tests.commands.here import CONFIGS, coldframe
 

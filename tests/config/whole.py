@@ -210,6 +210,9 @@ stuck_ms = 700
 
 [journal]
 file = "state/journal"
+rotate_mb = 16
+archive_mb = 500
+archive_days = 90
 account = "main-1"
 """
 

@@ -20,7 +20,8 @@ from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
 from coldframe.trio_io.halt_file import HaltFile
-from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journalfile import JournalFile
 
 FILES: Final = Path(__file__).parent / "v0_1"
 RECORDINGS: Final = {"market.jsonl.gz": 224, "market.jsonl.zst": 221}

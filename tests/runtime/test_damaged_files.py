@@ -23,7 +23,9 @@ from coldframe.runtime.haltfiles import known, latch_of
 from coldframe.trio_io import journalfile
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.halt_file import HaltFile, raised
-from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.journal_chain import link
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journalfile import JournalFile
 
 NESTED = b"[" * 100_000
 HOST = "https://fapi.binance.com"
@@ -154,7 +156,7 @@ def forged(path: Path, text: str) -> None:
         (seq,) = db.execute("SELECT seq FROM head").fetchone()
         before = db.execute("SELECT hash FROM journal WHERE seq = ?", (seq - 1,)).fetchone()[0]
         at_ns, kind, ref = db.execute("SELECT at_ns, kind, ref FROM journal WHERE seq = ?", (seq,)).fetchone()
-        proof = journalfile._link(before, seq, at_ns, kind, ref, text)
+        proof = link(before, seq, at_ns, kind, ref, text)
         db.execute("UPDATE journal SET body = ?, hash = ? WHERE seq = ?", (text, proof, seq))
         db.execute("UPDATE head SET hash = ?", (proof,))
     db.close()
@@ -174,7 +176,7 @@ def test_a_row_without_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = tmp_path / "j.db"
     written(path, {"account": "a"}, {"account": "x" * 40_000})
     assert len(list(read_rows(path))) == 2
-    monkeypatch.setattr(journalfile, "_LARGEST_ROW", 20_000)
+    monkeypatch.setattr(journalfile, "LARGEST_ROW", 20_000)
     with pytest.raises(JournalDamaged) as caught:
         list(read_rows(path))
     one_line(str(caught.value), str(path), "too big")

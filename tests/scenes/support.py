@@ -21,7 +21,7 @@ from coldframe.core.connectivity.signing import HmacSigner, sign_query
 from coldframe.core.state.journal_codec import fold
 from coldframe.model.orders import OrderState
 from coldframe.secret import Secret
-from coldframe.trio_io.journalfile import read_rows
+from coldframe.trio_io.journal_history import read_rows
 from tests.scenes.canary import SCENE
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coldframe.core.state.journal_codec import fold
-from coldframe.trio_io.journalfile import read_rows
+from coldframe.trio_io.journal_history import read_rows
 from tests.scenes.support import CONFIGS, VenueProcess, coldframe, live_config, started, venue, wait_until
 
 

@@ -15,7 +15,8 @@ from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import account_of
 from coldframe.secret import Secret
-from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journalfile import JournalFile
 from coldframe.units import exact
 from tests.scenes.support import CONFIGS, Running, VenueProcess, coldframe, live_config, started, venue, wait_until
 

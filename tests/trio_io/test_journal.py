@@ -11,11 +11,14 @@ import pytest
 import trio
 import trio.lowlevel
 
-from coldframe.model.effects import Record
+from coldframe.model.effects import Level, Record
 from coldframe.model.inputs import JournalChanged
 from coldframe.model.journal import RowKind
 from coldframe.trio_io.journal import WAITING_LIMIT, Journal
-from coldframe.trio_io.journalfile import JournalFile, read_rows
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journal_rotation import Retention
+from coldframe.trio_io.journal_segments import archive_of, segments_of
+from coldframe.trio_io.journalfile import JournalFile
 
 
 @attrs.define
@@ -32,13 +35,17 @@ class Told:
 
 
 @asynccontextmanager
-async def working(path: Path, waiting_limit: int = WAITING_LIMIT) -> AsyncIterator[Told]:
+async def working(path: Path, waiting_limit: int = WAITING_LIMIT, retention: Retention | None = None) -> AsyncIterator[Told]:
+    def say(level: Level, text: str) -> None:
+        told.said.append(f"{level.name} {text.split(': ', 1)[1]}")
+
     file = JournalFile(path)
-    journal = Journal(file, lambda: 5, waiting_limit=waiting_limit, again_s=0.05)
+    journal = Journal(file, lambda: 5, retention, say, waiting_limit=waiting_limit, again_s=0.05)
     told = Told(journal)
     journal.changed = lambda event: told.said.append(f"fault {event.fault.split(': ')[-1]}" if event.fault else "well again")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
+        nursery.start_soon(journal.keep_bounded)
         yield told
         nursery.cancel_scope.cancel()
     file.close()
@@ -218,3 +225,35 @@ async def test_what_was_lost_counts_until_the_whole_state_is_written(tmp_path: P
         await ended(told)
     assert RowKind.END in [row.kind for row in read_rows(path)]
     assert bool(told.journal.unrecorded) is not whole
+
+
+def checkpoint(told: Told, name: str) -> None:
+    told.journal.record([Record(RowKind.CHECKPOINT, name, {})])
+
+
+async def test_it_rotates_while_orders_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    async with working(path, retention=Retention(rotate_mb=0)) as told:
+        for name in "abc":
+            told.order(name)
+            checkpoint(told, name)
+            await until(lambda name=name: f"sent {name}" in told.said)  # type: ignore[misc]
+        await until(lambda: segments_of(path)[-1:] != [] and segments_of(path)[-1].last == 5)
+    assert refs(path) == ["a", "a", "b", "b", "c", "c"]
+    assert any(line.startswith("INFO rows 1 to 1 were moved to the archive") for line in told.said)
+
+
+async def test_an_archive_that_cannot_be_written_stops_no_order(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    archive_of(path).write_text("")
+    async with working(path, retention=Retention(rotate_mb=0)) as told:
+        told.order("a")
+        checkpoint(told, "a")
+        await until(lambda: any("its archive cannot be written" in line for line in told.said))
+        told.order("b")
+        await until(lambda: "sent b" in told.said)
+        archive_of(path).unlink()
+        checkpoint(told, "b")
+        await until(lambda: any("were moved to the archive" in line for line in told.said))
+    assert refs(path) == ["a", "a", "b", "b"]
+    assert [line for line in told.said if line.startswith("fault")] == []

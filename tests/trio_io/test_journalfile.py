@@ -15,7 +15,9 @@ import pytest
 
 from coldframe.errors import JournalDamaged, JournalUnwritable
 from coldframe.model.journal import Row, RowKind
-from coldframe.trio_io.journalfile import Entry, JournalFile, read_rows
+from coldframe.trio_io.journal_chain import Entry
+from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.journalfile import JournalFile
 from tests.examples import examples
 
 FLIPS = examples(10_000)
@@ -136,9 +138,9 @@ def test_p7_there_is_no_such_journal(path: Path) -> None:
 def test_p14_another_format_is_refused(path: Path) -> None:
     written(path)
     with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     db.close()
-    with pytest.raises(JournalDamaged, match=r"no journal of format 1 \(it says 2\)"):
+    with pytest.raises(JournalDamaged, match=r"no journal of format 2 \(it says 3\)"):
         JournalFile(path)
 
 

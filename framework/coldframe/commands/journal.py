@@ -18,7 +18,7 @@ from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import journal_path
 from coldframe.trio_io.clock import wall_text
-from coldframe.trio_io.journalfile import read_rows
+from coldframe.trio_io.journal_history import read_rows
 from coldframe.units import ZERO, plain
 
 Out = Callable[[object, Sequence[str]], None]

@@ -11,7 +11,7 @@ import attrs
 from coldframe.config.secrets import REFERENCE
 from coldframe.config.venue import Venue
 from coldframe.ids import STRATEGY_ID
-from coldframe.tables import Check, Unfit, between, key, matching, one_of, positive
+from coldframe.tables import Check, Unfit, between, key, matching, not_negative, one_of, positive
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -274,6 +274,15 @@ class JournalTable:
         None,
         check=matching(_NAME, "1 to 64 letters, digits, dots, dashes"),
     )
+    rotate_mb: int = key(
+        "size of the journal (MB) above which the rows before its last checkpoint move to the archive beside it", 64, check=positive
+    )
+    archive_mb: int = key(
+        "size of the archive (MB) above which its oldest rows are deleted; 0: rows that leave the journal are deleted at once",
+        2000,
+        check=not_negative,
+    )
+    archive_days: int = key("age above which rows in the archive are deleted (days); 0: any age is kept", 0, check=not_negative)
 
 
 @attrs.frozen(kw_only=True)

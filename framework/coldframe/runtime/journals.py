@@ -25,6 +25,7 @@ from coldframe.filelocks import FileLock, LockTaken
 from coldframe.model.journal import RowKind
 from coldframe.runtime.build import Bot
 from coldframe.trio_io.clock import epoch_ns
+from coldframe.trio_io.journal_rotation import Retention
 from coldframe.trio_io.journalfile import JournalFile
 from coldframe.trio_io.paths import state_home
 from coldframe.units import trimmed
@@ -68,6 +69,12 @@ def account_of(config: Config, signer: Signer) -> str:
         return config.journal.account
     venue = config.venue.environment if config.orders.mode == "live" else "paper"
     return f"{venue}-{blake2b(signer.api_key.reveal().encode(), digest_size=4).hexdigest()}"
+
+
+def retention_of(config: Config) -> Retention:
+    """How much of a bot's journal is kept."""
+    table = config.journal
+    return Retention(table.rotate_mb, table.archive_mb, table.archive_days)
 
 
 def journal_path(config: Config, base: Path) -> Path:

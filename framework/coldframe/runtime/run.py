@@ -31,7 +31,7 @@ from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
-from coldframe.runtime.journals import OpenJournal, alone_on, open_journal
+from coldframe.runtime.journals import OpenJournal, alone_on, open_journal, retention_of
 from coldframe.runtime.kill_switch import braking
 from coldframe.runtime.report import RunEnd
 from coldframe.runtime.shutdown_signals import ends
@@ -220,9 +220,10 @@ class _House:
         if kept.past.runs:
             left = f"{len(kept.past.live)} orders to ask for, {len(kept.past.held())} positions"
             self._log(Level.INFO, f"journal {kept.file.path}: {kept.past.runs} earlier runs; the last one has left {left}")
-        journal = Journal(kept.file, self._clock.now_ns)
+        journal = Journal(kept.file, self._clock.now_ns, retention_of(self._bot.config), self._log)
         async with trio.open_nursery() as clerks:
             clerks.start_soon(journal.run)
+            clerks.start_soon(journal.keep_bounded)
             yield journal
             clerks.cancel_scope.cancel()
 

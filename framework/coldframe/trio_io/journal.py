@@ -3,7 +3,8 @@
 The engine never waits for the disk: it hands over rows, and what must not happen before they are durable is done when they are, or
 undone when they cannot be. While the disk refuses, the rows that hold state wait in memory and are tried again; those that only
 people read are dropped and counted. Memory has a bound: new risk is shut when half of it is used, and where all of it is, rows that
-hold state are lost. That is told to the engine when the disk takes rows again, and it writes its whole state down.
+hold state are lost. That is told to the engine when the disk takes rows again, and it writes its whole state down. Beside
+the writing the journal is kept within its bounds.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Final
 import attrs
 import trio
 
-from coldframe.errors import JournalUnwritable
-from coldframe.model.effects import Record
+from coldframe.errors import JournalDamaged, JournalUnwritable
+from coldframe.model.effects import Level, Record
 from coldframe.model.inputs import JournalChanged
 from coldframe.model.journal import TELLING, RowKind
-from coldframe.trio_io.journalfile import Entry, JournalFile
+from coldframe.trio_io.journal_chain import Entry
+from coldframe.trio_io.journal_rotation import Retention, kept_bounded
+from coldframe.trio_io.journalfile import JournalFile
 
 #: So many rows may wait for the disk.
 WAITING_LIMIT: Final = 100_000
@@ -29,6 +32,8 @@ _SLOW_SHARE: Final = 2
 AGAIN_S: Final = 1.0
 #: At the end, how long the last rows may take.
 _FLUSH_S: Final = 2.0
+#: Pause between two steps of a rotation, in which rows are written.
+_BETWEEN_STEPS_S: Final = 0.01
 
 
 @attrs.frozen
@@ -41,14 +46,24 @@ class _Held:
 
 
 class Journal:
-    """The journal of one run. `changed` is told when it fails and when it works again."""
+    """The journal of one run. `changed` is told when it fails and when it works again, `say` when rows are moved or deleted."""
 
     def __init__(
-        self, file: JournalFile, now_ns: Callable[[], int], *, waiting_limit: int = WAITING_LIMIT, again_s: float = AGAIN_S
+        self,
+        file: JournalFile,
+        now_ns: Callable[[], int],
+        retention: Retention | None = None,
+        say: Callable[[Level, str], None] = lambda level, text: None,
+        *,
+        waiting_limit: int = WAITING_LIMIT,
+        again_s: float = AGAIN_S,
     ) -> None:
         self.file = file
         self._now_ns = now_ns
         self._waiting_limit, self._again_s = waiting_limit, again_s
+        self._retention = retention or Retention()
+        self._say = say
+        self._checkpointed = trio.Event()
         self.changed: Callable[[JournalChanged], None] = _nobody
         self._waiting: deque[Entry] = deque()
         self._held: deque[_Held] = deque()
@@ -106,6 +121,26 @@ class Journal:
             with trio.CancelScope(deadline=trio.current_time() + _FLUSH_S, shield=True):
                 await self._write_all(last=True)
 
+    async def keep_bounded(self) -> None:
+        """After each checkpoint rotates and deletes what is due, until cancelled."""
+        while True:
+            self._checkpointed = trio.Event()
+            try:
+                await self._rotate()
+            except (JournalUnwritable, JournalDamaged) as error:
+                self._say(Level.WARNING, f"the journal grows beyond [journal] rotate_mb ({self._retention.rotate_mb}): {error}")
+            await self._checkpointed.wait()
+
+    async def _rotate(self) -> None:
+        steps = kept_bounded(self.file, self._retention, self._now_ns())
+        try:
+            while (told := await trio.to_thread.run_sync(next, steps, None)) is not None:
+                if told:
+                    self._say(Level.INFO, told)
+                await trio.sleep(_BETWEEN_STEPS_S)
+        finally:
+            steps.close()
+
     async def _write_all(self, *, last: bool = False) -> None:
         while self._waiting:
             rows = list(self._waiting)
@@ -124,6 +159,8 @@ class Journal:
             for _ in rows:
                 self._waiting.popleft()
             self._written(len(rows), lost)
+            if any(kind == RowKind.CHECKPOINT for _, kind, _, _ in rows):
+                self._checkpointed.set()
 
     def _written(self, count: int, lost: int) -> None:
         self._durable += count
