@@ -149,10 +149,19 @@ def _run_verbs(verbs: _SubParsers) -> None:
     )
     run.add_argument("--record", type=Path, metavar="FILE", help="write what the market links bring to a recording (.jsonl.gz)")
     run.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")
+    run.add_argument(
+        "--input-log", type=Path, metavar="DIR", help="write every input into a log in this folder, for coldframe replay"
+    )
     run.add_argument("--live", action="store_true", help='allow orders.mode = "live": real money')
     run.add_argument("--plain", action="store_true", help="log lines instead of the live view")
 
     _verb(verbs, "check", _check, "check a configuration without connecting", "config")
+
+    replay = _verb(
+        verbs, "replay", _replay, "take a run again from its input log (or the newest of a folder), and compare every step", "log"
+    )
+    replay.add_argument("--until", type=int, metavar="SEQ", help="end after the input with this number")
+    replay.add_argument("--strategy", metavar="ID", help="show what this strategy wants, step by step")
 
 
 def _halt_verbs(verbs: _SubParsers) -> None:
@@ -298,6 +307,7 @@ def _run(args: argparse.Namespace) -> int:
         speed=args.speed,
         record=args.record,
         journal=args.journal,
+        input_log=args.input_log,
         live=args.live,
         plain=args.plain or args.json,
         debug=args.debug,
@@ -309,6 +319,12 @@ def _check(args: argparse.Namespace) -> int:
     from coldframe.commands.verbs import check
 
     return check(args.config, _json_or_lines(args.json))
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from coldframe.commands.replay import replay_log
+
+    return replay_log(args.log, args.until, args.strategy, _json_or_lines(args.json))
 
 
 def _halt(args: argparse.Namespace) -> int:

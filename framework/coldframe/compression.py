@@ -21,11 +21,17 @@ def damage_errors() -> tuple[type[Exception], ...]:
     return tuple(errors)
 
 
+def find_zstd() -> Any | None:
+    """The module that reads and writes zstd; None where there is none."""
+    for name in _MODULES:
+        with suppress(ModuleNotFoundError):
+            return importlib.import_module(name)
+    return None
+
+
 def zstd_module(path: object) -> Any:
     """The module that reads and writes zstd. Raises `ConfigError`, naming the recording `path`, where there is none."""
-    for name in _MODULES:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
+    found = find_zstd()
+    if found is not None:
+        return found
     raise ConfigError(f"{path}: zstd recordings need Python 3.14, or python -m pip install backports.zstd")

@@ -38,6 +38,10 @@ class StrategyFault(ColdframeError):
     """A strategy's own code has raised, or returned what is no list of intents. Its slot is muted, the run goes on."""
 
 
+class StrategyTooSlow(StrategyFault):
+    """A call of a strategy's code took longer than its `hook_limit_ms`, by the clock of the machine."""
+
+
 class UsageError(ColdframeError):
     """The command line asks for something that does not exist."""
 

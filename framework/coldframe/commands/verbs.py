@@ -56,6 +56,7 @@ def run_bot(
     speed: str | None,
     record: Path | None,
     journal: Path | None,
+    input_log: Path | None,
     live: bool,
     plain: bool,
     debug: bool,
@@ -63,7 +64,7 @@ def run_bot(
 ) -> int:
     """`coldframe run`."""
     lowest = Level.DEBUG if debug else Level.INFO
-    options = RunOptions(for_s=for_s, record=record)
+    options = RunOptions(for_s=for_s, record=record, input_log=input_log)
     # Stdout carries the result and nothing else, whatever a strategy prints.
     with redirect_stdout(sys.stderr):
         bot = _bot(path, live=live, journal=journal, **_embedded_changes(tape=tape, speed=speed))

@@ -73,6 +73,9 @@ class Loaded:
     document: Mapping[str, Any]
     findings: tuple[str, ...] = ()
     kept: Mapping[str, Sequence[int]] = {}
+    #: The file as it was read, and what the command line has changed of its `[venue.embedded]`.
+    text: str = ""
+    changes: Mapping[str, Any] = {}
 
     @property
     def described(self) -> str:
@@ -103,6 +106,11 @@ def load(path: FilePath) -> Loaded:
         raise ConfigError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return load_text(text, path)
+
+
+def load_text(text: str, path: FilePath) -> Loaded:
+    """Reads the text of a configuration whose file is, or was, at `path`. Raises `ConfigError` as `load` does."""
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
@@ -115,7 +123,7 @@ def load(path: FilePath) -> Loaded:
     findings = tuple(dict.fromkeys(source.finding(at, said) for at, said in wrong))
     if config is None:
         raise ConfigError(*findings)
-    return Loaded(_with_absolute_paths(config, source.base), source, document, findings, kept)
+    return Loaded(_with_absolute_paths(config, source.base), source, document, findings, kept, text)
 
 
 def _with_new_names(document: Mapping[str, Any], source: Source) -> dict[str, Any]:

@@ -283,6 +283,11 @@ class JournalTable:
         check=not_negative,
     )
     archive_days: int = key("age above which rows in the archive are deleted (days); 0: any age is kept", 0, check=not_negative)
+    inputs: bool = key(
+        "write an input log of every run into the folder inputs beside the journal, for coldframe replay; it grows with the market"
+        " (a busy symbol: some 100 MB a day)",
+        False,
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,8 @@ given, and the tear is reported with its line number.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Final, cast
@@ -19,6 +20,8 @@ from coldframe.errors import ConfigError
 from coldframe.wire.tape import LONGEST_LINE
 
 _GZIP: Final = b"\x1f\x8b"
+#: What gzip says of a file whose next member was cut after its first byte.
+_ONE_BYTE_LEFT: Final = repr(_GZIP[:1])
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Behind its first byte (0x50 to 0x5f): a frame that readers skip. pzstd and seekable files begin with one.
 _ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
@@ -53,17 +56,18 @@ class LineReader:
         self._kind = kind
         self._bounds = bounds
 
-    def __iter__(self) -> Iterator[bytes]:
-        for raw in self._raw():
-            self.at += 1
-            if raw and not raw.isspace():
-                yield raw
+    def __iter__(self) -> Generator[bytes, None, None]:
+        with closing(self._raw()) as lines:
+            for raw in lines:
+                self.at += 1
+                if raw and not raw.isspace():
+                    yield raw
 
     def error(self, text: str) -> ConfigError:
         """An error about the line that was given last."""
         return ConfigError(f"{self.path}:{max(self.at, 1)}: {text}")
 
-    def _raw(self) -> Iterator[bytes]:
+    def _raw(self) -> Generator[bytes, None, None]:
         parts: list[bytes] = []
         held = total = 0
         bounds = self._bounds
@@ -84,6 +88,10 @@ class LineReader:
                         parts, held = others[-1:], len(others[-1])
                     if held > bounds.longest_line:
                         raise self.error(f"a line of more than {bounds.longest_line} bytes, which no {self._kind} has")
+        except gzip.BadGzipFile as error:
+            if _ONE_BYTE_LEFT not in str(error):
+                raise self.error(f"the compressed file is damaged: {error}") from None
+            self.tear = f"{self.path}:{self.at + 1}: the compressed file was cut off here"
         except EOFError:
             self.tear = f"{self.path}:{self.at + 1}: the compressed file was cut off here"
         except OSError as error:

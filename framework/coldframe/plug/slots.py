@@ -19,7 +19,7 @@ import pluggy
 
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, OnError, is_intent
 from coldframe.core.strategies.view import StrategyView
-from coldframe.errors import PluginError, StrategyFault
+from coldframe.errors import PluginError, StrategyFault, StrategyTooSlow
 from coldframe.model.events import StrategyEvent
 from coldframe.model.intents import Intent
 from coldframe.plug.fence import fenced, plain_text
@@ -106,7 +106,7 @@ class StrategyPlugin:
         """Names a call that took long, and faults one that took too long: all the while nothing else was done."""
         if self._limit_ms and took_ns > self._limit_ms * NS_PER_MS:
             took_ms = took_ns // NS_PER_MS
-            raise StrategyFault(f"{hook}: it took {took_ms} ms, more than its hook_limit_ms of {self._limit_ms}")
+            raise StrategyTooSlow(f"{hook}: it took {took_ms} ms, more than its hook_limit_ms of {self._limit_ms}")
         if self._on_slow and took_ns > HOOK_BUDGET_NS:
             self._on_slow(self.id, hook, took_ns)
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from coldframe.config.lines import Path as KeyPath
-from coldframe.config.load import Loaded, load, structure
+from coldframe.config.load import Loaded, load, load_text, structure
 from coldframe.config.schema import Config, OverlayTable, StrategyTable
 from coldframe.core.marketdata.events import HOOK_OF
 from coldframe.core.strategies.runtime import OnError
@@ -130,9 +130,12 @@ class Bot:
         return found
 
 
-def read(path: Path, *, journal: Path | None = None, **changes: Any) -> Loaded:
-    """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`recording`, `port`, ...)."""
-    loaded = load(path)
+def read(path: Path, *, journal: Path | None = None, text: str | None = None, **changes: Any) -> Loaded:
+    """Reads a configuration; `changes` of the command line go into `[venue.embedded]` (`recording`, `port`, ...).
+
+    With a `text` the file is not opened: it says what stood in it.
+    """
+    loaded = load(path) if text is None else load_text(text, path)
     if journal is not None:
         table = attrs.evolve(loaded.config.journal, file=str(journal.absolute()))
         loaded = attrs.evolve(loaded, config=attrs.evolve(loaded.config, journal=table))
@@ -144,7 +147,7 @@ def read(path: Path, *, journal: Path | None = None, **changes: Any) -> Loaded:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     venue = attrs.evolve(loaded.config.venue, embedded=embedded)
-    return attrs.evolve(loaded, config=attrs.evolve(loaded.config, venue=venue))
+    return attrs.evolve(loaded, config=attrs.evolve(loaded.config, venue=venue), changes=given)
 
 
 def build(loaded: Loaded, listed: Sequence[str] | None, *, live_allowed: bool = False) -> Bot:

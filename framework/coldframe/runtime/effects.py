@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 import trio
 
@@ -28,7 +28,7 @@ from coldframe.model.effects import (
     Told,
     WakeAt,
 )
-from coldframe.model.inputs import Lane, RequestNotWritten
+from coldframe.model.inputs import Lane, RequestNotWritten, Stamped
 from coldframe.runtime.connections import Connections
 from coldframe.trio_io.clock import Clock, stopwatch_ns
 from coldframe.trio_io.heartbeat import Heartbeat
@@ -40,6 +40,16 @@ from coldframe.units import NS_PER_MS
 #: So many inputs, and so long, before the sockets have their turn: a hook that is slow may use it up alone.
 _INPUTS_PER_TURN: Final = 64
 _TURN_NS: Final = 20_000_000
+
+
+class StepWatch(Protocol):
+    """What looks at every step of an engine, before its effects are performed."""
+
+    def started(self, at_ns: int, effects: Sequence[Effect]) -> None:
+        """The engine has begun."""
+
+    def stepped(self, stamped: Stamped, effects: Sequence[Effect]) -> None:
+        """The engine has taken an input in."""
 
 
 class EffectRunner:
@@ -66,6 +76,8 @@ class EffectRunner:
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
         self.pulse = Heartbeat()
+        #: Looks at every step; None: nothing does.
+        self.watch: StepWatch | None = None
         #: Told when the engine has taken in a halt, and the number of the last request that it had made by then.
         self.halt_taken: Callable[[int, int], None] = lambda number, last: None
         self.note_answered: Callable[[NoteAnswered], None] = lambda answer: None
@@ -79,7 +91,11 @@ class EffectRunner:
     async def drive(self, engine: Engine) -> None:
         """Lets the engine live until it finishes. This is the engine task: the only reader of the inbox."""
         self.links.offset_ms = engine.clock_offset_ms
-        self.perform_all(engine.start(self._clock.now_ns()))
+        began_ns = self._clock.now_ns()
+        effects = engine.start(began_ns)
+        if self.watch is not None:
+            self.watch.started(began_ns, effects)
+        self.perform_all(effects)
         while self.finished is None:
             await self._turn(engine)
             self.pulse.beat()
@@ -96,7 +112,10 @@ class EffectRunner:
         for _ in range(_INPUTS_PER_TURN):
             for stamped in taken:
                 self._decided_ms = stamped.at_ns // NS_PER_MS
-                self.perform_all(engine.step(stamped))
+                effects = engine.step(stamped)
+                if self.watch is not None:
+                    self.watch.stepped(stamped, effects)
+                self.perform_all(effects)
             if self.finished is not None or self.inbox.empty or stopwatch_ns() >= until_ns:
                 return
             taken = await self.inbox.take(1)  # something is there: this does not wait

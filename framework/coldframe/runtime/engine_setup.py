@@ -30,15 +30,16 @@ from coldframe.enums import PositionMode
 from coldframe.model.halting import Halt
 from coldframe.model.instruments import Instruments
 from coldframe.runtime.build import Bot
-from coldframe.wire.reference import RateLimit
+from coldframe.wire.codec import Census, decode
+from coldframe.wire.reference import ExchangeInfo
 
 
 @attrs.frozen(kw_only=True)
 class RunFacts:
     """What is found out, drawn or inherited before a run begins, and fixed from then on."""
 
-    instruments: Instruments
-    rate_limits: Sequence[RateLimit]
+    #: What the venue answers to GET exchangeInfo: contracts and limits.
+    exchange_info: bytes
     #: Start of the run in epoch milliseconds; never one that the journal has seen before.
     epoch_ms: int
     #: What all chance of the run is drawn from, the strategies' included.
@@ -57,14 +58,14 @@ class RunFacts:
 
 def engine_setup(bot: Bot, facts: RunFacts, ports: Sequence[StrategyPort]) -> EngineSetup:
     """The set-up of one run of a bot; `ports` are its strategies, made for this run."""
-    config = bot.config
+    config, info = bot.config, decode(ExchangeInfo, facts.exchange_info, Census())
     return EngineSetup(
         streams=bot.streams,
-        instruments=facts.instruments,
+        instruments=Instruments.of(info.symbols),
         ports=ports,
         budgets={strategy.id: budget(strategy.budget) for strategy in config.strategies},
         risk=risk_limits(config.risk),
-        rate_limits=facts.rate_limits,
+        rate_limits=tuple(info.rate_limits),
         chance=Random(facts.seed).random,
         random_of=lambda strategy: Random(f"{facts.seed}:{facts.epoch_ms}:{strategy}"),
         epoch_ms=facts.epoch_ms,

@@ -19,6 +19,7 @@ import trio
 from coldframe.core.connectivity.signing import Signer
 from coldframe.core.engine import Engine
 from coldframe.core.state.journal_codec import RestoredState
+from coldframe.core.strategies.runtime import StrategyPort
 from coldframe.enums import PositionMode
 from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
@@ -31,6 +32,7 @@ from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
 from coldframe.runtime.haltfiles import latch_of, sentinel_of
+from coldframe.runtime.input_logs import LoggedSteps, log_folder, run_body
 from coldframe.runtime.journals import OpenJournal, alone_on, open_journal, retention_of
 from coldframe.runtime.kill_switch import braking
 from coldframe.runtime.report import RunEnd
@@ -40,6 +42,7 @@ from coldframe.runtime.startup_checks import account_at_venue, banner, check_sta
 from coldframe.runtime.venues import open_venues
 from coldframe.trio_io.clock import Clock, GapWatch, stopwatch_ns
 from coldframe.trio_io.inbox import Inbox
+from coldframe.trio_io.input_log import InputLog
 from coldframe.trio_io.journal import Journal
 from coldframe.trio_io.recorder import Recorder
 from coldframe.trio_io.rest import Rest
@@ -73,6 +76,8 @@ class RunOptions:
 
     for_s: float | None = None
     record: Path | None = None
+    #: The folder for an input log, whatever the configuration says.
+    input_log: Path | None = None
     #: Whether SIGINT, SIGTERM and SIGHUP end the run, and SIGUSR1 halts it; off where the caller handles them.
     signals: bool = True
 
@@ -142,10 +147,18 @@ class _House:
         account = past.account if kept is not None else ""
         latch = latch_of(self._bot.loaded, account, lambda text: self._log(Level.ERROR, text))
         sentinel = sentinel_of(self._bot.loaded, account)
-        engine = self._make_engine(described, orders.offset_ms, past, latch.halts)
+        facts = self._facts(described, orders.offset_ms, past, latch.halts)
         market, began_ns = self._venues.market_rest, self._clock.now_ns()
-        async with self._recorder() as recorder, self._journal(kept) as journal, trio.open_nursery() as nursery:
+        ports: list[StrategyPort] = [strategy.slot(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies]
+        async with (
+            self._recorder() as recorder,
+            self._journal(kept) as journal,
+            self._input_log(facts) as steps,
+            trio.open_nursery() as nursery,
+        ):
+            engine = Engine(engine_setup(self._bot, facts, ports if steps is None else steps.noted(ports)))
             shells = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
+            shells.watch = steps
             if recorder is not None:
                 shells.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
@@ -195,11 +208,10 @@ class _House:
         for line in banner(self._bot, signer, account) if live else ():
             self._log(Level.WARNING, line)
 
-    def _make_engine(self, described: VenueInfo, offset_ms: int, past: RestoredState, halts: Sequence[Halt]) -> Engine:
+    def _facts(self, described: VenueInfo, offset_ms: int, past: RestoredState, halts: Sequence[Halt]) -> RunFacts:
         signer = self._venues.signer
-        facts = RunFacts(
-            instruments=described.instruments,
-            rate_limits=described.rate_limits,
+        return RunFacts(
+            exchange_info=described.body,
             # Never one that was used before: it stands in every client order id.
             epoch_ms=max(self._clock.now_ms(), past.epoch_ms + 1),
             seed=self._venues.seed,
@@ -209,8 +221,24 @@ class _House:
             halts=halts,
             about=about_run(self._bot.config),
         )
-        ports = [strategy.slot(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies]
-        return Engine(engine_setup(self._bot, facts, ports))
+
+    @asynccontextmanager
+    async def _input_log(self, facts: RunFacts) -> AsyncIterator[LoggedSteps | None]:
+        folder = log_folder(self._bot, self._options.input_log)
+        if folder is None:
+            yield None
+            return
+        name = f"{self._bot.config.name}-{facts.epoch_ms}"
+        log = InputLog(folder, name, lambda text: self._log(Level.WARNING, text))
+        self._log(Level.INFO, f"input log {log.path}: coldframe replay takes this run again from it")
+        log.begin(self._clock.now_ns(), run_body(self._bot, facts))
+        try:
+            async with trio.open_nursery() as clerks:
+                clerks.start_soon(log.run)
+                yield LoggedSteps(log)
+                clerks.cancel_scope.cancel()
+        finally:
+            await log.close()
 
     @asynccontextmanager
     async def _journal(self, kept: OpenJournal | None) -> AsyncIterator[Journal | None]:

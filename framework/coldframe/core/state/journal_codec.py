@@ -176,13 +176,28 @@ def checkpoint_body(
         "fills": {order.client_order_id: _CONVERTER.unstructure(orders.fills_of(order)) for order in kept if order.fill_keys},
         "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
         "executions": [_CONVERTER.unstructure(execution) for execution in executions],
-        "settled": [[symbol, str(side)] for symbol, side in sorted(executions.settled)],
+        "settled": _settled_out(executions),
         "marks": dict(marks),
         "latched": latched_body(latched),
         "prices": {asset: str(price) for asset, price in prices.items()},
         "losses": {owner: counted_body(counted) for owner, counted in losses.items()},
         "payments": [payment_body(payment) for payment in payments],
     }
+
+
+def restored_body(past: RestoredState) -> Body:
+    """What a run begins with, for its input log; `restored_of` reads it back."""
+    body: Body = _CONVERTER.unstructure(past)
+    return body
+
+
+def restored_of(body: Mapping[str, Any]) -> RestoredState:
+    """What `restored_body` was made of. Raises what `fold` takes for damage for anything else."""
+    return _CONVERTER.structure(body, RestoredState)
+
+
+def _settled_out(executions: Executions) -> list[list[str]]:
+    return [[symbol, str(side)] for symbol, side in sorted(executions.settled)]
 
 
 # -- state out of rows --------------------------------------------------------------------------------------------------
@@ -355,6 +370,15 @@ def _positions_in(rows: Any, _: object) -> dict[tuple[str, PositionSide], Positi
     return {(row["symbol"], PositionSide(row["side"])): _CONVERTER.structure(row["position"], Position) for row in rows}
 
 
+def _executions_out(executions: Executions) -> Body:
+    return {"known": _CONVERTER.unstructure(list(executions)), "settled": _settled_out(executions)}
+
+
+def _executions_in(body: Any, _: object) -> Executions:
+    settled = {(str(symbol), PositionSide(side)) for symbol, side in body["settled"]}
+    return Executions(_CONVERTER.structure(body["known"], list[Execution]), settled)
+
+
 def _number(value: Any, _: object) -> Decimal:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no exact number")
@@ -365,6 +389,8 @@ def _made_converter() -> Converter:
     converter = Converter(omit_if_default=True, forbid_extra_keys=False)
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, _number)
+    converter.register_unstructure_hook(Executions, _executions_out)
+    converter.register_structure_hook(Executions, _executions_in)
     aside = override(omit=True)
     left_out: dict[str, Any] = dict.fromkeys(_ASIDE, aside)
     converter.register_unstructure_hook(Order, make_dict_unstructure_fn(Order, converter, True, **left_out))

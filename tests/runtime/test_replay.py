@@ -1,0 +1,216 @@
+"""Replays: a run comes out of its input log step by step, and what is otherwise now is named at the first step where it shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from rich.console import Console
+
+from coldframe.cli import main
+from coldframe.data.input_log import InputLogReading, LoggedStep
+from coldframe.data.lines import LineReader
+from coldframe.errors import ConfigError
+from coldframe.runtime.build import build, read
+from coldframe.runtime.replay import Replay, replay
+from coldframe.runtime.run import Result, RunOptions, run
+from coldframe.runtime.venues import listed_symbols
+from tests.runtime.scene import Watched
+
+STRATEGIES = '''
+"""One that tosses a coin, and one that sleeps in its tenth call."""
+
+import time
+from decimal import Decimal
+
+from coldframe import Place, Side, Target, hookimpl
+
+
+class Coin:
+    """Wants to be long or flat, as its own random numbers say."""
+
+    @hookimpl
+    def on_book(self, event, view):
+        if not view.trading_allowed(event.symbol) or view.random.random() < 0.5:
+            return []
+        return [Target(event.symbol, Decimal("0.002") * view.random.randint(0, 2))]
+
+
+class Sleeper:
+    """Takes longer than it may, once."""
+
+    def __init__(self):
+        self.calls = 0
+
+    @hookimpl
+    def on_book(self, event, view):
+        self.calls += 1
+        if self.calls == 10:
+            time.sleep(0.05)
+        return []
+'''
+CONFIG = """\
+config_version = 1
+name = "toss"
+[venue.embedded]
+seed = 11
+pace = "3"
+symbols = ["BTCUSDT", "ETHUSDT"]
+[[strategies]]
+id = "coin"
+plugin = "strategies.py:Coin"
+symbols = ["BTCUSDT"]
+[[strategies]]
+id = "sleeper"
+plugin = "strategies.py:Sleeper"
+symbols = ["ETHUSDT"]
+hook_limit_ms = 40
+"""
+
+
+@attrs.frozen
+class Logged:
+    """A run that was logged: its folder, its log and what it came to."""
+
+    folder: Path
+    log: Path
+    result: Result
+
+    def edited(self, to: Path, before: str, after: str) -> Path:
+        """A copy of its log whose strategies have been edited since; the log names the copy's folder."""
+        (to / "strategies.py").write_text(STRATEGIES.replace(before, after))
+        with closing(InputLogReading(self.log)) as reading:
+            assert reading.run["configuration"]["path"] == str(self.folder / "bot.toml")
+        text = read_text(self.log).replace(str(self.folder), str(to))
+        copy = to / "log.jsonl"
+        copy.write_text(text)
+        return copy
+
+
+def read_text(log: Path) -> str:
+    """An input log unpacked."""
+    return "".join(line.decode() + "\n" for line in LineReader(log, "input log"))
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    folder = tmp_path_factory.mktemp("toss")
+    (folder / "strategies.py").write_text(STRATEGIES)
+    (folder / "bot.toml").write_text(CONFIG)
+    loaded = read(folder / "bot.toml", speed=None)
+    bot = build(loaded, listed_symbols(loaded.config.venue.embedded))
+
+    async def lived() -> Result:
+        with trio.fail_after(60):
+            options = RunOptions(for_s=3, signals=False, input_log=folder / "logs")
+            return await run(bot, options, Watched(Console(file=io.StringIO())))
+
+    result = trio.run(lived)
+    (log,) = (folder / "logs").iterdir()
+    return Logged(folder, log, result)
+
+
+def test_every_step_of_a_run_comes_out_again(logged: Logged) -> None:
+    made = replay(logged.log)
+    assert made.first is None
+    assert made.steps == made.equal > 100
+    assert made.digest
+    then, now = logged.result.engine, made.engine
+    assert now.accounts["coin"].fills == then.accounts["coin"].fills > 0
+    assert now.finished
+    assert now.slots.get("sleeper").muted, "the call that took too long then takes too long now"
+    assert now.slots.get("coin").verdicts == then.slots.get("coin").verdicts
+    assert list(made.edited) == []
+
+
+def test_a_log_is_for_its_owner_alone(logged: Logged) -> None:
+    assert logged.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_replay_ends_where_it_is_told_to(logged: Logged) -> None:
+    assert replay(logged.log, until=50).steps == 51  # the start is one
+
+
+def test_what_a_strategy_wants_is_shown(logged: Logged) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def watch(step: LoggedStep, calls: object) -> None:
+        seen.extend((step.seq, call.strategy) for call in calls.wanted)  # type: ignore[attr-defined]
+
+    replay(logged.log, watch=watch)
+    assert {strategy for _, strategy in seen} == {"coin"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('Decimal("0.002")', 'Decimal("0.003")'),
+        ("view.random.random() < 0.5", "view.random.random() < 0.9"),
+        ("view.random.randint(0, 2)", "__import__('random').randint(3, 9)"),
+    ],
+)
+def test_an_edited_strategy_is_told_with_its_first_difference(logged: Logged, tmp_path: Path, before: str, after: str) -> None:
+    made = replay(logged.edited(tmp_path, before, after))
+    assert made.edited == ["coin", "sleeper"]
+    assert made.first is not None
+    assert (made.first.what, made.first.strategy, made.first.hook) == ("intents", "coin", "on_book")
+    assert made.first.recorded != made.first.now
+    assert made.open_loop
+    assert made.equal < made.steps
+
+
+def test_an_edit_that_changes_nothing_is_equal(logged: Logged, tmp_path: Path) -> None:
+    made = replay(logged.edited(tmp_path, "Takes longer", "Takes much longer"))
+    assert (made.first, made.edited) == (None, ["coin", "sleeper"])
+
+
+def changed(log: Path, to: Path, change: Callable[[str], str]) -> Replay:
+    copy = to / "log.jsonl"
+    copy.write_text(change(read_text(log)))
+    return replay(copy)
+
+
+def test_p14_a_log_in_which_something_was_changed_does_not_come_out(logged: Logged, tmp_path: Path) -> None:
+    """The oracle of the oracle: another seed, an input left out, an effect or a digest rewritten."""
+
+    def without_a_fill(text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        index = next(number for number, line in enumerate(lines) if "ORDER_TRADE_UPDATE" in line and '"x":"TRADE"' in line)
+        return "".join(lines[:index] + lines[index + 1 :])
+
+    for change in (
+        lambda text: text.replace('"seed":"11"', '"seed":"12"'),
+        without_a_fill,
+        lambda text: text.replace('["Log",{"level":"info"', '["Log",{"level":"error"', 1),
+        lambda text: text.replace('"digest":"', '"digest":"0', 1),
+    ):
+        made = changed(logged.log, tmp_path, change)
+        assert made.first is not None
+        assert made.equal < made.steps
+
+
+def test_a_log_that_lacks_its_facts_is_refused(logged: Logged, tmp_path: Path) -> None:
+    for name in ("seed", "past", "exchange_info", "configuration"):
+        with pytest.raises(ConfigError):
+            changed(logged.log, tmp_path, lambda text, name=name: text.replace(f'"{name}":', f'"no_{name}":', 1))  # type: ignore[misc]
+
+
+def test_the_verb_says_whether_all_is_equal(logged: Logged, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(logged.log)]) == 0
+    assert "every one equal; digest" in capsys.readouterr().out
+    copy = logged.edited(tmp_path, 'Decimal("0.002")', 'Decimal("0.003")')
+    assert main(["replay", str(copy), "--json", "--strategy", "coin"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["open_loop"], document["first_difference"]["strategy"]) == (True, "coin")
+    assert document["intents"]
+    assert main(["replay", str(copy)]) == 1
+    assert "coin in on_book wants something else than it did then" in capsys.readouterr().out
+    shutil.copy(__file__, tmp_path / "other")
+    assert main(["replay", str(tmp_path / "other")]) == 78
