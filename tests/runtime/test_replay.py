@@ -12,12 +12,14 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from msgspec import UNSET
 from rich.console import Console
 
 from coldframe.cli import main
 from coldframe.data.input_log import InputLogReading, LoggedStep
 from coldframe.data.lines import LineReader
 from coldframe.errors import ConfigError
+from coldframe.exchange_server.recording_files import read_tape
 from coldframe.runtime.build import build, read
 from coldframe.runtime.replay import Replay, replay
 from coldframe.runtime.run import Result, RunOptions, run
@@ -109,7 +111,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
 
     async def lived() -> Result:
         with trio.fail_after(60):
-            options = RunOptions(for_s=3, signals=False, input_log=folder / "logs")
+            options = RunOptions(for_s=3, signals=False, input_log=folder / "logs", record=folder / "recording.jsonl.gz")
             return await run(bot, options, Watched(Console(file=io.StringIO())))
 
     result = trio.run(lived)
@@ -128,6 +130,18 @@ def test_every_step_of_a_run_comes_out_again(logged: Logged) -> None:
     assert now.slots.get("sleeper").muted, "the call that took too long then takes too long now"
     assert now.slots.get("coin").verdicts == then.slots.get("coin").verdicts
     assert list(made.edited) == []
+
+
+def test_its_market_is_what_a_recorder_wrote_beside_it(logged: Logged) -> None:
+    """The recorder is the oracle: every payload and snapshot, in order."""
+
+    def lines(path: Path) -> list[tuple[object, object, bytes]]:
+        return [(line.stream, line.snapshot, line.payload) for line in read_tape(path)]
+
+    recorded, of_log = lines(logged.folder / "recording.jsonl.gz"), lines(logged.log)
+    streams = [line for line in recorded if line[0] is not UNSET]
+    assert [line for line in of_log if line[0] is not UNSET] == streams[: len(of_log)] != []
+    assert sorted(line for line in of_log if line[0] is UNSET) == sorted(line for line in recorded if line[0] is UNSET) != []
 
 
 def test_a_log_is_for_its_owner_alone(logged: Logged) -> None:

@@ -1,4 +1,4 @@
-"""Reading recordings, and an honest word about a torn end.
+"""Reading recordings, and an honest word about a torn end. An input log is one as well: it holds the market of its run.
 
 A file that was cut (a killed recorder, an interrupted copy) ends in the middle of a line or of its compression: everything before
 is given, and the tear is reported with its line number. A broken line anywhere else is an error.
@@ -7,10 +7,13 @@ is given, and the tear is reported with its line number. A broken line anywhere 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from coldframe.data.input_log import InputLogReading
 from coldframe.data.lines import USUAL_BOUNDS, LineBounds, LineReader
+from coldframe.data.market_of_log import is_input_log, market_lines
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.wire.strict import loosely
 from coldframe.wire.tape import TapeLine, parse_line
@@ -36,6 +39,17 @@ class RecordingReading:
         self._names: set[str] = set()
 
     def __iter__(self) -> Iterator[TapeLine]:
+        return self._market() if is_input_log(self.path) else self._recorded()
+
+    def _market(self) -> Iterator[TapeLine]:
+        with closing(InputLogReading(self.path)) as reading:
+            for self.line, parsed in market_lines(reading):
+                self._know(parsed)
+                self.count += 1
+                yield parsed
+            self.tear = reading.tear
+
+    def _recorded(self) -> Iterator[TapeLine]:
         broken: ConfigError | None = None
         last = b""
         for raw in self._lines:
