@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
+from random import Random
 from typing import Any, Final
 
 import attrs
@@ -184,7 +185,7 @@ class Scripted:
                 can_log_on=can_log_on,
                 feed=feed or FeedLimits(),
                 trading=trading or OrderSideLimits(),
-                **more,
+                **{"random_of": Random, **more},
             )
         )
 

@@ -214,6 +214,7 @@ def test_s12_not_even_by_force_is_more_changed_than_a_copy() -> None:
 OVER = "this view was made for a call that is over"
 LOOKS: dict[str, Callable[[Any, Any], object]] = {
     "now_ms": lambda view, book: view.now_ms,
+    "random": lambda view, book: view.random,
     "symbols": lambda view, book: view.symbols,
     "position_mode": lambda view, book: view.position_mode,
     "instrument": lambda view, book: view.instrument("BTCUSDT"),

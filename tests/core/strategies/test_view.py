@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,16 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.core.state.limits import Budget
-from coldframe.enums import ContractStatus, PositionSide, Side
+from coldframe.enums import Side
 from coldframe.model.effects import Fail, LinkKind
 from coldframe.model.events import BookState, LinkChanged, LinkState
-from coldframe.model.halting import HaltLevel
-from coldframe.model.inputs import HaltAsked, JournalChanged, ResumeAsked
-from coldframe.model.intents import Verdict, VerdictCode
 from coldframe.model.view import BookView
 from coldframe.testing import StrategyBench
 from coldframe.units import scaled
-from tests.core.made import START_MS
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -159,52 +154,6 @@ def test_random_numbers_are_drawn_from_the_seed() -> None:
 
 
 def test_an_engine_without_random_numbers_says_so() -> None:
-    made = Scripted(Actor("one")).ready()
+    made = Scripted(Actor("one"), random_of=None).ready()
     with pytest.raises(RuntimeError, match="random_of"):
         made.engine.slots.get("one").world.lasting(0, allowed=True).random.random()
-
-
-def test_trading_is_allowed_only_where_an_order_would_pass() -> None:
-    """A journal that fails, a contract that settles, a halt, a latch, a position in dispute, an account set otherwise."""
-    one = Actor("one")
-    made = Scripted(one).ready()
-    trading = made.engine.state.trading
-    key = ("BTCUSDT", PositionSide.BOTH)
-    lost = Verdict(VerdictCode.LOSS, "too much")
-    ways: list[tuple[Callable[[], object], Callable[[], object]]] = [
-        (lambda: made.give(JournalChanged("disk full")), lambda: made.give(JournalChanged(""))),
-        (lambda: status(made, "SETTLING"), lambda: status(made, "TRADING")),
-        (lambda: made.give(HaltAsked(HaltLevel.PAUSE, "one", "", 1)), lambda: made.give(ResumeAsked("one", 2))),
-        (lambda: trading.halt_account(lost, 0), lambda: trading.resume()),
-        (lambda: trading.halt_strategy("one", lost, 0), lambda: trading.resume(strategy="one")),
-        (lambda: trading.halt_symbol("BTCUSDT", "x", 0), lambda: trading.resume(symbol="BTCUSDT")),
-        (lambda: trading.dispute({key: D(1)}, 0), lambda: trading.dispute({}, 0)),
-        (lambda: trading.setting_differs("", "asset mode", "x", 0), lambda: trading.setting_agrees("", "asset mode")),
-        (lambda: trading.mode_on("BTCUSDT", -4087, "x", 2 * START_MS), lambda: trading.resume()),
-    ]
-    for suspend, end in ways:
-        assert asked(made, one) == (True, "ACCEPTED")
-        suspend()
-        allowed, code = asked(made, one)
-        assert not allowed
-        assert code != "ACCEPTED"
-        end()
-    assert asked(made, one) == (True, "ACCEPTED")
-
-
-def status(made: Scripted, text: str) -> None:
-    made.engine.state.contract_status("BTCUSDT", ContractStatus(text))
-
-
-def asked(made: Scripted, one: Actor) -> tuple[bool, str]:
-    """What a strategy is told that asks whether it may trade, and what becomes of an order that it sends then."""
-    got: list[bool] = []
-    slot = made.engine.slots.get("one")
-    one.acts["on_wake"] = lambda event, view: got.append(view.trading_allowed("BTCUSDT"))
-    made.beat()
-    made.wake(one)
-    del one.acts["on_wake"]
-    before = Counter(slot.verdicts)
-    made.want(one, place(quantity="0.1"))
-    ((code, _),) = (Counter(slot.verdicts) - before).items()
-    return got[0], code
