@@ -21,6 +21,7 @@ from coldframe.config.load import load
 from coldframe.config.secrets import resolve
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
+from coldframe.data.input_log import InputEncoder, InputLogReading, begin_line
 from coldframe.errors import ConfigError, DecodeError, JournalDamaged, JournalUnwritable
 from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
@@ -30,15 +31,19 @@ from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.recording import outline, recorded_market
 from coldframe.exchange_server.recording_files import read_tape
+from coldframe.model.effects import WakeAt
+from coldframe.model.inputs import FramesReceived, Lane, RestAnswered, Stamped, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.runtime import haltfiles
 from coldframe.runtime.recordings import describe_tape, verify_tape
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.control import read_request
+from coldframe.trio_io.endpoint import LineTooLong, PeerRefused, RequestLines
 from coldframe.trio_io.halt_file import HaltFile
 from coldframe.trio_io.journal_history import read_rows
 from coldframe.trio_io.journalfile import JournalFile
 from coldframe.trio_io.recorder import Recorder
+from coldframe.wire.rest import Answer
 from tests.campaigns.reader import Read, Reader
 from tests.config.whole import WHOLE
 from tests.exchange.rig import SYMBOL, Rig, floor
@@ -81,9 +86,37 @@ def file_readers(folder: Path) -> Iterator[Reader]:
     yield from _venue(folder / "venue")
     yield Reader("bans", [b'{"fapi.binance.com":1700000000000,"other":"5"}'], _bans(folder / "bans.json"), declared=(), share=3)
     yield Reader("control requests", REQUESTS, read_request, declared=(DecodeError,), share=3)
+    yield Reader("control lines", [b"token\n" + REQUESTS[0] + b"\n"], _lines, declared=(PeerRefused, LineTooLong), share=3)
+    yield Reader("input log", [_input_log()], _steps(folder / "fuzzed.log.jsonl"), declared=(ConfigError,), share=5)
     yield Reader(
         "journal", [_journal(folder / "made.db")], _rows(folder / "journal.db"), (JournalDamaged, JournalUnwritable), share=3
     )
+
+
+def _lines(data: bytes) -> None:
+    RequestLines(b"token", 1_000).feed(data)
+
+
+def _input_log() -> bytes:
+    """A log of one step of every kind that is written in a way of its own."""
+    encoder, body = InputEncoder(), b'{"listenKey":"pqia91ma19a5s61cv6a8"}'
+    events = [
+        FramesReceived("market:1", (b'{"stream":"btcusdt@aggTrade","data":{}}',)),
+        FramesReceived("market:1", (b"{",)),
+        RestAnswered(1, Answer(200, {"a": "b"}, body), NOW_MS),
+        TimeReached("desk:tick"),
+    ]
+    steps = [encoder.step(Stamped(seq, NOW_MS, Lane.MARKET, event), [WakeAt("a", 1)]) for seq, event in enumerate(events, 1)]
+    return b"\n".join([begin_line(NOW_MS, {}), encoder.start(NOW_MS, []), *steps])
+
+
+def _steps(path: Path) -> Read:
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        for step in InputLogReading(path):
+            assert step.event is None or step.stamped
+
+    return read
 
 
 def _recordings(folder: Path) -> Iterator[Reader]:

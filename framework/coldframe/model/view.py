@@ -98,7 +98,7 @@ class OrderView(Protocol):
         """A word of `OrderState`."""
 
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Randomness(Protocol):
@@ -116,10 +116,10 @@ class Randomness(Protocol):
     def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
         """A number of the normal distribution."""
 
-    def choice(self, seq: Sequence[T]) -> T:
+    def choice(self, seq: Sequence[_T]) -> _T:
         """An element of a sequence that is not empty."""
 
-    def sample(self, population: Sequence[T], k: int) -> list[T]:
+    def sample(self, population: Sequence[_T], k: int) -> list[_T]:
         """`k` different elements of a sequence, in random order."""
 
     def shuffle(self, x: MutableSequence[Any]) -> None:

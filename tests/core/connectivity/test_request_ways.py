@@ -8,6 +8,8 @@ import attrs
 import pytest
 
 from coldframe.core.connectivity.request_ways import AVOID_MS, BY_REST
+from coldframe.core.connectivity.user_stream import KeepKey, StartKey
+from coldframe.core.execution.purposes import PendingCancel, PendingQuery
 from coldframe.core.state.order import Order
 from coldframe.enums import OrderStatus, OrderType
 from coldframe.model.effects import CallRest, Finish, LinkKind, SendRequest
@@ -155,6 +157,16 @@ def test_a_cancel_is_paid_for_once_whichever_way_it_goes(link_up: bool) -> None:
     assert cancels(made) == 1
 
 
+#: What each is sent for.
+PURPOSES: dict[str, Callable[[Order], object]] = {
+    CANCEL: PendingCancel,
+    QUERY: PendingQuery,
+    ALGO_CANCEL: lambda order: PendingCancel(order, algo=True),
+    "userDataStream.start": lambda _: StartKey(),
+    "userDataStream.ping": lambda _: KeepKey(),
+}
+
+
 @pytest.mark.parametrize("method", BY_REST)
 @pytest.mark.parametrize("by_rest", [True, False])
 def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
@@ -166,7 +178,7 @@ def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
     before = ledger.weight.used(made.venue_ms)
     assert made.engine.trading is not None
     params = {"symbol": "BTCUSDT", "origClientOrderId": order.client_order_id, "clientAlgoId": order.client_order_id}
-    made.engine.trading.desk.ways.send(method, params, order, by_rest=by_rest)
+    made.engine.trading.desk.ways.send(method, params, PURPOSES[method](order), by_rest=by_rest)
     made.beat()
     assert ledger.weight.used(made.venue_ms) - before == cost
 
