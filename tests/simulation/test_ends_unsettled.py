@@ -59,9 +59,23 @@ def test_p18_a_disputed_symbol_is_no_clean_end() -> None:
     order = {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": "0.010"}
     pump.venue.by_hand("POST", "/fapi/v1/order", order)
     pump.until(lambda: bool(pump.engine.state.trading.disputed))
+    pump.venue.busy.add("GET /fapi/v3/positionRisk")
     pump.stop()
     assert report(pump).disputed == (B,)
     assert code(pump) is Exit.UNPROTECTED
+
+
+def test_what_the_end_books_is_an_adjustment_and_told() -> None:
+    """The rounds that a dispute waits for are through before the grace is over: what nothing explains is booked as it always is."""
+    pump, _ = world(settings=EmbeddedVenue(faults=VenueFaults(events_dropped=Decimal(1))))
+    pump.run(3)
+    pump.venue.finds_nothing.add("GET /fapi/v1/userTrades")
+    pump.venue.by_hand("POST", "/fapi/v1/order", {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": "0.010"})
+    pump.until(lambda: bool(pump.engine.state.trading.disputed))
+    pump.stop()
+    assert report(pump).disputed == ()
+    assert pump.told("adjustment: BUY 0.010 BTCUSDT booked to external")
+    assert pump.told("BTCUSDT is halted: no new risk there until it is resumed")
 
 
 @pytest.mark.parametrize("begin", [protected, holding])

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.enums import PositionSide
+from coldframe.enums import PositionSide, Side
 from coldframe.model.events import LinkChanged, OrderChanged, OrderFilled, PositionChanged
 from coldframe.wire.names import StreamName
 from coldframe.wire.streams import MarketMessage
@@ -70,6 +70,7 @@ class NothingToReduce:
 
     symbol: str
     position_side: PositionSide
+    side: Side
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.position_breaks import ADJUSTMENTS_LIMIT
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
+from coldframe.core.state.position_history import Difference
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Level, LinkKind
@@ -288,11 +290,40 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
     actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
     made = Scripted(actor, symbols=actor.symbols).ready()
     assert made.engine.trading is not None
+    for symbol in actor.symbols:
+        made.engine.slots.get("mm").trader.account.position(symbol).change(D("0.010"), D(100))
     for symbol in ("BTCUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"):
-        made.engine.trading.mismatches.nothing_there((symbol, PositionSide.BOTH))
+        made.engine.trading.mismatches.nothing_there((symbol, PositionSide.BOTH), Side.SELL)
     made.beat()
-    assert made.said().count("nothing to reduce in BTCUSDT, our books have 0: asking for the position") == 1
-    assert made.said().count("nothing to reduce in ETHUSDT, our books have 0: asking for the position") == 1
+    assert made.said().count("nothing to reduce in BTCUSDT, our books have 0.010: asking for the position") == 1
+    assert made.said().count("nothing to reduce in ETHUSDT, our books have 0.010: asking for the position") == 1
+
+
+@pytest.mark.parametrize(
+    ("quantity", "side", "disputed"),
+    [("0", Side.SELL, False), ("0", Side.BUY, False), ("0.010", Side.BUY, False), ("-0.010", Side.SELL, False),
+     ("0.010", Side.SELL, True), ("-0.010", Side.BUY, True)],
+)  # fmt: skip
+def test_a_refusal_disputes_only_what_would_be_reduced(quantity: str, side: Side, disputed: bool) -> None:
+    made = Scripted(Actor()).ready()
+    assert made.engine.trading is not None
+    key = ("BTCUSDT", PositionSide.BOTH)
+    made.engine.slots.get("mm").trader.account.position(*key).change(D(quantity), D(100))
+    made.engine.trading.mismatches.nothing_there(key, side)
+    assert made.engine.state.trading.disputed == ({key: 0} if disputed else {})
+
+
+def test_a_refusal_overrules_what_the_venue_had_named() -> None:
+    """Our books are flat and the venue has named a position; then it has nothing there that a sale would reduce."""
+    made = Scripted(Actor()).ready()
+    assert made.engine.trading is not None
+    key, breaks = ("BTCUSDT", PositionSide.BOTH), made.engine.trading.mismatches
+    breaks._differs(Difference(key, D("0.010"), D(0), 0))
+    breaks._dispute()
+    breaks.nothing_there(key, Side.BUY)
+    assert made.engine.state.trading.disputed == {key: D("0.010")}
+    breaks.nothing_there(key, Side.SELL)
+    assert made.engine.state.trading.disputed == {key: 0}
 
 
 # -- any venue, and somebody else on the account ----------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,15 @@ def test_the_later_word_overtakes_the_earlier_one() -> None:
     books.now += NS_PER_MS
     books.claim("0")
     assert books.after(GRACE_MS) == []
+
+
+@pytest.mark.parametrize("late", [[900, 0], [0, 900], [0, 500, 900]])
+def test_an_older_word_that_comes_last_hides_no_later_one(late: list[int]) -> None:
+    """An event tells what was before an answer, and comes after it: both fit, and the position agrees since the later question."""
+    books = Books("0.5")
+    for since_ms in late:
+        books.claim("0.5", since_ms=since_ms)
+    assert books.balance.settle(books.now) == ([], [(KEY, START)])
 
 
 @given(

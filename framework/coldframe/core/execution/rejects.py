@@ -47,4 +47,4 @@ def note_refusal(state: EngineState, ctx: StepContext, order: Order, error: Erro
 def note_nothing_there(ctx: StepContext, order: Order, error: ErrorBody) -> None:
     """An order that could only reduce was refused: the account's position is not what our books say."""
     if error.code == NOTHING_TO_REDUCE:
-        ctx.tell(NothingToReduce(order.symbol, order.position_side))
+        ctx.tell(NothingToReduce(order.symbol, order.position_side, order.side))

@@ -139,7 +139,7 @@ class Shutdown:
             left=tuple(left),
             positions=tuple(open_positions(self._accounts, self._orders.live, may_vanish)),
             owed=tuple(self._orders.owed),
-            disputed=tuple(sorted({symbol for symbol, _ in self._state.trading.disputed})),
+            disputed=self._disputed(),
             muted=tuple(slot.id for slot in self._slots.all if slot.muted),
             compared=self._trading is None or self._trading.reports_complete,
         )
@@ -175,6 +175,8 @@ class Shutdown:
             lines.append(f"positions could not be brought to zero in time: {', '.join(flat_missing)}")
         if not lines and not self._compared_with(self._trading, kept):
             lines.append("the account could not be compared at the end: positions and kept orders may have changed")
+        if disputed := self._disputed():
+            lines.append(f"positions do not add up at the end: look at the venue yourself: {', '.join(disputed)}")
         keeping = {order.symbol for order in kept}
         busy = {order.symbol for order in left} | {text.split()[0] for text in flat_missing}
         # Where an order that was given up may still live, the switch is the last that would cancel it.
@@ -183,8 +185,10 @@ class Shutdown:
 
     def _compared_with(self, trading: OrderSide, kept: list[Order]) -> bool:
         """Whether what stays open was compared with the account when all the rest was done: the last word is the venue's."""
-        open_still = kept or any(
-            position.quantity for account in self._accounts.values() for position in account.positions.values()
+        open_still = (
+            kept
+            or self._state.trading.disputed
+            or any(position.quantity for account in self._accounts.values() for position in account.positions.values())
         )
         if not open_still:
             return True
@@ -192,6 +196,10 @@ class Shutdown:
             self._comparing = True
             trading.compare("the run ends")
         return trading.reports_complete
+
+    def _disputed(self) -> tuple[str, ...]:
+        """Symbols whose position is not what the venue names, as far as is known: what was just told may still settle it."""
+        return tuple(sorted({symbol for symbol, _ in self._state.trading.disputed}))
 
     def _not_flat(self) -> list[str]:
         """Positions of strategies that are being brought to zero."""

@@ -270,7 +270,7 @@ class OrderSide:
 
     def _nothing_to_reduce(self, event: NothingToReduce) -> None:
         """A position that the venue has just had nothing to reduce in is asked for, with its trades."""
-        self.mismatches.nothing_there((event.symbol, event.position_side))
+        self.mismatches.nothing_there((event.symbol, event.position_side), event.side)
         self.reconciler.begin("nothing to reduce", self._symbols(), urgent=False)
 
     def _reports_missing(self, reason: str) -> None:

@@ -66,13 +66,21 @@ class PositionBreaks:
         self._dispute()
         return any(due)
 
-    def nothing_there(self, key: PositionKey) -> None:
-        """The venue has refused an order because it has nothing that the order could reduce: its word counts until it is asked."""
-        if key not in self._suspects:
-            text = f"the venue has nothing to reduce in {named(key)}, our books have {plain(self._holdings.position_sum(key))}"
-            self._ctx.log(Level.WARNING, f"{text}: asking for the position")
-        self._suspects.setdefault(key, _Suspect(self._ctx.now_ns, ZERO)).venue = ZERO
-        self._suspects[key].since_ns = self._ctx.now_ns
+    def nothing_there(self, key: PositionKey, side: Side) -> None:
+        """The venue has refused an order because it has nothing that the order could reduce: its word counts until it is asked.
+
+        An answer may come long after the refusal. Where nothing is left by now that an order of this side would reduce, the
+        refusal contradicts nothing.
+        """
+        suspect = self._suspects.get(key)
+        believed = self._holdings.position_sum(key) if suspect is None else suspect.venue
+        if believed * side.sign >= 0:
+            return
+        if suspect is None:
+            suspect = self._suspects[key] = _Suspect(self._ctx.now_ns, ZERO)
+            text = f"the venue has nothing to reduce in {named(key)}, our books have {plain(believed)}: asking for the position"
+            self._ctx.log(Level.WARNING, text)
+        suspect.venue, suspect.since_ns = ZERO, self._ctx.now_ns
         self._dispute()
 
     def _dispute(self) -> None:

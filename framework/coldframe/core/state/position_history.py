@@ -101,13 +101,16 @@ class PositionHistory:
             del claims[:-_CLAIMS_LIMIT]
 
     def settle(self, now_ns: int) -> tuple[list[Difference], list[tuple[PositionKey, int]]]:
-        """The claims that have come to an end: those that never fitted, and of those that did the position and since when."""
+        """The claims that have come to an end: those that never fitted, and of those that did the position and since when.
+
+        Of several that fit the latest question counts, in whatever order they came: an event that follows an answer may be older.
+        """
         differing: list[Difference] = []
         agreed: list[tuple[PositionKey, int]] = []
         for key, claims in list(self._claims.items()):
             fitting = [number for number, one in enumerate(claims) if self.had(key, one.quantity, one.since_ns)]
             if fitting:
-                agreed.append((key, claims[fitting[-1]].since_ns))
+                agreed.append((key, max(claims[number].since_ns for number in fitting)))
                 claims = claims[fitting[-1] + 1 :]  # what was claimed before is overtaken
             late = [claim for claim in claims if now_ns >= claim.until_ns]
             differing += [Difference(key, change.quantity, self._ours(key), change.source) for change in late]
