@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, Protocol
 
 #: Flags for `os.open`: bytes as they are (elsewhere than on Windows they always are), and not to wait for the other end of a pipe.
@@ -22,6 +23,7 @@ MODES_TELL: Final[bool] = hasattr(os, "geteuid")
 #: The family of sockets that are files; None where there are none.
 FILE_SOCKETS: Final[int | None] = getattr(socket, "AF_UNIX", None)
 
+_FOLDER: Final[int | None] = getattr(os, "O_DIRECTORY", None)
 _HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 #: The signal that halts a run, where a thread can wait for it.
 HALT_SIGNAL: Final[signal.Signals | None] = getattr(signal, "SIGUSR1", None) if hasattr(signal, "sigpending") else None
@@ -35,6 +37,20 @@ class HasOptions(Protocol):
 
     def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes:
         """As `socket.socket.getsockopt`."""
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def settle_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk, where the system can be asked for that."""
+    if _FOLDER is None:
+        return
+    handle = os.open(folder, os.O_RDONLY | _FOLDER)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------

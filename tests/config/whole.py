@@ -213,6 +213,7 @@ file = "state/journal"
 rotate_mb = 16
 archive_mb = 500
 archive_days = 90
+inputs = true
 account = "main-1"
 """
 

@@ -46,7 +46,7 @@ def verified(path: Path) -> tuple[int, dict[str, Any], str]:
 def test_real_recordings_hold_up(path: Path) -> None:
     code, document, said = verified(path)
     assert list(document) == ["schema_version", "verb", "lines", "symbols", "gaps", "comparisons", "mismatches"]
-    assert (code, document["schema_version"], document["verb"]) == (0, 1, "tape verify")
+    assert (code, document["schema_version"], document["verb"]) == (0, 1, "recording verify")
     assert (document["gaps"], document["mismatches"]) == (0, 0)
     assert document["comparisons"] > 1_000
     assert document["lines"] == len(gzip.decompress(path.read_bytes()).splitlines())
@@ -64,7 +64,7 @@ def test_what_a_real_recording_holds() -> None:
     printed = Printed()
     assert tape_info(SMALL, printed) == 0
     document = printed.document
-    assert (document["verb"], document["lines"], document["torn"]) == ("tape info", 1539, False)
+    assert (document["verb"], document["lines"], document["torn"]) == ("recording info", 1539, False)
     assert document["snapshots"] == dict.fromkeys(("AKROUSDT", "CTKUSDT", "KEEPUSDT", "SUSHIUSDT"), 1)
     assert document["streams"]["sushiusdt@depth@100ms"] == 255
     assert sum(document["streams"].values()) + 4 == 1539

@@ -16,7 +16,8 @@ def test_the_shipped_recording_is_played_and_a_run_is_recorded(tmp_path: Path, h
     assert summary["strategies"]["maker"]["fills"] >= 1
     assert summary["orders"]["unknown"] == 0
     tape = tmp_path / "mine.jsonl.gz"
-    run_until(tmp_path, "run", CONFIGS / "quickstart.toml", "--record", tape, env=home, said=["fill: "])
+    run = ("run", CONFIGS / "quickstart.toml", "--record", tape)
+    run_until(tmp_path, *run, env=home, said=["fill: "], true=lambda: tape.stat().st_size > 4_000)
     assert json.loads(here("recording", "info", tape, "--json").stdout)["lines"] > 50
     said = json.loads(here("recording", "verify", tape, "--json").stdout)
     assert said["comparisons"] > 100

@@ -379,7 +379,7 @@ def test_o24_what_is_left_of_others_after_a_close_while_off_is_a_matter_of_the_r
     pump.run(3)
     assert pump.failed is not None
     assert "position of -0.005 BTCUSDT (the account holds -0.005, our strategies 0; entry price" in pump.failed.text
-    assert "is not ours: close it, or set foreign" in pump.failed.text
+    assert "is not ours: close it, or set external" in pump.failed.text
     pump.restart(trading=OrderSideLimits(foreign=Foreign.IGNORE))
     pump.run(3)
     assert (pump.failed, pump.position("mm"), pump.engine.state.external.account.net(B)) == (None, 0, D("-0.005"))

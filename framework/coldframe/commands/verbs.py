@@ -56,11 +56,11 @@ def run_bot(
     speed: str | None,
     record: Path | None,
     journal: Path | None,
-    input_log: Path | None,
     live: bool,
     plain: bool,
     debug: bool,
     out: Out,
+    input_log: Path | None = None,
 ) -> int:
     """`coldframe run`."""
     lowest = Level.DEBUG if debug else Level.INFO

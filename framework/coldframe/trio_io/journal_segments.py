@@ -20,6 +20,7 @@ import attrs
 import msgspec
 
 from coldframe.errors import JournalDamaged
+from coldframe.os_specific import BINARY, settle_folder
 from coldframe.trio_io.journal_chain import LARGEST_ROW, Cells, proved
 
 SEGMENT_FORMAT: Final = 1
@@ -85,7 +86,7 @@ def segment_at(path: Path) -> Segment | None:
 def remove(segment: Segment) -> None:
     """Deletes a segment for good. Raises `OSError`."""
     segment.path.unlink(missing_ok=True)
-    _settle(segment.path.parent)
+    settle_folder(segment.path.parent)
 
 
 def remove_parts(journal: Path) -> None:
@@ -102,7 +103,7 @@ class SegmentWriter:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._target = folder / f"{head.first:012}-{head.last:012}.jsonl.gz"
         self._part = self._target.with_name(self._target.name + _PART)
-        handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o600)
+        handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o600)
         self._raw = os.fdopen(handle, "wb")
         self._gzip = gzip.GzipFile("", "wb", _LEVEL, self._raw, mtime=0)
         self._gzip.write(msgspec.json.encode(head) + b"\n")
@@ -118,7 +119,7 @@ class SegmentWriter:
         os.fsync(self._raw.fileno())
         self._raw.close()
         os.replace(self._part, self._target)
-        _settle(self._target.parent)
+        settle_folder(self._target.parent)
 
     def close(self) -> None:
         """Gives up what was not finished."""
@@ -158,14 +159,3 @@ def _rows(file: gzip.GzipFile) -> Iterator[tuple[Any, ...]]:
     while line := file.readline(LARGEST_ROW):
         seq, at_ns, kind, ref, text, proof = _DECODER.decode(line)
         yield seq, at_ns, kind, ref, bytes(text).decode(), bytes.fromhex(proof)
-
-
-def _settle(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk, where the system can be asked for that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
