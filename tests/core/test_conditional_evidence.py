@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,3 +118,43 @@ def test_whatever_order_the_evidence_comes_in_the_order_ends_the_same_and_fills_
     after = told[told.index(S.TRIGGERED) :] if S.TRIGGERED in told else []
     assert S.UNTRIGGERED not in after
     assert sum(isinstance(event, OrderFilled) for event in seen.told) == trades
+
+
+def told_of(*said: tuple[AlgoStatus, int]) -> Witness:
+    """An order of which the venue has said these things, each at its time (milliseconds)."""
+    seen = Witness(AlgoStatus.CANCELED, 0)
+    for status, at_ms in said:
+        hears(seen, status, at_ms)
+    return seen
+
+
+def hears(seen: Witness, status: AlgoStatus, at_ms: int) -> None:
+    algo = AtAlgo(seen.order.client_order_id, 77, "BTCUSDT", BUY, T.STOP, "3", "106", "105")
+    algo.status = status
+    seen.conditionals.report(algo.report(), at_ms)
+
+
+@pytest.mark.parametrize("ended", [AlgoStatus.CANCELED, AlgoStatus.EXPIRED])
+@pytest.mark.parametrize("before", [AlgoStatus.NEW, AlgoStatus.TRIGGERING])
+def test_only_later_word_brings_an_ended_order_back(before: AlgoStatus, ended: AlgoStatus) -> None:
+    """The rank that it had reached does not stand in the way of what the venue says later, and of nothing else."""
+    seen = told_of((before, START_MS + 10), (ended, START_MS + 20))
+    assert state(seen.order) is ENDS[ended]
+    for at_ms in (START_MS + 10, START_MS + 20):
+        hears(seen, AlgoStatus.NEW, at_ms)
+        assert state(seen.order) is ENDS[ended]
+        assert seen.order.algo_rank == 4
+    hears(seen, AlgoStatus.NEW, START_MS + 21)
+    assert state(seen.order) is S.UNTRIGGERED
+    assert seen.orders.incidents == 1
+    hears(seen, AlgoStatus.CANCELED, START_MS + 30)
+    assert state(seen.order) is S.CANCELED
+
+
+@pytest.mark.parametrize("late", [AlgoStatus.NEW, AlgoStatus.TRIGGERING])
+@pytest.mark.parametrize("known", [AlgoStatus.TRIGGERING, AlgoStatus.TRIGGERED])
+def test_a_late_word_takes_no_rank_from_a_living_order(known: AlgoStatus, late: AlgoStatus) -> None:
+    seen = told_of((AlgoStatus.NEW, START_MS + 10), (known, START_MS + 20))
+    rank = seen.order.algo_rank
+    hears(seen, late, START_MS + 5)
+    assert (seen.order.live, seen.order.algo_rank) == (True, rank)

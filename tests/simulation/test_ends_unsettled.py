@@ -145,10 +145,23 @@ def test_nothing_is_kept_before_the_end() -> None:
     pump, _ = protected()
     assert report(pump).kept == ()
     assert len(report(pump).left) == 1
+    logged = len(pump.log)
     pump.engine.ending.look()
+    pump.run(1)
     assert pump.engine.ending.over is None
     assert pump.engine.trading is not None
     assert pump.engine.trading.reports_complete, "and nothing is compared for it"
+    assert pump.log[logged:] == []
+
+
+def test_what_is_over_is_concluded_once() -> None:
+    pump, _ = protected()
+    pump.stop()
+    logged, ended = list(pump.log), report(pump)
+    pump.engine.ending.look()
+    pump.run(1)
+    assert report(pump) is ended
+    assert pump.log == logged
 
 
 def test_a_countdown_without_orders_holds_no_end_up() -> None:
