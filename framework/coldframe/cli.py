@@ -195,6 +195,9 @@ def _journal_verbs(verbs: _SubParsers) -> None:
     journals = journal.add_subparsers(required=True, metavar="VERB")
     where = "JOURNAL"
     _verb(journals, "verify", _journal_verify, "prove every row, and that they fold to what the checkpoints say", where)
+    prune = _verb(journals, "prune", _journal_prune, "delete old rows for good, while no bot runs on the journal", where)
+    keep = "what is younger stays (30); 0 keeps only what a restart needs"
+    prune.add_argument("--keep-days", type=_days, default=30, metavar="N", help=keep)
     tail = _verb(journals, "tail", _journal_tail, "the last rows", where)
     tail.add_argument("-n", type=_count, default=20, dest="count", metavar="N", help="how many (20)")
     _verb(journals, "orders", _journal_orders, "every order as it was last seen", where)
@@ -266,6 +269,12 @@ def _verb(
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 0 to 99999")
     return int(text)
 
 
@@ -370,6 +379,12 @@ def _journal_verify(args: argparse.Namespace) -> int:
     from coldframe.commands.journal import verify
 
     return verify(args.JOURNAL, _json_or_lines(args.json))
+
+
+def _journal_prune(args: argparse.Namespace) -> int:
+    from coldframe.commands.journal import prune
+
+    return prune(args.JOURNAL, args.keep_days, _json_or_lines(args.json))
 
 
 def _journal_tail(args: argparse.Namespace) -> int:

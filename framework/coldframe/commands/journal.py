@@ -1,4 +1,4 @@
-"""What the verbs about journals do: prove one, show its last rows, list its orders and fills, give them away as CSV or JSON."""
+"""What the verbs about journals do: prove one, delete its oldest rows, show the last, list its orders and fills, export them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from coldframe.core.state.journal_codec import RestoredState, fold, order_defaults
+import attrs
+
+from coldframe.core.state.journal_codec import fold, order_defaults
 from coldframe.enums import PositionSide
 from coldframe.errors import UsageError
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
 from coldframe.runtime.journals import journal_path
-from coldframe.trio_io.clock import wall_text
-from coldframe.trio_io.journal_history import read_rows
+from coldframe.trio_io.clock import epoch_ns, wall_text
+from coldframe.trio_io.journal_chain import SEED
+from coldframe.trio_io.journal_history import History, open_history, read_rows
+from coldframe.trio_io.journal_rotation import pruned
+from coldframe.trio_io.journal_segments import Segment, segment_at, segments_of
+from coldframe.trio_io.journalfile import JournalFile
 from coldframe.units import ZERO, plain
 
 Out = Callable[[object, Sequence[str]], None]
@@ -37,19 +43,22 @@ _FILL_COLUMNS: Final = (
     *("trade_id", "order_id", "trade_ms", "position_side", "position", "cause", "shares"),
 )
 _ROW_COLUMNS: Final = ("seq", "at_ns", "kind", "ref", "body")
+_DAY_NS: Final = 86_400_000_000_000
 
 
 def verify(path: Path, out: Out) -> int:
-    """`coldframe journal verify`: every hash, and that the rows fold to what the checkpoints say."""
+    """`coldframe journal verify`: every hash, that the rows fold to what the checkpoints say, and from where on that is proved."""
     journal = _journal_of(path)
-    past, rows = RestoredState(), 0
-    for row in read_rows(journal):
-        fold([row], past)
-        rows = row.seq
+    with open_history(journal) as history:
+        past = fold(history.rows())
+        begin = _Begin.of(history)
+        rows = history.last - history.first + 1
     document = {
         "schema_version": 1,
         "verb": "journal verify",
         "rows": rows,
+        **begin.told(),
+        "last": begin.last,
         "runs": past.runs,
         "orders": len(past.orders),
         "live": len(past.live),
@@ -58,8 +67,97 @@ def verify(path: Path, out: Out) -> int:
         "ok": True,
     }
     end = "the last run has ended" if past.ended else "the last run has not ended"
-    out(document, [f"{journal}: {rows} rows of {past.runs} runs hold: {end}, {len(past.live)} orders live"])
+    out(document, [f"{journal}: {rows} rows of {past.runs} runs hold: {end}, {len(past.live)} orders live", *begin.lines()])
     return 0
+
+
+def prune(path: Path, keep_days: int, out: Out) -> int:
+    """`coldframe journal prune`: deletes for good what no restart needs and is older than so many days.
+
+    Raises `JournalUnwritable` while a run has the journal, `JournalDamaged` before anything is deleted of one that does not hold.
+    """
+    journal = _journal_of(path)
+    if segment_at(journal) is not None:
+        raise UsageError(f"{journal} is a segment of an archive: name the journal that it belongs to")
+    bytes_before, begun = _bytes_of(journal), _begin_of(journal)
+    _prune_file(journal, max(0, epoch_ns() - keep_days * _DAY_NS))
+    begin, freed = _begin_of(journal), max(0, bytes_before - _bytes_of(journal))
+    gone = begin.first - begun.first
+    document = {
+        "schema_version": 1,
+        "verb": "journal prune",
+        "keep_days": keep_days,
+        "deleted": gone,
+        "deleted_segments": len(begun.segments) - len(begin.segments),
+        "freed_bytes": freed,
+        **begin.told(),
+        "last": begin.last,
+    }
+    went = f"rows {begun.first} to {begin.first - 1} were deleted" if gone else f"no row was deleted: {_why_none(begin, keep_days)}"
+    out(document, [f"{journal}: {went}; the disk has {freed / 1_000_000:.1f} MB more", *begin.lines()])
+    return 0
+
+
+def _prune_file(journal: Path, until_ns: int) -> None:
+    file = JournalFile(journal, "coldframe journal prune")
+    try:
+        fold(read_rows(journal, file.head.first))
+        deque(pruned(file, until_ns), maxlen=0)
+        file.compact()
+    finally:
+        file.close()
+
+
+@attrs.frozen
+class _Begin:
+    """From where on a journal is proved, and up to where: its first row and the hash before it."""
+
+    first: int
+    last: int
+    before: bytes
+    segments: list[Segment]
+
+    @classmethod
+    def of(cls, history: History) -> _Begin:
+        return cls(history.first, history.last, history.before, history.segments)
+
+    def told(self) -> dict[str, Any]:
+        segments = [{"file": str(part.path), "first": part.first, "last": part.last} for part in self.segments]
+        return {"first": self.first, "before": self.before.hex(), "segments": segments}
+
+    def lines(self) -> list[str]:
+        if self.last < self.first:
+            return []
+        where = "the first that was ever written"
+        if self.before != SEED:
+            where = f"a checkpoint; the hash of row {self.first - 1}, which is not here, is {self.before.hex()}"
+        archived = ""
+        if self.segments:
+            archived = (
+                f"; rows {self.segments[0].first} to {self.segments[-1].last} are in {_counted(len(self.segments), 'segment')}"
+            )
+        return [f"proved from row {self.first} to row {self.last}: row {self.first} is {where}{archived}"]
+
+
+def _begin_of(journal: Path) -> _Begin:
+    with open_history(journal) as history:
+        return _Begin.of(history)
+
+
+def _bytes_of(journal: Path) -> int:
+    """What a journal and its archive take up on the disk."""
+    files = [journal, journal.with_name(f"{journal.name}-wal"), *(segment.path for segment in segments_of(journal))]
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _why_none(begin: _Begin, keep_days: int) -> str:
+    if keep_days:
+        return f"none that stands before a checkpoint is older than {_counted(keep_days, 'day')}, see --keep-days"
+    return f"no checkpoint comes after row {begin.first}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def tail(path: Path, count: int, out: Out) -> int:
