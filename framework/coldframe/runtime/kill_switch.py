@@ -118,7 +118,7 @@ def _recording(shells: EffectRunner, clock: ThreadClock, log: LogLine) -> Record
         if shells.journal is None:
             return True
         try:
-            shells.journal.file.write([(clock.now_ns(), kind, ref, body)])
+            shells.journal.file.write_past_the_engine((clock.now_ns(), kind, ref, body))
         except JournalUnwritable as error:
             log(clock.now_ns(), Level.ERROR, f"the kill switch works without its journal: {error}")
             return False

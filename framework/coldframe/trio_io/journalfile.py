@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -75,6 +75,9 @@ class JournalFile:
         self.path = path
         self._lock = threading.Lock()
         self._broken = ""
+        #: The last row of each order that was written past the engine, which has written none of its own since. There are as many
+        #: as the kill switch has orders.
+        self._unheard: dict[str, Entry] = {}
         self._held = _hold(path, holder)
         try:
             self._db = _opened(path, self._held)
@@ -89,13 +92,30 @@ class JournalFile:
         Raises `JournalUnwritable`, and then none of them stands.
         """
         with self._lock:
-            head = attrs.evolve(self._head)
-            rows = [_placed(head, entry) for entry in entries]
-            with self._transaction():
-                self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", rows)
-                self._db.execute("UPDATE head SET seq = ?, hash = ?, checkpoint = ?", (head.seq, head.hash, head.checkpoint))
-            self._head = head
-            return head.seq
+            unheard = dict(self._unheard)
+            last = self._append(_with_unheard(entries, unheard))
+            self._unheard = unheard
+            return last
+
+    def write_past_the_engine(self, entry: Entry) -> int:
+        """Writes a row of which the engine has not heard; `write` repeats that of an order behind each checkpoint that lacks it.
+
+        It is repeated until the engine writes a row of that order. Durable when it returns. Raises `JournalUnwritable`.
+        """
+        with self._lock:
+            last = self._append([entry])
+            if entry[1] == RowKind.ORDER:
+                self._unheard[entry[2]] = entry
+            return last
+
+    def _append(self, entries: Iterable[Entry]) -> int:
+        head = attrs.evolve(self._head)
+        rows = [_placed(head, entry) for entry in entries]
+        with self._transaction():
+            self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.execute("UPDATE head SET seq = ?, hash = ?, checkpoint = ?", (head.seq, head.hash, head.checkpoint))
+        self._head = head
+        return head.seq
 
     def state_rows(self) -> Iterator[Row]:
         """The rows that a restart needs: from the last checkpoint on. Raises `JournalDamaged`."""
@@ -233,6 +253,22 @@ def _hash_before(db: sqlite3.Connection, path: Path, head: Head, seq: int) -> by
 
 
 # -- the head -----------------------------------------------------------------------------------------------------------
+
+
+def _with_unheard(entries: Iterable[Entry], unheard: dict[str, Entry]) -> Iterator[Entry]:
+    """The rows, and behind each checkpoint those that are `unheard`; takes out what the rows tell of themselves.
+
+    A restart reads from the last checkpoint on: without it an order that is on its way would not be asked for.
+    """
+    for entry in entries:
+        yield entry
+        at_ns, kind, ref, body = entry
+        if kind == RowKind.ORDER:
+            unheard.pop(ref, None)
+        elif kind == RowKind.CHECKPOINT and unheard:
+            for order in body["orders"]:
+                unheard.pop(order["client_order_id"], None)
+            yield from [(max(at_ns, before_ns), *rest) for before_ns, *rest in unheard.values()]
 
 
 def _placed(head: Head, entry: Entry) -> Cells:
