@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -9,10 +11,12 @@ from hypothesis import strategies as st
 
 from coldframe.core.risk.pre_trade import duplicate, prevention
 from coldframe.core.state.limits import Budget, RiskLimits, SelfCross
-from coldframe.enums import SelfTradePrevention, Side, TimeInForce
+from coldframe.core.state.trading_state import FIRST_PROBE_MS
+from coldframe.enums import PositionSide, SelfTradePrevention, Side, TimeInForce
 from coldframe.model.effects import Level
 from coldframe.model.intents import Amend, Cancel, Quote, Quotes, VerdictCode
 from coldframe.model.orders import OrderState
+from coldframe.units import NS_PER_MS
 from tests.core.risk.test_pre_trade import FACTS, Desk, refused
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
@@ -226,6 +230,32 @@ def test_o19_after_a_pause_one_order_tries_and_ends_the_mode_or_lengthens_it() -
     made.want(actor, place(quantity="5"))
     assert verdicts(made, actor) == {"ACCEPTED": 4, "RISK_MODE": 2}
     assert "takes new risk in BTCUSDT again" in made.said()
+
+
+@pytest.mark.parametrize(
+    ("hedge", "more", "ends"),
+    [
+        (False, {"side": SELL, "reduce_only": True}, False),
+        (False, {"side": BUY}, True),
+        (True, {"side": SELL, "position_side": PositionSide.LONG}, False),
+        (True, {"side": BUY, "position_side": PositionSide.LONG}, True),
+    ],
+    ids=["reduce-only", "new risk", "closes its side", "opens its side"],
+)
+def test_o19_only_new_risk_that_is_taken_ends_a_mode(hedge: bool, more: dict[str, Any], ends: bool) -> None:
+    """While a probe is under way the venue takes an order that closes: that says nothing about new risk."""
+    actor = Actor()
+    made = Scripted(actor, hedge=hedge).ready()
+    opening = {"position_side": PositionSide.LONG} if hedge else {}
+    made.want(actor, place(**opening))
+    made.fill(next(iter(made.engine.orders.live)).client_order_id, "1")
+    trading, now_ms = made.engine.state.trading, made.now_ns // NS_PER_MS
+    trading.mode_on("BTCUSDT", -4400, "only reducing orders", now_ms)
+    trading.probe("BTCUSDT", now_ms - FIRST_PROBE_MS)
+    made.want(actor, place(**{"price": "101" if more["side"] is SELL else "99", **more}))
+    assert verdicts(made, actor) == {"ACCEPTED": 2}
+    assert trading.mode_off("BTCUSDT") is not ends
+    assert ("takes new risk in BTCUSDT again" in made.said()) is ends
 
 
 def test_o19_orders_that_were_under_way_together_are_refused_together() -> None:

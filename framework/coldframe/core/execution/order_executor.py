@@ -260,7 +260,7 @@ class OrderExecutor:
                 self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
                 return
             self._refused.pop((order.strategy, order.symbol), None)
-            if not order.reduce_only and self._state.trading.mode_off(order.symbol):
+            if not order.closing and self._state.trading.mode_off(order.symbol):
                 self._ctx.log(Level.INFO, f"the venue takes new risk in {order.symbol} again")
             return
         text = f"{describe_code(error.code)}: {error.msg}"
