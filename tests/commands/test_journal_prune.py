@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coldframe.core.state.journal_codec import RestoredState, fold
 from coldframe.model.journal import Row, RowKind
 from coldframe.trio_io.clock import epoch_ns
 from coldframe.trio_io.journal_history import read_rows
-from coldframe.trio_io.journal_rotation import Retention, kept_bounded
+from coldframe.trio_io.journal_rotation import Retention, kept_bounded, pruned
 from coldframe.trio_io.journal_segments import segments_of
 from coldframe.trio_io.journalfile import JournalFile
 from tests.commands.here import coldframe
 from tests.core.scripted import Actor
 from tests.core.state.test_journal_codec import state, state_of
 from tests.core.state.test_journal_codec import troubled as troubled_run
+from tests.examples import examples
 
 DAY_NS = 86_400_000_000_000
 #: How long the run of these tests lasted (days); it has just ended.
@@ -92,6 +96,23 @@ def test_what_stays_comes_to_the_same_state(made: Made, days: int) -> None:
         said[name] for name in ("first", "last", "before", "segments")
     ]
     assert (verified["rows"], verified["runs"], verified["ok"]) == (len(kept), made.past.runs, True)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=examples(12))
+def test_p15_in_any_history_a_pruned_journal_is_the_live_state(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Pruned step by step, at every checkpoint of a run in which everything may go wrong."""
+    chance = random.Random(seed)
+    run = troubled_run(chance, Actor(), 25, checkpoint_rows=chance.choice([1, 10, 40]))
+    live, rows = state_of(run.engine), run.rows
+    file = JournalFile(tmp_path_factory.mktemp("any") / "run.db")
+    file.write([(number, row.kind, row.ref, row.body) for number, row in enumerate(rows, 1)])
+    checkpoints = [number for number, row in enumerate(rows, 1) if row.kind == RowKind.CHECKPOINT]
+    for number in sorted(chance.sample(checkpoints, min(4, len(checkpoints)))):
+        deque(pruned(file, number), maxlen=0)
+        assert file.head.first == number
+        assert state(fold(read_rows(file.path))) == live
+    file.close()
 
 
 def test_the_hash_before_is_that_of_the_row_that_went(made: Made) -> None:
