@@ -1,0 +1,357 @@
+"""The embedded exchange on virtual time: connections are objects, and every answer takes the course that the fault plan names.
+
+It carries out what `coldframe.exchange_server.links` and `coldframe.exchange_server.server` do round real sockets, with a caller
+that says when things happen: `later` runs a step after so many milliseconds of virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from random import Random
+from typing import Final, Protocol
+
+import attrs
+
+from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.core.connectivity.signing import Ed25519Signer, Signer, query, sign_query, signer_of_pem
+from coldframe.errors import DecodeError
+from coldframe.exchange.context import Context
+from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
+from coldframe.exchange.endpoints.session import ApiSession, say_instead
+from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.faults import ConnectionKind, FaultDecision, FaultPlan, ResponseMode
+from coldframe.exchange.keys import AccountKeys
+from coldframe.exchange.market.subscriptions import Publication
+from coldframe.exchange.market_source import MarketSource
+from coldframe.exchange.randomness import Randomness
+from coldframe.exchange.trading.account_store import MemoryAccountStore
+from coldframe.exchange_server.key_files import keys_for
+from coldframe.model.effects import LinkKind
+from coldframe.secret import Secret
+from coldframe.wire.api import ApiRequest, Security, parse_request
+from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
+from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
+from coldframe.wire.routes import StreamTarget, parse_target
+
+#: What a client gives a REST call that is never answered (milliseconds).
+REST_TIMEOUT_MS: Final = 10_000
+#: What a WebSocket frame of a request adds to its payload: head, length and mask.
+FRAME_BYTES: Final = 8
+
+#: How long a call waits for a book that the market has not shown yet (milliseconds).
+BOOK_WAIT_MS: Final = 10_000
+
+Later = Callable[[int, Callable[[], None]], None]
+
+_CARRIES: Final = {
+    LinkKind.PRIVATE: ConnectionKind.PRIVATE,
+    LinkKind.MARKET: ConnectionKind.MARKET,
+    LinkKind.API: ConnectionKind.API,
+}
+
+
+class Client(Protocol):
+    """What a connection tells the side that opened it."""
+
+    def received(self, link: str, frame: bytes) -> None: ...
+    def lost(self, link: str, reason: str) -> None: ...
+    def backlog(self, link: str) -> int: ...
+
+
+@attrs.define(eq=False)
+class Socket:
+    """One connection, as the exchange sees it; as a listener of streams it hands payloads on."""
+
+    link: str
+    kind: LinkKind
+    client: Client
+    #: Ends the connection, with the reason that its client gets to hear.
+    end: Callable[[str], None]
+    session: ApiSession | None = None
+    target: StreamTarget | None = None
+    open: bool = True
+    #: How many bytes of requests it has brought, as a cable would count them.
+    brought: int = 0
+
+    @property
+    def carries(self) -> ConnectionKind:
+        return _CARRIES[self.kind]
+
+    def drop(self) -> None:
+        self.end("cut by the exchange")
+
+    def close(self) -> None:
+        self.end("closed by the exchange: 1001 Going away")
+
+    def revoke(self) -> None:
+        if self.session is not None:
+            self.session.revoke()
+
+    @property
+    def backlog(self) -> int:
+        return self.client.backlog(self.link)
+
+    def offer(self, publication: Publication) -> None:
+        target = self.target
+        wanted = dict(target.events).get(publication.name) if target is not None else None
+        if not wanted or publication.event in wanted:
+            combined = target is not None and target.combined
+            self.say((publication.enveloped if combined else publication.raw).encode())
+
+    def say(self, frame: bytes) -> None:
+        if self.open:
+            self.client.received(self.link, frame)
+
+
+@cache
+def _keys(names: tuple[str, ...]) -> tuple[AccountKeys, ...]:
+    """Keys are slow to make and say nothing about a world: all worlds share them."""
+    return keys_for(list(names), None)
+
+
+class VirtualVenue:
+    """The embedded exchange with its connections. `now_ms` is virtual time."""
+
+    def __init__(self, settings: Settings, source: MarketSource, now_ms: Callable[[], int], later: Later) -> None:
+        skew_ms = settings.faults.clock_skew_ms
+        self.now_ms: Callable[[], int] = lambda: now_ms() + skew_ms
+        self._later, self._moving = later, False
+        self.keys = _keys(tuple(account.name for account in settings.accounts))
+        self.source = source
+        start_ms, introduce = self.now_ms(), source.introduce
+        self.exchange = Exchange(
+            settings, source.floors, self.keys, MemoryAccountStore(), start_ms, _randomness(), introduce=introduce
+        )
+        #: Sentences for the operator's log.
+        self.notices: list[str] = []
+        self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms(), Random)
+        self.context = Context(settings, self.exchange, source, self.now_ms, self.faults, self.notices.append)
+        source.bind(self.exchange.streams, self.context.settle)
+        self._rest = Rest(self.exchange)
+        self.sockets: dict[str, Socket] = {}
+        #: Why nothing gets through to the exchange: no connection opens, every call fails; empty while all is well.
+        self.unreachable = ""
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Brings everything up to the present, and lets happen what the fault plan names."""
+        self.context.turn()
+        self._follow_market()
+
+    def _follow_market(self) -> None:
+        """Lets a market that has a clock of its own move whenever it is due; all others move with the turns."""
+        if self.source.fault is not None:
+            raise self.source.fault
+        due_ms = None if self.source.follows_clock else self.source.next_due_ms()
+        if due_ms is None or self._moving:
+            return
+        self._moving = True
+        self._later(max(due_ms - self.now_ms(), 0), self._move)
+
+    def _move(self) -> None:
+        self._moving = False
+        self.source.advance(self.now_ms())
+        self._follow_market()
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def connect(self, link: str, kind: LinkKind, path: str, client: Client) -> bool:
+        """Opens a connection. Returns whether the exchange took it."""
+        api = kind is LinkKind.API
+        if self.unreachable or self.context.admit(is_api=api) is not None:
+            return False
+        socket = Socket(link, kind, client, lambda reason: self._drop(link, reason))
+        if api:
+            socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
+        else:
+            socket.target = parse_target(path)
+            for name in socket.target.names if socket.target is not None else ():
+                self.context.private.add(name, socket)
+        self.sockets[link] = socket
+        self.context.connections[socket] = None
+        return True
+
+    def close(self, link: str) -> None:
+        """The client closes a connection, or its process ends."""
+        socket = self.sockets.pop(link, None)
+        if socket is None:
+            return
+        socket.open = False
+        del self.context.connections[socket]
+        for hub in (self.context.private, self.exchange.streams.hub):
+            for name in list(hub._listeners):
+                hub.remove(name, socket)
+
+    def _drop(self, link: str, reason: str) -> None:
+        socket = self.sockets.get(link)
+        if socket is not None:
+            self.close(link)
+            socket.client.lost(link, reason)
+
+    def control(self, link: str, frame: bytes) -> None:
+        """A control frame on a stream connection."""
+        socket = self.sockets.get(link)
+        if socket is None:
+            return
+        control = parse_control(frame)
+        if isinstance(control, ControlError):
+            socket.say(error_frame(control))
+            return
+        hub = self.exchange.streams.hub
+        for name in control.params if control.method in ("SUBSCRIBE", "UNSUBSCRIBE") else ():
+            (hub.add if control.method == "SUBSCRIBE" else hub.remove)(name, socket)
+            if control.method == "SUBSCRIBE":
+                self.source.listened_to(name)
+        socket.say(reply_frame(control.id, None))
+
+    # -- the WebSocket API --------------------------------------------------------------------------------------------
+
+    def request(self, link: str, frame: bytes) -> None:
+        """A frame on a connection of the WebSocket API: it takes its course."""
+        if link not in self.sockets or self._cut_within(self.sockets[link], frame):
+            return
+        try:
+            asked = parse_request(frame)
+        except DecodeError:
+            self._answer(link, self._perform(link, frame))
+            return
+        course = self.context.course(asked.method, asked.params)
+        socket = self.sockets[link]
+
+        def carry_out() -> None:
+            if self.sockets.get(link) is not socket:
+                return  # the connection is gone; another one may bear its name by now
+            answer = self._carried_out(link, asked, frame, course)
+            if course.instead is not None:
+                answer = say_instead(asked.id, course.status, course.instead)
+            self._in(course.hold_ms, lambda: self._end(socket, course, answer))
+
+        self._in(course.wait_ms, lambda: self._with_book(ApiSession.wants_book(frame), carry_out))
+
+    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, course: FaultDecision) -> bytes:
+        """The answer to a request that the fault plan lets through; empty for another."""
+        return self._perform(link, frame) if course.carried_out else b""
+
+    def _cut_within(self, socket: Socket, frame: bytes) -> bool:
+        """Whether the fault plan cuts the connection before the whole of this request has been read."""
+        most = self.faults.settings.api_cut_after_bytes
+        socket.brought += len(frame) + FRAME_BYTES
+        if not most or socket.brought < most:
+            return False
+        self._drop(socket.link, "cut by the exchange")
+        return True
+
+    def _perform(self, link: str, frame: bytes) -> bytes:
+        session = self.sockets[link].session
+        assert session is not None
+        self.turn()
+        return session.answer(frame, self.now_ms())
+
+    def _end(self, socket: Socket, course: FaultDecision, answer: bytes) -> None:
+        stands = self.sockets.get(socket.link) is socket
+        match course.ending:
+            case ResponseMode.ANSWERED if stands:
+                self._answer(socket.link, answer)
+            case ResponseMode.CUT if stands:
+                self._drop(socket.link, "cut instead of an answer")
+            case _:
+                pass
+        self.context.deliver()
+
+    def _answer(self, link: str, answer: bytes) -> None:
+        if link in self.sockets:
+            self.sockets[link].say(answer)
+        self.context.deliver()
+
+    # -- REST ---------------------------------------------------------------------------------------------------------
+
+    def call(self, request: RestRequest, back: Callable[[RestAnswer | None], None]) -> None:
+        """A REST call: `back` gets its answer, or None after the client's patience; at once where nothing gets through."""
+        if self.unreachable:
+            back(None)
+            return
+        course = self.context.course(request.call, request.params)
+
+        def carry_out() -> None:
+            answer = self.answer(request) if course.carried_out else RestAnswer(200, (), b"")
+            answer = injected(answer, course)
+            silent = self._is_silent(request, course)
+            if course.ending is ResponseMode.ANSWERED and not silent:
+                self._in(course.hold_ms, lambda: back(answer))
+            else:
+                self._in(course.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
+
+        self._in(course.wait_ms, lambda: self._with_book(self._rest.wants_book(request), carry_out))
+
+    def _is_silent(self, request: RestRequest, course: FaultDecision) -> bool:
+        """Whether a call is never answered."""
+        return course.ending is ResponseMode.SILENT
+
+    def answer(self, request: RestRequest) -> RestAnswer:
+        """Carries a call out now, and answers as it is."""
+        self.turn()
+        answer = self._rest.answer(request, self.now_ms())
+        self.context.deliver()
+        return attrs.evolve(answer, body=self.faults.listed(request.call, answer.body, self.now_ms()))
+
+    def ask(self, verb: str, path: str) -> Answer:
+        """The answer to a call that needs no signature, outside the bot's course of things."""
+        return as_answer(self.answer(rest_request(verb, path, {}, self.signer(), self.now_ms())))
+
+    def _with_book(self, symbol: str | None, step: Callable[[], None]) -> None:
+        """Takes a step when the book of a symbol is complete, or after `BOOK_WAIT_MS`."""
+        floor = self.source.floors.get(symbol or "")
+        if floor is None or floor.board.book.known:
+            step()
+            return
+        steps = [step]
+
+        def once() -> None:
+            if steps:
+                steps.pop()()
+
+        self.source.when_complete(floor.contract.symbol, lambda: self._later(0, once))
+        self._later(BOOK_WAIT_MS, once)
+
+    def _in(self, ms: int, step: Callable[[], None]) -> None:
+        if ms:
+            self._later(ms, step)
+        else:
+            step()
+
+    # -- who asks -----------------------------------------------------------------------------------------------------
+
+    def signer(self, account: int = 0) -> Signer:
+        """The signer of an account's own bot: Ed25519, which can log on."""
+        keys = self.keys[account]
+        return _ed25519(keys.ed25519_api_key, keys.ed25519_private_pem)
+
+
+@cache
+def _ed25519(api_key: str, pem: bytes) -> Ed25519Signer:
+    signer = signer_of_pem(Secret(api_key), Secret(pem.decode()))
+    assert isinstance(signer, Ed25519Signer)
+    return signer
+
+
+def rest_request(verb: str, path: str, params: Mapping[str, str | int], signer: Signer, now_ms: int) -> RestRequest:
+    """A REST call as a client writes it: stamped and signed where the endpoint needs it."""
+    security = ENDPOINTS[verb, path].security
+    if security is Security.NONE:
+        return RestRequest(verb, path, query(params).encode(), {}, b"")
+    headers = {API_KEY_HEADER.lower(): signer.api_key.reveal()}
+    text = query(params) if security is Security.KEY else sign_query(params, signer, now_ms, 5_000)
+    return RestRequest(verb, path, text.encode(), headers, b"")
+
+
+def as_answer(answer: RestAnswer) -> Answer:
+    """An answer as a client reads it."""
+    return Answer(answer.status, dict(answer.headers), answer.body)
+
+
+def _randomness() -> Randomness:
+    """What the exchange draws from: the same in every world."""
+    tokens = Random("1:tokens")
+    return Randomness(Random, lambda: f"{tokens.getrandbits(256):064x}")
