@@ -163,6 +163,11 @@ def _run_verbs(verbs: _SubParsers) -> None:
     replay.add_argument("--until", type=int, metavar="SEQ", help="end after the input with this number")
     replay.add_argument("--strategy", metavar="ID", help="show what this strategy wants, step by step")
 
+    determinism = _verb(
+        verbs, "determinism", _determinism, "run a configuration twice on virtual time, and compare every step", "config"
+    )
+    determinism.add_argument("--minutes", type=_minutes, default=2.0, metavar="M", help="virtual minutes of each run (default: 2)")
+
 
 def _halt_verbs(verbs: _SubParsers) -> None:
     halt = _verb(verbs, "halt", _halt, "halt a bot, until `coldframe resume`", "config")
@@ -290,6 +295,16 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of minutes (above 0, at most 10000)")
+    return minutes
+
+
 def _version_or_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     def verb(args: argparse.Namespace) -> int:
         if args.version:
@@ -334,6 +349,12 @@ def _replay(args: argparse.Namespace) -> int:
     from coldframe.commands.replay import replay_log
 
     return replay_log(args.log, args.until, args.strategy, _json_or_lines(args.json))
+
+
+def _determinism(args: argparse.Namespace) -> int:
+    from coldframe.commands.determinism import determinism
+
+    return determinism(args.config, args.minutes, _json_or_lines(args.json))
 
 
 def _halt(args: argparse.Namespace) -> int:

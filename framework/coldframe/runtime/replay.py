@@ -142,16 +142,16 @@ def _compare(made: Replay, step: LoggedStep, effects: Sequence[Effect], calls: C
 def _difference(step: LoggedStep, wanted: bytes, done: bytes) -> Difference:
     kind = "Start" if step.event is None else type(step.event).__name__
     if wanted != step.calls:
-        recorded, now = _first_that_differs(step.calls, wanted)
+        recorded, now = first_that_differs(step.calls, wanted)
         strategy, hook, _ = now or recorded or ("", "", None)
         return Difference(
-            step.seq, step.at_ns, kind, "intents", strategy, hook, _text(recorded and recorded[2]), _text(now and now[2])
+            step.seq, step.at_ns, kind, "intents", strategy, hook, text_of(recorded and recorded[2]), text_of(now and now[2])
         )
-    recorded, now = _first_that_differs(step.effects, done)
-    return Difference(step.seq, step.at_ns, kind, "effects", "", "", _text(recorded), _text(now))
+    recorded, now = first_that_differs(step.effects, done)
+    return Difference(step.seq, step.at_ns, kind, "effects", "", "", text_of(recorded), text_of(now))
 
 
-def _first_that_differs(recorded: bytes, now: bytes) -> tuple[Any, Any]:
+def first_that_differs(recorded: bytes, now: bytes) -> tuple[Any, Any]:
     """The first elements of two lists that are not the same; None stands for the end of a list."""
     before, after = (msgspec.json.decode(raw) if raw else [] for raw in (recorded, now))
     for index in range(max(len(before), len(after))):
@@ -161,5 +161,5 @@ def _first_that_differs(recorded: bytes, now: bytes) -> tuple[Any, Any]:
     return None, None
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     return "nothing" if value is None else msgspec.json.encode(value).decode()
