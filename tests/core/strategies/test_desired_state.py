@@ -340,6 +340,18 @@ def test_an_order_for_a_target_that_found_nobody_is_sent_again_with_a_pause() ->
     assert [effect.state for effect in actor.told(OrderChanged)][-1] == OrderState.EXPIRED
 
 
+def test_quotes_that_wait_are_held_back_beside_a_reached_target() -> None:
+    """The buying level no longer fits the budget after its fill; that the target needs nothing does not make it try at once."""
+    made, actor = quoting(BOTH, budgets={"mm": Budget(max_position=D("1.5"))})
+    made.fill(next(order for order in made.engine.orders.live if order.side is Side.BUY).client_order_id, "1")
+    made.run(1_000)
+    waits = made.engine.slots.get("mm").held_back
+    before = waits["POSITION"]
+    assert before > 0
+    made.want(actor, Target("BTCUSDT", D(1)))
+    assert waits["POSITION"] == before + 1
+
+
 def test_a_target_beyond_the_budget_is_refused_with_both_numbers() -> None:
     actor = Actor()
     made = Scripted(actor, budgets={"mm": Budget(max_position=D(1))}).ready()
