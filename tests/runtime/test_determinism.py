@@ -11,6 +11,9 @@ from coldframe.cli import main
 from coldframe.errors import ColdframeError, ConfigError
 from coldframe.runtime.determinism import CHANCE, CLOCK, END, SET_ORDER, Step, bot_of, compare, play
 
+#: Each case plays in two processes and more: not for the inner loop.
+pytestmark = pytest.mark.scene
+
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 STRATEGY = """

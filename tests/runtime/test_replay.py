@@ -135,13 +135,14 @@ def test_every_step_of_a_run_comes_out_again(logged: Logged) -> None:
 def test_its_market_is_what_a_recorder_wrote_beside_it(logged: Logged) -> None:
     """The recorder is the oracle: every payload and snapshot, in order."""
 
-    def lines(path: Path) -> list[tuple[object, object, bytes]]:
+    def lines_of(path: Path) -> list[tuple[object, object, bytes]]:
         return [(line.stream, line.snapshot, line.payload) for line in read_tape(path)]
 
-    recorded, of_log = lines(logged.folder / "recording.jsonl.gz"), lines(logged.log)
-    streams = [line for line in recorded if line[0] is not UNSET]
-    assert [line for line in of_log if line[0] is not UNSET] == streams[: len(of_log)] != []
-    assert sorted(line for line in of_log if line[0] is UNSET) == sorted(line for line in recorded if line[0] is UNSET) != []
+    recorded, of_log = lines_of(logged.folder / "recording.jsonl.gz"), lines_of(logged.log)
+    streams, stepped = ([line for line in lines if line[0] is not UNSET] for lines in (recorded, of_log))
+    assert stepped == streams[: len(stepped)] != [], "the recorder may have heard more than the engine has taken in at its end"
+    fetched, taken = (sorted(line for line in lines if line[0] is UNSET) for lines in (recorded, of_log))
+    assert taken == fetched != []
 
 
 def test_a_log_is_for_its_owner_alone(logged: Logged) -> None:

@@ -57,8 +57,10 @@ def test_x1_x2_x4_no_secret_in_logs_errors_journal_or_output(tmp_path: Path, hom
     assert list(SCENE.leaks(tmp_path)) == []
     rows = sqlite3.connect(journal).execute("SELECT kind, body FROM journal").fetchall()
     assert {"request", "answer", "report", "order"} <= {kind for kind, _ in rows}
+    # A refusal may name the parameter: "Mandatory parameter 'apiKey' was not sent" after a session was revoked.
+    said = [str(body).replace("'apiKey' was not sent", "") for _, body in rows]
     for word in ("signature", "apiKey", "listenKey", "session."):
-        assert not any(word in str(body) for _, body in rows), word
+        assert not any(word in body for body in said), word
 
 
 def test_x1_a_canary_that_is_let_out_is_found(tmp_path: Path) -> None:
