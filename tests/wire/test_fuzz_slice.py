@@ -29,7 +29,10 @@ from tests.wire.shapes import _BASES, KINDS
 
 #: Takes bytes only to send or write them, or hands them on unread.
 SENDERS = {
-    # Hashes and lines that we made ourselves.
+    # Hashes, lines and frames that we made ourselves, in this process or before.
+    "coldframe.runtime.replay.first_that_differs",
+    "coldframe.runtime.virtual_venue.Client.received",
+    "coldframe.runtime.virtual_venue.VirtualVenue.control",
     "coldframe.data.input_log.Digest.with_step",
     "coldframe.trio_io.journalfile.JournalFile.cut",
     "coldframe.trio_io.journal_chain.chained",
