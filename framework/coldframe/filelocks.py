@@ -1,7 +1,7 @@
 """Locks between processes of this machine: a file that one process holds at a time, and in which stands who does.
 
 The lock is the system's, by `filelock`, and ends with its process, however that ends. The file stays. Its first line is a mark of
-whoever uses the lock, its second line says who holds it: that line is for people, only the system knows whether it still holds.
+all who use the lock, its second line says who holds it: that line is for people, only the system knows whether it still holds.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _told(handle: int) -> str:
 
 
 def _lines(handle: int) -> tuple[str, str]:
-    """The mark and the holder. Whoever does not hold it reads from the second byte on: on Windows the first one is locked."""
+    """The mark and the holder. Those who do not hold it read from the second byte on: on Windows the first one is locked."""
     try:
         os.lseek(handle, 0, os.SEEK_SET)
         body = os.read(handle, _LONGEST)

@@ -318,7 +318,7 @@ class Machine(Protocol[E]):
 class Playbook:
     """A protocol trace as a test: `assert Playbook(machine) >> event << effect << effect >> event`.
 
-    `>>` feeds an event, `<<` names the next effect it must bring; effects that nobody named, and names that no effect came for,
+    `>>` feeds an event, `<<` names the next effect it must bring; effects without a name, and names without an effect,
     fail when the next event is fed or the whole is asked for its truth. A type instead of a value stands for any of its instances.
     """
 
@@ -351,7 +351,7 @@ class Playbook:
 
     def _settle(self) -> None:
         if self._open:
-            raise AssertionError(self._story(*(f"<< {effect}   (nobody asked for this)" for effect in self._open)))
+            raise AssertionError(self._story(*(f"<< {effect}   (not asked for)" for effect in self._open)))
 
     def _story(self, *last: str) -> str:
         return "\n".join([*self._trace, *last])

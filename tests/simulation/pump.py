@@ -20,9 +20,7 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.engine import Engine, EngineSetup
 from coldframe.core.state.journal_codec import RestoredState, fold
 from coldframe.core.state.limits import Budget, RiskLimits
-from coldframe.core.state.protection import OrderPolicy
 from coldframe.core.strategies.runtime import OnError
-from coldframe.enums import PositionMode
 from coldframe.exchange.market_source import MarketSource
 from coldframe.model import effects as do
 from coldframe.model import inputs as told
@@ -31,7 +29,7 @@ from coldframe.model.journal import Row
 from coldframe.plug.slots import StrategyPlugin
 from coldframe.runtime import pump
 from coldframe.runtime.build import build, read
-from coldframe.runtime.engine_setup import budget, feed_limits, first_minutes, risk_limits, trading_limits
+from coldframe.runtime.engine_setup import of_configuration
 from coldframe.runtime.pump import START_MS, TRAVEL_MS, TURN_MS, market_of
 from coldframe.runtime.venues import listed_symbols
 from coldframe.wire.codec import Census, decode
@@ -114,33 +112,20 @@ class Pump(pump.Pump):
     def of_config(cls, path: Path, **more: Any) -> Pump:
         """The bot of a configuration file for the embedded venue, with the market that it names."""
         loaded = read(path)
-        config, settings = loaded.config, loaded.config.venue.embedded
+        settings = loaded.config.venue.embedded
         bot = build(loaded, listed_symbols(settings))
+        setup = of_configuration(bot)
         traders = [
             Trader(
                 id=strategy.table.id,
                 symbols=strategy.symbols,
-                budget=budget(strategy.table.budget),
+                budget=setup["budgets"][strategy.table.id],
                 make=strategy.slot,
                 plugged=True,
             )
             for strategy in bot.strategies
         ]
-        given = {
-            "settings": settings,
-            "market": market_of(settings),
-            "streams": bot.streams,
-            "seed": settings.seed,
-            "risk": risk_limits(config.risk),
-            "feed": feed_limits(config),
-            "trading": trading_limits(config),
-            "hedge": config.orders.position_mode == PositionMode.HEDGE,
-            "grace_ms": config.orders.grace_ms,
-            "first_minutes": first_minutes(config.risk),
-            "keep_orders": config.orders.on_restart == "keep",
-            "on_end": OrderPolicy(config.orders.on_end),
-            "on_error": OrderPolicy(config.orders.on_error),
-        }
+        given = {"settings": settings, "market": market_of(settings), "seed": settings.seed, **setup}
         return cls(traders, **{**given, **more})
 
     def run(self, seconds: float) -> Pump:

@@ -71,7 +71,7 @@ class Context:
         self.deliver()
 
     def deliver(self) -> None:
-        """Hands private events to whoever listens."""
+        """Hands private events to those who listen."""
         for event in self.faults.passing(self.exchange.take_private(), self.now_ms()):
             self.private.publish(event.listen_key, event.payload, event.kind)
 

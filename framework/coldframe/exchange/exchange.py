@@ -49,7 +49,7 @@ _WAITING = (
 
 @attrs.frozen
 class PrivateEvent:
-    """One event for whoever listens under a listen key."""
+    """One event for all who listen under a listen key."""
 
     listen_key: str
     kind: str

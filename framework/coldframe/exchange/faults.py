@@ -252,7 +252,7 @@ class FaultPlan:
     # -- mishaps ------------------------------------------------------------------------------------------------------
 
     def due(self, now_ms: int) -> list[InjectedFault]:
-        """The faults whose time has come; each comes once, however long nobody has asked."""
+        """The faults whose time has come; each comes once, however late it is asked for."""
         found = [mishap for mishap, at_ms in self._due_ms.items() if now_ms >= at_ms]
         for mishap in found:
             self._wait_ms[mishap] = int(self._wait_ms[mishap] * self.settings.interval_growth)

@@ -153,7 +153,7 @@ class DaySummaryChanged:
 
 @attrs.frozen
 class LiquidationPrinted:
-    """Somebody was liquidated: the latest order of a symbol within one second."""
+    """A position was liquidated: the latest order of a symbol within one second."""
 
     symbol: str
     at_ns: int

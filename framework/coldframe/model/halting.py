@@ -1,4 +1,4 @@
-"""Halting: how much of its trading a strategy, or the whole bot, has to give up until somebody says that it may go on.
+"""Halting: how much of its trading a strategy, or the whole bot, has to give up until it is resumed.
 
 Plain values, shared by the halt file, the kill switch and the engine. A halt names one strategy or (None) all of them; what holds
 for a strategy is the gravest halt that names it or all.

@@ -89,7 +89,7 @@ class StrategyHooks:
 
     @hookspec
     def on_liquidation(self, event: LiquidationPrinted, view: View) -> Wanted:
-        """Somebody was liquidated."""
+        """A position was liquidated."""
 
     @hookspec
     def on_contract(self, event: ContractEvent, view: View) -> Wanted:

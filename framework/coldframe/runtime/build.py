@@ -391,7 +391,7 @@ def _fault_of(url: str, scheme: str) -> str | None:
     if not here and not any(host == known or host.endswith(f".{known}") for known in _VENUE_HOSTS):
         return "is neither a host of the exchange nor this machine"
     if split.scheme != f"{scheme}s" and not (here and split.scheme == scheme):
-        return f"must begin with {scheme}s://" + (f" or {scheme}://" if here else ", so that nobody listens in")
+        return f"must begin with {scheme}s://" + (f" or {scheme}://" if here else ", so that it is encrypted")
     if "@" in split.netloc or split.query or split.fragment or not url.isprintable():
         return "must be scheme, host, port and path, and nothing else"
     return None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from importlib.metadata import version
 from random import Random
+from typing import TypedDict
 
 import attrs
 
@@ -31,6 +32,7 @@ from coldframe.model.halting import Halt
 from coldframe.model.instruments import Instruments
 from coldframe.runtime.build import Bot
 from coldframe.wire.codec import Census, decode
+from coldframe.wire.names import StreamName
 from coldframe.wire.reference import ExchangeInfo
 
 
@@ -56,33 +58,58 @@ class RunFacts:
     about: Mapping[str, object] = attrs.field(factory=dict)
 
 
-def engine_setup(bot: Bot, facts: RunFacts, ports: Sequence[StrategyPort]) -> EngineSetup:
-    """The set-up of one run of a bot; `ports` are its strategies, made for this run."""
-    config, info = bot.config, decode(ExchangeInfo, facts.exchange_info, Census())
-    return EngineSetup(
+class OfConfiguration(TypedDict):
+    """The fields of an engine's set-up that a bot's configuration decides alone."""
+
+    streams: Sequence[StreamName]
+    budgets: Mapping[str, Budget]
+    risk: RiskLimits
+    keep_orders: bool
+    on_end: OrderPolicy
+    on_error: OrderPolicy
+    orders_on: bool
+    hedge: bool
+    feed: FeedLimits
+    trading: OrderSideLimits
+    grace_ms: int
+    first_minutes: FirstMinutes
+
+
+def of_configuration(bot: Bot) -> OfConfiguration:
+    """What a bot's configuration decides, for every life of its engine."""
+    config = bot.config
+    return OfConfiguration(
         streams=bot.streams,
-        instruments=Instruments.of(info.symbols),
-        ports=ports,
         budgets={strategy.id: budget(strategy.budget) for strategy in config.strategies},
         risk=risk_limits(config.risk),
+        keep_orders=config.orders.on_restart == "keep",
+        on_end=OrderPolicy(config.orders.on_end),
+        on_error=OrderPolicy(config.orders.on_error),
+        orders_on=config.orders.mode != "off",
+        hedge=config.orders.position_mode == PositionMode.HEDGE,
+        feed=feed_limits(config),
+        trading=trading_limits(config),
+        grace_ms=config.orders.grace_ms,
+        first_minutes=first_minutes(config.risk),
+    )
+
+
+def engine_setup(bot: Bot, facts: RunFacts, ports: Sequence[StrategyPort]) -> EngineSetup:
+    """The set-up of one run of a bot; `ports` are its strategies, made for this run."""
+    info = decode(ExchangeInfo, facts.exchange_info, Census())
+    return EngineSetup(
+        **of_configuration(bot),
+        instruments=Instruments.of(info.symbols),
+        ports=ports,
         rate_limits=tuple(info.rate_limits),
         chance=Random(facts.seed).random,
         random_of=lambda strategy: Random(f"{facts.seed}:{facts.epoch_ms}:{strategy}"),
         epoch_ms=facts.epoch_ms,
         past=facts.past,
-        keep_orders=config.orders.on_restart == "keep",
-        on_end=OrderPolicy(config.orders.on_end),
-        on_error=OrderPolicy(config.orders.on_error),
         about=facts.about,
         clock_offset_ms=facts.clock_offset_ms,
-        orders_on=config.orders.mode != "off",
-        hedge=config.orders.position_mode == PositionMode.HEDGE,
         can_log_on=facts.can_log_on,
-        feed=feed_limits(config),
-        trading=trading_limits(config),
-        grace_ms=config.orders.grace_ms,
         halts=facts.halts,
-        first_minutes=first_minutes(config.risk),
     )
 
 

@@ -1,7 +1,7 @@
 """The run: a tree of nurseries in which a bot lives, from the first connection to the last line of its summary.
 
-Whoever opens a nursery owns it. From the last to die to the first: the embedded venue and the clerks (recorder), the links with
-REST and timers, and in the midst the engine task, the only reader of the inbox and the only owner of trading state.
+The function that opens a nursery owns it. From the last to die to the first: the embedded venue and the clerks (recorder), the
+links with REST and timers, and in the midst the engine task, the only reader of the inbox and the only owner of trading state.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _CLOCK_WARNING_MS: Final = 1_000
 
 
 class RunObserver(Protocol):
-    """Whoever looks at a run: the command line, or a test."""
+    """What looks at a run: the command line, or a test."""
 
     def log(self, at_ns: int, level: Level, text: str) -> None:
         """One line for people."""

@@ -181,4 +181,4 @@ class Journal:
 
 
 def _nobody(event: JournalChanged) -> None:
-    """Nobody listens yet."""
+    """Stands for a listener until there is one."""

@@ -199,7 +199,7 @@ class JournalFile:
         except sqlite3.Error as error:
             text = f"{self.path}: {error}"
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
-                # After a failed fsync nobody knows what stands on the disk: nothing more is written through this descriptor.
+                # After a failed fsync what stands on the disk is unknown: nothing more is written through this descriptor.
                 self._broken = f"{text}; the disk has failed: restart on a sound one"
             raise JournalUnwritable(self._broken or text) from None
 

@@ -403,7 +403,7 @@ class KillSwitchThread:
             return []
         found = self._work.look(halt.strategy)
         self._give(self._work.used())
-        left = "nobody knows how many" if found.left is None else found.left or "no"
+        left = "an unknown number of" if found.left is None else found.left or "no"
         line = f"{left} orders of ours are open at the venue, {monotonic_s() - began_s:.2f} s after the halt was seen"
         self._log(Level.ERROR, f"halt: {halt.whom}: {line}")
         return [line, *self._troubles("looking", found)]

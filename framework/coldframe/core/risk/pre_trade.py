@@ -312,7 +312,7 @@ def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Coll
 
 
 def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdict | None:
-    """The account's position at worst, all strategies and nobody's together, against the venue's bracket."""
+    """The account's position at worst, all strategies and what is external together, against the venue's bracket."""
     place = order.place
     cap = state.caps.get(place.symbol)
     if cap is None:
