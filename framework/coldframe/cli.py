@@ -145,7 +145,7 @@ def _run_verbs(verbs: _SubParsers) -> None:
     run.add_argument("--for", dest="for_s", type=_seconds, metavar="TIME", help="end after a time such as 20s, 5m, 1h")
     _recording_option(run, "play this recording in the embedded venue")
     run.add_argument(
-        "--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"; replay is not deterministic, least of all with max'
+        "--speed", metavar="N", help='how fast a recording plays: 1, 10, "max"; that is not deterministic, least of all with max'
     )
     run.add_argument("--record", type=Path, metavar="FILE", help="write what the market links bring to a recording (.jsonl.gz)")
     run.add_argument("--journal", type=Path, metavar="FILE", help="keep the journal of the run in this file")

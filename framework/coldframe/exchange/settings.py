@@ -199,7 +199,7 @@ class EmbeddedVenue:
     pace: Decimal = key("how busy the synthetic market is, as a multiple of the usual", Decimal(1), check=positive)
     recording: str | None = key("recording to play, when the market is a recording (.jsonl, .jsonl.gz)", None, path=True)
     speed: str = key(
-        'how fast a recording plays: "1" is real time, "10" ten times that, "max" as fast as the client reads; replay is not'
+        'how fast a recording plays: "1" is real time, "10" ten times that, "max" as fast as the client reads; that is not'
         " deterministic, least of all with max: two runs of one recording do not give the same fills",
         "1",
     )
