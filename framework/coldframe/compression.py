@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final
 
 from coldframe.errors import ConfigError
@@ -12,21 +13,24 @@ from coldframe.errors import ConfigError
 _MODULES: Final = ("compression.zstd", "backports.zstd")
 
 
+@cache
+def _modules(names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Those of the modules that are there. Looked for once: a search that fails costs a walk through the whole path each time."""
+    found = []
+    for name in names:
+        with suppress(ModuleNotFoundError):
+            found.append(importlib.import_module(name))
+    return tuple(found)
+
+
 def damage_errors() -> tuple[type[Exception], ...]:
     """What reading a damaged compression raises: gzip's error, and zstd's where there is one."""
-    errors: list[type[Exception]] = [zlib.error]
-    for name in _MODULES:
-        with suppress(ModuleNotFoundError):
-            errors.append(importlib.import_module(name).ZstdError)
-    return tuple(errors)
+    return (zlib.error, *(module.ZstdError for module in _modules(_MODULES)))
 
 
 def find_zstd() -> Any | None:
     """The module that reads and writes zstd; None where there is none."""
-    for name in _MODULES:
-        with suppress(ModuleNotFoundError):
-            return importlib.import_module(name)
-    return None
+    return next(iter(_modules(_MODULES)), None)
 
 
 def zstd_module(path: object) -> Any:

@@ -81,6 +81,22 @@ def test_frames_come_back_byte_for_byte(tmp_path: Path, frame: bytes) -> None:
         assert step.event == FramesReceived("m", frames)
 
 
+def test_deep_nesting_is_a_frame_or_an_error_with_its_place(tmp_path: Path) -> None:
+    """A frame of the market that nests so deep is logged as any other; a line of a log that does is no line of a log."""
+    deep = b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    received = FramesReceived("m", (deep, b'{"a":2}'))
+    line = InputEncoder().step(Stamped(1, NS, Lane.MARKET, received), [])
+    (step,) = InputLogReading(logged(tmp_path, line))
+    assert step.event == received
+    for broken in (deep, line.replace(b'{"link"', b'{"zz":' + b"[" * 200_000 + b"]" * 200_000 + b',"link"')):
+        with pytest.raises(ConfigError, match=r"run\.jsonl:2: not a line of an input log"):
+            list(InputLogReading(logged(tmp_path, broken, line)))
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(deep)
+    with pytest.raises(ConfigError, match="not an input log"):
+        InputLogReading(path)
+
+
 def test_what_came_of_a_step_stands_beside_it(tmp_path: Path) -> None:
     effects = [WakeAt("x", 5), Log(Level.INFO, "a"), Record(RowKind.ORDER, "o", {"a": {"b": [1]}})]
     place = Place(symbol="BTCUSDT", side=Side.BUY, price=Decimal("1.10"), quantity=Decimal("0.001"))

@@ -214,7 +214,7 @@ def _is_plain(frame: bytes) -> bool:
     try:
         _RAW.decode(frame)
         frame.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
@@ -281,7 +281,7 @@ class InputLogReading:
         try:
             begin = msgspec.json.decode(next(self._raw, b""), type=_Begin)
             run = msgspec.json.decode(begin.data, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise self._lines.error("not an input log: its first line describes no run") from None
         if begin.input_log != VERSION:
             raise self._lines.error(f"an input log of version {begin.input_log}; this build reads version {VERSION}")
@@ -294,7 +294,7 @@ class InputLogReading:
                 raise broken
             try:
                 step = self._step(raw)
-            except (msgspec.DecodeError, DecodeError, ValueError) as error:
+            except (msgspec.DecodeError, DecodeError, ValueError, RecursionError) as error:
                 broken = self._lines.error(f"not a line of an input log: {error}")
                 continue
             yield step
