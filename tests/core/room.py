@@ -13,7 +13,7 @@ from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.enums import Side
 from coldframe.model.effects import CallRest, CloseLink, Log, OpenLink, SendControl, WakeAt
 from coldframe.model.events import BookState
-from coldframe.model.inputs import RestAnswered
+from coldframe.model.inputs import RestAnswered, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
@@ -72,7 +72,7 @@ class Room:
             key = min(self.timers, key=lambda one: self.timers[one])
             self.ctx.now_ns = max(self.ctx.now_ns, self.timers.pop(key))
             if key == "rest:queue":
-                self.calls.woken()
+                self.calls.step(TimeReached(key))
             else:
                 self.market.woken(key)
             self.perform()
@@ -114,8 +114,7 @@ class Room:
         self.back(RestAnswered(call.call_id, Answer(status, {}, raw), self.ctx.now_ns))
 
     def back(self, answered: RestAnswered) -> None:
-        returned = self.calls.answered(answered)
-        assert returned is not None
+        (returned,) = self.calls.step(answered)
         assert self.market.returned(returned)
         self.perform()
 

@@ -322,7 +322,7 @@ class Engine:
                 if self.trading is not None:
                     self.trading.happened(event)
             case ClockDoubted():
-                self._clock.doubt()
+                self._clock.step(event)
             case RulesDoubted():
                 self.listing.doubt()
             case EndWanted(reason):
@@ -403,28 +403,26 @@ class Engine:
             self.trading.lost(lost.link, lost.reason, not_before_ms)
 
     def _answered(self, answered: RestAnswered) -> None:
-        returned = self._calls.answered(answered)
-        if returned is None:
-            return
-        match cast("RestPurpose", returned.purpose):
-            case PendingSnapshot():
-                self.market.returned(returned)
-            case PendingInfo():
-                self.listing.returned(returned)
-            case PendingTime():
-                self._clock.returned(returned)
-            case purpose:
-                if self.trading is not None:
-                    self.trading.returned(purpose, returned)
+        for returned in self._calls.step(answered):
+            match cast("RestPurpose", returned.purpose):
+                case PendingSnapshot():
+                    self.market.returned(returned)
+                case PendingInfo():
+                    self.listing.returned(returned)
+                case PendingTime():
+                    self._clock.step(returned)
+                case purpose:
+                    if self.trading is not None:
+                        self.trading.returned(purpose, returned)
 
     def _woken(self, key: str) -> None:
         match key.split(":", 1)[0]:
             case "feed" | "book":
                 self.market.woken(key)
             case "rest":
-                self._calls.woken()
+                self._calls.step(TimeReached(key))
             case "clock":
-                self._clock.woken(key)
+                self._clock.step(TimeReached(key))
             case "guard":
                 self._guard.woken()
             case "listing":
@@ -444,7 +442,7 @@ class Engine:
     def _suspended(self, gap_ms: int) -> None:
         """Books begin anew, orders and positions are compared, and the venue's time is asked for (faults.md C4)."""
         self._ctx.log(Level.WARNING, f"nothing ran for {gap_ms / 1000:.1f} s: everything is looked at again")
-        self._clock.doubt()
+        self._clock.step(ClockDoubted())
         self.market.suspended()
         if self.trading is not None:
             self.trading.suspended()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from coldframe.core.connectivity.api_session import (
     Answered,
+    ApiFrame,
     Session,
     SessionDown,
     SessionEvent,
@@ -25,6 +26,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import BAD_FRAMES_PER_MINUTE, TOO_MANY
 from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
 from coldframe.model.happenings import ClockDoubted
+from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_NS
@@ -79,7 +81,7 @@ class Line:
         return self
 
     def open(self) -> list[SessionEvent]:
-        return self.did(self.session.opened(self.opened[-1]))
+        return self.did(self.session.step(LinkOpened(self.opened[-1])))
 
     def ready(self) -> Line:
         self.start().open()
@@ -95,7 +97,7 @@ class Line:
         return self.requests[-1]
 
     def hear(self, body: dict[str, Any], link: str | None = None) -> list[SessionEvent]:
-        return self.did(self.session.received(link or self.opened[-1], json.dumps(body).encode()))
+        return self.did(self.session.step(ApiFrame(link or self.opened[-1], json.dumps(body).encode())))
 
     def answer(self, request: SendRequest, result: object) -> list[SessionEvent]:
         return self.hear({"id": request.request_id, "status": 200, "result": result}, request.link)
@@ -108,7 +110,7 @@ class Line:
         while self.timers and min(self.timers.values()) <= end_ns:
             key = min(self.timers, key=lambda one: self.timers[one])
             self.ctx.now_ns = max(self.ctx.now_ns, self.timers.pop(key))
-            events += self.did(self.session.woken(key))
+            events += self.did(self.session.step(TimeReached(key)))
         self.ctx.now_ns = end_ns
         return events
 
@@ -177,7 +179,7 @@ def test_another_trouble_at_the_log_on_is_tried_again(code: int) -> None:
 
 def test_a_key_that_is_refused_after_it_worked_does_not_end_the_run() -> None:
     line = Line().ready()
-    line.did(line.session.lost("api.1", "gone"))
+    line.did(line.session.step(LinkLost("api.1", "gone")))
     line.run(1_000)
     line.open()
     line.refuse(line.requests[-1], -2015, status=401)
@@ -198,7 +200,7 @@ def test_a_log_on_without_an_answer_is_given_up() -> None:
 def test_o33_after_every_reconnect_it_logs_on_again() -> None:
     """O33."""
     line = Line().ready()
-    assert line.did(line.session.lost("api.1", "reset")) == [SessionDown("reset")]
+    assert line.did(line.session.step(LinkLost("api.1", "reset"))) == [SessionDown("reset")]
     assert not line.session.ready
     line.run(1_000)
     assert line.open() == []
@@ -210,7 +212,7 @@ def test_o33_after_every_reconnect_it_logs_on_again() -> None:
 def test_a_link_that_does_not_open_is_tried_ever_more_seldom() -> None:
     line, times = Line().start(), []
     for _ in range(9):
-        line.did(line.session.lost(line.opened[-1], "refused"))
+        line.did(line.session.step(LinkLost(line.opened[-1], "refused")))
         before = len(line.opened)
         while len(line.opened) == before:
             line.run(50)
@@ -223,7 +225,7 @@ def test_a_link_that_does_not_open_is_tried_ever_more_seldom() -> None:
 
 def test_a_ban_holds_the_link_down() -> None:
     line = Line().ready()
-    line.did(line.session.lost("api.1", "418", not_before_ms=line.ctx.venue_ms + 120_000))
+    line.did(line.session.step(LinkLost("api.1", "418", banned_until_ms=line.ctx.venue_ms + 120_000)))
     line.run(119_999)
     assert len(line.opened) == 1
     line.run(1)
@@ -258,7 +260,7 @@ def test_w16_what_nobody_waits_for_brings_nothing() -> None:
 )
 def test_an_unreadable_frame_is_said_and_does_no_harm(frame: bytes) -> None:
     line = Line().ready()
-    assert line.did(line.session.received("api.1", frame)) == []
+    assert line.did(line.session.step(ApiFrame("api.1", frame))) == []
     assert "unreadable" in line.log[-1]
     assert line.session.ready
 
@@ -267,9 +269,9 @@ def test_an_order_link_that_brings_only_rubbish_is_opened_anew() -> None:
     line = Line().ready()
     line.ask("waits")
     for _ in range(BAD_FRAMES_PER_MINUTE):
-        assert line.did(line.session.received("api.1", b"rubbish")) == []
+        assert line.did(line.session.step(ApiFrame("api.1", b"rubbish"))) == []
     assert line.closed == []
-    lost, down = line.did(line.session.received("api.1", b"rubbish"))
+    lost, down = line.did(line.session.step(ApiFrame("api.1", b"rubbish")))
     assert (line.closed, lost, down) == (["api.1"], Unanswered("waits", TOO_MANY), SessionDown(TOO_MANY))
     assert not line.session.owns("api.1")
     line.run(3_000)
@@ -279,7 +281,7 @@ def test_an_order_link_that_brings_only_rubbish_is_opened_anew() -> None:
 def test_now_and_then_a_bad_frame_does_not_cost_the_order_link() -> None:
     line = Line(limits=SessionLimits()).ready()
     for _ in range(3 * BAD_FRAMES_PER_MINUTE):
-        line.did(line.session.received("api.1", b"rubbish"))
+        line.did(line.session.step(ApiFrame("api.1", b"rubbish")))
         line.run(3_001)
     assert line.closed == []
     assert line.session.ready
@@ -300,19 +302,23 @@ def test_what_waited_on_a_lost_link_is_unanswered() -> None:
     line = Line().ready()
     line.ask("one")
     line.ask("two")
-    events = line.did(line.session.lost("api.1", "reset"))
+    events = line.did(line.session.step(LinkLost("api.1", "reset")))
     assert events == [Unanswered("one", "reset"), Unanswered("two", "reset"), SessionDown("reset")]
 
 
 def test_a_request_that_never_left_says_so_also_when_nobody_waits_for_it_any_more() -> None:
     line = Line().ready()
     first, second = line.ask("first"), line.ask("second")
-    assert line.did(line.session.not_written(first.request_id, "full")) == [Unanswered("first", "full", written=False)]
+    assert line.did(line.session.step(RequestNotWritten("api.1", first.request_id, "full"))) == [
+        Unanswered("first", "full", written=False)
+    ]
     line.run(3_000)
     assert line.session.purpose_of(second.request_id) == "second"
-    assert line.did(line.session.not_written(second.request_id, "full")) == [Unanswered("second", "full", written=False)]
-    assert line.did(line.session.not_written(second.request_id, "full")) == []
-    assert line.did(line.session.not_written(12345, "full")) == []
+    assert line.did(line.session.step(RequestNotWritten("api.1", second.request_id, "full"))) == [
+        Unanswered("second", "full", written=False)
+    ]
+    assert line.did(line.session.step(RequestNotWritten("api.1", second.request_id, "full"))) == []
+    assert line.did(line.session.step(RequestNotWritten("api.1", 12345, "full"))) == []
 
 
 def test_the_memory_of_overdue_requests_is_bounded() -> None:
@@ -419,7 +425,7 @@ def test_the_old_link_is_closed_even_if_an_answer_is_wanting() -> None:
 def test_a_successor_that_fails_leaves_the_current_link_alone() -> None:
     line = Line().ready()
     line.run(ROTATE_MS + 500)
-    assert line.did(line.session.lost("api.2", "refused")) == []
+    assert line.did(line.session.step(LinkLost("api.2", "refused"))) == []
     assert line.session.ready
     line.run(59_000)
     assert len(line.opened) == 2
@@ -429,7 +435,7 @@ def test_a_successor_that_fails_leaves_the_current_link_alone() -> None:
 
 def test_the_current_link_may_fall_while_its_successor_logs_on() -> None:
     line = rotating()
-    assert line.did(line.session.lost("api.1", "24 hours")) == [SessionDown("24 hours")]
+    assert line.did(line.session.step(LinkLost("api.1", "24 hours"))) == [SessionDown("24 hours")]
     assert line.answer(line.requests[-1], LOGGED_ON) == [SessionReady()]
     assert line.session.ready
     assert line.ask("x").link == "api.2"
@@ -444,7 +450,7 @@ def test_a_key_revoked_on_the_retired_link_does_not_stop_the_current_one() -> No
 
 def test_an_announced_shutdown_rotates_at_once() -> None:
     line = Line().ready()
-    line.did(line.session.received("api.1", b'{"event":{"e":"serverShutdown","E":1700000000000}}'))
+    line.did(line.session.step(ApiFrame("api.1", b'{"event":{"e":"serverShutdown","E":1700000000000}}')))
     assert line.opened == ["api.1", "api.2"]
     assert line.session.ready
 
@@ -489,4 +495,4 @@ def test_a_request_is_overdue_exactly_at_its_deadline(early_ns: int, unanswered:
     line = Line().ready()
     line.ask("it")
     line.ctx.now_ns += SessionLimits().answer_ms * NS_PER_MS - early_ns
-    assert line.did(line.session.woken("session:check")) == [Unanswered("it", "no answer within 2000 ms")] * unanswered
+    assert line.did(line.session.step(TimeReached("session:check"))) == [Unanswered("it", "no answer within 2000 ms")] * unanswered

@@ -12,7 +12,7 @@ from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sa
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.model.effects import CallRest, Log, WakeAt
 from coldframe.model.happenings import ClockDoubted
-from coldframe.model.inputs import RestAnswered
+from coldframe.model.inputs import RestAnswered, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.rest import Answer
 from tests.core.made import START_MS, START_NS
@@ -39,8 +39,7 @@ def test_a_call_is_numbered_paid_for_and_matched() -> None:
     assert (first.path, first.params, second.params) == ("/fapi/v1/openOrders", {}, {"symbol": "BTCUSDT"})
     assert ctx.ledger.weight.used(ctx.venue_ms) == 41
     for number, purpose in ((second.call_id, "one"), (first.call_id, "all")):
-        back = calls.answered(RestAnswered(number, answer(), START_NS))
-        assert back is not None
+        (back,) = calls.step(RestAnswered(number, answer(), START_NS))
         assert (back.purpose, back.reason) == (purpose, "")
 
 
@@ -49,9 +48,9 @@ def test_what_nobody_waits_for_brings_nothing() -> None:
     calls = RestQueue(ctx)
     calls.call("GET", "/fapi/v1/ping", {}, "ping")
     (call,) = effects(ctx, CallRest)
-    assert calls.answered(RestAnswered(call.call_id, answer(), START_NS)) is not None
-    assert calls.answered(RestAnswered(call.call_id, answer(), START_NS)) is None
-    assert calls.answered(RestAnswered(999, answer(), START_NS)) is None
+    assert len(calls.step(RestAnswered(call.call_id, answer(), START_NS))) == 1
+    assert calls.step(RestAnswered(call.call_id, answer(), START_NS)) == []
+    assert calls.step(RestAnswered(999, answer(), START_NS)) == []
 
 
 def test_a_call_without_an_answer_says_why() -> None:
@@ -59,8 +58,7 @@ def test_a_call_without_an_answer_says_why() -> None:
     calls = RestQueue(ctx)
     calls.call("GET", "/fapi/v1/ping", {}, "ping")
     (call,) = effects(ctx, CallRest)
-    back = calls.answered(RestAnswered(call.call_id, None, START_NS, "no route to host"))
-    assert back is not None
+    (back,) = calls.step(RestAnswered(call.call_id, None, START_NS, "no route to host"))
     assert (back.answer, back.reason) == (None, "no route to host")
 
 
@@ -81,7 +79,7 @@ def test_what_does_not_fit_waits_and_goes_in_its_order() -> None:
     (wake,) = {request.at_ns for request in sent if isinstance(request, WakeAt)}
     assert wake >= (START_MS + 60_000) * NS_PER_MS
     ctx.now_ns = wake
-    calls.woken()
+    calls.step(TimeReached("rest:queue"))
     assert len(effects(ctx, CallRest)) == 10
 
 
@@ -105,11 +103,11 @@ def test_a_purpose_is_busy_while_its_call_waits_or_is_under_way() -> None:
     calls.call("GET", "/fapi/v1/ping", {}, "ping")
     assert calls.busy("ping")
     ctx.now_ns += 1_000 * NS_PER_MS
-    calls.woken()
+    calls.step(TimeReached("rest:queue"))
     (call,) = effects(ctx, CallRest)
     assert calls.busy("ping")
     assert not calls.busy("pong")
-    calls.answered(RestAnswered(call.call_id, answer(), START_NS))
+    calls.step(RestAnswered(call.call_id, answer(), START_NS))
     assert not calls.busy("ping")
 
 
@@ -127,35 +125,35 @@ def test_r1_a_ban_is_heeded_and_the_waiting_calls_go_when_it_ends(back: Answer, 
     calls = RestQueue(ctx)
     calls.call("GET", "/fapi/v1/ping", {}, "first")
     (call,) = effects(ctx, CallRest)
-    calls.answered(RestAnswered(call.call_id, back, START_NS))
+    calls.step(RestAnswered(call.call_id, back, START_NS))
     assert ctx.ledger.banned_until_ms == ban_ms
     assert [effect.text for effect in effects(ctx, Log)]
     calls.call("GET", "/fapi/v1/ping", {}, "second")
     (wake,) = ctx.take_effects()
     assert wake == WakeAt("rest:queue", ban_ms * NS_PER_MS)
     ctx.now_ns = wake.at_ns - NS_PER_MS
-    calls.woken()
+    calls.step(TimeReached("rest:queue"))
     assert effects(ctx, CallRest) == []
     ctx.now_ns = wake.at_ns
-    calls.woken()
+    calls.step(TimeReached("rest:queue"))
     assert len(effects(ctx, CallRest)) == 1
 
 
 def test_the_count_of_the_server_is_adopted() -> None:
     ctx = context()
     calls = RestQueue(ctx)
-    calls.answered(RestAnswered(77, answer(x_mbx_used_weight_1m="1234"), START_NS))
+    calls.step(RestAnswered(77, answer(x_mbx_used_weight_1m="1234"), START_NS))
     assert ctx.ledger.weight.used(ctx.venue_ms) == 1234
-    calls.answered(RestAnswered(78, answer(x_mbx_used_weight_1m="-1"), START_NS))
+    calls.step(RestAnswered(78, answer(x_mbx_used_weight_1m="-1"), START_NS))
     assert ctx.ledger.weight.used(ctx.venue_ms) == 1234
 
 
 def test_an_answer_that_doubts_our_clock_is_noticed() -> None:
     ctx = context()
     calls = RestQueue(ctx)
-    calls.answered(RestAnswered(1, answer(400, b'{"code":-1102,"msg":"x"}'), START_NS))
+    calls.step(RestAnswered(1, answer(400, b'{"code":-1102,"msg":"x"}'), START_NS))
     assert ctx.events == []
-    calls.answered(RestAnswered(2, answer(400, b'{"code":-1021,"msg":"Timestamp"}'), START_NS))
+    calls.step(RestAnswered(2, answer(400, b'{"code":-1021,"msg":"Timestamp"}'), START_NS))
     assert ctx.events == [ClockDoubted()]
 
 
@@ -173,8 +171,7 @@ def test_a_clock_sample_is_taken_from_an_answer() -> None:
     calls = RestQueue(ctx)
     calls.call("GET", "/fapi/v1/time", {}, "time")
     (call,) = effects(ctx, CallRest)
-    back = calls.answered(RestAnswered(call.call_id, answer(), START_NS))
-    assert back is not None
+    (back,) = calls.step(RestAnswered(call.call_id, answer(), START_NS))
     told = attrs.evolve(back, answer=answer(body=b'{"serverTime":%d}' % (START_MS + 50)))
     sample = clock_sample(told, START_NS + 20 * NS_PER_MS)
     assert sample is not None

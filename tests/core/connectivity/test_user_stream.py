@@ -11,7 +11,7 @@ from coldframe.core.connectivity.user_stream import UserStreamLimits
 from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.model.effects import CallRest, LinkKind, OpenLink
 from coldframe.model.events import LinkChanged, LinkState
-from coldframe.model.inputs import LinkLost, RestAnswered
+from coldframe.model.inputs import LinkLost, RestAnswered, TimeReached
 from coldframe.model.intents import VerdictCode
 from coldframe.wire.rest import Answer
 from tests.core.scripted import Actor, Scripted
@@ -63,14 +63,14 @@ def test_the_key_is_asked_for_after_the_log_on_and_opens_the_link() -> None:
 def test_while_the_link_stands_no_other_key_is_asked_for() -> None:
     made, _ = world()
     assert made.engine.trading is not None
-    made.engine.trading.user_stream.woken("user:open")
+    made.engine.trading.user_stream.step(TimeReached("user:open"))
     made.beat()
     assert asked(made, "userDataStream.start") == 0
     made.holds.update(("userDataStream.start", "/fapi/v1/listenKey"))
     made.lose(PRIVATE)
     made.run(1_000)
     assert asked(made, "userDataStream.start") == 1
-    made.engine.trading.user_stream.woken("user:open")
+    made.engine.trading.user_stream.step(TimeReached("user:open"))
     made.beat()
     assert asked(made, "userDataStream.start") == 1
 

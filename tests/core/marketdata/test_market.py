@@ -293,8 +293,7 @@ def test_a_snapshot_of_another_book_or_of_nothing_is_no_answer() -> None:
     room.calls.call("GET", "/fapi/v1/time", {}, "something else")
     room.perform()
     ((_, call),) = room.take_asked()
-    returned = room.calls.answered(RestAnswered(call.call_id, Answer(200, {}, b"{}"), room.ctx.now_ns))
-    assert returned is not None
+    (returned,) = room.calls.step(RestAnswered(call.call_id, Answer(200, {}, b"{}"), room.ctx.now_ns))
     assert not room.market.returned(returned)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from itertools import count
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 from msgspec import UnsetType
@@ -22,6 +22,7 @@ from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
 from coldframe.model.happenings import ClockDoubted, RulesDoubted
+from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 from coldframe.wire.api import METHODS, ApiReply, parse_reply
@@ -78,6 +79,18 @@ SessionEvent = Answered | Unanswered | SessionReady | SessionDown
 
 
 @attrs.frozen
+class ApiFrame:
+    """One frame of an API link."""
+
+    link: str
+    frame: bytes
+
+
+#: What the session takes in: what became of its links and requests, and its own times (`session:…`).
+SessionInput = LinkOpened | LinkLost | ApiFrame | RequestNotWritten | TimeReached
+
+
+@attrs.frozen
 class _Logon:
     """The purpose of a session.logon."""
 
@@ -115,7 +128,7 @@ class SessionLimits:
 
 
 class Session:
-    """The order side's connection. Events for its owner come back from every method."""
+    """The order side's connection. What follows from an input comes back from `step`, for its owner."""
 
     def __init__(self, ctx: StepContext, can_log_on: bool, limits: SessionLimits) -> None:
         self._ctx = ctx
@@ -159,7 +172,23 @@ class Session:
     def owns(self, link: str) -> bool:
         return link == self._opening or link in self._links
 
-    def opened(self, link: str) -> list[SessionEvent]:
+    def step(self, event: SessionInput) -> list[SessionEvent]:
+        """Takes in one input."""
+        match event:
+            case ApiFrame(link, frame):
+                return self._received(link, frame)
+            case LinkOpened(link):
+                return self._opened(link)
+            case LinkLost(link, reason):
+                return self._lost(link, reason, event.banned_until_ms or 0)
+            case RequestNotWritten(_, request_id, reason):
+                return self._not_written(request_id, reason)
+            case TimeReached(key):
+                return self._woken(key)
+            case unknown:
+                assert_never(unknown)
+
+    def _opened(self, link: str) -> list[SessionEvent]:
         self._opening = None
         one = self._links[link] = _Link(link, self._ctx.now_ns)
         self._ctx.wake("session:check", self._limits.check_ms)
@@ -170,7 +199,7 @@ class Session:
         self._write(one, "session.logon", {}, _Logon(link))
         return []
 
-    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> list[SessionEvent]:
+    def _lost(self, link: str, reason: str, not_before_ms: int = 0) -> list[SessionEvent]:
         """A link ended or could not be opened: everything that waited on it stays unanswered."""
         if link == self._opening:
             self._opening = None
@@ -191,7 +220,7 @@ class Session:
         self._ctx.wake("session:open", delay_ms)
         return events
 
-    def woken(self, key: str) -> list[SessionEvent]:
+    def _woken(self, key: str) -> list[SessionEvent]:
         if key == "session:open":
             if self._current is None:
                 self.start()
@@ -238,7 +267,7 @@ class Session:
 
     def _drop(self, link: str, reason: str) -> list[SessionEvent]:
         self._ctx.emit(CloseLink(link, reason))
-        return self.lost(link, reason)
+        return self._lost(link, reason)
 
     def _ready(self, link: _Link) -> list[SessionEvent]:
         link.ready = True
@@ -281,7 +310,7 @@ class Session:
         if method.startswith(_JOURNALED):
             self._ctx.record(RowKind.REQUEST, str(request_id), {"link": link.id, "method": method, "params": dict(params)})
 
-    def not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
+    def _not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
         """The shell could not write a request, and certainly no byte of it left: good to know however late it comes."""
         one = self._pending.pop(request_id, None)
         purpose = one.purpose if one else self._overdue.pop(request_id, None)
@@ -294,7 +323,7 @@ class Session:
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def received(self, link: str, frame: bytes) -> list[SessionEvent]:
+    def _received(self, link: str, frame: bytes) -> list[SessionEvent]:
         """One frame of the API link. An answer without an id speaks of the session as a whole."""
         if b'"serverShutdown"' in frame:
             self._rotate("the venue announced a shutdown")

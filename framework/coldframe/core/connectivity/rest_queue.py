@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from itertools import count
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -19,7 +19,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CallRest, Level
 from coldframe.model.happenings import ClockDoubted
-from coldframe.model.inputs import RestAnswered
+from coldframe.model.inputs import RestAnswered, TimeReached
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify
 from coldframe.wire.reference import ServerTime
@@ -71,7 +71,7 @@ class RestQueue:
         purpose: object,
         priority: Priority = Priority.NEEDED,
     ) -> None:
-        """Makes a call, now or as soon as the limits allow it. What comes of it is returned by `answered`."""
+        """Makes a call, now or as soon as the limits allow it. What comes of it is returned by `step`."""
         queue = self._queues[priority]
         if len(queue) >= _QUEUE_LIMIT:
             self._ctx.log(Level.ERROR, f"too many REST calls are waiting; {verb} {path} is left out")
@@ -84,18 +84,28 @@ class RestQueue:
         waiting = (call.purpose for queue in self._queues.values() for call in queue)
         return purpose in self._pending.values() or purpose in waiting
 
-    def woken(self) -> None:
-        """The time for which the queue waited has come (key `rest:queue`)."""
-        self._send()
+    def step(self, event: RestAnswered | TimeReached) -> list[Returned]:
+        """Takes in an answer, or that the time has come for which the queue waited (key `rest:queue`).
 
-    def answered(self, event: RestAnswered) -> Returned | None:
-        """What a call brought back; None for one that nobody waits for. Adopts the server's counts and heeds bans."""
+        Returns the call that came back; none for an answer that is not waited for.
+        """
+        match event:
+            case RestAnswered():
+                return self._answered(event)
+            case TimeReached():
+                self._send()
+                return []
+            case unknown:
+                assert_never(unknown)
+
+    def _answered(self, event: RestAnswered) -> list[Returned]:
+        """Adopts the server's counts and heeds bans."""
         purpose = self._pending.pop(event.call_id, None)
         if event.answer is not None:
             self._heed(event.answer)
         if purpose is None:
-            return None
-        return Returned(purpose, event.answer, event.reason, event.sent_ns)
+            return []
+        return [Returned(purpose, event.answer, event.reason, event.sent_ns)]
 
     def _heed(self, answer: Answer) -> None:
         ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms

@@ -8,18 +8,20 @@ and keep-alive go by REST while the order link is down, so that it does not take
 from __future__ import annotations
 
 from itertools import count
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
-from coldframe.core.connectivity.api_session import Answered, SessionEvent, Unanswered
+from coldframe.core.connectivity.api_session import Answered, SessionReady, Unanswered
 from coldframe.core.connectivity.backoff import Backoff
 from coldframe.core.connectivity.request_ways import RequestWays
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level, LinkKind, OpenLink
+from coldframe.model.inputs import LinkLost, LinkOpened, TimeReached
 from coldframe.secret import Secret
 from coldframe.units import NS_PER_MS
+from coldframe.wire.account import ListenKeyExpired
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import describe
 from coldframe.wire.replies import ErrorBody, ListenKey
@@ -49,6 +51,23 @@ class UserStreamLimits:
     rotate_after_ms: int = 23 * 3_600_000
     overlap_ms: int = 10_000
     check_ms: int = 1_000
+
+
+@attrs.frozen
+class ReportsBegin:
+    """Reports come from now on, and what was missed before is asked for."""
+
+
+@attrs.frozen
+class ReportsMissing:
+    """From now on reports may be missing, and why."""
+
+    reason: str
+
+
+UserStreamEvent = ReportsBegin | ReportsMissing
+#: What the user stream takes in: that requests may be sent, answers to its own, its links' fate, the end of its key, its times.
+UserStreamInput = SessionReady | Answered | Unanswered | LinkOpened | LinkLost | ListenKeyExpired | TimeReached
 
 
 @attrs.define
@@ -89,7 +108,28 @@ class UserStream:
     def owns(self, link: str) -> bool:
         return link in self._links
 
-    def session_ready(self) -> None:
+    def step(self, event: UserStreamInput) -> list[UserStreamEvent]:
+        """Takes in one input. Returns what that means for the reports."""
+        match event:
+            case SessionReady():
+                self._session_ready()
+            case Answered() | Unanswered():
+                return self._heard(event)
+            case LinkOpened(link):
+                return [ReportsBegin()] if self._opened(link) else []
+            case LinkLost(link, reason):
+                return [ReportsMissing(reason)] if self._lost(link, reason) else []
+            case ListenKeyExpired():
+                was_up = self.up
+                self._renew("listen key expired")
+                return [ReportsMissing("listen key expired")] if was_up else []
+            case TimeReached(key):
+                self._woken(key)
+            case unknown:
+                assert_never(unknown)
+        return []
+
+    def _session_ready(self) -> None:
         """The order link stands: ask for a listen key, which also extends one that exists."""
         if not self._checking:
             self._checking = True
@@ -97,8 +137,8 @@ class UserStream:
         if not self._asking:
             self._ask()
 
-    def heard(self, event: SessionEvent) -> bool:
-        """An answer to one of this machine's own requests. Returns whether reports are missing from now on."""
+    def _heard(self, event: Answered | Unanswered) -> list[UserStreamEvent]:
+        """An answer to one of this machine's own requests."""
         was_up = self.up
         match event:
             case Answered(StartKey(), _, result, error):
@@ -117,7 +157,7 @@ class UserStream:
                 self._ctx.log(Level.WARNING, f"user stream: keep-alive unanswered: {reason}; trying again")
             case _:
                 pass
-        return was_up and not self.up
+        return [ReportsMissing("the listen key is worthless")] if was_up and not self.up else []
 
     def _started(self, result: bytes | None, error: ErrorBody | None) -> None:
         if error is not None:
@@ -128,7 +168,7 @@ class UserStream:
         except DecodeError as broken:
             self._failed(f"no listen key: unreadable answer: {broken}")
 
-    def opened(self, link: str) -> bool:
+    def _opened(self, link: str) -> bool:
         """A link stands. Returns whether a reconciliation is due: always, unless it only replaces one that was up."""
         one = self._links[link]
         one.opened_ns = self._ctx.now_ns
@@ -142,7 +182,7 @@ class UserStream:
         replaced.close_at_ns = self._ctx.now_ns + self._limits.overlap_ms * NS_PER_MS
         return False
 
-    def lost(self, link: str, reason: str) -> bool:
+    def _lost(self, link: str, reason: str) -> bool:
         """A link ended or could not be opened. Returns whether reports are missing from now on."""
         one = self._links.pop(link)
         if one.close_at_ns is not None or one is not self._current:
@@ -155,13 +195,7 @@ class UserStream:
         self._failed(reason)
         return was_up
 
-    def expired(self) -> bool:
-        """The venue says that the listen key has expired: the link stays open and silent. Returns whether the stream was up."""
-        was_up = self.up
-        self._renew("listen key expired")
-        return was_up
-
-    def woken(self, key: str) -> None:
+    def _woken(self, key: str) -> None:
         if key == "user:open":
             if self._current is None and self._checking and not self._asking:
                 self._ask()

@@ -5,7 +5,7 @@ What is asked is `GET time`; what comes of it is the offset that every request c
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -13,6 +13,8 @@ from coldframe.core.connectivity.latency_check import too_near
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sample
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.model.effects import Level, ShiftClock
+from coldframe.model.happenings import ClockDoubted
+from coldframe.model.inputs import TimeReached
 
 #: Quick questions for the time at the start, then one every five minutes (milliseconds after the start).
 _QUICK_MS: Final = (200, 1_000, 3_000)
@@ -48,15 +50,19 @@ class VenueClock:
             self._ctx.wake(f"clock:quick:{after_ms}", after_ms)
         self._ctx.wake("clock:ask", _PERIOD_MS)
 
-    def woken(self, key: str) -> None:
-        """The time for a question has come (`clock:…`)."""
-        self._ask()
-        if key == "clock:ask":
-            self._ctx.wake(key, _PERIOD_MS)
-
-    def doubt(self) -> None:
-        """There is reason to doubt our clock."""
-        self._doubted = True
+    def step(self, event: TimeReached | ClockDoubted | Returned) -> None:
+        """Takes in that the time for a question has come (`clock:…`), a doubt of our clock, or what a question has brought."""
+        match event:
+            case TimeReached(key):
+                self._ask()
+                if key == "clock:ask":
+                    self._ctx.wake(key, _PERIOD_MS)
+            case ClockDoubted():
+                self._doubted = True
+            case Returned():
+                self._returned(event)
+            case unknown:
+                assert_never(unknown)
 
     def settle(self) -> None:
         """At the end of a step: asks if something has happened in it that makes the clock doubtful."""
@@ -69,8 +75,7 @@ class VenueClock:
         if not self._calls.busy(PendingTime()):
             self._calls.call("GET", "/fapi/v1/time", {}, PendingTime())
 
-    def returned(self, returned: Returned) -> None:
-        """What a question has brought."""
+    def _returned(self, returned: Returned) -> None:
         sample = clock_sample(returned, self._ctx.now_ns)
         if sample is None:
             return

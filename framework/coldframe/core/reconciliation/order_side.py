@@ -11,12 +11,28 @@ from typing import Final, assert_never
 
 import attrs
 
-from coldframe.core.connectivity.api_session import Session, SessionDown, SessionEvent, SessionLimits, SessionReady, Unanswered
+from coldframe.core.connectivity.api_session import (
+    ApiFrame,
+    Session,
+    SessionDown,
+    SessionEvent,
+    SessionLimits,
+    SessionReady,
+    Unanswered,
+)
 from coldframe.core.connectivity.request_ways import RequestWays, as_event
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
-from coldframe.core.connectivity.user_stream import KeepKey, StartKey, UserStream, UserStreamLimits
+from coldframe.core.connectivity.user_stream import (
+    KeepKey,
+    ReportsBegin,
+    ReportsMissing,
+    StartKey,
+    UserStream,
+    UserStreamEvent,
+    UserStreamLimits,
+)
 from coldframe.core.execution.algo_orders import PendingAlgoQuery
 from coldframe.core.execution.countdown_cancel import CountdownCancel, PendingCountdown
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
@@ -48,6 +64,7 @@ from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.happenings import NothingToReduce, OrderCameBack, SettingsDoubted
+from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import NS_PER_MS
@@ -184,23 +201,21 @@ class OrderSide:
 
     def opened(self, link: str) -> None:
         if self.session.owns(link):
-            self._hear(self.session.opened(link))
-        elif self.user_stream.opened(link):
-            self._news("private", LinkState.UP)
-            self.reconciler.begin("user stream opened", self._symbols())
+            self._hear(self.session.step(LinkOpened(link)))
+        else:
+            self._reports(self.user_stream.step(LinkOpened(link)))
 
     def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
         if self.session.owns(link):
-            self._hear(self.session.lost(link, reason, not_before_ms))
+            self._hear(self.session.step(LinkLost(link, reason, banned_until_ms=not_before_ms)))
             return
         self._unreadable.forget(link)
-        if self.user_stream.lost(link, reason):
-            self._reports_missing(reason)
+        self._reports(self.user_stream.step(LinkLost(link, reason)))
 
     def frames(self, link: str, frames: Sequence[bytes]) -> None:
         for frame in frames:
             if self.session.owns(link):
-                self._hear(self.session.received(link, frame))
+                self._hear(self.session.step(ApiFrame(link, frame)))
             elif self.user_stream.owns(link):
                 self._user_frame(link, frame)
 
@@ -210,13 +225,13 @@ class OrderSide:
         self.desk.written(request_id, timestamp_ms)
 
     def not_written(self, request_id: int, reason: str) -> None:
-        self._hear(self.session.not_written(request_id, reason))
+        self._hear(self.session.step(RequestNotWritten("", request_id, reason)))
 
     def returned(self, purpose: OrderSidePurpose, event: Returned) -> None:
         """What a REST call for one of the order side's purposes brought."""
         match purpose:
             case StartKey() | KeepKey():
-                self._heard_of_key(as_event(event))
+                self._reports(self.user_stream.step(as_event(event)))
             case PendingCancel() | PendingQuery() | PendingAlgoQuery():
                 self.desk.returned(event)
             case PendingOpenOrders() | PendingOpenAlgos() | PendingPositions() | PendingTrades() | PendingOwner():
@@ -239,7 +254,7 @@ class OrderSide:
             match event:
                 case SessionReady():
                     self._news("api", LinkState.UP)
-                    self.user_stream.session_ready()
+                    self._reports(self.user_stream.step(event))
                     if self.user_stream.up:
                         self.reconciler.begin("order link opened", self._symbols())
                 case SessionDown(reason):
@@ -250,11 +265,19 @@ class OrderSide:
                     if isinstance(event, Unanswered) and event.written:
                         self.desk.ways.unanswered()
                     if self.desk.heard(event) is None:
-                        self._heard_of_key(event)
+                        self._reports(self.user_stream.step(event))
 
-    def _heard_of_key(self, event: SessionEvent) -> None:
-        if self.user_stream.heard(event):
-            self._reports_missing("the listen key is worthless")
+    def _reports(self, events: Sequence[UserStreamEvent]) -> None:
+        """What the user stream says of the reports."""
+        for event in events:
+            match event:
+                case ReportsBegin():
+                    self._news("private", LinkState.UP)
+                    self.reconciler.begin("user stream opened", self._symbols())
+                case ReportsMissing(reason):
+                    self._reports_missing(reason)
+                case unknown:
+                    assert_never(unknown)
 
     def happened(self, event: OrderCameBack | NothingToReduce | SettingsDoubted) -> None:
         """Does what follows from what has happened in this step."""
@@ -314,8 +337,7 @@ class OrderSide:
             case AccountConfigUpdate():
                 self.watch.told(event)
             case ListenKeyExpired():
-                if self.user_stream.expired():
-                    self._reports_missing("listen key expired")
+                self._reports(self.user_stream.step(event))
             case ServerShutdown():
                 self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
                 self.lost(link, "the venue announced a shutdown")
@@ -329,9 +351,9 @@ class OrderSide:
     def woken(self, key: str) -> None:
         match key.split(":", 1)[0]:
             case "session":
-                self._hear(self.session.woken(key))
+                self._hear(self.session.step(TimeReached(key)))
             case "user":
-                self.user_stream.woken(key)
+                self._reports(self.user_stream.step(TimeReached(key)))
             case "reconcile":
                 self._round_due(key)
             case _:
