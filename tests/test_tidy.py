@@ -54,6 +54,17 @@ def over_one(target: ast.expr) -> list[int]:
     return [target.lineno] if isinstance(target, ast.Name) and target.id == "one" else []
 
 
+def binds_one(node: ast.AST) -> bool:
+    """Whether a node gives the name `one` to a value: a target of any kind, an argument, a capture, an alias."""
+    match node:
+        case ast.Name(id="one", ctx=ast.Store()) | ast.arg(arg="one") | ast.alias(asname="one"):
+            return True
+        case ast.MatchAs(name="one") | ast.MatchStar(name="one") | ast.MatchMapping(rest="one") | ast.ExceptHandler(name="one"):
+            return True
+        case _:
+            return False
+
+
 @attrs.frozen
 class Facts:
     """What the rules ask about a module. Each is read once: the trees of all of them together would fill the memory."""
@@ -66,14 +77,16 @@ class Facts:
     waits: list[int]
     fences: int
     loops_over_one: list[int]
+    named_one: list[int]
 
 
 @cache
 def facts(path: Path) -> Facts:
     tree = ast.parse(text_of(path))
-    found = Facts(bool(ast.get_docstring(tree)), [], set(), set(), set(), [], 0, [])
+    found = Facts(bool(ast.get_docstring(tree)), [], set(), set(), set(), [], 0, [], [])
     fences = 0
     for node in ast.walk(tree):
+        found.named_one.extend([getattr(node, "lineno", 0)] * binds_one(node))
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 found.functions.append((node.name, (node.end_lineno or 0) - node.lineno + 1))
@@ -95,7 +108,7 @@ def facts(path: Path) -> Facts:
                 found.waits.extend([node.lineno] * isinstance(node, ast.AsyncFor))
             case ast.comprehension(target=target):
                 found.loops_over_one.extend(over_one(target))
-    return attrs.evolve(found, fences=fences)
+    return attrs.evolve(found, fences=fences, named_one=sorted(found.named_one))
 
 
 def breaking(paths: Iterable[Path], found: Callable[[Path], object]) -> dict[str, object]:
@@ -176,6 +189,11 @@ def test_loop_variables_name_what_they_run_through() -> None:
     assert breaking(EVERYTHING, lambda path: facts(path).loops_over_one) == {}
 
 
+def test_no_value_is_called_one() -> None:
+    """The name of a value says what it is: an order, a row. That there is one of it says nothing."""
+    assert breaking(SOURCES, lambda path: facts(path).named_one) == {}
+
+
 #: A module that breaks each rule that asks for facts.
 UNTIDY = """
 import time
@@ -196,6 +214,16 @@ async def waits():
         await b
     async for c in d:
         pass
+def names(one, *, two: int) -> None:
+    for key, one in a:
+        one = key
+    with open(key) as one:
+        [lambda one: one, (one := two)]
+    match two:
+        case [one, *_]:
+            pass
+        case {"key": 1, **one}:
+            pass
 """
 
 
@@ -203,11 +231,12 @@ def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
     (tmp_path / "untidy.py").write_text(UNTIDY)
     assert facts(tmp_path / "untidy.py") == Facts(
         documented=False,
-        functions=[("long", 11), ("waits", 5)],
+        functions=[("long", 11), ("waits", 5), ("names", 10)],
         imports={"time"},
         attributes={"perf_counter"},
         calls={"print", "open"},
         waits=[15, 16, 18, 17],
         fences=1,
         loops_over_one=[13, 10],
+        named_one=[10, 13, 20, 21, 22, 23, 24, 24, 26, 28],
     )

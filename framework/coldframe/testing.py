@@ -157,24 +157,24 @@ class StrategyBench:
 
     def book(self, symbol: str, bids: Levels, asks: Levels) -> list[Any]:
         """The book of a symbol now holds exactly these levels."""
-        one = self._book(symbol)
+        local = self._book(symbol)
         held = Depth(last_update_id=0, bids=_texts(bids), asks=_texts(asks))
-        before = one.sync.book.update_id
-        one.sync = type(one.sync)(symbol)
-        one.sync.step(_delta(symbol, before, before + 1))
-        one.sync.step(structs.replace(held, last_update_id=before + 1))
-        one.sync.step(_delta(symbol, before + 1, before + 2))
-        if one.sync.state is not BookState.SYNCED:
+        before = local.sync.book.update_id
+        local.sync = type(local.sync)(symbol)
+        local.sync.step(_delta(symbol, before, before + 1))
+        local.sync.step(structs.replace(held, last_update_id=before + 1))
+        local.sync.step(_delta(symbol, before + 1, before + 2))
+        if local.sync.state is not BookState.SYNCED:
             raise ValueError(f"a book whose best bid is not below its best ask: {held.bids[:1]}, {held.asks[:1]}")
-        one.moved_ns, one.lag_ms = self._ctx.now_ns, 0
-        event = BookChanged(symbol, self._ctx.now_ns, self.now_ms, before + 2, one.sync.state)
+        local.moved_ns, local.lag_ms = self._ctx.now_ns, 0
+        event = BookChanged(symbol, self._ctx.now_ns, self.now_ms, before + 2, local.sync.state)
         return self.send("on_book", event)
 
     def lose_book(self, symbol: str) -> list[Any]:
         """The book of a symbol cannot be relied on any more."""
-        one = self._book(symbol)
-        one.sync = type(one.sync)(symbol)
-        return self.send("on_book", BookChanged(symbol, self._ctx.now_ns, self.now_ms, 0, one.sync.state))
+        local = self._book(symbol)
+        local.sync = type(local.sync)(symbol)
+        return self.send("on_book", BookChanged(symbol, self._ctx.now_ns, self.now_ms, 0, local.sync.state))
 
     def mark(self, symbol: str, price: str) -> list[Any]:
         """A new mark price."""
@@ -260,10 +260,10 @@ class StrategyBench:
         return self._told()
 
     def _book(self, symbol: str) -> LocalBook:
-        one = self._market.book(symbol)
-        if one is None:
+        local = self._market.book(symbol)
+        if local is None:
             raise ValueError(f"no symbol {symbol!r} on this bench: it has {', '.join(self.slot.symbols)}")
-        return one
+        return local
 
     def _told(self) -> list[Any]:
         told = [happened for happened in self._ctx.take_events() if isinstance(happened, StrategyTold)]

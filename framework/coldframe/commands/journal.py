@@ -243,33 +243,34 @@ def _fills(rows: Iterable[Row]) -> list[dict[str, Any]]:
         elif row.kind == RowKind.BOOKING and body.get("trade") and body["strategy"]:
             parts = shares.setdefault((body["symbol"], *body["trade"]), {})
             parts[body["strategy"]] = parts.get(body["strategy"], ZERO) + Decimal(body["quantity"])
-    for key, one in found.items():
+    for key, fill in found.items():
         parts = shares.get(key, {})
-        one["shares"] = {strategy: plain(parts[strategy]) for strategy in sorted(parts) if parts[strategy]}
+        fill["shares"] = {strategy: plain(parts[strategy]) for strategy in sorted(parts) if parts[strategy]}
     return [{name: row[name] for name in _FILL_COLUMNS} for row in found.values()]
 
 
-def _order_line(one: Mapping[str, Any]) -> str:
-    side = "" if one["position_side"] == PositionSide.BOTH else f" {one['position_side']}"
-    price = f" @ {one['price']}" if one["price"] is not None else ""
-    trigger = f" at {one['trigger_price']}" if one["trigger_price"] is not None else ""
-    only = " close-position" if one["close_position"] else " reduce-only" if one["reduce_only"] else ""
-    why = f": {one['reason']}" if one["reason"] else ""
+def _order_line(order: Mapping[str, Any]) -> str:
+    side = "" if order["position_side"] == PositionSide.BOTH else f" {order['position_side']}"
+    price = f" @ {order['price']}" if order["price"] is not None else ""
+    trigger = f" at {order['trigger_price']}" if order["trigger_price"] is not None else ""
+    only = " close-position" if order["close_position"] else " reduce-only" if order["reduce_only"] else ""
+    why = f": {order['reason']}" if order["reason"] else ""
     return (
-        f"{wall_text(one['created_ns'])} {one['client_order_id']:<28} {one['strategy']:<12} {one['type']}{trigger} {one['side']}"
-        f" {one['quantity']} {one['symbol']}{side}{price} {one['time_in_force']}{only}, filled {one['filled']}, {one['state']}{why}"
+        f"{wall_text(order['created_ns'])} {order['client_order_id']:<28} {order['strategy']:<12} {order['type']}{trigger}"
+        f" {order['side']} {order['quantity']} {order['symbol']}{side}{price} {order['time_in_force']}{only}"
+        f", filled {order['filled']}, {order['state']}{why}"
     )
 
 
-def _fill_line(one: Mapping[str, Any]) -> str:
-    role = "maker" if one["maker"] else "taker"
-    fee = f", fee {one['fee']} {one['fee_asset']}" if one["fee"] is not None else ""
-    cause = f", {one['cause']}" if one["cause"] else ""
-    shares = "".join(f", {strategy}'s position {Decimal(part):+f}" for strategy, part in one["shares"].items())
-    side = "" if one["position_side"] == PositionSide.BOTH else f" {one['position_side']}"
+def _fill_line(fill: Mapping[str, Any]) -> str:
+    role = "maker" if fill["maker"] else "taker"
+    fee = f", fee {fill['fee']} {fill['fee_asset']}" if fill["fee"] is not None else ""
+    cause = f", {fill['cause']}" if fill["cause"] else ""
+    shares = "".join(f", {strategy}'s position {Decimal(part):+f}" for strategy, part in fill["shares"].items())
+    side = "" if fill["position_side"] == PositionSide.BOTH else f" {fill['position_side']}"
     return (
-        f"{wall_text(one['trade_ms'] * 1_000_000)} {one['order'] or 'external':<28} {one['side']} {one['quantity']} {one['symbol']}"
-        f"{side} @ {one['price']} as {role}{fee}{cause}{shares}"
+        f"{wall_text(fill['trade_ms'] * 1_000_000)} {fill['order'] or 'external':<28} {fill['side']} {fill['quantity']}"
+        f" {fill['symbol']}{side} @ {fill['price']} as {role}{fee}{cause}{shares}"
     )
 
 

@@ -246,9 +246,9 @@ def _is_mapping(kind: Any) -> bool:
 
 def _mapping(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
     found, wrong = {}, []
-    for name, one in _table(value, kind).items():
+    for name, entry in _table(value, kind).items():
         try:
-            found[name] = converter.structure(one, kind.__args__[1])
+            found[name] = converter.structure(entry, kind.__args__[1])
         except _REFUSALS as error:
             error.add_note(AttributeValidationNote(f"key {name}", name, kind.__args__[1]))
             wrong.append(error)
@@ -268,9 +268,9 @@ def _list(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
         raise ValueError(f"must be a list, not {_shown(value)}")
     item, container = kind.__args__[0], kind.__origin__
     found, wrong = [], []
-    for index, one in enumerate(value):
+    for index, element in enumerate(value):
         try:
-            found.append(converter.structure(one, item))
+            found.append(converter.structure(element, item))
         except _REFUSALS as error:
             error.add_note(IterableValidationNote(f"element {index}", index, item))
             wrong.append(error)
@@ -297,14 +297,14 @@ def _attrs_hook(converter: cattrs.Converter, kind: Any) -> Any:
     return hook
 
 
-def _checked(converter: cattrs.Converter, one: attrs.Attribute[Any]) -> Any:
+def _checked(converter: cattrs.Converter, field: attrs.Attribute[Any]) -> Any:
     def hook(value: Any, kind: Any) -> Any:
-        if one.metadata.get(SECRET) and not isinstance(value, str):
+        if field.metadata.get(SECRET) and not isinstance(value, str):
             # Not shown: somebody may have put the secret itself into a list or a table.
-            raise Unfit(one.name, "must be a text, the reference to a secret")
+            raise Unfit(field.name, "must be a text, the reference to a secret")
         structured = converter.structure(value, kind)
-        if one.validator is not None:
-            one.validator(None, one, structured)
+        if field.validator is not None:
+            field.validator(None, field, structured)
         return structured
 
     return hook

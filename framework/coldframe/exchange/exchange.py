@@ -188,20 +188,20 @@ def _tells_fill(event: UserEvent) -> bool:
     return isinstance(event, TradeLite) or (isinstance(event, OrderTradeUpdate) and event.order.execution is ExecutionType.TRADE)
 
 
-def _account(one: VenueAccount) -> Account:
-    maker_fee, taker_fee = _fees(one)
+def _account(account: VenueAccount) -> Account:
+    maker_fee, taker_fee = _fees(account)
     return Account(
-        name=one.name,
-        wallet=one.balance,
-        default_leverage=one.leverage,
-        hedge=one.hedge_mode,
-        bnb=one.bnb_balance,
-        fee_burn=one.fee_burn,
-        tradfi_signed=one.tradfi_agreement,
+        name=account.name,
+        wallet=account.balance,
+        default_leverage=account.leverage,
+        hedge=account.hedge_mode,
+        bnb=account.bnb_balance,
+        fee_burn=account.fee_burn,
+        tradfi_signed=account.tradfi_agreement,
         maker_fee=maker_fee,
         taker_fee=taker_fee,
     )
 
 
-def _fees(one: VenueAccount) -> tuple[Decimal, Decimal]:
-    return one.maker_fee_bps * _BASIS_POINT, one.taker_fee_bps * _BASIS_POINT
+def _fees(account: VenueAccount) -> tuple[Decimal, Decimal]:
+    return account.maker_fee_bps * _BASIS_POINT, account.taker_fee_bps * _BASIS_POINT

@@ -155,9 +155,9 @@ def look_through(lines: RecordingLines, name: str) -> RecordingInfo:
 def _see(made: RecordingInfo, line: TapeLine) -> None:
     if isinstance(line.snapshot, str):
         body = decode(Depth, line.payload, Census())
-        one = _of(made, line.snapshot)
-        one.snapshots += 1
-        _see_levels(one, body.bids[:50], body.asks[:50])
+        info = _of(made, line.snapshot)
+        info.snapshots += 1
+        _see_levels(info, body.bids[:50], body.asks[:50])
         return
     name_text = str(line.stream)
     made.names[name_text] += 1
@@ -173,34 +173,34 @@ def _of(made: RecordingInfo, symbol: str) -> SymbolInfo:
     return made.symbols.setdefault(symbol, SymbolInfo(symbol))
 
 
-def _see_stream(one: SymbolInfo, name: StreamName, payload: bytes, *, first: bool) -> None:
+def _see_stream(info: SymbolInfo, name: StreamName, payload: bytes, *, first: bool) -> None:
     if first and name.kind is StreamKind.DIFF_DEPTH:
-        one.depth_names.append(name)
+        info.depth_names.append(name)
     if first and name.kind in (StreamKind.AGG_TRADE, StreamKind.TRADE):
-        one.trade_names.append(name)
+        info.trade_names.append(name)
     if name.kind not in _TELLING:
         return
     for message in decode_stream(name, payload, Census()):
         match message:
             case DepthUpdate():
-                _see_levels(one, message.bids, message.asks)
+                _see_levels(info, message.bids, message.asks)
             case AggTrade() | Trade():
-                _see_level(one, (message.price, message.quantity))
-                one.first_price = one.first_price or unscaled(scaled(message.price)) or None
+                _see_level(info, (message.price, message.quantity))
+                info.first_price = info.first_price or unscaled(scaled(message.price)) or None
             case BookTicker():
-                _see_levels(one, [(message.bid, message.bid_quantity)], [(message.ask, message.ask_quantity)])
-                one.first_price = one.first_price or unscaled(scaled(message.bid)) or None
+                _see_levels(info, [(message.bid, message.bid_quantity)], [(message.ask, message.ask_quantity)])
+                info.first_price = info.first_price or unscaled(scaled(message.bid)) or None
             case MarkPrice():
-                one.has_marks = True
+                info.has_marks = True
 
 
-def _see_levels(one: SymbolInfo, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+def _see_levels(info: SymbolInfo, bids: Iterable[Level], asks: Iterable[Level]) -> None:
     for level in (*bids, *asks):
-        _see_level(one, level)
+        _see_level(info, level)
 
 
-def _see_level(one: SymbolInfo, level: Level) -> None:
+def _see_level(info: SymbolInfo, level: Level) -> None:
     check_scalable(level)
-    one.prices.see(level[0])
-    one.quantities.see(level[1])
-    one.highest = max(one.highest, unscaled(scaled(level[0])))
+    info.prices.see(level[0])
+    info.quantities.see(level[1])
+    info.highest = max(info.highest, unscaled(scaled(level[0])))

@@ -68,7 +68,7 @@ def whom(strategy: str | None) -> str:
 def gravest(halts: Iterable[Halt], strategy: str) -> Halt | None:
     """The halt that holds for a strategy; None when none does."""
     mine = [halt for halt in halts if halt.strategy in (None, strategy)]
-    return max(mine, key=lambda one: one.level.rank, default=None)
+    return max(mine, key=lambda verdict: verdict.level.rank, default=None)
 
 
 @attrs.frozen
@@ -84,7 +84,7 @@ class Latched:
 
     def without(self, strategy: str | None) -> Latched:
         """What is left when a person has opened one strategy, or (None) everything."""
-        left = {name: one for name, one in self.strategies.items() if name != strategy}
+        left = {name: verdict for name, verdict in self.strategies.items() if name != strategy}
         return Latched() if strategy is None else attrs.evolve(self, strategies=left)
 
     def lines(self) -> list[str]:

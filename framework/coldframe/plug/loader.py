@@ -190,7 +190,7 @@ class PluginRegistry:
         found = vars(module).get(name)
         if not isinstance(found, type):
             classes = [
-                one for one, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__
+                known for known, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__
             ]
             raise PluginError(f"plugin file {path} has no class {name}: it has {', '.join(classes) or 'none'}")
         return found

@@ -196,8 +196,8 @@ class _Work:
         for name in _LIVE_LIMITS:
             if getattr(self.config.risk, name) is None:
                 self.find(("risk", name), "is required for live trading")
-        for index, one in enumerate(self.config.strategies):
-            if one.budget.max_position is None:
+        for index, table in enumerate(self.config.strategies):
+            if table.budget.max_position is None:
                 self.find(self.loaded.at("strategies", index, "budget", "max_position"), "is required for live trading")
         if orders.api_key is None:
             self.find(("orders", "api_key"), "is required for live trading")
@@ -283,7 +283,7 @@ class _Work:
             if not table.symbols:
                 self.find((*at, "symbols"), "a strategy needs at least one symbol")
             part = self._part(table, at)
-            overlays = [self._part(one, (*at, "overlays", number)) for number, one in enumerate(table.overlays)]
+            overlays = [self._part(overlay, (*at, "overlays", number)) for number, overlay in enumerate(table.overlays)]
             if part is not None and all(overlays):
                 found.append(BotStrategy(table, symbols, part, tuple(overlay for overlay in overlays if overlay is not None)))
         return found

@@ -153,7 +153,7 @@ async def _beat(shells: EffectRunner, engine: Engine) -> None:
 def _tell_positions(shells: EffectRunner, engine: Engine) -> None:
     """What the run holds: also positions that no fill of it has brought."""
     accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
-    held = {(name, *key): one.quantity for name, account in accounts for key, one in account.positions.items()}
+    held = {(name, *key): position.quantity for name, account in accounts for key, position in account.positions.items()}
     shells.pulse.holds(held)
 
 

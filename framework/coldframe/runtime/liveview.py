@@ -73,7 +73,7 @@ def _books(engine: Engine) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("book", "state", "bid", "ask", "mark"):
         table.add_column(column, justify="left" if column in ("book", "state") else "right")
-    for (symbol, rpi), one in engine.market.books.items():
+    for (symbol, rpi), local in engine.market.books.items():
         book = engine.market.synced_book(symbol, rpi)
         bid = book.best(Side.BUY) if book else None
         ask = book.best(Side.SELL) if book else None
@@ -81,7 +81,7 @@ def _books(engine: Engine) -> Table:
         style = "" if book else "yellow"
         name = f"{symbol} (rpi)" if rpi else symbol
         figures = [_price(engine, symbol, value) for value in (bid, ask, mark)]
-        table.add_row(name, one.sync.state.value, *figures, style=style)
+        table.add_row(name, local.sync.state.value, *figures, style=style)
     return table
 
 
@@ -100,9 +100,9 @@ def _strategies(engine: Engine) -> Table:
     for slot in engine.slots.all:
         account = slot.trader.account
         held = [
-            f"{symbol} {'' if side is PositionSide.BOTH else f'{side} '}{trimmed(one.quantity)}"
-            for (symbol, side), one in sorted(account.positions.items())
-            if one.quantity
+            f"{symbol} {'' if side is PositionSide.BOTH else f'{side} '}{trimmed(position.quantity)}"
+            for (symbol, side), position in sorted(account.positions.items())
+            if position.quantity
         ]
         open_orders = sum(1 for _ in engine.orders.of(slot.id))
         table.add_row(

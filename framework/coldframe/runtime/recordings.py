@@ -123,9 +123,9 @@ def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
 
 def _check_line(line: TapeLine, symbols: dict[str, _Checked], census: Census) -> None:
     if isinstance(line.snapshot, str):
-        one = symbols.setdefault(line.snapshot, _Checked(line.snapshot))
-        one.snapshots += 1
-        one.book(decode(Depth, line.payload, census))
+        checked = symbols.setdefault(line.snapshot, _Checked(line.snapshot))
+        checked.snapshots += 1
+        checked.book(decode(Depth, line.payload, census))
         return
     assert isinstance(line.stream, str)
     name = _known(line.stream)
@@ -135,11 +135,11 @@ def _check_line(line: TapeLine, symbols: dict[str, _Checked], census: Census) ->
         if isinstance(message, BookTicker):
             symbols.setdefault(message.symbol, _Checked(message.symbol)).ticker(message)
         elif isinstance(message, DepthUpdate):
-            one = symbols.setdefault(message.symbol, _Checked(message.symbol))
-            one.stream = one.stream or line.stream
-            if line.stream == one.stream:  # one speed per symbol: each of them has a chain of its own
-                one.depth_events += 1
-                one.book(message)
+            checked = symbols.setdefault(message.symbol, _Checked(message.symbol))
+            checked.stream = checked.stream or line.stream
+            if line.stream == checked.stream:  # one speed per symbol: each of them has a chain of its own
+                checked.depth_events += 1
+                checked.book(message)
 
 
 def _known(stream: str) -> StreamName | None:

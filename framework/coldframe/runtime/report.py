@@ -54,11 +54,11 @@ def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
         "elapsed_s": round(ended.elapsed_ns / NS_PER_S, 3),
         "books": {
             symbol: {
-                "state": one.sync.state.value,
-                "update_id": one.sync.book.update_id,
-                "resyncs": one.sync.resyncs,
+                "state": local.sync.state.value,
+                "update_id": local.sync.book.update_id,
+                "resyncs": local.sync.resyncs,
             }
-            for (symbol, rpi), one in engine.market.books.items()
+            for (symbol, rpi), local in engine.market.books.items()
             if not rpi
         },
         "events": {"received": engine.market.received, "dispatched": engine.strategies.dispatched},
@@ -216,23 +216,25 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     for symbol, book in summary["books"].items():
         again = f", {book['resyncs']} resyncs" if book["resyncs"] else ""
         lines.append(f"  book {symbol}: {book['state']} at {book['update_id']}{again}")
-    for name, one in summary["strategies"].items():
-        held = _held(one)
+    for name, strategy in summary["strategies"].items():
+        held = _held(strategy)
         lines.append(
-            f"  {name} ({one['state']}): {one['orders']} orders, {one['fills']} fills, {held};"
-            f" realised {one['realized_pnl']}, unrealised {one['unrealized_pnl']}, fees {one['fees']}"
-            + (f" (estimated: no price of {', '.join(one['fees_estimated'])})" if "fees_estimated" in one else "")
-            + (f", funding {one['funding']}" if one["funding"] != "0" else "")
+            f"  {name} ({strategy['state']}): {strategy['orders']} orders, {strategy['fills']} fills, {held};"
+            f" realised {strategy['realized_pnl']}, unrealised {strategy['unrealized_pnl']}, fees {strategy['fees']}"
+            + (f" (estimated: no price of {', '.join(strategy['fees_estimated'])})" if "fees_estimated" in strategy else "")
+            + (f", funding {strategy['funding']}" if strategy["funding"] != "0" else "")
         )
-        lines += [f"    position changed {count} times: {cause}" for cause, count in one.get("changed_by_others", {}).items()]
-        refused = {code: count for code, count in one["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
-        if "fault" in one:
-            lines.append(f"    muted: {one['fault']}")
-        if "shut" in one:
-            lines.append(f"    takes no new risk until `coldframe resume`: {one['shut']}")
-        lines += [f"    refused {count} times: {code}: {one.get('refusals', {}).get(code, '')}" for code, count in refused.items()]
-        lines += [f"    held back {count} times: {code}" for code, count in one.get("held_back", {}).items()]
-        lines += [f"    {text}" for text in one.get("strained", {}).values()]
+        lines += [f"    position changed {count} times: {cause}" for cause, count in strategy.get("changed_by_others", {}).items()]
+        refused = {code: count for code, count in strategy["verdicts"].items() if code not in ("ACCEPTED", "NO_CHANGE")}
+        if "fault" in strategy:
+            lines.append(f"    muted: {strategy['fault']}")
+        if "shut" in strategy:
+            lines.append(f"    takes no new risk until `coldframe resume`: {strategy['shut']}")
+        lines += [
+            f"    refused {count} times: {code}: {strategy.get('refusals', {}).get(code, '')}" for code, count in refused.items()
+        ]
+        lines += [f"    held back {count} times: {code}" for code, count in strategy.get("held_back", {}).items()]
+        lines += [f"    {text}" for text in strategy.get("strained", {}).values()]
     orders = summary["orders"]
     lines.append(
         f"  orders: {orders['sent']} sent, {orders['acked']} acknowledged, {orders['filled']} filled,"

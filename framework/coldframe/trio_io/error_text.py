@@ -28,20 +28,20 @@ def reason_of(error: BaseException) -> str:
     pending: list[BaseException] = [error]
     said = ""
     while pending:
-        one = pending.pop(0)
-        if id(one) in seen:
+        current = pending.pop(0)
+        if id(current) in seen:
             continue
-        seen.add(id(one))
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {one.verify_message}"
-        if isinstance(one, OSError) and one.strerror and not isinstance(one, ssl.SSLError):
+        seen.add(id(current))
+        if isinstance(current, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {current.verify_message}"
+        if isinstance(current, OSError) and current.strerror and not isinstance(current, ssl.SSLError):
             # The text of some carries an address; what the number means says enough. Resolvers have numbers of their own.
-            return one.strerror if one.errno is None or isinstance(one, socket.gaierror) else os.strerror(one.errno)
-        if isinstance(one, ssl.SSLError):
-            said = said or f"TLS failed: {getattr(one, 'reason', None) or one}"
-        if isinstance(one, BaseExceptionGroup):
-            pending += one.exceptions
-        pending += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+            return current.strerror if current.errno is None or isinstance(current, socket.gaierror) else os.strerror(current.errno)
+        if isinstance(current, ssl.SSLError):
+            said = said or f"TLS failed: {getattr(current, 'reason', None) or current}"
+        if isinstance(current, BaseExceptionGroup):
+            pending += current.exceptions
+        pending += [cause for cause in (current.__cause__, current.__context__) if cause is not None]
     name = type(error).__name__
     return said or _WORDS.get(name, name)
 

@@ -41,9 +41,9 @@ def flat(weight: int) -> Weight:
     return lambda _: weight
 
 
-def by_symbol(one: int, every: int) -> Weight:
+def by_symbol(single: int, every: int) -> Weight:
     """Cheap for one symbol, dear for all of them."""
-    return lambda given: one if given.get("symbol") or given.get("pair") else every
+    return lambda given: single if given.get("symbol") or given.get("pair") else every
 
 
 def by_depth(given: Mapping[str, str]) -> int:

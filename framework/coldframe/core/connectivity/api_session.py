@@ -190,13 +190,13 @@ class Session:
 
     def _opened(self, link: str) -> list[SessionEvent]:
         self._opening = None
-        one = self._links[link] = _Link(link, self._ctx.now_ns)
+        connection = self._links[link] = _Link(link, self._ctx.now_ns)
         self._ctx.wake("session:check", self._limits.check_ms)
         if not self._can_log_on:
-            return self._ready(one)
+            return self._ready(connection)
         if self._current is None:
             self.state = SessionState.LOGGING_ON
-        self._write(one, "session.logon", {}, _Logon(link))
+        self._write(connection, "session.logon", {}, _Logon(link))
         return []
 
     def _lost(self, link: str, reason: str, not_before_ms: int = 0) -> list[SessionEvent]:
@@ -204,13 +204,13 @@ class Session:
         if link == self._opening:
             self._opening = None
         self._unreadable.forget(link)
-        one = self._links.pop(link, None)
+        connection = self._links.pop(link, None)
         events = self._abandon(link, reason)
-        if one is not None and one.retire_ns is not None:
+        if connection is not None and connection.retire_ns is not None:
             return events
-        if self._current is not None and one is not self._current:
+        if self._current is not None and connection is not self._current:
             return events  # only a successor: the current link goes on, and rotation is tried again later
-        if one is not None and one is self._current:
+        if connection is not None and connection is self._current:
             self._current = None
             self.reconnects += 1
             events.append(SessionDown(reason))
@@ -231,15 +231,15 @@ class Session:
 
     def _check(self) -> list[SessionEvent]:
         now = self._ctx.now_ns
-        late = [request_id for request_id, one in self._pending.items() if now >= one.deadline_ns]
+        late = [request_id for request_id, request in self._pending.items() if now >= request.deadline_ns]
         events: list[SessionEvent] = []
         for request_id in late:
-            one = self._pending.pop(request_id)
-            if isinstance(one.purpose, _Logon):
-                events += self._drop(one.link, "no answer to session.logon")
+            request = self._pending.pop(request_id)
+            if isinstance(request.purpose, _Logon):
+                events += self._drop(request.link, "no answer to session.logon")
             else:
-                self._remember_overdue(request_id, one.purpose)
-                events.append(Unanswered(one.purpose, f"no answer within {self._limits.answer_ms} ms"))
+                self._remember_overdue(request_id, request.purpose)
+                events.append(Unanswered(request.purpose, f"no answer within {self._limits.answer_ms} ms"))
         current = self._current
         if current and now >= max(self._rotate_at_ns(current), self._retry_rotation_ns):
             self._rotate("its planned end is near")
@@ -312,14 +312,14 @@ class Session:
 
     def _not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
         """The shell could not write a request, and certainly no byte of it left: good to know however late it comes."""
-        one = self._pending.pop(request_id, None)
-        purpose = one.purpose if one else self._overdue.pop(request_id, None)
+        request = self._pending.pop(request_id, None)
+        purpose = request.purpose if request else self._overdue.pop(request_id, None)
         return [Unanswered(purpose, reason, written=False)] if purpose is not None else []
 
     def purpose_of(self, request_id: int) -> object:
         """What a request is for, also one that nobody waits for any more; None when it is not known."""
-        one = self._pending.get(request_id)
-        return one.purpose if one else self._overdue.get(request_id)
+        request = self._pending.get(request_id)
+        return request.purpose if request else self._overdue.get(request_id)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -363,9 +363,9 @@ class Session:
         """What an answer is for. One that comes after its deadline is evidence all the same, and counted as late."""
         if not isinstance(request_id, int):
             return None
-        one = self._pending.pop(request_id, None)
-        if one is not None:
-            return one.purpose
+        request = self._pending.pop(request_id, None)
+        if request is not None:
+            return request.purpose
         self.late_answers += request_id in self._overdue
         return self._overdue.pop(request_id, None)
 
@@ -381,12 +381,12 @@ class Session:
             self._ctx.ledger.ban(until_ms)
 
     def _logged_on(self, link: str, error: ErrorBody | None) -> list[SessionEvent]:
-        one = self._links.get(link)
-        if one is None:
+        connection = self._links.get(link)
+        if connection is None:
             return []
         if error is None:
             self._ctx.log(Level.INFO, "order link: logged on" + (" again" if self._was_ready else ""))
-            return self._ready(one)
+            return self._ready(connection)
         text = f"log-on refused: {describe(error.code)}: {error.msg}"
         kind = classify(error.code)
         if not self._was_ready and kind in (CodeClass.FATAL, CodeClass.LOG_ON, CodeClass.OUR_BUG, CodeClass.REJECT):
@@ -408,7 +408,7 @@ class Session:
 
     def _abandon(self, link: str, reason: str) -> list[SessionEvent]:
         """What waited on a link stays unanswered. It is remembered all the same: that it was written, or was not, may come late."""
-        gone = {request_id: one.purpose for request_id, one in self._pending.items() if one.link == link}
+        gone = {request_id: request.purpose for request_id, request in self._pending.items() if request.link == link}
         for request_id, purpose in gone.items():
             del self._pending[request_id]
             self._remember_overdue(request_id, purpose)

@@ -127,14 +127,14 @@ class RestQueue:
         """Sends what fits of one queue. Returns the venue time at which to try again; 0 when nothing waits."""
         queue = self._queues[priority]
         while queue:
-            one = queue[0]
-            wait_until = self._ctx.ledger.reserve(one.weight, 0, 0, self._ctx.venue_ms, priority)
+            call = queue[0]
+            wait_until = self._ctx.ledger.reserve(call.weight, 0, 0, self._ctx.venue_ms, priority)
             if wait_until:
                 return wait_until
             queue.popleft()
             call_id = next(self._ids)
-            self._pending[call_id] = one.purpose
-            self._ctx.emit(CallRest(call_id, one.verb, one.path, one.params))
+            self._pending[call_id] = call.purpose
+            self._ctx.emit(CallRest(call_id, call.verb, call.path, call.params))
         return 0
 
 

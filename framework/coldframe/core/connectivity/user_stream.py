@@ -170,13 +170,13 @@ class UserStream:
 
     def _opened(self, link: str) -> bool:
         """A link stands. Returns whether a reconciliation is due: always, unless it only replaces one that was up."""
-        one = self._links[link]
-        one.opened_ns = self._ctx.now_ns
+        connection = self._links[link]
+        connection.opened_ns = self._ctx.now_ns
         self._backoff.succeeded(self._ctx.now_ns)
         replaced = self._current
-        self._current = one
+        self._current = connection
         self._rotate_at_ns = self._ctx.now_ns + self._limits.rotate_after_ms * NS_PER_MS
-        if replaced is None or replaced is one or replaced.opened_ns is None:
+        if replaced is None or replaced is connection or replaced.opened_ns is None:
             self.since_ns = self._ctx.now_ns
             return True
         replaced.close_at_ns = self._ctx.now_ns + self._limits.overlap_ms * NS_PER_MS
@@ -184,12 +184,12 @@ class UserStream:
 
     def _lost(self, link: str, reason: str) -> bool:
         """A link ended or could not be opened. Returns whether reports are missing from now on."""
-        one = self._links.pop(link)
-        if one.close_at_ns is not None or one is not self._current:
-            if one.opened_ns is None and self._current is None:
+        connection = self._links.pop(link)
+        if connection.close_at_ns is not None or connection is not self._current:
+            if connection.opened_ns is None and self._current is None:
                 self._failed(f"could not be opened: {reason}")
             return False
-        was_up = one.opened_ns is not None
+        was_up = connection.opened_ns is not None
         self._current = None
         self.reconnects += was_up
         self._failed(reason)
@@ -248,11 +248,11 @@ class UserStream:
         if held_ms:
             self._ctx.wake("user:open", held_ms)
             return
-        one = _Link(f"private.{next(self._generation)}")
-        self._links[one.id] = one
+        connection = _Link(f"private.{next(self._generation)}")
+        self._links[connection.id] = connection
         if self._current is None:
-            self._current = one
-        self._ctx.emit(OpenLink(one.id, LinkKind.PRIVATE, private_path(key.reveal())))
+            self._current = connection
+        self._ctx.emit(OpenLink(connection.id, LinkKind.PRIVATE, private_path(key.reveal())))
 
     def _renew(self, reason: str) -> None:
         """The key is worthless: close its links and ask for another one."""

@@ -91,7 +91,7 @@ class ClosingRoom:
         return _verdict(_where(order), now)
 
     def _now(self, where: _Where, beside: str = "") -> _Circumstances:
-        self._cut = {name: cut for name, cut in self._cut.items() if (one := self._orders.get(name)) is not None and one.live}
+        self._cut = {name: cut for name, cut in self._cut.items() if (order := self._orders.get(name)) is not None and order.live}
         symbol, position_side, side = where
         ours = (order for order in self._orders.live if order.closing and _where(order) == where)
         theirs = (order for order in self._state.external.orders.values() if (order.symbol, order.side) == (symbol, side))

@@ -78,12 +78,12 @@ class CountdownCancel:
     @property
     def armed(self) -> list[str]:
         """The symbols whose countdown the venue has confirmed."""
-        return [symbol for symbol, one in self._switches.items() if one.runs_out_ms]
+        return [symbol for symbol, switch in self._switches.items() if switch.runs_out_ms]
 
     @property
     def running(self) -> dict[str, bool]:
         """The symbols whose countdown may be running, and whether it could not be switched off when that was tried."""
-        return {symbol: one.stuck for symbol, one in self._switches.items()}
+        return {symbol: switch.stuck for symbol, switch in self._switches.items()}
 
     def tick(self, symbols: Iterable[str]) -> None:
         """Sends the beats that are due. `symbols` are those in which orders of ours may exist. Call it a few times a second."""
@@ -92,13 +92,13 @@ class CountdownCancel:
         wanted = dict.fromkeys(symbol for symbol in symbols if symbol not in self._off)
         for symbol in wanted:
             self._switches.setdefault(symbol, _Switch())
-        for symbol, one in list(self._switches.items()):
-            late = one.asked is not None and self._ctx.now_ns - one.asked_ns >= self._period_ns
+        for symbol, switch in list(self._switches.items()):
+            late = switch.asked is not None and self._ctx.now_ns - switch.asked_ns >= self._period_ns
             if late:
-                self._miss(symbol, one, "no answer in time")
-                one.asked = None
-            if one.asked is None and self._ctx.now_ns >= one.next_ns:
-                self._beat(symbol, one, self._countdown_ms if symbol in wanted else 0)
+                self._miss(symbol, switch, "no answer in time")
+                switch.asked = None
+            if switch.asked is None and self._ctx.now_ns >= switch.next_ns:
+                self._beat(symbol, switch, self._countdown_ms if symbol in wanted else 0)
 
     def lay_down(self, symbols: Iterable[str]) -> None:
         """These countdowns, and no others, shall be off although orders may stand there: those are kept at the end of a run.
@@ -107,72 +107,72 @@ class CountdownCancel:
         """
         self._off = set(symbols)
         for symbol in self._off & self._switches.keys():
-            one = self._switches[symbol]
-            if one.asked is None and (not one.stuck or self._ctx.now_ns >= one.next_ns):
-                self._beat(symbol, one, 0)
+            switch = self._switches[symbol]
+            if switch.asked is None and (not switch.stuck or self._ctx.now_ns >= switch.next_ns):
+                self._beat(symbol, switch, 0)
 
     def returned(self, event: Returned) -> bool:
         """What a call brought. Returns whether it was a beat."""
         purpose = event.purpose
         if not isinstance(purpose, PendingCountdown):
             return False
-        one = self._switches.get(purpose.symbol)
-        if one is None:
+        switch = self._switches.get(purpose.symbol)
+        if switch is None:
             return True
-        current = one.asked == purpose
+        current = switch.asked == purpose
         if current:
-            one.asked = None
+            switch.asked = None
         answer = event.answer
         if answer is not None and answer.status == 200:
-            self._confirmed(purpose, one, event.sent_ns)
+            self._confirmed(purpose, switch, event.sent_ns)
         elif current:
             fault = answer.fault if answer is not None else None
-            one.stuck = not purpose.countdown_ms
-            self._miss(purpose.symbol, one, f"{fault.code}: {fault.msg}" if fault else event.reason)
+            switch.stuck = not purpose.countdown_ms
+            self._miss(purpose.symbol, switch, f"{fault.code}: {fault.msg}" if fault else event.reason)
         return True
 
     def explains(self, order: Order, report: OrderReport) -> str:
         """Why an order was cancelled, if it was the switch: nobody here wanted it to go, and the countdown was over."""
-        one = self._switches.get(order.symbol)
-        if one is None or not one.runs_out_ms or report.execution is not ExecutionType.CANCELED:
+        switch = self._switches.get(order.symbol)
+        if switch is None or not switch.runs_out_ms or report.execution is not ExecutionType.CANCELED:
             return ""
-        if order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN) or report.trade_ms < one.runs_out_ms - _SLACK_MS:
+        if order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN) or report.trade_ms < switch.runs_out_ms - _SLACK_MS:
             return ""
         self.cancelled += 1
-        one.next_ns = self._ctx.now_ns
+        switch.next_ns = self._ctx.now_ns
         name = order.client_order_id
         self._ctx.log(Level.ERROR, f"dead man's switch of {order.symbol} has run out: the venue has cancelled {name}")
         return REASON
 
     # -- beats --------------------------------------------------------------------------------------------------------
 
-    def _beat(self, symbol: str, one: _Switch, countdown_ms: int) -> None:
+    def _beat(self, symbol: str, switch: _Switch, countdown_ms: int) -> None:
         self._number += 1
-        one.asked, one.asked_ns = PendingCountdown(symbol, countdown_ms, self._number), self._ctx.now_ns
-        one.next_ns = self._ctx.now_ns + self._period_ns
+        switch.asked, switch.asked_ns = PendingCountdown(symbol, countdown_ms, self._number), self._ctx.now_ns
+        switch.next_ns = self._ctx.now_ns + self._period_ns
         params: dict[str, str | int] = {"symbol": symbol, "countdownTime": countdown_ms}
-        self._calls.call("POST", "/fapi/v1/countdownCancelAll", params, one.asked)
+        self._calls.call("POST", "/fapi/v1/countdownCancelAll", params, switch.asked)
 
-    def _confirmed(self, beat: PendingCountdown, one: _Switch, sent_ns: int) -> None:
-        one.stuck = False
+    def _confirmed(self, beat: PendingCountdown, switch: _Switch, sent_ns: int) -> None:
+        switch.stuck = False
         if not beat.countdown_ms:
-            if one.asked is None:
+            if switch.asked is None:
                 del self._switches[beat.symbol]
             return
-        if not one.runs_out_ms:
+        if not switch.runs_out_ms:
             self._ctx.log(Level.INFO, f"dead man's switch of {beat.symbol}: armed, {beat.countdown_ms / 1000:g} s")
-        elif one.missed:
+        elif switch.missed:
             self._ctx.log(Level.WARNING, f"dead man's switch of {beat.symbol}: beats again")
-        one.missed = False
-        one.runs_out_ms = max(one.runs_out_ms, self._ctx.clock.venue_ms(sent_ns) + beat.countdown_ms)
+        switch.missed = False
+        switch.runs_out_ms = max(switch.runs_out_ms, self._ctx.clock.venue_ms(sent_ns) + beat.countdown_ms)
 
-    def _miss(self, symbol: str, one: _Switch, reason: str) -> None:
+    def _miss(self, symbol: str, switch: _Switch, reason: str) -> None:
         self.missed += 1
-        one.missed = True
+        switch.missed = True
         again_ms = _OFF_AGAIN_MS if symbol in self._off else AGAIN_MS
-        one.next_ns = min(one.next_ns, self._ctx.now_ns + again_ms * NS_PER_MS)
-        left_ms = one.runs_out_ms - self._ctx.venue_ms
-        if not one.runs_out_ms:
+        switch.next_ns = min(switch.next_ns, self._ctx.now_ns + again_ms * NS_PER_MS)
+        left_ms = switch.runs_out_ms - self._ctx.venue_ms
+        if not switch.runs_out_ms:
             what = "it is not armed"
         elif left_ms > 0:
             what = f"the venue cancels our orders there in {left_ms / 1000:.1f} s"

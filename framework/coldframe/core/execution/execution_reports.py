@@ -372,12 +372,12 @@ class ExecutionReports:
         While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
         """
         booked = 0
-        for fill in sorted(self._state.external.before.values(), key=lambda one: one.key):
+        for fill in sorted(self._state.external.before.values(), key=lambda held: held.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             if order is not None:  # its id has become known after its trades: that of a conditional order that was triggered
                 self._state.external.claimed(fill)
                 self._take_in(order, fill)
-        for fill in sorted(self._state.external.unclaimed.values(), key=lambda one: one.key):
+        for fill in sorted(self._state.external.unclaimed.values(), key=lambda held: held.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             cause = self._whose(fill)
             if order is not None:

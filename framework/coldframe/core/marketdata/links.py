@@ -169,24 +169,24 @@ class Feed:
 
     def opened(self, link: str, now_ns: int) -> list[FeedEffect]:
         """A connection stands: subscribe to its streams, batch by batch."""
-        slot, one = self._by_link[link]
-        one.opened_ns = now_ns
+        slot, connection = self._by_link[link]
+        connection.opened_ns = now_ns
         slot.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
         slot.backoff.succeeded(now_ns)
-        self._queue(one, "SUBSCRIBE", slot.shard.names)
-        if one is slot.link:
+        self._queue(connection, "SUBSCRIBE", slot.shard.names)
+        if connection is slot.link:
             for name in slot.shard.names:
                 self._take_charge(self._streams[name], link, now_ns)
         again: list[FeedEffect] = [Log(Level.INFO, f"link {link}: open again")] if slot.fell else []
         slot.fell = False
-        return again + self._send(one, now_ns)
+        return again + self._send(connection, now_ns)
 
     def lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
         """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
-        slot, one = self._by_link.pop(link)
-        if one is slot.successor:
-            return self._fall_back(slot, one, reason, now_ns)
-        was_open = one.opened_ns is not None
+        slot, connection = self._by_link.pop(link)
+        if connection is slot.successor:
+            return self._fall_back(slot, connection, reason, now_ns)
+        was_open = connection.opened_ns is not None
         self.reconnects += was_open
         slot.fell |= was_open
         if slot.successor is not None:
@@ -231,9 +231,9 @@ class Feed:
 
     def replied(self, link: str, reply: ControlReply, now_ns: int) -> list[FeedEffect]:
         """An answer to a SUBSCRIBE or UNSUBSCRIBE. It proves only that the link is not deaf."""
-        _, one = self._by_link[link]
+        _, connection = self._by_link[link]
         if isinstance(reply.id, int):
-            one.pending.pop(reply.id, None)
+            connection.pending.pop(reply.id, None)
         if reply.error is not None:
             return [Log(Level.WARNING, f"link {link}: the venue refused a request: {reply.error.code} {reply.error.msg}")]
         return []
@@ -253,8 +253,8 @@ class Feed:
 
     def rotate(self, link: str, now_ns: int, reason: str) -> list[FeedEffect]:
         """Opens a successor for a link now: it has become old, or the venue has announced that it will close it."""
-        slot, one = self._by_link[link]
-        if one is not slot.link or slot.successor is not None:
+        slot, connection = self._by_link[link]
+        if connection is not slot.link or slot.successor is not None:
             return []
         wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
         if wait_ms:

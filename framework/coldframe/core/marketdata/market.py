@@ -106,8 +106,8 @@ class Market:
 
     def synced_book(self, symbol: str, rpi: bool = False) -> Book | None:
         """The book, if it can be relied on now."""
-        one = self.books.get((symbol, rpi))
-        return one.sync.book if one is not None and one.sync.state is BookState.SYNCED else None
+        local = self.books.get((symbol, rpi))
+        return local.sync.book if local is not None and local.sync.state is BookState.SYNCED else None
 
     def book_age_ms(self, symbol: str) -> int:
         """How old what the book of a symbol shows is at worst; very old when it never moved.
@@ -115,10 +115,10 @@ class Market:
         The time since its last event came, and how much later that event came than the quickest one of the run: what was held up
         on the way is as old as it is, however fresh it arrives (faults.md N9).
         """
-        one = self.books.get((symbol, False))
-        if one is None or not one.moved_ns:
+        local = self.books.get((symbol, False))
+        if local is None or not local.moved_ns:
             return 1 << 40
-        return (self._ctx.now_ns - one.moved_ns) // NS_PER_MS + max(one.lag_ms - self._least_lag_ms, 0)
+        return (self._ctx.now_ns - local.moved_ns) // NS_PER_MS + max(local.lag_ms - self._least_lag_ms, 0)
 
     # -- links --------------------------------------------------------------------------------------------------------
 
@@ -258,31 +258,31 @@ class Market:
     # -- books --------------------------------------------------------------------------------------------------------
 
     def _feed_book(self, key: BookKey, event: BookInput) -> None:
-        one = self.books.get(key)
-        if one is None:
+        local = self.books.get(key)
+        if local is None:
             return
-        for effect in one.sync.step(event):
-            self._book_effect(one, effect)
+        for effect in local.sync.step(event):
+            self._book_effect(local, effect)
 
-    def _book_effect(self, one: LocalBook, effect: BookEffect) -> None:
+    def _book_effect(self, local: LocalBook, effect: BookEffect) -> None:
         match effect:
             case RequestSnapshot(symbol, after_ms):
-                self._ctx.wake(f"book:{'rpi' if one.rpi else 'diff'}:{symbol}", after_ms)
+                self._ctx.wake(f"book:{'rpi' if local.rpi else 'diff'}:{symbol}", after_ms)
             case BookMoved() | BookReady():
                 if isinstance(effect, BookReady):
-                    name = one.sync.symbol + (" (rpi)" if one.rpi else "")
-                    self._ctx.log(Level.INFO, f"book {name}: synced at {one.sync.book.update_id}")
-                one.moved_ns = self._ctx.now_ns
-                self._note_lag(one)
-                self._ctx.tell(BookUpdate(one.sync.symbol, one.rpi, effect))
+                    name = local.sync.symbol + (" (rpi)" if local.rpi else "")
+                    self._ctx.log(Level.INFO, f"book {name}: synced at {local.sync.book.update_id}")
+                local.moved_ns = self._ctx.now_ns
+                self._note_lag(local)
+                self._ctx.tell(BookUpdate(local.sync.symbol, local.rpi, effect))
             case BookLost(symbol, reason):
                 self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
-                self._ctx.tell(BookUpdate(symbol, one.rpi, effect))
+                self._ctx.tell(BookUpdate(symbol, local.rpi, effect))
 
-    def _note_lag(self, one: LocalBook) -> None:
-        if self._event_times and one.sync.book.event_ms:
-            one.lag_ms = self._ctx.now_ms - one.sync.book.event_ms
-            self._least_lag_ms = min(self._least_lag_ms, one.lag_ms)
+    def _note_lag(self, local: LocalBook) -> None:
+        if self._event_times and local.sync.book.event_ms:
+            local.lag_ms = self._ctx.now_ms - local.sync.book.event_ms
+            self._least_lag_ms = min(self._least_lag_ms, local.lag_ms)
 
     def _lose_book(self, name: StreamName, reason: str) -> None:
         self._feed_book((name.symbol, name.kind is StreamKind.RPI_DEPTH), StreamLost(reason))

@@ -123,45 +123,45 @@ class AssetPrices:
             self._calls.call("GET", "/fapi/v1/premiumIndex", {"symbol": symbol}, PendingMark(symbol), Priority.NEW_RISK)
 
     def _look_after(self, asset: str, *, is_fee: bool) -> None:
-        one = self._watched.get(asset) or self._watch(asset)
-        if one is None:
+        watched = self._watched.get(asset) or self._watch(asset)
+        if watched is None:
             return
         known, now_ns = self._prices.of(asset) is not None, self._ctx.now_ns
-        if not known and one.asked_ns and now_ns - one.asked_ns >= SAY_AFTER_MS * NS_PER_MS:
-            self._do_without(asset, one, is_fee=is_fee)
-        fresh = known and one.heard_ns and now_ns - one.heard_ns < STALE_MS * NS_PER_MS
-        if not fresh and (not one.asked_ns or now_ns - one.asked_ns >= ASK_AGAIN_MS * NS_PER_MS):
-            one.asked_ns = now_ns
-            self._ask(asset, one)
+        if not known and watched.asked_ns and now_ns - watched.asked_ns >= SAY_AFTER_MS * NS_PER_MS:
+            self._do_without(asset, watched, is_fee=is_fee)
+        fresh = known and watched.heard_ns and now_ns - watched.heard_ns < STALE_MS * NS_PER_MS
+        if not fresh and (not watched.asked_ns or now_ns - watched.asked_ns >= ASK_AGAIN_MS * NS_PER_MS):
+            watched.asked_ns = now_ns
+            self._ask(asset, watched)
 
     def _watch(self, asset: str) -> _Watched | None:
         """Begins to look after an asset; None when there are too many already."""
         if len(self._watched) >= ASSETS_LIMIT:
             return None
         contract, index = f"{asset}{_QUOTE}", f"{asset}USD"
-        one = self._watched[asset] = _Watched(contract, index, by_index=contract not in self._state.instruments)
+        watched = self._watched[asset] = _Watched(contract, index, by_index=contract not in self._state.instruments)
         self._by_name[contract] = self._by_name[index] = asset
         mark = self._prices.marks.get(contract)
         if mark is not None:  # the bot hears it anyway
             self._take(asset, mark)
-        return one
+        return watched
 
-    def _do_without(self, asset: str, one: _Watched, *, is_fee: bool) -> None:
+    def _do_without(self, asset: str, watched: _Watched, *, is_fee: bool) -> None:
         """The first answer has brought no price, or has not come: what a fee counts as now is said, once for each asset."""
         if is_fee:
             self._ask_fee_rate()
-        if one.said:
+        if watched.said:
             return
-        one.said = True
+        watched.said = True
         rate = trimmed(self._prices.fee_rate * 100)
         until = f"until it is known they count as {rate} % of the notional" if is_fee else "they count once it is known"
         self._ctx.log(Level.WARNING, f"{'fees' if is_fee else 'amounts'} in {asset}: its price is not known; {until}")
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
-    def _ask(self, asset: str, one: _Watched) -> None:
-        path, symbol = ("/fapi/v1/assetIndex", one.index) if one.by_index else ("/fapi/v1/premiumIndex", one.contract)
-        self._calls.call("GET", path, {"symbol": symbol}, PendingPrice(asset, symbol, one.by_index), Priority.NEW_RISK)
+    def _ask(self, asset: str, watched: _Watched) -> None:
+        path, symbol = ("/fapi/v1/assetIndex", watched.index) if watched.by_index else ("/fapi/v1/premiumIndex", watched.contract)
+        self._calls.call("GET", path, {"symbol": symbol}, PendingPrice(asset, symbol, watched.by_index), Priority.NEW_RISK)
 
     def _ask_fee_rate(self) -> None:
         if not self._fee_rate_asked and self._fee_symbol:
@@ -189,17 +189,17 @@ class AssetPrices:
         return True
 
     def _answered(self, purpose: PendingPrice, body: bytes | None) -> None:
-        one = self._watched[purpose.asset]
+        watched = self._watched[purpose.asset]
         if body is None:
-            one.by_index = not one.by_index  # the next time the other source is asked
+            watched.by_index = not watched.by_index  # the next time the other source is asked
             return
         if purpose.index:
             price = exact(decode(AssetRate, body, Census()).index)
         else:
             price = exact(decode(PremiumIndex, body, Census()).mark_price)
         self._take(purpose.asset, price)
-        if not one.streamed and price > ZERO:
-            one.streamed = True
+        if not watched.streamed and price > ZERO:
+            watched.streamed = True
             kind = StreamKind.ASSET_INDEX.value if purpose.index else StreamKind.MARK_PRICE.value
             self._market.listen(StreamName.of(purpose.symbol, kind))
 

@@ -92,7 +92,7 @@ class FundingIncome:
         accounts = [self._state.external.account, *ours]
         fees = {asset for account in accounts for asset in account.fees}
         others = {asset for account in accounts for asset in account.funding} | self.balances.keys()
-        return fees, others, {key[0] for account in ours for key, one in account.positions.items() if one.quantity}
+        return fees, others, {key[0] for account in ours for key, position in account.positions.items() if position.quantity}
 
     # -- funding ------------------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class FundingIncome:
 
     def _weights(self, symbol: str | None) -> dict[str, Decimal]:
         """Who holds how much of what is paid for: signed positions of the symbol, or of all symbols their notional."""
-        owners = {"": self._state.external.account} | {name: one.account for name, one in self._state.accounts.items()}
+        owners = {"": self._state.external.account} | {name: strategy.account for name, strategy in self._state.accounts.items()}
         if symbol is not None:
             return {name: account.net(symbol) for name, account in owners.items()}
         return {name: account.notional(self._state.marks) for name, account in owners.items()}

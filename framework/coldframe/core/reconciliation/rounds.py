@@ -254,7 +254,7 @@ class Reconciler:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
         others = self._state.external
         waiting = dict.fromkeys(PendingOwner(fill.symbol, fill.order_id) for fill in others.unclaimed.values())
-        in_turn = sorted(waiting, key=lambda one: (one.symbol, one.order_id) in others.unnamed)
+        in_turn = sorted(waiting, key=lambda report: (report.symbol, report.order_id) in others.unnamed)
         for purpose in in_turn[:OWNERS_PER_ROUND]:
             if not self._calls.busy(purpose):
                 self._calls.call("GET", "/fapi/v1/order", {"symbol": purpose.symbol, "orderId": purpose.order_id}, purpose)

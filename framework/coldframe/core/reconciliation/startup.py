@@ -171,7 +171,7 @@ class StartCheck:
         """Who adopts what is found in a symbol."""
         if self._rule is not Foreign.ADOPT:
             return None
-        return only_owner(symbol, {name: one.symbols for name, one in self._state.accounts.items()})
+        return only_owner(symbol, {name: account.symbols for name, account in self._state.accounts.items()})
 
     def _take(self, change: _Change) -> None:
         position, holdings = change.position, self._state.holdings

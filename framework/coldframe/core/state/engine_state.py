@@ -77,7 +77,7 @@ class EngineState:
         self.compared = compared
         #: What is of no strategy: fills, positions and orders of others.
         self.external = Others(ctx, self.trading, orders.marks, past.accounts.get(EXTERNAL), fills_limit)
-        self.holdings = Holdings(ctx, {name: one.account for name, one in accounts.items()}, self.external, self.lot_step)
+        self.holdings = Holdings(ctx, {name: account.account for name, account in accounts.items()}, self.external, self.lot_step)
         self.holdings.restore(past.executions)
         for account in accounts.values():
             account.judged_by(self.limits)

@@ -93,8 +93,8 @@ class RestoredState:
         """The positions that are not zero, by strategy and symbol; in hedge mode the symbol is followed by the side."""
         return {
             (owner, symbol if side is PositionSide.BOTH else f"{symbol} {side}"): position.quantity
-            for owner, one in self.accounts.items()
-            for (symbol, side), position in one.positions.items()
+            for owner, positions in self.accounts.items()
+            for (symbol, side), position in positions.positions.items()
             if position.quantity
         }
 
@@ -174,7 +174,7 @@ def checkpoint_body(
         "runs": runs,
         "orders": [_CONVERTER.unstructure(order) for order in kept],
         "fills": {order.client_order_id: _CONVERTER.unstructure(orders.fills_of(order)) for order in kept if order.fill_keys},
-        "accounts": {name: _CONVERTER.unstructure(one) for name, one in accounts.items()},
+        "accounts": {name: _CONVERTER.unstructure(account) for name, account in accounts.items()},
         "executions": [_CONVERTER.unstructure(execution) for execution in executions],
         "settled": _settled_out(executions),
         "marks": dict(marks),
@@ -252,9 +252,9 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     accounts = _CONVERTER.structure(body["accounts"], dict[str, StrategyPositions])
     marks = _CONVERTER.structure(body["marks"], dict[str, int])
     # The kill switch writes past the engine, which may not have heard of its orders yet.
-    braked = {name: one for name, one in past.orders.items() if one.live and name not in orders and _is_brakes(name)}
+    braked = {name: order for name, order in past.orders.items() if order.live and name not in orders and _is_brakes(name)}
     if past.runs and not past.gap:
-        known = {name: one for name, one in past.orders.items() if name not in braked}
+        known = {name: order for name, order in past.orders.items() if name not in braked}
         before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.marks)
         if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
             raise ValueError("it is not what the rows before it come to")
@@ -282,13 +282,20 @@ def _is_brakes(client_order_id: str) -> bool:
 
 
 def _live_terms(orders: Mapping[str, Order]) -> dict[str, Body]:
-    return {name: order_body(one) for name, one in orders.items() if one.live}
+    return {name: order_body(order) for name, order in orders.items() if order.live}
 
 
 def _holdings(accounts: Mapping[str, StrategyPositions]) -> Body:
     """What accounts hold, without positions and accounts in which nothing has ever been."""
-    held = {name: {key: one for key, one in account.positions.items() if one != Position()} for name, account in accounts.items()}
-    return {name: (one, accounts[name].fees, accounts[name].fills) for name, one in held.items() if one or accounts[name].fees}
+    held = {
+        name: {key: position for key, position in account.positions.items() if position != Position()}
+        for name, account in accounts.items()
+    }
+    return {
+        name: (positions, accounts[name].fees, accounts[name].fills)
+        for name, positions in held.items()
+        if positions or accounts[name].fees
+    }
 
 
 def _begin(past: RestoredState, body: Any) -> None:
@@ -362,7 +369,8 @@ def _learn_fee(past: RestoredState, body: Any) -> None:
 
 def _positions_out(positions: Mapping[tuple[str, PositionSide], Position]) -> list[Body]:
     return [
-        {"symbol": symbol, "side": str(side), "position": _CONVERTER.unstructure(one)} for (symbol, side), one in positions.items()
+        {"symbol": symbol, "side": str(side), "position": _CONVERTER.unstructure(position)}
+        for (symbol, side), position in positions.items()
     ]
 
 

@@ -108,7 +108,7 @@ class PositionHistory:
         differing: list[Difference] = []
         agreed: list[tuple[PositionKey, int]] = []
         for key, claims in list(self._claims.items()):
-            fitting = [number for number, one in enumerate(claims) if self.had(key, one.quantity, one.since_ns)]
+            fitting = [number for number, claim in enumerate(claims) if self.had(key, claim.quantity, claim.since_ns)]
             if fitting:
                 agreed.append((key, max(claims[number].since_ns for number in fitting)))
                 claims = claims[fitting[-1] + 1 :]  # what was claimed before is overtaken

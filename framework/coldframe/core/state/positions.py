@@ -114,7 +114,7 @@ class StrategyPositions:
 
     def net(self, symbol: str) -> Decimal:
         """The signed quantity of a symbol over all sides."""
-        return sum((one.quantity for (name, _), one in self.positions.items() if name == symbol), ZERO)
+        return sum((position.quantity for (name, _), position in self.positions.items() if name == symbol), ZERO)
 
     def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
         """Average entry price of a position; for BOTH that of the only open one, on whichever side, None while two are open."""
@@ -128,8 +128,8 @@ class StrategyPositions:
 
     def unrealized(self, marks: Mapping[str, Decimal]) -> Decimal:
         """What the open positions would bring at the mark prices; those without one count nothing."""
-        open_positions = [(key[0], one) for key, one in self.positions.items() if one.quantity]
-        return sum((one.unrealized(marks[symbol]) for symbol, one in open_positions if symbol in marks), ZERO)
+        open_positions = [(key[0], position) for key, position in self.positions.items() if position.quantity]
+        return sum((position.unrealized(marks[symbol]) for symbol, position in open_positions if symbol in marks), ZERO)
 
     def profit(self, prices: Prices) -> Decimal:
         """All of it: realised and unrealised, funding received, fees subtracted."""
@@ -142,8 +142,8 @@ class StrategyPositions:
     def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
         """The gross notional of the open positions: at the mark price, or at the entry price where there is no mark."""
         total = ZERO
-        for (symbol, _), one in self.positions.items():
-            price = marks.get(symbol) or one.entry_price
+        for (symbol, _), position in self.positions.items():
+            price = marks.get(symbol) or position.entry_price
             if price is not None:
-                total += abs(one.quantity) * price
+                total += abs(position.quantity) * price
         return total

@@ -46,7 +46,7 @@ def shared_out(signed: Decimal, held: Mapping[str, Decimal], step: Decimal) -> P
     left -= closed
     room = max(-(sum(held.values(), ZERO) + sign * closed) * sign, ZERO)
     set_off = max(external * sign, ZERO) if room and left >= room else ZERO
-    against = {owner: abs(one) for owner, one in held.items() if owner != EXTERNAL and one * sign < 0}
+    against = {owner: abs(share) for owner, share in held.items() if owner != EXTERNAL and share * sign < 0}
     taken = in_proportion(min(left, room) + set_off, against, step)
     parts = {owner: sign * part for owner, part in taken.items()}
     parts[EXTERNAL] = signed - sum(parts.values(), ZERO)
@@ -154,7 +154,7 @@ class Executions:
     def add(self, execution: Execution) -> bool:
         """Remembers an execution as it was booked. Returns whether later ones are known already."""
         known = self._by_key.setdefault(execution.key, [])
-        insort(known, execution, key=lambda one: one.trade)
+        insort(known, execution, key=lambda earlier: earlier.trade)
         late = known[-1] is not execution
         if len(known) > REMEMBERED:
             del known[:-REMEMBERED]
@@ -179,7 +179,7 @@ class Executions:
     def shifts(self, execution: Execution, held: Mapping[str, Decimal], step: Decimal) -> list[Shift]:
         """What has to be booked otherwise, from `execution` on, given what all hold now that it is booked and remembered."""
         known = self._by_key[execution.key]
-        at = next((place for place, one in enumerate(known) if one is execution), len(known))
+        at = next((place for place, earlier in enumerate(known) if earlier is execution), len(known))
         before = dict(held)
         for name in known[at:]:
             _add(before, name.parts, -1)
@@ -199,7 +199,7 @@ class Executions:
         behind = [known for known in self._by_key.get(key, ()) if known.trade > first] if news else []
         for execution in behind:
             _add(after, execution.parts, -1)
-        for execution in sorted([*behind, *news], key=lambda one: one.trade):
+        for execution in sorted([*behind, *news], key=lambda entry: entry.trade):
             _add(after, shared_out(execution.signed, after, step) if execution.outside else execution.parts, 1)
         return after
 

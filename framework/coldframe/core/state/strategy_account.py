@@ -43,7 +43,7 @@ class StrategyAccount:
 
     def placed(self, place: Place, now_ms: int, within_ms: int) -> None:
         """Remembers an order that goes out, as long as another one like it would be a double."""
-        self._placed_ms = {one: at for one, at in self._placed_ms.items() if now_ms - at < within_ms}
+        self._placed_ms = {earlier: at for earlier, at in self._placed_ms.items() if now_ms - at < within_ms}
         self._placed_ms[place] = now_ms
 
     def since_placed_ms(self, place: Place, now_ms: int) -> int | None:

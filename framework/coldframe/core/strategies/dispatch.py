@@ -223,10 +223,10 @@ class Strategies:
         else:
             self._desires.moved(fact.symbol)
         slots = self._slots.of_symbol("on_book", fact.symbol)
-        one = self._market.book(fact.symbol, fact.rpi)
-        if not slots or one is None:
+        local = self._market.book(fact.symbol, fact.rpi)
+        if not slots or local is None:
             return
-        book, state = one.sync.book, one.sync.state
+        book, state = local.sync.book, local.sync.state
         event = BookChanged(fact.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, fact.rpi)
         for slot in slots:
             self._call(slot, "on_book", event)
@@ -280,7 +280,7 @@ class Strategies:
     def rules_changed(self, symbol: str) -> None:
         """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
         filters = self._state.instruments[symbol].filters
-        left_out = self._desires.fit(symbol, lambda side, one: not check_order(filters, side, one.quantity, one.price, None))
+        left_out = self._desires.fit(symbol, lambda side, quote: not check_order(filters, side, quote.quantity, quote.price, None))
         if left_out:
             self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
 

@@ -48,13 +48,13 @@ def fault_of(intent: Intent) -> str | None:
 
 def _fault_of_quotes(where: str, quotes: tuple[object, ...]) -> str | None:
     """What is wrong with the first quote that is none."""
-    for number, one in enumerate(quotes):
-        if type(one) is not Quote:
-            return f"{where}[{number}] must be a Quote, not {_shown(one)}"
+    for number, quote in enumerate(quotes):
+        if type(quote) is not Quote:
+            return f"{where}[{number}] must be a Quote, not {_shown(quote)}"
         for name in ("price", "quantity"):
-            wanted = _number(getattr(one, name))
+            wanted = _number(getattr(quote, name))
             if wanted is not None:
-                return f"{where}[{number}].{name} must be {wanted}, not {_shown(getattr(one, name))}"
+                return f"{where}[{number}].{name} must be {wanted}, not {_shown(getattr(quote, name))}"
     return None
 
 

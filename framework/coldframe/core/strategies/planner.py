@@ -134,10 +134,10 @@ def _fill_gaps(
 ) -> list[Operation]:
     operations: list[Operation] = []
     # Nearest to the market first on both lists, so that orders move as little as possible.
-    gaps = sorted(missing.items(), key=lambda one: -one[0] * side.sign)
-    spare = sorted(movable, key=lambda one: -(one.price or ZERO) * side.sign)
+    gaps = sorted(missing.items(), key=lambda gap: -gap[0] * side.sign)
+    spare = sorted(movable, key=lambda order: -(order.price or ZERO) * side.sign)
     pairs = list(zip(spare, gaps, strict=False))
-    for order, (price, quantity) in sorted(pairs, key=lambda one: -abs((one[0].price or ZERO) - one[1][0])):
+    for order, (price, quantity) in sorted(pairs, key=lambda pair: -abs((pair[0].price or ZERO) - pair[1][0])):
         room = _move(operations, order, price, quantity, room, replaces)
     operations[:0] = [CancelOrder(order) for order in spare[len(pairs) :]]
     for price, quantity in gaps[len(pairs) :]:

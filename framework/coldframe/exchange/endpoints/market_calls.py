@@ -271,24 +271,24 @@ def day_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, 
     """GET ticker/24hr."""
 
     def row(board: PublicMarketData) -> object:
-        one = ticker(board, board.candles.day(now_ms) or _untraded(now_ms), now_ms)
+        day = ticker(board, board.candles.day(now_ms) or _untraded(now_ms), now_ms)
         return DayTicker(
-            symbol=one.symbol,
-            price_change=one.change,
-            price_change_percent=one.change_percent,
-            weighted_avg_price=one.weighted_average,
-            last_price=one.close,
-            last_qty=one.last_quantity,
-            open_price=one.open,
-            high_price=one.high,
-            low_price=one.low,
-            volume=one.volume,
-            quote_volume=one.quote_volume,
-            open_time=one.open_ms,
-            close_time=one.close_ms,
-            first_id=one.first_id,
-            last_id=one.last_id,
-            count=one.trades,
+            symbol=day.symbol,
+            price_change=day.change,
+            price_change_percent=day.change_percent,
+            weighted_avg_price=day.weighted_average,
+            last_price=day.close,
+            last_qty=day.last_quantity,
+            open_price=day.open,
+            high_price=day.high,
+            low_price=day.low,
+            volume=day.volume,
+            quote_volume=day.quote_volume,
+            open_time=day.open_ms,
+            close_time=day.close_ms,
+            first_id=day.first_id,
+            last_id=day.last_id,
+            count=day.trades,
         )
 
     return one_or_all(exchange, request, row)
@@ -391,26 +391,26 @@ def index_info(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, 
     return one_or_all(exchange, request, row)
 
 
-def _asset_rate(one: AssetIndex, now_ms: int) -> AssetRate:
+def _asset_rate(index: AssetIndex, now_ms: int) -> AssetRate:
     return AssetRate(
-        symbol=one.symbol,
+        symbol=index.symbol,
         time=now_ms,
-        index=one.index_price,
-        bid_buffer=one.bid_buffer,
-        ask_buffer=one.ask_buffer,
-        bid_rate=one.bid_rate,
-        ask_rate=one.ask_rate,
-        auto_exchange_bid_buffer=one.auto_bid_buffer,
-        auto_exchange_ask_buffer=one.auto_ask_buffer,
-        auto_exchange_bid_rate=one.auto_bid_rate,
-        auto_exchange_ask_rate=one.auto_ask_rate,
+        index=index.index_price,
+        bid_buffer=index.bid_buffer,
+        ask_buffer=index.ask_buffer,
+        bid_rate=index.bid_rate,
+        ask_rate=index.ask_rate,
+        auto_exchange_bid_buffer=index.auto_bid_buffer,
+        auto_exchange_ask_buffer=index.auto_ask_buffer,
+        auto_exchange_bid_rate=index.auto_bid_rate,
+        auto_exchange_ask_rate=index.auto_ask_rate,
     )
 
 
 def asset_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET assetIndex: rates of assets in US dollars."""
     rates = asset_rates((floor.board for floor in exchange.floors.values()), now_ms, exchange.streams.fixed_rates)
-    rows = {name: _asset_rate(one, now_ms) for name, one in rates.items()}
+    rows = {name: _asset_rate(index, now_ms) for name, index in rates.items()}
     symbol = sent(request.symbol)
     if symbol is None:
         return list(rows.values())

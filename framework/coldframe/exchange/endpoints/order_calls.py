@@ -150,12 +150,12 @@ def countdown(exchange: Exchange, caller: Requester, request: ask.Countdown, now
 
 def place_batch(exchange: Exchange, caller: Requester, request: ask.BatchPlace, now_ms: int) -> object:
     """POST batchOrders: each order succeeds or fails by itself."""
-    return _each(request.batch_orders, ask.PlaceOrder, lambda one: place(exchange, caller, one, now_ms))
+    return _each(request.batch_orders, ask.PlaceOrder, lambda order: place(exchange, caller, order, now_ms))
 
 
 def modify_batch(exchange: Exchange, caller: Requester, request: ask.BatchPlace, now_ms: int) -> object:
     """PUT batchOrders."""
-    return _each(request.batch_orders, ask.ModifyOrder, lambda one: modify(exchange, caller, one, now_ms))
+    return _each(request.batch_orders, ask.ModifyOrder, lambda change: modify(exchange, caller, change, now_ms))
 
 
 def _each(text: str, kind: type[Any], carry_out: Any) -> object:

@@ -99,20 +99,20 @@ class TradeLog:
     def last(self) -> Print | None:
         return self.prints[-1] if self.prints else None
 
-    def add(self, one: Print, whole: Aggregate | None = None) -> Aggregate | None:
+    def add(self, trade: Print, whole: Aggregate | None = None) -> Aggregate | None:
         """Takes a print. Gives the aggregate that it closes: another price, another side, or too old.
 
         A market that aggregates by itself hands over `whole`, which is then taken as it is.
         """
         if whole is not None:
-            self.prints.append(one)
+            self.prints.append(trade)
             self.aggregates.append(whole)
             return whole
         closed = None
-        if self._open and not self._belongs(one):
+        if self._open and not self._belongs(trade):
             closed = self.close()
-        self._open.append(one)
-        self.prints.append(one)
+        self._open.append(trade)
+        self.prints.append(trade)
         return closed
 
     def close(self) -> Aggregate | None:
@@ -139,6 +139,8 @@ class TradeLog:
         """Ends the open aggregate if it began 100 ms or more before `at_ms`."""
         return self.close() if self._open and at_ms - self._open[0].at_ms >= AGGREGATE_MS else None
 
-    def _belongs(self, one: Print) -> bool:
+    def _belongs(self, trade: Print) -> bool:
         first = self._open[0]
-        return first.price == one.price and first.buyer_is_maker == one.buyer_is_maker and one.at_ms - first.at_ms < AGGREGATE_MS
+        return (
+            first.price == trade.price and first.buyer_is_maker == trade.buyer_is_maker and trade.at_ms - first.at_ms < AGGREGATE_MS
+        )

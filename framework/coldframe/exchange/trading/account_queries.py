@@ -84,39 +84,39 @@ def _every(office: TradingState, whole: MarginAccount) -> list[Exposure]:
     return rows
 
 
-def _position(whole: MarginAccount, one: Exposure, *, old: bool) -> PositionRow:
-    position, contract = one.position, one.contract
-    isolated_margin = position.isolated_wallet + one.unrealized if one.isolated and position.quantity else ZERO
+def _position(whole: MarginAccount, exposure: Exposure, *, old: bool) -> PositionRow:
+    position, contract = exposure.position, exposure.contract
+    isolated_margin = position.isolated_wallet + exposure.unrealized if exposure.isolated and position.quantity else ZERO
     return PositionRow(
         symbol=position.symbol,
         position_side=position.side,
         position_amt=contract.quantity_text(position.quantity),
         entry_price=_number(position.entry),
         break_even_price=_number(position.break_even()),
-        mark_price=plain(one.mark),
-        un_realized_profit=money(one.unrealized),
-        liquidation_price=contract.price_text(_ticks(liquidation_price(whole, one), one)) if position.quantity else "0",
+        mark_price=plain(exposure.mark),
+        un_realized_profit=money(exposure.unrealized),
+        liquidation_price=contract.price_text(_ticks(liquidation_price(whole, exposure), exposure)) if position.quantity else "0",
         isolated_margin=money(isolated_margin),
-        notional=money(one.notional),
+        notional=money(exposure.notional),
         margin_asset=ASSET if not old else UNSET,
         isolated_wallet=money(position.isolated_wallet),
-        initial_margin=money(one.initial_margin) if not old else UNSET,
-        maint_margin=money(one.maintenance) if not old else UNSET,
-        position_initial_margin=money(one.position_margin) if not old else UNSET,
-        open_order_initial_margin=money(one.order_margin) if not old else UNSET,
+        initial_margin=money(exposure.initial_margin) if not old else UNSET,
+        maint_margin=money(exposure.maintenance) if not old else UNSET,
+        position_initial_margin=money(exposure.position_margin) if not old else UNSET,
+        open_order_initial_margin=money(exposure.order_margin) if not old else UNSET,
         adl=0 if not old else UNSET,
-        bid_notional=_number(one.bids) if not old else UNSET,
-        ask_notional=_number(one.asks) if not old else UNSET,
-        leverage=str(one.leverage) if old else UNSET,
-        margin_type=("isolated" if one.isolated else "cross") if old else UNSET,
+        bid_notional=_number(exposure.bids) if not old else UNSET,
+        ask_notional=_number(exposure.asks) if not old else UNSET,
+        leverage=str(exposure.leverage) if old else UNSET,
+        margin_type=("isolated" if exposure.isolated else "cross") if old else UNSET,
         is_auto_add_margin="false" if old else UNSET,
-        max_notional_value=_number(contract.max_notional(one.leverage)) if old else UNSET,
+        max_notional_value=_number(contract.max_notional(exposure.leverage)) if old else UNSET,
         update_time=position.updated_ms,
     )
 
 
-def _ticks(price: Decimal, one: Exposure) -> Decimal:
-    return price.quantize(Decimal(1).scaleb(-one.contract.price_digits))
+def _ticks(price: Decimal, exposure: Exposure) -> Decimal:
+    return price.quantize(Decimal(1).scaleb(-exposure.contract.price_digits))
 
 
 def status(office: TradingState, account: str, *, old: bool) -> AccountStatus:
@@ -191,27 +191,27 @@ def _bnb(account: Account) -> AccountAsset:
     )
 
 
-def _account_position(one: Exposure, *, old: bool) -> AccountPosition:
-    position, contract = one.position, one.contract
-    isolated_margin = position.isolated_wallet + one.unrealized if one.isolated and position.quantity else ZERO
+def _account_position(exposure: Exposure, *, old: bool) -> AccountPosition:
+    position, contract = exposure.position, exposure.contract
+    isolated_margin = position.isolated_wallet + exposure.unrealized if exposure.isolated and position.quantity else ZERO
     return AccountPosition(
         symbol=position.symbol,
         position_side=position.side,
         position_amt=contract.quantity_text(position.quantity),
-        unrealized_profit=money(one.unrealized),
+        unrealized_profit=money(exposure.unrealized),
         isolated_margin=money(isolated_margin) if not old else UNSET,
-        notional=money(one.notional) if not old else UNSET,
+        notional=money(exposure.notional) if not old else UNSET,
         isolated_wallet=money(position.isolated_wallet) if not old else UNSET,
-        initial_margin=money(one.initial_margin),
-        maint_margin=money(one.maintenance),
-        position_initial_margin=money(one.position_margin) if old else UNSET,
-        open_order_initial_margin=money(one.order_margin) if old else UNSET,
-        leverage=str(one.leverage) if old else UNSET,
-        isolated=one.isolated if old else UNSET,
+        initial_margin=money(exposure.initial_margin),
+        maint_margin=money(exposure.maintenance),
+        position_initial_margin=money(exposure.position_margin) if old else UNSET,
+        open_order_initial_margin=money(exposure.order_margin) if old else UNSET,
+        leverage=str(exposure.leverage) if old else UNSET,
+        isolated=exposure.isolated if old else UNSET,
         entry_price=_number(position.entry) if old else UNSET,
         break_even_price=_number(position.break_even()) if old else UNSET,
-        max_notional=_number(contract.max_notional(one.leverage)) if old else UNSET,
-        bid_notional=_number(one.bids) if old else UNSET,
-        ask_notional=_number(one.asks) if old else UNSET,
+        max_notional=_number(contract.max_notional(exposure.leverage)) if old else UNSET,
+        bid_notional=_number(exposure.bids) if old else UNSET,
+        ask_notional=_number(exposure.asks) if old else UNSET,
         update_time=position.updated_ms,
     )

@@ -101,23 +101,23 @@ class Liquidator:
                 account_event(account, AccountReason.INSURANCE_CLEAR, now_ms, now_ms, self._office.mark, change=missing),
             )
 
-    def _close(self, account: Account, one: Exposure, now_ms: int) -> None:
-        side = Side.SELL if one.position.quantity > 0 else Side.BUY
-        order = self._dealer.accept(account.name, _forced(one, side, self._office.small_id()), now_ms)
+    def _close(self, account: Account, exposure: Exposure, now_ms: int) -> None:
+        side = Side.SELL if exposure.position.quantity > 0 else Side.BUY
+        order = self._dealer.accept(account.name, _forced(exposure, side, self._office.small_id()), now_ms)
         self._dealer.execute(order, now_ms, insured=True)
         if order.left:
-            self._take_over(order, one, now_ms)
+            self._take_over(order, exposure, now_ms)
             self._clearing.follow_position(account.name, order.symbol, order.position_side, now_ms)
-        self._publish(order, one, now_ms)
+        self._publish(order, exposure, now_ms)
 
-    def _take_over(self, order: Order, one: Exposure, now_ms: int) -> None:
+    def _take_over(self, order: Order, exposure: Exposure, now_ms: int) -> None:
         """The insurance fund becomes the counterparty of what the book did not take, at the mark price."""
-        price, quantity = to_scaled(one.mark.quantize(Decimal(1).scaleb(-8))), to_scaled(order.left)
+        price, quantity = to_scaled(exposure.mark.quantize(Decimal(1).scaleb(-8))), to_scaled(order.left)
         fill = Fill(price, quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD, 0)
         self._clearing.book(order.symbol, Execution(self._office.small_id(), fill), now_ms)
 
-    def _publish(self, order: Order, one: Exposure, now_ms: int) -> None:
-        contract, board = one.contract, self._office.floor(order.symbol).board
+    def _publish(self, order: Order, exposure: Exposure, now_ms: int) -> None:
+        contract, board = exposure.contract, self._office.floor(order.symbol).board
         board.liquidated(
             LiquidationOrder(
                 symbol=order.symbol,
@@ -135,18 +135,18 @@ class Liquidator:
         )
 
 
-def _forced(one: Exposure, side: Side, number: int) -> OrderRequest:
+def _forced(exposure: Exposure, side: Side, number: int) -> OrderRequest:
     """The order that closes a position against anything within the market's bounds: an IOC limit order beyond the mark price."""
-    tick = one.contract.filters.tick or Decimal(1).scaleb(-8)
-    beyond = one.mark * (1 + one.contract.take_bound * side.sign)
+    tick = exposure.contract.filters.tick or Decimal(1).scaleb(-8)
+    beyond = exposure.mark * (1 + exposure.contract.take_bound * side.sign)
     price = max((beyond // tick) * tick, tick)
     return OrderRequest(
-        symbol=one.position.symbol,
+        symbol=exposure.position.symbol,
         side=side,
         type=OrderType.LIMIT,
         time_in_force=TimeInForce.IOC,
-        position_side=one.position.side,
-        quantity=abs(one.position.quantity),
+        position_side=exposure.position.side,
+        quantity=abs(exposure.position.quantity),
         price=price,
         reduce_only=False,
         client_id=f"autoclose-{number}",

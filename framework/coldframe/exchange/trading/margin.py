@@ -168,18 +168,18 @@ def standing(account: Account, orders: Iterable[Order], symbols_here: Collection
     return MarginAccount(account=account, exposures=tuple(exposures))
 
 
-def liquidation_price(whole: MarginAccount, one: Exposure) -> Decimal:
+def liquidation_price(whole: MarginAccount, exposure: Exposure) -> Decimal:
     """The mark price at which this position would be liquidated, all other prices as they are; zero when there is none."""
-    quantity = one.position.quantity
+    quantity = exposure.position.quantity
     if not quantity:
         return ZERO
-    tier = one.contract.tier_of(abs(one.notional))
-    if one.isolated:
-        behind, others = one.position.isolated_wallet, ZERO
+    tier = exposure.contract.tier_of(abs(exposure.notional))
+    if exposure.isolated:
+        behind, others = exposure.position.isolated_wallet, ZERO
     else:
-        behind = whole.account.cross_wallet + whole.cross_unrealized - one.unrealized
-        others = whole.cross_maintenance - one.maintenance
+        behind = whole.account.cross_wallet + whole.cross_unrealized - exposure.unrealized
+        others = whole.cross_maintenance - exposure.maintenance
     divisor = abs(quantity) * tier.maint_margin_ratio - quantity
     if not divisor:
         return ZERO
-    return max((behind - others + tier.cum - quantity * one.position.entry) / divisor, ZERO)
+    return max((behind - others + tier.cum - quantity * exposure.position.entry) / divisor, ZERO)

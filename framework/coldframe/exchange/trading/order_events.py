@@ -220,18 +220,18 @@ def _balance_change(account: Account, asset: str, change: Decimal) -> BalanceCha
     )
 
 
-def _position_change(account: Account, one: Position, mark: Decimal) -> PositionChange:
-    isolated = account.of_symbol(one.symbol).isolated
+def _position_change(account: Account, position: Position, mark: Decimal) -> PositionChange:
+    isolated = account.of_symbol(position.symbol).isolated
     return PositionChange(
-        symbol=one.symbol,
-        quantity=plain(one.quantity),
-        entry_price=plain(one.entry.normalize() + ZERO) if one.quantity else "0",
-        break_even_price=plain(one.break_even().normalize() + ZERO),
-        accumulated_realized=money(one.realized) if one.realized else "0",
-        unrealized_pnl=money(one.unrealized(mark)) if one.quantity else "0",
+        symbol=position.symbol,
+        quantity=plain(position.quantity),
+        entry_price=plain(position.entry.normalize() + ZERO) if position.quantity else "0",
+        break_even_price=plain(position.break_even().normalize() + ZERO),
+        accumulated_realized=money(position.realized) if position.realized else "0",
+        unrealized_pnl=money(position.unrealized(mark)) if position.quantity else "0",
         margin_type="isolated" if isolated else "cross",
-        isolated_wallet=money(one.isolated_wallet) if one.isolated_wallet else "0",
-        position_side=one.side,
+        isolated_wallet=money(position.isolated_wallet) if position.isolated_wallet else "0",
+        position_side=position.side,
         margin_asset=ASSET,
     )
 

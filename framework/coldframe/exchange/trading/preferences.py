@@ -92,10 +92,10 @@ class Preferences:
         if not position.quantity:
             return refuse(-4054)
         whole = office.standing(account)
-        one = whole.of(request.symbol, side)
+        exposure = whole.of(request.symbol, side)
         if request.type == _ADD and amount > whole.available:
             return refuse(-4050)
-        spare = position.isolated_wallet + min(one.unrealized, ZERO) - one.position_margin if one else ZERO
+        spare = position.isolated_wallet + min(exposure.unrealized, ZERO) - exposure.position_margin if exposure else ZERO
         if request.type == _TAKE and amount > spare:
             return refuse(-4051)
         moved = amount if request.type == _ADD else -amount
