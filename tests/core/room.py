@@ -13,7 +13,7 @@ from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.enums import Side
 from coldframe.model.effects import CallRest, CloseLink, Log, OpenLink, SendControl, WakeAt
 from coldframe.model.events import BookState
-from coldframe.model.inputs import RestAnswered, TimeReached
+from coldframe.model.inputs import FramesReceived, LinkOpened, RestAnswered, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
@@ -50,14 +50,14 @@ class Room:
                 match effect:
                     case OpenLink(link):
                         self.links[link] = set()
-                        self.market.opened(link)
+                        self.market.step(LinkOpened(link))
                     case CloseLink(link):
                         self.closed.append(link)
                         self.links.pop(link, None)
                     case SendControl(link, frame):
                         request = json.loads(frame)
                         self.links[link] |= set(request["params"])
-                        self.market.received_frames(link, [json.dumps({"result": None, "id": request["id"]}).encode()])
+                        self.market.step(FramesReceived(link, (json.dumps({"result": None, "id": request["id"]}).encode(),)))
                     case WakeAt(key, at_ns):
                         self.timers[key] = at_ns
                     case CallRest():
@@ -74,7 +74,7 @@ class Room:
             if key == "rest:queue":
                 self.calls.step(TimeReached(key))
             else:
-                self.market.woken(key)
+                self.market.step(TimeReached(key))
             self.perform()
         self.ctx.now_ns = end_ns
 
@@ -82,7 +82,7 @@ class Room:
         return next(link for link, names in self.links.items() if name in names)
 
     def feed(self, link: str, *frames: bytes) -> None:
-        self.market.received_frames(link, frames)
+        self.market.step(FramesReceived(link, frames))
         self.perform()
 
     def tick(self, name: str, **levels: str) -> None:
@@ -115,7 +115,7 @@ class Room:
 
     def back(self, answered: RestAnswered) -> None:
         (returned,) = self.calls.step(answered)
-        assert self.market.returned(returned)
+        self.market.step(returned)
         self.perform()
 
     def answer_all(self) -> None:

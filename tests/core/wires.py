@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import attrs
 
-from coldframe.core.marketdata.links import Deliver, Feed, FeedEffect, StreamsLost
+from coldframe.core.marketdata.links import ControlReplied, Deliver, Feed, FeedEffect, LinkEnded, StreamsLost
 from coldframe.model.effects import CloseLink, Log, OpenLink, SendControl, WakeAt
+from coldframe.model.inputs import LinkOpened, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.frames import ControlReply
 from coldframe.wire.names import StreamName, parse
@@ -102,7 +103,7 @@ class Wires:
 
     def open(self, link: str) -> None:
         self.wires[link].open = True
-        self.do(self.feed.opened(link, self.now_ns))
+        self.do(self.feed.step(LinkOpened(link), self.now_ns))
 
     def open_all(self) -> None:
         for wire in [wire for wire in self.wires.values() if not wire.open]:
@@ -110,12 +111,12 @@ class Wires:
 
     def fall(self, link: str, reason: str = "gone") -> None:
         del self.wires[link]
-        self.do(self.feed.lost(link, reason, self.now_ns))
+        self.do(self.feed.step(LinkEnded(link, reason), self.now_ns))
 
     def acknowledge(self) -> None:
         for wire in list(self.wires.values()):
             while wire.unacknowledged:
-                self.do(self.feed.replied(wire.id, ControlReply(wire.unacknowledged.popleft()), self.now_ns))
+                self.do(self.feed.step(ControlReplied(wire.id, ControlReply(wire.unacknowledged.popleft())), self.now_ns))
 
     def say(self, link: str, name: StreamName, message: MarketMessage) -> None:
         """One message comes over a link."""
@@ -133,5 +134,5 @@ class Wires:
         while self.timers and min(self.timers.values()) <= end_ns:
             key = min(self.timers, key=lambda one: self.timers[one])
             self.now_ns = max(self.now_ns, self.timers.pop(key))
-            self.do(self.feed.woken(key, self.now_ns))
+            self.do(self.feed.step(TimeReached(key), self.now_ns))
         self.now_ns = end_ns

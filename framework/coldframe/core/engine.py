@@ -246,33 +246,23 @@ class Engine:
     def _step(self, stamped: Stamped) -> list[Effect]:
         self._ctx.begin_step(stamped.at_ns)
         match stamped.event:
-            case FramesReceived(link, frames):
-                self._frames(link, frames)
-            case FramesDropped(link, count):
-                if self.market.feed.owns(link):
-                    self.market.dropped(link, count)
-            case LinkOpened(link):
-                self._opened(link)
-            case LinkLost() as lost:
-                self._lost(lost)
-            case RequestWritten(_, request_id, timestamp_ms):
+            case FramesReceived() | FramesDropped() | LinkOpened() | LinkLost() as event:
+                self._of_link(event)
+            case RequestWritten() | RequestNotWritten() as event:
                 if self.trading is not None:
-                    self.trading.written(request_id, timestamp_ms)
-            case RequestNotWritten(_, request_id, reason):
-                if self.trading is not None:
-                    self.trading.not_written(request_id, reason)
+                    self.trading.step(event)
             case RestAnswered() as answered:
                 self._answered(answered)
             case ResolveAsked() as asked:
                 self._resolve(asked)
             case JournalChanged(fault, lost):
                 self._journal_changed(fault, lost)
-            case TimeReached(key):
-                self._woken(key)
+            case TimeReached() as event:
+                self._woken(event)
             case StopAsked(reason):
                 self._stop(reason)
-            case Suspended(gap_ms):
-                self._suspended(gap_ms)
+            case Suspended() as event:
+                self._suspended(event)
             case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
                 self.halting.take(event)
             case unknown:
@@ -379,34 +369,24 @@ class Engine:
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
-    def _frames(self, link: str, frames: tuple[bytes, ...]) -> None:
-        if self.market.feed.owns(link):
-            self.market.received_frames(link, frames)
-        elif self.trading is not None and self.trading.owns(link):
-            self.trading.frames(link, frames)
-
-    def _opened(self, link: str) -> None:
-        if self.market.feed.owns(link):
-            self.market.opened(link)
-            self.strategies.link_changed(LinkChanged(link, self._ctx.now_ns, LinkState.UP))
-        elif self.trading is not None and self.trading.owns(link):
-            self.trading.opened(link)
-
-    def _lost(self, lost: LinkLost) -> None:
-        not_before_ms = lost.banned_until_ms or 0
-        if not_before_ms:
-            self._ctx.ledger.ban(not_before_ms)
-        if self.market.feed.owns(lost.link):
-            self.market.lost(lost.link, lost.reason, not_before_ms)
-            self.strategies.link_changed(LinkChanged(lost.link, self._ctx.now_ns, LinkState.DOWN, lost.reason))
-        elif self.trading is not None and self.trading.owns(lost.link):
-            self.trading.lost(lost.link, lost.reason, not_before_ms)
+    def _of_link(self, event: FramesReceived | FramesDropped | LinkOpened | LinkLost) -> None:
+        """Leaves what a link brings, and what becomes of it, to the side that has it."""
+        if isinstance(event, LinkLost) and event.banned_until_ms:
+            self._ctx.ledger.ban(event.banned_until_ms)
+        if self.market.feed.owns(event.link):
+            self.market.step(event)
+            if isinstance(event, LinkOpened):
+                self.strategies.link_changed(LinkChanged(event.link, self._ctx.now_ns, LinkState.UP))
+            elif isinstance(event, LinkLost):
+                self.strategies.link_changed(LinkChanged(event.link, self._ctx.now_ns, LinkState.DOWN, event.reason))
+        elif self.trading is not None and self.trading.owns(event.link) and not isinstance(event, FramesDropped):
+            self.trading.step(event)
 
     def _answered(self, answered: RestAnswered) -> None:
         for returned in self._calls.step(answered):
             match cast("RestPurpose", returned.purpose):
                 case PendingSnapshot():
-                    self.market.returned(returned)
+                    self.market.step(returned)
                 case PendingInfo():
                     self.listing.returned(returned)
                 case PendingTime():
@@ -415,14 +395,14 @@ class Engine:
                     if self.trading is not None:
                         self.trading.returned(purpose, returned)
 
-    def _woken(self, key: str) -> None:
-        match key.split(":", 1)[0]:
+    def _woken(self, event: TimeReached) -> None:
+        match event.key.split(":", 1)[0]:
             case "feed" | "book":
-                self.market.woken(key)
+                self.market.step(event)
             case "rest":
-                self._calls.step(TimeReached(key))
+                self._calls.step(event)
             case "clock":
-                self._clock.step(TimeReached(key))
+                self._clock.step(event)
             case "guard":
                 self._guard.woken()
             case "listing":
@@ -431,21 +411,21 @@ class Engine:
                 self.ending.look()
                 self._finish_if_over()
             case "wake" | "settle":
-                self.strategies.woken(key)
+                self.strategies.woken(event.key)
             case _:
                 if self.trading is not None:
-                    self.trading.woken(key)
+                    self.trading.step(event)
                     self._owed_fills.look()
                     self.strategies.part()
                     self.strategies.check_losses()
 
-    def _suspended(self, gap_ms: int) -> None:
+    def _suspended(self, event: Suspended) -> None:
         """Books begin anew, orders and positions are compared, and the venue's time is asked for (faults.md C4)."""
-        self._ctx.log(Level.WARNING, f"nothing ran for {gap_ms / 1000:.1f} s: everything is looked at again")
+        self._ctx.log(Level.WARNING, f"nothing ran for {event.gap_ms / 1000:.1f} s: everything is looked at again")
         self._clock.step(ClockDoubted())
-        self.market.suspended()
+        self.market.step(event)
         if self.trading is not None:
-            self.trading.suspended()
+            self.trading.step(event)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.marketdata.links import Feed
+from coldframe.core.marketdata.links import ControlReplied, Feed, LinkEnded
 from coldframe.core.marketdata.shards import FeedLimits, plan, silence_ms
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.frames import ControlError, ControlReply
@@ -116,7 +116,8 @@ def test_what_nobody_asked_for_brings_nothing() -> None:
 def test_w20_a_refused_request_is_said() -> None:
     wires = running(DEPTH)
     (wire,) = wires.wires.values()
-    wires.do(wires.feed.replied(wire.id, ControlReply(None, error=ControlError(4, "Too many subscriptions")), wires.now_ns))
+    refused = ControlReply(None, error=ControlError(4, "Too many subscriptions"))
+    wires.do(wires.feed.step(ControlReplied(wire.id, refused), wires.now_ns))
     assert any("Too many subscriptions" in line for line in wires.log)
 
 
@@ -174,7 +175,7 @@ def test_a_link_is_not_opened_before_a_ban_ends() -> None:
     wires = running(DEPTH)
     (link,) = wires.wires
     del wires.wires[link]
-    wires.do(wires.feed.lost(link, "banned", wires.now_ns, wires.now_ns + 90 * NS_PER_S))
+    wires.do(wires.feed.step(LinkEnded(link, "banned", wires.now_ns + 90 * NS_PER_S), wires.now_ns))
     wires.pass_time(89_999)
     assert wires.wires == {}
     wires.pass_time(1)

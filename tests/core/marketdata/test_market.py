@@ -18,7 +18,7 @@ from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.enums import Side
 from coldframe.model.effects import CallRest
 from coldframe.model.events import BookState
-from coldframe.model.inputs import RestAnswered
+from coldframe.model.inputs import FramesDropped, LinkLost, RestAnswered
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
@@ -103,7 +103,7 @@ def test_a_lost_link_loses_its_own_books_only() -> None:
     room.facts.clear()
     link = room.link_of(stream(A))
     del room.links[link]
-    room.market.lost(link, "gone")
+    room.market.step(LinkLost(link, "gone"))
     room.perform()
     assert room.state(stream(A)) is BookState.STALE
     assert room.state(stream(B)) is BookState.SYNCED
@@ -120,11 +120,11 @@ def test_dropped_frames_lose_every_book_of_that_link_and_no_other() -> None:
     room = Room([*names, stream(A, "aggTrade")], limits=FeedLimits(streams_per_link=2))
     room.sync(*names)
     assert room.link_of(names[0]) == room.link_of(names[1]) != room.link_of(names[2])
-    room.market.dropped(room.link_of(names[0]), 7)
+    room.market.step(FramesDropped(room.link_of(names[0]), 7))
     room.perform()
     assert [room.state(name) for name in names] == [BookState.STALE, BookState.STALE, BookState.SYNCED]
     assert any("7 frames dropped" in line for line in room.log)
-    room.market.dropped(room.link_of(stream(A, "aggTrade")), 1)
+    room.market.step(FramesDropped(room.link_of(stream(A, "aggTrade")), 1))
     room.perform()
     assert room.state(names[2]) is BookState.SYNCED
 
@@ -294,7 +294,9 @@ def test_a_snapshot_of_another_book_or_of_nothing_is_no_answer() -> None:
     room.perform()
     ((_, call),) = room.take_asked()
     (returned,) = room.calls.step(RestAnswered(call.call_id, Answer(200, {}, b"{}"), room.ctx.now_ns))
-    assert not room.market.returned(returned)
+    before = dict(room.market.books)
+    room.market.step(returned)
+    assert (room.market.books, room.ctx.take_effects()) == (before, [])
 
 
 def test_b8_r6_many_books_at_once_leave_the_kept_share_of_the_limits_alone() -> None:
@@ -411,7 +413,7 @@ def test_a_ban_keeps_links_closed_until_its_end() -> None:
     link = room.link_of(stream(A))
     room.ctx.ledger.ban(room.ctx.venue_ms + 40_000)
     del room.links[link]
-    room.market.lost(link, "gone")
+    room.market.step(LinkLost(link, "gone"))
     room.perform()
     room.run(39_000)
     assert room.links == {}
@@ -423,7 +425,7 @@ def test_a_link_does_not_open_before_it_may() -> None:
     room = Room([stream(A)])
     link = room.link_of(stream(A))
     del room.links[link]
-    room.market.lost(link, "418", not_before_ms=room.ctx.venue_ms + 20_000)
+    room.market.step(LinkLost(link, "418", banned_until_ms=room.ctx.venue_ms + 20_000))
     room.perform()
     room.run(19_900)
     assert room.links == {}

@@ -214,21 +214,21 @@ def test_best_prices_of_the_whole_market_are_compared_symbol_by_symbol() -> None
 def test_a_successor_takes_over_where_the_old_link_meets_it() -> None:
     sequence = StreamSequence(owner="old")
     first, second, third, fourth = (agg_trade(number) for number in range(1, 5))
-    assert sequence.tell("old", "new", first) == ((first,), -1)
-    assert sequence.tell("new", "new", third) == ((), -1)
-    assert sequence.tell("old", "new", second) == ((second, third), 1)
-    assert sequence.tell("new", "new", fourth) == ((fourth,), -1)
+    assert sequence.step("old", "new", first) == ((first,), -1)
+    assert sequence.step("new", "new", third) == ((), -1)
+    assert sequence.step("old", "new", second) == ((second, third), 1)
+    assert sequence.step("new", "new", fourth) == ((fourth,), -1)
 
 
 def test_without_a_successor_the_old_link_stays_in_charge() -> None:
     sequence = StreamSequence(owner="old")
-    assert sequence.tell("new", None, agg_trade(2)) == ((), -1)
-    assert sequence.tell("old", None, agg_trade(1)) == ((agg_trade(1),), -1)
+    assert sequence.step("new", None, agg_trade(2)) == ((), -1)
+    assert sequence.step("old", None, agg_trade(1)) == ((agg_trade(1),), -1)
     assert sequence.owner == "old"
 
 
 @pytest.mark.parametrize(("late", "kept"), [(2, []), (3, []), (4, [4])])
 def test_after_a_takeover_what_the_old_link_repeats_is_dropped(late: int, kept: list[int]) -> None:
     sequence = StreamSequence(owner="new", last_key=3)
-    assert sequence.tell("old", "new", agg_trade(late)) == ((), -1)
+    assert sequence.step("old", "new", agg_trade(late)) == ((), -1)
     assert list(sequence.held) == [agg_trade(number) for number in kept]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain, count
+from typing import assert_never
 
 import attrs
 
@@ -20,6 +21,7 @@ from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.core.marketdata.rotation import StreamSequence, lane_of
 from coldframe.core.marketdata.shards import FeedLimits, Shard, silence_ms
 from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
+from coldframe.model.inputs import LinkOpened, TimeReached
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire.frames import ControlReply, control_frame
 from coldframe.wire.names import StreamName
@@ -50,6 +52,27 @@ class Deliver:
 
 
 FeedEffect = Effect | StreamsLost | Deliver
+
+
+@attrs.frozen
+class LinkEnded:
+    """A link ended or could not be opened; it may not be opened again before that moment (ours)."""
+
+    link: str
+    reason: str
+    not_before_ns: int = 0
+
+
+@attrs.frozen
+class ControlReplied:
+    """An answer to a SUBSCRIBE or UNSUBSCRIBE on this link."""
+
+    link: str
+    reply: ControlReply
+
+
+#: What the feed takes in: what became of its links and requests, and its own times (`feed:…`).
+FeedInput = LinkOpened | LinkEnded | ControlReplied | TimeReached
 
 
 @attrs.define
@@ -167,7 +190,21 @@ class Feed:
         stream = self._streams.get(name)
         return stream is not None and stream.lane.owner == link
 
-    def opened(self, link: str, now_ns: int) -> list[FeedEffect]:
+    def step(self, event: FeedInput, now_ns: int) -> list[FeedEffect]:
+        """Takes in one input."""
+        match event:
+            case LinkOpened(link):
+                return self._opened(link, now_ns)
+            case LinkEnded(link, reason, not_before_ns):
+                return self._lost(link, reason, now_ns, not_before_ns)
+            case ControlReplied(link, reply):
+                return self._replied(link, reply)
+            case TimeReached(key):
+                return self._woken(key, now_ns)
+            case unknown:
+                assert_never(unknown)
+
+    def _opened(self, link: str, now_ns: int) -> list[FeedEffect]:
         """A connection stands: subscribe to its streams, batch by batch."""
         slot, connection = self._by_link[link]
         connection.opened_ns = now_ns
@@ -181,7 +218,7 @@ class Feed:
         slot.fell = False
         return again + self._send(connection, now_ns)
 
-    def lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
+    def _lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
         """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
         slot, connection = self._by_link.pop(link)
         if connection is slot.successor:
@@ -229,7 +266,7 @@ class Feed:
             self._streams[name].begin(None)
         return StreamsLost(slot.shard.names, reason)
 
-    def replied(self, link: str, reply: ControlReply, now_ns: int) -> list[FeedEffect]:
+    def _replied(self, link: str, reply: ControlReply) -> list[FeedEffect]:
         """An answer to a SUBSCRIBE or UNSUBSCRIBE. It proves only that the link is not deaf."""
         _, connection = self._by_link[link]
         if isinstance(reply.id, int):
@@ -238,7 +275,7 @@ class Feed:
             return [Log(Level.WARNING, f"link {link}: the venue refused a request: {reply.error.code} {reply.error.msg}")]
         return []
 
-    def woken(self, key: str, now_ns: int) -> list[FeedEffect]:
+    def _woken(self, key: str, now_ns: int) -> list[FeedEffect]:
         """One of this feed's times has come (`key` begins with `feed:`)."""
         _, kind, name = key.split(":", 2)
         match kind:
@@ -277,7 +314,7 @@ class Feed:
         stream.last_ns = now_ns
         stream.warnings = 0
         successor = self._slot_of[name].successor
-        return stream.lane_for(message).tell(link, successor.id if successor else None, message)
+        return stream.lane_for(message).step(link, successor.id if successor else None, message)
 
     # -- what the feed does by itself ---------------------------------------------------------------------------------
 
@@ -343,7 +380,7 @@ class Feed:
         ]
 
     def _reopen(self, slot: _Slot, link: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
-        return [CloseLink(link.id, reason), *self.lost(link.id, reason, now_ns)]
+        return [CloseLink(link.id, reason), *self._lost(link.id, reason, now_ns)]
 
     def _finish_rotation(self, slot: _Slot) -> list[FeedEffect]:
         """The successor is in charge of everything from here on, and the old link is closed."""

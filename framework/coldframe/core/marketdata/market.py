@@ -7,7 +7,7 @@ nothing else: every book is a machine of its own, and snapshots wait their turn 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -28,13 +28,14 @@ from coldframe.core.marketdata.book_sync import (
     StreamLost,
     StreamSwitched,
 )
-from coldframe.core.marketdata.links import Deliver, Feed, FeedEffect, StreamsLost
+from coldframe.core.marketdata.links import ControlReplied, Deliver, Feed, FeedEffect, LinkEnded, StreamsLost
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import BookState
 from coldframe.model.happenings import BookUpdate as BookUpdate
 from coldframe.model.happenings import StreamMessage as StreamMessage
+from coldframe.model.inputs import FramesDropped, FramesReceived, LinkLost, LinkOpened, Suspended, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.frames import cut_envelope, parse_reply
@@ -56,6 +57,11 @@ class PendingSnapshot:
 #: All-market streams carry the rows of both products since 2026-06-30; these are not ours.
 _COIN_M: Final = 2
 _BOOK_KINDS: Final = (StreamKind.DIFF_DEPTH, StreamKind.RPI_DEPTH)
+
+
+#: What the market side takes in: what its links bring and what becomes of them, what a call for a snapshot brought, its times
+#: (`feed:…`, `book:…`), and that nothing ran for a while.
+MarketInput = FramesReceived | FramesDropped | LinkOpened | LinkLost | Returned | TimeReached | Suspended
 
 
 @attrs.define
@@ -133,35 +139,54 @@ class Market:
             self.unasked.add(name)
             self._do(self.feed.add(name, self._ctx.now_ns))
 
-    def opened(self, link: str) -> None:
-        self._do(self.feed.opened(link, self._ctx.now_ns))
+    def step(self, event: MarketInput) -> None:
+        """Takes in one input."""
+        match event:
+            case FramesReceived(link, frames):
+                self._received(link, frames)
+            case FramesDropped(link, count):
+                self._dropped(link, count)
+            case LinkOpened():
+                self._do(self.feed.step(event, self._ctx.now_ns))
+            case LinkLost(link, reason):
+                self._lost(link, reason, event.banned_until_ms or 0)
+            case Returned(PendingSnapshot() as purpose):
+                self._returned(purpose, event)
+            case Returned():
+                pass
+            case TimeReached(key):
+                self._woken(key)
+            case Suspended():
+                self._suspended()
+            case unknown:
+                assert_never(unknown)
 
-    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
+    def _lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
         not_before_ns = self._ctx.now_ns + max(not_before_ms - self._ctx.venue_ms, 0) * NS_PER_MS
         self._unreadable.forget(link)
-        self._do(self.feed.lost(link, reason, self._ctx.now_ns, not_before_ns))
+        self._do(self.feed.step(LinkEnded(link, reason, not_before_ns), self._ctx.now_ns))
 
-    def dropped(self, link: str, count: int) -> None:
+    def _dropped(self, link: str, count: int) -> None:
         """We were too slow and frames of a link were thrown away: a known gap, so its books begin anew."""
         self._ctx.log(Level.WARNING, f"link {link}: {count} frames dropped because we were too slow")
         for name in self._names.values():
             if name.kind in _BOOK_KINDS and self.feed.in_charge(name, link):
                 self._lose_book(name, "frames dropped: too slow")
 
-    def suspended(self) -> None:
+    def _suspended(self) -> None:
         """We were not there for a while: whatever the books hold, the market is elsewhere."""
         for name in self._names.values():
             if name.kind in _BOOK_KINDS:
                 self._lose_book(name, "after a suspend")
 
-    def woken(self, key: str) -> None:
+    def _woken(self, key: str) -> None:
         """One of the times of feed or books has come (`feed:…`, `book:…`)."""
         if key.startswith("feed:"):
             banned_ms = self._ctx.ledger.banned_until_ms - self._ctx.venue_ms
             if key.startswith("feed:open:") and banned_ms > 0:
                 self._ctx.wake(key, banned_ms)  # whoever is banned does not connect either (protocol.md 6.2)
                 return
-            self._do(self.feed.woken(key, self._ctx.now_ns))
+            self._do(self.feed.step(TimeReached(key), self._ctx.now_ns))
             return
         _, kind, symbol = key.split(":", 2)
         path = "/fapi/v1/rpiDepth" if kind == "rpi" else "/fapi/v1/depth"
@@ -170,29 +195,25 @@ class Market:
             # Many books may be lost at once: they must not use up what cancels and reconciliation need (faults.md B8, R6).
             self._calls.call("GET", path, {"symbol": symbol, "limit": 1000}, purpose, Priority.NEW_RISK)
 
-    def returned(self, event: Returned) -> bool:
-        """What a depth call brought. Returns whether it was one."""
-        purpose = event.purpose
-        if not isinstance(purpose, PendingSnapshot):
-            return False
+    def _returned(self, purpose: PendingSnapshot, event: Returned) -> None:
+        """What a depth call brought."""
         key = (purpose.symbol, purpose.rpi)
         answer = event.answer
         if answer is None or answer.status != 200:
             reason = event.reason if answer is None else f"status {answer.status}"
             self._ctx.log(Level.WARNING, f"snapshot of {purpose.symbol} failed: {reason}")
             self._feed_book(key, SnapshotFailed(reason))
-            return True
+            return
         try:
             depth = decode(Depth, answer.body, self.census)
         except DecodeError as error:
             self._feed_book(key, SnapshotFailed(f"unreadable snapshot: {error}"))
-            return True
+            return
         self._feed_book(key, depth)
-        return True
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
-    def received_frames(self, link: str, frames: Sequence[bytes]) -> None:
+    def _received(self, link: str, frames: Sequence[bytes]) -> None:
         """All frames of one socket read."""
         for frame in frames:
             try:
@@ -227,13 +248,13 @@ class Market:
         if b'"serverShutdown"' in frame:
             self._do(self.feed.rotate(link, self._ctx.now_ns, "the venue announced a shutdown"))
             return
-        self._do(self.feed.replied(link, parse_reply(frame), self._ctx.now_ns))
+        self._do(self.feed.step(ControlReplied(link, parse_reply(frame)), self._ctx.now_ns))
 
     def _bad_frame(self, link: str, error: DecodeError) -> None:
         self._ctx.log(Level.WARNING, f"link {link}: unreadable frame: {error}")
         if self._unreadable.too_many(link, self._ctx.now_ns):
             self._ctx.emit(CloseLink(link, TOO_MANY))
-            self.lost(link, TOO_MANY)
+            self._lost(link, TOO_MANY)
 
     def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
         """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""

@@ -42,7 +42,7 @@ class StreamSequence:
     #: What the other link of a rotation has said beyond that.
     held: deque[MarketMessage] = attrs.field(factory=lambda: deque(maxlen=HELD_LIMIT))
 
-    def tell(self, link: str, successor: str | None, message: MarketMessage) -> tuple[Sequence[MarketMessage], int]:
+    def step(self, link: str, successor: str | None, message: MarketMessage) -> tuple[Sequence[MarketMessage], int]:
         """The messages to process now that this one came over `link`, and at which of them another link took over (or -1).
 
         `successor` is the link that is to take over, if there is one.

@@ -64,7 +64,15 @@ from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.happenings import NothingToReduce, OrderCameBack, SettingsDoubted
-from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
+from coldframe.model.inputs import (
+    FramesReceived,
+    LinkLost,
+    LinkOpened,
+    RequestNotWritten,
+    RequestWritten,
+    Suspended,
+    TimeReached,
+)
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.units import NS_PER_MS
@@ -115,6 +123,9 @@ OrderSidePurpose = (
     | PendingBrackets
     | PendingLeverage
 )
+
+#: What the order side takes in by `step`.
+OrderSideInput = FramesReceived | LinkOpened | LinkLost | RequestWritten | RequestNotWritten | TimeReached | Suspended
 
 
 @attrs.frozen(kw_only=True)
@@ -197,22 +208,35 @@ class OrderSide:
     def owns(self, link: str) -> bool:
         return self.session.owns(link) or self.user_stream.owns(link)
 
+    def step(self, event: OrderSideInput) -> None:
+        """Takes in one input of its own links, requests and times."""
+        match event:
+            case FramesReceived(link, frames):
+                self._frames(link, frames)
+            case LinkOpened() | LinkLost():
+                self._of_link(event)
+            case RequestWritten():
+                self.desk.written(event.request_id, event.timestamp_ms)
+            case RequestNotWritten():
+                self._hear(self.session.step(event))
+            case TimeReached():
+                self._woken(event)
+            case Suspended():
+                self._suspended()
+            case unknown:
+                assert_never(unknown)
+
     # -- links --------------------------------------------------------------------------------------------------------
 
-    def opened(self, link: str) -> None:
-        if self.session.owns(link):
-            self._hear(self.session.step(LinkOpened(link)))
-        else:
-            self._reports(self.user_stream.step(LinkOpened(link)))
-
-    def lost(self, link: str, reason: str, not_before_ms: int = 0) -> None:
-        if self.session.owns(link):
-            self._hear(self.session.step(LinkLost(link, reason, banned_until_ms=not_before_ms)))
+    def _of_link(self, event: LinkOpened | LinkLost) -> None:
+        if self.session.owns(event.link):
+            self._hear(self.session.step(event))
             return
-        self._unreadable.forget(link)
-        self._reports(self.user_stream.step(LinkLost(link, reason)))
+        if isinstance(event, LinkLost):
+            self._unreadable.forget(event.link)
+        self._reports(self.user_stream.step(event))
 
-    def frames(self, link: str, frames: Sequence[bytes]) -> None:
+    def _frames(self, link: str, frames: Sequence[bytes]) -> None:
         for frame in frames:
             if self.session.owns(link):
                 self._hear(self.session.step(ApiFrame(link, frame)))
@@ -220,12 +244,6 @@ class OrderSide:
                 self._user_frame(link, frame)
 
     # -- answers ------------------------------------------------------------------------------------------------------
-
-    def written(self, request_id: int, timestamp_ms: int) -> None:
-        self.desk.written(request_id, timestamp_ms)
-
-    def not_written(self, request_id: int, reason: str) -> None:
-        self._hear(self.session.step(RequestNotWritten("", request_id, reason)))
 
     def returned(self, purpose: OrderSidePurpose, event: Returned) -> None:
         """What a REST call for one of the order side's purposes brought."""
@@ -320,7 +338,7 @@ class OrderSide:
             self.reconciler.begin("unreadable report", self._symbols())
             if self._unreadable.too_many(link, self._ctx.now_ns) and self.user_stream.owns(link):
                 self._ctx.emit(CloseLink(link, TOO_MANY))
-                self.lost(link, TOO_MANY)
+                self._of_link(LinkLost(link, TOO_MANY))
 
     def _user_event(self, link: str, event: Message) -> None:
         order: Order | None = None
@@ -340,7 +358,7 @@ class OrderSide:
                 self._reports(self.user_stream.step(event))
             case ServerShutdown():
                 self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
-                self.lost(link, "the venue announced a shutdown")
+                self._of_link(LinkLost(link, "the venue announced a shutdown"))
             case _:
                 pass
         if order is not None:
@@ -348,14 +366,14 @@ class OrderSide:
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
-    def woken(self, key: str) -> None:
-        match key.split(":", 1)[0]:
+    def _woken(self, event: TimeReached) -> None:
+        match event.key.split(":", 1)[0]:
             case "session":
-                self._hear(self.session.step(TimeReached(key)))
+                self._hear(self.session.step(event))
             case "user":
-                self._reports(self.user_stream.step(TimeReached(key)))
+                self._reports(self.user_stream.step(event))
             case "reconcile":
-                self._round_due(key)
+                self._round_due(event.key)
             case _:
                 self._tick()
 
@@ -436,7 +454,7 @@ class OrderSide:
         """Whether reports have come without a gap since then."""
         return self.user_stream.up and 0 < self.user_stream.since_ns <= since_ns
 
-    def suspended(self) -> None:
+    def _suspended(self) -> None:
         """We were not there for a while: nothing is believed until it has been compared."""
         self.user_stream.suspended()
         self.account.away()
