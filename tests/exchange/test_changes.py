@@ -153,7 +153,7 @@ def test_a_closed_contract_stands_in_no_list(name: str) -> None:
     assert [row["symbol"] for row in rig.call(f"GET /fapi/v1/{name}")] == ["ETHUSDT"]  # type: ignore[union-attr,call-overload]
 
 
-def test_a_contract_with_rehearsed_sessions_is_not_halted_by_hand() -> None:
+def test_contract_with_simulated_sessions_refuses_status_changes() -> None:
     market, made = exchange(symbols=["TSLAUSDT"], session_s=60)
     live(market, made, T0, T0 + 1000)
     halted = change("status", "PRE_SETTLE", "TSLAUSDT")

@@ -95,7 +95,7 @@ def test_the_book_is_unknown_until_a_snapshot_and_then_complete() -> None:
     assert inlet.rig.call("GET /fapi/v1/depth", symbol=SYMBOL)["lastUpdateId"] == 22
 
 
-def test_updates_that_the_snapshot_contains_are_not_applied_again(inlet: Inlet) -> None:
+def test_updates_within_the_snapshot_are_not_applied_again(inlet: Inlet) -> None:
     inlet.depth(18, 19, 17, {"999.0": "99"}, {})
     assert inlet.book()[0]["999.0"] == "2.500"
     inlet.depth(26, 30, 25, {"999.0": "0.000"}, {"1000.5": "1.000"})
@@ -114,7 +114,7 @@ def test_a_newer_snapshot_replaces_the_book(inlet: Inlet) -> None:
     assert inlet.floor.matching.depth(Side.BUY, 9) == [(997 * 10**12, 10**12)]
 
 
-def test_the_first_depth_stream_keeps_the_book_and_others_only_pass(inlet: Inlet) -> None:
+def test_first_depth_stream_keeps_the_book_others_are_passed_on(inlet: Inlet) -> None:
     inlet.mirror.feed("btcusdt@depth@500ms", update(26, 40, 20, {"999.0": "77"}, {}))
     assert inlet.book()[0]["999.0"] == "2.500"
 
@@ -163,7 +163,7 @@ def test_a_market_that_moves_over_an_order_takes_it(inlet: Inlet) -> None:
 # -- trades and prices ------------------------------------------------------------------------------------------------------
 
 
-def test_single_trades_win_over_aggregates_and_nothing_is_counted_twice(inlet: Inlet) -> None:
+def test_aggregates_of_single_trades_are_not_counted_again(inlet: Inlet) -> None:
     inlet.trade(1, "1001.0", "1.000", buyer_is_maker=False)
     aggregate = {"e": "aggTrade", "E": T0, "a": 5, "s": SYMBOL, "p": "1001.0", "q": "1.000", "f": 1, "l": 1, "T": T0, "m": False}
     inlet.mirror.feed("btcusdt@aggTrade", msgspec.json.encode(aggregate))
@@ -282,7 +282,7 @@ def test_a_contract_whose_rules_cannot_be_read_is_left_out(inlet: Inlet, change:
     assert inlet.floor.contract.info == info
 
 
-def test_symbols_that_the_mirrored_venue_does_not_list_are_a_configuration_error() -> None:
+def test_symbols_unknown_to_the_mirrored_venue_are_refused() -> None:
     mirror = Mirror()
     with pytest.raises(ConfigError, match="no contract at all"):
         mirror.open(Settings(), T0)

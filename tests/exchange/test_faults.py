@@ -47,7 +47,7 @@ def test_nothing_goes_wrong_unless_it_is_said() -> None:
     assert quiet.passing(events, 0) is events
 
 
-def test_the_same_seed_draws_the_same_faults_and_another_one_others() -> None:
+def test_same_seed_draws_the_same_faults_another_seed_differs() -> None:
     first, again, other = (courses(plan(seed, **ALL), 200) for seed in (7, 7, 8))
     assert first == again != other
 

@@ -37,7 +37,7 @@ def test_the_better_price_trades_first_and_then_the_older_order() -> None:
     assert made.depth(SELL, 5) == [(101, 3)]
 
 
-def test_a_limit_stops_the_taker_and_nothing_of_it_is_put_into_the_book() -> None:
+def test_limit_stops_the_taker_and_its_rest_is_not_booked() -> None:
     made = book((SELL, 100, 2, 1), (SELL, 102, 5, 2))
     taken = made.take(buy(5, 101))
     assert taken.left == 3
@@ -115,7 +115,7 @@ def test_fillable_does_not_count_what_prevention_would_take_out() -> None:
 # -- a simulated crowd ---------------------------------------------------------------------------------------------------
 
 
-def test_a_leaving_crowd_leaves_from_the_back_and_never_takes_an_own_order_with_it() -> None:
+def test_leaving_background_orders_leave_from_the_back_alone() -> None:
     made = book((BUY, 100, 3, 0), (BUY, 100, 2, 1), (BUY, 100, 4, 0))
     assert made.leave(BUY, 100, 5) == 5
     assert made.ahead_of(1) == 2
@@ -127,7 +127,7 @@ def test_a_leaving_crowd_leaves_from_the_back_and_never_takes_an_own_order_with_
 # -- a recorded crowd ----------------------------------------------------------------------------------------------------
 
 
-def test_more_crowd_joins_behind_and_less_is_taken_from_behind_first() -> None:
+def test_background_orders_join_and_leave_behind_own_orders() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 2, 1))
     made.set_crowd(BUY, 100, 9)
     assert made.ahead_of(1) == 5
@@ -139,7 +139,7 @@ def test_more_crowd_joins_behind_and_less_is_taken_from_behind_first() -> None:
     assert (made.ahead_of(1), made.quantity_at(BUY, 100)) == (0, 2)
 
 
-def test_a_printed_trade_eats_the_queue_from_the_front_and_reaches_own_orders_by_position() -> None:
+def test_printed_trade_fills_the_queue_from_the_front() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 4, 1), (BUY, 100, 5, 0))
     assert made.print_trade(100, 3, SELL) == ()
     fills = made.print_trade(100, 4, SELL)
@@ -154,14 +154,14 @@ def test_a_trade_beyond_an_own_order_had_to_meet_it_first() -> None:
     assert made.quantity_at(BUY, 100) == 3
 
 
-def test_a_trade_on_the_other_side_or_away_from_the_order_does_not_touch_it() -> None:
+def test_printed_trade_elsewhere_does_not_fill_the_order() -> None:
     made = book((BUY, 100, 4, 1))
     assert made.print_trade(101, 9, SELL) == ()
     assert made.print_trade(100, 9, BUY) == ()
     assert made.left_of(1) == 4
 
 
-def test_crowd_that_appears_beyond_an_own_order_trades_with_it_first() -> None:
+def test_background_orders_crossing_an_own_order_trade_with_it() -> None:
     made = book((BUY, 100, 4, 1))
     fills = made.set_crowd(SELL, 99, 6)
     assert [(fill.maker_id, fill.price, fill.quantity) for fill in fills] == [(1, 100, 4)]
@@ -170,7 +170,7 @@ def test_crowd_that_appears_beyond_an_own_order_trades_with_it_first() -> None:
     assert made.depth(SELL, 1) == [(99, 2)]
 
 
-def test_consumed_depth_is_not_sold_twice_until_the_market_says_something_new() -> None:
+def test_consumed_depth_is_not_sold_again_until_it_changes() -> None:
     made = Matching()
     made.set_crowd(SELL, 100, 5)
     assert made.take(buy(3)).left == 0
@@ -245,7 +245,7 @@ _ORDER = st.tuples(_SIDES, st.integers(95, 105), st.integers(1, 9), _OWNERS, _MO
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.one_of(_ORDER, st.integers(1, 40)), max_size=40))
-def test_any_sequence_of_orders_and_cancels_ends_as_in_the_naive_engine(steps: list[object]) -> None:
+def test_random_orders_and_cancels_end_as_in_the_naive_engine(steps: list[object]) -> None:
     fast, naive = Matching(), _Naive()
     for order_id, step in enumerate(steps, start=1):
         if isinstance(step, int):
@@ -274,7 +274,7 @@ def test_any_sequence_of_orders_and_cancels_ends_as_in_the_naive_engine(steps: l
 @given(
     st.lists(st.tuples(st.sampled_from(["set", "print"]), _SIDES, st.integers(97, 103), st.integers(0, 9)), min_size=1, max_size=60)
 )
-def test_a_recorded_market_never_fills_more_than_an_order_holds_and_keeps_the_totals_it_says(
+def test_recorded_market_never_overfills_and_keeps_its_totals(
     steps: list[tuple[str, Side, int, int]],
 ) -> None:
     made = Matching()

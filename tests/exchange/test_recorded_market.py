@@ -147,7 +147,7 @@ def test_a_caller_that_is_late_hears_every_line_all_the_same() -> None:
     assert len(played.reader.chain()) == 1_510
 
 
-def test_many_lines_that_are_due_are_played_in_more_than_one_call() -> None:
+def test_many_due_lines_are_played_in_several_calls() -> None:
     played = Playback([snapshot(5, 0), *[update(number, 0) for number in range(1_200)]], "1")
     played.subscribe(DEPTH)
     played.market.advance(NOW_MS)

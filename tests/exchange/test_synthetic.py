@@ -73,7 +73,7 @@ def fingerprint(seed: int, step_ms: int, seconds: int = 20) -> str:
     return "".join(notary.digest.hexdigest() for notary in notaries.values())
 
 
-def test_the_same_seed_gives_the_same_market_however_often_somebody_looks() -> None:
+def test_same_seed_gives_the_same_market_at_any_polling_interval() -> None:
     assert fingerprint(7, 50) == fingerprint(7, 50)
     assert fingerprint(7, 50) == fingerprint(7, 1000)
     assert fingerprint(7, 50) != fingerprint(8, 50)

@@ -57,7 +57,7 @@ def _used(path: Path) -> Rig:
     return rig
 
 
-def test_a_restarted_venue_remembers_everything_without_having_been_told_to_end(tmp_path: Path) -> None:
+def test_restarted_venue_remembers_all_without_an_orderly_end(tmp_path: Path) -> None:
     before = _used(tmp_path)
     after = _rig(tmp_path)
     assert after.wallet() == before.wallet()
@@ -79,7 +79,7 @@ def test_open_orders_stand_in_the_book_again_and_fill(tmp_path: Path) -> None:
     assert after.position() == 5
 
 
-def test_a_market_that_has_moved_over_an_open_order_trades_with_it_at_the_restart(tmp_path: Path) -> None:
+def test_restart_in_a_moved_market_trades_with_the_crossed_order(tmp_path: Path) -> None:
     before = _used(tmp_path)
     resting = before.place("BUY", "1", "991.0", timeInForce="GTX")["orderId"]
     before.exchange.ledger.commit()
@@ -101,7 +101,7 @@ def test_orders_that_only_close_survive_a_restart_together(tmp_path: Path) -> No
     assert after.floor.matching.depth(Side.SELL, 9) == [(1010 * 10**12, 5 * 10**11), (1011 * 10**12, 10**12)]
 
 
-def test_a_restart_over_which_the_position_was_closed_ends_what_would_close_it(tmp_path: Path) -> None:
+def test_restart_that_closes_a_position_ends_its_closing_orders(tmp_path: Path) -> None:
     before = _used(tmp_path)
     nearest = before.place("SELL", "2", "1010.0")["orderId"]
     closing = before.place("SELL", "2", "1011.0", reduceOnly="true")["orderId"]

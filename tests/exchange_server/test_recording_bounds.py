@@ -54,7 +54,7 @@ def test_zstd_may_begin_with_a_frame_that_is_skipped(tmp_path: Path, kind: int, 
     assert numbers(at(tmp_path, skipped(kind, b"") + zstd(BODY), name)) == list(range(300))
 
 
-def test_many_frames_each_behind_a_skipped_one_as_pzstd_writes_them(tmp_path: Path) -> None:
+def test_frames_each_behind_a_skippable_frame_are_read(tmp_path: Path) -> None:
     parts = [BODY[begin : begin + 1000] for begin in range(0, len(BODY), 1000)]
     written = b"".join(skipped(0, struct.pack("<I", len(zstd(part)))) + zstd(part) for part in parts)
     assert numbers(at(tmp_path, written)) == list(range(300))
@@ -117,7 +117,7 @@ def test_a_file_without_an_end_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd])
-def test_a_bomb_is_refused_when_more_comes_out_than_a_recording_has(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_decompression_bomb_is_refused_when_it_exceeds_the_bound(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     bomb = pack(b"\n" * (1 << 24))
     assert len(bomb) * 250 < 1 << 23
     with pytest.raises(ConfigError, match=r"tape\.jsonl:[0-9]+: more than [0-9]+ bytes come out of this file"):

@@ -64,7 +64,7 @@ def test_what_only_resembles_a_skipped_frame_is_text(tmp_path: Path, kind: int) 
         list(read_tape(path))
 
 
-def test_a_torn_last_line_is_reported_and_nothing_before_it_is_lost(tmp_path: Path) -> None:
+def test_torn_last_line_is_reported_and_earlier_lines_are_kept(tmp_path: Path) -> None:
     body = b"\n".join(LINES)
     for cut in (1, 30, 100):
         reading = read_tape(_write(tmp_path / "tape.jsonl", body[:-cut]))

@@ -244,7 +244,7 @@ def test_a_frame_beyond_the_limit_is_the_librarys_at_once(size: int) -> None:
     assert bool(batches) == (size == LARGEST)
 
 
-def test_a_long_frame_in_small_pieces_is_looked_at_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_frame_in_small_pieces_is_parsed_only_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
     original = BatchStream._cut
 

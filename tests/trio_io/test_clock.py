@@ -110,7 +110,7 @@ def test_c5_a_moment_is_told_in_utc_wherever_the_machine_is(elsewhere: None) -> 
         assert wall_text(second * NS_PER_S + ms * 1_000_000 + 999_999) == said
 
 
-def test_c3_timers_come_when_they_should_while_the_wall_clock_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c3_timers_fire_on_time_while_the_wall_clock_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
     wall, came = [START_NS], list[tuple[str, int]]()
     monkeypatch.setattr(time, "time_ns", lambda: wall[0])
 

@@ -44,7 +44,7 @@ def test_control_and_private_go_before_market() -> None:
     ]
 
 
-def test_what_a_link_brought_before_it_was_lost_is_heard_before_the_loss() -> None:
+def test_frames_of_a_link_are_delivered_before_its_loss() -> None:
     inbox = Inbox(Tick())
     inbox.put(Lane.CONTROL, LinkOpened("api.1"))
     inbox.put(Lane.PRIVATE, FramesReceived("api.1", (b"fill",)))
@@ -127,7 +127,7 @@ def test_n13_a_link_that_brings_too_much_loses_what_waits_of_it() -> None:
     ]
 
 
-def test_when_nothing_of_it_waits_the_link_with_the_oldest_frames_loses_them() -> None:
+def test_without_own_frames_waiting_the_oldest_link_loses_frames() -> None:
     inbox = Inbox(Tick(), market_limit=10)
     inbox.put_frames("oldest", [b"1"] * 4)
     inbox.put_frames("other", [b"2"] * 4)
@@ -149,7 +149,7 @@ def test_the_bound_holds_when_the_link_itself_has_little_to_give() -> None:
     assert inbox.peak == 10
 
 
-def test_n13_private_inputs_are_never_dropped_the_run_ends_instead() -> None:
+def test_n13_private_inputs_are_never_dropped_the_run_ends() -> None:
     inbox = Inbox(Tick(), private_limit=3)
     for number in range(3):
         inbox.put(Lane.PRIVATE, FramesReceived("p", (b"%d" % number,)))

@@ -99,7 +99,7 @@ async def test_what_is_left_is_written_at_the_end(tmp_path: Path) -> None:
     assert [row.kind for row in read_rows(path)] == ["order", "end"]
 
 
-async def test_p5_a_full_disk_keeps_orders_back_and_says_when_it_is_well_again(tmp_path: Path) -> None:
+async def test_p5_full_disk_holds_orders_back_and_recovery_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     async with working(path) as told:
         full(told.journal.file)
@@ -148,7 +148,7 @@ async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(tmp_path: Path, r
     assert len(refs(path)) == rows + 1
 
 
-async def test_rows_of_state_that_are_lost_are_told_when_the_disk_is_well(tmp_path: Path) -> None:
+async def test_lost_state_rows_are_reported_once_the_disk_recovered(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     heard: list[JournalChanged] = []
     async with working(path, 4) as told:

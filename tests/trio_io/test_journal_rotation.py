@@ -131,7 +131,7 @@ def test_rows_before_the_checkpoint_move_and_are_read_from_there(world: World) -
     world.settled()
 
 
-def test_it_is_rotated_only_when_it_is_large_and_has_a_checkpoint(world: World) -> None:
+def test_journal_rotates_only_when_large_and_with_a_checkpoint(world: World) -> None:
     world.write(40, body={"text": "x" * 40_000})
     assert list(world.bound(Retention(rotate_mb=1))) == []  # no checkpoint
     world.write(0, checkpoint=True)
@@ -312,7 +312,7 @@ def test_a_segment_that_is_missing_in_the_midst_is_named(world: World) -> None:
     assert world.check() == 20
 
 
-def test_the_oldest_segments_may_be_moved_elsewhere_and_read_there(world: World, tmp_path: Path) -> None:
+def test_oldest_segments_may_be_moved_elsewhere_and_read_there(world: World, tmp_path: Path) -> None:
     rotated_twice(world)
     oldest = segments_of(world.path)[0]
     elsewhere = tmp_path / oldest.path.name
@@ -371,7 +371,7 @@ def test_an_older_copy_beside_a_newer_archive_is_told(world: World, tmp_path: Pa
     older.close()
 
 
-def test_p5_an_archive_that_cannot_be_written_leaves_the_journal_as_it_is(world: World) -> None:
+def test_p5_unwritable_archive_leaves_the_journal_unchanged(world: World) -> None:
     world.write(9, checkpoint=True)
     archive_of(world.path).write_text("")
     with pytest.raises(JournalUnwritable, match=r"its archive cannot be written: (File exists|Not a directory)"):

@@ -156,7 +156,7 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
 # -- a disk that fails -------------------------------------------------------------------------------------------------
 
 
-def test_p5_a_full_disk_refuses_the_whole_transaction_and_takes_it_when_there_is_room(path: Path) -> None:
+def test_p5_full_disk_refuses_the_transaction_until_it_has_room(path: Path) -> None:
     file = JournalFile(path)
     file.write(entries(5))
     (pages,) = file._db.execute("PRAGMA page_count").fetchone()
@@ -231,7 +231,7 @@ def test_p3_truncated_at_every_byte_it_is_refused(path: Path, tmp_path: Path) ->
         assert path.read_bytes() == whole[:size], size
 
 
-def test_p3_a_torn_tail_of_what_is_not_yet_in_the_file_is_cut_off(path: Path, tmp_path: Path) -> None:
+def test_p3_torn_tail_of_the_write_ahead_log_is_cut_off(path: Path, tmp_path: Path) -> None:
     """The write-ahead log of a process that was killed, cut at every frame's edge and in between: a prefix, never anything else."""
     file, wanted = JournalFile(path), entries(12)
     for begin in range(0, 12, 3):

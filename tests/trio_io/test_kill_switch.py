@@ -70,7 +70,7 @@ async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path
     assert [type(event) for event in rig.heard] == [ResumeAsked]
 
 
-async def test_who_is_resumed_without_having_been_halted_is_resumed_all_the_same(tmp_path: Path) -> None:
+async def test_resume_without_a_halt_is_still_passed_on(tmp_path: Path) -> None:
     """Limits latch as well, and what they have shut nobody else opens."""
     async with braking(tmp_path) as rig:
         rig.sentinel.change(lambda halts: lifted(halts, None), "r", (None,))
@@ -164,7 +164,7 @@ async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("well", [True, False])
-async def test_p11_after_a_run_that_broke_off_only_its_own_orders_are_cancelled(tmp_path: Path, well: bool) -> None:
+async def test_p11_only_own_orders_are_cancelled_after_a_run_broke_off(tmp_path: Path, well: bool) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1", "by-hand"]})
     async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
         await rig.brake.end(well=well)
@@ -187,7 +187,7 @@ async def test_o38_after_a_run_that_broke_off_a_stop_stays(tmp_path: Path, keeps
     assert f"its orders are cancelled, no{' other' if keeps else ''} orders of ours are still open at the venue" in said
 
 
-async def test_a_run_that_begins_halted_cancels_what_an_earlier_one_left(tmp_path: Path) -> None:
+async def test_run_that_begins_halted_cancels_orders_of_an_earlier_run(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
     began = HaltFile(tmp_path / "halt.json").change(lambda _: (Halt(CANCEL, "a"),), "r")
     async with working(venue) as (work, _), braking(tmp_path, began, work):
@@ -215,7 +215,7 @@ async def test_o34_a_flatten_without_a_position_says_so(tmp_path: Path) -> None:
     assert venue.calls("POST") == []
 
 
-async def test_p5_a_brain_without_its_journal_does_not_flatten_so_the_brake_does(tmp_path: Path) -> None:
+async def test_p5_kill_switch_flattens_when_the_engine_has_no_journal(tmp_path: Path) -> None:
     venue = Venue()
     async with working(venue) as (work, _), braking(tmp_path, work=work, writes=False) as rig:
         rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
@@ -232,7 +232,7 @@ async def test_p5_a_brain_without_its_journal_does_not_flatten_so_the_brake_does
 # -- what it holds back -----------------------------------------------------------------------------------------------
 
 
-async def test_nothing_that_may_add_is_written_between_a_halt_and_its_taking_in(tmp_path: Path) -> None:
+async def test_guard_refuses_orders_from_the_halt_on_but_not_cancels(tmp_path: Path) -> None:
     async with braking(tmp_path) as rig:
         assert rig.brake.guard(request()) is None
         rig.latch(Halt(PAUSE, "a", "why"))
@@ -253,7 +253,7 @@ async def test_nothing_that_may_add_is_written_between_a_halt_and_its_taking_in(
         assert rig.brake.guard(request(number=41)) is None
 
 
-async def test_a_halt_that_is_lifted_before_it_was_taken_in_holds_nothing_back(tmp_path: Path) -> None:
+async def test_halt_lifted_before_the_engine_took_it_refuses_no_order(tmp_path: Path) -> None:
     async with braking(tmp_path) as rig:
         rig.latch(Halt(PAUSE))
         await rig.hear(HaltAsked)
@@ -274,7 +274,7 @@ class Sleeper:
         time.sleep(1.0)
 
 
-async def test_s2_a_run_that_stands_still_is_named_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
+async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
     slot = StrategyPlugin("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper())
     async with braking(tmp_path, stuck_s=0.3) as rig:
         rig.pulse.beat()
@@ -287,7 +287,7 @@ async def test_s2_a_run_that_stands_still_is_named_once_with_its_plugin_and_stac
         await rig.said("the run goes on")
 
 
-async def test_a_run_that_stands_still_on_its_own_is_named_without_a_plugin(tmp_path: Path) -> None:
+async def test_run_stuck_outside_plugins_is_reported_without_a_plugin(tmp_path: Path) -> None:
     async with braking(tmp_path, stuck_s=0.2) as rig:
         rig.pulse.beat()
         time.sleep(0.6)  # noqa: ASYNC251  (the point of it)

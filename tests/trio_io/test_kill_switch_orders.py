@@ -205,7 +205,7 @@ async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:
     assert {trouble.partition(" for another ")[0] for trouble in found.troubles} == {"the venue has sent us away"}
 
 
-async def test_positions_are_reduced_by_one_order_each_that_is_told_before_it_is_sent() -> None:
+async def test_positions_are_reduced_by_orders_reported_before_sending() -> None:
     venue = Venue()
     told: list[BrakeOrdered | BrakeAnswered] = []
     seen: list[int] = []

@@ -217,7 +217,7 @@ async def test_w4_no_descriptor_is_left_after_200_reconnects() -> None:
 # -- staying alive ----------------------------------------------------------------------------------------------------
 
 
-async def test_w2_every_ping_is_answered_with_its_payload_also_in_a_flood() -> None:
+async def test_w2_every_ping_in_a_flood_is_answered_with_its_payload() -> None:
     payloads = [b"", b"1700000000000", bytes(125)]
     answered: list[tuple[bytes, float]] = []
 
@@ -276,7 +276,7 @@ async def test_a_pong_with_another_payload_is_no_answer(autojump_clock: MockCloc
             await keep_alive(socket)
 
 
-async def test_n7_a_peer_that_sends_data_but_answers_no_ping_is_dead_all_the_same(autojump_clock: MockClock) -> None:
+async def test_n7_peer_that_sends_data_but_no_pong_is_declared_dead(autojump_clock: MockClock) -> None:
     async def script(line: Line) -> None:
         await line.accept()
         while True:
@@ -305,7 +305,7 @@ async def test_keeping_alive_ends_with_the_link(autojump_clock: MockClock) -> No
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_peer_that_does_not_read_kills_the_link_and_the_write_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_peer_that_does_not_read_ends_the_link_and_the_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "WRITE_TIMEOUT_S", 0.3)
     reset = trio.Event()
 

@@ -187,7 +187,7 @@ async def test_n5_bad_certificates(authority: trustme.CA, issue: Issue, said: st
     assert asked == []
 
 
-async def test_a_certificate_that_only_the_systems_store_could_vouch_for(authority: trustme.CA) -> None:
+async def test_certificate_of_the_system_store_alone_is_not_trusted(authority: trustme.CA) -> None:
     async with listening(Line.accept, serving(authority.issue_cert(HOST))) as port:
         assert "its certificate is not trusted" in str(await refusal(here(port, tls=trusting(None))))
 

@@ -129,7 +129,7 @@ async def test_each_kind_has_its_address_and_its_lane(kind: LinkKind, path: str,
         assert lanes == {Lane.MARKET if kind is LinkKind.MARKET else Lane.PRIVATE}
 
 
-async def test_a_link_that_cannot_be_opened_is_lost_without_having_been_opened() -> None:
+async def test_link_that_cannot_be_opened_is_lost_without_being_opened() -> None:
     async def script(line: Line) -> None:
         await line.read_request()
         await line.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
@@ -162,7 +162,7 @@ async def test_a_ban_is_handed_on(status: str, header: str, body: str, until_ms:
         assert LISTEN_KEY[:8] not in lost.reason
 
 
-async def test_a_nonsensical_peer_or_address_is_a_lost_link_and_no_crash() -> None:
+async def test_malformed_handshake_or_path_is_a_lost_link_not_a_crash() -> None:
     async def script(line: Line) -> None:
         await line.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
 
@@ -173,7 +173,7 @@ async def test_a_nonsensical_peer_or_address_is_a_lost_link_and_no_crash() -> No
         assert "no path may have" in (await one.until(LinkLost, 2)).reason
 
 
-async def test_what_a_link_brought_before_it_fell_comes_before_its_loss() -> None:
+async def test_frames_before_a_drop_are_delivered_before_the_link_loss() -> None:
     async def script(line: Line) -> None:
         await line.accept()
         await line.send(text("1") + frame(TEXT, b"2", fin=False) + frame(CONTINUATION, b"!") + text("3") + close(1008, "enough"))
@@ -249,7 +249,7 @@ async def test_a_link_that_is_closed_before_it_is_open() -> None:
         assert one.of(LinkLost) == []
 
 
-async def test_w22_closing_all_does_not_wait_for_a_peer_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_w22_closing_all_links_does_not_wait_for_a_silent_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "CLOSE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(links_module, "CLOSE_TIMEOUT_S", 0.2)
 
@@ -290,7 +290,7 @@ def checks_out(params: dict[str, Any], key: str) -> bool:
     return True
 
 
-async def test_with_ed25519_the_log_on_is_signed_and_the_rest_is_stamped() -> None:
+async def test_ed25519_signs_the_log_on_and_stamps_the_other_requests() -> None:
     peer = Peer()
     async with bench(peer, ED25519) as one:
         one.open()
@@ -335,7 +335,7 @@ async def test_without_a_key_nothing_is_signed() -> None:
         assert (await peer.wait_for(1))[0]["params"] == {"symbol": "BTCUSDT"}
 
 
-async def test_a_request_is_stamped_when_it_is_written_and_not_when_it_was_asked_for() -> None:
+async def test_request_is_stamped_when_written_not_when_queued() -> None:
     peer, may_open = Peer(), trio.Event()
 
     async def script(line: Line) -> None:
@@ -354,7 +354,7 @@ async def test_a_request_is_stamped_when_it_is_written_and_not_when_it_was_asked
         assert (await one.until(RequestWritten)).timestamp_ms == request["params"]["timestamp"]
 
 
-async def test_p13_an_order_decided_too_long_ago_is_not_written_but_a_cancel_is() -> None:
+async def test_p13_order_decided_too_long_ago_is_not_sent_a_cancel_is() -> None:
     peer, may_open = Peer(), trio.Event()
 
     async def script(line: Line) -> None:
@@ -405,7 +405,7 @@ async def test_a_request_is_reported_as_written_before_its_answer() -> None:
         assert [type(event) for event in order] == [RequestWritten, FramesReceived] * 199
 
 
-async def test_requests_that_wait_in_a_link_that_cannot_be_opened_come_back() -> None:
+async def test_requests_waiting_for_a_link_that_cannot_open_come_back() -> None:
     async with bench(Line.reset, ED25519) as one:
         one.open()
         for number in (1, 2, 3):
@@ -415,7 +415,7 @@ async def test_requests_that_wait_in_a_link_that_cannot_be_opened_come_back() ->
         assert one.events[:-1] == [RequestNotWritten("one", number, reason) for number in (1, 2, 3)]
 
 
-async def test_when_a_peer_stops_reading_only_what_has_certainly_not_left_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_certainly_unwritten_requests_of_a_stall_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "WRITE_TIMEOUT_S", 0.3)
     done = trio.Event()
 

@@ -124,7 +124,7 @@ async def test_x15_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 418, 429, 451, 503])
-async def test_every_status_is_an_answer_and_a_redirection_is_not_followed(status: int) -> None:
+async def test_every_status_is_an_answer_and_redirects_are_ignored(status: int) -> None:
     body = b'{"code":-1003,"msg":"no"}'
     async with serving() as elsewhere:
         headers = (("Location", f"http://127.0.0.1:{elsewhere.port}/"), ("Retry-After", "9"))

@@ -115,7 +115,7 @@ def test_the_reasons_of_an_account_update_are_known() -> None:
         assert read("ACCOUNT_UPDATE", m=word).change.reason is AccountReason(word)
 
 
-def test_an_account_update_may_touch_only_balances_or_only_positions() -> None:
+def test_account_update_may_hold_only_balances_or_only_positions() -> None:
     assert read("ACCOUNT_UPDATE", P=UNSET).change.positions is UNSET
     assert read("ACCOUNT_UPDATE", B=UNSET).change.balances is UNSET
     assert read("ACCOUNT_UPDATE", P=[], B=[]).change.positions == []

@@ -56,7 +56,7 @@ def test_a_full_example_decodes_and_comes_back_as_it_was(kind: type[Message], ga
 
 
 @every_kind
-def test_w9_each_required_key_is_required_and_each_other_one_is_not(kind: type[Message]) -> None:
+def test_w9_required_keys_are_required_and_optional_keys_are_not(kind: type[Message]) -> None:
     body = example(kind)
     for field in fields(kind):
         less = {key: value for key, value in body.items() if key != field.encode_name}
@@ -126,14 +126,14 @@ LITERALS: dict[Sort, list[str]] = {
 
 
 @every_kind
-def test_w13_what_is_no_plain_number_is_refused_wherever_a_number_stands(kind: type[Message]) -> None:
+def test_w13_malformed_number_is_refused_in_every_number_field(kind: type[Message]) -> None:
     for path, sort, _ in places(kind):
         for literal in LITERALS.get(sort, ()):
             assert refused(decoder(kind), with_literal(kind, path, literal)), (path, literal[:40])
 
 
 @every_kind
-def test_numbers_at_the_edge_of_what_is_allowed_are_taken_exactly(kind: type[Message]) -> None:
+def test_numbers_at_the_allowed_limits_are_read_exactly(kind: type[Message]) -> None:
     edge = {
         Sort.NUMBER: [f'"{"9" * 24}.{"9" * 18}"', f'"-{"9" * 24}"', '"-0"', '"007.10"'],
         Sort.MAYBE_NUMBER: ['""', '"0.00010000"'],
@@ -239,7 +239,7 @@ def replaced(path: Path, junk: bytes, kind: type[Message]) -> bytes:
 
 
 @every_kind
-def test_junk_in_every_single_place_is_a_message_or_a_decode_error(kind: type[Message]) -> None:
+def test_junk_in_any_field_gives_a_message_or_a_decode_error(kind: type[Message]) -> None:
     for path, _, _ in places(kind):
         if path:
             for junk in (
@@ -330,7 +330,7 @@ def test_a_user_event_is_read_bare_and_in_its_envelopes(event: str) -> None:
 
 
 @pytest.mark.parametrize("event", USER_EVENTS)
-def test_a_doubled_key_of_a_user_event_is_refused_in_an_envelope_too(event: str) -> None:
+def test_doubled_key_of_a_user_event_is_refused_in_envelopes_too(event: str) -> None:
     body = {**example(USER_EVENTS[event]), "e": event}
     for key in body:
         twice = Pairs([*body.items(), (key, body[key])])

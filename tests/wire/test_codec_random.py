@@ -90,7 +90,7 @@ def pairs_in(tree: Any) -> Iterator[Pairs]:
 
 @settings(max_examples=examples(1500))
 @given(disturbed(), st.sampled_from(["", "", "", " ", "\n"]))
-def test_the_fast_path_takes_everything_only_if_the_slow_one_does(case: tuple[type[Message], Any], gap: str) -> None:
+def test_fast_path_accepts_a_batch_only_if_the_slow_path_does(case: tuple[type[Message], Any], gap: str) -> None:
     kind, tree = case
     payload = written(tree, gap).encode()
     try:

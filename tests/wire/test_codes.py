@@ -103,7 +103,7 @@ def test_the_handling_classes(kind: CodeClass, numbers: list[int]) -> None:
     assert [classify(number) for number in numbers] == [kind] * len(numbers)
 
 
-def test_the_classes_that_free_nothing_are_only_those_of_the_documents() -> None:
+def test_codes_of_the_special_classes_are_those_of_the_documents() -> None:
     assert {number for number, code in CODES.items() if code.kind is C.UNKNOWN} == set(HANDLING[C.UNKNOWN])
     assert {number for number, code in CODES.items() if code.kind is C.DUPLICATE} == {-4116}
     assert {number for number, code in CODES.items() if code.kind is C.LOG_ON} == {-2015}

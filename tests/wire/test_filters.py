@@ -123,7 +123,7 @@ def test_a_zero_switches_a_rule_off() -> None:
     assert free.check_percent(Side.SELL, D("1"), D("100")) is None
 
 
-def test_a_symbol_without_rules_for_market_orders_uses_those_of_the_others() -> None:
+def test_symbol_without_market_order_rules_uses_the_limit_rules() -> None:
     filters = attrs.evolve(BTC, market_lot=LotSize())
     assert filters.check_quantity(D("120.001"), market=True) is None
     assert broken(filters.check_quantity(D("1000.001"), market=True))[0] == -4005
@@ -257,7 +257,7 @@ def fits(value: Decimal, lowest: Decimal, highest: Decimal, step: Decimal, place
 
 
 @given(rules(), NUMBERS)
-def test_a_price_is_refused_exactly_when_the_rule_of_the_seeds_says_so(filters: Filters, price: Decimal) -> None:
+def test_price_is_refused_exactly_by_the_documented_rule(filters: Filters, price: Decimal) -> None:
     legal = fits(price, filters.min_price, filters.max_price, filters.tick, filters.price_precision)
     violation = filters.check_price(price)
     assert (violation is None) is legal
@@ -279,9 +279,7 @@ def test_no_legal_price_is_nearer_than_the_nearest(filters: Filters, price: Deci
 
 
 @given(rules(), NUMBERS, st.booleans())
-def test_a_quantity_is_refused_exactly_when_the_rule_of_the_seeds_says_so(
-    filters: Filters, quantity: Decimal, market: bool
-) -> None:
+def test_quantity_is_refused_exactly_by_the_documented_rule(filters: Filters, quantity: Decimal, market: bool) -> None:
     lot = filters.market_lot if market and filters.market_lot != LotSize() else filters.lot
     legal = fits(quantity, lot.min, lot.max, lot.step, filters.quantity_precision)
     violation = filters.check_quantity(quantity, market=market)

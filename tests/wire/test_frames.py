@@ -130,7 +130,7 @@ def test_any_object_is_a_request_or_an_error(body: dict[str, Any]) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_a_request_or_an_error_and_never_a_fault_of_ours(frame: bytes) -> None:
+def test_any_bytes_are_a_control_message_or_a_decode_error(frame: bytes) -> None:
     assert isinstance(frames.parse_control(frame), Control | ControlError)
     with contextlib.suppress(DecodeError):
         frames.parse_reply(frame)
@@ -227,7 +227,7 @@ WHOLE = st.lists(PIECES, max_size=8).map(b"".join)
 
 
 @given(WHOLE | st.binary(max_size=10), WHOLE, st.sampled_from([b"", b"}", b"}}", b"} "]))
-def test_a_cut_never_yields_a_payload_that_a_full_parse_would_not(name: bytes, payload: bytes, end: bytes) -> None:
+def test_cut_payload_equals_what_a_full_parse_gives(name: bytes, payload: bytes, end: bytes) -> None:
     frame = b'{"stream":"' + name + b'","data":' + payload + end
     cut = frames.cut_envelope(frame)
     if cut is None:

@@ -163,7 +163,7 @@ def test_a_refusal_helps(symbol: str, channel: str, hint: str) -> None:
         {},
     ],
 )
-def test_a_stream_cannot_be_made_with_what_its_kind_does_not_have(fields: dict[str, object]) -> None:
+def test_stream_with_fields_its_kind_does_not_have_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         StreamName(K.AGG_TRADE, **fields)  # type: ignore[arg-type]
 

@@ -85,7 +85,7 @@ def test_no_class_is_left_out() -> None:
 
 
 @needs_shared
-def test_the_symbol_that_protocol_md_prints_decodes_and_gives_its_rules() -> None:
+def test_symbol_in_protocol_md_decodes_and_gives_its_rules() -> None:
     text = (SHARED / "protocol.md").read_text()
     (sample,) = re.findall(r'^`(\{"symbol":"BTCUSDT".*\})`$', text, re.MULTILINE)
     census = codec.Census()

@@ -133,7 +133,7 @@ def test_empty_balances_of_an_inactive_account_are_taken() -> None:
     assert codec.decode(replies.BalanceRow, written(body).encode(), codec.Census()).balance == ""
 
 
-def test_the_code_of_a_cancelled_algo_order_may_be_text_or_number() -> None:
+def test_code_of_a_cancelled_algo_order_may_be_text_or_number() -> None:
     for code in ("200", 200):
         payload = written({"algoId": 1, "clientAlgoId": "x", "code": code, "msg": "success"}).encode()
         assert codec.decode(replies.AlgoCancelled, payload, codec.Census()).code == code

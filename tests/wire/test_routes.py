@@ -20,7 +20,7 @@ def test_the_route_table(name: str) -> None:
     assert route_of(parse(name)) is (Route.PUBLIC if public else Route.MARKET)
 
 
-def test_both_environments_have_three_addresses_without_a_trailing_slash() -> None:
+def test_both_environments_have_three_urls_without_final_slash() -> None:
     assert set(ENDPOINTS) == {"mainnet", "testnet"}
     for endpoints in ENDPOINTS.values():
         assert endpoints.rest.startswith("https://")

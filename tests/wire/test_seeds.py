@@ -126,7 +126,7 @@ def test_a_stream_sample_decodes_under_every_name_of_its_page(sample: Sample, ti
         assert name.symbol in json.dumps(rows[0])
 
 
-def test_the_pages_with_exchanged_addresses_are_read_by_their_content() -> None:
+def test_pages_with_swapped_addresses_are_read_by_their_content() -> None:
     kinds = [(sample.page, names.parse(sample.names[0]).kind.value) for sample in of("stream") if sample.page != "004"]
     assert kinds == [
         ("000", "contractInfo"),

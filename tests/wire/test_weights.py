@@ -22,7 +22,7 @@ def test_the_weight_of_a_snapshot_is_that_of_the_seeds() -> None:
             assert by_depth({"symbol": "BTCUSDT", "limit": limit}) == int(weight)
 
 
-def test_a_snapshot_without_a_limit_is_charged_as_the_documents_say() -> None:
+def test_snapshot_without_a_limit_costs_the_documented_weight() -> None:
     assert by_depth({}) == by_depth({"limit": ""}) == by_depth({"limit": "500"}) == 10
 
 

@@ -17,7 +17,7 @@ def test_a_window_begins_anew_on_whole_multiples() -> None:
     assert window.count(MINUTE + 60_000) == 0
 
 
-def test_the_weight_of_a_minute_is_bounded_and_a_refused_call_costs_too() -> None:
+def test_minute_weight_is_bounded_and_refused_calls_count() -> None:
     counters = Counters(VenueLimits(weight_1m=10))
     assert counters.charge(Pool.WEIGHT, 10, MINUTE) is None
     blocked = counters.charge(Pool.WEIGHT, 1, MINUTE + 15_000)

@@ -81,7 +81,7 @@ def test_r3_what_others_use_of_the_same_address_is_adopted(seed: int) -> None:
             unheard = 0
 
 
-def test_r6_the_reserved_share_is_there_when_quoting_has_spent_everything() -> None:
+def test_r6_reserved_weight_remains_after_quoting_spent_the_rest() -> None:
     ledger, counters, now = RateLimits(), Counters(VenueLimits()), START_MS
     while not ledger.reserve(20, 0, 0, now, Priority.NEW_RISK):
         assert sent(counters, 20, 0, now) is None

@@ -140,7 +140,7 @@ def test_unknown_keys_and_methods(line: Line) -> None:
         (b'{"id":7,"a":' + b"[" * 100_000, None),
     ],
 )
-def test_a_request_that_is_none_is_refused_under_its_id_if_that_can_be_read(line: Line, frame: bytes, request_id: object) -> None:
+def test_malformed_request_is_refused_under_its_id_if_readable(line: Line, frame: bytes, request_id: object) -> None:
     answer = msgspec.json.decode(line.session.answer(frame, line.rig.now_ms))
     assert (answer["id"], answer["status"], answer["error"]["code"]) == (request_id, 400, -1000)
 
@@ -162,7 +162,7 @@ def test_limits_stand_in_answers(line: Line) -> None:
     ]
 
 
-def test_limits_may_be_switched_off_for_the_connection_and_on_for_a_request() -> None:
+def test_rate_limits_can_be_shown_per_connection_or_per_request() -> None:
     rig = Rig()
     line = Line(rig, shows_limits=False)
     assert "rateLimits" not in line.ask("ticker.price", {"symbol": SYMBOL})
@@ -198,7 +198,7 @@ def test_account_methods_answer(line: Line, method: str) -> None:
     assert row
 
 
-def test_the_old_lists_name_all_symbols_and_the_new_ones_only_what_is_held(line: Line) -> None:
+def test_v1_lists_name_all_symbols_and_v2_lists_only_held_ones(line: Line) -> None:
     line.log_on()
     assert len(line.ask("account.position", line.stamped())["result"]) == 1
     assert line.ask("v2/account.position", line.stamped())["result"] == []

@@ -164,7 +164,7 @@ def test_rpi_depth_comes_every_half_second(stage: Stage) -> None:
     assert isinstance(ear.messages("btcusdt@rpiDepth@500ms")[0], DepthUpdate)
 
 
-def test_all_book_tickers_come_every_five_seconds_for_what_changed(stage: Stage) -> None:
+def test_changed_book_tickers_are_published_every_five_seconds(stage: Stage) -> None:
     ear = stage.listen("!bookTicker")
     stage.rest(BUY, "990.0", "1", "ETHUSDT")
     stage.until(5000)
@@ -177,7 +177,7 @@ def test_all_book_tickers_come_every_five_seconds_for_what_changed(stage: Stage)
 # -- trades -------------------------------------------------------------------------------------------------------------
 
 
-def test_trades_of_one_price_and_side_within_a_tenth_of_a_second_are_one(stage: Stage) -> None:
+def test_trades_of_a_price_and_side_within_100_ms_are_aggregated(stage: Stage) -> None:
     ear = stage.listen("btcusdt@aggTrade", "btcusdt@trade")
     stage.take(BUY, "1")
     stage.take(BUY, "1.5")
@@ -201,7 +201,7 @@ def test_trades_of_one_price_and_side_within_a_tenth_of_a_second_are_one(stage: 
 # -- candles and tickers --------------------------------------------------------------------------------------------------
 
 
-def test_a_candle_is_printed_while_it_changes_and_once_more_when_it_closes(stage: Stage) -> None:
+def test_candle_is_published_on_change_and_again_on_close(stage: Stage) -> None:
     stage.take(BUY, "1")
     ear = stage.listen("btcusdt@kline_1m")
     stage.until(250)

@@ -41,7 +41,7 @@ def test_the_published_book_is_always_the_engines(steps: list[tuple[str, bool, i
             assert [(scaled(price), scaled(quantity)) for price, quantity in shown.top(99)] == made.matching.depth(side, 99)
 
 
-def test_trades_are_published_with_growing_ids_and_those_of_accounts_are_given_back() -> None:
+def test_trades_get_growing_ids_and_account_fills_are_returned() -> None:
     made = floor()
     made.rest(SELL, 10**15, 10**12, 1)
     made.rest(SELL, 10**15, 10**12, 1, 7, "me")

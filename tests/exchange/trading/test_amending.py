@@ -103,7 +103,7 @@ def test_a_batch_of_modifications_knows_reduce_only(rig: Rig) -> None:
     assert answers[1]["code"] == -5047
 
 
-def test_a_reduce_only_order_cannot_be_modified_beyond_its_position(rig: Rig) -> None:
+def test_reduce_only_order_cannot_be_modified_beyond_position(rig: Rig) -> None:
     rig.place("BUY", "2")
     order_id = rig.place("SELL", "1", "1010.0", reduceOnly="true")["orderId"]
     assert rig.modify(order_id, "SELL", "10", "1010.0")["origQty"] == "2.000"

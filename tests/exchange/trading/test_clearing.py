@@ -31,7 +31,7 @@ def hedged() -> Rig:
 # -- reduce-only --------------------------------------------------------------------------------------------------------
 
 
-def test_reduce_only_without_a_position_or_on_its_side_is_refused(rig: Rig) -> None:
+def test_reduce_only_without_position_or_on_its_side_is_refused(rig: Rig) -> None:
     assert rig.place("SELL", "1", "1010.0", reduceOnly="true") == -2022
     rig.place("BUY", "1")
     assert rig.place("BUY", "1", "990.0", reduceOnly="true") == -2022
@@ -83,9 +83,7 @@ def test_resting_orders_that_fill_cut_the_others_too(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(("plain", "status", "filled"), [("1", "EXPIRED", "0.000"), ("0.4", "FILLED", "0.600")])
-def test_a_sweep_that_meets_another_order_first_leaves_the_reduce_only_one_the_rest(
-    rig: Rig, plain: str, status: str, filled: str
-) -> None:
+def test_sweep_meeting_another_order_leaves_reduce_only_the_rest(rig: Rig, plain: str, status: str, filled: str) -> None:
     rig.place("BUY", "1")
     rig.place("SELL", plain, "1000.0")
     order_id = rig.place("SELL", "1", "1000.1", reduceOnly="true")["orderId"]
@@ -102,7 +100,7 @@ def test_a_closed_position_takes_its_reduce_only_orders_with_it(rig: Rig) -> Non
     assert rig.query(order_id)["status"] == "EXPIRED"
 
 
-def test_a_cut_order_that_is_used_up_ends_even_when_the_position_has_grown_again(rig: Rig) -> None:
+def test_used_up_cut_order_ends_though_the_position_grew_again(rig: Rig) -> None:
     rig.place("BUY", "2")
     order_id = rig.place("SELL", "2", "1000.0", reduceOnly="true")["orderId"]
     rig.place("SELL", "1")

@@ -36,7 +36,7 @@ def test_a_limit_order_rests_fills_in_parts_and_ends_filled(rig: Rig) -> None:
     assert rig.position() == 2
 
 
-def test_a_marketable_limit_order_trades_at_the_makers_prices_and_rests_with_the_rest() -> None:
+def test_marketable_limit_order_trades_at_maker_prices_and_rests() -> None:
     rig = Rig()
     rig.crowd(SELL, "1000.1", "1")
     rig.crowd(SELL, "1000.2", "1")
@@ -46,7 +46,7 @@ def test_a_marketable_limit_order_trades_at_the_makers_prices_and_rests_with_the
     assert rig.floor.matching.depth(BUY, 1) == [(10002 * 10**11, 10**12)]
 
 
-def test_an_ack_says_new_even_for_a_filled_market_order_and_a_result_tells_the_end(rig: Rig) -> None:
+def test_ack_says_new_for_a_filled_market_order_result_says_end(rig: Rig) -> None:
     ack = rig.place("BUY", "1")
     assert (ack["status"], ack["executedQty"]) == ("NEW", "0.000")
     assert "avgPrice" not in ack
@@ -56,7 +56,7 @@ def test_an_ack_says_new_even_for_a_filled_market_order_and_a_result_tells_the_e
     assert resting["status"] == "NEW"
 
 
-def test_a_market_order_takes_what_there_is_within_bounds_and_its_rest_expires() -> None:
+def test_market_order_fills_within_bounds_and_its_rest_expires() -> None:
     rig = Rig()
     rig.crowd(SELL, "1000.1", "1")
     rig.crowd(SELL, "1060.0", "5")  # beyond marketTakeBound of 5 % of the mark price
@@ -94,7 +94,7 @@ def test_post_only_never_takes(rig: Rig, time_in_force: str) -> None:
     assert (resting["status"], resting["timeInForce"]) == ("NEW", time_in_force)
 
 
-def test_good_till_date_rounds_to_seconds_lives_ten_minutes_at_least_and_expires(rig: Rig) -> None:
+def test_gtd_order_is_rounded_to_seconds_bounded_and_expires(rig: Rig) -> None:
     ends = START_MS + 700_999
     assert rig.place("BUY", "1", "990.0", timeInForce="GTD", goodTillDate=START_MS + 600_000) == -5040
     assert rig.place("BUY", "1", "990.0", timeInForce="GTD") == -1102
@@ -111,7 +111,7 @@ def test_good_till_date_rounds_to_seconds_lives_ten_minutes_at_least_and_expires
 # -- events -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_fill_is_told_first_in_short_and_then_as_order_and_account_with_one_time(rig: Rig) -> None:
+def test_fill_sends_trade_lite_then_order_and_account_update(rig: Rig) -> None:
     placed = rig.place("BUY", "1", newClientOrderId="mine")
     new, lite, *pair = rig.events()
     assert isinstance(new, OrderTradeUpdate)
@@ -276,13 +276,13 @@ def test_refusals_carry_the_exchanges_codes(rig: Rig, params: dict[str, object],
     assert rig.events() == []
 
 
-def test_a_market_order_whose_counterparty_is_too_far_off_is_refused() -> None:
+def test_market_order_far_from_its_counterparty_is_refused() -> None:
     rig = Rig()
     rig.crowd(SELL, "1051.0", "1")
     assert rig.place("BUY", "1") == -4131
 
 
-def test_a_client_order_id_is_free_again_when_its_order_has_ended(rig: Rig) -> None:
+def test_client_order_id_is_free_again_after_its_order_ended(rig: Rig) -> None:
     first = rig.place("BUY", "1", "990.0", newClientOrderId="again")
     assert rig.place("BUY", "1", "990.0", newClientOrderId="again") == -4116
     rig.cancel(first["orderId"])
@@ -355,7 +355,7 @@ def test_cancel_all_leaves_other_symbols_alone() -> None:
     assert [row["symbol"] for row in rig.call("GET /fapi/v1/openOrders")] == ["ETHUSDT"]
 
 
-def test_the_dead_mans_switch_cancels_when_it_is_not_wound_up_again(rig: Rig) -> None:
+def test_countdown_cancel_fires_when_it_is_not_renewed(rig: Rig) -> None:
     rig.place("BUY", "1", "990.0")
     answer = rig.call("POST /fapi/v1/countdownCancelAll", symbol=SYMBOL, countdownTime=1000)
     assert answer == {"symbol": SYMBOL, "countdownTime": "1000"}

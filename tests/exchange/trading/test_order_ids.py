@@ -37,7 +37,7 @@ def test_which_contracts_have_long_ids_can_be_set(long_ids: list[str], lengths: 
     assert tuple(found) == lengths
 
 
-def test_a_clock_set_back_repeats_no_id_while_the_ledger_is_there(tmp_path: Path) -> None:
+def test_clock_set_back_repeats_no_id_while_the_store_exists(tmp_path: Path) -> None:
     ledger = FileAccountStore(tmp_path)
     first = both(ledger=ledger)
     before = {symbol: placed_ids(first, symbol) for symbol in ("BTCUSDT", "ETHUSDT")}

@@ -65,7 +65,7 @@ def test_isolated_margin_is_refused_where_there_is_none(rig: Rig) -> None:
     assert rig.call(MOVE, symbol=SYMBOL, amount="0", type=1) == -4055
 
 
-def test_lowering_the_leverage_of_an_isolated_position_is_refused(rig: Rig) -> None:
+def test_isolated_position_refuses_a_lower_leverage(rig: Rig) -> None:
     rig.call(MARGIN, symbol=SYMBOL, marginType="ISOLATED")
     rig.place("BUY", "1")
     assert rig.call(LEVERAGE, symbol=SYMBOL, leverage=10) == -4161

@@ -171,7 +171,7 @@ def test_a_position_ties_up_its_notional_over_the_leverage(rig: Rig) -> None:
     assert row["availableBalance"] == "9891.99950000"
 
 
-def test_an_order_beyond_the_margin_is_refused_and_one_that_reduces_is_not(rig: Rig) -> None:
+def test_order_beyond_the_margin_is_refused_a_reduction_is_not(rig: Rig) -> None:
     assert rig.place("BUY", "202.1", "990.0") == -2019
     assert isinstance(rig.place("BUY", "201", "990.0"), dict)
     assert rig.place("BUY", "2", "990.0") == -2019

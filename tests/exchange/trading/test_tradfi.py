@@ -83,7 +83,7 @@ def test_an_agreement_outlives_the_process() -> None:
     assert isinstance(again.place("BUY", "1", stage.price("0.97"), symbol=SYMBOL), dict)
 
 
-def test_a_session_that_ends_halts_the_contract_and_one_that_begins_opens_it() -> None:
+def test_session_end_halts_the_contract_and_its_start_opens_it() -> None:
     stage = Stage(signed=True)
     ear = Ear()
     stage.floor.board.watchers.append(ear)  # type: ignore[arg-type]

@@ -160,7 +160,7 @@ def test_the_one_that_was_triggered_ends_as_an_order() -> None:
     assert rig.position() == 0
 
 
-def test_what_is_restored_from_the_ledger_still_ends_with_the_position(rig: Rig) -> None:
+def test_restored_close_position_order_ends_with_the_position(rig: Rig) -> None:
     rig.place("BUY", "1")
     closer(rig, "SELL")
     again = Rig(rig.floor, ledger=rig.exchange.ledger)

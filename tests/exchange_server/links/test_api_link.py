@@ -75,7 +75,7 @@ async def test_handshakes_are_refused_during_a_ban_or_without_weight(settings: d
         assert msgspec.json.decode(answer.body)["code"] == -1003
 
 
-async def test_a_dropped_link_ends_without_a_word_and_another_can_be_opened() -> None:
+async def test_dropped_link_ends_without_close_frame_and_reopens() -> None:
     async with running() as (venue, address):
         async with api(address) as line:
             await line.log_on()

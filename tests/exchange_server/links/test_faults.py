@@ -112,7 +112,7 @@ async def test_answers_overtake_one_another_and_come_after_reports() -> None:
 
 
 @pytest.mark.parametrize("closes", [False, True])
-async def test_the_private_stream_is_cut_and_the_market_streams_are_not(closes: bool) -> None:
+async def test_private_stream_is_cut_and_market_streams_are_not(closes: bool) -> None:
     faults = VenueFaults(private_cut_s=Decimal("0.6"), cut_with_close=closes)
     async with running(faults=faults) as (_, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]

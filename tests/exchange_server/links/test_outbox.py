@@ -41,7 +41,7 @@ async def test_an_ended_box_gives_what_it_holds_and_takes_no_more() -> None:
     assert [await box.wait_next(), await box.wait_next()] == ["a", None]
 
 
-async def test_whoever_waits_for_room_goes_on_when_there_is_some_or_nobody_sends_any_more() -> None:
+async def test_waiting_sender_continues_on_room_or_when_sending_ends() -> None:
     box, passed = Outbox(), []
     for number in range(3):
         box.put(str(number))

@@ -179,7 +179,7 @@ def test_what_cannot_be_played_is_a_configuration_error(tmp_path: Path, settings
         EmbeddedVenue(Settings(market="recording", **settings), wall_ms=wall_ms)
 
 
-async def test_a_listener_that_is_slow_holds_playback_up_and_loses_nothing(tmp_path: Path) -> None:
+async def test_slow_listener_delays_playback_and_loses_nothing(tmp_path: Path) -> None:
     lines = [_snapshot(5, 0), *[_update(number, number) for number in range(6000)]]
     tape = tmp_path / "tape.jsonl"
     tape.write_bytes(b"\n".join(lines))

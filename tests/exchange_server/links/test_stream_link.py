@@ -184,7 +184,7 @@ async def test_the_1025th_stream_ends_the_connection() -> None:
             assert await _frames_until_closed(line.socket) == ([], (1008, "Invalid request"))
 
 
-async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices() -> None:
+async def test_client_that_does_not_read_is_cut_off_and_others_are_not() -> None:
     async with running(pace=Decimal(20)) as (_, address), stream(address, "/public/ws/btcusdt@bookTicker") as good:
         lazy = await trio.open_tcp_stream("127.0.0.1", address.port)
         await lazy.send_all(
@@ -200,7 +200,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices() 
 # -- pings and lifetime ---------------------------------------------------------------------------------------------------
 
 
-async def test_the_server_pings_with_its_time_and_closes_what_does_not_answer() -> None:
+async def test_server_pings_with_its_time_and_closes_silent_clients() -> None:
     settings = {"ping_interval_s": Decimal("0.1"), "pong_timeout_s": Decimal("0.4")}
     async with running(**settings) as (_, address):
         deaf = await trio.open_tcp_stream("127.0.0.1", address.port)
@@ -253,7 +253,7 @@ async def test_user_events_arrive_under_every_form_of_address(path: str) -> None
             assert frame["e"] == "ORDER_TRADE_UPDATE"
 
 
-async def test_a_listen_key_may_be_subscribed_to_and_events_may_be_chosen() -> None:
+async def test_listen_key_stream_can_be_subscribed_to_event_by_event() -> None:
     async with running() as (_, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         chosen = f"/private/ws?listenKey={key}&events=ACCOUNT_UPDATE/ACCOUNT_CONFIG_UPDATE"
@@ -408,7 +408,7 @@ class _Book:
 
 
 @pytest.mark.parametrize("speed", ["@100ms", "", "@0ms"])
-async def test_a_book_rebuilt_from_snapshot_and_updates_agrees_with_tickers_and_later_snapshots(speed: str) -> None:
+async def test_book_rebuilt_from_updates_agrees_with_later_snapshots(speed: str) -> None:
     path = f"/public/stream?streams=btcusdt@depth{speed}/btcusdt@bookTicker"
     async with running() as (_, address), Rest(address) as rest, stream(address, path) as line:
         updates: list[dict[str, Any]] = []
