@@ -99,7 +99,7 @@ def test_o35_an_order_that_is_hidden_for_a_moment_goes_on(ms: int) -> None:
     assert (state(order), order.not_found) == (S.ACCEPTED, 0)
 
 
-def test_o35_what_is_missing_is_told_once_and_a_report_brings_it_back() -> None:
+def test_o35_missing_order_is_reported_once_until_a_report_comes() -> None:
     made, _, order = placed()
     made.run(LIGHT_ROUND_MS - 3_000)
     hidden(made, 60_000, order)
@@ -110,7 +110,7 @@ def test_o35_what_is_missing_is_told_once_and_a_report_brings_it_back() -> None:
     assert (state(order), order.filled) == (S.CANCELED, D("0.4"))
 
 
-def test_an_order_of_unknown_fate_that_the_venue_has_named_is_missing() -> None:
+def test_unknown_order_the_venue_once_named_counts_as_missing() -> None:
     """A status that no table knows names it all the same."""
     made, _, order = placed("order.place")
     request = made.held.pop()
@@ -218,7 +218,7 @@ def test_a_list_from_just_after_the_end_proves_nothing() -> None:
     assert state(order) is S.CANCELED
 
 
-def test_an_order_that_is_filled_stays_filled_and_its_row_is_an_incident() -> None:
+def test_filled_order_listed_as_open_stays_filled_as_an_incident() -> None:
     made, actor, order = placed()
     made.fill(order.client_order_id, "1")
     assert state(order) is S.FILLED
@@ -302,7 +302,7 @@ def test_the_switch_stays_armed_while_an_order_may_come_back() -> None:
     assert order.inferred
 
 
-def test_a_run_that_ends_leaves_the_switch_of_such_an_order_armed() -> None:
+def test_run_ending_with_a_missing_order_keeps_the_countdown() -> None:
     made, _, _order = given_up(dead_man_ms=120_000)
     assert made.engine.trading is not None
     made.stop()
@@ -316,7 +316,7 @@ def test_a_run_that_ends_leaves_the_switch_of_such_an_order_armed() -> None:
 # -- forgotten here, and after a restart ------------------------------------------------------------------------------
 
 
-def test_o36_an_order_that_memory_has_forgotten_comes_back_when_a_query_confirms_it() -> None:
+def test_o36_forgotten_order_returns_when_a_query_confirms_it() -> None:
     actor = Actor()
     made = Scripted(actor, trading=OrderSideLimits(ended_orders=3)).ready()
     made.want(actor, place(price="98"))
@@ -343,7 +343,7 @@ def test_o36_an_order_that_memory_has_forgotten_comes_back_when_a_query_confirms
     assert actor.told(OrderChanged)[-1].state == S.CANCELED
 
 
-def test_a_row_of_a_forgotten_order_that_has_really_ended_is_nothing() -> None:
+def test_list_row_of_a_forgotten_ended_order_is_ignored() -> None:
     actor = Actor()
     made = Scripted(actor, trading=OrderSideLimits(ended_orders=3)).ready()
     for _ in range(5):
@@ -409,7 +409,7 @@ def test_o35_a_hidden_conditional_order_is_never_taken_for_ended(ms: int) -> Non
     assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.NEEDS_OPERATOR, S.UNTRIGGERED, S.CANCELED]
 
 
-def test_a_conditional_order_that_is_listed_after_its_end_comes_back_when_confirmed() -> None:
+def test_ended_algo_order_that_is_listed_returns_when_confirmed() -> None:
     made, actor, order = waiting()
     made.want(actor, Cancel(order.client_order_id))
     assert state(order) is S.CANCELED
@@ -421,7 +421,7 @@ def test_a_conditional_order_that_is_listed_after_its_end_comes_back_when_confir
     assert made.exchange.algos.all[order.client_order_id].status is AlgoStatus.CANCELED
 
 
-def test_a_list_of_conditional_orders_that_is_wrong_is_not_believed() -> None:
+def test_wrong_list_of_conditional_orders_is_not_believed() -> None:
     made, actor, order = waiting()
     row = made.exchange._printed(made.exchange.algos.all[order.client_order_id])  # type: ignore[arg-type]
     made.want(actor, Cancel(order.client_order_id))
@@ -431,7 +431,7 @@ def test_a_list_of_conditional_orders_that_is_wrong_is_not_believed() -> None:
     assert "is halted" not in made.said()
 
 
-def test_a_conditional_order_that_was_proved_absent_comes_back_with_its_row() -> None:
+def test_conditional_order_proved_absent_returns_with_its_row() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.holds.add("algoOrder.place")

@@ -141,7 +141,7 @@ class Storm:
 
 
 @pytest.mark.parametrize("seed", range(examples(60)))
-def test_when_the_storm_is_over_everything_is_as_the_venue_has_it(seed: int) -> None:
+def test_state_equals_the_venue_after_a_storm_of_algo_orders(seed: int) -> None:
     storm = Storm(seed)
     made = storm.made
     for _ in range(12):
@@ -176,7 +176,7 @@ def check_lives(storm: Storm) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100, 100 + examples(40)))
-def test_p1_after_a_crash_in_the_storm_conditional_orders_go_on_where_they_are(seed: int) -> None:
+def test_p1_algo_orders_go_on_after_a_crash_in_a_storm(seed: int) -> None:
     storm = Storm(seed)
     made, chance = storm.made, storm.chance
     for _ in range(chance.randint(1, 8)):

@@ -36,7 +36,7 @@ def test_o1_a_timeout_of_an_accepted_order_is_resolved_by_asking() -> None:
     assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.ACCEPTED]
 
 
-def test_o2_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_time() -> None:
+def test_o2_timed_out_order_that_never_arrived_is_proved_absent() -> None:
     """O2: not found twice, some seconds apart, dead, and not on the list of open orders asked for after that."""
     made, actor, order = placed("order.place")
     made.refuse(-1007)
@@ -52,7 +52,7 @@ def test_o2_a_timeout_of_an_order_that_never_arrived_is_proved_and_takes_its_tim
     assert len(made.sent("order.place")) == 1
 
 
-def test_o14_what_was_proved_absent_and_trades_after_all_is_booked_and_shuts_its_symbol() -> None:
+def test_o14_trade_after_an_absence_proof_suspends_the_symbol() -> None:
     made, actor, order = placed("order.place", quantity="2")
     made.refuse(-1007)
     made.run(15_000)
@@ -70,7 +70,7 @@ def test_o14_what_was_proved_absent_and_trades_after_all_is_booked_and_shuts_its
     assert made.verdicts(actor)["ACCEPTED"] == accepted + 1
 
 
-def test_o2_the_proof_is_not_waited_for_any_longer_than_it_must_be() -> None:
+def test_o2_absence_proof_takes_no_longer_than_it_must() -> None:
     """Five seconds between two answers that count, and the receive window with its margin."""
     made, _, order = placed("order.place")
     made.refuse(-1007)
@@ -80,7 +80,7 @@ def test_o2_the_proof_is_not_waited_for_any_longer_than_it_must_be() -> None:
     assert state(order) is S.NEVER_ACCEPTED
 
 
-def test_two_answers_in_quick_succession_are_one_piece_of_evidence() -> None:
+def test_two_quick_answers_count_as_single_evidence() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     made.run(4_500)
@@ -116,7 +116,7 @@ def test_o15_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     assert state(order) is S.ACCEPTED
 
 
-def test_w18_no_answer_is_no_refusal_and_a_late_answer_is_evidence() -> None:
+def test_w18_timeout_is_no_refusal_and_a_late_answer_is_evidence() -> None:
     """W18 and W19."""
     made, _, order = placed("order.place", QUERY)
     made.run(2_300)
@@ -141,7 +141,7 @@ def test_o14_a_forgetful_query_does_not_bury_a_living_order() -> None:
     assert S.NEVER_ACCEPTED not in states(actor)
 
 
-def test_a_list_that_was_asked_for_before_the_order_was_dead_proves_nothing() -> None:
+def test_list_requested_before_the_order_was_dead_proves_nothing() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     made.run(3_000)
@@ -158,7 +158,7 @@ def test_a_list_that_was_asked_for_before_the_order_was_dead_proves_nothing() ->
     assert state(order) is S.UNKNOWN
 
 
-def test_o3_a_lost_link_leaves_its_orders_in_doubt_and_they_are_asked_for_on_the_next_one() -> None:
+def test_o3_lost_link_leaves_orders_unknown_until_queried() -> None:
     """O3."""
     made, _, order = placed("order.place")
     accept_quietly(made)
@@ -184,7 +184,7 @@ def revoked(made: Scripted) -> None:
     made.give(FramesReceived(made.of_kind(LinkKind.API)[-1], (frame,)), Lane.PRIVATE)
 
 
-def test_o32_a_revoked_session_leaves_its_orders_in_doubt_and_the_market_goes_on() -> None:
+def test_o32_revoked_session_leaves_orders_unknown_market_runs() -> None:
     made, actor, order = placed("order.place")
     accept_quietly(made)
     made.unopened.add(LinkKind.API)
@@ -203,7 +203,7 @@ def test_o32_a_revoked_session_leaves_its_orders_in_doubt_and_the_market_goes_on
     assert state(order) is S.ACCEPTED
 
 
-def test_o33_no_order_goes_out_on_a_new_connection_before_it_is_logged_on() -> None:
+def test_o33_no_order_is_sent_on_a_new_link_before_its_log_on() -> None:
     made, actor = world("session.logon")
     made.lose(LinkKind.API, "reset by peer")
     made.run(3_000)
@@ -240,20 +240,20 @@ def test_that_an_order_never_left_may_become_known_late() -> None:
     assert states(actor) == [S.UNKNOWN, S.DENIED]
 
 
-def test_that_an_order_was_written_may_become_known_late_and_its_time_counts_from_then() -> None:
+def test_late_notice_of_writing_sets_the_sent_time() -> None:
     made, _, order, request = stuck()
     stamped_ms = made.venue_ms + 3_000
     made.give(RequestWritten(request.link, request.request_id, stamped_ms))
     assert (state(order), order.sent_ms) == (S.UNKNOWN, stamped_ms)
 
 
-def test_an_order_of_which_not_even_the_writing_is_known_is_resolved_all_the_same() -> None:
+def test_order_with_unknown_writing_is_resolved_all_the_same() -> None:
     made, _, order, _ = stuck()
     made.run(40_000)
     assert state(order) is S.NEVER_ACCEPTED
 
 
-def test_an_order_that_was_written_late_is_dead_only_that_much_later() -> None:
+def test_order_is_dead_only_after_its_receive_window_and_margin() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     assert order.sent_ms == made.venue_ms
@@ -261,7 +261,7 @@ def test_an_order_that_was_written_late_is_dead_only_that_much_later() -> None:
     assert made.engine.trading.desk.proof.dead(order, made.venue_ms + 9_000)  # type: ignore[union-attr]
 
 
-def test_an_order_nobody_can_tell_about_needs_a_human_being_and_still_counts() -> None:
+def test_unresolvable_order_needs_an_operator_and_still_counts() -> None:
     made, actor, order = placed("order.place", quantity="3")
     made.swallows.add(QUERY)
     made.refuse(-1007)
@@ -319,7 +319,7 @@ def test_o7_a_fill_that_was_not_reported_is_recovered() -> None:
     assert "recovered" in made.said()
 
 
-def test_the_fills_of_an_order_that_was_never_acknowledged_are_all_recovered() -> None:
+def test_all_fills_of_a_never_acknowledged_order_are_recovered() -> None:
     """Rows of a query name the venue's id alone, and they must not be stepped over while that is unknown."""
     made, _, order = placed("order.place", QUERY)
     accept_quietly(made)

@@ -35,7 +35,7 @@ def test_o11_a_cancel_that_meets_a_fill_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("how", ["timeout", "-1007", "lost link"])
-def test_o12_a_cancel_of_unknown_outcome_is_asked_about_and_repeated(how: str) -> None:
+def test_o12_cancel_of_unknown_outcome_is_queried_and_repeated(how: str) -> None:
     """O12: still open exposure, and cancelled in the end."""
     made, actor, order = placed("order.cancel")
     made.want(actor, Cancel(order.client_order_id))
@@ -77,7 +77,7 @@ def test_a_cancel_that_is_refused_is_repeated_calmly() -> None:
     assert state(order) is S.CANCELED
 
 
-def test_an_order_that_has_just_left_is_cancelled_when_its_answer_has_come_or_is_overdue() -> None:
+def test_new_order_is_cancelled_once_answered_or_overdue() -> None:
     """A cancel might overtake it, and find nothing."""
     made, actor, order = placed("order.place")
     made.want(actor, CancelAll())
@@ -92,7 +92,7 @@ def test_an_order_that_has_just_left_is_cancelled_when_its_answer_has_come_or_is
     assert len(made.sent("order.cancel")) == 2
 
 
-def test_a_cancel_in_doubt_is_not_repeated_before_it_has_been_asked_about() -> None:
+def test_unknown_cancel_is_not_repeated_before_a_query() -> None:
     made, actor, _order = placed("order.cancel", QUERY)
     made.want(actor, CancelAll())
     made.refuse(-1007)
@@ -127,7 +127,7 @@ def test_o12_an_unreadable_answer_to_a_cancel_leaves_it_in_doubt() -> None:
     assert state(order) is S.CANCELED
 
 
-def test_o13_an_amendment_of_unknown_outcome_counts_at_its_worst_until_it_is_known() -> None:
+def test_o13_unknown_amendment_counts_at_its_worst_until_known() -> None:
     """O13."""
     made, actor, order = placed("order.modify", QUERY, price="99")
     made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))
@@ -147,7 +147,7 @@ def test_o13_o39_a_refused_amendment_leaves_the_order_as_it_was(code: int) -> No
     assert (order.overlay, order.state, order.price) == (Overlay.NONE, S.ACCEPTED, D(99))
 
 
-def test_o13_an_amendment_of_an_order_that_is_gone_is_asked_about() -> None:
+def test_o13_amendment_of_an_order_that_is_gone_is_queried() -> None:
     made, actor, order = placed("order.modify", price="99")
     made.want(actor, Amend(order.client_order_id, D(98)))
     made.silent = True

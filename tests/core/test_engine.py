@@ -170,7 +170,7 @@ def test_the_resync_of_one_book_disturbs_no_other() -> None:
     assert not [effect for effect in made.effects if isinstance(effect, CloseLink)]
 
 
-def test_frames_that_were_dropped_are_a_known_gap_of_the_books_of_their_link() -> None:
+def test_dropped_frames_are_a_gap_in_the_books_of_their_link() -> None:
     made, actor = world(channels=("depth@100ms", "markPrice@1s", "aggTrade"))
     made.give(FramesDropped(made.of_kind(MARKET)[0], 17))
     assert [effect.state for effect in actor.told(BookChanged)][-1] is BookState.STALE
@@ -202,7 +202,7 @@ def test_r2_a_ban_stops_everything_until_it_ends() -> None:
     assert {link.kind for link in made.links.values()} == set(LinkKind)
 
 
-def test_a_market_link_stays_closed_during_a_ban_that_an_answer_told_of() -> None:
+def test_market_link_stays_closed_during_a_ban() -> None:
     made, _ = world()
     made.engine._ctx.ledger.ban(made.venue_ms + 60_000)
     made.lose(MARKET)
@@ -325,7 +325,7 @@ def test_p10_a_stop_cancels_everything_and_ends_when_it_is_gone() -> None:
     assert len(made.sent("order.cancel")) == 3
 
 
-def test_what_a_strategy_wants_at_its_end_is_carried_out_if_it_is_a_cancel() -> None:
+def test_strategy_may_only_cancel_at_its_end() -> None:
     actor = Actor(acts={"on_stop": lambda *_: [place(), BOTH, Target("BTCUSDT", D(1)), CancelAll()]})
     made, _ = world(actor)
     made.want(actor, place(price="98"))
@@ -374,7 +374,7 @@ def test_a_fill_in_the_last_moment_is_booked() -> None:
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
-def test_o7_a_fill_whose_report_was_lost_is_fetched_before_the_run_ends() -> None:
+def test_o7_fill_whose_report_was_lost_is_fetched_before_the_end() -> None:
     made, actor = world()
     made.want(actor, place())
     (order,) = made.engine.orders.live
@@ -387,7 +387,7 @@ def test_o7_a_fill_whose_report_was_lost_is_fetched_before_the_run_ends() -> Non
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
-def test_fills_that_cannot_be_fetched_are_named_after_the_grace_time() -> None:
+def test_fills_that_cannot_be_fetched_are_named_after_the_grace() -> None:
     made, actor = world()
     made.want(actor, place())
     (order,) = made.engine.orders.live
@@ -403,7 +403,7 @@ def test_fills_that_cannot_be_fetched_are_named_after_the_grace_time() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["swallow", "refuse", "lose", "unwritten"])
-def test_orders_that_cannot_be_brought_to_an_end_are_named_after_the_grace_time(trouble: str) -> None:
+def test_orders_that_cannot_be_ended_are_named_after_the_grace(trouble: str) -> None:
     made, actor = world()
     made.want(actor, place())
     (order,) = made.engine.orders.live

@@ -32,7 +32,7 @@ def begin(made: Scripted) -> None:
 
 
 @pytest.mark.parametrize(("asked_ms", "ends"), [(3_000, S.UNKNOWN), (6_900, S.UNKNOWN), (7_200, S.NEVER_ACCEPTED)])
-def test_o14_the_list_must_be_younger_than_the_death_of_the_request(asked_ms: int, ends: OrderState) -> None:
+def test_o14_list_must_be_younger_than_the_death_of_the_request(asked_ms: int, ends: OrderState) -> None:
     """Everything else is proved; the list was asked for while the request could still arrive, or just after."""
     made, _, order = placed("order.place")
     made.refuse(-1007)

@@ -48,7 +48,7 @@ def test_an_open_link_with_room_takes_one_more() -> None:
     assert [name for name, _ in wires.told] == [BNB]
 
 
-def test_a_link_that_is_still_opening_asks_for_it_with_the_others() -> None:
+def test_opening_link_subscribes_an_added_stream_with_the_rest() -> None:
     wires = wires_of(TRADES)
     add(wires)
     wires.open_all()
@@ -99,7 +99,7 @@ def test_it_comes_back_with_its_link() -> None:
 
 @given(seed=st.integers(0, 2**16))
 @settings(max_examples=examples(60))
-def test_streams_added_at_any_moment_are_heard_once_each_in_order(seed: int) -> None:
+def test_streams_added_at_any_moment_are_delivered_once_in_order(seed: int) -> None:
     chance, limits = random.Random(seed), FeedLimits(streams_per_link=3, rotate_after_ms=40_000, overlap_ms=5_000, patience=100)
     wires = wires_of(TRADES, limits=limits)
     wanted: list[StreamName] = []

@@ -47,7 +47,7 @@ def ids(wires: Wires) -> list[int]:
 # -- when a link is rotated -------------------------------------------------------------------------------------------
 
 
-def test_a_link_is_rotated_a_little_before_its_planned_age_and_the_old_one_is_closed_after_the_overlap() -> None:
+def test_link_is_rotated_before_its_age_and_closed_after_overlap() -> None:
     wires = Wires(Feed(plan([TRADES], LIMITS), LIMITS, lambda: 0.5))
     wires.open_all()
     wires.acknowledge()
@@ -108,7 +108,7 @@ def test_an_announced_shutdown_rotates_at_once_and_only_once() -> None:
 # -- a sequence is told without hole or repetition --------------------------------------------------------------------
 
 
-def test_the_successor_waits_until_the_old_link_has_told_everything_before_it() -> None:
+def test_successor_waits_until_the_old_link_has_caught_up() -> None:
     wires, old, new = rotating(TRADES)
     wires.say(old, TRADES, agg_trade(5))
     for number in (8, 9):
@@ -131,7 +131,7 @@ def test_a_successor_that_lags_repeats_nothing() -> None:
     assert ids(wires) == [5, 6, 7, 8, 9, 10, 11]
 
 
-def test_when_the_successor_falls_the_old_link_goes_on_where_it_was() -> None:
+def test_lost_successor_leaves_the_streams_with_the_old_link() -> None:
     wires, old, new = rotating(TRADES)
     wires.say(old, TRADES, agg_trade(5))
     for number in (7, 8):
@@ -159,7 +159,7 @@ def test_when_the_old_link_falls_the_successor_goes_on() -> None:
     assert wires.feed.in_charge(TRADES, new)
 
 
-def test_when_the_old_link_falls_before_its_successor_stands_the_streams_are_interrupted() -> None:
+def test_old_link_lost_before_its_successor_interrupts_streams() -> None:
     wires = Wires(Feed(plan([TRADES], LIMITS), LIMITS, lambda: 0.5))
     wires.open_all()
     (old,) = wires.wires
@@ -172,7 +172,7 @@ def test_when_the_old_link_falls_before_its_successor_stands_the_streams_are_int
     assert ids(wires) == [9]
 
 
-def test_a_successor_that_stays_deaf_is_given_up_and_the_old_link_keeps_its_streams() -> None:
+def test_silent_successor_is_given_up_and_the_old_link_kept() -> None:
     wires = Wires(Feed(plan([TRADES], LIMITS), LIMITS, lambda: 0.5))
     wires.open_all()
     wires.acknowledge()
@@ -201,7 +201,7 @@ def test_the_overlap_begins_when_the_successor_stands() -> None:
 
 
 @pytest.mark.parametrize(("name", "overlap_ms"), [(MARK, 10_500), (DEPTH, 30_500)])
-def test_a_link_that_falls_silent_just_when_the_overlap_ends_does_no_harm(name: StreamName, overlap_ms: int) -> None:
+def test_link_that_falls_silent_as_the_overlap_ends_is_closed(name: StreamName, overlap_ms: int) -> None:
     """The check that closes the old link must not look at it once more."""
     wires, old, new = rotating(name, attrs.evolve(LIMITS, overlap_ms=overlap_ms))
     wires.pass_time(overlap_ms + 1_000)
@@ -209,7 +209,7 @@ def test_a_link_that_falls_silent_just_when_the_overlap_ends_does_no_harm(name: 
     assert wires.feed.in_charge(name, new)
 
 
-def test_what_a_failed_successor_had_said_does_not_deceive_the_next_one() -> None:
+def test_messages_of_a_failed_successor_do_not_count_later() -> None:
     wires, old, new = rotating(TRADES)
     wires.say(old, TRADES, agg_trade(5))
     wires.say(new, TRADES, agg_trade(9))
@@ -235,7 +235,7 @@ def test_b12_after_a_rotation_a_stream_may_set_its_clock_back() -> None:
     assert len(wires.told) == 3
 
 
-def test_a_stream_without_a_sequence_moves_when_both_links_have_told_the_same() -> None:
+def test_stream_without_sequence_moves_when_both_links_agree() -> None:
     wires, old, new = rotating(MARK)
     for at in (1, 2):
         wires.say(old, MARK, mark_price(event_ms=START_MS + at))
@@ -269,7 +269,7 @@ def test_best_prices_move_by_their_update_id() -> None:
     assert [one.update_id for _, one in wires.told if isinstance(one, BookTicker)] == [1, 2, 3, 4]
 
 
-def test_a_book_takes_the_overlap_of_batches_that_were_cut_differently() -> None:
+def test_book_accepts_an_overlap_of_differently_cut_batches() -> None:
     """The message that completes the old link's story comes first, and only what follows on it may overlap."""
     wires, old, new = rotating(DEPTH)
     wires.say(old, DEPTH, delta(0, 10))
@@ -281,7 +281,7 @@ def test_a_book_takes_the_overlap_of_batches_that_were_cut_differently() -> None
     assert len(wires.told) == place
 
 
-def test_a_book_moves_at_once_when_the_successor_goes_on_exactly_where_the_old_link_is() -> None:
+def test_book_moves_at_once_when_the_successor_continues_exactly() -> None:
     wires, old, new = rotating(DEPTH)
     wires.say(old, DEPTH, delta(0, 10))
     wires.say(new, DEPTH, delta(10, 20))

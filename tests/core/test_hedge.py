@@ -59,7 +59,7 @@ def test_both_sides_are_held_beside_each_other_and_shown_so() -> None:
     assert all("reduceOnly" not in request.params for request in made.sent("order.place"))
 
 
-def test_a_symbol_whose_sides_add_up_to_nothing_is_looked_after_all_the_same() -> None:
+def test_symbol_with_offsetting_sides_is_still_reconciled() -> None:
     made, actor = world()
     made.want(actor, place(BUY, "1", None, position_side=LONG), place(SELL, "1", None, position_side=SHORT))
     made.run(35_000)
@@ -75,7 +75,7 @@ def test_o22_orders_without_a_side_are_refused() -> None:
     assert made.sent("order.place") == []
 
 
-def test_a_target_that_changes_its_sign_closes_one_side_before_it_opens_the_other() -> None:
+def test_target_that_changes_sign_closes_its_side_before_opening() -> None:
     made, actor = world()
     made.want(actor, Target("BTCUSDT", D(2)))
     assert sides(made) == (D(2), D(0))

@@ -31,7 +31,7 @@ LIMITS = RiskLimits(max_order_notional=D(350), max_gross_notional=D(600), price_
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(LIMIT | MARKET | WISHES, st.booleans(), st.none() | st.tuples(PRICES, SIZES)), max_size=12))
-def test_s11_g11_whatever_a_strategy_wants_only_what_is_allowed_goes_out(
+def test_s11_g11_only_allowed_orders_of_any_strategy_are_sent(
     wanted: list[tuple[Place | Quotes | Target, bool, tuple[Decimal, Decimal] | None]],
 ) -> None:
     actor = Actor(symbols=("BTCUSDT",))

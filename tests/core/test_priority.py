@@ -30,13 +30,13 @@ def test_amendments_of_both_sides_go_by_how_far_they_are_off() -> None:
     assert operations == [AmendOrder(ask, D(101), D(1)), AmendOrder(bid, D(99), D(1))]
 
 
-def test_new_orders_of_both_sides_go_by_how_near_they_are_to_the_market() -> None:
+def test_new_orders_of_both_sides_go_nearest_to_the_market_first() -> None:
     bids, asks = [("97", "1"), ("99", "1"), ("98", "1")], [("102", "1"), ("101", "1")]
     prices = [quote.place.price for quote in plan_quotes(wish(bids, asks), []) if isinstance(quote, PlaceOrder)]
     assert [set(prices[:2]), set(prices[2:4]), prices[4]] == [{D(99), D(101)}, {D(98), D(102)}, D(97)]
 
 
-def test_a_budget_of_two_gives_the_best_bid_and_the_best_ask_and_the_rest_follows() -> None:
+def test_budget_of_two_places_best_bid_and_ask_then_the_rest() -> None:
     actor = Actor()
     made = Scripted(actor, budgets={"mm": Budget(orders_per_10s=2)}).ready()
     made.want(actor, Quotes("BTCUSDT", [Quote(D(p), D(1)) for p in ("99", "98")], [Quote(D(p), D(1)) for p in ("101", "102")]))
@@ -53,7 +53,7 @@ def test_cancels_go_although_the_budget_is_used_up() -> None:
     assert not list(made.engine.orders.live)
 
 
-def test_of_two_strategies_the_one_that_is_further_off_goes_first() -> None:
+def test_strategy_further_from_its_target_goes_first() -> None:
     near, far = Actor("near"), Actor("far")
     made = Scripted(near, far, risk=RiskLimits(messages_per_10s=1)).ready()
     made.holds.add("/fapi/v1/openOrders")
@@ -82,7 +82,7 @@ def test_the_distance_is_what_is_missing_and_what_is_too_much() -> None:
 
 @settings(max_examples=examples(200))
 @given(LEVELS, LEVELS, LEVELS, LEVELS, st.integers(0, 8))
-def test_any_beginning_of_the_plan_brings_the_world_nearer_and_the_side_never_too_full(
+def test_any_prefix_of_the_plan_improves_and_stays_within_bounds(
     bids: list[tuple[int, str]],
     asks: list[tuple[int, str]],
     had: list[tuple[int, str]],

@@ -58,7 +58,7 @@ def test_a_double_is_told_with_both_numbers() -> None:
     assert duplicate(desk.state, desk.other, place(), 1_040) is None
 
 
-def test_what_was_refused_is_no_first_of_a_double_and_quotes_are_none() -> None:
+def test_refused_orders_and_quotes_are_no_duplicates() -> None:
     actor = Actor()
     made = Scripted(actor, risk=RiskLimits(duplicate_ms=60_000, max_order_notional=D(150))).ready()
     made.want(actor, place(quantity="2"))
@@ -86,7 +86,7 @@ def test_o29_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple
 # -- trades with oneself ----------------------------------------------------------------------------------------------
 
 
-def test_o28_an_order_that_would_trade_with_another_own_strategy_is_refused() -> None:
+def test_o28_order_that_would_cross_an_own_strategy_is_refused() -> None:
     desk = Desk()
     desk.stand(place(SELL, "1", "100.5"), "other")
     assert desk.check(place(BUY, "1", "100.4")).accepted
@@ -96,7 +96,7 @@ def test_o28_an_order_that_would_trade_with_another_own_strategy_is_refused() ->
     assert desk.check(place(SELL, "1", "99")).accepted
 
 
-def test_o28_what_only_reduces_passes_and_the_resting_order_makes_way() -> None:
+def test_o28_reducing_order_passes_and_the_resting_order_expires() -> None:
     desk = Desk()
     desk.hold("-1")
     desk.stand(place(SELL, "1", "100.5"), "other")
@@ -106,7 +106,7 @@ def test_o28_what_only_reduces_passes_and_the_resting_order_makes_way() -> None:
     assert prevention(desk.state, desk.trader, place(BUY, "1", "100")) is None
 
 
-def test_o28_an_amendment_that_would_trade_with_another_own_strategy_is_refused_even_if_it_reduces() -> None:
+def test_o28_amendment_crossing_an_own_strategy_is_refused() -> None:
     one, other = Actor("one"), Actor("other")
     made = Scripted(one, other).ready()
     made.want(one, place(BUY, "1", "99"))
@@ -119,7 +119,7 @@ def test_o28_an_amendment_that_would_trade_with_another_own_strategy_is_refused_
     assert made.sent("order.modify") == []
 
 
-def test_o28_instead_every_order_can_carry_the_venues_own_prevention() -> None:
+def test_o28_orders_can_carry_self_trade_prevention_instead() -> None:
     one, other = Actor("one"), Actor("other")
     made = Scripted(one, other, risk=RiskLimits(self_cross=SelfCross.EXPIRE_TAKER)).ready()
     made.want(one, place(SELL, "1", "100.5"))
@@ -132,7 +132,7 @@ def test_o28_instead_every_order_can_carry_the_venues_own_prevention() -> None:
 # -- message rates and open orders ------------------------------------------------------------------------------------
 
 
-def test_messages_of_a_strategy_are_counted_cancels_included_and_cancels_never_refused() -> None:
+def test_messages_count_with_cancels_and_cancels_always_pass() -> None:
     actor = Actor()
     made = Scripted(actor, budgets={"mm": Budget(messages_per_10s=3)}).ready()
     made.want(actor, place(), place(quantity="2"))
@@ -169,7 +169,7 @@ def test_open_orders_of_a_strategy_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("price", ["94", "106"])
-def test_g11_a_price_far_from_the_book_is_refused_although_the_mark_is_near(price: str) -> None:
+def test_g11_price_far_from_the_book_is_refused_despite_the_mark(price: str) -> None:
     desk = Desk(RiskLimits(price_collar_pct=D(5)))
     facts = attrs.evolve(FACTS, mark=D(price))
     verdict = desk.check(place(price=price), facts)
@@ -196,7 +196,7 @@ def test_the_bracket_counts_the_account_at_worst() -> None:
 
 
 @pytest.mark.parametrize("code", [-4400, -4401, -4105, -4189, -4087])
-def test_o19_a_risk_mode_shuts_new_risk_in_the_symbol_and_lets_reducing_orders_through(code: int) -> None:
+def test_o19_risk_mode_refuses_new_risk_but_lets_reductions_pass(code: int) -> None:
     actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
     made = Scripted(actor, symbols=actor.symbols).ready()
     made.want(actor, place())
@@ -211,7 +211,7 @@ def test_o19_a_risk_mode_shuts_new_risk_in_the_symbol_and_lets_reducing_orders_t
     assert verdicts(made, actor)["RISK_MODE"] == 1 + (code == -4087)
 
 
-def test_o19_after_a_pause_one_order_tries_and_ends_the_mode_or_lengthens_it() -> None:
+def test_o19_trial_order_after_a_pause_ends_or_extends_risk_mode() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.holds.add("order.place")
@@ -258,7 +258,7 @@ def test_o19_only_new_risk_that_is_taken_ends_a_mode(hedge: bool, more: dict[str
     assert ("takes new risk in BTCUSDT again" in made.said()) is ends
 
 
-def test_o19_orders_that_were_under_way_together_are_refused_together() -> None:
+def test_o19_orders_pending_together_are_refused_together() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.holds.add("order.place")
@@ -285,7 +285,7 @@ def test_o19_a_refused_amendment_tells_of_a_risk_mode_as_well() -> None:
 # -- breakers ---------------------------------------------------------------------------------------------------------
 
 
-def test_o18_too_many_rejects_shut_a_strategy_until_it_is_resumed() -> None:
+def test_o18_too_many_rejects_suspend_a_strategy_until_resumed() -> None:
     one, other = Actor("one"), Actor("other")
     made = Scripted(one, other, risk=RiskLimits(max_rejects=2, rejects_within_ms=10_000)).ready()
     made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
@@ -305,7 +305,7 @@ def test_o18_too_many_rejects_shut_a_strategy_until_it_is_resumed() -> None:
     assert "3 orders rejected in 10000 ms, 2 are allowed" in said
 
 
-def test_o18_everyday_outcomes_and_slow_rejects_do_not_trip_the_breaker() -> None:
+def test_o18_ordinary_outcomes_and_slow_rejects_suspend_nothing() -> None:
     actor = Actor()
     made = Scripted(actor, risk=RiskLimits(max_rejects=2, rejects_within_ms=10_000)).ready()
     for number, code in enumerate([-5022] * 5 + [-2019] * 2, 1):

@@ -37,9 +37,7 @@ def leaving(made: Scripted) -> list[Any]:
 @pytest.mark.parametrize(
     ("headers", "until_s"), [({"retry-after": "17"}, 17), ({}, None)], ids=["until Retry-After", "until the minute ends"]
 )
-def test_r1_after_a_429_of_rest_nothing_leaves_before_its_time_and_then_everything_goes_on(
-    headers: dict[str, str], until_s: int | None
-) -> None:
+def test_r1_429_from_rest_stops_all_requests_until_its_time(headers: dict[str, str], until_s: int | None) -> None:
     made, actor = world()
     made.want(actor, place())
     (order,) = made.engine.orders.live
@@ -67,7 +65,7 @@ def test_r1_after_a_429_of_rest_nothing_leaves_before_its_time_and_then_everythi
     assert made.sent("order.place")
 
 
-def test_r1_a_1003_on_the_socket_refuses_the_order_for_good_and_silences_rest_too() -> None:
+def test_r1_1003_rejects_the_order_for_good_and_stops_rest_too() -> None:
     made, actor = world()
     made.holds.add("order.place")
     made.want(actor, place())
@@ -97,7 +95,7 @@ def most(ledger: RateLimits, priority: Priority, now_ms: int) -> tuple[int, int]
 
 
 @pytest.mark.parametrize(("priority", "share"), [(NEEDED, 1.0), (NEW_RISK, 0.8)])
-def test_r4_without_counts_our_own_count_holds_and_a_fifth_of_every_limit_stays_unused(priority: Priority, share: float) -> None:
+def test_r4_without_server_counts_a_fifth_of_limits_stays_unused(priority: Priority, share: float) -> None:
     seeing, blind = RateLimits(), RateLimits()
     blind.adopt_rows([], START_MS)
     assert most(seeing, priority, START_MS + 1_000) == (2400 * share, 300 * share)
@@ -105,7 +103,7 @@ def test_r4_without_counts_our_own_count_holds_and_a_fifth_of_every_limit_stays_
     assert most(blind, priority, START_MS + 1_000) == (2400 * share * kept, 300 * share * kept)
 
 
-def test_r4_the_first_count_that_comes_ends_the_margin_of_its_own_limit() -> None:
+def test_r4_first_server_count_ends_the_margin_of_its_limit() -> None:
     ledger = RateLimits()
     ledger.adopt_rows([], START_MS)
     ledger.adopt_rows([row("ORDERS", "SECOND", 10, 300, count=0)], START_MS)
@@ -118,7 +116,7 @@ def test_r4_the_first_count_that_comes_ends_the_margin_of_its_own_limit() -> Non
 
 
 @pytest.mark.parametrize(("counts", "accepted"), [(COUNTS, 240), (None, 192)])
-def test_r4_a_strategy_that_floods_a_venue_without_counts_is_held_back_earlier(counts: Any, accepted: int) -> None:
+def test_r4_flooding_strategy_is_refused_earlier_without_counts(counts: Any, accepted: int) -> None:
     made, actor = world()
     made.counts = counts
     made.want(actor, *(place(quantity="0.01") for _ in range(100)))
@@ -130,13 +128,13 @@ def test_r4_a_strategy_that_floods_a_venue_without_counts_is_held_back_earlier(c
 # -- R7 -----------------------------------------------------------------------------------------------------------------
 
 
-def test_r7_limits_are_read_from_the_venue_and_not_taken_for_granted() -> None:
+def test_r7_limits_are_read_from_the_venue() -> None:
     ledger = RateLimits()
     ledger.adopt_limits([row("REQUEST_WEIGHT", "MINUTE", 1, 6000), row("ORDERS", "SECOND", 10, 50), row("ORDERS", "MINUTE", 1, 0)])
     assert (ledger.weight.limit, ledger.orders_10s.limit, ledger.orders_1m.limit) == (6000, 50, 1200)
 
 
-def test_r7_a_limit_that_the_venue_lowers_in_the_middle_holds_from_its_next_answer_on() -> None:
+def test_r7_limit_lowered_by_the_venue_holds_from_its_answer_on() -> None:
     made, actor = world()
     made.counts = [dict(count, limit=25) if count["interval"] == "SECOND" else count for count in COUNTS]
     made.want(actor, place(price="89"))

@@ -18,7 +18,7 @@ from tests.core.told import D, place
 OPEN_ORDERS, POSITIONS, TRADES = "/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v1/userTrades"
 
 
-def test_c4_after_a_suspend_books_orders_and_time_are_looked_at_again() -> None:
+def test_c4_suspend_makes_the_bot_check_books_orders_and_time() -> None:
     made, actor, order = placed()
     made.silent = True
     made.fill(order.client_order_id, "0.4")
@@ -57,7 +57,7 @@ def test_c4_without_orders_a_suspend_is_survived() -> None:
     assert made.ended is None
 
 
-def test_r6_light_rounds_fit_the_reserved_share_and_reach_every_symbol_in_turn() -> None:
+def test_r6_light_rounds_fit_the_reserve_and_reach_every_symbol() -> None:
     symbols = tuple(f"S{number}USDT" for number in range(LIGHT_SYMBOLS + 15))
     actor = Actor(symbols=symbols)
     made = Scripted(actor, symbols=symbols).ready()

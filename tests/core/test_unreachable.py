@@ -54,7 +54,7 @@ def resolved(made: Scripted) -> None:
 
 
 @pytest.mark.parametrize("traded", [False, True])
-def test_n2_no_order_is_taken_for_ended_while_the_name_cannot_be_resolved_and_all_are_compared_afterwards(traded: bool) -> None:
+def test_n2_no_order_ends_while_the_host_name_is_unresolved(traded: bool) -> None:
     made, actor = six_orders()
     orders = list(made.engine.orders.live)
     sent = len(made.sent("order.place"))
@@ -81,7 +81,7 @@ def test_n2_no_order_is_taken_for_ended_while_the_name_cannot_be_resolved_and_al
     assert "Temporary failure in name resolution" in made.said()
 
 
-def test_n2_an_order_that_never_arrived_is_proved_absent_when_the_venue_is_there_again() -> None:
+def test_n2_lost_order_is_proved_absent_when_the_venue_returns() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.holds.add("order.place")

@@ -177,7 +177,7 @@ def test_another_trouble_at_the_log_on_is_tried_again(code: int) -> None:
     assert line.opened[1:] == ["api.2"]
 
 
-def test_a_key_that_is_refused_after_it_worked_does_not_end_the_run() -> None:
+def test_key_refused_after_it_worked_does_not_end_the_run() -> None:
     line = Line().ready()
     line.did(line.session.step(LinkLost("api.1", "gone")))
     line.run(1_000)
@@ -287,7 +287,7 @@ def test_now_and_then_a_bad_frame_does_not_cost_the_order_link() -> None:
     assert line.session.ready
 
 
-def test_w18_a_request_without_an_answer_in_time_is_unanswered_and_a_late_answer_still_counts() -> None:
+def test_w18_late_answer_after_a_timeout_still_counts() -> None:
     """W18 and W19."""
     line = Line().ready()
     request = line.ask("slow")
@@ -306,7 +306,7 @@ def test_what_waited_on_a_lost_link_is_unanswered() -> None:
     assert events == [Unanswered("one", "reset"), Unanswered("two", "reset"), SessionDown("reset")]
 
 
-def test_a_request_that_never_left_says_so_also_when_nobody_waits_for_it_any_more() -> None:
+def test_unwritten_request_is_reported_even_after_its_timeout() -> None:
     line = Line().ready()
     first, second = line.ask("first"), line.ask("second")
     assert line.did(line.session.step(RequestNotWritten("api.1", first.request_id, "full"))) == [
@@ -441,7 +441,7 @@ def test_the_current_link_may_fall_while_its_successor_logs_on() -> None:
     assert line.ask("x").link == "api.2"
 
 
-def test_a_key_revoked_on_the_retired_link_does_not_stop_the_current_one() -> None:
+def test_key_revoked_on_a_retired_link_leaves_the_current_link() -> None:
     line = rotating()
     line.answer(line.requests[-1], LOGGED_ON)
     line.hear({"id": None, "status": 401, "error": {"code": -2015, "msg": "x"}}, "api.1")

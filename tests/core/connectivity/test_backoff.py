@@ -50,7 +50,7 @@ def test_a_success_counts_for_one_end_only() -> None:
     assert [backoff.next_delay_ms(60 * NS_PER_S) for _ in range(3)] == [499, 999, 1_999]
 
 
-def test_n12_a_link_that_opens_and_falls_at_once_is_opened_ever_more_seldom() -> None:
+def test_n12_flapping_link_is_reopened_ever_less_often() -> None:
     """N12: a venue that flaps every 200 ms for ten minutes sees few connections."""
     backoff, now, opened = Backoff(lambda: 0.5), 0, 0
     while now < 600 * NS_PER_S:

@@ -28,7 +28,7 @@ def test_before_the_first_sample_nothing_is_known() -> None:
 
 
 @given(st.lists(st.tuples(TRIPS, TRIPS), min_size=1, max_size=20), st.integers(-(10**13), 10**13))
-def test_c1_the_error_is_within_the_uncertainty_whatever_the_way_took(trips: list[tuple[int, int]], offset_ns: int) -> None:
+def test_c1_offset_error_is_within_uncertainty_at_any_latency(trips: list[tuple[int, int]], offset_ns: int) -> None:
     clock = ClockOffset()
     for number, (there_ns, back_ns) in enumerate(trips):
         clock.sampled(sample(START_NS + number * 10**9, there_ns, back_ns, offset_ns))
@@ -64,7 +64,7 @@ def test_a_sample_that_went_back_in_time_is_ignored() -> None:
     assert not clock.known
 
 
-def test_a_forgotten_offset_stays_the_best_guess_until_the_next_sample() -> None:
+def test_forgotten_offset_is_the_best_guess_until_a_new_sample() -> None:
     clock = ClockOffset()
     clock.sampled(sample(START_NS, 0, 0, 3_600 * 10**9))
     clock.forget()

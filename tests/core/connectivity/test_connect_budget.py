@@ -46,13 +46,13 @@ def most_in_five_minutes(times: list[int]) -> int:
     return max(sum(first <= at < first + WINDOW_MS for at in times) for first in times)
 
 
-def test_n12_a_venue_that_ends_every_link_is_not_asked_more_often_than_allowed() -> None:
+def test_n12_venue_that_drops_every_link_sees_no_excess_connects() -> None:
     for most in (3, 20):
         made = stormy(most, 20)
         assert {kind: most_in_five_minutes(times) for kind, times in made.opened.items()} == dict.fromkeys(LinkKind, most)
 
 
-def test_n12_both_market_links_share_one_budget_and_it_is_said_once_while_it_is_used_up() -> None:
+def test_n12_market_links_share_a_connect_budget_reported_once() -> None:
     made = stormy(20, 5)
     said = [line.text for line in made.log if "so as not to be banned" in line.text]
     assert sorted(line.split(":")[0] for line in said) == ["api links", "market links", "private links"]
@@ -69,7 +69,7 @@ def test_n12_when_the_storm_is_over_everything_comes_back() -> None:
     assert made.engine.connects_shut == {}
 
 
-def test_a_planned_rotation_waits_for_room_and_the_old_link_goes_on() -> None:
+def test_planned_rotation_waits_for_budget_and_keeps_the_link() -> None:
     limits = FeedLimits(rotate_after_ms=60_000, overlap_ms=5_000, connects_per_5min=3)
     made = Watched(Actor(), channels=("markPrice@1s",), feed=limits, orders_on=False)
     made.note()
@@ -93,7 +93,7 @@ def test_a_connect_that_did_not_take_place_is_not_counted() -> None:
 
 
 @given(most=st.integers(1, 5), steps=st.lists(st.tuples(st.integers(0, 200_000), st.sampled_from(LinkKind)), max_size=60))
-def test_no_five_minutes_see_more_and_waiting_as_long_as_told_suffices(most: int, steps: list[tuple[int, LinkKind]]) -> None:
+def test_connects_stay_in_budget_and_the_stated_wait_suffices(most: int, steps: list[tuple[int, LinkKind]]) -> None:
     connects, now_ms = ConnectBudget(most), 0
     taken: dict[LinkKind, list[int]] = defaultdict(list)
     for after_ms, kind in steps:

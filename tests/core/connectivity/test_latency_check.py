@@ -19,7 +19,7 @@ from tests.core.scripted import Actor, Scripted
 
 
 @given(st.integers(0, 60_000), st.integers(100, 60_000), st.integers(100, 60_000))
-def test_c6_a_key_is_named_exactly_when_it_is_too_small_and_the_value_named_suffices(trip: int, window: int, answer: int) -> None:
+def test_c6_too_small_settings_are_named_with_a_sufficient_value(trip: int, window: int, answer: int) -> None:
     lines = list(too_near(trip, window, answer))
     assert [key for key in ("recv_window_ms", "answer_ms") if any(f"[orders] {key} = " in line for line in lines)] == [
         key for key, value in (("recv_window_ms", window), ("answer_ms", answer)) if value <= trip
@@ -56,7 +56,7 @@ def far(trip_ms: int, **limits: int) -> Scripted:
         ({"answer_ms": 4_000}, []),
     ],
 )
-def test_c6_a_way_of_three_seconds_is_explained_once_with_the_keys_to_change(limits: dict[str, int], keys: list[str]) -> None:
+def test_c6_three_second_latency_is_explained_once_with_the_keys(limits: dict[str, int], keys: list[str]) -> None:
     made = far(3_000, **limits)
     said = [
         line.text for line in made.log if line.level is Level.ERROR and "the way to the venue and back takes 3.0 s" in line.text

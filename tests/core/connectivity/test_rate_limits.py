@@ -71,7 +71,7 @@ WEIGHTS, ORDERS = ((1, 0), (20, 0), (40, 0)), ((0, 1), (0, 1), (0, 5))
     adopts=st.booleans(),
 )
 @settings(max_examples=examples(60))
-def test_r5_nothing_is_ever_sent_over_a_limit_as_the_server_counts_it(
+def test_r5_no_request_exceeds_a_limit_as_the_server_counts(
     seed: int, traffic: tuple[tuple[int, int], ...], skew_ms: int, jitter: bool, hurry: int, adopts: bool
 ) -> None:
     chance, ledger, server, now = random.Random(seed), RateLimits(), Server(), START_MS + seed % 60_000
@@ -121,7 +121,7 @@ def test_a_greedy_user_gets_nearly_all_orders_too() -> None:
     sliding=st.booleans(),
     priority=st.sampled_from(Priority),
 )
-def test_the_times_named_for_the_next_try_are_never_too_late_and_lead_there_soon(
+def test_retry_times_are_never_late_and_lead_to_success(
     spends: list[tuple[int, int]], amount: int, sliding: bool, priority: Priority
 ) -> None:
     window, now = Window(RateLimitType.ORDERS, 10_000, 150, sliding), START_MS
@@ -141,7 +141,7 @@ def test_the_times_named_for_the_next_try_are_never_too_late_and_lead_there_soon
 # -- what is counted where --------------------------------------------------------------------------------------------
 
 
-def test_what_was_spent_just_before_a_boundary_counts_in_both_intervals() -> None:
+def test_amount_spent_just_before_a_boundary_counts_in_both() -> None:
     window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 100, sliding=False)
     window.spend(30, START_MS + 59_700)
     window.spend(40, START_MS + 59_800)
@@ -150,7 +150,7 @@ def test_what_was_spent_just_before_a_boundary_counts_in_both_intervals() -> Non
     assert window.used(START_MS + 120_000 + BOUNDARY_SLACK_MS) == 0
 
 
-def test_behind_a_boundary_the_old_interval_counts_until_it_has_certainly_passed() -> None:
+def test_old_interval_counts_until_it_has_certainly_passed() -> None:
     window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 100, sliding=False)
     window.spend(100, START_MS + 10_000)
     assert not window.fits(1, START_MS + 60_000, NEEDED)
@@ -167,7 +167,7 @@ def test_r5_orders_are_also_counted_over_any_stretch() -> None:
     assert window.peak == 10
 
 
-def test_r3_the_higher_count_of_the_server_is_believed_and_a_lower_one_is_not() -> None:
+def test_r3_higher_server_count_is_adopted_a_lower_count_is_not() -> None:
     ledger = RateLimits()
     ledger.reserve(100, 0, 0, START_MS + 5_000, NEEDED)
     ledger.adopt_weight(2_350, START_MS + 5_100)
@@ -184,7 +184,7 @@ def test_a_count_of_the_old_minute_does_not_burden_the_new_one() -> None:
     assert ledger.weight.used(START_MS + 60_000 + BOUNDARY_SLACK_MS) == 0
 
 
-def test_an_adopted_count_ends_with_its_interval_whatever_was_spent_before_it() -> None:
+def test_adopted_count_ends_with_its_interval() -> None:
     ledger = RateLimits()
     ledger.reserve(7, 0, 0, START_MS + 59_900, NEEDED)
     ledger.adopt_weight(2_000, START_MS + 59_950)
@@ -225,7 +225,7 @@ def test_a_reservation_is_all_or_nothing() -> None:
     assert ledger.orders_1m.used(START_MS) == 300
 
 
-def test_r2_nothing_is_sent_while_we_are_banned_and_a_ban_is_never_shortened() -> None:
+def test_r2_nothing_is_sent_during_a_ban_and_bans_never_shorten() -> None:
     ledger = RateLimits()
     ledger.ban(START_MS + 60_000)
     ledger.ban(START_MS + 30_000)
@@ -266,7 +266,7 @@ def test_a_count_that_says_nothing_new_is_not_remembered(count: int, entries: in
 
 
 @pytest.mark.parametrize("sliding", [True, False])
-def test_what_the_server_has_counted_alone_is_over_with_its_interval(sliding: bool) -> None:
+def test_count_of_the_server_alone_ends_with_its_interval(sliding: bool) -> None:
     window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=sliding)
     window.spend(1, START_MS + 1_000)
     window.adopt(10, START_MS + 9_000)

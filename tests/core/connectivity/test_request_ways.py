@@ -113,7 +113,7 @@ def test_a_cancel_by_rest_that_meets_a_fill_is_no_error() -> None:
 # -- the link does not answer -----------------------------------------------------------------------------------------
 
 
-def test_o40_a_cancel_that_is_not_answered_within_a_second_goes_by_rest() -> None:
+def test_o40_cancel_unanswered_for_a_second_goes_by_rest() -> None:
     made, actor, order = placed()
     link = set(made.of_kind(LinkKind.API))
     made.stuck.add(CANCEL)
@@ -126,7 +126,7 @@ def test_o40_a_cancel_that_is_not_answered_within_a_second_goes_by_rest() -> Non
     assert set(made.of_kind(LinkKind.API)) == link
 
 
-def test_the_link_is_avoided_for_a_while_after_it_left_something_unanswered() -> None:
+def test_link_is_avoided_for_a_while_after_an_unanswered_request() -> None:
     made, actor, order = placed()
     made.stuck.add("order.modify")
     made.want(actor, Amend(order.client_order_id, D(99)))
@@ -187,7 +187,7 @@ def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5])
-def test_o40_a_run_whose_link_is_cut_every_few_requests_ends_with_no_order_open(every: int) -> None:
+def test_o40_run_with_a_repeatedly_cut_link_ends_without_orders(every: int) -> None:
     """O40: the link stands again after each cut, and falls with one of the next cancels, which is lost."""
     actor = Actor()
     made = Scripted(actor).ready()
@@ -214,7 +214,7 @@ def test_o40_a_run_whose_link_is_cut_every_few_requests_ends_with_no_order_open(
     assert never_new_risk_by_rest(made)
 
 
-def test_o40_a_run_ends_with_no_order_open_while_the_link_is_silent() -> None:
+def test_o40_run_with_a_silent_link_ends_without_open_orders() -> None:
     made, _, order = placed()
     made.stuck.update((CANCEL, QUERY))
     made.stop()

@@ -83,7 +83,7 @@ def test_what_does_not_fit_waits_and_goes_in_its_order() -> None:
     assert len(effects(ctx, CallRest)) == 10
 
 
-def test_b8_what_can_wait_leaves_room_for_what_is_needed_and_never_stands_in_its_way() -> None:
+def test_b8_snapshots_leave_weight_for_needed_calls() -> None:
     """B8 and R6: all books are lost at once, and an order must still be looked for."""
     ctx = context()
     calls = RestQueue(ctx)
@@ -120,7 +120,7 @@ def test_a_purpose_is_busy_while_its_call_waits_or_is_under_way() -> None:
         (answer(418, b"<html>"), START_MS + 121_000),
     ],
 )
-def test_r1_a_ban_is_heeded_and_the_waiting_calls_go_when_it_ends(back: Answer, ban_ms: int) -> None:
+def test_r1_ban_is_kept_and_waiting_calls_go_when_it_ends(back: Answer, ban_ms: int) -> None:
     ctx = context()
     calls = RestQueue(ctx)
     calls.call("GET", "/fapi/v1/ping", {}, "first")

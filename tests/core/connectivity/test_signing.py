@@ -66,7 +66,7 @@ def test_every_algorithm_is_among_the_vectors() -> None:
 
 
 @needs_vectors
-def test_the_payload_of_an_api_request_is_sorted_and_leaves_the_signature_out() -> None:
+def test_api_payload_is_sorted_and_excludes_the_signature() -> None:
     for vector in USABLE:
         if "params" in vector:
             assert api_payload(vector["params"] | {"signature": "x"}).decode() == vector["payload"]
@@ -143,7 +143,7 @@ def test_a_rest_query_reads_back_and_is_ascii(params: dict[str, str | int]) -> N
     assert {unquote(name): unquote(value) for name, value in back.items()} == {name: str(value) for name, value in wanted.items()}
 
 
-def test_names_beyond_ascii_are_signed_as_utf_8_on_the_socket_and_encoded_first_on_rest() -> None:
+def test_non_ascii_names_are_signed_as_utf_8_and_quoted_in_rest() -> None:
     params = {"symbol": "币安人生USDT"}
     assert api_payload(params) == "symbol=币安人生USDT".encode()
     assert query(params) == "symbol=%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT"
@@ -182,7 +182,7 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("name", BAD_KEYS)
-def test_g9_x2_a_key_that_cannot_be_used_is_refused_in_one_sentence_that_does_not_show_it(name: str) -> None:
+def test_g9_x2_unusable_key_is_refused_without_being_shown(name: str) -> None:
     pem, said = BAD_KEYS[name]
     with pytest.raises(ValueError, match=said) as caught:
         signer_of_pem(KEY, pem)

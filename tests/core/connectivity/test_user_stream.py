@@ -46,7 +46,7 @@ def shut(made: Scripted, actor: Actor) -> bool:
     return made.verdicts(actor).get(VerdictCode.STALE_USER_STREAM, 0) > before
 
 
-def test_the_key_is_asked_for_after_the_log_on_and_opens_the_link() -> None:
+def test_listen_key_is_requested_after_log_on_and_opens_the_link() -> None:
     actor = Actor()
     made = Scripted(actor).start()
     assert [request.method for request in made.sent("session.logon") + made.sent("userDataStream.start")] == [
@@ -123,7 +123,7 @@ def test_a_keep_alive_without_an_answer_is_tried_again_soon() -> None:
     assert made.of_kind(PRIVATE) == ["private.1"]
 
 
-def test_o8_a_key_that_the_venue_does_not_know_any_more_is_replaced() -> None:
+def test_o8_listen_key_unknown_to_the_venue_is_replaced() -> None:
     """O8: -1125."""
     made, actor = world()
     made.exchange.refuses["userDataStream.ping"] = (-1125, "This listenKey does not exist.")
@@ -150,7 +150,7 @@ def test_o8_an_expired_key_is_replaced_although_its_link_stands() -> None:
     assert len(made.called("/fapi/v1/openOrders")) == 1
 
 
-def test_o7_a_lost_link_is_opened_again_and_everything_is_compared() -> None:
+def test_o7_lost_user_stream_is_reopened_and_all_is_reconciled() -> None:
     """O7."""
     made, actor = world()
     made.lose(PRIVATE)
@@ -202,7 +202,7 @@ def test_a_key_that_is_not_answered_is_asked_for_again() -> None:
     assert made.of_kind(PRIVATE)
 
 
-def test_the_same_key_opens_no_second_link_when_the_session_comes_back() -> None:
+def test_same_listen_key_opens_no_second_link_on_session_return() -> None:
     made, actor = world()
     made.lose(LinkKind.API)
     made.run(3_000)
@@ -211,7 +211,7 @@ def test_the_same_key_opens_no_second_link_when_the_session_comes_back() -> None
     assert private_news(actor) == [LinkState.UP]
 
 
-def test_o40_a_key_is_kept_alive_by_rest_while_the_order_link_is_down() -> None:
+def test_o40_listen_key_is_renewed_by_rest_without_an_order_link() -> None:
     made, actor = world()
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
@@ -281,7 +281,7 @@ def test_a_refused_key_is_asked_for_again() -> None:
     assert made.of_kind(PRIVATE)
 
 
-def test_o40_the_user_stream_comes_back_while_the_order_link_is_down() -> None:
+def test_o40_user_stream_returns_while_the_order_link_is_down() -> None:
     made, _ = world()
     made.unopened.add(LinkKind.API)
     made.lose(LinkKind.API)
@@ -321,7 +321,7 @@ def test_the_link_is_rotated_without_a_hole() -> None:
     assert not shut(made, actor)
 
 
-def test_a_rotation_that_fails_is_tried_again_later_and_not_at_once() -> None:
+def test_failed_user_stream_rotation_is_retried_later() -> None:
     made, actor = world(UserStreamLimits(rotate_after_ms=10 * MINUTE_MS))
     made.run(10 * MINUTE_MS - 2_000)
     made.unopened.add(PRIVATE)
@@ -358,7 +358,7 @@ def test_an_announced_shutdown_opens_another_link() -> None:
 
 
 @pytest.mark.parametrize("frame", [b"", b"{", b"[]", b'{"e":5}', b'{"e":"ORDER_TRADE_UPDATE"}', b"\xff\xfe"])
-def test_an_unreadable_report_may_hide_anything_so_everything_is_compared(frame: bytes) -> None:
+def test_unreadable_user_event_starts_a_full_reconciliation(frame: bytes) -> None:
     made, actor = world()
     made.holds.add("/fapi/v1/openOrders")
     made.tell(frame)
@@ -389,7 +389,7 @@ def test_a_user_stream_that_brings_only_rubbish_is_opened_anew() -> None:
     assert not shut(made, actor)
 
 
-def test_w11_an_event_nobody_knows_is_counted_and_changes_nothing() -> None:
+def test_w11_unknown_user_event_is_counted_and_changes_nothing() -> None:
     """W11."""
     made, actor = world()
     made.tell(b'{"e":"SOMETHING_NEW","E":1,"x":[1,2]}')

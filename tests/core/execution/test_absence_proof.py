@@ -31,7 +31,7 @@ def vanished() -> tuple[Scripted, Actor, Order]:
     return made, actor, order
 
 
-def test_o2_with_all_parts_it_is_over_soon_after_the_order_is_dead() -> None:
+def test_o2_absence_proof_completes_soon_after_the_order_is_dead() -> None:
     made, actor, order = vanished()
     made.run(6_900)
     assert state(order) is S.UNKNOWN
@@ -108,7 +108,7 @@ def test_where_a_report_may_be_lost_hiding_is_outlasted() -> None:
     assert state(order) is S.NEVER_ACCEPTED
 
 
-def test_a_stream_that_is_lost_after_the_death_of_a_request_changes_nothing() -> None:
+def test_stream_lost_after_a_request_is_dead_changes_nothing() -> None:
     made, _, order = placed()
     made.lose(LinkKind.PRIVATE)
     assert not order.unreported
@@ -147,7 +147,7 @@ def test_o14_the_position_must_be_the_sum_of_the_fills() -> None:
     assert state(order) is S.NEVER_ACCEPTED
 
 
-def test_an_order_older_than_three_days_is_never_proved_absent_by_not_being_found() -> None:
+def test_order_older_than_three_days_is_never_proved_absent() -> None:
     made, _, order = placed()
     order.sent_ms -= FORGOTTEN_AFTER_MS
     del made.exchange.orders[order.client_order_id]
@@ -183,7 +183,7 @@ def unprovable() -> tuple[Scripted, Actor, Order]:
     return made, actor, order
 
 
-def test_o25_an_order_that_nobody_can_prove_shuts_its_symbol_and_no_other() -> None:
+def test_o25_unprovable_order_suspends_its_symbol_and_no_other() -> None:
     made, actor, order = unprovable()
     assert state(order) is S.NEEDS_OPERATOR
     assert any(line.level is Level.ERROR and "look at the venue yourself" in line.text for line in made.log)

@@ -77,7 +77,7 @@ BARE = {"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "workingType": "CONTRACT
     ],
     ids=lambda one: one.type.value if isinstance(one, Place) else "",
 )
-def test_o27_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place, sent: dict[str, str]) -> None:
+def test_o27_each_conditional_type_sends_its_algo_parameters(wanted: Place, sent: dict[str, str]) -> None:
     made, actor, order = waiting(wanted=wanted)
     assert made.verdicts(actor) == {"ACCEPTED": 1}
     (request,) = made.sent(PLACE)
@@ -87,7 +87,7 @@ def test_o27_each_type_goes_to_the_algo_method_with_what_it_needs(wanted: Place,
     assert made.engine.state.tally.acked == 1
 
 
-def test_closing_a_whole_position_sends_no_quantity_and_counts_what_is_held() -> None:
+def test_close_position_sends_no_quantity_and_counts_the_holding() -> None:
     made, actor = world()
     hold_position(made, actor, "2")
     made.want(actor, attrs.evolve(stop(), side=SELL, quantity=D(0), trigger_price=D(95), close_position=True))
@@ -114,7 +114,7 @@ def hold_position_more(made: Scripted, actor: Actor) -> None:
 # -- from trigger to end ----------------------------------------------------------------------------------------------
 
 
-def test_a_trigger_is_told_once_and_the_ordinary_order_is_the_same_order() -> None:
+def test_trigger_is_reported_once_and_the_order_stays_the_same() -> None:
     made, actor, order = waiting()
     name = order.client_order_id
     assert (order.order_id, order.algo_id) == (None, made.exchange.algos.all[name].algo_id)
@@ -133,7 +133,7 @@ def test_a_trigger_is_told_once_and_the_ordinary_order_is_the_same_order() -> No
     assert made.sent("order.status") == []
 
 
-def test_a_triggered_order_of_which_nothing_is_heard_is_asked_for_by_the_ordinary_method() -> None:
+def test_triggered_order_without_report_is_queried_as_ordinary() -> None:
     made, actor, order = waiting()
     name = order.client_order_id
     made.exchange.now_ms = made.venue_ms
@@ -150,7 +150,7 @@ def test_a_triggered_order_of_which_nothing_is_heard_is_asked_for_by_the_ordinar
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D(1)]
 
 
-def test_a_trigger_that_the_stream_missed_is_found_by_reconciliation() -> None:
+def test_trigger_missed_by_the_stream_is_found_by_reconciliation() -> None:
     made, actor, order = waiting()
     made.silent = True
     made.trigger(order.client_order_id)
@@ -165,7 +165,7 @@ def test_a_trigger_that_the_stream_missed_is_found_by_reconciliation() -> None:
 
 
 @pytest.mark.parametrize(("status", "ends"), [(AlgoStatus.REJECTED, S.REJECTED), (AlgoStatus.EXPIRED, S.EXPIRED)])
-def test_what_the_venue_refuses_at_the_trigger_ends_with_its_reason(status: AlgoStatus, ends: OrderState) -> None:
+def test_order_refused_at_its_trigger_ends_with_the_reason(status: AlgoStatus, ends: OrderState) -> None:
     made, actor, order = waiting()
     made.exchange.algos.end(order.client_order_id, AlgoStatus.TRIGGERING)
     made.exchange.algos.end(order.client_order_id, status, "Margin is insufficient.")
@@ -204,7 +204,7 @@ def test_o39_a_refusal_is_final_and_names_the_code(code: int) -> None:
 # -- amendments and cancels -------------------------------------------------------------------------------------------
 
 
-def test_a_conditional_order_cannot_be_amended_before_or_after_its_trigger() -> None:
+def test_conditional_order_cannot_be_amended() -> None:
     made, actor, order = waiting(wanted=attrs.evolve(place(price="106"), type=T.STOP, trigger_price=D(105)))
     made.want(actor, Amend(order.client_order_id, D(107)))
     made.trigger(order.client_order_id)
@@ -239,7 +239,7 @@ def test_the_answer_to_the_cancel_of_a_waiting_order_is_enough() -> None:
     assert calls(made, QUERY) == []
 
 
-def test_a_cancel_that_meets_the_trigger_is_repeated_by_the_other_method() -> None:
+def test_cancel_that_meets_the_trigger_is_repeated_as_ordinary() -> None:
     made, actor, order = waiting(CANCEL)
     made.want(actor, Cancel(order.client_order_id))
     made.silent = True
@@ -266,7 +266,7 @@ def test_an_unanswered_cancel_is_asked_for_and_repeated() -> None:
     assert (len(made.sent(CANCEL)), len(made.by_rest(CANCEL))) == (1, 2)
 
 
-def test_o35_a_conditional_order_that_every_query_has_forgotten_is_alive() -> None:
+def test_o35_acknowledged_algo_order_no_query_finds_stays_alive() -> None:
     made, actor, order = waiting(CANCEL)
     made.want(actor, Cancel(order.client_order_id))
     made.silent = True
@@ -282,7 +282,7 @@ def test_o35_a_conditional_order_that_every_query_has_forgotten_is_alive() -> No
 
 
 @pytest.mark.parametrize("how", ["refused", "unanswered"])
-def test_o26_a_round_without_the_list_of_conditional_orders_is_no_round(how: str) -> None:
+def test_o26_round_without_the_list_of_algo_orders_is_incomplete(how: str) -> None:
     made, _, order = waiting()
     made.lose(LinkKind.PRIVATE)
     if how == "refused":
@@ -321,7 +321,7 @@ def accept_quietly(made: Scripted) -> None:
 
 
 @pytest.mark.parametrize("code", [-1007, -1006, -1000, -4116])
-def test_o1_an_accepted_conditional_order_of_unknown_outcome_is_found_by_asking(code: int) -> None:
+def test_o1_accepted_algo_order_of_unknown_outcome_is_queried(code: int) -> None:
     made, actor, order = waiting(PLACE)
     accept_quietly(made)
     made.refuse(code)
@@ -334,7 +334,7 @@ def test_o1_an_accepted_conditional_order_of_unknown_outcome_is_found_by_asking(
     assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.UNTRIGGERED]
 
 
-def test_o2_a_conditional_order_that_never_arrived_is_proved_absent_and_takes_its_time() -> None:
+def test_o2_algo_order_that_never_arrived_is_proved_absent_late() -> None:
     made, actor, order = waiting(PLACE)
     made.refuse(-1007)
     made.run(7_000)
@@ -347,7 +347,7 @@ def test_o2_a_conditional_order_that_never_arrived_is_proved_absent_and_takes_it
     assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.NEVER_ACCEPTED]
 
 
-def test_o14_a_forgetful_query_does_not_bury_a_conditional_order_that_is_listed() -> None:
+def test_o14_listed_algo_order_survives_a_query_that_misses_it() -> None:
     made, actor, order = waiting(PLACE)
     accept_quietly(made)
     made.exchange.refuses[QUERY] = (-2013, "Order does not exist.")
@@ -357,7 +357,7 @@ def test_o14_a_forgetful_query_does_not_bury_a_conditional_order_that_is_listed(
     assert S.NEVER_ACCEPTED not in states(actor)
 
 
-def test_an_order_that_was_triggered_while_its_fate_was_unknown_is_followed() -> None:
+def test_order_triggered_while_unknown_is_followed() -> None:
     made, actor, order = waiting(PLACE)
     accept_quietly(made)
     made.trigger(order.client_order_id)
@@ -369,7 +369,7 @@ def test_an_order_that_was_triggered_while_its_fate_was_unknown_is_followed() ->
     assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
 
 
-def test_an_order_that_the_algo_methods_have_forgotten_is_found_as_what_it_became() -> None:
+def test_order_forgotten_by_algo_queries_is_found_as_ordinary() -> None:
     made, actor, order = waiting(PLACE)
     accept_quietly(made)
     made.trigger(order.client_order_id)
@@ -398,7 +398,7 @@ def test_the_report_of_acceptance_may_come_before_the_answer() -> None:
     assert state(order) is S.UNTRIGGERED
 
 
-def test_nobody_is_asked_for_conditional_orders_where_there_are_none() -> None:
+def test_no_algo_queries_are_sent_without_conditional_orders() -> None:
     made, actor = world()
     made.want(actor, place())
     made.run(120_000)
@@ -406,7 +406,7 @@ def test_nobody_is_asked_for_conditional_orders_where_there_are_none() -> None:
 
 
 @pytest.mark.parametrize("rule", [Foreign.REFUSE, Foreign.ADOPT])
-def test_o24_a_conditional_order_of_others_is_refused_at_the_start(rule: Foreign) -> None:
+def test_o24_external_conditional_order_is_refused_at_the_start(rule: Foreign) -> None:
     made = Scripted(Actor(), trading=OrderSideLimits(foreign=rule))
     made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
     made.start()
@@ -418,7 +418,7 @@ def test_o24_a_conditional_order_of_others_is_refused_at_the_start(rule: Foreign
     )
 
 
-def test_the_first_round_lists_conditional_orders_everywhere_and_names_those_of_others() -> None:
+def test_first_round_lists_all_algo_orders_and_counts_external() -> None:
     made = Scripted(Actor(), trading=OrderSideLimits(foreign=Foreign.IGNORE))
     made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
     made.start()
@@ -429,7 +429,7 @@ def test_the_first_round_lists_conditional_orders_everywhere_and_names_those_of_
     assert "1 open orders at the venue, 1 not ours" in made.said()
 
 
-def test_a_conditional_order_of_somebody_else_is_named_and_left_alone() -> None:
+def test_external_conditional_order_is_reported_and_left_alone() -> None:
     made, _ = world()
     algo = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
     made.exchange.algos.report(algo)

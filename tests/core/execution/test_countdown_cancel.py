@@ -53,7 +53,7 @@ def errors(made: Scripted) -> list[str]:
 # -- beats ------------------------------------------------------------------------------------------------------------
 
 
-def test_o30_it_is_wound_up_every_quarter_while_an_order_may_exist() -> None:
+def test_o30_countdown_is_renewed_each_quarter_with_orders_alive() -> None:
     made, actor = world()
     made.run(20_000)
     assert beats(made) == []
@@ -85,7 +85,7 @@ def test_it_is_switched_off_when_no_order_is_left() -> None:
     assert len(beats(made)) == sent
 
 
-def test_an_order_that_comes_while_it_is_being_switched_off_arms_it_again() -> None:
+def test_order_placed_while_the_countdown_is_disarmed_rearms_it() -> None:
     made, actor = resting()
     made.want(actor, CancelAll())
     made.holds.add(PATH)
@@ -151,7 +151,7 @@ def holding(made: Scripted) -> None:
 
 
 @pytest.mark.parametrize("fail", [refusing, swallowing, holding])
-def test_o31_one_missed_beat_is_an_alert_that_says_what_is_coming(fail: Any) -> None:
+def test_o31_missed_renewal_is_an_alert_that_names_the_outcome(fail: Any) -> None:
     made, _ = resting()
     fail(made)
     made.run(2 * PERIOD_MS + 500)

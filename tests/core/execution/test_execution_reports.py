@@ -130,7 +130,7 @@ ENDS = st.sampled_from([None, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderSt
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=examples(400))
-def test_any_order_with_repetitions_and_gaps_ends_like_the_straight_story(
+def test_repeated_shuffled_reports_end_like_the_ordered_ones(
     parts: list[str], end: OrderStatus | None, side: Side, amended: str | None, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -173,7 +173,7 @@ def test_the_news_of_a_strategy_add_up_to_its_position(parts: list[str], seed: i
 # -- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_o4_o5_a_fill_before_the_acknowledgement_is_booked_and_the_late_one_changes_nothing() -> None:
+def test_o4_o5_fill_before_its_acknowledgement_is_booked_once() -> None:
     """O4 and O5."""
     world = World()
     venue = AtVenue.of(world.order)
@@ -230,7 +230,7 @@ def test_older_terms_do_not_undo_newer_ones() -> None:
     assert (world.order.price, world.order.quantity) == (D(90), D(2))
 
 
-def test_an_amendment_by_somebody_else_is_known_before_its_first_fill_is_judged() -> None:
+def test_external_amendment_is_known_before_its_first_fill() -> None:
     world = World()
     venue = AtVenue.of(world.order)
     world.evidence.reply(world.order, venue.reply())
@@ -271,7 +271,7 @@ def test_o17_an_expiry_reason_is_passed_on(digit: str, words: str) -> None:
     assert event.reason == ("" if digit == "0" else words)
 
 
-def test_the_end_of_a_cancel_or_an_amendment_is_noted_with_what_the_venue_said() -> None:
+def test_end_of_a_cancel_or_amendment_is_noted_with_its_reason() -> None:
     world = World()
     venue = AtVenue.of(world.order)
     world.evidence.reply(world.order, venue.reply())
@@ -292,7 +292,7 @@ def amend(world: World, price: str) -> None:
     world.order.amending_price, world.order.amending_quantity = D(price), D(1)
 
 
-def test_news_of_an_earlier_amendment_do_not_end_the_one_that_is_on_its_way() -> None:
+def test_report_of_an_earlier_amendment_keeps_the_pending_state() -> None:
     world = World()
     venue = AtVenue.of(world.order)
     world.evidence.reply(world.order, venue.reply())
@@ -383,7 +383,7 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
     assert world.other.account.net(SYMBOL) == 0
 
 
-def test_the_notice_of_a_liquidation_without_a_fill_books_nothing() -> None:
+def test_liquidation_notice_without_a_fill_books_nothing() -> None:
     world = World()
     world.evidence.report(AtVenue("autoclose-1", 999, Side.SELL).report(X.CALCULATED))
     assert world.state.external.account.fills == 0

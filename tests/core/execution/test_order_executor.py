@@ -25,7 +25,7 @@ S = OrderState
 # -- the straight way -------------------------------------------------------------------------------------------------
 
 
-def test_an_order_goes_out_as_it_was_wanted_and_its_news_come_back() -> None:
+def test_order_is_sent_as_intended_and_its_reports_come_back() -> None:
     made, actor, order = placed(price="99", quantity="0.5", time_in_force=TimeInForce.GTX)
     (request,) = made.sent("order.place")
     assert request.params == {
@@ -64,7 +64,7 @@ def test_every_kind_of_order_is_said_as_the_venue_wants_it() -> None:
     assert "price" not in made.sent("order.place")[-1].params
 
 
-def test_no_exponent_and_no_superfluous_change_of_a_number_reaches_the_wire() -> None:
+def test_numbers_are_sent_without_exponent_or_extra_digits() -> None:
     made, actor = world()
     made.want(actor, place(quantity="1E+1", price="1.0E+2"))
     assert [(request.params["quantity"], request.params["price"]) for request in made.sent("order.place")] == [("10", "100")]
@@ -132,7 +132,7 @@ def test_a_strategy_reaches_its_own_orders_only() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CODES, reverse=True))
-def test_o18_every_code_of_the_venue_ends_an_order_or_leaves_it_in_doubt(code: int) -> None:
+def test_o18_every_error_code_rejects_or_leaves_order_unknown(code: int) -> None:
     """O18, over the whole table: definite codes reject, all others are asked about."""
     made, actor, order = placed("order.place")
     made.refuse(code, CODES[code].text())
@@ -188,7 +188,7 @@ def test_a_refusal_for_the_time_asks_the_venue_for_it_once(code: int) -> None:
     assert made.engine.clock_offset_ms == 5_000
 
 
-def test_o17_a_post_only_order_that_would_take_is_rejected_or_expires() -> None:
+def test_o17_taking_post_only_order_is_rejected_or_expires() -> None:
     """O17: -5022 at once, or accepted and then EXPIRED."""
     made, actor, order = placed("order.place", time_in_force=TimeInForce.GTX)
     made.refuse(-5022, CODES[-5022].text())
@@ -207,7 +207,7 @@ def test_o17_a_post_only_order_that_would_take_is_rejected_or_expires() -> None:
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_does_not_fit_the_venues_limits_is_refused_and_cancels_still_go() -> None:
+def test_orders_over_the_rate_limit_are_refused_but_cancels_go() -> None:
     made, actor = world()
     made.want(actor, *(place(quantity="0.01") for _ in range(100)))
     made.want(actor, *(place(quantity="0.01") for _ in range(100)))

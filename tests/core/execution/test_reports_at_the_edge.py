@@ -52,7 +52,7 @@ def test_an_end_without_a_time_is_of_now() -> None:
 
 
 @pytest.mark.parametrize(("strategy", "taken"), [("mm", True), ("gone", False)])
-def test_a_conditional_order_of_an_earlier_run_needs_its_strategy(strategy: str, taken: bool) -> None:
+def test_algo_order_of_an_earlier_run_needs_its_strategy(strategy: str, taken: bool) -> None:
     world = World()
     name = str(OwnId(strategy, START_MS - 5, 1))
     algo = AtAlgo(name, 7, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
@@ -73,7 +73,7 @@ def test_the_fill_at_the_mark_may_be_forgotten(trades: int, kept: list[int]) -> 
     assert [key[1] for key in world.state.external._fills] == kept
 
 
-def test_orders_that_the_venue_does_not_name_are_remembered_within_bounds() -> None:
+def test_orders_unnamed_by_the_venue_are_remembered_in_bounds() -> None:
     others = World().state.external
     others.fills_limit = 3
     for number in range(1, 6):

@@ -38,7 +38,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("code", "limits"), LIMITS)
-def test_every_limit_on_size_is_a_tenth_at_first_and_whole_afterwards(code: str, limits: dict) -> None:
+def test_size_limits_are_a_tenth_at_first_and_full_afterwards(code: str, limits: dict) -> None:
     made, actor = world(**limits)
     assert verdict(made, actor, place(quantity="1.001")) == code
     assert "in the first minutes of a run (risk.first_minutes)" in made.said()
@@ -73,7 +73,7 @@ def test_targets_and_quotes_stay_small_too() -> None:
     assert verdict(made, actor, Target("BTCUSDT", D(1))) == "ACCEPTED"
 
 
-def test_a_position_of_an_earlier_run_may_be_reduced_however_large_it_is() -> None:
+def test_restored_position_may_be_reduced_whatever_its_size() -> None:
     made, actor = world(FirstMinutes(), budgets={"mm": Budget(max_position=D(10))})
     made.want(actor, place(quantity="8"))
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "8")

@@ -93,7 +93,7 @@ def test_a_pause_refuses_risk_leaves_orders_and_lets_reduce() -> None:
     assert alive(made) == []
 
 
-def test_a_halted_strategy_sees_that_it_may_not_trade_and_why_it_is_refused() -> None:
+def test_halted_strategy_sees_why_its_trading_is_not_allowed() -> None:
     seen: list[bool] = []
     actor = Actor(acts={"on_mark": lambda event, view: seen.append(view.trading_allowed(event.symbol))})
     made, _ = world(actor)
@@ -123,7 +123,7 @@ def test_a_cancel_takes_all_orders_away_also_one_in_flight() -> None:
     assert made.exchange.trades == []
 
 
-def test_a_flatten_brings_the_position_to_zero_by_reduce_only_orders_after_everything_else_has_gone() -> None:
+def test_flatten_uses_reduce_only_orders_after_all_cancels() -> None:
     made, actor = world()
     bought(made, actor)
     made.want(actor, place(Side.SELL, "1", "105"))
@@ -141,7 +141,7 @@ def test_a_flatten_brings_the_position_to_zero_by_reduce_only_orders_after_every
         assert last_verdict(made, actor, intent) == "HALTED"
 
 
-def test_a_flatten_is_not_undone_by_cancelling_all_nor_by_a_lost_book() -> None:
+def test_flatten_survives_cancel_all_and_a_lost_book() -> None:
     made, actor = world()
     bought(made, actor)
     made.holds.add("order.place")
@@ -154,7 +154,7 @@ def test_a_flatten_is_not_undone_by_cancelling_all_nor_by_a_lost_book() -> None:
     assert net(made) == 0
 
 
-def test_strategies_that_hold_against_each_other_are_flattened_without_the_venue_reducing_for_them() -> None:
+def test_opposed_strategies_are_flattened_without_reduce_only() -> None:
     long, short = Actor("long"), Actor("short")
     made, _ = world(long, short)
     bought(made, long, "3")
@@ -286,7 +286,7 @@ def test_s2_what_the_brake_flattened_is_not_flattened_again(heard: str) -> None:
     assert [effect.state for effect in actor.told(OrderChanged)][-1] == OrderState.FILLED
 
 
-def test_an_order_of_the_brake_that_was_refused_leaves_the_work_to_the_desk() -> None:
+def test_refused_kill_switch_order_leaves_the_rest_to_the_engine() -> None:
     made, actor = world()
     bought(made, actor)
     brake_orders(made)
@@ -300,7 +300,7 @@ def test_an_order_of_the_brake_that_was_refused_leaves_the_work_to_the_desk() ->
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-def test_an_order_of_the_brake_of_unknown_fate_is_asked_for_before_anything_else_is_reduced(arrived: bool) -> None:
+def test_unknown_kill_switch_order_is_queried_before_the_rest(arrived: bool) -> None:
     made, actor = world()
     bought(made, actor)
     brake_orders(made)

@@ -29,7 +29,7 @@ def lost(loss_of_all: bool = False) -> tuple[Scripted, Actor, Actor]:
     return made, one, other
 
 
-def test_a_strategy_that_has_lost_too_much_stays_shut_after_a_restart() -> None:
+def test_strategy_over_its_loss_limit_stays_suspended_on_restart() -> None:
     made, one, other = lost()
     past = fold(made.rows)
     assert past.latched == made.engine.state.trading.latched

@@ -54,7 +54,7 @@ def delay_of(effects: Sequence[object]) -> int:
 # -- the nine steps ---------------------------------------------------------------------------------------------------
 
 
-def test_a_snapshot_is_asked_for_after_the_first_event_and_at_once_after_the_second() -> None:
+def test_snapshot_request_is_delayed_once_then_sent_at_once() -> None:
     sync = BookSync(SYMBOL)
     assert sync.state is BookState.BUFFERING
     assert delay_of(sync.step(delta(0, 10))) == FIRST_DELAY_MS
@@ -63,7 +63,7 @@ def test_a_snapshot_is_asked_for_after_the_first_event_and_at_once_after_the_sec
     assert sync.book.update_id == 40
 
 
-def test_events_before_the_snapshot_are_dropped_and_the_bridging_one_is_applied() -> None:
+def test_events_before_the_snapshot_are_dropped_bridge_applied() -> None:
     sync = BookSync(SYMBOL)
     book = Playbook(sync) >> delta(0, 10, [("99", "9")]) << ASK >> delta(10, 20, [("98", "0")]) << ASK
     assert book >> depth(15, BIDS, ASKS) << READY
@@ -71,13 +71,13 @@ def test_events_before_the_snapshot_are_dropped_and_the_bridging_one_is_applied(
     assert [str(quantity) for _, quantity in sync.book.levels(Side.BUY, 9)] == ["1"]
 
 
-def test_an_event_that_ends_at_the_snapshot_is_contained_and_the_next_one_follows_on_it() -> None:
+def test_event_that_ends_at_the_snapshot_is_already_contained() -> None:
     sync = BookSync(SYMBOL)
     assert Playbook(sync) >> delta(0, 10, [("99", "9")]) << ASK >> depth(10, BIDS, ASKS) >> delta(10, 20) << READY
     assert str(sync.book.best_quantity(Side.BUY)) == "1"
 
 
-def test_it_waits_for_the_event_that_reaches_the_snapshot_instead_of_asking_again() -> None:
+def test_buffer_waits_for_the_event_that_reaches_the_snapshot() -> None:
     sync = BookSync(SYMBOL)
     book = Playbook(sync) >> delta(0, 10) << ASK >> depth(100, BIDS, ASKS)
     for last in range(20, 110, 10):
@@ -86,13 +86,13 @@ def test_it_waits_for_the_event_that_reaches_the_snapshot_instead_of_asking_agai
     assert book >> delta(100, 110) << READY
 
 
-def test_a_snapshot_older_than_the_buffer_is_asked_for_again_and_the_buffer_is_kept() -> None:
+def test_snapshot_older_than_the_buffer_is_requested_again() -> None:
     sync = BookSync(SYMBOL)
     assert Playbook(sync) >> delta(50, 60) << ASK >> depth(40, BIDS, ASKS) << ASK >> delta(60, 70) >> depth(55, BIDS, ASKS) << READY
     assert sync.book.update_id == 70
 
 
-def test_an_event_that_begins_right_behind_the_snapshot_leaves_no_hole() -> None:
+def test_event_right_after_the_snapshot_leaves_no_gap() -> None:
     """The seeds ask for U <= L; ids jump, so pu <= L is what makes sure that nothing is missing."""
     sync = BookSync(SYMBOL)
     assert Playbook(sync) >> delta(47, 60) << ASK >> depth(47, BIDS, ASKS) << READY
@@ -111,7 +111,7 @@ def test_quantities_are_absolute_and_zero_removes() -> None:
 # -- what goes wrong --------------------------------------------------------------------------------------------------
 
 
-def test_b1_a_gap_loses_the_book_and_a_new_snapshot_brings_it_back_without_ghosts() -> None:
+def test_b1_gap_loses_the_book_and_a_snapshot_restores_it() -> None:
     """B1 and B4: a level that vanished during the gap must not survive it."""
     sync = synced()
     book = Playbook(sync) >> delta(105, 110, [("97", "1")]) << BookLost(SYMBOL, "gap: event follows on 105, book is at 100") << ASK
@@ -163,7 +163,7 @@ def test_b5_a_crossed_or_locked_book_is_never_shown(bad: list[tuple[str, str]]) 
     assert Playbook(sync) >> delta(120, 130) << ASK >> depth(125, BIDS, ASKS) << READY
 
 
-def test_a_lost_stream_makes_the_book_stale_and_what_had_come_before_is_forgotten() -> None:
+def test_lost_stream_makes_the_book_stale_and_clears_the_buffer() -> None:
     sync = synced()
     assert Playbook(sync) >> StreamLost("the link fell") << BookLost(SYMBOL, "the link fell") >> delta(200, 210) << ASK
     assert Playbook(sync) >> depth(205, BIDS, ASKS) << READY
@@ -172,7 +172,7 @@ def test_a_lost_stream_makes_the_book_stale_and_what_had_come_before_is_forgotte
     assert (sync.resyncs, fresh.resyncs) == (1, 0)
 
 
-def test_a_snapshot_from_before_the_loss_is_not_taken_for_a_new_one() -> None:
+def test_snapshot_from_before_the_loss_is_not_used() -> None:
     sync = BookSync(SYMBOL)
     assert Playbook(sync) >> delta(0, 10) << ASK >> StreamLost("the link fell") >> depth(5, BIDS, ASKS) >> delta(40, 50) << ASK
 
@@ -182,7 +182,7 @@ def test_a_snapshot_nobody_needs_changes_nothing() -> None:
     assert Playbook(sync) >> depth(500, [("1", "1")], []) >> delta(100, 110) << MOVED
 
 
-def test_an_overlap_is_taken_once_and_only_after_a_switch_of_connections() -> None:
+def test_overlap_is_accepted_once_and_only_after_a_link_switch() -> None:
     overlapping = delta(95, 110, [("99", "9")])
     assert Playbook(synced()) >> overlapping << BookLost << ASK
     sync = synced()
@@ -220,14 +220,14 @@ def test_only_the_first_ask_is_hurried() -> None:
     assert Playbook(sync) >> delta(10, 20) >> delta(20, 30)
 
 
-def test_a_snapshot_that_is_too_old_again_and_again_slows_the_asking_down() -> None:
+def test_repeated_old_snapshots_slow_the_requests_down() -> None:
     sync = BookSync(SYMBOL)
     delays = [delay_of(sync.step(delta(50, 60)))] + [delay_of(sync.step(depth(40))) for _ in range(9)]
     assert delays == sorted(delays)
     assert delays[-1] == MAX_DELAY_MS
 
 
-def test_a_book_that_is_lost_as_soon_as_it_is_synced_slows_the_asking_down_too() -> None:
+def test_repeated_losses_right_after_sync_slow_the_requests_down() -> None:
     sync, delays = BookSync(SYMBOL), []
     for at in range(0, 1000, 100):
         delays.append(delay_of(sync.step(delta(at, at + 10))))
@@ -237,7 +237,7 @@ def test_a_book_that_is_lost_as_soon_as_it_is_synced_slows_the_asking_down_too()
     assert delays[-1] == MAX_DELAY_MS
 
 
-def test_a_book_that_has_followed_for_a_while_is_asked_for_quickly_again() -> None:
+def test_book_that_was_stable_is_requested_quickly_again() -> None:
     sync = BookSync(SYMBOL)
     sync.step(delta(0, 10))
     for _ in range(5):
@@ -267,7 +267,7 @@ def test_the_buffer_is_bounded_and_keeps_the_newest() -> None:
 # -- the edge of what a snapshot knows --------------------------------------------------------------------------------
 
 
-def test_b7_a_full_snapshot_has_an_edge_and_a_short_one_holds_the_whole_side() -> None:
+def test_b7_full_snapshot_has_an_edge_a_short_snapshot_has_none() -> None:
     bids = [(str(5_000 - step), "1") for step in range(SNAPSHOT_LEVELS)]
     asks = [(str(5_001 + step), "1") for step in range(SNAPSHOT_LEVELS - 1)]
     sync = BookSync(SYMBOL)
@@ -281,7 +281,7 @@ def test_b7_a_full_snapshot_has_an_edge_and_a_short_one_holds_the_whole_side() -
 # -- every order of everything ----------------------------------------------------------------------------------------
 
 
-def test_b2_every_order_of_six_events_with_any_gaps_and_any_snapshot() -> None:
+def test_b2_every_order_of_six_events_with_any_gap_and_snapshot() -> None:
     """B2, exhaustive: all orderings of all subsets of six events, each with every snapshot at every place."""
     truth = TrueBook(1)
     truth.move(12)

@@ -277,7 +277,7 @@ def say_rows(made: Scripted, case: Case, rows: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("kind", OF_MARKET)
-def test_a_stream_of_the_whole_market_reaches_everybody_with_the_hook(kind: StreamKind) -> None:
+def test_whole_market_stream_reaches_all_strategies_with_hooks(kind: StreamKind) -> None:
     case = CASES[kind]
     mine, other, deaf = cast = actors("BTCUSDT")
     made = listening(*cast, symbol="BTCUSDT", channel=case.market)
@@ -303,7 +303,7 @@ def test_rows_of_the_other_product_are_left_out(kind: StreamKind) -> None:
     assert made.engine.market.unreadable == 0
 
 
-def test_delivery_contracts_without_a_funding_rate_spoil_no_frame() -> None:
+def test_delivery_contracts_without_funding_rate_are_readable() -> None:
     """COIN-M rows print an empty text where theirs would be."""
     actor = Actor()
     case = CASES[StreamKind.MARK_PRICE]

@@ -51,7 +51,7 @@ def live(wires: Wires, ms: int, *names: StreamName) -> None:
 # -- opening and asking -----------------------------------------------------------------------------------------------
 
 
-def test_every_route_gets_a_link_of_its_own_and_asks_for_its_streams_by_name() -> None:
+def test_every_route_gets_its_own_link_and_subscribes_by_name() -> None:
     wires = running(DEPTH, TRADES, MARK)
     assert {(wire.path, tuple(wire.subscribed)) for wire in wires.wires.values()} == {
         ("/public/stream", ("btcusdt@depth@100ms",)),
@@ -124,7 +124,7 @@ def test_w20_a_refused_request_is_said() -> None:
 # -- falling and rising -----------------------------------------------------------------------------------------------
 
 
-def test_a_link_that_falls_interrupts_its_own_streams_alone_and_is_opened_again() -> None:
+def test_lost_link_interrupts_its_own_streams_and_is_reopened() -> None:
     wires = running(DEPTH, MARK)
     public = next(wire.id for wire in wires.wires.values() if wire.path == "/public/stream")
     wires.fall(public)
@@ -153,7 +153,7 @@ def test_a_link_that_cannot_be_opened_is_tried_ever_more_seldom() -> None:
     assert wires.feed.reconnects == 0
 
 
-def test_n12_only_a_link_that_has_stood_for_a_while_counts_as_a_success() -> None:
+def test_n12_only_a_link_that_stood_a_while_resets_the_backoff() -> None:
     """N12: a venue that flaps is not stormed."""
     wires = wires_of(DEPTH)
     for _ in range(600):
@@ -198,7 +198,7 @@ def test_n7_a_deaf_link_is_reopened() -> None:
     assert [loss.names for loss in wires.lost] == [(DEPTH, ETH_DEPTH)]
 
 
-def test_n8_one_silent_stream_is_asked_for_again_and_its_neighbour_does_not_notice() -> None:
+def test_n8_silent_stream_is_resubscribed_without_its_neighbour() -> None:
     wires = running(DEPTH, ETH_DEPTH)
     (wire,) = wires.wires.values()
     live(wires, 32_000, DEPTH)
@@ -210,7 +210,7 @@ def test_n8_one_silent_stream_is_asked_for_again_and_its_neighbour_does_not_noti
     assert wire.id in wires.wires
 
 
-def test_n8_a_stream_that_stays_silent_gets_its_link_reopened_once_and_then_only_asked_for() -> None:
+def test_n8_ever_silent_stream_reopens_its_link_only_once() -> None:
     """N8, but for ever: a contract that has ended must not tear its neighbours' link down again and again."""
     wires = running(DEPTH, ETH_DEPTH)
     for _ in range(12 * 60):
@@ -249,7 +249,7 @@ def test_streams_that_may_be_quiet_are_never_blamed() -> None:
     assert wires.opened == 1
 
 
-def test_a_quiet_stream_does_not_hide_that_all_watched_ones_are_silent() -> None:
+def test_quiet_stream_does_not_hide_silence_of_watched_streams() -> None:
     wires = running(MARK, TRADES)
     (wire,) = wires.wires.values()
     for number in range(12):

@@ -33,7 +33,7 @@ A, B, C = "BTCUSDT", "ETHUSDT", "XRPUSDT"
 # -- books ------------------------------------------------------------------------------------------------------------
 
 
-def test_every_symbol_has_a_book_of_its_own_and_so_has_its_rpi_book() -> None:
+def test_every_symbol_has_its_own_book_and_its_own_rpi_book() -> None:
     names = [stream(A), stream(B), stream(A, "rpiDepth@500ms")]
     room = Room([*names, stream(C, "aggTrade")])
     assert set(room.market.books) == {(A, False), (B, False), (A, True)}
@@ -115,7 +115,7 @@ def test_a_lost_link_loses_its_own_books_only() -> None:
     assert room.levels(stream(A)) == room.venue[stream(A)][1]
 
 
-def test_dropped_frames_lose_every_book_of_that_link_and_no_other() -> None:
+def test_dropped_frames_lose_the_books_of_their_link_alone() -> None:
     names = [stream(A), stream(A, "rpiDepth@500ms"), stream(B)]
     room = Room([*names, stream(A, "aggTrade")], limits=FeedLimits(streams_per_link=2))
     room.sync(*names)
@@ -224,7 +224,7 @@ def test_nothing_that_happens_to_one_symbol_is_felt_by_another(story: Sequence[t
 # -- snapshots --------------------------------------------------------------------------------------------------------
 
 
-def test_a_snapshot_is_asked_for_once_events_come_and_only_once_at_a_time() -> None:
+def test_snapshot_is_requested_after_events_and_once_at_a_time() -> None:
     room = Room([stream(A), stream(A, "rpiDepth@500ms")])
     room.run(5_000)
     assert not room.asked
@@ -239,7 +239,7 @@ def test_a_snapshot_is_asked_for_once_events_come_and_only_once_at_a_time() -> N
     assert [call.path for _, call in room.asked] == [DEPTH, RPI]
 
 
-def test_a_book_in_a_hurry_does_not_ask_while_it_is_being_answered() -> None:
+def test_urgent_book_waits_for_its_pending_snapshot() -> None:
     room = Room([stream(A)])
     room.tick(stream(A))
     room.run(300)
@@ -263,7 +263,7 @@ def test_a_book_in_a_hurry_does_not_ask_while_it_is_being_answered() -> None:
         (None, b"", "snapshot of BTCUSDT failed: timed out"),
     ],
 )
-def test_snapshots_that_fail_are_asked_for_again_ever_more_slowly(status: int | None, body: bytes, said: str) -> None:
+def test_failed_snapshots_are_requested_ever_less_often(status: int | None, body: bytes, said: str) -> None:
     room = Room([stream(A)])
     times = []
     for _ in range(400):
@@ -299,7 +299,7 @@ def test_a_snapshot_of_another_book_or_of_nothing_is_no_answer() -> None:
     assert (room.market.books, room.ctx.take_effects()) == (before, [])
 
 
-def test_b8_r6_many_books_at_once_leave_the_kept_share_of_the_limits_alone() -> None:
+def test_b8_r6_many_books_at_once_leave_the_reserved_weight() -> None:
     """B8, R6: cancels and reconciliation can still pay for what they need."""
     symbols = [f"S{number}USDT" for number in range(300)]
     room = Room([stream(symbol) for symbol in symbols], limits=FeedLimits(patience=1_000))
@@ -345,7 +345,7 @@ def test_streams_nobody_asked_for_are_counted_and_bring_nothing() -> None:
         envelope("btcusdt@depth@100ms", b'{"e":"depthUpdate"}'), b'{"result":null,"id":{}}', b'{"id":1}', b'{"error":5,"id":1}',
     ],
 )  # fmt: skip
-def test_w8_frames_that_cannot_be_read_are_counted_and_the_rest_goes_on(frame: bytes) -> None:
+def test_w8_unreadable_frames_are_counted_and_the_rest_goes_on(frame: bytes) -> None:
     room = Room([stream(A, "aggTrade"), stream(A)], limits=FeedLimits(streams_per_link=1))
     good = envelope(stream(A, "aggTrade"), encode(agg_trade(1)))
     room.feed(room.link_of(stream(A, "aggTrade")), frame, good)
@@ -375,7 +375,7 @@ def test_w8_no_bytes_whatever_break_it(valid: bytes, cuts: list[tuple[int, bytes
             room.feed(link, *VALID)
 
 
-def test_a_link_that_brings_too_much_rubbish_is_opened_anew_once_and_the_others_stay() -> None:
+def test_link_with_too_many_bad_frames_alone_is_reopened_once() -> None:
     room = Room([stream(A), stream(B)], limits=FeedLimits(streams_per_link=1))
     room.sync(stream(A), stream(B))
     first, second = room.link_of(stream(A)), room.link_of(stream(B))

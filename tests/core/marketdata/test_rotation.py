@@ -185,7 +185,7 @@ def test_every_row_of_the_whole_market_is_told_once(
     assert market.wires.lost == []
 
 
-def test_a_tick_that_comes_over_the_successor_first_is_told_whole() -> None:
+def test_every_tick_is_delivered_when_the_successor_is_ahead() -> None:
     market = Market("!markPrice@arr@1s")
     new = market.rotate()
     for _ in range(3):
@@ -195,7 +195,7 @@ def test_a_tick_that_comes_over_the_successor_first_is_told_whole() -> None:
     assert len(market.wires.told) == 9
 
 
-def test_best_prices_of_the_whole_market_are_compared_symbol_by_symbol() -> None:
+def test_whole_market_best_prices_are_compared_by_symbol() -> None:
     market = Market("!bookTicker")
     market.happen(["AUSDT", "BUSDT"])  # the second row has the lower update id
     market.deliver(market.old)

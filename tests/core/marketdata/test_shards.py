@@ -22,7 +22,7 @@ NAMES = st.lists(
 
 
 @given(NAMES, st.integers(1, 20))
-def test_every_stream_is_carried_once_on_its_route_by_the_fewest_links(names: list[StreamName], most: int) -> None:
+def test_every_stream_is_carried_once_on_the_fewest_links(names: list[StreamName], most: int) -> None:
     shards = plan(names, FeedLimits(streams_per_link=most))
     carried = [name for shard in shards for name in shard.names]
     assert sorted(map(str, carried)) == sorted({str(name) for name in names})
@@ -36,7 +36,7 @@ def test_every_stream_is_carried_once_on_its_route_by_the_fewest_links(names: li
     assert len({shard.id for shard in shards}) == len(shards)
 
 
-def test_by_default_200_streams_share_a_link_and_1024_are_the_limit() -> None:
+def test_default_is_200_streams_per_link_and_1024_is_the_limit() -> None:
     names = [StreamName.of(f"s{number}usdt", "bookTicker") for number in range(1025)]
     assert [len(shard.names) for shard in plan(names, FeedLimits())] == [200] * 5 + [25]
     assert [len(shard.names) for shard in plan(names, FeedLimits(streams_per_link=MAX_STREAMS_PER_LINK))] == [1024, 1]
@@ -59,7 +59,7 @@ def test_the_pace_is_within_what_the_venue_allows() -> None:
 @pytest.mark.parametrize(
     "name", ["btcusdt@aggTrade", "btcusdt@trade", "btcusdt@forceOrder", "!forceOrder@arr", "!contractInfo", "btcusdt@kline_1m"]
 )
-def test_the_silence_of_a_stream_that_speaks_when_something_happens_means_nothing(name: str) -> None:
+def test_event_driven_stream_has_no_silence_timeout(name: str) -> None:
     assert silence_ms(parse(name)) is None
 
 
