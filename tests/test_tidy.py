@@ -65,6 +65,36 @@ def binds_one(node: ast.AST) -> bool:
             return False
 
 
+def by_kind(pattern: ast.pattern) -> bool:
+    """Whether a pattern asks for a class or for a member of an enum: of those a closed set may be meant."""
+    match pattern:
+        case ast.MatchClass() | ast.MatchValue(value=ast.Attribute()):
+            return True
+        case ast.MatchOr(patterns=patterns):
+            return all(map(by_kind, patterns))
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            return by_kind(inner)
+        case _:
+            return False
+
+
+def lets_fall(found: ast.Match, lines: list[str]) -> bool:
+    """Whether a `match` may let a value fall through that was forgotten.
+
+    It has to end in a case for everything else. Where the others are classes or enum members, that case is `assert_never`, or a
+    comment in it says what everything else is; and so it must where nothing is done.
+    """
+    *others, last = found.cases
+    match last:
+        case ast.match_case(pattern=ast.MatchAs(pattern=None, name=name), guard=None, body=body):
+            said = any("# " in line for line in lines[last.pattern.lineno - 1 : body[-1].end_lineno])
+            never = ast.unparse(body[0]) == f"assert_never({name})"
+            silent = all(isinstance(statement, ast.Pass) for statement in body)
+            return not never and not said and (silent or all(by_kind(case.pattern) for case in others))
+        case _:
+            return True
+
+
 @attrs.frozen
 class Facts:
     """What the rules ask about a module. Each is read once: the trees of all of them together would fill the memory."""
@@ -78,12 +108,13 @@ class Facts:
     fences: int
     loops_over_one: list[int]
     named_one: list[int]
+    open_matches: list[int]
 
 
 @cache
 def facts(path: Path) -> Facts:
-    tree = ast.parse(text_of(path))
-    found = Facts(bool(ast.get_docstring(tree)), [], set(), set(), set(), [], 0, [], [])
+    tree, lines = ast.parse(text_of(path)), text_of(path).splitlines()
+    found = Facts(bool(ast.get_docstring(tree)), [], set(), set(), set(), [], 0, [], [], [])
     fences = 0
     for node in ast.walk(tree):
         found.named_one.extend([getattr(node, "lineno", 0)] * binds_one(node))
@@ -108,6 +139,10 @@ def facts(path: Path) -> Facts:
                 found.waits.extend([node.lineno] * isinstance(node, ast.AsyncFor))
             case ast.comprehension(target=target):
                 found.loops_over_one.extend(over_one(target))
+            case ast.Match():
+                found.open_matches.extend([node.lineno] * lets_fall(node, lines))
+            case _:
+                pass  # no rule asks about the other nodes
     return attrs.evolve(found, fences=fences, named_one=sorted(found.named_one))
 
 
@@ -194,6 +229,11 @@ def test_no_value_is_called_one() -> None:
     assert breaking(SOURCES, lambda path: facts(path).named_one) == {}
 
 
+def test_no_match_lets_a_value_fall() -> None:
+    """A member that a union gains is found by mypy, or by the first value: never by an order that nothing happens to."""
+    assert breaking(SOURCES, lambda path: facts(path).open_matches) == {}
+
+
 #: A module that breaks each rule that asks for facts.
 UNTIDY = """
 import time
@@ -224,6 +264,35 @@ def names(one, *, two: int) -> None:
             pass
         case {"key": 1, **one}:
             pass
+def falls(what):
+    match what:
+        case Place():
+            return 1
+        case Cancel() | Side.BUY if what:
+            return 2
+        case _:
+            return 3
+    match what:
+        case "text":
+            return 4
+        case _:
+            pass
+def falls_not(what):
+    match what:
+        case Place() as place:
+            return 5
+        case _:  # nothing else costs anything
+            return 6
+    match what:
+        case Place():
+            return 7
+        case unknown:
+            assert_never(unknown)
+    match what:
+        case "text":
+            return 8
+        case _:
+            return 9
 """
 
 
@@ -231,12 +300,13 @@ def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
     (tmp_path / "untidy.py").write_text(UNTIDY)
     assert facts(tmp_path / "untidy.py") == Facts(
         documented=False,
-        functions=[("long", 11), ("waits", 5), ("names", 10)],
+        functions=[("long", 11), ("waits", 5), ("names", 10), ("falls", 13), ("falls_not", 16)],
         imports={"time"},
-        attributes={"perf_counter"},
-        calls={"print", "open"},
+        attributes={"perf_counter", "BUY"},
+        calls={"print", "open", "assert_never"},
         waits=[15, 16, 18, 17],
         fences=1,
         loops_over_one=[13, 10],
         named_one=[10, 13, 20, 21, 22, 23, 24, 24, 26, 28],
+        open_matches=[25, 31, 38],
     )

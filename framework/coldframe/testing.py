@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, assert_never
 
 from msgspec import structs
 
@@ -278,6 +278,8 @@ def _hook_of(event: OrderChanged | OrderFilled | PositionChanged) -> str:
             return "on_position"
         case OrderChanged():
             return "on_order"
+        case unknown:
+            assert_never(unknown)
 
 
 def _number(text: str) -> Decimal:

@@ -183,7 +183,7 @@ def _symbol_at_risk(intent: Intent, view: View) -> str | None:
             change = wanted - view.position(symbol)
             side = Side.BUY if change > 0 else Side.SELL
             return symbol if _adds_risk(view.position(symbol), side, abs(change)) else None
-        case _:
+        case _:  # cancels and wake-ups add no risk
             return None
 
 

@@ -391,7 +391,7 @@ class Engine:
                     self.listing.returned(returned)
                 case PendingTime():
                     self._clock.step(returned)
-                case purpose:
+                case purpose:  # whatever the order side has asked
                     if self.trading is not None:
                         self.trading.returned(purpose, returned)
 

@@ -141,7 +141,7 @@ class InputEncoder:
                 return _frames_out(link, frames if lane is Lane.MARKET else tuple(self._scrubbed(frame) for frame in frames))
             case RestAnswered():
                 return _answer_out(event, self._scrubbed(event.answer.body) if event.answer else b"")
-            case _:
+            case _:  # the other inputs are small, rare and without secrets
                 return msgspec.json.encode(event)
 
     def _outcome(self, effects: Sequence[Effect], calls: Calls) -> bytes:

@@ -38,6 +38,8 @@ def market_lines(reading: InputLogReading) -> Iterator[tuple[int, TapeLine]]:
                 symbol = asked.pop(call_id, None)
                 if symbol is not None and answer is not None and answer.status == 200:
                     yield step.line, TapeLine(t=step.at_ns, snapshot=symbol, data=msgspec.Raw(answer.body))
+            case _:
+                pass  # the other inputs bring no market data
         if _DEPTH.encode() in step.effects:
             asked |= _snapshots_asked(step.effects)
 

@@ -197,4 +197,6 @@ def _set(exchange: Changed, change: VenueChange, account: str, now_ms: int) -> F
             preferences.fee_burn(account, wanted=value == "on")
         case "agreement":
             preferences.sign_agreement(account, signed=value == "signed")
+        case unknown:
+            raise AssertionError(unknown)  # a change is checked when it is read
     return None

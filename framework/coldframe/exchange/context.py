@@ -99,8 +99,8 @@ class Context:
                     connection.revoke()
             case InjectedFault.EXPIRE_LISTEN_KEYS:
                 self.exchange.end_listen_keys(now_ms, told=not self.faults.settings.listen_keys_expire_silently)
-            case _:
-                assert_never(fault)
+            case unknown:
+                assert_never(unknown)
 
     def _cut(self, kind: ConnectionKind) -> None:
         for connection in [connection for connection in self.connections if connection.carries is kind]:

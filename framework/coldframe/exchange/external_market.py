@@ -95,6 +95,8 @@ class ExternalMarket:
                 case MarkPrice():
                     _check_numbers(payload, message.mark_price, message.index_price)
                     self._take_mark(message)
+                case _:
+                    pass  # `_follows` lets no other message through
 
     def _follows(self, name: StreamName) -> bool:
         """Whether a floor has to hear what this stream brings."""
@@ -103,7 +105,10 @@ class ExternalMarket:
                 return self._is_source(self._book_stream, name)
             case StreamKind.TRADE | StreamKind.AGG_TRADE:
                 return self._is_source(self._trade_stream, name)
-        return name.kind is StreamKind.MARK_PRICE
+            case StreamKind.MARK_PRICE:
+                return True
+            case _:  # relayed, and no part of the market here
+                return False
 
     def take_snapshot(self, symbol: str, body: bytes) -> None:
         """Takes a whole book. Raises `DecodeError` for a malformed body."""

@@ -170,12 +170,16 @@ class FaultPlan:
                 return FaultDecision(hold_ms=late_ms)
             case "late-request":
                 return FaultDecision(wait_ms=late_ms)
+            case _:
+                pass  # the request is carried out or not, and its own answer never comes
         accepted = answer not in _NEVER_ACCEPTED and self._drawn("accepted", self.settings.doubtful_accepted)
         match answer:
             case "silence":
                 return FaultDecision(carried_out=accepted, ending=ResponseMode.SILENT)
             case "cut":
                 return FaultDecision(carried_out=accepted, ending=ResponseMode.CUT)
+            case _:
+                pass  # a code of the venue comes instead
         fault = _503.get(answer) or refuse(int(answer))
         form = self._chance("bodies").choice(self.settings.error_bodies)
         return FaultDecision(carried_out=accepted, instead=fault, status=503 if answer in _503 else status_of(fault), form=form)

@@ -192,6 +192,8 @@ def _see_stream(info: SymbolInfo, name: StreamName, payload: bytes, *, first: bo
                 info.first_price = info.first_price or unscaled(scaled(message.bid)) or None
             case MarkPrice():
                 info.has_marks = True
+            case _:
+                pass  # `_TELLING` lets no other message through
 
 
 def _see_levels(info: SymbolInfo, bids: Iterable[Level], asks: Iterable[Level]) -> None:

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.trading.account_store import MemoryAccountStore
-from coldframe.exchange.trading.entities import Account, Algo, Funded, Marks, Order, Record, read_record, write_record
+from coldframe.exchange.trading.entities import (
+    Account,
+    Algo,
+    Amended,
+    AnyRecord,
+    Earned,
+    Funded,
+    Marks,
+    Moved,
+    Order,
+    Traded,
+    read_record,
+    write_record,
+)
 from coldframe.filelocks import FileLock, LockTaken
 from coldframe.localfiles import lines_of
 from coldframe.os_specific import BINARY
@@ -26,10 +39,10 @@ class FileAccountStore(MemoryAccountStore):
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
-        self._noted: dict[int, Record] = {}
+        self._noted: dict[int, AnyRecord] = {}
         self._held, self._file = self._opened(directory)
 
-    def note(self, record: Record) -> None:
+    def note(self, record: AnyRecord) -> None:
         super().note(record)
         if self._file is not None:
             self._noted[id(record)] = record
@@ -83,17 +96,17 @@ def _hold(directory: Path) -> FileLock:
         raise ConfigError(text) from None
 
 
-def _read(path: Path) -> list[Record]:
+def _read(path: Path) -> list[AnyRecord]:
     """The latest form of every record in the file, in the order of their first appearance; a torn last line is left out."""
     if not path.exists():
         return []
-    latest: dict[object, Record] = {}
+    latest: dict[object, AnyRecord] = {}
     accounts: set[object] = {None}
     for number, line in enumerate(lines_of(path), start=1):
         if not line.endswith(b"\n"):
             break
         try:
-            record: Record = read_record(line[:-1])
+            record = read_record(line[:-1])
             if isinstance(record, Account):
                 accounts.add(record.name)
             elif (name := getattr(record, "account", None)) not in accounts:
@@ -104,7 +117,7 @@ def _read(path: Path) -> list[Record]:
     return list(latest.values())
 
 
-def _key(record: Record) -> object:
+def _key(record: AnyRecord) -> object:
     match record:
         case Account():
             return ("account", record.name)
@@ -116,5 +129,7 @@ def _key(record: Record) -> object:
             return ("funded", record.symbol)
         case Marks():
             return type(record)
-        case _:
+        case Traded() | Earned() | Amended() | Moved():  # part of a history: each counts
             return record
+        case unknown:
+            assert_never(unknown)

@@ -200,8 +200,8 @@ class Pump:
                     self._offset_ms = offset_ms
                 case do.Told() | do.StayAway() | do.NoteAnswered() | do.HaltTaken():
                     pass
-                case _:
-                    assert_never(effect)
+                case unknown:
+                    assert_never(unknown)
 
     def _wake(self, key: str, at_ns: int) -> None:
         self._timers[key] = at_ns

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import attrs
 
@@ -63,10 +63,12 @@ class _Checked:
                 case BookLost():
                     self._unused = False
                     self.gaps += 1
-                case RequestSnapshot() if self._unused:
-                    # The last one was of no use: what follows on it is missing, or something that came since.
+                case RequestSnapshot():
+                    # The last snapshot was of no use: what follows it is missing, or something that came since.
+                    self.gaps += self._unused
                     self._unused = False
-                    self.gaps += 1
+                case unknown:
+                    assert_never(unknown)
 
     def ticker(self, ticker: BookTicker) -> None:
         self._ids.append(ticker.update_id)

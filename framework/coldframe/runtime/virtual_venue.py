@@ -257,7 +257,7 @@ class VirtualVenue:
             case ResponseMode.CUT if stands:
                 self._drop(socket.link, "cut instead of an answer")
             case _:
-                pass
+                pass  # silent on purpose, or the connection has gone meanwhile
         self.context.deliver()
 
     def _answer(self, link: str, answer: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 import trio
@@ -185,6 +185,8 @@ class Links:
                 return self._orders.streams + effect.path
             case LinkKind.MARKET:
                 return self._market.streams + effect.path
+            case unknown:
+                assert_never(unknown)
 
     def _taker(self, link: _Link) -> Callable[[list[bytes]], None]:
         name, inbox, taps = link.effect.link, self._inbox, self.taps

@@ -114,4 +114,6 @@ def parse_target(target: str) -> StreamTarget | None:
                 names.append(value)
             case "events" if listen_key:
                 events[listen_key] = tuple(event for event in value.split("/") if event)
+            case _:
+                pass  # other parameters are ignored, as by the venue
     return StreamTarget(route, parts[0] == "stream", tuple(dict.fromkeys(names)), tuple(events.items()))

@@ -93,7 +93,7 @@ def signer_of_pem(api_key: Secret, pem: Secret) -> Signer:
             return Ed25519Signer(api_key, key)
         case RSAPrivateKey():
             return RsaSigner(api_key, key)
-        case _:
+        case _:  # the library reads more kinds
             raise ValueError(f"a private key of kind {type(key).__name__}; the venue knows Ed25519 and RSA")
 
 

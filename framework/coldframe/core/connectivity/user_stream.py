@@ -156,7 +156,7 @@ class UserStream:
             case Unanswered(KeepKey(), reason):
                 self._ctx.log(Level.WARNING, f"user stream: keep-alive unanswered: {reason}; trying again")
             case _:
-                pass
+                pass  # an answer to a request of another machine
         return [ReportsMissing("the listen key is worthless")] if was_up and not self.up else []
 
     def _started(self, result: bytes | None, error: ErrorBody | None) -> None:

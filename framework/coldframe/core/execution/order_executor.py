@@ -7,7 +7,7 @@ repeated. What a strategy wants to be true (`Quotes`, `Target`) is compared with
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 
 import attrs
 
@@ -210,6 +210,8 @@ class OrderExecutor:
                 case PlaceOrder(place):
                     no_room = self._room.against_place(as_sent(self._state, trader, place))
                     verdict = no_room or self.place(trader, place, origin, facts)
+                case unknown:
+                    assert_never(unknown)
             if not verdict.accepted and (worst.accepted or worst.code is VerdictCode.NO_ROOM):
                 worst = verdict
         return worst
@@ -249,7 +251,7 @@ class OrderExecutor:
                     self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(PendingQuery(order)):
                 self.inquiry.answered(order)
-            case _:
+            case _:  # the state of the session, or an answer to another machine's request
                 return None
         self.inquiry.watch(order)
         return order
@@ -358,7 +360,7 @@ class OrderExecutor:
                 self.heard(as_event(event))
             case PendingAlgoQuery(order):
                 self._algo_queried(order, event.answer)
-            case _:
+            case _:  # another machine's request
                 return False
         return True
 

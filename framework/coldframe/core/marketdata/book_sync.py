@@ -19,7 +19,7 @@ recordings the snapshot is newer than everything buffered. Every ask costs weigh
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -110,6 +110,8 @@ class BookSync:
             case StreamSwitched():
                 self._overlap_allowed = True
                 return []
+            case unknown:
+                assert_never(unknown)
 
     def _on_delta(self, event: DepthUpdate) -> list[BookEffect]:
         if self.state is BookState.SYNCED:

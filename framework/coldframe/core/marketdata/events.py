@@ -42,7 +42,7 @@ def symbol_of(name: StreamName, message: w.MarketMessage) -> str:
             return message.pair
         case w.TradingSession():
             return message.event
-        case _:
+        case _:  # most messages name a symbol; the others are about the subject of their stream
             symbol: str = getattr(message, "symbol", name.symbol)
             return symbol
 
@@ -76,7 +76,7 @@ def event_of(name: StreamName, message: w.MarketMessage, at_ns: int) -> e.Strate
             return _contract(message, at_ns)
         case w.TradingSession():
             return _session(message, at_ns)
-        case _:
+        case _:  # the base class is open: a message that is added needs an event
             raise AssertionError(f"no event for {type(message).__name__} of {name}")
 
 

@@ -299,6 +299,8 @@ class Market:
             case BookLost(symbol, reason):
                 self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
                 self._ctx.tell(BookUpdate(symbol, local.rpi, effect))
+            case unknown:
+                assert_never(unknown)
 
     def _note_lag(self, local: LocalBook) -> None:
         if self._event_times and local.sync.book.event_ms:
@@ -317,5 +319,5 @@ class Market:
                             self._lose_book(name, reason)
                 case Deliver(name, messages):
                     self._take(name, messages, 0)
-                case _:
+                case _:  # effects of the feed that are effects of the engine
                     self._ctx.emit(effect)

@@ -112,7 +112,7 @@ def key_of(message: MarketMessage) -> int:
             return message.trade_id
         case BookTicker():
             return message.update_id
-        case _:
+        case _:  # no number of its own: its event time
             return message.event_ms
 
 
@@ -126,5 +126,5 @@ def _starts_after(message: MarketMessage) -> int:
             return message.previous_id
         case AggTrade() | Trade():
             return message.trade_id - 1
-        case _:
+        case _:  # it does not say what came before
             return key_of(message)

@@ -146,7 +146,7 @@ class ListedOrders:
                         self._confirmed_algo(decode(AlgoReply, body, self._census), asked_ms)
                 case PendingStrayCancel():
                     pass  # the next list tells whether it has gone
-                case _:
+                case _:  # another machine's request
                     return False
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"reconciliation: unreadable order: {error}")

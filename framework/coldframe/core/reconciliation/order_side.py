@@ -12,6 +12,7 @@ from typing import Final, assert_never
 import attrs
 
 from coldframe.core.connectivity.api_session import (
+    Answered,
     ApiFrame,
     Session,
     SessionDown,
@@ -270,6 +271,11 @@ class OrderSide:
     def _hear(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
             match event:
+                case Answered() | Unanswered():
+                    if isinstance(event, Unanswered) and event.written:
+                        self.desk.ways.unanswered()
+                    if self.desk.heard(event) is None:
+                        self._reports(self.user_stream.step(event))
                 case SessionReady():
                     self._news("api", LinkState.UP)
                     self._reports(self.user_stream.step(event))
@@ -279,11 +285,8 @@ class OrderSide:
                     self.desk.ways.unanswered()
                     self.reconciler.outdated()
                     self._news("api", LinkState.DOWN, reason)
-                case _:
-                    if isinstance(event, Unanswered) and event.written:
-                        self.desk.ways.unanswered()
-                    if self.desk.heard(event) is None:
-                        self._reports(self.user_stream.step(event))
+                case unknown:
+                    assert_never(unknown)
 
     def _reports(self, events: Sequence[UserStreamEvent]) -> None:
         """What the user stream says of the reports."""
@@ -360,7 +363,7 @@ class OrderSide:
                 self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
                 self._of_link(LinkLost(link, "the venue announced a shutdown"))
             case _:
-                pass
+                pass  # margin calls and the like are journaled with every report and change nothing here
         if order is not None:
             self.desk.reported(order)
 

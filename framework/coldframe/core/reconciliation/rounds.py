@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -71,6 +71,10 @@ class PendingPositions:
     """The purpose of a GET positionRisk."""
 
     round: int
+
+
+#: What a round asks for.
+RoundPurpose = PendingOpenOrders | PendingOpenAlgos | PendingPositions | PendingTrades
 
 
 @attrs.frozen
@@ -163,14 +167,14 @@ class Reconciler:
         self._number += 1
         now = self._round = _Round(self._number, reason, self._ctx.venue_ms, self._ctx.now_ns)
         algos = [PendingOpenAlgos(now.number, symbol) for symbol in self._algo_symbols()]
-        wanted = [
+        wanted: list[RoundPurpose] = [
             PendingOpenOrders(now.number),
             *algos,
             PendingPositions(now.number),
             *(PendingTrades(now.number, symbol) for symbol in sorted(symbols)),
         ]
         now.waiting.update(wanted)
-        now.scanned.update(quote.symbol for quote in wanted if isinstance(quote, PendingTrades))
+        now.scanned.update(purpose.symbol for purpose in wanted if isinstance(purpose, PendingTrades))
         for purpose in wanted:
             self._ask(purpose)
 
@@ -179,7 +183,7 @@ class Reconciler:
         symbols = self._orders.conditional_symbols
         return [""] if not self.rounds or len(symbols) > _ALL_ALGOS_WEIGHT else sorted(symbols)
 
-    def _ask(self, purpose: object) -> None:
+    def _ask(self, purpose: RoundPurpose) -> None:
         match purpose:
             case PendingOpenOrders():
                 self._calls.call("GET", "/fapi/v1/openOrders", {}, purpose)
@@ -189,6 +193,8 @@ class Reconciler:
                 self._calls.call("GET", "/fapi/v3/positionRisk", {}, purpose)
             case PendingTrades():
                 self.scan.ask(purpose)
+            case unknown:
+                assert_never(unknown)
 
     def returned(self, event: Returned) -> bool:
         """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
@@ -198,7 +204,7 @@ class Reconciler:
             return True
         if self.listed.returned(event):
             return True
-        if not isinstance(purpose, PendingOpenOrders | PendingOpenAlgos | PendingPositions | PendingTrades):
+        if not isinstance(purpose, RoundPurpose):
             return False
         current = self._round if self._round is not None and purpose.round == self._round.number else None
         if answer is None or answer.status != 200:
@@ -221,14 +227,16 @@ class Reconciler:
                 self._finish(current)
         return True
 
-    def _take(self, purpose: object, body: bytes, current: _Round | None, sent_ns: int) -> PendingTrades | None:
+    def _take(self, purpose: RoundPurpose, body: bytes, current: _Round | None, sent_ns: int) -> PendingTrades | None:
         """Takes an answer in. Returns the page that has to follow it."""
         match purpose:
-            case PendingOpenOrders() if current is not None:
-                current.open_orders = {listed.client_order_id: listed for listed in decode_list(OrderReply, body, self._census)}
-                current.listed = True
-            case PendingOpenAlgos() if current is not None:
-                current.open_algos |= {algo.client_algo_id: algo for algo in decode_list(AlgoReply, body, self._census)}
+            case PendingOpenOrders():
+                if current is not None:
+                    current.open_orders = {listed.client_order_id: listed for listed in decode_list(OrderReply, body, self._census)}
+                    current.listed = True
+            case PendingOpenAlgos():
+                if current is not None:
+                    current.open_algos |= {algo.client_algo_id: algo for algo in decode_list(AlgoReply, body, self._census)}
             case PendingPositions():
                 self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
             case PendingTrades():
@@ -236,6 +244,8 @@ class Reconciler:
                 if current is not None:
                     current.recovered += page.recovered
                 return page.further
+            case unknown:
+                assert_never(unknown)
         return None
 
     def _take_positions(self, rows: list[PositionRow], current: _Round | None, sent_ns: int) -> None:
@@ -254,7 +264,7 @@ class Reconciler:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
         others = self._state.external
         waiting = dict.fromkeys(PendingOwner(fill.symbol, fill.order_id) for fill in others.unclaimed.values())
-        in_turn = sorted(waiting, key=lambda report: (report.symbol, report.order_id) in others.unnamed)
+        in_turn = sorted(waiting, key=lambda question: (question.symbol, question.order_id) in others.unnamed)
         for purpose in in_turn[:OWNERS_PER_ROUND]:
             if not self._calls.busy(purpose):
                 self._calls.call("GET", "/fapi/v1/order", {"symbol": purpose.symbol, "orderId": purpose.order_id}, purpose)

@@ -244,6 +244,8 @@ def _apply(past: RestoredState, row: Row) -> None:
             past.gap |= int(body.get("state", 0)) > 0
         case RowKind.END:
             past.ended = True
+        case _:
+            pass  # intents, requests, answers, reports and halts explain the state; they do not change it
 
 
 def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:

@@ -84,7 +84,7 @@ def stops_loss(order: Order) -> bool:
         case OrderType.STOP:
             price, trigger = order.price, order.trigger_price
             return price is not None and trigger is not None and (price - trigger) * order.side.sign >= 0
-        case _:
+        case _:  # take-profit orders do not limit a loss
             return False
 
 

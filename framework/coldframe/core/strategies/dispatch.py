@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import assert_never
 
 import attrs
 
@@ -56,7 +57,6 @@ from coldframe.model.intents import (
     Amend,
     Cancel,
     CancelAll,
-    Intent,
     Place,
     Quotes,
     Target,
@@ -421,7 +421,7 @@ class Strategies:
         self._ctx.wake(f"wake:{slot.id}:{wanted.key}", max(wanted.after_ms, 1))
         return ACCEPTED
 
-    def _send(self, slot: StrategyRuntime, intent: Intent, trading: OrderSide) -> Verdict:
+    def _send(self, slot: StrategyRuntime, intent: Place | Amend | Quotes | Target, trading: OrderSide) -> Verdict:
         match intent:
             case Place():
                 facts = attrs.evolve(self._facts(intent.symbol), urgent=self._stopping)
@@ -435,8 +435,8 @@ class Strategies:
                 return self._wishes.want_quotes(slot, intent)
             case Target():
                 return self._wishes.want_target(slot, intent)
-            case _:
-                raise AssertionError(intent)
+            case unknown:
+                assert_never(unknown)
 
     def _cancel_one(self, slot: StrategyRuntime, intent: Cancel) -> Verdict:
         order = self._orders.get(intent.client_order_id)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from typing import assert_never
 
 import attrs
 
@@ -68,6 +69,8 @@ def _urgency(operation: Operation, level: int) -> tuple[int, Decimal]:
             return 1, -abs((order.price or ZERO) - price)
         case PlaceOrder():
             return 2, Decimal(level)
+        case unknown:
+            assert_never(unknown)
 
 
 def distance(quotes: Quotes | None, target: Target | None, orders: Iterable[Order], position: Decimal) -> Decimal:

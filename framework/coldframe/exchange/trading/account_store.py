@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from coldframe.enums import AlgoStatus
 from coldframe.exchange.trading.entities import (
     Account,
     Algo,
     Amended,
+    AnyRecord,
     Earned,
     Funded,
     Marks,
     Moved,
     Order,
-    Record,
     Traded,
 )
 
@@ -126,7 +126,7 @@ class AccountStore(Protocol):
     def orders_known(self) -> Iterator[int]:
         """The ids of all orders in the books."""
 
-    def note(self, record: Record) -> None:
+    def note(self, record: AnyRecord) -> None:
         """Takes a new or changed record."""
 
     def commit(self) -> None:
@@ -160,7 +160,7 @@ class MemoryAccountStore:
         """The ids of all orders in the books."""
         return (order_id for books in self.books.values() for order_id in books.orders)
 
-    def note(self, record: Record) -> None:
+    def note(self, record: AnyRecord) -> None:
         """Takes a new or changed record."""
         self._fold(record)
 
@@ -170,7 +170,7 @@ class MemoryAccountStore:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _fold(self, record: Record) -> None:
+    def _fold(self, record: AnyRecord) -> None:
         match record:
             case Account():
                 self.books.setdefault(record.name, AccountBooks(record)).account = record
@@ -190,3 +190,5 @@ class MemoryAccountStore:
                 self._funded_ms[record.symbol] = record.at_ms
             case Moved():
                 self.books[record.account].margin_changes.append(record)
+            case unknown:
+                assert_never(unknown)

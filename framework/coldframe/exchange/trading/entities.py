@@ -7,7 +7,7 @@ file can hold all of them.
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import field
@@ -47,7 +47,7 @@ def entry_digits(value: Decimal) -> Decimal:
 
 
 class Record(msgspec.Struct, kw_only=True, eq=False, tag_field="k"):
-    """Anything the ledger writes down."""
+    """What the ledger writes down; `AnyRecord` lists the kinds."""
 
 
 class Position(msgspec.Struct, kw_only=True, eq=False):
@@ -281,14 +281,14 @@ _DECODER: Final = msgspec.json.Decoder(AnyRecord)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def write_record(record: Record) -> bytes:
+def write_record(record: AnyRecord) -> bytes:
     """A record as one line."""
     return _ENCODER.encode(record) + b"\n"
 
 
-def read_record(line: bytes) -> Any:
+def read_record(line: bytes) -> AnyRecord:
     """The record on a line. Raises `DecodeError` for anything else, and for numbers that no venue reckons with."""
-    record = run(_DECODER, line)
+    record: AnyRecord = run(_DECODER, line)
     if not _within(record):
         raise DecodeError("a number that is not finite, or has too many digits", line)
     return record
@@ -307,4 +307,5 @@ def _within(value: object) -> bool:
             return all(map(_within, value.values()))
         case list() | tuple():
             return all(map(_within, value))
-    return True
+        case _:  # texts, words and None
+            return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import assert_never
 
 import trio
 
@@ -75,7 +76,9 @@ class ApiLink:
             case ResponseMode.CUT:
                 self.drop()
             case ResponseMode.SILENT:
-                pass  # that is all there is to it
+                pass  # the requester waits in vain
+            case unknown:
+                assert_never(unknown)
 
     def _carry_out(self, body: bytes) -> bytes:
         return self._session.answer(body, self._context.turn())

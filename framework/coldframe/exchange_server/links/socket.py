@@ -110,6 +110,8 @@ class ServerSocket:
                         self._answered(bytes(event.payload))
                     case CloseConnection():
                         await self._told_to_close(event)
+                    case _:
+                        pass  # the other events belong to the handshake
             await self._receive()
 
     async def send_message(self, text: str) -> None:
