@@ -31,9 +31,10 @@ UNANSWERED: Final = Answer(VERSION, "unanswered", "the bot does not answer", pid
 
 @attrs.define
 class Bot:
-    """A configuration, and what commands about it print."""
+    """A configuration, what commands about it print, and how long they wait for an answer."""
 
     path: Path
+    wait_s: float = 60.0
     said: list[str] = attrs.field(factory=list)
     document: dict[str, Any] = attrs.field(factory=dict)
 
@@ -49,13 +50,13 @@ class Bot:
         self.document, self.said = document, list(lines)
 
     def halt(self, strategy: str | None = None, level: str = "cancel") -> int:
-        return verbs.halt(self.path, strategy, level, "why", self.out)
+        return verbs.halt(self.path, strategy, level, "why", self.out, wait_s=self.wait_s)
 
     def resume(self, strategy: str | None = None) -> int:
-        return verbs.resume(self.path, strategy, self.out)
+        return verbs.resume(self.path, strategy, self.out, wait_s=self.wait_s)
 
     def resolve(self) -> int:
-        return orders.resolve(self.path, ORDER, "filled", self.out)
+        return orders.resolve(self.path, ORDER, "filled", self.out, wait_s=self.wait_s)
 
     def holds(self) -> list[tuple[str | None, HaltLevel]]:
         return [(halt.strategy, halt.level) for halt in self.sentinel.read().halts]
@@ -64,8 +65,6 @@ class Bot:
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bot:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for module in (verbs, orders):
-        monkeypatch.setattr(module, "_WAIT_S", 10.0)
     path = tmp_path / "bot.toml"
     path.write_text('config_version = 1\nname = "bot"\n[venue.embedded]\nsymbols = ["BTCUSDT"]\n')
     return Bot(path)
@@ -79,10 +78,9 @@ def served(bot: Bot) -> Iterator[Served]:
 
 
 @pytest.fixture
-def hung(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def hung(bot: Bot) -> Iterator[None]:
     """A run that lives and hears nothing."""
-    for module in (verbs, orders):
-        monkeypatch.setattr(module, "_WAIT_S", 0.05)
+    bot.wait_s = 0.05
     with bot.runs.entered("hung"):
         yield
 

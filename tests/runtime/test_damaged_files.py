@@ -20,7 +20,6 @@ from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import known, latch_of
-from coldframe.trio_io import journalfile
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.halt_file import HaltFile, raised
 from coldframe.trio_io.journal_chain import link
@@ -172,13 +171,12 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     one_line(str(caught.value), "row 2")
 
 
-def test_a_row_without_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_without_end_is_named(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     written(path, {"account": "a"}, {"account": "x" * 40_000})
     assert len(list(read_rows(path))) == 2
-    monkeypatch.setattr(journalfile, "LARGEST_ROW", 20_000)
     with pytest.raises(JournalDamaged) as caught:
-        list(read_rows(path))
+        list(read_rows(path, largest_row=20_000))
     one_line(str(caught.value), str(path), "too big")
 
 

@@ -14,6 +14,7 @@ import attrs
 
 from coldframe.model.effects import Level
 from coldframe.model.halting import HaltLevel
+from coldframe.os_specific import FILE_SOCKETS
 from coldframe.trio_io import endpoint
 from coldframe.trio_io.control import (
     VERSION,
@@ -25,7 +26,7 @@ from coldframe.trio_io.control import (
 from coldframe.trio_io.control_server import ControlServer
 from coldframe.trio_io.runs import RunFolder
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 PAUSE = HaltRequest(VERSION, HaltLevel.PAUSE)
 
 
@@ -67,15 +68,15 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
-    runs, log = RunFolder(folder), list[str]()
+def serving(folder: Path, *, patience_s: float = PATIENCE_S, family: int | None = FILE_SOCKETS) -> Iterator[Served]:
+    runs, log = RunFolder(folder, family), list[str]()
 
     def say(level: Level, text: str) -> None:
         assert level is Level.WARNING
         log.append(text)
 
     with runs.entered("bot a of a.toml") as there:
-        served = Served(ControlServer(there, say), runs, log)
+        served = Served(ControlServer(there, say, patience_s), runs, log)
         thread = threading.Thread(target=served.serve)
         thread.start()
         try:

@@ -23,7 +23,7 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 #: No test waits longer for anything.
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0
 
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -9,12 +9,11 @@ import zlib
 import pytest
 
 from coldframe.errors import LinkRefused
-from coldframe.trio_io import body as module
-from coldframe.trio_io.body import Body
+from coldframe.trio_io.body import LONGEST_ANSWER, Body
 
 
-def taken(encoding: str, data: bytes, part: int = 1 << 16) -> bytes:
-    body = Body(encoding)
+def taken(encoding: str, data: bytes, part: int = 1 << 16, longest: int = LONGEST_ANSWER) -> bytes:
+    body = Body(encoding, longest)
     for at in range(0, len(data), part):
         body.take(data[at : at + part])
     return body.whole()
@@ -54,13 +53,12 @@ def test_what_cannot_be_unpacked_is_no_answer(case: str, part: int) -> None:
         taken(*BROKEN[case], part)
 
 
-def test_the_longest_answer_is_taken_and_one_byte_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_ANSWER", 100_000)
+def test_the_longest_answer_is_taken_and_one_byte_more_is_not() -> None:
     for encoding, pack in (("", bytes), ("gzip", gzip.compress)):
         for part in (1000, 1 << 20):
-            assert len(taken(encoding, pack(b"x" * 100_000), part)) == 100_000
+            assert len(taken(encoding, pack(b"x" * 100_000), part, 100_000)) == 100_000
             with pytest.raises(LinkRefused, match="longer than 100000 bytes"):
-                taken(encoding, pack(b"x" * 100_001), part)
+                taken(encoding, pack(b"x" * 100_001), part, 100_000)
 
 
 def test_a_bomb_costs_no_more_than_the_longest_answer() -> None:
@@ -71,6 +69,6 @@ def test_a_bomb_costs_no_more_than_the_longest_answer() -> None:
     try:
         with pytest.raises(LinkRefused, match="longer than"):
             taken("gzip", bomb)
-        assert tracemalloc.get_traced_memory()[1] < 4 * module.LONGEST_ANSWER
+        assert tracemalloc.get_traced_memory()[1] < 4 * LONGEST_ANSWER
     finally:
         tracemalloc.stop()

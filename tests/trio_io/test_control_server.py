@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldframe.os_specific import FILE_SOCKETS
 from coldframe.trio_io import control_server, endpoint
 from coldframe.trio_io.control import (
     LONGEST_REQUEST,
@@ -31,11 +32,22 @@ GOOD = write_line(PAUSE)
 
 
 @pytest.fixture(params=["file", "port"])
-def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    if request.param == "port":
-        monkeypatch.setattr(endpoint, "FILE_SOCKETS", None)
+def family(request: pytest.FixtureRequest) -> int | None:
+    return FILE_SOCKETS if request.param == "file" else None
+
+
+@pytest.fixture
+def served(family: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.chdir(tmp_path)
-    with serving(Path("runs")) as there:
+    with serving(Path("runs"), family=family) as there:
+        yield there
+
+
+@pytest.fixture
+def hasty(family: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server that lets a caller go at once that has not asked."""
+    monkeypatch.chdir(tmp_path)
+    with serving(Path("runs"), family=family, patience_s=0.0) as there:
         yield there
 
 
@@ -98,7 +110,7 @@ def test_what_follows_a_request_is_not_heard(served: Served) -> None:
     assert served.ask().text == "number 2"
 
 
-def test_callers_that_say_nothing_make_room_for_one_that_asks(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_that_say_nothing_make_room_for_one_that_asks(served: Served) -> None:
     silent = [served.connect() for _ in range(3 * control_server._CALLERS)]
     assert served.ask().accepted
     for connection in silent:
@@ -106,12 +118,11 @@ def test_callers_that_say_nothing_make_room_for_one_that_asks(served: Served, mo
     assert served.ask().accepted
 
 
-def test_a_caller_that_does_not_ask_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "_PATIENCE_S", 0.0)
-    with closing(served.connect()) as there:
+def test_a_caller_that_does_not_ask_is_let_go(hasty: Served) -> None:
+    with closing(hasty.connect()) as there:
         there.settimeout(0.05)
         for _ in range(20 * PATIENCE_S):
-            served.server.wake()
+            hasty.server.wake()
             try:
                 assert there.recv(10) == b""
                 return
@@ -162,9 +173,8 @@ def test_a_stranger_is_refused_and_told(tmp_path: Path, monkeypatch: pytest.Monk
     assert served.asked == []
 
 
-def test_a_caller_without_the_token_is_refused_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "FILE_SOCKETS", None)
-    with serving(tmp_path) as served:
+def test_a_caller_without_the_token_is_refused_and_told(tmp_path: Path) -> None:
+    with serving(tmp_path, family=None) as served:
         with socket.create_connection(served.server._endpoint.listener.getsockname(), PATIENCE_S) as there:
             there.sendall(write_line(PAUSE))
             with suppress(ConnectionResetError):

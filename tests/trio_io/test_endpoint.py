@@ -5,38 +5,46 @@ from __future__ import annotations
 import json
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from coldframe.trio_io import endpoint
-from coldframe.trio_io.endpoint import Endpoint, LineTooLong, PeerRefused, RequestLines, listen, names_in, reach
+from coldframe.os_specific import FILE_SOCKETS
+from coldframe.trio_io.endpoint import LONGEST_PATH, Endpoint, LineTooLong, PeerRefused, RequestLines, listen, names_in, reach
 
 PATIENCE_S = 10
 
 
 @pytest.fixture(params=["file", "long path", "no socket files"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    if request.param == "no socket files":
-        monkeypatch.setattr(endpoint, "FILE_SOCKETS", None)
-    if request.param == "file":
-        monkeypatch.setattr(endpoint, "_LONGEST_PATH", 1000)
-        monkeypatch.chdir(tmp_path)
-        return Path("runs")
-    return tmp_path / ("x" * 100)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def served(folder: Path) -> Iterator[Endpoint]:
-    there = listen(folder, "1")
+def folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if kind == "long path":
+        return tmp_path / ("x" * LONGEST_PATH)
+    monkeypatch.chdir(tmp_path)
+    return Path("runs")
+
+
+@pytest.fixture
+def listening(kind: str, folder: Path) -> Callable[[], Endpoint]:
+    """Listens in the folder, in the way that is tried."""
+    return lambda: listen(folder, "1", family=None if kind == "no socket files" else FILE_SOCKETS)
+
+
+@pytest.fixture
+def served(listening: Callable[[], Endpoint]) -> Iterator[Endpoint]:
+    there = listening()
     yield there
     there.close()
 
 
-def test_a_line_goes_there_and_back(folder: Path, served: Endpoint) -> None:
-    assert bool(served.token) is (folder != Path("runs"))
+def test_a_line_goes_there_and_back(kind: str, folder: Path, served: Endpoint) -> None:
+    assert bool(served.token) is (kind != "file")
     caller = reach(folder, "1", PATIENCE_S)
     assert caller is not None
     with closing(caller), closing(served.listener.accept()[0]) as there:
@@ -57,12 +65,12 @@ def test_x17_files_and_folder_are_the_owners_alone(folder: Path, served: Endpoin
     assert reach(folder, "1", PATIENCE_S) is None
 
 
-def test_what_a_killed_process_left_is_replaced(folder: Path) -> None:
-    dead = listen(folder, "1")
+def test_what_a_killed_process_left_is_replaced(folder: Path, listening: Callable[[], Endpoint]) -> None:
+    dead = listening()
     dead.listener.close()  # its file stays
     assert dead.file.exists()
     assert reach(folder, "1", PATIENCE_S) is None
-    alive = listen(folder, "1")
+    alive = listening()
     with closing(reach(folder, "1", PATIENCE_S) or pytest.fail("not reached")):
         pass
     alive.close()
@@ -76,9 +84,8 @@ def test_a_damaged_port_file_is_passed_over(folder: Path) -> None:
         assert list(names_in(folder)) == ["1"]
 
 
-def test_without_the_token_no_line_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "FILE_SOCKETS", None)
-    with closing(listen(tmp_path, "1")) as served:
+def test_without_the_token_no_line_is_taken(tmp_path: Path) -> None:
+    with closing(listen(tmp_path, "1", family=None)) as served:
         told = json.loads((tmp_path / "1.port").read_text())
         assert len(told["token"]) == 64
         assert served.listener.getsockname()[0] == "127.0.0.1"
@@ -89,7 +96,6 @@ def test_without_the_token_no_line_is_taken(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_another_user_is_refused_where_the_system_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "_LONGEST_PATH", 1000)
     monkeypatch.chdir(tmp_path)
     with closing(listen(Path("runs"), "1")) as served:
         caller = reach(Path("runs"), "1", PATIENCE_S)

@@ -137,12 +137,12 @@ def test_what_cannot_be_read_halts_everything(tmp_path: Path) -> None:
         latch(sentinel, Halt(PAUSE))
 
 
-def test_a_process_that_never_ends_its_change_is_named(sentinel: HaltFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coldframe.trio_io.halt_file._EDITING_S", 0.01)
+def test_a_process_that_never_ends_its_change_is_named(sentinel: HaltFile) -> None:
+    hasty = HaltFile(sentinel.path, editing_s=0.01)
     latch(sentinel, Halt(PAUSE))
     held = FileLock(sentinel.path.with_name("halt.json.lock"), "changing it")
     with pytest.raises(ConfigError, match=f"changed for 0.01 s by pid {os.getpid()}, changing it: end that process"):
-        latch(sentinel, Halt(CANCEL))
+        latch(hasty, Halt(CANCEL))
     held.release()
     assert latch(sentinel, Halt(CANCEL)).halts == (Halt(CANCEL),)
 

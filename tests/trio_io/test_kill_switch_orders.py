@@ -23,8 +23,6 @@ from coldframe.errors import LinkRefused
 from coldframe.ids import BRAKE_COUNT, OwnId
 from coldframe.model.inputs import BrakeAnswered, BrakeOrdered
 from coldframe.secret import Secret
-from coldframe.trio_io import body
-from coldframe.trio_io import kill_switch_rest as brakeline
 from coldframe.trio_io.clock import Clock, ThreadClock
 from coldframe.trio_io.heartbeat import PositionKey
 from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
@@ -98,14 +96,14 @@ class Venue:
 
 @asynccontextmanager
 async def working(
-    venue: Venue, banned_until_ms: Callable[[], int] = lambda: 0
+    venue: Venue, banned_until_ms: Callable[[], int] = lambda: 0, **limits: Any
 ) -> AsyncIterator[tuple[KillSwitchOrders, KillSwitchRest]]:
     with trio.fail_after(PATIENCE_S):
         async with serving(venue) as web:
             signer = HmacSigner(Secret("key"), Secret("secret"))
             base = f"http://127.0.0.1:{web.port}"
             clock = ThreadClock(Clock())
-            line = KillSwitchRest(base, ssl.create_default_context(), signer, 5000, clock, lambda: 250, banned_until_ms)
+            line = KillSwitchRest(base, ssl.create_default_context(), signer, 5000, clock, lambda: 250, banned_until_ms, **limits)
             work = KillSwitchOrders(line, SYMBOLS, EPOCH_MS)
             yield work, line
             await trio.to_thread.run_sync(work.close)
@@ -150,8 +148,7 @@ async def test_what_does_not_work_in_one_symbol_keeps_no_other_waiting() -> None
     assert found.troubles == ["BTCUSDT: -1001 Internal [2J", "ETHUSDT: -1001 Internal [2J"]
 
 
-async def test_answers_that_cannot_be_read_or_never_end_are_troubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "LONGEST_ANSWER", 500_000)
+async def test_answers_that_cannot_be_read_or_never_end_are_troubles() -> None:
     for told, trouble in (
         (Told(b"[" * 100_000), "an answer that cannot be read"),
         (Told(b'[{"clientOrderId":"\xff"}]'), "an answer that cannot be read"),
@@ -160,13 +157,13 @@ async def test_answers_that_cannot_be_read_or_never_end_are_troubles(monkeypatch
         (Told(b"[]", headers=(("Content-Encoding", "br"),)), "the answer is packed in a way"),
     ):
         venue = Venue({}, faults={"GET openOrders": told})
-        async with working(venue) as (work, _):
+        async with working(venue, longest_answer=500_000) as (work, _):
             found = await trio.to_thread.run_sync(work.look, None)
         assert found.left is None
         assert all(trouble in told_trouble for told_trouble in found.troubles), found.troubles
 
 
-async def test_an_answer_to_the_brake_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_to_the_brake_that_drips_is_given_up() -> None:
     async def dripping(line: Line) -> None:
         await line.read_request()
         await line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
@@ -174,11 +171,11 @@ async def test_an_answer_to_the_brake_that_drips_is_given_up(monkeypatch: pytest
             await line.send(b"x")
             await trio.sleep(0.01)
 
-    monkeypatch.setattr(brakeline, "CALL_TIMEOUT_S", 0.2)
     async with listening(dripping) as port:
         clock = ThreadClock(Clock())
         signer = HmacSigner(Secret("key"), Secret("secret"))
-        line = KillSwitchRest(f"http://127.0.0.1:{port}", ssl.create_default_context(), signer, 5000, clock, lambda: 0, lambda: 0)
+        base, tls = f"http://127.0.0.1:{port}", ssl.create_default_context()
+        line = KillSwitchRest(base, tls, signer, 5000, clock, lambda: 0, lambda: 0, call_timeout_s=0.2)
         with trio.fail_after(PATIENCE_S), pytest.raises(LinkRefused, match="no whole answer in time"):
             await trio.to_thread.run_sync(line.call, "GET", "/fapi/v1/openOrders", {})
         line.close()

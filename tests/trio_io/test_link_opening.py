@@ -13,24 +13,25 @@ import trustme
 from trio.testing import MockClock
 
 from coldframe.errors import Banned, LinkDropped, LinkRefused
-from coldframe.trio_io import link
 from coldframe.trio_io.error_text import first_error
-from coldframe.trio_io.link import Address, open_stream, open_websocket, read
+from coldframe.trio_io.link import USUAL, Address, LinkLimits, open_stream, open_websocket, read
 from tests.trio_io.peer import PATIENCE_S, Line, acceptance, close, frame, listening, text
 
 NOW_MS = 1_700_000_000_000
 HOST = "127.0.0.1"
+#: A client that gives a connection up soon.
+HASTY = LinkLimits(connect_s=0.2)
 
 
 def here(port: int, path: str = "/public/stream", tls: ssl.SSLContext | None = None) -> Address:
     return Address(HOST, port, path, tls)
 
 
-async def refusal(address: Address) -> LinkRefused | Banned:
+async def refusal(address: Address, limits: LinkLimits = USUAL) -> LinkRefused | Banned:
     """What comes of opening a link that must not open: one sentence that names where it led."""
     with trio.fail_after(PATIENCE_S):
         try:
-            async with open_websocket(address, lambda: NOW_MS, lambda batch: None):
+            async with open_websocket(address, lambda: NOW_MS, lambda batch: None, limits):
                 raise AssertionError("it is open")
         except (LinkRefused, Banned) as error:
             said = str(error)
@@ -99,18 +100,17 @@ async def test_n1_a_name_server_that_does_not_answer(autojump_clock: MockClock) 
     began = trio.current_time()
     with pytest.raises(LinkRefused, match=r"^fstream\.example:443: no connection within 10 s$"):
         await open_stream(Address("fstream.example", 443, "/"))
-    assert trio.current_time() - began == pytest.approx(link.CONNECT_TIMEOUT_S)
+    assert trio.current_time() - began == pytest.approx(USUAL.connect_s)
 
 
-async def test_n4_a_connection_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
+async def test_n4_a_connection_that_hangs() -> None:
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind((HOST, 0))
         full.listen(0)
         for opened in (first, second):  # the queue of those who wait is full from here on
             opened.setblocking(False)
             opened.connect_ex(full.getsockname())
-        said = await refusal(here(full.getsockname()[1]))
+        said = await refusal(here(full.getsockname()[1]), HASTY)
     assert "no connection within" in str(said)
 
 
@@ -201,12 +201,11 @@ async def test_a_peer_that_speaks_no_tls() -> None:
         assert "TLS failed: " in str(await refusal(here(port, tls=trusting(None))))
 
 
-async def test_a_tls_handshake_that_ends_or_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tls_handshake_that_ends_or_never_does() -> None:
     async with listening(Line.reset) as port:
         await refusal(here(port, tls=trusting(None)))
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
     async with listening(Line.wait_gone) as port:
-        assert "no connection within" in str(await refusal(here(port, tls=trusting(None))))
+        assert "no connection within 0.2 s" in str(await refusal(here(port, tls=trusting(None)), HASTY))
 
 
 # -- the WebSocket handshake ------------------------------------------------------------------------------------------
@@ -284,12 +283,11 @@ async def test_a_handshake_that_is_almost_one(spoil: Callable[[bytes], bytes], s
         assert "no WebSocket handshake" in str(await refusal(here(port)))
 
 
-async def test_a_handshake_that_is_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
+async def test_a_handshake_that_is_never_answered() -> None:
     async with listening(answering(b"", stays=True)) as port:
-        assert "no WebSocket handshake" in str(await refusal(here(port)))
+        assert "no WebSocket handshake" in str(await refusal(here(port), HASTY))
     async with listening(answering(http("503 Busy", b"slow", length=False), stays=True)) as port:
-        assert "status 503 slow" in str(await refusal(here(port)))
+        assert "status 503 slow" in str(await refusal(here(port), HASTY))
 
 
 UNTIL = NOW_MS + 90_000

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import pytest
@@ -24,7 +25,6 @@ from coldframe.errors import LinkRefused
 from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered, Stamped
 from coldframe.secret import Secret
-from coldframe.trio_io import body
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.rest import Rest
 from tests.trio_io.peer import PATIENCE_S, Line, listening
@@ -39,7 +39,7 @@ PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 @asynccontextmanager
 async def rest_at(
-    base: str | int, signer: Signer | None = HMAC, tls: ssl.SSLContext | None = None, **limits: float
+    base: str | int, signer: Signer | None = HMAC, tls: ssl.SSLContext | None = None, **limits: Any
 ) -> AsyncIterator[Rest]:
     there = base if isinstance(base, str) else f"http://127.0.0.1:{base}"
     with trio.fail_after(PATIENCE_S):
@@ -170,7 +170,7 @@ async def test_an_answer_that_cannot_be_unpacked() -> None:
 
 
 @left_behind
-async def test_a_packed_answer_is_unpacked_and_an_endless_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_packed_answer_is_unpacked_and_an_endless_one_is_not() -> None:
     packed = gzip.compress(b'{"serverTime":1}' + b" " * 10_000)
 
     def answer(asked: Asked) -> Told:
@@ -179,8 +179,8 @@ async def test_a_packed_answer_is_unpacked_and_an_endless_one_is_not(monkeypatch
 
     async with serving(answer) as web, rest_at(web.port) as rest:
         assert (await rest.ask("GET", "/fapi/v1/time", {})).body == gzip.decompress(packed)
-        monkeypatch.setattr(body, "LONGEST_ANSWER", 10_000)
-        assert "longer than 10000 bytes" in await refused(rest)
+        async with rest_at(web.port, longest_answer=10_000) as bounded:
+            assert "longer than 10000 bytes" in await refused(bounded)
         packed = b"{}"
         assert "cannot be unpacked" in await refused(rest)
 
@@ -190,7 +190,7 @@ async def test_a_packed_answer_is_unpacked_and_an_endless_one_is_not(monkeypatch
         while True:
             await line.send(b"5\r\nxxxxx\r\n" * 1000)
 
-    async with listening(endless) as port, rest_at(port) as rest:
+    async with listening(endless) as port, rest_at(port, longest_answer=10_000) as rest:
         assert "longer than 10000 bytes" in await refused(rest)
     gc.collect()
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from coldframe.model.inputs import Lane, Stamped, TimeReached
-from coldframe.trio_io import timers as module
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.timers import Timers
@@ -23,10 +21,10 @@ START_NS = 1_700_000_000_000_000_000
 class Rig:
     """Timers in virtual time, and what they have sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, spare: int) -> None:
         self.clock = Clock(START_NS)
         self.inbox = Inbox(self.clock.now_ns)
-        self.timers = Timers(self.clock, self.inbox)
+        self.timers = Timers(self.clock, self.inbox, spare)
         self.rung: list[tuple[int, str]] = []
 
     def set(self, key: str, after_ns: int) -> None:
@@ -44,11 +42,11 @@ class Rig:
         self.rung.append((stamped.at_ns - START_NS, stamped.event.key))
 
 
-def in_virtual_time(script: Callable[[Rig], object], until_s: float) -> list[tuple[int, str]]:
+def in_virtual_time(script: Callable[[Rig], object], until_s: float, spare: int = 1_000) -> list[tuple[int, str]]:
     """Plays an asynchronous script beside running timers; returns when which key came."""
 
     async def run() -> list[tuple[int, str]]:
-        rig = Rig()
+        rig = Rig(spare)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rig.timers.run)
             nursery.start_soon(rig.listen)
@@ -148,8 +146,7 @@ def test_against_a_naive_alarm_clock(asks: list[tuple[int, str, int]]) -> None:
     assert in_virtual_time(script, 30) == expected
 
 
-def test_replaced_moments_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SPARE", 10)
+def test_replaced_moments_do_not_pile_up() -> None:
     sizes: list[int] = []
 
     async def script(rig: Rig) -> None:
@@ -158,6 +155,6 @@ def test_replaced_moments_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> Non
             rig.set(f"key {number % 5}", (10_000 - number) * NS_PER_S)
             sizes.append(len(rig.timers._heap))
 
-    rung = in_virtual_time(script, 100)
+    rung = in_virtual_time(script, 100, spare=10)
     assert max(sizes) <= 10 + 2 * 6 + 1
     assert rung == [(1 * NS_PER_S, "first"), *((number * NS_PER_S, f"key {(10_000 - number) % 5}") for number in range(1, 6))]

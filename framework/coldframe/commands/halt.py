@@ -29,10 +29,10 @@ Out = Callable[[object, Sequence[str]], None]
 Answers = Mapping[str, Answer | None]
 
 #: How long the verb waits for the bot: it answers when it has cancelled, and a venue that does not answer takes its time.
-_WAIT_S: Final = 5.0
+WAIT_S: Final = 5.0
 
 
-def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) -> int:
+def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out, *, wait_s: float = WAIT_S) -> int:
     """`coldframe halt`: asks the running bot to halt, and latches the halt itself where none has taken it."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
@@ -41,13 +41,13 @@ def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out) ->
     known(loaded)
     sentinel = sentinel_of(loaded)
     runs = runs_of(sentinel)
-    answers = ask_each(runs.folder, list(runs.alive()), request, _WAIT_S)
+    answers = ask_each(runs.folder, list(runs.alive()), request, wait_s)
     if not _all_accepted(answers):
         _latch(sentinel, request.halt)
-    return _report("halt", loaded, sentinel, answers, out)
+    return _report("halt", loaded, sentinel, answers, out, wait_s)
 
 
-def resume(path: Path, strategy: str | None, out: Out) -> int:
+def resume(path: Path, strategy: str | None, out: Out, *, wait_s: float = WAIT_S) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
@@ -57,12 +57,12 @@ def resume(path: Path, strategy: str | None, out: Out) -> int:
     if not alive:
         open_latches(loaded, strategy)
     resumed(loaded, strategy)
-    answers = ask_each(runs.folder, alive, ResumeRequest(VERSION, strategy), _WAIT_S)
+    answers = ask_each(runs.folder, alive, ResumeRequest(VERSION, strategy), wait_s)
     if not _all_accepted(answers):
         content = sentinel.change(lambda halts: lifted(halts, strategy), f"{epoch_ns()}.{os.getpid()}", (strategy,))
         if not alive:  # else it stays for the run to see
             sentinel.clear(content.revision)
-    return _report("resume", loaded, sentinel, answers, out)
+    return _report("resume", loaded, sentinel, answers, out, wait_s)
 
 
 def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
@@ -82,7 +82,7 @@ def _latch(sentinel: HaltFile, new: Halt) -> None:
         sentinel.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
 
 
-def _report(verb: str, loaded: Loaded, sentinel: HaltFile, answers: Answers, out: Out) -> int:
+def _report(verb: str, loaded: Loaded, sentinel: HaltFile, answers: Answers, out: Out, wait_s: float) -> int:
     latch = _holds(sentinel, answers)
     heard = [answer for answer in answers.values() if answer is not None]
     document: dict[str, Any] = {
@@ -96,7 +96,7 @@ def _report(verb: str, loaded: Loaded, sentinel: HaltFile, answers: Answers, out
         "running": bool(answers),
         "answers": [msgspec.to_builtins(answer) for answer in heard],
     }
-    out(document, _lines(loaded.config.name, latch, answers))
+    out(document, _lines(loaded.config.name, latch, answers, wait_s))
     undone = any(answer.failed or not answer.accepted for answer in heard)
     return Exit.TRY_LATER if undone or len(heard) < len(answers) else Exit.DONE
 
@@ -111,7 +111,7 @@ def _holds(sentinel: HaltFile, answers: Answers) -> HaltFileContent:
     return HaltFileContent(content.revision, halts)
 
 
-def _lines(name: str, latch: HaltFileContent, answers: Answers) -> list[str]:
+def _lines(name: str, latch: HaltFileContent, answers: Answers, wait_s: float) -> list[str]:
     holds = [f"{name}: halted: {halt}" for halt in latch.halts] or [f"{name}: nothing is halted"]
     if not answers:
         then = "the next start begins halted" if latch.halts else "the next start trades"
@@ -122,7 +122,7 @@ def _lines(name: str, latch: HaltFileContent, answers: Answers) -> list[str]:
     for run, answer in answers.items():
         if answer is None:
             pid = run.partition("-")[0]
-            lines.append(f"bot {pid} has not answered within {_WAIT_S:g} s; it is told by the halt file, look at its log")
+            lines.append(f"bot {pid} has not answered within {wait_s:g} s; it is told by the halt file, look at its log")
         else:
             told = answer.lines if answer.accepted and answer.lines else [answer.text]
             lines += [f"bot {answer.pid}: {line}" for line in told]

@@ -26,10 +26,10 @@ from coldframe.trio_io.journalfile import JournalFile
 Out = Callable[[object, Sequence[str]], None]
 
 #: How long the verb waits; a run that stands still says so before that.
-_WAIT_S: Final = 5.0
+WAIT_S: Final = 5.0
 
 
-def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
+def resolve(path: Path, client_order_id: str, outcome: str, out: Out, *, wait_s: float = WAIT_S) -> int:
     """Resolves one order. Returns 0, or 75 when a bot runs that does not answer.
 
     Raises `UsageError` when the order is not one that needs a person.
@@ -40,7 +40,7 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out) -> int:
     what = ManualResolution(outcome)
     runs = runs_of(sentinel_of(loaded))
     if alive := list(runs.alive()):
-        answers = ask_each(runs.folder, alive, ResolveRequest(VERSION, client_order_id, what), _WAIT_S)
+        answers = ask_each(runs.folder, alive, ResolveRequest(VERSION, client_order_id, what), wait_s)
         unsettled = _unsettled(list(answers.values()))
         if unsettled is not None:
             out(_document(client_order_id, what, "unanswered"), [unsettled])

@@ -22,9 +22,10 @@ _UNREADABLE: Final = "the answer is packed in a way that cannot be unpacked"
 
 
 class Body:
-    """Takes the parts of one body as they come; `encoding` is the answer's content encoding."""
+    """Takes the parts of one body as they come; `encoding` is the answer's content encoding, `longest` the bound in bytes."""
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, longest: int = LONGEST_ANSWER) -> None:
+        self._longest = longest
         self._name = encoding.strip().lower()
         self._body = bytearray()
         self._unpacking = zlib.decompressobj(wbits=31) if self._name in _GZIP else None
@@ -33,8 +34,8 @@ class Body:
         """Takes what came. Raises `LinkRefused` when the body becomes too long, or cannot be unpacked."""
         if part:
             self._body += self._unpacked(part)
-        if len(self._body) > LONGEST_ANSWER:
-            raise LinkRefused(f"the answer is longer than {LONGEST_ANSWER} bytes, which is more than is read of one")
+        if len(self._body) > self._longest:
+            raise LinkRefused(f"the answer is longer than {self._longest} bytes, which is more than is read of one")
 
     def whole(self) -> bytes:
         """The body, when nothing more will come. Raises `LinkRefused` when packed data ends in the middle."""
@@ -48,7 +49,7 @@ class Body:
         if self._unpacking is None or self._unpacking.eof:
             raise LinkRefused(_UNREADABLE)
         try:
-            unpacked = self._unpacking.decompress(part, LONGEST_ANSWER - len(self._body) + 1)
+            unpacked = self._unpacking.decompress(part, self._longest - len(self._body) + 1)
         except zlib.error:
             raise LinkRefused(_UNREADABLE) from None
         if self._unpacking.unused_data:

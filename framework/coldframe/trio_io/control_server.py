@@ -45,7 +45,8 @@ class Caller:
 class ControlServer:
     """One per run. Only `wake` and `settled` may be called from another thread."""
 
-    def __init__(self, endpoint: Endpoint, log: Log) -> None:
+    def __init__(self, endpoint: Endpoint, log: Log, patience_s: float = _PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._endpoint = endpoint
         self._log = log
         self._callers: list[Caller] = []
@@ -130,7 +131,7 @@ class ControlServer:
             return
         try:
             connection.setblocking(False)
-            caller = Caller(connection, self._endpoint.admit(connection, LONGEST_REQUEST), monotonic_s() + _PATIENCE_S)
+            caller = Caller(connection, self._endpoint.admit(connection, LONGEST_REQUEST), monotonic_s() + self._patience_s)
         except PeerRefused as refused:
             self._log(Level.WARNING, f"control channel: a connection was refused: {refused}")
             connection.close()

@@ -27,7 +27,7 @@ from coldframe.trio_io.paths import private_folder
 from coldframe.wire.strict import read_as
 
 #: The longest path of a socket file that every system takes, in bytes.
-_LONGEST_PATH: Final = 100
+LONGEST_PATH: Final = 100
 _BACKLOG: Final = 64
 #: How long a caller waits before it knocks again where so many others wait to be let in.
 _KNOCK_AGAIN_S: Final = 0.01
@@ -93,15 +93,18 @@ class RequestLines:
         return lines
 
 
-def listen(folder: Path, name: str) -> Endpoint:
-    """Listens at an endpoint; the caller makes sure that no other process does. Raises `OSError`."""
+def listen(folder: Path, name: str, *, family: int | None = FILE_SOCKETS, longest_path: int = LONGEST_PATH) -> Endpoint:
+    """Listens at an endpoint; the caller makes sure that no other process does. Raises `OSError`.
+
+    `family` is that of socket files, None for a loopback port; so is a path of more than `longest_path` bytes.
+    """
     private_folder(folder)
     folder.chmod(0o700)
     for ending in (_SOCKET, _PORT):  # left by a process that was killed
         (folder / f"{name}{ending}").unlink(missing_ok=True)
     path = folder / f"{name}{_SOCKET}"
-    if FILE_SOCKETS is not None and len(os.fsencode(path)) <= _LONGEST_PATH:
-        return _listen_at_file(path, FILE_SOCKETS)
+    if family is not None and len(os.fsencode(path)) <= longest_path:
+        return _listen_at_file(path, family)
     return _listen_at_port(folder / f"{name}{_PORT}")
 
 

@@ -28,7 +28,7 @@ from coldframe.wire.strict import read_as
 
 _PRIVATE: Final = 0o600
 #: For how long another process may be changing the file, and how often is looked whether it still does.
-_EDITING_S: Final = 2.0
+EDITING_S: Final = 2.0
 _EDITING_LOOK_S: Final = 0.002
 Stamp = tuple[int, int, int]
 
@@ -94,8 +94,9 @@ def lifted(halts: tuple[Halt, ...], strategy: str | None) -> tuple[Halt, ...]:
 class HaltFile:
     """One sentinel file. Raises `ConfigError` where it cannot be read or written."""
 
-    def __init__(self, path: Path, owner: Owner | None = None) -> None:
+    def __init__(self, path: Path, owner: Owner | None = None, editing_s: float = EDITING_S) -> None:
         self.path = path
+        self._editing_s = editing_s
         self.owner = owner or Owner()
 
     def stamp(self) -> Stamp | None:
@@ -180,13 +181,13 @@ class HaltFile:
 
     def _editing_lock(self) -> FileLock:
         path = self.path.with_name(f"{self.path.name}.lock")
-        until_s = monotonic_s() + _EDITING_S
+        until_s = monotonic_s() + self._editing_s
         while True:
             try:
                 return FileLock(path, "changing the halt file")
             except LockTaken as taken:
                 if monotonic_s() >= until_s:
-                    text = f"it has been changed for {_EDITING_S:g} s by {taken}: end that process"
+                    text = f"it has been changed for {self._editing_s:g} s by {taken}: end that process"
                     raise OSError(errno.EBUSY, text, str(path)) from None
             wait_s(_EDITING_LOOK_S)
 

@@ -11,7 +11,7 @@ import attrs
 
 from coldframe.errors import JournalDamaged
 from coldframe.model.journal import Row
-from coldframe.trio_io.journal_chain import row_of
+from coldframe.trio_io.journal_chain import LARGEST_ROW, row_of
 from coldframe.trio_io.journal_segments import Segment, archive_of, segment_at, segments_of
 from coldframe.trio_io.journalfile import Head, opened_for_reading, rows_from
 
@@ -45,7 +45,7 @@ class History:
 
 
 @contextmanager
-def open_history(path: Path) -> Iterator[History]:
+def open_history(path: Path, largest_row: int = LARGEST_ROW) -> Iterator[History]:
     """A journal, also while a bot writes to it; or one segment of an archive, if that is what the path names.
 
     Raises `JournalUnwritable` when it cannot be opened, `JournalDamaged` when rows in the midst of it are missing.
@@ -54,7 +54,7 @@ def open_history(path: Path) -> Iterator[History]:
     if segment is not None:
         yield History(path, segment.first, segment.last, bytes.fromhex(segment.head().before), [segment], None)
         return
-    with opened_for_reading(path) as (db, head):
+    with opened_for_reading(path, largest_row) as (db, head):
         # One that reaches into the live file was not finished being moved: its rows are still here.
         segments = [segment for segment in segments_of(path) if segment.last < head.first]
         _check_gaps(path, segments, head.first)
@@ -62,12 +62,12 @@ def open_history(path: Path) -> Iterator[History]:
         yield History(path, segments[0].first if segments else head.first, head.seq, before, segments, (db, head))
 
 
-def read_rows(path: Path, first: int = 1) -> Iterator[Row]:
+def read_rows(path: Path, first: int = 1, largest_row: int = LARGEST_ROW) -> Iterator[Row]:
     """The rows of a journal and its archive from number `first` on, proved one by one, also while a bot writes to it.
 
     Raises `JournalUnwritable` when it cannot be opened, `JournalDamaged` at the first row that is not what was written.
     """
-    with open_history(path) as history:
+    with open_history(path, largest_row) as history:
         yield from history.rows(first)
 
 

@@ -213,11 +213,11 @@ class JournalFile:
 
 
 @contextmanager
-def opened_for_reading(path: Path) -> Iterator[tuple[sqlite3.Connection, Head]]:
+def opened_for_reading(path: Path, largest_row: int = LARGEST_ROW) -> Iterator[tuple[sqlite3.Connection, Head]]:
     """The journal as it stands now, whatever is written meanwhile. Raises `JournalUnwritable` or `JournalDamaged`."""
     if not path.is_file():
         raise JournalUnwritable(f"{path}: there is no such journal")
-    with closing(_connect(path)) as db:
+    with closing(_connect(path, largest_row=largest_row)) as db:
         db.execute("BEGIN")
         yield db, _head_of(db, path)
 
@@ -319,14 +319,14 @@ def _opened(path: Path, held: FileLock) -> sqlite3.Connection:
     return db
 
 
-def _connect(path: Path, *, make: bool = False) -> sqlite3.Connection:
+def _connect(path: Path, *, make: bool = False, largest_row: int = LARGEST_ROW) -> sqlite3.Connection:
     """An open journal, made if it may be. Everything written through it is on the disk when its transaction ends."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
     except sqlite3.Error as error:
         raise JournalUnwritable(f"{path}: {error}") from None
     try:
-        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_ROW)
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, largest_row)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == 0 and make:
             _make(db)

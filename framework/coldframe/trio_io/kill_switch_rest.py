@@ -16,7 +16,7 @@ import httpx2
 from coldframe.core.connectivity.signing import Signer, sign_query
 from coldframe.errors import LinkRefused
 from coldframe.model.inputs import BrakeUsed
-from coldframe.trio_io.body import ACCEPT, Body
+from coldframe.trio_io.body import ACCEPT, LONGEST_ANSWER, Body
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
 from coldframe.trio_io.error_text import reason_of
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer, ban_end_ms
@@ -39,8 +39,13 @@ class KillSwitchRest:
         clock: ThreadClock,
         offset_ms: Callable[[], int],
         banned_until_ms: Callable[[], int],
+        *,
+        call_timeout_s: float = CALL_TIMEOUT_S,
+        longest_answer: int = LONGEST_ANSWER,
     ) -> None:
         self._base = base
+        self._call_timeout_s = call_timeout_s
+        self._longest_answer = longest_answer
         self._signer = signer
         self._recv_window_ms = recv_window_ms
         self._clock = clock
@@ -81,10 +86,10 @@ class KillSwitchRest:
         began_s = monotonic_s()
         with self._http.stream(verb, url, headers={**ACCEPT, API_KEY_HEADER: self._signer.api_key.reveal()}) as response:
             said = {name.lower(): value for name, value in response.headers.items()}
-            body = Body(said.get("content-encoding", ""))
+            body = Body(said.get("content-encoding", ""), self._longest_answer)
             for part in response.iter_raw():
                 body.take(part)
-                if monotonic_s() - began_s > CALL_TIMEOUT_S:
+                if monotonic_s() - began_s > self._call_timeout_s:
                     raise LinkRefused("no whole answer in time")
             return Answer(response.status_code, said, body.whole())
 

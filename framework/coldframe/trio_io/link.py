@@ -25,18 +25,30 @@ from coldframe.trio_io.batch import BatchStream
 from coldframe.trio_io.error_text import one_line, reason_of
 from coldframe.wire.rest import Answer, ban_end_ms
 
-CONNECT_TIMEOUT_S: Final = 10.0
-WRITE_TIMEOUT_S: Final = 5.0
-CLOSE_TIMEOUT_S: Final = 2.0
-#: We ping so often, and take a link for dead that does not answer within the second figure.
-PING_PERIOD_S: Final = 20.0
-PONG_TIMEOUT_S: Final = 10.0
-MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 _QUEUE: Final = 256
 #: What the library raises over a peer that does not speak its protocol, or at a write when it has ended.
 _NONSENSE: Final = (HandshakeError, ConnectionClosed, ProtocolError, h11.ProtocolError)
 #: From this length on a part of a path may be a listen key.
 _SECRET_LENGTH: Final = 16
+
+
+@attrs.frozen
+class LinkLimits:
+    """How long each part of a link's life may take, in seconds, and how much a peer may send."""
+
+    connect_s: float = 10.0
+    write_s: float = 5.0
+    close_s: float = 2.0
+    #: We ping so often, and take a link for dead that does not answer within the second figure.
+    ping_period_s: float = 20.0
+    pong_s: float = 10.0
+    message_bytes: int = 8 * 1024 * 1024
+    #: How many frames may wait to be written.
+    outbox: int = 1_024
+
+
+#: What holds where a caller names no others.
+USUAL: Final = LinkLimits()
 
 
 @attrs.frozen
@@ -64,10 +76,10 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-async def open_stream(address: Address) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+async def open_stream(address: Address, limits: LinkLimits = USUAL) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     """A TCP or TLS stream. Raises `LinkRefused` that names host and cause."""
     try:
-        with trio.fail_after(CONNECT_TIMEOUT_S):
+        with trio.fail_after(limits.connect_s):
             stream = await trio.open_tcp_stream(address.host, address.port)
             if address.tls is None:
                 return stream
@@ -79,14 +91,14 @@ async def open_stream(address: Address) -> trio.SocketStream | trio.SSLStream[tr
                 raise
             return secure
     except trio.TooSlowError:
-        raise LinkRefused(f"{address}: no connection within {CONNECT_TIMEOUT_S:.0f} s") from None
+        raise LinkRefused(f"{address}: no connection within {limits.connect_s:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
         raise LinkRefused(f"{address}: {reason_of(error)}") from None
 
 
 @asynccontextmanager
 async def open_websocket(
-    address: Address, now_ms: Callable[[], int], take: Callable[[list[bytes]], None]
+    address: Address, now_ms: Callable[[], int], take: Callable[[list[bytes]], None], limits: LinkLimits = USUAL
 ) -> AsyncIterator[WebSocketConnection]:
     """An open WebSocket, whose stream is closed whatever happens (the orderly way is `close_when`).
 
@@ -95,11 +107,11 @@ async def open_websocket(
 
     Raises `LinkRefused` when it cannot be opened and `Banned` when the venue answers 418 or 429.
     """
-    stream = await open_stream(address)
+    stream = await open_stream(address, limits)
     try:
         async with trio.open_nursery() as nursery:
-            below = BatchStream(stream, take, MAX_MESSAGE_BYTES)
-            socket = await nursery.start(_speak, below, address)
+            below = BatchStream(stream, take, limits.message_bytes)
+            socket = await nursery.start(_speak, below, address, limits)
             if socket is not None:
                 below.begin()
                 yield socket
@@ -111,7 +123,11 @@ async def open_websocket(
 
 
 async def _speak(
-    below: BatchStream, address: Address, *, task_status: trio.TaskStatus[WebSocketConnection | None] = trio.TASK_STATUS_IGNORED
+    below: BatchStream,
+    address: Address,
+    limits: LinkLimits,
+    *,
+    task_status: trio.TaskStatus[WebSocketConnection | None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """The library's task, from the handshake to the end of the stream. Reports None when there was no handshake.
 
@@ -120,7 +136,7 @@ async def _speak(
     socket: WebSocketConnection | None = None
     try:
         async with trio.open_nursery() as nursery:
-            with trio.move_on_after(CONNECT_TIMEOUT_S) as waiting:
+            with trio.move_on_after(limits.connect_s) as waiting:
                 nursery.start_soon(_cancel_at_end, below, waiting)
                 socket = await wrap_client_stream(
                     nursery,
@@ -128,7 +144,7 @@ async def _speak(
                     f"{address.host}:{address.port}",
                     address.path,
                     message_queue_size=_QUEUE,
-                    max_message_size=MAX_MESSAGE_BYTES,
+                    max_message_size=limits.message_bytes,
                     receive_buffer_size=64 * 1024,
                 )
             if socket is None:
@@ -191,38 +207,38 @@ async def read(socket: WebSocketConnection, take: Callable[[list[bytes]], None])
         raise _dropped(closed) from None
 
 
-async def write(socket: WebSocketConnection, frame: bytes) -> None:
+async def write(socket: WebSocketConnection, frame: bytes, limits: LinkLimits = USUAL) -> None:
     """Writes one text frame, whole or not at all as far as we can help it. Raises `LinkDropped` when it was cut."""
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + WRITE_TIMEOUT_S) as scope:
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + limits.write_s) as scope:
         try:
             await socket.send_message(frame.decode())
         except ConnectionClosed as closed:
             raise _dropped(closed) from None
     if scope.cancelled_caught:
-        raise LinkDropped(f"a frame could not be written within {WRITE_TIMEOUT_S:.0f} s")
+        raise LinkDropped(f"a frame could not be written within {limits.write_s:g} s")
 
 
-async def close_when(asked: trio.Event, socket: WebSocketConnection) -> None:
+async def close_when(asked: trio.Event, socket: WebSocketConnection, limits: LinkLimits = USUAL) -> None:
     """Closes the link in the orderly way when asked to; its reader then ends with `LinkDropped`.
 
     The reader ends at once, but what was written last must reach the peer: so the end of the reader does not cut the wait short.
     """
     await asked.wait()
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + limits.close_s):
         await socket.aclose()
 
 
-async def keep_alive(socket: WebSocketConnection) -> None:
+async def keep_alive(socket: WebSocketConnection, limits: LinkLimits = USUAL) -> None:
     """Pings now and then. Raises `LinkSilent` when no pong comes back in time."""
     while True:
-        await trio.sleep(PING_PERIOD_S)
-        with trio.move_on_after(PONG_TIMEOUT_S) as waiting:
+        await trio.sleep(limits.ping_period_s)
+        with trio.move_on_after(limits.pong_s) as waiting:
             try:
                 await socket.ping()
             except ConnectionClosed as closed:
                 raise _dropped(closed) from None
         if waiting.cancelled_caught:
-            raise LinkSilent(f"no answer to a ping within {PONG_TIMEOUT_S:.0f} s")
+            raise LinkSilent(f"no answer to a ping within {limits.pong_s:g} s")
 
 
 def _dropped(closed: ConnectionClosed) -> LinkDropped:

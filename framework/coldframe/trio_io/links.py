@@ -20,12 +20,10 @@ from coldframe.model.effects import CloseLink, LinkKind, OpenLink, SendControl, 
 from coldframe.model.inputs import FramesReceived, Lane, LinkLost, LinkOpened, RequestNotWritten, RequestWritten
 from coldframe.trio_io.error_text import first_error
 from coldframe.trio_io.inbox import Inbox
-from coldframe.trio_io.link import CLOSE_TIMEOUT_S, Address, close_when, keep_alive, open_websocket, read, write
+from coldframe.trio_io.link import USUAL, Address, LinkLimits, close_when, keep_alive, open_websocket, read, write
 from coldframe.wire.api import METHODS, Security, request_frame
 from coldframe.wire.routes import Endpoints
 
-#: How many frames may wait to be written on one link.
-_OUTBOX: Final = 1_024
 #: Requests that may add to a position: too late is worse than never.
 PLACING: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
 
@@ -70,6 +68,7 @@ class Links:
         now_ms: Callable[[], int],
         signer: Signer | None,
         recv_window_ms: int,
+        limits: LinkLimits = USUAL,
     ) -> None:
         self._nursery = nursery
         self._inbox = inbox
@@ -79,6 +78,7 @@ class Links:
         self._now_ms = now_ms
         self._signer = signer
         self._recv_window_ms = recv_window_ms
+        self._limits = limits
         self._links: dict[str, _Link] = {}
         self.offset_ms = 0
         #: Told of every market frame: the recorder, or the paper venue's mirror.
@@ -91,7 +91,7 @@ class Links:
     # -- what the engine asks for; nothing here waits ------------------------------------------------------------------
 
     def open(self, effect: OpenLink) -> None:
-        send, receive = trio.open_memory_channel[_Frame](_OUTBOX)
+        send, receive = trio.open_memory_channel[_Frame](self._limits.outbox)
         self._links[effect.link] = link = _Link(effect, send)
         self._nursery.start_soon(self._live, link, receive, name=f"link {effect.link}")
 
@@ -105,7 +105,7 @@ class Links:
         links = list(self._links.values())
         for link in links:
             _ask_to_close(link)
-        with trio.move_on_after(CLOSE_TIMEOUT_S):
+        with trio.move_on_after(self._limits.close_s):
             for link in links:
                 await link.ended.wait()
 
@@ -168,13 +168,13 @@ class Links:
         except ValueError as error:
             raise LinkRefused(str(error)) from None
         take = self._taker(link)
-        async with open_websocket(address, self._now_ms, take) as socket:
+        async with open_websocket(address, self._now_ms, take, self._limits) as socket:
             link.opened = True
             self._inbox.put(Lane.CONTROL, LinkOpened(link.effect.link))
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(close_when, link.closing, socket)
+                nursery.start_soon(close_when, link.closing, socket, self._limits)
                 nursery.start_soon(self._write_all, socket, outbox)
-                nursery.start_soon(keep_alive, socket)
+                nursery.start_soon(keep_alive, socket, self._limits)
                 await read(socket, take)
 
     def _url(self, effect: OpenLink) -> str:
@@ -208,7 +208,7 @@ class Links:
             if isinstance(frame, _Request):
                 await self._write_request(socket, frame.effect, frame.decided_ms)
             else:
-                await write(socket, frame)
+                await write(socket, frame, self._limits)
 
     async def _write_request(self, socket: WebSocketConnection, effect: SendRequest, decided_ms: int) -> None:
         """Stamps and signs at the last moment: a request that waited must not be too old when it arrives."""
@@ -222,7 +222,7 @@ class Links:
         frame = request_frame(effect.request_id, effect.method, self._prepared(effect, timestamp_ms))
         # Said before the first byte: from now on some of it may have left, so its order may exist, and no answer can come first.
         self._inbox.put(Lane.CONTROL, RequestWritten(effect.link, effect.request_id, timestamp_ms))
-        await write(socket, frame)
+        await write(socket, frame, self._limits)
 
     def _too_old(self, effect: SendRequest, decided_ms: int) -> str | None:
         """An order decided on what was true before the run stood still is not the order that anybody wants now."""

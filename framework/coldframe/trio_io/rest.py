@@ -18,7 +18,7 @@ from coldframe.core.connectivity.signing import Signer, query, sign_query
 from coldframe.errors import LinkRefused
 from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered
-from coldframe.trio_io.body import ACCEPT, Body
+from coldframe.trio_io.body import ACCEPT, LONGEST_ANSWER, Body
 from coldframe.trio_io.error_text import reason_of
 from coldframe.trio_io.inbox import Inbox
 from coldframe.units import NS_PER_MS
@@ -48,9 +48,11 @@ class Rest:
         *,
         timeout_s: float = TIMEOUT_S,
         call_timeout_s: float = CALL_TIMEOUT_S,
+        longest_answer: int = LONGEST_ANSWER,
     ) -> None:
         self._base = base
         self._call_timeout_s = call_timeout_s
+        self._longest_answer = longest_answer
         self._now_ns = now_ns
         self._signer = signer
         self.recv_window_ms = recv_window_ms
@@ -99,7 +101,7 @@ class Rest:
     async def _answered(self, verb: str, url: str, headers: Mapping[str, str]) -> Answer:
         async with self._http.stream(verb, url, headers={**ACCEPT, **headers}) as response:
             said = {name.lower(): value for name, value in response.headers.items()}
-            body = Body(said.get("content-encoding", ""))
+            body = Body(said.get("content-encoding", ""), self._longest_answer)
             async with aclosing(response.aiter_raw()) as parts:
                 async for part in parts:
                     body.take(part)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from coldframe.filelocks import FileLock, LockTaken, holder_of
+from coldframe.os_specific import FILE_SOCKETS
 from coldframe.trio_io.endpoint import Endpoint, listen
 from coldframe.trio_io.paths import private_folder
 
@@ -20,10 +21,11 @@ _LOCK: Final = ".lock"
 
 
 class RunFolder:
-    """The runs that heed one halt file."""
+    """The runs that heed one halt file. `family` is that of socket files; None has runs listen at loopback ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, family: int | None = FILE_SOCKETS) -> None:
         self.folder = folder
+        self._family = family
 
     @contextmanager
     def entered(self, holder: str) -> Iterator[Endpoint]:
@@ -32,7 +34,7 @@ class RunFolder:
         self._clear()
         lock = self._lock(holder)
         try:
-            endpoint = listen(self.folder, lock.path.stem)
+            endpoint = listen(self.folder, lock.path.stem, family=self._family)
             try:
                 yield endpoint
             finally:

@@ -18,7 +18,8 @@ _SPARE: Final = 1_000
 class Timers:
     """At most one moment per key; asking again for a key replaces the earlier moment."""
 
-    def __init__(self, clock: Clock, inbox: Inbox) -> None:
+    def __init__(self, clock: Clock, inbox: Inbox, spare: int = _SPARE) -> None:
+        self._spare = spare
         self._clock = clock
         self._inbox = inbox
         self._heap: list[tuple[int, str]] = []
@@ -29,7 +30,7 @@ class Timers:
         """Asks for `TimeReached(key)` at `at_ns`."""
         self._wanted[key] = at_ns
         heapq.heappush(self._heap, (at_ns, key))
-        if len(self._heap) > _SPARE + 2 * len(self._wanted):
+        if len(self._heap) > self._spare + 2 * len(self._wanted):
             self._heap = sorted((at_ns, key) for key, at_ns in self._wanted.items())
         if self._heap[0][1] == key:
             self._changed.set()
