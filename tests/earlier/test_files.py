@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -117,6 +118,21 @@ def test_verbs_about_journals_read_them(folder: Path, capsys: pytest.CaptureFixt
         assert (said["ok"], said["runs"], said["orders"]) == (True, runs, 14)
     assert main(["journal", "orders", str(folder / "killed.db")]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 14
+
+
+def test_refusals_are_read_that_have_a_row_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Today's rows count them (`RowKind.REFUSED`)."""
+    journal = Path(shutil.copy(FILES.with_name("refusals") / "refused.db", tmp_path))
+    verdicts = Counter(str(row.body["verdict"]) for row in read_rows(journal) if row.kind == RowKind.INTENT)
+    assert (verdicts["OPEN_ORDERS"], verdicts["MALFORMED"], verdicts["ACCEPTED"]) == (20, 13, 2)
+    assert fold(read_rows(journal)).ended
+    assert main(["journal", "verify", str(journal)]) == 0
+    capsys.readouterr()
+    assert main(["journal", "tail", "-n", "96", str(journal)]) == 0
+    assert capsys.readouterr().out.count("ORDER_NOTIONAL") == 2
+    assert main(["journal", "export", "--what", "rows", "--as", "json", str(journal)]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert sum(row["body"].get("verdict") == "UNKNOWN_ORDER" for row in rows) == 13
 
 
 # -- halts, recordings, accounts ----------------------------------------------------------------------------------------

@@ -62,8 +62,9 @@ class World:
         """The verdict about one more intent."""
         before = len(self.pump.rows)
         self.puppet.wanted = [intent]
-        self.pump.until(lambda: any(row.kind == "intent" for row in self.pump.rows[before:]))
-        return next(str(row.body["verdict"]) for row in self.pump.rows[before:] if row.kind == "intent")
+        judged = ("intent", "refused")
+        self.pump.until(lambda: any(row.kind in judged for row in self.pump.rows[before:]))
+        return next(str(row.body["verdict"]) for row in self.pump.rows[before:] if row.kind in judged)
 
     def sell(self, quantity: Decimal) -> None:
         """The public sells to our bid."""

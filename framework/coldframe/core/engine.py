@@ -276,7 +276,7 @@ class Engine:
         self._clock.settle()
         self.listing.settle()
         self._remember_ban()
-        self._rows.record()
+        self._rows.record(last=self.finished)
         return self._ctx.take_effects()
 
     def _hand_on(self) -> None:
@@ -405,6 +405,8 @@ class Engine:
                 self._clock.step(event)
             case "guard":
                 self._guard.woken()
+            case "refused":
+                pass  # every step writes down what was refused in a second that is over
             case "listing":
                 self.listing.woken()
             case "stop":
@@ -440,7 +442,7 @@ class Engine:
         self.finished = True
         if self.trading is not None:
             self.trading.stop()
-        self._rows.record()
+        self._rows.record(last=True)
         self._ctx.record(RowKind.END, "", {"reason": reason, **self.ending.report().body()})
         self._ctx.emit(Finish(reason))
 

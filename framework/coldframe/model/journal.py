@@ -1,7 +1,8 @@
 """The rows of the journal: what a run wants, asks, hears and becomes, in the order in which it happens.
 
-A row is a kind, a reference (what it is about) and a body of plain JSON. Some kinds are there for people (`intent`, `request`,
-`answer`, `report`), the others hold the state that a restart folds back together (`order`, `fill`, `fee`, `mark`, `checkpoint`).
+A row is a kind, a reference (what it is about) and a body of plain JSON. Some kinds are there for people (`intent`, `refused`,
+`request`, `answer`, `report`), the others hold the state that a restart folds back together (`order`, `fill`, `fee`, `mark`,
+`checkpoint`).
 `docs/journal.md` describes every body.
 """
 
@@ -19,6 +20,7 @@ class RowKind(StrEnum):
 
     RUN = "run"
     INTENT = "intent"
+    REFUSED = "refused"
     REQUEST = "request"
     ANSWER = "answer"
     REPORT = "report"
@@ -39,7 +41,8 @@ class RowKind(StrEnum):
 #: What the body of each kind holds; `docs/journal.md` prints it.
 BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.RUN: "a run begins: name, version, environment, account, hash of the configuration, strategies, start in epoch ms",
-    RowKind.INTENT: "what a strategy wanted, its verdict, and both numbers of a refusal; wishes that change nothing are left out",
+    RowKind.INTENT: "what a strategy wanted and was granted; wishes that change nothing are left out",
+    RowKind.REFUSED: "refusals of one second by strategy, symbol and verdict: how many (`count`), and the first of them",
     RowKind.REQUEST: "a request about an order: method and parameters, never a signature",
     RowKind.ANSWER: "what came back: status, and result or code and text",
     RowKind.REPORT: "an event of the user-data stream, as it came",
@@ -57,7 +60,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.END: "a run has ended: why, which orders are open, kept on purpose or owe fills, and which positions no stop protects",
 }
 #: Rows that only people read: the first to go where not everything can be written.
-TELLING = frozenset({RowKind.INTENT, RowKind.REQUEST, RowKind.ANSWER, RowKind.REPORT})
+TELLING = frozenset({RowKind.INTENT, RowKind.REFUSED, RowKind.REQUEST, RowKind.ANSWER, RowKind.REPORT})
 
 
 @attrs.frozen

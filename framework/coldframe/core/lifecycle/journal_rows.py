@@ -1,4 +1,4 @@
-"""What a run writes down of its state: orders that have changed, what is shut, where losses are counted from, checkpoints."""
+"""What a run writes down at the end of a step: orders that have changed, what was refused, what is shut, losses, checkpoints."""
 
 from __future__ import annotations
 
@@ -50,14 +50,24 @@ class JournalRows:
         """The whole state is written down at the end of this step."""
         self._count = self._rows
 
-    def record(self) -> None:
-        """A row for every order that has changed in this step, and a checkpoint when one is due."""
+    def record(self, *, last: bool = False) -> None:
+        """A row for every order that has changed in this step, and a checkpoint when one is due. `last`: the run is over."""
         for name, order in self._state.orders.take_changed().items():
             self._ctx.record(RowKind.ORDER, name, order_body(order))
         self._risk.record()
+        self._record_refused(last)
         self._count += sum(isinstance(effect, Record) for effect in self._ctx.effects)
         if self._count >= self._rows:
             self._checkpoint()
+
+    def _record_refused(self, last: bool) -> None:
+        """What was refused in a second that is over; the engine is woken when this one is."""
+        refused, now_ms = self._state.refused, self._ctx.now_ms
+        for body in refused.take(now_ms, all_of_them=last):
+            self._ctx.record(RowKind.REFUSED, body["strategy"], body)
+        after_ms = refused.ask_wake_ms(now_ms)
+        if after_ms:
+            self._ctx.wake("refused", after_ms)
 
     def _checkpoint(self) -> None:
         self._count, past, state, trading = 0, self._past, self._state, self._trading

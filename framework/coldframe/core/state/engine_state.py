@@ -18,6 +18,7 @@ from coldframe.core.state.limits import RiskLimits
 from coldframe.core.state.loss_limits import Losses
 from coldframe.core.state.orders import Order, Orders
 from coldframe.core.state.positions import EXTERNAL, StrategyPositions
+from coldframe.core.state.refused_intents import RefusedIntents
 from coldframe.core.state.rolling_count import Rate
 from coldframe.core.state.step import Step
 from coldframe.core.state.strategy_account import RATE_WINDOW_MS, StrategyAccount
@@ -69,6 +70,8 @@ class EngineState:
         #: Orders, amendments and cancels of all strategies, of the last ten seconds.
         self.messages = Rate(RATE_WINDOW_MS)
         self.tally = Tally()
+        #: What strategies wanted in vain, until the journal has it.
+        self.refused = RefusedIntents(orders)
         #: The part of the limits on orders and positions that may be used; see `coldframe.core.lifecycle.first_minutes`.
         self.scale = Decimal(1)
         #: Trades from before that (venue time) are in the positions that stood at the start; 0 while those are not known.

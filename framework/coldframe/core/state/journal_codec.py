@@ -24,7 +24,7 @@ from coldframe.enums import PositionSide
 from coldframe.errors import JournalDamaged
 from coldframe.ids import BRAKE_COUNT, parse_own
 from coldframe.model.halting import Latched
-from coldframe.model.intents import Intent, Verdict
+from coldframe.model.intents import Intent, Verdict, VerdictCode
 from coldframe.model.journal import Row, RowKind
 from coldframe.text import class_name
 from coldframe.units import ZERO
@@ -40,6 +40,9 @@ _ASIDE: Final = (
     "fill_keys", "before", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns", "amended",
     "failed_amendments", "unamendable",
 )  # fmt: skip
+
+#: Verdicts that are given before anything of an intent is read.
+UNJUDGED: Final = (VerdictCode.MALFORMED, VerdictCode.MUTED)
 
 Body = dict[str, Any]
 
@@ -128,9 +131,9 @@ def booking_body(
 
 
 def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Body:
-    """An intent with its verdict; of one that could not be judged only the kind is kept."""
+    """An intent with its verdict; of one that was not judged, only the kind is kept: what it holds may be anything."""
     numbers = {name: str(value) for name in ("value", "limit") if (value := getattr(verdict, name)) is not None}
-    fields = {"terms": _CONVERTER.unstructure(wanted)} if verdict.code != "MALFORMED" else {}
+    fields = {"terms": _CONVERTER.unstructure(wanted)} if verdict.code not in UNJUDGED else {}
     said = {"text": verdict.text} if verdict.text else {}
     return {"strategy": strategy, "intent": class_name(wanted), **fields, "verdict": str(verdict.code), **said, **numbers}
 

@@ -315,8 +315,10 @@ class Strategies:
         for intent in wanted[:INTENTS_PER_CALL]:
             self._judge(slot, intent)
         if surplus > 0:
-            slot.judged(Verdict(VerdictCode.MALFORMED), surplus)
-            self._refused(slot, hook, VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
+            verdict = Verdict(VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
+            slot.judged(verdict, surplus)
+            self._state.refused.note(slot.trader, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
+            self._refused(slot, hook, verdict.code, verdict.text)
 
     @property
     def _links_ready(self) -> bool:
@@ -367,9 +369,10 @@ class Strategies:
             self._mute(slot, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
         slot.judged(verdict)
-        if verdict.code is not VerdictCode.NO_CHANGE:  # what changes nothing is said many times a second
+        if verdict.code is VerdictCode.ACCEPTED:  # what changes nothing is said many times a second
             self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
         if not verdict.accepted:
+            self._state.refused.note(slot.trader, wanted, verdict, self._ctx.now_ms)
             self._refused(slot, class_name(wanted), verdict.code, verdict.text)
             strained = slot.strain.met(verdict, self._ctx.now_ms)
             if strained:
