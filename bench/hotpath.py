@@ -32,7 +32,7 @@ from coldframe.core.state.limits import RiskLimits
 from coldframe.core.strategies.runtime import OnError
 from coldframe.model.inputs import RestAnswered
 from coldframe.model.instruments import Instruments
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
 from coldframe.testing import instrument
@@ -232,12 +232,12 @@ async def through_coldframe(url: str, count: int) -> float:
     tls = ssl.create_default_context()
     async with Rest(nowhere.rest, tls, clock.now_ns, None, 5000) as rest, trio.open_nursery() as nursery:
         connections = Connections(rest, rest, nowhere, nowhere, tls, None, 5000, random.random)
-        shells = EffectRunner(nursery, clock, connections, lambda level, text: None)
+        runner = EffectRunner(nursery, clock, connections, lambda level, text: None)
         engine = Engine(
             EngineSetup(
                 streams=[StreamName.of(SYMBOL, channel) for channel in channels],
                 instruments=Instruments([rules]),
-                ports=[StrategyPlugin("bench", [SYMBOL], OnError.HALT, strategy)],
+                plugins=[StrategyPlugin("bench", [SYMBOL], OnError.HALT, strategy)],
                 budgets={},
                 risk=RiskLimits(),
                 rate_limits=(),
@@ -248,11 +248,11 @@ async def through_coldframe(url: str, count: int) -> float:
         )
         began = time.process_time()
         for effect in engine.start(clock.now_ns()):
-            shells.perform(effect)
+            runner.perform(effect)
         while engine.market.received < count:
-            for stamped in await shells.inbox.take():
+            for stamped in await runner.inbox.take():
                 for effect in engine.step(answer_snapshot(stamped)):
-                    shells.perform(effect)
+                    runner.perform(effect)
         spent = time.process_time() - began
         nursery.cancel_scope.cancel()
     assert strategy.heard > count * 0.99, strategy.heard

@@ -258,7 +258,7 @@ def _default(field: attrs.Attribute[Any]) -> str:
 # -- documents --------------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[], str]] = {
-    "house hooks": lambda: hooks(BotHooks),
+    "run hooks": lambda: hooks(BotHooks),
     "strategy hooks": lambda: hooks(StrategyHooks),
     "view": lambda: view_table(view.View),
     "book view": lambda: view_table(view.BookView),

@@ -35,7 +35,7 @@ class PluginError(ConfigError):
 
 
 class StrategyFault(ColdframeError):
-    """A strategy's own code has raised, or returned what is no list of intents. Its slot is muted, the run goes on."""
+    """A strategy's own code has raised, or returned what is no list of intents. The strategy is muted, the run goes on."""
 
 
 class StrategyTooSlow(StrategyFault):

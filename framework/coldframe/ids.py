@@ -18,7 +18,7 @@ STRATEGY_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
 #: Counts from here on belong to the kill switch, which orders in the name of an engine that does not answer; no run counts so far.
-BRAKE_COUNT: Final = 35 * 36**5
+KILL_SWITCH_COUNT: Final = 35 * 36**5
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _OWN: Final = re.compile(r"cf\.([a-z0-9][a-z0-9_-]{0,15})\.([0-9a-z]{1,9})\.([0-9a-z]{1,6})")

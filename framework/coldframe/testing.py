@@ -25,6 +25,7 @@ from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.core.strategies.runtime import OnError
 from coldframe.core.strategies.view import StrategyView, StrategyWorld
 from coldframe.enums import ContractStatus, OrderStatus, Side
+from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import (
     BookChanged,
     BookState,
@@ -39,12 +40,11 @@ from coldframe.model.events import (
     TradePrinted,
     Woken,
 )
-from coldframe.model.happenings import StrategyTold
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Intent, Place
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from coldframe.plug.hookspecs import EVENT_HOOKS
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.units import NS_PER_MS, ZERO, exact, places
 from coldframe.wire.filters import Filters, LotSize
 from coldframe.wire.names import StreamName
@@ -94,7 +94,7 @@ class StrategyBench:
     ) -> None:
         if isinstance(symbols, str):
             raise ValueError(f"symbols are a list: [{symbols!r}]")
-        self.slot = StrategyPlugin("bench", symbols, OnError.QUARANTINE, strategy, overlays)
+        self.plugin = StrategyPlugin("bench", symbols, OnError.QUARANTINE, strategy, overlays)
         self._ctx = StepContext(lambda: 0.5, now_ns=BENCH_START_MS * NS_PER_MS)
         listed = Instruments(instruments or [instrument(symbol) for symbol in symbols])
         names = [StreamName.of(symbol, "depth@100ms") for symbol in symbols]
@@ -102,7 +102,7 @@ class StrategyBench:
         self._orders = Orders(BENCH_START_MS)
         self._trader = StrategyAccount("bench", frozenset(symbols), Budget())
         self._state = EngineState(self._ctx, self._orders, {"bench": self._trader}, instruments=listed, hedge=hedge)
-        self._evidence = ExecutionReports(self._state, self._ctx)
+        self._reports = ExecutionReports(self._state, self._ctx)
         self._trade_id = 0
         parts = (self._state, self._trader, symbols, self._market, Random(seed))
         self._world, self._outside = StrategyWorld(*parts), StrategyWorld(*parts)
@@ -128,13 +128,13 @@ class StrategyBench:
         """Calls one hook with any event; a hook that the strategy does not have brings nothing."""
         if hook not in EVENT_HOOKS:
             raise ValueError(f"there is no hook {hook}: one of {', '.join(sorted(EVENT_HOOKS))}")
-        if hook not in self.slot.hooks:
+        if hook not in self.plugin.hooks:
             return []
-        return self._during(lambda view: list(self.slot.call(hook, event, view)))
+        return self._during(lambda view: list(self.plugin.call(hook, event, view)))
 
     def refusal(self, intent: Intent) -> str | None:
         """What the overlays say against an intent; None when they let it pass."""
-        return self._during(lambda view: self.slot.review(intent, view))
+        return self._during(lambda view: self.plugin.review(intent, view))
 
     def _during(self, call: Callable[[StrategyView], R]) -> R:
         """Makes a call with a view that ends with it."""
@@ -209,19 +209,19 @@ class StrategyBench:
     def rest(self, symbol: str, side: Side, price: str, quantity: str) -> list[Any]:
         """One of the strategy's orders now rests in the book, and `on_order` is called."""
         order = self.prepare(symbol, side, price, quantity)
-        self._evidence.happen(order, Happening.SEEN_NEW)
+        self._reports.apply(order, OrderEvent.SEEN_NEW)
         return self._told()
 
     def wait(self, intent: Place) -> tuple[Order, list[Any]]:
         """A conditional order that the strategy wanted now waits for its trigger, and `on_order` is called."""
         order = self._orders.prepare("bench", intent, Origin.PLACE, self._ctx.now_ns)
-        self._evidence.happen(order, Happening.SEEN_WAITING)
+        self._reports.apply(order, OrderEvent.SEEN_WAITING)
         return order, self._told()
 
     def trigger(self, order: Order) -> list[Any]:
         """The trigger of an order that waits is reached: it becomes an ordinary one, and `on_order` is called for both."""
-        self._evidence.triggered(order)
-        self._evidence.happen(order, Happening.SEEN_NEW)
+        self._reports.triggered(order)
+        self._reports.apply(order, OrderEvent.SEEN_NEW)
         return self._told()
 
     def fill_order(self, order: Order, price: str, quantity: str, *, maker: bool = False) -> list[Any]:
@@ -230,7 +230,7 @@ class StrategyBench:
         traded = _number(price), _number(quantity)
         side, held = order.side, order.position_side
         fill = Fill(order.symbol, self._trade_id, self._trade_id, side, *traded, maker, self.now_ms, held, ZERO)
-        self._evidence.fill(order, fill)
+        self._reports.fill(order, fill)
         return self._told()
 
     def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
@@ -262,7 +262,7 @@ class StrategyBench:
     def _book(self, symbol: str) -> LocalBook:
         local = self._market.book(symbol)
         if local is None:
-            raise ValueError(f"no symbol {symbol!r} on this bench: it has {', '.join(self.slot.symbols)}")
+            raise ValueError(f"no symbol {symbol!r} on this bench: it has {', '.join(self.plugin.symbols)}")
         return local
 
     def _told(self) -> list[Any]:

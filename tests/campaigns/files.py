@@ -104,7 +104,7 @@ def _input_log() -> bytes:
         FramesReceived("market:1", (b'{"stream":"btcusdt@aggTrade","data":{}}',)),
         FramesReceived("market:1", (b"{",)),
         RestAnswered(1, Answer(200, {"a": "b"}, body), NOW_MS),
-        TimeReached("desk:tick"),
+        TimeReached("orders:tick"),
     ]
     steps = [encoder.step(Stamped(seq, NOW_MS, Lane.MARKET, event), [WakeAt("a", 1)]) for seq, event in enumerate(events, 1)]
     return b"\n".join([begin_line(NOW_MS, {}), encoder.start(NOW_MS, []), *steps])
@@ -204,7 +204,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
         halts = haltfiles.state_home() / "halts"
         halts.mkdir(parents=True, exist_ok=True)
         (halts / "fuzzed.json").write_bytes(data)
-        haltfiles.latch_of(loaded, "main", lambda text: None)
+        haltfiles.standing_halts(loaded, "main", lambda text: None)
 
     yield Reader("halt file", HALTS, read, declared=(), share=5)
     yield Reader("register of halts", [other, ENTRY % (b"", b"")], register, declared=(), share=3)

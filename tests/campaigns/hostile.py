@@ -115,8 +115,8 @@ class Inspector:
     def _look_at_standing(self) -> None:
         """Every order that stands at the venue is alive for the bot: at once, or where orders are hidden when a list shows it."""
         now, standing = trio.current_time(), {}
-        for slot in self.engine.slots.all:
-            for order in self.history.open_orders(slot.id):
+        for runtime in self.engine.runtimes.all:
+            for order in self.history.open_orders(runtime.id):
                 known = self.engine.orders.get(order.client_id)
                 if known is None or not known.live:
                     standing[order.client_id] = self._given_up_since.get(order.client_id, now)
@@ -162,15 +162,15 @@ class Inspector:
     def compare_at_the_end(self) -> None:
         """What must be equal when the bot has ended."""
         self.look()
-        for slot in self.engine.slots.all:
-            fills = self.history.fills_of(slot.id)
-            if slot.trader.account.fills != len(fills):
-                self._violated(f"{slot.id} has {slot.trader.account.fills} fills, the venue {len(fills)}")
-            for symbol in slot.port.symbols:
-                mine, theirs = slot.trader.account.net(symbol), position_of(fills.values()).get(symbol, Decimal(0))
+        for runtime in self.engine.runtimes.all:
+            fills = self.history.fills_of(runtime.id)
+            if runtime.trader.account.fills != len(fills):
+                self._violated(f"{runtime.id} has {runtime.trader.account.fills} fills, the venue {len(fills)}")
+            for symbol in runtime.plugin.symbols:
+                mine, theirs = runtime.trader.account.net(symbol), position_of(fills.values()).get(symbol, Decimal(0))
                 if mine != theirs or theirs != self.history.positions.get(symbol, Decimal(0)):
-                    self._violated(f"position of {slot.id} in {symbol}: {mine}, by the venue's fills {theirs}")
-            for order in self.history.open_orders(slot.id):
+                    self._violated(f"position of {runtime.id} in {symbol}: {mine}, by the venue's fills {theirs}")
+            for order in self.history.open_orders(runtime.id):
                 if order.client_id not in self._kept():
                     self._violated(f"still open at the venue: {order.client_id}")
         for order in self.engine.orders.live:
@@ -185,8 +185,8 @@ class Inspector:
         for order in memory.past.live:
             if order.client_order_id not in self._kept():
                 self._violated(f"still alive in the journal: {order.client_order_id} ({order.state})")
-        for slot in self.engine.slots.all:
-            for key in self.history.fills_of(slot.id).keys() ^ memory.fills_of(slot.id):
+        for runtime in self.engine.runtimes.all:
+            for key in self.history.fills_of(runtime.id).keys() ^ memory.fills_of(runtime.id):
                 self._violated(f"fill that journal and ledger do not share: {key}")
         for key in (key for key, times in memory.fills.items() if times > 1):
             self._violated(f"fill that stands in the journal twice: {key}")
@@ -233,8 +233,8 @@ async def _campaign(folder: Path, served: VenueProcess, minutes: float, log: Log
     history, sent = History(folder / "ledger"), Sent()
     async with trio.open_nursery() as outside:
         relay = Relay(int(str(served.said["rest"]).rpartition(":")[2]), sent)
-        port = await outside.start(relay.serve)
-        config = bot_config(folder, served, port)
+        plugin = await outside.start(relay.serve)
+        config = bot_config(folder, served, plugin)
         bot = build(read(config), None, live_allowed=True)
         options = RunOptions(for_s=minutes * 60, signals=False)
         async with trio.open_nursery() as beside:

@@ -17,7 +17,7 @@ from coldframe.errors import ConfigError, UsageError
 from coldframe.exits import Exit
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import runs_of, sentinel_of
+from coldframe.runtime.haltfiles import halt_file_of, runs_of
 from coldframe.trio_io.control import VERSION, Answer, HaltRequest, HaltRow, ResolveRequest, ResumeRequest
 from coldframe.trio_io.halt_file import HaltFile
 from coldframe.trio_io.runs import RunFolder
@@ -39,12 +39,12 @@ class Bot:
     document: dict[str, Any] = attrs.field(factory=dict)
 
     @property
-    def sentinel(self) -> HaltFile:
-        return sentinel_of(read(self.path))
+    def halt_file(self) -> HaltFile:
+        return halt_file_of(read(self.path))
 
     @property
     def runs(self) -> RunFolder:
-        return runs_of(self.sentinel)
+        return runs_of(self.halt_file)
 
     def out(self, document: Any, lines: Sequence[str]) -> None:
         self.document, self.said = document, list(lines)
@@ -59,7 +59,7 @@ class Bot:
         return orders.resolve(self.path, ORDER, "filled", self.out, wait_s=self.wait_s)
 
     def holds(self) -> list[tuple[str | None, HaltLevel]]:
-        return [(halt.strategy, halt.level) for halt in self.sentinel.read().halts]
+        return [(halt.strategy, halt.level) for halt in self.halt_file.read().halts]
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_without_a_run_the_file_is_written_and_cleared(bot: Bot) -> None:
     assert bot.holds() == [(None, HaltLevel.CANCEL)]
     assert bot.resume() == Exit.DONE
     assert bot.said == ["bot: nothing is halted", "no bot is running: the next start trades"]
-    assert not bot.sentinel.path.exists()
+    assert not bot.halt_file.path.exists()
 
 
 def test_a_run_that_accepts_does_the_writing(bot: Bot, served: Served) -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_accepts_does_the_writing(bot: Bot, served: Served) -> None:
     assert isinstance(request, HaltRequest)
     assert (request.level, request.strategy, request.reason) == (HaltLevel.FLATTEN, None, "why")
     assert request.at_ms > 0
-    assert not bot.sentinel.path.exists()
+    assert not bot.halt_file.path.exists()
     assert bot.said == ["bot: nothing is halted", "bot 7: in detail"]
     assert bot.document["answers"][0]["result"] == "accepted"
     assert bot.resume() == Exit.DONE
@@ -133,9 +133,9 @@ def test_a_run_that_hangs_is_told_by_the_file(bot: Bot) -> None:
     assert bot.holds() == [(None, HaltLevel.CANCEL)]
     assert "has not answered within 0.05 s; it is told by the halt file" in bot.said[1]
     assert bot.resume() == Exit.TRY_LATER
-    content = bot.sentinel.read()
+    content = bot.halt_file.read()
     assert (content.halts, content.resumed) == ((), (None,))
-    assert bot.sentinel.path.exists(), "for the run to see, when it goes on"
+    assert bot.halt_file.path.exists(), "for the run to see, when it goes on"
 
 
 def test_a_run_that_refuses_keeps_no_halt_from_the_file(bot: Bot, served: Served) -> None:
@@ -154,7 +154,7 @@ def test_of_two_runs_both_have_to_accept(bot: Bot, served: Served) -> None:
 
 
 def test_a_halt_that_cannot_be_written_at_all_is_an_error(bot: Bot) -> None:
-    folder = bot.sentinel.path.parent
+    folder = bot.halt_file.path.parent
     folder.parent.mkdir(parents=True)
     folder.touch()
     with pytest.raises(ConfigError, match="the halt file cannot be kept here"):
@@ -162,7 +162,7 @@ def test_a_halt_that_cannot_be_written_at_all_is_an_error(bot: Bot) -> None:
 
 
 def test_an_earlier_halt_is_not_made_a_lesser_one(bot: Bot) -> None:
-    bot.sentinel.change(lambda _: (Halt(HaltLevel.FLATTEN),), "r")
+    bot.halt_file.change(lambda _: (Halt(HaltLevel.FLATTEN),), "r")
     assert bot.halt(level="pause") == Exit.DONE
     assert bot.holds() == [(None, HaltLevel.FLATTEN)]
 
@@ -170,7 +170,7 @@ def test_an_earlier_halt_is_not_made_a_lesser_one(bot: Bot) -> None:
 def test_a_strategy_that_is_not_there_is_named(bot: Bot) -> None:
     with pytest.raises(UsageError, match="there is no strategy 'x'; there is none at all"):
         bot.halt("x")
-    assert not bot.sentinel.path.exists()
+    assert not bot.halt_file.path.exists()
 
 
 # -- orders resolve ---------------------------------------------------------------------------------------------------

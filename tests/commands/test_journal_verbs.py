@@ -48,7 +48,7 @@ def test_it_holds_what_the_run_came_to(kept: Kept) -> None:
     said = document("journal", "verify", kept.path)
     assert (said["ok"], said["runs"], said["ended"], said["live"]) == (True, 1, True, 0)
     orders = document("journal", "orders", kept.path)["orders"]
-    assert len(orders) == sum(slot.orders for slot in kept.pump.engine.slots.all) > 0
+    assert len(orders) == sum(runtime.orders for runtime in kept.pump.engine.runtimes.all) > 0
     fills = document("journal", "fills", kept.path)["fills"]
     assert len(fills) == sum(account.fills for account in kept.pump.engine.accounts.values()) > 0
     assert all(fill["fee"] is not None for fill in fills)

@@ -15,7 +15,7 @@ from coldframe.model.halting import HaltLevel
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import latch_of, sentinel_of
+from coldframe.runtime.haltfiles import halt_file_of, standing_halts
 from coldframe.trio_io.journal_history import read_rows
 from coldframe.trio_io.journalfile import JournalFile
 from coldframe.units import exact
@@ -44,7 +44,7 @@ def journal(tmp_path: Path) -> Path:
     file = JournalFile(tmp_path / "kept.db")
     waiting = order_body(order(OrderState.NEEDS_OPERATOR))
     run = {"account": "testnet-0", "epoch_ms": 1}
-    file.write([(1, RowKind.RUN, "testnet-0", run), (2, RowKind.ORDER, NAME, waiting), (3, RowKind.LATCH, "", SHUT)])
+    file.write([(1, RowKind.RUN, "testnet-0", run), (2, RowKind.ORDER, NAME, waiting), (3, RowKind.SUSPENSIONS, "", SHUT)])
     file.close()
     return tmp_path / "kept.db"
 
@@ -63,10 +63,10 @@ def test_halting_a_bot_that_does_not_run(home: Path) -> None:
     done = coldframe("halt", QUICKSTART, "--strategy", "nobody")
     assert done.returncode == 2
     assert "there is no strategy 'nobody'; there is mm-btc, mom-eth" in done.stderr
-    assert [halt.level for halt in latch_of(read(QUICKSTART), "", pytest.fail).halts] == [HaltLevel.PAUSE]
+    assert [halt.level for halt in standing_halts(read(QUICKSTART), "", pytest.fail).halts] == [HaltLevel.PAUSE]
     done = coldframe("resume", QUICKSTART)
     assert done.stdout.splitlines() == ["quickstart: nothing is halted", "no bot is running: the next start trades"]
-    assert latch_of(read(QUICKSTART), "", pytest.fail).halts == ()
+    assert standing_halts(read(QUICKSTART), "", pytest.fail).halts == ()
     folder = home / "coldframe" / "quickstart"
     assert folder.stat().st_mode & 0o077 == 0
     assert [path.name for path in folder.rglob("*") if path.stat().st_mode & 0o077] == []
@@ -80,13 +80,13 @@ def test_p16_a_copy_halts_for_itself_and_moving_lifts_nothing(tmp_path: Path) ->
         copies[-1].write_text(QUICKSTART.read_text())
     answer = json.loads(coldframe("halt", copies[0], "--level", "flatten", "--reason", "only this one", "--json").stdout)
     assert answer["configuration"] == str(copies[0].resolve())
-    assert sentinel_of(read(copies[1])).read().halts == ()
+    assert halt_file_of(read(copies[1])).read().halts == ()
     moved = copies[0].rename(tmp_path / "moved.toml")
     told: list[str] = []
-    assert [halt.level for halt in latch_of(read(moved), "", told.append).halts] == [HaltLevel.FLATTEN]
+    assert [halt.level for halt in standing_halts(read(moved), "", told.append).halts] == [HaltLevel.FLATTEN]
     assert len(told) == 1
     coldframe("resume", moved)
-    assert latch_of(read(moved), "", pytest.fail).halts == ()
+    assert standing_halts(read(moved), "", pytest.fail).halts == ()
 
 
 def test_o25_with_the_bot_stopped_the_journal_is_told(config: Path, journal: Path) -> None:
@@ -102,9 +102,9 @@ def test_o25_with_the_bot_stopped_the_journal_is_told(config: Path, journal: Pat
 
 
 def test_resume_opens_what_a_loss_had_shut_in_the_journal(config: Path, journal: Path) -> None:
-    assert fold(read_rows(journal)).latched.strategies["mm"].code == "LOSS"
+    assert fold(read_rows(journal)).suspensions.strategies["mm"].code == "LOSS"
     assert coldframe("resume", config).returncode == 0
-    assert not fold(read_rows(journal)).latched
+    assert not fold(read_rows(journal)).suspensions
 
 
 def test_where_nothing_can_be_latched_paper_runs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

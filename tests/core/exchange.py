@@ -261,7 +261,7 @@ class Exchange:
             order.at_ms = self.now_ms
             self.report(order, ExecutionType.CANCELED)
 
-    def foreign(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
+    def external_order(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
         """Somebody else places an order on the same account."""
         order = AtVenue(client_order_id, next(self._ids), side, symbol, Decimal(quantity), price, at_ms=self.now_ms)
         self.orders[client_order_id] = order

@@ -46,8 +46,8 @@ def _next(thing: object, ask: Callable[[object], Mapping[str, object]]) -> Itera
 
 def names_of(thing: object) -> list[str]:
     """Names of attributes, those with an underscore before them too, and those of `__dict__` and `__slots__` whatever they are."""
-    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-    own = [*getattr(thing, "__dict__", {}), *(slots if not isinstance(slots, str) else [slots])]
+    runtimes = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    own = [*getattr(thing, "__dict__", {}), *(runtimes if not isinstance(runtimes, str) else [runtimes])]
     return sorted({*(name for name in dir(thing) if not name.startswith("__")), *own} - {"__weakref__", "__dict__"})
 
 

@@ -174,7 +174,7 @@ class Scripted:
             EngineSetup(
                 streams=[StreamName.of(symbol, channel) for symbol, channel in names],
                 instruments=Instruments(instruments or [instrument(symbol) for symbol in symbols]),
-                ports=actors,
+                plugins=actors,
                 budgets=budgets or {},
                 risk=risk or RiskLimits(),
                 rate_limits=[],
@@ -249,7 +249,7 @@ class Scripted:
 
     def verdicts(self, actor: Actor) -> dict[str, int]:
         """How the intents of a strategy ended so far."""
-        return dict(self.engine.slots.get(actor.id).verdicts)
+        return dict(self.engine.runtimes.get(actor.id).verdicts)
 
     def stop(self, reason: str = "signal") -> list[Effect]:
         return self.give(StopAsked(reason))
@@ -478,9 +478,9 @@ class Scripted:
         self._work()
         return order
 
-    def foreign(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
+    def external_order(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
         """Somebody else places an order on the account."""
         self.exchange.now_ms = self.venue_ms
-        order = self.exchange.foreign(client_order_id, self.symbols[0], side, quantity, price)
+        order = self.exchange.external_order(client_order_id, self.symbols[0], side, quantity, price)
         self._work()
         return order

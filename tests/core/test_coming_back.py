@@ -61,7 +61,7 @@ def returned(made: Scripted, order: Order, before: str) -> None:
     made.run(2_000)
     assert state(order) is S.CANCELED
     assert made.exchange.orders[order.client_order_id].status is OrderStatus.CANCELED
-    (actor,) = (slot.port for slot in made.engine.slots.all)
+    (actor,) = (runtime.plugin for runtime in made.engine.runtimes.all)
     assert isinstance(actor, Actor)
     made.want(actor, place(quantity="2"))
     assert made.verdicts(actor)["HALTED"] == 1
@@ -267,7 +267,7 @@ def test_what_a_person_has_settled_comes_back_with_its_row() -> None:
     truth, made.exchange.orders = made.exchange.orders, {}
     made.run(15_000)
     assert made.engine.trading is not None
-    assert made.engine.trading.desk.resolve(order, ManualResolution.CANCELED).accepted
+    assert made.engine.trading.executor.resolve(order, ManualResolution.CANCELED).accepted
     assert (state(order), order.ended_ms) == (S.CANCELED, 0)
     made.exchange.orders = truth
     looked(made)
@@ -280,7 +280,7 @@ def test_the_word_of_the_venue_settles_what_a_person_has_said() -> None:
     truth, made.exchange.orders = made.exchange.orders, {}
     made.run(15_000)
     assert made.engine.trading is not None
-    made.engine.trading.desk.resolve(order, ManualResolution.CANCELED)
+    made.engine.trading.executor.resolve(order, ManualResolution.CANCELED)
     made.exchange.orders = truth
     venue = truth[order.client_order_id]
     venue.end(OrderStatus.CANCELED)

@@ -16,9 +16,9 @@ from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Fill, Order
 from coldframe.enums import OrderType, PositionSide, Side
 from coldframe.model.intents import Place
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.risk.test_conditional_rules import Desk
+from tests.core.risk.test_conditional_rules import RiskRig
 from tests.core.told import D, place
 from tests.examples import examples
 
@@ -47,35 +47,35 @@ class Market:
     """Orders that passed the gate, and a hand that lets any of them trade."""
 
     def __init__(self, hedge: bool) -> None:
-        self.desk = Desk(RiskLimits(max_gross_notional=NOTIONAL), Budget(max_position=LIMIT), hedge=hedge)
+        self.rig = RiskRig(RiskLimits(max_gross_notional=NOTIONAL), Budget(max_position=LIMIT), hedge=hedge)
         self.trades = 0
         self.live: list[Order] = []
 
     def held(self, side: PositionSide) -> Decimal:
-        return self.desk.trader.account.position(SYMBOL, side).quantity
+        return self.rig.trader.account.position(SYMBOL, side).quantity
 
     def ask(self, wanted: Place) -> None:
-        if self.desk.check(wanted).accepted:
+        if self.rig.check(wanted).accepted:
             sized = attrs.evolve(wanted, quantity=abs(self.held(wanted.position_side))) if wanted.close_position else wanted
-            self.live.append(self.desk.wait(sized))
+            self.live.append(self.rig.wait(sized))
 
     def trade(self, order: Order, part: Decimal) -> None:
-        orders = self.desk.orders
+        orders = self.rig.orders
         if order.untriggered:
             order.triggered_ms = START_MS
-            orders.happen(order, Happening.SEEN_TRIGGERED, START_NS)
-            orders.happen(order, Happening.SEEN_NEW, START_NS)
+            orders.apply(order, OrderEvent.SEEN_TRIGGERED, START_NS)
+            orders.apply(order, OrderEvent.SEEN_NEW, START_NS)
             if order.close_position:
                 order.quantity, order.terms_ms = abs(self.held(order.position_side)), START_MS
         quantity = min(part, order.quantity - order.filled)
         if order.closing:
             quantity = min(quantity, max(-order.side.sign * self.held(order.position_side), D(0)))
         if not quantity:
-            orders.happen(order, Happening.SEEN_EXPIRED, START_NS)
+            orders.apply(order, OrderEvent.SEEN_EXPIRED, START_NS)
         else:
             self.trades += 1
             orders.book(order, Fill(SYMBOL, self.trades, self.trades, order.side, D(100), quantity, True, START_MS), START_NS)
-            self.desk.trader.account.position(SYMBOL, order.position_side).fill(order.side, quantity, D(100))
+            self.rig.trader.account.position(SYMBOL, order.position_side).fill(order.side, quantity, D(100))
         self.live = [order for order in self.live if order.live]
 
 

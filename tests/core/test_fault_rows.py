@@ -104,9 +104,9 @@ def test_o9_trades_that_are_told_after_the_end_are_booked(status: OrderStatus, p
     ended = S.CANCELED if status is OrderStatus.CANCELED else S.EXPIRED
     assert (state(order), order.exposure, order.fills_missing) == (ended, D("0.4"), True)
     for report in reports:
-        made.engine.evidence.report(report)
+        made.engine.reports.report(report)
     assert (state(order), order.filled, order.exposure) == (ended, D("0.4"), D(0))
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert states(actor)[-1] == ended
     assert made.engine.orders.incidents == 0
 
@@ -137,15 +137,15 @@ def test_o6_a_fill_that_is_told_twice_is_booked_once(told: str, again: str) -> N
     venue = made.exchange.orders[order.client_order_id]
     trade = Trade(500, "1", "100")
     venue.trade(trade)
-    evidence, engine_state = made.engine.evidence, made.engine.state
+    reports, engine_state = made.engine.reports, made.engine.state
     say = {
-        "report": lambda: evidence.report(venue.report(ExecutionType.TRADE, trade)),
-        "lite": lambda: evidence.lite(venue.lite(trade)),
-        "query": lambda: evidence.trades([venue.row(trade)]),
+        "report": lambda: reports.report(venue.report(ExecutionType.TRADE, trade)),
+        "lite": lambda: reports.lite(venue.lite(trade)),
+        "query": lambda: reports.trades([venue.row(trade)]),
     }
     say[told]()
     for _ in range(2):
         say[again]()
     assert (state(order), order.filled) == (S.FILLED, D(1))
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert (account.net("BTCUSDT"), account.fills, engine_state.external.account.fills) == (D(1), 1, 0)

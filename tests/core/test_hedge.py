@@ -31,7 +31,7 @@ def world(**more: object) -> tuple[Scripted, Actor]:
 
 
 def sides(made: Scripted) -> tuple[Decimal, Decimal]:
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     return account.position("BTCUSDT", LONG).quantity, account.position("BTCUSDT", SHORT).quantity
 
 

@@ -39,7 +39,7 @@ def busy(made: Scripted, actor: Actor, first: int) -> None:
             made.holds.clear()
             made.release()
         if at % 6 == 0:
-            made.fill(made.foreign(f"hand-{at}", quantity="0.1").client_order_id, "0.1")
+            made.fill(made.external_order(f"hand-{at}", quantity="0.1").client_order_id, "0.1")
         if at % 11 == 0:
             made.lose((LinkKind.API, LinkKind.PRIVATE, LinkKind.MARKET)[at % 3])
         made.run(8_000)
@@ -73,7 +73,7 @@ def test_p9_what_a_run_holds_does_not_grow_with_its_age() -> None:
         sizes.append(held_kb(made.engine))
     orders = made.engine.orders
     assert len(orders._by_client_id) <= 60 + len(orders._live)
-    slot = made.engine.slots.get("mm")
-    assert slot.trader.account.fills > 4 * ROUNDS, "it has really traded"
+    runtime = made.engine.runtimes.get("mm")
+    assert runtime.trader.account.fills > 4 * ROUNDS, "it has really traded"
     growth = sizes[-1] - sizes[1]
     assert growth < 0.05 * sizes[1] + 20, f"kilobytes held after each turn: {[round(size) for size in sizes]}"

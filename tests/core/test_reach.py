@@ -136,7 +136,7 @@ def events() -> list[StrategyEvent]:
 
 def test_s12_nothing_of_an_event_can_be_changed() -> None:
     made, actor = world()
-    made.fill(made.foreign("by-hand", Side.SELL, "1").client_order_id, "1")
+    made.fill(made.external_order("by-hand", Side.SELL, "1").client_order_id, "1")
     made.stop()
     seen = {type(event): event for event in [*events(), *actor.seen]}
     missing = {kind.__name__ for kind in get_args(StrategyEvent)} - {kind.__name__ for kind in seen}

@@ -17,7 +17,7 @@ from coldframe.model.effects import Level
 from coldframe.model.intents import Amend, Cancel, Quote, Quotes, VerdictCode
 from coldframe.model.orders import OrderState
 from coldframe.units import NS_PER_MS
-from tests.core.risk.test_pre_trade import FACTS, Desk, refused
+from tests.core.risk.test_pre_trade import FACTS, RiskRig, refused
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
@@ -50,12 +50,12 @@ def test_o29_the_very_same_order_again_is_a_mistake_for_a_while() -> None:
 
 
 def test_a_double_is_told_with_both_numbers() -> None:
-    desk = Desk(RiskLimits(duplicate_ms=100))
-    desk.state.order_sent(desk.trader, place(), 1_000, adds_risk=True)
-    verdict = duplicate(desk.state, desk.trader, place(), 1_040)
+    rig = RiskRig(RiskLimits(duplicate_ms=100))
+    rig.state.order_sent(rig.trader, place(), 1_000, adds_risk=True)
+    verdict = duplicate(rig.state, rig.trader, place(), 1_040)
     assert verdict is not None
     assert refused(verdict, V.DUPLICATE, "40", "100")
-    assert duplicate(desk.state, desk.other, place(), 1_040) is None
+    assert duplicate(rig.state, rig.other, place(), 1_040) is None
 
 
 def test_refused_orders_and_quotes_are_no_duplicates() -> None:
@@ -71,15 +71,15 @@ def test_refused_orders_and_quotes_are_no_duplicates() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["1", "2"])), max_size=30))
 def test_o29_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple[int, str]]) -> None:
-    desk = Desk(RiskLimits(duplicate_ms=100))
+    rig = RiskRig(RiskLimits(duplicate_ms=100))
     now_ms, out = 0, list[tuple[int, str]]()
     for wait, quantity in steps:
         now_ms += wait
         recent = [at for at, what in out if what == quantity and now_ms - at < 100]
-        verdict = duplicate(desk.state, desk.trader, place(quantity=quantity), now_ms)
+        verdict = duplicate(rig.state, rig.trader, place(quantity=quantity), now_ms)
         assert (verdict is not None) == bool(recent)
         if verdict is None:
-            desk.state.order_sent(desk.trader, place(quantity=quantity), now_ms, adds_risk=True)
+            rig.state.order_sent(rig.trader, place(quantity=quantity), now_ms, adds_risk=True)
             out.append((now_ms, quantity))
 
 
@@ -87,23 +87,23 @@ def test_o29_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple
 
 
 def test_o28_order_that_would_cross_an_own_strategy_is_refused() -> None:
-    desk = Desk()
-    desk.stand(place(SELL, "1", "100.5"), "other")
-    assert desk.check(place(BUY, "1", "100.4")).accepted
-    assert refused(desk.check(place(BUY, "1", "100.5")), V.SELF_CROSS, "100.5", "100.5")
-    assert desk.check(place(BUY, "1", None)).code is V.SELF_CROSS
-    assert desk.check(place(BUY, "1", "100.5", time_in_force=TimeInForce.GTX)).accepted
-    assert desk.check(place(SELL, "1", "99")).accepted
+    rig = RiskRig()
+    rig.stand(place(SELL, "1", "100.5"), "other")
+    assert rig.check(place(BUY, "1", "100.4")).accepted
+    assert refused(rig.check(place(BUY, "1", "100.5")), V.SELF_CROSS, "100.5", "100.5")
+    assert rig.check(place(BUY, "1", None)).code is V.SELF_CROSS
+    assert rig.check(place(BUY, "1", "100.5", time_in_force=TimeInForce.GTX)).accepted
+    assert rig.check(place(SELL, "1", "99")).accepted
 
 
 def test_o28_reducing_order_passes_and_the_resting_order_expires() -> None:
-    desk = Desk()
-    desk.hold("-1")
-    desk.stand(place(SELL, "1", "100.5"), "other")
+    rig = RiskRig()
+    rig.hold("-1")
+    rig.stand(place(SELL, "1", "100.5"), "other")
     wanted = place(BUY, "1", "101")
-    assert desk.check(wanted).accepted
-    assert prevention(desk.state, desk.trader, wanted) is SelfTradePrevention.EXPIRE_MAKER
-    assert prevention(desk.state, desk.trader, place(BUY, "1", "100")) is None
+    assert rig.check(wanted).accepted
+    assert prevention(rig.state, rig.trader, wanted) is SelfTradePrevention.EXPIRE_MAKER
+    assert prevention(rig.state, rig.trader, place(BUY, "1", "100")) is None
 
 
 def test_o28_amendment_crossing_an_own_strategy_is_refused() -> None:
@@ -148,21 +148,21 @@ def test_messages_count_with_cancels_and_cancels_always_pass() -> None:
 
 
 def test_messages_of_the_account_are_counted_over_all_strategies() -> None:
-    desk = Desk(RiskLimits(messages_per_10s=3))
+    rig = RiskRig(RiskLimits(messages_per_10s=3))
     for strategy in ("mm", "other", "other"):
-        assert desk.check(place()).accepted
-        desk.state.message_sent(strategy, FACTS.now_ms)
-    assert refused(desk.check(place()), V.MESSAGE_RATE, "4", "3")
-    assert desk.check(place(), later(10_000)).accepted  # type: ignore[arg-type]
+        assert rig.check(place()).accepted
+        rig.state.message_sent(strategy, FACTS.now_ms)
+    assert refused(rig.check(place()), V.MESSAGE_RATE, "4", "3")
+    assert rig.check(place(), later(10_000)).accepted  # type: ignore[arg-type]
 
 
 def test_open_orders_of_a_strategy_are_its_own() -> None:
-    desk = Desk(budget=Budget(max_open_orders=2))
-    desk.stand(place(), "other")
-    desk.stand(place())
-    assert desk.check(place()).accepted
-    desk.stand(place())
-    assert refused(desk.check(place()), V.OPEN_ORDERS, "3", "2")
+    rig = RiskRig(budget=Budget(max_open_orders=2))
+    rig.stand(place(), "other")
+    rig.stand(place())
+    assert rig.check(place()).accepted
+    rig.stand(place())
+    assert refused(rig.check(place()), V.OPEN_ORDERS, "3", "2")
 
 
 # -- prices and brackets ----------------------------------------------------------------------------------------------
@@ -170,26 +170,26 @@ def test_open_orders_of_a_strategy_are_its_own() -> None:
 
 @pytest.mark.parametrize("price", ["94", "106"])
 def test_g11_price_far_from_the_book_is_refused_despite_the_mark(price: str) -> None:
-    desk = Desk(RiskLimits(price_collar_pct=D(5)))
+    rig = RiskRig(RiskLimits(price_collar_pct=D(5)))
     facts = attrs.evolve(FACTS, mark=D(price))
-    verdict = desk.check(place(price=price), facts)
+    verdict = rig.check(place(price=price), facts)
     assert refused(verdict, V.PRICE_COLLAR, "6", "5")
     assert "middle of the book 100.0" in verdict.text
-    assert desk.check(place(price=price), attrs.evolve(facts, best_bid=None)).accepted
+    assert rig.check(place(price=price), attrs.evolve(facts, best_bid=None)).accepted
 
 
 def test_the_bracket_counts_the_account_at_worst() -> None:
-    desk = Desk()
-    desk.state.caps.tiers("BTCUSDT", [(20, D(1000))])
-    desk.state.caps.leverage("BTCUSDT", 20)
-    desk.hold("3")
-    desk.other.account.position("BTCUSDT").fill(BUY, D(2), D(100))
-    desk.stand(place(BUY, "2"), "other")
-    assert desk.check(place(BUY, "3")).accepted
-    verdict = desk.check(place(BUY, "3.1"))
+    rig = RiskRig()
+    rig.state.caps.tiers("BTCUSDT", [(20, D(1000))])
+    rig.state.caps.leverage("BTCUSDT", 20)
+    rig.hold("3")
+    rig.other.account.position("BTCUSDT").fill(BUY, D(2), D(100))
+    rig.stand(place(BUY, "2"), "other")
+    assert rig.check(place(BUY, "3")).accepted
+    verdict = rig.check(place(BUY, "3.1"))
     assert refused(verdict, V.BRACKET, "1010", "1000")
     assert "leverage 20" in verdict.text
-    assert desk.check(place(SELL, "3")).accepted
+    assert rig.check(place(SELL, "3")).accepted
 
 
 # -- risk modes -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 import coldframe
 from coldframe.core.engine import RestPurpose
 from coldframe.core.execution.purposes import PendingAmend, PendingPlace
-from coldframe.model.happenings import TURNS, EngineEvent
+from coldframe.model.engine_events import TURNS, EngineEvent
 
 ROOT = Path(coldframe.__file__).parent
 STATE = ROOT / "core" / "state"
@@ -147,7 +147,7 @@ def test_no_machine_is_patched_by_another(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "patch", ["self.desk.reports_come = up", "touched, self.orders.touched = self.orders.touched, {}", "gate.caps = caps"]
+    "patch", ["self.executor.reports_come = up", "touched, self.orders.touched = self.orders.touched, {}", "risk.caps = caps"]
 )
 def test_a_patch_is_found(patch: str) -> None:
     assert len(patched(patch)) == 1

@@ -100,7 +100,7 @@ def test_positions_fees_and_latches_are_read(folder: Path, name: str) -> None:
     }
     assert past.accounts["mm"].fees == {"USDT": Decimal("0.42000100")}
     assert past.marks == {"BTCUSDT": 170000000002, "ETHUSDT": 170000000001}
-    assert list(past.latched.symbols) == ["SOLUSDT"]
+    assert list(past.suspensions.symbols) == ["SOLUSDT"]
 
 
 def test_a_checkpoint_is_read_and_agrees_with_its_rows(folder: Path) -> None:

@@ -17,7 +17,7 @@ from coldframe.model.orders import (
     TABLE,
     TERMINAL,
     Attempt,
-    Happening,
+    OrderEvent,
     OrderState,
     Overlay,
     diagram,
@@ -26,7 +26,7 @@ from coldframe.model.orders import (
     resurrects,
 )
 
-S, H, A, V = OrderState, Happening, Attempt, Overlay
+S, H, A, V = OrderState, OrderEvent, Attempt, Overlay
 
 #: What positive evidence leads to, from wherever the order might be alive or has been given up.
 SEEN_LEADS_TO = {
@@ -42,8 +42,8 @@ CONDITIONAL_LEADS_TO = {
     H.SEEN_TRIGGERED: S.TRIGGERED,
     H.REFUSED_AT_TRIGGER: S.REJECTED,
 }
-#: The lifecycle in rows (states, happening, state): everything else changes nothing.
-LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
+#: The lifecycle in rows (states, event, state): everything else changes nothing.
+LIFECYCLE: list[tuple[tuple[OrderState, ...], OrderEvent, OrderState]] = [
     ((S.INITIALIZED,), H.REFUSED, S.DENIED),
     ((S.INITIALIZED,), H.ACCEPTED, S.PENDING_SUBMIT),
     ((S.PENDING_SUBMIT,), H.JOURNAL_FAILED, S.DENIED),
@@ -78,7 +78,7 @@ LIFECYCLE: list[tuple[tuple[OrderState, ...], Happening, OrderState]] = [
     ((S.CANCELED, S.EXPIRED), H.SEEN_WAITING, S.UNTRIGGERED),
     ((S.CANCELED, S.EXPIRED), H.SEEN_TRIGGERED, S.TRIGGERED),
 ]
-EXPECTED = {(state, happening): led for states, happening, led in LIFECYCLE for state in states}
+EXPECTED = {(state, event): led for states, event, led in LIFECYCLE for state in states}
 
 OVERLAYS: list[tuple[tuple[Overlay, ...], Attempt, Overlay]] = [
     ((V.NONE, V.CANCEL_UNKNOWN, V.AMEND_SENT, V.AMEND_UNKNOWN), A.CANCEL_WANTED, V.CANCEL_SENT),
@@ -96,8 +96,8 @@ EXPECTED_OVERLAYS = {(overlay, attempt): led for overlays, attempt, led in OVERL
 
 @pytest.mark.parametrize("state", S)
 def test_every_cell_of_the_table(state: OrderState) -> None:
-    for happening in H:
-        assert next_state(state, happening) is EXPECTED.get((state, happening), state), happening
+    for event in H:
+        assert next_state(state, event) is EXPECTED.get((state, event), state), event
 
 
 @pytest.mark.parametrize("overlay", V)
@@ -117,8 +117,8 @@ def test_every_state_is_alive_or_ended_but_for_the_first() -> None:
 
 
 def test_silence_and_not_found_never_end_an_order() -> None:
-    for state, happening in product(LIVE, (H.OUTCOME_UNKNOWN, H.NOT_FOUND, H.RESTARTED, H.UNPROVABLE, H.MISSING)):
-        assert next_state(state, happening).live
+    for state, event in product(LIVE, (H.OUTCOME_UNKNOWN, H.NOT_FOUND, H.RESTARTED, H.UNPROVABLE, H.MISSING)):
+        assert next_state(state, event).live
 
 
 def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
@@ -127,28 +127,28 @@ def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
 
 
 def test_a_terminal_state_is_left_by_positive_evidence_alone_and_that_is_an_incident() -> None:
-    for state, happening in product(TERMINAL, H):
-        left = next_state(state, happening) is not state
-        assert resurrects(state, happening) is left
-        assert not left or happening in SEEN_LEADS_TO | CONDITIONAL_LEADS_TO
-    assert not any(resurrects(state, happening) for state in LIVE for happening in H)
+    for state, event in product(TERMINAL, H):
+        left = next_state(state, event) is not state
+        assert resurrects(state, event) is left
+        assert not left or event in SEEN_LEADS_TO | CONDITIONAL_LEADS_TO
+    assert not any(resurrects(state, event) for state in LIVE for event in H)
 
 
 def test_a_filled_order_stays_filled() -> None:
-    assert {next_state(S.FILLED, happening) for happening in H} == {S.FILLED}
+    assert {next_state(S.FILLED, event) for event in H} == {S.FILLED}
 
 
 def test_nothing_leads_back_to_before_the_venue_has_spoken() -> None:
     early = (S.INITIALIZED, S.PENDING_SUBMIT, S.SUBMITTED)
-    for state, happening in product(set(S) - set(early), H):
-        assert next_state(state, happening) not in early
+    for state, event in product(set(S) - set(early), H):
+        assert next_state(state, event) not in early
 
 
 @given(st.lists(st.sampled_from(H), max_size=12))
-def test_no_order_is_ever_unfilled_and_every_life_ends_where_the_table_says(happenings: list[Happening]) -> None:
+def test_no_order_is_ever_unfilled_and_every_life_ends_where_the_table_says(engine_events: list[OrderEvent]) -> None:
     life = [S.INITIALIZED]
-    for happening in happenings:
-        life.append(next_state(life[-1], happening))
+    for event in engine_events:
+        life.append(next_state(life[-1], event))
     for before, after in pairwise(life):
         assert before is not S.FILLED or after is S.FILLED
         assert after is not S.SUBMITTED or before in (S.PENDING_SUBMIT, S.SUBMITTED)

@@ -22,7 +22,7 @@ EXPLAINED: Final[dict[str, str]] = {
     "position_history.py:PositionHistory.moved: len(history) > 1 -> len(history) >= 1": (
         "the newest entry is of now and never too old, so an entry that is alone is never looked behind"
     ),
-    "dispatch.py:Strategies.book_updated: not slots or one is None -> not slots and one is None": (
+    "dispatch.py:Strategies.book_updated: not runtimes or local is None -> not runtimes and local is None": (
         "the book of an update is there, and without listeners an event is made that is told nowhere"
     ),
     "engine.py:Engine._hand_on: not self._ctx.events and (not self.strategies.due)"

@@ -21,63 +21,63 @@ def stocked(site: Site) -> PluginRegistry:
     site.install("checks", CHECKS)
     site.install("good", GOOD)
     site.install("both", GOOD.replace("'good'", "'both'") + ALERTS.removeprefix(HEAD))
-    return site.house()
+    return site.registry()
 
 
-def active(house: PluginRegistry) -> set[str]:
-    return {module.name for module in house.modules() if module.active}
+def active(registry: PluginRegistry) -> set[str]:
+    return {module.name for module in registry.modules() if module.active}
 
 
 def test_what_is_not_named_does_nothing(site: Site) -> None:
-    house = stocked(site)
-    house.installed()  # imports all of them
-    assert house.sinks() == house.checks() == []
-    assert active(house) == set()
+    registry = stocked(site)
+    registry.installed()  # imports all of them
+    assert registry.sinks() == registry.checks() == []
+    assert active(registry) == set()
 
 
 def test_a_plugin_that_is_named_brings_its_sinks_and_checks(site: Site) -> None:
-    house = stocked(site)
-    house.activate("alerts", site.folder)
-    house.activate("alerts", site.folder)
-    assert len(house.sinks()) == 1
-    house.activate("checks", site.folder)
-    assert [check({"name": "x"}) for check in house.checks()] == [["looked at x"]]
-    assert active(house) == {"alerts", "checks"}
+    registry = stocked(site)
+    registry.activate("alerts", site.folder)
+    registry.activate("alerts", site.folder)
+    assert len(registry.sinks()) == 1
+    registry.activate("checks", site.folder)
+    assert [check({"name": "x"}) for check in registry.checks()] == [["looked at x"]]
+    assert active(registry) == {"alerts", "checks"}
 
 
 def test_a_strategy_brings_those_of_its_module(site: Site) -> None:
-    house = stocked(site)
-    house.load("both", site.folder)
-    assert len(house.sinks()) == 1
-    assert active(house) == {"both"}
+    registry = stocked(site)
+    registry.load("both", site.folder)
+    assert len(registry.sinks()) == 1
+    assert active(registry) == {"both"}
 
 
 def test_a_file_may_be_named_and_is_run_once(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(HEAD + "class S: pass\n" + ALERTS.removeprefix(HEAD))
-    house = PluginRegistry([])
-    house.load("mine.py:S", tmp_path)
-    assert house.sinks() == [], "a class from a file brings nothing else"
-    house.activate("mine.py", tmp_path)
-    (sink,) = house.sinks()
+    registry = PluginRegistry([])
+    registry.load("mine.py:S", tmp_path)
+    assert registry.sinks() == [], "a class from a file brings nothing else"
+    registry.activate("mine.py", tmp_path)
+    (sink,) = registry.sinks()
     sink("news")  # type: ignore[arg-type]
-    assert house.load("mine.py:S", tmp_path).kind.__module__ == sys_module(house)
+    assert registry.load("mine.py:S", tmp_path).kind.__module__ == sys_module(registry)
 
 
-def sys_module(house: PluginRegistry) -> str:
-    (module,) = house._modules.values()
+def sys_module(registry: PluginRegistry) -> str:
+    (module,) = registry._modules.values()
     return module.__name__
 
 
 def test_modules_say_what_they_provide(site: Site) -> None:
-    house = stocked(site)
-    provided = {module.name: module.provides for module in house.modules()}
+    registry = stocked(site)
+    provided = {module.name: module.provides for module in registry.modules()}
     assert provided == {
         "alerts": ("sinks",),
         "checks": ("checks",),
         "good": ("strategies",),
         "both": ("strategies", "sinks"),
     }
-    assert all(isinstance(module, Module) and module.origin.startswith("installed_") for module in house.modules())
+    assert all(isinstance(module, Module) and module.origin.startswith("installed_") for module in registry.modules())
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_modules_say_what_they_provide(site: Site) -> None:
     ],
 )
 def test_what_cannot_be_activated_is_refused_in_one_sentence(site: Site, asked: str, said: str) -> None:
-    house = stocked(site)
+    registry = stocked(site)
     (site.folder / "broken.py").write_text("1 / 0\n")
     (site.folder / "odd.py").write_text(HEAD + "@hookimpl\ndef provide_sinks(what):\n    return []\n")
     with pytest.raises(PluginError) as refused:
-        house.activate(asked, site.folder)
+        registry.activate(asked, site.folder)
     assert said in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
-    assert active(house) == set()
+    assert active(registry) == set()

@@ -35,11 +35,11 @@ class Site:
         (self.folder / f"{module}.py").write_text(text)
         self.points.append(EntryPoint(name, module, GROUP))
 
-    def house(self) -> PluginRegistry:
+    def registry(self) -> PluginRegistry:
         return PluginRegistry(self.points)
 
     def refusal(self, name: str) -> str:
-        return refusal(self.house(), name, self.folder)
+        return refusal(self.registry(), name, self.folder)
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(tmp_path)
 
 
-def refusal(house: PluginRegistry, asked: str, base: Path) -> str:
+def refusal(registry: PluginRegistry, asked: str, base: Path) -> str:
     with pytest.raises(PluginError) as refused:
-        house.load(asked, base)
+        registry.load(asked, base)
     said = str(refused.value)
     assert len(said.splitlines()) == 1
     assert " at 0x" not in said
@@ -61,10 +61,10 @@ def refusal(house: PluginRegistry, asked: str, base: Path) -> str:
 
 
 def test_the_installed_plugins_are_found() -> None:
-    house = PluginRegistry()
-    assert house.names == ["guard", "maker", "momentum"]
-    assert house.load("maker", Path()).kind is coldframe_maker.Maker
-    found = {plugin.name: plugin for plugin in house.installed()}
+    registry = PluginRegistry()
+    assert registry.names == ["guard", "maker", "momentum"]
+    assert registry.load("maker", Path()).kind is coldframe_maker.Maker
+    found = {plugin.name: plugin for plugin in registry.installed()}
     assert found["guard"].kind is coldframe_guard.Guard
     assert found["momentum"].origin == coldframe_momentum.__name__
     assert all(row.summary.endswith(".") and row.params is not None for row in found.values())
@@ -74,7 +74,7 @@ def test_a_plugin_comes_with_its_name_class_origin_and_parameters(site: Site) ->
     site.install(
         "good", GOOD.replace("At all.\n    ", "At all.") + "import attrs\n@attrs.frozen\nclass P:\n    x: int\nPlain.Params = P\n"
     )
-    plugin = site.house().load("good", site.folder)
+    plugin = site.registry().load("good", site.folder)
     assert (plugin.name, plugin.kind.__name__, plugin.summary) == ("good", "Plain", "Does nothing.")
     assert plugin.origin == site.points[0].value
     assert plugin.params is not None
@@ -83,7 +83,7 @@ def test_a_plugin_comes_with_its_name_class_origin_and_parameters(site: Site) ->
 
 def test_one_without_parameters_or_words(site: Site) -> None:
     site.install("good", GOOD.replace(PLAIN, "class Plain: pass\n"))
-    plugin = site.house().load("good", site.folder)
+    plugin = site.registry().load("good", site.folder)
     assert plugin.params is None
     assert plugin.summary == ""
 
@@ -91,7 +91,7 @@ def test_one_without_parameters_or_words(site: Site) -> None:
 def test_only_what_is_asked_for_is_imported(site: Site) -> None:
     site.install("good", GOOD)
     site.install("other", "raise ValueError('must not be imported')\n")
-    assert site.house().load("good", site.folder).name == "good"
+    assert site.registry().load("good", site.folder).name == "good"
     assert site.points[1].value not in sys.modules
 
 
@@ -129,8 +129,8 @@ def test_s8_modules_that_cannot_be_loaded(site: Site, text: str, sentence: str) 
     expected = f"plugin 'bad' cannot be loaded: {sentence.replace('MODULE', site.points[0].value)}"
     assert site.refusal("bad") == expected
     # Whoever asks again hears the same.
-    house = site.house()
-    assert [refusal(house, "bad", site.folder) for _ in range(2)] == [expected] * 2
+    registry = site.registry()
+    assert [refusal(registry, "bad", site.folder) for _ in range(2)] == [expected] * 2
 
 
 def test_a_module_that_is_not_there(site: Site) -> None:
@@ -163,19 +163,19 @@ def test_parameters_must_be_an_attrs_class(site: Site) -> None:
 def test_a_bad_plugin_spoils_no_other(site: Site, bad: str) -> None:
     site.install("bad", bad)
     site.install("good", GOOD)
-    house = site.house()
-    refusal(house, "bad", site.folder)
-    assert house.load("good", site.folder).name == "good"
-    assert not house.checks()
-    assert not house.sinks()
+    registry = site.registry()
+    refusal(registry, "bad", site.folder)
+    assert registry.load("good", site.folder).name == "good"
+    assert not registry.checks()
+    assert not registry.sinks()
 
 
 def test_one_module_may_stand_behind_several_names(site: Site) -> None:
     site.install("good", GOOD.replace("{'good': Plain}", "{'good': Plain, 'better': Plain}"))
     site.points.append(EntryPoint("better", site.points[0].value, GROUP))
-    house = site.house()
-    assert house.load("better", site.folder).kind is house.load("good", site.folder).kind
-    assert house.load("good", site.folder).name == "good"
+    registry = site.registry()
+    assert registry.load("better", site.folder).kind is registry.load("good", site.folder).kind
+    assert registry.load("good", site.folder).name == "good"
 
 
 def test_checks_and_sinks_of_what_is_loaded(site: Site) -> None:
@@ -189,14 +189,14 @@ def provide_sinks():
 """
     site.install("good", GOOD + extra)
     site.install("other", GOOD.replace("'good'", "'other'") + extra)
-    house = site.house()
-    assert house.checks() == []
-    house.load("good", site.folder)
-    (check,) = house.checks()
+    registry = site.registry()
+    assert registry.checks() == []
+    registry.load("good", site.folder)
+    (check,) = registry.checks()
     assert list(check({})) == ["one"]
-    assert house.sinks() == [print, repr]
-    house.load("other", site.folder)
-    assert len(house.checks()) == 2
+    assert registry.sinks() == [print, repr]
+    registry.load("other", site.folder)
+    assert len(registry.checks()) == 2
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -205,11 +205,11 @@ def provide_sinks():
 def test_a_class_in_a_file_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "bot.py").write_text(PLAIN + "import attrs\n@attrs.frozen\nclass Other:\n    x: 'int' = 1\n")
-    house = PluginRegistry([])
-    plugin = house.load("mine/bot.py:Plain", tmp_path)
+    registry = PluginRegistry([])
+    plugin = registry.load("mine/bot.py:Plain", tmp_path)
     assert (plugin.name, plugin.kind.__name__, plugin.origin) == ("Plain", "Plain", "mine/bot.py")
-    assert house.load(str(tmp_path / "mine" / "bot.py") + ":Other", Path("elsewhere")).name == "Other"
-    other = house.load("mine/bot.py:Other", tmp_path).kind
+    assert registry.load(str(tmp_path / "mine" / "bot.py") + ":Other", Path("elsewhere")).name == "Other"
+    other = registry.load("mine/bot.py:Other", tmp_path).kind
     assert attrs.resolve_types(other)
 
 
@@ -219,8 +219,8 @@ def test_a_file_runs_once_and_two_files_of_one_name_are_two(tmp_path: Path) -> N
         (tmp_path / folder / "bot.py").write_text(
             "from pathlib import Path\nwith Path(__file__ + '.log').open('a') as f:\n    f.write('.')\n" + PLAIN
         )
-    house = PluginRegistry([])
-    kinds = [house.load(f"{folder}/bot.py:Plain", tmp_path).kind for folder in ("one", "two", "one")]
+    registry = PluginRegistry([])
+    kinds = [registry.load(f"{folder}/bot.py:Plain", tmp_path).kind for folder in ("one", "two", "one")]
     assert kinds[0] is kinds[2] is not kinds[1]
     assert (tmp_path / "one" / "bot.py.log").read_text() == "."
 
@@ -245,10 +245,10 @@ def test_files_that_cannot_be_loaded(tmp_path: Path, text: str, sentence: str) -
 def test_a_file_can_be_mended_and_loaded_again(tmp_path: Path) -> None:
     path = tmp_path / "bot.py"
     path.write_text("def (\n")
-    house = PluginRegistry([])
-    refusal(house, "bot.py:Plain", tmp_path)
+    registry = PluginRegistry([])
+    refusal(registry, "bot.py:Plain", tmp_path)
     path.write_text("# mended\n" + PLAIN)
-    assert house.load("bot.py:Plain", tmp_path).name == "Plain"
+    assert registry.load("bot.py:Plain", tmp_path).name == "Plain"
 
 
 @pytest.mark.parametrize("name", ["none.py", "folder.py", "x" * 300 + ".py", "a\0b.py"])

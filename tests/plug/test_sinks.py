@@ -97,7 +97,7 @@ def test_sinks_that_cannot_be_had_are_refused_in_one_sentence(tmp_path: Path, mo
         f"@hookimpl\ndef provide_sinks():\n    {body}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    house = PluginRegistry([EntryPoint("plain", name, GROUP)])
-    house.load("plain", tmp_path)
+    registry = PluginRegistry([EntryPoint("plain", name, GROUP)])
+    registry.load("plain", tmp_path)
     with pytest.raises(PluginError, match=r"^the sinks of a plugin cannot be had: \w+: .*$"):
-        house.sinks()
+        registry.sinks()

@@ -1,1 +1,1 @@
-"""The first-party plugins, tried on the bench and in a real house."""
+"""The first-party plugins, tried on the bench and in a real run."""

@@ -1,4 +1,4 @@
-"""Each plugin in a real house: real sockets, the embedded venue, a busy synthetic market, a few seconds."""
+"""Each plugin in a real run: real sockets, the embedded venue, a busy synthetic market, a few seconds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Diary:
 
     def overlay_verdicts(self) -> int:
         """How often the guard has refused so far."""
-        return self.engine.slots.get("it").verdicts.get("OVERLAY", 0) if self.engine is not None else 0
+        return self.engine.runtimes.get("it").verdicts.get("OVERLAY", 0) if self.engine is not None else 0
 
 
 async def lived(path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:

@@ -219,7 +219,7 @@ class TestSizes:
         assert run(bench_of(size=D("0.129")), BUY)[0] == want("0.12")
 
 
-happenings = st.lists(
+engine_events = st.lists(
     st.one_of(
         st.tuples(st.just("trade"), st.sampled_from([BUY, SELL])),
         st.tuples(st.just("book"), st.integers(980, 1020)),
@@ -231,7 +231,7 @@ happenings = st.lists(
 )
 
 
-@given(happenings)
+@given(engine_events)
 def test_whatever_happens_its_position_stays_within_its_size_and_goes_back_to_zero(story: list[tuple[str, Any]]) -> None:
     """Targets are filled in part, late, or not at all; books are lost; time jumps. In the end it is always out again."""
     bench, wanted = bench_of(), [D(0)]

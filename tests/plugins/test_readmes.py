@@ -89,7 +89,7 @@ def test_what_it_shows_can_be_run(name: str, tmp_path: Path) -> None:
     (strategy,) = shown_bot(name, tmp_path).strategies
     parts = [strategy.part, *strategy.overlays]
     assert name in [part.plugin.name for part in parts]
-    strategy.slot()
+    strategy.make_plugin()
 
 
 @by_name

@@ -88,8 +88,8 @@ def test_parameters_and_fresh_instances(tmp_path: Path) -> None:
     (strategy,) = bot.strategies
     assert attrs.asdict(strategy.part.params) == {"size": Decimal("0.5"), "levels": 1}  # type: ignore[call-overload]
     assert strategy.part.make() is not strategy.part.make()
-    slot = strategy.slot()
-    assert (slot.id, slot.symbols, slot.on_error, slot.hooks) == ("one", ("BTCUSDT",), OnError.FLATTEN, {"on_book"})
+    plugin = strategy.make_plugin()
+    assert (plugin.id, plugin.symbols, plugin.on_error, plugin.hooks) == ("one", ("BTCUSDT",), OnError.FLATTEN, {"on_book"})
     assert len(strategy.overlays) == 1
     assert budget(bot.strategies[0].table.budget) == Budget(max_position=Decimal(2), max_notional=None, orders_per_10s=7)
 

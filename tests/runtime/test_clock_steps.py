@@ -101,12 +101,12 @@ def test_c3_a_run_does_not_notice_that_the_system_clock_steps(tmp_path: Path, mo
     async def steps() -> None:
         await until(lambda: watched.states == [OrderState.ACCEPTED] * 6)
         assert watched.engine is not None
-        slot = watched.engine.slots.get("mm")
+        runtime = watched.engine.runtimes.get("mm")
         for step_s in STEPS_S:
             shift[0] += step_s
-            before, offset_ms, began_s = slot.intents, watched.engine.clock_offset_ms, time.monotonic()
-            await until(lambda least=before + WOKEN: slot.intents >= least)
-            paces.append((slot.intents - before, time.monotonic() - began_s))
+            before, offset_ms, began_s = runtime.intents, watched.engine.clock_offset_ms, time.monotonic()
+            await until(lambda least=before + WOKEN: runtime.intents >= least)
+            paces.append((runtime.intents - before, time.monotonic() - began_s))
             assert abs(watched.engine.clock_offset_ms - offset_ms) < 20_000
         assert watched.states == [OrderState.ACCEPTED] * 6
 

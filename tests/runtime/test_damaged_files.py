@@ -19,7 +19,7 @@ from coldframe.exchange_server.key_files import keys_for
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import known, latch_of
+from coldframe.runtime.haltfiles import known, standing_halts
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.halt_file import HaltFile, raised
 from coldframe.trio_io.journal_chain import link
@@ -89,7 +89,7 @@ def test_a_damaged_entry_of_the_register_is_named(
     entry = tmp_path / "state" / "coldframe" / "halts" / "0.json"
     damage(entry)
     said: list[str] = []
-    assert latch_of(loaded, "", said.append).halts == ()
+    assert standing_halts(loaded, "", said.append).halts == ()
     (line,) = said
     one_line(line, str(entry), "delete this file")
 

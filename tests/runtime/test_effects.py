@@ -100,7 +100,7 @@ class Script:
 
 
 @asynccontextmanager
-async def among_shells(
+async def running_effects(
     market: str, orders: str, rest_port: int = 9
 ) -> AsyncIterator[tuple[EffectRunner, Connections, list[tuple[Level, str] | Told]]]:
     clock, log, tls = Clock(), cast("list[tuple[Level, str] | Told]", []), ssl.create_default_context()
@@ -146,7 +146,7 @@ async def test_every_effect_finds_its_task() -> None:
         return web.Told(asked.target.encode())
 
     async with listening(script) as market, listening(script) as orders, serving(answer) as site:
-        brain = Script(
+        stub = Script(
             [
                 Log(Level.WARNING, "said"),
                 FILLED,
@@ -160,57 +160,57 @@ async def test_every_effect_finds_its_task() -> None:
                 WakeAt("late", 0),
             ]
         )
-        async with among_shells(f"ws://127.0.0.1:{market}", f"ws://127.0.0.1:{orders}", site.port) as (shells, connections, log):
+        async with running_effects(f"ws://127.0.0.1:{market}", f"ws://127.0.0.1:{orders}", site.port) as (runner, connections, log):
 
             async def finish_when_all_was_heard() -> None:
-                await brain.wait_for({LinkOpened, RequestWritten, RequestNotWritten, RestAnswered, TimeReached}, frames=2)
-                brain.rules[StopAsked] = [CloseLink("m.1", "done"), Finish("because")]
-                shells.inbox.put(Lane.CONTROL, StopAsked("now"))
+                await stub.wait_for({LinkOpened, RequestWritten, RequestNotWritten, RestAnswered, TimeReached}, frames=2)
+                stub.rules[StopAsked] = [CloseLink("m.1", "done"), Finish("because")]
+                runner.inbox.put(Lane.CONTROL, StopAsked("now"))
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(finish_when_all_was_heard)
-                await shells.drive(cast("Engine", brain))
-            assert shells.finished == "because"
+                await runner.drive(cast("Engine", stub))
+            assert runner.finished == "because"
             assert log == [(Level.WARNING, "said"), FILLED]
-            assert shells.links.offset_ms == connections.order_rest.offset_ms == 321
+            assert runner.links.offset_ms == connections.order_rest.offset_ms == 321
             assert connections.market_rest.offset_ms == 0
     assert sorted(paths) == ["/public/stream", "/ws-fapi/v1"]
     assert sorted(told) == [b'{"id":1,"method":"session.status","params":{}}', b'{"method":"SUBSCRIBE"}']
-    assert [event for event in brain.events if isinstance(event, LinkLost)] == []
-    answers = [event.answer.body for event in brain.events if isinstance(event, RestAnswered) and event.answer]
+    assert [event for event in stub.events if isinstance(event, LinkLost)] == []
+    answers = [event.answer.body for event in stub.events if isinstance(event, RestAnswered) and event.answer]
     assert answers == [b"/fapi/v1/depth?symbol=BTCUSDT"]
-    assert [event.seq for event in brain.heard] == list(range(1, len(brain.heard) + 1))
-    assert [event.at_ns for event in brain.heard] == sorted(event.at_ns for event in brain.heard)
+    assert [event.seq for event in stub.heard] == list(range(1, len(stub.heard) + 1))
+    assert [event.at_ns for event in stub.heard] == sorted(event.at_ns for event in stub.heard)
 
 
 async def test_the_offset_that_was_found_before_the_start_is_used_at_once(autojump_clock: MockClock) -> None:
-    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
-        await shells.drive(cast("Engine", Script([Finish("at once")], clock_offset_ms=-44)))
-        assert shells.links.offset_ms == -44
-        assert shells.finished == "at once"
+    async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
+        await runner.drive(cast("Engine", Script([Finish("at once")], clock_offset_ms=-44)))
+        assert runner.links.offset_ms == -44
+        assert runner.finished == "at once"
 
 
 async def test_a_brain_wakes_itself_in_virtual_time(autojump_clock: MockClock) -> None:
-    brain = Script([], {StopAsked: [Finish("done")]})
-    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
-        shells.perform(WakeAt("soon", shells.inbox._now_ns() + 5 * NS_PER_S))
+    stub = Script([], {StopAsked: [Finish("done")]})
+    async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
+        runner.perform(WakeAt("soon", runner.inbox._now_ns() + 5 * NS_PER_S))
 
         async def stop_later() -> None:
             await trio.sleep(7)
-            shells.inbox.put(Lane.CONTROL, StopAsked("enough"))
+            runner.inbox.put(Lane.CONTROL, StopAsked("enough"))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop_later)
-            await shells.drive(cast("Engine", brain))
-    assert brain.events == [TimeReached("soon"), StopAsked("enough")]
-    assert brain.heard[1].at_ns - brain.heard[0].at_ns == 2 * NS_PER_S
+            await runner.drive(cast("Engine", stub))
+    assert stub.events == [TimeReached("soon"), StopAsked("enough")]
+    assert stub.heard[1].at_ns - stub.heard[0].at_ns == 2 * NS_PER_S
 
 
 @pytest.mark.parametrize(("kind", "error"), [("AuthenticationRefused", AuthenticationRefused), ("Anything", ColdframeError)])
 async def test_a_brain_that_cannot_go_on_ends_the_run(kind: str, error: type[ColdframeError]) -> None:
     async def run() -> None:
-        async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
-            await shells.drive(cast("Engine", Script([Fail(kind, "the venue does not know us")])))
+        async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
+            await runner.drive(cast("Engine", Script([Fail(kind, "the venue does not know us")])))
 
     with pytest.raises(ExceptionGroup) as group:
         await run()
@@ -218,7 +218,7 @@ async def test_a_brain_that_cannot_go_on_ends_the_run(kind: str, error: type[Col
 
 
 @attrs.define
-class SlowBrain(Script):
+class SlowScript(Script):
     """Market inputs take long: a plugin is slow. In the midst of the fifth one a private input comes."""
 
     inbox: Inbox | None = None
@@ -237,22 +237,22 @@ class SlowBrain(Script):
 
 
 async def test_s9_a_slow_plugin_holds_up_neither_private_inputs_nor_sockets() -> None:
-    brain = SlowBrain([])
-    async with among_shells("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (shells, _, _):
-        brain.inbox = shells.inbox
+    stub = SlowScript([])
+    async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
+        stub.inbox = runner.inbox
         for number in range(200):
-            shells.inbox.put_frames("m.1", [str(number).encode()])
+            runner.inbox.put_frames("m.1", [str(number).encode()])
 
         async def have_turns() -> None:
             while True:
-                brain.turns.append(brain.count(FramesReceived))
+                stub.turns.append(stub.count(FramesReceived))
                 await trio.lowlevel.checkpoint()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(have_turns)
-            await shells.drive(cast("Engine", brain))
+            await runner.drive(cast("Engine", stub))
             nursery.cancel_scope.cancel()
-    news = next(place for place, event in enumerate(brain.events) if isinstance(event, TimeReached))
+    news = next(place for place, event in enumerate(stub.events) if isinstance(event, TimeReached))
     assert news == 5, "it is the next thing that is heard"
-    most = max(after - before for before, after in itertools.pairwise(brain.turns))
+    most = max(after - before for before, after in itertools.pairwise(stub.turns))
     assert most <= 6, "other tasks run after a few slow inputs, not after 64"

@@ -16,7 +16,7 @@ from coldframe.errors import ConfigError
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import Bot, build, read
-from coldframe.runtime.journals import open_journal, open_latches
+from coldframe.runtime.journals import open_journal, resume_in_journal
 from coldframe.secret import Secret
 from coldframe.trio_io.journalfile import JournalFile
 from tests.runtime.files import PLUGINS
@@ -99,7 +99,7 @@ def test_a_resume_between_two_runs_lets_losses_be_counted_anew(tmp_path: Path, s
     counted = counted_body(Counted(Decimal(5), Decimal(6), 7))
     file.write([(1, RowKind.LOSSES, "one", counted), (2, RowKind.LOSSES, "", counted)])
     file.close()
-    open_latches(made.loaded, strategy)
+    resume_in_journal(made.loaded, strategy)
     with open_journal(made, SIGNER):
         pass
     file = JournalFile(tmp_path / "journal.db")

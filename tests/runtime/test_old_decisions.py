@@ -48,6 +48,6 @@ def test_p13_a_decision_from_before_a_stall_is_not_written(tmp_path: Path) -> No
     scene = play(tmp_path, config=config)
     last = (tmp_path / "told").read_text().splitlines()[-1]
     assert re.search(r": .*decided on what came in [0-9]+ ms ago, 200 ms are allowed", last), last
-    slot = scene.engine.slots.get("stalled")
-    assert (slot.verdicts["ACCEPTED"], slot.trader.account.fills) == (1, 0)
+    runtime = scene.engine.runtimes.get("stalled")
+    assert (runtime.verdicts["ACCEPTED"], runtime.trader.account.fills) == (1, 0)
     assert scene.engine.orders.doubtful == 0

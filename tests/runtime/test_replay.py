@@ -127,8 +127,8 @@ def test_every_step_of_a_run_comes_out_again(logged: Logged) -> None:
     then, now = logged.result.engine, made.engine
     assert now.accounts["coin"].fills == then.accounts["coin"].fills > 0
     assert now.finished
-    assert now.slots.get("sleeper").muted, "the call that took too long then takes too long now"
-    assert now.slots.get("coin").verdicts == then.slots.get("coin").verdicts
+    assert now.runtimes.get("sleeper").muted, "the call that took too long then takes too long now"
+    assert now.runtimes.get("coin").verdicts == then.runtimes.get("coin").verdicts
     assert list(made.edited) == []
 
 

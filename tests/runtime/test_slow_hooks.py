@@ -30,5 +30,5 @@ def test_s9_a_slow_hook_is_named_in_a_real_run_and_others_trade_on(tmp_path: Pat
     scene = play(tmp_path, config=CONFIG.replace("[risk]", f"{STRATEGY}[risk]"))
     named = [line for line in scene.log.splitlines() if "everything else waited" in line]
     assert len([line for line in named if "strategy slow: on_book took" in line]) == 1, "once in ten seconds"
-    busy = scene.engine.slots.get("busy")
+    busy = scene.engine.runtimes.get("busy")
     assert (busy.orders, busy.trader.account.fills) == (2, 1)

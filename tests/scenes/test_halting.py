@@ -91,8 +91,8 @@ def test_s2_p10_a_stuck_plugin_is_named_halted_and_freed(tmp_path: Path, home: d
             bot.wait_for("the run has stood still for")
             assert re.search(r"stood still for [0-9.]+ s in strategy mm in on_book: .*\bstuck\.py:[0-9]+ on_book < ", bot.log)
             assert len(open_orders(served)) == 1
-            sentinel = halt_file(bot)
-            sentinel.touch()  # nothing stands in it: everything is halted, all orders go
+            file = halt_file(bot)
+            file.touch()  # nothing stands in it: everything is halted, all orders go
             wait_until(lambda: open_orders(served) == [], "cancelled")
             bot.wait_for("no orders of ours are open at the venue")
             assert position(served) == pytest.approx(0.010)
@@ -101,7 +101,7 @@ def test_s2_p10_a_stuck_plugin_is_named_halted_and_freed(tmp_path: Path, home: d
             assert bot.process.poll() is None
             bot.stop()
             summary = bot.end(codes=(4,))
-        assert sentinel.exists(), "so that a restart does not trade on, the file still says what holds"
+        assert file.exists(), "so that a restart does not trade on, the file still says what holds"
         assert open_orders(served) == []
     assert "strategy mm muted: it did not return until SIGTERM came a second time" in bot.log
     assert summary["end"]["muted"] == ["mm"]

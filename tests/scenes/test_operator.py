@@ -33,7 +33,7 @@ def with_a_past(folder: Path, there: VenueProcess) -> tuple[Path, Path]:
     order.state, order.sent_ms = OrderState.NEEDS_OPERATOR, 1
     run = {"account": account, "epoch_ms": 1}
     file = JournalFile(journal)
-    file.write([(1, RowKind.RUN, account, run), (2, RowKind.ORDER, NAME, order_body(order)), (3, RowKind.LATCH, "", SHUT)])
+    file.write([(1, RowKind.RUN, account, run), (2, RowKind.ORDER, NAME, order_body(order)), (3, RowKind.SUSPENSIONS, "", SHUT)])
     file.close()
     return config, journal
 
@@ -94,7 +94,7 @@ def test_o25_c4_p10_what_a_person_does_to_a_running_bot(tmp_path: Path, home: di
             bot.end()
         past = fold(read_rows(journal))
         assert past.orders[NAME].state is OrderState.CANCELED
-        assert not past.latched
+        assert not past.suspensions
         with started(tmp_path, "run", config, "--live", env=env) as bot:
             bot.wait_for("starts halted: all strategies: cancel (SIGUSR1)")
             bot.wait_for("synced at")

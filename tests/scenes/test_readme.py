@@ -138,9 +138,9 @@ def test_the_bot_and_the_strategy_of_the_readme_work(tmp_path: Path) -> None:
     (tmp_path / "scalp.py").write_text(strategy)
     pump = Pump.of_config(tmp_path / "bot.toml")
     pump.until(lambda: any(method == "order.place" for method, _ in pump.venue.carried_out))
-    slot = pump.engine.slots.get("scalp")
-    assert slot.orders > 0
-    assert not slot.muted
+    runtime = pump.engine.runtimes.get("scalp")
+    assert runtime.orders > 0
+    assert not runtime.muted
     assert not pump.told("rejected")
 
 

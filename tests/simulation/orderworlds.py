@@ -156,7 +156,7 @@ class World:
         for order in self.books.open():
             name, order_id = order.client_id, order.order_id
             known = engine.orders.get(name)
-            elsewhere = name in engine.evidence.contradicted or (order.symbol, order_id) in engine.state.external.orders
+            elsewhere = name in engine.reports.contradicted or (order.symbol, order_id) in engine.state.external.orders
             if (known is None or not known.live) and not elsewhere:
                 self._violated(f"{name} stands at the exchange and is {known.state if known else 'forgotten'} here")
         for where, reach in self.books.reach().items():

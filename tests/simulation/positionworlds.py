@@ -22,7 +22,7 @@ from coldframe.config.venue import EmbeddedVenue, VenueAccount, VenueFaults
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.connectivity.user_stream import UserStreamLimits
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.limits import Budget
 from coldframe.enums import OrderType, PositionSide
@@ -67,7 +67,7 @@ class World:
         self.moves = chance.randint(2, longest)
         self.hedge = chance.random() < 0.3
         self.faulty = chance.random() < 0.5
-        self.rule = chance.choice(list(Foreign))
+        self.rule = chance.choice(list(ExternalPolicy))
         self.owners: dict[str, str] = {}
         #: How much had been sent when a strategy was asked for zero: what followed from its earlier wishes counts no more.
         self.closing_since: dict[str, int] = {}
@@ -113,10 +113,10 @@ class World:
 
         return make
 
-    def _limits(self, rule: Foreign) -> OrderSideLimits:
+    def _limits(self, rule: ExternalPolicy) -> OrderSideLimits:
         quick = self.faulty and self.chance.random() < 0.4
         return OrderSideLimits(
-            foreign=rule,
+            external=rule,
             session=SessionLimits(rotate_after_ms=2_000) if quick else SessionLimits(),
             user_stream=UserStreamLimits(rotate_after_ms=2_500) if quick else UserStreamLimits(),
             trades_page=self.chance.choice((3, 500)) if self.faulty else 500,
@@ -164,7 +164,7 @@ class World:
             self._move(self.chance.choice((-4_000, 4_000)))
         elif self.faulty and drawn < 0.88:
             self.pump.venue.cut(self.chance.choice((LinkKind.API, LinkKind.PRIVATE)))
-        elif self.faulty and self.rule is not Foreign.ADOPT and drawn < 0.92:
+        elif self.faulty and self.rule is not ExternalPolicy.ADOPT and drawn < 0.92:
             self._restart(self.rule)
 
     def _move(self, by: int) -> None:
@@ -229,7 +229,7 @@ class World:
 
     # -- restarts -----------------------------------------------------------------------------------------------------
 
-    def _restart(self, rule: Foreign) -> Foreign:
+    def _restart(self, rule: ExternalPolicy) -> ExternalPolicy:
         """Kills the bot and begins again. Returns under which rule that came through."""
         self.outcome.restarts += 1
         self._watch()
@@ -237,10 +237,10 @@ class World:
         self.pump.until(self._has_begun, CALM_S)
         while self.pump.failed is not None:
             self._refused(rule)
-            rule = Foreign.IGNORE
+            rule = ExternalPolicy.IGNORE
             self.pump.restart(trading=self._limits(rule))
             self.pump.until(self._has_begun, CALM_S)
-        if rule is Foreign.ADOPT:  # orders that rest are the only strategy's, too
+        if rule is ExternalPolicy.ADOPT:  # orders that rest are the only strategy's, too
             resting = {name: order.symbol for name, order in self.pump.venue.open_orders().items() if name not in self.owners}
             self.owners.update((name, owner) for name, symbol in resting.items() if (owner := self._only_owner(symbol)))
         return rule
@@ -248,7 +248,7 @@ class World:
     def _has_begun(self) -> bool:
         return self.pump.failed is not None or self.pump.engine.state.baseline_ms > 0
 
-    def _refused(self, rule: Foreign) -> None:
+    def _refused(self, rule: ExternalPolicy) -> None:
         """A start was refused: there must be something that no strategy has, or the fate of an order that is hidden for so long."""
         assert self.pump.failed is not None
         self.outcome.refused += 1
@@ -256,7 +256,7 @@ class World:
         theirs = any(shares[OTHERS].quantity for shares in self.oracle.shares.values())
         orders = any(name not in self.owners for name in self.pump.venue.open_orders())
         hidden = self.faulty and self.moving
-        if rule is Foreign.IGNORE or not (theirs or orders or hidden):
+        if rule is ExternalPolicy.IGNORE or not (theirs or orders or hidden):
             self._violated(f"refused under {rule}: {self.pump.failed.text}")
 
     def _change_while_off(self) -> None:
@@ -268,7 +268,7 @@ class World:
         for _ in range(self.chance.randint(0, 3)):
             self._by_hand()
         trades = self.oracle.update()
-        if self._restart(self.rule) is Foreign.ADOPT:
+        if self._restart(self.rule) is ExternalPolicy.ADOPT:
             self.oracle.update()  # what a strategy has closed meanwhile was its own, not what it adopts now
             changed = {key_of(trade) for owner, trade in trades if owner == OTHERS} | missed
             self.oracle.adopt(self._only_owner, changed, self._entries())

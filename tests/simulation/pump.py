@@ -26,7 +26,7 @@ from coldframe.model import effects as do
 from coldframe.model import inputs as told
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import Row
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.runtime import pump
 from coldframe.runtime.build import build, read
 from coldframe.runtime.engine_setup import of_configuration
@@ -51,10 +51,10 @@ class Trader:
     budget: Budget = Budget()
     on_error: OnError = OnError.QUARANTINE
     overlays: Callable[[], Sequence[object]] = tuple
-    #: Whether `make` makes the whole slot, as a configuration describes it.
+    #: Whether `make` makes the whole plugin, as a configuration describes it.
     plugged: bool = False
 
-    def slot(self) -> StrategyPlugin:
+    def make_plugin(self) -> StrategyPlugin:
         made = self.make()
         if self.plugged:
             assert isinstance(made, StrategyPlugin)
@@ -120,7 +120,7 @@ class Pump(pump.Pump):
                 id=strategy.table.id,
                 symbols=strategy.symbols,
                 budget=setup["budgets"][strategy.table.id],
-                make=strategy.slot,
+                make=strategy.make_plugin,
                 plugged=True,
             )
             for strategy in bot.strategies
@@ -143,13 +143,13 @@ class Pump(pump.Pump):
     def _born(self, past: RestoredState) -> Engine:
         """Makes the engine of one run and starts it."""
         info = self._exchange_info()
-        slots = [trader.slot() for trader in self.traders]
+        plugins = [trader.make_plugin() for trader in self.traders]
         names = [StreamName.of(symbol, channel) for symbol in self._symbols for channel in self._channels]
         setup = EngineSetup(
             **{
                 "streams": self._streams or names,
                 "instruments": Instruments.of(info.symbols),
-                "ports": slots,
+                "plugins": plugins,
                 "budgets": {trader.id: trader.budget for trader in self.traders},
                 "risk": RiskLimits(),
                 "rate_limits": info.rate_limits,

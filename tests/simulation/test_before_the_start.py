@@ -7,7 +7,7 @@ from typing import Any
 
 from coldframe import Place, Side
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from tests.simulation.ends import B, bid
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
@@ -20,10 +20,10 @@ def by_hand(pump: Pump, side: str, quantity: str, **more: str) -> None:
     assert pump.venue.by_hand("POST", "/fapi/v1/order", order).status == 200
 
 
-def world(rule: Foreign) -> tuple[Pump, Puppet]:
+def world(rule: ExternalPolicy) -> tuple[Pump, Puppet]:
     """A bot that starts on an account with a position of 0.010 and a bid of somebody else."""
     puppet = Puppet()
-    pump = Pump([Trader(id="mm", make=lambda: puppet)], trading=OrderSideLimits(foreign=rule))
+    pump = Pump([Trader(id="mm", make=lambda: puppet)], trading=OrderSideLimits(external=rule))
     by_hand(pump, "BUY", "0.010")
     price = f"{pump.market.best(B, Side.BUY) - 900:.1f}"
     by_hand(pump, "BUY", "0.010", type="LIMIT", price=price, timeInForce="GTC", newClientOrderId="web_by_hand")
@@ -37,7 +37,7 @@ def adds_up(pump: Pump) -> bool:
 
 
 def test_o24_a_start_names_all_that_is_not_its_own() -> None:
-    pump, puppet = world(Foreign.REFUSE)
+    pump, puppet = world(ExternalPolicy.REFUSE)
     puppet.patient, puppet.wanted = False, [bid(pump)]
     pump.until(lambda: pump.failed is not None)
     assert pump.failed is not None
@@ -56,7 +56,7 @@ def quotes(pump: Pump, puppet: Puppet) -> None:
 
 
 def test_o24_ignored_it_is_external_and_stays() -> None:
-    pump, puppet = world(Foreign.IGNORE)
+    pump, puppet = world(ExternalPolicy.IGNORE)
     quotes(pump, puppet)
     assert pump.engine.state.external.account.net(B) == D("0.010")
     assert pump.position("mm") == 0
@@ -67,7 +67,7 @@ def test_o24_ignored_it_is_external_and_stays() -> None:
 
 
 def test_o24_adopted_it_is_the_strategys_and_goes_with_it() -> None:
-    pump, puppet = world(Foreign.ADOPT)
+    pump, puppet = world(ExternalPolicy.ADOPT)
     quotes(pump, puppet)
     assert pump.engine.state.external.account.net(B) == 0
     assert pump.position("mm") == D("0.010")

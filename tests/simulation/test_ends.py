@@ -177,7 +177,7 @@ def test_nothing_new_is_taken_where_nothing_is_kept(on_end: OrderPolicy) -> None
 
     pump, _ = holding(Late(), on_end=on_end)
     pump.stop()
-    assert pump.engine.slots.get("mm").verdicts["STOPPING"] == 1
+    assert pump.engine.runtimes.get("mm").verdicts["STOPPING"] == 1
 
 
 # -- fills while it ends ------------------------------------------------------------------------------------------------
@@ -240,8 +240,8 @@ def test_what_opens_a_position_is_refused_while_stopping() -> None:
     before = pump.engine.state.tally.sent
     pump.stop()
     assert pump.engine.state.tally.sent == before
-    assert pump.engine.slots.get("mm").verdicts["STOPPING"] == 2
-    assert pump.engine.slots.get("mm").verdicts["POSITION"] == 1
+    assert pump.engine.runtimes.get("mm").verdicts["STOPPING"] == 2
+    assert pump.engine.runtimes.get("mm").verdicts["POSITION"] == 1
 
 
 def no_cancels(pump: Pump) -> None:
@@ -355,7 +355,7 @@ def test_rates_do_not_keep_an_end_from_protecting(on_end: OrderPolicy) -> None:
     bought = Place(symbol=B, side=Side.BUY, type=OrderType.MARKET, quantity=LOT)
     puppet.wanted = [bought, bid(pump), bid(pump, below=200), bid(pump, below=300)]
     pump.until(lambda: pump.position("mm") == LOT)
-    assert pump.engine.slots.get("mm").verdicts["ORDER_RATE"] == 1
+    assert pump.engine.runtimes.get("mm").verdicts["ORDER_RATE"] == 1
     pump.stop()
     assert code(pump) is Exit.DONE
     assert pump.venue.position(B) == (LOT if on_end is OrderPolicy.KEEP_PROTECTIVE else 0)

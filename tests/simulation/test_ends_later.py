@@ -34,7 +34,7 @@ def broken() -> tuple[Pump, Any]:
     pump.until(lambda: len(at_venue(pump)) == 3)
     stopper.fails = True
     pump.market.trade(B, Side.SELL, Decimal(20_000), pump.market.best(B, Side.BUY) - 100)
-    pump.until(lambda: pump.engine.slots.get("mm").muted)
+    pump.until(lambda: pump.engine.runtimes.get("mm").muted)
     return pump, stopper
 
 
@@ -54,7 +54,7 @@ def test_o38_a_quarantine_keeps_the_stop() -> None:
 def test_a_muted_strategy_alone_is_an_exit_code() -> None:
     pump, stopper = protected()
     stopper.act = lambda view: 1 / 0
-    pump.until(lambda: pump.engine.slots.get("mm").muted)
+    pump.until(lambda: pump.engine.runtimes.get("mm").muted)
     pump.run(2)
     pump.stop()
     assert len(report(pump).kept) == 1
@@ -67,7 +67,7 @@ def test_what_a_quarantine_keeps_goes_with_its_position() -> None:
     stopper.wanted = [take]
     pump.until(lambda: len(pump.venue.waiting_orders()) == 2)
     stopper.act = lambda view: 1 / 0
-    pump.until(lambda: pump.engine.slots.get("mm").muted)
+    pump.until(lambda: pump.engine.runtimes.get("mm").muted)
     reach(pump, 700)
     pump.until(lambda: pump.position("mm") == 0, 10)
     pump.until(lambda: not at_venue(pump), 5)

@@ -46,7 +46,7 @@ def turn_over(pump: Pump, puppet: Puppet, times: int = 1) -> None:
 
 
 def refusals(pump: Pump) -> dict[str, str]:
-    return pump.engine.slots.get("mm").refusals
+    return pump.engine.runtimes.get("mm").refusals
 
 
 def profit(pump: Pump) -> Decimal:

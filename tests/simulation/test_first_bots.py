@@ -37,7 +37,7 @@ def test_a_first_bot_stays_within_its_limits(which: str, tmp_path: Path) -> None
     pump = Pump.of_config(FIRST[which](tmp_path))
     pump.run(SECONDS)
     assert pump.engine.state.tally.sent > 0
-    for slot in pump.engine.slots.all:
-        limited = {"ORDER_RATE", "MESSAGE_RATE", "RATE_LIMIT", "OPEN_ORDERS"} & {*slot.held_back, *slot.verdicts}
-        assert not limited, (slot.id, slot.held_back, slot.verdicts)
-        assert not slot.strain.said
+    for runtime in pump.engine.runtimes.all:
+        limited = {"ORDER_RATE", "MESSAGE_RATE", "RATE_LIMIT", "OPEN_ORDERS"} & {*runtime.held_back, *runtime.verdicts}
+        assert not limited, (runtime.id, runtime.held_back, runtime.verdicts)
+        assert not runtime.strain.said

@@ -9,7 +9,7 @@ import pytest
 from coldframe import Place, Side, Target
 from coldframe.config.venue import EmbeddedVenue, VenueFaults
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.model.effects import LinkKind
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
@@ -41,10 +41,10 @@ def agrees(pump: Pump) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "mine", "theirs"),
-    [(Foreign.IGNORE, "0", "0.010"), (Foreign.ADOPT, "0.010", "0")],
+    [(ExternalPolicy.IGNORE, "0", "0.010"), (ExternalPolicy.ADOPT, "0.010", "0")],
 )
-def test_o24_a_report_from_before_the_start_is_not_news(rule: Foreign, mine: str, theirs: str) -> None:
-    pump, _ = world(settings=SETTINGS, trading=OrderSideLimits(foreign=rule))
+def test_o24_a_report_from_before_the_start_is_not_news(rule: ExternalPolicy, mine: str, theirs: str) -> None:
+    pump, _ = world(settings=SETTINGS, trading=OrderSideLimits(external=rule))
     pump.until(lambda: begun(pump))
     pump.venue.faults.settings = SLOW
     by_hand(pump, Side.BUY, "0.010")
@@ -59,7 +59,7 @@ def test_o24_a_report_from_before_the_start_is_not_news(rule: Foreign, mine: str
 
 
 def test_o24_a_late_report_of_a_known_close_takes_nothing_more() -> None:
-    pump, _ = holding("0.010", settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump, _ = holding("0.010", settings=SETTINGS, trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.venue.faults.settings = SLOW
     by_hand(pump, Side.SELL, "0.004")
     pump.run(0.5)
@@ -78,7 +78,7 @@ def test_o24_a_trade_before_the_first_known_one_keeps_its_place(sold: str, mine:
 
     A page that holds no more than the latest trades must not hide it.
     """
-    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE, trades_page=page))
+    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(external=ExternalPolicy.IGNORE, trades_page=page))
     pump.until(lambda: begun(pump))
     pump.venue.faults.settings = SILENT
     by_hand(pump, Side.SELL, sold)
@@ -95,7 +95,7 @@ def test_o24_a_trade_before_the_first_known_one_keeps_its_place(sold: str, mine:
 @pytest.mark.parametrize("silent_runs", [1, 2, 3])
 def test_o24_trades_are_found_after_runs_that_never_compared(silent_runs: int) -> None:
     """The bot dies again and again before a comparison brings trades: what was traded before all of that still has its place."""
-    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE, trades_page=3))
+    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(external=ExternalPolicy.IGNORE, trades_page=3))
     pump.until(lambda: begun(pump))
     pump.venue.faults.settings = SILENT
     by_hand(pump, Side.SELL, "0.004")
@@ -116,16 +116,16 @@ def test_o24_trades_are_found_after_runs_that_never_compared(silent_runs: int) -
     assert not [row for row in pump.rows if row.kind is RowKind.BOOKING and "trade" not in row.body]
 
 
-@pytest.mark.parametrize("rule", [Foreign.REFUSE, Foreign.ADOPT, Foreign.IGNORE])
+@pytest.mark.parametrize("rule", [ExternalPolicy.REFUSE, ExternalPolicy.ADOPT, ExternalPolicy.IGNORE])
 @pytest.mark.parametrize(
     ("theirs", "fails", "left"),
     [(("0.012", "-0.012"), False, "0"), (("0.004", "-0.004", "0.002", "-0.002"), False, "0"), (("0.012", "-0.008"), True, "0.004")],
 )
 def test_o24_what_counts_before_ours_is_not_told_as_coming_last(
-    theirs: tuple[str, ...], fails: bool, left: str, rule: Foreign
+    theirs: tuple[str, ...], fails: bool, left: str, rule: ExternalPolicy
 ) -> None:
     """Others traded before two strategies did, and no report told it. Booked in its place it takes nothing from them."""
-    pump, puppets = world("a", "b", settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump, puppets = world("a", "b", settings=SETTINGS, trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.until(lambda: begun(pump))
     pump.venue.faults.settings = SILENT
     for quantity in theirs:
@@ -135,9 +135,9 @@ def test_o24_what_counts_before_ours_is_not_told_as_coming_last(
     for name, puppet in zip("ab", puppets, strict=True):
         puppet.wanted = [Target(B, D("-0.010"))]
         pump.until(lambda name=name: pump.position(name) == D("-0.010"))  # type: ignore[misc]
-    pump.restart(trading=OrderSideLimits(foreign=rule))
+    pump.restart(trading=OrderSideLimits(external=rule))
     pump.until(lambda: begun(pump) or pump.failed is not None)
-    fails = fails and rule is not Foreign.IGNORE
+    fails = fails and rule is not ExternalPolicy.IGNORE
     assert (pump.failed is not None) is fails
     if pump.failed is not None:
         assert f"position of {left} BTCUSDT (the account holds -0.016, our strategies -0.020" in pump.failed.text
@@ -148,7 +148,7 @@ def test_o24_what_counts_before_ours_is_not_told_as_coming_last(
 
 def test_o24_trades_count_where_the_account_is_what_it_was() -> None:
     """The account comes back to a position that the books have had: still it is another owner's."""
-    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump, (puppet,) = world(settings=SETTINGS, trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.until(lambda: begun(pump))
     pump.venue.faults.settings = SILENT
     by_hand(pump, Side.BUY, "0.008")

@@ -19,7 +19,7 @@ import pytest
 from coldframe import Place, Side, hookimpl
 from coldframe.core.state.limits import Budget
 from coldframe.plug.hookspecs import EVENT_HOOKS
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from tests.simulation.misbehaving import ENDURED, MUTED, RAISED, Misdeed
 from tests.simulation.pump import Pump, Trader
 
@@ -75,11 +75,11 @@ def process_as_before() -> Iterator[None]:
     warnings.filters[:] = filters  # type: ignore[index]
 
 
-def world(bad: Resting, slot: Callable[[], object] | None = None, overlays: tuple[object, ...] = ()) -> tuple[Pump, Resting]:
+def world(bad: Resting, make: Callable[[], object] | None = None, overlays: tuple[object, ...] = ()) -> tuple[Pump, Resting]:
     """The plugin beside a well-behaved one; both have their order in the book."""
     good = Resting()
     limits = Budget(max_position=D("0.03"))
-    one = Trader(id="bad", make=slot or (lambda: bad), plugged=slot is not None, budget=limits, overlays=lambda: overlays)
+    one = Trader(id="bad", make=make or (lambda: bad), plugged=make is not None, budget=limits, overlays=lambda: overlays)
     pump = Pump([one, Trader(id="good", make=lambda: good, symbols=("ETHUSDT",))])
     pump.until(lambda: len(pump.venue.open_orders()) == 2)
     pump.run(1)
@@ -105,7 +105,7 @@ def check_the_rest_goes_on(pump: Pump, good: Resting) -> None:
 
 def check_muted(pump: Pump, bad: Resting, good: Resting) -> None:
     bad.loose = True
-    pump.until(lambda: pump.engine.slots.get("bad").muted, 10)
+    pump.until(lambda: pump.engine.runtimes.get("bad").muted, 10)
     pump.until(lambda: open_of(pump, "bad") == 0, 30)
     assert len(pump.told("strategy bad muted: ")) == 1
     heard = bad.events
@@ -146,7 +146,7 @@ def test_s13_what_a_plugin_is_not_muted_for(misdeed: Misdeed) -> None:
     limit = sys.getrecursionlimit()
     bad.loose = True
     pump.until(lambda: bad.misdeeds >= 3, 10)
-    assert not pump.engine.slots.get("bad").muted
+    assert not pump.engine.runtimes.get("bad").muted
     assert open_of(pump, "bad") == 1
     assert sys.getrecursionlimit() == limit
     check_the_rest_goes_on(pump, good)
@@ -177,11 +177,11 @@ def test_s9_s13_a_hook_that_takes_seconds_is_muted() -> None:
 
     bad = Resting(sleeps)
 
-    def slot() -> StrategyPlugin:
+    def make() -> StrategyPlugin:
         trader = Trader(id="bad", make=lambda: bad)
         return StrategyPlugin("bad", trader.symbols, trader.on_error, bad, stopwatch=lambda: now_ns[0], limit_ms=2_000)
 
-    pump, good = world(bad, slot)
+    pump, good = world(bad, make)
     check_muted(pump, bad, good)
     assert pump.told("on_mark: it took 3000 ms, more than its hook_limit_ms of 2000")
 

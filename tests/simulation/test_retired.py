@@ -6,7 +6,7 @@ import pytest
 
 from coldframe import Place, Side, Target
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.protection import OrderPolicy
 from coldframe.enums import OrderType
 from coldframe.model.orders import OrderState
@@ -18,10 +18,10 @@ from tests.simulation.strategies import Puppet
 class World:
     """Two strategies, of which the second one is taken out of the configuration."""
 
-    def __init__(self, foreign: Foreign = Foreign.IGNORE) -> None:
+    def __init__(self, policy: ExternalPolicy = ExternalPolicy.IGNORE) -> None:
         self.stays, self.goes = Puppet(), Puppet()
         self.traders = [Trader(id="stays", make=lambda: self.stays), Trader(id="goes", make=lambda: self.goes)]
-        self.pump = Pump(self.traders, trading=OrderSideLimits(foreign=foreign))
+        self.pump = Pump(self.traders, trading=OrderSideLimits(external=policy))
 
     def rest(self) -> str:
         """A bid of the second strategy."""
@@ -97,10 +97,10 @@ def test_an_order_of_it_that_fills_in_between_is_external() -> None:
     world.works()
 
 
-@pytest.mark.parametrize("foreign", [Foreign.IGNORE, Foreign.ADOPT])
+@pytest.mark.parametrize("policy", [ExternalPolicy.IGNORE, ExternalPolicy.ADOPT])
 @pytest.mark.parametrize("keep", [False, True])
-def test_its_stop_stays_until_the_account_is_flat(foreign: Foreign, keep: bool) -> None:
-    world = World(foreign)
+def test_its_stop_stays_until_the_account_is_flat(policy: ExternalPolicy, keep: bool) -> None:
+    world = World(policy)
     stop = world.hold()
     world.retire(keep_orders=keep)
     world.pump.run(60)
@@ -155,20 +155,20 @@ def test_its_stop_stays_only_while_it_guards_and_stands() -> None:
     assert [left.client_order_id for left in report(world.pump).left] == [stop]
 
 
-@pytest.mark.parametrize("foreign", [Foreign.IGNORE, Foreign.REFUSE])
+@pytest.mark.parametrize("policy", [ExternalPolicy.IGNORE, ExternalPolicy.REFUSE])
 @pytest.mark.parametrize("keep", [True, False])
-def test_its_stop_that_waits_does_not_hold_the_start_up(foreign: Foreign, keep: bool) -> None:
+def test_its_stop_that_waits_does_not_hold_the_start_up(policy: ExternalPolicy, keep: bool) -> None:
     """It has no order id yet, but it waits still: it has not made the position that the first comparison has found."""
-    world = World(foreign)
+    world = World(policy)
     world.hold()
     world.retire(keep_orders=keep)
     pump = world.pump
     pump.until(lambda: pump.failed is not None or pump.engine.state.baseline_ms > 0, 3)
-    assert (pump.failed is None) is (foreign is Foreign.IGNORE)
+    assert (pump.failed is None) is (policy is ExternalPolicy.IGNORE)
 
 
 def test_a_start_that_refuses_foreign_positions_says_so() -> None:
-    world = World(Foreign.REFUSE)
+    world = World(ExternalPolicy.REFUSE)
     stop = world.hold()
     world.retire()
     world.pump.until(lambda: world.pump.failed is not None, 60)

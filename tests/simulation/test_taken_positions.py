@@ -11,7 +11,7 @@ import pytest
 from coldframe import Intent, Place, PositionCause, PositionChanged, PositionSide, Side, Target, WorkingType, hookimpl
 from coldframe.config.venue import EmbeddedVenue, VenueAccount
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.enums import OrderType
 from coldframe.model.effects import LinkKind
 from coldframe.model.halting import HaltLevel
@@ -208,7 +208,7 @@ def test_o34_a_close_that_no_report_tells_is_found_by_its_refusal() -> None:
 
 def test_o34_a_hedge_of_others_is_left_alone() -> None:
     """What stands against the strategy is another client's: the strategy comes and goes beside it."""
-    pump, (puppet,) = world(trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump, (puppet,) = world(trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.run(2)
     by_hand(pump, Side.SELL, "0.030")
     pump.run(1)
@@ -347,10 +347,10 @@ def test_o34_in_hedge_mode_each_side_follows_by_itself() -> None:
 # -- while the bot is off ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", list(Foreign))
+@pytest.mark.parametrize("rule", list(ExternalPolicy))
 @pytest.mark.parametrize(("sold", "left"), [("0.010", "0"), ("0.004", "0.006")])
-def test_o24_o34_what_was_closed_while_the_bot_was_off_is_gone(rule: Foreign, sold: str, left: str) -> None:
-    pump, puppet = holding(trading=OrderSideLimits(foreign=rule))
+def test_o24_o34_what_was_closed_while_the_bot_was_off_is_gone(rule: ExternalPolicy, sold: str, left: str) -> None:
+    pump, puppet = holding(trading=OrderSideLimits(external=rule))
     pump.kill()
     by_hand(pump, Side.SELL, sold)
     pump.restart()
@@ -380,17 +380,17 @@ def test_o24_what_is_left_of_others_after_a_close_while_off_is_a_matter_of_the_r
     assert pump.failed is not None
     assert "position of -0.005 BTCUSDT (the account holds -0.005, our strategies 0; entry price" in pump.failed.text
     assert "is not ours: close it, or set external" in pump.failed.text
-    pump.restart(trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump.restart(trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.run(3)
     assert (pump.failed, pump.position("mm"), pump.engine.state.external.account.net(B)) == (None, 0, D("-0.005"))
-    pump.restart(trading=OrderSideLimits(foreign=Foreign.REFUSE))
+    pump.restart(trading=OrderSideLimits(external=ExternalPolicy.REFUSE))
     pump.run(3)
     assert pump.failed is None  # it is known from the run before
     assert changes(puppet)[0].cause is PositionCause.WHILE_OFF
 
 
 def test_o24_adopted_what_is_left_is_the_strategys() -> None:
-    pump, puppet = holding(trading=OrderSideLimits(foreign=Foreign.ADOPT))
+    pump, puppet = holding(trading=OrderSideLimits(external=ExternalPolicy.ADOPT))
     pump.kill()
     by_hand(pump, Side.SELL, "0.015")
     pump.restart()
@@ -404,7 +404,7 @@ def test_o24_adopted_what_is_left_is_the_strategys() -> None:
 @pytest.mark.parametrize("amount", ["0.010", "0.004"])
 def test_o24_what_was_closed_and_opened_again_while_off_is_external(amount: str) -> None:
     """The account's position is what it was, and no longer the strategy's: the trades decide, as they do while the bot runs."""
-    pump, puppet = holding(trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump, puppet = holding(trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.kill()
     by_hand(pump, Side.SELL, amount)
     by_hand(pump, Side.BUY, amount)
@@ -417,7 +417,7 @@ def test_o24_what_was_closed_and_opened_again_while_off_is_external(amount: str)
 
 def test_o24_a_refusal_judges_by_the_trades_that_explain_a_change() -> None:
     """What others had is sold past zero while the bot is off, and bought back: that closes the strategy's short."""
-    pump, (puppet,) = world(trading=OrderSideLimits(foreign=Foreign.REFUSE))
+    pump, (puppet,) = world(trading=OrderSideLimits(external=ExternalPolicy.REFUSE))
     pump.run(2)
     by_hand(pump, Side.BUY, "0.018")
     puppet.wanted = [Target(B, D("-0.010"))]
@@ -434,7 +434,7 @@ def test_o24_a_refusal_judges_by_the_trades_that_explain_a_change() -> None:
 
 def test_o24_trades_are_looked_for_where_positions_cancel_out() -> None:
     """The account is flat before and after, because others hold against the strategy; in between they close both."""
-    pump, (puppet,) = world(trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    pump, (puppet,) = world(trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.run(2)
     by_hand(pump, Side.BUY, "0.010")
     puppet.wanted = [Target(B, D("-0.010"))]
@@ -450,7 +450,7 @@ def test_o24_trades_are_looked_for_where_positions_cancel_out() -> None:
 
 def test_o24_what_others_had_and_closed_while_off_is_not_adopted() -> None:
     """The account is flat: there is nothing that the strategy could take over."""
-    pump, _ = world(trading=OrderSideLimits(foreign=Foreign.ADOPT))
+    pump, _ = world(trading=OrderSideLimits(external=ExternalPolicy.ADOPT))
     pump.run(2)
     by_hand(pump, Side.SELL, "0.005")
     pump.run(1)

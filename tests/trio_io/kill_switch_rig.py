@@ -39,20 +39,20 @@ async def eventually(true: Callable[[], object]) -> None:
 
 @attrs.define
 class Rig:
-    """A brake, and the run beside it: what it was told gathers in `heard`, and is taken in by hand."""
+    """A kill switch, and the run beside it: what it was told gathers in `heard`, and is taken in by hand."""
 
-    brake: KillSwitchThread
-    sentinel: HaltFile
+    kill_switch: KillSwitchThread
+    halt_file: HaltFile
     inbox: Inbox
-    pulse: Heartbeat
+    heartbeat: Heartbeat
     log: list[tuple[Level, str]]
     records: list[dict[str, object]]
     runs: RunFolder
     control: ControlServer
     heard: list[Input] = attrs.field(factory=list)
 
-    def latch(self, *halts: Halt) -> None:
-        self.sentinel.change(lambda _: halts, str(time.time_ns()))
+    def write_halts(self, *halts: Halt) -> None:
+        self.halt_file.change(lambda _: halts, str(time.time_ns()))
 
     async def hear(self, kind: type[Any]) -> Any:
         """The next input of a kind, without taking it in."""
@@ -65,7 +65,7 @@ class Rig:
     async def take(self, kind: type[Any], last_request_id: int = 0) -> Any:
         """The next input of a kind, taken in by the engine."""
         event = await self.hear(kind)
-        self.brake.taken(event.number, last_request_id)
+        self.kill_switch.taken(event.number, last_request_id)
         return event
 
     async def said(self, text: str) -> None:
@@ -85,16 +85,16 @@ class Rig:
             yield told
 
     def halting(self, halt: Halt) -> AbstractAsyncContextManager[list[Answer]]:
-        self.pulse.beat()  # as an engine that goes on does
+        self.heartbeat.beat()  # as an engine that goes on does
         return self.asking(HaltRequest(VERSION, halt.level, halt.strategy, halt.reason, halt.at_ms))
 
     def lift(self) -> None:
         """Somebody takes the file away by hand."""
-        self.sentinel.path.unlink()
+        self.halt_file.path.unlink()
 
 
 @asynccontextmanager
-async def braking(
+async def running_kill_switch(
     folder: Path,
     began: HaltFileContent | None = None,
     work: KillSwitchOrders | None = None,
@@ -105,7 +105,7 @@ async def braking(
     keeps_protective: bool = True,
 ) -> AsyncIterator[Rig]:
     clock = Clock()
-    sentinel, inbox, pulse = HaltFile(folder / "halt.json"), Inbox(clock.now_ns), Heartbeat()
+    halt_file, inbox, heartbeat = HaltFile(folder / "halt.json"), Inbox(clock.now_ns), Heartbeat()
     log: list[tuple[Level, str]] = []
     records: list[dict[str, object]] = []
 
@@ -119,10 +119,10 @@ async def braking(
 
     with trio.fail_after(PATIENCE_S), (runs := RunFolder(folder.with_name(f"{folder.name}-runs"))).entered("a test") as endpoint:
         control = ControlServer(endpoint, say)
-        brake = KillSwitchThread(
-            sentinel,
+        kill_switch = KillSwitchThread(
+            halt_file,
             began or HaltFileContent(),
-            pulse,
+            heartbeat,
             ThreadClock(clock),
             work,
             say,
@@ -133,9 +133,9 @@ async def braking(
             control=control,
             strategies=["a", "b"],
         )
-        brake.begin(inbox)
+        kill_switch.begin(inbox)
         try:
-            yield Rig(brake, sentinel, inbox, pulse, log, records, runs, control)
+            yield Rig(kill_switch, halt_file, inbox, heartbeat, log, records, runs, control)
         finally:
-            await brake.end()
-        assert not brake.broken.is_set()
+            await kill_switch.end()
+        assert not kill_switch.broken.is_set()

@@ -28,7 +28,7 @@ def sentinel(tmp_path: Path) -> HaltFile:
     return HaltFile(tmp_path / "deep" / "down" / "halt.json")
 
 
-def latch(sentinel: HaltFile, *halts: Halt, revision: str = "r") -> HaltFileContent:
+def write(sentinel: HaltFile, *halts: Halt, revision: str = "r") -> HaltFileContent:
     return sentinel.change(lambda _: halts, revision)
 
 
@@ -69,31 +69,31 @@ def test_without_a_file_nothing_holds(sentinel: HaltFile) -> None:
 
 def test_what_is_latched_is_read_back(sentinel: HaltFile) -> None:
     halts = (Halt(FLATTEN, None, 'a "reason"\n', 5), Halt(PAUSE, "mm", "", 6))
-    assert latch(sentinel, *halts) == HaltFileContent("r", halts)
+    assert write(sentinel, *halts) == HaltFileContent("r", halts)
     assert sentinel.read() == HaltFileContent("r", halts)
     before = sentinel.stamp()
     assert before is not None
-    latch(sentinel, Halt(CANCEL), revision="s")
+    write(sentinel, Halt(CANCEL), revision="s")
     assert sentinel.stamp() != before
     assert sentinel.read().revision == "s"
 
 
 def test_x17_it_is_private_and_leaves_nothing_half_written(sentinel: HaltFile) -> None:
-    latch(sentinel, Halt(PAUSE))
+    write(sentinel, Halt(PAUSE))
     assert sorted(path.name for path in sentinel.path.parent.iterdir()) == ["halt.json", "halt.json.lock"]
     assert sentinel.path.parent.stat().st_mode & 0o077 == 0
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in sentinel.path.parent.iterdir())
 
 
 def test_it_goes_only_when_nothing_holds_and_nobody_was_faster(sentinel: HaltFile) -> None:
-    latch(sentinel, Halt(PAUSE))
+    write(sentinel, Halt(PAUSE))
     sentinel.clear("r")
     assert sentinel.path.exists()
-    latch(sentinel, revision="empty")
-    latch(sentinel, Halt(PAUSE), revision="faster")
+    write(sentinel, revision="empty")
+    write(sentinel, Halt(PAUSE), revision="faster")
     sentinel.clear("empty")
     assert sentinel.path.exists()
-    latch(sentinel, revision="last")
+    write(sentinel, revision="last")
     sentinel.clear("last")
     assert not sentinel.path.exists()
 
@@ -105,7 +105,7 @@ def nonsense() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("body", list(nonsense()), ids=lambda body: f"{len(body)} bytes")
 def test_what_cannot_be_understood_halts_everything(sentinel: HaltFile, body: bytes) -> None:
-    latch(sentinel)
+    write(sentinel)
     sentinel.path.write_bytes(body)
     (halt,) = sentinel.read().halts
     assert (halt.level, halt.strategy) == (CANCEL, None)
@@ -121,7 +121,7 @@ def test_p5_on_a_full_disk_the_empty_file_halts_everything(sentinel: HaltFile, m
 
     monkeypatch.setattr("coldframe.trio_io.halt_file.os.fsync", full)
     with pytest.raises(ConfigError, match="No space left on device"):
-        latch(sentinel, Halt(PAUSE, "mm"))
+        write(sentinel, Halt(PAUSE, "mm"))
     assert [path.name for path in sentinel.path.parent.iterdir()] == ["halt.json.lock"]
     (halt,) = sentinel.touch().halts
     assert (halt.level, halt.strategy) == (CANCEL, None)
@@ -134,17 +134,17 @@ def test_what_cannot_be_read_halts_everything(tmp_path: Path) -> None:
     (halt,) = sentinel.read().halts
     assert halt.level is CANCEL
     with pytest.raises(ConfigError, match=r"halt\.json: the halt file cannot be kept here: Is a directory"):
-        latch(sentinel, Halt(PAUSE))
+        write(sentinel, Halt(PAUSE))
 
 
 def test_a_process_that_never_ends_its_change_is_named(sentinel: HaltFile) -> None:
     hasty = HaltFile(sentinel.path, editing_s=0.01)
-    latch(sentinel, Halt(PAUSE))
+    write(sentinel, Halt(PAUSE))
     held = FileLock(sentinel.path.with_name("halt.json.lock"), "changing it")
     with pytest.raises(ConfigError, match=f"changed for 0.01 s by pid {os.getpid()}, changing it: end that process"):
-        latch(hasty, Halt(CANCEL))
+        write(hasty, Halt(CANCEL))
     held.release()
-    assert latch(sentinel, Halt(CANCEL)).halts == (Halt(CANCEL),)
+    assert write(sentinel, Halt(CANCEL)).halts == (Halt(CANCEL),)
 
 
 def test_nothing_is_lost_between_many_hands(sentinel: HaltFile) -> None:

@@ -11,12 +11,12 @@ from typing import Any, cast
 import attrs
 import pytest
 
-from coldframe.core.lifecycle.kill_switch import order_of_brake
+from coldframe.core.lifecycle.kill_switch import emergency_order
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
 from coldframe.enums import PositionSide, Side
 from coldframe.errors import JournalUnwritable
-from coldframe.ids import BRAKE_COUNT, OwnId
-from coldframe.model.inputs import BrakeOrdered
+from coldframe.ids import KILL_SWITCH_COUNT, OwnId
+from coldframe.model.inputs import EmergencyOrderSent
 from coldframe.model.journal import RowKind
 from coldframe.runtime.kill_switch import _recording
 from coldframe.trio_io.journal import Journal
@@ -52,15 +52,15 @@ class World:
         assert any(row.kind == RowKind.CHECKPOINT for row in self.made.rows[before:])
         self.engine_writes()
 
-    def brake_orders(self, number: int = 0) -> BrakeOrdered:
+    def send_emergency_order(self, number: int = 0) -> EmergencyOrderSent:
         """Written by the kill switch itself, before the engine hears of it."""
-        name = str(OwnId("mm", self.made.engine.orders.epoch_ms, BRAKE_COUNT + number))
-        told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, self.made.venue_ms)
-        order = order_of_brake(told, self.made.rows[-1].at_ns + 1)
+        name = str(OwnId("mm", self.made.engine.orders.epoch_ms, KILL_SWITCH_COUNT + number))
+        told = EmergencyOrderSent("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, self.made.venue_ms)
+        order = emergency_order(told, self.made.rows[-1].at_ns + 1)
         order.written_past_the_engine()
-        shells: Any = SimpleNamespace(journal=Journal(self.file, lambda: 0))
+        runner: Any = SimpleNamespace(journal=Journal(self.file, lambda: 0))
         clock: Any = SimpleNamespace(now_ns=lambda: self.made.rows[-1].at_ns + 1)
-        assert _recording(shells, clock, lambda *told: None)(RowKind.ORDER, name, order_body(order))
+        assert _recording(runner, clock, lambda *told: None)(RowKind.ORDER, name, order_body(order))
         return told
 
     def restart(self) -> RestoredState:
@@ -83,7 +83,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 
 def test_a_restart_knows_what_no_checkpoint_has_heard_of(world: World) -> None:
-    names = [world.brake_orders(number).client_order_id for number in range(2)]
+    names = [world.send_emergency_order(number).client_order_id for number in range(2)]
     for _ in range(3):
         assert world.live() == names
         world.engine_goes_on()
@@ -93,7 +93,7 @@ def test_a_restart_knows_what_no_checkpoint_has_heard_of(world: World) -> None:
 
 @pytest.mark.parametrize("how", ["rotated", "pruned"])
 def test_no_rotation_and_no_prune_takes_it_away(world: World, how: str) -> None:
-    name = world.brake_orders().client_order_id
+    name = world.send_emergency_order().client_order_id
     world.engine_goes_on()
     first = world.file.head.first
     steps = pruned(world.file, 1 << 62) if how == "pruned" else kept_bounded(world.file, Retention(0, 0, 0), 0)
@@ -104,7 +104,7 @@ def test_no_rotation_and_no_prune_takes_it_away(world: World, how: str) -> None:
 
 
 def test_the_engines_own_row_counts_once_it_is_written(world: World) -> None:
-    told = world.brake_orders()
+    told = world.send_emergency_order()
     world.engine_goes_on()
     world.made.give(told)
     world.engine_goes_on()
@@ -116,7 +116,7 @@ def test_the_engines_own_row_counts_once_it_is_written(world: World) -> None:
 
 def test_a_checkpoint_that_knows_it_counts_where_a_row_was_lost(world: World) -> None:
     """The disk had no room for the engine's own rows; what the checkpoint says of the order is newer than what is repeated."""
-    told = world.brake_orders()
+    told = world.send_emergency_order()
     world.made.give(told)
     world.engine_writes(RowKind.ORDER)
     assert [row.kind for row in world.file.state_rows() if row.ref == told.client_order_id] == []
@@ -124,7 +124,7 @@ def test_a_checkpoint_that_knows_it_counts_where_a_row_was_lost(world: World) ->
 
 
 def test_a_write_that_fails_forgets_nothing(world: World) -> None:
-    told = world.brake_orders()
+    told = world.send_emergency_order()
     world.made.give(told)
     other = sqlite3.connect(world.file.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -139,7 +139,7 @@ def test_a_write_that_fails_forgets_nothing(world: World) -> None:
 
 
 def test_time_does_not_go_back_in_what_is_repeated(world: World) -> None:
-    world.brake_orders()
+    world.send_emergency_order()
     world.engine_goes_on()
     times = [row.at_ns for row in world.file.state_rows()]
     assert len(times) > 1

@@ -20,16 +20,16 @@ from coldframe.ids import OwnId
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.events import Started
 from coldframe.model.halting import Halt
-from coldframe.model.inputs import BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
+from coldframe.model.inputs import EmergencyOrderSent, HaltAsked, ResumeAsked, WeightSpent
 from coldframe.plug.hookspecs import hookimpl
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.trio_io.clock import Clock, ThreadClock
 from coldframe.trio_io.control import VERSION, ResumeRequest
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 from coldframe.trio_io.heartbeat import Heartbeat
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.kill_switch import KillSwitchThread
-from tests.trio_io.kill_switch_rig import CANCEL, FLATTEN, PAUSE, braking, eventually
+from tests.trio_io.kill_switch_rig import CANCEL, FLATTEN, PAUSE, eventually, running_kill_switch
 from tests.trio_io.peer import PATIENCE_S
 from tests.trio_io.test_kill_switch_orders import SELLS, Venue, working
 from tests.trio_io.web import Told
@@ -43,11 +43,11 @@ def request(method: str = "order.place", strategy: str = "a", number: int = 1, k
 
 
 async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) -> None:
-    async with braking(tmp_path) as rig:
-        rig.latch(Halt(PAUSE, "a", "one"), Halt(CANCEL, None, "all"))
+    async with running_kill_switch(tmp_path) as rig:
+        rig.write_halts(Halt(PAUSE, "a", "one"), Halt(CANCEL, None, "all"))
         told = {(await rig.take(HaltAsked)).strategy for _ in range(2)}
         assert told == {"a", None}
-        rig.latch(Halt(PAUSE, "a", "one"))
+        rig.write_halts(Halt(PAUSE, "a", "one"))
         assert (await rig.take(ResumeAsked)).strategy is None
         rig.lift()
         assert (await rig.take(ResumeAsked)).strategy == "a"
@@ -62,45 +62,45 @@ async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) ->
 
 
 async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path) -> None:
-    sentinel = HaltFile(tmp_path / "halt.json")
-    began = sentinel.change(lambda halts: raised(halts, Halt(PAUSE, None, "before")), "r")
-    async with braking(tmp_path, began) as rig:
-        rig.sentinel.change(lambda halts: lifted(halts, None), "s")
+    halt_file = HaltFile(tmp_path / "halt.json")
+    began = halt_file.change(lambda halts: raised(halts, Halt(PAUSE, None, "before")), "r")
+    async with running_kill_switch(tmp_path, began) as rig:
+        rig.halt_file.change(lambda halts: lifted(halts, None), "s")
         await rig.take(ResumeAsked)
     assert [type(event) for event in rig.heard] == [ResumeAsked]
 
 
 async def test_resume_without_a_halt_is_still_passed_on(tmp_path: Path) -> None:
     """Limits latch as well, and what they have shut nobody else opens."""
-    async with braking(tmp_path) as rig:
-        rig.sentinel.change(lambda halts: lifted(halts, None), "r", (None,))
+    async with running_kill_switch(tmp_path) as rig:
+        rig.halt_file.change(lambda halts: lifted(halts, None), "r", (None,))
         assert (await rig.take(ResumeAsked)).strategy is None
         async with rig.asking(ResumeRequest(VERSION)) as told:
             assert (await rig.take(ResumeAsked)).strategy is None
         assert (told[0].result, told[0].text, told[0].lines) == ("accepted", "all strategies: resumed", ["all strategies: resumed"])
-        rig.latch(Halt(PAUSE, "a"))
+        rig.write_halts(Halt(PAUSE, "a"))
         await rig.take(HaltAsked)
-        rig.sentinel.change(lambda halts: lifted(halts, "b"), "s", ("b",))
+        rig.halt_file.change(lambda halts: lifted(halts, "b"), "s", ("b",))
         assert (await rig.take(ResumeAsked)).strategy == "b"
-        rig.sentinel.change(lambda halts: lifted(halts, None), "t", (None,))
+        rig.halt_file.change(lambda halts: lifted(halts, None), "t", (None,))
         assert {(await rig.take(ResumeAsked)).strategy for _ in range(2)} == {"a", None}
 
 
 async def test_a_halt_asked_for_again_is_carried_out_again(tmp_path: Path) -> None:
-    async with braking(tmp_path) as rig:
+    async with running_kill_switch(tmp_path) as rig:
         for at_ms in (1, 2):
-            rig.latch(Halt(PAUSE, None, "same", at_ms))
+            rig.write_halts(Halt(PAUSE, None, "same", at_ms))
             await rig.take(HaltAsked)
 
 
 async def test_p10_sigusr1_halts_all_and_latches(tmp_path: Path) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     try:
-        async with braking(tmp_path, heed_signal=True) as rig:
-            signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
+        async with running_kill_switch(tmp_path, heed_signal=True) as rig:
+            signal.pthread_kill(rig.kill_switch._thread.ident or 0, signal.SIGUSR1)
             told = await rig.take(HaltAsked)
             assert (told.level, told.strategy, told.reason) == (CANCEL, None, "SIGUSR1")
-            await eventually(lambda: [halt.level for halt in rig.sentinel.read().halts] == [CANCEL])
+            await eventually(lambda: [halt.level for halt in rig.halt_file.read().halts] == [CANCEL])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -110,10 +110,10 @@ async def test_a_signal_halts_also_where_nothing_can_be_written(tmp_path: Path) 
     folder.mkdir()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     try:
-        async with braking(folder, heed_signal=True) as rig:
+        async with running_kill_switch(folder, heed_signal=True) as rig:
             shutil.rmtree(folder)
             tmp_path.joinpath("state").touch()
-            signal.pthread_kill(rig.brake._thread.ident or 0, signal.SIGUSR1)
+            signal.pthread_kill(rig.kill_switch._thread.ident or 0, signal.SIGUSR1)
             assert (await rig.take(HaltAsked)).level is CANCEL
             await rig.said("halted, but a restart will not know")
     finally:
@@ -122,8 +122,8 @@ async def test_a_signal_halts_also_where_nothing_can_be_written(tmp_path: Path) 
 
 async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"], "ETHUSDT": ["cf.b.x.1"]})
-    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
-        rig.latch(Halt(PAUSE))
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
+        rig.write_halts(Halt(PAUSE))
         await rig.take(HaltAsked)
         assert venue.asked == []
         async with rig.halting(Halt(CANCEL)) as told:
@@ -131,7 +131,7 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
         (line,) = told[0].lines
         assert line.startswith("no orders of ours are open at the venue, ")
         assert venue.ordinary == {}
-        assert (await rig.hear(BrakeUsed)).weight == 8
+        assert (await rig.hear(WeightSpent)).weight == 8
         # Once more a moment later, for orders that were on their way.
         venue.ordinary["BTCUSDT"] = ["cf.a.x.2"]
         await eventually(lambda: not venue.ordinary)
@@ -140,7 +140,7 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
 async def test_what_could_not_be_carried_out_is_no_success(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
     venue.faults["DELETE allOpenOrders"] = Told(b'{"code":-1001,"msg":"Internal error"}', 503)
-    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
         for fault, failed in ((True, True), (False, False)):
             if not fault:
                 venue.faults.clear()
@@ -154,7 +154,7 @@ async def test_what_could_not_be_carried_out_is_no_success(tmp_path: Path) -> No
 async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
     gone = threading.Event()
-    async with working(venue) as (work, _), braking(tmp_path, work=work, disk=lambda: gone.wait(PATIENCE_S)) as rig:
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work, disk=lambda: gone.wait(PATIENCE_S)) as rig:
         async with rig.halting(Halt(CANCEL)) as told:
             await rig.take(HaltAsked)
             await eventually(lambda: not venue.ordinary)
@@ -166,8 +166,8 @@ async def test_p6_a_disk_that_hangs_holds_no_cancel_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("well", [True, False])
 async def test_p11_only_own_orders_are_cancelled_after_a_run_broke_off(tmp_path: Path, well: bool) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1", "by-hand"]})
-    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
-        await rig.brake.end(well=well)
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
+        await rig.kill_switch.end(well=well)
         assert venue.ordinary["BTCUSDT"] == (["cf.a.x.1", "by-hand"] if well else ["by-hand"])
         said = [text for _, text in rig.log]
         broken = "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue"
@@ -177,9 +177,9 @@ async def test_p11_only_own_orders_are_cancelled_after_a_run_broke_off(tmp_path:
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_o38_after_a_run_that_broke_off_a_stop_stays(tmp_path: Path, keeps: bool) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]}, {"BTCUSDT": ["cf.a.x.2"]}, {"cf.a.x.2": {**SELLS, "reduceOnly": True}})
-    async with working(venue) as (work, _), braking(tmp_path, work=work, keeps_protective=keeps) as rig:
-        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
-        await rig.brake.end(well=False)
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work, keeps_protective=keeps) as rig:
+        rig.heartbeat.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+        await rig.kill_switch.end(well=False)
         said = "\n".join(text for _, text in rig.log)
     assert venue.ordinary["BTCUSDT"] == []
     assert venue.algos["BTCUSDT"] == (["cf.a.x.2"] if keeps else [])
@@ -190,14 +190,14 @@ async def test_o38_after_a_run_that_broke_off_a_stop_stays(tmp_path: Path, keeps
 async def test_run_that_begins_halted_cancels_orders_of_an_earlier_run(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"]})
     began = HaltFile(tmp_path / "halt.json").change(lambda _: (Halt(CANCEL, "a"),), "r")
-    async with working(venue) as (work, _), braking(tmp_path, began, work):
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, began, work):
         await eventually(lambda: not venue.ordinary["BTCUSDT"])
 
 
 async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> None:
     venue = Venue()
-    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
-        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
+        rig.heartbeat.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
         async with rig.halting(Halt(FLATTEN, "a", "why")) as told:
             first, second = await rig.take(HaltAsked), await rig.take(HaltAsked)
         assert (first.level, second.level, second.reason) == (CANCEL, FLATTEN, "why")
@@ -207,7 +207,7 @@ async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> Non
 
 async def test_o34_a_flatten_without_a_position_says_so(tmp_path: Path) -> None:
     venue = Venue()
-    async with working(venue) as (work, _), braking(tmp_path, work=work) as rig:
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
         async with rig.halting(Halt(FLATTEN, "a")) as told:
             await rig.take(HaltAsked)
             await rig.take(HaltAsked)
@@ -217,11 +217,11 @@ async def test_o34_a_flatten_without_a_position_says_so(tmp_path: Path) -> None:
 
 async def test_p5_kill_switch_flattens_when_the_engine_has_no_journal(tmp_path: Path) -> None:
     venue = Venue()
-    async with working(venue) as (work, _), braking(tmp_path, work=work, writes=False) as rig:
-        rig.pulse.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
+    async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work, writes=False) as rig:
+        rig.heartbeat.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
         async with rig.halting(Halt(FLATTEN, "a")) as told:
             await rig.take(HaltAsked)
-            ordered = await rig.hear(BrakeOrdered)
+            ordered = await rig.hear(EmergencyOrderSent)
             assert (ordered.symbol, ordered.side, ordered.quantity) == ("BTCUSDT", Side.SELL, Decimal("0.5"))
             assert (await rig.take(HaltAsked)).level is FLATTEN
         assert told[0].accepted
@@ -233,34 +233,34 @@ async def test_p5_kill_switch_flattens_when_the_engine_has_no_journal(tmp_path: 
 
 
 async def test_guard_refuses_orders_from_the_halt_on_but_not_cancels(tmp_path: Path) -> None:
-    async with braking(tmp_path) as rig:
-        assert rig.brake.guard(request()) is None
-        rig.latch(Halt(PAUSE, "a", "why"))
+    async with running_kill_switch(tmp_path) as rig:
+        assert rig.kill_switch.guard(request()) is None
+        rig.write_halts(Halt(PAUSE, "a", "why"))
         event = await rig.hear(HaltAsked)
         for method, key in (
             ("order.place", "newClientOrderId"),
             ("order.modify", "origClientOrderId"),
             ("algoOrder.place", "clientAlgoId"),
         ):
-            assert rig.brake.guard(request(method, key=key)) == "halted: strategy a: pause (why)"
-            assert rig.brake.guard(request(method, "ab", key=key)) is None
+            assert rig.kill_switch.guard(request(method, key=key)) == "halted: strategy a: pause (why)"
+            assert rig.kill_switch.guard(request(method, "ab", key=key)) is None
         for method in ("order.cancel", "order.status", "session.logon", "userDataStream.ping"):
-            assert rig.brake.guard(request(method, key="origClientOrderId")) is None
-        rig.brake.taken(event.number, 40)
+            assert rig.kill_switch.guard(request(method, key="origClientOrderId")) is None
+        rig.kill_switch.taken(event.number, 40)
         # What was made before and still waits to be written is void; what is made from now on is the engine's own affair.
-        assert rig.brake.guard(request(number=40)) == "halted since it was made"
-        assert rig.brake.guard(request(strategy="b", number=40)) is None
-        assert rig.brake.guard(request(number=41)) is None
+        assert rig.kill_switch.guard(request(number=40)) == "halted since it was made"
+        assert rig.kill_switch.guard(request(strategy="b", number=40)) is None
+        assert rig.kill_switch.guard(request(number=41)) is None
 
 
 async def test_halt_lifted_before_the_engine_took_it_refuses_no_order(tmp_path: Path) -> None:
-    async with braking(tmp_path) as rig:
-        rig.latch(Halt(PAUSE))
+    async with running_kill_switch(tmp_path) as rig:
+        rig.write_halts(Halt(PAUSE))
         await rig.hear(HaltAsked)
-        assert rig.brake.guard(request()) is not None
+        assert rig.kill_switch.guard(request()) is not None
         rig.lift()
         await rig.hear(ResumeAsked)
-        assert rig.brake.guard(request()) is None
+        assert rig.kill_switch.guard(request()) is None
 
 
 # -- what it sees -----------------------------------------------------------------------------------------------------
@@ -275,21 +275,21 @@ class Sleeper:
 
 
 async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
-    slot = StrategyPlugin("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper())
-    async with braking(tmp_path, stuck_s=0.3) as rig:
-        rig.pulse.beat()
-        slot.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
+    plugin = StrategyPlugin("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper())
+    async with running_kill_switch(tmp_path, stuck_s=0.3) as rig:
+        rig.heartbeat.beat()
+        plugin.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
         named = [text for _, text in rig.log]
         assert len(named) == 1
         assert "strategy sleepy in on_start: test_kill_switch.py:" in named[0]
         assert " on_start < " in named[0]
-        rig.pulse.beat()
+        rig.heartbeat.beat()
         await rig.said("the run goes on")
 
 
 async def test_run_stuck_outside_plugins_is_reported_without_a_plugin(tmp_path: Path) -> None:
-    async with braking(tmp_path, stuck_s=0.2) as rig:
-        rig.pulse.beat()
+    async with running_kill_switch(tmp_path, stuck_s=0.2) as rig:
+        rig.heartbeat.beat()
         time.sleep(0.6)  # noqa: ASYNC251  (the point of it)
         (line,) = [text for _, text in rig.log]
     assert "the run has stood still for" in line
@@ -302,15 +302,15 @@ async def test_a_brake_that_breaks_does_not_break_in_silence(
     hooked: list[object] = []
     monkeypatch.setattr("threading.excepthook", lambda args: hooked.append(args.exc_type))
     clock = Clock()
-    sentinel = HaltFile(tmp_path / "halt.json")
+    halt_file = HaltFile(tmp_path / "halt.json")
 
     def log(level: Level, text: str) -> None:
         raise ZeroDivisionError
 
     make: Callable[..., KillSwitchThread] = KillSwitchThread
-    brake = make(sentinel, HaltFileContent(), Heartbeat(), ThreadClock(clock), None, log, stuck_s=0.05, heed_signal=False)
+    kill_switch = make(halt_file, HaltFileContent(), Heartbeat(), ThreadClock(clock), None, log, stuck_s=0.05, heed_signal=False)
     with trio.fail_after(PATIENCE_S):
-        brake.begin(Inbox(clock.now_ns))
-        await brake.broken.wait()
-        await brake.end()
+        kill_switch.begin(Inbox(clock.now_ns))
+        await kill_switch.broken.wait()
+        await kill_switch.end()
     assert hooked == [ZeroDivisionError]

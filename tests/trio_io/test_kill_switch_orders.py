@@ -20,8 +20,8 @@ import trio
 from coldframe.core.connectivity.signing import HmacSigner
 from coldframe.enums import PositionSide, Side
 from coldframe.errors import LinkRefused
-from coldframe.ids import BRAKE_COUNT, OwnId
-from coldframe.model.inputs import BrakeAnswered, BrakeOrdered
+from coldframe.ids import KILL_SWITCH_COUNT, OwnId
+from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent
 from coldframe.secret import Secret
 from coldframe.trio_io.clock import Clock, ThreadClock
 from coldframe.trio_io.heartbeat import PositionKey
@@ -204,10 +204,10 @@ async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:
 
 async def test_positions_are_reduced_by_orders_reported_before_sending() -> None:
     venue = Venue()
-    told: list[BrakeOrdered | BrakeAnswered] = []
+    told: list[EmergencyOrderSent | EmergencyOrderAnswered] = []
     seen: list[int] = []
 
-    def say(event: BrakeOrdered | BrakeAnswered) -> None:
+    def say(event: EmergencyOrderSent | EmergencyOrderAnswered) -> None:
         told.append(event)
         seen.append(len(venue.asked))
 
@@ -222,14 +222,14 @@ async def test_positions_are_reduced_by_orders_reported_before_sending() -> None
     assert lines == ["the kill switch has ordered: SELL 0.010 BTCUSDT for a", "the kill switch has ordered: BUY 2 ETHUSDT for b"]
     assert seen == [1, 2, 2, 3]
     _, (_, first), (_, second) = venue.asked
-    assert first["newClientOrderId"] == name("a", BRAKE_COUNT)
-    assert second["newClientOrderId"] == name("b", BRAKE_COUNT + 1)
+    assert first["newClientOrderId"] == name("a", KILL_SWITCH_COUNT)
+    assert second["newClientOrderId"] == name("b", KILL_SWITCH_COUNT + 1)
     assert (first["type"], first["reduceOnly"], first["newOrderRespType"]) == ("MARKET", "true", "RESULT")
     # In hedge mode the flag is not allowed; the position side says that the order can only reduce.
     assert (second["positionSide"], "reduceOnly" in second) == ("SHORT", False)
-    assert isinstance(told[0], BrakeOrdered)
+    assert isinstance(told[0], EmergencyOrderSent)
     assert (told[0].side, told[0].quantity) == (Side.SELL, Decimal("0.010"))
-    assert isinstance(told[1], BrakeAnswered)
+    assert isinstance(told[1], EmergencyOrderAnswered)
     assert told[1].answer is not None
     assert told[1].answer.status == 200
 
@@ -237,14 +237,14 @@ async def test_positions_are_reduced_by_orders_reported_before_sending() -> None
 async def test_an_order_without_an_answer_is_not_sent_again() -> None:
     venue = Venue()
     venue.faults["POST order"] = Told(b'{"code":-1007,"msg":"Timeout waiting for response."}', 408)
-    told: list[BrakeOrdered | BrakeAnswered] = []
+    told: list[EmergencyOrderSent | EmergencyOrderAnswered] = []
     async with working(venue) as (work, _):
         held = {("a", "BTCUSDT", PositionSide.BOTH): Decimal(-1)}
         lines, found = await trio.to_thread.run_sync(work.flatten, held, told.append)
     assert venue.calls() == ["GET /fapi/v3/positionRisk", "POST order"]
     assert lines == ["the kill switch has ordered: BUY 1 BTCUSDT for a: -1007 Timeout waiting for response."]
     assert len(found.troubles) == 1
-    assert [type(effect) for effect in told] == [BrakeOrdered, BrakeAnswered]
+    assert [type(effect) for effect in told] == [EmergencyOrderSent, EmergencyOrderAnswered]
 
 
 A_LONG = {("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.010")}

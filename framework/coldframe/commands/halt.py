@@ -1,4 +1,4 @@
-"""`coldframe halt` and `coldframe resume`: a running bot is asked over its control channel, and latches what it has taken.
+"""`coldframe halt` and `coldframe resume`: a running bot is asked over its control channel, and writes down what it has taken.
 
 Where no bot runs, or none answers, the halt file is written from here: a start heeds it, and so does a run that only looks at it.
 They need nothing of the configuration but the bot's name in it, so they work also when the rest of it is broken by now.
@@ -18,8 +18,8 @@ from coldframe.errors import ConfigError, UsageError
 from coldframe.exits import Exit
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import known, resumed, runs_of, sentinel_of
-from coldframe.runtime.journals import open_latches
+from coldframe.runtime.haltfiles import halt_file_of, known, resumed, runs_of
+from coldframe.runtime.journals import resume_in_journal
 from coldframe.trio_io.clock import epoch_ns
 from coldframe.trio_io.control import VERSION, Answer, HaltRequest, ResumeRequest, ask_each
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
@@ -39,30 +39,30 @@ def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out, *,
     now_ms = epoch_ns() // NS_PER_MS
     request = HaltRequest(VERSION, HaltLevel(level), strategy, reason or "coldframe halt", now_ms)
     known(loaded)
-    sentinel = sentinel_of(loaded)
-    runs = runs_of(sentinel)
+    halt_file = halt_file_of(loaded)
+    runs = runs_of(halt_file)
     answers = ask_each(runs.folder, list(runs.alive()), request, wait_s)
     if not _all_accepted(answers):
-        _latch(sentinel, request.halt)
-    return _report("halt", loaded, sentinel, answers, out, wait_s)
+        _write_halt(halt_file, request.halt)
+    return _report("halt", loaded, halt_file, answers, out, wait_s)
 
 
 def resume(path: Path, strategy: str | None, out: Out, *, wait_s: float = WAIT_S) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
     _refuse_stranger(loaded, strategy)
-    sentinel = sentinel_of(loaded)
-    runs = runs_of(sentinel)
+    halt_file = halt_file_of(loaded)
+    runs = runs_of(halt_file)
     alive = list(runs.alive())
     if not alive:
-        open_latches(loaded, strategy)
+        resume_in_journal(loaded, strategy)
     resumed(loaded, strategy)
     answers = ask_each(runs.folder, alive, ResumeRequest(VERSION, strategy), wait_s)
     if not _all_accepted(answers):
-        content = sentinel.change(lambda halts: lifted(halts, strategy), f"{epoch_ns()}.{os.getpid()}", (strategy,))
+        content = halt_file.change(lambda halts: lifted(halts, strategy), f"{epoch_ns()}.{os.getpid()}", (strategy,))
         if not alive:  # else it stays for the run to see
-            sentinel.clear(content.revision)
-    return _report("resume", loaded, sentinel, answers, out, wait_s)
+            halt_file.clear(content.revision)
+    return _report("resume", loaded, halt_file, answers, out, wait_s)
 
 
 def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
@@ -75,35 +75,35 @@ def _all_accepted(answers: Answers) -> bool:
     return bool(answers) and all(answer is not None and answer.accepted for answer in answers.values())
 
 
-def _latch(sentinel: HaltFile, new: Halt) -> None:
+def _write_halt(halt_file: HaltFile, new: Halt) -> None:
     try:
-        sentinel.change(lambda halts: raised(halts, new), f"{epoch_ns()}.{os.getpid()}")
+        halt_file.change(lambda halts: raised(halts, new), f"{epoch_ns()}.{os.getpid()}")
     except ConfigError:
-        sentinel.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
+        halt_file.touch()  # on a full disk: graver than what was asked for, perhaps, but a halt
 
 
-def _report(verb: str, loaded: Loaded, sentinel: HaltFile, answers: Answers, out: Out, wait_s: float) -> int:
-    latch = _holds(sentinel, answers)
+def _report(verb: str, loaded: Loaded, halt_file: HaltFile, answers: Answers, out: Out, wait_s: float) -> int:
+    content = _holds(halt_file, answers)
     heard = [answer for answer in answers.values() if answer is not None]
     document: dict[str, Any] = {
         "schema_version": 1,
         "verb": verb,
         "name": loaded.config.name,
-        "configuration": sentinel.owner.configuration,
-        "account": sentinel.owner.account,
-        "file": str(sentinel.path),
-        "halts": [{"strategy": halt.strategy, "level": halt.level.value, "reason": halt.reason} for halt in latch.halts],
+        "configuration": halt_file.owner.configuration,
+        "account": halt_file.owner.account,
+        "file": str(halt_file.path),
+        "halts": [{"strategy": halt.strategy, "level": halt.level.value, "reason": halt.reason} for halt in content.halts],
         "running": bool(answers),
         "answers": [msgspec.to_builtins(answer) for answer in heard],
     }
-    out(document, _lines(loaded.config.name, latch, answers, wait_s))
+    out(document, _lines(loaded.config.name, content, answers, wait_s))
     undone = any(answer.failed or not answer.accepted for answer in heard)
     return Exit.TRY_LATER if undone or len(heard) < len(answers) else Exit.DONE
 
 
-def _holds(sentinel: HaltFile, answers: Answers) -> HaltFileContent:
+def _holds(halt_file: HaltFile, answers: Answers) -> HaltFileContent:
     """What holds now: by the file, and by a run that could not write it."""
-    content = sentinel.read()
+    content = halt_file.read()
     halts = content.halts
     for row in (row for answer in answers.values() if answer is not None and answer.accepted for row in answer.halts):
         if row.strategy not in {halt.strategy for halt in halts}:
@@ -111,10 +111,10 @@ def _holds(sentinel: HaltFile, answers: Answers) -> HaltFileContent:
     return HaltFileContent(content.revision, halts)
 
 
-def _lines(name: str, latch: HaltFileContent, answers: Answers, wait_s: float) -> list[str]:
-    holds = [f"{name}: halted: {halt}" for halt in latch.halts] or [f"{name}: nothing is halted"]
+def _lines(name: str, content: HaltFileContent, answers: Answers, wait_s: float) -> list[str]:
+    holds = [f"{name}: halted: {halt}" for halt in content.halts] or [f"{name}: nothing is halted"]
     if not answers:
-        then = "the next start begins halted" if latch.halts else "the next start trades"
+        then = "the next start begins halted" if content.halts else "the next start trades"
         return [*holds, f"no bot is running: {then}"]
     lines = holds
     if any(answer is not None and answer.failed for answer in answers.values()):

@@ -17,7 +17,7 @@ from coldframe.exits import Exit
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
 from coldframe.runtime.build import read
-from coldframe.runtime.haltfiles import runs_of, sentinel_of
+from coldframe.runtime.haltfiles import halt_file_of, runs_of
 from coldframe.runtime.journals import journal_path
 from coldframe.trio_io.clock import epoch_ns
 from coldframe.trio_io.control import VERSION, Answer, ResolveRequest, ask_each
@@ -38,7 +38,7 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out, *, wait_s:
     if loaded.findings:
         raise ConfigError(*loaded.findings)
     what = ManualResolution(outcome)
-    runs = runs_of(sentinel_of(loaded))
+    runs = runs_of(halt_file_of(loaded))
     if alive := list(runs.alive()):
         answers = ask_each(runs.folder, alive, ResolveRequest(VERSION, client_order_id, what), wait_s)
         unsettled = _unsettled(list(answers.values()))
@@ -87,7 +87,7 @@ def _resolve(order: Order, what: ManualResolution) -> None:
         raise UsageError(f"{order.client_order_id} is {order.state}: only an order that could not be proved is for you to resolve")
     if what is ManualResolution.FILLED:
         order.filled_by_report()
-    Orders(0).happen(order, what.happening, epoch_ns(), "resolved by hand")
+    Orders(0).apply(order, what.event, epoch_ns(), "resolved by hand")
 
 
 def _document(client_order_id: str, what: ManualResolution, how: str) -> dict[str, object]:

@@ -130,8 +130,8 @@ def serve_venue(
 
 def list_plugins(out: Out, path: Path | None = None) -> int:
     """`coldframe plugins list`: what is installed, and which of it is active in a configuration, if one is given."""
-    house = PluginRegistry() if path is None else _bot(path, live=True).house
-    plugins, modules = house.installed(), house.modules()
+    registry = PluginRegistry() if path is None else _bot(path, live=True).registry
+    plugins, modules = registry.installed(), registry.modules()
     document = {
         "schema_version": 1,
         "verb": "plugins list",

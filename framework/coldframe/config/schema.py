@@ -251,7 +251,7 @@ class FeedsTable:
 
 @attrs.frozen(kw_only=True)
 class HaltTable:
-    """`[halt]`: where halts are latched, and when a run counts as standing still."""
+    """`[halt]`: where halts are kept, and when a run counts as standing still."""
 
     file: str | None = key(
         "halt file; without one: halt.json in a folder of its own for this file and name, in coldframe/<name> in $XDG_STATE_HOME"
@@ -303,5 +303,5 @@ class Config:
     plugins: list[PluginTable] = key("plugins beside the strategies: sinks and checks", list)
     risk: RiskTable = key("what the account may do", RiskTable)
     feeds: FeedsTable = key("how the market connections behave", FeedsTable)
-    halt: HaltTable = key("where halts are latched", HaltTable)
+    halt: HaltTable = key("where halts are kept", HaltTable)
     journal: JournalTable = key("what is written down, and where", JournalTable)

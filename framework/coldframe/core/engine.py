@@ -40,12 +40,10 @@ from coldframe.core.state.protection import OrderPolicy
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.core.strategies.contract_refresh import ContractRefresh, PendingInfo
 from coldframe.core.strategies.dispatch import Strategies
-from coldframe.core.strategies.runtime import StrategyPort, StrategyRuntime, StrategyRuntimes
+from coldframe.core.strategies.runtime import PluggedStrategy, StrategyRuntime, StrategyRuntimes
 from coldframe.core.strategies.view import StrategyWorld
 from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, StayAway
-from coldframe.model.events import LinkChanged, LinkState
-from coldframe.model.halting import Halt
-from coldframe.model.happenings import (
+from coldframe.model.engine_events import (
     AccountSettingDiffers,
     AttemptEnded,
     BookUpdate,
@@ -60,10 +58,11 @@ from coldframe.model.happenings import (
     StreamMessage,
     turn,
 )
+from coldframe.model.events import LinkChanged, LinkState
+from coldframe.model.halting import Halt
 from coldframe.model.inputs import (
-    BrakeAnswered,
-    BrakeOrdered,
-    BrakeUsed,
+    EmergencyOrderAnswered,
+    EmergencyOrderSent,
     FramesDropped,
     FramesReceived,
     HaltAsked,
@@ -79,6 +78,7 @@ from coldframe.model.inputs import (
     StopAsked,
     Suspended,
     TimeReached,
+    WeightSpent,
 )
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
@@ -94,7 +94,7 @@ class EngineSetup:
 
     streams: Sequence[StreamName]
     instruments: Instruments
-    ports: Sequence[StrategyPort]
+    plugins: Sequence[PluggedStrategy]
     budgets: Mapping[str, Budget]
     risk: RiskLimits
     rate_limits: Sequence[RateLimit]
@@ -149,7 +149,7 @@ class Engine:
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.state = state = _state_of(setup, ctx)
         switches = CountdownCancel(ctx, self._calls, setup.trading.dead_man_ms)
-        self.evidence = ExecutionReports(state, ctx, switches.explains)
+        self.reports = ExecutionReports(state, ctx, switches.explains)
         self.trading: OrderSide | None = None
         if setup.orders_on:
             self.trading = OrderSide(
@@ -157,17 +157,17 @@ class Engine:
                 ctx,
                 self._calls,
                 self.market,
-                self.evidence,
+                self.reports,
                 switches,
                 can_log_on=setup.can_log_on,
                 limits=setup.trading,
             )
-        self.slots = StrategyRuntimes(self._slot(port) for port in setup.ports)
+        self.runtimes = StrategyRuntimes(self._runtime(plugin) for plugin in setup.plugins)
         policies = (setup.on_end, setup.on_error)
-        self.strategies = Strategies(state, ctx, self.slots, self.market, self.trading, *policies)
-        self.halting = KillSwitch(state, ctx, self.slots, self.strategies, self.evidence, self.trading)
-        self.ending = Shutdown(state, ctx, self.slots, self.strategies, self.trading, setup.grace_ms)
-        traded = {symbol for port in setup.ports for symbol in port.symbols}
+        self.strategies = Strategies(state, ctx, self.runtimes, self.market, self.trading, *policies)
+        self.halting = KillSwitch(state, ctx, self.runtimes, self.strategies, self.reports, self.trading)
+        self.ending = Shutdown(state, ctx, self.runtimes, self.strategies, self.trading, setup.grace_ms)
+        traded = {symbol for plugin in setup.plugins for symbol in plugin.symbols}
         self.listing = ContractRefresh(state, ctx, self._calls, self.strategies, traded)
         self._owed_fills = OwedFills(state, ctx)
         self._guard = StartGuard(state, ctx, setup.first_minutes)
@@ -179,10 +179,10 @@ class Engine:
         self._end_wanted = ""
         self.finished = False
 
-    def _slot(self, port: StrategyPort) -> StrategyRuntime:
-        account = self.state.accounts[port.id]
-        randomness = self._setup.random_of(port.id) if self._setup.random_of else None
-        return StrategyRuntime(port, account, StrategyWorld(self.state, account, port.symbols, self.market, randomness))
+    def _runtime(self, plugin: PluggedStrategy) -> StrategyRuntime:
+        account = self.state.accounts[plugin.id]
+        randomness = self._setup.random_of(plugin.id) if self._setup.random_of else None
+        return StrategyRuntime(plugin, account, StrategyWorld(self.state, account, plugin.symbols, self.market, randomness))
 
     @property
     def orders(self) -> Orders:
@@ -263,7 +263,7 @@ class Engine:
                 self._stop(reason)
             case Suspended() as event:
                 self._suspended(event)
-            case HaltAsked() | ResumeAsked() | BrakeOrdered() | BrakeAnswered() | BrakeUsed() as event:
+            case HaltAsked() | ResumeAsked() | EmergencyOrderSent() | EmergencyOrderAnswered() | WeightSpent() as event:
                 self.halting.take(event)
             case unknown:
                 assert_never(unknown)
@@ -344,7 +344,7 @@ class Engine:
             self._ctx.emit(NoteAnswered(asked.note, False, f"this run knows no order {asked.client_order_id}"))
             return
         try:
-            verdict = self.trading.desk.resolve(order, ManualResolution(asked.outcome))
+            verdict = self.trading.executor.resolve(order, ManualResolution(asked.outcome))
         except ValueError as error:
             self._ctx.emit(NoteAnswered(asked.note, False, str(error)))
             return
@@ -458,7 +458,7 @@ def _state_of(setup: EngineSetup, ctx: StepContext) -> EngineState:
     return EngineState(
         ctx,
         Orders(setup.epoch_ms, setup.trading.ended_orders),
-        {port.id: _account_of(port, setup) for port in setup.ports},
+        {plugin.id: _account_of(plugin, setup) for plugin in setup.plugins},
         instruments=setup.instruments,
         limits=setup.risk,
         hedge=setup.hedge,
@@ -468,7 +468,7 @@ def _state_of(setup: EngineSetup, ctx: StepContext) -> EngineState:
     )
 
 
-def _account_of(port: StrategyPort, setup: EngineSetup) -> StrategyAccount:
+def _account_of(plugin: PluggedStrategy, setup: EngineSetup) -> StrategyAccount:
     """A strategy's sub-account goes on where an earlier run has left it."""
-    account = setup.past.accounts.get(port.id) or StrategyPositions()
-    return StrategyAccount(port.id, frozenset(port.symbols), setup.budgets.get(port.id, Budget()), account)
+    account = setup.past.accounts.get(plugin.id) or StrategyPositions()
+    return StrategyAccount(plugin.id, frozenset(plugin.symbols), setup.budgets.get(plugin.id, Budget()), account)

@@ -1,7 +1,7 @@
 """What the engine wants done: imperatives for the Trio tasks, comparable and without I/O of their own.
 
-A shell performs them and reports back through `coldframe.model.inputs`. Nothing here carries a secret: requests are signed by the
-shell at the moment they are written.
+An effect runner performs them and reports back through `coldframe.model.inputs`. Nothing here carries a secret: requests are
+signed by the runner at the moment they are written.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def gravest(halts: Iterable[Halt], strategy: str) -> Halt | None:
 
 
 @attrs.frozen
-class Latched:
+class LastingSuspensions:
     """Why no new risk is taken: by the whole account, by strategies, in symbols."""
 
     account: Verdict | None = None
@@ -82,10 +82,10 @@ class Latched:
     def __bool__(self) -> bool:
         return bool(self.account or self.strategies or self.symbols)
 
-    def without(self, strategy: str | None) -> Latched:
+    def without(self, strategy: str | None) -> LastingSuspensions:
         """What is left when a person has opened one strategy, or (None) everything."""
         left = {name: verdict for name, verdict in self.strategies.items() if name != strategy}
-        return Latched() if strategy is None else attrs.evolve(self, strategies=left)
+        return LastingSuspensions() if strategy is None else attrs.evolve(self, strategies=left)
 
     def lines(self) -> list[str]:
         """Each of them in words."""

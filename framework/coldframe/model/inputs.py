@@ -143,7 +143,7 @@ class ResumeAsked:
 
 
 @attrs.frozen
-class BrakeOrdered:
+class EmergencyOrderSent:
     """The kill switch sends a reducing market order in a strategy's name, because the engine did not answer. Said before it is
     sent."""
 
@@ -157,7 +157,7 @@ class BrakeOrdered:
 
 
 @attrs.frozen
-class BrakeAnswered:
+class EmergencyOrderAnswered:
     """What the venue answered to an order of the kill switch (None: nothing, and `reason` says why)."""
 
     client_order_id: str
@@ -166,7 +166,7 @@ class BrakeAnswered:
 
 
 @attrs.frozen
-class BrakeUsed:
+class WeightSpent:
     """The kill switch has made calls of its own.
 
     `weight` by our count, `counted` the venue's own count of the minute if it told, `banned_until_ms` if it sent us away.
@@ -191,9 +191,9 @@ Input = (
     | HaltAsked
     | ResumeAsked
     | ResolveAsked
-    | BrakeOrdered
-    | BrakeAnswered
-    | BrakeUsed
+    | EmergencyOrderSent
+    | EmergencyOrderAnswered
+    | WeightSpent
     | Suspended
 )
 

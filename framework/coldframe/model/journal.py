@@ -31,7 +31,7 @@ class RowKind(StrEnum):
     MARK = "mark"
     PRICE = "price"
     HALT = "halt"
-    LATCH = "latch"
+    SUSPENSIONS = "latch"
     LOSSES = "losses"
     CHECKPOINT = "checkpoint"
     GAP = "gap"
@@ -53,7 +53,7 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.MARK: "up to which trade of a symbol everything is known",
     RowKind.PRICE: "what an asset is worth in US dollars, when that was first known and when it has moved by half a percent",
     RowKind.HALT: "a halt or its end: of whom, how far, why",
-    RowKind.LATCH: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
+    RowKind.SUSPENSIONS: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.LOSSES: "from where losses are counted, of a strategy or (no name) the account: profit then, the best since, the day",
     RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
     RowKind.GAP: "how many rows found no room while the disk could not be written; a checkpoint follows if some held state",

@@ -1,7 +1,7 @@
-"""The life of one order, as data: states, what may happen, and where each happening leads. The picture is drawn from the table.
+"""The life of one order, as data: states, what may happen, and where each event leads. The picture is drawn from the table.
 
 Silence never changes a state: a timeout or an unreadable answer only makes an outcome unknown, and an unknown order counts as
-fully alive until evidence says otherwise. Happenings are graded by evidence (faults.md 3): `SEEN_…` is positive (a report
+fully alive until evidence says otherwise. Events are graded by evidence (faults.md 3): `SEEN_…` is positive (a report
 or an answer that names the order), `REJECTED_BY_VENUE` is a definite refusal of this very request, `NOT_FOUND` is weak and
 changes nothing. Absence ends only an order that the venue has never acknowledged; one that it has and cannot find (`MISSING`) is a
 contradiction that needs a person.
@@ -89,7 +89,7 @@ class OrderState(Word, metaclass=RenamedMembers):
         return self is OrderState.ACCEPTED or self is OrderState.PARTIALLY_FILLED
 
 
-class Happening(StrEnum):
+class OrderEvent(StrEnum):
     """What can happen to an order. The letter is the strength of the evidence, E3 the strongest."""
 
     REFUSED = "gate refuses"
@@ -114,7 +114,7 @@ class Happening(StrEnum):
     UNPROVABLE = "cannot be proved"
 
 
-S, H = OrderState, Happening
+S, H = OrderState, OrderEvent
 
 LIVE: Final = frozenset(
     {
@@ -155,7 +155,7 @@ _BACK: Final = {
     H.SEEN_FILLED: S.FILLED,
 }
 #: The table: what is missing does not happen, or changes nothing (see `next_state`).
-TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
+TABLE: Final[Mapping[OrderState, Mapping[OrderEvent, OrderState]]] = {
     S.INITIALIZED: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PENDING_SUBMIT},
     S.PENDING_SUBMIT: _SEEN_ANY
     | {
@@ -212,18 +212,18 @@ TABLE: Final[Mapping[OrderState, Mapping[Happening, OrderState]]] = {
 }
 
 
-def next_state(state: OrderState, happening: Happening) -> OrderState:
-    """Where `happening` leads from `state`; the same state when it changes nothing."""
-    return TABLE[state].get(happening, state)
+def next_state(state: OrderState, event: OrderEvent) -> OrderState:
+    """Where `event` leads from `state`; the same state when it changes nothing."""
+    return TABLE[state].get(event, state)
 
 
-def resurrects(state: OrderState, happening: Happening) -> bool:
-    """Whether this happening contradicts a terminal state: what it leads to is an incident, if its evidence is strong enough."""
-    return state.terminal and next_state(state, happening) is not state
+def resurrects(state: OrderState, event: OrderEvent) -> bool:
+    """Whether this event contradicts a terminal state: what it leads to is an incident, if its evidence is strong enough."""
+    return state.terminal and next_state(state, event) is not state
 
 
-#: How a status word of the venue reads as a happening. REJECTED appears only in old messages.
-SEEN: Final[Mapping[OrderStatus, Happening]] = {
+#: How a status word of the venue reads as an event. REJECTED appears only in old messages.
+SEEN: Final[Mapping[OrderStatus, OrderEvent]] = {
     OrderStatus.NEW: H.SEEN_NEW,
     OrderStatus.NEW_ADL: H.SEEN_NEW,
     OrderStatus.NEW_INSURANCE: H.SEEN_NEW,
@@ -300,7 +300,7 @@ def diagram() -> str:
     return "\n".join(lines + _arrows(OVERLAY_TABLE)) + "\n"
 
 
-def _arrows(table: Mapping[OrderState, Mapping[Happening, OrderState]] | Mapping[Overlay, Mapping[Attempt, Overlay]]) -> list[str]:
+def _arrows(table: Mapping[OrderState, Mapping[OrderEvent, OrderState]] | Mapping[Overlay, Mapping[Attempt, Overlay]]) -> list[str]:
     lines = []
     for start, row in table.items():
         causes: dict[str, list[str]] = {}

@@ -61,7 +61,7 @@ class BotHooks:
 
 
 class StrategyHooks:
-    """Hooks of a slot: one strategy and its overlays. `event` is what happened, `view` the world at that moment."""
+    """Hooks of a strategy and its overlays. `event` is what happened, `view` the world at that moment."""
 
     @hookspec
     def on_start(self, event: Started, view: View) -> Wanted:

@@ -22,7 +22,7 @@ import pluggy
 from coldframe.errors import PluginError
 from coldframe.plug.fence import fenced
 from coldframe.plug.hookspecs import PROJECT, BotHooks, Check, Sink
-from coldframe.plug.slots import why_unfit
+from coldframe.plug.strategy_plugin import why_unfit
 
 GROUP = "coldframe.plugins"
 

@@ -24,7 +24,7 @@ from coldframe.errors import ConfigError, PluginError
 from coldframe.plug.fence import fenced, plain_text
 from coldframe.plug.hookspecs import Check
 from coldframe.plug.loader import Plugin, PluginRegistry
-from coldframe.plug.slots import SlowHook, Stopwatch, StrategyPlugin
+from coldframe.plug.strategy_plugin import SlowHook, Stopwatch, StrategyPlugin
 from coldframe.wire.names import StreamKind, StreamName, is_all_market
 from coldframe.wire.routes import ENDPOINTS, Endpoints
 
@@ -82,8 +82,8 @@ class BotStrategy:
     part: Part
     overlays: tuple[Part, ...]
 
-    def slot(self, stopwatch: Stopwatch | None = None, on_slow: SlowHook | None = None) -> StrategyPlugin:
-        """A slot with fresh instances."""
+    def make_plugin(self, stopwatch: Stopwatch | None = None, on_slow: SlowHook | None = None) -> StrategyPlugin:
+        """The plugin of the strategy, with fresh instances."""
         return StrategyPlugin(
             self.table.id,
             self.symbols,
@@ -101,7 +101,7 @@ class Bot:
     """A bot that can run: checked, with its plugins loaded."""
 
     loaded: Loaded
-    house: PluginRegistry
+    registry: PluginRegistry
     streams: tuple[StreamName, ...]
     strategies: tuple[BotStrategy, ...]
 
@@ -165,7 +165,7 @@ def build(loaded: Loaded, listed: Sequence[str] | None, *, live_allowed: bool = 
     if work.findings:
         raise ConfigError(*dict.fromkeys(work.findings))
     needed = [StreamName.of(symbol, channel) for strategy in strategies for symbol in strategy.symbols for channel in _NEEDED]
-    return Bot(loaded, work.house, _without_doubles([*streams, *needed]), tuple(strategies))
+    return Bot(loaded, work.registry, _without_doubles([*streams, *needed]), tuple(strategies))
 
 
 class _Work:
@@ -175,7 +175,7 @@ class _Work:
         self.loaded = loaded
         self.config = loaded.config
         self.listed = listed
-        self.house = PluginRegistry()
+        self.registry = PluginRegistry()
         self.findings: list[str] = list(loaded.findings)
 
     def find(self, at: KeyPath, text: str) -> None:
@@ -292,20 +292,20 @@ class _Work:
         part = self._load(table, at)
         if part is not None:
             try:
-                # Made once and put into a slot, so that a hook that does not fit is found before anything connects.
-                slot = StrategyPlugin("trial", (), OnError.QUARANTINE, part.make())
+                # Made once and put together, so that a hook that does not fit is found before anything connects.
+                plugin = StrategyPlugin("trial", (), OnError.QUARANTINE, part.make())
             except PluginError as error:
                 self.find((*at, "plugin"), str(error))
                 return None
-            if isinstance(table, StrategyTable) and not slot.speaks:
-                self.find((*at, "plugin"), _mute(part.plugin.name, slot))
+            if isinstance(table, StrategyTable) and not plugin.speaks:
+                self.find((*at, "plugin"), _mute(part.plugin.name, plugin))
                 return None
-            return attrs.evolve(part, hooks=slot.hooks)
+            return attrs.evolve(part, hooks=plugin.hooks)
         return None
 
     def _load(self, table: StrategyTable | OverlayTable, at: KeyPath) -> Part | None:
         try:
-            plugin = self.house.load(table.plugin, self.loaded.source.base)
+            plugin = self.registry.load(table.plugin, self.loaded.source.base)
         except PluginError as error:
             self.find((*at, "plugin"), str(error))
             return None
@@ -325,14 +325,14 @@ class _Work:
         """The plugins that belong to no strategy."""
         for index, table in enumerate(self.config.plugins):
             try:
-                self.house.activate(table.plugin, self.loaded.source.base)
+                self.registry.activate(table.plugin, self.loaded.source.base)
             except PluginError as error:
                 self.find(self.loaded.at("plugins", index, "plugin"), str(error))
 
     def ask_plugins(self) -> None:
         """What the plugins' own checks find in the document."""
         try:
-            for check in fenced(_refuse_check, self.house.checks):
+            for check in fenced(_refuse_check, self.registry.checks):
                 self.findings += fenced(_refuse_check, _findings_of, check, deepcopy(self.loaded.document))
         except PluginError as error:
             self.findings.append(str(error))
@@ -345,9 +345,9 @@ def _calls(name: StreamName, hook: str, symbol: str) -> bool:
     return not name.subject or name.symbol == symbol or name.kind in _NO_CONTRACTS
 
 
-def _mute(name: str, slot: StrategyPlugin) -> str:
+def _mute(name: str, plugin: StrategyPlugin) -> str:
     """A plugin that would stand there and do nothing."""
-    if slot.hooks or slot.reviews:
+    if plugin.hooks or plugin.reviews:
         return f"{name!r} only watches over others: put it under [[strategies.overlays]] of the strategy it shall watch"
     return f"{name!r} has no hook: mark its methods, such as on_book, with @hookimpl"
 

@@ -29,7 +29,7 @@ from coldframe.model import inputs as told
 from coldframe.model.effects import Effect
 from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.engine_setup import RunFacts, engine_setup
-from coldframe.runtime.input_logs import CallNotes, NotedPort
+from coldframe.runtime.input_logs import CallNotes, NotedPlugin
 from coldframe.runtime.pump import Pump, market_of
 from coldframe.runtime.replay import Difference, first_that_differs, text_of
 from coldframe.runtime.venues import listed_symbols
@@ -193,7 +193,7 @@ def play(bot: Bot, minutes: float, tell: Callable[[Step], object]) -> None:
         run.passed(lambda: False, int(answer.headers.get("retry-after", "1")))
     facts = RunFacts(exchange_info=answer.body, epoch_ms=run.now_ms, seed=str(settings.seed), can_log_on=True)
     run.turn()
-    run.begin(engine_setup(bot, facts, [NotedPort(strategy.slot(), run.notes) for strategy in bot.strategies]))
+    run.begin(engine_setup(bot, facts, [NotedPlugin(strategy.make_plugin(), run.notes) for strategy in bot.strategies]))
     run.passed(lambda: not run.running, minutes * 60)
     tell(Step(seq=run.steps, at_ns=run.now_ns, kind=END))
 

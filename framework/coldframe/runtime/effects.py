@@ -75,7 +75,7 @@ class EffectRunner:
             journal.changed = lambda event: self.inbox.put(Lane.CONTROL, event)
         self.links = connections.links(nursery, self.inbox, clock)
         self._timers = Timers(clock, self.inbox)
-        self.pulse = Heartbeat()
+        self.heartbeat = Heartbeat()
         #: Looks at every step; None: nothing does.
         self.watch: StepWatch | None = None
         #: Told when the engine has taken in a halt, and the number of the last request that it had made by then.
@@ -98,7 +98,7 @@ class EffectRunner:
         self.perform_all(effects)
         while self.finished is None:
             await self._turn(engine)
-            self.pulse.beat()
+            self.heartbeat.beat()
             await trio.lowlevel.checkpoint()
         await self.links.close_all()
 
@@ -155,7 +155,7 @@ class EffectRunner:
             case Record():
                 pass  # with the journal already
             case Told():
-                self.pulse.told(effect)
+                self.heartbeat.told(effect)
                 if self._tell is not None:
                     self._tell(effect)
             case CallRest():

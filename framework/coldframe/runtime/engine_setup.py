@@ -21,12 +21,12 @@ from coldframe.core.lifecycle.first_minutes import FirstMinutes
 from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.core.reconciliation.account_settings import AccountSettings
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.journal_codec import RestoredState
 from coldframe.core.state.limits import Budget, RiskLimits, SelfCross
 from coldframe.core.state.loss_limits import LossPeriod
 from coldframe.core.state.protection import OrderPolicy
-from coldframe.core.strategies.runtime import StrategyPort
+from coldframe.core.strategies.runtime import PluggedStrategy
 from coldframe.enums import PositionMode
 from coldframe.model.halting import Halt
 from coldframe.model.instruments import Instruments
@@ -94,13 +94,13 @@ def of_configuration(bot: Bot) -> OfConfiguration:
     )
 
 
-def engine_setup(bot: Bot, facts: RunFacts, ports: Sequence[StrategyPort]) -> EngineSetup:
-    """The set-up of one run of a bot; `ports` are its strategies, made for this run."""
+def engine_setup(bot: Bot, facts: RunFacts, plugins: Sequence[PluggedStrategy]) -> EngineSetup:
+    """The set-up of one run of a bot; `plugins` are its strategies, made for this run."""
     info = decode(ExchangeInfo, facts.exchange_info, Census())
     return EngineSetup(
         **of_configuration(bot),
         instruments=Instruments.of(info.symbols),
-        ports=ports,
+        plugins=plugins,
         rate_limits=tuple(info.rate_limits),
         chance=Random(facts.seed).random,
         random_of=lambda strategy: Random(f"{facts.seed}:{facts.epoch_ms}:{strategy}"),
@@ -171,7 +171,7 @@ def trading_limits(config: Config) -> OrderSideLimits:
         recv_window_ms=orders.recv_window_ms,
         session=session,
         dead_man_ms=orders.dead_man_s * 1000,
-        foreign=Foreign(orders.external),
+        external=ExternalPolicy(orders.external),
         halt_on_mismatch=orders.on_mismatch == "halt",
         account=AccountSettings(leverage=orders.leverage, margin=orders.margin),
     )

@@ -46,7 +46,7 @@ def bot_folder(loaded: Loaded) -> Path:
     return state_home() / loaded.config.name / _digest(_configuration(loaded))
 
 
-def sentinel_of(loaded: Loaded, account: str = "") -> HaltFile:
+def halt_file_of(loaded: Loaded, account: str = "") -> HaltFile:
     """The halt file of a bot. `account` is named in it; left empty, it is the one that the bot last ran with."""
     named = loaded.config.halt.file
     path = loaded.source.base / Path(named).expanduser() if named else bot_folder(loaded) / "halt.json"
@@ -54,32 +54,32 @@ def sentinel_of(loaded: Loaded, account: str = "") -> HaltFile:
     return HaltFile(path, Owner(loaded.config.name, _configuration(loaded), known))
 
 
-def runs_of(sentinel: HaltFile) -> RunFolder:
+def runs_of(halt_file: HaltFile) -> RunFolder:
     """The runs that heed a halt file, wherever that is kept."""
-    return RunFolder(state_home() / "runs" / _digest(str(sentinel.path.resolve())))
+    return RunFolder(state_home() / "runs" / _digest(str(halt_file.path.resolve())))
 
 
-def latch_of(loaded: Loaded, account: str, warn: Callable[[str], None]) -> HaltFileContent:
+def standing_halts(loaded: Loaded, account: str, warn: Callable[[str], None]) -> HaltFileContent:
     """The halts that a start begins with: its own, and those of what may be the same bot under another key.
 
     Those are written into its own file, so that they hold until they are resumed here.
     """
-    sentinel, register = sentinel_of(loaded, account), _Register()
+    halt_file, register = halt_file_of(loaded, account), _Register()
     mine = register.entry(loaded)
-    mine.account, mine.file = account or mine.account, str(sentinel.path)
+    mine.account, mine.file = account or mine.account, str(halt_file.path)
     found: tuple[Halt, ...] = ()
-    for other, latch, state in register.halted(mine):
-        if state not in mine.taken and Path(other.file) != sentinel.path:
+    for other, content, state in register.halted(mine):
+        if state not in mine.taken and Path(other.file) != halt_file.path:
             mine.taken = [*mine.taken, state][-_TAKEN_LIMIT:]
             origin = other.configuration or other.file
-            found += tuple(attrs.evolve(halt, reason=f"{halt.reason} (halted for {origin})".strip()) for halt in latch.halts)
+            found += tuple(attrs.evolve(halt, reason=f"{halt.reason} (halted for {origin})".strip()) for halt in content.halts)
             warn(f"{_described(other)} is halted: this start stays halted as well, until `coldframe resume {loaded.source.path}`")
     for line in register.unreadable.values():
         warn(line)
-    return _latched(sentinel, register, mine, found)
+    return _adopted(halt_file, register, mine, found)
 
 
-def _latched(sentinel: HaltFile, register: _Register, mine: _Entry, found: tuple[Halt, ...]) -> HaltFileContent:
+def _adopted(halt_file: HaltFile, register: _Register, mine: _Entry, found: tuple[Halt, ...]) -> HaltFileContent:
     """Writes down what was taken over. A disk that takes nothing leaves a start halted all the same."""
 
     def all_of(halts: tuple[Halt, ...]) -> tuple[Halt, ...]:
@@ -88,18 +88,18 @@ def _latched(sentinel: HaltFile, register: _Register, mine: _Entry, found: tuple
         return halts
 
     try:
-        latch = sentinel.change(all_of, f"{epoch_ns()}.{os.getpid()}") if found else sentinel.read()
+        content = halt_file.change(all_of, f"{epoch_ns()}.{os.getpid()}") if found else halt_file.read()
     except ConfigError:
-        return HaltFileContent("unwritten", all_of(sentinel.read().halts))
+        return HaltFileContent("unwritten", all_of(halt_file.read().halts))
     register.put(mine)
-    return latch
+    return content
 
 
 def resumed(loaded: Loaded, strategy: str | None) -> None:
     """A person has resumed this bot: halts under other keys are not taken over again, and end where no bot is left to hold them."""
-    sentinel, register = sentinel_of(loaded), _Register()
+    halt_file, register = halt_file_of(loaded), _Register()
     mine = register.entry(loaded)
-    mine.file = str(sentinel.path)
+    mine.file = str(halt_file.path)
     if strategy is not None:
         return
     for other, _, state in register.halted(mine):
@@ -115,7 +115,7 @@ def known(loaded: Loaded) -> None:
     """Enters a bot into the register, so that its halts are found whatever becomes of its configuration."""
     register = _Register()
     mine = register.entry(loaded)
-    mine.file = str(sentinel_of(loaded).path)
+    mine.file = str(halt_file_of(loaded).path)
     register.put(mine)
 
 
@@ -153,10 +153,10 @@ class _Register:
         for other in others:
             if not _may_be_same(mine, other):
                 continue
-            sentinel = HaltFile(Path(other.file))
-            stamp, latch = sentinel.stamp(), sentinel.read()
-            if latch.halts:
-                yield other, latch, f"{other.file} {latch.revision} {stamp}"
+            halt_file = HaltFile(Path(other.file))
+            stamp, content = halt_file.stamp(), halt_file.read()
+            if content.halts:
+                yield other, content, f"{other.file} {content.revision} {stamp}"
 
     def _path(self, name: str, configuration: str) -> Path:
         return self._folder / f"{_digest(f'{configuration} {name}')}.json"

@@ -1,4 +1,4 @@
-"""The input log of a run: what its first line says of the run, and the ports that hear what strategies want."""
+"""The input log of a run: what its first line says of the run, and the plugins that note what strategies want."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from coldframe.core.state.journal_codec import restored_body, restored_of
-from coldframe.core.strategies.runtime import OnError, StrategyPort
+from coldframe.core.strategies.runtime import OnError, PluggedStrategy
 from coldframe.core.strategies.view import StrategyView
 from coldframe.data.input_log import NO_CALLS, Call, Calls, Late
 from coldframe.errors import ConfigError, StrategyTooSlow
@@ -65,32 +65,32 @@ class CallNotes:
 
 
 @attrs.frozen
-class NotedPort:
+class NotedPlugin:
     """A strategy whose calls are noted; for the engine it is the strategy."""
 
-    _port: StrategyPort
+    _plugin: PluggedStrategy
     _notes: CallNotes
 
     @property
     def id(self) -> str:
-        return self._port.id
+        return self._plugin.id
 
     @property
     def symbols(self) -> Sequence[str]:
-        return self._port.symbols
+        return self._plugin.symbols
 
     @property
     def hooks(self) -> frozenset[str]:
-        return self._port.hooks
+        return self._plugin.hooks
 
     @property
     def on_error(self) -> OnError:
-        return self._port.on_error
+        return self._plugin.on_error
 
     def call(self, hook: str, event: StrategyEvent, view: StrategyView) -> Sequence[object]:
         self._notes.begin()
         try:
-            intents = self._port.call(hook, event, view)
+            intents = self._plugin.call(hook, event, view)
             self._notes.check_time()
         except StrategyTooSlow as fault:
             self._notes.late(str(fault))
@@ -102,7 +102,7 @@ class NotedPort:
     def review(self, intent: Intent, view: StrategyView) -> str | None:
         self._notes.begin()
         try:
-            against = self._port.review(intent, view)
+            against = self._plugin.review(intent, view)
             self._notes.check_time()
         except StrategyTooSlow as fault:
             self._notes.late(str(fault))
@@ -117,9 +117,9 @@ class LoggedSteps:
     log: InputLog
     _notes: CallNotes = attrs.field(factory=CallNotes)
 
-    def noted(self, ports: Iterable[StrategyPort]) -> list[StrategyPort]:
+    def noted(self, plugins: Iterable[PluggedStrategy]) -> list[PluggedStrategy]:
         """The strategies, with their calls noted."""
-        return [NotedPort(port, self._notes) for port in ports]
+        return [NotedPlugin(plugin, self._notes) for plugin in plugins]
 
     def started(self, at_ns: int, effects: Sequence[Effect]) -> None:
         self.log.started(at_ns, effects, self._notes.take())

@@ -18,7 +18,7 @@ import attrs
 from coldframe.config.load import Loaded
 from coldframe.config.schema import Config
 from coldframe.core.connectivity.signing import Signer
-from coldframe.core.state.journal_codec import RestoredState, counted_body, fold, latched_body
+from coldframe.core.state.journal_codec import RestoredState, counted_body, fold, suspensions_body
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.errors import ConfigError, JournalUnwritable
 from coldframe.filelocks import FileLock, LockTaken
@@ -85,7 +85,7 @@ def journal_path(config: Config, base: Path) -> Path:
     return path
 
 
-def open_latches(loaded: Loaded, strategy: str | None) -> None:
+def resume_in_journal(loaded: Loaded, strategy: str | None) -> None:
     """Opens in the journal of a bot that does not run what losses, rejects or a position had shut. Raises `JournalUnwritable`.
 
     Losses are counted anew with the next run.
@@ -96,8 +96,8 @@ def open_latches(loaded: Loaded, strategy: str | None) -> None:
     file = JournalFile(path, "coldframe resume")
     try:
         past = fold(file.state_rows())
-        left, now_ns = past.latched.without(strategy), epoch_ns()
-        rows = [(now_ns, RowKind.LATCH, "", latched_body(left))] if left != past.latched else []
+        left, now_ns = past.suspensions.without(strategy), epoch_ns()
+        rows = [(now_ns, RowKind.SUSPENSIONS, "", suspensions_body(left))] if left != past.suspensions else []
         rows += [(now_ns, RowKind.LOSSES, owner, counted_body(None)) for owner in past.losses if strategy in (None, owner)]
         if rows:
             file.write(rows)
@@ -113,7 +113,7 @@ def _path(config: Config, base: Path) -> Path | None:
 
 @contextmanager
 def alone_on(account: str, holder: str = "") -> Iterator[None]:
-    """One process per account: two would count each other's orders as foreign, and their limits twice.
+    """One process per account: two would count each other's orders as external, and their limits twice.
 
     Raises `JournalUnwritable` when another process on this machine has it, and names that by what it has given as `holder`.
     """

@@ -33,12 +33,12 @@ LogLine = Callable[[int, Level, str], None]
 
 
 @asynccontextmanager
-async def braking(
+async def running_kill_switch(
     bot: Bot,
     engine: Engine,
     began: HaltFileContent,
-    sentinel: HaltFile,
-    shells: EffectRunner,
+    halt_file: HaltFile,
+    runner: EffectRunner,
     connections: Connections,
     clock: Clock,
     log: LogLine,
@@ -54,52 +54,52 @@ async def braking(
 
         control = None
         try:
-            sentinel.try_out()
-            control = ControlServer(stack.enter_context(_entered(sentinel)), say)
+            halt_file.try_out()
+            control = ControlServer(stack.enter_context(_entered(halt_file)), say)
         except ConfigError as error:
             if bot.config.orders.mode == "live":
                 raise
             still = "only its end stops this run" if HALT_SIGNAL is None else f"{HALT_SIGNAL.name} halts"
             say(Level.WARNING, f"{error}: {still}, `coldframe halt` does not")
-        log(clock.now_ns(), Level.INFO, f"halt file: {sentinel.path}")
-        brake = KillSwitchThread(
-            sentinel,
+        log(clock.now_ns(), Level.INFO, f"halt file: {halt_file.path}")
+        kill_switch = KillSwitchThread(
+            halt_file,
             began,
-            shells.pulse,
+            runner.heartbeat,
             thread_clock,
             _work(bot, engine, connections, thread_clock),
             say,
             stuck_s=bot.config.halt.stuck_ms / 1000,
             heed_signal=heed_signal,
-            record=_recording(shells, thread_clock, log),
+            record=_recording(runner, thread_clock, log),
             keeps_protective=bot.config.orders.on_end != OrderPolicy.CANCEL,
             dead_man=bot.config.orders.dead_man_s > 0,
             control=control,
             strategies=[strategy.table.id for strategy in bot.strategies],
         )
-        shells.links.guard = brake.guard
-        shells.links.max_age_ms = bot.config.orders.max_age_ms
-        shells.halt_taken = brake.taken
+        runner.links.guard = kill_switch.guard
+        runner.links.max_age_ms = bot.config.orders.max_age_ms
+        runner.halt_taken = kill_switch.taken
         if control is not None:
-            shells.note_answered = control.settled
+            runner.note_answered = control.settled
         nursery = await stack.enter_async_context(trio.open_nursery())
-        _tell_positions(shells, engine)  # before the first hook, which may never return
-        nursery.start_soon(_beat, shells, engine)
-        nursery.start_soon(_mourn, brake)
-        brake.begin(shells.inbox)
+        _tell_positions(runner, engine)  # before the first hook, which may never return
+        nursery.start_soon(_beat, runner, engine)
+        nursery.start_soon(_mourn, kill_switch)
+        kill_switch.begin(runner.inbox)
         try:
-            yield brake
+            yield kill_switch
         finally:
-            await brake.end(well=shells.finished is not None or not _has_traded(engine))
+            await kill_switch.end(well=runner.finished is not None or not _has_traded(engine))
         nursery.cancel_scope.cancel()
 
 
 @contextmanager
-def _entered(sentinel: HaltFile) -> Iterator[Endpoint]:
-    runs = runs_of(sentinel)
+def _entered(halt_file: HaltFile) -> Iterator[Endpoint]:
+    runs = runs_of(halt_file)
     with ExitStack() as stack:
         try:
-            endpoint = stack.enter_context(runs.entered(sentinel.owner.described))
+            endpoint = stack.enter_context(runs.entered(halt_file.owner.described))
         except OSError as error:
             raise ConfigError(f"{runs.folder}: the control channel cannot be kept here: {error.strerror or error}") from None
         yield endpoint
@@ -110,15 +110,15 @@ def _has_traded(engine: Engine) -> bool:
     return engine.trading is not None and engine.trading.reconciler.at_start is None
 
 
-def _recording(shells: EffectRunner, clock: ThreadClock, log: LogLine) -> Record:
+def _recording(runner: EffectRunner, clock: ThreadClock, log: LogLine) -> Record:
     """What the kill switch does is on the disk before it does it, past everything that waits in the run; a full disk does not hold
     it."""
 
     def record(kind: RowKind, ref: str, body: Mapping[str, object]) -> bool:
-        if shells.journal is None:
+        if runner.journal is None:
             return True
         try:
-            shells.journal.file.write_past_the_engine((clock.now_ns(), kind, ref, body))
+            runner.journal.file.write_past_the_engine((clock.now_ns(), kind, ref, body))
         except JournalUnwritable as error:
             log(clock.now_ns(), Level.ERROR, f"the kill switch works without its journal: {error}")
             return False
@@ -142,21 +142,21 @@ def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock
     return KillSwitchOrders(line, {strategy.table.id: strategy.symbols for strategy in bot.strategies}, engine.orders.epoch_ms)
 
 
-async def _beat(shells: EffectRunner, engine: Engine) -> None:
+async def _beat(runner: EffectRunner, engine: Engine) -> None:
     """Says that the run goes on, and what it holds."""
     while True:
-        _tell_positions(shells, engine)
-        shells.pulse.beat()
+        _tell_positions(runner, engine)
+        runner.heartbeat.beat()
         await trio.sleep(_BEAT_S)
 
 
-def _tell_positions(shells: EffectRunner, engine: Engine) -> None:
+def _tell_positions(runner: EffectRunner, engine: Engine) -> None:
     """What the run holds: also positions that no fill of it has brought."""
-    accounts = [(slot.id, slot.trader.account) for slot in engine.slots.all]
+    accounts = [(runtime.id, runtime.trader.account) for runtime in engine.runtimes.all]
     held = {(name, *key): position.quantity for name, account in accounts for key, position in account.positions.items()}
-    shells.pulse.holds(held)
+    runner.heartbeat.holds(held)
 
 
-async def _mourn(brake: KillSwitchThread) -> None:
-    await brake.broken.wait()
+async def _mourn(kill_switch: KillSwitchThread) -> None:
+    await kill_switch.broken.wait()
     raise InvariantBroken("the kill switch has ended by itself: a run without one does not go on")

@@ -97,23 +97,23 @@ def _strategies(engine: Engine) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("strategy", "position", "orders", "fills", "realised", "unrealised", "fees"):
         table.add_column(column, justify="left" if column in ("strategy", "position") else "right")
-    for slot in engine.slots.all:
-        account = slot.trader.account
+    for runtime in engine.runtimes.all:
+        account = runtime.trader.account
         held = [
             f"{symbol} {'' if side is PositionSide.BOTH else f'{side} '}{trimmed(position.quantity)}"
             for (symbol, side), position in sorted(account.positions.items())
             if position.quantity
         ]
-        open_orders = sum(1 for _ in engine.orders.of(slot.id))
+        open_orders = sum(1 for _ in engine.orders.of(runtime.id))
         table.add_row(
-            slot.id + (" (muted)" if slot.muted else ""),
+            runtime.id + (" (muted)" if runtime.muted else ""),
             ", ".join(held) or "flat",
-            f"{open_orders} open of {slot.orders}",
+            f"{open_orders} open of {runtime.orders}",
             str(account.fills),
             money(account.realized),
             money(account.unrealized(engine.state.marks)),
             money(account.fees_paid(engine.state.prices)),
-            style="red" if slot.muted else "",
+            style="red" if runtime.muted else "",
         )
     return table
 

@@ -63,10 +63,10 @@ async def open_mirror(
     )
     connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, "mirror")
     async with trio.open_nursery() as nursery:
-        shells = EffectRunner(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
-        shells.links.taps.append(lambda frame: _feed(mirror, frame))
+        runner = EffectRunner(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
+        runner.links.taps.append(lambda frame: _feed(mirror, frame))
         rest.snapshot_taps.append(lambda symbol, body: _feed_snapshot(mirror, symbol, body))
-        nursery.start_soon(shells.drive, _listener(bot, info, symbols, clock, offset_ms))
+        nursery.start_soon(runner.drive, _listener(bot, info, symbols, clock, offset_ms))
         yield venue
         nursery.cancel_scope.cancel()
 
@@ -84,7 +84,7 @@ def _listener(bot: Bot, info: ExchangeInfo, symbols: Iterable[str], clock: Clock
         EngineSetup(
             streams=[StreamName.of(symbol, channel) for symbol in symbols for channel in _CHANNELS],
             instruments=Instruments.of(info.symbols),
-            ports=(),
+            plugins=(),
             budgets={},
             risk=RiskLimits(),
             rate_limits=info.rate_limits,

@@ -22,7 +22,7 @@ from coldframe.errors import ColdframeError, ConfigError
 from coldframe.model.effects import Effect
 from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.engine_setup import engine_setup
-from coldframe.runtime.input_logs import CallNotes, NotedPort, facts_of, plugin_versions
+from coldframe.runtime.input_logs import CallNotes, NotedPlugin, facts_of, plugin_versions
 from coldframe.units import arithmetic
 
 #: What an engine may raise at answers that belong to other orders.
@@ -84,10 +84,10 @@ def replay(path: Path, *, until: int | None = None, watch: Watch = lambda step, 
 def _replayed(reading: InputLogReading, until: int | None, watch: Watch) -> Replay:
     bot = bot_of(reading)
     notes = CallNotes()
-    ports = [NotedPort(strategy.slot(), notes) for strategy in bot.strategies]
+    plugins = [NotedPlugin(strategy.make_plugin(), notes) for strategy in bot.strategies]
     now = plugin_versions(bot)
     edited = [name for name, was in reading.run["plugins"].items() if now.get(name) != was]
-    made = Replay(Engine(engine_setup(bot, facts_of(reading.run), ports)), edited=edited)
+    made = Replay(Engine(engine_setup(bot, facts_of(reading.run), plugins)), edited=edited)
     digest = Digest()
     for step in reading:
         if until is not None and step.seq > until:

@@ -62,7 +62,7 @@ def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
             if not rpi
         },
         "events": {"received": engine.market.received, "dispatched": engine.strategies.dispatched},
-        "strategies": {slot.id: _strategy(slot, engine) for slot in engine.slots.all},
+        "strategies": {runtime.id: _strategy(runtime, engine) for runtime in engine.runtimes.all},
         "orders": {
             "sent": tally.sent,
             "acked": tally.acked,
@@ -159,45 +159,45 @@ def _external(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _strategy(slot: StrategyRuntime, engine: Engine) -> dict[str, Any]:
-    account = slot.trader.account
+def _strategy(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
+    account = runtime.trader.account
     return {
-        "state": "muted" if slot.muted else "halted" if slot.halted else "running",
-        "intents": slot.intents,
-        "verdicts": dict(sorted(slot.verdicts.items())),
-        "orders": slot.orders,
+        "state": "muted" if runtime.muted else "halted" if runtime.halted else "running",
+        "intents": runtime.intents,
+        "verdicts": dict(sorted(runtime.verdicts.items())),
+        "orders": runtime.orders,
         "fills": account.fills,
-        "position": {symbol: trimmed(account.net(symbol)) for symbol in slot.port.symbols},
-        **({"sides": _sides(slot)} if engine.state.hedge else {}),
+        "position": {symbol: trimmed(account.net(symbol)) for symbol in runtime.plugin.symbols},
+        **({"sides": _sides(runtime)} if engine.state.hedge else {}),
         "realized_pnl": money(account.realized),
         "unrealized_pnl": money(account.unrealized(engine.state.marks)),
         "fees": money(account.fees_paid(engine.state.prices)),
         **({"fees_estimated": unpriced} if (unpriced := engine.state.prices.unpriced(account.fees)) else {}),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},
         "funding": money(engine.state.prices.worth(account.funding)),
-        **{name: said for name, said in _troubles(slot, engine).items() if said},
+        **{name: said for name, said in _troubles(runtime, engine).items() if said},
     }
 
 
-def _troubles(slot: StrategyRuntime, engine: Engine) -> dict[str, Any]:
+def _troubles(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
     """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
-    shut = engine.state.trading.account or engine.state.trading.strategies.get(slot.id)
+    shut = engine.state.trading.account or engine.state.trading.strategies.get(runtime.id)
     return {
-        "fault": slot.fault,
+        "fault": runtime.fault,
         "shut": shut.text if shut is not None else "",
-        "refusals": dict(sorted(slot.refusals.items())),
-        "held_back": dict(sorted(slot.held_back.items())),
-        "strained": dict(sorted(slot.strain.said.items())),
-        "changed_by_others": {cause.value: count for cause, count in engine.state.holdings.changes.get(slot.id, {}).items()},
+        "refusals": dict(sorted(runtime.refusals.items())),
+        "held_back": dict(sorted(runtime.held_back.items())),
+        "strained": dict(sorted(runtime.strain.said.items())),
+        "changed_by_others": {cause.value: count for cause, count in engine.state.holdings.changes.get(runtime.id, {}).items()},
     }
 
 
-def _sides(slot: StrategyRuntime) -> dict[str, dict[str, str]]:
+def _sides(runtime: StrategyRuntime) -> dict[str, dict[str, str]]:
     """The positions of an account in hedge mode, by symbol and side."""
-    positions = slot.trader.account.position
+    positions = runtime.trader.account.position
     return {
         symbol: {side.value: trimmed(positions(symbol, side).quantity) for side in (PositionSide.LONG, PositionSide.SHORT)}
-        for symbol in slot.port.symbols
+        for symbol in runtime.plugin.symbols
     }
 
 

@@ -19,7 +19,7 @@ import trio
 from coldframe.core.connectivity.signing import Signer
 from coldframe.core.engine import Engine
 from coldframe.core.state.journal_codec import RestoredState
-from coldframe.core.strategies.runtime import StrategyPort
+from coldframe.core.strategies.runtime import PluggedStrategy
 from coldframe.enums import PositionMode
 from coldframe.errors import Banned, ConfigError
 from coldframe.model.effects import Level, Log
@@ -31,10 +31,10 @@ from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
-from coldframe.runtime.haltfiles import latch_of, sentinel_of
+from coldframe.runtime.haltfiles import halt_file_of, standing_halts
 from coldframe.runtime.input_logs import LoggedSteps, log_folder, run_body
 from coldframe.runtime.journals import OpenJournal, alone_on, open_journal, retention_of
-from coldframe.runtime.kill_switch import braking
+from coldframe.runtime.kill_switch import running_kill_switch
 from coldframe.runtime.report import RunEnd
 from coldframe.runtime.shutdown_signals import ends
 from coldframe.runtime.startup import VenueInfo, check_account, describe_venue, venue_offset_ms
@@ -99,8 +99,8 @@ async def run(bot: Bot, options: RunOptions, watcher: RunObserver) -> Result:
         if options.signals:
             stack.enter_context(halt_signal_kept())  # before any thread begins
         venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
-        house = _House(bot, options, watcher, clock, venues)
-        return await house.live()
+        registry = _House(bot, options, watcher, clock, venues)
+        return await registry.live()
 
 
 class _House:
@@ -115,7 +115,7 @@ class _House:
         self._asked: list[str] = []
         #: When a slow hook was last named.
         self._slow: dict[tuple[str, str], int] = {}
-        self._sinks = Sinks(bot.house.sinks(), self._complain, stopwatch_ns)
+        self._sinks = Sinks(bot.registry.sinks(), self._complain, stopwatch_ns)
 
     def _log(self, level: Level, text: str) -> None:
         self._watcher.log(self._clock.now_ns(), level, text)
@@ -145,33 +145,33 @@ class _House:
         orders = self._venues.order_rest
         past = kept.past if kept is not None else RestoredState()
         account = past.account if kept is not None else ""
-        latch = latch_of(self._bot.loaded, account, lambda text: self._log(Level.ERROR, text))
-        sentinel = sentinel_of(self._bot.loaded, account)
-        facts = self._facts(described, orders.offset_ms, past, latch.halts)
+        halt_content = standing_halts(self._bot.loaded, account, lambda text: self._log(Level.ERROR, text))
+        halt_file = halt_file_of(self._bot.loaded, account)
+        facts = self._facts(described, orders.offset_ms, past, halt_content.halts)
         market, began_ns = self._venues.market_rest, self._clock.now_ns()
-        ports: list[StrategyPort] = [strategy.slot(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies]
+        plugins: list[PluggedStrategy] = [strategy.make_plugin(stopwatch_ns, self._slow_hook) for strategy in self._bot.strategies]
         async with (
             self._recorder() as recorder,
             self._journal(kept) as journal,
             self._input_log(facts) as steps,
             trio.open_nursery() as nursery,
         ):
-            engine = Engine(engine_setup(self._bot, facts, ports if steps is None else steps.noted(ports)))
-            shells = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
-            shells.watch = steps
+            engine = Engine(engine_setup(self._bot, facts, plugins if steps is None else steps.noted(plugins)))
+            runner = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
+            runner.watch = steps
             if recorder is not None:
-                shells.links.taps.append(recorder.frame)
+                runner.links.taps.append(recorder.frame)
                 market.snapshot_taps.append(recorder.snapshot)
-            nursery.start_soon(self._watch_for_the_end, nursery, shells)
-            nursery.start_soon(self._watch_for_gaps, shells.inbox)
+            nursery.start_soon(self._watch_for_the_end, nursery, runner)
+            nursery.start_soon(self._watch_for_gaps, runner.inbox)
             self._watcher.started(engine)
-            args = (self._bot, engine, latch, sentinel, shells, self._venues, self._clock, self._watcher.log)
-            async with braking(*args, heed_signal=self._options.signals):
-                await shells.drive(engine)
+            args = (self._bot, engine, halt_content, halt_file, runner, self._venues, self._clock, self._watcher.log)
+            async with running_kill_switch(*args, heed_signal=self._options.signals):
+                await runner.drive(engine)
             nursery.cancel_scope.cancel()
         elapsed_ns = self._clock.now_ns() - began_ns
         unrecorded = journal.unrecorded if journal is not None else ""
-        return Result(engine, RunEnd(self._how(), elapsed_ns, shells.finished or "", unrecorded))
+        return Result(engine, RunEnd(self._how(), elapsed_ns, runner.finished or "", unrecorded))
 
     async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> VenueInfo:
         """The questions before the start; every mistake that only the venue can find is found here."""
@@ -278,14 +278,14 @@ class _House:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    async def _watch_for_the_end(self, nursery: trio.Nursery, shells: EffectRunner) -> None:
-        inbox = shells.inbox
+    async def _watch_for_the_end(self, nursery: trio.Nursery, runner: EffectRunner) -> None:
+        inbox = runner.inbox
         if self._options.for_s is not None:
             nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)
         if self._venues.tape_ended is not None:
             nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
         if self._options.signals:
-            async with ends(shells.pulse) as signals:
+            async with ends(runner.heartbeat) as signals:
                 async for number in signals:
                     self._log(Level.INFO, f"{signal.Signals(number).name}: stopping; once more ends at once")
                     self._ask_to_stop(inbox, "signal")

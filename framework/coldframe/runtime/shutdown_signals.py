@@ -25,15 +25,15 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 @asynccontextmanager
-async def ends(pulse: Heartbeat) -> AsyncIterator[AsyncIterator[int]]:
+async def ends(heartbeat: Heartbeat) -> AsyncIterator[AsyncIterator[int]]:
     """The signals that ask for the end, one by one."""
     numbers = ending_signals()
-    with trio.open_signal_receiver(*numbers) as signals, _freeing(numbers, pulse):
+    with trio.open_signal_receiver(*numbers) as signals, _freeing(numbers, heartbeat):
         yield signals
 
 
 @contextmanager
-def _freeing(numbers: list[signal.Signals], pulse: Heartbeat) -> Iterator[None]:
+def _freeing(numbers: list[signal.Signals], heartbeat: Heartbeat) -> Iterator[None]:
     """Lets every signal but the first break into a hook that holds the run up. The handlers go when Trio puts the old ones back."""
     asked = 0
 
@@ -41,7 +41,7 @@ def _freeing(numbers: list[signal.Signals], pulse: Heartbeat) -> Iterator[None]:
         def handler(number: int, frame: FrameType | None) -> None:
             nonlocal asked
             asked += 1
-            if asked > 1 and pulse.silent_s >= _STUCK_S and describe_stack(frame)[0]:
+            if asked > 1 and heartbeat.silent_s >= _STUCK_S and describe_stack(frame)[0]:
                 raise StrategyFault(f"it did not return until {signal.Signals(number).name} came a second time")
             before(number, frame)
 

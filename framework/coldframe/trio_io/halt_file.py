@@ -1,4 +1,4 @@
-"""The halt file: which halts hold, latched on the disk until a `resume` takes them away.
+"""The halt file: which halts hold, kept on the disk until a `resume` takes them away.
 
 `halt.json` is written whole or not at all, readable by its owner only. That it is there halts; what stands in it says whom and how
 much. A file that cannot be understood halts everything at level `cancel`: `touch halt.json` is a kill switch for a person in a
@@ -71,7 +71,7 @@ class Owner:
 class HaltFileContent:
     """The halts that hold, and the revision of the file that says so (empty: there is no file).
 
-    `resumed` names whom this revision resumes, also where no halt held: limits latch, too. None in it stands for everybody.
+    `resumed` names whom this revision resumes, also where no halt held: limits are lasting, too. None in it stands for everybody.
     """
 
     revision: str = ""
@@ -92,7 +92,7 @@ def lifted(halts: tuple[Halt, ...], strategy: str | None) -> tuple[Halt, ...]:
 
 
 class HaltFile:
-    """One sentinel file. Raises `ConfigError` where it cannot be read or written."""
+    """One halt file. Raises `ConfigError` where it cannot be read or written."""
 
     def __init__(self, path: Path, owner: Owner | None = None, editing_s: float = EDITING_S) -> None:
         self.path = path
@@ -132,11 +132,11 @@ class HaltFile:
         An empty file of its own is left behind when nothing holds any more: `clear` takes it away.
         """
         with self._fenced(), self._editing():
-            latch = HaltFileContent(revision, change(self.read().halts), resumed)
-            rows = [_Row(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in latch.halts]
+            content = HaltFileContent(revision, change(self.read().halts), resumed)
+            rows = [_Row(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in content.halts]
             file = _File(1, revision, rows, [name or "" for name in resumed], **attrs.asdict(self.owner))
             self._write(self.path, msgspec.json.encode(file))
-            return latch
+            return content
 
     def touch(self) -> HaltFileContent:
         """Halts everything at level `cancel`, also where a full disk takes no byte any more: that the file is there is enough."""
@@ -153,8 +153,8 @@ class HaltFile:
     def clear(self, revision: str) -> None:
         """Takes the file away if it is still that of `revision` and nothing holds."""
         with self._fenced(), self._editing():
-            latch = self.read()
-            if latch.revision == revision and not latch.halts:
+            content = self.read()
+            if content.revision == revision and not content.halts:
                 self.path.unlink(missing_ok=True)
 
     # -- files --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from types import CodeType, FrameType
 from coldframe.enums import PositionSide
 from coldframe.model.effects import Told
 from coldframe.model.events import OrderFilled, PositionChanged
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from coldframe.trio_io.clock import monotonic_s
 
 #: How many frames of a stack a line names, the innermost first.
@@ -26,7 +26,7 @@ PositionKey = tuple[str, str, PositionSide]
 
 
 class Heartbeat:
-    """Made on the thread whose pulse it is."""
+    """Made on the thread whose heartbeat it is."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()

@@ -21,13 +21,13 @@ from typing import Final, assert_never
 import attrs
 import trio
 
-from coldframe.core.lifecycle.kill_switch import order_of_brake
+from coldframe.core.lifecycle.kill_switch import emergency_order
 from coldframe.core.state.journal_codec import order_body
 from coldframe.errors import ConfigError
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level, SendRequest
 from coldframe.model.halting import Halt, HaltLevel, whom
-from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, HaltAsked, Input, ResolveAsked, ResumeAsked
+from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, HaltAsked, Input, ResolveAsked, ResumeAsked
 from coldframe.model.journal import RowKind
 from coldframe.os_specific import halt_signal_came
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
@@ -43,8 +43,8 @@ from coldframe.units import arithmetic
 #: How often the file and the signal are looked at; what is asked over the control channel is heard at once.
 POLL_S: Final = 0.05
 #: How long the engine may take to take a halt in, before it counts as stuck; the moment, where it has stood still before.
-BRAIN_PATIENCE_S: Final = 1.0
-BRAIN_MOMENT_S: Final = 0.2
+ENGINE_PATIENCE_S: Final = 1.0
+ENGINE_MOMENT_S: Final = 0.2
 #: When cancelling is repeated: once soon after, for orders that were on their way, then as long as the engine does not answer.
 AGAIN_S: Final = 0.5
 STUCK_AGAIN_S: Final = 2.0
@@ -75,9 +75,9 @@ class KillSwitchThread:
 
     def __init__(
         self,
-        sentinel: HaltFile,
+        halt_file: HaltFile,
         began: HaltFileContent,
-        pulse: Heartbeat,
+        heartbeat: Heartbeat,
         clock: ThreadClock,
         work: KillSwitchOrders | None,
         log: Callable[[Level, str], None],
@@ -90,8 +90,8 @@ class KillSwitchThread:
         control: ControlServer | None = None,
         strategies: Collection[str] | None = None,
     ) -> None:
-        self._sentinel = sentinel
-        self._pulse = pulse
+        self._halt_file = halt_file
+        self._heartbeat = heartbeat
         self._clock = clock
         self._work = work
         self._log = log
@@ -119,7 +119,7 @@ class KillSwitchThread:
         self._stamp: object = object()
         self._again_s: dict[str | None, float] = {}
         self._named_stall = False
-        self._thread = threading.Thread(target=self._live, name="brake", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="kill-switch", daemon=True)
         self._token: trio.lowlevel.TrioToken
         self._inbox: Inbox
         #: Set when the thread has ended though nobody asked it to: a bug.
@@ -248,11 +248,11 @@ class KillSwitchThread:
     def _keep(self, halt: Halt) -> list[str]:
         """Writes a halt into the file. Returns what could not be done of it."""
         try:
-            self._revision = self._sentinel.change(lambda halts: raised(halts, halt), str(self._clock.now_ns())).revision
+            self._revision = self._halt_file.change(lambda halts: raised(halts, halt), str(self._clock.now_ns())).revision
         except ConfigError as error:
             self._unkept[halt.strategy] = halt
             with suppress(ConfigError):  # on a full disk: graver than what was asked for, perhaps, but a halt
-                self._sentinel.touch()
+                self._halt_file.touch()
                 return []
             self._failed = True
             line = f"halted, but a restart will not know: {error}"
@@ -263,31 +263,31 @@ class KillSwitchThread:
     def _take_away(self, strategy: str | None) -> list[str]:
         """Resumes, in the file first: a halt that stays in it would hold again after a restart. Raises `ConfigError`."""
         revision = str(self._clock.now_ns())
-        content = self._sentinel.change(lambda halts: lifted(halts, strategy), revision, (strategy,))
+        content = self._halt_file.change(lambda halts: lifted(halts, strategy), revision, (strategy,))
         self._unkept = {} if strategy is None else {key: halt for key, halt in self._unkept.items() if key != strategy}
         lines = self._changed(content)
         with suppress(ConfigError):
-            self._sentinel.clear(revision)
+            self._halt_file.clear(revision)
         return lines
 
     def _look(self) -> None:
         """Whether the file has changed, and what it says now."""
-        stamp = self._sentinel.stamp()
+        stamp = self._halt_file.stamp()
         if stamp != self._stamp:
             self._stamp = stamp
-            self._changed(self._sentinel.read())
+            self._changed(self._halt_file.read())
 
-    def _changed(self, latch: HaltFileContent) -> list[str]:
+    def _changed(self, content: HaltFileContent) -> list[str]:
         """What holds from now on. Returns what came of it, for people."""
-        halts = latch.halts
+        halts = content.halts
         for halt in self._unkept.values():
             halts = raised(halts, halt)
         now = {halt.strategy: halt for halt in halts}
         before, self._halts = self._halts, now
         lines: list[str] = []
         self._failed = False
-        resumed = latch.resumed if latch.revision != self._revision else ()
-        self._revision = latch.revision
+        resumed = content.resumed if content.revision != self._revision else ()
+        self._revision = content.revision
         lifted = [halt for halt in before if halt not in now]
         # Where no halt held, what limits have shut is opened all the same.
         for strategy in [*lifted, *(strategy for strategy in resumed if strategy not in before)]:
@@ -303,7 +303,7 @@ class KillSwitchThread:
         """One halt from beginning to end; `keep` writes it down. Returns what came of it, for people."""
         began_s = monotonic_s()
         # For how long the run has stood still counts; one that was stopped and goes on again is given a moment all the same.
-        patience_s = max(BRAIN_PATIENCE_S - self._pulse.silent_s, BRAIN_MOMENT_S)
+        patience_s = max(ENGINE_PATIENCE_S - self._heartbeat.silent_s, ENGINE_MOMENT_S)
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the engine answers.
             told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt, halt.level)
@@ -318,10 +318,10 @@ class KillSwitchThread:
                 self._log(Level.ERROR, lines[-1])
             if halt.level.flattens:
                 # An engine that cannot write its journal sends no orders, these neither.
-                brain = answers and written
-                held = any(self._pulse.positions(halt.strategy).values())
+                by_engine = answers and written
+                held = any(self._heartbeat.positions(halt.strategy).values())
                 told_bot = "the bot brings its positions to zero" if held else "no position of the bot is open: nothing to flatten"
-                lines += [told_bot] if brain else self._flatten(halt)
+                lines += [told_bot] if by_engine else self._flatten(halt)
                 self._tell(halt, halt.level)
                 self._soon(self._release)
         return lines
@@ -346,7 +346,7 @@ class KillSwitchThread:
                     asked.halt = None
             self._told[number] = told
         self._give(ResumeAsked(strategy, number))
-        taken = told.taken.wait(BRAIN_PATIENCE_S)
+        taken = told.taken.wait(ENGINE_PATIENCE_S)
         return [f"{whom(strategy)}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
 
     def _cancel(self, halt: Halt) -> list[str]:
@@ -361,15 +361,15 @@ class KillSwitchThread:
             return []
         with self._lock:
             self._flattening = halt
-        lines, found = self._work.flatten(self._pulse.positions(halt.strategy), self._ordered)
+        lines, found = self._work.flatten(self._heartbeat.positions(halt.strategy), self._ordered)
         self._give(self._work.used())
         for line in lines:
             self._log(Level.ERROR, line)
         return lines + self._troubles("flattening", found)
 
-    def _ordered(self, event: BrakeOrdered | BrakeAnswered) -> None:
-        if isinstance(event, BrakeOrdered):
-            order = order_of_brake(event, self._clock.now_ns())
+    def _ordered(self, event: EmergencyOrderSent | EmergencyOrderAnswered) -> None:
+        if isinstance(event, EmergencyOrderSent):
+            order = emergency_order(event, self._clock.now_ns())
             order.written_past_the_engine()
             self._record(RowKind.ORDER, event.client_order_id, order_body(order))
         self._give(event)
@@ -382,7 +382,7 @@ class KillSwitchThread:
     def _cancel_last(self) -> None:
         if self._work is None:
             return
-        held = self._pulse.positions(None) if self._keeps_protective else {}
+        held = self._heartbeat.positions(None) if self._keeps_protective else {}
         found = self._work.cancel_own(held, dead_man=self._dead_man)
         left = self._work.look(None).left
         if left is None:
@@ -441,19 +441,19 @@ class KillSwitchThread:
 
     def _watch(self) -> None:
         """Names what the run stands still in, once for each time that it does."""
-        silent_s = self._pulse.silent_s
+        silent_s = self._heartbeat.silent_s
         if silent_s < self._stuck_s:
             if self._named_stall:
                 self._log(Level.WARNING, "the run goes on")
             self._named_stall = False
         elif not self._named_stall:
             self._named_stall = True
-            who, stack = self._pulse.whereabouts()
+            who, stack = self._heartbeat.whereabouts()
             self._log(Level.ERROR, f"the run has stood still for {silent_s:.1f} s{f' in {who}' if who else ''}: {stack}")
 
     def _where(self) -> str:
-        who, _ = self._pulse.whereabouts()
-        return f" (it is in {who})" if who and self._pulse.silent_s > POLL_S else ""
+        who, _ = self._heartbeat.whereabouts()
+        return f" (it is in {who})" if who and self._heartbeat.silent_s > POLL_S else ""
 
     # -- to the run ---------------------------------------------------------------------------------------------------
 

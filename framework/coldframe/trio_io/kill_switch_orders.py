@@ -18,8 +18,8 @@ import msgspec
 
 from coldframe.enums import OrderType, PositionSide, ResponseType, Side
 from coldframe.errors import DecodeError, LinkRefused
-from coldframe.ids import BRAKE_COUNT, OwnId
-from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed
+from coldframe.ids import KILL_SWITCH_COUNT, OwnId
+from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, WeightSpent
 from coldframe.trio_io.error_text import one_line
 from coldframe.trio_io.heartbeat import PositionKey
 from coldframe.trio_io.kill_switch_rest import KillSwitchRest
@@ -85,14 +85,14 @@ class KillSwitchOrders:
         self._line = line
         self._symbols = symbols
         self._epoch_ms = epoch_ms
-        self._count = count(BRAKE_COUNT)
-        self._pool = ThreadPoolExecutor(_AT_ONCE, "brake")
+        self._count = count(KILL_SWITCH_COUNT)
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "kill-switch")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._line.close()
 
-    def used(self) -> BrakeUsed:
+    def used(self) -> WeightSpent:
         """What its calls have cost since the last time."""
         return self._line.used()
 
@@ -164,7 +164,7 @@ class KillSwitchOrders:
     # -- flattening ---------------------------------------------------------------------------------------------------
 
     def flatten(
-        self, held: Mapping[PositionKey, Decimal], say: Callable[[BrakeOrdered | BrakeAnswered], None]
+        self, held: Mapping[PositionKey, Decimal], say: Callable[[EmergencyOrderSent | EmergencyOrderAnswered], None]
     ) -> tuple[list[str], Findings]:
         """Brings positions to zero by market orders that can only reduce, one each, never a second one.
 
@@ -179,7 +179,7 @@ class KillSwitchOrders:
                 lines.append(f"{_FLAT}: nothing to {side} in {symbol} for {strategy}")
                 continue
             name = str(OwnId(strategy, self._epoch_ms, next(self._count)))
-            say(BrakeOrdered(strategy, name, symbol, side, abs(amount), position_side, self._line.venue_ms))
+            say(EmergencyOrderSent(strategy, name, symbol, side, abs(amount), position_side, self._line.venue_ms))
             try:
                 answer: Answer | None = self._line.call(
                     "POST", "/fapi/v1/order", _reducing(symbol, side, amount, position_side, name)
@@ -187,7 +187,7 @@ class KillSwitchOrders:
                 fault = "" if answer is None or answer.status == 200 else _fault(answer)
             except LinkRefused as error:
                 answer, fault = None, str(error)
-            say(BrakeAnswered(name, answer, fault))
+            say(EmergencyOrderAnswered(name, answer, fault))
             lines.append(
                 f"the kill switch has ordered: {side} {plain(abs(amount))} {symbol} for {strategy}"
                 + (f": {fault}" if fault else "")

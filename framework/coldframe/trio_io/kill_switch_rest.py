@@ -15,14 +15,14 @@ import httpx2
 
 from coldframe.core.connectivity.signing import Signer, sign_query
 from coldframe.errors import LinkRefused
-from coldframe.model.inputs import BrakeUsed
+from coldframe.model.inputs import WeightSpent
 from coldframe.trio_io.body import ACCEPT, LONGEST_ANSWER, Body
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
 from coldframe.trio_io.error_text import reason_of
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer, ban_end_ms
 from coldframe.wire.weights import Pool
 
-#: A brake that waits longer than this for an answer is none; the second figure is for an answer that drips.
+#: A kill switch that waited longer than this for an answer would be none; the second figure is for an answer that drips.
 TIMEOUT_S: Final = 2.0
 CALL_TIMEOUT_S: Final = 4.0
 
@@ -50,7 +50,7 @@ class KillSwitchRest:
         self._recv_window_ms = recv_window_ms
         self._clock = clock
         self._offset_ms = offset_ms
-        self._brain_banned_ms = banned_until_ms
+        self._engine_banned_ms = banned_until_ms
         self._lock = Lock()
         self._banned_until_ms = 0
         self._weight = 0
@@ -68,7 +68,7 @@ class KillSwitchRest:
     def call(self, verb: str, path: str, params: Mapping[str, str | int]) -> Answer:
         """One signed call. Raises `LinkRefused` when no answer came or none may be asked for."""
         now_ms = self.venue_ms
-        banned_ms = max(self._banned_until_ms, self._brain_banned_ms()) - now_ms
+        banned_ms = max(self._banned_until_ms, self._engine_banned_ms()) - now_ms
         if banned_ms > 0:
             raise LinkRefused(f"the venue has sent us away for another {banned_ms / 1000:.1f} s")
         text = sign_query(params, self._signer, now_ms, self._recv_window_ms)
@@ -93,12 +93,12 @@ class KillSwitchRest:
                     raise LinkRefused("no whole answer in time")
             return Answer(response.status_code, said, body.whole())
 
-    def used(self) -> BrakeUsed:
+    def used(self) -> WeightSpent:
         """What was spent since the last time, for the ledger of the engine."""
         with self._lock:
             weight, self._weight = self._weight, 0
             counted, self._counted = self._counted, None
-            return BrakeUsed(weight, counted, self._banned_until_ms or None)
+            return WeightSpent(weight, counted, self._banned_until_ms or None)
 
     def _spend(self, verb: str, path: str, params: Mapping[str, str | int]) -> None:
         cost = ENDPOINTS[verb, path].cost

@@ -25,7 +25,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import BAD_FRAMES_PER_MINUTE, TOO_MANY
 from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
-from coldframe.model.happenings import ClockDoubted
+from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS

@@ -178,7 +178,7 @@ def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
     before = ledger.weight.used(made.venue_ms)
     assert made.engine.trading is not None
     params = {"symbol": "BTCUSDT", "origClientOrderId": order.client_order_id, "clientAlgoId": order.client_order_id}
-    made.engine.trading.desk.ways.send(method, params, PURPOSES[method](order), by_rest=by_rest)
+    made.engine.trading.executor.ways.send(method, params, PURPOSES[method](order), by_rest=by_rest)
     made.beat()
     assert ledger.weight.used(made.venue_ms) - before == cost
 
@@ -227,7 +227,7 @@ def test_the_link_is_avoided_for_ten_seconds_and_not_longer() -> None:
     made = Scripted(Actor()).ready()
     made.beat()
     assert made.engine.trading is not None
-    ways = made.engine.trading.desk.ways
+    ways = made.engine.trading.executor.ways
     ways.unanswered()
     made.run(AVOID_MS - 1)
     made.beat()

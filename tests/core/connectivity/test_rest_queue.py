@@ -11,7 +11,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sample
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.model.effects import CallRest, Log, WakeAt
-from coldframe.model.happenings import ClockDoubted
+from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import RestAnswered, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.rest import Answer

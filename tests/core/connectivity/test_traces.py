@@ -26,7 +26,7 @@ from coldframe.core.connectivity.user_stream import (
 )
 from coldframe.core.connectivity.venue_clock import PendingTime, VenueClock
 from coldframe.model.effects import CallRest, CloseLink, LinkKind, Log, OpenLink, Record, SendRequest, ShiftClock
-from coldframe.model.happenings import ClockDoubted
+from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, RestAnswered, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.testing import Playbook

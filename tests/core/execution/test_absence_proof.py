@@ -123,7 +123,7 @@ def test_o14_a_round_without_trades_proves_nothing() -> None:
     made.run(9_000 + BLIND_MARGIN_MS)
     assert made.engine.trading is not None
     trading = made.engine.trading
-    assert trading.desk.proof.provable(order)
+    assert trading.executor.proof.provable(order)
     before = trading.reconciler.rounds
     trading.reconciler.begin("without trades", (), urgent=False)
     made.beat()
@@ -141,7 +141,7 @@ def test_o14_the_position_must_be_the_sum_of_the_fills() -> None:
     invent(made, lambda: extra.pop() if extra else "0")
     made.run(8_200)
     assert made.engine.trading is not None
-    assert made.engine.trading.desk.proof.provable(order)
+    assert made.engine.trading.executor.proof.provable(order)
     assert state(order) is S.UNKNOWN
     made.run(30_000)
     assert state(order) is S.NEVER_ACCEPTED
@@ -203,7 +203,7 @@ def test_o25_unprovable_order_suspends_its_symbol_and_no_other() -> None:
 def test_a_human_being_resolves_it(outcome: ManualResolution, after: OrderState) -> None:
     made, actor, order = unprovable()
     assert made.engine.trading is not None
-    assert made.engine.trading.desk.resolve(order, outcome).accepted
+    assert made.engine.trading.executor.resolve(order, outcome).accepted
     assert state(order) is after
     assert order.exposure == (1 if outcome is ManualResolution.FILLED else 0)
     made.want(actor, place(quantity="2"))
@@ -214,7 +214,7 @@ def test_a_human_being_resolves_it(outcome: ManualResolution, after: OrderState)
 def test_only_what_needs_a_human_being_is_resolved_by_one() -> None:
     made, _, order = placed()
     assert made.engine.trading is not None
-    verdict = made.engine.trading.desk.resolve(order, ManualResolution.CANCELED)
+    verdict = made.engine.trading.executor.resolve(order, ManualResolution.CANCELED)
     assert verdict.code is VerdictCode.NOT_AMENDABLE
     assert state(order) is S.ACCEPTED
 
@@ -222,11 +222,11 @@ def test_only_what_needs_a_human_being_is_resolved_by_one() -> None:
 def test_a_fill_still_counts_after_a_human_being_was_wrong() -> None:
     made, _, order = unprovable()
     assert made.engine.trading is not None
-    made.engine.trading.desk.resolve(order, ManualResolution.NEVER_ACCEPTED)
+    made.engine.trading.executor.resolve(order, ManualResolution.NEVER_ACCEPTED)
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
     made.fill(order.client_order_id, "1")
     assert state(order) is S.FILLED
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
     assert order.side is Side.BUY
 
 
@@ -235,7 +235,7 @@ def test_rounds_for_an_order_that_cannot_be_proved_grow_rarer(monkeypatch: pytes
     made, actor, _ = placed()
     assert made.engine.trading is not None
     trading = made.engine.trading
-    monkeypatch.setattr(trading.desk.proof, "provable", lambda order: True)
+    monkeypatch.setattr(trading.executor.proof, "provable", lambda order: True)
     before = trading.reconciler.rounds
     made.run(8_000)
     assert 3 <= trading.reconciler.rounds - before <= 4

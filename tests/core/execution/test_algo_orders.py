@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET, UnsetType, structs
 
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus, OrderType, Side, TimeInForce, WorkingType
 from coldframe.model.effects import CallRest, Fail, Level, LinkKind, SendRequest
@@ -41,7 +41,7 @@ def waiting(*holds: str, wanted: Place | None = None) -> tuple[Scripted, Actor, 
 def hold_position(made: Scripted, actor: Actor, quantity: str) -> None:
     """The strategy gets a long position."""
     made.want(actor, place(price=None, quantity=quantity))
-    assert made.engine.slots.get(actor.id).trader.account.net("BTCUSDT") == D(quantity)
+    assert made.engine.runtimes.get(actor.id).trader.account.net("BTCUSDT") == D(quantity)
 
 
 def calls(made: Scripted, path: str) -> list[CallRest]:
@@ -104,7 +104,7 @@ def test_close_position_sends_no_quantity_and_counts_the_holding() -> None:
     assert state(order) is S.PARTIALLY_FILLED
     made.fill(order.client_order_id, "1", "94")
     assert state(order) is S.FILLED
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 0
 
 
 def hold_position_more(made: Scripted, actor: Actor) -> None:
@@ -127,7 +127,7 @@ def test_trigger_is_reported_once_and_the_order_stays_the_same() -> None:
     assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED]
     assert [(effect.client_order_id, effect.quantity) for effect in actor.told(OrderFilled)] == [(name, D("0.4")), (name, D("0.6"))]
     assert [effect.trigger_price for effect in actor.told(OrderChanged)] == [D(105)] * 6
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
     assert made.engine.state.external.account.fills == 0
     assert made.engine.state.tally.acked == made.engine.state.tally.filled == 1
     assert made.sent("order.status") == []
@@ -161,7 +161,7 @@ def test_trigger_missed_by_the_stream_is_found_by_reconciliation() -> None:
     made.run(10_000)
     assert state(order) is S.FILLED
     assert states(actor)[:4] == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.FILLED]
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
 
 
 @pytest.mark.parametrize(("status", "ends"), [(AlgoStatus.REJECTED, S.REJECTED), (AlgoStatus.EXPIRED, S.EXPIRED)])
@@ -366,7 +366,7 @@ def test_order_triggered_while_unknown_is_followed() -> None:
     made.run(3_000)
     assert state(order) is S.FILLED
     assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.TRIGGERED, S.FILLED]
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
 
 
 def test_order_forgotten_by_algo_queries_is_found_as_ordinary() -> None:
@@ -405,9 +405,9 @@ def test_no_algo_queries_are_sent_without_conditional_orders() -> None:
     assert calls(made, LIST) == calls(made, QUERY) == []
 
 
-@pytest.mark.parametrize("rule", [Foreign.REFUSE, Foreign.ADOPT])
-def test_o24_external_conditional_order_is_refused_at_the_start(rule: Foreign) -> None:
-    made = Scripted(Actor(), trading=OrderSideLimits(foreign=rule))
+@pytest.mark.parametrize("rule", [ExternalPolicy.REFUSE, ExternalPolicy.ADOPT])
+def test_o24_external_conditional_order_is_refused_at_the_start(rule: ExternalPolicy) -> None:
+    made = Scripted(Actor(), trading=OrderSideLimits(external=rule))
     made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
     made.start()
     made.run(600)
@@ -419,7 +419,7 @@ def test_o24_external_conditional_order_is_refused_at_the_start(rule: Foreign) -
 
 
 def test_first_round_lists_all_algo_orders_and_counts_external() -> None:
-    made = Scripted(Actor(), trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    made = Scripted(Actor(), trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     made.exchange.algos.all["web_1"] = AtAlgo("web_1", 7, "BTCUSDT", SELL, T.STOP_MARKET, "1", "0", "90")
     made.start()
     for _ in range(2):

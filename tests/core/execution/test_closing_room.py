@@ -14,7 +14,7 @@ from coldframe.core.state.external import ExternalOrder
 from coldframe.core.state.orders import Order, Orders, Origin
 from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.intents import Place, VerdictCode
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
 
@@ -40,7 +40,7 @@ class Room:
 
     def rests(self, wanted: Place) -> Order:
         order = self.orders.prepare("mm", wanted, Origin.PLACE, START_NS)
-        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
         self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
         return order
 
@@ -49,9 +49,9 @@ class Room:
 
     def refused(self, code: int = NO_ROOM, wanted: Place = CLOSE) -> None:
         order = self.orders.prepare("mm", wanted, Origin.TARGET, START_NS)
-        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
         self.room.refused(order, code)
-        self.orders.happen(order, Happening.REJECTED_BY_VENUE, START_NS)
+        self.orders.apply(order, OrderEvent.REJECTED_BY_VENUE, START_NS)
 
     def shut(self, wanted: Place = CLOSE) -> str:
         verdict = self.room.against_place(wanted)
@@ -71,7 +71,7 @@ def test_orders_of_ours_that_close_the_same_are_named() -> None:
     made.others_rest("6")
     made.others_rest("3", side=Side.BUY, order_id=78)
     made.others_rest("3", symbol="ETHUSDT", order_id=79)
-    made.orders.happen(made.rests(CLOSE), Happening.SEEN_CANCELED, START_NS)
+    made.orders.apply(made.rests(CLOSE), OrderEvent.SEEN_CANCELED, START_NS)
     made.refused()
     text = f"other orders close what there is of 10 {SYMBOL}: 4 of {first.client_order_id}, 6 of order 77, which is not ours;"
     assert made.shut().startswith(text)
@@ -88,7 +88,7 @@ def test_any_change_is_a_reason_to_try(change: str) -> None:
     assert made.shut()
     match change:
         case "ours ends":
-            made.orders.happen(first, Happening.SEEN_CANCELED, START_NS)
+            made.orders.apply(first, OrderEvent.SEEN_CANCELED, START_NS)
         case "theirs ends":
             made.others.orders.clear()
         case "theirs trades":
@@ -151,9 +151,9 @@ def test_orders_that_have_ended_are_forgotten() -> None:
     cut, gone = made.rests(CLOSE), made.rests(CLOSE)
     made.room.refused(cut, SAME_ORDER)
     assert set(made.room._cut) == {cut.client_order_id}
-    made.orders.happen(gone, Happening.SEEN_CANCELED, START_NS)
+    made.orders.apply(gone, OrderEvent.SEEN_CANCELED, START_NS)
     made.room.refused(gone, SAME_ORDER)
     assert set(made.room._cut) == {cut.client_order_id}
-    made.orders.happen(cut, Happening.SEEN_CANCELED, START_NS)
+    made.orders.apply(cut, OrderEvent.SEEN_CANCELED, START_NS)
     made.refused()
     assert made.room._cut == {}

@@ -189,7 +189,7 @@ def cut_off(made: Scripted) -> None:
     left_ms = made.exchange.countdowns["BTCUSDT"] - made.venue_ms
     made.run(left_ms)
     made.exchange.run_out("BTCUSDT")
-    made.give(TimeReached("desk:tick"))
+    made.give(TimeReached("orders:tick"))
 
 
 def test_o31_what_it_cancelled_is_told_as_such() -> None:
@@ -217,7 +217,7 @@ def by_hand(made: Scripted) -> None:
     (order,) = made.engine.orders.live
     made.exchange.now_ms = made.venue_ms
     made.exchange.carry_out("order.cancel", {"origClientOrderId": order.client_order_id})
-    made.give(TimeReached("desk:tick"))
+    made.give(TimeReached("orders:tick"))
 
 
 @pytest.mark.parametrize("by", ["us", "hand"])

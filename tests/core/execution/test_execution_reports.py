@@ -21,9 +21,9 @@ from coldframe.core.state.orders import Order, Orders
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import ExecutionType, OrderStatus, Side
 from coldframe.model.effects import Level, Log
+from coldframe.model.engine_events import AttemptEnded, OrderCameBack, StrategyTold
 from coldframe.model.events import OrderChanged, OrderFilled, PositionCause, PositionChanged
-from coldframe.model.happenings import AttemptEnded, OrderCameBack, StrategyTold
-from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from coldframe.wire.account import EXPIRY_REASONS
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import AtVenue, D, Trade, place, prepared
@@ -41,9 +41,9 @@ class World:
         self.trader = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
         self.state = EngineState(self.ctx, self.orders, {"mm": self.trader, "other": self.other})
-        self.evidence = ExecutionReports(self.state, self.ctx)
+        self.reports = ExecutionReports(self.state, self.ctx)
         self.order: Order = prepared(self.orders, place(side, quantity))
-        self.evidence.happen(self.order, Happening.WRITTEN)
+        self.reports.apply(self.order, OrderEvent.WRITTEN)
 
     @property
     def events(self) -> list[OrderChanged | OrderFilled | PositionChanged]:
@@ -94,11 +94,11 @@ def life_of(client_order_id: str, side: Side, parts: Sequence[str], amended: str
 
     def reported(execution: ExecutionType, trade: Trade | None = None) -> Told:
         report = venue.report(execution, trade)
-        return lambda world: world.evidence.report(report)
+        return lambda world: world.reports.report(report)
 
     def replied() -> Told:
         reply = venue.reply()
-        return lambda world: world.evidence.reply(world.order, reply)
+        return lambda world: world.reports.reply(world.order, reply)
 
     tell(replied(), reported(X.NEW))
     if amended is not None:
@@ -108,12 +108,12 @@ def life_of(client_order_id: str, side: Side, parts: Sequence[str], amended: str
         trade = Trade(number, part, str(100 + number))
         venue.trade(trade)
         lite = venue.lite(trade)
-        tell(lambda world, lite=lite: world.evidence.lite(lite), reported(X.TRADE, trade), replied())  # type: ignore[misc]
+        tell(lambda world, lite=lite: world.reports.lite(lite), reported(X.TRADE, trade), replied())  # type: ignore[misc]
     if end is not None and venue.status is not OrderStatus.FILLED:
         venue.end(end)
         tell(reported(X.CANCELED if end is OrderStatus.CANCELED else X.EXPIRED), replied())
     rows = [venue.row(trade) for trade in venue.trades]
-    return Life(said, [replied(), lambda world: world.evidence.trades(rows)])
+    return Life(said, [replied(), lambda world: world.reports.trades(rows)])
 
 
 PARTS = st.lists(st.sampled_from(["0.1", "0.2", "0.3", "0.5", "1"]), max_size=5).map(
@@ -153,7 +153,7 @@ def test_repeated_shuffled_reports_end_like_the_ordered_ones(
     assert crooked.order.price == straight.order.price
     assert crooked.order.quantity == straight.order.quantity
     assert sum(isinstance(event, OrderFilled) for event in crooked.events) == len(parts)
-    assert crooked.evidence.trades([]) == 0
+    assert crooked.reports.trades([]) == 0
 
 
 @given(parts=PARTS, seed=st.integers(0, 2**32))
@@ -180,13 +180,13 @@ def test_o4_o5_fill_before_its_acknowledgement_is_booked_once() -> None:
     early = venue.reply()
     trade = Trade(1, "1")
     venue.trade(trade)
-    world.evidence.lite(venue.lite(trade))
+    world.reports.lite(venue.lite(trade))
     assert (world.order.state, world.trader.account.net(SYMBOL)) == (S.FILLED, D(1))
-    world.evidence.reply(world.order, early)
+    world.reports.reply(world.order, early)
     assert world.order.state is S.FILLED
     assert [type(event) for event in world.events] == [OrderChanged, OrderFilled, OrderChanged]
     assert world.trader.account.fees == {}
-    world.evidence.report(venue.report(X.TRADE, trade))
+    world.reports.report(venue.report(X.TRADE, trade))
     assert world.trader.account.fees == {"USDT": D("0.02")}
     assert world.trader.account.fills == 1
 
@@ -195,15 +195,15 @@ def test_o9_a_late_fill_of_an_ended_order_is_booked() -> None:
     """O9: the cancel is reported before the fill that came first."""
     world = World()
     venue = AtVenue.of(world.order)
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     trade = Trade(1, "0.4")
     venue.trade(trade)
     report = venue.report(X.TRADE, trade)
     venue.end(OrderStatus.CANCELED)
-    world.evidence.report(venue.report(X.CANCELED))
+    world.reports.report(venue.report(X.CANCELED))
     assert world.order.state is S.CANCELED
     assert world.order.fills_missing
-    world.evidence.report(report)
+    world.reports.report(report)
     assert (world.order.state, world.trader.account.net(SYMBOL)) == (S.CANCELED, D("0.4"))
     assert not world.order.fills_missing
     assert world.orders.incidents == 0
@@ -213,10 +213,10 @@ def test_the_venue_may_cut_a_quantity_and_choose_a_price() -> None:
     world = World(quantity="1")
     venue = AtVenue.of(world.order)
     venue.quantity = D("0.6")
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     assert world.order.remaining == D("0.6")
     venue.trade(Trade(1, "0.6"))
-    world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
+    world.reports.report(venue.report(X.TRADE, venue.trades[0]))
     assert world.order.state is S.FILLED
 
 
@@ -225,19 +225,19 @@ def test_older_terms_do_not_undo_newer_ones() -> None:
     venue = AtVenue.of(world.order)
     first = venue.reply()
     venue.amend("90", "2")
-    world.evidence.report(venue.report(X.AMENDMENT))
-    world.evidence.reply(world.order, first)
+    world.reports.report(venue.report(X.AMENDMENT))
+    world.reports.reply(world.order, first)
     assert (world.order.price, world.order.quantity) == (D(90), D(2))
 
 
 def test_external_amendment_is_known_before_its_first_fill() -> None:
     world = World()
     venue = AtVenue.of(world.order)
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     venue.amend("100", "3")
     trade = Trade(1, "1")
     venue.trade(trade)
-    world.evidence.lite(venue.lite(trade))
+    world.reports.lite(venue.lite(trade))
     assert (world.order.state, world.order.remaining) == (S.PARTIALLY_FILLED, D(2))
 
 
@@ -250,13 +250,13 @@ def test_whatever_names_an_order_tells_the_venues_id_of_it(kind: str) -> None:
     venue.trade(first)
     match kind:
         case "reply":
-            world.evidence.reply(world.order, venue.reply())
+            world.reports.reply(world.order, venue.reply())
         case "report":
-            world.evidence.report(venue.report(X.TRADE, first))
+            world.reports.report(venue.report(X.TRADE, first))
         case _:
-            world.evidence.lite(venue.lite(first))
+            world.reports.lite(venue.lite(first))
     venue.trade(second)
-    world.evidence.trades([venue.row(first), venue.row(second)])
+    world.reports.trades([venue.row(first), venue.row(second)])
     assert world.order.filled == D("0.5")
 
 
@@ -266,7 +266,7 @@ def test_o17_an_expiry_reason_is_passed_on(digit: str, words: str) -> None:
     world = World()
     venue = AtVenue.of(world.order)
     venue.end(OrderStatus.EXPIRED)
-    world.evidence.report(venue.report(X.EXPIRED, expiry_reason=digit))
+    world.reports.report(venue.report(X.EXPIRED, expiry_reason=digit))
     (event,) = [event for event in world.events if isinstance(event, OrderChanged) and event.state == S.EXPIRED]
     assert event.reason == ("" if digit == "0" else words)
 
@@ -274,31 +274,31 @@ def test_o17_an_expiry_reason_is_passed_on(digit: str, words: str) -> None:
 def test_end_of_a_cancel_or_amendment_is_noted_with_its_reason() -> None:
     world = World()
     venue = AtVenue.of(world.order)
-    world.evidence.reply(world.order, venue.reply())
-    world.evidence.attempt(world.order, Attempt.AMEND_WANTED)
+    world.reports.reply(world.order, venue.reply())
+    world.reports.attempt(world.order, Attempt.AMEND_WANTED)
     assert world.ended() == []
-    world.evidence.attempt(world.order, Attempt.AMEND_REFUSED)
+    world.reports.attempt(world.order, Attempt.AMEND_REFUSED)
     assert world.ended() == [AttemptEnded("mm", SYMBOL, waits=True)]
     amend(world, "99")
     venue.amend("99", "1")
-    world.evidence.report(venue.report(X.AMENDMENT))
+    world.reports.report(venue.report(X.AMENDMENT))
     assert world.ended() == [AttemptEnded("mm", SYMBOL, waits=False, amended=True)]
     assert world.order.overlay is Overlay.NONE
 
 
 def amend(world: World, price: str) -> None:
     """An amendment of the order is on its way."""
-    world.evidence.attempt(world.order, Attempt.AMEND_WANTED)
+    world.reports.attempt(world.order, Attempt.AMEND_WANTED)
     world.order.amending_price, world.order.amending_quantity = D(price), D(1)
 
 
 def test_report_of_an_earlier_amendment_keeps_the_pending_state() -> None:
     world = World()
     venue = AtVenue.of(world.order)
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     amend(world, "98")
     venue.amend("99", "1")
-    world.evidence.report(venue.report(X.AMENDMENT))
+    world.reports.report(venue.report(X.AMENDMENT))
     assert world.order.overlay is Overlay.AMEND_SENT
     assert (world.order.price, world.order.amending_price) == (D(99), D(98))
 
@@ -307,23 +307,23 @@ def test_the_tally_counts_every_order_once() -> None:
     world = World()
     venue = AtVenue.of(world.order)
     for _ in range(2):
-        world.evidence.reply(world.order, venue.reply())
-        world.evidence.report(venue.report(X.NEW))
+        world.reports.reply(world.order, venue.reply())
+        world.reports.report(venue.report(X.NEW))
     trade = Trade(1, "1")
     venue.trade(trade)
     for _ in range(2):
-        world.evidence.lite(venue.lite(trade))
-        world.evidence.report(venue.report(X.TRADE, trade))
+        world.reports.lite(venue.lite(trade))
+        world.reports.report(venue.report(X.TRADE, trade))
     refused = prepared(world.orders)
-    world.evidence.happen(refused, Happening.REJECTED_BY_VENUE, "-2019")
+    world.reports.apply(refused, OrderEvent.REJECTED_BY_VENUE, "-2019")
     tally = world.state.tally
     assert (tally.acked, tally.filled, tally.rejected, tally.cancelled) == (1, 1, 1, 0)
 
 
 def test_an_order_that_comes_back_to_life_is_said_loudly() -> None:
     world = World()
-    world.evidence.happen(world.order, Happening.REJECTED_BY_VENUE, "-2019")
-    world.evidence.reply(world.order, AtVenue.of(world.order).reply())
+    world.reports.apply(world.order, OrderEvent.REJECTED_BY_VENUE, "-2019")
+    world.reports.reply(world.order, AtVenue.of(world.order).reply())
     assert world.order.live
     assert any(line.level is Level.ERROR and "was REJECTED" in line.text for line in logged(world))
 
@@ -340,13 +340,13 @@ def logged(world: World) -> list[Log]:
 def test_o20_o21_what_takes_nothing_from_a_strategy_is_external(client_order_id: str, execution: ExecutionType) -> None:
     world = World()
     venue = AtVenue(client_order_id, 999, Side.SELL)
-    world.evidence.report(venue.report(X.NEW))
+    world.reports.report(venue.report(X.NEW))
     trade = Trade(50, "0.5", "90")
     venue.trade(trade)
-    assert world.evidence.lite(venue.lite(trade)) is None
+    assert world.reports.lite(venue.lite(trade)) is None
     for _ in range(2):
-        assert world.evidence.report(venue.report(execution, trade)) is None
-    assert world.evidence.trades([venue.row(trade)]) == 0
+        assert world.reports.report(venue.report(execution, trade)) is None
+    assert world.reports.trades([venue.row(trade)]) == 0
     assert world.trader.account.net(SYMBOL) == world.other.account.net(SYMBOL) == 0
     assert world.state.external.account.net(SYMBOL) == D("-0.5")
     assert world.state.external.account.fees == {"USDT": D("0.02")}
@@ -366,11 +366,11 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
     world = World()
     mine = AtVenue.of(world.order)
     mine.trade(Trade(49, "1", "100", fee="0"))
-    world.evidence.report(mine.report(X.TRADE, mine.trades[0]))
+    world.reports.report(mine.report(X.TRADE, mine.trades[0]))
     venue = AtVenue(client_order_id, 8_389_765_500_000_000_999, Side.SELL, quantity=D("1.6"))
     for trade in (Trade(50, "0.5", "90", fee="0.5"), Trade(51, "1.1", "80", fee="1.1")):
         venue.trade(trade)
-        world.evidence.report(venue.report(X.TRADE, trade))
+        world.reports.report(venue.report(X.TRADE, trade))
     first, second = [event for event in world.events if isinstance(event, PositionChanged)]
     assert (first.quantity, first.price, first.position, first.realized_pnl) == (D("-0.5"), D(90), D("0.5"), D(-5))
     assert (second.quantity, second.price, second.position, second.realized_pnl) == (D("-0.5"), D(80), D(0), D(-10))
@@ -385,14 +385,14 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
 
 def test_liquidation_notice_without_a_fill_books_nothing() -> None:
     world = World()
-    world.evidence.report(AtVenue("autoclose-1", 999, Side.SELL).report(X.CALCULATED))
+    world.reports.report(AtVenue("autoclose-1", 999, Side.SELL).report(X.CALCULATED))
     assert world.state.external.account.fills == 0
 
 
 def others_trade(world: World, number: int) -> None:
     venue = AtVenue("web_x", number, Side.BUY)
     venue.trades.append(Trade(number, "1"))
-    world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
+    world.reports.report(venue.report(X.TRADE, venue.trades[0]))
     world.ctx.take_effects()
 
 
@@ -424,46 +424,46 @@ def test_o36_external_fills_above_the_mark_are_never_forgotten() -> None:
 def test_terms_of_the_same_millisecond_are_taken_over(later_ms: int, price: str) -> None:
     world = World()
     venue = AtVenue.of(world.order)
-    world.evidence.report(venue.report(X.NEW))
+    world.reports.report(venue.report(X.NEW))
     venue.price, venue.at_ms = "101", venue.at_ms + later_ms
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     assert world.order.price == D(price)
 
 
 def test_a_missing_order_comes_back_only_when_it_is_seen() -> None:
     world = World()
     venue = AtVenue.of(world.order)
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     came_back = OrderCameBack(world.order.client_order_id)
-    world.evidence.missing(world.order)
+    world.reports.missing(world.order)
     assert (world.order.state, world.order.missing) == (S.NEEDS_OPERATOR, True)
     assert came_back not in world.ctx.events
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     assert (world.order.state, world.order.missing) == (S.ACCEPTED, False)
     assert world.ctx.events.count(came_back) == 1
 
 
-@pytest.mark.parametrize("happening", [None, Happening.OUTCOME_UNKNOWN])
-def test_an_order_in_flight_may_have_traded(happening: Happening | None) -> None:
+@pytest.mark.parametrize("event", [None, OrderEvent.OUTCOME_UNKNOWN])
+def test_an_order_in_flight_may_have_traded(event: OrderEvent | None) -> None:
     world = World()
-    if happening is not None:
-        world.evidence.happen(world.order, happening)
+    if event is not None:
+        world.reports.apply(world.order, event)
     assert world.order.state in (S.SUBMITTED, S.UNKNOWN)
-    assert world.evidence.unsettled(SYMBOL)
-    assert not world.evidence.unsettled("ETHUSDT")
+    assert world.reports.unsettled(SYMBOL)
+    assert not world.reports.unsettled("ETHUSDT")
 
 
 def test_an_open_order_alone_leaves_nothing_unsettled() -> None:
     world = World()
-    world.evidence.reply(world.order, AtVenue.of(world.order).reply())
+    world.reports.reply(world.order, AtVenue.of(world.order).reply())
     assert world.order.state is S.ACCEPTED
-    assert not world.evidence.unsettled(SYMBOL)
+    assert not world.reports.unsettled(SYMBOL)
 
 
 def test_a_trade_without_an_owner_is_unsettled() -> None:
     world = World()
-    world.evidence.reply(world.order, AtVenue.of(world.order).reply())
+    world.reports.reply(world.order, AtVenue.of(world.order).reply())
     world.state.baseline_ms = START_MS
-    world.evidence.trades([AtVenue("web_1", 78).row(Trade(1, "0.5"))])
-    assert world.evidence.unsettled(SYMBOL)
-    assert not world.evidence.unsettled("ETHUSDT")
+    world.reports.trades([AtVenue("web_1", 78).row(Trade(1, "0.5"))])
+    assert world.reports.unsettled(SYMBOL)
+    assert not world.reports.unsettled("ETHUSDT")

@@ -24,7 +24,7 @@ def looked(made: Scripted, after_ms: int) -> None:
     assert made.engine.trading is not None
     made.now_ns += after_ms * NS_PER_MS
     made.engine._ctx.now_ns = made.now_ns
-    made.engine.trading.desk.inquiry.give_up_old()
+    made.engine.trading.executor.inquiry.give_up_old()
 
 
 @AFTER
@@ -50,7 +50,7 @@ def test_a_triggered_order_without_news_needs_an_operator(after_ms: int, ends: b
     made = Scripted(actor).ready()
     made.want(actor, attrs.evolve(place(price=None), type=OrderType.STOP_MARKET, trigger_price=D(105)))
     (order,) = made.engine.orders.live
-    made.engine.evidence.triggered(order)
+    made.engine.reports.triggered(order)
     assert state(order) is S.TRIGGERED
     looked(made, after_ms)
     assert state(order) is (S.NEEDS_OPERATOR if ends else S.TRIGGERED)

@@ -93,12 +93,16 @@ def test_the_answer_to_a_cancel_is_enough() -> None:
 def test_of_several_refusals_the_first_is_named() -> None:
     made, _ = world()
     assert made.engine.trading is not None
-    desk, trader, facts = made.engine.trading.desk, made.engine.state.accounts["mm"], made.engine.strategies._facts("BTCUSDT")
+    executor, trader, facts = (
+        made.engine.trading.executor,
+        made.engine.state.accounts["mm"],
+        made.engine.strategies._facts("BTCUSDT"),
+    )
     wanted = [place(), place(symbol="NOUSDT"), place(quantity="2"), place(quantity="0.00001")]
-    verdict = desk.perform(trader, [PlaceOrder(order) for order in wanted], Origin.QUOTE, facts)
+    verdict = executor.perform(trader, [PlaceOrder(order) for order in wanted], Origin.QUOTE, facts)
     assert verdict.code is VerdictCode.SYMBOL_NOT_ALLOWED
-    assert desk.perform(trader, [PlaceOrder(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
-    assert desk.perform(trader, [PlaceOrder(place(quantity="3"))], Origin.QUOTE, facts).accepted
+    assert executor.perform(trader, [PlaceOrder(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
+    assert executor.perform(trader, [PlaceOrder(place(quantity="3"))], Origin.QUOTE, facts).accepted
 
 
 def test_an_amendment_changes_price_and_quantity() -> None:

@@ -21,7 +21,7 @@ def test_a_fill_is_said_with_its_role(maker: bool, role: str) -> None:
     world = World()
     venue = AtVenue.of(world.order)
     venue.trade(Trade(1, "0.4", maker=maker))
-    world.evidence.report(venue.report(X.TRADE, venue.trades[0]))
+    world.reports.report(venue.report(X.TRADE, venue.trades[0]))
     assert f"fill: mm BUY 0.4 {SYMBOL} @ 100 as {role}, position 0.4" in [line.text for line in logged(world)]
 
 
@@ -30,12 +30,12 @@ def test_what_names_no_later_time_does_not_undo_an_end(later_ms: int | None, aft
     world = World()
     venue = AtVenue.of(world.order)
     venue.status = OrderStatus.CANCELED
-    world.evidence.reply(world.order, venue.reply())
+    world.reports.reply(world.order, venue.reply())
     assert world.order.state is S.CANCELED
     venue.status = OrderStatus.NEW
     world.ctx.now_ns += 1_000_000_000
     reply = structs.replace(venue.reply(), update_time=UNSET if later_ms is None else venue.at_ms + later_ms)
-    world.evidence.reply(world.order, reply)
+    world.reports.reply(world.order, reply)
     assert world.order.state is after
 
 
@@ -45,9 +45,9 @@ def test_an_end_without_a_time_is_of_now() -> None:
         world = World()
         venue = AtVenue.of(world.order)
         venue.status = OrderStatus.CANCELED
-        world.evidence.reply(world.order, structs.replace(venue.reply(), update_time=UNSET))
+        world.reports.reply(world.order, structs.replace(venue.reply(), update_time=UNSET))
         venue.status = OrderStatus.NEW
-        world.evidence.reply(world.order, structs.replace(venue.reply(), update_time=world.ctx.venue_ms + later_ms))
+        world.reports.reply(world.order, structs.replace(venue.reply(), update_time=world.ctx.venue_ms + later_ms))
         assert world.order.state is after
 
 
@@ -56,11 +56,11 @@ def test_algo_order_of_an_earlier_run_needs_its_strategy(strategy: str, taken: b
     world = World()
     name = str(OwnId(strategy, START_MS - 5, 1))
     algo = AtAlgo(name, 7, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
-    order = world.evidence.take_over_algo(algo.reply())
+    order = world.reports.take_over_algo(algo.reply())
     assert (order is not None) is taken
     assert (world.orders.get(name) is not None) is taken
     own = AtAlgo(str(OwnId("mm", START_MS, 9)), 8, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
-    assert world.evidence.take_over_algo(own.reply()) is None
+    assert world.reports.take_over_algo(own.reply()) is None
 
 
 @pytest.mark.parametrize(("trades", "kept"), [(2, [1, 2]), (3, [2, 3]), (4, [3, 4])])

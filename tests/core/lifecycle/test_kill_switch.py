@@ -9,11 +9,11 @@ import pytest
 
 from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionSide, Side
-from coldframe.ids import BRAKE_COUNT, OwnId
+from coldframe.ids import KILL_SWITCH_COUNT, OwnId
 from coldframe.model.effects import HaltTaken, SendRequest
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.halting import Halt, HaltLevel, gravest
-from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
+from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, HaltAsked, ResumeAsked, WeightSpent
 from coldframe.model.intents import Amend, CancelAll, Quote, Quotes, Target, Verdict, VerdictCode
 from coldframe.model.orders import OrderState
 from coldframe.wire.rest import Answer
@@ -37,7 +37,7 @@ def alive(made: Scripted) -> list[str]:
 
 
 def net(made: Scripted, strategy: str = "mm") -> object:
-    return made.engine.slots.get(strategy).trader.account.net("BTCUSDT")
+    return made.engine.runtimes.get(strategy).trader.account.net("BTCUSDT")
 
 
 def bought(made: Scripted, actor: Actor, quantity: str = "2") -> None:
@@ -245,12 +245,12 @@ def test_a_run_without_orders_halts_too() -> None:
 
 # -- what the kill switch did -----------------------------------------------------------------------------------------------
 
-NAME = str(OwnId("mm", START_MS, BRAKE_COUNT))
+NAME = str(OwnId("mm", START_MS, KILL_SWITCH_COUNT))
 
 
-def brake_orders(made: Scripted, quantity: str = "2") -> None:
+def send_emergency_order(made: Scripted, quantity: str = "2") -> None:
     """The kill switch sells, and the engine hears of it before the venue's own word."""
-    made.give(BrakeOrdered("mm", NAME, "BTCUSDT", Side.SELL, D(quantity), PositionSide.BOTH, made.venue_ms))
+    made.give(EmergencyOrderSent("mm", NAME, "BTCUSDT", Side.SELL, D(quantity), PositionSide.BOTH, made.venue_ms))
 
 
 def at_venue(made: Scripted, quantity: str = "2") -> Answer:
@@ -269,14 +269,14 @@ def sells(made: Scripted) -> list[str]:
 def test_s2_what_the_brake_flattened_is_not_flattened_again(heard: str) -> None:
     made, actor = world()
     bought(made, actor)
-    brake_orders(made)
+    send_emergency_order(made)
     made.silent = heard == "answer only"
     answer = at_venue(made)
     if heard == "report first":
         made.run(0)
-        made.give(BrakeAnswered(NAME, answer))
+        made.give(EmergencyOrderAnswered(NAME, answer))
     else:
-        made.give(BrakeAnswered(NAME, answer))
+        made.give(EmergencyOrderAnswered(NAME, answer))
     made.give(HaltAsked(FLATTEN))
     made.run(8_000)
     assert sells(made) == [NAME]
@@ -289,9 +289,9 @@ def test_s2_what_the_brake_flattened_is_not_flattened_again(heard: str) -> None:
 def test_refused_kill_switch_order_leaves_the_rest_to_the_engine() -> None:
     made, actor = world()
     bought(made, actor)
-    brake_orders(made)
+    send_emergency_order(made)
     refused = Answer(400, {}, b'{"code":-2022,"msg":"ReduceOnly Order is rejected."}')
-    made.give(BrakeAnswered(NAME, refused))
+    made.give(EmergencyOrderAnswered(NAME, refused))
     made.give(HaltAsked(FLATTEN))
     made.run(2_000)
     assert net(made) == 0
@@ -303,11 +303,11 @@ def test_refused_kill_switch_order_leaves_the_rest_to_the_engine() -> None:
 def test_unknown_kill_switch_order_is_queried_before_the_rest(arrived: bool) -> None:
     made, actor = world()
     bought(made, actor)
-    brake_orders(made)
+    send_emergency_order(made)
     made.silent = True
     if arrived:
         at_venue(made)
-    made.give(BrakeAnswered(NAME, None, "no answer in time"))
+    made.give(EmergencyOrderAnswered(NAME, None, "no answer in time"))
     order = made.engine.orders.get(NAME)
     assert order is not None
     assert order.state is OrderState.UNKNOWN
@@ -326,11 +326,11 @@ def trade_sign(made: Scripted) -> list[Any]:
 def test_what_the_brake_spent_counts_against_the_limits() -> None:
     made, _ = world()
     before = made.engine.limits_used[0]
-    made.give(BrakeUsed(7))
+    made.give(WeightSpent(7))
     assert made.engine.limits_used[0] == before + 7
-    made.give(BrakeUsed(1, 1_500))
+    made.give(WeightSpent(1, 1_500))
     assert made.engine.limits_used[0] == 1_500
-    made.give(BrakeUsed(0, None, made.venue_ms + 60_000))
+    made.give(WeightSpent(0, None, made.venue_ms + 60_000))
     assert made.engine.banned_until_ms == made.venue_ms + 60_000
 
 
@@ -400,14 +400,14 @@ def test_a_resumption_leaves_a_muted_strategy_flat() -> None:
     made.refuse(-1001)
     made.holds.clear()
     made.run(10_000)
-    assert (made.engine.slots.get("mm").muted, net(made)) == (True, 0)
+    assert (made.engine.runtimes.get("mm").muted, net(made)) == (True, 0)
 
 
 def test_a_resumption_names_what_it_opens_and_nothing_else() -> None:
     made, _ = world(Actor("mm"), Actor("other"))
-    latches = made.engine.state.trading
+    trading = made.engine.state.trading
     for strategy in ("mm", "other"):
-        latches.halt_strategy(strategy, Verdict(VerdictCode.LOSS, f"{strategy} has lost too much"), START_MS)
+        trading.halt_strategy(strategy, Verdict(VerdictCode.LOSS, f"{strategy} has lost too much"), START_MS)
     made.give(ResumeAsked("mm"))
     assert opened(made) == ["mm has lost too much"]
     made.give(ResumeAsked())
@@ -424,9 +424,9 @@ def opened(made: Scripted) -> list[str]:
 def test_why_an_order_of_the_kill_switch_is_in_doubt_is_told(reason: str, told: str) -> None:
     made, actor = world()
     bought(made, actor)
-    brake_orders(made)
+    send_emergency_order(made)
     made.silent = True
-    made.give(BrakeAnswered(NAME, None, reason))
+    made.give(EmergencyOrderAnswered(NAME, None, reason))
     order = made.engine.orders.get(NAME)
     assert order is not None
     assert (order.state, order.reason) == (OrderState.UNKNOWN, told)

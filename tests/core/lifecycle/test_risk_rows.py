@@ -6,7 +6,7 @@ from typing import Any
 
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.limits import Budget, RiskLimits
-from coldframe.model.halting import Latched
+from coldframe.model.halting import LastingSuspensions
 from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import VerdictCode as V
 from coldframe.model.journal import RowKind
@@ -32,8 +32,8 @@ def lost(loss_of_all: bool = False) -> tuple[Scripted, Actor, Actor]:
 def test_strategy_over_its_loss_limit_stays_suspended_on_restart() -> None:
     made, one, other = lost()
     past = fold(made.rows)
-    assert past.latched == made.engine.state.trading.latched
-    assert set(past.latched.strategies) == {"one"}
+    assert past.suspensions == made.engine.state.trading.lasting
+    assert set(past.suspensions.strategies) == {"one"}
     again = made.restarted(one, other, past=past, **SETUP)
     again.book("BTCUSDT", [("96.9", "5")], [("97.1", "5")])
     again.run(2_000)
@@ -45,7 +45,7 @@ def test_strategy_over_its_loss_limit_stays_suspended_on_restart() -> None:
     again.give(ResumeAsked("one", 1))
     again.want(one, place(quantity="0.4", price="96"))
     assert again.verdicts(one) == {V.LOSS: 1, V.ACCEPTED: 1}
-    assert fold([*made.rows, *again.rows]).latched == Latched()
+    assert fold([*made.rows, *again.rows]).suspensions == LastingSuspensions()
 
 
 def test_the_account_stays_shut_too_and_so_does_a_symbol() -> None:
@@ -53,8 +53,8 @@ def test_the_account_stays_shut_too_and_so_does_a_symbol() -> None:
     made.engine.state.trading.halt_symbol("BTCUSDT", "its position did not add up", 0)
     made.run(300, alive=False)
     past = fold(made.rows)
-    assert past.latched.account is not None
-    assert set(past.latched.symbols) == {"BTCUSDT"}
+    assert past.suspensions.account is not None
+    assert set(past.suspensions.symbols) == {"BTCUSDT"}
     again = made.restarted(one, other, past=past, **SETUP)
     again.run(2_000)
     again.want(other, place(quantity="0.5"))
@@ -68,10 +68,10 @@ def test_a_checkpoint_knows_what_is_shut() -> None:
     made, one, other = lost()
     again = made.restarted(one, other, past=fold(made.rows), **SETUP)
     (mark,) = [row for row in again.rows if row.kind == RowKind.CHECKPOINT]
-    assert fold([mark]).latched == made.engine.state.trading.latched
+    assert fold([mark]).suspensions == made.engine.state.trading.lasting
 
 
 def test_what_is_shut_is_recorded_once_for_each_change() -> None:
     made, _, _ = lost()
     made.run(5_000)
-    assert sum(row.kind == RowKind.LATCH for row in made.rows) == 1
+    assert sum(row.kind == RowKind.SUSPENSIONS for row in made.rows) == 1

@@ -174,7 +174,7 @@ def test_a_successor_may_cut_the_same_changes_into_other_events() -> None:
 OPERATIONS = ["tick", "miss", "cross", "garbage", "foreign", "fail", "answer", "wait"]
 
 
-def happen(room: Room, symbol: str, what: str) -> None:
+def apply(room: Room, symbol: str, what: str) -> None:
     name = stream(symbol)
     calls = [row for row in room.asked if row[1].params["symbol"] == symbol]
     match what:
@@ -207,7 +207,7 @@ def test_nothing_that_happens_to_one_symbol_is_felt_by_another(story: Sequence[t
         calls: dict[int, tuple[int, CallRest]] = {}
         for symbol, what, ms in story:
             if symbol in symbols:
-                happen(room, symbol, what)
+                apply(room, symbol, what)
             room.run(ms)
             calls |= {call.call_id: (at, call) for at, call in room.asked}
         assert not room.closed

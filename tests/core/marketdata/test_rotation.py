@@ -113,7 +113,7 @@ class Market:
         self.queues[new] = deque()
         return new
 
-    def happen(self, symbols: list[str]) -> None:
+    def apply(self, symbols: list[str]) -> None:
         """One tick: a row for each of these symbols. Update ids do not grow from row to row, only from tick to tick."""
         self.ticks += 1
         self.rows += len(symbols)
@@ -161,7 +161,7 @@ def test_every_row_of_the_whole_market_is_told_once(
     """Also when the successor fails and the old link goes on."""
     market = Market(kind)
     for symbols in before:
-        market.happen(symbols)
+        market.apply(symbols)
     for _ in range(heard):
         market.deliver(market.old)
     new = market.rotate()
@@ -169,7 +169,7 @@ def test_every_row_of_the_whole_market_is_told_once(
         if isinstance(step, int):
             market.deliver((market.old, new)[step])
         else:
-            market.happen(step)
+            market.apply(step)
     if plan.fails:
         del market.queues[new]
         market.wires.fall(new)
@@ -179,7 +179,7 @@ def test_every_row_of_the_whole_market_is_told_once(
         assert list(market.wires.wires) == [new]
         del market.queues[market.old]
     for symbols in after:
-        market.happen(symbols)
+        market.apply(symbols)
     market.catch_up()
     assert market.told() == market.truth
     assert market.wires.lost == []
@@ -189,7 +189,7 @@ def test_every_tick_is_delivered_when_the_successor_is_ahead() -> None:
     market = Market("!markPrice@arr@1s")
     new = market.rotate()
     for _ in range(3):
-        market.happen(list(SYMBOLS))
+        market.apply(list(SYMBOLS))
         market.deliver(new)
         market.deliver(market.old)
     assert len(market.wires.told) == 9
@@ -197,13 +197,13 @@ def test_every_tick_is_delivered_when_the_successor_is_ahead() -> None:
 
 def test_whole_market_best_prices_are_compared_by_symbol() -> None:
     market = Market("!bookTicker")
-    market.happen(["AUSDT", "BUSDT"])  # the second row has the lower update id
+    market.apply(["AUSDT", "BUSDT"])  # the second row has the lower update id
     market.deliver(market.old)
     new = market.rotate()
-    market.happen(["CUSDT", "BUSDT", "AUSDT"])
+    market.apply(["CUSDT", "BUSDT", "AUSDT"])
     market.deliver(new)
     market.deliver(market.old)
-    market.happen(["BUSDT"])
+    market.apply(["BUSDT"])
     market.deliver(new)
     assert market.told() == market.truth
 

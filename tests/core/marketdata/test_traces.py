@@ -9,7 +9,7 @@ from coldframe.core.marketdata.market import Market, PendingSnapshot
 from coldframe.core.marketdata.rotation import StreamSequence
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.model.effects import CallRest, CloseLink, LinkKind, Log, OpenLink, SendControl
-from coldframe.model.happenings import BookLost, BookMoved, BookReady, BookUpdate, StreamMessage
+from coldframe.model.engine_events import BookLost, BookMoved, BookReady, BookUpdate, StreamMessage
 from coldframe.model.inputs import FramesReceived, LinkLost, LinkOpened, TimeReached
 from coldframe.testing import Playbook
 from coldframe.wire.codec import encode

@@ -25,7 +25,7 @@ from tests.core.looking import view_of
 from tests.core.ordering import placed, world
 from tests.core.scripted import Actor, Scripted
 from tests.core.shareoracle import OTHERS, ShareOracle
-from tests.core.strategies.test_desired_state import behave, happen, traded
+from tests.core.strategies.test_desired_state import apply, behave, traded
 from tests.core.told import D, Trade, place
 from tests.examples import examples
 
@@ -202,7 +202,7 @@ def test_an_old_position_report_says_nothing() -> None:
 def stranger(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
     """Somebody else trades, and no report of it reaches us."""
     made.silent = True
-    order = made.foreign("web_manual", side, quantity)
+    order = made.external_order("web_manual", side, quantity)
     made.fill(order.client_order_id, quantity)
     made.silent = False
 
@@ -267,7 +267,7 @@ def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> N
     made, _, order = placed()
     venue = made.exchange.orders[order.client_order_id]
     trade = Trade(77, "0.4")
-    fill = made.engine.evidence
+    fill = made.engine.reports
     rows = [venue.row(trade)]
     assert order.order_id is not None
     known = made.engine.orders._by_order_id.pop(("BTCUSDT", order.order_id))
@@ -279,7 +279,7 @@ def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> N
     made.engine.orders._by_order_id["BTCUSDT", order.order_id] = known
     fill.trades(rows)
     assert external(made) == 0
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert made.engine.state.external.account.fills == 0
     assert made.engine.state.external.account.fees == {"USDT": D(0)}
     made.beat()
@@ -291,7 +291,7 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
     made = Scripted(actor, symbols=actor.symbols).ready()
     assert made.engine.trading is not None
     for symbol in actor.symbols:
-        made.engine.slots.get("mm").trader.account.position(symbol).change(D("0.010"), D(100))
+        made.engine.runtimes.get("mm").trader.account.position(symbol).change(D("0.010"), D(100))
     for symbol in ("BTCUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"):
         made.engine.trading.mismatches.nothing_there((symbol, PositionSide.BOTH), Side.SELL)
     made.beat()
@@ -308,7 +308,7 @@ def test_a_refusal_disputes_only_what_would_be_reduced(quantity: str, side: Side
     made = Scripted(Actor()).ready()
     assert made.engine.trading is not None
     key = ("BTCUSDT", PositionSide.BOTH)
-    made.engine.slots.get("mm").trader.account.position(*key).change(D(quantity), D(100))
+    made.engine.runtimes.get("mm").trader.account.position(*key).change(D(quantity), D(100))
     made.engine.trading.mismatches.nothing_there(key, side)
     assert made.engine.state.trading.disputed == ({key: 0} if disputed else {})
 
@@ -342,15 +342,15 @@ def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(se
             made.want(chance.choice((one, other)), place(chance.choice(list(Side)), "1", str(price)))
         if chance.random() < 0.15:
             by_hand = f"web_{number}"
-            made.foreign(by_hand, chance.choice(list(Side)), "2")
+            made.external_order(by_hand, chance.choice(list(Side)), "2")
             made.fill(by_hand, chance.choice(("1", "2")))
-        happen(made, chance)
+        apply(made, chance)
         made.run(chance.choice((50, 300, 1_500)))
     made.silent = False
     behave(made)
     made.run(100_000)
     state = made.engine.state
-    own = {name: made.engine.slots.get(name).trader.account.net("BTCUSDT") for name in ("one", "other")}
+    own = {name: made.engine.runtimes.get(name).trader.account.net("BTCUSDT") for name in ("one", "other")}
     assert state.holdings.adjustments == []
     assert sum(own.values()) + state.external.account.net("BTCUSDT") == traded(made)
     oracle = ShareOracle(own)

@@ -281,8 +281,8 @@ def test_an_order_sent_after_the_round_began_may_be_missing_from_its_answer() ->
 def test_o21_orders_of_others_are_counted_and_left_alone() -> None:
     """O21."""
     made, actor = world()
-    made.foreign("web_manual")
-    made.foreign("cf.gone.0.1")
+    made.external_order("web_manual")
+    made.external_order("cf.gone.0.1")
     made.run(LIGHT_ROUND_MS + 1_000)
     made.lose(LinkKind.PRIVATE)
     made.run(2_000)
@@ -309,7 +309,7 @@ def test_o6_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
     for _ in range(3):
         made.lose(LinkKind.PRIVATE)
         made.run(5_000)
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert (account.net("BTCUSDT"), account.fills, account.fees) == (D("0.4"), 1, {"USDT": D("0.02")})
 
 

@@ -7,7 +7,7 @@ import pytest
 from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.reconciliation.startup import StartCheck
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.shares import execution_of
@@ -24,20 +24,20 @@ from tests.core.told import AtVenue, D, Trade, place
 EARLIER = str(OwnId("mm", START_MS - 86_400_000, 7))
 
 
-def found(rule: Foreign, *actors: Actor, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> Scripted:
+def found(rule: ExternalPolicy, *actors: Actor, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> Scripted:
     """An engine before its start, on an account that is not empty: a short position and an order, neither of them ours."""
-    made = Scripted(*(actors or (Actor(),)), symbols=symbols, trading=OrderSideLimits(foreign=rule))
+    made = Scripted(*(actors or (Actor(),)), symbols=symbols, trading=OrderSideLimits(external=rule))
     made.exchange.now_ms = made.venue_ms
-    sold = made.exchange.foreign("web_1", "BTCUSDT", Side.SELL, "0.5", "101")
+    sold = made.exchange.external_order("web_1", "BTCUSDT", Side.SELL, "0.5", "101")
     made.exchange.fill("web_1", "0.5", "101")
     assert sold.status is OrderStatus.FILLED
-    made.exchange.foreign("web_2", "BTCUSDT", Side.BUY, "0.25", "90")
+    made.exchange.external_order("web_2", "BTCUSDT", Side.BUY, "0.25", "90")
     made.now_ns += 60_000_000_000
     return made
 
 
 def test_o24_what_is_not_ours_is_refused_by_default_each_on_its_own_line() -> None:
-    made = found(OrderSideLimits().foreign).start()
+    made = found(OrderSideLimits().external).start()
     assert isinstance(made.ended, Fail)
     assert made.ended.kind == "ConfigError"
     position, order = made.ended.text.split("\n")
@@ -56,7 +56,7 @@ def test_o24_an_empty_account_is_no_reason_to_refuse() -> None:
 
 def test_o24_ignored_things_are_external_and_left_alone() -> None:
     actor = Actor()
-    made = found(Foreign.IGNORE, actor).ready()
+    made = found(ExternalPolicy.IGNORE, actor).ready()
     state = made.engine.state
     assert state.external.account.net("BTCUSDT") == D("-0.5")
     assert [order.client_order_id for order in state.external.orders.values()] == ["web_2"]
@@ -64,7 +64,7 @@ def test_o24_ignored_things_are_external_and_left_alone() -> None:
     made.run(3 * LIGHT_ROUND_MS)
     assert made.exchange.orders["web_2"].status is OrderStatus.NEW
     assert state.holdings.adjustments == []
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 0
     made.fill("web_2", "0.25")
     assert state.external.account.net("BTCUSDT") == D("-0.25")
     assert actor.told(OrderFilled) == []
@@ -72,8 +72,8 @@ def test_o24_ignored_things_are_external_and_left_alone() -> None:
 
 def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol() -> None:
     actor, other = Actor("mm"), Actor("other", symbols=("ETHUSDT",))
-    made = found(Foreign.ADOPT, actor, other).ready()
-    account = made.engine.slots.get("mm").trader.account
+    made = found(ExternalPolicy.ADOPT, actor, other).ready()
+    account = made.engine.runtimes.get("mm").trader.account
     assert account.net("BTCUSDT") == D("-0.5")
     assert account.position("BTCUSDT").entry_price == 100
     (order,) = made.engine.orders.live
@@ -90,7 +90,7 @@ def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol()
 
 @pytest.mark.parametrize("actors", [(Actor("a"), Actor("b")), (Actor("a", symbols=("ETHUSDT",)),)], ids=["two", "none"])
 def test_o24_what_nobody_or_more_than_one_could_adopt_is_a_finding(actors: tuple[Actor, ...]) -> None:
-    made = found(Foreign.ADOPT, *actors).start()
+    made = found(ExternalPolicy.ADOPT, *actors).start()
     assert isinstance(made.ended, Fail)
     lines = made.ended.text.split("\n")
     assert len(lines) == 2
@@ -100,7 +100,7 @@ def test_o24_what_nobody_or_more_than_one_could_adopt_is_a_finding(actors: tuple
 def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_first_round_makes_no_difference() -> None:
     made = Scripted(Actor())
     made.exchange.now_ms = made.venue_ms
-    made.exchange.foreign("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
+    made.exchange.external_order("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
     made.exchange.fill("cf.mm.1.1", "0.5")
     made.engine.state.holdings.hold("mm", ("BTCUSDT", PositionSide.BOTH), D("0.5"), D(100), PositionCause.ADOPTED)
     made.holds.add("/fapi/v1/openOrders")
@@ -115,9 +115,10 @@ def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_firs
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"), [(Foreign.IGNORE, "counted as external and left alone"), (Foreign.ADOPT, "adopted by strategy mm")]
+    ("rule", "said"),
+    [(ExternalPolicy.IGNORE, "counted as external and left alone"), (ExternalPolicy.ADOPT, "adopted by strategy mm")],
 )
-def test_o24_what_becomes_of_a_foreign_position_is_said(rule: Foreign, said: str) -> None:
+def test_o24_what_becomes_of_a_foreign_position_is_said(rule: ExternalPolicy, said: str) -> None:
     made = found(rule, Actor("mm"), symbols=("BTCUSDT",)).ready()
     (line,) = [line.text for line in made.log if line.text.startswith("position of -0.5 BTCUSDT")]
     assert line.endswith(f"is not ours: {said}")
@@ -129,7 +130,7 @@ def test_o24_what_becomes_of_a_foreign_position_is_said(rule: Foreign, said: str
 def left_over(made: Scripted, *, filled: str = "0", client_order_id: str = EARLIER) -> AtVenue:
     """An order with the tag of strategy mm that this run has not made."""
     made.exchange.now_ms = made.venue_ms
-    order = made.exchange.foreign(client_order_id, "BTCUSDT", Side.BUY, "1", "99")
+    order = made.exchange.external_order(client_order_id, "BTCUSDT", Side.BUY, "1", "99")
     if D(filled):
         order.trade(Trade(55, filled, "99"))
     return order
@@ -139,11 +140,11 @@ def test_p8_a_bot_with_the_same_names_that_began_later_is_made_way_for() -> None
     """Two runs that take each other's orders for their own would both count every fill."""
     actor = Actor()
     made = Scripted(actor).ready()
-    later = made.foreign(str(OwnId("mm", made.engine.orders.epoch_ms + 1, 1)))
+    later = made.external_order(str(OwnId("mm", made.engine.orders.epoch_ms + 1, 1)))
     made.exchange.fill(later.client_order_id, "0.4")
     made.run(LIGHT_ROUND_MS)
     assert list(made.engine.orders.live) == []
-    assert made.engine.slots.get("mm").trader.account.fills == 0
+    assert made.engine.runtimes.get("mm").trader.account.fills == 0
     assert made.engine.state.external.account.net("BTCUSDT") == D("0.4")
     made.want(actor, place())
     assert made.verdicts(actor)["HALTED"] == 1
@@ -159,7 +160,7 @@ def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
     assert (order.strategy, order.client_order_id, order.state) == ("mm", EARLIER, OrderState.ACCEPTED)
     assert [effect.state for effect in actor.told(OrderChanged)] == [OrderState.ACCEPTED]
     made.fill(EARLIER, "0.4")
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert account.net("BTCUSDT") == D("0.4")
     made.run(3 * LIGHT_ROUND_MS)
     assert account.fills == 1
@@ -185,7 +186,7 @@ def test_o16_an_order_of_an_earlier_run_may_show_up_by_its_report_alone() -> Non
     left_over(made)
     made.silent = False
     made.fill(EARLIER, "0.4")
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert account.net("BTCUSDT") == D("0.4")
     assert made.engine.state.external.account.net("BTCUSDT") == 0
     made.run(2 * LIGHT_ROUND_MS)
@@ -194,12 +195,12 @@ def test_o16_an_order_of_an_earlier_run_may_show_up_by_its_report_alone() -> Non
 
 
 def test_o16_what_had_traded_before_is_not_booked_again() -> None:
-    made = found(Foreign.IGNORE, Actor())
+    made = found(ExternalPolicy.IGNORE, Actor())
     order = left_over(made, filled="0.3")
     made.exchange.trades.append((order, order.trades[0]))
     made.ready()
     made.run(2 * LIGHT_ROUND_MS)
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     (mine,) = made.engine.orders.live
     assert (mine.state, mine.filled, mine.remaining) == (OrderState.PARTIALLY_FILLED, D("0.3"), D("0.7"))
     assert account.net("BTCUSDT") == 0
@@ -220,7 +221,7 @@ def test_o16_the_order_of_a_strategy_that_this_bot_does_not_have_is_not_ours() -
 
 def by_hand(made: Scripted, name: str, side: Side, quantity: str) -> None:
     made.exchange.now_ms = made.venue_ms
-    made.exchange.foreign(name, "BTCUSDT", side, quantity, "100")
+    made.exchange.external_order(name, "BTCUSDT", side, quantity, "100")
     made.exchange.fill(name, quantity)
     made._work()
 
@@ -239,7 +240,7 @@ def test_o24_what_others_had_and_have_closed_meanwhile_is_no_reason_to_refuse() 
     assert again.ended is None
     assert "what others had there is gone since the last run" in again.said()
     assert again.engine.state.external.account.net("BTCUSDT") == 0
-    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
 def test_o24_a_position_of_others_that_has_grown_meanwhile_is_told_with_all_three_figures() -> None:
@@ -271,7 +272,7 @@ def test_o24_an_open_order_does_not_excuse_a_foreign_position() -> None:
 
 
 def test_o24_an_order_without_an_id_excuses_it_for_a_while() -> None:
-    """It may be what has traded: until the venue has been asked for it, nothing is called foreign."""
+    """It may be what has traded: until the venue has been asked for it, nothing is called external."""
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), type=OrderType.STOP_MARKET, trigger_price=D(120)))
@@ -302,7 +303,7 @@ def test_o24_an_order_that_waits_still_excuses_nothing_for_long(triggered: bool)
     assert isinstance(again.ended, Fail) is not triggered
     if triggered:  # it is asked for until it is known
         again.run(20_000)
-        assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+        assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ def test_o24_only_what_the_last_run_did_not_know_is_news(
     """Where executions have been forgotten and no mark says up to where all is known, no trade is taken for news."""
     actor = Actor()
     made = Scripted(actor).ready()
-    evidence, key = made.engine.evidence, ("BTCUSDT", PositionSide.BOTH)
+    reports, key = made.engine.reports, ("BTCUSDT", PositionSide.BOTH)
     fills = [Fill("BTCUSDT", number, 90 + number, Side.BUY, D(100), D(1), False, START_MS) for number in (1, 2, 3)]
     state = made.engine.state
     for fill in fills:
@@ -332,7 +333,7 @@ def test_o24_only_what_the_last_run_did_not_know_is_news(
         state.holdings.executions.settled.add(key)
     if remembered:
         state.holdings.executions.add(execution_of("mm", fills[remembered - 1]))
-    check = StartCheck(state, made.engine._ctx, evidence, Foreign.IGNORE)
+    check = StartCheck(state, made.engine._ctx, reports, ExternalPolicy.IGNORE)
     check.began_at({"BTCUSDT": mark} if mark else {}, START_MS)
     assert [fill.trade_id for fill in check._trades_since(key)] == news
     check.began_at({}, 0)

@@ -16,7 +16,7 @@ from coldframe.enums import OrderType, PositionSide, PriceMatch, Side
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instruments
 from coldframe.model.intents import Place, Verdict, VerdictCode
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
@@ -37,7 +37,7 @@ FACTS = RiskInputs(
 STALE = attrs.evolve(FACTS, book_state=BookState.BUFFERING)
 
 
-class Desk:
+class RiskRig:
     """Pre-trade risk over a state."""
 
     def __init__(
@@ -67,8 +67,8 @@ class Desk:
     def wait(self, wanted: Place) -> Order:
         """A conditional order that waits at the venue, or an ordinary one that rests there."""
         order = self.orders.prepare("mm", wanted, Origin.PLACE, START_NS)
-        self.orders.happen(order, Happening.WRITTEN, START_NS)
-        self.orders.happen(order, Happening.SEEN_WAITING if wanted.type.conditional else Happening.SEEN_NEW, START_NS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
+        self.orders.apply(order, OrderEvent.SEEN_WAITING if wanted.type.conditional else OrderEvent.SEEN_NEW, START_NS)
         return order
 
     def hold(self, quantity: str, side: PositionSide = BOTH) -> None:
@@ -111,7 +111,7 @@ def trailing(**more: object) -> Place:
     ],
 )
 def test_what_does_not_go_together_is_named(wanted: Place, says: str) -> None:
-    verdict = Desk().check(wanted)
+    verdict = RiskRig().check(wanted)
     assert verdict.code is V.MALFORMED
     assert says in verdict.text
 
@@ -131,13 +131,13 @@ def test_what_does_not_go_together_is_named(wanted: Place, says: str) -> None:
     ids=lambda one: one.type.value,
 )
 def test_every_conditional_type_passes(wanted: Place) -> None:
-    assert Desk().check(wanted).accepted
+    assert RiskRig().check(wanted).accepted
 
 
 def test_o27_a_type_that_the_venue_does_not_take_for_a_symbol_is_refused() -> None:
-    desk = Desk(order_types=frozenset({"LIMIT", "MARKET", "STOP_MARKET"}))
-    assert desk.code(stop()) is V.ACCEPTED
-    verdict = desk.check(trailing())
+    rig = RiskRig(order_types=frozenset({"LIMIT", "MARKET", "STOP_MARKET"}))
+    assert rig.code(stop()) is V.ACCEPTED
+    verdict = rig.check(trailing())
     assert verdict.code is V.ORDER_TYPE
     assert "TRAILING_STOP_MARKET" in verdict.text
 
@@ -158,18 +158,18 @@ def test_o27_a_type_that_the_venue_does_not_take_for_a_symbol_is_refused() -> No
     ],
 )
 def test_every_number_keeps_to_the_rules_of_the_symbol(wanted: Place, value: str) -> None:
-    verdict = Desk().check(wanted)
+    verdict = RiskRig().check(wanted)
     assert (verdict.code, verdict.value) == (V.FILTER, D(value))
 
 
 def test_what_would_be_too_small_at_its_trigger_is_too_small_now_unless_it_closes() -> None:
-    desk = Desk(min_notional="200")
-    verdict = desk.check(stop())
+    rig = RiskRig(min_notional="200")
+    verdict = rig.check(stop())
     assert (verdict.code, verdict.value, verdict.limit) == (V.FILTER, D(105), D(200))
-    assert desk.code(stop(quantity=D(2))) is V.ACCEPTED
-    assert desk.code(trailing()) is V.FILTER
-    desk.hold("1")
-    assert desk.code(stop(SELL, "95", reduce_only=True)) is V.ACCEPTED
+    assert rig.code(stop(quantity=D(2))) is V.ACCEPTED
+    assert rig.code(trailing()) is V.FILTER
+    rig.hold("1")
+    assert rig.code(stop(SELL, "95", reduce_only=True)) is V.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -186,95 +186,95 @@ def test_what_would_be_too_small_at_its_trigger_is_too_small_now_unless_it_close
     ],
 )
 def test_g11_the_collar_looks_at_the_trigger_and_from_there_at_the_price(wanted: Place, away: str | None) -> None:
-    desk = Desk(RiskLimits(price_collar_pct=D(5)))
-    verdict = desk.check(wanted)
+    rig = RiskRig(RiskLimits(price_collar_pct=D(5)))
+    verdict = rig.check(wanted)
     if away is None:
         assert verdict.accepted
     else:
         assert (verdict.code, verdict.value, verdict.limit) == (V.PRICE_COLLAR, D(away), D(5))
-        assert desk.code(wanted, attrs.evolve(FACTS, mark=None)) is V.NO_MARK_PRICE
+        assert rig.code(wanted, attrs.evolve(FACTS, mark=None)) is V.NO_MARK_PRICE
 
 
 def test_no_more_conditional_orders_than_the_venue_keeps_for_an_account() -> None:
-    desk = Desk()
-    orders = [desk.wait(stop(quantity=D("0.001"))) for _ in range(200)]
-    verdict = desk.check(stop())
+    rig = RiskRig()
+    orders = [rig.wait(stop(quantity=D("0.001"))) for _ in range(200)]
+    verdict = rig.check(stop())
     assert (verdict.code, verdict.value, verdict.limit) == (V.OPEN_ORDERS, D(201), D(200))
-    assert desk.code(place()) is V.ACCEPTED
+    assert rig.code(place()) is V.ACCEPTED
     orders[0].triggered_ms = START_MS
-    assert desk.code(stop()) is V.ACCEPTED
+    assert rig.code(stop()) is V.ACCEPTED
 
 
 # -- exposure ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_order_that_waits_counts_as_filled_at_the_worst_price() -> None:
-    desk = Desk(RiskLimits(max_order_notional=D(210)), Budget(max_position=D(3), max_notional=D(310)))
-    verdict = desk.check(stop(quantity=D("2.1")))
+    rig = RiskRig(RiskLimits(max_order_notional=D(210)), Budget(max_position=D(3), max_notional=D(310)))
+    verdict = rig.check(stop(quantity=D("2.1")))
     assert (verdict.code, verdict.value) == (V.ORDER_NOTIONAL, D("220.5"))
-    desk.wait(stop(quantity=D(2)))
-    assert desk.code(place(quantity="1.1", price="90")) is V.POSITION
-    verdict = desk.check(place(quantity="1", price="100.1"))
+    rig.wait(stop(quantity=D(2)))
+    assert rig.code(place(quantity="1.1", price="90")) is V.POSITION
+    verdict = rig.check(place(quantity="1", price="100.1"))
     assert (verdict.code, verdict.value) == (V.STRATEGY_NOTIONAL, D("310.1"))
     # A sell is worth what the market is at, not the lower trigger.
-    desk = Desk(RiskLimits(max_order_notional=D(99)))
-    assert desk.check(stop(SELL, "90")).value == D(100)
+    rig = RiskRig(RiskLimits(max_order_notional=D(99)))
+    assert rig.check(stop(SELL, "90")).value == D(100)
 
 
 def test_stop_and_take_profit_over_one_position_and_the_exit_before_them_do_not_add_up() -> None:
-    desk = Desk(budget=Budget(max_position=D(2)))
-    desk.hold("2")
+    rig = RiskRig(budget=Budget(max_position=D(2)))
+    rig.hold("2")
     protect = stop(SELL, "95", quantity=D(2), reduce_only=True)
-    assert desk.code(protect) is V.ACCEPTED
-    desk.wait(protect)
+    assert rig.code(protect) is V.ACCEPTED
+    rig.wait(protect)
     profit = attrs.evolve(protect, type=T.TAKE_PROFIT_MARKET, trigger_price=D(105))
-    assert desk.code(profit) is V.ACCEPTED
-    desk.wait(profit)
-    assert desk.code(place(SELL, "2", price=None, reduce_only=True)) is V.ACCEPTED
-    assert desk.code(attrs.evolve(protect, quantity=D("2.1"))) is V.POSITION
-    assert desk.code(stop(BUY, "105", reduce_only=True)) is V.POSITION
+    assert rig.code(profit) is V.ACCEPTED
+    rig.wait(profit)
+    assert rig.code(place(SELL, "2", price=None, reduce_only=True)) is V.ACCEPTED
+    assert rig.code(attrs.evolve(protect, quantity=D("2.1"))) is V.POSITION
+    assert rig.code(stop(BUY, "105", reduce_only=True)) is V.POSITION
     # All of it passes while nothing else does.
-    assert desk.code(profit, STALE) is V.ACCEPTED
-    assert desk.code(stop(), STALE) is V.STALE_BOOK
+    assert rig.code(profit, STALE) is V.ACCEPTED
+    assert rig.code(stop(), STALE) is V.STALE_BOOK
 
 
 def test_what_closes_a_position_is_refused_only_where_others_would_go_too_far_beyond_it() -> None:
-    desk = Desk(budget=Budget(max_position=D(5)))
-    desk.hold("2")
-    desk.wait(place(SELL, "7", "101"))
+    rig = RiskRig(budget=Budget(max_position=D(5)))
+    rig.hold("2")
+    rig.wait(place(SELL, "7", "101"))
     protect = stop(SELL, "95", quantity=D(2), reduce_only=True)
-    verdict = desk.check(protect)
+    verdict = rig.check(protect)
     assert (verdict.code, verdict.value, verdict.limit) == (V.POSITION, D(7), D(5))
-    assert desk.check(stop(SELL, "95", quantity=D(0), close_position=True)).value == D(7)
-    desk = Desk(budget=Budget(max_position=D(5)))
-    desk.hold("10")
-    desk.wait(place(SELL, "5", "101"))
+    assert rig.check(stop(SELL, "95", quantity=D(0), close_position=True)).value == D(7)
+    rig = RiskRig(budget=Budget(max_position=D(5)))
+    rig.hold("10")
+    rig.wait(place(SELL, "5", "101"))
     # Ten are more than is allowed: all the better if there are fewer.
-    assert desk.code(protect) is V.ACCEPTED
-    assert desk.code(stop(SELL, "95", quantity=D(10), reduce_only=True)) is V.ACCEPTED
+    assert rig.code(protect) is V.ACCEPTED
+    assert rig.code(stop(SELL, "95", quantity=D(10), reduce_only=True)) is V.ACCEPTED
 
 
 def test_what_closes_the_whole_position_counts_as_all_of_it_however_large_it_grew() -> None:
-    desk = Desk(budget=Budget(max_position=D(5)))
+    rig = RiskRig(budget=Budget(max_position=D(5)))
     closer = stop(SELL, "95", quantity=D(0), close_position=True)
-    assert desk.code(closer) is V.POSITION
-    desk.hold("1")
-    assert desk.code(closer) is V.ACCEPTED
-    desk.wait(attrs.evolve(closer, quantity=D(1)))
-    desk.hold("3")
+    assert rig.code(closer) is V.POSITION
+    rig.hold("1")
+    assert rig.code(closer) is V.ACCEPTED
+    rig.wait(attrs.evolve(closer, quantity=D(1)))
+    rig.hold("3")
     # The stop may take all four away, and the sale then go on from zero.
-    assert desk.code(place(SELL, "5", "101")) is V.ACCEPTED
-    verdict = desk.check(place(SELL, "5.1", "101"))
+    assert rig.code(place(SELL, "5", "101")) is V.ACCEPTED
+    verdict = rig.check(place(SELL, "5.1", "101"))
     assert (verdict.code, verdict.value, verdict.limit) == (V.POSITION, D("5.1"), D(5))
 
 
 def test_nobody_closes_what_others_hold() -> None:
-    desk = Desk(others=True)
-    desk.hold("1")
-    verdict = desk.check(stop(SELL, "95", quantity=D(0), close_position=True))
+    rig = RiskRig(others=True)
+    rig.hold("1")
+    verdict = rig.check(stop(SELL, "95", quantity=D(0), close_position=True))
     assert verdict.code is V.POSITION
     assert "other" in verdict.text
-    assert desk.code(stop(SELL, "95", reduce_only=True)) is V.ACCEPTED
+    assert rig.code(stop(SELL, "95", reduce_only=True)) is V.ACCEPTED
 
 
 # -- hedge mode -------------------------------------------------------------------------------------------------------
@@ -285,46 +285,46 @@ def test_nobody_closes_what_others_hold() -> None:
     [(False, BOTH, True), (False, LONG, False), (False, SHORT, False), (True, BOTH, False), (True, LONG, True)],
 )
 def test_o22_an_order_names_the_side_that_the_position_mode_wants(hedge: bool, side: PositionSide, accepted: bool) -> None:
-    desk = Desk(hedge=hedge)
+    rig = RiskRig(hedge=hedge)
     for wanted in (place(position_side=side), stop(position_side=side)):
-        assert desk.code(wanted) is (V.ACCEPTED if accepted else V.POSITION_SIDE)
+        assert rig.code(wanted) is (V.ACCEPTED if accepted else V.POSITION_SIDE)
 
 
 @pytest.mark.parametrize(("side", "closed_by", "held"), [(LONG, SELL, "2"), (SHORT, BUY, "-2")])
 def test_in_hedge_mode_one_direction_of_a_side_is_reduce_only_by_itself(side: PositionSide, closed_by: Side, held: str) -> None:
-    desk = Desk(hedge=True, min_notional="50")
+    rig = RiskRig(hedge=True, min_notional="50")
     close = place(closed_by, "2", price=None, position_side=side)
-    assert desk.code(close) is V.POSITION
-    desk.hold(held, side)
-    assert desk.code(close, STALE) is V.ACCEPTED
-    assert desk.code(attrs.evolve(close, reduce_only=True)) is V.ACCEPTED
-    assert desk.code(attrs.evolve(close, quantity=D("0.1"))) is V.ACCEPTED
-    assert desk.code(attrs.evolve(close, quantity=D("2.1"))) is V.POSITION
+    assert rig.code(close) is V.POSITION
+    rig.hold(held, side)
+    assert rig.code(close, STALE) is V.ACCEPTED
+    assert rig.code(attrs.evolve(close, reduce_only=True)) is V.ACCEPTED
+    assert rig.code(attrs.evolve(close, quantity=D("0.1"))) is V.ACCEPTED
+    assert rig.code(attrs.evolve(close, quantity=D("2.1"))) is V.POSITION
     opening = place(closed_by.opposite, "2", position_side=side, reduce_only=True)
-    assert desk.code(opening) is V.POSITION_SIDE
-    assert desk.code(attrs.evolve(opening, reduce_only=False), STALE) is V.STALE_BOOK
+    assert rig.code(opening) is V.POSITION_SIDE
+    assert rig.code(attrs.evolve(opening, reduce_only=False), STALE) is V.STALE_BOOK
 
 
 def test_each_side_has_a_position_of_its_own_and_both_count_as_notional() -> None:
-    desk = Desk(budget=Budget(max_position=D(3), max_notional=D(600)), hedge=True)
-    desk.hold("2", LONG)
-    desk.hold("-2", SHORT)
-    assert desk.trader.account.net(SYMBOL) == 0
-    assert desk.code(place(BUY, "1", position_side=LONG)) is V.ACCEPTED
-    assert desk.check(place(BUY, "1.1", position_side=LONG)).value == D("3.1")
-    assert desk.check(place(SELL, "1.1", position_side=SHORT)).code is V.POSITION
-    desk.wait(place(BUY, "1", position_side=LONG))
-    assert desk.code(place(SELL, "1", position_side=SHORT)) is V.ACCEPTED
-    assert desk.check(place(SELL, "1", "100.1", position_side=SHORT)).code is V.STRATEGY_NOTIONAL
+    rig = RiskRig(budget=Budget(max_position=D(3), max_notional=D(600)), hedge=True)
+    rig.hold("2", LONG)
+    rig.hold("-2", SHORT)
+    assert rig.trader.account.net(SYMBOL) == 0
+    assert rig.code(place(BUY, "1", position_side=LONG)) is V.ACCEPTED
+    assert rig.check(place(BUY, "1.1", position_side=LONG)).value == D("3.1")
+    assert rig.check(place(SELL, "1.1", position_side=SHORT)).code is V.POSITION
+    rig.wait(place(BUY, "1", position_side=LONG))
+    assert rig.code(place(SELL, "1", position_side=SHORT)) is V.ACCEPTED
+    assert rig.check(place(SELL, "1", "100.1", position_side=SHORT)).code is V.STRATEGY_NOTIONAL
 
 
 def test_an_order_of_the_other_side_does_not_close_this_one() -> None:
-    desk = Desk(hedge=True)
-    desk.hold("2", LONG)
-    desk.wait(place(SELL, "2", "101", position_side=SHORT))
-    assert desk.code(place(SELL, "2", "101", position_side=LONG), STALE) is V.ACCEPTED
-    desk.wait(place(SELL, "1", "101", position_side=LONG))
-    assert desk.code(place(SELL, "2", "101", position_side=LONG), STALE) is V.POSITION
+    rig = RiskRig(hedge=True)
+    rig.hold("2", LONG)
+    rig.wait(place(SELL, "2", "101", position_side=SHORT))
+    assert rig.code(place(SELL, "2", "101", position_side=LONG), STALE) is V.ACCEPTED
+    rig.wait(place(SELL, "1", "101", position_side=LONG))
+    assert rig.code(place(SELL, "2", "101", position_side=LONG), STALE) is V.POSITION
 
 
 def conditional(kind: OrderType, price: str | None, trigger: str | None, activate: str | None = None) -> Place:

@@ -21,7 +21,7 @@ from coldframe.enums import ContractStatus, OrderStatus, OrderType, PriceMatch, 
 from coldframe.model.events import BookState
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Place, Verdict, VerdictCode
-from coldframe.model.orders import Attempt, Happening, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, Overlay
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
@@ -41,7 +41,7 @@ FACTS = RiskInputs(
 )
 
 
-class Desk:
+class RiskRig:
     """Pre-trade risk over a state in which orders are filled and moved."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Desk:
     def stand(self, wanted: Place, strategy: str = "mm") -> Order:
         """An order that rests at the venue."""
         order = self.orders.prepare(strategy, wanted, Origin.PLACE, START_NS)
-        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
         self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
         return order
 
@@ -101,16 +101,16 @@ def refused(verdict: Verdict, code: VerdictCode, value: str | None = None, limit
 
 
 def test_an_order_that_breaks_nothing_passes() -> None:
-    assert Desk().check(place()).code is V.ACCEPTED
-    assert Desk().check(place(price=None)).code is V.ACCEPTED
+    assert RiskRig().check(place()).code is V.ACCEPTED
+    assert RiskRig().check(place(price=None)).code is V.ACCEPTED
 
 
 def test_a_symbol_must_be_the_strategys_listed_and_trading() -> None:
-    desk = Desk(listed=[instrument(SYMBOL)])
-    assert refused(desk.check(place(symbol="XYZUSDT")), V.SYMBOL_NOT_ALLOWED)
-    assert refused(desk.check(place(symbol="ETHUSDT")), V.UNKNOWN_SYMBOL)
-    desk.state.contract_status(SYMBOL, ContractStatus.SETTLING)
-    verdict = desk.check(place())
+    rig = RiskRig(listed=[instrument(SYMBOL)])
+    assert refused(rig.check(place(symbol="XYZUSDT")), V.SYMBOL_NOT_ALLOWED)
+    assert refused(rig.check(place(symbol="ETHUSDT")), V.UNKNOWN_SYMBOL)
+    rig.state.contract_status(SYMBOL, ContractStatus.SETTLING)
+    verdict = rig.check(place())
     assert refused(verdict, V.NOT_TRADING)
     assert "SETTLING" in verdict.text
 
@@ -129,26 +129,26 @@ def test_a_symbol_must_be_the_strategys_listed_and_trading() -> None:
     ],
 )
 def test_what_is_no_order_is_malformed(wanted: Place) -> None:
-    assert refused(Desk().check(wanted), V.MALFORMED)
+    assert refused(RiskRig().check(wanted), V.MALFORMED)
 
 
 def test_a_price_match_stands_for_a_price() -> None:
-    assert Desk().check(attrs.evolve(place(), price=None, price_match=PriceMatch.QUEUE)).accepted
+    assert RiskRig().check(attrs.evolve(place(), price=None, price_match=PriceMatch.QUEUE)).accepted
 
 
 def test_a_filter_names_the_venues_code_and_the_nearest_legal_value() -> None:
-    verdict = Desk(listed=[instrument(SYMBOL, tick="0.5")]).check(place(price="100.2"))
+    verdict = RiskRig(listed=[instrument(SYMBOL, tick="0.5")]).check(place(price="100.2"))
     assert refused(verdict, V.FILTER, "100.2", "0.5")
     assert "-4014" in verdict.text
     assert "nearest legal 100.0" in verdict.text
 
 
 def test_without_the_order_link_nothing_passes() -> None:
-    desk = Desk()
-    desk.hold("1")
+    rig = RiskRig()
+    rig.hold("1")
     down = attrs.evolve(FACTS, order_link_up=False)
-    assert refused(desk.check(place(), down), V.ORDER_LINK_DOWN)
-    assert refused(desk.check(place(SELL), down), V.ORDER_LINK_DOWN)
+    assert refused(rig.check(place(), down), V.ORDER_LINK_DOWN)
+    assert refused(rig.check(place(SELL), down), V.ORDER_LINK_DOWN)
 
 
 STALE = [
@@ -163,99 +163,99 @@ STALE = [
 def test_what_is_stale_shuts_new_risk_and_lets_pass_what_reduces(
     facts: RiskInputs, code: VerdictCode, value: str | None, limit: str | None
 ) -> None:
-    desk = Desk()
-    desk.hold("1")
-    assert refused(desk.check(place(), facts), code, value, limit)
-    assert refused(desk.check(place(SELL, "1.5"), facts), code, value, limit)
-    assert desk.check(place(SELL, "1"), facts).accepted
-    assert desk.check(place(SELL, "1", reduce_only=True), facts).accepted
+    rig = RiskRig()
+    rig.hold("1")
+    assert refused(rig.check(place(), facts), code, value, limit)
+    assert refused(rig.check(place(SELL, "1.5"), facts), code, value, limit)
+    assert rig.check(place(SELL, "1"), facts).accepted
+    assert rig.check(place(SELL, "1", reduce_only=True), facts).accepted
 
 
 def test_an_order_of_unknown_fate_shuts_new_risk_and_lets_pass_what_reduces() -> None:
-    desk = Desk()
-    desk.hold("1")
-    order = desk.orders.prepare("other", place(), Origin.PLACE, START_NS)
-    desk.orders.happen(order, Happening.OUTCOME_UNKNOWN, START_NS)
-    assert refused(desk.check(place()), V.HALTED, "1", "0")
-    assert desk.check(place(SELL)).accepted
-    desk.orders.happen(order, Happening.PROVED_ABSENT, START_NS)
-    assert desk.check(place()).accepted
+    rig = RiskRig()
+    rig.hold("1")
+    order = rig.orders.prepare("other", place(), Origin.PLACE, START_NS)
+    rig.orders.apply(order, OrderEvent.OUTCOME_UNKNOWN, START_NS)
+    assert refused(rig.check(place()), V.HALTED, "1", "0")
+    assert rig.check(place(SELL)).accepted
+    rig.orders.apply(order, OrderEvent.PROVED_ABSENT, START_NS)
+    assert rig.check(place()).accepted
 
 
 def test_g11_a_price_too_far_from_the_mark_is_refused() -> None:
     """G11: a digit too many."""
-    desk = Desk(RiskLimits(price_collar_pct=D(5)))
-    assert refused(desk.check(place(price="1000", quantity="0.01")), V.PRICE_COLLAR, "900", "5")
-    assert refused(desk.check(place(SELL, price="94.9")), V.PRICE_COLLAR, "5.1", "5")
-    assert desk.check(place(price="105")).accepted
-    assert refused(desk.check(place(), attrs.evolve(FACTS, mark=None)), V.NO_MARK_PRICE)
-    assert desk.check(place(price=None), attrs.evolve(FACTS, mark=None)).accepted
+    rig = RiskRig(RiskLimits(price_collar_pct=D(5)))
+    assert refused(rig.check(place(price="1000", quantity="0.01")), V.PRICE_COLLAR, "900", "5")
+    assert refused(rig.check(place(SELL, price="94.9")), V.PRICE_COLLAR, "5.1", "5")
+    assert rig.check(place(price="105")).accepted
+    assert refused(rig.check(place(), attrs.evolve(FACTS, mark=None)), V.NO_MARK_PRICE)
+    assert rig.check(place(price=None), attrs.evolve(FACTS, mark=None)).accepted
 
 
 def test_an_order_rate_is_kept_and_wishes_that_are_only_judged_need_not_fit_it() -> None:
-    desk = Desk(budget=Budget(orders_per_10s=2))
+    rig = RiskRig(budget=Budget(orders_per_10s=2))
     for at in (0, 4_000):
-        desk.trader.ordered(START_MS + at)
+        rig.trader.ordered(START_MS + at)
     at_five = attrs.evolve(FACTS, now_ms=START_MS + 5_000)
-    assert refused(desk.check(place(), at_five), V.ORDER_RATE, "3", "2")
-    assert desk.check(place(), at_five, sending=False).accepted
-    assert desk.check(place(), attrs.evolve(FACTS, now_ms=START_MS + 10_000)).accepted
+    assert refused(rig.check(place(), at_five), V.ORDER_RATE, "3", "2")
+    assert rig.check(place(), at_five, sending=False).accepted
+    assert rig.check(place(), attrs.evolve(FACTS, now_ms=START_MS + 10_000)).accepted
 
 
 def test_open_orders_are_limited_for_the_account_and_for_the_contract() -> None:
-    desk = Desk(RiskLimits(max_open_orders=2))
-    desk.stand(place())
-    desk.stand(place(), "other")
-    assert refused(desk.check(place()), V.OPEN_ORDERS, "3", "2")
+    rig = RiskRig(RiskLimits(max_open_orders=2))
+    rig.stand(place())
+    rig.stand(place(), "other")
+    assert refused(rig.check(place()), V.OPEN_ORDERS, "3", "2")
     few = attrs.evolve(instrument(SYMBOL), filters=attrs.evolve(instrument(SYMBOL).filters, max_orders=1))
-    desk = Desk(listed=[few, instrument("ETHUSDT")])
-    desk.stand(place(symbol="ETHUSDT"))
-    assert desk.check(place()).accepted
-    standing = desk.stand(place())
-    assert refused(desk.check(place()), V.OPEN_ORDERS, "2", "1")
-    assert desk.check(place(), replaces=(standing,)).accepted
-    assert desk.check(place(symbol="ETHUSDT"), attrs.evolve(FACTS, mark=D(100))).accepted
+    rig = RiskRig(listed=[few, instrument("ETHUSDT")])
+    rig.stand(place(symbol="ETHUSDT"))
+    assert rig.check(place()).accepted
+    standing = rig.stand(place())
+    assert refused(rig.check(place()), V.OPEN_ORDERS, "2", "1")
+    assert rig.check(place(), replaces=(standing,)).accepted
+    assert rig.check(place(symbol="ETHUSDT"), attrs.evolve(FACTS, mark=D(100))).accepted
 
 
 def test_the_notional_of_one_order_is_limited() -> None:
-    desk = Desk(RiskLimits(max_order_notional=D(500)))
-    assert refused(desk.check(place(quantity="5.1")), V.ORDER_NOTIONAL, "510", "500")
-    assert refused(desk.check(place(quantity="5.1", price=None)), V.ORDER_NOTIONAL, "510", "500")
+    rig = RiskRig(RiskLimits(max_order_notional=D(500)))
+    assert refused(rig.check(place(quantity="5.1")), V.ORDER_NOTIONAL, "510", "500")
+    assert refused(rig.check(place(quantity="5.1", price=None)), V.ORDER_NOTIONAL, "510", "500")
     no_mark = attrs.evolve(FACTS, mark=None)
-    assert refused(desk.check(place(quantity="5", price=None), no_mark), V.ORDER_NOTIONAL, "500.5", "500")
+    assert refused(rig.check(place(quantity="5", price=None), no_mark), V.ORDER_NOTIONAL, "500.5", "500")
     nothing = attrs.evolve(no_mark, best_ask=None)
-    assert refused(desk.check(place(quantity="5", price=None), nothing), V.NO_MARK_PRICE)
+    assert refused(rig.check(place(quantity="5", price=None), nothing), V.NO_MARK_PRICE)
 
 
 def test_a_position_is_limited_at_its_worst() -> None:
-    desk = Desk(budget=Budget(max_position=D(3)))
-    desk.hold("1")
-    desk.stand(place(quantity="1"))
-    assert refused(desk.check(place(quantity="1.5")), V.POSITION, "3.5", "3")
-    assert desk.check(place(quantity="1")).accepted
-    assert refused(desk.check(place(SELL, "4.5")), V.POSITION, "3.5", "3")
-    assert desk.check(place(quantity="3", symbol="ETHUSDT")).accepted
-    assert refused(desk.check(place(quantity="1"), beside=D("0.5")), V.POSITION, "3.5", "3")
+    rig = RiskRig(budget=Budget(max_position=D(3)))
+    rig.hold("1")
+    rig.stand(place(quantity="1"))
+    assert refused(rig.check(place(quantity="1.5")), V.POSITION, "3.5", "3")
+    assert rig.check(place(quantity="1")).accepted
+    assert refused(rig.check(place(SELL, "4.5")), V.POSITION, "3.5", "3")
+    assert rig.check(place(quantity="3", symbol="ETHUSDT")).accepted
+    assert refused(rig.check(place(quantity="1"), beside=D("0.5")), V.POSITION, "3.5", "3")
 
 
 def test_a_reduce_only_order_may_trade_first_and_then_counts() -> None:
     """Long 1, a reduce-only sell of 1 stands: a plain sell of 3.5 can end up 3.5 short."""
-    desk = Desk(budget=Budget(max_position=D(3)))
-    desk.other.symbols = frozenset()
-    desk.hold("1")
-    desk.stand(place(SELL, "1", reduce_only=True))
-    assert refused(desk.check(place(SELL, "3.5")), V.POSITION, "3.5", "3")
-    assert desk.check(place(SELL, "3")).accepted
-    desk.hold("-0.6")
-    assert desk.check(place(SELL, "3")).accepted
+    rig = RiskRig(budget=Budget(max_position=D(3)))
+    rig.other.symbols = frozenset()
+    rig.hold("1")
+    rig.stand(place(SELL, "1", reduce_only=True))
+    assert refused(rig.check(place(SELL, "3.5")), V.POSITION, "3.5", "3")
+    assert rig.check(place(SELL, "3")).accepted
+    rig.hold("-0.6")
+    assert rig.check(place(SELL, "3")).accepted
 
 
 @pytest.mark.parametrize("doubt", ["none", "listed no more", "cancel unknown", "amendment unknown", "ended"])
 def test_a_reduce_only_order_in_doubt_may_have_traded_before(doubt: str) -> None:
     """Of two orders over one position the plain one is told first: the other one may have closed the position before it."""
-    desk, alone = Desk(budget=Budget(max_position=D(10))), "ETHUSDT"
-    desk.hold("10", alone)
-    closing, plain = desk.stand(place(SELL, "10", symbol=alone, reduce_only=True)), desk.stand(place(SELL, "10", symbol=alone))
+    rig, alone = RiskRig(budget=Budget(max_position=D(10))), "ETHUSDT"
+    rig.hold("10", alone)
+    closing, plain = rig.stand(place(SELL, "10", symbol=alone, reduce_only=True)), rig.stand(place(SELL, "10", symbol=alone))
     match doubt:
         case "listed no more":
             closing.doubted_ns = START_NS
@@ -264,113 +264,113 @@ def test_a_reduce_only_order_in_doubt_may_have_traded_before(doubt: str) -> None
         case "amendment unknown":
             closing.overlay = Overlay.AMEND_UNKNOWN
         case "ended":
-            desk.orders.happen(closing, Happening.SEEN_CANCELED, START_NS)
-    desk.fill(plain, D(10))
-    verdict = desk.check(place(SELL, "6", symbol=alone))
+            rig.orders.apply(closing, OrderEvent.SEEN_CANCELED, START_NS)
+    rig.fill(plain, D(10))
+    verdict = rig.check(place(SELL, "6", symbol=alone))
     if doubt in ("none", "ended"):
         assert verdict.accepted
     else:
         assert refused(verdict, V.POSITION, "16", "10")
-        assert desk.check(place(BUY, "10", symbol=alone)).accepted
+        assert rig.check(place(BUY, "10", symbol=alone)).accepted
 
 
 def test_where_others_trade_a_reduce_only_order_counts_whole() -> None:
     """Long 0.4, a reduce-only sell of 1 stands: the venue lets it go on with what others hold, once the 0.4 are closed."""
-    desk = Desk(budget=Budget(max_position=D(3)))
-    desk.hold("1")
-    desk.stand(place(SELL, "1", reduce_only=True))
-    desk.hold("-0.6")
-    assert refused(desk.check(place(SELL, "3")), V.POSITION, "3.6", "3")
-    assert desk.check(place(SELL, "2.4")).accepted
-    assert desk.check(place(SELL, "0.4")).accepted
+    rig = RiskRig(budget=Budget(max_position=D(3)))
+    rig.hold("1")
+    rig.stand(place(SELL, "1", reduce_only=True))
+    rig.hold("-0.6")
+    assert refused(rig.check(place(SELL, "3")), V.POSITION, "3.6", "3")
+    assert rig.check(place(SELL, "2.4")).accepted
+    assert rig.check(place(SELL, "0.4")).accepted
 
 
 def test_fills_that_are_known_of_and_not_told_yet_count() -> None:
     """The position that is booked is not the one at the venue."""
-    desk = Desk(RiskLimits(max_gross_notional=D(500)), Budget(max_position=D(3)))
-    order = desk.stand(place(quantity="2"))
-    desk.orders.see(order, OrderStatus.FILLED, D(2), START_NS)
-    assert refused(desk.check(place(quantity="1.5")), V.POSITION, "3.5", "3")
-    assert refused(desk.check(place(SELL, "3", "110")), V.GROSS_NOTIONAL, "530", "500")
-    desk.hold("-2")
-    assert refused(desk.check(place(BUY, "2", reduce_only=True)), V.POSITION)
+    rig = RiskRig(RiskLimits(max_gross_notional=D(500)), Budget(max_position=D(3)))
+    order = rig.stand(place(quantity="2"))
+    rig.orders.see(order, OrderStatus.FILLED, D(2), START_NS)
+    assert refused(rig.check(place(quantity="1.5")), V.POSITION, "3.5", "3")
+    assert refused(rig.check(place(SELL, "3", "110")), V.GROSS_NOTIONAL, "530", "500")
+    rig.hold("-2")
+    assert refused(rig.check(place(BUY, "2", reduce_only=True)), V.POSITION)
 
 
 def test_an_unknown_or_amending_order_counts_at_its_worst() -> None:
-    desk = Desk(RiskLimits(max_gross_notional=D(1_000)), Budget(max_position=D(5)))
-    order = desk.stand(place(quantity="1"))
-    desk.orders.attempt(order, Attempt.AMEND_WANTED)
+    rig = RiskRig(RiskLimits(max_gross_notional=D(1_000)), Budget(max_position=D(5)))
+    order = rig.stand(place(quantity="1"))
+    rig.orders.attempt(order, Attempt.AMEND_WANTED)
     order.amending_price, order.amending_quantity = D(110), D(3)
-    assert refused(desk.check(place(quantity="2.5")), V.POSITION, "5.5", "5")
-    assert refused(desk.check(place(SELL, quantity="4", price="200")), V.GROSS_NOTIONAL, "1130", "1000")
+    assert refused(rig.check(place(quantity="2.5")), V.POSITION, "5.5", "5")
+    assert refused(rig.check(place(SELL, quantity="4", price="200")), V.GROSS_NOTIONAL, "1130", "1000")
 
 
 def test_the_notional_of_a_strategy_counts_its_positions_and_orders() -> None:
-    desk = Desk(budget=Budget(max_notional=D(500)))
-    desk.hold("-2", "ETHUSDT", "50")
-    desk.stand(place(quantity="1"))
-    assert refused(desk.check(place(quantity="3.5")), V.STRATEGY_NOTIONAL, "550", "500")
-    desk.state.prices.mark_told("ETHUSDT", D(150))
-    assert refused(desk.check(place(quantity="1.5")), V.STRATEGY_NOTIONAL, "550", "500")
-    assert desk.check(place(quantity="1")).accepted
-    assert refused(desk.check(place(quantity="1"), beside=D("0.5")), V.STRATEGY_NOTIONAL, "550", "500")
+    rig = RiskRig(budget=Budget(max_notional=D(500)))
+    rig.hold("-2", "ETHUSDT", "50")
+    rig.stand(place(quantity="1"))
+    assert refused(rig.check(place(quantity="3.5")), V.STRATEGY_NOTIONAL, "550", "500")
+    rig.state.prices.mark_told("ETHUSDT", D(150))
+    assert refused(rig.check(place(quantity="1.5")), V.STRATEGY_NOTIONAL, "550", "500")
+    assert rig.check(place(quantity="1")).accepted
+    assert refused(rig.check(place(quantity="1"), beside=D("0.5")), V.STRATEGY_NOTIONAL, "550", "500")
 
 
 def test_what_closes_or_makes_way_adds_nothing_to_the_notional() -> None:
-    desk = Desk(budget=Budget(max_notional=D(500)))
-    desk.hold("2")
-    desk.stand(place(SELL, "2", price="101", reduce_only=True))
-    old = desk.stand(place(quantity="1"))
-    assert refused(desk.check(place(quantity="2.5")), V.STRATEGY_NOTIONAL, "550", "500")
-    assert desk.check(place(quantity="2")).accepted
-    assert desk.check(place(quantity="3"), replaces=(old,)).accepted
-    assert refused(desk.check(place(quantity="3.5"), replaces=(old,)), V.STRATEGY_NOTIONAL, "550", "500")
+    rig = RiskRig(budget=Budget(max_notional=D(500)))
+    rig.hold("2")
+    rig.stand(place(SELL, "2", price="101", reduce_only=True))
+    old = rig.stand(place(quantity="1"))
+    assert refused(rig.check(place(quantity="2.5")), V.STRATEGY_NOTIONAL, "550", "500")
+    assert rig.check(place(quantity="2")).accepted
+    assert rig.check(place(quantity="3"), replaces=(old,)).accepted
+    assert refused(rig.check(place(quantity="3.5"), replaces=(old,)), V.STRATEGY_NOTIONAL, "550", "500")
 
 
 def test_the_gross_notional_counts_all_strategies() -> None:
-    desk = Desk(RiskLimits(max_gross_notional=D(500)))
-    desk.stand(place(quantity="3"), "other")
-    desk.other.account.position(SYMBOL).fill(SELL, D(1), D(100))
-    assert refused(desk.check(place(quantity="2")), V.GROSS_NOTIONAL, "600", "500")
-    assert desk.check(place(quantity="1")).accepted
+    rig = RiskRig(RiskLimits(max_gross_notional=D(500)))
+    rig.stand(place(quantity="3"), "other")
+    rig.other.account.position(SYMBOL).fill(SELL, D(1), D(100))
+    assert refused(rig.check(place(quantity="2")), V.GROSS_NOTIONAL, "600", "500")
+    assert rig.check(place(quantity="1")).accepted
 
 
 def test_a_latched_limit_refuses_new_risk_for_good() -> None:
-    desk = Desk()
-    desk.hold("1")
-    desk.state.trading.halt_account(Verdict(V.DRAWDOWN, "lost too much", D(101), D(100)), START_MS)
-    assert refused(desk.check(place()), V.DRAWDOWN, "101", "100")
-    assert desk.check(place(SELL)).accepted
+    rig = RiskRig()
+    rig.hold("1")
+    rig.state.trading.halt_account(Verdict(V.DRAWDOWN, "lost too much", D(101), D(100)), START_MS)
+    assert refused(rig.check(place()), V.DRAWDOWN, "101", "100")
+    assert rig.check(place(SELL)).accepted
 
 
 # -- what reduces -----------------------------------------------------------------------------------------------------
 
 
 def test_a_reduce_only_order_needs_something_to_reduce() -> None:
-    desk = Desk()
-    assert refused(desk.check(place(SELL, "1", reduce_only=True)), V.POSITION)
-    desk.hold("1")
-    assert refused(desk.check(place(BUY, "1", reduce_only=True)), V.POSITION)
-    assert refused(desk.check(place(SELL, "1.1", reduce_only=True)), V.POSITION)
-    desk.stand(place(SELL, "0.4"))
-    assert refused(desk.check(place(SELL, "0.7", reduce_only=True)), V.POSITION)
-    assert desk.check(place(SELL, "0.6", reduce_only=True)).accepted
+    rig = RiskRig()
+    assert refused(rig.check(place(SELL, "1", reduce_only=True)), V.POSITION)
+    rig.hold("1")
+    assert refused(rig.check(place(BUY, "1", reduce_only=True)), V.POSITION)
+    assert refused(rig.check(place(SELL, "1.1", reduce_only=True)), V.POSITION)
+    rig.stand(place(SELL, "0.4"))
+    assert refused(rig.check(place(SELL, "0.7", reduce_only=True)), V.POSITION)
+    assert rig.check(place(SELL, "0.6", reduce_only=True)).accepted
 
 
 def test_an_order_that_makes_way_does_not_count_against_its_own_successor() -> None:
-    desk = Desk(budget=Budget(max_position=D(1)))
-    desk.hold("1")
-    standing = desk.stand(place(SELL, "1", price="105", reduce_only=True))
-    assert desk.check(place(SELL, "1", price="104", reduce_only=True), replaces=(standing,)).accepted
-    buying = desk.stand(place(SELL, "1", price="106"))
-    assert desk.check(place(SELL, "1", price="104"), replaces=(standing, buying)).accepted
+    rig = RiskRig(budget=Budget(max_position=D(1)))
+    rig.hold("1")
+    standing = rig.stand(place(SELL, "1", price="105", reduce_only=True))
+    assert rig.check(place(SELL, "1", price="104", reduce_only=True), replaces=(standing,)).accepted
+    buying = rig.stand(place(SELL, "1", price="106"))
+    assert rig.check(place(SELL, "1", price="104"), replaces=(standing, buying)).accepted
 
 
 def test_two_quotes_that_reduce_one_by_one_may_not_reverse_together() -> None:
-    desk = Desk(budget=Budget(max_position=D("0.1")))
-    desk.hold("1")
-    assert desk.check(place(SELL, "0.6"), beside=D("0.4")).accepted
-    assert refused(desk.check(place(SELL, "0.6"), beside=D("0.6")), V.POSITION, "0.2", "0.1")
+    rig = RiskRig(budget=Budget(max_position=D("0.1")))
+    rig.hold("1")
+    assert rig.check(place(SELL, "0.6"), beside=D("0.4")).accepted
+    assert refused(rig.check(place(SELL, "0.6"), beside=D("0.6")), V.POSITION, "0.2", "0.1")
 
 
 # -- the promise ------------------------------------------------------------------------------------------------------
@@ -388,7 +388,7 @@ def test_whatever_passes_and_fills_in_any_order_no_limit_is_exceeded(
 ) -> None:
     chance = random.Random(seed)
     budget = Budget(max_position=D(max_position), max_notional=D(max_notional))
-    desk = Desk(RiskLimits(max_gross_notional=D(gross)), budget)
+    rig = RiskRig(RiskLimits(max_gross_notional=D(gross)), budget)
     passed: list[Order] = []
     for _ in range(25):
         wanted = place(
@@ -398,21 +398,21 @@ def test_whatever_passes_and_fills_in_any_order_no_limit_is_exceeded(
             reduce_only=chance.random() < 0.3,
         )
         replaced = tuple(order for order in passed if order.live and chance.random() < 0.2 and order.side is wanted.side)[:1]
-        if desk.check(wanted, replaces=replaced).accepted:
+        if rig.check(wanted, replaces=replaced).accepted:
             for order in replaced:
-                desk.orders.see(order, OrderStatus.CANCELED, D(0), START_NS)
-            passed.append(desk.stand(wanted))
+                rig.orders.see(order, OrderStatus.CANCELED, D(0), START_NS)
+            passed.append(rig.stand(wanted))
         for order in chance.sample(passed, len(passed)):
             if order.live and chance.random() < 0.3:
                 at_most = order.remaining
                 if order.reduce_only:
                     # The venue never lets such an order do more than bring a position to its end.
-                    net = desk.trader.account.net(SYMBOL)
+                    net = rig.trader.account.net(SYMBOL)
                     at_most = min(at_most, max(-net * order.side.sign, D(0)))
                 if at_most:
-                    desk.fill(order, chance.choice([at_most, at_most / 2]))
+                    rig.fill(order, chance.choice([at_most, at_most / 2]))
                 else:
-                    desk.orders.see(order, OrderStatus.EXPIRED, D(0), START_NS)
-        net = desk.trader.account.net(SYMBOL)
+                    rig.orders.see(order, OrderStatus.EXPIRED, D(0), START_NS)
+        net = rig.trader.account.net(SYMBOL)
         assert abs(net) <= budget.max_position  # type: ignore[operator]
-        assert abs(desk.trader.account.position(SYMBOL).cost) <= min(D(max_notional), D(gross)) * D("1.03")
+        assert abs(rig.trader.account.position(SYMBOL).cost) <= min(D(max_notional), D(gross)) * D("1.03")

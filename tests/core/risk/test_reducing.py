@@ -17,7 +17,7 @@ from coldframe.core.state.orders import Orders, Origin
 from coldframe.core.state.positions import EXTERNAL, PositionKey
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderStatus, OrderType, PositionSide, Side
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place
 
@@ -51,7 +51,7 @@ class World:
     def stand(self, side: Side, quantity: str, strategy: str = "mm", **more: object) -> Order:
         """An order that rests at the venue."""
         order = self.orders.prepare(strategy, attrs.evolve(place(side, quantity), **more), Origin.PLACE, START_NS)
-        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
         self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
         return order
 

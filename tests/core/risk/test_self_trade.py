@@ -13,7 +13,7 @@ from coldframe.core.state.limits import SelfCross
 from coldframe.core.state.orders import Order, Orders
 from coldframe.enums import OrderStatus, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.model.intents import Place
-from coldframe.model.orders import Attempt, Happening
+from coldframe.model.orders import Attempt, OrderEvent
 from tests.core.made import START_MS, START_NS
 from tests.core.told import D, place, prepared
 
@@ -23,7 +23,7 @@ SIDES = st.sampled_from(list(Side))
 
 def resting(orders: Orders, wanted: Place, strategy: str = "other") -> Order:
     order = prepared(orders, wanted, strategy)
-    orders.happen(order, Happening.WRITTEN, START_NS)
+    orders.apply(order, OrderEvent.WRITTEN, START_NS)
     orders.see(order, OrderStatus.NEW, D(0), START_NS)
     return order
 
@@ -58,9 +58,9 @@ def test_an_amendment_under_way_stands_at_both_of_its_prices() -> None:
 def test_an_order_of_unknown_fate_counts_and_one_that_never_rests_does_not() -> None:
     orders = Orders(START_MS)
     order = prepared(orders, place(Side.SELL, price="100"), "other")
-    orders.happen(order, Happening.OUTCOME_UNKNOWN, START_NS)
+    orders.apply(order, OrderEvent.OUTCOME_UNKNOWN, START_NS)
     assert crossed("mm", place(price="100"), orders.live) is order
-    orders.happen(order, Happening.REJECTED_BY_VENUE, START_NS)
+    orders.apply(order, OrderEvent.REJECTED_BY_VENUE, START_NS)
     prepared(orders, place(Side.SELL, price="100", time_in_force=TimeInForce.IOC), "other")
     assert crossed("mm", place(price="100"), orders.live) is None
     resting(orders, place(Side.SELL, price="100", symbol="ETHUSDT"), "other")

@@ -6,7 +6,7 @@ import pytest
 
 from coldframe.core.execution.execution_reports import AMENDED_ACROSS, AMENDED_AWAY
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.limits import RiskLimits
 from coldframe.enums import ExecutionType, OrderStatus, Side, TimeInForce
 from coldframe.model.effects import Level
@@ -37,10 +37,10 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
     made = Scripted(actor, symbols=actor.symbols).ready()
     made.want(actor, place(quantity="2"))
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2")
-    made.foreign(client_order_id, Side.SELL, "0.5", "90")
+    made.external_order(client_order_id, Side.SELL, "0.5", "90")
     made.fill(client_order_id, "0.5")
     assert made.engine.state.external.account.net("BTCUSDT") == 0
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("1.5")
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("1.5")
     assert [event.cause for event in actor.told(PositionChanged)] == [kind]
     assert kind in said_at(made, Level.ERROR)
     assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.state.trading.symbols["BTCUSDT"].text
@@ -54,7 +54,7 @@ def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_o
 
 def test_o21_an_order_by_hand_is_external_and_shuts_nothing() -> None:
     made, actor = world()
-    made.foreign("web_1", Side.BUY, "0.5")
+    made.external_order("web_1", Side.BUY, "0.5")
     assert [order.remaining for order in made.engine.state.external.orders.values()] == [D("0.5")]
     made.fill("web_1", "0.2")
     made.fill("web_1", "0.3")
@@ -69,8 +69,8 @@ def test_o21_an_order_by_hand_is_external_and_shuts_nothing() -> None:
 def test_what_others_have_and_may_get_counts_into_the_gross_of_the_account() -> None:
     actor = Actor()
     made = Scripted(actor, risk=RiskLimits(max_gross_notional=D(300))).ready()
-    made.foreign("web_1", Side.BUY, "1", "95")
-    made.foreign("web_2", Side.BUY, "1", "95")
+    made.external_order("web_1", Side.BUY, "1", "95")
+    made.external_order("web_2", Side.BUY, "1", "95")
     made.fill("web_2", "1")
     made.want(actor, place(quantity="1"), place(quantity="1.1"))
     assert made.verdicts(actor) == {"ACCEPTED": 1, "GROSS_NOTIONAL": 1}
@@ -141,9 +141,9 @@ def test_o21_an_amendment_by_somebody_else_is_recognised_and_told() -> None:
 
 
 def test_what_is_found_at_the_start_is_followed_to_its_end() -> None:
-    made = Scripted(Actor(), trading=OrderSideLimits(foreign=Foreign.IGNORE))
+    made = Scripted(Actor(), trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     made.exchange.now_ms = made.venue_ms
-    made.exchange.foreign("web_1", "BTCUSDT", Side.BUY, "1", "95")
+    made.exchange.external_order("web_1", "BTCUSDT", Side.BUY, "1", "95")
     made.ready()
     assert "order BUY 1 BTCUSDT @ 95 (web_1) is not ours and left alone" in made.said()
     made.exchange.orders["web_1"].end(OrderStatus.CANCELED)

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from coldframe.core.engine import Engine
 from coldframe.core.execution.absence_proof import BLIND_MARGIN_MS
 from coldframe.core.execution.inquiry import OPERATOR_AFTER_MS
-from coldframe.core.lifecycle.kill_switch import order_of_brake
+from coldframe.core.lifecycle.kill_switch import emergency_order
 from coldframe.core.reconciliation.order_side import OrderSideLimits
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
 from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.errors import JournalDamaged
-from coldframe.ids import BRAKE_COUNT, OwnId
+from coldframe.ids import KILL_SWITCH_COUNT, OwnId
 from coldframe.model.effects import Record, SendRequest
-from coldframe.model.inputs import BrakeOrdered, JournalChanged
+from coldframe.model.inputs import EmergencyOrderSent, JournalChanged
 from coldframe.model.intents import CancelAll
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
@@ -32,7 +32,7 @@ from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
-from tests.core.strategies.test_desired_state import behave, happen, some_quotes, standing, traded
+from tests.core.strategies.test_desired_state import apply, behave, some_quotes, standing, traded
 from tests.core.told import D, place
 from tests.examples import examples
 
@@ -50,9 +50,9 @@ def troubled(chance: random.Random, actor: Actor, turns: int, **more: Any) -> Sc
         if chance.random() < 0.1:
             made.want(actor, place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None])))
         if chance.random() < 0.05:
-            made.exchange.fill(made.foreign(f"by-hand-{number}", quantity="1").client_order_id, "1")
+            made.exchange.fill(made.external_order(f"by-hand-{number}", quantity="1").client_order_id, "1")
             made._work()
-        happen(made, chance)
+        apply(made, chance)
         made.run(chance.choice((5, 50, 300, 1_500)))
     return made
 
@@ -64,7 +64,7 @@ def setup() -> dict[str, Any]:
         "risk": risk,
         "instruments": [instrument("BTCUSDT", min_notional="5")],
         # What somebody does by hand while nobody listens stands on the account when the next run begins.
-        "trading": OrderSideLimits(foreign=Foreign.IGNORE),
+        "trading": OrderSideLimits(external=ExternalPolicy.IGNORE),
     }
 
 
@@ -121,12 +121,12 @@ def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(
     again = made.restarted(actor, past=past, keep_orders=chance.random() < 0.5, **setup())
     again.run(1_000)
     for _ in range(5):
-        happen(again, chance)
+        apply(again, chance)
         again.run(chance.choice((50, 1_500)))
     again.silent = False
     behave(again)
     again.run(100_000)
-    account = again.engine.slots.get("mm").trader.account
+    account = again.engine.runtimes.get("mm").trader.account
     ours = [(order, trade) for order, trade in made.exchange.trades if order.client_order_id.startswith("cf.")]
     assert account.net("BTCUSDT") + again.engine.state.external.account.net("BTCUSDT") == traded(made)
     assert account.fills == len(ours)
@@ -176,7 +176,7 @@ def test_p2_fills_that_an_answer_had_counted_when_the_process_died_are_no_foreig
     again = made.restarted(actor, past=past)
     again.run(5_000)
     assert again.ended is None
-    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
 def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being_is() -> None:
@@ -205,7 +205,7 @@ def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> Non
     (order,) = again.engine.orders.live
     assert (order.state, order.strategy) == (OrderState.ACCEPTED, "mm")
     again.fill(order.client_order_id, "0.4")
-    assert again.engine.slots.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert standing(again) == {(Side.BUY, D("98")): D("0.6")}
 
 
@@ -241,9 +241,9 @@ def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpo
     """The kill switch's row is on the disk at once, while the engine is stuck in a step whose checkpoint comes after it."""
     made = Scripted(Actor(), checkpoint_rows=1).ready()
     (at,) = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT][:1]
-    name = str(OwnId("mm", made.engine.orders.epoch_ms, BRAKE_COUNT))
-    told = BrakeOrdered("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
-    order = order_of_brake(told, 1)
+    name = str(OwnId("mm", made.engine.orders.epoch_ms, KILL_SWITCH_COUNT))
+    told = EmergencyOrderSent("mm", name, "BTCUSDT", Side.SELL, D(1), PositionSide.BOTH, made.venue_ms)
+    order = emergency_order(told, 1)
     order.state = OrderState.SUBMITTED
     past = fold([*made.rows[:at], Row(at + 1, 0, RowKind.ORDER, name, order_body(order)), *made.rows[at:]])
     assert [order.client_order_id for order in past.live] == [name]
@@ -309,7 +309,7 @@ def test_orders_of_another_account_are_no_concern_of_this_one() -> None:
 
 def test_fills_of_others_are_kept_apart() -> None:
     made = Scripted(Actor()).ready()
-    made.exchange.fill(made.foreign("by-hand", quantity="2").client_order_id, "2")
+    made.exchange.fill(made.external_order("by-hand", quantity="2").client_order_id, "2")
     made._work()
     assert fold(made.rows).held() == {(EXTERNAL, "BTCUSDT"): D(2)}
 

@@ -49,8 +49,8 @@ class Bot:
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         account = StrategyAccount("mm", frozenset(), self.budget)
         self.state = EngineState(self.ctx, Orders(1), {"mm": account}, limits=self.limits)
-        self.state.restore_latched(past.latched, START_MS)
-        self.writer = RiskRows(self.state, self.ctx, past.latched, past.losses)
+        self.state.restore_suspensions(past.suspensions, START_MS)
+        self.writer = RiskRows(self.state, self.ctx, past.suspensions, past.losses)
 
     @property
     def losses(self) -> Losses:
@@ -121,7 +121,7 @@ def test_losses_over_any_number_of_runs_are_those_of_one(
                 oracle.resume(at_ms)
             case "hours":
                 at_ms += given_[0] * 3_600_000
-        assert (bot.losses.latched is not None) == oracle.shut
+        assert (bot.losses.hit is not None) == oracle.shut
         assert fold(bot.rows).losses.get("mm") == bot.losses.counted
 
 
@@ -154,7 +154,7 @@ def test_what_was_shut_on_one_day_stays_shut_on_the_next() -> None:
     bot.see(D(-11), START_MS)
     bot.start()
     bot.see(D(-11), START_MS + DAY_MS)
-    assert bot.losses.latched is not None
+    assert bot.losses.hit is not None
 
 
 def test_without_a_drawdown_limit_a_new_peak_writes_no_rows() -> None:
@@ -260,7 +260,7 @@ def test_what_happened_while_the_bot_was_off_is_known_before_losses_are_counted(
     new.holds.clear()
     new.release()
     new.run(5_000, alive=False)
-    assert new.engine.slots.get("mm").trader.account.net("BTCUSDT") == 0
+    assert new.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 0
     assert new.engine.state.losses.counted.peak < 1  # type: ignore[union-attr]
     assert new.engine.state.trading.account is None
 
@@ -310,9 +310,9 @@ def test_days_are_the_venues() -> None:
     assert made.engine.state.trading.account is not None
 
 
-@pytest.mark.parametrize(("lost", "latched"), [("9.99", False), ("10", False), ("10.01", True)])
-def test_a_limit_is_exceeded_by_more_than_it(lost: str, latched: bool) -> None:
+@pytest.mark.parametrize(("lost", "hit"), [("9.99", False), ("10", False), ("10.01", True)])
+def test_a_limit_is_exceeded_by_more_than_it(lost: str, hit: bool) -> None:
     for limits in (Losses(max_loss=D(10)), Losses(max_drawdown=D(10))):
         limits.check(D(0), START_MS)
         limits.check(-D(lost), START_MS)
-        assert (limits.latched is not None) is latched
+        assert (limits.hit is not None) is hit

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from coldframe.core.state.orders import ENDED_LIMIT, Fill, Order, Orders, Origin
 from coldframe.enums import OrderStatus, Side
 from coldframe.ids import parse_own
-from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import D, place, prepared
 
-S, H, A = OrderState, Happening, Attempt
+S, H, A = OrderState, OrderEvent, Attempt
 
 
 def fill(order: Order, trade_id: int, quantity: str, fee: str | None = "0.01", order_id: int = 5) -> Fill:
@@ -25,7 +25,7 @@ def fill(order: Order, trade_id: int, quantity: str, fee: str | None = "0.01", o
 
 def opened(orders: Orders, **wanted: object) -> Order:
     order = prepared(orders, place(**wanted))  # type: ignore[arg-type]
-    orders.happen(order, H.WRITTEN, START_NS)
+    orders.apply(order, H.WRITTEN, START_NS)
     orders.identify(order, 5)
     orders.see(order, OrderStatus.NEW, D(0), START_NS)
     return order
@@ -70,7 +70,7 @@ def test_the_live_orders_of_a_strategy_are_its_own_oldest_first() -> None:
     assert list(orders.of("mm", "ETHUSDT")) == [third]
     assert list(orders.everywhere("ETHUSDT")) == [third]
     assert len(list(orders.everywhere("BTCUSDT"))) == 2
-    orders.happen(first, H.REJECTED_BY_VENUE, START_NS)
+    orders.apply(first, H.REJECTED_BY_VENUE, START_NS)
     assert list(orders.of("mm")) == [third]
 
 
@@ -89,7 +89,7 @@ def test_the_live_orders_of_a_strategy_are_its_own_oldest_first() -> None:
 def test_what_is_seen_of_an_order_decides_its_state(status: OrderStatus, seen: str, state: OrderState) -> None:
     orders = Orders(START_MS)
     order = prepared(orders)
-    orders.happen(order, H.WRITTEN, START_NS)
+    orders.apply(order, H.WRITTEN, START_NS)
     assert orders.see(order, status, D(seen), START_NS + 1, "why")
     assert (order.state, order.seen_filled, order.reason) == (state, D(seen), "why")
     assert order.fills_missing is (D(seen) > 0)
@@ -143,7 +143,7 @@ def test_a_fill_after_the_end_is_booked_and_an_end_that_was_none_is_an_incident(
 def test_an_order_that_was_given_up_and_lives_is_alive_again() -> None:
     orders = Orders(START_MS)
     order = prepared(orders)
-    orders.happen(order, H.REJECTED_BY_VENUE, START_NS)
+    orders.apply(order, H.REJECTED_BY_VENUE, START_NS)
     assert list(orders.live) == []
     orders.see(order, OrderStatus.NEW, D(0), START_NS)
     assert list(orders.live) == [order]
@@ -211,16 +211,16 @@ def test_an_ended_order_whose_fills_have_not_all_been_told_still_counts() -> Non
     assert list(orders.owing("mm")) == []
     orders.see(living, OrderStatus.PARTIALLY_FILLED, D("0.5"), START_NS)
     assert (living.exposure, list(orders.owing("mm"))) == (D(1), [])
-    orders.happen(living, H.SEEN_EXPIRED, START_NS)
+    orders.apply(living, H.SEEN_EXPIRED, START_NS)
     assert list(orders.owing("mm")) == [living]
 
 
 def test_the_doubtful_are_counted() -> None:
     orders = Orders(START_MS)
     first, second, third = opened(orders), prepared(orders), prepared(orders)
-    orders.happen(second, H.OUTCOME_UNKNOWN, START_NS)
-    orders.happen(third, H.OUTCOME_UNKNOWN, START_NS)
-    orders.happen(third, H.UNPROVABLE, START_NS)
+    orders.apply(second, H.OUTCOME_UNKNOWN, START_NS)
+    orders.apply(third, H.OUTCOME_UNKNOWN, START_NS)
+    orders.apply(third, H.UNPROVABLE, START_NS)
     assert orders.doubtful == 2
     assert first.state is S.ACCEPTED
 
@@ -231,11 +231,11 @@ def test_the_doubtful_are_counted() -> None:
         max_size=12,
     )
 )
-def test_what_has_been_seen_and_booked_only_grows(evidence: list[tuple[OrderStatus, Decimal, int, bool]]) -> None:
+def test_what_has_been_seen_and_booked_only_grows(reports: list[tuple[OrderStatus, Decimal, int, bool]]) -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     filled, seen = order.filled, order.seen_filled
-    for status, quantity, trade_id, traded in evidence:
+    for status, quantity, trade_id, traded in reports:
         if traded:
             orders.book(order, fill(order, trade_id, "0.25"), START_NS)
         else:
@@ -303,7 +303,7 @@ def test_a_checkpoint_holds_what_lives_and_what_ended_last(ended: int, kept: lis
     orders = Orders(START_MS)
     every = [prepared(orders) for _ in range(4)]
     for order in every[:3]:
-        orders.happen(order, H.REJECTED_BY_VENUE, START_NS)
+        orders.apply(order, H.REJECTED_BY_VENUE, START_NS)
     assert [every.index(order) for order in orders.worth_keeping(ended)] == kept
 
 

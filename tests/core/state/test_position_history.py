@@ -119,18 +119,18 @@ def test_i4_no_order_of_delays_makes_a_false_alarm_and_every_loss_is_found(
     """
     books = Books()
     at_venue: list[tuple[int, Decimal]] = [(0, D(hidden))]
-    happenings: list[tuple[int, int, object]] = []
+    engine_events: list[tuple[int, int, object]] = []
     clock = told = 0
     for wait, quantity, delay in trades:
         clock += wait
         at_venue.append((clock, at_venue[-1][1] + D(quantity)))
         told = max(told, clock + delay)
-        happenings.append((told, 0, D(quantity)))
+        engine_events.append((told, 0, D(quantity)))
     for asked, there, back in questions:
         truth = [value for at, value in at_venue if at <= asked + there][-1]
-        happenings.append((asked + there + back, 1, (asked, truth)))
+        engine_events.append((asked + there + back, 1, (asked, truth)))
     found = []
-    for at, _, what in sorted(happenings, key=lambda one: one[:2]):
+    for at, _, what in sorted(engine_events, key=lambda one: one[:2]):
         while books.now < START + at * NS_PER_MS:
             found += books.after(min(250, at - (books.now - START) // NS_PER_MS))
         if isinstance(what, Decimal):

@@ -20,8 +20,8 @@ from coldframe.core.state.shares import REMEMBERED, Executions, execution_of, in
 from coldframe.core.state.trading_state import Suspensions
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Record
+from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import PositionCause, PositionChanged
-from coldframe.model.happenings import StrategyTold
 from coldframe.model.journal import Row, RowKind
 from tests.core.made import START_NS, SYMBOL
 from tests.core.shareoracle import OTHERS, ShareOracle

@@ -54,7 +54,7 @@ def test_quotes_stand_and_the_same_wish_changes_nothing() -> None:
     made, actor = quoting()
     assert standing(made) == FULL
     assert [request.params["timeInForce"] for request in made.sent("order.place")] == ["GTX", "GTX"]
-    assert made.engine.slots.get("mm").orders == 2
+    assert made.engine.runtimes.get("mm").orders == 2
     sent = len(made.effects)
     made.want(actor, BOTH)
     assert made.verdicts(actor) == {"ACCEPTED": 1, "NO_CHANGE": 1}
@@ -146,7 +146,7 @@ def test_quotes_are_kept_true_over_a_reconnect() -> None:
     made.silent = False
     made.run(40_000)
     assert standing(made) == FULL
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
 
 
 def test_quotes_lapse_when_the_book_is_lost_and_the_strategy_may_want_them_again() -> None:
@@ -272,7 +272,7 @@ def test_a_target_is_reached_and_kept() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, Target("BTCUSDT", D(2)))
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert account.net("BTCUSDT") == 2
     (request,) = made.sent("order.place")
     assert (request.params["timeInForce"], request.params["price"]) == ("IOC", "100.3")
@@ -299,7 +299,7 @@ def test_a_target_waits_for_a_book_and_goes_on_when_the_market_moves() -> None:
     made.run(500)
     made.release()
     made.run(2_000)
-    assert made.engine.slots.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
 
 
 def test_a_target_waits_for_fills_that_are_known_of_and_not_told_yet() -> None:
@@ -313,7 +313,7 @@ def test_a_target_waits_for_fills_that_are_known_of_and_not_told_yet() -> None:
     made.refuse(-1007)
     made.silent = False
     made.run(3_000)
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert (account.net("BTCUSDT"), len(made.sent("order.place"))) == (D(0), 1)
     made.holds.clear()
     made.release()
@@ -345,7 +345,7 @@ def test_quotes_that_wait_are_held_back_beside_a_reached_target() -> None:
     made, actor = quoting(BOTH, budgets={"mm": Budget(max_position=D("1.5"))})
     made.fill(next(order for order in made.engine.orders.live if order.side is Side.BUY).client_order_id, "1")
     made.run(1_000)
-    waits = made.engine.slots.get("mm").held_back
+    waits = made.engine.runtimes.get("mm").held_back
     before = waits["POSITION"]
     assert before > 0
     made.want(actor, Target("BTCUSDT", D(1)))
@@ -379,7 +379,7 @@ def behave(made: Scripted, chance: random.Random | None = None) -> None:
 HAPPENS = ("fill", "refuse", "hold", "swallow", "unwritten", "lose", "silent", "gap", "calm", "calm")
 
 
-def happen(made: Scripted, chance: random.Random) -> None:
+def apply(made: Scripted, chance: random.Random) -> None:
     """One good or bad thing that a venue may do."""
     match chance.choice(HAPPENS):
         case "fill":
@@ -430,7 +430,7 @@ def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_
     for _ in range(25):
         if chance.random() < 0.1:
             made.want(actor, some_quotes(chance))
-        happen(made, chance)
+        apply(made, chance)
         made.run(chance.choice((50, 300, 1_500)))
         worst = {side: sum((q for (at, _), q in standing(made).items() if at is side), D(0)) for side in Side}
         assert traded(made) - worst[Side.SELL] >= -most
@@ -438,7 +438,7 @@ def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_
     made.silent = False
     behave(made)
     made.run(100_000)
-    account = made.engine.slots.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").trader.account
     assert account.net("BTCUSDT") == traded(made)
     assert account.fills == len(made.exchange.trades)
     assert made.engine.state.holdings.adjustments == []

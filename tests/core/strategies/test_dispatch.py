@@ -118,9 +118,9 @@ def test_i7_a_book_that_is_lost_is_told_before_anybody_can_read_it() -> None:
 def test_every_intent_ends_in_exactly_one_verdict() -> None:
     made, one, _ = pair()
     made.want(one, place(), WakeMe(5), CancelAll(), Quotes("BTCUSDT"), Target("BTCUSDT", D(0)), None, "rubbish")
-    slot = made.engine.slots.get("one")
-    assert slot.intents == sum(slot.verdicts.values()) == 7
-    assert slot.verdicts == {"ACCEPTED": 5, "MALFORMED": 2}
+    runtime = made.engine.runtimes.get("one")
+    assert runtime.intents == sum(runtime.verdicts.values()) == 7
+    assert runtime.verdicts == {"ACCEPTED": 5, "MALFORMED": 2}
 
 
 KINDS: list[Intent] = [
@@ -148,7 +148,7 @@ def test_s3_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(go
             if made.verdicts(one).get(V.MALFORMED, 0) > before:
                 assert not [effect for effect in sent if isinstance(effect, SendRequest)]
     assert made.verdicts(one)[V.MALFORMED] >= 15 * len(attrs.fields(type(good)))
-    assert not made.engine.slots.get("one").muted
+    assert not made.engine.runtimes.get("one").muted
     made.want(other, place())
     assert made.verdicts(other) == {"ACCEPTED": 1}
 
@@ -171,9 +171,9 @@ def test_only_orders_that_went_out_are_counted() -> None:
     made, one, other = pair()
     made.want(one, place(), place(symbol="ETHUSDT"), place(quantity="2"))
     assert made.verdicts(one) == {"ACCEPTED": 2, "SYMBOL_NOT_ALLOWED": 1}
-    assert (made.engine.slots.get("one").orders, made.engine.slots.get("other").orders) == (2, 0)
+    assert (made.engine.runtimes.get("one").orders, made.engine.runtimes.get("other").orders) == (2, 0)
     made.want(other, place(symbol="ETHUSDT"))
-    assert made.engine.slots.get("other").orders == 0
+    assert made.engine.runtimes.get("other").orders == 0
 
 
 def test_s3_wake_ups_that_are_waited_for_have_a_bound() -> None:
@@ -187,7 +187,7 @@ def test_s3_wake_ups_that_are_waited_for_have_a_bound() -> None:
     assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES + 1, "MALFORMED": 1}
     assert made.verdicts(other) == {"ACCEPTED": 1}
     made.run(600)
-    assert made.engine.slots.get("one").wakes == set()
+    assert made.engine.runtimes.get("one").wakes == set()
     made.want(one, WakeMe(500, "beyond"))
     assert made.verdicts(one)["ACCEPTED"] == MOST_WAKES + 2
 
@@ -278,7 +278,7 @@ def test_an_overlay_that_raises_mutes_its_strategy_at_once() -> None:
     made.want(one, place(), place(), WakeMe(5))
     assert made.verdicts(one) == {"MUTED": 3}
     assert made.sent("order.place") == []
-    assert not made.engine.slots.get("other").muted
+    assert not made.engine.runtimes.get("other").muted
 
 
 # -- a strategy that raises -------------------------------------------------------------------------------------------
@@ -301,15 +301,15 @@ def raising(on_error: OnError) -> tuple[Scripted, Actor, Actor]:
 def test_s1_a_strategy_that_raises_is_muted_and_its_orders_are_cancelled(on_error: OnError) -> None:
     """S1."""
     made, one, other = raising(on_error)
-    slot = made.engine.slots.get("one")
-    assert slot.muted
+    runtime = made.engine.runtimes.get("one")
+    assert runtime.muted
     assert not list(made.engine.orders.of("one")) or on_error is OnError.FLATTEN
     assert any(entry.level is Level.ERROR and "strategy one muted: on_mark: boom" in entry.text for entry in made.log)
     heard = len(one.seen)
     made.run(2_000)
     assert len(one.seen) == heard
     if on_error is not OnError.HALT:
-        assert not made.engine.slots.get("other").muted
+        assert not made.engine.runtimes.get("other").muted
         assert list(made.engine.orders.of("other"))
         assert other.seen[-1].at_ns > one.seen[-1].at_ns
 
@@ -317,14 +317,14 @@ def test_s1_a_strategy_that_raises_is_muted_and_its_orders_are_cancelled(on_erro
 def test_quarantine_leaves_the_position() -> None:
     made, _, _ = raising(OnError.QUARANTINE)
     made.run(5_000)
-    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == D("0.5")
+    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == D("0.5")
 
 
 def test_flatten_brings_the_position_to_zero() -> None:
     made, _, _other = raising(OnError.FLATTEN)
     made.run(2_000)
-    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 0
-    assert made.engine.slots.get("other").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("other").trader.account.net("BTCUSDT") == 0
     assert list(made.engine.orders.of("other"))
 
 
@@ -341,11 +341,11 @@ def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
     made.mark("BTCUSDT", "90")
     made.run(1_500)
     assert made.engine.state.trading.account is not None
-    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 2
+    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 2
     made.holds.clear()
     made.release()
     made.run(3_000)
-    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
 
 
 def test_flatten_also_closes_what_an_order_on_its_way_brings_in_after_all() -> None:
@@ -361,8 +361,8 @@ def test_flatten_also_closes_what_an_order_on_its_way_brings_in_after_all() -> N
     made.fill(order.client_order_id, "2")
     made.holds.clear()
     made.run(3_000)
-    assert made.engine.slots.get("one").trader.account.fills == 2
-    assert made.engine.slots.get("one").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("one").trader.account.fills == 2
+    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
 
 
 def test_halt_ends_the_run() -> None:
@@ -384,7 +384,7 @@ def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() 
     made.exchange.refuses["/fapi/v1/order"] = (-1001, "Internal error")
     made.lose(LinkKind.API)
     made.mark("BTCUSDT", "100")
-    assert made.engine.slots.get("one").muted
+    assert made.engine.runtimes.get("one").muted
     assert len(list(made.engine.orders.of("one"))) == 2
     made.run(20_000)
     made.exchange.carry_out("order.place", made.sent("order.place")[-1].params)
@@ -418,7 +418,7 @@ def test_s1_i13_whichever_hook_raises_the_others_do_not_notice(hook: str) -> Non
     undisturbed, _ = life({})
     disturbed, made = life({hook: boom})
     assert disturbed == undisturbed
-    assert made.engine.slots.get("one").muted
+    assert made.engine.runtimes.get("one").muted
     assert isinstance(made.ended, Finish)
 
 

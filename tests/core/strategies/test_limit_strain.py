@@ -85,7 +85,7 @@ def test_a_quote_that_moves_too_often_is_told_once(budget: Budget, risk: RiskLim
     (line,) = lines(made)
     assert line.startswith("strategy mm lives at its limit (")
     assert advice in line
-    assert made.engine.slots.get("mm").strain.said
+    assert made.engine.runtimes.get("mm").strain.said
 
 
 def test_a_strategy_with_room_is_told_nothing() -> None:

@@ -17,7 +17,7 @@ from coldframe.core.state.orders import Fill, Order, Orders, Origin
 from coldframe.core.strategies.planner import Held, plan_quotes, plan_target, target_order
 from coldframe.enums import OrderStatus, Side, TimeInForce
 from coldframe.model.intents import Place, Quote, Quotes, Target
-from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from coldframe.testing import instrument
 from coldframe.wire.filters import check_order
 from tests.core.made import START_MS, START_NS, SYMBOL
@@ -61,7 +61,7 @@ class Hand:
     def rest(self, side: Side, price: str, quantity: str) -> Order:
         """An order that rests, acknowledged."""
         order = self.orders.prepare("mm", place(side, quantity, price), Origin.QUOTE, START_NS)
-        self.orders.happen(order, Happening.WRITTEN, START_NS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
         self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
         return order
 
@@ -72,7 +72,7 @@ class Hand:
             match operation:
                 case PlaceOrder(wanted):
                     order = self.orders.prepare("mm", wanted, Origin.QUOTE, START_NS)
-                    self.orders.happen(order, Happening.WRITTEN, START_NS)
+                    self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
                 case CancelOrder(order):
                     assert order.settled
                     assert self.orders.attempt(order, Attempt.CANCEL_WANTED)
@@ -99,12 +99,12 @@ class Hand:
     def refuse(self, order: Order) -> None:
         """The venue refused what was asked."""
         if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
-            self.orders.happen(order, Happening.REJECTED_BY_VENUE, START_NS)
+            self.orders.apply(order, OrderEvent.REJECTED_BY_VENUE, START_NS)
         self.orders.attempt(order, Attempt.AMEND_REFUSED)
         self.orders.attempt(order, Attempt.CANCEL_REFUSED)
 
     def lose_answer(self, order: Order) -> None:
-        self.orders.happen(order, Happening.OUTCOME_UNKNOWN, START_NS)
+        self.orders.apply(order, OrderEvent.OUTCOME_UNKNOWN, START_NS)
         self.orders.attempt(order, Attempt.AMEND_UNKNOWN)
         self.orders.attempt(order, Attempt.CANCEL_UNKNOWN)
 
@@ -214,12 +214,12 @@ def test_a_larger_size_never_stands_beside_an_order_that_is_leaving() -> None:
     assert len(plan_quotes(wish([("99", "1")]), hand.live)) == 1
 
 
-@pytest.mark.parametrize("happening", [None, Happening.OUTCOME_UNKNOWN])
-def test_an_order_in_flight_counts_for_its_price_and_is_left_alone(happening: Happening | None) -> None:
+@pytest.mark.parametrize("event", [None, OrderEvent.OUTCOME_UNKNOWN])
+def test_an_order_in_flight_counts_for_its_price_and_is_left_alone(event: OrderEvent | None) -> None:
     hand = Hand()
     hand.send(plan_quotes(wish([("99", "1")]), []))
-    if happening:
-        hand.orders.happen(hand.live[0], happening, START_NS)
+    if event:
+        hand.orders.apply(hand.live[0], event, START_NS)
     assert plan_quotes(wish([("99", "1")]), hand.live) == []
     assert plan_quotes(wish([("98", "1")]), hand.live) == []
     assert plan_quotes(wish(), hand.live) == []

@@ -156,4 +156,4 @@ def test_random_numbers_are_drawn_from_the_seed() -> None:
 def test_an_engine_without_random_numbers_says_so() -> None:
     made = Scripted(Actor("one"), random_of=None).ready()
     with pytest.raises(RuntimeError, match="random_of"):
-        made.engine.slots.get("one").world.lasting(0, allowed=True).random.random()
+        made.engine.runtimes.get("one").world.lasting(0, allowed=True).random.random()

@@ -74,14 +74,14 @@ def test_what_holds_one_wish_back_is_told_though_the_other_goes_on(held: str) ->
     made, actor = quoting(Quotes("BTCUSDT", bids=[Quote(D(99), D(1))]))
     made.want(actor, Target("BTCUSDT", D(0)))
     made.give(JournalChanged("disk full"))
-    slot = made.engine.slots.get(actor.id)
+    runtime = made.engine.runtimes.get(actor.id)
     if held == "quotes":  # its fill is closed again, and the quote itself would be new risk
         (order,) = made.engine.orders.live
         made.fill(order.client_order_id, "1")
         assert [request.params["side"] for request in made.sent("order.place")][-1] == "SELL"
-        assert slot.trader.account.net("BTCUSDT") == 0
+        assert runtime.trader.account.net("BTCUSDT") == 0
     else:
         made.want(actor, Target("BTCUSDT", D(2)))
         assert standing(made) == {(Side.BUY, D(99)): D(1)}
-    assert slot.held_back["HALTED"] >= 1
+    assert runtime.held_back["HALTED"] >= 1
     assert f"{actor.id}: what it wants in BTCUSDT waits: HALTED: the journal cannot be written" in made.said()

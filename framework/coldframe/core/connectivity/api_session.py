@@ -21,7 +21,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
-from coldframe.model.happenings import ClockDoubted, RulesDoubted
+from coldframe.model.engine_events import ClockDoubted, RulesDoubted
 from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
@@ -311,7 +311,7 @@ class Session:
             self._ctx.record(RowKind.REQUEST, str(request_id), {"link": link.id, "method": method, "params": dict(params)})
 
     def _not_written(self, request_id: int, reason: str) -> list[SessionEvent]:
-        """The shell could not write a request, and certainly no byte of it left: good to know however late it comes."""
+        """A request could not be written, and certainly no byte of it left: good to know however late it comes."""
         request = self._pending.pop(request_id, None)
         purpose = request.purpose if request else self._overdue.pop(request_id, None)
         return [Unanswered(purpose, reason, written=False)] if purpose is not None else []

@@ -18,7 +18,7 @@ from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CallRest, Level
-from coldframe.model.happenings import ClockDoubted
+from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import RestAnswered, TimeReached
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify

@@ -11,7 +11,7 @@ from coldframe.core.connectivity.clock_offset import ClockOffset
 from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.core.connectivity.rate_limits import RateLimits
 from coldframe.model.effects import Effect, Level, LinkKind, Log, Record, WakeAt
-from coldframe.model.happenings import EngineEvent
+from coldframe.model.engine_events import EngineEvent
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
 

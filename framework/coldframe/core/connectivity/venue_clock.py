@@ -13,7 +13,7 @@ from coldframe.core.connectivity.latency_check import too_near
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sample
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.model.effects import Level, ShiftClock
-from coldframe.model.happenings import ClockDoubted
+from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import TimeReached
 
 #: Quick questions for the time at the start, then one every five minutes (milliseconds after the start).

@@ -11,7 +11,7 @@ from typing import Final
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.orders import Order
-from coldframe.model.orders import Happening, OrderState, Overlay
+from coldframe.model.orders import OrderEvent, OrderState, Overlay
 from coldframe.units import NS_PER_MS
 
 #: How far apart two queries must lie for both of them to count as "not found".
@@ -33,15 +33,15 @@ class ManualResolution(StrEnum):
     EXPIRED = "expired"
 
     @property
-    def happening(self) -> Happening:
+    def event(self) -> OrderEvent:
         return _HAPPENINGS[self]
 
 
 _HAPPENINGS: Final = {
-    ManualResolution.NEVER_ACCEPTED: Happening.PROVED_ABSENT,
-    ManualResolution.FILLED: Happening.SEEN_FILLED,
-    ManualResolution.CANCELED: Happening.SEEN_CANCELED,
-    ManualResolution.EXPIRED: Happening.SEEN_EXPIRED,
+    ManualResolution.NEVER_ACCEPTED: OrderEvent.PROVED_ABSENT,
+    ManualResolution.FILLED: OrderEvent.SEEN_FILLED,
+    ManualResolution.CANCELED: OrderEvent.SEEN_CANCELED,
+    ManualResolution.EXPIRED: OrderEvent.SEEN_EXPIRED,
 }
 
 

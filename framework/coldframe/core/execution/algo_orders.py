@@ -20,7 +20,7 @@ from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus
 from coldframe.model.effects import Level
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from coldframe.wire.account import AlgoReport
 from coldframe.wire.replies import AlgoReply
 
@@ -34,12 +34,12 @@ _RANK: Final[Mapping[AlgoStatus, int]] = {
     AlgoStatus.EXPIRED: 4,
     AlgoStatus.FINISHED: 4,
 }
-_MEANS: Final[Mapping[AlgoStatus, Happening]] = {
-    AlgoStatus.NEW: Happening.SEEN_WAITING,
-    AlgoStatus.TRIGGERING: Happening.SEEN_WAITING,
-    AlgoStatus.CANCELED: Happening.SEEN_CANCELED,
-    AlgoStatus.REJECTED: Happening.REFUSED_AT_TRIGGER,
-    AlgoStatus.EXPIRED: Happening.SEEN_EXPIRED,
+_MEANS: Final[Mapping[AlgoStatus, OrderEvent]] = {
+    AlgoStatus.NEW: OrderEvent.SEEN_WAITING,
+    AlgoStatus.TRIGGERING: OrderEvent.SEEN_WAITING,
+    AlgoStatus.CANCELED: OrderEvent.SEEN_CANCELED,
+    AlgoStatus.REJECTED: OrderEvent.REFUSED_AT_TRIGGER,
+    AlgoStatus.EXPIRED: OrderEvent.SEEN_EXPIRED,
 }
 _BECAME: Final = (AlgoStatus.TRIGGERED, AlgoStatus.FINISHED)
 
@@ -52,12 +52,12 @@ class PendingAlgoQuery:
 
 
 class AlgoOrders:
-    """Merges what is said about conditional orders. What follows from it goes the way of all evidence."""
+    """Merges what is said about conditional orders. Results are applied like any other execution report."""
 
-    def __init__(self, state: EngineState, ctx: StepContext, evidence: ExecutionReports) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, reports: ExecutionReports) -> None:
         self._ctx = ctx
         self._orders = state.orders
-        self._evidence = evidence
+        self._reports = reports
 
     def report(self, report: AlgoReport, at_ms: int = 0) -> Order | None:
         """ALGO_UPDATE, of that venue time. Returns the order it speaks of; None when it is none of ours."""
@@ -91,7 +91,7 @@ class AlgoOrders:
         if rank < order.algo_rank:
             return
         if status in _BECAME:
-            self._evidence.triggered(order, at_ms)
+            self._reports.triggered(order, at_ms)
             if became.isascii() and became.isdigit():
                 self._orders.identify(order, int(became))
         elif order.untriggered:
@@ -99,4 +99,4 @@ class AlgoOrders:
             refused = status in (AlgoStatus.REJECTED, AlgoStatus.EXPIRED)
             order.found()
             at_ms = at_ms or (self._ctx.venue_ms if order.live else 0)
-            self._evidence.happen(order, _MEANS.get(status, Happening.OUTCOME_UNKNOWN), reason if refused else "", at_ms)
+            self._reports.apply(order, _MEANS.get(status, OrderEvent.OUTCOME_UNKNOWN), reason if refused else "", at_ms)

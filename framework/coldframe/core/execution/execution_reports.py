@@ -22,10 +22,10 @@ from coldframe.core.state.orders import Fill, Order
 from coldframe.enums import ExecutionType, OrderStatus, TimeInForce
 from coldframe.ids import parse_own
 from coldframe.model.effects import Level
+from coldframe.model.engine_events import AttemptEnded, OrderCameBack, StrategyTold
 from coldframe.model.events import OrderFilled, PositionCause
-from coldframe.model.happenings import AttemptEnded, OrderCameBack, StrategyTold
 from coldframe.model.journal import RowKind
-from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.account import EXPIRY_REASONS, OrderReport, TradeLite
 from coldframe.wire.replies import AlgoReply, OrderReply, UserTrade
@@ -59,10 +59,10 @@ class ExecutionReports:
 
     # -- what answers say ---------------------------------------------------------------------------------------------
 
-    def happen(self, order: Order, happening: Happening, reason: str = "", at_ms: int = 0) -> None:
+    def apply(self, order: Order, event: OrderEvent, reason: str = "", at_ms: int = 0) -> None:
         """Lets something happen to an order that carries no more data than that; `at_ms` is the venue time of the venue's word."""
         before = order.state
-        if self._orders.happen(order, happening, self._ctx.now_ns, reason, at_ms):
+        if self._orders.apply(order, event, self._ctx.now_ns, reason, at_ms):
             self._changed(order, before)
 
     def attempt(self, order: Order, attempt: Attempt, *, waits: bool | None = None) -> None:
@@ -115,7 +115,7 @@ class ExecutionReports:
         """A conditional order has become an ordinary one, or will in a moment: told once, before anything that it does then."""
         if order.untriggered:
             self._orders.triggered(order, self._ctx.venue_ms)
-            self.happen(order, Happening.SEEN_TRIGGERED, at_ms=at_ms)
+            self.apply(order, OrderEvent.SEEN_TRIGGERED, at_ms=at_ms)
 
     def _identify(self, order: Order, order_id: int, at_ms: int = 0) -> None:
         """Evidence names the ordinary order: one that waited for a trigger waits no more."""
@@ -133,7 +133,7 @@ class ExecutionReports:
         if order.missing:
             return
         order.reported_missing()
-        self.happen(order, Happening.MISSING, "acknowledged, and not to be found at the venue")
+        self.apply(order, OrderEvent.MISSING, "acknowledged, and not to be found at the venue")
         text = f"{describe(order)} was acknowledged, and the venue neither lists nor finds it"
         self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}; it counts as alive")
         self._halt(order.symbol, text)

@@ -20,7 +20,7 @@ from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Verdict, VerdictCode
-from coldframe.model.orders import Happening, OrderState
+from coldframe.model.orders import OrderEvent, OrderState
 from coldframe.units import NS_PER_MS
 from coldframe.wire import requests as ask
 
@@ -43,14 +43,14 @@ class Inquiry:
         ctx: StepContext,
         ways: RequestWays,
         calls: RestQueue,
-        evidence: ExecutionReports,
+        reports: ExecutionReports,
         proof: AbsenceProof,
     ) -> None:
         self._ctx = ctx
         self._ways = ways
         self._calls = calls
         self._orders = state.orders
-        self._evidence = evidence
+        self._reports = reports
         self._proof = proof
         #: When this run began: before that no query was sent.
         self._began_ns = 0
@@ -151,9 +151,9 @@ class Inquiry:
         if not (nothing_missed and self._proof.provable(order) and self._proof.dead(order, asked_ms)):
             return
         if order.acknowledged:
-            self._evidence.missing(order)
+            self._reports.missing(order)
         else:
-            self._evidence.happen(order, Happening.PROVED_ABSENT, "not at the venue")
+            self._reports.apply(order, OrderEvent.PROVED_ABSENT, "not at the venue")
             self._ctx.log(Level.WARNING, f"resolved: {describe(order)} was never accepted")
         self.watch(order)
 
@@ -166,7 +166,7 @@ class Inquiry:
             since_ms = max(order.triggered_ms, self._ctx.clock.venue_ms(self._began_ns))
             lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - since_ms >= OPERATOR_AFTER_MS
             if unknown or lost:
-                self._evidence.happen(order, Happening.UNPROVABLE, "its fate could not be proved")
+                self._reports.apply(order, OrderEvent.UNPROVABLE, "its fate could not be proved")
                 self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
 
     def resolve(self, order: Order, outcome: ManualResolution) -> Verdict:
@@ -175,7 +175,7 @@ class Inquiry:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for an operator to resolve")
         if outcome is ManualResolution.FILLED:
             order.filled_by_report()
-        self._evidence.happen(order, outcome.happening, "resolved by hand")
+        self._reports.apply(order, outcome.event, "resolved by hand")
         self._ctx.log(Level.WARNING, f"resolved by hand: {describe(order)}")
         self.watch(order)
         return ACCEPTED

@@ -36,7 +36,7 @@ from coldframe.enums import OrderType
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
 from coldframe.model.intents import ACCEPTED, Amend, Place, Verdict, VerdictCode
-from coldframe.model.orders import Attempt, Happening, OrderState, Overlay
+from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from coldframe.units import NS_PER_MS, NS_PER_S
 from coldframe.wire import requests as ask
 from coldframe.wire.codec import Census, decode
@@ -64,21 +64,21 @@ class OrderExecutor:
         ways: RequestWays,
         user_stream: UserStream,
         calls: RestQueue,
-        evidence: ExecutionReports,
+        reports: ExecutionReports,
         recv_window_ms: int,
     ) -> None:
         self._state = state
         self._ctx = ctx
         self._session = session
-        self.conditionals = AlgoOrders(state, ctx, evidence)
+        self.conditionals = AlgoOrders(state, ctx, reports)
         self.amending = Amending(ctx)
         self._room = ClosingRoom(state)
         self._orders = state.orders
-        self._evidence = evidence
+        self._reports = reports
         self.proof = AbsenceProof(ctx, recv_window_ms)
         self.ways = ways
         self._user_stream = user_stream
-        self.inquiry = Inquiry(state, ctx, self.ways, calls, evidence, self.proof)
+        self.inquiry = Inquiry(state, ctx, self.ways, calls, reports, self.proof)
         self._census = Census()
         #: By strategy and symbol, the code of the last refusal until an order is accepted: the same code again is not told.
         self._refused: dict[tuple[str, str], int] = {}
@@ -146,7 +146,7 @@ class OrderExecutor:
         trader.ordered(self._ctx.now_ms)
         self._state.message_sent(trader.id, self._ctx.now_ms)
         order.amendment_requested(price, quantity)
-        self._evidence.attempt(order, Attempt.AMEND_WANTED)
+        self._reports.attempt(order, Attempt.AMEND_WANTED)
         request = modify_request(order, price, quantity)
         self._session.request("order.modify", ask.parameters(request), PendingAmend(order, price, quantity))
         return ACCEPTED
@@ -168,7 +168,7 @@ class OrderExecutor:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         self._state.message_sent(order.strategy, self._ctx.now_ms)
         order.cancel_requested(self._ctx.now_ns)
-        self._evidence.attempt(order, Attempt.CANCEL_WANTED)
+        self._reports.attempt(order, Attempt.CANCEL_WANTED)
         return ACCEPTED
 
     def leave(self, order: Order) -> None:
@@ -223,7 +223,7 @@ class OrderExecutor:
         purpose = self._session.purpose_of(request_id)
         if isinstance(purpose, PendingPlace):
             purpose.order.submitted(timestamp_ms)
-            self._evidence.happen(purpose.order, Happening.WRITTEN)
+            self._reports.apply(purpose.order, OrderEvent.WRITTEN)
 
     def heard(self, event: SessionEvent) -> Order | None:
         """The fate of one request, by whichever way it went. Returns the order it was about."""
@@ -240,15 +240,15 @@ class OrderExecutor:
             case Answered(PendingQuery(order), _, result, error):
                 self._queried(order, result, error)
             case Unanswered(PendingPlace(order), reason, written):
-                happening = Happening.OUTCOME_UNKNOWN if written or order.state is OrderState.SUBMITTED else Happening.NOT_WRITTEN
-                self._evidence.happen(order, happening, reason)
+                outcome = OrderEvent.OUTCOME_UNKNOWN if written or order.state is OrderState.SUBMITTED else OrderEvent.NOT_WRITTEN
+                self._reports.apply(order, outcome, reason)
                 if order.state is OrderState.UNKNOWN:
                     self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {reason}")
             case Unanswered(PendingCancel(order), reason, written):
-                self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
+                self._reports.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(PendingAmend(order, price, quantity), reason, written):
                 if order.amending(price, quantity):
-                    self._evidence.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
+                    self._reports.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(PendingQuery(order)):
                 self.inquiry.answered(order)
             case _:  # the state of the session, or an answer to another machine's request
@@ -259,7 +259,7 @@ class OrderExecutor:
     def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int) -> None:
         if error is None:
             if not self._told(order, result, algo=order.type.conditional):
-                self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, "unreadable answer")
+                self._reports.apply(order, OrderEvent.OUTCOME_UNKNOWN, "unreadable answer")
                 return
             self._refused.pop((order.strategy, order.symbol), None)
             if not order.closing and self._state.trading.mode_off(order.symbol):
@@ -269,13 +269,13 @@ class OrderExecutor:
         if outcome_class(status, error).definite:
             count_reject(self._state, self._ctx, order, error)
             self._room.refused(order, error.code)
-            self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
+            self._reports.apply(order, OrderEvent.REJECTED_BY_VENUE, text)
             before = self._refused.get((order.strategy, order.symbol))
             self._refused[order.strategy, order.symbol] = error.code
             level = Level.INFO if before == error.code else _level_of(error)
             self._ctx.log(level, f"rejected: {describe(order)}: {text}")
         else:
-            self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, text)
+            self._reports.apply(order, OrderEvent.OUTCOME_UNKNOWN, text)
             doubt = order.state is OrderState.UNKNOWN
             what = "outcome unknown" if doubt else "answered in doubt, known from a report"
             self._ctx.log(Level.WARNING if doubt else Level.INFO, f"{what}: {describe(order)}: {text}")
@@ -289,12 +289,12 @@ class OrderExecutor:
             return conditional is not None
         reply = self._read(OrderReply, body)
         if reply is not None:
-            self._evidence.reply(order, reply)
+            self._reports.reply(order, reply)
         return reply is not None
 
     def _cancelled(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int, *, algo: bool) -> None:
         if error is not None and not _doubtful(error, status):
-            self._evidence.attempt(order, Attempt.CANCEL_REFUSED)
+            self._reports.attempt(order, Attempt.CANCEL_REFUSED)
             self._ctx.log(_level_of(error), f"cancel refused: {describe(order)}: {describe_code(error.code)}: {error.msg}")
             return
         if error is None and algo:
@@ -304,7 +304,7 @@ class OrderExecutor:
         elif error is None:
             self._told(order, result, algo=False)
         if order.live:
-            self._evidence.attempt(order, Attempt.CANCEL_UNKNOWN)
+            self._reports.attempt(order, Attempt.CANCEL_UNKNOWN)
 
     def _amended(self, amend: PendingAmend, result: bytes | None, error: ErrorBody | None, status: int) -> None:
         """The answer may be overtaken by a report, and by then another amendment of the order may be on its way."""
@@ -322,7 +322,7 @@ class OrderExecutor:
         if reply is not None:
             # While the amendment still counts as open, so that an end that it has brought is not taken for somebody else's doing.
             self.amending.accepted(order)
-            self._evidence.reply(order, reply)
+            self._reports.reply(order, reply)
         if ours:
             self._settle_amendment(order, attempt, error)
 
@@ -334,7 +334,7 @@ class OrderExecutor:
             self._room.refused(order, error.code)
             if classify(error.code) is CodeClass.ALREADY_SO:  # then it is not what it is believed to be
                 self.inquiry.suspect(order)
-        self._evidence.attempt(order, attempt, waits=False if for_good else None)
+        self._reports.attempt(order, attempt, waits=False if for_good else None)
 
     def _queried(self, order: Order, result: bytes | None, error: ErrorBody | None) -> None:
         asked_ms = self.inquiry.answered(order)
@@ -347,11 +347,11 @@ class OrderExecutor:
     def _resolved(self, order: Order, reply: OrderReply) -> None:
         """A query has found an order: what was in doubt about it is known. An amendment that was not made has failed."""
         asked = (order.amending_price, order.amending_quantity) if order.overlay is Overlay.AMEND_UNKNOWN else None
-        self._evidence.reply(order, reply)
+        self._reports.reply(order, reply)
         failed = asked is not None and order.live and asked != (order.price, order.quantity)
         if failed:
             self.amending.failed(order, 0)
-        self._evidence.attempt(order, Attempt.RESOLVED, waits=failed)
+        self._reports.attempt(order, Attempt.RESOLVED, waits=failed)
 
     def returned(self, event: Returned) -> bool:
         """What a REST call brought. Returns whether it was about an order of the order executor."""
@@ -368,7 +368,7 @@ class OrderExecutor:
         self.inquiry.answered(order)
         reply = self._read(AlgoReply, answer.body) if answer is not None and answer.status == 200 else None
         if reply is not None:
-            self._evidence.attempt(order, Attempt.RESOLVED)
+            self._reports.attempt(order, Attempt.RESOLVED)
             self.conditionals.reply(order, reply)
         fault = answer.fault if answer is not None else None
         if fault is not None and classify(fault.code) is CodeClass.GONE and order.untriggered:

@@ -11,7 +11,7 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.orders import Order
 from coldframe.model.effects import Level
-from coldframe.model.happenings import NothingToReduce, SettingsDoubted
+from coldframe.model.engine_events import NothingToReduce, SettingsDoubted
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.replies import ErrorBody
 

@@ -1,4 +1,4 @@
-"""What an earlier run on the same journal has left, taken into this one: orders, fills, latches, and what goes on from there.
+"""What an earlier run on the same journal has left, taken into this one: orders, fills, suspensions, and what goes on from there.
 
 What was in flight when that run ended is unknown now, and will be asked for. An open order stays if it is to be kept for its
 strategy, or if it protects a position; else it is cancelled as soon as that is possible. A strategy that is not part of the bot any
@@ -37,7 +37,7 @@ def inherit(
             order.submitted(ctx.venue_ms)  # it was sent before now, if it was
         orders.restore(order, past.fills.get(order.client_order_id, ()), ctx.now_ns)
         if trading is not None:
-            trading.desk.reported(order)
+            trading.executor.reported(order)
             if order.live and not (keep and order.strategy in state.accounts):
                 _part_with(order, past, ctx, strategies, trading, state.accounts)
     if trading is not None:
@@ -49,8 +49,8 @@ def inherit(
             trading.reconciler.scan.began_at(past.since_ms)
     if past.gap:
         ctx.log(Level.ERROR, "the journal lacks rows that found no room while its disk refused: what the account says counts")
-    state.restore_latched(past.latched, ctx.now_ms)
-    for line in past.latched.lines():
+    state.restore_suspensions(past.suspensions, ctx.now_ms)
+    for line in past.suspensions.lines():
         ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
 
 
@@ -66,4 +66,4 @@ def _part_with(
         return
     if order.strategy not in present:
         ctx.log(Level.WARNING, f"{describe(order)} is cancelled: strategy {order.strategy} is not part of this bot any more")
-    trading.desk.leave(order)
+    trading.executor.leave(order)

@@ -33,7 +33,7 @@ class JournalRows:
         self._epoch_ms = epoch_ms
         #: After so many rows a checkpoint is due.
         self._rows = rows
-        self._risk = RiskRows(state, ctx, past.latched, past.losses)
+        self._risk = RiskRows(state, ctx, past.suspensions, past.losses)
         self._count = 0
 
     @property
@@ -43,7 +43,7 @@ class JournalRows:
 
     def took_over(self) -> None:
         """What an earlier run has left is taken over: if that is anything, a checkpoint holds it."""
-        if self._past.orders or self._past.accounts or self._past.latched:
+        if self._past.orders or self._past.accounts or self._past.suspensions:
             self.need_checkpoint()
 
     def need_checkpoint(self) -> None:
@@ -76,7 +76,7 @@ class JournalRows:
             state.all_positions,
             state.holdings.executions,
             state.orders.marks,
-            state.trading.latched,
+            state.trading.lasting,
             trading.assets.recorded if trading is not None else past.prices,
             self._risk.counted,
             trading.account.payments.latest if trading is not None else past.payments,

@@ -2,8 +2,8 @@
 
 The kill switch lives beside the engine, on a thread of its own, and works also while a plugin holds the engine up. It cancels at
 the venue by itself; here the same halt is taken in as an input, so that the engine sends nothing more that it forbids and, at level
-`flatten`, brings positions to zero through its own desk. Only where the engine did not answer in time has the kill switch done
-that: its orders are told as `BrakeOrdered` before the halt is, so that nothing is reduced twice.
+`flatten`, brings positions to zero through its own order executor. Only where the engine did not answer in time has the kill switch
+done that: its orders are told as `EmergencyOrderSent` before the halt is, so that nothing is reduced twice.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from coldframe.enums import OrderType, PositionSide, TimeInForce
 from coldframe.errors import DecodeError
 from coldframe.model.effects import HaltTaken, Level
 from coldframe.model.halting import Halt, gravest, whom
-from coldframe.model.inputs import BrakeAnswered, BrakeOrdered, BrakeUsed, HaltAsked, ResumeAsked
+from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, HaltAsked, ResumeAsked, WeightSpent
 from coldframe.model.intents import Verdict, VerdictCode
 from coldframe.model.journal import RowKind
-from coldframe.model.orders import Happening
+from coldframe.model.orders import OrderEvent
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass
 from coldframe.wire.replies import OrderReply
 from coldframe.wire.rest import Answer, outcome_class
 
-HaltingInput = HaltAsked | ResumeAsked | BrakeOrdered | BrakeAnswered | BrakeUsed
+HaltingInput = HaltAsked | ResumeAsked | EmergencyOrderSent | EmergencyOrderAnswered | WeightSpent
 
 #: Classes of errors that leave open whether an order exists.
 _OPEN = (CodeClass.UNKNOWN, CodeClass.GONE)
@@ -48,17 +48,17 @@ class KillSwitch:
         self,
         state: EngineState,
         ctx: StepContext,
-        slots: StrategyRuntimes,
+        runtimes: StrategyRuntimes,
         strategies: Strategies,
-        evidence: ExecutionReports,
+        reports: ExecutionReports,
         trading: OrderSide | None,
     ) -> None:
         self._state = state
         self._ctx = ctx
-        self._slots = slots
+        self._runtimes = runtimes
         self._strategies = strategies
         self._orders = state.orders
-        self._evidence = evidence
+        self._reports = reports
         self._trading = trading
         self._census = Census()
         self._halts: dict[str | None, Halt] = {}
@@ -94,13 +94,13 @@ class KillSwitch:
                 self._ctx.record(RowKind.HALT, strategy or "", {"level": "none", "reason": ""})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
-            case BrakeOrdered():
+            case EmergencyOrderSent():
                 self._ordered(event)
-            case BrakeAnswered(client_order_id, answer, reason):
+            case EmergencyOrderAnswered(client_order_id, answer, reason):
                 order = self._orders.get(client_order_id)
                 if order is not None:
                     self._answered(order, answer, reason)
-            case BrakeUsed():
+            case WeightSpent():
                 self._used(event)
             case unknown:
                 assert_never(unknown)
@@ -114,7 +114,7 @@ class KillSwitch:
 
     def _open(self, strategy: str | None) -> None:
         """What losses, rejects or a position had shut takes new risk again."""
-        shut = self._state.trading.latched
+        shut = self._state.trading.lasting
         self._state.resumed(self._ctx.venue_ms, strategy)
         for line in shut.lines():
             if line not in shut.without(strategy).lines():
@@ -124,26 +124,26 @@ class KillSwitch:
 
     def _apply(self) -> None:
         """Brings every strategy to the halt that holds for it now."""
-        for slot in self._slots.all:
-            before, now = slot.halted, gravest(self._halts.values(), slot.id)
-            slot.halt(now)
+        for runtime in self._runtimes.all:
+            before, now = runtime.halted, gravest(self._halts.values(), runtime.id)
+            runtime.halt(now)
             if now is None:
-                self._state.trading.released(slot.id)
+                self._state.trading.released(runtime.id)
             else:
                 why = f": {now.reason}" if now.reason else ""
                 verdict = Verdict(VerdictCode.HALTED, f"halted ({now.level}, {now.whom}){why}")
-                self._state.trading.halted(slot.id, verdict, self._ctx.now_ms)
-            self._move(slot, before.level.rank if before else 0, now.level.rank if now else 0)
+                self._state.trading.halted(runtime.id, verdict, self._ctx.now_ms)
+            self._move(runtime, before.level.rank if before else 0, now.level.rank if now else 0)
 
-    def _move(self, slot: StrategyRuntime, before: int, now: int) -> None:
+    def _move(self, runtime: StrategyRuntime, before: int, now: int) -> None:
         if now > before:
-            self._strategies.halt(slot)
+            self._strategies.halt(runtime)
         elif now < before:
-            self._strategies.resume(slot)
+            self._strategies.resume(runtime)
 
     # -- what the kill switch did -------------------------------------------------------------------------------------------
 
-    def _used(self, event: BrakeUsed) -> None:
+    def _used(self, event: WeightSpent) -> None:
         ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
         ledger.weight.spend(event.weight, now_ms)
         if event.counted is not None:
@@ -151,29 +151,29 @@ class KillSwitch:
         if event.banned_until_ms is not None:
             ledger.ban(event.banned_until_ms)
 
-    def _ordered(self, event: BrakeOrdered) -> None:
-        order = order_of_brake(event, self._ctx.now_ns)
+    def _ordered(self, event: EmergencyOrderSent) -> None:
+        order = emergency_order(event, self._ctx.now_ns)
         self._orders.adopt(order, self._ctx.now_ns)
         self._state.tally.order_sent()
         self._ctx.ledger.reserve(0, 1, 1, self._ctx.venue_ms, Priority.NEEDED)
-        self._evidence.happen(order, Happening.WRITTEN)
+        self._reports.apply(order, OrderEvent.WRITTEN)
         self._ctx.log(Level.ERROR, f"the kill switch has ordered: {describe(order)}")
 
     def _answered(self, order: Order, answer: Answer | None, reason: str) -> None:
         reply = self._read(answer)
         if reply is not None:
-            self._evidence.reply(order, reply)
+            self._reports.reply(order, reply)
         elif answer is None or answer.status == 200 or outcome_class(answer.status, answer.fault) in _OPEN:
-            self._evidence.happen(order, Happening.OUTCOME_UNKNOWN, reason or "the kill switch's order was not answered")
+            self._reports.apply(order, OrderEvent.OUTCOME_UNKNOWN, reason or "the kill switch's order was not answered")
         else:
             fault = answer.fault
             text = f"{fault.code}: {fault.msg}" if fault else f"status {answer.status}"
-            self._evidence.happen(order, Happening.REJECTED_BY_VENUE, text)
+            self._reports.apply(order, OrderEvent.REJECTED_BY_VENUE, text)
             self._ctx.log(Level.ERROR, f"rejected: {describe(order)}: {text}")
             if fault is not None:
                 note_nothing_there(self._ctx, order, fault)
         if self._trading is not None:
-            self._trading.desk.reported(order)
+            self._trading.executor.reported(order)
 
     def _read(self, answer: Answer | None) -> OrderReply | None:
         if answer is None or answer.status != 200:
@@ -184,7 +184,7 @@ class KillSwitch:
             return None
 
 
-def order_of_brake(event: BrakeOrdered, now_ns: int) -> Order:
+def emergency_order(event: EmergencyOrderSent, now_ns: int) -> Order:
     """The order that the kill switch sends."""
     return Order(
         client_order_id=event.client_order_id,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.journal_codec import counted_body, latched_body
+from coldframe.core.state.journal_codec import counted_body, suspensions_body
 from coldframe.core.state.loss_limits import Counted, Losses
 from coldframe.core.state.positions import EXTERNAL
-from coldframe.model.halting import Latched
+from coldframe.model.halting import LastingSuspensions
 from coldframe.model.journal import RowKind
 
 #: Under which name the losses of the account stand in the journal, as its external positions do.
@@ -17,10 +17,10 @@ ACCOUNT = EXTERNAL
 class RiskRows:
     """Writes down what is shut and from where losses are counted, after each change."""
 
-    def __init__(self, state: EngineState, ctx: StepContext, latched: Latched, counted: dict[str, Counted]) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, suspensions: LastingSuspensions, counted: dict[str, Counted]) -> None:
         self._state = state
         self._ctx = ctx
-        self._latched = latched
+        self._suspensions = suspensions
         #: Strategies that are not part of the bot any more are among them: one may come back.
         self.counted: dict[str, Counted] = dict(counted)
         for owner, losses in self._losses().items():
@@ -28,10 +28,10 @@ class RiskRows:
 
     def record(self) -> None:
         """Records what has changed since the last call."""
-        latched = self._state.trading.latched
-        if latched is not self._latched and latched != self._latched:
-            self._latched = latched
-            self._ctx.record(RowKind.LATCH, "", latched_body(latched))
+        suspensions = self._state.trading.lasting
+        if suspensions is not self._suspensions and suspensions != self._suspensions:
+            self._suspensions = suspensions
+            self._ctx.record(RowKind.SUSPENSIONS, "", suspensions_body(suspensions))
         for owner, losses in self._losses().items():
             if losses.counted is not self.counted.get(owner):
                 self._note(owner, losses.counted)

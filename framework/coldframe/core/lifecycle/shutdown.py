@@ -82,14 +82,14 @@ class Shutdown:
         self,
         state: EngineState,
         ctx: StepContext,
-        slots: StrategyRuntimes,
+        runtimes: StrategyRuntimes,
         strategies: Strategies,
         trading: OrderSide | None,
         grace_ms: int,
     ) -> None:
         self._state = state
         self._ctx = ctx
-        self._slots = slots
+        self._runtimes = runtimes
         self._strategies = strategies
         self._orders = state.orders
         self._trading = trading
@@ -140,7 +140,7 @@ class Shutdown:
             positions=tuple(open_positions(self._accounts, self._orders.live, may_vanish)),
             owed=tuple(self._orders.owed),
             disputed=self._disputed(),
-            muted=tuple(slot.id for slot in self._slots.all if slot.muted),
+            muted=tuple(runtime.id for runtime in self._runtimes.all if runtime.muted),
             compared=self._trading is None or self._trading.reports_complete,
         )
 
@@ -155,11 +155,11 @@ class Shutdown:
         return kept, left
 
     def _stays(self, order: Order) -> bool:
-        slot = self._slots.find(order.strategy)
-        if slot is None:  # of a strategy that is not part of the bot any more: what protects stays
+        runtime = self._runtimes.find(order.strategy)
+        if runtime is None:  # of a strategy that is not part of the bot any more: what protects stays
             return stands(order) and order.client_order_id in self._strategies.guarding
-        keeps = slot.parting is OrderPolicy.KEEP_PROTECTIVE and not slot.flattening
-        return keeps and stands(order) and reduces_position(order, slot.trader.account)
+        keeps = runtime.parting is OrderPolicy.KEEP_PROTECTIVE and not runtime.flattening
+        return keeps and stands(order) and reduces_position(order, runtime.trader.account)
 
     def _waiting(self) -> list[str]:
         """What the end still waits for, in words; nothing when it waits for nothing."""
@@ -204,10 +204,10 @@ class Shutdown:
     def _not_flat(self) -> list[str]:
         """Positions of strategies that are being brought to zero."""
         return [
-            f"{symbol} {plain(position.quantity)} of {slot.id}"
-            for slot in self._slots.all
-            if slot.flattening
-            for (symbol, _), position in slot.trader.account.positions.items()
+            f"{symbol} {plain(position.quantity)} of {runtime.id}"
+            for runtime in self._runtimes.all
+            if runtime.flattening
+            for (symbol, _), position in runtime.trader.account.positions.items()
             if position.quantity
         ]
 

@@ -24,10 +24,10 @@ from typing import Final, assert_never
 import attrs
 
 from coldframe.core.marketdata.book import Book
+from coldframe.model.engine_events import BookLost as BookLost
+from coldframe.model.engine_events import BookMoved as BookMoved
+from coldframe.model.engine_events import BookReady as BookReady
 from coldframe.model.events import BookState
-from coldframe.model.happenings import BookLost as BookLost
-from coldframe.model.happenings import BookMoved as BookMoved
-from coldframe.model.happenings import BookReady as BookReady
 from coldframe.units import scaled
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import DepthUpdate

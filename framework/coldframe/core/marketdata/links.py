@@ -117,7 +117,7 @@ class _Link:
 
 
 @attrs.define
-class _Slot:
+class _LinkPair:
     """One shard and the connections that carry it: the one in charge, and its successor during a rotation."""
 
     shard: Shard
@@ -136,10 +136,10 @@ class Feed:
         self._limits = limits
         self._chance = chance
         self._connects = connects or ConnectBudget(limits.connects_per_5min)
-        self._slots = {shard.id: _Slot(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
-        self._streams = {name: _Stream(name) for slot in self._slots.values() for name in slot.shard.names}
-        self._slot_of = {name: slot for slot in self._slots.values() for name in slot.shard.names}
-        self._by_link: dict[str, tuple[_Slot, _Link]] = {}
+        self._pairs = {shard.id: _LinkPair(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
+        self._streams = {name: _Stream(name) for pair in self._pairs.values() for name in pair.shard.names}
+        self._pair_of = {name: pair for pair in self._pairs.values() for name in pair.shard.names}
+        self._by_link: dict[str, tuple[_LinkPair, _Link]] = {}
         self._ids = count(1)
         self._generation = count(1)
         #: How often a connection had to be opened again after it had been open.
@@ -150,36 +150,36 @@ class Feed:
     def start(self, now_ns: int) -> list[FeedEffect]:
         """Opens every connection."""
         effects: list[FeedEffect] = []
-        for slot in self._slots.values():
-            effects += self._open(slot, now_ns)
-        if self._slots:
+        for pair in self._pairs.values():
+            effects += self._open(pair, now_ns)
+        if self._pairs:
             effects.append(self._next_check(now_ns))
         return effects
 
     def add(self, name: StreamName, now_ns: int) -> list[FeedEffect]:
         """Listens to one more stream from now on: over a connection of its route that has room, else over a new one."""
         route, most = route_of(name), self._limits.streams_per_link
-        of_route = [slot for slot in self._slots.values() if slot.shard.route is route]
-        slot = next((candidate for candidate in of_route if len(candidate.shard.names) < most), None)
+        of_route = [pair for pair in self._pairs.values() if pair.shard.route is route]
+        pair = next((candidate for candidate in of_route if len(candidate.shard.names) < most), None)
         self._streams[name] = _Stream(name)
-        if slot is None:
+        if pair is None:
             return self._add_shard(Shard(f"{route}-{len(of_route) + 1}", route, (name,)), now_ns)
-        slot.shard = attrs.evolve(slot.shard, names=(*slot.shard.names, name))
-        self._slot_of[name] = slot
+        pair.shard = attrs.evolve(pair.shard, names=(*pair.shard.names, name))
+        self._pair_of[name] = pair
         effects: list[FeedEffect] = []
-        for link in (slot.link, slot.successor):
+        for link in (pair.link, pair.successor):
             if link is not None and link.opened_ns is not None:
                 self._queue(link, "SUBSCRIBE", (name,))
                 effects += self._send(link, now_ns)
-        if slot.link is not None and slot.link.opened_ns is not None:
-            self._take_charge(self._streams[name], slot.link.id, now_ns)
+        if pair.link is not None and pair.link.opened_ns is not None:
+            self._take_charge(self._streams[name], pair.link.id, now_ns)
         return effects
 
     def _add_shard(self, shard: Shard, now_ns: int) -> list[FeedEffect]:
-        begins = [] if self._slots else [self._next_check(now_ns)]
-        slot = self._slots[shard.id] = _Slot(shard, Backoff(self._chance), self._rotation_ms())
-        self._slot_of |= dict.fromkeys(shard.names, slot)
-        return [*self._open(slot, now_ns), *begins]
+        begins = [] if self._pairs else [self._next_check(now_ns)]
+        pair = self._pairs[shard.id] = _LinkPair(shard, Backoff(self._chance), self._rotation_ms())
+        self._pair_of |= dict.fromkeys(shard.names, pair)
+        return [*self._open(pair, now_ns), *begins]
 
     def owns(self, link: str) -> bool:
         """Whether a link is one of this feed's."""
@@ -206,65 +206,65 @@ class Feed:
 
     def _opened(self, link: str, now_ns: int) -> list[FeedEffect]:
         """A connection stands: subscribe to its streams, batch by batch."""
-        slot, connection = self._by_link[link]
+        pair, connection = self._by_link[link]
         connection.opened_ns = now_ns
-        slot.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
-        slot.backoff.succeeded(now_ns)
-        self._queue(connection, "SUBSCRIBE", slot.shard.names)
-        if connection is slot.link:
-            for name in slot.shard.names:
+        pair.overlap_until_ns = now_ns + self._limits.overlap_ms * NS_PER_MS
+        pair.backoff.succeeded(now_ns)
+        self._queue(connection, "SUBSCRIBE", pair.shard.names)
+        if connection is pair.link:
+            for name in pair.shard.names:
                 self._take_charge(self._streams[name], link, now_ns)
-        again: list[FeedEffect] = [Log(Level.INFO, f"link {link}: open again")] if slot.fell else []
-        slot.fell = False
+        again: list[FeedEffect] = [Log(Level.INFO, f"link {link}: open again")] if pair.fell else []
+        pair.fell = False
         return again + self._send(connection, now_ns)
 
     def _lost(self, link: str, reason: str, now_ns: int, not_before_ns: int = 0) -> list[FeedEffect]:
         """A connection ended or could not be opened. Its successor takes over if there is one; else it is opened again later."""
-        slot, connection = self._by_link.pop(link)
-        if connection is slot.successor:
-            return self._fall_back(slot, connection, reason, now_ns)
+        pair, connection = self._by_link.pop(link)
+        if connection is pair.successor:
+            return self._fall_back(pair, connection, reason, now_ns)
         was_open = connection.opened_ns is not None
         self.reconnects += was_open
-        slot.fell |= was_open
-        if slot.successor is not None:
-            return self._promote(slot, reason)
-        delay_ms = slot.backoff.next_delay_ms(now_ns)
-        slot.link = None
+        pair.fell |= was_open
+        if pair.successor is not None:
+            return self._promote(pair, reason)
+        delay_ms = pair.backoff.next_delay_ms(now_ns)
+        pair.link = None
         at_ns = max(now_ns + delay_ms * NS_PER_MS, not_before_ns)
         level = Level.WARNING if was_open else Level.INFO
         wait_s = (at_ns - now_ns) / NS_PER_S
         effects: list[FeedEffect] = [Log(level, f"link {link} lost: {reason}; opening it again in {wait_s:.1f} s")]
         if was_open:
-            effects.append(self._interrupt(slot, f"link lost: {reason}"))
-        return [*effects, WakeAt(f"feed:open:{slot.shard.id}", at_ns)]
+            effects.append(self._interrupt(pair, f"link lost: {reason}"))
+        return [*effects, WakeAt(f"feed:open:{pair.shard.id}", at_ns)]
 
-    def _fall_back(self, slot: _Slot, successor: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+    def _fall_back(self, pair: _LinkPair, successor: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
         """The successor fell: the old link, which has gone on all the time, is in charge of everything again."""
-        slot.successor = None
-        slot.rotate_ms = self._age_ms(slot, now_ns) + _RETRY_ROTATION_MS
+        pair.successor = None
+        pair.rotate_ms = self._age_ms(pair, now_ns) + _RETRY_ROTATION_MS
         text = f"link {successor.id}: rotation failed ({reason}), trying again in a minute"
         effects: list[FeedEffect] = [Log(Level.WARNING, text)]
-        for name in slot.shard.names:
+        for name in pair.shard.names:
             lanes = self._streams[name].lanes
             moved = [lane for lane in lanes if lane.owner == successor.id]
-            if moved and slot.link is not None:
-                effects.append(_deliver(name, moved, slot.link.id))
+            if moved and pair.link is not None:
+                effects.append(_deliver(name, moved, pair.link.id))
             for lane in lanes:
                 lane.held.clear()
         return effects
 
-    def _promote(self, slot: _Slot, reason: str) -> list[FeedEffect]:
+    def _promote(self, pair: _LinkPair, reason: str) -> list[FeedEffect]:
         """The old link fell while its successor was there or on its way."""
-        assert slot.successor is not None
-        if slot.successor.opened_ns is not None:
-            return self._finish_rotation(slot)
-        slot.link, slot.successor = slot.successor, None
-        return [self._interrupt(slot, f"link lost: {reason}")]
+        assert pair.successor is not None
+        if pair.successor.opened_ns is not None:
+            return self._finish_rotation(pair)
+        pair.link, pair.successor = pair.successor, None
+        return [self._interrupt(pair, f"link lost: {reason}")]
 
-    def _interrupt(self, slot: _Slot, reason: str) -> StreamsLost:
-        for name in slot.shard.names:
+    def _interrupt(self, pair: _LinkPair, reason: str) -> StreamsLost:
+        for name in pair.shard.names:
             self._streams[name].begin(None)
-        return StreamsLost(slot.shard.names, reason)
+        return StreamsLost(pair.shard.names, reason)
 
     def _replied(self, link: str, reply: ControlReply) -> list[FeedEffect]:
         """An answer to a SUBSCRIBE or UNSUBSCRIBE. It proves only that the link is not deaf."""
@@ -280,8 +280,8 @@ class Feed:
         _, kind, name = key.split(":", 2)
         match kind:
             case "open":
-                slot = self._slots[name]
-                return self._open(slot, now_ns) if slot.link is None else []
+                pair = self._pairs[name]
+                return self._open(pair, now_ns) if pair.link is None else []
             case "control":
                 known = self._by_link.get(name)
                 return self._send(known[1], now_ns) if known else []
@@ -290,15 +290,15 @@ class Feed:
 
     def rotate(self, link: str, now_ns: int, reason: str) -> list[FeedEffect]:
         """Opens a successor for a link now: it has become old, or the venue has announced that it will close it."""
-        slot, connection = self._by_link[link]
-        if connection is not slot.link or slot.successor is not None:
+        pair, connection = self._by_link[link]
+        if connection is not pair.link or pair.successor is not None:
             return []
         wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
         if wait_ms:
-            slot.rotate_ms = self._age_ms(slot, now_ns) + wait_ms
+            pair.rotate_ms = self._age_ms(pair, now_ns) + wait_ms
             return _warned(said)
-        slot.successor = self._new_link(slot)
-        return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(slot, slot.successor)]
+        pair.successor = self._new_link(pair)
+        return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(pair, pair.successor)]
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -313,49 +313,49 @@ class Feed:
             return (), -1
         stream.last_ns = now_ns
         stream.warnings = 0
-        successor = self._slot_of[name].successor
+        successor = self._pair_of[name].successor
         return stream.lane_for(message).step(link, successor.id if successor else None, message)
 
     # -- what the feed does by itself ---------------------------------------------------------------------------------
 
     def _check(self, now_ns: int) -> list[FeedEffect]:
         effects: list[FeedEffect] = []
-        for slot in self._slots.values():
-            link = slot.link
+        for pair in self._pairs.values():
+            link = pair.link
             if link is None or link.opened_ns is None:
                 continue
-            if slot.successor is not None:
-                effects += self._check_rotation(slot, slot.successor, now_ns)
-            elif self._age_ms(slot, now_ns) >= slot.rotate_ms:
+            if pair.successor is not None:
+                effects += self._check_rotation(pair, pair.successor, now_ns)
+            elif self._age_ms(pair, now_ns) >= pair.rotate_ms:
                 effects += self.rotate(link.id, now_ns, "its planned end is near")
-            if slot.link is link:
-                effects += self._check_link(slot, link, now_ns)
+            if pair.link is link:
+                effects += self._check_link(pair, link, now_ns)
         return effects
 
-    def _check_rotation(self, slot: _Slot, successor: _Link, now_ns: int) -> list[FeedEffect]:
+    def _check_rotation(self, pair: _LinkPair, successor: _Link, now_ns: int) -> list[FeedEffect]:
         """Ends the overlap when its time has come; a successor that has not even acknowledged its streams must go instead."""
-        if successor.opened_ns is None or now_ns < slot.overlap_until_ns:
+        if successor.opened_ns is None or now_ns < pair.overlap_until_ns:
             return []
         if successor.outbox or successor.pending:
-            return self._reopen(slot, successor, "no acknowledgement of a request", now_ns)
-        return self._finish_rotation(slot)
+            return self._reopen(pair, successor, "no acknowledgement of a request", now_ns)
+        return self._finish_rotation(pair)
 
-    def _check_link(self, slot: _Slot, link: _Link, now_ns: int) -> list[FeedEffect]:
+    def _check_link(self, pair: _LinkPair, link: _Link, now_ns: int) -> list[FeedEffect]:
         """Reopens a link that is deaf or silent as a whole; asks again for a single stream that is, and again.
 
         For one stream alone a link is reopened once: if that does not help, its neighbours must not pay for it for ever.
         """
         deaf = [sent for sent in link.pending.values() if now_ns - sent > self._limits.acknowledge_ms * NS_PER_MS]
         if deaf:
-            return self._reopen(slot, link, "no acknowledgement of a request", now_ns)
-        silent = [stream for name in slot.shard.names if self._is_silent(stream := self._streams[name], now_ns)]
+            return self._reopen(pair, link, "no acknowledgement of a request", now_ns)
+        silent = [stream for name in pair.shard.names if self._is_silent(stream := self._streams[name], now_ns)]
         if not silent:
             return []
-        watched = [name for name in slot.shard.names if silence_ms(name) is not None]
+        watched = [name for name in pair.shard.names if silence_ms(name) is not None]
         for stream in silent:
             stream.warnings += 1
         if len(silent) == len(watched) or any(stream.warnings == _WARNINGS + 1 for stream in silent):
-            return self._reopen(slot, link, f"no data on {len(silent)} of {len(watched)} watched streams", now_ns)
+            return self._reopen(pair, link, f"no data on {len(silent)} of {len(watched)} watched streams", now_ns)
         return self._ask_again(link, silent, now_ns)
 
     def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
@@ -379,23 +379,23 @@ class Feed:
             *self._send(link, now_ns),
         ]
 
-    def _reopen(self, slot: _Slot, link: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+    def _reopen(self, pair: _LinkPair, link: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
         return [CloseLink(link.id, reason), *self._lost(link.id, reason, now_ns)]
 
-    def _finish_rotation(self, slot: _Slot) -> list[FeedEffect]:
+    def _finish_rotation(self, pair: _LinkPair) -> list[FeedEffect]:
         """The successor is in charge of everything from here on, and the old link is closed."""
-        old, slot.link, slot.successor = slot.link, slot.successor, None
-        assert slot.link is not None
-        slot.rotate_ms = self._rotation_ms()
+        old, pair.link, pair.successor = pair.link, pair.successor, None
+        assert pair.link is not None
+        pair.rotate_ms = self._rotation_ms()
         effects: list[FeedEffect] = []
-        for name in slot.shard.names:
+        for name in pair.shard.names:
             lanes = self._streams[name].lanes
-            left = [lane for lane in lanes if lane.owner != slot.link.id]
+            left = [lane for lane in lanes if lane.owner != pair.link.id]
             for lane in lanes:
-                if lane.owner == slot.link.id:
+                if lane.owner == pair.link.id:
                     lane.settle()
             if left:
-                effects.append(_deliver(name, left, slot.link.id))
+                effects.append(_deliver(name, left, pair.link.id))
         if old is not None and old.id in self._by_link:
             del self._by_link[old.id]
             effects.append(CloseLink(old.id, "rotated"))
@@ -423,17 +423,17 @@ class Feed:
             effects.append(SendControl(link.id, control_frame(method, names, request_id)))
         return effects
 
-    def _open(self, slot: _Slot, now_ns: int) -> list[FeedEffect]:
+    def _open(self, pair: _LinkPair, now_ns: int) -> list[FeedEffect]:
         """Opens the connection of a shard, as soon as one more may be opened."""
         wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
         if wait_ms:
-            return [*_warned(said), WakeAt(f"feed:open:{slot.shard.id}", now_ns + wait_ms * NS_PER_MS)]
-        slot.link = self._new_link(slot)
-        return [_open(slot, slot.link)]
+            return [*_warned(said), WakeAt(f"feed:open:{pair.shard.id}", now_ns + wait_ms * NS_PER_MS)]
+        pair.link = self._new_link(pair)
+        return [_open(pair, pair.link)]
 
-    def _new_link(self, slot: _Slot) -> _Link:
-        link = _Link(f"{slot.shard.id}.{next(self._generation)}")
-        self._by_link[link.id] = (slot, link)
+    def _new_link(self, pair: _LinkPair) -> _Link:
+        link = _Link(f"{pair.shard.id}.{next(self._generation)}")
+        self._by_link[link.id] = (pair, link)
         return link
 
     def _take_charge(self, stream: _Stream, link: str, now_ns: int) -> None:
@@ -448,8 +448,8 @@ class Feed:
         return int(self._limits.rotate_after_ms * (1 - 0.05 * self._chance()))
 
     @staticmethod
-    def _age_ms(slot: _Slot, now_ns: int) -> int:
-        opened = slot.link.opened_ns if slot.link else None
+    def _age_ms(pair: _LinkPair, now_ns: int) -> int:
+        opened = pair.link.opened_ns if pair.link else None
         return 0 if opened is None else (now_ns - opened) // NS_PER_MS
 
 
@@ -457,8 +457,8 @@ def _warned(text: str) -> list[FeedEffect]:
     return [Log(Level.WARNING, text)] if text else []
 
 
-def _open(slot: _Slot, link: _Link) -> OpenLink:
-    return OpenLink(link.id, LinkKind.MARKET, combined_path(slot.shard.route))
+def _open(pair: _LinkPair, link: _Link) -> OpenLink:
+    return OpenLink(link.id, LinkKind.MARKET, combined_path(pair.shard.route))
 
 
 def _deliver(name: StreamName, lanes: Iterable[StreamSequence], link: str) -> Deliver:

@@ -32,9 +32,9 @@ from coldframe.core.marketdata.links import ControlReplied, Deliver, Feed, FeedE
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
+from coldframe.model.engine_events import BookUpdate as BookUpdate
+from coldframe.model.engine_events import StreamMessage as StreamMessage
 from coldframe.model.events import BookState
-from coldframe.model.happenings import BookUpdate as BookUpdate
-from coldframe.model.happenings import StreamMessage as StreamMessage
 from coldframe.model.inputs import FramesDropped, FramesReceived, LinkLost, LinkOpened, Suspended, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode, decode_stream

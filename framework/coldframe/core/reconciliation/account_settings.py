@@ -20,7 +20,7 @@ from coldframe.core.state.engine_state import EngineState
 from coldframe.enums import AccountReason
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
-from coldframe.model.happenings import AccountSettingDiffers
+from coldframe.model.engine_events import AccountSettingDiffers
 from coldframe.units import NS_PER_MS
 from coldframe.wire.account import AccountChange, AccountConfigUpdate, AssetModeChange, LeverageChange
 from coldframe.wire.codec import Census, decode

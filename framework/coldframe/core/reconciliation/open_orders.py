@@ -59,13 +59,13 @@ class ListedOrders:
     """Compares rows of open orders with our orders."""
 
     def __init__(
-        self, state: EngineState, ctx: StepContext, calls: RestQueue, evidence: ExecutionReports, desk: OrderExecutor
+        self, state: EngineState, ctx: StepContext, calls: RestQueue, reports: ExecutionReports, executor: OrderExecutor
     ) -> None:
         self._ctx = ctx
         self._calls = calls
         self._orders = state.orders
-        self._evidence = evidence
-        self._desk = desk
+        self._reports = reports
+        self._executor = executor
         self._census = Census()
         #: Orders whose rows are being confirmed.
         self._confirming: set[tuple[str, int] | str] = set()
@@ -79,21 +79,21 @@ class ListedOrders:
             order = self._orders.find(row.symbol, row.client_order_id, row.order_id)
             if order is not None:
                 named.add(order.client_order_id)
-                self._evidence.reply(order, row)
-                self._desk.reported(order)
+                self._reports.reply(order, row)
+                self._executor.reported(order)
                 if self._doubtful(order, begun_ns):
                     self._confirm(row.symbol, row.order_id)
-            elif self._evidence.of_this_run(row.client_order_id):
+            elif self._reports.of_this_run(row.client_order_id):
                 self._confirm(row.symbol, row.order_id)
         for algo in algos:
             order = self._orders.get(algo.client_algo_id)
             if order is not None:
                 named.add(order.client_order_id)
-                self._desk.conditionals.reply(order, algo)
-                self._desk.reported(order)
+                self._executor.conditionals.reply(order, algo)
+                self._executor.reported(order)
                 if self._doubtful(order, begun_ns):
                     self._confirm_algo(order.client_order_id)
-            elif self._evidence.of_this_run(algo.client_algo_id):
+            elif self._reports.of_this_run(algo.client_algo_id):
                 self._confirm_algo(algo.client_algo_id)
         return named
 
@@ -104,7 +104,7 @@ class ListedOrders:
 
     def unknown(self, rows: Iterable[OrderReply]) -> list[OrderReply]:
         """The rows of orders that are not ours: of others, or of an earlier run."""
-        find, this_run = self._orders.find, self._evidence.of_this_run
+        find, this_run = self._orders.find, self._reports.of_this_run
         strangers = [row for row in rows if find(row.symbol, row.client_order_id, row.order_id) is None]
         return [row for row in strangers if not this_run(row.client_order_id)]
 
@@ -113,7 +113,7 @@ class ListedOrders:
         return [
             row
             for row in rows
-            if self._orders.get(row.client_algo_id) is None and not self._evidence.of_this_run(row.client_algo_id)
+            if self._orders.get(row.client_algo_id) is None and not self._reports.of_this_run(row.client_algo_id)
         ]
 
     # -- confirming them ----------------------------------------------------------------------------------------------
@@ -155,19 +155,19 @@ class ListedOrders:
     def _confirmed(self, reply: OrderReply, asked_ms: int) -> None:
         order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id)
         if order is not None:
-            self._evidence.reply(order, reply, asked_ms)
-            self._desk.reported(order)
+            self._reports.reply(order, reply, asked_ms)
+            self._executor.reported(order)
         elif reply.status in _ALIVE:
-            order = self._evidence.rise(reply)
+            order = self._reports.rise(reply)
         if order is not None and not order.live and reply.status in _ALIVE:
-            self._evidence.contradicts(order)
+            self._reports.contradicts(order)
             params: dict[str, str | int] = {"symbol": reply.symbol, "orderId": reply.order_id}
             self._calls.call("DELETE", "/fapi/v1/order", params, PendingStrayCancel(reply.client_order_id))
 
     def _confirmed_algo(self, reply: AlgoReply, asked_ms: int) -> None:
         order = self._orders.get(reply.client_algo_id)
         if order is not None:
-            self._desk.conditionals.reply(order, reply, asked_ms)
-            self._desk.reported(order)
+            self._executor.conditionals.reply(order, reply, asked_ms)
+            self._executor.reported(order)
         elif reply.algo_status is AlgoStatus.NEW:
-            self._evidence.rise_algo(reply)
+            self._reports.rise_algo(reply)

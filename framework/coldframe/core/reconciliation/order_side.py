@@ -1,4 +1,4 @@
-"""The order side put together: session, user stream, desk, evidence, reconciliation, and when each of them is told what.
+"""The order side put together: session, user stream, executor, execution reports, reconciliation, and when each is told what.
 
 New risk needs all of it: the order link logged on, the user stream open, and a reconciliation that came through since the last time
 either of them was opened.
@@ -59,12 +59,12 @@ from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import TRADES_PAGE, PendingTrades, TradeScan
 from coldframe.core.risk.reducing import left_over
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.external import FILLS_LIMIT, Foreign
+from coldframe.core.state.external import FILLS_LIMIT, ExternalPolicy
 from coldframe.core.state.orders import ENDED_LIMIT, Order
 from coldframe.errors import DecodeError
 from coldframe.model.effects import CloseLink, Level
+from coldframe.model.engine_events import NothingToReduce, OrderCameBack, SettingsDoubted
 from coldframe.model.events import LinkChanged, LinkState
-from coldframe.model.happenings import NothingToReduce, OrderCameBack, SettingsDoubted
 from coldframe.model.inputs import (
     FramesReceived,
     LinkLost,
@@ -137,7 +137,7 @@ class OrderSideLimits:
     #: Countdown of the dead man's switch; 0: none.
     dead_man_ms: int = 0
     session: SessionLimits = SessionLimits()
-    foreign: Foreign = Foreign.REFUSE
+    external: ExternalPolicy = ExternalPolicy.REFUSE
     halt_on_mismatch: bool = True
     user_stream: UserStreamLimits = UserStreamLimits()
     #: How the account has to be set; the position mode stands in the state.
@@ -157,7 +157,7 @@ class OrderSide:
         ctx: StepContext,
         calls: RestQueue,
         market: Market,
-        evidence: ExecutionReports,
+        reports: ExecutionReports,
         switches: CountdownCancel,
         *,
         can_log_on: bool,
@@ -166,21 +166,21 @@ class OrderSide:
         self._state = state
         self._ctx = ctx
         self._orders = state.orders
-        self.evidence = evidence
+        self.reports = reports
         self.session = Session(ctx, can_log_on, limits.session)
         ways = RequestWays(ctx, self.session, calls)
         self.user_stream = UserStream(ctx, ways, limits.user_stream)
         wired = (self.session, ways, self.user_stream)
-        self.desk = OrderExecutor(state, ctx, *wired, calls, evidence, limits.recv_window_ms)
+        self.executor = OrderExecutor(state, ctx, *wired, calls, reports, limits.recv_window_ms)
         symbols = {symbol for account in state.accounts.values() for symbol in account.symbols}
         wanted = attrs.evolve(limits.account, hedge=state.hedge)
         self.watch = AccountWatch(state, ctx, calls, wanted, symbols)
         self.account = FundingIncome(state, ctx, calls)
         self.assets = AssetPrices(state, ctx, calls, market, min(symbols, default=""))
-        self.mismatches = PositionBreaks(state, ctx, evidence, halt=limits.halt_on_mismatch)
-        scan = TradeScan(state, ctx, calls, evidence, limits.trades_page)
-        start = StartCheck(state, ctx, evidence, limits.foreign)
-        self.reconciler = Reconciler(state, ctx, calls, evidence, self.desk, scan, start, self._unbroken)
+        self.mismatches = PositionBreaks(state, ctx, reports, halt=limits.halt_on_mismatch)
+        scan = TradeScan(state, ctx, calls, reports, limits.trades_page)
+        start = StartCheck(state, ctx, reports, limits.external)
+        self.reconciler = Reconciler(state, ctx, calls, reports, self.executor, scan, start, self._unbroken)
         self.deadman = switches
         self.census = Census()
         self._unreadable = Unreadable()
@@ -200,11 +200,11 @@ class OrderSide:
         return self.session.reconnects + self.user_stream.reconnects
 
     def start(self) -> None:
-        self.desk.inquiry.begin()
+        self.executor.inquiry.begin()
         self.session.start()
         self.watch.begin()
         self._state.holdings.balance.begin()
-        self._ctx.wake("desk:tick", TICK_MS)
+        self._ctx.wake("orders:tick", TICK_MS)
 
     def owns(self, link: str) -> bool:
         return self.session.owns(link) or self.user_stream.owns(link)
@@ -217,7 +217,7 @@ class OrderSide:
             case LinkOpened() | LinkLost():
                 self._of_link(event)
             case RequestWritten():
-                self.desk.written(event.request_id, event.timestamp_ms)
+                self.executor.written(event.request_id, event.timestamp_ms)
             case RequestNotWritten():
                 self._hear(self.session.step(event))
             case TimeReached():
@@ -252,7 +252,7 @@ class OrderSide:
             case StartKey() | KeepKey():
                 self._reports(self.user_stream.step(as_event(event)))
             case PendingCancel() | PendingQuery() | PendingAlgoQuery():
-                self.desk.returned(event)
+                self.executor.returned(event)
             case PendingOpenOrders() | PendingOpenAlgos() | PendingPositions() | PendingTrades() | PendingOwner():
                 self.reconciler.returned(event)
             case PendingConfirm() | PendingAlgoConfirm() | PendingStrayCancel():
@@ -273,8 +273,8 @@ class OrderSide:
             match event:
                 case Answered() | Unanswered():
                     if isinstance(event, Unanswered) and event.written:
-                        self.desk.ways.unanswered()
-                    if self.desk.heard(event) is None:
+                        self.executor.ways.unanswered()
+                    if self.executor.heard(event) is None:
                         self._reports(self.user_stream.step(event))
                 case SessionReady():
                     self._news("api", LinkState.UP)
@@ -282,7 +282,7 @@ class OrderSide:
                     if self.user_stream.up:
                         self.reconciler.begin("order link opened", self._symbols())
                 case SessionDown(reason):
-                    self.desk.ways.unanswered()
+                    self.executor.ways.unanswered()
                     self.reconciler.outdated()
                     self._news("api", LinkState.DOWN, reason)
                 case unknown:
@@ -304,7 +304,7 @@ class OrderSide:
         """Does what follows from what has happened in this step."""
         match event:
             case OrderCameBack(client_order_id):
-                self.desk.depart(client_order_id)
+                self.executor.depart(client_order_id)
             case NothingToReduce():
                 self._nothing_to_reduce(event)
             case SettingsDoubted():
@@ -347,11 +347,11 @@ class OrderSide:
         order: Order | None = None
         match event:
             case OrderTradeUpdate():
-                order = self.evidence.report(event.order)
+                order = self.reports.report(event.order)
             case TradeLite():
-                order = self.evidence.lite(event)
+                order = self.reports.lite(event)
             case AlgoUpdate():
-                order = self.desk.conditionals.report(event.order, event.transaction_ms)
+                order = self.executor.conditionals.report(event.order, event.transaction_ms)
             case AccountUpdate():
                 self.watch.changed(event.change)
                 self.account.changed(event)
@@ -365,7 +365,7 @@ class OrderSide:
             case _:
                 pass  # margin calls and the like are journaled with every report and change nothing here
         if order is not None:
-            self.desk.reported(order)
+            self.executor.reported(order)
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -392,10 +392,10 @@ class OrderSide:
                 self.reconciler.begin(LIGHT, self._light_symbols(), urgent=False)
 
     def _tick(self) -> None:
-        self._ctx.wake("desk:tick", TICK_MS)
-        self.desk.inquiry.ask_due()
-        self.desk.cancel_leaving()
-        self.desk.inquiry.give_up_old()
+        self._ctx.wake("orders:tick", TICK_MS)
+        self.executor.inquiry.ask_due()
+        self.executor.cancel_leaving()
+        self.executor.inquiry.give_up_old()
         if self.reports_complete:
             self.account.ask_for_missed()
         self.assets.tick(*self.account.assets())
@@ -403,7 +403,7 @@ class OrderSide:
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
         self.deadman.tick({order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns))
-        for order in self.desk.inquiry.missing_fills():
+        for order in self.executor.inquiry.missing_fills():
             self.reconciler.scan.want_fills(order)
         self._look_at_unknown()
         if self.reports_complete:
@@ -412,14 +412,14 @@ class OrderSide:
     def _end_left_over(self) -> None:
         """Cancels orders that were to close a position which their strategy does not have any more, where the venue would not."""
         for order in self._orders.live:
-            if left_over(self._state, order) and not self.desk.departs(order):
+            if left_over(self._state, order) and not self.executor.departs(order):
                 self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
-                self.desk.depart(order.client_order_id)
+                self.executor.depart(order.client_order_id)
 
     def _look_at_unknown(self) -> None:
         """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
         now, least_ns = self._ctx.now_ns, _UNKNOWN_ROUND_MS * NS_PER_MS
-        provable = {order.client_order_id for order in self._orders.live if self.desk.proof.provable(order)}
+        provable = {order.client_order_id for order in self._orders.live if self.executor.proof.provable(order)}
         if provable - self._provable:
             self._unknown_pause_ms = _UNKNOWN_ROUND_MS
             self._next_unknown_round_ns = min(self._next_unknown_round_ns, self._unknown_round_ns + least_ns)

@@ -40,10 +40,10 @@ class _Suspect:
 class PositionBreaks:
     """The positions that do not add up, by symbol and side."""
 
-    def __init__(self, state: EngineState, ctx: StepContext, evidence: ExecutionReports, *, halt: bool) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, reports: ExecutionReports, *, halt: bool) -> None:
         self._state = state
         self._ctx = ctx
-        self._evidence = evidence
+        self._reports = reports
         self._holdings = state.holdings
         self._halt = halt
         self._suspects: dict[PositionKey, _Suspect] = {}
@@ -100,7 +100,7 @@ class PositionBreaks:
         elif found.source <= suspect.last_round:
             return False  # no round, or one that has had its say
         suspect.venue = found.venue
-        if self._evidence.unsettled(key[0]):
+        if self._reports.unsettled(key[0]):
             return False  # what is still to be told may explain it; the next round asks again
         if found.source > suspect.last_round:
             suspect.last_round = found.source

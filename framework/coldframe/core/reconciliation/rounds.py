@@ -44,7 +44,7 @@ OWNERS_PER_ROUND: Final = 10
 _ALL_ALGOS_WEIGHT: Final = 40
 
 
-#: At the start, how long and how often orders of an earlier run are waited for before a position counts as foreign.
+#: At the start, how long and how often orders of an earlier run are waited for before a position counts as external.
 _OPEN_QUESTIONS_MS: Final = 700
 _OPEN_QUESTIONS_ROUNDS: Final = 40
 #: States of orders of which only an answer tells how much has traded.
@@ -118,8 +118,8 @@ class Reconciler:
         state: EngineState,
         ctx: StepContext,
         calls: RestQueue,
-        evidence: ExecutionReports,
-        desk: OrderExecutor,
+        reports: ExecutionReports,
+        executor: OrderExecutor,
         scan: TradeScan,
         at_start: StartCheck,
         unbroken: Callable[[int], bool],
@@ -128,10 +128,10 @@ class Reconciler:
         self._ctx = ctx
         self._calls = calls
         self._orders = state.orders
-        self._evidence = evidence
-        self._desk = desk
+        self._reports = reports
+        self._executor = executor
         self.scan = scan
-        self.listed = ListedOrders(state, ctx, calls, evidence, desk)
+        self.listed = ListedOrders(state, ctx, calls, reports, executor)
         self._backoff = Backoff(ctx.chance, base_ms=1_000, cap_ms=30_000)
         self._census = Census()
         self._round: _Round | None = None
@@ -274,15 +274,15 @@ class Reconciler:
         reply = self._named(answer)
         if reply is None:
             self._state.external.not_named(asked.symbol, asked.order_id)
-            self._evidence.claim_strays()
+            self._reports.claim_strays()
             return
-        order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._evidence.take_over(reply)
+        order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._reports.take_over(reply)
         if order is None:
             self._state.external.disown(asked.symbol, asked.order_id, reply.client_order_id)
         else:
-            self._evidence.reply(order, reply)
-            self._desk.reported(order)
-        self._evidence.claim_strays()
+            self._reports.reply(order, reply)
+            self._executor.reported(order)
+        self._reports.claim_strays()
 
     def _named(self, answer: Answer | None) -> OrderReply | None:
         if answer is None or answer.status != 200:
@@ -298,7 +298,7 @@ class Reconciler:
         self._round = None
         self.rounds += 1
         self._backoff.succeeded(self._ctx.now_ns)
-        current.recovered += self._evidence.claim_strays()
+        current.recovered += self._reports.claim_strays()
         self.scan.move_marks()
         self._ask_for_owners()
         if self.at_start is not None:
@@ -307,8 +307,8 @@ class Reconciler:
                 self._ctx.wake("reconcile:again", _OPEN_QUESTIONS_MS)
                 return
             waiting = self.listed.unknown_algos(current.open_algos.values())
-            foreign = self.listed.unknown(current.open_orders.values())
-            if not self.at_start.passed(current.held, current.positions_ns, foreign, waiting, current.started_ms):
+            external = self.listed.unknown(current.open_orders.values())
+            if not self.at_start.passed(current.held, current.positions_ns, external, waiting, current.started_ms):
                 return
             self.at_start = None
             self._state.start_passed()
@@ -317,10 +317,10 @@ class Reconciler:
         claim(current.held, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
         self._compare_orders(current)
         unknown = self.listed.unknown(current.open_orders.values())
-        foreign = [row for row in unknown if self._evidence.take_over(row) is None]
-        self._state.external.listed(foreign)
-        algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._evidence.take_over_algo(row)]
-        self._report(current, [*(row.client_order_id for row in foreign), *(row.client_algo_id for row in algos)])
+        external = [row for row in unknown if self._reports.take_over(row) is None]
+        self._state.external.listed(external)
+        algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._reports.take_over_algo(row)]
+        self._report(current, [*(row.client_order_id for row in external), *(row.client_algo_id for row in algos)])
         again, self._again = self._again, None
         self.done = again is None or not again[1]
         if again is not None:
@@ -330,12 +330,12 @@ class Reconciler:
         """Whether a position that we cannot explain yet may still turn out to be an earlier run's.
 
         Its orders may have traded while nobody listened, under ids that only the venue knows: until they are asked for, nothing is
-        called foreign. A conditional order that still waits after a position was there has not made it.
+        called external. A conditional order that still waits after a position was there has not made it.
         """
         if self.rounds > _OPEN_QUESTIONS_ROUNDS:
             return False
-        foreign = at_start.foreign_positions(current.held, current.positions_ns)
-        found = {(position.key, position.on_account) for position in foreign}
+        external = at_start.external_positions(current.held, current.positions_ns)
+        found = {(position.key, position.on_account) for position in external}
         found_before, self._found = self._found & found, found
         live = [order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN]
         waiting = {order.symbol for order in live if current.waits(order)}
@@ -349,9 +349,9 @@ class Reconciler:
         named = self.listed.take(current.open_orders.values(), current.open_algos.values(), current.started_ns)
         for order in list(self._orders.live):
             if order.client_order_id not in named and self._should_be_listed(order, current):
-                self._desk.inquiry.suspect(order)
+                self._executor.inquiry.suspect(order)
                 nothing_missed = self._nothing_missed(order, current)
-                self._desk.inquiry.absent(order, current.started_ms, nothing_missed=nothing_missed)
+                self._executor.inquiry.absent(order, current.started_ms, nothing_missed=nothing_missed)
 
     def _nothing_missed(self, order: Order, current: _Round) -> bool:
         """Whether no report or trade of the order can have escaped us, and its position is the sum of the fills."""
@@ -368,13 +368,13 @@ class Reconciler:
         """Whether the order had been sent before the round began, so that its absence from the list means something."""
         return 0 < order.sent_ms < current.started_ms and order.state is not OrderState.PENDING_SUBMIT
 
-    def _report(self, current: _Round, foreign: list[str]) -> None:
+    def _report(self, current: _Round, external: list[str]) -> None:
         doubtful = sum(1 for order in self._orders.live if order.state is OrderState.UNKNOWN)
         level = Level.INFO if current.reason != "light" or current.recovered else Level.DEBUG
         parts = [f"{len(current.open_orders) + len(current.open_algos)} open orders at the venue"]
         parts += [f"{current.recovered} fills recovered"] if current.recovered else []
         parts += [f"{doubtful} of unknown fate"] if doubtful else []
-        parts += [f"{len(foreign)} not ours"] if foreign else []
+        parts += [f"{len(external)} not ours"] if external else []
         disagreeing = sorted(
             key[0]
             for key, quantity in current.held.items()

@@ -15,7 +15,7 @@ import attrs
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.external import Foreign, ForeignPosition, only_owner
+from coldframe.core.state.external import ExternalPolicy, ExternalPosition, only_owner
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.positions import EXTERNAL, PositionKey
 from coldframe.core.state.shares import Parts
@@ -32,7 +32,7 @@ _HINT = 'or set external = "ignore" or "adopt" under [orders]'
 class _Change:
     """A position that the account has otherwise than our books: whose it is, and the trades that explain it, if any do."""
 
-    position: ForeignPosition
+    position: ExternalPosition
     parts: Parts
     trades: tuple[Fill, ...] = ()
 
@@ -45,10 +45,10 @@ class _Change:
 class StartCheck:
     """Looks once at what the first round has found."""
 
-    def __init__(self, state: EngineState, ctx: StepContext, evidence: ExecutionReports, rule: Foreign) -> None:
+    def __init__(self, state: EngineState, ctx: StepContext, reports: ExecutionReports, rule: ExternalPolicy) -> None:
         self._state = state
         self._ctx = ctx
-        self._evidence = evidence
+        self._reports = reports
         self._rule = rule
         #: By symbol, the trade up to which the journal knew everything when the run began, and when the first run began.
         self._marks: dict[str, int] = {}
@@ -70,7 +70,7 @@ class StartCheck:
         self,
         positions: Mapping[PositionKey, Decimal],
         asked_ns: int,
-        foreign: Sequence[OrderReply],
+        external: Sequence[OrderReply],
         waiting: Sequence[AlgoReply],
         at_ms: int,
     ) -> bool:
@@ -78,10 +78,10 @@ class StartCheck:
 
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
-        orders = [position for position in foreign if self._evidence.take_over(position) is None]
+        orders = [position for position in external if self._reports.take_over(position) is None]
         changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
-        if self._rule is not Foreign.IGNORE:  # no strategy would know how to follow what is adopted
+        if self._rule is not ExternalPolicy.IGNORE:  # no strategy would know how to follow what is adopted
             findings = [*findings, *(f"orders.external: {_waiting(waiter)} is not ours: {_CANCEL}" for waiter in waiting)]
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
@@ -91,7 +91,7 @@ class StartCheck:
         for order in orders:
             owner = self._owner(order.symbol)
             if owner is not None:
-                self._evidence.take_over(order, strategy=owner)
+                self._reports.take_over(order, strategy=owner)
             else:
                 self._ctx.log(Level.WARNING, f"{_named(order)} is not ours and left alone")
         for waiter in waiting:
@@ -99,7 +99,7 @@ class StartCheck:
         self._state.account_compared(at_ms)
         return True
 
-    def foreign_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ForeignPosition]:
+    def external_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ExternalPosition]:
         """What the venue has beyond (or short of) what we know to be ours."""
         return [change.position for change in self._changes(positions, asked_ns) if change.position.quantity]
 
@@ -133,7 +133,7 @@ class StartCheck:
         parts = holdings.parts_of(key, trades) if trades else holdings.parts(key, quantity)
         ours = sum((held.get(owner, ZERO) + parts.get(owner, ZERO) for owner in {*held, *parts} if owner != EXTERNAL), ZERO)
         price = self._entry_prices.get(key, ZERO)
-        return _Change(ForeignPosition(key, quantity, price, on_account, ours), parts, trades)
+        return _Change(ExternalPosition(key, quantity, price, on_account, ours), parts, trades)
 
     def _trades_since(self, key: PositionKey) -> tuple[Fill, ...]:
         """The trades of others in a position that the last run did not know."""
@@ -152,11 +152,11 @@ class StartCheck:
             and executions.get(key, (fill.trade_id, fill.order_id)) is None
         )
 
-    def _findings(self, held: Sequence[ForeignPosition], orders: Sequence[OrderReply]) -> list[str]:
-        if self._rule is Foreign.REFUSE:
+    def _findings(self, held: Sequence[ExternalPosition], orders: Sequence[OrderReply]) -> list[str]:
+        if self._rule is ExternalPolicy.REFUSE:
             found = [*((str(position), "close") for position in held), *((_named(order), "cancel") for order in orders)]
             return [f"orders.external: {what} is not ours: {verb} it, {_HINT}" for what, verb in found]
-        if self._rule is Foreign.ADOPT:
+        if self._rule is ExternalPolicy.ADOPT:
             return [
                 f"orders.external: {what} cannot be adopted: not exactly one strategy trades {symbol}"
                 for symbol, what in [
@@ -169,7 +169,7 @@ class StartCheck:
 
     def _owner(self, symbol: str) -> str | None:
         """Who adopts what is found in a symbol."""
-        if self._rule is not Foreign.ADOPT:
+        if self._rule is not ExternalPolicy.ADOPT:
             return None
         return only_owner(symbol, {name: account.symbols for name, account in self._state.accounts.items()})
 
@@ -190,7 +190,7 @@ class StartCheck:
         elif change.external:
             self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
 
-    def _book(self, position: ForeignPosition, owner: str, quantity: Decimal, cause: PositionCause) -> None:
+    def _book(self, position: ExternalPosition, owner: str, quantity: Decimal, cause: PositionCause) -> None:
         """A part that no trade explains, at the venue's entry price where it opens, else at our own."""
         key, holdings = position.key, self._state.holdings
         held = holdings.accounts[owner].position(*key)

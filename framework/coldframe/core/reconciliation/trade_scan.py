@@ -53,13 +53,13 @@ class TradeScan:
     """Asks for trades and takes them in."""
 
     def __init__(
-        self, state: EngineState, ctx: StepContext, calls: RestQueue, evidence: ExecutionReports, page: int = TRADES_PAGE
+        self, state: EngineState, ctx: StepContext, calls: RestQueue, reports: ExecutionReports, page: int = TRADES_PAGE
     ) -> None:
         self._state = state
         self._ctx = ctx
         self._calls = calls
         self._orders = state.orders
-        self._evidence = evidence
+        self._reports = reports
         self._page = page
         #: By symbol, the trade up to which pages have brought everything; the mark follows it.
         self._reached: dict[str, int] = {}
@@ -106,7 +106,7 @@ class TradeScan:
 
     def take(self, asked: PendingTrades, rows: list[UserTrade], begun_ms: int) -> Page:
         """Takes a page in. `begun_ms` is the venue time at which its round began; 0 for one that belongs to no round any more."""
-        recovered = self._evidence.trades(rows)
+        recovered = self._reports.trades(rows)
         if recovered:
             what = f"{recovered} fills of {asked.symbol} recovered that the user stream had not brought"
             self._ctx.log(Level.WARNING, what)

@@ -361,7 +361,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     order_rate,
     message_rate,
     open_orders,
-    _new_risk(suspended.latched),
+    _new_risk(suspended.standing),
     exposure,
     own_orders,
 )

@@ -100,7 +100,7 @@ def stale_book(state: EngineState, now: RiskInputs, strategy: str, symbol: str) 
     return Suspension(Scope(symbol=symbol), Cause.STALE_BOOK, verdict, now.now_ms)
 
 
-def latched(state: EngineState, now: RiskInputs, strategy: str, symbol: str) -> Suspension | None:
+def standing(state: EngineState, now: RiskInputs, strategy: str, symbol: str) -> Suspension | None:
     """What has been shut: by losses, rejects, a position that does not add up, account settings, a risk mode of the venue."""
     return state.trading.against(strategy, symbol, now.now_ms)
 
@@ -114,7 +114,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     user_stream_down,
     unknown_orders,
     stale_book,
-    latched,
+    standing,
 )
 
 

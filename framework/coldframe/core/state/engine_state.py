@@ -25,7 +25,7 @@ from coldframe.core.state.strategy_account import RATE_WINDOW_MS, StrategyAccoun
 from coldframe.core.state.tally import Tally
 from coldframe.core.state.trading_state import Suspensions
 from coldframe.enums import ContractStatus
-from coldframe.model.halting import Latched
+from coldframe.model.halting import LastingSuspensions
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.model.intents import Place, Verdict, VerdictCode
 from coldframe.units import ZERO
@@ -154,7 +154,7 @@ class EngineState:
         return verdict if self.trading.halt_strategy(strategy, verdict, now_ms) else None
 
     def resumed(self, venue_ms: int, strategy: str | None = None) -> None:
-        """Opens what is latched: of one strategy, or everything. Losses are counted from here on."""
+        """Ends lasting suspensions: of one strategy, or all of them. Losses are counted from here on."""
         for account in self.accounts.values():
             if strategy in (None, account.id):
                 self.trading.resume(strategy=account.id)
@@ -164,10 +164,10 @@ class EngineState:
             self.trading.resume()
             self.losses.resume(venue_ms)
 
-    def restore_latched(self, latched: Latched, now_ms: int) -> None:
+    def restore_suspensions(self, suspensions: LastingSuspensions, now_ms: int) -> None:
         """Shuts what an earlier run had shut."""
-        self.trading.restore(latched, now_ms)
-        self.losses.restore_latched(latched.account)
-        for strategy, verdict in latched.strategies.items():
+        self.trading.restore(suspensions, now_ms)
+        self.losses.restore_hit(suspensions.account)
+        for strategy, verdict in suspensions.strategies.items():
             if strategy in self.accounts and verdict.code in ("LOSS", "DRAWDOWN"):
-                self.accounts[strategy].losses.restore_latched(verdict)
+                self.accounts[strategy].losses.restore_hit(verdict)

@@ -39,7 +39,7 @@ FILLS_LIMIT: Final = 20_000
 _ALIVE: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
-class Foreign(StrEnum):
+class ExternalPolicy(StrEnum):
     """What happens to positions and orders that are found at the start and are not ours."""
 
     REFUSE = "refuse"
@@ -48,7 +48,7 @@ class Foreign(StrEnum):
 
 
 @attrs.frozen
-class ForeignPosition:
+class ExternalPosition:
     """A part of the account's position that nobody here has: signed, with the entry price that the venue names."""
 
     key: PositionKey

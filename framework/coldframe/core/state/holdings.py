@@ -19,8 +19,8 @@ from coldframe.core.state.shares import Execution, Executions, Parts, Shift, exe
 from coldframe.core.state.step import Step
 from coldframe.enums import Side
 from coldframe.model.effects import Level
+from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import PositionCause, PositionChanged
-from coldframe.model.happenings import StrategyTold
 from coldframe.model.journal import RowKind
 from coldframe.units import ZERO, plain, trimmed
 

@@ -22,8 +22,8 @@ from coldframe.core.state.positions import Position, PositionKey, StrategyPositi
 from coldframe.core.state.shares import Execution, Executions, execution_of
 from coldframe.enums import PositionSide
 from coldframe.errors import JournalDamaged
-from coldframe.ids import BRAKE_COUNT, parse_own
-from coldframe.model.halting import Latched
+from coldframe.ids import KILL_SWITCH_COUNT, parse_own
+from coldframe.model.halting import LastingSuspensions
 from coldframe.model.intents import Intent, Verdict, VerdictCode
 from coldframe.model.journal import Row, RowKind
 from coldframe.text import class_name
@@ -69,7 +69,7 @@ class RestoredState:
     #: The last executions of each position, so that one that becomes known late is booked in its place.
     executions: Executions = attrs.field(factory=Executions)
     #: What was shut until a person opens it.
-    latched: Latched = attrs.field(factory=Latched)
+    suspensions: LastingSuspensions = attrs.field(factory=LastingSuspensions)
     #: What assets were worth when that was last written down.
     prices: dict[str, Decimal] = attrs.field(factory=dict)
     #: From where losses are counted, by strategy; `EXTERNAL` for the whole account.
@@ -88,7 +88,7 @@ class RestoredState:
 
     def begin_account(self, account: str) -> None:
         """Another account from here on: what was in the one before is over."""
-        self.orders, self.fills, self.accounts, self.marks, self.latched, self.losses = {}, {}, {}, {}, Latched(), {}
+        self.orders, self.fills, self.accounts, self.marks, self.suspensions, self.losses = {}, {}, {}, {}, LastingSuspensions(), {}
         self.payments, self.since_ms, self.account = [], 0, account
         self.executions = Executions()
 
@@ -138,9 +138,9 @@ def intent_body(strategy: str, wanted: Intent | object, verdict: Verdict) -> Bod
     return {"strategy": strategy, "intent": class_name(wanted), **fields, "verdict": str(verdict.code), **said, **numbers}
 
 
-def latched_body(latched: Latched) -> Body:
-    """What is latched now."""
-    body: Body = _CONVERTER.unstructure(latched)
+def suspensions_body(suspensions: LastingSuspensions) -> Body:
+    """What is suspended now until a person resumes."""
+    body: Body = _CONVERTER.unstructure(suspensions)
     return body
 
 
@@ -161,7 +161,7 @@ def checkpoint_body(
     accounts: Mapping[str, StrategyPositions],
     executions: Executions,
     marks: Mapping[str, int],
-    latched: Latched,
+    suspensions: LastingSuspensions,
     prices: Mapping[str, Decimal],
     losses: Mapping[str, Counted],
     payments: Iterable[Payment],
@@ -181,7 +181,7 @@ def checkpoint_body(
         "executions": [_CONVERTER.unstructure(execution) for execution in executions],
         "settled": _settled_out(executions),
         "marks": dict(marks),
-        "latched": latched_body(latched),
+        "latched": suspensions_body(suspensions),
         "prices": {asset: str(price) for asset, price in prices.items()},
         "losses": {owner: counted_body(counted) for owner, counted in losses.items()},
         "payments": [payment_body(payment) for payment in payments],
@@ -237,8 +237,8 @@ def _apply(past: RestoredState, row: Row) -> None:
             past.prices[row.ref] = _number(body["price"], None)
         case RowKind.CHECKPOINT:
             _take_checkpoint(past, row.ref, body)
-        case RowKind.LATCH:
-            past.latched = _CONVERTER.structure(body, Latched)
+        case RowKind.SUSPENSIONS:
+            past.suspensions = _CONVERTER.structure(body, LastingSuspensions)
         case RowKind.LOSSES if body:
             past.losses[row.ref] = _CONVERTER.structure(body, Counted)
         case RowKind.LOSSES:
@@ -257,17 +257,17 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     accounts = _CONVERTER.structure(body["accounts"], dict[str, StrategyPositions])
     marks = _CONVERTER.structure(body["marks"], dict[str, int])
     # The kill switch writes past the engine, which may not have heard of its orders yet.
-    braked = {name: order for name, order in past.orders.items() if order.live and name not in orders and _is_brakes(name)}
+    emergency = {name: order for name, order in past.orders.items() if order.live and name not in orders and _of_kill_switch(name)}
     if past.runs and not past.gap:
-        known = {name: order for name, order in past.orders.items() if name not in braked}
+        known = {name: order for name, order in past.orders.items() if name not in emergency}
         before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.marks)
         if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
             raise ValueError("it is not what the rows before it come to")
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
     past.since_ms = int(body.get("since_ms") or past.since_ms or past.epoch_ms)
-    past.orders, past.accounts, past.marks, past.gap = orders | braked, accounts, marks, False
+    past.orders, past.accounts, past.marks, past.gap = orders | emergency, accounts, marks, False
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
-    past.latched = _CONVERTER.structure(body.get("latched", {}), Latched)
+    past.suspensions = _CONVERTER.structure(body.get("latched", {}), LastingSuspensions)
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
     past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
     past.payments = _CONVERTER.structure(body.get("payments", []), list[Payment])
@@ -281,9 +281,9 @@ def _settled(body: Any, accounts: Mapping[str, StrategyPositions]) -> set[Positi
     return {(str(symbol), PositionSide(side)) for symbol, side in body["settled"]}
 
 
-def _is_brakes(client_order_id: str) -> bool:
+def _of_kill_switch(client_order_id: str) -> bool:
     own = parse_own(client_order_id)
-    return own is not None and own.count >= BRAKE_COUNT
+    return own is not None and own.count >= KILL_SWITCH_COUNT
 
 
 def _live_terms(orders: Mapping[str, Order]) -> dict[str, Body]:

@@ -1,6 +1,6 @@
 """What a strategy, or the account, may lose before it takes no new risk: loss since counting began, drawdown from the best moment.
 
-Both are latched: a limit that was hit stays hit, whatever the market does afterwards. From where losses are counted goes into the
+Both last: a limit that was hit stays hit, whatever the market does afterwards. From where losses are counted goes into the
 journal, so that a run that dies and is started again does not get the whole allowance once more.
 """
 
@@ -40,7 +40,7 @@ class Losses:
 
     max_loss: Decimal | None = None
     max_drawdown: Decimal | None = None
-    latched: Verdict | None = None
+    hit: Verdict | None = None
     period: LossPeriod = LossPeriod.SINCE_RESUME
     #: None: counting begins with the next profit. The value is replaced, never changed.
     counted: Counted | None = None
@@ -50,12 +50,12 @@ class Losses:
         """Takes in the profit of this moment. Returns the verdict when a limit is hit for the first time, None otherwise."""
         self._last = pnl
         counted = self._count(pnl, venue_ms // _DAY_MS)
-        if self.latched is not None:
+        if self.hit is not None:
             return None
-        self.latched = _over(VerdictCode.LOSS, "loss", whose, counted.base - pnl, self.max_loss) or _over(
+        self.hit = _over(VerdictCode.LOSS, "loss", whose, counted.base - pnl, self.max_loss) or _over(
             VerdictCode.DRAWDOWN, "drawdown", whose, counted.peak - pnl, self.max_drawdown
         )
-        return self.latched
+        return self.hit
 
     def _count(self, pnl: Decimal, day: int) -> Counted:
         counted = self.counted
@@ -66,18 +66,18 @@ class Losses:
         self.counted = counted
         return counted
 
-    def restore_latched(self, verdict: Verdict | None) -> None:
+    def restore_hit(self, verdict: Verdict | None) -> None:
         """An earlier run had hit a limit; None: it had not."""
         if verdict is not None:
-            self.latched = verdict
+            self.hit = verdict
 
     def restore_counted(self, counted: Counted | None) -> None:
         """From where an earlier run counted losses; None: counting begins anew."""
         self.counted = counted
 
     def resume(self, venue_ms: int) -> None:
-        """Opens the latch; losses are counted from here on."""
-        self.latched = None
+        """Forgets that a limit was hit; losses are counted from here on."""
+        self.hit = None
         self.counted = None if self._last is None else Counted(self._last, self._last, venue_ms // _DAY_MS)
 
 

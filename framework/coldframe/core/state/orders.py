@@ -22,7 +22,7 @@ from coldframe.model.intents import Place
 from coldframe.model.orders import (
     SEEN,
     Attempt,
-    Happening,
+    OrderEvent,
     OrderState,
     Overlay,
     next_overlay,
@@ -39,10 +39,10 @@ POSSIBLE_MS: Final = 600_000
 
 #: What of the venue's own words tells of an end; any other end is an inference.
 _WORDS: Final = {
-    OrderState.FILLED: (Happening.SEEN_FILLED,),
-    OrderState.CANCELED: (Happening.SEEN_CANCELED,),
-    OrderState.EXPIRED: (Happening.SEEN_EXPIRED,),
-    OrderState.REJECTED: (Happening.REFUSED_AT_TRIGGER,),
+    OrderState.FILLED: (OrderEvent.SEEN_FILLED,),
+    OrderState.CANCELED: (OrderEvent.SEEN_CANCELED,),
+    OrderState.EXPIRED: (OrderEvent.SEEN_EXPIRED,),
+    OrderState.REJECTED: (OrderEvent.REFUSED_AT_TRIGGER,),
 }
 
 
@@ -192,7 +192,7 @@ class Orders:
         )
         self._by_client_id[order.client_order_id] = order
         self._note_type(order)
-        self.happen(order, Happening.ACCEPTED, now_ns)
+        self.apply(order, OrderEvent.ACCEPTED, now_ns)
         return order
 
     def _note_type(self, order: Order) -> None:
@@ -214,7 +214,7 @@ class Orders:
         """Takes in an order of ours that was sent past the order executor, by the kill switch: from now on it is one like all
         others."""
         self._by_client_id[order.client_order_id] = order
-        self.happen(order, Happening.ACCEPTED, now_ns)
+        self.apply(order, OrderEvent.ACCEPTED, now_ns)
 
     def restore(self, order: Order, fills: Iterable[Fill], now_ns: int) -> None:
         """Takes over an order of an earlier run, with what of it had been booked. What was in flight has become unknown."""
@@ -230,24 +230,24 @@ class Orders:
             return
         order.unreported = True
         self._live[order.client_order_id] = order
-        self.happen(order, Happening.RESTARTED, now_ns, "the process was restarted")
+        self.apply(order, OrderEvent.RESTARTED, now_ns, "the process was restarted")
         for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
             self.attempt(order, attempt)
 
-    def happen(self, order: Order, happening: Happening, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
+    def apply(self, order: Order, event: OrderEvent, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
         """Lets something happen to an order. Returns whether its state changed.
 
         `at_ms` is the venue time of what the venue said; 0 where the venue said nothing, or not when.
         """
-        before, after = order.state, next_state(order.state, happening)
+        before, after = order.state, next_state(order.state, event)
         self.touch(order)
         if before.terminal and after.live and not order.comes_back(at_ms):
             return False
-        if after.terminal and at_ms and happening in _WORDS.get(after, ()):
+        if after.terminal and at_ms and event in _WORDS.get(after, ()):
             order.ended_ms = max(order.ended_ms, at_ms)
         if after is before:
             return False
-        self.incidents += resurrects(before, happening)
+        self.incidents += resurrects(before, event)
         order.state = after
         if reason:
             order.reason = reason
@@ -335,10 +335,10 @@ class Orders:
         order.not_found = order.doubted_ns = 0
         order.not_found_dead = False
         self._note_owing(order)
-        happening = SEEN.get(status, Happening.OUTCOME_UNKNOWN)
-        if happening is Happening.SEEN_NEW and order.seen_filled > 0:
-            happening = Happening.SEEN_PARTIAL
-        return self.happen(order, happening, now_ns, reason, at_ms)
+        event = SEEN.get(status, OrderEvent.OUTCOME_UNKNOWN)
+        if event is OrderEvent.SEEN_NEW and order.seen_filled > 0:
+            event = OrderEvent.SEEN_PARTIAL
+        return self.apply(order, event, now_ns, reason, at_ms)
 
     # -- fills --------------------------------------------------------------------------------------------------------
 
@@ -364,7 +364,7 @@ class Orders:
             return fill
         whole = not order.close_position or order.terms_ms > 0
         full = whole and order.filled >= max(order.quantity, order.amending_quantity or ZERO)
-        self.happen(order, Happening.SEEN_FILLED if full else Happening.SEEN_PARTIAL, now_ns, at_ms=at_ms)
+        self.apply(order, OrderEvent.SEEN_FILLED if full else OrderEvent.SEEN_PARTIAL, now_ns, at_ms=at_ms)
         return fill
 
     def pass_over(self, order: Order, fill: Fill) -> None:

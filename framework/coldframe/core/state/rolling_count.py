@@ -9,7 +9,7 @@ import attrs
 
 @attrs.define
 class Rate:
-    """Happenings of the last `window_ms` milliseconds. Times are given, never asked for, and do not go back."""
+    """What happened in the last `window_ms` milliseconds. Times are given, never asked for, and do not go back."""
 
     window_ms: int
     _at_ms: deque[int] = attrs.field(factory=deque)

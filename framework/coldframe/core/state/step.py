@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from coldframe.model.effects import Level
-from coldframe.model.happenings import EngineEvent
+from coldframe.model.engine_events import EngineEvent
 from coldframe.model.journal import RowKind
 
 

@@ -1,7 +1,7 @@
 """What may be traded, and why not more: one state for every strategy and symbol, and the suspensions that it comes from.
 
 ACTIVE takes new risk, REDUCING takes only what brings a position nearer to zero, HALTED takes no order at all; cancels always go.
-Most suspensions are latched: they hold until a person resumes. Others end with what caused them, and those that follow from the
+Most suspensions are lasting: they hold until a person resumes. Others end with what caused them, and those that follow from the
 moment alone (a link that is down, a stale book) are derived in `coldframe.core.risk.suspended`. The one that ends by a probe is a
 risk mode of the exchange (faults.md O19): it says itself "try again later", so after a pause one order goes out to see whether it
 still stands.
@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from coldframe.core.state.positions import PositionKey
-from coldframe.model.halting import Latched
+from coldframe.model.halting import LastingSuspensions
 from coldframe.model.intents import Verdict, VerdictCode
 
 #: After the venue has refused new risk, how long until one order may try again, doubled by every refusal (milliseconds).
@@ -112,8 +112,8 @@ class Suspensions:
         self._disputed: dict[PositionKey, Decimal] = {}
         self._disputed_since_ms: dict[str, int] = {}
         self._modes: dict[str, _Mode] = {}
-        #: What is latched now, made when it is first asked for.
-        self._latched: Latched | None = None
+        #: What holds until a person resumes, made when it is first asked for.
+        self._lasting: LastingSuspensions | None = None
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Suspensions:
 
     @property
     def strategies(self) -> Mapping[str, Verdict]:
-        """The latched strategies."""
+        """The strategies that are suspended until a person resumes."""
         return {name: held.verdict for name, held in self._strategies.items()}
 
     @property
@@ -143,11 +143,11 @@ class Suspensions:
         return self._disputed
 
     @property
-    def latched(self) -> Latched:
+    def lasting(self) -> LastingSuspensions:
         """What holds until a person resumes, as the journal keeps it. Risk modes do not: the venue says them again."""
-        if self._latched is None:
-            self._latched = Latched(self.account, dict(self.strategies), dict(self.symbols))
-        return self._latched
+        if self._lasting is None:
+            self._lasting = LastingSuspensions(self.account, dict(self.strategies), dict(self.symbols))
+        return self._lasting
 
     def by_kill_switch(self, strategy: str) -> Suspension | None:
         return self._kill_switch.get(strategy)
@@ -186,7 +186,7 @@ class Suspensions:
         return None
 
     def against(self, strategy: str, symbol: str, now_ms: int) -> Suspension | None:
-        """What was latched, or ends by itself, against new risk of a strategy in a symbol; None when nothing was."""
+        """What holds until a person resumes, or ends by itself, against new risk of a strategy in a symbol; None: nothing does."""
         return (
             self._account
             or self._strategies.get(strategy)
@@ -227,18 +227,18 @@ class Suspensions:
 
     def halt_account(self, verdict: Verdict, now_ms: int) -> None:
         """The account has lost more than it may."""
-        self._account, self._latched = Suspension(Scope(), Cause.LOSSES, verdict, now_ms), None
+        self._account, self._lasting = Suspension(Scope(), Cause.LOSSES, verdict, now_ms), None
 
     def halt_strategy(self, strategy: str, verdict: Verdict, now_ms: int) -> bool:
         """Shuts new risk of a strategy. Returns whether it was open; the first reason stands."""
         cause = Cause.LOSSES if verdict.code in _LOSSES else Cause.REJECTS
-        held, self._latched = Suspension(Scope(strategy=strategy), cause, verdict, now_ms), None
+        held, self._lasting = Suspension(Scope(strategy=strategy), cause, verdict, now_ms), None
         return self._strategies.setdefault(strategy, held) is held
 
     def halt_symbol(self, symbol: str, why: str, now_ms: int) -> bool:
         """Shuts new risk in a symbol (safe-halt). Returns whether it was open; the first reason stands."""
         verdict = Verdict(VerdictCode.HALTED, f"{symbol} is halted: {why}")
-        held, self._latched = Suspension(Scope(symbol=symbol), Cause.SAFE_HALT, verdict, now_ms), None
+        held, self._lasting = Suspension(Scope(symbol=symbol), Cause.SAFE_HALT, verdict, now_ms), None
         return self._symbols.setdefault(symbol, held) is held
 
     def setting_differs(self, symbol: str, setting: str, text: str, now_ms: int) -> bool:
@@ -259,20 +259,20 @@ class Suspensions:
         self._disputed = dict(positions)
         self._disputed_since_ms = {symbol: self._disputed_since_ms.get(symbol, now_ms) for symbol, _ in positions}
 
-    def restore(self, latched: Latched, now_ms: int) -> None:
+    def restore(self, lasting: LastingSuspensions, now_ms: int) -> None:
         """Shuts what an earlier run had shut."""
-        if latched.account is not None:
-            self.halt_account(latched.account, now_ms)
-        for strategy, verdict in latched.strategies.items():
+        if lasting.account is not None:
+            self.halt_account(lasting.account, now_ms)
+        for strategy, verdict in lasting.strategies.items():
             self._strategies.pop(strategy, None)
             self.halt_strategy(strategy, verdict, now_ms)
-        for symbol, verdict in latched.symbols.items():
+        for symbol, verdict in lasting.symbols.items():
             self._symbols[symbol] = Suspension(Scope(symbol=symbol), Cause.SAFE_HALT, verdict, now_ms)
-        self._latched = None
+        self._lasting = None
 
     def resume(self, strategy: str | None = None, symbol: str | None = None) -> None:
-        """Opens again: one strategy or one symbol, or with neither named everything that is latched."""
-        self._latched = None
+        """Opens again: one strategy or one symbol, or with neither named everything that is suspended until then."""
+        self._lasting = None
         if strategy is not None:
             self._strategies.pop(strategy, None)
         if symbol is not None:

@@ -36,13 +36,13 @@ class DesiredState:
         self,
         state: EngineState,
         ctx: StepContext,
-        slots: StrategyRuntimes,
+        runtimes: StrategyRuntimes,
         trading: OrderSide | None,
         facts: Callable[[str], RiskInputs],
     ) -> None:
         self._state = state
         self._ctx = ctx
-        self._slots = slots
+        self._runtimes = runtimes
         self._orders = state.orders
         self._trading = trading
         self._facts = facts
@@ -54,24 +54,24 @@ class DesiredState:
 
     # -- judging them -------------------------------------------------------------------------------------------------
 
-    def want_quotes(self, slot: StrategyRuntime, wanted: Quotes) -> Verdict:
+    def want_quotes(self, runtime: StrategyRuntime, wanted: Quotes) -> Verdict:
         """Takes over the levels that pre-trade risk lets pass; a level it refuses is left out, and names the verdict."""
-        if wanted.symbol not in slot.trader.symbols:
-            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
-        standing = [order for order in self._orders.of(slot.id, wanted.symbol) if order.origin is Origin.QUOTE]
+        if wanted.symbol not in runtime.trader.symbols:
+            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {runtime.id}")
+        standing = [order for order in self._orders.of(runtime.id, wanted.symbol) if order.origin is Origin.QUOTE]
         refusals: list[Verdict] = []
-        bids = self._allowed(slot, wanted, Side.BUY, wanted.bids, standing, refusals)
-        asks = self._allowed(slot, wanted, Side.SELL, wanted.asks, standing, refusals)
+        bids = self._allowed(runtime, wanted, Side.BUY, wanted.bids, standing, refusals)
+        asks = self._allowed(runtime, wanted, Side.SELL, wanted.asks, standing, refusals)
         allowed = attrs.evolve(wanted, bids=bids, asks=asks)
-        key = (slot.id, wanted.symbol)
+        key = (runtime.id, wanted.symbol)
         if allowed == self.desires.quotes(key) and not refusals:
             return NO_CHANGE
-        self.desires.want(slot.id, allowed)
+        self.desires.want(runtime.id, allowed)
         return refusals[0] if refusals else ACCEPTED
 
     def _allowed(
         self,
-        slot: StrategyRuntime,
+        runtime: StrategyRuntime,
         wanted: Quotes,
         side: Side,
         quotes: tuple[Quote, ...],
@@ -90,7 +90,7 @@ class DesiredState:
                 time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
                 position_side=wanted.position_side,
             )
-            verdict = check(self._state, slot.trader, place, facts, replaces=standing, beside=beside, sending=False)
+            verdict = check(self._state, runtime.trader, place, facts, replaces=standing, beside=beside, sending=False)
             if verdict.accepted:
                 kept.append(quote)
                 beside += quote.quantity
@@ -98,40 +98,40 @@ class DesiredState:
                 refusals.append(verdict)
         return tuple(kept)
 
-    def want_target(self, slot: StrategyRuntime, wanted: Target) -> Verdict:
-        if wanted.symbol not in slot.trader.symbols:
-            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {slot.id}")
+    def want_target(self, runtime: StrategyRuntime, wanted: Target) -> Verdict:
+        if wanted.symbol not in runtime.trader.symbols:
+            return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {runtime.id}")
         if wanted.symbol not in self._state.instruments:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
-        if slot.halted is not None and not _nearer_zero(slot.trader.account.net(wanted.symbol), wanted.position):
-            return self._halted(slot)
-        limit = self._state.scaled(slot.trader.budget.max_position)
+        if runtime.halted is not None and not _nearer_zero(runtime.trader.account.net(wanted.symbol), wanted.position):
+            return self._halted(runtime)
+        limit = self._state.scaled(runtime.trader.budget.max_position)
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
             return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
-        if wanted == self.desires.target((slot.id, wanted.symbol)):
+        if wanted == self.desires.target((runtime.id, wanted.symbol)):
             return NO_CHANGE
-        self.desires.want(slot.id, wanted)
+        self.desires.want(runtime.id, wanted)
         return ACCEPTED
 
-    def _halted(self, slot: StrategyRuntime) -> Verdict:
+    def _halted(self, runtime: StrategyRuntime) -> Verdict:
         """What an order of a halted strategy is refused with."""
-        held = self._state.trading.by_kill_switch(slot.id)
+        held = self._state.trading.by_kill_switch(runtime.id)
         assert held is not None
         return held.verdict
 
-    def taken_away(self, slot: StrategyRuntime, event: PositionChanged) -> None:
+    def taken_away(self, runtime: StrategyRuntime, event: PositionChanged) -> None:
         """Others have changed a strategy's position: a target that would open again what they have closed lapses.
 
         What was closed by hand, or by the venue, is opened again only if the strategy asks for it anew: a bot fights no person.
         """
-        key = (slot.id, event.symbol)
-        target, now = self.desires.target(key), slot.trader.account.net(event.symbol)
+        key = (runtime.id, event.symbol)
+        target, now = self.desires.target(key), runtime.trader.account.net(event.symbol)
         taken = abs(event.position) < abs(event.position - event.quantity) and event.cause is not PositionCause.OWN_AFTER_ALL
         if target is None or not taken or _nearer_zero(now, target.position):
             return
         self.desires.drop_target(key)
-        text = f"{slot.id}: its target of {trimmed(target.position)} in {event.symbol} lapses: {trimmed(now)} is left"
+        text = f"{runtime.id}: its target of {trimmed(target.position)} in {event.symbol} lapses: {trimmed(now)} is left"
         self._ctx.log(Level.WARNING, f"{text} ({event.cause}); a new target counts")
 
     # -- keeping them true ------------------------------------------------------------------------------------------
@@ -154,75 +154,75 @@ class DesiredState:
 
     def _distance(self, key: DesireKey) -> Decimal:
         """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
-        position = self._slots.get(key[0]).trader.account.net(key[1])
+        position = self._runtimes.get(key[0]).trader.account.net(key[1])
         off = distance(self.desires.quotes(key), self.desires.target(key), self._orders.of(*key), position)
         return off * self._state.marks.get(key[1], ZERO)
 
     def _compare(self, key: DesireKey, trading: OrderSide) -> Verdict:
-        slot, symbol = self._slots.get(key[0]), key[1]
-        facts = attrs.evolve(self._facts(symbol), urgent=slot.flattening)
-        orders = list(self._orders.of(slot.id, symbol))
+        runtime, symbol = self._runtimes.get(key[0]), key[1]
+        facts = attrs.evolve(self._facts(symbol), urgent=runtime.flattening)
+        orders = list(self._orders.of(runtime.id, symbol))
         before = self._state.tally.sent
         verdict = ACCEPTED
         quotes, target = self.desires.quotes(key), self.desires.target(key)
         if quotes is not None:
             operations = plan_quotes(
-                quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.desk.amending.replaces
+                quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.executor.amending.replaces
             )
-            verdict = trading.desk.perform(slot.trader, operations, Origin.QUOTE, facts)
+            verdict = trading.executor.perform(runtime.trader, operations, Origin.QUOTE, facts)
         instrument = self._state.instruments.get(symbol)
         if target is not None and instrument is not None:
             # While fills are still to be told, the position is not what it seems.
             # Nothing else of it may be alive while its position is brought to zero.
-            mine = [order for order in orders if slot.flattening or order.origin is Origin.TARGET]
-            mine += self._orders.owing(slot.id, symbol)
-            operations = self._plan(slot, target, mine, facts, instrument)
-            reached = trading.desk.perform(slot.trader, operations, Origin.TARGET, facts)
+            mine = [order for order in orders if runtime.flattening or order.origin is Origin.TARGET]
+            mine += self._orders.owing(runtime.id, symbol)
+            operations = self._plan(runtime, target, mine, facts, instrument)
+            reached = trading.executor.perform(runtime.trader, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
-        slot.ordered(self._state.tally.sent - before)
+        runtime.ordered(self._state.tally.sent - before)
         return verdict
 
     def _plan(
-        self, slot: StrategyRuntime, target: Target, mine: list[Order], facts: RiskInputs, instrument: Instrument
+        self, runtime: StrategyRuntime, target: Target, mine: list[Order], facts: RiskInputs, instrument: Instrument
     ) -> list[Operation]:
         """What has to be done for a target; that nothing can be done, though it is not reached, is said once."""
         best, symbol = (facts.best_bid, facts.best_ask), target.symbol
         if self._state.hedge:
-            sides = [self._held(slot, symbol, side) for side in (PositionSide.LONG, PositionSide.SHORT)]
+            sides = [self._held(runtime, symbol, side) for side in (PositionSide.LONG, PositionSide.SHORT)]
             operations = plan_hedged_target(target, sides[0], sides[1], mine, *best, instrument)
         else:
-            sides = [self._held(slot, symbol, PositionSide.BOTH)]
+            sides = [self._held(runtime, symbol, PositionSide.BOTH)]
             operations = plan_target(target, sides[0], mine, *best, instrument)
         nothing = not operations and not mine
         orders = [target_order(target, held, *best, instrument) for held in sides] if nothing else []
-        self._say_once(slot, symbol, next((text for text in orders if isinstance(text, str) and text), ""))
+        self._say_once(runtime, symbol, next((text for text in orders if isinstance(text, str) and text), ""))
         return operations
 
-    def _held(self, slot: StrategyRuntime, symbol: str, side: PositionSide) -> Held:
+    def _held(self, runtime: StrategyRuntime, symbol: str, side: PositionSide) -> Held:
         key = (symbol, side)
         return Held(
-            own=slot.trader.account.position(symbol, side).quantity,
+            own=runtime.trader.account.position(symbol, side).quantity,
             account=account_position(self._state, key),
             account_decides=account_decides(self._state, key),
-            only_reduce=slot.flattening,
+            only_reduce=runtime.flattening,
             side=side,
         )
 
-    def _say_once(self, slot: StrategyRuntime, symbol: str, why_not: str) -> None:
+    def _say_once(self, runtime: StrategyRuntime, symbol: str, why_not: str) -> None:
         """Why a target is not reached although nothing is under way, whenever that is another reason."""
-        key = (slot.id, symbol)
+        key = (runtime.id, symbol)
         if why_not and self._stuck.get(key) != why_not:
-            level = Level.WARNING if slot.flattening else Level.INFO
-            self._ctx.log(level, f"{slot.id}: what it wants in {symbol} cannot be sent: {why_not}")
+            level = Level.WARNING if runtime.flattening else Level.INFO
+            self._ctx.log(level, f"{runtime.id}: what it wants in {symbol} cannot be sent: {why_not}")
         self._stuck[key] = why_not
 
     def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
         """What is wanted has to wait."""
-        slot = self._slots.get(key[0])
-        level = Level.INFO if slot.waited(verdict.code.value) else Level.DEBUG
-        strained = slot.strain.met(verdict, self._ctx.now_ms)
+        runtime = self._runtimes.get(key[0])
+        level = Level.INFO if runtime.waited(verdict.code.value) else Level.DEBUG
+        strained = runtime.strain.met(verdict, self._ctx.now_ms)
         if strained:
-            self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
+            self._ctx.log(Level.WARNING, f"strategy {runtime.id} {strained}")
         self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
         self.pause(key, by_venue=False)
 
@@ -230,7 +230,7 @@ class DesiredState:
         """Only a change at the venue lets a part of the wish come true: said once, and looked at now and then. All else goes on."""
         if self._no_room.get(key) != verdict.text:
             self._no_room[key] = verdict.text
-            level = Level.WARNING if self._slots.get(key[0]).flattening else Level.INFO
+            level = Level.WARNING if self._runtimes.get(key[0]).flattening else Level.INFO
             self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
         self._ctx.wake(f"settle:{key[0]}:{key[1]}", LONGEST_PAUSE_MS)
 

@@ -25,11 +25,21 @@ from coldframe.core.state.protection import OrderPolicy, can_only_reduce, graver
 from coldframe.core.strategies.desired_state import DesiredState
 from coldframe.core.strategies.desired_store import DesireKey, came_to_nothing, has_succeeded
 from coldframe.core.strategies.intent_validation import fault_of
-from coldframe.core.strategies.loss_check import newly_latched
+from coldframe.core.strategies.loss_check import limits_just_hit
 from coldframe.core.strategies.moment import risk_inputs
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError, StrategyRuntime, StrategyRuntimes, is_intent
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import Level, Told
+from coldframe.model.engine_events import (
+    AccountSettingDiffers,
+    AttemptEnded,
+    BookLost,
+    BookUpdate,
+    EndWanted,
+    RulesDoubted,
+    StrategyTold,
+    StreamMessage,
+)
 from coldframe.model.events import (
     BookChanged,
     LinkChanged,
@@ -40,16 +50,6 @@ from coldframe.model.events import (
     Stopped,
     StrategyEvent,
     Woken,
-)
-from coldframe.model.happenings import (
-    AccountSettingDiffers,
-    AttemptEnded,
-    BookLost,
-    BookUpdate,
-    EndWanted,
-    RulesDoubted,
-    StrategyTold,
-    StreamMessage,
 )
 from coldframe.model.intents import (
     ACCEPTED,
@@ -73,13 +73,13 @@ from coldframe.wire.streams import ContractInfo, MarkPrice
 
 
 class Strategies:
-    """All slots of a run, their wishes, and the way from an intent to the order executor."""
+    """All strategies of a run, their wishes, and the way from an intent to the order executor."""
 
     def __init__(
         self,
         state: EngineState,
         ctx: StepContext,
-        slots: StrategyRuntimes,
+        runtimes: StrategyRuntimes,
         market: Market,
         trading: OrderSide | None,
         on_end: OrderPolicy = OrderPolicy.KEEP_PROTECTIVE,
@@ -87,13 +87,13 @@ class Strategies:
     ) -> None:
         self._state = state
         self._ctx = ctx
-        self._slots = slots
+        self._runtimes = runtimes
         self._on_end = on_end
         self._on_error = on_error
         self._market = market
         self._orders = state.orders
         self._trading = trading
-        self._wishes = DesiredState(state, ctx, slots, trading, self._facts)
+        self._wishes = DesiredState(state, ctx, runtimes, trading, self._facts)
         self._desires = self._wishes.desires
         self._stopping = False
         #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
@@ -107,17 +107,17 @@ class Strategies:
     # -- telling ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        for slot in self._slots.all:
-            self._call(slot, "on_start", Started(self._ctx.now_ns))
+        for runtime in self._runtimes.all:
+            self._call(runtime, "on_start", Started(self._ctx.now_ns))
 
     def stop(self, reason: str) -> None:
         """The last call of every strategy; from here on only cancels are carried out, and orders that protect a position."""
         self._stopping = True
-        for slot in self._slots.all:
-            self._call(slot, "on_stop", Stopped(self._ctx.now_ns, reason))
-        for slot in self._slots.all:
-            slot.part(self._on_end)
-            self._leave(slot)
+        for runtime in self._runtimes.all:
+            self._call(runtime, "on_stop", Stopped(self._ctx.now_ns, reason))
+        for runtime in self._runtimes.all:
+            runtime.part(self._on_end)
+            self._leave(runtime)
         if self._on_end is not OrderPolicy.KEEP_PROTECTIVE:
             self._cancel(self.guarding.values())
             self.guarding.clear()
@@ -131,9 +131,9 @@ class Strategies:
 
         Call it a few times a second: a position that was protected may be gone by now, an order may have come too late.
         """
-        for slot in self._slots.all:
-            if slot.parting is not None:
-                self._part(slot)
+        for runtime in self._runtimes.all:
+            if runtime.parting is not None:
+                self._part(runtime)
         for name, order in list(self.guarding.items()):
             if not order.live:
                 del self.guarding[name]
@@ -141,44 +141,44 @@ class Strategies:
                 del self.guarding[name]
                 self._cancel([order])
 
-    def _leave(self, slot: StrategyRuntime) -> None:
+    def _leave(self, runtime: StrategyRuntime) -> None:
         """What a strategy wanted lapses, and its orders go as its policy says."""
-        self._desires.drop(slot.id)
-        self._part(slot)
-        self._keep_flat(slot)
+        self._desires.drop(runtime.id)
+        self._part(runtime)
+        self._keep_flat(runtime)
 
-    def _part(self, slot: StrategyRuntime) -> None:
-        account = slot.trader.account
-        if slot.flattening:
-            gone = [order for order in self._orders.of(slot.id) if order.origin is not Origin.TARGET]
-        elif slot.parting is OrderPolicy.KEEP_PROTECTIVE:
-            gone = [order for order in self._orders.of(slot.id) if not reduces_position(order, account)]
+    def _part(self, runtime: StrategyRuntime) -> None:
+        account = runtime.trader.account
+        if runtime.flattening:
+            gone = [order for order in self._orders.of(runtime.id) if order.origin is not Origin.TARGET]
+        elif runtime.parting is OrderPolicy.KEEP_PROTECTIVE:
+            gone = [order for order in self._orders.of(runtime.id) if not reduces_position(order, account)]
         else:
-            gone = list(self._orders.of(slot.id))
+            gone = list(self._orders.of(runtime.id))
         self._cancel(gone)
 
     def _guards(self, order: Order) -> bool:
         """Whether an order of an earlier run is still what protects a position that is open."""
-        slot = self._slots.find(order.strategy)
-        if slot is None:  # the account's position is external then, and known when it has been compared
+        runtime = self._runtimes.find(order.strategy)
+        if runtime is None:  # the account's position is external then, and known when it has been compared
             known = self._trading is None or self._trading.reports_complete
             return not known or can_only_reduce(order, account_position(self._state, (order.symbol, order.position_side)))
-        quantity = quantity_of(slot.trader.account, order.symbol, order.position_side)
+        quantity = quantity_of(runtime.trader.account, order.symbol, order.position_side)
         own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
     def link_changed(self, event: LinkChanged) -> None:
-        for slot in self._slots.of_market("on_link"):
-            self._call(slot, "on_link", event)
+        for runtime in self._runtimes.of_market("on_link"):
+            self._call(runtime, "on_link", event)
 
     def woken(self, key: str) -> None:
         kind, strategy, name = key.split(":", 2)
         if kind == "settle":
             self._desires.touch(strategy, name)
             return
-        slot = self._slots.get(strategy)
-        slot.wakes.discard(name)
-        self._call(slot, "on_wake", Woken(name, self._ctx.now_ns))
+        runtime = self._runtimes.get(strategy)
+        runtime.wakes.discard(name)
+        self._call(runtime, "on_wake", Woken(name, self._ctx.now_ns))
 
     def stopping(self) -> None:
         """The run is ending: only orders that protect an open position are taken."""
@@ -198,9 +198,9 @@ class Strategies:
     def told(self, event: StrategyTold) -> None:
         """An order or a position of a strategy has changed."""
         self._ctx.emit(Told(event.strategy, event.event))
-        slot = self._slots.find(event.strategy)
-        if slot is not None:  # else its strategy is not part of the bot any more
-            self._tell_order(slot, event.event)
+        runtime = self._runtimes.find(event.strategy)
+        if runtime is not None:  # else its strategy is not part of the bot any more
+            self._tell_order(runtime, event.event)
 
     def attempt_ended(self, event: AttemptEnded) -> None:
         """A cancel or an amendment came to its end: nothing to tell, but wishes have to be compared again."""
@@ -222,14 +222,14 @@ class Strategies:
             self._forget(fact.symbol)
         else:
             self._desires.moved(fact.symbol)
-        slots = self._slots.of_symbol("on_book", fact.symbol)
+        runtimes = self._runtimes.of_symbol("on_book", fact.symbol)
         local = self._market.book(fact.symbol, fact.rpi)
-        if not slots or local is None:
+        if not runtimes or local is None:
             return
         book, state = local.sync.book, local.sync.state
         event = BookChanged(fact.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, fact.rpi)
-        for slot in slots:
-            self._call(slot, "on_book", event)
+        for runtime in runtimes:
+            self._call(runtime, "on_book", event)
 
     def message(self, fact: StreamMessage) -> None:
         """A message of any other stream has come."""
@@ -243,14 +243,14 @@ class Strategies:
         hook = HOOK_OF[fact.name.kind]
         # Nobody trades an asset index: like a stream of the whole market it goes to everybody who listens.
         if fact.name.subject and fact.name.kind is not StreamKind.ASSET_INDEX:
-            slots = self._slots.of_symbol(hook, symbol_of(fact.name, message))
+            runtimes = self._runtimes.of_symbol(hook, symbol_of(fact.name, message))
         else:
-            slots = self._slots.of_market(hook)
-        if not slots:
+            runtimes = self._runtimes.of_market(hook)
+        if not runtimes:
             return  # an event that nobody wants is never built
         event = event_of(fact.name, message, self._ctx.now_ns)
-        for slot in slots:
-            self._call(slot, hook, event)
+        for runtime in runtimes:
+            self._call(runtime, hook, event)
 
     def _mark(self, message: MarkPrice) -> None:
         """A price of zero is printed while there is none (a contract before its first trade): nothing to value anything at."""
@@ -260,7 +260,7 @@ class Strategies:
 
     def _contract_changed(self, message: ContractInfo) -> None:
         self._state.contract_status(message.symbol, message.status)
-        if any(message.symbol in slot.trader.symbols for slot in self._slots.all):
+        if any(message.symbol in runtime.trader.symbols for runtime in self._runtimes.all):
             self._ctx.tell(RulesDoubted())
         self.check_trading(message.symbol)
 
@@ -271,7 +271,7 @@ class Strategies:
             what = "no new orders there, open ones are cancelled but for those that only reduce a position"
             self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: {what}")
             self._forget(symbol)
-            accounts = {slot.id: slot.trader.account for slot in self._slots.all}
+            accounts = {runtime.id: runtime.trader.account for runtime in self._runtimes.all}
             here = [order for order in self._orders.live if order.symbol == symbol]
             self._cancel(
                 order for order in here if order.strategy not in accounts or not reduces_position(order, accounts[order.strategy])
@@ -284,41 +284,41 @@ class Strategies:
         if left_out:
             self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
 
-    def _tell_order(self, slot: StrategyRuntime, event: OrderChanged | OrderFilled | PositionChanged) -> None:
-        key = (slot.id, event.symbol)
+    def _tell_order(self, runtime: StrategyRuntime, event: OrderChanged | OrderFilled | PositionChanged) -> None:
+        key = (runtime.id, event.symbol)
         if isinstance(event, OrderFilled):
-            self._call(slot, "on_fill", event)
+            self._call(runtime, "on_fill", event)
         elif isinstance(event, PositionChanged):
-            self._wishes.taken_away(slot, event)
-            self._call(slot, "on_position", event)
+            self._wishes.taken_away(runtime, event)
+            self._call(runtime, "on_position", event)
         else:
             if came_to_nothing(event):
                 self._wishes.pause(key, by_venue=True)
             elif has_succeeded(event):
                 self._desires.succeeded(key)
-            self._call(slot, "on_order", event)
+            self._call(runtime, "on_order", event)
         self._desires.touch(*key)
 
-    def _call(self, slot: StrategyRuntime, hook: str, event: StrategyEvent) -> None:
-        if slot.muted or hook not in slot.port.hooks:
+    def _call(self, runtime: StrategyRuntime, hook: str, event: StrategyEvent) -> None:
+        if runtime.muted or hook not in runtime.plugin.hooks:
             return
         self.dispatched += 1
-        view = slot.world.open(self._ctx.now_ms, self._links_ready and slot.halted is None)
+        view = runtime.world.open(self._ctx.now_ms, self._links_ready and runtime.halted is None)
         try:
-            wanted = slot.port.call(hook, event, view)
+            wanted = runtime.plugin.call(hook, event, view)
         except StrategyFault as fault:
-            self._mute(slot, str(fault))
+            self._mute(runtime, str(fault))
             return
         finally:
-            slot.world.close(view)
+            runtime.world.close(view)
         surplus = len(wanted) - INTENTS_PER_CALL
         for intent in wanted[:INTENTS_PER_CALL]:
-            self._judge(slot, intent)
+            self._judge(runtime, intent)
         if surplus > 0:
             verdict = Verdict(VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
-            slot.judged(verdict, surplus)
-            self._state.refused.note(slot.trader, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
-            self._refused(slot, hook, verdict.code, verdict.text)
+            runtime.judged(verdict, surplus)
+            self._state.refused.note(runtime.trader, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
+            self._refused(runtime, hook, verdict.code, verdict.text)
 
     @property
     def _links_ready(self) -> bool:
@@ -327,133 +327,133 @@ class Strategies:
             return False
         return trading.session.ready and trading.reports_complete
 
-    def _mute(self, slot: StrategyRuntime, reason: str) -> None:
+    def _mute(self, runtime: StrategyRuntime, reason: str) -> None:
         """The strategy has raised: it is not called again, what it wanted lapses, its policy applies."""
-        slot.mute(reason)
-        self._ctx.log(Level.ERROR, f"strategy {slot.id} muted: {reason}")
-        slot.part(OrderPolicy.FLATTEN if slot.port.on_error is OnError.FLATTEN else self._on_error)
-        self._leave(slot)
-        if slot.port.on_error is OnError.HALT:
-            self._ctx.tell(EndWanted(f"strategy {slot.id}: {reason}"))
+        runtime.mute(reason)
+        self._ctx.log(Level.ERROR, f"strategy {runtime.id} muted: {reason}")
+        runtime.part(OrderPolicy.FLATTEN if runtime.plugin.on_error is OnError.FLATTEN else self._on_error)
+        self._leave(runtime)
+        if runtime.plugin.on_error is OnError.HALT:
+            self._ctx.tell(EndWanted(f"strategy {runtime.id}: {reason}"))
 
-    def halt(self, slot: StrategyRuntime) -> None:
-        """A strategy has been halted (`slot.halted`): its wishes lapse, and as the level says its orders and positions go."""
-        self._desires.forget(strategy=slot.id)
-        if slot.halted is not None and slot.halted.level.cancels:
-            self._cancel(list(self._orders.of(slot.id)))
-        self._keep_flat(slot)
+    def halt(self, runtime: StrategyRuntime) -> None:
+        """A strategy has been halted: its wishes lapse, and as the level says its orders and positions go."""
+        self._desires.forget(strategy=runtime.id)
+        if runtime.halted is not None and runtime.halted.level.cancels:
+            self._cancel(list(self._orders.of(runtime.id)))
+        self._keep_flat(runtime)
 
-    def resume(self, slot: StrategyRuntime) -> None:
+    def resume(self, runtime: StrategyRuntime) -> None:
         """A halt has ended, or has become a lesser one: what it wanted lapses."""
-        if not slot.muted:
-            self._desires.forget(strategy=slot.id)
+        if not runtime.muted:
+            self._desires.forget(strategy=runtime.id)
 
-    def _keep_flat(self, slot: StrategyRuntime, symbol: str | None = None) -> None:
+    def _keep_flat(self, runtime: StrategyRuntime, symbol: str | None = None) -> None:
         """If a halt or its policy says so, its positions shall be zero, and stay so if an order of its fills after all."""
-        for flat in slot.port.symbols if slot.flattening else ():
+        for flat in runtime.plugin.symbols if runtime.flattening else ():
             if symbol in (None, flat):
-                self._desires.want(slot.id, Target(flat, ZERO, slippage_bps=Decimal(50)))
+                self._desires.want(runtime.id, Target(flat, ZERO, slippage_bps=Decimal(50)))
 
     def _forget(self, symbol: str | None = None) -> None:
         """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
         self._desires.forget(symbol=symbol)
-        for slot in self._slots.all:
-            self._keep_flat(slot, symbol)
+        for runtime in self._runtimes.all:
+            self._keep_flat(runtime, symbol)
 
     # -- judging ------------------------------------------------------------------------------------------------------
 
-    def _judge(self, slot: StrategyRuntime, wanted: object) -> None:
+    def _judge(self, runtime: StrategyRuntime, wanted: object) -> None:
         try:
-            verdict = Verdict(VerdictCode.MUTED, "the strategy is muted") if slot.muted else self._verdict(slot, wanted)
+            verdict = Verdict(VerdictCode.MUTED, "the strategy is muted") if runtime.muted else self._verdict(runtime, wanted)
         except StrategyFault as fault:
-            self._mute(slot, str(fault))
+            self._mute(runtime, str(fault))
             verdict = Verdict(VerdictCode.MUTED, str(fault))
-        slot.judged(verdict)
+        runtime.judged(verdict)
         if verdict.code is VerdictCode.ACCEPTED:  # what changes nothing is said many times a second
-            self._ctx.record(RowKind.INTENT, slot.id, intent_body(slot.id, wanted, verdict))
+            self._ctx.record(RowKind.INTENT, runtime.id, intent_body(runtime.id, wanted, verdict))
         if not verdict.accepted:
-            self._state.refused.note(slot.trader, wanted, verdict, self._ctx.now_ms)
-            self._refused(slot, class_name(wanted), verdict.code, verdict.text)
-            strained = slot.strain.met(verdict, self._ctx.now_ms)
+            self._state.refused.note(runtime.trader, wanted, verdict, self._ctx.now_ms)
+            self._refused(runtime, class_name(wanted), verdict.code, verdict.text)
+            strained = runtime.strain.met(verdict, self._ctx.now_ms)
             if strained:
-                self._ctx.log(Level.WARNING, f"strategy {slot.id} {strained}")
+                self._ctx.log(Level.WARNING, f"strategy {runtime.id} {strained}")
 
-    def _refused(self, slot: StrategyRuntime, what: str, code: VerdictCode, text: str) -> None:
+    def _refused(self, runtime: StrategyRuntime, what: str, code: VerdictCode, text: str) -> None:
         """Says that something was refused: the first of its kind is worth a line, the last one stands in the summary."""
-        level = Level.INFO if slot.refused(code.value, f"{what}: {text}") else Level.DEBUG
-        self._ctx.log(level, f"{slot.id}: {what} refused: {code}: {text}")
+        level = Level.INFO if runtime.refused(code.value, f"{what}: {text}") else Level.DEBUG
+        self._ctx.log(level, f"{runtime.id}: {what} refused: {code}: {text}")
 
-    def _verdict(self, slot: StrategyRuntime, wanted: object) -> Verdict:
+    def _verdict(self, runtime: StrategyRuntime, wanted: object) -> Verdict:
         if not is_intent(wanted):
             return Verdict(VerdictCode.MALFORMED, f"{class_name(wanted)} is not an intent")
         fault = fault_of(wanted)
         if fault is not None:
             return Verdict(VerdictCode.MALFORMED, fault)
         if isinstance(wanted, WakeMe):
-            return self._wake(slot, wanted)
+            return self._wake(runtime, wanted)
         if self._trading is None:
             return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders")
         if isinstance(wanted, Cancel):
-            return self._cancel_one(slot, wanted)
+            return self._cancel_one(runtime, wanted)
         if isinstance(wanted, CancelAll):
-            return self._cancel_all(slot, wanted)
-        if self._stopping and not self._may_protect(slot, wanted):
+            return self._cancel_all(runtime, wanted)
+        if self._stopping and not self._may_protect(runtime, wanted):
             return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
-        halted = self._state.trading.by_kill_switch(slot.id)
-        if slot.halted is not None and slot.halted.level.flattens and halted is not None:
+        halted = self._state.trading.by_kill_switch(runtime.id)
+        if runtime.halted is not None and runtime.halted.level.flattens and halted is not None:
             return halted.verdict  # its positions are being brought to zero: one hand at a time
-        view = slot.world.open(self._ctx.now_ms, self._links_ready)
+        view = runtime.world.open(self._ctx.now_ms, self._links_ready)
         try:
-            against = slot.port.review(wanted, view)
+            against = runtime.plugin.review(wanted, view)
         finally:
-            slot.world.close(view)
+            runtime.world.close(view)
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
-        return self._send(slot, wanted, self._trading)
+        return self._send(runtime, wanted, self._trading)
 
-    def _may_protect(self, slot: StrategyRuntime, wanted: object) -> bool:
+    def _may_protect(self, runtime: StrategyRuntime, wanted: object) -> bool:
         """Whether an intent at the end can only reduce a position that stays open, so that its order is kept."""
-        policy = graver(slot.parting, self._on_end)
+        policy = graver(runtime.parting, self._on_end)
         return isinstance(wanted, Place) and wanted.closing and policy is OrderPolicy.KEEP_PROTECTIVE
 
-    def _wake(self, slot: StrategyRuntime, wanted: WakeMe) -> Verdict:
+    def _wake(self, runtime: StrategyRuntime, wanted: WakeMe) -> Verdict:
         """A wake-up takes a millisecond at least, so that a strategy that wakes itself all the time leaves time to pass."""
-        if wanted.key not in slot.wakes and len(slot.wakes) >= MOST_WAKES:
+        if wanted.key not in runtime.wakes and len(runtime.wakes) >= MOST_WAKES:
             return Verdict(VerdictCode.MALFORMED, f"{MOST_WAKES} wake-ups are waited for already")
-        slot.wakes.add(wanted.key)
-        self._ctx.wake(f"wake:{slot.id}:{wanted.key}", max(wanted.after_ms, 1))
+        runtime.wakes.add(wanted.key)
+        self._ctx.wake(f"wake:{runtime.id}:{wanted.key}", max(wanted.after_ms, 1))
         return ACCEPTED
 
-    def _send(self, slot: StrategyRuntime, intent: Place | Amend | Quotes | Target, trading: OrderSide) -> Verdict:
+    def _send(self, runtime: StrategyRuntime, intent: Place | Amend | Quotes | Target, trading: OrderSide) -> Verdict:
         match intent:
             case Place():
                 facts = attrs.evolve(self._facts(intent.symbol), urgent=self._stopping)
-                verdict = trading.desk.place(slot.trader, intent, Origin.PLACE, facts)
-                slot.ordered(verdict.accepted)
+                verdict = trading.executor.place(runtime.trader, intent, Origin.PLACE, facts)
+                runtime.ordered(verdict.accepted)
                 return verdict
             case Amend():
                 order = self._orders.get(intent.client_order_id)
-                return trading.desk.amend(slot.trader, intent, self._facts(order.symbol if order else ""))
+                return trading.executor.amend(runtime.trader, intent, self._facts(order.symbol if order else ""))
             case Quotes():
-                return self._wishes.want_quotes(slot, intent)
+                return self._wishes.want_quotes(runtime, intent)
             case Target():
-                return self._wishes.want_target(slot, intent)
+                return self._wishes.want_target(runtime, intent)
             case unknown:
                 assert_never(unknown)
 
-    def _cancel_one(self, slot: StrategyRuntime, intent: Cancel) -> Verdict:
+    def _cancel_one(self, runtime: StrategyRuntime, intent: Cancel) -> Verdict:
         order = self._orders.get(intent.client_order_id)
-        if order is None or order.strategy != slot.id or self._trading is None:
+        if order is None or order.strategy != runtime.id or self._trading is None:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"no order {intent.client_order_id} of this strategy")
-        verdict = self._trading.desk.cancel(order)
+        verdict = self._trading.executor.cancel(order)
         if verdict.accepted:
-            self._trading.desk.leave(order)
+            self._trading.executor.leave(order)
         return verdict
 
-    def _cancel_all(self, slot: StrategyRuntime, intent: CancelAll) -> Verdict:
-        self._desires.forget(slot.id, intent.symbol)
-        self._keep_flat(slot, intent.symbol)
-        orders = list(self._orders.of(slot.id, intent.symbol))
+    def _cancel_all(self, runtime: StrategyRuntime, intent: CancelAll) -> Verdict:
+        self._desires.forget(runtime.id, intent.symbol)
+        self._keep_flat(runtime, intent.symbol)
+        orders = list(self._orders.of(runtime.id, intent.symbol))
         self._cancel(orders)
         return ACCEPTED if orders else NO_CHANGE
 
@@ -461,7 +461,7 @@ class Strategies:
         """These orders shall go, at once or as soon as the order side can see to it."""
         if self._trading is not None:
             for order in list(orders):
-                self._trading.desk.leave(order)
+                self._trading.executor.leave(order)
 
     # -- the moment ---------------------------------------------------------------------------------------------------
 
@@ -476,15 +476,15 @@ class Strategies:
         self._forget(event.symbol or None)
 
     def check_losses(self) -> None:
-        """Latches each strategy that has lost more than allowed, or all of them with the account: their wishes lapse.
+        """Suspends each strategy that has lost more than allowed, or all of them with the account: their wishes lapse.
 
         Not before everything that happened before the run is known: until then no profit is what it seems.
         """
         self._complete_once |= self._trading is not None and self._trading.reports_complete
         if not self._complete_once:
             return
-        for slot in newly_latched(self._ctx, self._slots.all, self._state):
-            if slot is None:
+        for runtime in limits_just_hit(self._ctx, self._runtimes.all, self._state):
+            if runtime is None:
                 self._forget()
-            elif not slot.muted:
-                self._desires.forget(strategy=slot.id)
+            elif not runtime.muted:
+                self._desires.forget(strategy=runtime.id)

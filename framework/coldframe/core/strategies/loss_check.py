@@ -13,19 +13,21 @@ from coldframe.model.effects import Level
 from coldframe.units import ZERO
 
 
-def newly_latched(ctx: StepContext, slots: Iterable[StrategyRuntime], state: EngineState) -> Iterator[StrategyRuntime | None]:
-    """Who has hit a limit just now, latched and told; None stands for the whole run.
+def limits_just_hit(ctx: StepContext, runtimes: Iterable[StrategyRuntime], state: EngineState) -> Iterator[StrategyRuntime | None]:
+    """Who has hit a limit just now, suspended and told; None stands for the whole run.
 
     While a position has no mark price, the profit of its owner is not known, and its losses are not looked at.
     """
-    for slot in slots:
-        if not _countable(slot.trader.account, state):
+    for runtime in runtimes:
+        if not _countable(runtime.trader.account, state):
             continue
-        verdict = slot.trader.losses.check(slot.trader.account.profit(state.prices), ctx.venue_ms, f" of strategy {slot.id}")
+        verdict = runtime.trader.losses.check(
+            runtime.trader.account.profit(state.prices), ctx.venue_ms, f" of strategy {runtime.id}"
+        )
         if verdict is not None:
-            state.trading.halt_strategy(slot.id, verdict, ctx.now_ms)
+            state.trading.halt_strategy(runtime.id, verdict, ctx.now_ms)
             ctx.log(Level.ERROR, verdict.text)
-            yield slot
+            yield runtime
     if not all(_countable(trader.account, state) for trader in state.accounts.values()):
         return
     hit = state.losses.check(total_profit(state), ctx.venue_ms)

@@ -36,7 +36,7 @@ class OnError(StrEnum):
     HALT = "halt"
 
 
-class StrategyPort(Protocol):
+class PluggedStrategy(Protocol):
     """One strategy with its overlays, as the plug floor provides it."""
 
     @property
@@ -61,7 +61,7 @@ class StrategyPort(Protocol):
 class StrategyRuntime:
     """One strategy at run time."""
 
-    port: StrategyPort
+    plugin: PluggedStrategy
     trader: StrategyAccount
     world: StrategyWorld
     muted: bool = False
@@ -85,7 +85,7 @@ class StrategyRuntime:
 
     @property
     def id(self) -> str:
-        return self.port.id
+        return self.plugin.id
 
     @property
     def flattening(self) -> bool:
@@ -128,9 +128,9 @@ class StrategyRuntime:
 class StrategyRuntimes:
     """All strategies, and for each hook and symbol the ones to call."""
 
-    def __init__(self, slots: Iterable[StrategyRuntime]) -> None:
-        self.all = tuple(slots)
-        self._by_id = {slot.id: slot for slot in self.all}
+    def __init__(self, runtimes: Iterable[StrategyRuntime]) -> None:
+        self.all = tuple(runtimes)
+        self._by_id = {runtime.id: runtime for runtime in self.all}
         self._interest: dict[tuple[str, str], tuple[StrategyRuntime, ...]] = {}
 
     def get(self, strategy: str) -> StrategyRuntime:
@@ -146,13 +146,13 @@ class StrategyRuntimes:
         found = self._interest.get(key)
         if found is None:
             found = self._interest[key] = tuple(
-                slot for slot in self.all if hook in slot.port.hooks and symbol in slot.port.symbols
+                runtime for runtime in self.all if hook in runtime.plugin.hooks and symbol in runtime.plugin.symbols
             )
         return found
 
     def of_market(self, hook: str) -> tuple[StrategyRuntime, ...]:
         """The strategies that implement a hook, whatever they trade: for streams of the whole market."""
-        return tuple(slot for slot in self.all if hook in slot.port.hooks)
+        return tuple(runtime for runtime in self.all if hook in runtime.plugin.hooks)
 
 
 _INTENTS: Final = frozenset({Place, Amend, Cancel, CancelAll, WakeMe, Quotes, Target})

@@ -1,4 +1,4 @@
-"""What comes back out of a slot, whatever a plugin raises, returns, sets or takes its time with."""
+"""What comes back out of a strategy plugin, whatever a plugin raises, returns, sets or takes its time with."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from coldframe import CancelAll, hookimpl
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL
 from coldframe.errors import InvariantBroken, PluginError, StrategyFault
-from coldframe.plug.slots import HOOK_BUDGET_NS, StrategyPlugin
+from coldframe.plug.strategy_plugin import HOOK_BUDGET_NS, StrategyPlugin
 from tests.core.told import D
-from tests.plug.test_slots import EVENT, INTENT, VIEW, made, nothing, slot
+from tests.plug.test_strategy_plugin import EVENT, INTENT, VIEW, made, nothing, plugin
 
 # -- the fence --------------------------------------------------------------------------------------------------------
 
@@ -35,11 +35,11 @@ RAISED = [
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 def test_s1_what_a_hook_raises_is_a_fault_of_the_strategy(error: BaseException) -> None:
-    for plugged in (slot(made(on_book=raising(error))), slot(made(), made(on_book=raising(error)), made(on_book=nothing))):
-        with pytest.raises(StrategyFault, match=rf"^on_book: {type(error).__name__}: .*\(test_slot_calls\.py:\d+\)$"):
+    for plugged in (plugin(made(on_book=raising(error))), plugin(made(), made(on_book=raising(error)), made(on_book=nothing))):
+        with pytest.raises(StrategyFault, match=rf"^on_book: {type(error).__name__}: .*\(test_plugin_calls\.py:\d+\)$"):
             plugged.call("on_book", EVENT, VIEW)
     with pytest.raises(StrategyFault, match=rf"^review_intent: {type(error).__name__}: "):
-        slot(made(), made(review_intent=raising(error))).review(INTENT, VIEW)
+        plugin(made(), made(review_intent=raising(error))).review(INTENT, VIEW)
 
 
 def test_a_ctrl_c_is_no_fault_of_a_strategy() -> None:
@@ -47,11 +47,11 @@ def test_a_ctrl_c_is_no_fault_of_a_strategy() -> None:
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        slot(made(on_book=hookimpl(interrupted))).call("on_book", EVENT, VIEW)
+        plugin(made(on_book=hookimpl(interrupted))).call("on_book", EVENT, VIEW)
 
 
 def test_after_a_fault_the_slot_can_be_called_again() -> None:
-    one = slot(made(on_book=raising(ValueError("no")), on_trade=nothing))
+    one = plugin(made(on_book=raising(ValueError("no")), on_trade=nothing))
     with pytest.raises(StrategyFault):
         one.call("on_book", EVENT, VIEW)
     assert one.call("on_trade", EVENT, VIEW) == []
@@ -78,7 +78,7 @@ def digits(found: list[int]) -> object:
 
 def test_s12_no_plugin_changes_the_arithmetic_of_another_one() -> None:
     found: list[int] = []
-    one = slot(digits(found), digits(found), digits(found))
+    one = plugin(digits(found), digits(found), digits(found))
     for _ in range(2):
         one.call("on_book", EVENT, VIEW)
         one.review(INTENT, VIEW)
@@ -93,7 +93,7 @@ def test_s12_no_plugin_changes_the_arithmetic_of_another_one() -> None:
 def test_s9_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
     times = iter([1_000, 1_000 + took])
     slow: list[object] = []
-    one = slot(made(on_book=nothing), stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said))
+    one = plugin(made(on_book=nothing), stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said))
     one.call("on_book", EVENT, VIEW)
     assert slow == ([("mm", "on_book", took)] if named else [])
 
@@ -102,9 +102,9 @@ LIMIT_NS = 50_000_000
 
 
 def timed(plugin: object, took_ns: int, slow: list[object]) -> StrategyPlugin:
-    """A slot by whose stopwatch every call takes so long."""
+    """A strategy plugin by whose stopwatch every call takes so long."""
     times = itertools.count(1_000, took_ns)
-    return slot(plugin, stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said), limit_ms=50)
+    return plugin(plugin, stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said), limit_ms=50)
 
 
 @hookimpl
@@ -129,7 +129,7 @@ def test_s9_s13_a_hook_over_its_limit_is_a_fault(took: int) -> None:
 
 def test_s9_without_a_limit_a_hook_may_take_its_time() -> None:
     times = itertools.count(0, 10**12)
-    assert slot(made(on_book=nothing), stopwatch=lambda: next(times)).call("on_book", EVENT, VIEW) == []
+    assert plugin(made(on_book=nothing), stopwatch=lambda: next(times)).call("on_book", EVENT, VIEW) == []
 
 
 # -- what is walked through -------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def returning(value: object) -> object:
     ids=["3", "0", "huge", "negative", "raises", "list", "list of one"],
 )
 def test_s13_the_length_that_a_value_says_it_has_is_not_believed(value: object) -> None:
-    wanted = slot(returning(value)).call("on_book", EVENT, VIEW)
+    wanted = plugin(returning(value)).call("on_book", EVENT, VIEW)
     assert wanted == [INTENT] * (INTENTS_PER_CALL + 1)
 
 
@@ -192,17 +192,17 @@ def test_s13_a_generator_that_raises_half_way_is_a_fault(error: type[BaseExcepti
         raise error
 
     with pytest.raises(StrategyFault, match=r"^on_book: \w+: "):
-        slot(returning(half())).call("on_book", EVENT, VIEW)
+        plugin(returning(half())).call("on_book", EVENT, VIEW)
 
 
 @pytest.mark.parametrize(("value", "count"), [([INTENT] * 100_000, 100_000), ((INTENT,) * 7, 7), ({INTENT}, 1), (range(3), 3)])
 def test_lists_and_tuples_are_taken_whole(value: object, count: int) -> None:
-    assert len(slot(returning(value)).call("on_book", EVENT, VIEW)) == count
+    assert len(plugin(returning(value)).call("on_book", EVENT, VIEW)) == count
 
 
 def test_what_is_taken_is_not_the_plugins_own_list() -> None:
     own = [INTENT]
-    wanted = slot(returning(own)).call("on_book", EVENT, VIEW)
+    wanted = plugin(returning(own)).call("on_book", EVENT, VIEW)
     own.append(INTENT)
     assert wanted == [INTENT]
 
@@ -210,8 +210,8 @@ def test_what_is_taken_is_not_the_plugins_own_list() -> None:
 def test_what_cannot_be_walked_through_is_one_thing() -> None:
     shy = Shy()
     with pytest.raises(StrategyFault, match=r"^on_book: TypeError: "):
-        slot(returning(shy)).call("on_book", EVENT, VIEW)
-    assert slot(returning(D(5))).call("on_book", EVENT, VIEW) == [D(5)]
+        plugin(returning(shy)).call("on_book", EVENT, VIEW)
+    assert plugin(returning(D(5))).call("on_book", EVENT, VIEW) == [D(5)]
 
 
 def wrapping(answer: Callable[[list[object]], object]) -> object:
@@ -234,12 +234,12 @@ def wrapping(answer: Callable[[list[object]], object]) -> object:
     ids=["passes", "one", "endless", "lies", "nothing"],
 )
 def test_s13_whatever_a_wrapper_makes_of_it(answer: Callable[[list[object]], object], wanted: list[object]) -> None:
-    assert slot(returning(INTENT), wrapping(answer)).call("on_book", EVENT, VIEW) == wanted
+    assert plugin(returning(INTENT), wrapping(answer)).call("on_book", EVENT, VIEW) == wanted
 
 
 def test_s13_a_wrapper_that_returns_nothing_is_a_fault() -> None:
     with pytest.raises(StrategyFault, match=r"^on_book: TypeError: a wrapper returned nothing"):
-        slot(returning(INTENT), wrapping(lambda came: None)).call("on_book", EVENT, VIEW)
+        plugin(returning(INTENT), wrapping(lambda came: None)).call("on_book", EVENT, VIEW)
 
 
 class Text(str):
@@ -256,6 +256,6 @@ def test_s13_an_objection_is_a_plain_text(answer: object, said: str) -> None:
     def review_intent(self: object) -> object:
         return answer
 
-    against = slot(made(review_intent=review_intent)).review(INTENT, VIEW)
+    against = plugin(made(review_intent=review_intent)).review(INTENT, VIEW)
     assert against == said
     assert type(against) is str

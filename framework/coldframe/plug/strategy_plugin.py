@@ -1,4 +1,4 @@
-"""One slot per strategy: a plugin manager with the strategy and its overlays, every hook bound in advance.
+"""A strategy with its overlays: one plugin manager, every hook bound in advance.
 
 Validated by pluggy at load; at run time a hook is a plain call of the bound functions unless an overlay wraps it, because a call
 through pluggy costs microseconds per event. Whatever a plugin raises ends here as a `StrategyFault`.

@@ -17,9 +17,9 @@ from coldframe.core.state.limits import Budget
 from coldframe.core.state.orders import Orders
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
+from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import OrderChanged, OrderFilled
-from coldframe.model.happenings import StrategyTold
-from coldframe.model.orders import Happening, OrderState
+from coldframe.model.orders import OrderEvent, OrderState
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import state
@@ -39,11 +39,11 @@ class Witness:
         self.orders = Orders(START_MS)
         self.trader = StrategyAccount("mm", frozenset({"BTCUSDT"}), Budget())
         self.state = EngineState(self.ctx, self.orders, {"mm": self.trader})
-        self.evidence = ExecutionReports(self.state, self.ctx)
-        self.conditionals = AlgoOrders(self.state, self.ctx, self.evidence)
+        self.reports = ExecutionReports(self.state, self.ctx)
+        self.conditionals = AlgoOrders(self.state, self.ctx, self.reports)
         wanted = attrs.evolve(place(price="106", quantity="3"), type=T.STOP, trigger_price=D(105))
         self.order = prepared(self.orders, wanted)
-        self.orders.happen(self.order, Happening.WRITTEN, START_NS)
+        self.orders.apply(self.order, OrderEvent.WRITTEN, START_NS)
         self.statements: list[Callable[[], object]] = []
         self.trades = trades
         self._tell(ends)
@@ -63,7 +63,7 @@ class Witness:
         order = self.order
         algo = AtAlgo(order.client_order_id, 77, "BTCUSDT", BUY, T.STOP, "3", "106", "105")
         self._say(algo)
-        self.statements.append(lambda: self.evidence.happen(order, Happening.OUTCOME_UNKNOWN, "no answer"))
+        self.statements.append(lambda: self.reports.apply(order, OrderEvent.OUTCOME_UNKNOWN, "no answer"))
         algo.status = AlgoStatus.TRIGGERING
         self._say(algo)
         if ends is AlgoStatus.FINISHED:
@@ -81,7 +81,7 @@ class Witness:
             trade = Trade(500 + number, "1", "105")
             ordinary.trade(trade)
             lite = ordinary.lite(trade)
-            self.statements.append(lambda lite=lite: self.evidence.lite(lite))  # type: ignore[misc]
+            self.statements.append(lambda lite=lite: self.reports.lite(lite))  # type: ignore[misc]
             self._hear(ordinary, ExecutionType.TRADE, trade)
         if self.trades < 3:
             ordinary.end(OrderStatus.CANCELED)
@@ -89,8 +89,8 @@ class Witness:
 
     def _hear(self, ordinary: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
         report, reply = ordinary.report(execution, trade), ordinary.reply()
-        self.statements.append(lambda: self.evidence.report(report))
-        self.statements.append(lambda: self.evidence.reply(self.order, reply))
+        self.statements.append(lambda: self.reports.report(report))
+        self.statements.append(lambda: self.reports.reply(self.order, reply))
 
 
 ENDS = {AlgoStatus.FINISHED: None, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.EXPIRED: S.EXPIRED, AlgoStatus.REJECTED: S.REJECTED}

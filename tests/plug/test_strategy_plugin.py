@@ -1,4 +1,4 @@
-"""A slot calls what it holds exactly as pluggy would, only faster, and refuses what would never be called or could not be."""
+"""A strategy plugin calls hooks exactly as pluggy would, only faster, and refuses what would never be called or could not be."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from coldframe.errors import PluginError, StrategyFault
 from coldframe.model.events import Started
 from coldframe.model.intents import Intent
 from coldframe.plug.hookspecs import EVENT_HOOKS, PROJECT, StrategyHooks
-from coldframe.plug.slots import StrategyPlugin
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from tests.core.told import D, place
 
-#: A slot passes event and view on and never looks at them.
+#: A strategy plugin passes event and view on and never looks at them.
 EVENT: Any = Started(5)
 VIEW: Any = object()
 INTENT = place()
 
 
-def slot(strategy: object, *overlays: object, **more: Any) -> StrategyPlugin:
+def plugin(strategy: object, *overlays: object, **more: Any) -> StrategyPlugin:
     return StrategyPlugin("mm", ("BTCUSDT",), OnError.QUARANTINE, strategy, overlays, **more)
 
 
 def refusal(*plugins: object) -> str:
     with pytest.raises(PluginError) as refused:
-        slot(*plugins)
+        plugin(*plugins)
     said = str(refused.value)
     assert len(said.splitlines()) == 1
     assert " at 0x" not in said
@@ -192,7 +192,7 @@ def test_what_is_no_hook_is_left_alone() -> None:
     fine = made(
         on_book=nothing, online=unmarked, _on_trade=unmarked, review=unmarked, on_trade=None, on_air=True, book=unmarked, once=5
     )
-    assert slot(fine).hooks == {"on_book"}
+    assert plugin(fine).hooks == {"on_book"}
 
 
 def test_properties_are_not_asked_for_their_value() -> None:
@@ -213,7 +213,7 @@ def test_properties_are_not_asked_for_their_value() -> None:
         def first(self) -> None:
             raise AttributeError("nor a first one")
 
-    assert slot(Mine()).hooks == {"on_book"}
+    assert plugin(Mine()).hooks == {"on_book"}
 
 
 def test_one_overlay_twice() -> None:
@@ -226,10 +226,10 @@ def test_one_overlay_twice() -> None:
 
 
 def test_the_hooks_of_a_slot_are_those_of_all_its_plugins() -> None:
-    one = slot(made(on_book=nothing, on_start=nothing), made(on_fill=nothing), made(review_intent=nothing))
+    one = plugin(made(on_book=nothing, on_start=nothing), made(on_fill=nothing), made(review_intent=nothing))
     assert one.hooks == {"on_book", "on_start", "on_fill"}
     assert (one.id, one.symbols, one.on_error) == ("mm", ("BTCUSDT",), OnError.QUARANTINE)
-    assert slot(made()).hooks == frozenset()
+    assert plugin(made()).hooks == frozenset()
 
 
 def test_arguments_in_any_order_and_any_number() -> None:
@@ -268,8 +268,8 @@ def test_arguments_in_any_order_and_any_number() -> None:
         (staticmethod(static), ("static", EVENT)),
     ]
     for function, said in functions:
-        assert slot(made(on_book=hookimpl(function))).call("on_book", EVENT, VIEW) == [said]
-        wrapped = slot(made(on_book=hookimpl(function)), made(on_book=around))
+        assert plugin(made(on_book=hookimpl(function))).call("on_book", EVENT, VIEW) == [said]
+        wrapped = plugin(made(on_book=hookimpl(function)), made(on_book=around))
         assert wrapped.call("on_book", EVENT, VIEW) == [said]
 
 
@@ -290,7 +290,7 @@ def test_nothing_one_thing_or_several(returned: object, wanted: list[object]) ->
     def on_book(self: object) -> object:
         return returned
 
-    assert list(map(str, slot(made(on_book=hookimpl(on_book))).call("on_book", EVENT, VIEW))) == list(map(str, wanted))
+    assert list(map(str, plugin(made(on_book=hookimpl(on_book))).call("on_book", EVENT, VIEW))) == list(map(str, wanted))
 
 
 def test_s3_a_generator_is_a_list_and_an_endless_one_comes_to_an_end() -> None:
@@ -305,11 +305,11 @@ def test_s3_a_generator_is_a_list_and_an_endless_one_comes_to_an_end() -> None:
         yield INTENT
         raise ValueError("half way")
 
-    assert slot(made(on_book=hookimpl(few))).call("on_book", EVENT, VIEW) == [INTENT, CancelAll()]
+    assert plugin(made(on_book=hookimpl(few))).call("on_book", EVENT, VIEW) == [INTENT, CancelAll()]
     # One too many is enough for the engine to see that something has run wild.
-    assert slot(made(on_book=hookimpl(many))).call("on_book", EVENT, VIEW) == [INTENT] * (INTENTS_PER_CALL + 1)
-    with pytest.raises(StrategyFault, match=r"^on_book: ValueError: half way \(test_slots\.py:\d+\)$"):
-        slot(made(on_book=hookimpl(failing))).call("on_book", EVENT, VIEW)
+    assert plugin(made(on_book=hookimpl(many))).call("on_book", EVENT, VIEW) == [INTENT] * (INTENTS_PER_CALL + 1)
+    with pytest.raises(StrategyFault, match=r"^on_book: ValueError: half way \(test_strategy_plugin\.py:\d+\)$"):
+        plugin(made(on_book=hookimpl(failing))).call("on_book", EVENT, VIEW)
 
 
 def test_a_list_is_taken_whole_however_long() -> None:
@@ -318,7 +318,7 @@ def test_a_list_is_taken_whole_however_long() -> None:
     def on_book(self: object) -> object:
         return [INTENT] * 500
 
-    assert len(slot(made(on_book=hookimpl(on_book))).call("on_book", EVENT, VIEW)) == 500
+    assert len(plugin(made(on_book=hookimpl(on_book))).call("on_book", EVENT, VIEW)) == 500
 
 
 ARGUMENTS = [("event", "view"), ("view", "event"), ("event",), ("view",), ()]
@@ -356,7 +356,7 @@ def test_a_call_is_what_pluggy_would_have_called(plugins: list[tuple[tuple[str, 
     """The same implementations, in the same order, with the same arguments, and the same results."""
     ours: list[object] = []
     theirs: list[object] = []
-    mine = slot(*(implementation(number, *one, ours) for number, one in enumerate(plugins)))
+    mine = plugin(*(implementation(number, *one, ours) for number, one in enumerate(plugins)))
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(StrategyHooks)
     for number, one in enumerate(plugins):
@@ -387,8 +387,8 @@ def test_a_wrapper_sees_what_came_and_may_change_it() -> None:
             outcome = yield
             outcome.force_result([*outcome.get_result(), WakeMe(7)])
 
-    assert slot(Strategy(), Overlay()).call("on_book", EVENT, VIEW) == [CancelAll()]
-    assert slot(Strategy(), Overlay(), Old()).call("on_book", EVENT, VIEW) == [CancelAll(), WakeMe(7)]
+    assert plugin(Strategy(), Overlay()).call("on_book", EVENT, VIEW) == [CancelAll()]
+    assert plugin(Strategy(), Overlay(), Old()).call("on_book", EVENT, VIEW) == [CancelAll(), WakeMe(7)]
 
 
 def test_a_wrapper_sees_what_was_raised_and_may_put_up_with_it() -> None:
@@ -405,7 +405,7 @@ def test_a_wrapper_sees_what_was_raised_and_may_put_up_with_it() -> None:
             except ValueError:
                 return [CancelAll()]
 
-    assert slot(Strategy(), Overlay()).call("on_book", EVENT, VIEW) == [CancelAll()]
+    assert plugin(Strategy(), Overlay()).call("on_book", EVENT, VIEW) == [CancelAll()]
 
 
 # -- reviews ----------------------------------------------------------------------------------------------------------
@@ -422,20 +422,20 @@ def reviewer(answer: object, asked: list[object]) -> object:
 
 def test_the_first_overlay_that_objects_is_the_last_one_asked() -> None:
     asked: list[object] = []
-    one = slot(made(on_book=nothing), *(reviewer(answer, asked) for answer in ("first", None, "third", None)))
+    one = plugin(made(on_book=nothing), *(reviewer(answer, asked) for answer in ("first", None, "third", None)))
     assert one.review(INTENT, VIEW) == "third"
     assert asked == [(None, INTENT), ("third", INTENT)]
 
 
 def test_what_nobody_objects_to_passes() -> None:
     asked: list[object] = []
-    assert slot(made(), reviewer(None, asked), reviewer(None, asked)).review(INTENT, VIEW) is None
+    assert plugin(made(), reviewer(None, asked), reviewer(None, asked)).review(INTENT, VIEW) is None
     assert len(asked) == 2
-    assert slot(made(on_book=nothing)).review(INTENT, VIEW) is None
+    assert plugin(made(on_book=nothing)).review(INTENT, VIEW) is None
 
 
 def test_a_strategy_may_review_itself() -> None:
-    assert slot(reviewer("not me", [])).review(INTENT, VIEW) == "not me"
+    assert plugin(reviewer("not me", [])).review(INTENT, VIEW) == "not me"
 
 
 def test_an_objection_is_shown_as_text_and_one_that_has_none_is_a_fault() -> None:
@@ -443,6 +443,6 @@ def test_an_objection_is_shown_as_text_and_one_that_has_none_is_a_fault() -> Non
         def __str__(self) -> str:
             raise RuntimeError("no words")
 
-    assert slot(made(), reviewer(D("1.50"), [])).review(INTENT, VIEW) == "1.50"
+    assert plugin(made(), reviewer(D("1.50"), [])).review(INTENT, VIEW) == "1.50"
     with pytest.raises(StrategyFault, match=r"^review_intent: RuntimeError: no words"):
-        slot(made(), reviewer(Wordless(), [])).review(INTENT, VIEW)
+        plugin(made(), reviewer(Wordless(), [])).review(INTENT, VIEW)
