@@ -281,7 +281,7 @@ _MARK = re.compile(r"<!-- begin ([\w ]+) -->\n.*?<!-- end \1 -->", re.DOTALL)
 
 
 def render(text: str) -> str:
-    """A document with every generated part as the code has it now. Raises `KeyError` for a part nobody generates."""
+    """A document with every generated part as the code has it now. Raises `KeyError` for an unknown part."""
     return _MARK.sub(lambda match: f"<!-- begin {match[1]} -->\n{PARTS[match[1]]()}\n<!-- end {match[1]} -->", text)
 
 

@@ -345,7 +345,7 @@ def test_a_trace_that_is_wrong_tells_its_story(trace: Callable[[Playbook], objec
 
 
 def test_what_is_no_machine() -> None:
-    with pytest.raises(TypeError, match=r"^object is no machine: it has no step, and cannot be called itself$"):
+    with pytest.raises(TypeError, match=r"^object is not a machine: it has no step, and cannot be called itself$"):
         Playbook(object())  # type: ignore[arg-type]
 
 

@@ -215,6 +215,33 @@ def test_nothing_is_left_lying_about() -> None:
     assert breaking((text for text in TEXTS if text != Path(__file__)), found) == {}
 
 
+#: Prose that names no subject, and what it should have named; a sentence may go over lines, and over the marks of a comment.
+VAGUE = {
+    "who": r"\b([Nn]obody|[Ss]omebody|[Ww]hoever|[Aa]nybody|[Ee]verybody|human being|(one|two) hands?)\b",
+    "one of what": r"([.;:]|^|\"\"\")[\s#]*[Oo]ne[\s#]+(that|who|which|whose|can|may|must|has|is|does)\b",
+    "not a valid what": r"(?<!here)(?<![\s#])[\s#]+(is|are)[\s#]+(none\b|no[\s#]+(?!longer|more|less|smaller|other)\w)",
+}
+PROSE = [*SOURCES, *(text for text in TEXTS if text.suffix in (".md", ".toml") and "decisions" not in text.parts)]
+
+
+def vague(text: str) -> list[str]:
+    found = (re.search(pattern, text) for pattern in VAGUE.values())
+    return [" ".join(match.group().split()) for match in found if match]
+
+
+def test_sentences_name_their_subject() -> None:
+    """The bot, the exchange, the order; and what is not valid is called so."""
+    assert breaking(PROSE, lambda path: vague(text_of(path))) == {}
+
+
+def test_vague_sentences_are_seen() -> None:
+    assert vague("# A stream that nobody asked for.") == ["nobody"]
+    assert vague("Every position. One\n    # that is left") == [". One # that"]
+    assert vague("what is no number, or a number that\n    # is none") == ["is no n"]
+    assert vague('f"{path} is no file"') == ["is no f"]
+    assert vague("There is no answer, and it is no longer wanted. One of them is the last one that came.") == []
+
+
 def test_no_banned_module_names() -> None:
     banned = {"client", "manager", "handler", "utils", "helpers", "data", "common", "base"}
     assert not [name(path) for path in SOURCES if path.stem in banned]

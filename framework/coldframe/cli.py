@@ -30,7 +30,7 @@ _SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
+        if getattr(sys, name) is None:  # closed by the process that started this one
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the life of the process)
     parser = _parser()
     with _notices():
@@ -41,7 +41,7 @@ def _carried_out(args: argparse.Namespace) -> int:
     try:
         return int(args.verb(args) or 0)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone: nothing more to say
+        sys.stderr.close()  # the reader of the output has gone: nothing more to say
         return 0
     except BaseException as error:  # noqa: BLE001  (the last fence: whatever ends us is explained)
         return _explain(error, debug=args.debug)
@@ -273,7 +273,7 @@ def _verb(
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of rows")
     return int(text)
 
 
@@ -289,9 +289,9 @@ def _seconds(text: str) -> float:
     try:
         seconds = float(digits) * units[text[len(digits) :]]
     except (ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 20s, 5m or 1h") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 20s, 5m or 1h") from None
     if not 0 < seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time a run can last")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid length of a run")
     return seconds
 
 

@@ -45,12 +45,12 @@ class Side(OpenEnum):
 
     @property
     def sign(self) -> int:
-        """+1 for a buy, -1 for a sell: what a fill adds to a position. Raises `ValueError` for a side nobody knows."""
+        """+1 for a buy, -1 for a sell: what a fill adds to a position. Raises `ValueError` for an unknown side."""
         return 1 if self._checked is Side.BUY else -1
 
     @property
     def opposite(self) -> Side:
-        """The other side. Raises `ValueError` for a side nobody knows."""
+        """The other side. Raises `ValueError` for an unknown side."""
         return Side.SELL if self._checked is Side.BUY else Side.BUY
 
     @property

@@ -35,7 +35,7 @@ class PluginError(ConfigError):
 
 
 class StrategyFault(ColdframeError):
-    """A strategy's own code has raised, or returned what is no list of intents. The strategy is muted, the run goes on."""
+    """A strategy's own code has raised, or returned something else than intents. The strategy is muted, the run goes on."""
 
 
 class StrategyTooSlow(StrategyFault):
@@ -61,7 +61,7 @@ class RemoteProtocolError(ColdframeError):
 
 
 class DecodeError(RemoteProtocolError):
-    """Bytes that are not the message they should be: not JSON, a field missing, a number that is none."""
+    """Bytes that are not the message they should be: not JSON, a field missing, a malformed number."""
 
 
 class LinkError(ColdframeError):

@@ -29,7 +29,7 @@ class FileLock:
     """A lock that this process holds until `release`."""
 
     def __init__(self, path: Path, holder: str = "") -> None:
-        """Takes it at once; `holder` says for what. Raises `LockTaken`, or `OSError` where there can be no such file."""
+        """Takes it at once; `holder` says for what. Raises `LockTaken`, or `OSError` where such a file is not possible."""
         self.path = path
         self._holder = f"pid {os.getpid()}{', ' if holder else ''}{holder}".replace("\n", " ")
         self._handle = _locked(path)

@@ -41,7 +41,7 @@ class OwnId:
 
 
 def parse_own(client_order_id: str) -> OwnId | None:
-    """The parts of an id that Coldframe made; None for anybody else's."""
+    """The parts of an id that Coldframe made; None for any other id."""
     match = _OWN.fullmatch(client_order_id)
     return OwnId(match[1], int(match[2], 36), int(match[3], 36)) if match else None
 

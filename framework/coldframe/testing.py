@@ -326,7 +326,7 @@ class Playbook:
 
     def __init__(self, machine: Machine[Any] | Callable[[Any], Sequence[object]], ignore: tuple[type, ...] = ()) -> None:
         if not callable(getattr(machine, "step", machine)):
-            raise TypeError(f"{type(machine).__name__} is no machine: it has no step, and cannot be called itself")
+            raise TypeError(f"{type(machine).__name__} is not a machine: it has no step, and cannot be called itself")
         self._step: Callable[[Any], Sequence[object]] = machine.step if hasattr(machine, "step") else machine
         self._ignore = ignore
         self._open: deque[object] = deque()

@@ -17,7 +17,7 @@ from attrs import validators
 from coldframe import BookChanged, BookView, OrderFilled, PartialBookChanged, PositionChanged, Quote, Quotes, Side, View, hookimpl
 from coldframe_maker.pricing import Pricing, fair_price, quote, remainder, smallest_order
 
-#: A quote that should stand but has no order (the gate refused it, or somebody cancelled it) is asked for again after so long.
+#: A quote that should stand but has no order (it was refused, or cancelled from outside) is asked for again after so long.
 ASK_AGAIN_MS: Final = 1_000
 
 _POSITIVE: Final = validators.gt(Decimal(0))

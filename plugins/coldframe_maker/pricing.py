@@ -87,7 +87,7 @@ def quote(pricing: Pricing, side: Side, standing: Quote | None, size: Decimal, r
 
 
 def remainder(rules: Instrument, quote: Quote | None, room: Decimal) -> Quote | None:
-    """As much of a quote as there is room for; None when that is no legal order."""
+    """As much of a quote as there is room for; None when that is not a legal order."""
     if quote is None or quote.price <= 0:
         return None
     if quote.quantity > room:

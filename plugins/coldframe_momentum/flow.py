@@ -30,7 +30,7 @@ class Flow:
         return len(self._trades)
 
     def add(self, trade: TradePrinted) -> None:
-        """Takes in a trade; one that is told late leaves with those before it. Trades of size zero (insurance fund) say nothing."""
+        """Takes in a trade; if told late, it leaves with those before it. Trades of size zero (insurance fund) say nothing."""
         if self._aggregated is None:
             self._aggregated = trade.aggregated
         if trade.aggregated is not self._aggregated or not trade.quantity:

@@ -312,7 +312,7 @@ def test_a_quoted_number_stays_exact(tmp_path_factory: pytest.TempPathFactory, n
         (HEAD + 'name = "twice"\n', "bot.toml:3: not TOML: "),
         (HEAD + "x = 01", "bot.toml:3: not TOML: "),
         (b"\xff\xfe\x00", "bot.toml: cannot be read: "),
-        ("# long" * 200_000, "bot.toml: more than 1000 kB is no configuration"),
+        ("# long" * 200_000, "bot.toml: larger than 1000 kB: not a configuration"),
         (b"\x00\x01", "bot.toml:1: not TOML: "),
         ("x = " + "[" * 5_000, "bot.toml: cannot be read: "),
         ("x = " + "1" * 5_000, "bot.toml: cannot be read: "),

@@ -359,5 +359,5 @@ def test_trust_can_be_extended_and_never_switched_off(tmp_path: Path) -> None:
         assert context.check_hostname
     path.write_text("no certificate")
     for bad in (path, tmp_path / "none.pem"):
-        with pytest.raises(ConfigError, match="is no certificate authority in PEM form"):
+        with pytest.raises(ConfigError, match="is not a certificate authority in PEM form"):
             tls_context(str(bad))

@@ -140,7 +140,7 @@ def test_p14_another_format_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 3")
     db.close()
-    with pytest.raises(JournalDamaged, match=r"no journal of format 2 \(it says 3\)"):
+    with pytest.raises(JournalDamaged, match=r"not a journal of format 2: it says format 3"):
         JournalFile(path)
 
 
@@ -295,7 +295,7 @@ def test_p4_what_was_changed_is_refused_with_its_place(path: Path, damage: str) 
     db.execute(damage)
     db.commit()
     db.close()
-    with pytest.raises(JournalDamaged, match=r"row (9|60|61)|ends with row|its head cannot be read|row 9 is no checkpoint"):
+    with pytest.raises(JournalDamaged, match=r"row (9|60|61)|ends with row|its head cannot be read|row 9 is not a checkpoint"):
         list(read_rows(path))
 
 

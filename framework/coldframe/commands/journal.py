@@ -207,7 +207,7 @@ def _journal_of(path: Path) -> Path:
         return path
     loaded = read(path)
     if loaded.findings:
-        raise UsageError(f"{path} is no good configuration: try `coldframe check {path}`, or name the journal itself")
+        raise UsageError(f"{path} is not a valid configuration: try `coldframe check {path}`, or name the journal itself")
     return journal_path(loaded.config, loaded.source.base)
 
 

@@ -41,7 +41,7 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
             log(clock.now_ns(), Level.WARNING, text)
 
         venue = EmbeddedVenue(settings, wall_ms=clock.now_ms, notice=notice)
-        # Before it says that it is ready: whoever started it may end it from then on.
+        # Before it says that it is ready: from then on its parent may end it.
         with trio.open_signal_receiver(*ending_signals()) as signals:
             async with trio.open_nursery() as nursery:
                 address: Address = await nursery.start(venue.serve)

@@ -1,6 +1,6 @@
 """From a TOML file to the configuration: strict, and with every finding at once as `file:line: path: what is wrong`.
 
-Nothing is converted silently: a number with a point must be quoted so that it stays exact, a text is no number, an unknown key is
+Nothing is converted silently: a number with a point must be quoted so that it stays exact, text is not a number, an unknown key is
 an error that suggests the one that was meant.
 """
 
@@ -88,18 +88,18 @@ class Loaded:
 
 
 def _text_of(path: FilePath) -> str:
-    """The text of a file that can be a configuration: nobody writes a megabyte of it, and a device has no end."""
+    """The text of a configuration file. Reads at most 1 MB, so that devices and wrong files fail at once."""
     try:
         raw = read_file(path, _LARGEST, regular=False)
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise
-        raise ConfigError(f"{path}: more than {_LARGEST // 1000} kB is no configuration") from None
+        raise ConfigError(f"{path}: larger than {_LARGEST // 1000} kB: not a configuration") from None
     return raw.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def load(path: FilePath) -> Loaded:
-    """Reads a configuration. Raises `ConfigError` when the file is no TOML, or nothing of it can be understood."""
+    """Reads a configuration. Raises `ConfigError` when the file is not TOML, or nothing of it can be understood."""
     try:
         text = _text_of(path)
     except FileNotFoundError:
@@ -258,7 +258,7 @@ def _mapping(converter: cattrs.Converter, value: Any, kind: Any) -> Any:
 
 
 def _is_list(kind: Any) -> bool:
-    """A list, or a tuple as long as may be; a tuple of a fixed form is no list."""
+    """A list, or a tuple as long as may be; a tuple of a fixed form is not one."""
     origin = getattr(kind, "__origin__", None)
     return origin is list or (origin is tuple and kind.__args__[1:] == (...,))
 
@@ -300,7 +300,7 @@ def _attrs_hook(converter: cattrs.Converter, kind: Any) -> Any:
 def _checked(converter: cattrs.Converter, field: attrs.Attribute[Any]) -> Any:
     def hook(value: Any, kind: Any) -> Any:
         if field.metadata.get(SECRET) and not isinstance(value, str):
-            # Not shown: somebody may have put the secret itself into a list or a table.
+            # Not shown: the list or the table may hold the secret itself.
             raise Unfit(field.name, "must be a text, the reference to a secret")
         structured = converter.structure(value, kind)
         if field.validator is not None:

@@ -87,8 +87,8 @@ class OrdersTable:
         check=one_of("keep_protective", "cancel", "flatten"),
     )
     on_restart: str = key(
-        "what becomes of open orders that an earlier run has left: cancel or keep; one that protects an open position stays until"
-        " its strategy has cancelled or replaced it, or the position is gone",
+        "what becomes of open orders that an earlier run has left: cancel or keep; an order that protects an open position stays"
+        " until its strategy has cancelled or replaced it, or the position is gone",
         "cancel",
         check=one_of("cancel", "keep"),
     )

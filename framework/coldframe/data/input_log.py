@@ -32,7 +32,7 @@ from coldframe.wire.rest import Answer
 
 #: Of the format; a reader refuses what it does not know.
 VERSION: Final = 1
-#: The word that stands for the start of a run, which is no input.
+#: The word that stands for the start of a run, which is not an input.
 START: Final = "Start"
 
 _SECRETS: Final = re.compile(rb'"(?:listenKey|apiKey)"\s*:\s*"([^"\\]+)"')
@@ -90,7 +90,7 @@ class _Begin(msgspec.Struct):
 class _Frames(msgspec.Struct):
     link: str
     frames: list[msgspec.Raw] = []
-    #: In place of `frames` where one of them is no plain JSON: all of them in base64.
+    #: In place of `frames` where one of them is not plain JSON: all of them in base64.
     packed: list[bytes] = []
 
 
@@ -183,7 +183,7 @@ def effects_out(effects: Sequence[Effect]) -> bytes:
 
 
 def calls_out(calls: Sequence[Call]) -> bytes:
-    """What strategies wanted, as JSON; a thing that is no plain value is named by its class."""
+    """What strategies wanted, as JSON; a thing that is not a plain value is named by its class."""
     return msgspec.json.encode([(call.strategy, call.hook, [_wanted(intent) for intent in call.wanted]) for call in calls])
 
 
@@ -259,7 +259,7 @@ class InputLogReading:
     """One pass over an input log: `begun_ns` and `run` from its first line, then its steps; `tear` as of a recording. It has to be
     closed where it is not read to its end.
 
-    Raises `ConfigError` when the file cannot be read, is no input log, or is broken before its last line.
+    Raises `ConfigError` when the file cannot be read, is not an input log, or is broken before its last line.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -111,4 +111,4 @@ class Context:
 
 
 def _ignore(name: str) -> None:
-    """Private streams exist without anybody making them."""
+    """Private streams exist from the start: no publisher makes them."""

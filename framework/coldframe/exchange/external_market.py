@@ -191,7 +191,7 @@ class ExternalMarket:
 
     def _traded(self, symbol: str, made: Print, whole: Aggregate | None) -> None:
         floor = self.floors[symbol]
-        # Trades of size zero occur on the wire (insurance fund entries); nobody was met by them.
+        # Trades of size zero occur on the wire (insurance fund entries); no order was met by them.
         if made.quantity:
             floor.board.traded(made, whole)
             self._settled(symbol, floor.market_trade(made))

@@ -136,7 +136,7 @@ class FaultPlan:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def blocks(self) -> bool:
-        """Counts one request. Whether it is the one after which everybody is blocked."""
+        """Counts one request. Whether it is the one after which every client is blocked."""
         self._requests += 1
         return self._requests == self.settings.blocked_after_requests
 

@@ -1,7 +1,7 @@
 """The matching engine of one contract: price-time priority over two kinds of quantity, own orders and the crowd.
 
 An own order has an id and an owner; the crowd is the rest of the market, a quantity in the queue without a name. One mechanism
-serves every market: a simulated one, whose crowd joins, leaves and takes like anybody else, and a recorded one, whose book says
+serves every market: a simulated one, whose crowd joins, leaves and takes like any account, and a recorded one, whose book says
 how much crowd stands at a price (`set_crowd`) and whose trades eat the queues from the front (`print_trade`).
 
 Prices and quantities are integers in units of 10**-12 (`coldframe.units.scaled`). No clock, no chance: the same calls give the

@@ -1,6 +1,6 @@
 """The live market of a real venue, fed in from outside: what paper trading on live data trades against.
 
-Whoever is above connects the streams of the real venue and feeds every payload and every depth snapshot; this market publishes them
+The server connects the streams of the real venue and feeds every payload and every depth snapshot; this market publishes them
 word for word and lets own orders meet them. It opens no connection itself.
 """
 
@@ -37,7 +37,7 @@ class Mirror:
         self._market.take_payload(stream_name, payload)
 
     def feed_snapshot(self, symbol: str, body: bytes) -> None:
-        """Takes a depth snapshot, as it came. Raises `DecodeError` for a body that is none."""
+        """Takes a depth snapshot, as it came. Raises `DecodeError` for a malformed body."""
         if self._market is None:
             return
         self._market.take_snapshot(symbol, body)

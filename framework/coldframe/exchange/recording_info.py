@@ -31,7 +31,7 @@ _TELLING: Final = (*_TRADES, StreamKind.DIFF_DEPTH, StreamKind.BOOK_TICKER, Stre
 
 
 class RecordingLines(Protocol):
-    """The lines of a recording, read once from the first to the last. Reading raises `ConfigError` for what is no recording."""
+    """The lines of a recording, read once from the first to the last. Reading raises `ConfigError` for what is not a recording."""
 
     #: The number of the line that was given last, from 1.
     line: int
@@ -120,7 +120,7 @@ class RecordingInfo:
 
     @property
     def note(self) -> str | None:
-        """What whoever plays it should know, in one line; None when all is as it should be."""
+        """What to know before playing it, in one line; None when all is as it should be."""
         said = [self.tear] if self.tear else []
         if self.backwards:
             said.append(f"{self.name}:{self.backwards}: time goes backwards here; lines are played in their order all the same")

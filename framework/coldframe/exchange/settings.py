@@ -106,7 +106,7 @@ class VenueFaults:
     hidden_from: list[str] = key(
         "what hides them: query (of one order), list (of open ones)", lambda: ["query", "list"], check=each_of("query", "list")
     )
-    blocked_after_requests: int = key("answer that many requests, and block everybody then, once", 0, check=not_negative)
+    blocked_after_requests: int = key("answer that many requests, then block every client, once", 0, check=not_negative)
     blocked_is_ban: bool = key("say so with 418 (a ban) instead of 429", False)
     blocked_for_s: int = key("for how many seconds", 10, check=positive)
 

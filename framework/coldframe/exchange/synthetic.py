@@ -1,7 +1,7 @@
 """A market made from a seed: a crowd that quotes round a wandering fair value, takes, sweeps, and now and then is liquidated.
 
 It lives on a time grid of its own: what happens in a step depends on the seed and on the book alone, never on sockets or on when
-somebody looks. The crowd's orders stand in the same queues as everybody's, so that quotes of accounts are met like any others.
+they are read. The crowd's orders stand in the same queues as all others, so that quotes of accounts are met like any others.
 """
 
 from __future__ import annotations
@@ -141,12 +141,12 @@ def _chosen(settings: Settings) -> list[SyntheticSymbol]:
         raise ConfigError(f"venue.embedded.symbols: the synthetic market lists no {', '.join(unknown)}; it has {listed}")
     chosen = [known[symbol] for symbol in wanted or known if symbol not in later]
     if not chosen:
-        raise ConfigError("venue.embedded.symbols: every contract is listed later; one must be there from the start")
+        raise ConfigError("venue.embedded.symbols: every contract has a listing time; at least 1 must be listed from the start")
     return chosen
 
 
 class _Crowd:
-    """Everybody else in one contract. Prices are counted in ticks, the fair value in thousandths of one."""
+    """The simulated public in one contract. Prices are counted in ticks, the fair value in thousandths of one."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class _Crowd:
         return met
 
     def liquidate(self, at_ms: int) -> list[Execution]:
-        """Somebody in the crowd is liquidated: a deep sweep, and a word about it to everybody."""
+        """An account of the crowd is liquidated: a deep sweep, and a public liquidation order."""
         if not self.floor.contract.trading:
             return []
         side = self._rng.choice((Side.BUY, Side.SELL))
@@ -292,7 +292,7 @@ class _Crowd:
         best = self.floor.matching.best(side.opposite)
         if best is None:
             return []
-        # Every fourth take empties the best level, so that whoever stands in its queue is met before long.
+        # Every fourth take empties the best level, so that every order in its queue is met before long.
         wanted = self._size() * self._lot // 4
         if rng.randrange(4) == 0:
             wanted = max(wanted, self.floor.matching.quantity_at(side.opposite, best))
@@ -357,7 +357,7 @@ class _Crowd:
         return met
 
     def _resize(self, at_ms: int) -> list[Execution]:
-        """Somebody joins or leaves at some level, most often at one near the best price."""
+        """An order of the crowd joins or leaves a level, most often near the best price."""
         rng = self._rng
         side = rng.choice((Side.BUY, Side.SELL))
         levels = self._lattice(side, _FAR)

@@ -35,7 +35,7 @@ class _Stored(msgspec.Struct):
 def keys_for(accounts: Sequence[str], directory: str | None) -> tuple[AccountKeys, ...]:
     """The keys of the named accounts: those in `directory` where they exist, new ones otherwise.
 
-    Raises `ConfigError` when the directory cannot be used or what is in it are no keys.
+    Raises `ConfigError` when the directory cannot be used or what is in it are not keys.
     """
     if directory is None:
         return tuple(_made(account) for account in accounts)
@@ -74,7 +74,7 @@ def _kept(account: str, folder: Path) -> AccountKeys:
     except (ValueError, TypeError, UnsupportedAlgorithm):  # a TypeError tells that it is encrypted
         raise ValueError(f"{pem_file.name} does not hold a private key that can be read") from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise ValueError(f"{pem_file.name} is no Ed25519 key")
+        raise ValueError(f"{pem_file.name} is not an Ed25519 key")
     return AccountKeys(account, stored.hmac_api_key, stored.hmac_secret, stored.ed25519_api_key, pem, str(pem_file))
 
 

@@ -65,7 +65,7 @@ class SendControl:
 class SendRequest:
     """Write a request on the API link, stamped, and signed where the method needs it. At most once: never written again.
 
-    One that adds risk (`risky`) is written only after everything recorded so far is durable.
+    A request that adds risk (`risky`) is written only after everything recorded so far is durable.
     """
 
     link: str

@@ -61,7 +61,7 @@ class Halt:
 
 
 def whom(strategy: str | None) -> str:
-    """Whom a halt or its end is about, for people; None stands for everybody."""
+    """Whom a halt or its end is about, for people; None stands for all strategies."""
     return "all strategies" if strategy is None else f"strategy {strategy}"
 
 

@@ -28,7 +28,7 @@ class Instrument:
 
     @classmethod
     def of(cls, info: SymbolInfo) -> Instrument:
-        """The contract in one row of exchangeInfo. Raises `ValueError` when a number in its filters is none."""
+        """The contract in one row of exchangeInfo. Raises `ValueError` for a malformed number in its filters."""
         return cls(
             info.symbol,
             info.base_asset,

@@ -3,8 +3,8 @@
 Silence never changes a state: a timeout or an unreadable answer only makes an outcome unknown, and an unknown order counts as
 fully alive until evidence says otherwise. Events are graded by evidence (faults.md 3): `SEEN_…` is positive (a report
 or an answer that names the order), `REJECTED_BY_VENUE` is a definite refusal of this very request, `NOT_FOUND` is weak and
-changes nothing. Absence ends only an order that the venue has never acknowledged; one that it has and cannot find (`MISSING`) is a
-contradiction that needs a person.
+changes nothing. Absence ends only an order that the venue has never acknowledged; an order that it has acknowledged and cannot find
+(`MISSING`) is a contradiction that needs a person.
 
 An order that has ended may come back (an arrow from an ended state to a live one). After the venue's own word it takes evidence
 that is later than that word; after an inference (NEVER_ACCEPTED, a person's word, a refusal) any evidence does; FILLED is final.

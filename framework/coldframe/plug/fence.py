@@ -138,11 +138,11 @@ def _is_ctrl_c(origin: TracebackType | None) -> bool:
 
 
 def _place_of(error: BaseException) -> tuple[str, int] | None:
-    """Where its author should look: the last line of code that is nobody else's, or of an installed package at worst."""
+    """Where its author should look: the last line of the plugin's own code, or of an installed package at worst."""
     if issubclass(type(error), SyntaxError):
         return None  # its text says it
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(_trace_of(error))]
-    # Neither our own floors nor generated code and the machinery of imports are a place where anybody could look.
+    # The framework, generated code and the machinery of imports are not the author's to change.
     own = [place for place in frames if not place[0].startswith((_OURS, "<", *_STANDARD, *_INSTALLED))]
     installed = [place for place in frames if place[0].startswith(_INSTALLED) and not place[0].startswith(_OURS)]
     found = own or installed

@@ -111,7 +111,7 @@ class StrategyHooks:
     def on_position(self, event: PositionChanged, view: View) -> Wanted:
         """The strategy's position changed without an order of its own: by hand, liquidation, deleveraging, settlement.
 
-        A `Target` that would open again what was closed has lapsed by then; one that is returned counts.
+        A `Target` that would open again what was closed has lapsed by then; a `Target` that is returned counts.
         """
 
     @hookspec

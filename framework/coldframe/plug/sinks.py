@@ -15,7 +15,7 @@ SINK_LIMIT_NS: Final = 1_000_000_000
 
 
 class Sinks:
-    """All sinks of a run. One that raises, or holds the run up, is dropped with a line, given to `complain`.
+    """All sinks of a run. A sink that raises, or holds the run up, is dropped with a line, given to `complain`.
 
     `stopwatch` reads a monotonic clock in nanoseconds.
     """

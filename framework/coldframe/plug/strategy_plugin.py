@@ -222,7 +222,7 @@ def why_unfit(error: pluggy.PluginValidationError) -> str:
 
 
 def _refuse_misfits(manager: pluggy.PluginManager, plugin: object) -> None:
-    """A method that is marked as a hook, or looks like one, and is none would never be called: better said now."""
+    """A method that is marked as a hook, or looks like one, but is not valid would never be called: better said now."""
     for name in dir(plugin):
         marked = manager.parse_hookimpl_opts(plugin, name)
         if marked is None and not _looks_like_a_hook(plugin, name):
@@ -237,7 +237,7 @@ def _refuse_misfits(manager: pluggy.PluginManager, plugin: object) -> None:
 def _looks_like_a_hook(plugin: object, name: str) -> bool:
     if not name.startswith("on_") and not get_close_matches(name, ["review_intent"], 1, 0.85):
         return False
-    # A property is no hook, and may work only once the strategy runs.
+    # A property is not a hook, and may work only once the strategy runs.
     found = inspect.getattr_static(plugin, name, None)
     return not isinstance(found, property | cached_property) and callable(getattr(plugin, name))
 
@@ -278,7 +278,7 @@ def _listed(wanted: object) -> list[object]:
         return []
     if type(wanted) is list or type(wanted) is tuple:
         return list(wanted)
-    # A text or a mapping could be walked through, but is no list of intents: it is one thing, and the wrong one.
+    # A text or a mapping could be walked through, but is not a list of intents.
     if is_intent(wanted) or isinstance(wanted, str | bytes | Mapping) or not isinstance(wanted, Iterable):
         return [wanted]
     return list(islice(wanted, INTENTS_PER_CALL + 1))

@@ -117,7 +117,7 @@ class Bot:
 
     @property
     def notes(self) -> list[str]:
-        """What is no mistake, but may be none of what was meant either: hooks that no stream will ever call."""
+        """Warnings: hooks that no configured stream will ever call."""
         found = []
         for strategy in self.strategies:
             for hook in sorted(strategy.part.hooks & _CHANNEL_OF.keys()):
@@ -386,7 +386,7 @@ def _fault_of(url: str, scheme: str) -> str | None:
         host, _ = split.hostname or "", split.port
         host.encode("idna")
     except ValueError as error:
-        return f"is no address: {error}"
+        return f"is not a valid address: {error}"
     here = host in _LOOPBACK
     if not here and not any(host == known or host.endswith(f".{known}") for known in _VENUE_HOSTS):
         return "is neither a host of the exchange nor this machine"

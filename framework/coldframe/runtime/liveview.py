@@ -1,7 +1,7 @@
 """The calm view of a running bot on a terminal: books, strategies, orders, limits, links; log lines scroll above it.
 
 The terminal is drawn by a thread, so that a slow one holds up nothing; what it draws is put together where the engine lives,
-because nobody else may look at the engine's state while it changes.
+because the engine's state may only be read between steps.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class _Checked:
 
 
 def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
-    """Document, lines and notes of `coldframe recording verify`. Raises `ConfigError` for a file that is no recording."""
+    """Document, lines and notes of `coldframe recording verify`. Raises `ConfigError` for a file that is not a recording."""
     symbols: dict[str, _Checked] = {}
     reading, census = read_tape(path), Census()
     for line in reading:
@@ -165,7 +165,7 @@ def _verify_lines(path: Path, document: dict[str, Any]) -> list[str]:
 
 
 def describe_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
-    """Document, lines and notes of `coldframe recording info`. Raises `ConfigError` for a file that is no recording."""
+    """Document, lines and notes of `coldframe recording info`. Raises `ConfigError` for a file that is not a recording."""
     streams: Counter[str] = Counter()
     snapshots: Counter[str] = Counter()
     first = last = 0

@@ -42,7 +42,7 @@ def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
     tally = engine.state.tally
     weight_peak, orders_peak = engine.ledger_peaks
     end = engine.ending.report()
-    # Once the run is over, no order is looked after any more: one that should have ended is as unknown as any.
+    # Once the run is over, no order is looked after any more: an order that should have ended is as unknown as any.
     unknown = len(end.left) if engine.finished else engine.orders.doubtful
     return {
         "schema_version": SCHEMA_VERSION,
@@ -139,7 +139,7 @@ def _order(order: Order) -> dict[str, Any]:
 
 
 def _external(engine: Engine) -> dict[str, Any]:
-    """What the account has that is no strategy's, and what had to be booked there without a fill."""
+    """What the account has that belongs to no strategy, and what had to be booked there without a fill."""
     account = engine.state.external.account
     return {
         "fills": account.fills,

@@ -1,6 +1,6 @@
 """The signals that end a run: the first one drains, a second one ends at once, or frees the run from a hook that does not return.
 
-Signals are the one thing that reaches a thread in the middle of somebody else's loop: what is raised there ends in the fence round
+Signals are the one thing that reaches a thread in the middle of a plugin's loop: what is raised there ends in the fence round
 that plugin, so its strategy is muted and the end that was asked for goes on.
 """
 

@@ -62,7 +62,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"venue.ca_file: {ca_file} is no certificate authority in PEM form: {error}") from None
+        raise ConfigError(f"venue.ca_file: {ca_file} is not a certificate authority in PEM form: {error}") from None
 
 
 async def ask_until_answered(rest: Rest, clock: Clock, path: str, pauses_s: Sequence[float] = PAUSES_S) -> Answer:

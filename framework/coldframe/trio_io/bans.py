@@ -1,7 +1,7 @@
 """Bans that outlive a run: until when which host wants nothing to hear from this address.
 
 A venue bans addresses, not bots, so all bots of a user share one file. Times are ours, in epoch milliseconds. A file that cannot be
-read or written is no reason to stop: the venue would only say it again, and longer.
+read or written does not stop the run: the venue would only say it again, and longer.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ class Bans:
             return {}
         except (OSError, ValueError, OverflowError, AttributeError, TypeError, RecursionError) as error:
             why = error.strerror if isinstance(error, OSError) else "damaged"
-            self.fault = f"{self._path}: bans of earlier runs cannot be read ({why}): one that still lasts is not known; delete it"
+            self.fault = f"{self._path}: bans of earlier runs cannot be read ({why}), and a ban may still last; delete the file"
             return {}

@@ -13,7 +13,7 @@ import trio
 
 from coldframe.units import NS_PER_MS, NS_PER_S
 
-#: A shorter pause is none: a busy machine makes such as well.
+#: A shorter pause does not count: a busy machine makes such as well.
 GAP_MS: Final = 5_000
 
 

@@ -71,7 +71,7 @@ class Owner:
 class HaltFileContent:
     """The halts that hold, and the revision of the file that says so (empty: there is no file).
 
-    `resumed` names whom this revision resumes, also where no halt held: limits are lasting, too. None in it stands for everybody.
+    `resumed` names whom this revision resumes, also where no halt held: limits are lasting, too. None stands for all strategies.
     """
 
     revision: str = ""

@@ -60,7 +60,7 @@ class Inbox:
         when both have waited for a run that stood still.
         """
         self._outside.append(event)
-        with suppress(trio.RunFinishedError):  # nobody takes anything any more
+        with suppress(trio.RunFinishedError):  # the engine takes nothing any more
             token.run_sync_soon(self._wake)
 
     def _wake(self) -> None:

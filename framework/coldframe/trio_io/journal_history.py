@@ -55,7 +55,7 @@ def open_history(path: Path, largest_row: int = LARGEST_ROW) -> Iterator[History
         yield History(path, segment.first, segment.last, bytes.fromhex(segment.head().before), [segment], None)
         return
     with opened_for_reading(path, largest_row) as (db, head):
-        # One that reaches into the live file was not finished being moved: its rows are still here.
+        # A segment that reaches into the live file was not finished being moved: its rows are still here.
         segments = [segment for segment in segments_of(path) if segment.last < head.first]
         _check_gaps(path, segments, head.first)
         before = bytes.fromhex(segments[0].head().before) if segments else head.before

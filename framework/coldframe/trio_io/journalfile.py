@@ -287,7 +287,7 @@ def _head_of(db: sqlite3.Connection, path: Path) -> Head:
         head = Head(*(kind(cell) for kind, cell in zip((int, bytes, int, int, bytes), row[1:], strict=False)))
         for seq in (head.checkpoint, head.first if head.first > 1 else 0):
             if seq and not _is_checkpoint(db, seq):
-                raise ValueError(f"row {seq} is no checkpoint")
+                raise ValueError(f"row {seq} is not a checkpoint")
         if head.checkpoint < head.first != 1:
             raise ValueError(f"it begins with row {head.first}, behind its last checkpoint")
     except (sqlite3.Error, UnicodeDecodeError, ValueError, TypeError) as error:
@@ -333,7 +333,7 @@ def _connect(path: Path, *, make: bool = False, largest_row: int = LARGEST_ROW) 
         elif version == 0:
             raise JournalDamaged(f"{path}: it is empty, or no journal; rows were written to it once, if there is a .lock beside it")
         elif version not in (FORMAT, _FORMER):
-            raise JournalDamaged(f"{path}: it is no journal of format {FORMAT} (it says {version})")
+            raise JournalDamaged(f"{path}: not a journal of format {FORMAT}: it says format {version}")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
     except sqlite3.OperationalError as error:

@@ -3,8 +3,8 @@
 It answers the run's control channel and looks at the halt file and SIGUSR1, tells the engine what it finds, and at level `cancel`
 or `flatten` cancels at the venue by itself at the same moment, over its own line. What it is asked beyond halting and resuming it
 hands to the engine. Flattening is the engine's work: only when the engine has not taken the halt in within
-a second does the kill switch do it, and for that time nothing of the engine's is written, so that never two hands reduce one
-position. It is also the one who notices that the run stands still, and says in which plugin.
+a second does the kill switch do it, and for that time nothing of the engine's is written, so that the engine and the kill switch
+never both reduce a position. It is also the one who notices that the run stands still, and says in which plugin.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class KillSwitchThread:
         self._thread = threading.Thread(target=self._live, name="kill-switch", daemon=True)
         self._token: trio.lowlevel.TrioToken
         self._inbox: Inbox
-        #: Set when the thread has ended though nobody asked it to: a bug.
+        #: Set when the thread has ended without being asked to: a bug.
         self.broken = trio.Event()
 
     # -- on the thread of the run -------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ class KillSwitchThread:
     def _engage(self, halt: Halt, keep: Callable[[], list[str]] = list) -> list[str]:
         """One halt from beginning to end; `keep` writes it down. Returns what came of it, for people."""
         began_s = monotonic_s()
-        # For how long the run has stood still counts; one that was stopped and goes on again is given a moment all the same.
+        # For how long the run has stood still counts; a run that was stopped and goes on again is given a moment all the same.
         patience_s = max(ENGINE_PATIENCE_S - self._heartbeat.silent_s, ENGINE_MOMENT_S)
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the engine answers.
@@ -462,7 +462,7 @@ class KillSwitchThread:
         self._inbox.put_from_thread(self._token, event)
 
     def _soon(self, call: Callable[..., object], *args: object) -> None:
-        with suppress(trio.RunFinishedError):  # the run is over: there is nobody to tell
+        with suppress(trio.RunFinishedError):  # the run is over: there is no engine to tell
             self._token.run_sync_soon(call, *args)
 
     @contextmanager

@@ -70,7 +70,7 @@ class _Position(msgspec.Struct, rename="camel"):
 
 @attrs.define
 class Findings:
-    """What came of it: orders of ours that are still open at the venue (None: nobody could say), and what did not work."""
+    """What came of it: orders of ours that are still open at the venue (None: not known), and what did not work."""
 
     left: int | None = None
     #: How many of ours were not cancelled on purpose.

@@ -65,7 +65,7 @@ class Address:
         """The address in a `ws://` or `wss://` URL. Raises `ValueError` for any other, without its path."""
         split = urlsplit(url)
         if split.scheme not in ("ws", "wss") or not split.hostname:
-            raise ValueError(f"{split.scheme}://{split.netloc} is no WebSocket address")
+            raise ValueError(f"{split.scheme}://{split.netloc} is not a WebSocket address")
         secure = split.scheme == "wss"
         path = (split.path or "/") + (f"?{split.query}" if split.query else "")
         if not path.isascii() or not path.isprintable() or " " in path:
@@ -152,10 +152,10 @@ async def _speak(
             else:
                 task_status.started(socket)
     except* _NONSENSE:
-        pass  # whoever reads from the socket learns that it has ended
+        pass  # the reader of the socket learns that it has ended
     except* UnicodeError:
         if socket is not None:
-            raise  # not about the headers of a handshake: a bug of whoever takes the messages
+            raise  # not about the headers of a handshake: a bug of what takes the messages
     if socket is None:
         task_status.started(None)
 

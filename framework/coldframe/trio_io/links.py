@@ -1,7 +1,7 @@
 """All WebSockets of a run: opened, written to and closed as the engine says, each with its reader, writer and keep-alive.
 
 A link's life is one task. Whatever ends it is caught here and nowhere else, and reported: first the requests that were certainly
-not written, then the loss of the link. A bug is no link error and goes up.
+not written, then the loss of the link. A bug is not a link error and goes up.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class Links:
         await write(socket, frame, self._limits)
 
     def _too_old(self, effect: SendRequest, decided_ms: int) -> str | None:
-        """An order decided on what was true before the run stood still is not the order that anybody wants now."""
+        """Why an order may not be sent: it was decided before the run stood still. None when it may."""
         age_ms = self._now_ms() - decided_ms
         if not self.max_age_ms or age_ms <= self.max_age_ms or effect.method not in PLACING:
             return None

@@ -1,4 +1,4 @@
-"""Where things are kept on this machine that outlive a run: one folder of the user's, readable by nobody else."""
+"""Where things are kept on this machine that outlive a run: one folder of the user's, which other users cannot read."""
 
 from __future__ import annotations
 

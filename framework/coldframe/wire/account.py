@@ -54,7 +54,7 @@ class OrderReport(Message, frozen=True, omit_defaults=True, kw_only=True):
     commission_asset: str | None | UnsetType = field(name="N", default=UNSET)
     commission: Number | None | UnsetType = field(name="n", default=UNSET)
     trade_ms: Integer = field(name="T")
-    #: 0 when this is no trade.
+    #: 0 when this is not a trade.
     trade_id: Integer = field(name="t")
     bid_notional: Number = field(name="b")
     ask_notional: Number = field(name="a")

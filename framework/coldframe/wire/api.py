@@ -127,7 +127,7 @@ def parse_request(frame: bytes) -> ApiRequest:
 
 
 def readable_id(frame: bytes) -> ApiId:
-    """The id in a request that is none (no method, parameters that are no object), so that its answer finds it; else None."""
+    """The id in a malformed request (no method, parameters that are not an object), so that its answer finds it; else None."""
     try:
         found: _OnlyId = run(_ONLY_ID, frame)
     except DecodeError:

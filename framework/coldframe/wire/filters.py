@@ -30,7 +30,7 @@ KNOWN_FILTERS: Final = frozenset(
     }
 )
 
-#: Codes for an order that breaks a rule of its symbol. Those that compare with the prices of the moment are none of them.
+#: Codes for an order that breaks a rule of its symbol. Those that compare with the prices of the moment are not among them.
 RULE_CODES: Final = frozenset({-1013, -1111, -4001, -4002, -4003, -4004, -4005, -4013, -4014, -4023, -4164, -5029})
 
 
@@ -83,7 +83,7 @@ class Filters:
 
     @classmethod
     def of(cls, info: SymbolInfo) -> Filters:
-        """The rules in one row of exchangeInfo. Raises `ValueError` when a number in them is none, or cannot be a rule."""
+        """The rules in one row of exchangeInfo. Raises `ValueError` for a malformed number, and for one that cannot be a rule."""
         rows = {str(row.get("filterType")): row for row in info.filters}
         price, percent = rows.get("PRICE_FILTER", {}), rows.get("PERCENT_PRICE", {})
         tick, lot = _number(price, "tickSize"), _lot(rows.get("LOT_SIZE", {}))

@@ -95,7 +95,7 @@ def parse_reply(frame: bytes) -> ControlReply:
     fault = body.get("error", body if "code" in body and "msg" in body else None)
     request_id = body.get("id")
     if not isinstance(request_id, int | str | None):
-        raise DecodeError("a control answer with an id that is no number and no text", frame)
+        raise DecodeError("a control answer with an id that is neither a number nor a text", frame)
     if fault is not None:
         if not isinstance(fault, dict) or not isinstance(fault.get("code"), int) or not isinstance(fault.get("msg"), str):
             raise DecodeError("a control answer with a malformed error", frame)
@@ -108,7 +108,7 @@ def parse_reply(frame: bytes) -> ControlReply:
 def _object(frame: bytes) -> dict[str, Any]:
     body = strictly(frame)
     if not isinstance(body, dict):
-        raise DecodeError("a frame that is no object", frame)
+        raise DecodeError("a frame that is not an object", frame)
     return body
 
 

@@ -36,7 +36,7 @@ class AssetInfo(Reply, frozen=True, kw_only=True):
 
 
 class SymbolInfo(Reply, frozen=True, kw_only=True):
-    """One contract. Filters stay open rows: a filter type that nobody knows must not break anything.
+    """One contract. Filters stay open rows: an unknown filter type must not break anything.
 
     `price_precision` and `quantity_precision` are not tick and step: those stand in the filters.
     """

@@ -90,7 +90,7 @@ def parse_target(target: str) -> StreamTarget | None:
     """The stream connection that the path and query `target` opens; None when it names none.
 
     Understands `/ws/a/b`, `/stream?streams=a/b`, each behind a route, `/private/ws?listenKey=K&events=A/B`, repeated listen keys,
-    and empty lists. A lone number, as some clients append to their path, is no stream (`/public/ws/0`).
+    and empty lists. A lone number, as some clients append to their path, is not a stream (`/public/ws/0`).
     """
     try:
         split = urlsplit(target)

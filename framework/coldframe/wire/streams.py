@@ -1,6 +1,6 @@
 """The payloads of the market streams, one class per shape, with the venue's letters beside our words.
 
-Numbers that the venue prints as decimal texts stay texts here, checked to be plain numbers; `Decimal` is made when somebody asks.
+Numbers that the venue prints as decimal texts stay texts here, checked to be plain numbers; `Decimal` is made on demand.
 Fields the venue added later are optional. A key that a class does not know ends up in `extra` (see `coldframe.wire.codec`).
 Sources: the "Response Example" of each stream in `seeds/`, and protocol.md 5 for what has changed since.
 """

@@ -115,7 +115,7 @@ def check_depth(value: Any) -> None:
 def keys_in(payload: bytes) -> int:
     """How many keys stand in JSON that can be read: never fewer than there are.
 
-    More only where a text looks like the end of a key: one that begins with a colon, or that has a quotation mark before a colon
+    More only where a text looks like the end of a key: a text that begins with a colon, or that has a quotation mark before a colon
     while another text ends in a backslash.
     """
     count = payload.count(b'":')

@@ -317,7 +317,7 @@ class Session:
         return [Unanswered(purpose, reason, written=False)] if purpose is not None else []
 
     def purpose_of(self, request_id: int) -> object:
-        """What a request is for, also one that nobody waits for any more; None when it is not known."""
+        """What a request is for, also after its deadline; None when it is not known."""
         request = self._pending.get(request_id)
         return request.purpose if request else self._overdue.get(request_id)
 
@@ -351,7 +351,7 @@ class Session:
         return [Answered(purpose, reply.status, result, fault)]
 
     def _record_answer(self, reply: ApiReply, fault: ErrorBody | None, result: bytes | None) -> None:
-        """An answer that speaks of an order; what else is answered here (listen keys) is nobody's business."""
+        """Journals an answer about an order. Answers about listen keys are not journaled: they carry a secret."""
         said: dict[str, object] = {"status": reply.status}
         if fault is not None:
             said |= {"code": fault.code, "msg": fault.msg}
@@ -360,7 +360,7 @@ class Session:
         self._ctx.record(RowKind.ANSWER, str(reply.id), said)
 
     def _purpose_of_answer(self, request_id: object) -> object | None:
-        """What an answer is for. One that comes after its deadline is evidence all the same, and counted as late."""
+        """What an answer is for. An answer after its deadline is evidence all the same, and counted as late."""
         if not isinstance(request_id, int):
             return None
         request = self._pending.pop(request_id, None)

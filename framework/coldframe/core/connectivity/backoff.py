@@ -11,7 +11,7 @@ import attrs
 
 from coldframe.units import NS_PER_MS
 
-#: A source of numbers in [0, 1): seeded by whoever builds the machines.
+#: A source of numbers in [0, 1), seeded where the machines are built.
 Chance = Callable[[], float]
 
 

@@ -1,7 +1,7 @@
 """How often connections may be opened: so many in a stretch of time for each kind of endpoint, then opening waits.
 
 The venue bans addresses that connect and fall over and over (faults.md N12), and a link that stands for some seconds each time
-resets every back-off. Whoever opens a link asks here first: feed, session and user stream of a run share one budget.
+resets every back-off. Feed, session and user stream of a run share one budget, and ask it before they open a link.
 """
 
 from __future__ import annotations

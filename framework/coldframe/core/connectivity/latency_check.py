@@ -14,7 +14,7 @@ ADVISED_WINDOW_MS: Final = 5_000
 
 
 def too_near(round_trip_ms: int, recv_window_ms: int, answer_ms: int) -> Iterator[str]:
-    """A line for each key that does not allow for a round trip of this length; how much of it is the way there, nobody knows."""
+    """A line for each key that does not allow for a round trip of this length; how much of it is the way there is not known."""
     seconds = f"{round_trip_ms / 1000:.1f} s"
     if recv_window_ms <= round_trip_ms:
         yield (

@@ -20,7 +20,7 @@ from coldframe.wire.reference import RateLimit
 
 #: How far the server's boundaries may lie from ours: its clock differs a little, and what we send takes its time.
 BOUNDARY_SLACK_MS: Final = 250
-#: The part of every limit that nobody uses while the venue does not say what it has counted.
+#: The part of every limit that stays unused while the venue does not say what it has counted.
 BLIND_PERCENT: Final = 20
 #: The part of every limit that only cancels and reconciliation may use.
 RESERVED_SHARE_PERCENT: Final = 20

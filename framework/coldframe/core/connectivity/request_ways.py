@@ -48,7 +48,7 @@ class RequestWays:
     def send(self, method: str, params: Mapping[str, str | int], purpose: object, *, by_rest: bool = False) -> int:
         """Sends one of `BY_REST`: 0 when it is on its way, else the venue time at which there is room for it.
 
-        By REST it may wait in the queue of calls; one that waits or is under way for this purpose is not sent again.
+        By REST it may wait in the queue of calls; a call that waits or is under way for this purpose is not repeated.
         """
         if self.link_works and not by_rest:
             wait_until = self._session.cost_fits(method, {}, Priority.NEEDED)

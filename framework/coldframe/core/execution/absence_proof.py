@@ -25,7 +25,7 @@ FORGOTTEN_AFTER_MS: Final = 3 * 86_400_000
 
 
 class ManualResolution(StrEnum):
-    """What a human being may find out about an order."""
+    """What a person may find out about an order."""
 
     NEVER_ACCEPTED = "never_accepted"
     FILLED = "filled"

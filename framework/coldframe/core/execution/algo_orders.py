@@ -60,7 +60,7 @@ class AlgoOrders:
         self._reports = reports
 
     def report(self, report: AlgoReport, at_ms: int = 0) -> Order | None:
-        """ALGO_UPDATE, of that venue time. Returns the order it speaks of; None when it is none of ours."""
+        """ALGO_UPDATE, of that venue time. Returns the order it speaks of; None when it is not ours."""
         order = self._orders.get(report.client_algo_id)
         if order is None:
             what = f"{report.type} {report.symbol} {report.side} {report.quantity} {report.status}"

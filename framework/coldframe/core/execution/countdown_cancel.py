@@ -103,7 +103,7 @@ class CountdownCancel:
     def lay_down(self, symbols: Iterable[str]) -> None:
         """These countdowns, and no others, shall be off although orders may stand there: those are kept at the end of a run.
 
-        A beat that is under way is waited for, so that it cannot overtake the one that switches off; one that fails is repeated.
+        A beat that is under way is waited for, so that it cannot overtake the one that switches off; a beat that fails is repeated.
         """
         self._off = set(symbols)
         for symbol in self._off & self._switches.keys():
@@ -132,7 +132,7 @@ class CountdownCancel:
         return True
 
     def explains(self, order: Order, report: OrderReport) -> str:
-        """Why an order was cancelled, if it was the switch: nobody here wanted it to go, and the countdown was over."""
+        """Why an order was cancelled, if it was the switch: no cancel of ours was under way, and the countdown was over."""
         switch = self._switches.get(order.symbol)
         if switch is None or not switch.runs_out_ms or report.execution is not ExecutionType.CANCELED:
             return ""

@@ -118,7 +118,7 @@ class ExecutionReports:
             self.apply(order, OrderEvent.SEEN_TRIGGERED, at_ms=at_ms)
 
     def _identify(self, order: Order, order_id: int, at_ms: int = 0) -> None:
-        """Evidence names the ordinary order: one that waited for a trigger waits no more."""
+        """Evidence names the ordinary order: its trigger has been reached."""
         self.triggered(order, at_ms)
         self._orders.identify(order, order_id)
 
@@ -154,7 +154,7 @@ class ExecutionReports:
     # -- what reports say ---------------------------------------------------------------------------------------------
 
     def report(self, report: OrderReport) -> Order | None:
-        """ORDER_TRADE_UPDATE. Returns the order it speaks of; None when it is none of ours."""
+        """ORDER_TRADE_UPDATE. Returns the order it speaks of; None when it is not ours."""
         order = self._orders.find(report.symbol, report.client_order_id, report.order_id)
         order = order or self._strange(report)
         if order is None:
@@ -174,7 +174,7 @@ class ExecutionReports:
         return order
 
     def lite(self, trade: TradeLite) -> Order | None:
-        """TRADE_LITE: the fill, early and without its fee. Returns the order; None when it is none of ours."""
+        """TRADE_LITE: the fill, early and without its fee. Returns the order; None when it is not ours."""
         order = self._orders.find(trade.symbol, trade.client_order_id, trade.order_id)
         if order is None:
             return None  # the full report follows and books it as external
@@ -333,7 +333,7 @@ class ExecutionReports:
         """Makes an order that this run has not made one of a strategy's: its id says whose, or the caller does.
 
         `before` is what has just traded and is still to be booked; what had traded earlier is in the positions already. None when
-        the id is nobody's here, and for one of this very run: that order has ended long ago.
+        the id is unknown here, and for one of this very run: that order has ended long ago.
         """
         own = parse_own(seen.client_order_id)
         if own is not None and own.epoch_ms > self._orders.epoch_ms and own.strategy in self._state.accounts:
@@ -367,7 +367,7 @@ class ExecutionReports:
         return PositionCause.OTHER_CLIENT if order in self._state.external.unnamed and not perhaps_ours else None
 
     def claim_strays(self) -> int:
-        """Books the trades that queries have brought and nobody has claimed. Returns how many were somebody else's.
+        """Books the trades that queries have brought and no order has claimed. Returns how many were external.
 
         While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
         """
@@ -390,7 +390,7 @@ class ExecutionReports:
         return booked
 
     def unsettled(self, symbol: str) -> bool:
-        """Whether trades of a symbol are known of that nobody has been given yet, or orders are that may have made some."""
+        """Whether trades of a symbol are known that no owner has been given yet, or orders that may have made some."""
         waiting = any(fill.symbol == symbol for fill in self._state.external.unclaimed.values())
         in_flight = _UNHEARD | {OrderState.NEEDS_OPERATOR}
         orders = (order for order in self._orders.everywhere(symbol) if order.fills_missing or order.state in in_flight)

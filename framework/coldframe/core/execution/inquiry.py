@@ -1,7 +1,7 @@
 """Orders of unknown fate: asked for with growing pauses until evidence decides, a proof is complete, or a person has to look.
 
-Nothing here ends an order by itself. Only an order that the venue has never acknowledged can be proved absent; one that it has is
-missing when the same proof is complete, and stays alive (`coldframe.model.orders`).
+Nothing here ends an order by itself. Only an order that the venue has never acknowledged can be proved absent; an acknowledged one
+is missing when the same proof is complete, and stays alive (`coldframe.model.orders`).
 """
 
 from __future__ import annotations

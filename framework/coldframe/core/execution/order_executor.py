@@ -154,7 +154,7 @@ class OrderExecutor:
     def cancel(self, order: Order, *, again: bool = False) -> Verdict:
         """Cancels an order in whatever live state it is; allowed when nothing else is.
 
-        With `again`, one whose answer is overdue goes once more, by the other way.
+        With `again`, a cancel whose answer is overdue goes once more, by the other way.
         """
         if not order.live:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"{describe(order)} has ended")
@@ -320,7 +320,7 @@ class OrderExecutor:
             self._ctx.log(Level.INFO, f"amendment refused: {describe(order)}: {describe_code(error.code)}: {error.msg}")
         ours = order.amending(amend.price, amend.quantity)
         if reply is not None:
-            # While the amendment still counts as open, so that an end that it has brought is not taken for somebody else's doing.
+            # While the amendment still counts as open, so that an end that it has brought is not taken for an external cancel.
             self.amending.accepted(order)
             self._reports.reply(order, reply)
         if ours:
@@ -386,7 +386,7 @@ class OrderExecutor:
         return self.inquiry.resolve(order, outcome)
 
     def _read(self, kind: type[R], result: bytes | None) -> R | None:
-        """Positive evidence. What cannot be read is none."""
+        """Positive evidence. What cannot be read does not count."""
         try:
             return decode(kind, result or b"", self._census)
         except DecodeError as error:
@@ -409,6 +409,6 @@ def _doubtful(error: ErrorBody, status: int) -> bool:
 
 
 def _level_of(error: ErrorBody) -> Level:
-    """Everyday outcomes are no warnings: the market moved first, or the order has already ended."""
+    """Everyday outcomes are not warnings: the market moved first, or the order has already ended."""
     everyday = error.code in EVERYDAY or classify(error.code) is CodeClass.GONE
     return Level.INFO if everyday else Level.WARNING

@@ -18,7 +18,7 @@ from coldframe.wire import requests as ask
 
 
 def reference(order: Order) -> ask.OrderRef:
-    """How an ordinary order is named. One that was conditional also by its id, which wins: it is what the trigger made."""
+    """How an ordinary order is named. A triggered conditional order also by its id, which wins."""
     order_id = order.order_id if order.type.conditional and order.order_id is not None else UNSET
     return ask.OrderRef(symbol=order.symbol, order_id=order_id, orig_client_order_id=order.client_order_id)
 

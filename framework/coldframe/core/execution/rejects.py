@@ -18,7 +18,7 @@ from coldframe.wire.replies import ErrorBody
 #: Refusals that say that the account is set otherwise than we think: position sides, leverage.
 TELLING_CODES: Final = frozenset({-4060, -4061, -4062, -2027})
 
-#: The market moved first: an order that had to fill at once could not, one that must not take would have.
+#: The market moved first: an order that had to fill at once could not, an order that must not take would have.
 EVERYDAY: Final = (-5021, -5022)
 #: A reduce-only order found nothing to reduce.
 NOTHING_TO_REDUCE: Final = -2022

@@ -71,7 +71,7 @@ class KillSwitch:
         return tuple(self._halts.values())
 
     def start(self, halts: Iterable[Halt]) -> None:
-        """A run that begins halted, because nobody has said that it may go on since."""
+        """A run that begins halted, because it has not been resumed since."""
         for halt in halts:
             self._halts[halt.strategy] = halt
             self._ctx.log(Level.ERROR, f"starts halted: {halt}; `coldframe resume` ends it")

@@ -21,7 +21,7 @@ class RiskRows:
         self._state = state
         self._ctx = ctx
         self._suspensions = suspensions
-        #: Strategies that are not part of the bot any more are among them: one may come back.
+        #: Strategies that are not part of the bot any more are among them: they may come back.
         self.counted: dict[str, Counted] = dict(counted)
         for owner, losses in self._losses().items():
             losses.restore_counted(counted.get(owner))

@@ -33,7 +33,7 @@ class BookSide:
     def apply(self, levels: Iterable[Level]) -> None:
         """Sets absolute quantities; zero removes a level, and removing one that is not there is normal (seeds, steps 7 to 9).
 
-        Raises `ValueError` for a text that is no price or quantity.
+        Raises `ValueError` for a text that is not a price or quantity.
         """
         quantities, keys, sign = self._quantities, self._keys, self._sign
         for price_text, quantity_text in levels:

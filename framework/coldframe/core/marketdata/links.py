@@ -91,7 +91,7 @@ class _Stream:
         return (self.lane, *self.rows.values())
 
     def begin(self, owner: str | None) -> None:
-        """A link takes charge, or nobody: nothing of what was told before counts any more."""
+        """A link takes charge, or none (None): nothing of what was told before counts any more."""
         self.lane = StreamSequence(owner)
         self.rows.clear()
 
@@ -306,7 +306,7 @@ class Feed:
         """The messages to process now that this one came over `link` (usually just this one), and where the stream moved.
 
         That is the place among them at which another connection took over, -1 when none did. The stream goes on there without a
-        hole, but its first message may overlap the last one. A stream that nobody asked for brings nothing.
+        hole, but its first message may overlap the last one. A stream that was not subscribed to brings nothing.
         """
         stream = self._streams.get(name)
         if stream is None:
@@ -359,7 +359,7 @@ class Feed:
         return self._ask_again(link, silent, now_ns)
 
     def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
-        """Whether a stream has been silent for too long; one that stays silent is given more time after every try."""
+        """Whether a stream has been silent for too long; a stream that stays silent is given more time after every try."""
         allowed_ms = silence_ms(stream.name)
         if allowed_ms is None:
             return False

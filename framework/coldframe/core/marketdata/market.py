@@ -184,7 +184,7 @@ class Market:
         if key.startswith("feed:"):
             banned_ms = self._ctx.ledger.banned_until_ms - self._ctx.venue_ms
             if key.startswith("feed:open:") and banned_ms > 0:
-                self._ctx.wake(key, banned_ms)  # whoever is banned does not connect either (protocol.md 6.2)
+                self._ctx.wake(key, banned_ms)  # a banned address does not connect either (protocol.md 6.2)
                 return
             self._do(self.feed.step(TimeReached(key), self._ctx.now_ns))
             return
@@ -237,7 +237,7 @@ class Market:
             self._take(name, messages, moved_at)
 
     def _unexpected(self, name: str, frame: bytes) -> StreamName:
-        """A stream nobody asked for under this name: counted, and understood as far as its grammar goes."""
+        """A stream that was not subscribed to under this name: counted, and understood as far as its grammar goes."""
         self.census.count(f"stream {name[:60]}")
         try:
             return parse(name)

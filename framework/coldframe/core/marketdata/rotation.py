@@ -67,7 +67,7 @@ class StreamSequence:
         return fresh
 
     def settle(self) -> None:
-        """Nobody else will speak any more."""
+        """Rotation finished: drops the buffer and the duplicate filter."""
         self.held.clear()
         self.floor = -1
 

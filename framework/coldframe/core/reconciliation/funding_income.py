@@ -1,7 +1,7 @@
 """What ACCOUNT_UPDATE says: wallet balances, positions to compare with ours, and funding to share out.
 
 The same event may come twice (two links overlap while one replaces the other), so funding is recognised by all that it says. What
-was paid while nobody listened stands in the income history, which is asked for after the user stream was away.
+was paid while the user stream was down stands in the income history, which is asked for after the user stream was away.
 """
 
 from __future__ import annotations

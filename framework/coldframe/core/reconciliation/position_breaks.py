@@ -1,4 +1,4 @@
-"""What follows when the account's position is not the sum of everybody's: asking again, and at last booking what nothing explains.
+"""What follows when the account's position is not the sum of all owners': asking again, and at last booking what nothing explains.
 
 A difference shuts new risk in its symbol at once, lets the account's position decide what reduces, and makes a round due, a little
 later than now so that two bots do not ask in step. So does an order that the venue refuses because there is nothing to reduce. When
@@ -24,7 +24,7 @@ from coldframe.units import ZERO, plain
 
 #: How many rounds must find a difference before it is booked.
 ROUNDS: Final = 2
-#: A position that has to be adjusted more often than this needs a human being: it is left as it is.
+#: A position that has to be adjusted more often than this needs a person: it is left as it is.
 ADJUSTMENTS_LIMIT: Final = 3
 
 

@@ -329,7 +329,7 @@ class Reconciler:
     def _perhaps_ours(self, at_start: StartCheck, current: _Round) -> bool:
         """Whether a position that we cannot explain yet may still turn out to be an earlier run's.
 
-        Its orders may have traded while nobody listened, under ids that only the venue knows: until they are asked for, nothing is
+        Its orders may have traded while the bot was off, under ids that only the venue knows: until they are asked for, nothing is
         called external. A conditional order that still waits after a position was there has not made it.
         """
         if self.rounds > _OPEN_QUESTIONS_ROUNDS:

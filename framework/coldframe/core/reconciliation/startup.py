@@ -58,7 +58,7 @@ class StartCheck:
     def began_at(self, marks: Mapping[str, int], since_ms: int) -> None:
         """What the journal knew when the run began: by symbol, the trade up to which everything was known.
 
-        `since_ms` is when the first run began, 0 if this is it: without a mark, what was traded earlier is no news.
+        `since_ms` is when the first run began, 0 if this is it: without a mark, what was traded earlier is not news.
         """
         self._marks, self._since_ms = dict(marks), since_ms
 

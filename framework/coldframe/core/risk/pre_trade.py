@@ -91,11 +91,11 @@ def symbol_and_type(state: EngineState, now: RiskInputs, order: ProposedOrder) -
 
 
 def numbers_and_fields(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Verdict | None:
-    """Whether the order is one at all; numbers that are none (NaN) end here."""
+    """Whether the order is well formed; malformed numbers (NaN) end here."""
     place = order.place
     for number in (place.quantity, place.price, place.trigger_price, place.activate_price, place.callback_rate):
         if number is not None and not (isinstance(number, Decimal) and number.is_finite()):
-            return Verdict(VerdictCode.MALFORMED, f"{number!r} is no finite Decimal")
+            return Verdict(VerdictCode.MALFORMED, f"{number!r} is not a finite Decimal")
     wrong = fault_of_type(place)
     if wrong is not None:
         return Verdict(VerdictCode.MALFORMED, wrong)
@@ -231,7 +231,7 @@ def _too_many(count: int, allowed: int, text: str) -> Verdict:
 def own_orders(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Verdict | None:
     """It would trade with no order of another own strategy.
 
-    An amendment cannot carry a self-trade prevention of its own, so there what reduces is no exception.
+    An amendment cannot carry a self-trade prevention of its own, so there orders that reduce are checked as well.
     """
     place = order.place
     if state.limits.self_cross is not SelfCross.REFUSE or not order.sending or (order.reduces and not order.replaces):

@@ -1,4 +1,4 @@
-"""Whether an order would trade with one of our own: strategies share one account, and a trade with oneself is none (faults.md O28).
+"""Whether an order would trade with one of our own: strategies share one account (faults.md O28).
 
 The answer errs on the side of yes. An order of unknown fate counts as resting, an amendment under way as both of its prices, and a
 market order as if it reached every price.

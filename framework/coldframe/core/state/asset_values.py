@@ -50,7 +50,7 @@ class Prices:
         self.marks[symbol] = price
 
     def mark_found(self, symbol: str, price: Decimal) -> None:
-        """The mark price of a contract, by a question: one that its stream has told counts for more."""
+        """The mark price of a contract, by a question: the price that its stream has told counts for more."""
         self.marks.setdefault(symbol, price)
 
     def rate_told(self, asset: str, price: Decimal) -> None:

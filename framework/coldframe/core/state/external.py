@@ -1,4 +1,4 @@
-"""What the account holds that no strategy of this run has made: orders and positions of a human being, or of the venue's engines.
+"""What the account holds that no strategy of this run has made: orders and positions of people, programs, the venue.
 
 External fills are never invented: each comes from a report, or from a query that names a trade of no order here. Each is
 booked here, whole; what of it takes away from a strategy is handed over to that (`coldframe.core.state.holdings`). What stands at
@@ -49,7 +49,7 @@ class ExternalPolicy(StrEnum):
 
 @attrs.frozen
 class ExternalPosition:
-    """A part of the account's position that nobody here has: signed, with the entry price that the venue names."""
+    """A part of the account's position that no strategy has: signed, with the entry price that the venue names."""
 
     key: PositionKey
     quantity: Decimal
@@ -88,7 +88,7 @@ def only_owner(symbol: str, symbols: Mapping[str, Iterable[str]]) -> str | None:
 
 @attrs.frozen
 class ExternalOrder:
-    """An order of somebody else that may still trade."""
+    """An external order that may still trade."""
 
     symbol: str
     order_id: int
@@ -225,7 +225,7 @@ class Others:
         return True
 
     def disown(self, symbol: str, order_id: int, client_order_id: str) -> None:
-        """The venue has named an order, and it is none of ours."""
+        """The venue has named an order that is not ours."""
         self.disowned[symbol, order_id] = cause_of(client_order_id)
         if len(self.disowned) > self.fills_limit:
             del self.disowned[next(iter(self.disowned))]
@@ -250,6 +250,6 @@ class Others:
         self.unclaimed.pop(fill.key, None)
 
     def wait(self, fill: Fill) -> None:
-        """A trade that nobody claims yet."""
+        """A trade that no order claims yet."""
         if not self._known(fill):
             self.unclaimed[fill.key] = fill

@@ -26,7 +26,7 @@ from coldframe.units import ZERO, plain, trimmed
 
 
 class Holdings:
-    """The positions of everybody. `strategies` are their sub-accounts, `step_of` names the lot step of a symbol."""
+    """The positions of all owners. `strategies` are their sub-accounts, `step_of` names the lot step of a symbol."""
 
     def __init__(
         self,
@@ -53,16 +53,16 @@ class Holdings:
         return {**self._strategies, EXTERNAL: self._others.account}
 
     def held(self, key: PositionKey) -> Parts:
-        """What everybody has of a position now."""
+        """What each owner has of a position now."""
         none = Position()
         return {owner: account.positions.get(key, none).quantity for owner, account in self.accounts.items()}
 
     def position_sum(self, key: PositionKey) -> Decimal:
-        """What everybody has of a position together."""
+        """What all owners have of a position together."""
         return sum(self.held(key).values(), ZERO)
 
     def position_keys(self) -> set[PositionKey]:
-        """Every position that anybody has had."""
+        """Every position that any owner has had."""
         return {key for account in self.accounts.values() for key in account.positions}
 
     def restore(self, executions: Executions) -> None:
@@ -79,7 +79,7 @@ class Holdings:
         self._known(execution_of(strategy, fill))
 
     def outside(self, fill: Fill, cause: PositionCause) -> bool:
-        """Books an execution that is none of ours and shares it out. Returns whether it was new."""
+        """Books an external execution and shares it out. Returns whether it was new."""
         if not self._others.book(fill, cause):
             return False
         self._known(execution_of(EXTERNAL, fill, cause.value))

@@ -55,7 +55,7 @@ class RestoredState:
     #: Start of the last run, epoch milliseconds; no later run may begin at the same or an earlier one.
     epoch_ms: int = 0
     runs: int = 0
-    #: Start of the first run on this account: what was traded earlier is no news.
+    #: Start of the first run on this account: what was traded earlier is not news.
     since_ms: int = 0
     #: Whether the last run came to its end.
     ended: bool = True
@@ -169,7 +169,7 @@ def checkpoint_body(
     since_ms: int,
     runs: int,
 ) -> Body:
-    """The whole state, and which run on this journal it is of: nobody who begins here reads where the run began."""
+    """The whole state, and which run on this journal it is of: a reader that begins here does not see where the run began."""
     kept = orders.worth_keeping(_ENDED_KEPT)
     return {
         "epoch_ms": epoch_ms,
@@ -394,7 +394,7 @@ def _executions_in(body: Any, _: object) -> Executions:
 
 def _number(value: Any, _: object) -> Decimal:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no exact number")
+        raise TypeError(f"{value!r} is not an exact number")
     return Decimal(value)
 
 

@@ -95,12 +95,12 @@ class Orders:
 
     @property
     def doubtful(self) -> int:
-        """Of how many orders nobody knows whether the venue has them."""
+        """Of how many orders it is not known whether the venue has them."""
         return sum(1 for _ in self.doubtful_orders)
 
     @property
     def doubtful_orders(self) -> Iterator[Order]:
-        """The orders of which nobody knows whether the venue has them."""
+        """The orders of which it is not known whether the venue has them."""
         return (order for order in self._live.values() if order.state in (OrderState.UNKNOWN, OrderState.NEEDS_OPERATOR))
 
     def doubtful_in(self, symbol: str) -> int:
@@ -125,7 +125,7 @@ class Orders:
                 yield order
 
     def everywhere(self, symbol: str) -> Iterator[Order]:
-        """Every order of a symbol that may still change a position, whoever's it is."""
+        """Every order of a symbol that may still change a position, of any owner."""
         yield from (order for order in (*self._live.values(), *self._owing.values()) if order.symbol == symbol)
 
     @property
@@ -329,7 +329,7 @@ class Orders:
     def see(self, order: Order, status: OrderStatus, seen_filled: Decimal, now_ns: int, reason: str = "", at_ms: int = 0) -> bool:
         """Merges positive evidence: a status and a cumulative quantity. Returns whether the state changed.
 
-        A status that nobody knows tells only that the order exists: what became of it has to be asked for.
+        An unknown status tells only that the order exists: what became of it has to be asked for.
         """
         order.seen_filled = max(order.seen_filled, seen_filled)
         order.not_found = order.doubted_ns = 0

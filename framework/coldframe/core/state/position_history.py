@@ -1,4 +1,4 @@
-"""Whether the positions of all strategies and of nobody (external) add up to the account's, as the venue names it.
+"""Whether the positions of all strategies and the external ones add up to the account's, as the venue names it.
 
 The venue's word and the fills that lead to it travel on different ways, so neither is the other's at the same moment. A claim of
 the venue is therefore compared with every value that ours has had since shortly before the question, and for a grace time still to
@@ -55,7 +55,7 @@ class _Claim:
 
 
 class PositionHistory:
-    """`ours` tells the sum over everybody of one position now; `keys` all positions that anybody has had."""
+    """`ours` tells the sum over all owners of one position now; `keys` all positions that any owner has had."""
 
     def __init__(self, ours: Callable[[PositionKey], Decimal], keys: Callable[[], Iterable[PositionKey]]) -> None:
         self._ours = ours
@@ -66,7 +66,7 @@ class PositionHistory:
         self._named: set[PositionKey] = set()
 
     def begin(self) -> None:
-        """What everybody has now is what they have had: call it once, when everything from before the run has been taken in."""
+        """What each owner has now is what it has had: call it once, when everything from before the run has been taken in."""
         for key in self._keys():
             self._history[key] = deque([(0, self._ours(key))], maxlen=_HISTORY_LIMIT)
 

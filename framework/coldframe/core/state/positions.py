@@ -1,4 +1,4 @@
-"""What fills add up to: positions at their average entry price, realised profit, fees. Exact, and for whoever owns the fills.
+"""What fills add up to: positions at their average entry price, realised profit, fees. Exact, and the same for every owner.
 
 Adding to a position moves its average entry price, reducing it realises profit against that price, crossing zero does both
 (the remainder opens at the fill's price). Quantities are signed: long positive, short negative.
@@ -18,7 +18,7 @@ from coldframe.units import ZERO
 
 # Wide enough that no sum or product here is ever rounded, whatever the precision a plugin has set for itself.
 _WIDE: Final = Context(prec=60)
-# An entry price is a quotient; more digits than this tell nobody anything.
+# An entry price is a quotient; more digits than this say nothing.
 _AVERAGE: Final = Context(prec=34)
 # A share of the cost is a quotient: rounded to this, it adds up with the rest exactly, so that nothing is lost in between.
 _SHARE: Final = Decimal(1).scaleb(-18)

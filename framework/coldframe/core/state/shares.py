@@ -38,7 +38,7 @@ def shared_out(signed: Decimal, held: Mapping[str, Decimal], step: Decimal) -> P
     2. What then still makes the account's position smaller is taken from the strategies that hold on its side, in proportion to
        what they hold, in whole lots of `step`; what rounding leaves, the largest gives.
     3. The rest is external.
-    4. When the account's position is closed or turned over, nothing of it is left to anybody: what is external against it is set
+    4. When the account's position is closed or turned over, nothing of it is left to any owner: what is external against it is set
        off with the strategies that hold it.
     """
     sign, left, external = (1 if signed > 0 else -1), abs(signed), held.get(EXTERNAL, ZERO)
@@ -192,7 +192,7 @@ class Executions:
         return found
 
     def with_others(self, key: PositionKey, fills: Iterable[Fill], held: Mapping[str, Decimal], step: Decimal) -> Parts:
-        """What everybody would hold if these executions of others were known as well, each in its place; `held` is now."""
+        """What each owner would hold if these executions of others were known as well, each in its place; `held` is now."""
         after = dict(held)
         news = [execution_of(EXTERNAL, fill) for fill in fills]
         first = min((execution.trade for execution in news), default=(0, 0))

@@ -133,6 +133,6 @@ def came_to_nothing(event: OrderChanged) -> bool:
 
 
 def has_succeeded(event: OrderChanged) -> bool:
-    """Whether an order does what it was sent for: one that may rest rests, and any other one has traded."""
+    """Whether an order does what it was sent for: an order that may rest rests, and any other has traded."""
     may_rest = event.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
     return event.state in (OrderState.PARTIALLY_FILLED, OrderState.FILLED) or (event.state == OrderState.ACCEPTED and may_rest)

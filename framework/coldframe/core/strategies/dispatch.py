@@ -241,13 +241,13 @@ class Strategies:
         if fact.name in self._market.unasked:
             return
         hook = HOOK_OF[fact.name.kind]
-        # Nobody trades an asset index: like a stream of the whole market it goes to everybody who listens.
+        # An asset index is not traded: like a stream of the whole market it goes to every strategy that listens.
         if fact.name.subject and fact.name.kind is not StreamKind.ASSET_INDEX:
             runtimes = self._runtimes.of_symbol(hook, symbol_of(fact.name, message))
         else:
             runtimes = self._runtimes.of_market(hook)
         if not runtimes:
-            return  # an event that nobody wants is never built
+            return  # an event that no strategy wants is never built
         event = event_of(fact.name, message, self._ctx.now_ns)
         for runtime in runtimes:
             self._call(runtime, hook, event)
@@ -401,7 +401,7 @@ class Strategies:
             return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
         halted = self._state.trading.by_kill_switch(runtime.id)
         if runtime.halted is not None and runtime.halted.level.flattens and halted is not None:
-            return halted.verdict  # its positions are being brought to zero: one hand at a time
+            return halted.verdict  # flatten in progress: only the kill switch may trade this strategy
         view = runtime.world.open(self._ctx.now_ms, self._links_ready)
         try:
             against = runtime.plugin.review(wanted, view)

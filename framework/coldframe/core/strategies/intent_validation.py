@@ -1,6 +1,6 @@
 """Whether what a strategy wants can be judged at all: every field of an intent of its own kind, every number one to calculate with.
 
-A strategy's code is not ours, and type hints bind nobody: a float, a NaN, a text instead of a side must end as a verdict and never
+A strategy's code is not ours, and type hints do not bind it: a float, a NaN, a text for a side must end as a verdict and never
 reach the arithmetic behind it.
 """
 
@@ -15,7 +15,7 @@ from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePreven
 from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
 from coldframe.text import class_name
 
-#: Orders of magnitude beyond which a number is none to trade with, and arithmetic on it no longer exact.
+#: Orders of magnitude beyond which a number cannot be traded with, and arithmetic on it no longer exact.
 _LARGEST: Final = 18
 _SMALLEST: Final = -30
 #: And no number has more digits than this.
@@ -47,7 +47,7 @@ def fault_of(intent: Intent) -> str | None:
 
 
 def _fault_of_quotes(where: str, quotes: tuple[object, ...]) -> str | None:
-    """What is wrong with the first quote that is none."""
+    """What is wrong with the first malformed quote."""
     for number, quote in enumerate(quotes):
         if type(quote) is not Quote:
             return f"{where}[{number}] must be a Quote, not {_shown(quote)}"
@@ -97,7 +97,7 @@ def _quotes(value: object) -> str | None:
 
 
 def _member(kind: type[Enum]) -> Rule:
-    # Told by identity: something that only compares like one of them is none.
+    # Told by identity: something that only compares like a member is not valid.
     return lambda value: None if any(value is member for member in kind) else f"one of {', '.join(kind.__members__)}"
 
 

@@ -1,7 +1,7 @@
 """When a strategy lives at a limit of how often it may act: said once, in words, with the setting to change.
 
-A limit that is met now and then does its work in silence. One that is met second after second means that what the strategy wants is
-always late, which no single refusal tells.
+A limit that is met now and then does its work in silence. A limit that is met second after second means that what the strategy
+wants is always late, which no single refusal tells.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From what a strategy wants to be true to the fewest order operations that make it true. Pure planning: nothing is sent here.
 
-`Quotes`: an order that rests where one is wanted is kept, with its place in the queue; one that rests elsewhere is amended to
+`Quotes`: an order that rests where one is wanted is kept, with its place in the queue; an order elsewhere is amended to
 where one is missing; what is left over is cancelled, what is still missing is placed. Cancels go first, then amendments, the
 furthest from the desired state first, then new orders. On no side may more than the desired size be alive at any moment, orders of
 unknown fate counted in full: so nothing grows before something else has certainly shrunk.
@@ -36,8 +36,8 @@ def _never(order: Order, price: Decimal, remaining: Decimal) -> bool:
 def plan_quotes(wanted: Quotes, live: Sequence[Order], replaces: Replaces = _never) -> list[Operation]:
     """What has to be done so that `wanted` becomes true, given the strategy's live quoting orders in this symbol.
 
-    Orders for another position side than the wanted one are no longer wanted. One that `replaces` names is cancelled where another
-    one would be amended; what takes its place is placed when it has gone.
+    Orders for another position side than the wanted one are no longer wanted. An order that `replaces` names is cancelled where
+    another one would be amended; what takes its place is placed when it has gone.
     """
     orders = [order for order in live if order.position_side is wanted.position_side]
     strays: list[Operation] = [
@@ -121,7 +121,7 @@ def _move(
 ) -> Decimal:
     """Adds an amendment if the side has room for what it may add, and returns the room that is left.
 
-    One that adds nothing needs no room: on a side that has too much alive it is what brings it down. A cancel in its place
+    An operation that adds nothing needs no room: on a side that has too much alive it is what brings it down. A cancel in its place
     keeps the same room, for the order that follows it.
     """
     growth = max(quantity - order.remaining, ZERO)

@@ -150,7 +150,7 @@ def order_limits(exchange: Exchange, caller: Requester, request: ask.NoParameter
 
 
 def adl_quantile(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
-    """GET adlQuantile: nobody is in a queue for deleveraging here."""
+    """GET adlQuantile: this exchange has no queue for deleveraging."""
     account = exchange.office.books(caller.account).account
     sides = ("LONG", "SHORT", "HEDGE") if account.hedge else ("LONG", "SHORT", "BOTH")
     rows = one_or_all(exchange, request, lambda board: {"symbol": board.symbol, "adlQuantile": dict.fromkeys(sides, 0)})

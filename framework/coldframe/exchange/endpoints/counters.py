@@ -70,7 +70,7 @@ class OrderCounts:
 
 
 class Counters:
-    """All budgets of the venue. Everybody comes from this machine, so there is one address."""
+    """All budgets of the venue. Every client runs on this machine, so there is one address."""
 
     def __init__(self, limits: VenueLimits, banned_until_ms: int = 0) -> None:
         self.limits = limits
@@ -100,7 +100,7 @@ class Counters:
         return self._too_many(self._weight, limit, now_ms) if weight and used > limit else None
 
     def block(self, status: int, until_ms: int) -> None:
-        """Sends everybody away until then: with 418, a ban, or with 429."""
+        """Refuses every request until then: with 418, a ban, or with 429."""
         self._banned_status, self._banned_until_ms = status, until_ms
 
     def banned(self, now_ms: int) -> Blocked | None:

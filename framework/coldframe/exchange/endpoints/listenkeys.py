@@ -1,4 +1,4 @@
-"""Listen keys: one per account, extended by use, deleted for everybody at once (protocol.md 8.1)."""
+"""Listen keys: one per account, extended by use, deleted for all users at once (protocol.md 8.1)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class RestRequest:
 
     @property
     def params(self) -> dict[str, str]:
-        """All parameters; one that stands in query and body counts as in the query (protocol.md 6.1)."""
+        """All parameters; what stands in query and body counts as in the query (protocol.md 6.1)."""
         return _params(self.body) | _params(self.query)
 
 

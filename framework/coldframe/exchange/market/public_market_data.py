@@ -1,4 +1,4 @@
-"""One contract's public state: book, trades, candles, reference prices; whoever watches is told of each change."""
+"""One contract's public state: book, trades, candles, reference prices; its watcher is told of each change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DepthChange:
 
 
 class Watcher(Protocol):
-    """Whoever is told what happens on a board."""
+    """What is told of everything that happens on a board."""
 
     def on_depth(self, board: PublicMarketData, change: DepthChange) -> None: ...
 

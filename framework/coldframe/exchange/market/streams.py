@@ -41,7 +41,7 @@ _MAKERS: Final[dict[StreamKind, Callable[[StreamName, Publish], Channel]]] = {
     StreamKind.ASSET_INDEX: AssetRates,
     StreamKind.TRADING_SESSION: Sessions,
 }
-#: Kinds whose subject is no contract: they watch every board.
+#: Kinds whose subject is not a contract: they watch every board.
 _EVERY_BOARD: Final = frozenset({StreamKind.ASSET_INDEX, StreamKind.TRADING_SESSION})
 _SECOND_MS: Final = 1000
 

@@ -1,6 +1,6 @@
 """Who listens to which stream: subscriptions by name, payloads encoded once and handed to every listener.
 
-A stream that nobody listens to is never built. Names that the venue does not serve are accepted and stay silent, as on the
+A stream without listeners is never built. Names that the venue does not serve are accepted and stay silent, as on the
 exchange (protocol.md 4.1). The hub knows no socket: listeners are outboxes of links.
 """
 
@@ -32,7 +32,7 @@ class Publication:
 
 
 class Listener(Protocol):
-    """Whoever takes publications; it must never wait."""
+    """What takes publications; it must never wait."""
 
     def offer(self, publication: Publication) -> None: ...
 
@@ -59,7 +59,7 @@ class Subscriptions:
             listeners[listener] = None
 
     def remove(self, name: str, listener: Listener) -> None:
-        """Ends a subscription; one that never was is fine."""
+        """Ends a subscription; an unknown one is passed over."""
         listeners = self._listeners.get(name)
         if listeners is None or listener not in listeners:
             return
@@ -73,11 +73,11 @@ class Subscriptions:
         return list(self._listeners)
 
     def wanted(self, name: str) -> bool:
-        """Whether anybody listens to `name`."""
+        """Whether `name` has listeners."""
         return name in self._listeners
 
     def publish(self, name: str, payload: bytes, event: str = "") -> None:
-        """Hands a payload to everybody who listens to `name`."""
+        """Hands a payload to every listener of `name`."""
         listeners = self._listeners.get(name)
         if listeners:
             publication = Publication(name, payload, event)

@@ -1,6 +1,6 @@
 """One contract's trading floor: its matching engine and its board, kept in step.
 
-On a simulated floor own orders and trades are shown to everybody, since there is no other book. On a recorded or mirrored floor
+On a simulated floor own orders and trades are public, since there is no other book. On a recorded or mirrored floor
 the published market stays as it came, and own orders trade beside it.
 """
 

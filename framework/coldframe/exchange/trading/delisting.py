@@ -34,7 +34,7 @@ class Delisting:
         self._clearing = clearing
 
     def settle(self, symbol: str, now_ms: int) -> None:
-        """Ends every order and every position in a contract; there may be none."""
+        """Ends every order and every position in a contract, if there are any."""
         for books in self._office.ledger.books.values():
             for order in books.of_symbol(symbol):
                 self._office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason=_REASON)

@@ -177,7 +177,7 @@ class OrderEntry:
         return touched
 
     def _finish(self, floor: SymbolMarket, order: Order, taken: Taken, now_ms: int) -> None:
-        """What becomes of the part that found nobody."""
+        """Rests, expires or cancels the unfilled remainder, by time in force."""
         immediate = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
         if taken.prevented:
             self._office.end(order, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="3" if immediate else "1")

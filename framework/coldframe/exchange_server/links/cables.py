@@ -1,4 +1,4 @@
-"""What lies below a connection: a stream whose writes have a limit, one that a fault cuts, and the orderly end of either."""
+"""What lies below a connection: a stream whose writes have a limit, a stream that a fault cuts, and the orderly end of either."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a link has still to send: bounded, and whoever does not read is cut off rather than waited for."""
+"""What a link has still to send: bounded; a peer that does not read is cut off rather than waited for."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Outbox:
         self._wake.set()
 
     async def wait_below(self, limit: int) -> None:
-        """Returns when fewer than `limit` frames are left, or nobody sends them any more."""
+        """Returns when fewer than `limit` frames are left, or the link has ended."""
         while len(self._frames) >= limit and not self.overflowed:
             if self._sent.is_set():
                 self._sent = trio.Event()
             await self._sent.wait()
 
     def close(self) -> None:
-        """The link has ended: what is left is dropped, and nobody has to wait for it."""
+        """The link has ended: drops what is left and wakes what waits for room."""
         self.overflowed = True
         self._frames.clear()
         self._sent.set()

@@ -108,7 +108,7 @@ class SocketLink:
                 nursery.start_soon(self._ping)
 
     async def _ping(self) -> None:
-        """One ping with the venue's time as payload; whoever does not answer it is gone."""
+        """One ping with the venue's time as payload; a peer that does not answer it is gone."""
         with trio.move_on_after(float(self._settings.pong_timeout_s)) as patience:
             await self._socket.ping(str(self._now_ms()).encode())
         if patience.cancelled_caught:
