@@ -167,6 +167,9 @@ def _run_verbs(verbs: _SubParsers) -> None:
         verbs, "determinism", _determinism, "run a configuration twice on virtual time, and compare every step", "config"
     )
     determinism.add_argument("--minutes", type=_minutes, default=2.0, metavar="M", help="virtual minutes of each run (default: 2)")
+    determinism.add_argument(
+        "--seeds", type=_seeds, default=1, metavar="N", help="for so many seeds of the venue, from its own on (1)"
+    )
 
 
 def _halt_verbs(verbs: _SubParsers) -> None:
@@ -305,6 +308,12 @@ def _minutes(text: str) -> float:
     return minutes
 
 
+def _seeds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of seeds (1 to 1000)")
+    return int(text)
+
+
 def _version_or_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     def verb(args: argparse.Namespace) -> int:
         if args.version:
@@ -354,7 +363,7 @@ def _replay(args: argparse.Namespace) -> int:
 def _determinism(args: argparse.Namespace) -> int:
     from coldframe.commands.determinism import determinism
 
-    return determinism(args.config, args.minutes, _json_or_lines(args.json))
+    return determinism(args.config, args.minutes, args.seeds, _json_or_lines(args.json))
 
 
 def _halt(args: argparse.Namespace) -> int:

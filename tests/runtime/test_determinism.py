@@ -9,12 +9,15 @@ import pytest
 
 from coldframe.cli import main
 from coldframe.errors import ColdframeError, ConfigError
-from coldframe.runtime.determinism import CHANCE, CLOCK, END, SET_ORDER, Step, bot_of, compare, play
+from coldframe.runtime.determinism import CHANCE, CLOCK, END, SET_ORDER, Step, bot_of, compare, hash_seeds, play
 
 #: Each case plays in two processes and more: not for the inner loop.
 pytestmark = pytest.mark.scene
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+#: The shipped configurations that run on virtual time, and those for a venue outside.
+EQUAL = ("hostile.toml", "quickstart.toml", "recorded.toml")
+OUTSIDE = ("live.example.toml",)
 
 STRATEGY = """
 import os
@@ -80,11 +83,54 @@ def test_what_the_view_gives_is_the_same_twice(tmp_path: Path, number: str) -> N
     assert verdict.compared > 20
 
 
-def test_quickstart_is_equal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["determinism", str(CONFIGS / "quickstart.toml"), "--minutes", "0.3", "--json"]) == 0
+def test_each_shipped_configuration_is_equal_or_refused() -> None:
+    assert {path.name for path in CONFIGS.glob("*.toml")} == {*EQUAL, *OUTSIDE}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_a_shipped_configuration_is_equal(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["determinism", str(CONFIGS / name), "--minutes", "0.2", "--seeds", "2", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["equal"]
-    assert said["compared"] > 100
+    assert said["seeds"][1]["seed"] == said["seeds"][0]["seed"] + 1
+    assert all(figures["compared"] > 100 for figures in said["seeds"])
+    assert said["seeds"][0]["digest"] != said["seeds"][1]["digest"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_configuration_for_another_venue_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["determinism", str(CONFIGS / name)]) == 78
+    said = 'venue.environment = "mainnet": on virtual time there is only the embedded venue\n'
+    assert capsys.readouterr().err == f"coldframe: {CONFIGS / name}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("embedded", "said"),
+    [
+        ('[venue]\nenvironment = "mainnet"\n[orders]\nmode = "paper"', 'venue.environment = "mainnet": on virtual time'),
+        ('[venue]\nenvironment = "testnet"', 'venue.environment = "testnet": on virtual time'),
+        ('[venue.embedded]\nmarket = "recording"', "recording"),
+        ('[venue.embedded]\nmarket = "recording"\nrecording = "none.jsonl.gz"', "none.jsonl.gz"),
+    ],
+)
+def test_what_has_no_virtual_time_is_refused(tmp_path: Path, embedded: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mirror of the exchange's market, the exchange's testnet, a recording that is not named or not there."""
+    path = written(tmp_path, "1")
+    path.write_text(CONFIG.replace('[venue.embedded]\nsymbols = ["BTCUSDT"]', embedded))
+    assert main(["determinism", str(path), "--minutes", "0.1"]) == 78
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_seeds_end_at_the_first_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["determinism", str(written(tmp_path, "hash('elm') % 5")), "--minutes", "0.2", "--seeds", "3"]) == 1
+    assert capsys.readouterr().out.startswith("seed 7: different: step ")
+
+
+def test_each_seed_has_hash_seeds_of_its_own() -> None:
+    """One pair of them shows a small set in the same order too often."""
+    assert len({hash_seed for nth in range(20) for hash_seed in hash_seeds(nth)}) == 40
 
 
 def test_a_difference_is_told_in_four_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +161,13 @@ def test_a_venue_outside_is_refused(tmp_path: Path) -> None:
     path.write_text(CONFIG.replace("[venue.embedded]", '[venue]\nenvironment = "testnet"\n[venue.embedded]'))
     with pytest.raises(ConfigError, match="only the embedded venue"):
         compare(path, 0.1)
+
+
+@pytest.mark.parametrize("seeds", ["0", "-1", "1.5", "x", "1001", "9" * 5_000])
+def test_seeds_that_are_not_valid_are_refused(seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["determinism", "bot.toml", "--seeds", seeds])
+    assert "not a valid number of seeds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "x", "10001"])

@@ -10,45 +10,56 @@ import attrs
 
 from coldframe.exits import Exit
 from coldframe.runtime.determinism import Verdict, compare
+from coldframe.runtime.replay import Difference
 from coldframe.text import printable
 from coldframe.trio_io.clock import wall_text
 
 Out = Callable[[object, Sequence[str]], None]
 
 
-def determinism(path: Path, minutes: float, out: Out) -> int:
-    """`coldframe determinism`: 0 when the two runs are equal, 1 when they are not."""
-    verdict = compare(path, minutes)
-    out(_document(verdict, minutes), _lines(verdict, minutes))
-    return Exit.DONE if verdict.first is None else Exit.BUG
+def determinism(path: Path, minutes: float, seeds: int, out: Out) -> int:
+    """`coldframe determinism`: 0 when the two runs are equal for each seed, 1 at the first seed for which they are not."""
+    verdicts: list[Verdict] = []
+    for nth in range(seeds):
+        verdicts.append(compare(path, minutes, nth))
+        if verdicts[-1].first is not None:
+            break
+    out(_document(verdicts, minutes), [line for verdict in verdicts for line in _lines(verdict, minutes, seeds)])
+    return Exit.DONE if verdicts[-1].first is None else Exit.BUG
 
 
-def _document(verdict: Verdict, minutes: float) -> dict[str, Any]:
+def _document(verdicts: Sequence[Verdict], minutes: float) -> dict[str, Any]:
+    """The figures of the last seed stand above: where one differs, it is that one."""
+    last = verdicts[-1]
     return {
         "schema_version": 1,
         "verb": "determinism",
         "minutes": minutes,
-        "equal": verdict.first is None,
-        "steps": verdict.steps,
-        "compared": verdict.compared,
-        "digest": verdict.digest,
-        "first_difference": None if verdict.first is None else attrs.asdict(verdict.first),
-        "likely_cause": verdict.cause,
+        "equal": last.first is None,
+        **_figures(last),
+        "first_difference": None if last.first is None else attrs.asdict(last.first),
+        "likely_cause": last.cause,
+        "seeds": [_figures(verdict) for verdict in verdicts],
     }
 
 
-def _lines(verdict: Verdict, minutes: float) -> list[str]:
-    first = verdict.first
-    if first is None:
-        return [f"equal: {verdict.steps} steps in {minutes:g} virtual minutes, digest {verdict.digest or 'empty'}"]
-    where = f"step {first.seq} ({wall_text(first.at_ns)}, {first.kind})"
+def _figures(verdict: Verdict) -> dict[str, Any]:
+    return {"seed": verdict.seed, "steps": verdict.steps, "compared": verdict.compared, "digest": verdict.digest}
+
+
+def _lines(verdict: Verdict, minutes: float, seeds: int) -> list[str]:
+    of_seed = f"seed {verdict.seed}: " if seeds > 1 else ""
+    if verdict.first is None:
+        return [f"{of_seed}equal: {verdict.steps} steps in {minutes:g} virtual minutes, digest {verdict.digest or 'empty'}"]
+    return [f"{of_seed}{_where(verdict.first)}", *_what(verdict.first), f"likely cause: {verdict.cause}"]
+
+
+def _where(first: Difference) -> str:
+    where = f"different: step {first.seq} ({wall_text(first.at_ns)}, {first.kind})"
     if first.what == "intents":
-        what = f"{first.strategy} in {first.hook} wants something else in the second process"
-    else:
-        what = "the engine does something else in the second process (an overlay that reviews intents may be why)"
-    return [
-        f"different: {where}: {what}",
-        f"  first:  {printable(first.recorded)}",
-        f"  second: {printable(first.now)}",
-        f"likely cause: {verdict.cause}",
-    ]
+        return f"{where}: {first.strategy} in {first.hook} wants something else in the second process"
+    return f"{where}: the engine does something else in the second process (an overlay that reviews intents may be why)"
+
+
+def _what(first: Difference) -> list[str]:
+    return [f"  first:  {printable(first.recorded)}", f"  second: {printable(first.now)}"]

@@ -36,8 +36,6 @@ from coldframe.runtime.venues import listed_symbols
 from coldframe.units import arithmetic
 from coldframe.wire.rest import Answer
 
-#: The hash seeds of the two processes; in a pair with equal ones, both have the first.
-HASH_SEEDS: Final = ("1", "2")
 #: How long a process may take: for its start, and for each virtual minute (seconds). Then it ends itself and shows where it stood.
 _START_S: Final = 60
 _MINUTE_S: Final = 60
@@ -64,6 +62,8 @@ END: Final = "End"
 class Verdict:
     """What came of a comparison."""
 
+    #: The seed of the venue in both runs: of its market and faults, and of all chance of the bot.
+    seed: int
     #: Steps of the engine in each run, and those of them that did something and are equal.
     steps: int
     compared: int
@@ -73,39 +73,54 @@ class Verdict:
     cause: str = ""
 
 
-def compare(path: Path, minutes: float) -> Verdict:
-    """Runs the configuration in two processes for so many virtual minutes. Raises `ConfigError`, and `ColdframeError` when a
-    process does not come to its end."""
-    bot_of(path)
-    verdict = _compared(path, minutes, HASH_SEEDS, seeded=False)
-    if verdict.first is None:
-        return verdict
-    return attrs.evolve(verdict, cause=_cause(path, minutes))
+def hash_seeds(nth: int) -> tuple[str, str]:
+    """The hash seeds of the two processes of a comparison: another pair each time, because a small set has few orders."""
+    return str(2 * nth + 1), str(2 * nth + 2)
 
 
-def _cause(path: Path, minutes: float) -> str:
-    same = (HASH_SEEDS[0], HASH_SEEDS[0])
-    if _compared(path, minutes, same, seeded=False).first is None:
+def compare(path: Path, minutes: float, nth: int = 0) -> Verdict:
+    """Runs the configuration in two processes for so many virtual minutes, with the `nth` seed after its own.
+
+    Raises `ConfigError`, and `ColdframeError` when a process does not come to its end.
+    """
+    seed = bot_of(path).config.venue.embedded.seed + nth
+    runs, (first, second) = _Runs(path, minutes, seed), hash_seeds(nth)
+    verdict = runs.compared(first, second)
+    return verdict if verdict.first is None else attrs.evolve(verdict, cause=_cause(runs, first))
+
+
+def _cause(runs: _Runs, hash_seed: str) -> str:
+    if runs.compared(hash_seed, hash_seed).first is None:
         return SET_ORDER
-    return CHANCE if _compared(path, minutes, same, seeded=True).first is None else CLOCK
+    return CHANCE if runs.compared(hash_seed, hash_seed, seeded=True).first is None else CLOCK
 
 
-def _compared(path: Path, minutes: float, hash_seeds: Sequence[str], *, seeded: bool) -> Verdict:
-    with ExitStack() as stack:
-        ours, theirs = (stack.enter_context(_process(path, minutes, hash_seed, seeded)) for hash_seed in hash_seeds)
-        return _first_difference(_steps(ours), _steps(theirs))
+@attrs.frozen
+class _Runs:
+    """What is run in each pair of processes."""
+
+    path: Path
+    minutes: float
+    seed: int
+
+    def compared(self, *hash_seeds: str, seeded: bool = False) -> Verdict:
+        """Two processes with these hash seeds; `seeded`: the module `random` gives them the same numbers."""
+        what = (str(self.path), str(self.minutes), str(self.seed), "seeded" if seeded else "")
+        with ExitStack() as stack:
+            ours, theirs = (stack.enter_context(_process(what, hash_seed)) for hash_seed in hash_seeds)
+            return _first_difference(self.seed, _steps(ours), _steps(theirs))
 
 
-def _first_difference(ours: Iterator[bytes], theirs: Iterator[bytes]) -> Verdict:
+def _first_difference(seed: int, ours: Iterator[bytes], theirs: Iterator[bytes]) -> Verdict:
     digest, compared, steps, so_far = Digest(), 0, 0, ""
     for line, other in zip_longest(ours, theirs, fillvalue=b""):
         if line != other:
-            return Verdict(steps, compared, so_far, _difference(_read(line), _read(other)))
+            return Verdict(seed, steps, compared, so_far, _difference(_read(line), _read(other)))
         step = _read(line)
         steps = step.seq
         if step.kind != END:
             compared, so_far = compared + 1, digest.with_step(line)
-    return Verdict(steps, compared, so_far)
+    return Verdict(seed, steps, compared, so_far)
 
 
 def _read(line: bytes) -> Step:
@@ -134,9 +149,9 @@ _PARTS: Final = ("calls", "effects")
 
 
 @contextmanager
-def _process(path: Path, minutes: float, hash_seed: str, seeded: bool) -> Iterator[BinaryIO]:
-    """A process that runs the configuration, as what it writes; it is gone when the context ends."""
-    command = [sys.executable, "-m", __name__, str(path), str(minutes), "seeded" if seeded else ""]
+def _process(what: Sequence[str], hash_seed: str) -> Iterator[BinaryIO]:
+    """A process that runs a configuration (`main`), as what it writes; it is gone when the context ends."""
+    command = [sys.executable, "-m", __name__, *what]
     with subprocess.Popen(
         command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as process:
@@ -158,11 +173,12 @@ def _steps(lines: BinaryIO) -> Iterator[bytes]:
     yield b""
 
 
-def bot_of(path: Path) -> Bot:
-    """The bot of a configuration for the embedded venue. Raises `ConfigError`."""
-    loaded = read(path)
-    if loaded.config.venue.environment != "embedded":
-        raise ConfigError(f'{path}: on virtual time there is only the embedded venue (venue.environment = "embedded")')
+def bot_of(path: Path, seed: int | None = None) -> Bot:
+    """The bot of a configuration for the embedded venue, with another seed than its own if one is given. Raises `ConfigError`."""
+    loaded = read(path, seed=seed)
+    environment = loaded.config.venue.environment
+    if environment != "embedded":
+        raise ConfigError(f'{path}: venue.environment = "{environment}": on virtual time there is only the embedded venue')
     return build(loaded, listed_symbols(loaded.config.venue.embedded))
 
 
@@ -198,7 +214,7 @@ def play(bot: Bot, minutes: float, tell: Callable[[Step], object]) -> None:
     tell(Step(seq=run.steps, at_ns=run.now_ns, kind=END))
 
 
-def main(path: str, minutes: str, seeded: str) -> None:
+def main(path: str, minutes: str, venue_seed: str, seeded: str) -> None:
     """What such a process does: a line for each step."""
     faulthandler.dump_traceback_later(_START_S + _MINUTE_S * float(minutes), exit=True)
     setcontext(arithmetic())
@@ -207,7 +223,7 @@ def main(path: str, minutes: str, seeded: str) -> None:
     out = sys.stdout.buffer
     # Stdout carries the steps and nothing else, whatever a strategy prints.
     with redirect_stdout(sys.stderr), suppress(BrokenPipeError):
-        play(bot_of(Path(path)), float(minutes), lambda step: out.write(msgspec.json.encode(step) + b"\n"))
+        play(bot_of(Path(path), int(venue_seed)), float(minutes), lambda step: out.write(msgspec.json.encode(step) + b"\n"))
         out.flush()
     faulthandler.cancel_dump_traceback_later()
 
