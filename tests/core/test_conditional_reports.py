@@ -20,6 +20,7 @@ from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType, S
 from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.orders import OrderEvent, OrderState
+from coldframe.wire.account import AlgoReport, AlgoUpdate
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS
 from tests.core.ordering import state
@@ -29,6 +30,10 @@ from tests.examples import examples
 S = OrderState
 T = OrderType
 BUY = Side.BUY
+
+
+def update(report: AlgoReport, at_ms: int = 0) -> AlgoUpdate:
+    return AlgoUpdate(event="ALGO_UPDATE", event_ms=at_ms, transaction_ms=at_ms, order=report)
 
 
 class Witness:
@@ -56,7 +61,7 @@ class Witness:
     def _say(self, algo: AtAlgo) -> None:
         """The report, and the answers and queries of that moment."""
         report, reply = algo.report(), algo.reply()
-        self.statements.append(lambda: self.conditionals.report(report))
+        self.statements.append(lambda: self.conditionals.step(update(report)))
         self.statements.append(lambda: self.conditionals.reply(self.order, reply))
 
     def _tell(self, ends: AlgoStatus) -> None:
@@ -81,7 +86,7 @@ class Witness:
             trade = Trade(500 + number, "1", "105")
             ordinary.trade(trade)
             lite = ordinary.lite(trade)
-            self.statements.append(lambda lite=lite: self.reports.lite(lite))  # type: ignore[misc]
+            self.statements.append(lambda lite=lite: self.reports.step(lite))  # type: ignore[misc]
             self._hear(ordinary, ExecutionType.TRADE, trade)
         if self.trades < 3:
             ordinary.end(OrderStatus.CANCELED)
@@ -89,7 +94,7 @@ class Witness:
 
     def _hear(self, ordinary: AtVenue, execution: ExecutionType, trade: Trade | None = None) -> None:
         report, reply = ordinary.report(execution, trade), ordinary.reply()
-        self.statements.append(lambda: self.reports.report(report))
+        self.statements.append(lambda: self.reports.step(report))
         self.statements.append(lambda: self.reports.reply(self.order, reply))
 
 
@@ -131,7 +136,7 @@ def told_of(*said: tuple[AlgoStatus, int]) -> Witness:
 def hears(seen: Witness, status: AlgoStatus, at_ms: int) -> None:
     algo = AtAlgo(seen.order.client_order_id, 77, "BTCUSDT", BUY, T.STOP, "3", "106", "105")
     algo.status = status
-    seen.conditionals.report(algo.report(), at_ms)
+    seen.conditionals.step(update(algo.report(), at_ms))
 
 
 @pytest.mark.parametrize("ended", [AlgoStatus.CANCELED, AlgoStatus.EXPIRED])

@@ -104,7 +104,7 @@ def test_o9_trades_that_are_told_after_the_end_are_booked(status: OrderStatus, p
     ended = S.CANCELED if status is OrderStatus.CANCELED else S.EXPIRED
     assert (state(order), order.exposure, order.fills_missing) == (ended, D("0.4"), True)
     for report in reports:
-        made.engine.reports.report(report)
+        made.engine.reports.step(report)
     assert (state(order), order.filled, order.exposure) == (ended, D("0.4"), D(0))
     assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
     assert states(actor)[-1] == ended
@@ -139,8 +139,8 @@ def test_o6_a_fill_that_is_told_twice_is_booked_once(told: str, again: str) -> N
     venue.trade(trade)
     reports, engine_state = made.engine.reports, made.engine.state
     say = {
-        "report": lambda: reports.report(venue.report(ExecutionType.TRADE, trade)),
-        "lite": lambda: reports.lite(venue.lite(trade)),
+        "report": lambda: reports.step(venue.report(ExecutionType.TRADE, trade)),
+        "lite": lambda: reports.step(venue.lite(trade)),
         "query": lambda: reports.trades([venue.row(trade)]),
     }
     say[told]()

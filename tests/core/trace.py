@@ -6,14 +6,35 @@ assert Playbook(alone) >> at(0, LinkOpened("api.1")) << wake("session:check", 25
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import attrs
 
+from coldframe.core.connectivity.api_session import Session, SessionLimits
+from coldframe.core.connectivity.request_ways import RequestWays
+from coldframe.core.connectivity.rest_queue import RestQueue
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.model.effects import WakeAt
+from coldframe.core.connectivity.user_stream import UserStream, UserStreamLimits
+from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.execution.order_executor import OrderExecutor
+from coldframe.core.risk.pre_trade import RiskInputs
+from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.limits import Budget, RiskLimits
+from coldframe.core.state.orders import Order, Orders, Origin
+from coldframe.core.state.strategy_account import StrategyAccount
+from coldframe.enums import OrderStatus
+from coldframe.model.effects import Record, WakeAt
+from coldframe.model.engine_events import StrategyTold
+from coldframe.model.events import BookState, OrderChanged, OrderFilled
+from coldframe.model.inputs import LinkOpened
+from coldframe.model.instruments import Instruments
+from coldframe.model.intents import Place, Verdict
+from coldframe.model.journal import RowKind
+from coldframe.model.orders import OrderEvent, OrderState
+from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
-from tests.core.made import START_NS
+from tests.core.made import START_MS, START_NS, SYMBOL
 
 
 @attrs.frozen
@@ -53,3 +74,88 @@ class Alone:
         returned = given.event() if callable(given.event) else self._step(given.event)
         answers = returned if isinstance(returned, Sequence) else [] if returned is None else [returned]
         return [*self._ctx.take_events(), *self._ctx.take_effects(), *answers]
+
+
+class Like:
+    """Stands for a thing of this kind in which what is named is as said; all else of it does not matter to the trace."""
+
+    def __init__(self, kind: type, /, **said: object) -> None:
+        self._kind = kind
+        self._said = said
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, self._kind) and all(getattr(other, name) == value for name, value in self._said.items())
+
+    def __hash__(self) -> int:
+        return hash(self._kind)
+
+    def __str__(self) -> str:
+        return f"{self._kind.__name__} with {self._said}"
+
+
+def row(kind: RowKind, ref: str = "") -> Like:
+    """A row for the journal, about this if it is named."""
+    return Like(Record, kind=kind, **({"ref": ref} if ref else {}))
+
+
+def changed(state: OrderState, **said: object) -> Like:
+    """A strategy is told that its order is in this state now."""
+    return Like(StrategyTold, event=Like(OrderChanged, state=state, **said))
+
+
+def filled(quantity: str, **said: object) -> Like:
+    """A strategy is told of a fill."""
+    return Like(StrategyTold, event=Like(OrderFilled, quantity=Decimal(quantity), **said))
+
+
+#: What stands still: a book that is fresh and ready, links that are up.
+CALM: Final = RiskInputs(
+    now_ms=START_MS,
+    mark=Decimal(100),
+    best_bid=Decimal("99.9"),
+    best_ask=Decimal("100.1"),
+    book_state=BookState.SYNCED,
+    book_age_ms=0,
+    order_link_up=True,
+    user_stream_up=True,
+)
+
+
+class OrderWorld:
+    """One strategy, an order link that is logged on, and what stands between a wish and the exchange's word about it."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.ctx = context()
+        self.trader = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
+        self.orders = Orders(START_MS)
+        listed = Instruments([instrument(SYMBOL)])
+        self.state = EngineState(self.ctx, self.orders, {"mm": self.trader}, instruments=listed, limits=RiskLimits(**limits))
+        self.state.prices.mark_told(SYMBOL, Decimal(100))
+        self.calls = RestQueue(self.ctx)
+        self.session = Session(self.ctx, False, SessionLimits())
+        self.ways = RequestWays(self.ctx, self.session, self.calls)
+        self.user_stream = UserStream(self.ctx, self.ways, UserStreamLimits())
+        self.reports = ExecutionReports(self.state, self.ctx)
+        self.executor = OrderExecutor(
+            self.state, self.ctx, self.session, self.ways, self.user_stream, self.calls, self.reports, recv_window_ms=5_000
+        )
+        self.session.start()
+        self.session.step(LinkOpened("api.1"))
+        self.ctx.take_effects()
+
+    def place(self, wanted: Place) -> Callable[[], None]:
+        """Something to do in a trace: the executor sends an order."""
+        return lambda: accepted(self.executor.place(self.trader, wanted, Origin.PLACE, CALM))
+
+    def stand(self, wanted: Place) -> Order:
+        """An order that rests at the exchange."""
+        order = self.orders.prepare("mm", wanted, Origin.PLACE, START_NS)
+        order.submitted(START_MS)
+        self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
+        self.orders.see(order, OrderStatus.NEW, Decimal(0), START_NS)
+        self.orders.identify(order, 77)
+        return order
+
+
+def accepted(verdict: Verdict) -> None:
+    assert verdict.accepted, verdict

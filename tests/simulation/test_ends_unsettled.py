@@ -15,6 +15,7 @@ from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.enums import TimeInForce
 from coldframe.exits import Exit
 from coldframe.model.effects import LinkKind
+from coldframe.model.inputs import TimeReached
 from tests.simulation.ends import COUNTDOWN, LOT, B, at_venue, bid, code, end_row, holding, protected, report, world
 from tests.simulation.pump import Pump
 
@@ -146,7 +147,7 @@ def test_nothing_is_kept_before_the_end() -> None:
     assert report(pump).kept == ()
     assert len(report(pump).left) == 1
     logged = len(pump.log)
-    pump.engine.ending.look()
+    pump.engine.ending.step(TimeReached("stop:check"))
     pump.run(1)
     assert pump.engine.ending.over is None
     assert pump.engine.trading is not None
@@ -158,7 +159,7 @@ def test_what_is_over_is_concluded_once() -> None:
     pump, _ = protected()
     pump.stop()
     logged, ended = list(pump.log), report(pump)
-    pump.engine.ending.look()
+    pump.engine.ending.step(TimeReached("stop:check"))
     pump.run(1)
     assert report(pump) is ended
     assert pump.log == logged

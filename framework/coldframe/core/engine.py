@@ -131,8 +131,8 @@ class EngineSetup:
     checkpoint_rows: int = CHECKPOINT_ROWS
 
 
-#: What anything is asked by REST for: a closed union, so that every answer goes where its question came from.
-RestPurpose = PendingSnapshot | PendingInfo | PendingTime | OrderSidePurpose
+#: What anything is asked for, by REST or by the order link: a closed union, so that every answer goes where its question came from.
+Purpose = PendingSnapshot | PendingInfo | PendingTime | OrderSidePurpose
 #: A step ends after so many rounds of telling and doing, even if strategies and orders keep answering each other.
 _ROUNDS_PER_STEP: Final = 64
 
@@ -259,12 +259,12 @@ class Engine:
                 self._journal_changed(fault, lost)
             case TimeReached() as event:
                 self._woken(event)
-            case StopAsked(reason):
-                self._stop(reason)
+            case StopAsked() as event:
+                self._stop(event)
             case Suspended() as event:
                 self._suspended(event)
             case HaltAsked() | ResumeAsked() | EmergencyOrderSent() | EmergencyOrderAnswered() | WeightSpent() as event:
-                self.halting.take(event)
+                self.halting.step(event)
             case unknown:
                 assert_never(unknown)
         return self._settled()
@@ -272,7 +272,7 @@ class Engine:
     def _settled(self) -> list[Effect]:
         self._hand_on()
         if self._end_wanted and self.ending.asked is None:
-            self._stop(f"halt: {self._end_wanted}")
+            self._stop(StopAsked(f"halt: {self._end_wanted}"))
         self._clock.settle()
         self.listing.settle()
         self._remember_ban()
@@ -294,27 +294,19 @@ class Engine:
     def _happened(self, event: EngineEvent) -> None:
         """Leaves what follows to whom it concerns."""
         match event:
-            case BookUpdate():
-                self.strategies.book_updated(event)
-            case StreamMessage(message=message):
+            case BookUpdate() | StrategyTold() | LinkChanged() | AttemptEnded() | AccountSettingDiffers():
+                self.strategies.step(event)
+            case StreamMessage():
                 if self.trading is not None:
-                    self.trading.assets.heard(message)
-                self.strategies.message(event)
-            case StrategyTold():
-                self.strategies.told(event)
-            case LinkChanged():
-                self.strategies.link_changed(event)
-            case AttemptEnded():
-                self.strategies.attempt_ended(event)
-            case AccountSettingDiffers():
-                self.strategies.lapse(event)
+                    self.trading.assets.step(event)
+                self.strategies.step(event)
             case OrderCameBack() | NothingToReduce() | SettingsDoubted():
                 if self.trading is not None:
                     self.trading.happened(event)
             case ClockDoubted():
                 self._clock.step(event)
             case RulesDoubted():
-                self.listing.doubt()
+                self.listing.step(event)
             case EndWanted(reason):
                 self._end_wanted = reason
             case unknown:
@@ -376,24 +368,24 @@ class Engine:
         if self.market.feed.owns(event.link):
             self.market.step(event)
             if isinstance(event, LinkOpened):
-                self.strategies.link_changed(LinkChanged(event.link, self._ctx.now_ns, LinkState.UP))
+                self.strategies.step(LinkChanged(event.link, self._ctx.now_ns, LinkState.UP))
             elif isinstance(event, LinkLost):
-                self.strategies.link_changed(LinkChanged(event.link, self._ctx.now_ns, LinkState.DOWN, event.reason))
+                self.strategies.step(LinkChanged(event.link, self._ctx.now_ns, LinkState.DOWN, event.reason))
         elif self.trading is not None and self.trading.owns(event.link) and not isinstance(event, FramesDropped):
             self.trading.step(event)
 
     def _answered(self, answered: RestAnswered) -> None:
         for returned in self._calls.step(answered):
-            match cast("RestPurpose", returned.purpose):
+            match cast("Purpose", returned.purpose):
                 case PendingSnapshot():
                     self.market.step(returned)
                 case PendingInfo():
-                    self.listing.returned(returned)
+                    self.listing.step(returned)
                 case PendingTime():
                     self._clock.step(returned)
                 case purpose:  # whatever the order side has asked
                     if self.trading is not None:
-                        self.trading.returned(purpose, returned)
+                        self.trading.answered(purpose, returned)
 
     def _woken(self, event: TimeReached) -> None:
         match event.key.split(":", 1)[0]:
@@ -404,16 +396,16 @@ class Engine:
             case "clock":
                 self._clock.step(event)
             case "guard":
-                self._guard.woken()
+                self._guard.step(event)
             case "refused":
                 pass  # every step writes down what was refused in a second that is over
             case "listing":
-                self.listing.woken()
+                self.listing.step(event)
             case "stop":
-                self.ending.look()
+                self.ending.step(event)
                 self._finish_if_over()
             case "wake" | "settle":
-                self.strategies.woken(event.key)
+                self.strategies.step(event)
             case _:
                 if self.trading is not None:
                     self.trading.step(event)
@@ -431,8 +423,8 @@ class Engine:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def _stop(self, reason: str) -> None:
-        self.ending.ask(reason)
+    def _stop(self, event: StopAsked) -> None:
+        self.ending.step(event)
         self._finish_if_over()
 
     def _finish_if_over(self) -> None:

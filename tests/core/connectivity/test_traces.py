@@ -84,6 +84,13 @@ def test_trace_of_the_session() -> None:
         << SessionDown("reset by peer")
         >> at(410, TimeReached("session:open"))
         << OpenLink("api.2", LinkKind.API, "")
+        # What a log-on was not written with is its link's affair: the link ends.
+        >> at(450, LinkOpened("api.2"))
+        << wake("session:check", 700)
+        << SendRequest("api.2", 5, "session.logon", {})
+        >> at(460, RequestNotWritten("api.2", 5, "reset by peer"))
+        >> at(460, LinkLost("api.2", "reset by peer"))
+        << wake("session:open", 960)
     )
 
 

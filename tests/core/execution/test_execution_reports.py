@@ -94,7 +94,7 @@ def life_of(client_order_id: str, side: Side, parts: Sequence[str], amended: str
 
     def reported(execution: ExecutionType, trade: Trade | None = None) -> Told:
         report = venue.report(execution, trade)
-        return lambda world: world.reports.report(report)
+        return lambda world: world.reports.step(report)
 
     def replied() -> Told:
         reply = venue.reply()
@@ -108,7 +108,7 @@ def life_of(client_order_id: str, side: Side, parts: Sequence[str], amended: str
         trade = Trade(number, part, str(100 + number))
         venue.trade(trade)
         lite = venue.lite(trade)
-        tell(lambda world, lite=lite: world.reports.lite(lite), reported(X.TRADE, trade), replied())  # type: ignore[misc]
+        tell(lambda world, lite=lite: world.reports.step(lite), reported(X.TRADE, trade), replied())  # type: ignore[misc]
     if end is not None and venue.status is not OrderStatus.FILLED:
         venue.end(end)
         tell(reported(X.CANCELED if end is OrderStatus.CANCELED else X.EXPIRED), replied())
@@ -180,13 +180,13 @@ def test_o4_o5_fill_before_its_acknowledgement_is_booked_once() -> None:
     early = venue.reply()
     trade = Trade(1, "1")
     venue.trade(trade)
-    world.reports.lite(venue.lite(trade))
+    world.reports.step(venue.lite(trade))
     assert (world.order.state, world.trader.account.net(SYMBOL)) == (S.FILLED, D(1))
     world.reports.reply(world.order, early)
     assert world.order.state is S.FILLED
     assert [type(event) for event in world.events] == [OrderChanged, OrderFilled, OrderChanged]
     assert world.trader.account.fees == {}
-    world.reports.report(venue.report(X.TRADE, trade))
+    world.reports.step(venue.report(X.TRADE, trade))
     assert world.trader.account.fees == {"USDT": D("0.02")}
     assert world.trader.account.fills == 1
 
@@ -200,10 +200,10 @@ def test_o9_a_late_fill_of_an_ended_order_is_booked() -> None:
     venue.trade(trade)
     report = venue.report(X.TRADE, trade)
     venue.end(OrderStatus.CANCELED)
-    world.reports.report(venue.report(X.CANCELED))
+    world.reports.step(venue.report(X.CANCELED))
     assert world.order.state is S.CANCELED
     assert world.order.fills_missing
-    world.reports.report(report)
+    world.reports.step(report)
     assert (world.order.state, world.trader.account.net(SYMBOL)) == (S.CANCELED, D("0.4"))
     assert not world.order.fills_missing
     assert world.orders.incidents == 0
@@ -216,7 +216,7 @@ def test_the_venue_may_cut_a_quantity_and_choose_a_price() -> None:
     world.reports.reply(world.order, venue.reply())
     assert world.order.remaining == D("0.6")
     venue.trade(Trade(1, "0.6"))
-    world.reports.report(venue.report(X.TRADE, venue.trades[0]))
+    world.reports.step(venue.report(X.TRADE, venue.trades[0]))
     assert world.order.state is S.FILLED
 
 
@@ -225,7 +225,7 @@ def test_older_terms_do_not_undo_newer_ones() -> None:
     venue = AtVenue.of(world.order)
     first = venue.reply()
     venue.amend("90", "2")
-    world.reports.report(venue.report(X.AMENDMENT))
+    world.reports.step(venue.report(X.AMENDMENT))
     world.reports.reply(world.order, first)
     assert (world.order.price, world.order.quantity) == (D(90), D(2))
 
@@ -237,7 +237,7 @@ def test_external_amendment_is_known_before_its_first_fill() -> None:
     venue.amend("100", "3")
     trade = Trade(1, "1")
     venue.trade(trade)
-    world.reports.lite(venue.lite(trade))
+    world.reports.step(venue.lite(trade))
     assert (world.order.state, world.order.remaining) == (S.PARTIALLY_FILLED, D(2))
 
 
@@ -252,9 +252,9 @@ def test_whatever_names_an_order_tells_the_venues_id_of_it(kind: str) -> None:
         case "reply":
             world.reports.reply(world.order, venue.reply())
         case "report":
-            world.reports.report(venue.report(X.TRADE, first))
+            world.reports.step(venue.report(X.TRADE, first))
         case _:
-            world.reports.lite(venue.lite(first))
+            world.reports.step(venue.lite(first))
     venue.trade(second)
     world.reports.trades([venue.row(first), venue.row(second)])
     assert world.order.filled == D("0.5")
@@ -266,7 +266,7 @@ def test_o17_an_expiry_reason_is_passed_on(digit: str, words: str) -> None:
     world = World()
     venue = AtVenue.of(world.order)
     venue.end(OrderStatus.EXPIRED)
-    world.reports.report(venue.report(X.EXPIRED, expiry_reason=digit))
+    world.reports.step(venue.report(X.EXPIRED, expiry_reason=digit))
     (event,) = [event for event in world.events if isinstance(event, OrderChanged) and event.state == S.EXPIRED]
     assert event.reason == ("" if digit == "0" else words)
 
@@ -281,7 +281,7 @@ def test_end_of_a_cancel_or_amendment_is_noted_with_its_reason() -> None:
     assert world.ended() == [AttemptEnded("mm", SYMBOL, waits=True)]
     amend(world, "99")
     venue.amend("99", "1")
-    world.reports.report(venue.report(X.AMENDMENT))
+    world.reports.step(venue.report(X.AMENDMENT))
     assert world.ended() == [AttemptEnded("mm", SYMBOL, waits=False, amended=True)]
     assert world.order.overlay is Overlay.NONE
 
@@ -298,7 +298,7 @@ def test_report_of_an_earlier_amendment_keeps_the_pending_state() -> None:
     world.reports.reply(world.order, venue.reply())
     amend(world, "98")
     venue.amend("99", "1")
-    world.reports.report(venue.report(X.AMENDMENT))
+    world.reports.step(venue.report(X.AMENDMENT))
     assert world.order.overlay is Overlay.AMEND_SENT
     assert (world.order.price, world.order.amending_price) == (D(99), D(98))
 
@@ -308,12 +308,12 @@ def test_the_tally_counts_every_order_once() -> None:
     venue = AtVenue.of(world.order)
     for _ in range(2):
         world.reports.reply(world.order, venue.reply())
-        world.reports.report(venue.report(X.NEW))
+        world.reports.step(venue.report(X.NEW))
     trade = Trade(1, "1")
     venue.trade(trade)
     for _ in range(2):
-        world.reports.lite(venue.lite(trade))
-        world.reports.report(venue.report(X.TRADE, trade))
+        world.reports.step(venue.lite(trade))
+        world.reports.step(venue.report(X.TRADE, trade))
     refused = prepared(world.orders)
     world.reports.apply(refused, OrderEvent.REJECTED_BY_VENUE, "-2019")
     tally = world.state.tally
@@ -340,12 +340,12 @@ def logged(world: World) -> list[Log]:
 def test_o20_o21_what_takes_nothing_from_a_strategy_is_external(client_order_id: str, execution: ExecutionType) -> None:
     world = World()
     venue = AtVenue(client_order_id, 999, Side.SELL)
-    world.reports.report(venue.report(X.NEW))
+    world.reports.step(venue.report(X.NEW))
     trade = Trade(50, "0.5", "90")
     venue.trade(trade)
-    assert world.reports.lite(venue.lite(trade)) is None
+    assert world.reports.step(venue.lite(trade)) is None
     for _ in range(2):
-        assert world.reports.report(venue.report(execution, trade)) is None
+        assert world.reports.step(venue.report(execution, trade)) is None
     assert world.reports.trades([venue.row(trade)]) == 0
     assert world.trader.account.net(SYMBOL) == world.other.account.net(SYMBOL) == 0
     assert world.state.external.account.net(SYMBOL) == D("-0.5")
@@ -366,11 +366,11 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
     world = World()
     mine = AtVenue.of(world.order)
     mine.trade(Trade(49, "1", "100", fee="0"))
-    world.reports.report(mine.report(X.TRADE, mine.trades[0]))
+    world.reports.step(mine.report(X.TRADE, mine.trades[0]))
     venue = AtVenue(client_order_id, 8_389_765_500_000_000_999, Side.SELL, quantity=D("1.6"))
     for trade in (Trade(50, "0.5", "90", fee="0.5"), Trade(51, "1.1", "80", fee="1.1")):
         venue.trade(trade)
-        world.reports.report(venue.report(X.TRADE, trade))
+        world.reports.step(venue.report(X.TRADE, trade))
     first, second = [event for event in world.events if isinstance(event, PositionChanged)]
     assert (first.quantity, first.price, first.position, first.realized_pnl) == (D("-0.5"), D(90), D("0.5"), D(-5))
     assert (second.quantity, second.price, second.position, second.realized_pnl) == (D("-0.5"), D(80), D(0), D(-10))
@@ -385,14 +385,14 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
 
 def test_liquidation_notice_without_a_fill_books_nothing() -> None:
     world = World()
-    world.reports.report(AtVenue("autoclose-1", 999, Side.SELL).report(X.CALCULATED))
+    world.reports.step(AtVenue("autoclose-1", 999, Side.SELL).report(X.CALCULATED))
     assert world.state.external.account.fills == 0
 
 
 def others_trade(world: World, number: int) -> None:
     venue = AtVenue("web_x", number, Side.BUY)
     venue.trades.append(Trade(number, "1"))
-    world.reports.report(venue.report(X.TRADE, venue.trades[0]))
+    world.reports.step(venue.report(X.TRADE, venue.trades[0]))
     world.ctx.take_effects()
 
 
@@ -424,7 +424,7 @@ def test_o36_external_fills_above_the_mark_are_never_forgotten() -> None:
 def test_terms_of_the_same_millisecond_are_taken_over(later_ms: int, price: str) -> None:
     world = World()
     venue = AtVenue.of(world.order)
-    world.reports.report(venue.report(X.NEW))
+    world.reports.step(venue.report(X.NEW))
     venue.price, venue.at_ms = "101", venue.at_ms + later_ms
     world.reports.reply(world.order, venue.reply())
     assert world.order.price == D(price)

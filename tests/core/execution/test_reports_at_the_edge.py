@@ -21,7 +21,7 @@ def test_a_fill_is_said_with_its_role(maker: bool, role: str) -> None:
     world = World()
     venue = AtVenue.of(world.order)
     venue.trade(Trade(1, "0.4", maker=maker))
-    world.reports.report(venue.report(X.TRADE, venue.trades[0]))
+    world.reports.step(venue.report(X.TRADE, venue.trades[0]))
     assert f"fill: mm BUY 0.4 {SYMBOL} @ 100 as {role}, position 0.4" in [line.text for line in logged(world)]
 
 

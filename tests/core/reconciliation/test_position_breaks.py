@@ -19,6 +19,7 @@ from coldframe.core.state.position_history import Difference
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Level, LinkKind
+from coldframe.model.engine_events import NothingToReduce
 from coldframe.model.events import OrderFilled
 from coldframe.model.orders import OrderState
 from tests.core.looking import view_of
@@ -293,7 +294,7 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
     for symbol in actor.symbols:
         made.engine.runtimes.get("mm").trader.account.position(symbol).change(D("0.010"), D(100))
     for symbol in ("BTCUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"):
-        made.engine.trading.mismatches.nothing_there((symbol, PositionSide.BOTH), Side.SELL)
+        made.engine.trading.mismatches.step(NothingToReduce(symbol, PositionSide.BOTH, Side.SELL))
     made.beat()
     assert made.said().count("nothing to reduce in BTCUSDT, our books have 0.010: asking for the position") == 1
     assert made.said().count("nothing to reduce in ETHUSDT, our books have 0.010: asking for the position") == 1
@@ -308,8 +309,8 @@ def test_a_refusal_disputes_only_what_would_be_reduced(quantity: str, side: Side
     made = Scripted(Actor()).ready()
     assert made.engine.trading is not None
     key = ("BTCUSDT", PositionSide.BOTH)
-    made.engine.runtimes.get("mm").trader.account.position(*key).change(D(quantity), D(100))
-    made.engine.trading.mismatches.nothing_there(key, side)
+    made.engine.slots.get("mm").trader.account.position(*key).change(D(quantity), D(100))
+    made.engine.trading.mismatches.step(NothingToReduce(*key, side))
     assert made.engine.state.trading.disputed == ({key: 0} if disputed else {})
 
 

@@ -314,7 +314,9 @@ class Session:
         """A request could not be written, and certainly no byte of it left: good to know however late it comes."""
         request = self._pending.pop(request_id, None)
         purpose = request.purpose if request else self._overdue.pop(request_id, None)
-        return [Unanswered(purpose, reason, written=False)] if purpose is not None else []
+        if purpose is None or isinstance(purpose, _Logon):
+            return []  # a log-on decides nothing about an order: its link ends, or it is late
+        return [Unanswered(purpose, reason, written=False)]
 
     def purpose_of(self, request_id: int) -> object:
         """What a request is for, also after its deadline; None when it is not known."""

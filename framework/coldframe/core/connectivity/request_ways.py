@@ -60,8 +60,10 @@ class RequestWays:
         return 0
 
 
-def as_event(returned: Returned) -> Answered | Unanswered:
+def as_event(returned: Answered | Unanswered | Returned) -> Answered | Unanswered:
     """What came back by REST, as if it had come back by the order link."""
+    if not isinstance(returned, Returned):
+        return returned
     answer = returned.answer
     if answer is None:
         return Unanswered(returned.purpose, returned.reason)

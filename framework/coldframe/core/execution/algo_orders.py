@@ -21,7 +21,7 @@ from coldframe.core.state.orders import Order
 from coldframe.enums import AlgoStatus
 from coldframe.model.effects import Level
 from coldframe.model.orders import OrderEvent
-from coldframe.wire.account import AlgoReport
+from coldframe.wire.account import AlgoUpdate
 from coldframe.wire.replies import AlgoReply
 
 #: How far a conditional order has come. REJECTED and EXPIRED may follow TRIGGERING; nothing follows the last rank.
@@ -59,8 +59,9 @@ class AlgoOrders:
         self._orders = state.orders
         self._reports = reports
 
-    def report(self, report: AlgoReport, at_ms: int = 0) -> Order | None:
-        """ALGO_UPDATE, of that venue time. Returns the order it speaks of; None when it is not ours."""
+    def step(self, event: AlgoUpdate) -> Order | None:
+        """Takes in a report of the user stream. Returns the order it speaks of; None when it is not ours."""
+        report = event.order
         order = self._orders.get(report.client_algo_id)
         if order is None:
             what = f"{report.type} {report.symbol} {report.side} {report.quantity} {report.status}"
@@ -70,7 +71,7 @@ class AlgoOrders:
         became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""
         if report.activated is True and not order.activated:
             self._orders.activated(order)
-        self._merge(order, report.algo_id, report.status, became, reason, at_ms)
+        self._merge(order, report.algo_id, report.status, became, reason, event.transaction_ms)
         return order
 
     def reply(self, order: Order, reply: AlgoReply, asked_ms: int = 0) -> None:

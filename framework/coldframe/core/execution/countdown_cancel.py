@@ -10,7 +10,7 @@ Source: protocol.md 6.4, POST countdownCancelAll; faults.md O30, O31.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -40,6 +40,13 @@ class PendingCountdown:
     symbol: str
     countdown_ms: int
     number: int
+
+
+@attrs.frozen
+class BeatsDue:
+    """Some time has passed, a quarter of a second or so. `symbols` are those in which orders of ours may exist."""
+
+    symbols: tuple[str, ...]
 
 
 @attrs.define
@@ -85,8 +92,7 @@ class CountdownCancel:
         """The symbols whose countdown may be running, and whether it could not be switched off when that was tried."""
         return {symbol: switch.stuck for symbol, switch in self._switches.items()}
 
-    def tick(self, symbols: Iterable[str]) -> None:
-        """Sends the beats that are due. `symbols` are those in which orders of ours may exist. Call it a few times a second."""
+    def _send_due(self, symbols: Iterable[str]) -> None:
         if not self._countdown_ms:
             return
         wanted = dict.fromkeys(symbol for symbol in symbols if symbol not in self._off)
@@ -111,14 +117,22 @@ class CountdownCancel:
             if switch.asked is None and (not switch.stuck or self._ctx.now_ns >= switch.next_ns):
                 self._beat(symbol, switch, 0)
 
-    def returned(self, event: Returned) -> bool:
-        """What a call brought. Returns whether it was a beat."""
-        purpose = event.purpose
-        if not isinstance(purpose, PendingCountdown):
-            return False
+    def step(self, event: BeatsDue | Returned) -> None:
+        """Takes in that it is time to look which beats are due, or what one has brought."""
+        match event:
+            case BeatsDue(symbols):
+                self._send_due(symbols)
+            case Returned(PendingCountdown() as purpose):
+                self._returned(purpose, event)
+            case Returned():
+                pass
+            case unknown:
+                assert_never(unknown)
+
+    def _returned(self, purpose: PendingCountdown, event: Returned) -> None:
         switch = self._switches.get(purpose.symbol)
         if switch is None:
-            return True
+            return
         current = switch.asked == purpose
         if current:
             switch.asked = None
@@ -129,7 +143,6 @@ class CountdownCancel:
             fault = answer.fault if answer is not None else None
             switch.stuck = not purpose.countdown_ms
             self._miss(purpose.symbol, switch, f"{fault.code}: {fault.msg}" if fault else event.reason)
-        return True
 
     def explains(self, order: Order, report: OrderReport) -> str:
         """Why an order was cancelled, if it was the switch: no cancel of ours was under way, and the countdown was over."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 from msgspec import UnsetType
 
@@ -153,8 +153,18 @@ class ExecutionReports:
 
     # -- what reports say ---------------------------------------------------------------------------------------------
 
-    def report(self, report: OrderReport) -> Order | None:
-        """ORDER_TRADE_UPDATE. Returns the order it speaks of; None when it is not ours."""
+    def step(self, said: OrderReport | TradeLite) -> Order | None:
+        """Takes in a report of the user stream. Returns the order it speaks of; None when it is not ours."""
+        match said:
+            case OrderReport():
+                return self._report(said)
+            case TradeLite():
+                return self._lite(said)
+            case unknown:
+                assert_never(unknown)
+
+    def _report(self, report: OrderReport) -> Order | None:
+        """ORDER_TRADE_UPDATE."""
         order = self._orders.find(report.symbol, report.client_order_id, report.order_id)
         order = order or self._strange(report)
         if order is None:
@@ -173,8 +183,8 @@ class ExecutionReports:
         self._see(order, report.status, filled, reason, report.trade_ms)
         return order
 
-    def lite(self, trade: TradeLite) -> Order | None:
-        """TRADE_LITE: the fill, early and without its fee. Returns the order; None when it is not ours."""
+    def _lite(self, trade: TradeLite) -> Order | None:
+        """TRADE_LITE: the fill, early and without its fee."""
         order = self._orders.find(trade.symbol, trade.client_order_id, trade.order_id)
         if order is None:
             return None  # the full report follows and books it as external

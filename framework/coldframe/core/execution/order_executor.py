@@ -11,7 +11,7 @@ from typing import Final, TypeVar, assert_never
 
 import attrs
 
-from coldframe.core.connectivity.api_session import Answered, Session, SessionEvent, Unanswered
+from coldframe.core.connectivity.api_session import Answered, Session, Unanswered
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.request_ways import RequestWays, as_event
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
@@ -35,6 +35,7 @@ from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderType
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
+from coldframe.model.inputs import RequestWritten, TimeReached
 from coldframe.model.intents import ACCEPTED, Amend, Place, Verdict, VerdictCode
 from coldframe.model.orders import Attempt, OrderEvent, OrderState, Overlay
 from coldframe.units import NS_PER_MS, NS_PER_S
@@ -218,16 +219,35 @@ class OrderExecutor:
 
     # -- what comes back ----------------------------------------------------------------------------------------------
 
-    def written(self, request_id: int, timestamp_ms: int) -> None:
-        """A request's bytes are with the socket: from now on its order may exist."""
-        purpose = self._session.purpose_of(request_id)
+    def step(self, event: RequestWritten | Answered | Unanswered | Returned | TimeReached) -> None:
+        """Takes in that a request's bytes are with the socket, the fate of one, by whichever way it went, or that it is time to
+        look at what is due (`orders:tick`).
+        """
+        match event:
+            case RequestWritten():
+                self._written(event)
+            case TimeReached():
+                self.inquiry.ask_due()
+                self.cancel_leaving()
+                self.inquiry.give_up_old()
+            case Returned(PendingAlgoQuery(order)):
+                self._algo_queried(order, event.answer)
+            case Returned():
+                self._heard(as_event(event))
+            case Answered() | Unanswered():
+                self._heard(event)
+            case unknown:
+                assert_never(unknown)
+
+    def _written(self, event: RequestWritten) -> None:
+        """From now on its order may exist."""
+        purpose = self._session.purpose_of(event.request_id)
         if isinstance(purpose, PendingPlace):
-            purpose.order.submitted(timestamp_ms)
+            purpose.order.submitted(event.timestamp_ms)
             self._reports.apply(purpose.order, OrderEvent.WRITTEN)
 
-    def heard(self, event: SessionEvent) -> Order | None:
-        """The fate of one request, by whichever way it went. Returns the order it was about."""
-        if isinstance(event, Answered | Unanswered) and isinstance(event.purpose, PendingPlace):
+    def _heard(self, event: Answered | Unanswered) -> None:
+        if isinstance(event.purpose, PendingPlace):
             # Told of its fate before it was told of its writing: it was stamped by now at the latest.
             event.purpose.order.submitted(event.purpose.order.sent_ms or self._ctx.venue_ms)
         match event:
@@ -251,10 +271,9 @@ class OrderExecutor:
                     self._reports.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
             case Unanswered(PendingQuery(order)):
                 self.inquiry.answered(order)
-            case _:  # the state of the session, or an answer to another machine's request
-                return None
+            case _:  # an answer to another machine's request
+                return
         self.inquiry.watch(order)
-        return order
 
     def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int) -> None:
         if error is None:
@@ -352,17 +371,6 @@ class OrderExecutor:
         if failed:
             self.amending.failed(order, 0)
         self._reports.attempt(order, Attempt.RESOLVED, waits=failed)
-
-    def returned(self, event: Returned) -> bool:
-        """What a REST call brought. Returns whether it was about an order of the order executor."""
-        match event.purpose:
-            case PendingCancel() | PendingQuery():
-                self.heard(as_event(event))
-            case PendingAlgoQuery(order):
-                self._algo_queried(order, event.answer)
-            case _:  # another machine's request
-                return False
-        return True
 
     def _algo_queried(self, order: Order, answer: Answer | None) -> None:
         self.inquiry.answered(order)

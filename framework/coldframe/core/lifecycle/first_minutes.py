@@ -13,6 +13,7 @@ import attrs
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.engine_state import EngineState
 from coldframe.model.effects import Level
+from coldframe.model.inputs import TimeReached
 from coldframe.units import MS_PER_S, trimmed
 
 _MINUTE_MS = 60 * MS_PER_S
@@ -57,7 +58,7 @@ class StartGuard:
             if (least := state.instruments[symbol].filters.min_notional) is not None and most is not None and most < least
         ]
 
-    def woken(self) -> None:
-        """The first minutes are over."""
+    def step(self, event: TimeReached) -> None:
+        """The first minutes are over (`guard:end`)."""
         self._state.limits_scaled(Decimal(1))
         self._ctx.log(Level.WARNING, f"risk.first_minutes: {self._first.minutes} min are over, this run may use its whole limits")

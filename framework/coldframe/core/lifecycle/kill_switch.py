@@ -77,7 +77,7 @@ class KillSwitch:
             self._ctx.log(Level.ERROR, f"starts halted: {halt}; `coldframe resume` ends it")
         self._apply()
 
-    def take(self, event: HaltingInput) -> None:
+    def step(self, event: HaltingInput) -> None:
         """Takes in one input about halting."""
         match event:
             case HaltAsked(level, strategy, reason, number, asked):

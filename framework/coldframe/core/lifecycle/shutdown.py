@@ -9,7 +9,7 @@ no end looks better than it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -22,6 +22,7 @@ from coldframe.core.state.protection import OpenPosition, OrderPolicy, open_posi
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.core.strategies.runtime import StrategyRuntimes
 from coldframe.model.effects import Level
+from coldframe.model.inputs import StopAsked, TimeReached
 from coldframe.units import NS_PER_MS, plain
 
 #: Pause between two looks at what is still open (milliseconds).
@@ -102,17 +103,27 @@ class Shutdown:
         self._comparing = False
         self._final: EndReport | None = None
 
-    def ask(self, reason: str) -> None:
-        """The run shall end: wishes lapse, orders go as the policies say. A second request does not wait for anything."""
+    def step(self, event: StopAsked | TimeReached) -> None:
+        """Takes in that the run shall end, or that it is time to look whether it has (`stop:check`)."""
+        match event:
+            case StopAsked(reason):
+                self._ask(reason)
+            case TimeReached():
+                self._look()
+            case unknown:
+                assert_never(unknown)
+
+    def _ask(self, reason: str) -> None:
+        """Wishes lapse, orders go as the policies say. A second request does not wait for anything."""
         if self.asked is not None:
             self._give_up("asked again: not waiting for open orders", self._waiting())
             return
         self.asked = reason
         self._deadline_ns = self._ctx.now_ns + self._grace_ms * NS_PER_MS
         self._strategies.stop(reason)
-        self.look()
+        self._look()
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Ends the run when nothing is to be waited for any more, or the grace time is over."""
         if self.over is not None or self.asked is None:
             return

@@ -8,7 +8,7 @@ in the symbol or everywhere; that ends when they agree again. Source: protocol.m
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -20,9 +20,10 @@ from coldframe.core.state.engine_state import EngineState
 from coldframe.enums import AccountReason
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
-from coldframe.model.engine_events import AccountSettingDiffers
+from coldframe.model.engine_events import AccountSettingDiffers, SettingsDoubted
+from coldframe.model.inputs import TimeReached
 from coldframe.units import NS_PER_MS
-from coldframe.wire.account import AccountChange, AccountConfigUpdate, AssetModeChange, LeverageChange
+from coldframe.wire.account import AccountChange, AccountConfigUpdate, AccountUpdate, AssetModeChange, LeverageChange
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.replies import AccountConfig, SymbolConfig
 
@@ -48,6 +49,10 @@ class PendingModes:
     """The purpose of a GET accountConfig."""
 
 
+#: What the watch takes in.
+AccountWatchInput = SettingsDoubted | AccountConfigUpdate | AccountUpdate | Returned | TimeReached
+
+
 class AccountWatch:
     """Compares. `traded` are the symbols whose margin mode matters."""
 
@@ -66,9 +71,25 @@ class AccountWatch:
         #: Whether there is reason to look sooner.
         self._doubted = False
 
-    def doubt(self) -> None:
-        """Something hints that the account is set otherwise than we think."""
-        self._doubted = True
+    def step(self, event: AccountWatchInput) -> None:
+        """Takes in that something hints at other settings than we think, what the user stream tells, what a look has
+        brought, or that it is time to see whether one is due (`orders:tick`).
+        """
+        match event:
+            case SettingsDoubted():
+                self._doubted = True
+            case TimeReached():
+                self._look()
+            case AccountConfigUpdate():
+                self._told(event)
+            case AccountUpdate():
+                self._changed(event.change)
+            case Returned(PendingModes()):
+                self._returned(event)
+            case Returned():
+                self._brackets.step(event)
+            case unknown:
+                assert_never(unknown)
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -77,8 +98,8 @@ class AccountWatch:
         self._brackets.ask()
         self._looked_ns = self._ctx.now_ns
 
-    def tick(self) -> None:
-        """Looks when it is time. Call it a few times a second."""
+    def _look(self) -> None:
+        """Looks when it is time to."""
         pause_ms = SUSPECT_MS if self._doubted else LOOK_MS
         if self._ctx.now_ns - self._looked_ns >= pause_ms * NS_PER_MS and not self._calls.busy(PendingModes()):
             self._doubted = False
@@ -86,12 +107,7 @@ class AccountWatch:
             self._calls.call("GET", "/fapi/v1/accountConfig", {}, PendingModes(), Priority.NEW_RISK)
             self._brackets.ask()
 
-    def returned(self, event: Returned) -> bool:
-        """What a look has brought. Returns whether it was one."""
-        if self._brackets.returned(event):
-            return True
-        if not isinstance(event.purpose, PendingModes):
-            return False
+    def _returned(self, event: Returned) -> None:
         answer = event.answer
         try:
             account = decode(AccountConfig, answer.body, Census()) if answer is not None and answer.status == 200 else None
@@ -101,15 +117,14 @@ class AccountWatch:
             if not self._failing:
                 self._ctx.log(Level.WARNING, "the settings of the account cannot be looked at; trying again every minute")
             self._failing = True
-            return True
+            return
         self._failing = False
         self._compare("", "position mode", _MODES[self._wanted.hedge], _MODES[account.dual_side_position])
         self._asset_mode(account.multi_assets_margin)
-        return True
 
     # -- what is told -------------------------------------------------------------------------------------------------
 
-    def told(self, event: AccountConfigUpdate) -> None:
+    def _told(self, event: AccountConfigUpdate) -> None:
         """ACCOUNT_CONFIG_UPDATE: a leverage or the asset mode has been changed."""
         if isinstance(event.leverage, LeverageChange):
             self._leverage(event.leverage.symbol, event.leverage.leverage)
@@ -117,7 +132,7 @@ class AccountWatch:
         if isinstance(event.asset_mode, AssetModeChange):
             self._asset_mode(event.asset_mode.multi_assets)
 
-    def changed(self, change: AccountChange) -> None:
+    def _changed(self, change: AccountChange) -> None:
         """ACCOUNT_UPDATE: its positions show their margin mode and side."""
         for row in change.positions or []:
             self._margin(row.symbol, row.margin_type)

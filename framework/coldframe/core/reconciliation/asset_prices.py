@@ -7,9 +7,8 @@ price that its stream leaves alone for too long is asked for again. Source: prot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -21,6 +20,7 @@ from coldframe.core.state.asset_values import AT_PAR
 from coldframe.core.state.engine_state import EngineState
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
+from coldframe.model.engine_events import StreamMessage
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS, ZERO, exact, plain, trimmed
 from coldframe.wire.codec import Census, decode
@@ -64,6 +64,18 @@ class PendingRate:
     symbol: str
 
 
+@attrs.frozen
+class AssetsSeen:
+    """The assets in which fees, and any other amounts, have appeared so far; told a few times a second.
+
+    `held` are the contracts of open positions: without a mark price their profit is not known.
+    """
+
+    fees: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+
+
 @attrs.define
 class _Watched:
     """One asset: which names its price comes under, when it was asked for, when it was last heard of."""
@@ -101,17 +113,25 @@ class AssetPrices:
         self.recorded = dict(recorded)
         self._prices.rates_restored(recorded)
 
+    def step(self, event: StreamMessage | Returned | AssetsSeen) -> None:
+        """Takes in what a stream tells, what one of the questions brought, or which assets there are to look after."""
+        match event:
+            case AssetsSeen():
+                self._look_after_all(event)
+            case StreamMessage(message=message):
+                self._heard(message)
+            case Returned():
+                self._returned(event)
+            case unknown:
+                assert_never(unknown)
+
     # -- what is due --------------------------------------------------------------------------------------------------
 
-    def tick(self, fees: Collection[str], others: Iterable[str], held: Iterable[str] = ()) -> None:
-        """Looks after the assets in which fees, and any other amounts, have appeared so far. Call it a few times a second.
-
-        `held` are the contracts of open positions: without a mark price their profit is not known.
-        """
-        for asset in (*fees, *others):
+    def _look_after_all(self, seen: AssetsSeen) -> None:
+        for asset in (*seen.fees, *seen.others):
             if asset and asset not in AT_PAR:
-                self._look_after(asset, is_fee=asset in fees)
-        for symbol in held:
+                self._look_after(asset, is_fee=asset in seen.fees)
+        for symbol in seen.held:
             if symbol not in self._prices.marks:
                 self._ask_mark(symbol)
 
@@ -169,11 +189,8 @@ class AssetPrices:
             params = {"symbol": self._fee_symbol}
             self._calls.call("GET", "/fapi/v1/commissionRate", params, PendingRate(self._fee_symbol), Priority.NEW_RISK)
 
-    def returned(self, event: Returned) -> bool:
-        """What one of the questions brought. Returns whether it was one of these."""
+    def _returned(self, event: Returned) -> None:
         purpose, answer = event.purpose, event.answer
-        if not isinstance(purpose, PendingPrice | PendingRate | PendingMark):
-            return False
         body = answer.body if answer is not None and answer.status == 200 else None
         try:
             if isinstance(purpose, PendingPrice):
@@ -182,11 +199,10 @@ class AssetPrices:
                 price = exact(decode(PremiumIndex, body, Census()).mark_price)
                 if price > ZERO:
                     self._prices.mark_found(purpose.symbol, price)
-            elif body is not None:
+            elif body is not None and isinstance(purpose, PendingRate):
                 self._prices.fee_rate_told(exact(decode(CommissionRate, body, Census()).taker_commission_rate))
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"a price cannot be read: {error}")
-        return True
 
     def _answered(self, purpose: PendingPrice, body: bytes | None) -> None:
         watched = self._watched[purpose.asset]
@@ -205,7 +221,7 @@ class AssetPrices:
 
     # -- prices -------------------------------------------------------------------------------------------------------
 
-    def heard(self, message: MarketMessage) -> None:
+    def _heard(self, message: MarketMessage) -> None:
         """A mark price or an asset's index has come over a stream."""
         if not isinstance(message, MarkPrice | AssetIndex):
             return

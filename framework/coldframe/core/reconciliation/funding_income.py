@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
+from coldframe.core.reconciliation.asset_prices import AssetsSeen
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.funding_split import APART_MS, Payment, Payments, shares
 from coldframe.core.state.journal_codec import booking_body, payment_body
@@ -26,6 +27,7 @@ from coldframe.units import NS_PER_MS, ZERO, exact, plain
 from coldframe.wire.account import AccountUpdate
 from coldframe.wire.codec import Census, decode_list
 from coldframe.wire.replies import Income
+from coldframe.wire.rest import Answer
 
 #: How long ago a position may have been reported otherwise when a report of it comes late (milliseconds).
 _LATE_MS: Final = 5_000
@@ -62,7 +64,19 @@ class FundingIncome:
         #: Wallet balances by asset, as reports name them.
         self.balances: dict[str, Decimal] = {}
 
-    def changed(self, event: AccountUpdate) -> None:
+    def step(self, event: AccountUpdate | Returned) -> None:
+        """Takes in a report of the user stream, or what a GET income brought."""
+        match event:
+            case AccountUpdate():
+                self._changed(event)
+            case Returned(PendingIncome() as purpose):
+                self._returned(purpose, event.answer)
+            case Returned():
+                pass
+            case unknown:
+                assert_never(unknown)
+
+    def _changed(self, event: AccountUpdate) -> None:
         change = event.change
         for balance in change.balances or []:
             self.balances[balance.asset] = exact(balance.wallet_balance)
@@ -86,13 +100,14 @@ class FundingIncome:
         now = self._ctx.now_ns
         self._state.holdings.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
 
-    def assets(self) -> tuple[set[str], set[str], set[str]]:
+    def assets(self) -> AssetsSeen:
         """The assets of fees, those of other amounts, and the contracts in which strategies hold positions."""
         ours = [trader.account for trader in self._state.accounts.values()]
         accounts = [self._state.external.account, *ours]
         fees = {asset for account in accounts for asset in account.fees}
         others = {asset for account in accounts for asset in account.funding} | self.balances.keys()
-        return fees, others, {key[0] for account in ours for key, position in account.positions.items() if position.quantity}
+        held = {key[0] for account in ours for key, position in account.positions.items() if position.quantity}
+        return AssetsSeen(tuple(sorted(fees)), tuple(sorted(others)), tuple(sorted(held)))
 
     # -- funding ------------------------------------------------------------------------------------------------------
 
@@ -141,18 +156,14 @@ class FundingIncome:
         params: dict[str, str | int] = {"incomeType": purpose.kind, "startTime": from_ms, "limit": _PAGE}
         self._calls.call("GET", "/fapi/v1/income", params, purpose)
 
-    def returned(self, event: Returned) -> bool:
-        """What a GET income brought. Returns whether it was one."""
-        purpose, answer = event.purpose, event.answer
-        if not isinstance(purpose, PendingIncome):
-            return False
+    def _returned(self, purpose: PendingIncome, answer: Answer | None) -> None:
         try:
             rows = decode_list(Income, answer.body, Census()) if answer is not None and answer.status == 200 else None
         except DecodeError:
             rows = None
         if rows is None:
             self._missed_ms[purpose.kind] = min(purpose.since_ms, self._missed_ms.get(purpose.kind, purpose.since_ms))
-            return True
+            return
         for row in rows:
             number = f"{row.income_type} {row.tran_id}"
             payment = Payment(row.symbol or None, row.asset, exact(row.income), row.time, number)
@@ -161,7 +172,6 @@ class FundingIncome:
         if len(rows) == _PAGE:  # and there may be more of them
             last_ms = rows[-1].time
             self._ask(purpose, last_ms if last_ms > rows[0].time else last_ms + 1)
-        return True
 
     def _share(self, payment: Payment) -> None:
         amount, asset, symbol = payment.amount, payment.asset, payment.symbol

@@ -46,15 +46,13 @@ class Brackets:
         self._calls.call("GET", "/fapi/v1/leverageBracket", {}, PendingBrackets(), Priority.NEW_RISK)
         self._calls.call("GET", "/fapi/v1/symbolConfig", {}, PendingLeverage(), Priority.NEW_RISK)
 
-    def returned(self, event: Returned) -> bool:
-        """What one of the questions brought. Returns whether it was one of these."""
-        if not isinstance(event.purpose, PendingBrackets | PendingLeverage):
-            return False
+    def step(self, event: Returned) -> None:
+        """Takes in what one of the questions brought."""
         answer = event.answer
         if answer is None or answer.status != 200:
             fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
             self._say(str(fault))
-            return True
+            return
         try:
             if isinstance(event.purpose, PendingBrackets):
                 for row in decode_list(LeverageTiers, answer.body, Census()):
@@ -65,7 +63,6 @@ class Brackets:
                     self._configured(config)
         except DecodeError as error:
             self._say(f"unreadable answer: {error}")
-        return True
 
     def _say(self, fault: str) -> None:
         """Once, while none are known; those that are known count on."""

@@ -131,8 +131,8 @@ class ListedOrders:
             params = ask.parameters(ask.AlgoRef(client_algo_id=client_order_id))
             self._calls.call("GET", "/fapi/v1/algoOrder", params, PendingAlgoConfirm(client_order_id, self._ctx.venue_ms))
 
-    def returned(self, event: Returned) -> bool:
-        """What a call brought. Returns whether it was one of these."""
+    def step(self, event: Returned) -> None:
+        """Takes in what one of its calls brought."""
         body = event.answer.body if event.answer is not None and event.answer.status == 200 else None
         try:
             match event.purpose:
@@ -144,13 +144,10 @@ class ListedOrders:
                     self._confirming.discard(name)
                     if body is not None:
                         self._confirmed_algo(decode(AlgoReply, body, self._census), asked_ms)
-                case PendingStrayCancel():
-                    pass  # the next list tells whether it has gone
-                case _:  # another machine's request
-                    return False
+                case _:  # a cancel: the next list tells whether its order has gone
+                    pass
         except DecodeError as error:
             self._ctx.log(Level.WARNING, f"reconciliation: unreadable order: {error}")
-        return True
 
     def _confirmed(self, reply: OrderReply, asked_ms: int) -> None:
         order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id)

@@ -7,7 +7,7 @@ either of them was opened.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 import attrs
 
@@ -35,10 +35,10 @@ from coldframe.core.connectivity.user_stream import (
     UserStreamLimits,
 )
 from coldframe.core.execution.algo_orders import PendingAlgoQuery
-from coldframe.core.execution.countdown_cancel import CountdownCancel, PendingCountdown
+from coldframe.core.execution.countdown_cancel import BeatsDue, CountdownCancel, PendingCountdown
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.order_executor import OrderExecutor
-from coldframe.core.execution.purposes import PendingCancel, PendingQuery
+from coldframe.core.execution.purposes import PendingAmend, PendingCancel, PendingPlace, PendingQuery
 from coldframe.core.marketdata.market import Market
 from coldframe.core.reconciliation.account_settings import AccountSettings, AccountWatch, PendingModes
 from coldframe.core.reconciliation.asset_prices import AssetPrices, PendingMark, PendingPrice, PendingRate
@@ -100,10 +100,12 @@ DIFFER_MS: Final = 400
 #: So many symbols' trades a light round looks at: 40 + 5 + 20 times 5 weight, twice a minute, of the reserved 480.
 LIGHT_SYMBOLS: Final = 20
 
-#: What the order side asks by REST; the answer of each goes to the machine that has asked.
+#: What the order side asks for, by the order link or by REST; the answer of each goes to the machine that has asked.
 OrderSidePurpose = (
     StartKey
     | KeepKey
+    | PendingPlace
+    | PendingAmend
     | PendingCancel
     | PendingQuery
     | PendingAlgoQuery
@@ -217,7 +219,7 @@ class OrderSide:
             case LinkOpened() | LinkLost():
                 self._of_link(event)
             case RequestWritten():
-                self.executor.written(event.request_id, event.timestamp_ms)
+                self.executor.step(event)
             case RequestNotWritten():
                 self._hear(self.session.step(event))
             case TimeReached():
@@ -235,7 +237,7 @@ class OrderSide:
             return
         if isinstance(event, LinkLost):
             self._unreadable.forget(event.link)
-        self._reports(self.user_stream.step(event))
+        self._told_of_reports(self.user_stream.step(event))
 
     def _frames(self, link: str, frames: Sequence[bytes]) -> None:
         for frame in frames:
@@ -246,25 +248,29 @@ class OrderSide:
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def returned(self, purpose: OrderSidePurpose, event: Returned) -> None:
-        """What a REST call for one of the order side's purposes brought."""
+    def answered(self, purpose: OrderSidePurpose, event: Answered | Unanswered | Returned) -> None:
+        """The one table of what follows an answer, whichever way its request took: it goes to the machine that has asked.
+
+        What only goes by REST comes back by REST.
+        """
+        returned = cast("Returned", event)
         match purpose:
             case StartKey() | KeepKey():
-                self._reports(self.user_stream.step(as_event(event)))
-            case PendingCancel() | PendingQuery() | PendingAlgoQuery():
-                self.executor.returned(event)
+                self._told_of_reports(self.user_stream.step(as_event(event)))
+            case PendingPlace() | PendingAmend() | PendingCancel() | PendingQuery() | PendingAlgoQuery():
+                self.executor.step(event)
             case PendingOpenOrders() | PendingOpenAlgos() | PendingPositions() | PendingTrades() | PendingOwner():
-                self.reconciler.returned(event)
+                self.reconciler.step(returned)
             case PendingConfirm() | PendingAlgoConfirm() | PendingStrayCancel():
-                self.reconciler.listed.returned(event)
+                self.reconciler.listed.step(returned)
             case PendingCountdown():
-                self.deadman.returned(event)
+                self.deadman.step(returned)
             case PendingIncome():
-                self.account.returned(event)
+                self.account.step(returned)
             case PendingPrice() | PendingMark() | PendingRate():
-                self.assets.returned(event)
+                self.assets.step(returned)
             case PendingModes() | PendingBrackets() | PendingLeverage():
-                self.watch.returned(event)
+                self.watch.step(returned)
             case unknown:
                 assert_never(unknown)
 
@@ -274,11 +280,10 @@ class OrderSide:
                 case Answered() | Unanswered():
                     if isinstance(event, Unanswered) and event.written:
                         self.executor.ways.unanswered()
-                    if self.executor.heard(event) is None:
-                        self._reports(self.user_stream.step(event))
+                    self.answered(cast("OrderSidePurpose", event.purpose), event)
                 case SessionReady():
                     self._news("api", LinkState.UP)
-                    self._reports(self.user_stream.step(event))
+                    self._told_of_reports(self.user_stream.step(event))
                     if self.user_stream.up:
                         self.reconciler.begin("order link opened", self._symbols())
                 case SessionDown(reason):
@@ -288,7 +293,7 @@ class OrderSide:
                 case unknown:
                     assert_never(unknown)
 
-    def _reports(self, events: Sequence[UserStreamEvent]) -> None:
+    def _told_of_reports(self, events: Sequence[UserStreamEvent]) -> None:
         """What the user stream says of the reports."""
         for event in events:
             match event:
@@ -308,13 +313,13 @@ class OrderSide:
             case NothingToReduce():
                 self._nothing_to_reduce(event)
             case SettingsDoubted():
-                self.watch.doubt()
+                self.watch.step(event)
             case unknown:
                 assert_never(unknown)
 
     def _nothing_to_reduce(self, event: NothingToReduce) -> None:
         """A position that the venue has just had nothing to reduce in is asked for, with its trades."""
-        self.mismatches.nothing_there((event.symbol, event.position_side), event.side)
+        self.mismatches.step(event)
         self.reconciler.begin("nothing to reduce", self._symbols(), urgent=False)
 
     def _reports_missing(self, reason: str) -> None:
@@ -347,18 +352,18 @@ class OrderSide:
         order: Order | None = None
         match event:
             case OrderTradeUpdate():
-                order = self.reports.report(event.order)
+                order = self.reports.step(event.order)
             case TradeLite():
-                order = self.reports.lite(event)
+                order = self.reports.step(event)
             case AlgoUpdate():
-                order = self.executor.conditionals.report(event.order, event.transaction_ms)
+                order = self.executor.conditionals.step(event)
             case AccountUpdate():
-                self.watch.changed(event.change)
-                self.account.changed(event)
+                self.watch.step(event)
+                self.account.step(event)
             case AccountConfigUpdate():
-                self.watch.told(event)
+                self.watch.step(event)
             case ListenKeyExpired():
-                self._reports(self.user_stream.step(event))
+                self._told_of_reports(self.user_stream.step(event))
             case ServerShutdown():
                 self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
                 self._of_link(LinkLost(link, "the venue announced a shutdown"))
@@ -374,11 +379,11 @@ class OrderSide:
             case "session":
                 self._hear(self.session.step(event))
             case "user":
-                self._reports(self.user_stream.step(event))
+                self._told_of_reports(self.user_stream.step(event))
             case "reconcile":
                 self._round_due(event.key)
             case _:
-                self._tick()
+                self._tick(event)
 
     def _round_due(self, key: str) -> None:
         if not self.user_stream.up and self.reconciler.at_start is not None:
@@ -391,18 +396,17 @@ class OrderSide:
             case _:
                 self.reconciler.begin(LIGHT, self._light_symbols(), urgent=False)
 
-    def _tick(self) -> None:
+    def _tick(self, event: TimeReached) -> None:
         self._ctx.wake("orders:tick", TICK_MS)
-        self.executor.inquiry.ask_due()
-        self.executor.cancel_leaving()
-        self.executor.inquiry.give_up_old()
+        self.executor.step(event)
         if self.reports_complete:
             self.account.ask_for_missed()
-        self.assets.tick(*self.account.assets())
-        self.watch.tick()
+        self.assets.step(self.account.assets())
+        self.watch.step(event)
         if self.mismatches.settle():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
-        self.deadman.tick({order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns))
+        symbols = {order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns)
+        self.deadman.step(BeatsDue(tuple(sorted(symbols))))
         for order in self.executor.inquiry.missing_fills():
             self.reconciler.scan.want_fills(order)
         self._look_at_unknown()

@@ -20,6 +20,7 @@ from coldframe.core.state.position_history import Adjustment, Difference
 from coldframe.core.state.positions import PositionKey, named
 from coldframe.enums import Side
 from coldframe.model.effects import Level
+from coldframe.model.engine_events import NothingToReduce
 from coldframe.units import ZERO, plain
 
 #: How many rounds must find a difference before it is booked.
@@ -66,15 +67,16 @@ class PositionBreaks:
         self._dispute()
         return any(due)
 
-    def nothing_there(self, key: PositionKey, side: Side) -> None:
+    def step(self, event: NothingToReduce) -> None:
         """The venue has refused an order because it has nothing that the order could reduce: its word counts until it is asked.
 
         An answer may come long after the refusal. Where nothing is left by now that an order of this side would reduce, the
         refusal contradicts nothing.
         """
+        key = (event.symbol, event.position_side)
         suspect = self._suspects.get(key)
         believed = self._holdings.position_sum(key) if suspect is None else suspect.venue
-        if believed * side.sign >= 0:
+        if believed * event.side.sign >= 0:
             return
         if suspect is None:
             suspect = self._suspects[key] = _Suspect(self._ctx.now_ns, ZERO)

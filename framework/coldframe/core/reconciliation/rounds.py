@@ -196,28 +196,29 @@ class Reconciler:
             case unknown:
                 assert_never(unknown)
 
-    def returned(self, event: Returned) -> bool:
-        """What one of the round's calls brought. Returns whether the purpose was one of a reconciliation."""
-        purpose, answer = event.purpose, event.answer
+    def step(self, event: Returned) -> None:
+        """Takes in what one of its calls brought."""
+        purpose = event.purpose
         if isinstance(purpose, PendingOwner):
-            self._take_owner(purpose, answer)
-            return True
-        if self.listed.returned(event):
-            return True
-        if not isinstance(purpose, RoundPurpose):
-            return False
+            self._take_owner(purpose, event.answer)
+        elif isinstance(purpose, RoundPurpose):
+            self._take_part(purpose, event)
+
+    def _take_part(self, purpose: RoundPurpose, event: Returned) -> None:
+        """A part of a round has come, of this one or of one before it."""
+        answer = event.answer
         current = self._round if self._round is not None and purpose.round == self._round.number else None
         if answer is None or answer.status != 200:
             fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
             if current is not None:
                 self._failed(fault)
-            return True
+            return
         try:
             further = self._take(purpose, answer.body, current, event.sent_ns)
         except (DecodeError, ValueError) as error:
             if current is not None:
                 self._failed(f"unreadable answer: {error}")
-            return True
+            return
         if further is not None and (current is not None or further.order_id):
             self.scan.ask(further)  # what began for a round that has failed is left to the next one
         if current is not None:
@@ -225,7 +226,6 @@ class Reconciler:
             current.waiting.discard(purpose)
             if not current.waiting:
                 self._finish(current)
-        return True
 
     def _take(self, purpose: RoundPurpose, body: bytes, current: _Round | None, sent_ns: int) -> PendingTrades | None:
         """Takes an answer in. Returns the page that has to follow it."""

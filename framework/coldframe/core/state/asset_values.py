@@ -46,8 +46,9 @@ class Prices:
         self.fee_rate = CAUTIOUS_FEE_RATE
 
     def mark_told(self, symbol: str, price: Decimal) -> None:
-        """The mark price of a contract."""
-        self.marks[symbol] = price
+        """The mark price of a contract. Zero is printed while there is none (before its first trade): it values nothing."""
+        if price > 0:
+            self.marks[symbol] = price
 
     def mark_found(self, symbol: str, price: Decimal) -> None:
         """The mark price of a contract, by a question: the price that its stream has told counts for more."""

@@ -8,7 +8,7 @@ until the second one the more careful of two opinions on whether a contract trad
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 import msgspec
@@ -21,6 +21,8 @@ from coldframe.core.strategies.dispatch import Strategies
 from coldframe.enums import ContractStatus
 from coldframe.errors import DecodeError
 from coldframe.model.effects import Level
+from coldframe.model.engine_events import RulesDoubted
+from coldframe.model.inputs import TimeReached
 from coldframe.model.instruments import Instrument, Instruments
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode
@@ -62,9 +64,20 @@ class ContractRefresh:
         self._waiting = False
         self._doubted = False
 
-    def doubt(self) -> None:
-        """A contract may have other rules than we know."""
-        self._doubted = True
+    def step(self, event: RulesDoubted | TimeReached | Returned) -> None:
+        """Takes in that a contract may have other rules than we know, that the time for the next question has come
+        (`listing:ask`), or what a call for the list brought.
+        """
+        match event:
+            case RulesDoubted():
+                self._doubted = True
+            case TimeReached():
+                self._waiting = False
+                self._ask()
+            case Returned():
+                self._returned(event)
+            case unknown:
+                assert_never(unknown)
 
     def settle(self) -> None:
         """At the end of a step: asks if something has happened in it that makes the rules doubtful."""
@@ -73,15 +86,7 @@ class ContractRefresh:
             self._questions = _QUESTIONS
             self._ask()
 
-    def woken(self) -> None:
-        """The time for the next question has come (key `listing:ask`)."""
-        self._waiting = False
-        self._ask()
-
-    def returned(self, event: Returned) -> bool:
-        """What a call for the list brought. Returns whether it was one."""
-        if not isinstance(event.purpose, PendingInfo):
-            return False
+    def _returned(self, event: Returned) -> None:
         answer = event.answer
         try:
             if answer is None or answer.status != 200:
@@ -91,7 +96,6 @@ class ContractRefresh:
             self._questions = max(self._questions, 1)
             self._ctx.log(Level.WARNING, f"the venue's list of contracts could not be read again: {error}")
         self._ask()
-        return True
 
     def _ask(self) -> None:
         if not self._questions or self._waiting or self._calls.busy(PendingInfo()):

@@ -21,7 +21,7 @@ from coldframe.core.risk.reducing import account_position
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import intent_body
 from coldframe.core.state.orders import Order, Origin
-from coldframe.core.state.protection import OrderPolicy, can_only_reduce, graver, quantity_of, reduces_position, replaced
+from coldframe.core.state.protection import OrderPolicy, can_only_reduce, quantity_of, reduces_position, replaced
 from coldframe.core.strategies.desired_state import DesiredState
 from coldframe.core.strategies.desired_store import DesireKey, came_to_nothing, has_succeeded
 from coldframe.core.strategies.intent_validation import fault_of
@@ -51,6 +51,7 @@ from coldframe.model.events import (
     StrategyEvent,
     Woken,
 )
+from coldframe.model.inputs import TimeReached
 from coldframe.model.intents import (
     ACCEPTED,
     NO_CHANGE,
@@ -70,6 +71,9 @@ from coldframe.units import ZERO, exact
 from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
+
+#: What concerns strategies: what has happened in this step, wherever wishes lapse, and their own times.
+StrategiesInput = BookUpdate | StreamMessage | StrategyTold | LinkChanged | AttemptEnded | AccountSettingDiffers | TimeReached
 
 
 class Strategies:
@@ -167,11 +171,28 @@ class Strategies:
         own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
-    def link_changed(self, event: LinkChanged) -> None:
-        for runtime in self._runtimes.of_market("on_link"):
-            self._call(runtime, "on_link", event)
+    def step(self, event: StrategiesInput) -> None:
+        """Takes in what has happened, or that a time has come (`wake:…`, `settle:…`)."""
+        match event:
+            case BookUpdate():
+                self._book_updated(event)
+            case StreamMessage():
+                self._message(event)
+            case StrategyTold():
+                self._told(event)
+            case LinkChanged():
+                for runtime in self._runtimes.of_market("on_link"):
+                    self._call(runtime, "on_link", event)
+            case AttemptEnded():
+                self._attempt_ended(event)
+            case AccountSettingDiffers(symbol):
+                self._forget(symbol or None)
+            case TimeReached(key):
+                self._woken(key)
+            case unknown:
+                assert_never(unknown)
 
-    def woken(self, key: str) -> None:
+    def _woken(self, key: str) -> None:
         kind, strategy, name = key.split(":", 2)
         if kind == "settle":
             self._desires.touch(strategy, name)
@@ -195,14 +216,14 @@ class Strategies:
             self._take_ended()
         self._wishes.compare_due()
 
-    def told(self, event: StrategyTold) -> None:
+    def _told(self, event: StrategyTold) -> None:
         """An order or a position of a strategy has changed."""
         self._ctx.emit(Told(event.strategy, event.event))
         runtime = self._runtimes.find(event.strategy)
         if runtime is not None:  # else its strategy is not part of the bot any more
             self._tell_order(runtime, event.event)
 
-    def attempt_ended(self, event: AttemptEnded) -> None:
+    def _attempt_ended(self, event: AttemptEnded) -> None:
         """A cancel or an amendment came to its end: nothing to tell, but wishes have to be compared again."""
         key = (event.strategy, event.symbol)
         if event.amended:
@@ -216,7 +237,7 @@ class Strategies:
                 self._wishes.pause(key, by_venue=True)
             self._desires.touch(*key)
 
-    def book_updated(self, fact: BookUpdate) -> None:
+    def _book_updated(self, fact: BookUpdate) -> None:
         """A local book became synced, moved on, or was lost."""
         if isinstance(fact.change, BookLost) and not fact.rpi:
             self._forget(fact.symbol)
@@ -231,11 +252,11 @@ class Strategies:
         for runtime in runtimes:
             self._call(runtime, "on_book", event)
 
-    def message(self, fact: StreamMessage) -> None:
+    def _message(self, fact: StreamMessage) -> None:
         """A message of any other stream has come."""
         message = fact.message
         if isinstance(message, MarkPrice):
-            self._mark(message)
+            self._state.prices.mark_told(message.symbol, exact(message.mark_price))
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
         if fact.name in self._market.unasked:
@@ -251,12 +272,6 @@ class Strategies:
         event = event_of(fact.name, message, self._ctx.now_ns)
         for runtime in runtimes:
             self._call(runtime, hook, event)
-
-    def _mark(self, message: MarkPrice) -> None:
-        """A price of zero is printed while there is none (a contract before its first trade): nothing to value anything at."""
-        price = exact(message.mark_price)
-        if price > 0:
-            self._state.prices.mark_told(message.symbol, price)
 
     def _contract_changed(self, message: ContractInfo) -> None:
         self._state.contract_status(message.symbol, message.status)
@@ -397,7 +412,7 @@ class Strategies:
             return self._cancel_one(runtime, wanted)
         if isinstance(wanted, CancelAll):
             return self._cancel_all(runtime, wanted)
-        if self._stopping and not self._may_protect(runtime, wanted):
+        if self._stopping and not runtime.may_protect(wanted, self._on_end):
             return Verdict(VerdictCode.STOPPING, "the run is ending: only orders that protect an open position are taken")
         halted = self._state.trading.by_kill_switch(runtime.id)
         if runtime.halted is not None and runtime.halted.level.flattens and halted is not None:
@@ -410,11 +425,6 @@ class Strategies:
         if against is not None:
             return Verdict(VerdictCode.OVERLAY, against)
         return self._send(runtime, wanted, self._trading)
-
-    def _may_protect(self, runtime: StrategyRuntime, wanted: object) -> bool:
-        """Whether an intent at the end can only reduce a position that stays open, so that its order is kept."""
-        policy = graver(runtime.parting, self._on_end)
-        return isinstance(wanted, Place) and wanted.closing and policy is OrderPolicy.KEEP_PROTECTIVE
 
     def _wake(self, runtime: StrategyRuntime, wanted: WakeMe) -> Verdict:
         """A wake-up takes a millisecond at least, so that a strategy that wakes itself all the time leaves time to pass."""
@@ -470,10 +480,6 @@ class Strategies:
         link_up = trading is not None and trading.session.ready
         complete = trading is not None and trading.reports_complete
         return risk_inputs(self._state, self._market, self._ctx.now_ms, symbol, order_link_up=link_up, user_stream_up=complete)
-
-    def lapse(self, event: AccountSettingDiffers) -> None:
-        """Where the account has been set otherwise than the bot is configured for, wishes lapse."""
-        self._forget(event.symbol or None)
 
     def check_losses(self) -> None:
         """Suspends each strategy that has lost more than allowed, or all of them with the account: their wishes lapse.

@@ -104,6 +104,11 @@ class StrategyRuntime:
         """It is muted, or the run ends: of several policies the gravest holds."""
         self.parting = graver(self.parting, policy)
 
+    def may_protect(self, wanted: object, on_end: OrderPolicy) -> bool:
+        """Whether an intent at the end of a run can only reduce a position that stays open, so that its order is kept."""
+        policy = graver(self.parting, on_end)
+        return isinstance(wanted, Place) and wanted.closing and policy is OrderPolicy.KEEP_PROTECTIVE
+
     def ordered(self, count: int = 1) -> None:
         """So many orders of it went out."""
         self.orders += count
