@@ -8,7 +8,7 @@ with the world until nothing is left to do. Live, on paper, in a backtest and in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final, assert_never, cast
 
 import attrs
@@ -83,7 +83,7 @@ from coldframe.model.inputs import (
 from coldframe.model.instruments import Instruments
 from coldframe.model.journal import RowKind
 from coldframe.model.view import Randomness
-from coldframe.units import calculated
+from coldframe.units import arithmetic
 from coldframe.wire.names import StreamName
 from coldframe.wire.reference import RateLimit
 
@@ -225,11 +225,13 @@ class Engine:
 
     def start(self, at_ns: int) -> list[Effect]:
         """Begins the run: links are opened, strategies are told."""
-        return calculated(self._start, at_ns)
+        with localcontext(arithmetic()):
+            return self._start(at_ns)
 
     def step(self, stamped: Stamped) -> list[Effect]:
         """Takes in one input and returns what has to be done because of it."""
-        return calculated(self._step, stamped)
+        with localcontext(arithmetic()):  # whatever the caller has set for itself
+            return self._step(stamped)
 
     def _start(self, at_ns: int) -> list[Effect]:
         self._ctx.begin_step(at_ns)

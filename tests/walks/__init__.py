@@ -1,0 +1,1 @@
+"""What a walk through the code passes, found out by walking: the files whose functions stand on the way."""
