@@ -321,9 +321,9 @@ def test_a_refusal_overrules_what_the_venue_had_named() -> None:
     key, breaks = ("BTCUSDT", PositionSide.BOTH), made.engine.trading.mismatches
     breaks._differs(Difference(key, D("0.010"), D(0), 0))
     breaks._dispute()
-    breaks.nothing_there(key, Side.BUY)
+    breaks.step(NothingToReduce(*key, Side.BUY))
     assert made.engine.state.trading.disputed == {key: D("0.010")}
-    breaks.nothing_there(key, Side.SELL)
+    breaks.step(NothingToReduce(*key, Side.SELL))
     assert made.engine.state.trading.disputed == {key: 0}
 
 
