@@ -309,7 +309,7 @@ def test_a_refusal_disputes_only_what_would_be_reduced(quantity: str, side: Side
     made = Scripted(Actor()).ready()
     assert made.engine.trading is not None
     key = ("BTCUSDT", PositionSide.BOTH)
-    made.engine.slots.get("mm").trader.account.position(*key).change(D(quantity), D(100))
+    made.engine.runtimes.get("mm").trader.account.position(*key).change(D(quantity), D(100))
     made.engine.trading.mismatches.step(NothingToReduce(*key, side))
     assert made.engine.state.trading.disputed == ({key: 0} if disputed else {})
 

@@ -17,7 +17,7 @@ from coldframe.core.reconciliation.position_breaks import PositionBreaks
 from coldframe.core.reconciliation.rounds import PendingOpenAlgos, PendingOpenOrders, PendingPositions, Reconciler
 from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import PendingTrades, TradeScan
-from coldframe.core.state.external import Foreign
+from coldframe.core.state.external import ExternalPolicy
 from coldframe.enums import OrderStatus, PositionSide, Side
 from coldframe.model.effects import CallRest, Log, OpenLink, Record, SendRequest, WakeAt
 from coldframe.model.engine_events import AccountSettingDiffers, NothingToReduce, SettingsDoubted, StreamMessage
@@ -52,7 +52,7 @@ def back(purpose: object, body: object = None, status: int = 200, sent_ms: int =
 
 def reconciler(world: OrderWorld) -> Reconciler:
     scan = TradeScan(world.state, world.ctx, world.calls, world.reports)
-    start = StartCheck(world.state, world.ctx, world.reports, Foreign.REFUSE)
+    start = StartCheck(world.state, world.ctx, world.reports, ExternalPolicy.REFUSE)
     return Reconciler(
         world.state, world.ctx, world.calls, world.reports, world.executor, scan, start, unbroken=lambda since_ns: False
     )
