@@ -37,7 +37,7 @@ from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
 from coldframe.testing import instrument
 from coldframe.trio_io.clock import Clock
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.names import StreamName
 from coldframe.wire.rest import Answer
 from coldframe.wire.routes import Endpoints
@@ -230,7 +230,7 @@ async def through_coldframe(url: str, count: int) -> float:
     clock = Clock()
     nowhere = Endpoints("http://127.0.0.1:9", url, url)
     tls = ssl.create_default_context()
-    async with Rest(nowhere.rest, tls, clock.now_ns, None, 5000) as rest, trio.open_nursery() as nursery:
+    async with RestClient(nowhere.rest, tls, clock.now_ns, None, 5000) as rest, trio.open_nursery() as nursery:
         connections = Connections(rest, rest, nowhere, nowhere, tls, None, 5000, random.random)
         runner = EffectRunner(nursery, clock, connections, lambda level, text: None)
         engine = Engine(

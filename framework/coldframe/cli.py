@@ -336,7 +336,7 @@ def _run(args: argparse.Namespace) -> int:
     return run_bot(
         args.config,
         for_s=args.for_s,
-        tape=args.recording,
+        recording=args.recording,
         speed=args.speed,
         record=args.record,
         journal=args.journal,
@@ -384,7 +384,7 @@ def _venue(args: argparse.Namespace) -> int:
     return serve_venue(
         args.config,
         port=args.port,
-        tape=args.recording,
+        recording=args.recording,
         keys=args.keys,
         state=args.state,
         debug=args.debug,
@@ -448,17 +448,17 @@ def _orders_resolve(args: argparse.Namespace) -> int:
 
 
 def _recording_info(args: argparse.Namespace) -> int:
-    from coldframe.commands.verbs import tape_info
+    from coldframe.commands.verbs import recording_info
 
     _note_old_verb(args, "info")
-    return tape_info(args.file, _json_or_lines(args.json))
+    return recording_info(args.file, _json_or_lines(args.json))
 
 
 def _recording_verify(args: argparse.Namespace) -> int:
-    from coldframe.commands.verbs import tape_verify
+    from coldframe.commands.verbs import recording_verify
 
     _note_old_verb(args, "verify")
-    return tape_verify(args.file, _json_or_lines(args.json))
+    return recording_verify(args.file, _json_or_lines(args.json))
 
 
 def _note_old_verb(args: argparse.Namespace, verb: str) -> None:

@@ -179,7 +179,7 @@ class StrategyBench:
     def mark(self, symbol: str, price: str) -> list[Any]:
         """A new mark price."""
         self._book(symbol)
-        self._state.prices.mark_told(symbol, _number(price))
+        self._state.prices.mark_price_told(symbol, _number(price))
         event = MarkPriceChanged(symbol, self._ctx.now_ns, self.now_ms, _number(price), _number(price), ZERO, 0)
         return self.send("on_mark", event)
 
@@ -256,7 +256,7 @@ class StrategyBench:
         self._trade_id += 1
         traded = _number(price), _number(quantity)
         fill = Fill(symbol, self._trade_id, self._trade_id, side, *traded, False, self.now_ms, fee=ZERO)
-        self._state.holdings.outside(fill, cause)
+        self._state.holdings.book_external(fill, cause)
         return self._told()
 
     def _book(self, symbol: str) -> LocalBook:

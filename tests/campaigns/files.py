@@ -35,7 +35,7 @@ from coldframe.model.effects import WakeAt
 from coldframe.model.inputs import FramesReceived, Lane, RestAnswered, Stamped, TimeReached
 from coldframe.model.journal import RowKind
 from coldframe.runtime import haltfiles
-from coldframe.runtime.recordings import describe_tape, verify_tape
+from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.control import read_request
 from coldframe.trio_io.endpoint import LineTooLong, PeerRefused, RequestLines
@@ -125,7 +125,7 @@ def _recordings(folder: Path) -> Iterator[Reader]:
 
     def look(data: bytes) -> None:
         path.write_bytes(data)
-        for use in (outline, describe_tape, verify_tape):
+        for use in (outline, describe_recording, verify_recording):
             use(path)
 
     def play(data: bytes) -> None:

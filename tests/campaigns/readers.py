@@ -263,7 +263,7 @@ def _refusal(data: bytes) -> None:
 
 
 def _handshake(data: bytes) -> None:
-    link._refusal(link.Address("venue", 443, "/private/ws/secret-listen-key"), data, 1_700_000_000_000)
+    link._refusal(link.LinkAddress("venue", 443, "/private/ws/secret-listen-key"), data, 1_700_000_000_000)
 
 
 def _batches(data: bytes) -> None:

@@ -18,15 +18,15 @@ from coldframe.exits import Exit
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import halt_file_of, runs_of
-from coldframe.trio_io.control import VERSION, Answer, HaltRequest, HaltRow, ResolveRequest, ResumeRequest
+from coldframe.trio_io.control import VERSION, ControlAnswer, HaltRequest, HaltRow, ResolveRequest, ResumeRequest
 from coldframe.trio_io.halt_file import HaltFile
 from coldframe.trio_io.runs import RunFolder
 from tests.trio_io.control_rig import Served, serving
 
 ORDER: Final = "cf.a.x.1"
-ACCEPTED: Final = Answer(VERSION, "accepted", "in short", ["in detail"], pid=7)
-REFUSED: Final = Answer(VERSION, "refused", "not so", pid=8)
-UNANSWERED: Final = Answer(VERSION, "unanswered", "the bot does not answer", pid=9)
+ACCEPTED: Final = ControlAnswer(VERSION, "accepted", "in short", ["in detail"], pid=7)
+REFUSED: Final = ControlAnswer(VERSION, "refused", "not so", pid=8)
+UNANSWERED: Final = ControlAnswer(VERSION, "unanswered", "the bot does not answer", pid=9)
 
 
 @attrs.define
@@ -121,10 +121,10 @@ def test_what_a_run_could_not_write_down_is_told(bot: Bot, served: Served) -> No
     ]
 
 
-def changed(answer: Answer, **changes: Any) -> Answer:
+def changed(answer: ControlAnswer, **changes: Any) -> ControlAnswer:
     """An answer with some of it changed."""
     fields = {name: getattr(answer, name) for name in answer.__struct_fields__}
-    return Answer(**{**fields, **changes})
+    return ControlAnswer(**{**fields, **changes})
 
 
 @pytest.mark.usefixtures("hung")
@@ -188,7 +188,7 @@ def test_a_strategy_that_is_not_there_is_named(bot: Bot) -> None:
         ([REFUSED, REFUSED], None, ""),
     ],
 )
-def test_one_of_the_runs_has_to_know_the_order(bot: Bot, replies: list[Answer], code: Exit | None, result: str) -> None:
+def test_one_of_the_runs_has_to_know_the_order(bot: Bot, replies: list[ControlAnswer], code: Exit | None, result: str) -> None:
     with ExitStack() as stack:
         all_served = [stack.enter_context(serving(bot.runs.folder)) for _ in replies]
         for served, reply in zip(all_served, replies, strict=True):

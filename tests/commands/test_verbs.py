@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coldframe.commands.verbs import PlainLog, check, list_plugins, run_bot, serve_venue, tape_info
+from coldframe.commands.verbs import PlainLog, check, list_plugins, recording_info, run_bot, serve_venue
 from coldframe.errors import ConfigError
 from coldframe.model.effects import Level
 from coldframe.runtime.liveview import LiveView
@@ -102,13 +102,13 @@ def test_a_run_from_its_file_to_its_summary(
     for plain in (True, False):
         printed = Printed()
         record = tmp_path / f"run{plain}.jsonl.gz"
-        options = {"tape": None, "speed": None, "record": record, "journal": None, "live": False, "debug": False}
+        options = {"recording": None, "speed": None, "record": record, "journal": None, "live": False, "debug": False}
         code = run_bot(tmp_path / "bot.toml", for_s=2.5, plain=plain, out=printed, **options)  # type: ignore[arg-type]
         assert code == printed.document["exit_code"] == 4, "it leaves a position without a stop"
         assert printed.document["ended"] == "duration"
         assert printed.lines[0].startswith("scene: ended by duration after ")
         recorded = Printed()
-        assert tape_info(record, recorded) == 0
+        assert recording_info(record, recorded) == 0
         assert recorded.document["lines"] > 20
         assert set(recorded.document["snapshots"]) == {"BTCUSDT", "ETHUSDT"}
     assert len(shown) == 1
@@ -123,7 +123,7 @@ def test_a_recording_that_cannot_be_written_ends_the_run_before_it_begins(tmp_pa
         run_bot(
             path,
             for_s=1,
-            tape=None,
+            recording=None,
             speed=None,
             record=tmp_path / "no/such/folder.gz",
             journal=None,
@@ -141,7 +141,7 @@ def test_a_recording_that_cannot_be_written_ends_the_run_before_it_begins(tmp_pa
 
 def test_a_venue_of_a_file_with_findings_is_not_served(tmp_path: Path) -> None:
     path = written(tmp_path, EMBEDDED + "[venue.embedded]\nsed = 7\n")
-    options = {"port": None, "tape": None, "keys": None, "state": None, "debug": False, "out": Printed()}
+    options = {"port": None, "recording": None, "keys": None, "state": None, "debug": False, "out": Printed()}
     with pytest.raises(BaseException) as refused:
         serve_venue(path, **options)  # type: ignore[arg-type]
     assert "unknown key (did you mean seed?)" in repr(refused.value)

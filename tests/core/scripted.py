@@ -26,6 +26,7 @@ from coldframe.core.strategies.view import StrategyView
 from coldframe.enums import Side
 from coldframe.errors import StrategyFault
 from coldframe.model.effects import (
+    AppendJournal,
     CallRest,
     CloseLink,
     Effect,
@@ -34,7 +35,6 @@ from coldframe.model.effects import (
     LinkKind,
     Log,
     OpenLink,
-    Record,
     SendControl,
     SendRequest,
     WakeAt,
@@ -288,7 +288,7 @@ class Scripted:
 
     def _record(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, Record):
+            if isinstance(effect, AppendJournal):
                 body = json.loads(json.dumps(effect.body))
                 self.rows.append(Row(len(self.rows) + 1, self.now_ns, effect.kind, effect.ref, body))
         self.steps.append(len(self.rows))

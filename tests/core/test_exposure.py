@@ -30,7 +30,7 @@ sizes = st.integers(1, 9).map(Decimal)
 
 
 @st.composite
-def wishes(draw: st.DrawFn, hedge: bool) -> Place:
+def intents(draw: st.DrawFn, hedge: bool) -> Place:
     side = draw(st.sampled_from(Side))
     held = draw(st.sampled_from((LONG, SHORT))) if hedge else BOTH
     kind = draw(st.sampled_from((OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_MARKET, OrderType.STOP)))
@@ -88,7 +88,7 @@ def test_i5_no_position_is_ever_larger_than_allowed(hedge: bool, data: st.DataOb
         if market.live and data.draw(st.booleans()):
             market.trade(data.draw(st.sampled_from(market.live)), data.draw(sizes))
         else:
-            market.ask(data.draw(wishes(hedge)))
+            market.ask(data.draw(intents(hedge)))
         for side in (LONG, SHORT) if hedge else (BOTH,):
             assert abs(market.held(side)) <= LIMIT
         assert market.held(LONG) >= 0 >= market.held(SHORT)

@@ -8,7 +8,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.execution.operations import PlaceOrder
+from coldframe.core.execution.operations import PlaceOperation
 from coldframe.core.strategies.planner import Held, plan_hedged_target
 from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import AlgoStatus, OrderType, PositionMode, PositionSide, Side
@@ -106,13 +106,13 @@ def test_a_muted_strategy_is_flattened_on_both_sides() -> None:
 
 def test_quotes_of_a_side_open_it_and_close_what_there_is() -> None:
     made, actor = world()
-    wish = Quotes("BTCUSDT", [Quote(D(99), D(1))], [Quote(D(101), D(1))], position_side=LONG)
-    made.want(actor, wish)
+    desired = Quotes("BTCUSDT", [Quote(D(99), D(1))], [Quote(D(101), D(1))], position_side=LONG)
+    made.want(actor, desired)
     assert made.verdicts(actor) == {"POSITION": 1}
     assert orders_sent(made) == [("BUY", "LONG", D(1))]
     (bid,) = made.engine.orders.live
     made.fill(bid.client_order_id, "1", "99")
-    made.want(actor, wish)
+    made.want(actor, desired)
     assert orders_sent(made)[-2:] == [("BUY", "LONG", D(1)), ("SELL", "LONG", D(1))]
     assert {(order.side, order.position_side) for order in made.engine.orders.live} == {(BUY, LONG), (SELL, LONG)}
     made.want(actor, Quotes("BTCUSDT", asks=[Quote(D(101), D(2))], position_side=SHORT))
@@ -160,7 +160,7 @@ def test_a_hedged_target_is_reached_one_side_after_the_other(
         operations = plan_hedged_target(Target("BTCUSDT", position), sides[0], sides[1], [], D("99.9"), D("100.1"), listed)
         if not operations:
             break
-        ((wanted),) = [operation.place for operation in operations if isinstance(operation, PlaceOrder)]
+        ((wanted),) = [operation.place for operation in operations if isinstance(operation, PlaceOperation)]
         assert isinstance(wanted, Place)
         filled = listed.quantity(wanted.quantity * part / 4) or wanted.quantity
         if not wanted.closing:

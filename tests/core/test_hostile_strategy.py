@@ -23,14 +23,14 @@ LEVELS = st.lists(st.builds(Quote, PRICES, SIZES), max_size=3)
 WHERE, SIDES = st.sampled_from(SYMBOLS), st.sampled_from(list(Side))
 MARKET = st.builds(Place, symbol=WHERE, side=SIDES, quantity=SIZES, type=st.just(OrderType.MARKET))
 LIMIT = st.builds(Place, symbol=WHERE, side=SIDES, quantity=SIZES, price=PRICES, reduce_only=st.booleans())
-WISHES = st.builds(Quotes, WHERE, LEVELS, LEVELS) | st.builds(Target, WHERE, SIZES | SIZES.map(lambda one: -one), PRICES)
+DESIRED = st.builds(Quotes, WHERE, LEVELS, LEVELS) | st.builds(Target, WHERE, SIZES | SIZES.map(lambda one: -one), PRICES)
 
 BUDGET = Budget(max_position=D(4), max_notional=D(600), messages_per_10s=6, max_open_orders=2)
 LIMITS = RiskLimits(max_order_notional=D(350), max_gross_notional=D(600), price_collar_pct=D(5), duplicate_ms=100)
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(st.lists(st.tuples(LIMIT | MARKET | WISHES, st.booleans(), st.none() | st.tuples(PRICES, SIZES)), max_size=12))
+@given(st.lists(st.tuples(LIMIT | MARKET | DESIRED, st.booleans(), st.none() | st.tuples(PRICES, SIZES)), max_size=12))
 def test_s11_g11_only_allowed_orders_of_any_strategy_are_sent(
     wanted: list[tuple[Place | Quotes | Target, bool, tuple[Decimal, Decimal] | None]],
 ) -> None:

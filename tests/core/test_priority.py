@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.execution.operations import AmendOrder, CancelOrder, PlaceOrder
+from coldframe.core.execution.operations import AmendOperation, CancelOperation, PlaceOperation
 from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Order
 from coldframe.core.strategies.planner import distance, plan_quotes
@@ -15,7 +15,7 @@ from coldframe.enums import Side
 from coldframe.model.intents import Quote, Quotes, Target
 from tests.core.exchange import ALIVE
 from tests.core.scripted import Actor, Scripted
-from tests.core.strategies.test_planner import Hand, wish
+from tests.core.strategies.test_planner import Hand, desired
 from tests.core.told import D
 from tests.examples import examples
 
@@ -26,13 +26,13 @@ LEVELS = st.lists(st.tuples(st.integers(90, 99), st.sampled_from(["0.5", "1", "2
 def test_amendments_of_both_sides_go_by_how_far_they_are_off() -> None:
     hand = Hand()
     bid, ask = hand.rest(BUY, "98", "1"), hand.rest(SELL, "110", "1")
-    operations = plan_quotes(wish([("99", "1")], [("101", "1")]), hand.live)
-    assert operations == [AmendOrder(ask, D(101), D(1)), AmendOrder(bid, D(99), D(1))]
+    operations = plan_quotes(desired([("99", "1")], [("101", "1")]), hand.live)
+    assert operations == [AmendOperation(ask, D(101), D(1)), AmendOperation(bid, D(99), D(1))]
 
 
 def test_new_orders_of_both_sides_go_nearest_to_the_market_first() -> None:
     bids, asks = [("97", "1"), ("99", "1"), ("98", "1")], [("102", "1"), ("101", "1")]
-    prices = [quote.place.price for quote in plan_quotes(wish(bids, asks), []) if isinstance(quote, PlaceOrder)]
+    prices = [quote.place.price for quote in plan_quotes(desired(bids, asks), []) if isinstance(quote, PlaceOperation)]
     assert [set(prices[:2]), set(prices[2:4]), prices[4]] == [{D(99), D(101)}, {D(98), D(102)}, D(97)]
 
 
@@ -63,8 +63,8 @@ def test_strategy_further_from_its_target_goes_first() -> None:
     assert made.sent("order.place") == []
     made.engine._ctx.ledger.banned_until_ms = 0
     for actor in (near, far):
-        made.engine.strategies._desires.touch(actor.id, "BTCUSDT")
-        made.engine.strategies._desires._patience.clear()
+        made.engine.strategies._store.touch(actor.id, "BTCUSDT")
+        made.engine.strategies._store._patience.clear()
     made.beat()
     assert [order.strategy for order in made.engine.orders.live] == ["far"]
 
@@ -73,7 +73,7 @@ def test_the_distance_is_what_is_missing_and_what_is_too_much() -> None:
     hand = Hand()
     right, wrong = hand.rest(BUY, "99", "1"), hand.rest(SELL, "101", "2")
     orders: list[Order] = [right, wrong]
-    wanted = wish([("99", "1"), ("98", "0.5")])
+    wanted = desired([("99", "1"), ("98", "0.5")])
     assert distance(wanted, None, orders, D(0)) == D("2.5")
     assert distance(None, Target("BTCUSDT", D(-3)), orders, D(1)) == 4
     assert distance(wanted, Target("BTCUSDT", D(1)), orders, D(0)) == D("3.5")
@@ -95,11 +95,11 @@ def test_any_prefix_of_the_plan_improves_and_stays_within_bounds(
         hand.rest(BUY, str(price), quantity)
     for price, quantity in had_asks:
         hand.rest(SELL, str(price + 20), quantity)
-    wanted = wish([(str(p), q) for p, q in bids], [(str(p + 20), q) for p, q in asks])
+    wanted = desired([(str(p), q) for p, q in bids], [(str(p + 20), q) for p, q in asks])
     off: Decimal = distance(wanted, None, hand.live, D(0))
     for _ in range(30):
         operations = plan_quotes(wanted, hand.live)
-        ranks = [(CancelOrder, AmendOrder, PlaceOrder).index(type(operation)) for operation in operations]
+        ranks = [(CancelOperation, AmendOperation, PlaceOperation).index(type(operation)) for operation in operations]
         assert ranks == sorted(ranks)
         if not operations:
             break

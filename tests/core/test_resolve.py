@@ -7,7 +7,7 @@ import pytest
 from coldframe.core.execution.absence_proof import ManualResolution
 from coldframe.core.state.journal_codec import fold
 from coldframe.enums import Side
-from coldframe.model.effects import NoteAnswered
+from coldframe.model.effects import CommandAnswered
 from coldframe.model.inputs import ResolveAsked
 from coldframe.model.orders import OrderState
 from tests.core.scripted import Actor, Scripted
@@ -31,7 +31,7 @@ def given_up() -> tuple[Scripted, Actor, str]:
 
 
 def answers(made: Scripted) -> list[tuple[bool, str]]:
-    return [(effect.accepted, effect.text) for effect in made.effects if isinstance(effect, NoteAnswered)]
+    return [(effect.accepted, effect.text) for effect in made.effects if isinstance(effect, CommandAnswered)]
 
 
 @pytest.mark.parametrize(

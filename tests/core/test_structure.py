@@ -101,7 +101,7 @@ def test_only_the_state_changes_the_state(path: Path) -> None:
         "order.state = after",
         "order.filled += quantity",
         "purpose.order.reason, rest = 'x', 1",
-        "orders.marks['BTCUSDT'] = 7",
+        "orders.trade_cursors['BTCUSDT'] = 7",
         "del state.external.orders[key]",
         "self._state.instruments = listed",
         "state.prices.rates.update(more)",
@@ -113,7 +113,9 @@ def test_a_write_from_outside_is_found(write: str) -> None:
     assert len(outside_writes(write, state_attributes())) == 1
 
 
-@pytest.mark.parametrize("read", ["quantity = order.filled", "order.found()", "self.state = after", "mine = list(orders.marks)"])
+@pytest.mark.parametrize(
+    "read", ["quantity = order.filled", "order.found()", "self.state = after", "mine = list(orders.trade_cursors)"]
+)
 def test_what_is_read_or_ones_own_is_no_write(read: str) -> None:
     assert outside_writes(read, state_attributes()) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from coldframe.core.engine import Engine
-from coldframe.model.effects import CallRest, Effect, Finish, Log, NoteAnswered, OpenLink, Record, SendControl, WakeAt
+from coldframe.model.effects import AppendJournal, CallRest, CommandAnswered, Effect, Finish, Log, OpenLink, SendControl, WakeAt
 from coldframe.model.inputs import FramesReceived, Input, Lane, LinkOpened, ResolveAsked, Stamped, StopAsked, TimeReached
 from coldframe.testing import Playbook
 from coldframe.wire.codec import encode
@@ -37,7 +37,7 @@ def test_trace_of_the_engine() -> None:
     made = Scripted(actor, channels=["aggTrade"], orders_on=False)
     engine: Engine = made.engine
     link = "market-1.1"
-    play = Playbook(Steps(engine), ignore=(Log, Record, WakeAt))
+    play = Playbook(Steps(engine), ignore=(Log, AppendJournal, WakeAt))
     assert (
         play
         >> at(0, engine.start)
@@ -48,8 +48,8 @@ def test_trace_of_the_engine() -> None:
         >> at(100, FramesReceived(link, (envelope(TRADES, encode(agg_trade(1))),)))
         >> at(200, TimeReached("clock:quick:200"))
         << Like(CallRest, path="/fapi/v1/time")
-        >> at(300, ResolveAsked("cf.mm.1.1", "filled", "note-1"))
-        << Like(NoteAnswered, note="note-1", accepted=False)
+        >> at(300, ResolveAsked("cf.mm.1.1", "filled", "command-1"))
+        << Like(CommandAnswered, command="command-1", accepted=False)
         >> at(400, StopAsked("signal"))
         << Finish("signal")
     )

@@ -24,7 +24,7 @@ from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Order, Orders, Origin
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderStatus
-from coldframe.model.effects import Record, WakeAt
+from coldframe.model.effects import AppendJournal, WakeAt
 from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import BookState, OrderChanged, OrderFilled
 from coldframe.model.inputs import LinkOpened
@@ -95,7 +95,7 @@ class Like:
 
 def row(kind: RowKind, ref: str = "") -> Like:
     """A row for the journal, about this if it is named."""
-    return Like(Record, kind=kind, **({"ref": ref} if ref else {}))
+    return Like(AppendJournal, kind=kind, **({"ref": ref} if ref else {}))
 
 
 def changed(state: OrderState, **said: object) -> Like:
@@ -130,7 +130,7 @@ class OrderWorld:
         self.orders = Orders(START_MS)
         listed = Instruments([instrument(SYMBOL)])
         self.state = EngineState(self.ctx, self.orders, {"mm": self.trader}, instruments=listed, limits=RiskLimits(**limits))
-        self.state.prices.mark_told(SYMBOL, Decimal(100))
+        self.state.prices.mark_price_told(SYMBOL, Decimal(100))
         self.calls = RestQueue(self.ctx)
         self.session = Session(self.ctx, False, SessionLimits())
         self.ways = RequestWays(self.ctx, self.session, self.calls)

@@ -25,7 +25,7 @@ from coldframe.data.input_log import (
 )
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
-from coldframe.model.effects import CallRest, Level, LinkKind, Log, OpenLink, Record, WakeAt
+from coldframe.model.effects import AppendJournal, CallRest, Level, LinkKind, Log, OpenLink, WakeAt
 from coldframe.model.inputs import FramesReceived, Input, Lane, RestAnswered, Stamped, TimeReached
 from coldframe.model.intents import Place
 from coldframe.model.journal import RowKind
@@ -98,7 +98,7 @@ def test_deep_nesting_is_a_frame_or_an_error_with_its_place(tmp_path: Path) -> N
 
 
 def test_what_came_of_a_step_stands_beside_it(tmp_path: Path) -> None:
-    effects = [WakeAt("x", 5), Log(Level.INFO, "a"), Record(RowKind.ORDER, "o", {"a": {"b": [1]}})]
+    effects = [WakeAt("x", 5), Log(Level.INFO, "a"), AppendJournal(RowKind.ORDER, "o", {"a": {"b": [1]}})]
     place = Place(symbol="BTCUSDT", side=Side.BUY, price=Decimal("1.10"), quantity=Decimal("0.001"))
     calls = Calls([Call("mm", "on_book", [place, object()])], [Late(2, "on_book: it took 3 s")])
     encoder = InputEncoder()

@@ -99,7 +99,7 @@ def test_positions_fees_and_latches_are_read(folder: Path, name: str) -> None:
         ("", "BTCUSDT"): Decimal("0.003"),
     }
     assert past.accounts["mm"].fees == {"USDT": Decimal("0.42000100")}
-    assert past.marks == {"BTCUSDT": 170000000002, "ETHUSDT": 170000000001}
+    assert past.trade_cursors == {"BTCUSDT": 170000000002, "ETHUSDT": 170000000001}
     assert list(past.suspensions.symbols) == ["SOLUSDT"]
 
 

@@ -18,7 +18,7 @@ from coldframe.data.lines import USUAL_BOUNDS, LineBounds
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording import outline
 from coldframe.exchange_server.recording_files import MOST_NAMES, read_tape
-from coldframe.runtime.recordings import describe_tape, verify_tape
+from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.wire.tape import LONGEST_LINE
 
 LINES = [b'{"t":%d,"stream":"btcusdt@x%d","data":{"n":%d}}' % (number, number % 7, number) for number in range(300)]
@@ -127,7 +127,7 @@ def test_decompression_bomb_is_refused_when_it_exceeds_the_bound(tmp_path: Path,
 def test_more_streams_than_there_are_is_no_recording(tmp_path: Path) -> None:
     rows = [b'{"t":1,"stream":"s%d@trade","data":{}}' % number for number in range(MOST_NAMES + 1)]
     assert len(numbers(at(tmp_path, b"\n".join([*rows[:-1], *rows[:9]])))) == MOST_NAMES + 9
-    for use in (numbers, outline, describe_tape, verify_tape):
+    for use in (numbers, outline, describe_recording, verify_recording):
         with pytest.raises(
             ConfigError, match=rf"tape\.jsonl:{MOST_NAMES + 1}: more than {MOST_NAMES} different streams|tape\.jsonl:1: "
         ):

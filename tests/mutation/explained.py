@@ -29,7 +29,7 @@ EXPLAINED: Final[dict[str, str]] = {
     " -> not self._ctx.events or not self.strategies.due": (
         "orders, cancels and amendments that a round sends bring news by their answers only, so that one round leaves nothing"
     ),
-    "desired_state.py:DesiredState.compare_due: len(due) > 1 -> len(due) >= 1": "one wish alone is sorted into itself",
+    "desired_state.py:DesiredState.compare_due: len(due) > 1 -> len(due) >= 1": "one desired state alone is sorted into itself",
     "desired_state.py:_nearer_zero: target * position > 0 -> target * position >= 0": (
         "a target of zero is nearer already, and from a position of zero no other one is"
     ),

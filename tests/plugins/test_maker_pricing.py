@@ -154,7 +154,7 @@ cents = st.integers(1, 200_000).map(lambda number: D(number) / 100)
 
 @st.composite
 def situations(draw: st.DrawFn) -> Pricing:
-    """Books on and off the tick, narrow and wide, with wishes anywhere round them."""
+    """Books on and off the tick, narrow and wide, with desired states anywhere round them."""
     bid = draw(cents)
     ask = bid + draw(cents) / 20
     middle = (bid + ask) / 2

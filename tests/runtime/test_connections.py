@@ -10,7 +10,7 @@ import trio
 from coldframe.runtime.connections import Connections
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.inbox import Inbox
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.routes import Endpoints
 
 
@@ -18,8 +18,8 @@ async def test_the_market_is_asked_about_the_market_and_the_other_venue_about_al
     clock, tls = Clock(), ssl.create_default_context()
     market, orders = (Endpoints(f"http://{name}", f"ws://{name}", f"ws://{name}/api") for name in ("market", "orders"))
     async with (
-        Rest(market.rest, tls, clock.now_ns, None, 5000) as market_rest,
-        Rest(orders.rest, tls, clock.now_ns, None, 5000) as order_rest,
+        RestClient(market.rest, tls, clock.now_ns, None, 5000) as market_rest,
+        RestClient(orders.rest, tls, clock.now_ns, None, 5000) as order_rest,
         trio.open_nursery() as nursery,
     ):
         connections = Connections(market_rest, order_rest, market, orders, tls, None, 5000, random.random)
@@ -29,4 +29,4 @@ async def test_the_market_is_asked_about_the_market_and_the_other_venue_about_al
             assert connections.rest_for(path) is order_rest
         links = connections.links(nursery, Inbox(clock.now_ns), clock)
         assert links.taps == []
-        assert connections.tape_ended is None
+        assert connections.recording_ended is None

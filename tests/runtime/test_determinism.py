@@ -9,7 +9,7 @@ import pytest
 
 from coldframe.cli import main
 from coldframe.errors import ColdframeError, ConfigError
-from coldframe.runtime.determinism import CHANCE, CLOCK, END, SET_ORDER, Step, bot_of, compare, hash_seeds, play
+from coldframe.runtime.determinism import CHANCE, CLOCK, END, SET_ORDER, PlayedStep, bot_of, compare, hash_seeds, play
 
 #: Each case plays in two processes and more: not for the inner loop.
 pytestmark = pytest.mark.scene
@@ -148,7 +148,7 @@ def test_a_process_that_dies_is_not_called_equal(tmp_path: Path) -> None:
 
 
 def test_minutes_are_virtual_minutes(tmp_path: Path) -> None:
-    steps: list[Step] = []
+    steps: list[PlayedStep] = []
     play(bot_of(written(tmp_path, "1")), 0.1, steps.append)
     assert steps[0].kind == "Start"
     assert steps[-1].kind == END

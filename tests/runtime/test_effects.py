@@ -54,7 +54,7 @@ from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.inbox import Inbox
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.units import NS_PER_S
 from coldframe.wire.routes import Endpoints
 from tests.trio_io import web
@@ -107,8 +107,8 @@ async def running_effects(
     there = f"http://127.0.0.1:{rest_port}"
     with trio.fail_after(PATIENCE_S):
         async with (
-            Rest(there, tls, clock.now_ns, None, 5000) as market_rest,
-            Rest(there, tls, clock.now_ns, None, 5000) as order_rest,
+            RestClient(there, tls, clock.now_ns, None, 5000) as market_rest,
+            RestClient(there, tls, clock.now_ns, None, 5000) as order_rest,
             trio.open_nursery() as nursery,
         ):
             connections = Connections(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from coldframe.commands.verbs import tape_info, tape_verify
+from coldframe.commands.verbs import recording_info, recording_verify
 from coldframe.errors import ConfigError
-from coldframe.runtime.recordings import describe_tape, verify_tape
+from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.wire.tape import snapshot_line, stream_line
 from tests.conftest import SHARED, needs_shared
 
@@ -34,7 +34,7 @@ class Printed:
 def verified(path: Path) -> tuple[int, dict[str, Any], str]:
     """Exit code, document and last line of `tape verify`."""
     printed = Printed()
-    code = tape_verify(path, printed)
+    code = recording_verify(path, printed)
     return code, printed.document, printed.lines[-1]
 
 
@@ -62,7 +62,7 @@ def test_real_recordings_hold_up(path: Path) -> None:
 @needs_shared
 def test_what_a_real_recording_holds() -> None:
     printed = Printed()
-    assert tape_info(SMALL, printed) == 0
+    assert recording_info(SMALL, printed) == 0
     document = printed.document
     assert (document["verb"], document["lines"], document["torn"]) == ("recording info", 1539, False)
     assert document["snapshots"] == dict.fromkeys(("AKROUSDT", "CTKUSDT", "KEEPUSDT", "SUSHIUSDT"), 1)
@@ -177,7 +177,7 @@ def test_a_torn_end_is_told_and_is_no_mismatch(tmp_path: Path, small: list[bytes
     assert (code, document["lines"], document["mismatches"]) == (0, 800, 0)
     assert capsys.readouterr().err == f"coldframe: {torn}:801: the last line is torn and was left out\n"
     printed = Printed()
-    tape_info(torn, printed)
+    recording_info(torn, printed)
     assert (printed.document["torn"], printed.document["lines"]) == (True, 800)
     assert "torn and was left out" in capsys.readouterr().err
     cut = tmp_path / "cut.jsonl.gz"
@@ -205,7 +205,7 @@ def test_a_torn_end_is_told_and_is_no_mismatch(tmp_path: Path, small: list[bytes
 def test_a_broken_line_in_the_middle_is_named(tmp_path: Path, small: list[bytes], broken: bytes, said: str) -> None:
     path = copied(tmp_path, [*small[:100], broken, *small[101:]])
     with pytest.raises(ConfigError) as refused:
-        verify_tape(path)
+        verify_recording(path)
     assert str(refused.value).startswith(f"{path}:101: {said}")
     assert "\n" not in str(refused.value)
     assert refused.value.exit_code == 78
@@ -240,7 +240,7 @@ SNAPSHOT = snapshot_line(1, "BTCUSDT", b'{"lastUpdateId":10,"bids":[["9.0","1"],
 def row_of(tmp_path: Path, *lines: bytes) -> dict[str, Any]:
     path = tmp_path / "small.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n")
-    document, _, _ = verify_tape(path)
+    document, _, _ = verify_recording(path)
     row: dict[str, Any] = document["symbols"].get("BTCUSDT", {})
     return row
 
@@ -277,10 +277,10 @@ def test_where_nothing_could_be_compared_it_is_said(tmp_path: Path, lines: list[
     _, document, said = verified(path)
     assert (document["lines"], document["symbols"], document["comparisons"]) == (len(lines), {}, 0)
     assert said.endswith("0 comparisons: there was nothing to compare")
-    assert describe_tape(path)[0]["lines"] == len(lines)
+    assert describe_recording(path)[0]["lines"] == len(lines)
 
 
-@pytest.mark.parametrize("verb", [verify_tape, describe_tape])
+@pytest.mark.parametrize("verb", [verify_recording, describe_recording])
 def test_what_cannot_be_read(tmp_path: Path, verb: Callable[[Path], object]) -> None:
     for path in (tmp_path / "none.jsonl.gz", tmp_path):
         with pytest.raises(ConfigError) as refused:

@@ -111,7 +111,7 @@ def test_its_figures_are_those_of_the_run(summary: dict[str, Any], scene: Scene)
     assert (busy["state"], busy["orders"], busy["fills"], busy["intents"]) == ("running", 2, 1, 3)
     assert busy["verdicts"] == {"ACCEPTED": 2, "ORDER_NOTIONAL": 1}
     assert busy["position"] == {"BTCUSDT": "0.01"}
-    mark = scene.engine.state.marks["BTCUSDT"]
+    mark = scene.engine.state.mark_prices["BTCUSDT"]
     assert Decimal(busy["fees"]) > 0
     assert busy["realized_pnl"] == "0"
     assert abs(Decimal(busy["unrealized_pnl"])) < mark

@@ -28,7 +28,7 @@ from coldframe.runtime.startup import ask_until_answered, check_account, describ
 from coldframe.secret import Secret
 from coldframe.text import discreet
 from coldframe.trio_io.clock import Clock
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.codes import CODES
 from tests.conftest import SHARED, needs_shared
 from tests.trio_io.peer import PATIENCE_S, Line, listening
@@ -53,7 +53,7 @@ SHORT, LONG = (0.01, 0.01, 0.01), (0.3, 0.3, 0.3)
 
 
 @asynccontextmanager
-async def venue(answer: Answering | Told, recv_window_ms: int = 5000) -> AsyncIterator[tuple[Web, Rest, Clock]]:
+async def venue(answer: Answering | Told, recv_window_ms: int = 5000) -> AsyncIterator[tuple[Web, RestClient, Clock]]:
     """A server that gives these answers, and what asks it."""
     told = answer if callable(answer) else (lambda asked: answer)
     with trio.fail_after(PATIENCE_S):
@@ -61,7 +61,7 @@ async def venue(answer: Answering | Told, recv_window_ms: int = 5000) -> AsyncIt
             clock = Clock()
             signer = HmacSigner(Secret(KEY), Secret(SECRET))
             base, tls = f"http://127.0.0.1:{web.port}", ssl.create_default_context()
-            async with Rest(base, tls, clock.now_ns, signer, recv_window_ms) as rest:
+            async with RestClient(base, tls, clock.now_ns, signer, recv_window_ms) as rest:
                 yield web, rest, clock
 
 
@@ -182,7 +182,7 @@ async def test_a_venue_that_cannot_be_reached() -> None:
     with trio.fail_after(PATIENCE_S):
         async with listening(script) as port:
             base = f"http://127.0.0.1:{port}"
-            async with Rest(base, ssl.create_default_context(), clock.now_ns, None, 5000) as rest:
+            async with RestClient(base, ssl.create_default_context(), clock.now_ns, None, 5000) as rest:
                 with pytest.raises(VenueUnavailable, match=f"the venue cannot be reached: {base}: ") as refused:
                     await venue_offset_ms(rest, clock, SHORT)
                 one_sentence(refused.value)

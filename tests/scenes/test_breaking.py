@@ -21,7 +21,7 @@ from coldframe.trio_io.heartbeat import Heartbeat
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.journal import Journal
 from coldframe.trio_io.kill_switch import KillSwitchThread
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.trio_io.timers import Timers
 from tests.scenes.careful import bids, bot, position, stops
 from tests.scenes.support import CONFIGS, PATIENCE_S, VenueProcess, venue
@@ -33,7 +33,7 @@ POINTS: dict[str, tuple[object, str]] = {
     "the inbox": (Inbox, "take"),
     "a link's writer": (links_module, "write"),
     "a link's frames": (Inbox, "put_frames"),
-    "REST": (Rest, "ask"),
+    "REST": (RestClient, "ask"),
     "the journal": (Journal, "_write_all"),
     "the watch for gaps": (GapWatch, "missed_ms"),
     "the beat": (Heartbeat, "holds"),

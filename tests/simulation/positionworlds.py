@@ -69,7 +69,7 @@ class World:
         self.faulty = chance.random() < 0.5
         self.rule = chance.choice(list(ExternalPolicy))
         self.owners: dict[str, str] = {}
-        #: How much had been sent when a strategy was asked for zero: what followed from its earlier wishes counts no more.
+        #: How much had been sent when a strategy was asked for zero: what followed from its earlier desired states counts no more.
         self.closing_since: dict[str, int] = {}
         self.seen = 0
         self.quiet = self.closing = False
@@ -278,7 +278,7 @@ class World:
     def _missed(self) -> set[Key]:
         """Where others have traded and come back to what they had, without the bot hearing of it: the next start will."""
         engine, found = self.pump.engine, set()
-        executions, marks = engine.state.holdings.executions, engine.orders.marks
+        executions, marks = engine.state.holdings.executions, engine.orders.trade_cursors
         for trade in (row.trade for row in self.pump.venue.books().trades):
             key, known = key_of(trade), max(executions.since(key_of(trade)) or 0, marks.get(trade.symbol, 0))
             ours = self.pump.venue.books().orders[trade.order_id].client_id in self.owners

@@ -172,7 +172,7 @@ class Pump(pump.Pump):
     def asked(self, what: str, params: Mapping[str, str | int]) -> None:
         self.sent.append((what, dict(params)))
 
-    def recorded(self, row: do.Record) -> None:
+    def recorded(self, row: do.AppendJournal) -> None:
         self.rows.append(Row(len(self.rows) + 1, self.now_ns, row.kind, row.ref, json.loads(json.dumps(row.body))))
 
     def logged(self, line: do.Log) -> None:

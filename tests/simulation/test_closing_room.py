@@ -16,7 +16,7 @@ from tests.simulation.test_taken_positions import LONG, B, Puppet, by_hand, plac
 D = Decimal
 BOTH = PositionSide.BOTH
 HELD = D("0.010")
-#: Further than a comparison of all orders, and than the longest pause of a wish.
+#: Further than a comparison of all orders, and than the longest pause of a desired state.
 LONG_S = 70
 
 

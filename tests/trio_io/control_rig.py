@@ -18,7 +18,7 @@ from coldframe.os_specific import FILE_SOCKETS
 from coldframe.trio_io import endpoint
 from coldframe.trio_io.control import (
     VERSION,
-    Answer,
+    ControlAnswer,
     HaltRequest,
     Request,
     ask_each,
@@ -40,15 +40,15 @@ class Served:
     asked: list[Request] = attrs.field(factory=list)
     ended: bool = False
     #: What it says to whatever is asked; without it the number of the request.
-    reply: Answer | None = None
+    reply: ControlAnswer | None = None
 
     def serve(self) -> None:
         while not self.ended:
             for caller, request in self.server.wait(PATIENCE_S):
                 self.asked.append(request)
-                self.server.answer(caller, self.reply or Answer(VERSION, "accepted", f"number {len(self.asked)}"))
+                self.server.answer(caller, self.reply or ControlAnswer(VERSION, "accepted", f"number {len(self.asked)}"))
 
-    def ask(self, request: Request = PAUSE) -> Answer:
+    def ask(self, request: Request = PAUSE) -> ControlAnswer:
         (answer,) = ask_each(self.runs.folder, list(self.runs.alive()), request, PATIENCE_S).values()
         assert answer is not None
         return answer

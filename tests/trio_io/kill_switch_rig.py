@@ -17,7 +17,7 @@ from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.inputs import Input
 from coldframe.model.journal import RowKind
 from coldframe.trio_io.clock import Clock, ThreadClock
-from coldframe.trio_io.control import VERSION, Answer, HaltRequest, Request, ask_each
+from coldframe.trio_io.control import VERSION, ControlAnswer, HaltRequest, Request, ask_each
 from coldframe.trio_io.control_server import ControlServer
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent
 from coldframe.trio_io.heartbeat import Heartbeat
@@ -72,9 +72,9 @@ class Rig:
         await eventually(lambda: any(text in line for _, line in self.log))
 
     @asynccontextmanager
-    async def asking(self, request: Request) -> AsyncIterator[list[Answer]]:
+    async def asking(self, request: Request) -> AsyncIterator[list[ControlAnswer]]:
         """Asks over the control channel, as the commands do; the answer is there at the end."""
-        told: list[Answer] = []
+        told: list[ControlAnswer] = []
 
         async def ask() -> None:
             answers = await trio.to_thread.run_sync(ask_each, self.runs.folder, list(self.runs.alive()), request, PATIENCE_S)
@@ -84,7 +84,7 @@ class Rig:
             nursery.start_soon(ask)
             yield told
 
-    def halting(self, halt: Halt) -> AbstractAsyncContextManager[list[Answer]]:
+    def halting(self, halt: Halt) -> AbstractAsyncContextManager[list[ControlAnswer]]:
         self.heartbeat.beat()  # as an engine that goes on does
         return self.asking(HaltRequest(VERSION, halt.level, halt.strategy, halt.reason, halt.at_ms))
 

@@ -19,7 +19,7 @@ from coldframe.trio_io import control_server, endpoint
 from coldframe.trio_io.control import (
     LONGEST_REQUEST,
     VERSION,
-    Answer,
+    ControlAnswer,
     ResumeRequest,
     write_line,
 )
@@ -90,7 +90,7 @@ def test_an_unreadable_command_is_answered_and_told_in_one_line(tmp_path: Path, 
 
 
 def test_a_request_is_answered_once(served: Served) -> None:
-    assert served.ask() == Answer(VERSION, "accepted", "number 1")
+    assert served.ask() == ControlAnswer(VERSION, "accepted", "number 1")
     assert served.ask(ResumeRequest(VERSION, "a")).text == "number 2"
     assert served.asked == [PAUSE, ResumeRequest(VERSION, "a")]
     assert served.log == []
@@ -148,7 +148,7 @@ def test_a_caller_that_waits_for_its_answer_is_kept(tmp_path: Path) -> None:
             assert server.wait(0.2) == []
             connection.shutdown(socket.SHUT_WR)
             assert server.wait(0.2) == []
-            server.answer(caller, Answer(VERSION, "accepted", "at last"))
+            server.answer(caller, ControlAnswer(VERSION, "accepted", "at last"))
             with connection.makefile("rb") as lines:
                 assert json.loads(lines.readline())["text"] == "at last"
         server.close()
@@ -209,7 +209,7 @@ def test_each_first_line_is_answered_once_whatever_others_do(steps: list[tuple[i
         def serve() -> None:
             for _ in range(10):  # one connection is let in at a time
                 for caller, _request in server.wait(0):
-                    server.answer(caller, Answer(VERSION, "accepted", "yes"))
+                    server.answer(caller, ControlAnswer(VERSION, "accepted", "yes"))
 
         for who, part in steps:
             if part is None:

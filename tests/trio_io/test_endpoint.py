@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coldframe.os_specific import FILE_SOCKETS
-from coldframe.trio_io.endpoint import LONGEST_PATH, Endpoint, LineTooLong, PeerRefused, RequestLines, listen, names_in, reach
+from coldframe.trio_io.endpoint import LONGEST_PATH, LineTooLong, LocalEndpoint, PeerRefused, RequestLines, listen, names_in, reach
 
 PATIENCE_S = 10
 
@@ -31,19 +31,19 @@ def folder(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def listening(kind: str, folder: Path) -> Callable[[], Endpoint]:
+def listening(kind: str, folder: Path) -> Callable[[], LocalEndpoint]:
     """Listens in the folder, in the way that is tried."""
     return lambda: listen(folder, "1", family=None if kind == "no socket files" else FILE_SOCKETS)
 
 
 @pytest.fixture
-def served(listening: Callable[[], Endpoint]) -> Iterator[Endpoint]:
+def served(listening: Callable[[], LocalEndpoint]) -> Iterator[LocalEndpoint]:
     there = listening()
     yield there
     there.close()
 
 
-def test_a_line_goes_there_and_back(kind: str, folder: Path, served: Endpoint) -> None:
+def test_a_line_goes_there_and_back(kind: str, folder: Path, served: LocalEndpoint) -> None:
     assert bool(served.token) is (kind != "file")
     caller = reach(folder, "1", PATIENCE_S)
     assert caller is not None
@@ -57,7 +57,7 @@ def test_a_line_goes_there_and_back(kind: str, folder: Path, served: Endpoint) -
         assert caller.recv(10) == b"well\n"
 
 
-def test_x17_files_and_folder_are_the_owners_alone(folder: Path, served: Endpoint) -> None:
+def test_x17_files_and_folder_are_the_owners_alone(folder: Path, served: LocalEndpoint) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())] == [0o700, 0o600]
     assert list(names_in(folder)) == ["1"]
     served.close()
@@ -65,7 +65,7 @@ def test_x17_files_and_folder_are_the_owners_alone(folder: Path, served: Endpoin
     assert reach(folder, "1", PATIENCE_S) is None
 
 
-def test_what_a_killed_process_left_is_replaced(folder: Path, listening: Callable[[], Endpoint]) -> None:
+def test_what_a_killed_process_left_is_replaced(folder: Path, listening: Callable[[], LocalEndpoint]) -> None:
     dead = listening()
     dead.listener.close()  # its file stays
     assert dead.file.exists()

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.lowlevel
 
-from coldframe.model.effects import Level, Record
+from coldframe.model.effects import AppendJournal, Level
 from coldframe.model.inputs import JournalChanged
 from coldframe.model.journal import RowKind
 from coldframe.trio_io.journal import WAITING_LIMIT, Journal
@@ -30,7 +30,7 @@ class Told:
 
     def order(self, name: str) -> None:
         """An order that must not leave before its row."""
-        self.journal.record([Record(RowKind.ORDER, name, {"name": name})])
+        self.journal.record([AppendJournal(RowKind.ORDER, name, {"name": name})])
         self.journal.when_durable(lambda: self.said.append(f"sent {name}"), lambda fault: self.said.append(f"kept {name}"))
 
 
@@ -84,7 +84,7 @@ async def test_rows_of_one_step_are_written_together(tmp_path: Path) -> None:
     async with working(path) as told:
         seen = set()
         for turn in range(60):
-            told.journal.record([Record(RowKind.ORDER, f"{turn}.{number}", {}) for number in range(7)])
+            told.journal.record([AppendJournal(RowKind.ORDER, f"{turn}.{number}", {}) for number in range(7)])
             await trio.lowlevel.checkpoint()
             seen.add(len(refs(path)) % 7)
         assert seen == {0}
@@ -95,7 +95,7 @@ async def test_what_is_left_is_written_at_the_end(tmp_path: Path) -> None:
     async with working(path) as told:
         told.order("a")
         await until(lambda: bool(told.said))
-        told.journal.record([Record(RowKind.END, "", {})])
+        told.journal.record([AppendJournal(RowKind.END, "", {})])
     assert [row.kind for row in read_rows(path)] == ["order", "end"]
 
 
@@ -103,13 +103,13 @@ async def test_p5_full_disk_holds_orders_back_and_recovery_is_reported(tmp_path:
     path = tmp_path / "j.db"
     async with working(path) as told:
         full(told.journal.file)
-        told.journal.record([Record(RowKind.REPORT, "big", {"text": "x" * 9_000})])
+        told.journal.record([AppendJournal(RowKind.REPORT, "big", {"text": "x" * 9_000})])
         told.order("a")
         await until(lambda: len(told.said) == 2)
         assert told.said == ["fault database or disk is full", "kept a"]
         told.order("b")
         assert told.said[-1] == "kept b"
-        told.journal.record([Record(RowKind.REPORT, "told while it was full", {})])
+        told.journal.record([AppendJournal(RowKind.REPORT, "told while it was full", {})])
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
         await until(lambda: told.said[-1] == "well again")
         told.order("c")
@@ -124,7 +124,7 @@ async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path) -> None:
     async with working(path, 50) as told:
         full(told.journal.file)
         for number in range(500):
-            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 900})])
+            told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 900})])
         await until(lambda: bool(told.said))
         assert len(told.journal._waiting) == 50
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
@@ -139,7 +139,7 @@ async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(tmp_path: Path, r
     path = tmp_path / "j.db"
     async with working(path, 50) as told:
         told.order("first")
-        told.journal.record([Record(RowKind.ORDER, str(number), {}) for number in range(1, rows)])
+        told.journal.record([AppendJournal(RowKind.ORDER, str(number), {}) for number in range(1, rows)])
         assert told.journal.fault == fault
         assert told.said == ([f"fault {fault}", "kept first"] if fault else [])
         await until(lambda: told.said[-1:] == ["well again"] or told.said == ["sent first"])
@@ -154,8 +154,8 @@ async def test_lost_state_rows_are_reported_once_the_disk_recovered(tmp_path: Pa
     async with working(path, 4) as told:
         told.journal.changed = heard.append
         full(told.journal.file)
-        told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000}) for number in range(7)])
-        told.journal.record([Record(RowKind.REPORT, "for people", {})])
+        told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 9_000}) for number in range(7)])
+        told.journal.record([AppendJournal(RowKind.REPORT, "for people", {})])
         await until(lambda: len(heard) == 1)
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
         await until(lambda: len(heard) == 2)
@@ -170,14 +170,14 @@ async def test_a_fault_is_told_as_a_change_of_the_journal(tmp_path: Path) -> Non
     async with working(path) as told:
         told.journal.changed = heard.append
         full(told.journal.file)
-        told.journal.record([Record(RowKind.ORDER, "a", {"text": "x" * 9_000})])
+        told.journal.record([AppendJournal(RowKind.ORDER, "a", {"text": "x" * 9_000})])
         await until(lambda: bool(heard))
     assert heard == [JournalChanged(f"{path}: database or disk is full")]
 
 
 async def ended(told: Told) -> None:
     """The run is over: its last row is handed over, and the clerk has a moment left."""
-    told.journal.record([Record(RowKind.END, "", {"reason": "duration"})])
+    told.journal.record([AppendJournal(RowKind.END, "", {"reason": "duration"})])
 
 
 @pytest.mark.parametrize("disk", ["sound", "full", "failed"])
@@ -188,7 +188,7 @@ async def test_p18_whether_the_end_is_on_the_disk_is_known(tmp_path: Path, disk:
             full(told.journal.file)
         elif disk == "failed":
             told.journal.file._broken = f"{path}: disk I/O error; the disk has failed: restart on a sound one"
-        told.journal.record([Record(RowKind.ORDER, "a", {"text": "x" * 9_000})])
+        told.journal.record([AppendJournal(RowKind.ORDER, "a", {"text": "x" * 9_000})])
         await ended(told)
     expected = {"sound": "", "full": f"{path}: database or disk is full", "failed": told.journal.file._broken}
     assert told.journal.unrecorded == expected[disk]
@@ -201,7 +201,7 @@ async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path) 
     async with working(path, 3) as told:
         full(told.journal.file)
         for number in range(5):
-            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
+            told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
         await until(lambda: bool(told.said))
         await ended(told)
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
@@ -216,19 +216,19 @@ async def test_what_was_lost_counts_until_the_whole_state_is_written(tmp_path: P
     async with working(path, 3) as told:
         full(told.journal.file)
         for number in range(5):
-            told.journal.record([Record(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
+            told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
         await until(lambda: bool(told.said))
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
         await until(lambda: told.said[-1] == "well again")
         if whole:
-            told.journal.record([Record(RowKind.CHECKPOINT, "", {})])
+            told.journal.record([AppendJournal(RowKind.CHECKPOINT, "", {})])
         await ended(told)
     assert RowKind.END in [row.kind for row in read_rows(path)]
     assert bool(told.journal.unrecorded) is not whole
 
 
 def checkpoint(told: Told, name: str) -> None:
-    told.journal.record([Record(RowKind.CHECKPOINT, name, {})])
+    told.journal.record([AppendJournal(RowKind.CHECKPOINT, name, {})])
 
 
 async def test_it_rotates_while_orders_are_written(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import threading
 import time
 from pathlib import Path
 
-from coldframe.model.effects import NoteAnswered
+from coldframe.model.effects import CommandAnswered
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import HaltAsked, ResolveAsked, ResumeAsked
-from coldframe.trio_io.control import VERSION, Answer, HaltRequest, ResolveRequest, ResumeRequest, ask_each
+from coldframe.trio_io.control import VERSION, ControlAnswer, HaltRequest, ResolveRequest, ResumeRequest, ask_each
 from coldframe.trio_io.runs import RunFolder
 from tests.trio_io.kill_switch_rig import CANCEL, FILLED, PAUSE, eventually, running_kill_switch
 from tests.trio_io.peer import PATIENCE_S
@@ -58,7 +58,7 @@ async def test_a_halt_is_never_made_a_lesser_one_by_asking(tmp_path: Path) -> No
 async def test_s2_a_run_that_stands_still_answers_within_a_second(tmp_path: Path) -> None:
     """The thread of the run sleeps, as in a hook that does not return: its kill switch answers meanwhile."""
     took_s: list[float] = []
-    told: list[Answer | None] = []
+    told: list[ControlAnswer | None] = []
 
     def ask(runs: RunFolder) -> None:
         began_s = time.monotonic()
@@ -88,8 +88,8 @@ async def test_what_is_for_the_engine_is_handed_to_it(tmp_path: Path) -> None:
             async with rig.asking(ResolveRequest(VERSION, "cf.a.x.1", FILLED)) as told:
                 event = await rig.hear(ResolveAsked)
                 assert (event.client_order_id, event.outcome) == ("cf.a.x.1", "filled")
-                rig.control.settled(NoteAnswered("of another run", True, "not this"))
-                rig.control.settled(NoteAnswered(event.note, accepted, "in words"))
+                rig.control.settled(CommandAnswered("of another run", True, "not this"))
+                rig.control.settled(CommandAnswered(event.note, accepted, "in words"))
             assert (told[0].result, told[0].text) == (result, "in words")
 
 

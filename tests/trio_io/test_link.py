@@ -16,7 +16,7 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from coldframe.errors import LinkDropped, LinkError, LinkRefused, LinkSilent
 from coldframe.trio_io.batch import BatchStream
 from coldframe.trio_io.error_text import first_error
-from coldframe.trio_io.link import USUAL, Address, LinkLimits, close_when, keep_alive, open_websocket, read, write
+from coldframe.trio_io.link import USUAL, LinkAddress, LinkLimits, close_when, keep_alive, open_websocket, read, write
 from tests.trio_io.peer import (
     BINARY,
     CLOSE,
@@ -50,7 +50,7 @@ async def live(
     try:
         with trio.fail_after(PATIENCE_S):
             async with (
-                open_websocket(Address(host, port, "/ws"), lambda: 0, heard.extend, limits) as socket,
+                open_websocket(LinkAddress(host, port, "/ws"), lambda: 0, heard.extend, limits) as socket,
                 trio.open_nursery() as nursery,
             ):
                 for task in also:
@@ -332,7 +332,7 @@ async def test_a_write_is_not_cut_by_a_cancellation() -> None:
 
     async with listening(script) as port:
         with trio.fail_after(PATIENCE_S):
-            async with open_websocket(Address("127.0.0.1", port, "/"), lambda: 0, lambda batch: None) as socket:
+            async with open_websocket(LinkAddress("127.0.0.1", port, "/"), lambda: 0, lambda batch: None) as socket:
                 with trio.move_on_after(0.05):
                     await write(socket, b"x" * size)
             await whole.wait()
@@ -342,7 +342,7 @@ async def test_a_write_is_not_cut_by_a_cancellation() -> None:
 async def test_writing_to_a_link_that_has_ended() -> None:
     async with listening(sending(close(1008, "enough"))) as port:
         with trio.fail_after(PATIENCE_S):
-            async with open_websocket(Address("127.0.0.1", port, "/"), lambda: 0, lambda batch: None) as socket:
+            async with open_websocket(LinkAddress("127.0.0.1", port, "/"), lambda: 0, lambda batch: None) as socket:
                 with pytest.raises(LinkDropped):
                     await read(socket, lambda batch: None)
                 with pytest.raises(LinkDropped) as dropped:

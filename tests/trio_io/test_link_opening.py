@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from coldframe.errors import Banned, LinkDropped, LinkRefused
 from coldframe.trio_io.error_text import first_error
-from coldframe.trio_io.link import USUAL, Address, LinkLimits, open_stream, open_websocket, read
+from coldframe.trio_io.link import USUAL, LinkAddress, LinkLimits, open_stream, open_websocket, read
 from tests.trio_io.peer import PATIENCE_S, Line, acceptance, close, frame, listening, text
 
 NOW_MS = 1_700_000_000_000
@@ -23,11 +23,11 @@ HOST = "127.0.0.1"
 HASTY = LinkLimits(connect_s=0.2)
 
 
-def here(port: int, path: str = "/public/stream", tls: ssl.SSLContext | None = None) -> Address:
-    return Address(HOST, port, path, tls)
+def here(port: int, path: str = "/public/stream", tls: ssl.SSLContext | None = None) -> LinkAddress:
+    return LinkAddress(HOST, port, path, tls)
 
 
-async def refusal(address: Address, limits: LinkLimits = USUAL) -> LinkRefused | Banned:
+async def refusal(address: LinkAddress, limits: LinkLimits = USUAL) -> LinkRefused | Banned:
     """What comes of opening a link that must not open: one sentence that names where it led."""
     with trio.fail_after(PATIENCE_S):
         try:
@@ -46,9 +46,9 @@ async def refusal(address: Address, limits: LinkLimits = USUAL) -> LinkRefused |
 
 def test_addresses() -> None:
     tls = ssl.create_default_context()
-    secure = Address.of("wss://fstream.example/private/ws/SECRET?events=A/B", tls)
+    secure = LinkAddress.of("wss://fstream.example/private/ws/SECRET?events=A/B", tls)
     assert (secure.host, secure.port, secure.path, secure.tls) == ("fstream.example", 443, "/private/ws/SECRET?events=A/B", tls)
-    plain = Address.of("ws://[::1]:8080", tls)
+    plain = LinkAddress.of("ws://[::1]:8080", tls)
     assert (plain.host, plain.port, plain.path, plain.tls) == ("::1", 8080, "/", None)
     assert "SECRET" not in repr(secure)
     assert str(secure) == "fstream.example:443"
@@ -59,7 +59,7 @@ def test_addresses() -> None:
 )
 def test_what_is_no_address_is_refused_without_its_path(url: str) -> None:
     with pytest.raises(ValueError) as refused:
-        Address.of(url, ssl.create_default_context())
+        LinkAddress.of(url, ssl.create_default_context())
     assert "SECRET" not in str(refused.value)
 
 
@@ -91,7 +91,7 @@ class NoNames(trio.abc.HostnameResolver):
 
 async def test_n1_a_name_that_nobody_knows() -> None:
     trio.socket.set_custom_hostname_resolver(NoNames(answers=True))
-    said = await refusal(Address("fstream.example", 443, "/", ssl.create_default_context()))
+    said = await refusal(LinkAddress("fstream.example", 443, "/", ssl.create_default_context()))
     assert str(said) == "fstream.example:443: Name or service not known"
 
 
@@ -99,7 +99,7 @@ async def test_n1_a_name_server_that_does_not_answer(autojump_clock: MockClock) 
     trio.socket.set_custom_hostname_resolver(NoNames(answers=False))
     began = trio.current_time()
     with pytest.raises(LinkRefused, match=r"^fstream\.example:443: no connection within 10 s$"):
-        await open_stream(Address("fstream.example", 443, "/"))
+        await open_stream(LinkAddress("fstream.example", 443, "/"))
     assert trio.current_time() - began == pytest.approx(USUAL.connect_s)
 
 

@@ -26,7 +26,7 @@ from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered, Stamped
 from coldframe.secret import Secret
 from coldframe.trio_io.inbox import Inbox
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from tests.trio_io.peer import PATIENCE_S, Line, listening
 from tests.trio_io.web import Asked, Told, serving
 
@@ -40,10 +40,10 @@ PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 @asynccontextmanager
 async def rest_at(
     base: str | int, signer: Signer | None = HMAC, tls: ssl.SSLContext | None = None, **limits: Any
-) -> AsyncIterator[Rest]:
+) -> AsyncIterator[RestClient]:
     there = base if isinstance(base, str) else f"http://127.0.0.1:{base}"
     with trio.fail_after(PATIENCE_S):
-        async with Rest(there, tls or ssl.create_default_context(), lambda: NOW_NS, signer, 5000, **limits) as rest:
+        async with RestClient(there, tls or ssl.create_default_context(), lambda: NOW_NS, signer, 5000, **limits) as rest:
             yield rest
 
 
@@ -195,7 +195,7 @@ async def test_a_packed_answer_is_unpacked_and_an_endless_one_is_not() -> None:
     gc.collect()
 
 
-async def refused(rest: Rest) -> str:
+async def refused(rest: RestClient) -> str:
     """What is said about a signed call that brings no answer."""
     with pytest.raises(LinkRefused) as error:
         await rest.ask("GET", "/fapi/v1/order", {"symbol": "BTCUSDT", "origClientOrderId": "CANARY-ORDER"})
@@ -268,7 +268,7 @@ async def test_x1_no_library_logs_what_is_secret(caplog: pytest.LogCaptureFixtur
 # -- for the engine ----------------------------------------------------------------------------------------------------
 
 
-async def performed(rest: Rest, *effects: CallRest) -> list[Stamped]:
+async def performed(rest: RestClient, *effects: CallRest) -> list[Stamped]:
     inbox = Inbox(lambda: NOW_NS)
     async with trio.open_nursery() as nursery:
         for effect in effects:
@@ -319,7 +319,7 @@ async def test_snapshots_are_tapped_and_nothing_else() -> None:
 
 
 async def test_closing_does_not_hang(autojump_clock: MockClock) -> None:
-    rest = Rest("http://127.0.0.1:9", ssl.create_default_context(), lambda: NOW_NS, None, 5000)
+    rest = RestClient("http://127.0.0.1:9", ssl.create_default_context(), lambda: NOW_NS, None, 5000)
     with trio.fail_after(3):
         async with rest:
             pass

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from coldframe.exits import Exit
-from coldframe.runtime.determinism import Verdict, compare
-from coldframe.runtime.replay import Difference
+from coldframe.runtime.determinism import Comparison, compare
+from coldframe.runtime.replay import StepDifference
 from coldframe.text import printable
 from coldframe.trio_io.clock import wall_text
 
@@ -19,7 +19,7 @@ Out = Callable[[object, Sequence[str]], None]
 
 def determinism(path: Path, minutes: float, seeds: int, out: Out) -> int:
     """`coldframe determinism`: 0 when the two runs are equal for each seed, 1 at the first seed for which they are not."""
-    verdicts: list[Verdict] = []
+    verdicts: list[Comparison] = []
     for nth in range(seeds):
         verdicts.append(compare(path, minutes, nth))
         if verdicts[-1].first is not None:
@@ -28,7 +28,7 @@ def determinism(path: Path, minutes: float, seeds: int, out: Out) -> int:
     return Exit.DONE if verdicts[-1].first is None else Exit.BUG
 
 
-def _document(verdicts: Sequence[Verdict], minutes: float) -> dict[str, Any]:
+def _document(verdicts: Sequence[Comparison], minutes: float) -> dict[str, Any]:
     """The figures of the last seed stand above: where one differs, it is that one."""
     last = verdicts[-1]
     return {
@@ -43,23 +43,23 @@ def _document(verdicts: Sequence[Verdict], minutes: float) -> dict[str, Any]:
     }
 
 
-def _figures(verdict: Verdict) -> dict[str, Any]:
+def _figures(verdict: Comparison) -> dict[str, Any]:
     return {"seed": verdict.seed, "steps": verdict.steps, "compared": verdict.compared, "digest": verdict.digest}
 
 
-def _lines(verdict: Verdict, minutes: float, seeds: int) -> list[str]:
+def _lines(verdict: Comparison, minutes: float, seeds: int) -> list[str]:
     of_seed = f"seed {verdict.seed}: " if seeds > 1 else ""
     if verdict.first is None:
         return [f"{of_seed}equal: {verdict.steps} steps in {minutes:g} virtual minutes, digest {verdict.digest or 'empty'}"]
     return [f"{of_seed}{_where(verdict.first)}", *_what(verdict.first), f"likely cause: {verdict.cause}"]
 
 
-def _where(first: Difference) -> str:
+def _where(first: StepDifference) -> str:
     where = f"different: step {first.seq} ({wall_text(first.at_ns)}, {first.kind})"
     if first.what == "intents":
         return f"{where}: {first.strategy} in {first.hook} wants something else in the second process"
     return f"{where}: the engine does something else in the second process (an overlay that reviews intents may be why)"
 
 
-def _what(first: Difference) -> list[str]:
+def _what(first: StepDifference) -> list[str]:
     return [f"  first:  {printable(first.recorded)}", f"  second: {printable(first.now)}"]

@@ -21,12 +21,12 @@ from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import halt_file_of, known, resumed, runs_of
 from coldframe.runtime.journals import resume_in_journal
 from coldframe.trio_io.clock import epoch_ns
-from coldframe.trio_io.control import VERSION, Answer, HaltRequest, ResumeRequest, ask_each
+from coldframe.trio_io.control import VERSION, ControlAnswer, HaltRequest, ResumeRequest, ask_each
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 from coldframe.units import NS_PER_MS
 
 Out = Callable[[object, Sequence[str]], None]
-Answers = Mapping[str, Answer | None]
+Answers = Mapping[str, ControlAnswer | None]
 
 #: How long the verb waits for the bot: it answers when it has cancelled, and a venue that does not answer takes its time.
 WAIT_S: Final = 5.0
@@ -35,7 +35,7 @@ WAIT_S: Final = 5.0
 def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out, *, wait_s: float = WAIT_S) -> int:
     """`coldframe halt`: asks the running bot to halt, and latches the halt itself where none has taken it."""
     loaded = read(path)
-    _refuse_stranger(loaded, strategy)
+    _refuse_unknown(loaded, strategy)
     now_ms = epoch_ns() // NS_PER_MS
     request = HaltRequest(VERSION, HaltLevel(level), strategy, reason or "coldframe halt", now_ms)
     known(loaded)
@@ -50,7 +50,7 @@ def halt(path: Path, strategy: str | None, level: str, reason: str, out: Out, *,
 def resume(path: Path, strategy: str | None, out: Out, *, wait_s: float = WAIT_S) -> int:
     """`coldframe resume`: takes the halt of one strategy away, or all halts, and opens what losses or rejects have shut."""
     loaded = read(path)
-    _refuse_stranger(loaded, strategy)
+    _refuse_unknown(loaded, strategy)
     halt_file = halt_file_of(loaded)
     runs = runs_of(halt_file)
     alive = list(runs.alive())
@@ -65,7 +65,7 @@ def resume(path: Path, strategy: str | None, out: Out, *, wait_s: float = WAIT_S
     return _report("resume", loaded, halt_file, answers, out, wait_s)
 
 
-def _refuse_stranger(loaded: Loaded, strategy: str | None) -> None:
+def _refuse_unknown(loaded: Loaded, strategy: str | None) -> None:
     known = [strategy.id for strategy in loaded.config.strategies]
     if strategy is not None and strategy not in known:
         raise UsageError(f"{loaded.source.path}: there is no strategy {strategy!r}; there is {', '.join(known) or 'none at all'}")

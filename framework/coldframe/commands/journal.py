@@ -21,7 +21,7 @@ from coldframe.runtime.build import read
 from coldframe.runtime.journals import journal_path
 from coldframe.trio_io.clock import epoch_ns, wall_text
 from coldframe.trio_io.journal_chain import SEED
-from coldframe.trio_io.journal_history import History, open_history, read_rows
+from coldframe.trio_io.journal_history import JournalHistory, open_history, read_rows
 from coldframe.trio_io.journal_rotation import pruned
 from coldframe.trio_io.journal_segments import Segment, segment_at, segments_of
 from coldframe.trio_io.journalfile import JournalFile
@@ -51,7 +51,7 @@ def verify(path: Path, out: Out) -> int:
     journal = _journal_of(path)
     with open_history(journal) as history:
         past = fold(history.rows())
-        begin = _Begin.of(history)
+        begin = _RunBegin.of(history)
         rows = history.last - history.first + 1
     document = {
         "schema_version": 1,
@@ -109,7 +109,7 @@ def _prune_file(journal: Path, until_ns: int) -> None:
 
 
 @attrs.frozen
-class _Begin:
+class _RunBegin:
     """From where on a journal is proved, and up to where: its first row and the hash before it."""
 
     first: int
@@ -118,7 +118,7 @@ class _Begin:
     segments: list[Segment]
 
     @classmethod
-    def of(cls, history: History) -> _Begin:
+    def of(cls, history: JournalHistory) -> _RunBegin:
         return cls(history.first, history.last, history.before, history.segments)
 
     def told(self) -> dict[str, Any]:
@@ -139,9 +139,9 @@ class _Begin:
         return [f"proved from row {self.first} to row {self.last}: row {self.first} is {where}{archived}"]
 
 
-def _begin_of(journal: Path) -> _Begin:
+def _begin_of(journal: Path) -> _RunBegin:
     with open_history(journal) as history:
-        return _Begin.of(history)
+        return _RunBegin.of(history)
 
 
 def _bytes_of(journal: Path) -> int:
@@ -150,7 +150,7 @@ def _bytes_of(journal: Path) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _why_none(begin: _Begin, keep_days: int) -> str:
+def _why_none(begin: _RunBegin, keep_days: int) -> str:
     if keep_days:
         return f"none that stands before a checkpoint is older than {_counted(keep_days, 'day')}, see --keep-days"
     return f"no checkpoint comes after row {begin.first}"

@@ -20,7 +20,7 @@ from coldframe.runtime.build import read
 from coldframe.runtime.haltfiles import halt_file_of, runs_of
 from coldframe.runtime.journals import journal_path
 from coldframe.trio_io.clock import epoch_ns
-from coldframe.trio_io.control import VERSION, Answer, ResolveRequest, ask_each
+from coldframe.trio_io.control import VERSION, ControlAnswer, ResolveRequest, ask_each
 from coldframe.trio_io.journalfile import JournalFile
 
 Out = Callable[[object, Sequence[str]], None]
@@ -51,7 +51,7 @@ def resolve(path: Path, client_order_id: str, outcome: str, out: Out, *, wait_s:
     return 0
 
 
-def _unsettled(answers: Sequence[Answer | None]) -> str | None:
+def _unsettled(answers: Sequence[ControlAnswer | None]) -> str | None:
     """Why it is not known whether any of the runs has resolved it; None if one has. Raises `UsageError` when all refuse.
 
     Runs of several configurations may heed one halt file: the order is that of one of them.

@@ -13,7 +13,7 @@ import attrs
 from coldframe.data.input_log import Calls, LoggedStep, calls_out
 from coldframe.errors import ConfigError
 from coldframe.exits import Exit
-from coldframe.runtime.replay import Difference, Replay, replay
+from coldframe.runtime.replay import Replay, StepDifference, replay
 from coldframe.text import printable
 from coldframe.trio_io.clock import wall_text
 from coldframe.units import trimmed
@@ -85,7 +85,7 @@ def _lines(made: Replay) -> list[str]:
     return [*lines, *_difference_lines(made, made.first)]
 
 
-def _difference_lines(made: Replay, first: Difference) -> list[str]:
+def _difference_lines(made: Replay, first: StepDifference) -> list[str]:
     where = f"step {first.seq} ({wall_text(first.at_ns)}, {first.kind})"
     if first.what == "effects":
         head = [f"{made.equal} steps equal; {where}: the engine does something else than it did then"]

@@ -18,7 +18,7 @@ from coldframe.model.effects import Level
 from coldframe.plug.loader import Module, PluginRegistry
 from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.liveview import LiveView
-from coldframe.runtime.recordings import describe_tape, verify_tape
+from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.runtime.report import run_summary, summary_lines
 from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
@@ -52,7 +52,7 @@ def run_bot(
     path: Path,
     *,
     for_s: float | None,
-    tape: Path | None,
+    recording: Path | None,
     speed: str | None,
     record: Path | None,
     journal: Path | None,
@@ -67,7 +67,7 @@ def run_bot(
     options = RunOptions(for_s=for_s, record=record, input_log=input_log)
     # Stdout carries the result and nothing else, whatever a strategy prints.
     with redirect_stdout(sys.stderr):
-        bot = _bot(path, live=live, journal=journal, **_embedded_changes(tape=tape, speed=speed))
+        bot = _bot(path, live=live, journal=journal, **_embedded_changes(recording=recording, speed=speed))
         if plain or not sys.stderr.isatty():
             result = trio.run(run, bot, options, PlainLog(lowest))
         else:
@@ -114,14 +114,14 @@ def serve_venue(
     path: Path,
     *,
     port: int | None,
-    tape: Path | None,
+    recording: Path | None,
     keys: Path | None,
     state: Path | None,
     debug: bool,
     out: Out,
 ) -> int:
     """`coldframe venue`."""
-    changes = _embedded_changes(tape=tape, speed=None)
+    changes = _embedded_changes(recording=recording, speed=None)
     loaded = read(path, port=port, keys_dir=str(keys) if keys else None, state_dir=str(state) if state else None, **changes)
     log = PlainLog(Level.DEBUG if debug else Level.INFO)
     trio.run(venueverb.serve, loaded, log.log, out)
@@ -164,17 +164,17 @@ def _module_line(module: Module, path: Path | None) -> str:
     return f"{module.name:<12} provides {', '.join(module.provides) or 'nothing'} ({module.origin}): {how}"
 
 
-def tape_info(path: Path, out: Out) -> int:
+def recording_info(path: Path, out: Out) -> int:
     """`coldframe recording info`."""
-    document, lines, notes = describe_tape(path)
+    document, lines, notes = describe_recording(path)
     _note(notes)
     out(document, lines)
     return 0
 
 
-def tape_verify(path: Path, out: Out) -> int:
+def recording_verify(path: Path, out: Out) -> int:
     """`coldframe recording verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
-    document, lines, notes = verify_tape(path)
+    document, lines, notes = verify_recording(path)
     _note(notes)
     out(document, lines)
     return 0 if document["comparisons"] and not document["mismatches"] and not document["gaps"] else 1
@@ -198,10 +198,10 @@ def _default(field: attrs.Attribute[Any]) -> str:
     return str(field.default) if isinstance(field.default, Decimal | int | str | bool) else "optional"
 
 
-def _embedded_changes(tape: Path | None, speed: str | None) -> dict[str, Any]:
+def _embedded_changes(recording: Path | None, speed: str | None) -> dict[str, Any]:
     changes: dict[str, Any] = {"speed": speed}
-    if tape is not None:
-        changes |= {"recording": str(tape), "market": "recording"}
+    if recording is not None:
+        changes |= {"recording": str(recording), "market": "recording"}
     return changes
 
 

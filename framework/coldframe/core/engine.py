@@ -1,8 +1,8 @@
 """The engine, all trading logic: one input in, effects out, and all trading state in between.
 
 `Engine.step` is pure and synchronous: it asks no clock, does no I/O, and the same inputs give the same effects. It leads an input
-to the market side or the order side, tells the strategies what has happened, judges what they want, and compares their wishes
-with the world until nothing is left to do. Live, on paper, in a backtest and in a simulation it is the same object.
+to the market side or the order side, tells the strategies what has happened, judges what they want, and compares their desired
+states with the world until nothing is left to do. Live, on paper, in a backtest and in a simulation it is the same object.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from coldframe.core.strategies.contract_refresh import ContractRefresh, PendingI
 from coldframe.core.strategies.dispatch import Strategies
 from coldframe.core.strategies.runtime import PluggedStrategy, StrategyRuntime, StrategyRuntimes
 from coldframe.core.strategies.view import StrategyWorld
-from coldframe.model.effects import Effect, Finish, Level, LinkKind, NoteAnswered, StayAway
+from coldframe.model.effects import CommandAnswered, Effect, Finish, Level, LinkKind, StayAway
 from coldframe.model.engine_events import (
     AccountSettingDiffers,
     AttemptEnded,
@@ -335,14 +335,14 @@ class Engine:
         """A person settles the fate of an order; what cannot be settled is said in one sentence."""
         order = self.orders.get(asked.client_order_id)
         if order is None or self.trading is None:
-            self._ctx.emit(NoteAnswered(asked.note, False, f"this run knows no order {asked.client_order_id}"))
+            self._ctx.emit(CommandAnswered(asked.command, False, f"this run knows no order {asked.client_order_id}"))
             return
         try:
             verdict = self.trading.executor.resolve(order, ManualResolution(asked.outcome))
         except ValueError as error:
-            self._ctx.emit(NoteAnswered(asked.note, False, str(error)))
+            self._ctx.emit(CommandAnswered(asked.command, False, str(error)))
             return
-        self._ctx.emit(NoteAnswered(asked.note, verdict.accepted, verdict.text))
+        self._ctx.emit(CommandAnswered(asked.command, verdict.accepted, verdict.text))
 
     def _journal_changed(self, fault: str, lost: int) -> None:
         """Without a journal nothing that adds risk may leave; cancels do. What it has lost, a checkpoint makes good."""
@@ -442,9 +442,9 @@ class Engine:
 
     # -- figures ------------------------------------------------------------------------------------------------------
 
-    def marks(self) -> Mapping[str, Decimal]:
+    def mark_prices(self) -> Mapping[str, Decimal]:
         """The latest mark prices."""
-        return self.state.marks
+        return self.state.mark_prices
 
 
 def _state_of(setup: EngineSetup, ctx: StepContext) -> EngineState:

@@ -113,7 +113,7 @@ class Told:
 
 
 @attrs.frozen
-class Record:
+class AppendJournal:
     """A row for the journal: durable before any order leaves that is sent in the same step. The body is plain JSON."""
 
     kind: RowKind
@@ -129,10 +129,10 @@ class ShiftClock:
 
 
 @attrs.frozen
-class NoteAnswered:
-    """What came of a request of a person that was handed to the engine; `note` is the request's name."""
+class CommandAnswered:
+    """What came of a request of a person that was handed to the engine; `command` is the request's name."""
 
-    note: str
+    command: str
     accepted: bool
     text: str
 
@@ -176,10 +176,10 @@ Effect = (
     | WakeAt
     | Log
     | Told
-    | Record
+    | AppendJournal
     | ShiftClock
     | StayAway
-    | NoteAnswered
+    | CommandAnswered
     | Finish
     | Fail
     | HaltTaken

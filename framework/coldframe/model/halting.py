@@ -18,8 +18,8 @@ from coldframe.model.intents import Verdict
 class HaltLevel(StrEnum):
     """Each level contains the ones before it.
 
-    `pause`: wishes lapse and nothing is sent that adds risk; `cancel`: all orders are cancelled as well; `flatten`: positions are
-    brought to zero as well, by orders that only reduce.
+    `pause`: desired states lapse and nothing is sent that adds risk; `cancel`: all orders are cancelled as well; `flatten`:
+    positions are brought to zero as well, by orders that only reduce.
     """
 
     PAUSE = "pause"

@@ -92,11 +92,11 @@ class JournalChanged:
 
 @attrs.frozen
 class ResolveAsked:
-    """A person says what became of an order that could not be proved. `note` names the request that said it, for the answer."""
+    """A person says what became of an order that could not be proved. `command` names the request that said it, for the answer."""
 
     client_order_id: str
     outcome: str
-    note: str
+    command: str
 
 
 @attrs.frozen

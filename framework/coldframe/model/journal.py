@@ -28,7 +28,7 @@ class RowKind(StrEnum):
     FILL = "fill"
     FEE = "fee"
     BOOKING = "booking"
-    MARK = "mark"
+    TRADE_CURSOR = "mark"
     PRICE = "price"
     HALT = "halt"
     SUSPENSIONS = "latch"
@@ -41,7 +41,7 @@ class RowKind(StrEnum):
 #: What the body of each kind holds; `docs/journal.md` prints it.
 BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.RUN: "a run begins: name, version, environment, account, hash of the configuration, strategies, start in epoch ms",
-    RowKind.INTENT: "what a strategy wanted and was granted; wishes that change nothing are left out",
+    RowKind.INTENT: "what a strategy wanted and was granted; desired states that change nothing are left out",
     RowKind.REFUSED: "refusals of one second by strategy, symbol and verdict: how many (`count`), and the first of them",
     RowKind.REQUEST: "a request about an order: method and parameters, never a signature",
     RowKind.ANSWER: "what came back: status, and result or code and text",
@@ -50,12 +50,12 @@ BODIES: Final[Mapping[RowKind, str]] = {
     RowKind.FILL: "an execution: whose, of which order, at what price, and the position after it",
     RowKind.FEE: "the fee of a fill that had come without one",
     RowKind.BOOKING: "a sub-account changed without a fill of its orders: adopted, adjusted, taken back, funding; and why",
-    RowKind.MARK: "up to which trade of a symbol everything is known",
+    RowKind.TRADE_CURSOR: "up to which trade of a symbol everything is known",
     RowKind.PRICE: "what an asset is worth in US dollars, when that was first known and when it has moved by half a percent",
     RowKind.HALT: "a halt or its end: of whom, how far, why",
     RowKind.SUSPENSIONS: "what is shut until a person opens it, after each change: of the account, of strategies, in symbols",
     RowKind.LOSSES: "from where losses are counted, of a strategy or (no name) the account: profit then, the best since, the day",
-    RowKind.CHECKPOINT: "the whole state: orders, fills, sub-accounts, marks; a restart reads from the last one on",
+    RowKind.CHECKPOINT: "the whole state: orders, fills, positions, trade cursors; a restart reads from the last one on",
     RowKind.GAP: "how many rows found no room while the disk could not be written; a checkpoint follows if some held state",
     RowKind.END: "a run has ended: why, which orders are open, kept on purpose or owe fills, and which positions no stop protects",
 }

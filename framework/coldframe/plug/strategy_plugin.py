@@ -213,9 +213,9 @@ def why_unfit(error: pluggy.PluginValidationError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
     hook = re.search(r"for hook '(\w+)'", lines[0])
     name = hook[1] if hook else ""
-    strange = re.search(r"Argument\(s\) \{(.*)\} are declared", lines[-1])
-    if strange:
-        taken = ", ".join(sorted(re.findall(r"'(\w+)'", strange[1])))
+    undeclared = re.search(r"Argument\(s\) \{(.*)\} are declared", lines[-1])
+    if undeclared:
+        taken = ", ".join(sorted(re.findall(r"'(\w+)'", undeclared[1])))
         has = _ARGUMENTS.get(name, ())
         return f"{name} takes {taken}, but a hook gets {' and '.join(has) if has else 'no arguments'}"
     return (f"{name}: " if name else "") + lines[-1].partition(" in plugin <")[0]

@@ -13,7 +13,7 @@ from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.links import Links
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.routes import Endpoints
 
 #: REST calls that ask for the market; all others belong to the account and the clock of the venue that takes the orders.
@@ -26,8 +26,8 @@ _MARKET_PATHS: Final = frozenset(
 class Connections:
     """Market data from one venue, orders with the other: on paper they differ, else they are the same."""
 
-    market_rest: Rest
-    order_rest: Rest
+    market_rest: RestClient
+    order_rest: RestClient
     market: Endpoints
     orders: Endpoints
     tls: ssl.SSLContext
@@ -37,7 +37,7 @@ class Connections:
     #: What the chance of the run is drawn from.
     seed: str
     #: Set when a recording has been played to its end; None when there is none.
-    tape_ended: trio.Event | None = None
+    recording_ended: trio.Event | None = None
     #: Where bans are remembered; None where the venue ends with the run.
     bans: Bans | None = None
 
@@ -47,7 +47,7 @@ class Connections:
         if self.bans is not None:
             self.bans.remember(until_ms, now_ms)
 
-    def rest_for(self, path: str) -> Rest:
+    def rest_for(self, path: str) -> RestClient:
         """Which venue answers a call."""
         return self.market_rest if path in _MARKET_PATHS else self.order_rest
 

@@ -31,7 +31,7 @@ from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.engine_setup import RunFacts, engine_setup
 from coldframe.runtime.input_logs import CallNotes, NotedPlugin
 from coldframe.runtime.pump import Pump, market_of
-from coldframe.runtime.replay import Difference, first_that_differs, text_of
+from coldframe.runtime.replay import StepDifference, first_that_differs, text_of
 from coldframe.runtime.venues import listed_symbols
 from coldframe.units import arithmetic
 from coldframe.wire.rest import Answer
@@ -45,7 +45,7 @@ CHANCE: Final = "the module random: draw from view.random"
 CLOCK: Final = "the clock (use view.now_ms), or chance that no seed reaches (secrets, uuid, random.Random(), id(): use view.random)"
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class PlayedStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step in which something was done. The last one of a run is called `END`."""
 
     seq: int
@@ -59,7 +59,7 @@ END: Final = "End"
 
 
 @attrs.frozen
-class Verdict:
+class Comparison:
     """What came of a comparison."""
 
     #: The seed of the venue in both runs: of its market and faults, and of all chance of the bot.
@@ -69,7 +69,7 @@ class Verdict:
     compared: int
     digest: str
     #: The first difference: `recorded` is of the first process, `now` of the second.
-    first: Difference | None = None
+    first: StepDifference | None = None
     cause: str = ""
 
 
@@ -78,7 +78,7 @@ def hash_seeds(nth: int) -> tuple[str, str]:
     return str(2 * nth + 1), str(2 * nth + 2)
 
 
-def compare(path: Path, minutes: float, nth: int = 0) -> Verdict:
+def compare(path: Path, minutes: float, nth: int = 0) -> Comparison:
     """Runs the configuration in two processes for so many virtual minutes, with the `nth` seed after its own.
 
     Raises `ConfigError`, and `ColdframeError` when a process does not come to its end.
@@ -103,7 +103,7 @@ class _Runs:
     minutes: float
     seed: int
 
-    def compared(self, *hash_seeds: str, seeded: bool = False) -> Verdict:
+    def compared(self, *hash_seeds: str, seeded: bool = False) -> Comparison:
         """Two processes with these hash seeds; `seeded`: the module `random` gives them the same numbers."""
         what = (str(self.path), str(self.minutes), str(self.seed), "seeded" if seeded else "")
         with ExitStack() as stack:
@@ -111,25 +111,25 @@ class _Runs:
             return _first_difference(self.seed, _steps(ours), _steps(theirs))
 
 
-def _first_difference(seed: int, ours: Iterator[bytes], theirs: Iterator[bytes]) -> Verdict:
+def _first_difference(seed: int, ours: Iterator[bytes], theirs: Iterator[bytes]) -> Comparison:
     digest, compared, steps, so_far = Digest(), 0, 0, ""
     for line, other in zip_longest(ours, theirs, fillvalue=b""):
         if line != other:
-            return Verdict(seed, steps, compared, so_far, _difference(_read(line), _read(other)))
+            return Comparison(seed, steps, compared, so_far, _difference(_read(line), _read(other)))
         step = _read(line)
         steps = step.seq
         if step.kind != END:
             compared, so_far = compared + 1, digest.with_step(line)
-    return Verdict(seed, steps, compared, so_far)
+    return Comparison(seed, steps, compared, so_far)
 
 
-def _read(line: bytes) -> Step:
+def _read(line: bytes) -> PlayedStep:
     if not line:
         raise ColdframeError("a run on virtual time has ended in the middle; its error stands above")
-    return msgspec.json.decode(line, type=Step)
+    return msgspec.json.decode(line, type=PlayedStep)
 
 
-def _difference(ours: Step, theirs: Step) -> Difference:
+def _difference(ours: PlayedStep, theirs: PlayedStep) -> StepDifference:
     step = min(ours, theirs, key=lambda step: (step.seq, step.kind == END))
     # The process that did nothing in this step shows a later one.
     calls, effects = ([bytes(getattr(each, part)) if each.seq == step.seq else b"" for each in (ours, theirs)] for part in _PARTS)
@@ -137,9 +137,9 @@ def _difference(ours: Step, theirs: Step) -> Difference:
         first, second = first_that_differs(*calls)
         strategy, hook, _ = first or second
         texts = text_of(first and first[2]), text_of(second and second[2])
-        return Difference(step.seq, step.at_ns, step.kind, "intents", strategy, hook, *texts)
+        return StepDifference(step.seq, step.at_ns, step.kind, "intents", strategy, hook, *texts)
     first, second = first_that_differs(*effects)
-    return Difference(step.seq, step.at_ns, step.kind, "effects", "", "", text_of(first), text_of(second))
+    return StepDifference(step.seq, step.at_ns, step.kind, "effects", "", "", text_of(first), text_of(second))
 
 
 _PARTS: Final = ("calls", "effects")
@@ -168,7 +168,7 @@ def _steps(lines: BinaryIO) -> Iterator[bytes]:
         if not line.endswith(b"\n"):
             break
         yield line
-        if msgspec.json.decode(line, type=Step).kind == END:
+        if msgspec.json.decode(line, type=PlayedStep).kind == END:
             return
     yield b""
 
@@ -185,7 +185,7 @@ def bot_of(path: Path, seed: int | None = None) -> Bot:
 class _Run(Pump):
     """One run of a bot, every step of which that does something is told."""
 
-    def __init__(self, settings: Settings, tell: Callable[[Step], object]) -> None:
+    def __init__(self, settings: Settings, tell: Callable[[PlayedStep], object]) -> None:
         super().__init__(settings, market_of(settings))
         self._tell, self.notes, self.steps = tell, CallNotes(), 0
 
@@ -195,13 +195,13 @@ class _Run(Pump):
         if calls or effects:
             kind = type(stamped.event).__name__ if stamped is not None else "Start"
             raw = msgspec.Raw(calls_out(calls)), msgspec.Raw(effects_out(effects))
-            self._tell(Step(seq=self.steps, at_ns=self.now_ns, kind=kind, calls=raw[0], effects=raw[1]))
+            self._tell(PlayedStep(seq=self.steps, at_ns=self.now_ns, kind=kind, calls=raw[0], effects=raw[1]))
 
     def exchange_info(self) -> Answer:
         return self.venue.ask("GET", "/fapi/v1/exchangeInfo")
 
 
-def play(bot: Bot, minutes: float, tell: Callable[[Step], object]) -> None:
+def play(bot: Bot, minutes: float, tell: Callable[[PlayedStep], object]) -> None:
     """Runs a bot on virtual time for so many minutes, or until it ends."""
     settings = bot.config.venue.embedded
     run = _Run(settings, tell)
@@ -211,7 +211,7 @@ def play(bot: Bot, minutes: float, tell: Callable[[Step], object]) -> None:
     run.turn()
     run.begin(engine_setup(bot, facts, [NotedPlugin(strategy.make_plugin(), run.notes) for strategy in bot.strategies]))
     run.passed(lambda: not run.running, minutes * 60)
-    tell(Step(seq=run.steps, at_ns=run.now_ns, kind=END))
+    tell(PlayedStep(seq=run.steps, at_ns=run.now_ns, kind=END))
 
 
 def main(path: str, minutes: str, venue_seed: str, seeded: str) -> None:

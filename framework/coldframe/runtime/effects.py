@@ -10,17 +10,17 @@ import trio
 from coldframe.core.engine import Engine
 from coldframe.errors import AuthenticationRefused, ColdframeError, ConfigError
 from coldframe.model.effects import (
+    AppendJournal,
     CallRest,
     CloseLink,
+    CommandAnswered,
     Effect,
     Fail,
     Finish,
     HaltTaken,
     Level,
     Log,
-    NoteAnswered,
     OpenLink,
-    Record,
     SendControl,
     SendRequest,
     ShiftClock,
@@ -80,7 +80,7 @@ class EffectRunner:
         self.watch: StepWatch | None = None
         #: Told when the engine has taken in a halt, and the number of the last request that it had made by then.
         self.halt_taken: Callable[[int, int], None] = lambda number, last: None
-        self.note_answered: Callable[[NoteAnswered], None] = lambda answer: None
+        self.command_answered: Callable[[CommandAnswered], None] = lambda answer: None
         #: When what the engine decides on now had come in, and the newest request that it has made (their numbers only grow).
         self._decided_ms = 0
         self._last_request_id = 0
@@ -123,7 +123,7 @@ class EffectRunner:
     def perform_all(self, effects: Sequence[Effect]) -> None:
         """Does what a step wants done. Its rows go to the journal first, so that nothing of it is done before it is recorded."""
         if self.journal is not None:
-            records = [effect for effect in effects if isinstance(effect, Record)]
+            records = [effect for effect in effects if isinstance(effect, AppendJournal)]
             if records:
                 self.journal.record(records)
         for effect in effects:
@@ -152,7 +152,7 @@ class EffectRunner:
                 self._timers.set(key, at_ns)
             case Log(level, text):
                 self._log(level, text)
-            case Record():
+            case AppendJournal():
                 pass  # with the journal already
             case Told():
                 self.heartbeat.told(effect)
@@ -172,8 +172,8 @@ class EffectRunner:
                 self.halt_taken(number, self._last_request_id)
             case StayAway(until_ms):
                 self._connections.stay_away(until_ms, self._clock.now_ms())
-            case NoteAnswered():
-                self.note_answered(effect)
+            case CommandAnswered():
+                self.command_answered(effect)
             case Finish(reason):
                 self.finished = reason
             case Fail(kind, text):

@@ -31,7 +31,7 @@ from coldframe.wire.strict import read_as
 _TAKEN_LIMIT: Final = 100
 
 
-class _Entry(msgspec.Struct, kw_only=True):
+class _BotEntry(msgspec.Struct, kw_only=True):
     """One bot in the register. `taken` are the states of other halt files that it has taken over before."""
 
     name: str
@@ -79,7 +79,7 @@ def standing_halts(loaded: Loaded, account: str, warn: Callable[[str], None]) ->
     return _adopted(halt_file, register, mine, found)
 
 
-def _adopted(halt_file: HaltFile, register: _Register, mine: _Entry, found: tuple[Halt, ...]) -> HaltFileContent:
+def _adopted(halt_file: HaltFile, register: _Register, mine: _BotEntry, found: tuple[Halt, ...]) -> HaltFileContent:
     """Writes down what was taken over. A disk that takes nothing leaves a start halted all the same."""
 
     def all_of(halts: tuple[Halt, ...]) -> tuple[Halt, ...]:
@@ -127,13 +127,13 @@ class _Register:
         #: What of it could not be read, in words, by path.
         self.unreadable: dict[str, str] = {}
 
-    def entry(self, loaded: Loaded) -> _Entry:
+    def entry(self, loaded: Loaded) -> _BotEntry:
         """The entry of a bot, new if it has none."""
         name, configuration = loaded.config.name, _configuration(loaded)
         found = self._read(self._path(name, configuration))
-        return found or _Entry(name=name, configuration=configuration, file="")
+        return found or _BotEntry(name=name, configuration=configuration, file="")
 
-    def put(self, entry: _Entry) -> None:
+    def put(self, entry: _BotEntry) -> None:
         path = self._path(entry.name, entry.configuration)
         spare = path.with_name(f"{path.name}.{os.getpid()}")
         with suppress(OSError):
@@ -142,14 +142,14 @@ class _Register:
             spare.write_bytes(msgspec.json.encode(entry))
             spare.replace(path)
 
-    def halted(self, mine: _Entry) -> Iterator[tuple[_Entry, HaltFileContent, str]]:
+    def halted(self, mine: _BotEntry) -> Iterator[tuple[_BotEntry, HaltFileContent, str]]:
         """The other bots that may be this one and are halted, what holds there, and what tells this state from others."""
         others = [entry for path in sorted(self._folder.glob("*.json")) if (entry := self._read(path)) is not None]
         entered = {mine.file, *(other.file for other in others)}
         here = state_home() / mine.name
         # Before there was a register, halts were kept by the name alone; and a register may get lost.
-        strays = [path for path in (here / "halt.json", *sorted(here.glob("*/halt.json"))) if str(path) not in entered]
-        others += [_Entry(name=mine.name, configuration="", file=str(path)) for path in strays]
+        loose = [path for path in (here / "halt.json", *sorted(here.glob("*/halt.json"))) if str(path) not in entered]
+        others += [_BotEntry(name=mine.name, configuration="", file=str(path)) for path in loose]
         for other in others:
             if not _may_be_same(mine, other):
                 continue
@@ -161,9 +161,9 @@ class _Register:
     def _path(self, name: str, configuration: str) -> Path:
         return self._folder / f"{_digest(f'{configuration} {name}')}.json"
 
-    def _read(self, path: Path) -> _Entry | None:
+    def _read(self, path: Path) -> _BotEntry | None:
         try:
-            return read_as(_Entry, read_file(path))
+            return read_as(_BotEntry, read_file(path))
         except FileNotFoundError:
             return None
         except (OSError, DecodeError) as error:
@@ -173,7 +173,7 @@ class _Register:
             return None
 
 
-def _may_be_same(mine: _Entry, other: _Entry) -> bool:
+def _may_be_same(mine: _BotEntry, other: _BotEntry) -> bool:
     if (mine.name, mine.configuration) == (other.name, other.configuration):
         return False
     # The keys of a paper account are made for one run and name nothing that lasts.
@@ -181,7 +181,7 @@ def _may_be_same(mine: _Entry, other: _Entry) -> bool:
     return account or mine.name == other.name or mine.configuration == other.configuration
 
 
-def _described(entry: _Entry) -> str:
+def _described(entry: _BotEntry) -> str:
     account = f", account {entry.account}" if entry.account else ""
     return f"bot {entry.name} of {entry.configuration or entry.file}{account}"
 

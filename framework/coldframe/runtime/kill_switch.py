@@ -20,9 +20,9 @@ from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.haltfiles import runs_of
 from coldframe.trio_io.clock import Clock, ThreadClock
 from coldframe.trio_io.control_server import ControlServer
-from coldframe.trio_io.endpoint import Endpoint
+from coldframe.trio_io.endpoint import LocalEndpoint
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent
-from coldframe.trio_io.kill_switch import KillSwitchThread, Record
+from coldframe.trio_io.kill_switch import KillSwitchThread, WriteRow
 from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
 from coldframe.trio_io.kill_switch_rest import KillSwitchRest
 
@@ -81,7 +81,7 @@ async def running_kill_switch(
         runner.links.max_age_ms = bot.config.orders.max_age_ms
         runner.halt_taken = kill_switch.taken
         if control is not None:
-            runner.note_answered = control.settled
+            runner.command_answered = control.settled
         nursery = await stack.enter_async_context(trio.open_nursery())
         _tell_positions(runner, engine)  # before the first hook, which may never return
         nursery.start_soon(_beat, runner, engine)
@@ -95,7 +95,7 @@ async def running_kill_switch(
 
 
 @contextmanager
-def _entered(halt_file: HaltFile) -> Iterator[Endpoint]:
+def _entered(halt_file: HaltFile) -> Iterator[LocalEndpoint]:
     runs = runs_of(halt_file)
     with ExitStack() as stack:
         try:
@@ -110,7 +110,7 @@ def _has_traded(engine: Engine) -> bool:
     return engine.trading is not None and engine.trading.reconciler.at_start is None
 
 
-def _recording(runner: EffectRunner, clock: ThreadClock, log: LogLine) -> Record:
+def _recording(runner: EffectRunner, clock: ThreadClock, log: LogLine) -> WriteRow:
     """What the kill switch does is on the disk before it does it, past everything that waits in the run; a full disk does not hold
     it."""
 

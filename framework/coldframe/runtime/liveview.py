@@ -77,7 +77,7 @@ def _books(engine: Engine) -> Table:
         book = engine.market.synced_book(symbol, rpi)
         bid = book.best(Side.BUY) if book else None
         ask = book.best(Side.SELL) if book else None
-        mark = engine.state.marks.get(symbol)
+        mark = engine.state.mark_prices.get(symbol)
         style = "" if book else "yellow"
         name = f"{symbol} (rpi)" if rpi else symbol
         figures = [_price(engine, symbol, value) for value in (bid, ask, mark)]
@@ -111,7 +111,7 @@ def _strategies(engine: Engine) -> Table:
             f"{open_orders} open of {runtime.orders}",
             str(account.fills),
             money(account.realized),
-            money(account.unrealized(engine.state.marks)),
+            money(account.unrealized(engine.state.mark_prices)),
             money(account.fees_paid(engine.state.prices)),
             style="red" if runtime.muted else "",
         )

@@ -27,7 +27,7 @@ from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import feed_limits
 from coldframe.runtime.startup import ask_until_answered, venue_offset_ms
 from coldframe.trio_io.clock import Clock
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.frames import cut_envelope
 from coldframe.wire.names import StreamName
@@ -42,7 +42,7 @@ LogLine = Callable[[int, Level, str], None]
 
 @asynccontextmanager
 async def open_mirror(
-    bot: Bot, there: Endpoints, tls: ssl.SSLContext, rest: Rest, clock: Clock, log: LogLine
+    bot: Bot, there: Endpoints, tls: ssl.SSLContext, rest: RestClient, clock: Clock, log: LogLine
 ) -> AsyncIterator[EmbeddedVenue]:
     """An embedded venue that lists the bot's symbols and whose market is the one at `there`."""
     offset_ms = await venue_offset_ms(rest, clock)

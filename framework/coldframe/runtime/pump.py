@@ -71,7 +71,7 @@ class Pump:
     def asked(self, what: str, params: Mapping[str, str | int]) -> None:
         """The bot sends a request: a method, or verb and path, with its parameters."""
 
-    def recorded(self, row: do.Record) -> None:
+    def recorded(self, row: do.AppendJournal) -> None:
         """The bot has recorded something."""
 
     def logged(self, line: do.Log) -> None:
@@ -188,7 +188,7 @@ class Pump:
                     self._call(effect)
                 case do.WakeAt(key, at_ns):
                     self._wake(key, at_ns)
-                case do.Record():
+                case do.AppendJournal():
                     self.recorded(effect)
                 case do.Log():
                     self.logged(effect)
@@ -198,7 +198,7 @@ class Pump:
                     self.failed = effect
                 case do.ShiftClock(offset_ms):
                     self._offset_ms = offset_ms
-                case do.Told() | do.StayAway() | do.NoteAnswered() | do.HaltTaken():
+                case do.Told() | do.StayAway() | do.CommandAnswered() | do.HaltTaken():
                     pass
                 case unknown:
                     assert_never(unknown)

@@ -96,7 +96,7 @@ class _Checked:
         self.mismatches += sum(ours != theirs for ours, theirs in zip(top or (0, 0, 0, 0), recorded, strict=True))
 
 
-def verify_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
+def verify_recording(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
     """Document, lines and notes of `coldframe recording verify`. Raises `ConfigError` for a file that is not a recording."""
     symbols: dict[str, _Checked] = {}
     reading, census = read_tape(path), Census()
@@ -164,7 +164,7 @@ def _verify_lines(path: Path, document: dict[str, Any]) -> list[str]:
     return [*lines, f"{path.name}: {document['lines']} lines, {document['comparisons']} comparisons: {verdict}"]
 
 
-def describe_tape(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
+def describe_recording(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
     """Document, lines and notes of `coldframe recording info`. Raises `ConfigError` for a file that is not a recording."""
     streams: Counter[str] = Counter()
     snapshots: Counter[str] = Counter()

@@ -30,7 +30,7 @@ _CANNOT_FOLLOW: Final = (ColdframeError, ArithmeticError, AttributeError, Lookup
 
 
 @attrs.frozen
-class Difference:
+class StepDifference:
     """The first step that came out otherwise: in its `intents` or in its `effects`. The texts are JSON, of the first of them
     that differs."""
 
@@ -53,7 +53,7 @@ class Replay:
     #: Steps replayed, the start included, and those of them that came out as written.
     steps: int = 0
     equal: int = 0
-    first: Difference | None = None
+    first: StepDifference | None = None
     #: Steps after the first difference in which a strategy wanted something else than it did then.
     open_loop_differences: int = 0
     #: Why the replay could not go on, in open loop; empty when it could.
@@ -139,16 +139,16 @@ def _compare(made: Replay, step: LoggedStep, effects: Sequence[Effect], calls: C
     made.first = _difference(step, wanted, done)
 
 
-def _difference(step: LoggedStep, wanted: bytes, done: bytes) -> Difference:
+def _difference(step: LoggedStep, wanted: bytes, done: bytes) -> StepDifference:
     kind = "Start" if step.event is None else type(step.event).__name__
     if wanted != step.calls:
         recorded, now = first_that_differs(step.calls, wanted)
         strategy, hook, _ = now or recorded or ("", "", None)
-        return Difference(
+        return StepDifference(
             step.seq, step.at_ns, kind, "intents", strategy, hook, text_of(recorded and recorded[2]), text_of(now and now[2])
         )
     recorded, now = first_that_differs(step.effects, done)
-    return Difference(step.seq, step.at_ns, kind, "effects", "", "", text_of(recorded), text_of(now))
+    return StepDifference(step.seq, step.at_ns, kind, "effects", "", "", text_of(recorded), text_of(now))
 
 
 def first_that_differs(recorded: bytes, now: bytes) -> tuple[Any, Any]:

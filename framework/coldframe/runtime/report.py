@@ -170,7 +170,7 @@ def _strategy(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
         "position": {symbol: trimmed(account.net(symbol)) for symbol in runtime.plugin.symbols},
         **({"sides": _sides(runtime)} if engine.state.hedge else {}),
         "realized_pnl": money(account.realized),
-        "unrealized_pnl": money(account.unrealized(engine.state.marks)),
+        "unrealized_pnl": money(account.unrealized(engine.state.mark_prices)),
         "fees": money(account.fees_paid(engine.state.prices)),
         **({"fees_estimated": unpriced} if (unpriced := engine.state.prices.unpriced(account.fees)) else {}),
         "fees_by_asset": {asset: money(amount) for asset, amount in sorted(account.fees.items())},

@@ -45,11 +45,11 @@ from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.input_log import InputLog
 from coldframe.trio_io.journal import Journal
 from coldframe.trio_io.recorder import Recorder
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.units import NS_PER_S, arithmetic
 
-#: After the end of a tape, how long the bot may still work on what it brought.
-_TAPE_DRAIN_S: Final = 0.5
+#: After the end of a recording, how long the bot may still work on what it brought.
+_RECORDING_DRAIN_S: Final = 0.5
 
 #: How often we look whether the process has been running all the time.
 _GAP_WATCH_MS: Final = 1_000
@@ -72,7 +72,7 @@ class RunObserver(Protocol):
 
 @attrs.frozen(kw_only=True)
 class RunOptions:
-    """What the command line adds to a configuration. `for_s` None: until a signal, or the end of the tape."""
+    """What the command line adds to a configuration. `for_s` None: until a signal, or the end of the recording."""
 
     for_s: float | None = None
     record: Path | None = None
@@ -173,7 +173,7 @@ class _House:
         unrecorded = journal.unrecorded if journal is not None else ""
         return Result(engine, RunEnd(self._how(), elapsed_ns, runner.finished or "", unrecorded))
 
-    async def _look_round(self, market: Rest, orders: Rest, signer: Signer | None) -> VenueInfo:
+    async def _look_round(self, market: RestClient, orders: RestClient, signer: Signer | None) -> VenueInfo:
         """The questions before the start; every mistake that only the venue can find is found here."""
         try:
             return await self._ask_round(market, orders, signer)
@@ -181,7 +181,7 @@ class _House:
             self._venues.stay_away(ban.until_ms, self._clock.now_ms())
             raise
 
-    async def _ask_round(self, market: Rest, orders: Rest, signer: Signer | None) -> VenueInfo:
+    async def _ask_round(self, market: RestClient, orders: RestClient, signer: Signer | None) -> VenueInfo:
         offset_ms = await venue_offset_ms(orders, self._clock)
         orders.offset_ms = market.offset_ms = offset_ms
         if abs(offset_ms) >= _CLOCK_WARNING_MS:
@@ -200,7 +200,7 @@ class _House:
             self._log(Level.INFO, f"observing {self._bot.config.venue.environment}: no keys, no orders")
         return described
 
-    async def _check_account(self, orders: Rest, signer: Signer, described: VenueInfo) -> None:
+    async def _check_account(self, orders: RestClient, signer: Signer, described: VenueInfo) -> None:
         live = self._bot.config.orders.mode == "live"
         mode = PositionMode(self._bot.config.orders.position_mode)
         account = await check_account(orders, self._clock, mode, self._bot.config.venue.environment if live else "")
@@ -282,8 +282,8 @@ class _House:
         inbox = runner.inbox
         if self._options.for_s is not None:
             nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)
-        if self._venues.tape_ended is not None:
-            nursery.start_soon(self._ask_to_stop_at_tape_end, inbox, self._venues.tape_ended)
+        if self._venues.recording_ended is not None:
+            nursery.start_soon(self._ask_to_stop_at_recording_end, inbox, self._venues.recording_ended)
         if self._options.signals:
             async with ends(runner.heartbeat) as signals:
                 async for number in signals:
@@ -302,9 +302,9 @@ class _House:
         await trio.sleep(seconds)
         self._ask_to_stop(inbox, "duration")
 
-    async def _ask_to_stop_at_tape_end(self, inbox: Inbox, ended: trio.Event) -> None:
+    async def _ask_to_stop_at_recording_end(self, inbox: Inbox, ended: trio.Event) -> None:
         await ended.wait()
-        await trio.sleep(_TAPE_DRAIN_S)
+        await trio.sleep(_RECORDING_DRAIN_S)
         self._ask_to_stop(inbox, "recording_end")
 
     def _ask_to_stop(self, inbox: Inbox, reason: str) -> None:

@@ -22,7 +22,7 @@ from coldframe.errors import AuthenticationRefused, Banned, ConfigError, DecodeE
 from coldframe.model.instruments import Instruments
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.error_text import one_line
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.codes import CodeClass, classify, describe
 from coldframe.wire.reference import ExchangeInfo, RateLimit, ServerTime
@@ -65,13 +65,13 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
         raise ConfigError(f"venue.ca_file: {ca_file} is not a certificate authority in PEM form: {error}") from None
 
 
-async def ask_until_answered(rest: Rest, clock: Clock, path: str, pauses_s: Sequence[float] = PAUSES_S) -> Answer:
+async def ask_until_answered(rest: RestClient, clock: Clock, path: str, pauses_s: Sequence[float] = PAUSES_S) -> Answer:
     """A public question, asked a few times. Raises `VenueUnavailable`, or `Banned` when the venue sends us away."""
     answer, _ = await _ask(rest, clock, path, pauses_s)
     return answer
 
 
-async def _ask(rest: Rest, clock: Clock, path: str, pauses_s: Sequence[float]) -> tuple[Answer, int]:
+async def _ask(rest: RestClient, clock: Clock, path: str, pauses_s: Sequence[float]) -> tuple[Answer, int]:
     """The answer, and when the try that brought it was made, in milliseconds."""
     for pause_s in (*pauses_s, None):
         sent_ms = clock.now_ms()
@@ -101,7 +101,7 @@ def refuse_ban(answer: Answer, clock: Clock) -> None:
         raise Banned(text, until_ms)
 
 
-async def venue_offset_ms(rest: Rest, clock: Clock, pauses_s: Sequence[float] = PAUSES_S) -> int:
+async def venue_offset_ms(rest: RestClient, clock: Clock, pauses_s: Sequence[float] = PAUSES_S) -> int:
     """How far the venue's clock is ahead of ours."""
     answer, sent_ms = await _ask(rest, clock, "/fapi/v1/time", pauses_s)
     middle_ms = (sent_ms + clock.now_ms()) // 2
@@ -111,7 +111,7 @@ async def venue_offset_ms(rest: Rest, clock: Clock, pauses_s: Sequence[float] = 
         raise VenueUnavailable("the server at the venue's address does not answer as an exchange: no time") from None
 
 
-async def describe_venue(rest: Rest, clock: Clock) -> VenueInfo:
+async def describe_venue(rest: RestClient, clock: Clock) -> VenueInfo:
     """The contracts and limits of the venue."""
     answer = await ask_until_answered(rest, clock, "/fapi/v1/exchangeInfo")
     try:
@@ -122,7 +122,7 @@ async def describe_venue(rest: Rest, clock: Clock) -> VenueInfo:
 
 
 async def check_account(
-    rest: Rest, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY, environment: str = ""
+    rest: RestClient, clock: Clock, position_mode: PositionMode = PositionMode.ONE_WAY, environment: str = ""
 ) -> AccountConfig:
     """Whether the venue knows our key, lets it trade, and has the account in the modes we trade in.
 

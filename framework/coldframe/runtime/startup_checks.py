@@ -22,7 +22,7 @@ from coldframe.runtime.build import Bot, endpoints
 from coldframe.runtime.startup import refuse_ban
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.error_text import one_line
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.units import exact, trimmed
 from coldframe.wire.codec import Census, decode_list
 from coldframe.wire.codes import describe
@@ -35,7 +35,9 @@ LogLine = Callable[[Level, str], None]
 _NAMED: Final = 6
 
 
-async def check_start(bot: Bot, account: AccountConfig, instruments: Instruments, rest: Rest, clock: Clock, log: LogLine) -> None:
+async def check_start(
+    bot: Bot, account: AccountConfig, instruments: Instruments, rest: RestClient, clock: Clock, log: LogLine
+) -> None:
     """Compares the account with the configuration, and says what is already there.
 
     Raises `ConfigError` with every difference at once, `AuthenticationRefused`, `VenueUnavailable` or `Banned`.
@@ -51,7 +53,7 @@ async def check_start(bot: Bot, account: AccountConfig, instruments: Instruments
     await _say_what_is_there(rest, clock, log)
 
 
-async def account_at_venue(config: Config, rest: Rest, clock: Clock) -> str:
+async def account_at_venue(config: Config, rest: RestClient, clock: Clock) -> str:
     """What the venue itself calls the account, whichever of its keys is used; empty where it does not say."""
     rows = await _ask(rest, clock, "/fapi/v3/balance", BalanceRow)
     alias = next((row.account_alias for row in rows if isinstance(row.account_alias, str)), "")
@@ -107,7 +109,7 @@ def _margin_of(row: SymbolConfig | None) -> str:
     return "cross" if said.startswith("cross") else said
 
 
-async def _say_what_is_there(rest: Rest, clock: Clock, log: LogLine) -> None:
+async def _say_what_is_there(rest: RestClient, clock: Clock, log: LogLine) -> None:
     orders = await _ask(rest, clock, "/fapi/v1/openOrders", OrderReply)
     positions = await _ask(rest, clock, "/fapi/v3/positionRisk", PositionRow)
     held = [f"{row.symbol} {trimmed(exact(row.position_amt))}" for row in positions if exact(row.position_amt)]
@@ -115,7 +117,7 @@ async def _say_what_is_there(rest: Rest, clock: Clock, log: LogLine) -> None:
     log(Level.INFO, f"at the venue: {len(orders)} open orders, {ours} of them ours; positions: {_some(held) or 'none'}")
 
 
-async def _ask(rest: Rest, clock: Clock, path: str, kind: type[R]) -> list[R]:
+async def _ask(rest: RestClient, clock: Clock, path: str, kind: type[R]) -> list[R]:
     try:
         answer = await rest.ask("GET", path, {})
     except LinkRefused as error:

@@ -19,7 +19,7 @@ import trio
 from coldframe.errors import UsageError, VenueUnavailable
 from coldframe.exchange.settings import VenueChange
 from coldframe.exchange_server.control import LONGEST_LINE, Ask, Told, answer
-from coldframe.trio_io.endpoint import Endpoint, LineTooLong, PeerRefused, listen, names_in, reach
+from coldframe.trio_io.endpoint import LineTooLong, LocalEndpoint, PeerRefused, listen, names_in, reach
 from coldframe.trio_io.paths import state_home
 
 Notice = Callable[[str], None]
@@ -52,7 +52,7 @@ async def controlled(port: int, make: Make, notice: Notice) -> AsyncIterator[Pat
             endpoint.close()
 
 
-async def _serve(endpoint: Endpoint, make: Make, notice: Notice, stream: trio.SocketStream) -> None:
+async def _serve(endpoint: LocalEndpoint, make: Make, notice: Notice, stream: trio.SocketStream) -> None:
     """Serves one connection: whatever it brings ends that connection and nothing else."""
     try:
         with trio.move_on_after(_PATIENCE_S):
@@ -71,7 +71,7 @@ def _made(make: Make, notice: Notice, change: VenueChange) -> str | None:
     return refusal
 
 
-async def _answer(endpoint: Endpoint, stream: trio.SocketStream, make: Make) -> bytes:
+async def _answer(endpoint: LocalEndpoint, stream: trio.SocketStream, make: Make) -> bytes:
     lines = endpoint.admit(stream.socket, LONGEST_LINE)
     try:
         while part := bytes(await stream.receive_some(LONGEST_LINE)):

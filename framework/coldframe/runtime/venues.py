@@ -28,7 +28,7 @@ from coldframe.secret import Secret
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.paths import state_home
-from coldframe.trio_io.rest import Rest
+from coldframe.trio_io.rest import RestClient
 from coldframe.wire.routes import Endpoints
 
 LogLine = Callable[[int, Level, str], None]
@@ -112,8 +112,10 @@ async def _serving(venue: EmbeddedVenue) -> AsyncIterator[Address]:
 
 
 @asynccontextmanager
-async def _rest(there: Endpoints, tls: ssl.SSLContext, clock: Clock, signer: Signer | None, config: Config) -> AsyncIterator[Rest]:
-    async with Rest(there.rest, tls, clock.now_ns, signer, config.orders.recv_window_ms) as rest:
+async def _rest(
+    there: Endpoints, tls: ssl.SSLContext, clock: Clock, signer: Signer | None, config: Config
+) -> AsyncIterator[RestClient]:
+    async with RestClient(there.rest, tls, clock.now_ns, signer, config.orders.recv_window_ms) as rest:
         yield rest
 
 

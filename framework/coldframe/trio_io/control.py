@@ -70,7 +70,7 @@ class HaltRow(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ControlAnswer(msgspec.Struct, frozen=True):
     """What became of a request: `text` in one sentence, `lines` in detail.
 
     `unanswered`: the run stands still, and takes it in when it goes on. `failed`: accepted, but not all of it could be done.
@@ -105,12 +105,12 @@ def read_request(line: bytes) -> Request:
     return request
 
 
-def write_line(message: Request | Answer) -> bytes:
+def write_line(message: Request | ControlAnswer) -> bytes:
     """A message as it is sent."""
     return msgspec.json.encode(message) + b"\n"
 
 
-def ask_each(folder: Path, names: list[str], request: Request, patience_s: float) -> Mapping[str, Answer | None]:
+def ask_each(folder: Path, names: list[str], request: Request, patience_s: float) -> Mapping[str, ControlAnswer | None]:
     """Asks each of several runs, at the same time; None for one that has not answered in time or not in these words."""
     if not names:
         return {}
@@ -118,7 +118,7 @@ def ask_each(folder: Path, names: list[str], request: Request, patience_s: float
         return dict(zip(names, pool.map(lambda name: _ask(folder, name, request, patience_s), names), strict=True))
 
 
-def _ask(folder: Path, name: str, request: Request, patience_s: float) -> Answer | None:
+def _ask(folder: Path, name: str, request: Request, patience_s: float) -> ControlAnswer | None:
     until_s = monotonic_s() + patience_s
     connection = reach(folder, name, patience_s)
     if connection is None:
@@ -126,7 +126,7 @@ def _ask(folder: Path, name: str, request: Request, patience_s: float) -> Answer
     with closing(connection):
         try:
             connection.sendall(write_line(request))
-            return read_as(Answer, _line(connection, until_s))
+            return read_as(ControlAnswer, _line(connection, until_s))
         except (OSError, DecodeError):
             return None
 

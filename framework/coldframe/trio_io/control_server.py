@@ -18,10 +18,10 @@ from typing import Final, Literal
 import attrs
 
 from coldframe.errors import DecodeError
-from coldframe.model.effects import Level, NoteAnswered
+from coldframe.model.effects import CommandAnswered, Level
 from coldframe.trio_io.clock import monotonic_s
-from coldframe.trio_io.control import LONGEST_REQUEST, VERSION, Answer, Request, read_request, write_line
-from coldframe.trio_io.endpoint import Endpoint, LineTooLong, PeerRefused, RequestLines
+from coldframe.trio_io.control import LONGEST_REQUEST, VERSION, ControlAnswer, Request, read_request, write_line
+from coldframe.trio_io.endpoint import LineTooLong, LocalEndpoint, PeerRefused, RequestLines
 
 #: So many callers at a time; the one that has been there for longest without asking makes room for another.
 _CALLERS: Final = 16
@@ -45,15 +45,15 @@ class Caller:
 class ControlServer:
     """One per run. Only `wake` and `settled` may be called from another thread."""
 
-    def __init__(self, endpoint: Endpoint, log: Log, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, endpoint: LocalEndpoint, log: Log, patience_s: float = _PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._endpoint = endpoint
         self._log = log
         self._callers: list[Caller] = []
-        #: Who waits for the engine, by the name of the note, and until when; and what it has answered.
+        #: Who waits for the engine, by the name of the command, and until when; and what it has answered.
         self._waiting: dict[str, tuple[Caller, float]] = {}
-        self._settled: deque[NoteAnswered] = deque()
-        self._notes = count(1)
+        self._settled: deque[CommandAnswered] = deque()
+        self._numbers = count(1)
         self._asleep, self._waker = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         for ear in (endpoint.listener, self._asleep):
@@ -84,36 +84,36 @@ class ControlServer:
             self._end(caller)
         return asked
 
-    def answer(self, caller: Caller, answer: Answer) -> None:
+    def answer(self, caller: Caller, answer: ControlAnswer) -> None:
         """Answers a caller, who may have gone, and ends the connection."""
         with suppress(OSError):  # also where it has not room for the answer
             caller.connection.send(write_line(answer))
         self._end(caller)
 
     def keep_waiting(self, caller: Caller) -> str:
-        """A caller is answered when the engine has answered a note. Returns the name for it."""
-        name = f"{os.getpid()}.{next(self._notes)}"
+        """A caller is answered when the engine has answered a command. Returns the name for it."""
+        name = f"{os.getpid()}.{next(self._numbers)}"
         self._waiting[name] = caller, monotonic_s() + _ENGINE_PATIENCE_S
         return name
 
-    def settled(self, note: NoteAnswered) -> None:
-        """What the engine says to a note. On the thread of the run."""
-        self._settled.append(note)
+    def settled(self, answered: CommandAnswered) -> None:
+        """What the engine answers to a command. On the thread of the run."""
+        self._settled.append(answered)
         self.wake()
 
     def hand_back(self, where: Callable[[], str]) -> None:
         """Passes on what the engine has answered. Where it has not in time, says so, and what the run is in (`where`)."""
         while self._settled:
-            note = self._settled.popleft()
-            caller, _ = self._waiting.pop(note.note, (None, 0.0))
+            answered = self._settled.popleft()
+            caller, _ = self._waiting.pop(answered.command, (None, 0.0))
             if caller is not None:
-                result: Literal["accepted", "refused"] = "accepted" if note.accepted else "refused"
-                self.answer(caller, Answer(VERSION, result, note.text, pid=os.getpid()))
+                result: Literal["accepted", "refused"] = "accepted" if answered.accepted else "refused"
+                self.answer(caller, ControlAnswer(VERSION, result, answered.text, pid=os.getpid()))
         for name, (caller, until_s) in list(self._waiting.items()):
             if monotonic_s() >= until_s:
                 del self._waiting[name]
                 text = f"the bot does not answer{where()}; it takes this in as soon as it does"
-                self.answer(caller, Answer(VERSION, "unanswered", text, pid=os.getpid()))
+                self.answer(caller, ControlAnswer(VERSION, "unanswered", text, pid=os.getpid()))
 
     def close(self) -> None:
         """Hears nothing more; callers that wait for an answer see that the run has ended."""
@@ -186,6 +186,6 @@ class ControlServer:
         caller.connection.close()
 
 
-def refused_with(text: str) -> Answer:
+def refused_with(text: str) -> ControlAnswer:
     """A refusal in one sentence."""
-    return Answer(VERSION, "refused", text, pid=os.getpid())
+    return ControlAnswer(VERSION, "refused", text, pid=os.getpid())

@@ -53,7 +53,7 @@ class LineTooLong(Exception):
 
 
 @attrs.frozen
-class Endpoint:
+class LocalEndpoint:
     """An endpoint that this process listens at. `token` is what a connection begins with; empty for a socket file."""
 
     listener: socket.socket
@@ -93,7 +93,7 @@ class RequestLines:
         return lines
 
 
-def listen(folder: Path, name: str, *, family: int | None = FILE_SOCKETS, longest_path: int = LONGEST_PATH) -> Endpoint:
+def listen(folder: Path, name: str, *, family: int | None = FILE_SOCKETS, longest_path: int = LONGEST_PATH) -> LocalEndpoint:
     """Listens at an endpoint; the caller makes sure that no other process does. Raises `OSError`.
 
     `family` is that of socket files, None for a loopback port; so is a path of more than `longest_path` bytes.
@@ -124,7 +124,7 @@ def names_in(folder: Path) -> Iterator[str]:
     yield from sorted({path.stem for ending in (_SOCKET, _PORT) for path in folder.glob(f"*{ending}")})
 
 
-def _listen_at_file(path: Path, family: int) -> Endpoint:
+def _listen_at_file(path: Path, family: int) -> LocalEndpoint:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
@@ -133,10 +133,10 @@ def _listen_at_file(path: Path, family: int) -> Endpoint:
     except BaseException:
         listener.close()
         raise
-    return Endpoint(listener, path, b"")
+    return LocalEndpoint(listener, path, b"")
 
 
-def _listen_at_port(path: Path) -> Endpoint:
+def _listen_at_port(path: Path) -> LocalEndpoint:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.bind((_LOOPBACK, 0))
@@ -150,7 +150,7 @@ def _listen_at_port(path: Path) -> Endpoint:
     except BaseException:
         listener.close()
         raise
-    return Endpoint(listener, path, told.token.encode())
+    return LocalEndpoint(listener, path, told.token.encode())
 
 
 def _connected(family: int, address: str | tuple[str, int], greeting: bytes, patience_s: float) -> socket.socket:

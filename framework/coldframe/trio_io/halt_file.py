@@ -33,7 +33,7 @@ _EDITING_LOOK_S: Final = 0.002
 Stamp = tuple[int, int, int]
 
 
-class _Row(msgspec.Struct):
+class _HaltRow(msgspec.Struct):
     level: HaltLevel
     strategy: str | None = None
     reason: str = ""
@@ -45,7 +45,7 @@ class _File(msgspec.Struct):
 
     version: int
     revision: str
-    halts: list[_Row]
+    halts: list[_HaltRow]
     resumed: list[str] = []
     #: Whose file it is, for people: name and configuration of the bot, and its account as far as that is known.
     name: str = ""
@@ -133,7 +133,7 @@ class HaltFile:
         """
         with self._fenced(), self._editing():
             content = HaltFileContent(revision, change(self.read().halts), resumed)
-            rows = [_Row(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in content.halts]
+            rows = [_HaltRow(halt.level, halt.strategy, halt.reason, halt.at_ms) for halt in content.halts]
             file = _File(1, revision, rows, [name or "" for name in resumed], **attrs.asdict(self.owner))
             self._write(self.path, msgspec.json.encode(file))
             return content

@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from coldframe.errors import JournalDamaged, JournalUnwritable
-from coldframe.model.effects import Level, Record
+from coldframe.model.effects import AppendJournal, Level
 from coldframe.model.inputs import JournalChanged
 from coldframe.model.journal import TELLING, RowKind
 from coldframe.trio_io.journal_chain import Entry
@@ -37,7 +37,7 @@ _BETWEEN_STEPS_S: Final = 0.01
 
 
 @attrs.frozen
-class _Held:
+class _HeldEffect:
     """What waits until row number `after` (counted in this run) is durable."""
 
     after: int
@@ -64,9 +64,9 @@ class Journal:
         self._retention = retention or Retention()
         self._say = say
         self._checkpointed = trio.Event()
-        self.changed: Callable[[JournalChanged], None] = _nobody
+        self.changed: Callable[[JournalChanged], None] = _unheard
         self._waiting: deque[Entry] = deque()
-        self._held: deque[_Held] = deque()
+        self._held: deque[_HeldEffect] = deque()
         self._given = 0
         self._durable = 0
         #: Rows that were left out since the last gap was written, and how many of them held state.
@@ -83,7 +83,7 @@ class Journal:
             return self.fault or f"the disk did not take the last rows within {_FLUSH_S:g} s"
         return self._no_room
 
-    def record(self, records: Iterable[Record]) -> None:
+    def record(self, records: Iterable[AppendJournal]) -> None:
         """Takes over the rows of one step."""
         at_ns = self._now_ns()
         for row in records:
@@ -108,7 +108,7 @@ class Journal:
         elif self._durable == self._given:
             durable()
         else:
-            self._held.append(_Held(self._given, durable, refused))
+            self._held.append(_HeldEffect(self._given, durable, refused))
 
     async def run(self) -> None:
         """Writes until cancelled; then writes what is left, for a moment at most."""
@@ -180,5 +180,5 @@ class Journal:
             order.refused(fault)
 
 
-def _nobody(event: JournalChanged) -> None:
+def _unheard(event: JournalChanged) -> None:
     """Stands for a listener until there is one."""

@@ -17,7 +17,7 @@ from coldframe.trio_io.journalfile import Head, opened_for_reading, rows_from
 
 
 @attrs.frozen
-class History:
+class JournalHistory:
     """What there is of a journal: rows `first` to `last`, the older ones in segments; `before` is the hash of the row before."""
 
     path: Path
@@ -45,21 +45,21 @@ class History:
 
 
 @contextmanager
-def open_history(path: Path, largest_row: int = LARGEST_ROW) -> Iterator[History]:
+def open_history(path: Path, largest_row: int = LARGEST_ROW) -> Iterator[JournalHistory]:
     """A journal, also while a bot writes to it; or one segment of an archive, if that is what the path names.
 
     Raises `JournalUnwritable` when it cannot be opened, `JournalDamaged` when rows in the midst of it are missing.
     """
     segment = segment_at(path)
     if segment is not None:
-        yield History(path, segment.first, segment.last, bytes.fromhex(segment.head().before), [segment], None)
+        yield JournalHistory(path, segment.first, segment.last, bytes.fromhex(segment.head().before), [segment], None)
         return
     with opened_for_reading(path, largest_row) as (db, head):
         # A segment that reaches into the live file was not finished being moved: its rows are still here.
         segments = [segment for segment in segments_of(path) if segment.last < head.first]
         _check_gaps(path, segments, head.first)
         before = bytes.fromhex(segments[0].head().before) if segments else head.before
-        yield History(path, segments[0].first if segments else head.first, head.seq, before, segments, (db, head))
+        yield JournalHistory(path, segments[0].first if segments else head.first, head.seq, before, segments, (db, head))
 
 
 def read_rows(path: Path, first: int = 1, largest_row: int = LARGEST_ROW) -> Iterator[Row]:

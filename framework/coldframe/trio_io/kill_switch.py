@@ -31,7 +31,7 @@ from coldframe.model.inputs import EmergencyOrderAnswered, EmergencyOrderSent, H
 from coldframe.model.journal import RowKind
 from coldframe.os_specific import halt_signal_came
 from coldframe.trio_io.clock import ThreadClock, monotonic_s
-from coldframe.trio_io.control import VERSION, Answer, HaltRequest, HaltRow, Request, ResolveRequest, ResumeRequest
+from coldframe.trio_io.control import VERSION, ControlAnswer, HaltRequest, HaltRow, Request, ResolveRequest, ResumeRequest
 from coldframe.trio_io.control_server import Caller, ControlServer, refused_with
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raised
 from coldframe.trio_io.heartbeat import Heartbeat
@@ -53,7 +53,7 @@ _BUSY_SWITCH_S: Final = 0.0005
 #: The parameters of a request that name whose it is.
 _NAMES: Final = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
 
-Record = Callable[[RowKind, str, Mapping[str, object]], bool]
+WriteRow = Callable[[RowKind, str, Mapping[str, object]], bool]
 
 
 @attrs.define
@@ -84,7 +84,7 @@ class KillSwitchThread:
         *,
         stuck_s: float,
         heed_signal: bool,
-        record: Record = lambda *_: True,
+        record: WriteRow = lambda *_: True,
         keeps_protective: bool = True,
         dead_man: bool = False,
         control: ControlServer | None = None,
@@ -213,7 +213,7 @@ class KillSwitchThread:
         match request:
             case HaltRequest():
                 self._failed = False
-                lines = self._halt(request.halt) + self._strange(request.strategy)
+                lines = self._halt(request.halt) + self._unknown_strategy(request.strategy)
                 self._control.answer(caller, self._answer(f"halted: {request.halt}", lines))
             case ResumeRequest(_, strategy):
                 try:
@@ -227,15 +227,15 @@ class KillSwitchThread:
             case unknown:
                 assert_never(unknown)
 
-    def _strange(self, strategy: str | None) -> list[str]:
+    def _unknown_strategy(self, strategy: str | None) -> list[str]:
         if strategy is None or self._strategies is None or strategy in self._strategies:
             return []
         known = ", ".join(self._strategies) or "none at all"
         return [f"this run has no strategy {strategy!r}; it has {known}: the halt holds for the next start"]
 
-    def _answer(self, text: str, lines: list[str]) -> Answer:
+    def _answer(self, text: str, lines: list[str]) -> ControlAnswer:
         halts = [HaltRow(halt.level, halt.strategy, halt.reason) for halt in self._halts.values()]
-        return Answer(VERSION, "accepted", text, lines, halts, self._failed, os.getpid())
+        return ControlAnswer(VERSION, "accepted", text, lines, halts, self._failed, os.getpid())
 
     # -- what holds ---------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ _FLAT: Final = "the account is flat there"
 _BATCH: Final = 10
 
 
-class _Row(msgspec.Struct, rename="camel"):
+class _OrderRow(msgspec.Struct, rename="camel"):
     """As much of an open order, ordinary or conditional, as is needed to cancel it, or to see that it only reduces a position."""
 
     client_order_id: str = ""
@@ -152,13 +152,13 @@ class KillSwitchOrders:
                 self._checked("DELETE", "/fapi/v1/algoOrder", {"clientAlgoId": row.client_algo_id})
         return len(kept)
 
-    def _own(self, strategy: str | None, symbol: str) -> list[_Row]:
+    def _own(self, strategy: str | None, symbol: str) -> list[_OrderRow]:
         """Our open orders in a symbol, known by their ids, ordinary and conditional."""
         begin = "cf." if strategy is None else f"cf.{strategy}."
-        rows: list[_Row] = []
+        rows: list[_OrderRow] = []
         for path in ("/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders"):
             answer = self._checked("GET", path, {"symbol": symbol})
-            rows += read_as(list[_Row], answer.body)
+            rows += read_as(list[_OrderRow], answer.body)
         return [row for row in rows if row.name.startswith(begin)]
 
     # -- flattening ---------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ USUAL: Final = LinkLimits()
 
 
 @attrs.frozen
-class Address:
+class LinkAddress:
     """Where a WebSocket is opened. `path` may hold a secret and is kept out of texts."""
 
     host: str
@@ -61,7 +61,7 @@ class Address:
     tls: ssl.SSLContext | None = attrs.field(default=None, repr=False)
 
     @classmethod
-    def of(cls, url: str, tls: ssl.SSLContext) -> Address:
+    def of(cls, url: str, tls: ssl.SSLContext) -> LinkAddress:
         """The address in a `ws://` or `wss://` URL. Raises `ValueError` for any other, without its path."""
         split = urlsplit(url)
         if split.scheme not in ("ws", "wss") or not split.hostname:
@@ -76,7 +76,7 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-async def open_stream(address: Address, limits: LinkLimits = USUAL) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+async def open_stream(address: LinkAddress, limits: LinkLimits = USUAL) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     """A TCP or TLS stream. Raises `LinkRefused` that names host and cause."""
     try:
         with trio.fail_after(limits.connect_s):
@@ -98,7 +98,7 @@ async def open_stream(address: Address, limits: LinkLimits = USUAL) -> trio.Sock
 
 @asynccontextmanager
 async def open_websocket(
-    address: Address, now_ms: Callable[[], int], take: Callable[[list[bytes]], None], limits: LinkLimits = USUAL
+    address: LinkAddress, now_ms: Callable[[], int], take: Callable[[list[bytes]], None], limits: LinkLimits = USUAL
 ) -> AsyncIterator[WebSocketConnection]:
     """An open WebSocket, whose stream is closed whatever happens (the orderly way is `close_when`).
 
@@ -124,7 +124,7 @@ async def open_websocket(
 
 async def _speak(
     below: BatchStream,
-    address: Address,
+    address: LinkAddress,
     limits: LinkLimits,
     *,
     task_status: trio.TaskStatus[WebSocketConnection | None] = trio.TASK_STATUS_IGNORED,
@@ -165,7 +165,7 @@ async def _cancel_at_end(below: BatchStream, waiting: trio.CancelScope) -> None:
     waiting.cancel()
 
 
-def _refusal(address: Address, raw: bytes, now_ms: int) -> LinkError | Banned:
+def _refusal(address: LinkAddress, raw: bytes, now_ms: int) -> LinkError | Banned:
     """What it means that the handshake was answered with `raw`, which may be nothing at all."""
     answer = _http_answer(raw)
     if answer is None:

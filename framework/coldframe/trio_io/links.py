@@ -20,7 +20,7 @@ from coldframe.model.effects import CloseLink, LinkKind, OpenLink, SendControl, 
 from coldframe.model.inputs import FramesReceived, Lane, LinkLost, LinkOpened, RequestNotWritten, RequestWritten
 from coldframe.trio_io.error_text import first_error
 from coldframe.trio_io.inbox import Inbox
-from coldframe.trio_io.link import USUAL, Address, LinkLimits, close_when, keep_alive, open_websocket, read, write
+from coldframe.trio_io.link import USUAL, LinkAddress, LinkLimits, close_when, keep_alive, open_websocket, read, write
 from coldframe.wire.api import METHODS, Security, request_frame
 from coldframe.wire.routes import Endpoints
 
@@ -40,7 +40,7 @@ _Frame = bytes | _Request
 
 
 @attrs.define
-class _Link:
+class _OpenLink:
     """One link as its writers see it."""
 
     effect: OpenLink
@@ -79,7 +79,7 @@ class Links:
         self._signer = signer
         self._recv_window_ms = recv_window_ms
         self._limits = limits
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, _OpenLink] = {}
         self.offset_ms = 0
         #: Told of every market frame: the recorder, or the paper venue's mirror.
         self.taps: list[Callable[[bytes], None]] = []
@@ -92,7 +92,7 @@ class Links:
 
     def open(self, effect: OpenLink) -> None:
         send, receive = trio.open_memory_channel[_Frame](self._limits.outbox)
-        self._links[effect.link] = link = _Link(effect, send)
+        self._links[effect.link] = link = _OpenLink(effect, send)
         self._nursery.start_soon(self._live, link, receive, name=f"link {effect.link}")
 
     def close(self, effect: CloseLink) -> None:
@@ -120,7 +120,7 @@ class Links:
         if link is None or not self._put(link, _Request(effect, decided_ms or self._now_ms())):
             self._not_written(effect, "the link is gone or full")
 
-    def _put(self, link: _Link, frame: _Frame) -> bool:
+    def _put(self, link: _OpenLink, frame: _Frame) -> bool:
         try:
             link.outbox.send_nowait(frame)
         except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -132,7 +132,7 @@ class Links:
 
     # -- the life of a link -------------------------------------------------------------------------------------------
 
-    async def _live(self, link: _Link, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+    async def _live(self, link: _OpenLink, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
         lost = LinkLost(link.effect.link, "ended")
         try:
             with link.scope:
@@ -162,9 +162,9 @@ class Links:
                 self._not_written(frame.effect, "the link ended before it was written")
         outbox.close()
 
-    async def _run(self, link: _Link, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
+    async def _run(self, link: _OpenLink, outbox: trio.MemoryReceiveChannel[_Frame]) -> None:
         try:
-            address = Address.of(self._url(link.effect), self._tls)
+            address = LinkAddress.of(self._url(link.effect), self._tls)
         except ValueError as error:
             raise LinkRefused(str(error)) from None
         take = self._taker(link)
@@ -188,7 +188,7 @@ class Links:
             case unknown:
                 assert_never(unknown)
 
-    def _taker(self, link: _Link) -> Callable[[list[bytes]], None]:
+    def _taker(self, link: _OpenLink) -> Callable[[list[bytes]], None]:
         name, inbox, taps = link.effect.link, self._inbox, self.taps
         if link.effect.kind is not LinkKind.MARKET:
             return lambda frames: inbox.put(Lane.PRIVATE, FramesReceived(name, tuple(frames)))
@@ -243,7 +243,7 @@ class Links:
         return stamp(effect.params, timestamp_ms, self._recv_window_ms)
 
 
-def _ask_to_close(link: _Link) -> None:
+def _ask_to_close(link: _OpenLink) -> None:
     link.closing.set()
     if not link.opened:
         link.scope.cancel()

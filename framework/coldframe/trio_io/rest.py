@@ -35,7 +35,7 @@ for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
-class Rest:
+class RestClient:
     """Calls to one venue. Use as an asynchronous context manager: it owns the connections."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Rest:
         #: Told of every depth snapshot that came: symbol and body.
         self.snapshot_taps: list[Callable[[str, bytes], None]] = []
 
-    async def __aenter__(self) -> Rest:
+    async def __aenter__(self) -> RestClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:

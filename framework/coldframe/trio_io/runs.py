@@ -14,7 +14,7 @@ from typing import Final
 
 from coldframe.filelocks import FileLock, LockTaken, holder_of
 from coldframe.os_specific import FILE_SOCKETS
-from coldframe.trio_io.endpoint import Endpoint, listen
+from coldframe.trio_io.endpoint import LocalEndpoint, listen
 from coldframe.trio_io.paths import private_folder
 
 _LOCK: Final = ".lock"
@@ -28,7 +28,7 @@ class RunFolder:
         self._family = family
 
     @contextmanager
-    def entered(self, holder: str) -> Iterator[Endpoint]:
+    def entered(self, holder: str) -> Iterator[LocalEndpoint]:
         """A place for this run among them, for as long as this lasts; `holder` says who it is. Raises `OSError`."""
         private_folder(self.folder)
         self._clear()

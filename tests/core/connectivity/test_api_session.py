@@ -24,7 +24,7 @@ from coldframe.core.connectivity.api_session import (
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import BAD_FRAMES_PER_MINUTE, TOO_MANY
-from coldframe.model.effects import CloseLink, Fail, LinkKind, Log, OpenLink, Record, SendRequest, WakeAt
+from coldframe.model.effects import AppendJournal, CloseLink, Fail, LinkKind, Log, OpenLink, SendRequest, WakeAt
 from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
 from coldframe.model.journal import RowKind
@@ -47,7 +47,7 @@ class Line:
         self.opened: list[str] = []
         self.closed: list[str] = []
         self.failed: list[Fail] = []
-        self.records: list[Record] = []
+        self.records: list[AppendJournal] = []
         self.log: list[str] = []
         self.events: list[SessionEvent] = []
 
@@ -68,7 +68,7 @@ class Line:
                     self.failed.append(effect)
                 case Log(_, text):
                     self.log.append(text)
-                case Record():
+                case AppendJournal():
                     self.records.append(effect)
                 case _:
                     raise AssertionError(effect)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.connectivity.rate_limits import BOUNDARY_SLACK_MS, Priority, RateLimits, Window
+from coldframe.core.connectivity.rate_limits import BOUNDARY_SLACK_MS, LimitWindow, Priority, RateLimits
 from coldframe.enums import RateLimitType
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.reference import RateLimit
@@ -124,7 +124,7 @@ def test_a_greedy_user_gets_nearly_all_orders_too() -> None:
 def test_retry_times_are_never_late_and_lead_to_success(
     spends: list[tuple[int, int]], amount: int, sliding: bool, priority: Priority
 ) -> None:
-    window, now = Window(RateLimitType.ORDERS, 10_000, 150, sliding), START_MS
+    window, now = LimitWindow(RateLimitType.ORDERS, 10_000, 150, sliding), START_MS
     for pause, spend in spends:
         now += pause
         if window.fits(spend, now, NEEDED):
@@ -142,7 +142,7 @@ def test_retry_times_are_never_late_and_lead_to_success(
 
 
 def test_amount_spent_just_before_a_boundary_counts_in_both() -> None:
-    window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 100, sliding=False)
+    window = LimitWindow(RateLimitType.REQUEST_WEIGHT, 60_000, 100, sliding=False)
     window.spend(30, START_MS + 59_700)
     window.spend(40, START_MS + 59_800)
     assert window.used(START_MS + 60_000 + BOUNDARY_SLACK_MS - 1) == 70
@@ -151,7 +151,7 @@ def test_amount_spent_just_before_a_boundary_counts_in_both() -> None:
 
 
 def test_old_interval_counts_until_it_has_certainly_passed() -> None:
-    window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 100, sliding=False)
+    window = LimitWindow(RateLimitType.REQUEST_WEIGHT, 60_000, 100, sliding=False)
     window.spend(100, START_MS + 10_000)
     assert not window.fits(1, START_MS + 60_000, NEEDED)
     assert window.free_at_ms(1, START_MS + 60_000, NEEDED) == START_MS + 60_000 + BOUNDARY_SLACK_MS
@@ -159,7 +159,7 @@ def test_old_interval_counts_until_it_has_certainly_passed() -> None:
 
 
 def test_r5_orders_are_also_counted_over_any_stretch() -> None:
-    window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=True)
+    window = LimitWindow(RateLimitType.ORDERS, 10_000, 10, sliding=True)
     for at in range(10):
         window.spend(1, START_MS + 9_000 + at)
     assert not window.fits(1, START_MS + 10_500, NEEDED)
@@ -243,21 +243,21 @@ def test_a_clock_that_is_set_back_does_not_lock_the_ledger() -> None:
 
 @pytest.mark.parametrize(("later_ms", "used"), [(9_999, 5), (10_000, 0), (10_001, 0)])
 def test_what_was_spent_leaves_the_stretch_after_its_length(later_ms: int, used: int) -> None:
-    window = Window(RateLimitType.ORDERS, 10_000, 300, sliding=True)
+    window = LimitWindow(RateLimitType.ORDERS, 10_000, 300, sliding=True)
     window.spend(5, START_MS + 1_000)
     assert window.used(START_MS + 1_000 + later_ms) == used
 
 
 @pytest.mark.parametrize(("before_ms", "used"), [(BOUNDARY_SLACK_MS + 1, 0), (BOUNDARY_SLACK_MS, 0), (BOUNDARY_SLACK_MS - 1, 5)])
 def test_only_what_was_spent_within_the_slack_counts_twice(before_ms: int, used: int) -> None:
-    window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 2_400, sliding=False)
+    window = LimitWindow(RateLimitType.REQUEST_WEIGHT, 60_000, 2_400, sliding=False)
     window.spend(5, START_MS - before_ms)
     assert window.used(START_MS + BOUNDARY_SLACK_MS) == used
 
 
 @pytest.mark.parametrize(("count", "entries"), [(4, 1), (5, 1), (6, 2)])
 def test_a_count_that_says_nothing_new_is_not_remembered(count: int, entries: int) -> None:
-    window = Window(RateLimitType.REQUEST_WEIGHT, 60_000, 2_400, sliding=False)
+    window = LimitWindow(RateLimitType.REQUEST_WEIGHT, 60_000, 2_400, sliding=False)
     window.spend(5, START_MS)
     for _ in range(100):
         window.adopt(count, START_MS)
@@ -267,13 +267,13 @@ def test_a_count_that_says_nothing_new_is_not_remembered(count: int, entries: in
 
 @pytest.mark.parametrize("sliding", [True, False])
 def test_count_of_the_server_alone_ends_with_its_interval(sliding: bool) -> None:
-    window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=sliding)
+    window = LimitWindow(RateLimitType.ORDERS, 10_000, 10, sliding=sliding)
     window.spend(1, START_MS + 1_000)
     window.adopt(10, START_MS + 9_000)
     assert window.free_at_ms(2, START_MS + 9_500, NEEDED) == START_MS + 10_000 + BOUNDARY_SLACK_MS
 
 
 def test_what_never_fits_is_named_the_next_interval() -> None:
-    window = Window(RateLimitType.ORDERS, 10_000, 10, sliding=False)
+    window = LimitWindow(RateLimitType.ORDERS, 10_000, 10, sliding=False)
     window.spend(1, START_MS + 1_000)
     assert window.free_at_ms(11, START_MS + 9_500, NEEDED) == START_MS + 10_000 + BOUNDARY_SLACK_MS

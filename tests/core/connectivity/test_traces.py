@@ -25,7 +25,7 @@ from coldframe.core.connectivity.user_stream import (
     UserStreamLimits,
 )
 from coldframe.core.connectivity.venue_clock import PendingTime, VenueClock
-from coldframe.model.effects import CallRest, CloseLink, LinkKind, Log, OpenLink, Record, SendRequest, ShiftClock
+from coldframe.model.effects import AppendJournal, CallRest, CloseLink, LinkKind, Log, OpenLink, SendRequest, ShiftClock
 from coldframe.model.engine_events import ClockDoubted
 from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, RestAnswered, TimeReached
 from coldframe.model.journal import RowKind
@@ -52,7 +52,7 @@ def test_trace_of_the_session() -> None:
     ctx = context()
     session = Session(ctx, True, SessionLimits())
     ask = partial(session.request, "order.status", {"symbol": "BTCUSDT"})
-    asked = partial(Record, RowKind.REQUEST)
+    asked = partial(AppendJournal, RowKind.REQUEST)
     params = {"symbol": "BTCUSDT"}
     question = {"link": "api.1", "method": "order.status", "params": params}
     assert (
@@ -74,7 +74,7 @@ def test_trace_of_the_session() -> None:
         << SendRequest("api.1", 4, "order.status", params)
         << asked("4", question)
         >> at(140, answer(2, {"orderId": 7}))
-        << Record(RowKind.ANSWER, "2", {"status": 200, "result": '{"orderId": 7}'})
+        << AppendJournal(RowKind.ANSWER, "2", {"status": 200, "result": '{"orderId": 7}'})
         << Answered("first", 200, b'{"orderId": 7}', None)
         >> at(150, RequestNotWritten("api.1", 3, "the link is full"))
         << Unanswered("second", "the link is full", written=False)

@@ -403,7 +403,7 @@ def test_o36_external_fills_are_remembered_within_bounds(limit: int) -> None:
     world.state.external.fills_limit = limit
     for number in range(1, limit + 51):
         others_trade(world, number)
-        world.orders.marks[SYMBOL] = number
+        world.orders.trade_cursors[SYMBOL] = number
     assert len(world.state.external._fills) == limit
     for number in (1, limit, limit + 50):
         others_trade(world, number)

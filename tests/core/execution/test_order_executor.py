@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.execution.operations import PlaceOrder
+from coldframe.core.execution.operations import PlaceOperation
 from coldframe.core.execution.order_executor import CANCEL_AGAIN_MS, DOUBT_AGAIN_MS, _cancellable
 from coldframe.core.state.limits import Budget
 from coldframe.core.state.orders import Origin
@@ -99,10 +99,10 @@ def test_of_several_refusals_the_first_is_named() -> None:
         made.engine.strategies._facts("BTCUSDT"),
     )
     wanted = [place(), place(symbol="NOUSDT"), place(quantity="2"), place(quantity="0.00001")]
-    verdict = executor.perform(trader, [PlaceOrder(order) for order in wanted], Origin.QUOTE, facts)
+    verdict = executor.perform(trader, [PlaceOperation(order) for order in wanted], Origin.QUOTE, facts)
     assert verdict.code is VerdictCode.SYMBOL_NOT_ALLOWED
-    assert executor.perform(trader, [PlaceOrder(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
-    assert executor.perform(trader, [PlaceOrder(place(quantity="3"))], Origin.QUOTE, facts).accepted
+    assert executor.perform(trader, [PlaceOperation(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
+    assert executor.perform(trader, [PlaceOperation(place(quantity="3"))], Origin.QUOTE, facts).accepted
 
 
 def test_an_amendment_changes_price_and_quantity() -> None:

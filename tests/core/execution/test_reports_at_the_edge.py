@@ -68,7 +68,7 @@ def test_the_fill_at_the_mark_may_be_forgotten(trades: int, kept: list[int]) -> 
     world = World()
     world.state.external.fills_limit = 2
     for number in range(1, trades + 1):
-        world.orders.marks[SYMBOL] = max(number - 2, 0)
+        world.orders.trade_cursors[SYMBOL] = max(number - 2, 0)
         others_trade(world, number)
     assert [key[1] for key in world.state.external._fills] == kept
 

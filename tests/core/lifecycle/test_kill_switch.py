@@ -77,7 +77,7 @@ def test_a_pause_refuses_risk_leaves_orders_and_lets_reduce() -> None:
     resting = alive(made)
     assert len(resting) == 3
     made.give(HaltAsked(PAUSE, None, "lunch"))
-    # What stood to keep a wish true has gone with it; the order that was placed by itself stays.
+    # What stood to keep a desired state true has gone with it; the order that was placed by itself stays.
     assert alive(made) == resting[:1]
     assert last_verdict(made, actor, place(Side.BUY, "1", "95")) == "HALTED"
     assert last_verdict(made, actor, Quotes("BTCUSDT", BOTH.bids)) == "HALTED"

@@ -344,16 +344,16 @@ def test_a_mark_price_that_nobody_hears_still_counts() -> None:
     """What the gate values positions at does not depend on who listens."""
     made = listening(Actor(hooks=frozenset()), symbol="BTCUSDT", channel="markPrice@1s")
     made.mark("BTCUSDT", "123.5")
-    assert made.engine.marks() == {"BTCUSDT": D("123.5")}
+    assert made.engine.mark_prices() == {"BTCUSDT": D("123.5")}
     made.mark("BTCUSDT", "0")
-    assert made.engine.marks() == {"BTCUSDT": D("123.5")}
+    assert made.engine.mark_prices() == {"BTCUSDT": D("123.5")}
 
 
 def test_mark_prices_of_the_other_product_value_nothing() -> None:
     case = CASES[StreamKind.MARK_PRICE]
     made = listening(Actor(), symbol="BTCUSDT", channel=case.market)
     say_rows(made, case, [row(case, "BTCUSDT", 2)])
-    assert made.engine.marks() == {}
+    assert made.engine.mark_prices() == {}
 
 
 # -- leaves -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.core.made import agg_trade, delta
 from tests.core.wires import Wires
 from tests.examples import examples
 
-DEPTH, TRADES, MARK = parse("btcusdt@depth@100ms"), parse("btcusdt@aggTrade"), parse("btcusdt@markPrice@1s")
+DEPTH, TRADES, TRADE_CURSOR = parse("btcusdt@depth@100ms"), parse("btcusdt@aggTrade"), parse("btcusdt@markPrice@1s")
 ETH_DEPTH = parse("ethusdt@depth@100ms")
 HOUR_MS = 3_600_000
 
@@ -52,7 +52,7 @@ def live(wires: Wires, ms: int, *names: StreamName) -> None:
 
 
 def test_every_route_gets_its_own_link_and_subscribes_by_name() -> None:
-    wires = running(DEPTH, TRADES, MARK)
+    wires = running(DEPTH, TRADES, TRADE_CURSOR)
     assert {(wire.path, tuple(wire.subscribed)) for wire in wires.wires.values()} == {
         ("/public/stream", ("btcusdt@depth@100ms",)),
         ("/market/stream", ("btcusdt@aggTrade", "btcusdt@markPrice@1s")),
@@ -125,7 +125,7 @@ def test_w20_a_refused_request_is_said() -> None:
 
 
 def test_lost_link_interrupts_its_own_streams_and_is_reopened() -> None:
-    wires = running(DEPTH, MARK)
+    wires = running(DEPTH, TRADE_CURSOR)
     public = next(wire.id for wire in wires.wires.values() if wire.path == "/public/stream")
     wires.fall(public)
     assert [loss.names for loss in wires.lost] == [(DEPTH,)]
@@ -250,7 +250,7 @@ def test_streams_that_may_be_quiet_are_never_blamed() -> None:
 
 
 def test_quiet_stream_does_not_hide_silence_of_watched_streams() -> None:
-    wires = running(MARK, TRADES)
+    wires = running(TRADE_CURSOR, TRADES)
     (wire,) = wires.wires.values()
     for number in range(12):
         if wire.id in wires.wires:
@@ -260,9 +260,9 @@ def test_quiet_stream_does_not_hide_silence_of_watched_streams() -> None:
 
 
 def test_patience_multiplies_the_deadline() -> None:
-    allowed = silence_ms(MARK)
+    allowed = silence_ms(TRADE_CURSOR)
     assert allowed is not None
-    wires = running(MARK, limits=FeedLimits(patience=4))
+    wires = running(TRADE_CURSOR, limits=FeedLimits(patience=4))
     wires.pass_time(4 * allowed - 3_000)
     assert wires.lost == []
     wires.pass_time(5_000)

@@ -20,7 +20,7 @@ from tests.core.made import mark_price
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
-MARK, INDEX, RATE = "/fapi/v1/premiumIndex", "/fapi/v1/assetIndex", "/fapi/v1/commissionRate"
+TRADE_CURSOR, INDEX, RATE = "/fapi/v1/premiumIndex", "/fapi/v1/assetIndex", "/fapi/v1/commissionRate"
 BNB_LISTED = [instrument("BTCUSDT"), instrument("BNBUSDT")]
 
 
@@ -47,7 +47,7 @@ def fees(made: Scripted) -> object:
     return view_of(made.engine).fees()
 
 
-@pytest.mark.parametrize(("listed", "path"), [(True, MARK), (False, INDEX)])
+@pytest.mark.parametrize(("listed", "path"), [(True, TRADE_CURSOR), (False, INDEX)])
 def test_g13_a_fee_in_bnb_counts_with_what_bnb_is_worth(listed: bool, path: str) -> None:
     made, actor = world(listed=listed)
     trade(made, actor)
@@ -76,7 +76,7 @@ def test_where_one_source_knows_no_price_the_other_is_asked() -> None:
     made.exchange.prices = {"BNBUSD": "590"}
     trade(made, actor)
     made.run(ASK_AGAIN_MS + 1_000)
-    assert (len(made.called(MARK)), len(made.called(INDEX))) == (1, 1)
+    assert (len(made.called(TRADE_CURSOR)), len(made.called(INDEX))) == (1, 1)
     assert fees(made) == D("5.9")
 
 
@@ -93,7 +93,7 @@ def test_the_stream_of_an_asset_keeps_its_price_and_no_strategy_hears_it(listed:
     assert actor.told(AssetIndexChanged) == []
     assert all(event.symbol == "BTCUSDT" for event in actor.told(MarkPriceChanged))
     made.run(60_000)
-    assert len(made.called(MARK)) + len(made.called(INDEX)) == 1
+    assert len(made.called(TRADE_CURSOR)) + len(made.called(INDEX)) == 1
 
 
 def test_a_contract_that_the_bot_hears_anyway_is_neither_asked_for_nor_subscribed_twice() -> None:
@@ -103,7 +103,7 @@ def test_a_contract_that_the_bot_hears_anyway_is_neither_asked_for_nor_subscribe
     trade(made, actor)
     made.run(1_000)
     assert fees(made) == 1  # the mark price of BNBUSDT is 100 here
-    assert made.called(MARK) == []
+    assert made.called(TRADE_CURSOR) == []
     assert [name for link in made.links.values() for name in link.subscribed if name.startswith("bnbusdt@markPrice")] == [
         "bnbusdt@markPrice@1s"
     ]
@@ -116,7 +116,7 @@ def test_a_price_that_its_stream_leaves_alone_is_asked_for_again() -> None:
     made.exchange.prices["BNBUSDT"] = "650"
     made.run(STALE_MS + 1_000)
     assert fees(made) == D("6.5")
-    assert len(made.called(MARK)) == 2
+    assert len(made.called(TRADE_CURSOR)) == 2
 
 
 def test_prices_survive_a_reconnect_of_the_market() -> None:
@@ -172,7 +172,7 @@ def test_dollars_are_never_asked_for(asset: str) -> None:
     trade(made, actor)
     made.run(1_000)
     assert fees(made) == D("0.01")
-    assert made.called(MARK) == made.called(INDEX) == []
+    assert made.called(TRADE_CURSOR) == made.called(INDEX) == []
 
 
 @pytest.mark.parametrize("reason", ["DEPOSIT", "FUNDING_FEE"])
@@ -249,7 +249,7 @@ def test_a_price_is_asked_for_when_it_is_stale(early_ns: int, asked: int) -> Non
     assets._watched["BNB"].asked_ns = 0
     assets._look_after("BNB", is_fee=True)
     made.beat()
-    assert len(made.called(MARK)) == asked
+    assert len(made.called(TRADE_CURSOR)) == asked
 
 
 @pytest.mark.parametrize(("price", "marks"), [("0", {}), ("-1", {}), ("94", {"BTCUSDT": D(94)})])
@@ -259,4 +259,4 @@ def test_a_mark_price_that_is_asked_for_is_above_zero(price: str, marks: dict) -
     made.exchange.prices = {"BTCUSDT": price}
     again = made.restarted(actor, past=fold(made.rows))
     again.run(3_000, alive=False)
-    assert again.engine.state.marks == marks
+    assert again.engine.state.mark_prices == marks

@@ -15,7 +15,7 @@ from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.reconciliation.position_breaks import ADJUSTMENTS_LIMIT
 from coldframe.core.reconciliation.rounds import LIGHT_ROUND_MS
 from coldframe.core.state.journal_codec import fold
-from coldframe.core.state.position_history import Difference
+from coldframe.core.state.position_history import PositionDifference
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import Level, LinkKind
@@ -273,9 +273,9 @@ def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> N
     assert order.order_id is not None
     known = made.engine.orders._by_order_id.pop(("BTCUSDT", order.order_id))
     fill.trades(rows)
-    assert fill.claim_strays() == 0  # whose it is, is asked for first
+    assert fill.book_unmatched() == 0  # whose it is, is asked for first
     made.engine.state.external.not_named("BTCUSDT", venue.order_id)
-    assert fill.claim_strays() == 1
+    assert fill.book_unmatched() == 1
     assert external(made) == D("0.4")
     made.engine.orders._by_order_id["BTCUSDT", order.order_id] = known
     fill.trades(rows)
@@ -319,7 +319,7 @@ def test_a_refusal_overrules_what_the_venue_had_named() -> None:
     made = Scripted(Actor()).ready()
     assert made.engine.trading is not None
     key, breaks = ("BTCUSDT", PositionSide.BOTH), made.engine.trading.mismatches
-    breaks._differs(Difference(key, D("0.010"), D(0), 0))
+    breaks._differs(PositionDifference(key, D("0.010"), D(0), 0))
     breaks._dispute()
     breaks.step(NothingToReduce(*key, Side.BUY))
     assert made.engine.state.trading.disputed == {key: D("0.010")}

@@ -154,7 +154,7 @@ def test_orders_that_the_venue_has_not_named_are_asked_for_last() -> None:
     others, reconciler = made.engine.state.external, made.engine.trading.reconciler
     for number in range(1, OWNERS_PER_ROUND + 3):
         fill = Fill("BTCUSDT", number, number, Side.BUY, D(100), D(1), False, made.venue_ms)
-        others.unclaimed[fill.key] = fill
+        others.unmatched[fill.key] = fill
     for number in (1, 4):
         others.not_named("BTCUSDT", number)
     reconciler._ask_for_owners()

@@ -11,7 +11,7 @@ from coldframe.core.reconciliation.account_settings import AccountSettings, Acco
 from coldframe.core.reconciliation.asset_prices import AssetPrices, AssetsSeen, PendingPrice
 from coldframe.core.reconciliation.funding_income import FundingIncome, PendingIncome
 from coldframe.core.reconciliation.leverage_brackets import Brackets, PendingBrackets, PendingLeverage
-from coldframe.core.reconciliation.open_orders import ListedOrders, PendingConfirm, PendingStrayCancel
+from coldframe.core.reconciliation.open_orders import ListedOrders, PendingConfirm, PendingContradictionCancel
 from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.reconciliation.position_breaks import PositionBreaks
 from coldframe.core.reconciliation.rounds import PendingOpenAlgos, PendingOpenOrders, PendingPositions, Reconciler
@@ -19,7 +19,7 @@ from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import PendingTrades, TradeScan
 from coldframe.core.state.external import ExternalPolicy
 from coldframe.enums import OrderStatus, PositionSide, Side
-from coldframe.model.effects import CallRest, Log, OpenLink, Record, SendRequest, WakeAt
+from coldframe.model.effects import AppendJournal, CallRest, Log, OpenLink, SendRequest, WakeAt
 from coldframe.model.engine_events import AccountSettingDiffers, NothingToReduce, SettingsDoubted, StreamMessage
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.inputs import FramesReceived, LinkLost, LinkOpened, TimeReached
@@ -82,7 +82,7 @@ def test_trace_of_the_reconciler() -> None:
         << filled("0.5", position=D("0.5"))
         << changed(OrderState.PARTIALLY_FILLED)
         << row(RowKind.FILL, order.client_order_id)
-        << row(RowKind.MARK, SYMBOL)
+        << row(RowKind.TRADE_CURSOR, SYMBOL)
     )
     assert (rounds.done, rounds.rounds) == (True, 1)
 
@@ -125,7 +125,7 @@ def test_trace_of_rows_of_open_orders() -> None:
         << call(ORDER, symbol=SYMBOL, orderId=77)
         >> at(10_040, back(asked, encode(stale)))
         << call(ORDER, verb="DELETE", symbol=SYMBOL, orderId=77)
-        >> at(10_080, back(PendingStrayCancel(order.client_order_id), {}))
+        >> at(10_080, back(PendingContradictionCancel(order.client_order_id), {}))
     )
 
 
@@ -284,6 +284,6 @@ def test_trace_of_a_report_to_the_order_side() -> None:
         >> at(now_ms + 10, FramesReceived(link, (encode(venue.lite(trade)),)))
         << filled("0.5")
         << changed(OrderState.PARTIALLY_FILLED)
-        << Like(Record, kind=RowKind.REPORT, ref="TradeLite")
+        << Like(AppendJournal, kind=RowKind.REPORT, ref="TradeLite")
         << row(RowKind.FILL, order.client_order_id)
     )

@@ -137,7 +137,7 @@ def test_a_page_of_one_trade_with_ourselves_does_not_come_for_ever() -> None:
     made.lose(LinkKind.PRIVATE)
     made.run(2_000)
     assert done(made)
-    assert made.engine.orders.marks["BTCUSDT"] >= 102
+    assert made.engine.orders.trade_cursors["BTCUSDT"] >= 102
 
 
 # -- the mark ---------------------------------------------------------------------------------------------------------
@@ -151,11 +151,13 @@ def test_o36_the_mark_moves_with_what_has_been_brought() -> None:
     made.lose(LinkKind.PRIVATE)
     made.run(2_000)
     made.release()
-    assert made.engine.orders.marks["BTCUSDT"] == 102, "the last trade of a full page may have a second side on the next one"
+    assert made.engine.orders.trade_cursors["BTCUSDT"] == 102, (
+        "the last trade of a full page may have a second side on the next one"
+    )
     made.release()
     made.release()
-    assert made.engine.orders.marks["BTCUSDT"] == 103
-    assert [row.body["trade_id"] for row in made.rows if row.kind is RowKind.MARK] == [102, 103]
+    assert made.engine.orders.trade_cursors["BTCUSDT"] == 103
+    assert [row.body["trade_id"] for row in made.rows if row.kind is RowKind.TRADE_CURSOR] == [102, 103]
 
 
 def test_both_sides_of_a_trade_with_ourselves_are_booked_across_pages() -> None:
@@ -195,7 +197,7 @@ def test_o36_the_last_fill_of_a_symbol_is_never_booked_again(count: int) -> None
     made, actor = world(ended_orders=3)
     orders = many(made, actor, count)
     made.run(2 * LIGHT_ROUND_MS)
-    assert made.engine.orders.marks["BTCUSDT"] == made.exchange.trades[-1][1].id
+    assert made.engine.orders.trade_cursors["BTCUSDT"] == made.exchange.trades[-1][1].id
     for _ in range(15):
         made.want(actor, place(price="90"))
         (other,) = made.engine.orders.live
@@ -228,7 +230,7 @@ def test_o36_the_mark_outlives_a_restart_on_a_checkpoint_without_the_order() -> 
     made.run(2 * LIGHT_ROUND_MS)
     mark = made.exchange.trades[-1][1].id
     past = fold(made.rows)
-    assert past.marks == {"BTCUSDT": mark}
+    assert past.trade_cursors == {"BTCUSDT": mark}
     past.orders.clear()
     past.fills.clear()
     again = made.restarted(actor, past=past)
@@ -250,7 +252,7 @@ def test_o24_without_a_mark_the_scan_begins_at_the_first_run(days: int, asked_da
     made, actor = world()
     resting(made, actor)
     past = fold(made.rows)
-    assert (past.marks, past.since_ms) == ({}, past.epoch_ms)
+    assert (past.trade_cursors, past.since_ms) == ({}, past.epoch_ms)
     past.since_ms = made.venue_ms + 1_000 - days * 86_400_000 if days else 0
     again = made.restarted(actor, past=past, keep_orders=True)
     again.run(500)
@@ -296,7 +298,7 @@ def owner_unknown(*holds: str) -> tuple[Scripted, Order, Order]:
     made.silent = False
     made.lose(LinkKind.PRIVATE)
     made.run(3_000)
-    assert made.engine.orders.marks["BTCUSDT"] == 101
+    assert made.engine.orders.trade_cursors["BTCUSDT"] == 101
     return made, known, unknown
 
 
@@ -306,7 +308,7 @@ def test_o36_the_mark_does_not_pass_a_trade_without_an_owner() -> None:
     made.holds.clear()
     made.release()
     made.run(LIGHT_ROUND_MS + 2_000)
-    assert made.engine.orders.marks["BTCUSDT"] == 103
+    assert made.engine.orders.trade_cursors["BTCUSDT"] == 103
     assert (known.filled, unknown.filled, net(made)) == (D(2), D(1), D(3))
 
 
@@ -317,12 +319,12 @@ def test_o36_the_round_that_finds_the_owner_moves_the_mark() -> None:
     assert trading is not None
     made.holds.remove("/fapi/v1/openOrders")
     made.release(lambda held: [call for call in held if isinstance(call, CallRest) and call.path == "/fapi/v1/openOrders"])
-    assert (unknown.filled, made.engine.orders.marks["BTCUSDT"]) == (0, 101)
+    assert (unknown.filled, made.engine.orders.trade_cursors["BTCUSDT"]) == (0, 101)
     rounds = trading.reconciler.rounds
     trading.compare("a look")
     made.beat()
     assert (trading.reconciler.rounds, unknown.filled) == (rounds + 1, 1)
-    assert made.engine.orders.marks["BTCUSDT"] == 103
+    assert made.engine.orders.trade_cursors["BTCUSDT"] == 103
 
 
 def test_a_symbol_that_is_flat_is_scanned_until_its_fills_are_below_the_mark() -> None:

@@ -56,7 +56,7 @@ class RiskRig:
         listed = attrs.evolve(instrument(SYMBOL, min_notional=min_notional), order_types=order_types)
         ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.state = EngineState(ctx, self.orders, traders, instruments=Instruments([listed]), limits=limits, hedge=hedge)
-        self.state.prices.mark_told(SYMBOL, D(100))
+        self.state.prices.mark_price_told(SYMBOL, D(100))
 
     def check(self, wanted: Place, facts: RiskInputs = FACTS) -> Verdict:
         return check(self.state, self.trader, wanted, facts)

@@ -61,7 +61,7 @@ class RiskRig:
             instruments=instruments,
             limits=limits,
         )
-        self.state.prices.mark_told(SYMBOL, D(100))
+        self.state.prices.mark_price_told(SYMBOL, D(100))
         self.trades = 0
 
     def check(self, wanted: Place, facts: RiskInputs = FACTS, **more: object) -> Verdict:
@@ -81,7 +81,7 @@ class RiskRig:
         trader = self.trader if order.strategy == "mm" else self.other
         self.orders.book(order, Fill(order.symbol, self.trades, self.trades, order.side, at, quantity, True, START_MS), START_NS)
         trader.account.position(order.symbol).fill(order.side, quantity, at)
-        self.state.prices.mark_told(order.symbol, at)
+        self.state.prices.mark_price_told(order.symbol, at)
 
     def hold(self, quantity: str, symbol: str = SYMBOL, price: str = "100") -> None:
         """A position, negative for a short one."""
@@ -310,7 +310,7 @@ def test_the_notional_of_a_strategy_counts_its_positions_and_orders() -> None:
     rig.hold("-2", "ETHUSDT", "50")
     rig.stand(place(quantity="1"))
     assert refused(rig.check(place(quantity="3.5")), V.STRATEGY_NOTIONAL, "550", "500")
-    rig.state.prices.mark_told("ETHUSDT", D(150))
+    rig.state.prices.mark_price_told("ETHUSDT", D(150))
     assert refused(rig.check(place(quantity="1.5")), V.STRATEGY_NOTIONAL, "550", "500")
     assert rig.check(place(quantity="1")).accepted
     assert refused(rig.check(place(quantity="1"), beside=D("0.5")), V.STRATEGY_NOTIONAL, "550", "500")

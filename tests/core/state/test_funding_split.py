@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.state.asset_values import Prices
+from coldframe.core.state.asset_values import AssetValues
 from coldframe.core.state.funding_split import Payment, Payments, shares
 from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.positions import StrategyPositions
@@ -78,8 +78,8 @@ def test_funding_and_fees_count_into_profit_with_what_their_asset_is_worth() -> 
     account.fund(D("-2"), "USDT")
     account.pay(D("0.5"), "USDT")
     account.pay(D("0.01"), "BNB")
-    assert account.profit(Prices({})) == D("-2.5")
-    assert account.profit(Prices({"BNBUSDT": D(600)})) == D("-8.5")
+    assert account.profit(AssetValues({})) == D("-2.5")
+    assert account.profit(AssetValues({"BNBUSDT": D(600)})) == D("-8.5")
     assert account.fees == {"USDT": D("0.5"), "BNB": D("0.01")}
 
 

@@ -23,7 +23,7 @@ from coldframe.core.state.positions import EXTERNAL
 from coldframe.enums import PositionSide, Side
 from coldframe.errors import JournalDamaged
 from coldframe.ids import KILL_SWITCH_COUNT, OwnId
-from coldframe.model.effects import Record, SendRequest
+from coldframe.model.effects import AppendJournal, SendRequest
 from coldframe.model.inputs import EmergencyOrderSent, JournalChanged
 from coldframe.model.intents import CancelAll
 from coldframe.model.journal import Row, RowKind
@@ -73,7 +73,7 @@ def state(past: RestoredState) -> dict[str, Any]:
         "orders": {name: order_body(one) for name, one in past.orders.items()},
         "fills": {name: fills for name, fills in past.fills.items() if fills},
         "accounts": {name: one for name, one in past.accounts.items() if one.fills},
-        "marks": past.marks,
+        "marks": past.trade_cursors,
         "prices": past.prices,
         "losses": past.losses,
         "payments": [(payment.symbol, payment.asset, payment.amount, payment.at_ms) for payment in past.payments],
@@ -90,7 +90,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
         "orders": {order.client_order_id: order_body(order) for order in orders},
         "fills": {order.client_order_id: engine.orders.fills_of(order) for order in orders if order.fill_keys},
         "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
-        "marks": engine.orders.marks,
+        "marks": engine.orders.trade_cursors,
         "prices": engine.trading.assets.recorded,
         "losses": engine._rows.counted,
         "payments": [
@@ -321,7 +321,7 @@ def test_fills_of_others_are_kept_apart() -> None:
         (RowKind.ORDER, {"client_order_id": "x", "state": "NOWHERE"}),
         (RowKind.FILL, {"strategy": "mm", "order": "x", "fill": {"symbol": "BTCUSDT"}}),
         (RowKind.FEE, {"strategy": "nobody", "order": "x", "fill": {}}),
-        (RowKind.MARK, {"trade_id": "soon"}),
+        (RowKind.TRADE_CURSOR, {"trade_id": "soon"}),
         (RowKind.CHECKPOINT, {"orders": 5}),
         (RowKind.RUN, []),
     ],
@@ -365,9 +365,9 @@ def test_p5_rows_that_were_lost_are_made_good_by_a_checkpoint(lost: str) -> None
     assert [row.kind for row in after].count(RowKind.CHECKPOINT) == 1
     whole = fold([*kept, Row(before, 0, RowKind.GAP, "", {"rows": gap, "state": gap}), *after])
     assert not whole.gap
-    assert (whole.held(), whole.marks, list(whole.orders)) == (
+    assert (whole.held(), whole.trade_cursors, list(whole.orders)) == (
         fold(made.rows).held(),
-        made.engine.orders.marks,
+        made.engine.orders.trade_cursors,
         list(fold(made.rows).orders),
     )
     with pytest.raises(JournalDamaged):
@@ -389,7 +389,7 @@ def test_every_order_has_its_row_before_it_leaves() -> None:
     made = troubled(random.Random(3), Actor(), 40)
     recorded: set[str] = set()
     for effect in made.effects:
-        if isinstance(effect, Record) and effect.kind is RowKind.ORDER:
+        if isinstance(effect, AppendJournal) and effect.kind is RowKind.ORDER:
             recorded.add(effect.ref)
     sent = {str(request.params["newClientOrderId"]) for request in made.sent("order.place")}
     assert sent

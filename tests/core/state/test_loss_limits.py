@@ -19,7 +19,7 @@ from coldframe.core.state.orders import Orders
 from coldframe.core.state.positions import EXTERNAL
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import Side
-from coldframe.model.effects import Record
+from coldframe.model.effects import AppendJournal
 from coldframe.model.inputs import ResumeAsked
 from coldframe.model.intents import VerdictCode as V
 from coldframe.model.journal import Row, RowKind
@@ -70,7 +70,7 @@ class Bot:
     def record(self) -> None:
         self.writer.record()
         for effect in self.ctx.take_effects():
-            if isinstance(effect, Record):
+            if isinstance(effect, AppendJournal):
                 body = json.loads(json.dumps(effect.body))
                 self.rows.append(Row(len(self.rows) + 1, 0, effect.kind, effect.ref, body))
 
@@ -236,7 +236,7 @@ def test_a_mark_price_that_no_stream_brings_is_asked_for(price: str) -> None:
     made.exchange.prices = {"BTCUSDT": price}
     new = made.restarted(actor, past=fold(made.rows), **setup)
     new.run(3_000, alive=False)
-    assert new.engine.state.marks == {"BTCUSDT": D(price)}
+    assert new.engine.state.mark_prices == {"BTCUSDT": D(price)}
     assert (new.engine.state.trading.account is not None) == (price == "94.5")
 
 
@@ -255,7 +255,7 @@ def test_what_happened_while_the_bot_was_off_is_known_before_losses_are_counted(
     new.start()
     new.mark("BTCUSDT", "200")
     new.run(1_000, alive=False)
-    assert new.engine.state.marks
+    assert new.engine.state.mark_prices
     assert not new.engine.trading.reports_complete  # type: ignore[union-attr]
     new.holds.clear()
     new.release()

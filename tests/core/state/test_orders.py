@@ -261,7 +261,7 @@ def test_memory_is_bounded_and_the_living_are_kept(limit: int) -> None:
     orders = Orders(START_MS, limit)
     living = opened(orders)
     for number in range(1, limit + 501):
-        orders.marks[SYMBOL] = number
+        orders.trade_cursors[SYMBOL] = number
         traded(orders, number)
     assert len(orders) == limit + 1
     assert orders.get(living.client_order_id) is living
@@ -273,13 +273,13 @@ def test_memory_is_bounded_and_the_living_are_kept(limit: int) -> None:
 def test_o36_what_no_completed_scan_has_passed_is_never_forgotten() -> None:
     """O36: the bound on memory gives way, and holds again as soon as the mark has moved."""
     orders = Orders(START_MS, 5)
-    orders.marks[SYMBOL] = 10
+    orders.trade_cursors[SYMBOL] = 10
     for number in range(1, 101):
         traded(orders, number)
     assert [orders.find(SYMBOL, "", 1_000 + number) is None for number in (10, 11)] == [True, False]
     assert len(orders) == 90
     assert orders.unscanned == {SYMBOL}
-    orders.marks[SYMBOL] = 200
+    orders.trade_cursors[SYMBOL] = 200
     for number in range(101, 201):
         traded(orders, number)
     assert len(orders) == 5
@@ -290,7 +290,7 @@ def test_o36_an_order_that_owes_fills_is_never_forgotten() -> None:
     orders = Orders(START_MS, 5)
     owing = opened(orders)
     orders.see(owing, OrderStatus.CANCELED, D("0.4"), START_NS, at_ms=2 * START_MS)
-    orders.marks[SYMBOL] = 1_000
+    orders.trade_cursors[SYMBOL] = 1_000
     for number in range(1, 101):
         traded(orders, number)
     assert orders.get(owing.client_order_id) is owing

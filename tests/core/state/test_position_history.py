@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.core.state.position_history import GRACE_MS, LAG_MS, Difference, PositionHistory
+from coldframe.core.state.position_history import GRACE_MS, LAG_MS, PositionDifference, PositionHistory
 from coldframe.core.state.positions import PositionKey
 from coldframe.enums import PositionSide
 from coldframe.units import NS_PER_MS
@@ -24,32 +24,32 @@ class Books:
     def __init__(self, quantity: str = "0") -> None:
         self.quantity = D(quantity)
         self.now = START
-        self.balance = PositionHistory(lambda _: self.quantity, lambda: [KEY])
-        self.balance.begin()
+        self.history = PositionHistory(lambda _: self.quantity, lambda: [KEY])
+        self.history.begin()
 
     def book(self, quantity: Decimal) -> None:
         self.quantity += quantity
-        self.balance.moved(KEY, self.now)
+        self.history.moved(KEY, self.now)
 
-    def claim(self, quantity: str, since_ms: int = 0, source: int = 1) -> None:
+    def venue_named(self, quantity: str, since_ms: int = 0, source: int = 1) -> None:
         since = self.now - since_ms * NS_PER_MS
-        self.balance.claim({KEY: D(quantity)}, since, self.now, source, all_of_them=True)
+        self.history.venue_named({KEY: D(quantity)}, since, self.now, source, all_of_them=True)
 
-    def after(self, ms: int) -> list[Difference]:
+    def after(self, ms: int) -> list[PositionDifference]:
         self.now += ms * NS_PER_MS
-        return self.balance.settle(self.now)[0]
+        return self.history.compare_due(self.now)[0]
 
 
 def test_what_agrees_is_done_with_at_once() -> None:
     books = Books("0.5")
-    books.claim("0.5")
-    assert books.balance.settle(books.now) == ([], [(KEY, START)])
-    assert books.balance.settle(books.now) == ([], [])
+    books.venue_named("0.5")
+    assert books.history.compare_due(books.now) == ([], [(KEY, START)])
+    assert books.history.compare_due(books.now) == ([], [])
 
 
 def test_a_report_that_comes_after_the_answer_makes_it_true() -> None:
     books = Books()
-    books.claim("2")
+    books.venue_named("2")
     assert books.after(GRACE_MS - 1) == []
     books.book(D(2))
     assert books.after(10_000) == []
@@ -60,15 +60,15 @@ def test_an_answer_that_is_older_than_the_last_reports_is_true_as_well() -> None
     books.book(D(1))
     books.now += 300 * NS_PER_MS
     books.book(D(1))
-    books.claim("1", since_ms=100)
+    books.venue_named("1", since_ms=100)
     assert books.after(10_000) == []
 
 
 def test_a_difference_is_told_after_the_grace_time_and_once() -> None:
     books = Books("0.5")
-    books.claim("0.7", source=9)
+    books.venue_named("0.7", source=9)
     assert books.after(GRACE_MS - 1) == []
-    assert books.after(1) == [Difference(KEY, D("0.7"), D("0.5"), 9)]
+    assert books.after(1) == [PositionDifference(KEY, D("0.7"), D("0.5"), 9)]
     assert books.after(60_000) == []
 
 
@@ -76,23 +76,23 @@ def test_what_was_long_ago_makes_nothing_true() -> None:
     books = Books("0.5")
     books.book(D(1))
     books.now += (LAG_MS + 1) * NS_PER_MS
-    books.claim("0.5")
+    books.venue_named("0.5")
     assert len(books.after(GRACE_MS)) == 1
 
 
 def test_a_position_that_the_venue_does_not_name_is_flat_to_it() -> None:
     books = Books("0.5")
-    books.balance.claim({}, books.now, books.now, 1, all_of_them=False)
+    books.history.venue_named({}, books.now, books.now, 1, all_of_them=False)
     assert books.after(GRACE_MS) == []
-    books.balance.claim({}, books.now, books.now, 1, all_of_them=True)
-    assert books.after(GRACE_MS) == [Difference(KEY, D(0), D("0.5"), 1)]
+    books.history.venue_named({}, books.now, books.now, 1, all_of_them=True)
+    assert books.after(GRACE_MS) == [PositionDifference(KEY, D(0), D("0.5"), 1)]
 
 
 def test_the_later_word_overtakes_the_earlier_one() -> None:
     books = Books()
-    books.claim("5")
+    books.venue_named("5")
     books.now += NS_PER_MS
-    books.claim("0")
+    books.venue_named("0")
     assert books.after(GRACE_MS) == []
 
 
@@ -101,8 +101,8 @@ def test_an_older_word_that_comes_last_hides_no_later_one(late: list[int]) -> No
     """An event tells what was before an answer, and comes after it: both fit, and the position agrees since the later question."""
     books = Books("0.5")
     for since_ms in late:
-        books.claim("0.5", since_ms=since_ms)
-    assert books.balance.settle(books.now) == ([], [(KEY, START)])
+        books.venue_named("0.5", since_ms=since_ms)
+    assert books.history.compare_due(books.now) == ([], [(KEY, START)])
 
 
 @given(
@@ -137,7 +137,7 @@ def test_i4_no_order_of_delays_makes_a_false_alarm_and_every_loss_is_found(
             books.book(what)
         else:
             asked, truth = what  # type: ignore[misc]
-            books.balance.claim({KEY: truth}, START + asked * NS_PER_MS, books.now, 1, all_of_them=True)
+            books.history.venue_named({KEY: truth}, START + asked * NS_PER_MS, books.now, 1, all_of_them=True)
     for _ in range(10):
         found += books.after(250)
     if hidden == "0":

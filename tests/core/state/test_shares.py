@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.state.external import Others
+from coldframe.core.state.external import External
 from coldframe.core.state.holdings import Holdings
 from coldframe.core.state.journal_codec import fill_body, fold
 from coldframe.core.state.orders import Fill
@@ -19,7 +19,7 @@ from coldframe.core.state.positions import EXTERNAL, StrategyPositions
 from coldframe.core.state.shares import REMEMBERED, Executions, execution_of, in_proportion, shared_out
 from coldframe.core.state.trading_state import Suspensions
 from coldframe.enums import PositionSide, Side
-from coldframe.model.effects import Record
+from coldframe.model.effects import AppendJournal
 from coldframe.model.engine_events import StrategyTold
 from coldframe.model.events import PositionCause, PositionChanged
 from coldframe.model.journal import Row, RowKind
@@ -119,7 +119,7 @@ class World:
 
     def __init__(self, *owners: str) -> None:
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
-        self.others = Others(self.ctx, Suspensions(), {})
+        self.others = External(self.ctx, Suspensions(), {})
         accounts = {owner: StrategyPositions() for owner in owners}
         self.holdings = Holdings(self.ctx, accounts, self.others, lambda _: LOT)
 
@@ -129,7 +129,7 @@ class World:
 
     def learn(self, done: Done) -> None:
         if done.owner == OTHERS:
-            self.holdings.outside(done.fill, PositionCause.OTHER_CLIENT)
+            self.holdings.book_external(done.fill, PositionCause.OTHER_CLIENT)
             return
         account, fill = self.holdings.accounts[done.owner], done.fill
         position = account.position(*KEY)
@@ -141,7 +141,7 @@ class World:
 
     @property
     def rows(self) -> list[Row]:
-        records = [effect for effect in self.ctx.effects if isinstance(effect, Record)]
+        records = [effect for effect in self.ctx.effects if isinstance(effect, AppendJournal)]
         return [Row(number + 1, START_NS, one.kind, one.ref, one.body) for number, one in enumerate(records)]
 
     def worth(self, price: Decimal) -> Decimal:

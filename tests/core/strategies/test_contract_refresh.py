@@ -1,4 +1,4 @@
-"""The rules of contracts change while we trade: asked for again when there is reason to, taken over, wishes looked at again."""
+"""The rules of contracts change while we trade: asked for again when there is reason to, taken over, quotes looked at again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wishes: one of a kind for each strategy and symbol, due when something concerns them, patient when they are refused."""
+"""Desired states: one of a kind for each strategy and symbol, due when something concerns them, patient when they are refused."""
 
 from __future__ import annotations
 
@@ -15,123 +15,123 @@ BTC, ETH = ("mm", "BTCUSDT"), ("mm", "ETHUSDT")
 OTHER = ("other", "BTCUSDT")
 
 
-def wishes() -> DesiredStore:
-    desires = DesiredStore()
-    desires.want("mm", Quotes("BTCUSDT", [Quote(D(1), D(1))]))
-    desires.want("mm", Target("ETHUSDT", D(2)))
-    desires.want("other", Target("BTCUSDT", D(3)))
-    return desires
+def new_store() -> DesiredStore:
+    store = DesiredStore()
+    store.want("mm", Quotes("BTCUSDT", [Quote(D(1), D(1))]))
+    store.want("mm", Target("ETHUSDT", D(2)))
+    store.want("other", Target("BTCUSDT", D(3)))
+    return store
 
 
 def test_a_new_wish_replaces_the_old_one_of_its_kind_and_is_due() -> None:
-    desires = wishes()
-    assert desires.take_due() == [BTC, ETH, OTHER]
-    assert desires.take_due() == []
-    desires.want("mm", Quotes("BTCUSDT"))
-    desires.want("mm", Target("BTCUSDT", D(1)))
-    assert desires.take_due() == [BTC]
-    assert desires.quotes(BTC) == Quotes("BTCUSDT")
-    assert desires.target(BTC) == Target("BTCUSDT", D(1))
-    assert desires.quotes(ETH) is None
+    store = new_store()
+    assert store.take_due() == [BTC, ETH, OTHER]
+    assert store.take_due() == []
+    store.want("mm", Quotes("BTCUSDT"))
+    store.want("mm", Target("BTCUSDT", D(1)))
+    assert store.take_due() == [BTC]
+    assert store.quotes(BTC) == Quotes("BTCUSDT")
+    assert store.target(BTC) == Target("BTCUSDT", D(1))
+    assert store.quotes(ETH) is None
 
 
 def test_what_concerns_a_wish_makes_it_due_and_nothing_else_does() -> None:
-    desires = wishes()
-    desires.take_due()
-    desires.touch("mm", "BTCUSDT")
-    desires.touch("mm", "XYZUSDT")
-    desires.touch("nobody", "BTCUSDT")
-    assert desires.take_due() == [BTC]
-    desires.moved("BTCUSDT")
-    assert desires.take_due() == [OTHER]
+    store = new_store()
+    store.take_due()
+    store.touch("mm", "BTCUSDT")
+    store.touch("mm", "XYZUSDT")
+    store.touch("nobody", "BTCUSDT")
+    assert store.take_due() == [BTC]
+    store.moved("BTCUSDT")
+    assert store.take_due() == [OTHER]
 
 
 def test_quotes_that_lapse_become_the_wish_for_nothing_and_targets_go() -> None:
-    desires = wishes()
-    desires.take_due()
-    desires.forget(symbol="BTCUSDT")
-    assert desires.quotes(BTC) == Quotes("BTCUSDT")
-    assert desires.target(OTHER) is None
-    assert desires.target(ETH) == Target("ETHUSDT", D(2))
-    assert desires.take_due() == [BTC]
-    desires.forget("mm")
-    assert desires.target(ETH) is None
+    store = new_store()
+    store.take_due()
+    store.forget(symbol="BTCUSDT")
+    assert store.quotes(BTC) == Quotes("BTCUSDT")
+    assert store.target(OTHER) is None
+    assert store.target(ETH) == Target("ETHUSDT", D(2))
+    assert store.take_due() == [BTC]
+    store.forget("mm")
+    assert store.target(ETH) is None
 
 
 def test_everything_lapses_at_the_end() -> None:
-    desires = wishes()
-    desires.forget()
-    assert (desires.target(ETH), desires.target(OTHER)) == (None, None)
-    assert desires.quotes(BTC) == Quotes("BTCUSDT")
+    store = new_store()
+    store.forget()
+    assert (store.target(ETH), store.target(OTHER)) == (None, None)
+    assert store.quotes(BTC) == Quotes("BTCUSDT")
 
 
 def test_every_refusal_doubles_the_pause_up_to_a_limit_and_a_success_ends_it() -> None:
-    desires, now = wishes(), 1_000
-    assert not desires.patient(BTC, now)
+    store, now = new_store(), 1_000
+    assert not store.patient(BTC, now)
     pauses = []
     for _ in range(8):
-        pauses.append(desires.refused(BTC, now, by_venue=True))
-        assert desires.patient(BTC, now + pauses[-1] - 1)
-        assert not desires.patient(BTC, now + pauses[-1])
+        pauses.append(store.refused(BTC, now, by_venue=True))
+        assert store.patient(BTC, now + pauses[-1] - 1)
+        assert not store.patient(BTC, now + pauses[-1])
     assert pauses == [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]
     assert (pauses[0], pauses[-1]) == (FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
-    assert not desires.patient(ETH, now)
-    desires.succeeded(BTC)
-    assert not desires.patient(BTC, now)
-    assert desires.refused(BTC, now, by_venue=True) == FIRST_PAUSE_MS
+    assert not store.patient(ETH, now)
+    store.succeeded(BTC)
+    assert not store.patient(BTC, now)
+    assert store.refused(BTC, now, by_venue=True) == FIRST_PAUSE_MS
 
 
 def test_a_new_wish_is_tried_at_once_unless_it_was_the_venue_that_refused() -> None:
-    desires = wishes()
-    desires.refused(BTC, 1_000, by_venue=False)
-    assert desires.patient(BTC, 1_100)
-    desires.want("mm", Quotes("BTCUSDT"))
-    assert not desires.patient(BTC, 1_100)
-    desires.refused(BTC, 1_000, by_venue=True)
-    desires.refused(BTC, 1_100, by_venue=False)
-    desires.want("mm", Quotes("BTCUSDT", [Quote(D(1), D(1))]))
-    assert desires.patient(BTC, 1_200)
+    store = new_store()
+    store.refused(BTC, 1_000, by_venue=False)
+    assert store.patient(BTC, 1_100)
+    store.want("mm", Quotes("BTCUSDT"))
+    assert not store.patient(BTC, 1_100)
+    store.refused(BTC, 1_000, by_venue=True)
+    store.refused(BTC, 1_100, by_venue=False)
+    store.want("mm", Quotes("BTCUSDT", [Quote(D(1), D(1))]))
+    assert store.patient(BTC, 1_200)
 
 
 def test_new_rules_of_a_symbol_take_out_what_they_do_not_allow() -> None:
-    desires = wishes()
-    desires.want("mm", Quotes("BTCUSDT", [Quote(D(9), D(1)), Quote(D(8), D(1))], [Quote(D(11), D(1)), Quote(D(12), D(1))]))
-    desires.want("mm", Quotes("ETHUSDT", [Quote(D(8), D(1))]))
+    store = new_store()
+    store.want("mm", Quotes("BTCUSDT", [Quote(D(9), D(1)), Quote(D(8), D(1))], [Quote(D(11), D(1)), Quote(D(12), D(1))]))
+    store.want("mm", Quotes("ETHUSDT", [Quote(D(8), D(1))]))
     for key in (BTC, ETH, OTHER):
-        desires.refused(key, 1_000, by_venue=True)
-    desires.take_due()
+        store.refused(key, 1_000, by_venue=True)
+    store.take_due()
     allowed = {(Side.BUY, D(9)), (Side.SELL, D(12))}
-    assert desires.fit("BTCUSDT", lambda side, level: (side, level.price) in allowed) == 2
-    assert desires.quotes(BTC) == Quotes("BTCUSDT", [Quote(D(9), D(1))], [Quote(D(12), D(1))])
-    assert desires.quotes(ETH) == Quotes("ETHUSDT", [Quote(D(8), D(1))])
-    assert desires.target(OTHER) == Target("BTCUSDT", D(3))
-    assert desires.take_due() == [BTC, OTHER]
-    assert [desires.patient(key, 1_001) for key in (BTC, OTHER, ETH)] == [False, False, True]
+    assert store.fit("BTCUSDT", lambda side, level: (side, level.price) in allowed) == 2
+    assert store.quotes(BTC) == Quotes("BTCUSDT", [Quote(D(9), D(1))], [Quote(D(12), D(1))])
+    assert store.quotes(ETH) == Quotes("ETHUSDT", [Quote(D(8), D(1))])
+    assert store.target(OTHER) == Target("BTCUSDT", D(3))
+    assert store.take_due() == [BTC, OTHER]
+    assert [store.patient(key, 1_001) for key in (BTC, OTHER, ETH)] == [False, False, True]
 
 
 def test_new_rules_that_allow_everything_leave_every_level() -> None:
-    desires = wishes()
-    assert desires.fit("BTCUSDT", lambda *_: True) == 0
-    assert desires.quotes(BTC) == Quotes("BTCUSDT", [Quote(D(1), D(1))])
+    store = new_store()
+    assert store.fit("BTCUSDT", lambda *_: True) == 0
+    assert store.quotes(BTC) == Quotes("BTCUSDT", [Quote(D(1), D(1))])
 
 
 def test_what_a_strategy_wants_lapses_in_one_symbol_or_in_all() -> None:
-    desires = wishes()
-    desires.want("other", Quotes("BTCUSDT", [Quote(D(1), D(1))]))
-    desires.want("mm", Target("BTCUSDT", D(1)))
-    desires.forget("mm", "BTCUSDT")
-    assert desires.quotes(BTC) == Quotes("BTCUSDT")
-    assert desires.target(BTC) is None
-    assert desires.quotes(OTHER) == Quotes("BTCUSDT", [Quote(D(1), D(1))])
-    assert desires.target(OTHER) == Target("BTCUSDT", D(3))
-    assert desires.target(ETH) == Target("ETHUSDT", D(2))
+    store = new_store()
+    store.want("other", Quotes("BTCUSDT", [Quote(D(1), D(1))]))
+    store.want("mm", Target("BTCUSDT", D(1)))
+    store.forget("mm", "BTCUSDT")
+    assert store.quotes(BTC) == Quotes("BTCUSDT")
+    assert store.target(BTC) is None
+    assert store.quotes(OTHER) == Quotes("BTCUSDT", [Quote(D(1), D(1))])
+    assert store.target(OTHER) == Target("BTCUSDT", D(3))
+    assert store.target(ETH) == Target("ETHUSDT", D(2))
 
 
 def test_a_muted_strategy_wants_nothing_and_others_go_on() -> None:
-    desires = wishes()
-    desires.drop("mm")
-    assert (desires.quotes(BTC), desires.target(ETH)) == (None, None)
-    assert desires.target(OTHER) == Target("BTCUSDT", D(3))
+    store = new_store()
+    store.drop("mm")
+    assert (store.quotes(BTC), store.target(ETH)) == (None, None)
+    assert store.target(OTHER) == Target("BTCUSDT", D(3))
 
 
 GTC, GTX, IOC, FOK = TimeInForce.GTC, TimeInForce.GTX, TimeInForce.IOC, TimeInForce.FOK

@@ -1,4 +1,4 @@
-"""From wishes to operations: the fewest of them, never too much alive, and true in the end whatever the venue does on the way."""
+"""From quotes to operations: the fewest of them, never too much alive, and true in the end whatever the venue does on the way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldframe.core.execution.operations import AmendOrder, CancelOrder, Operation, PlaceOrder
+from coldframe.core.execution.operations import AmendOperation, CancelOperation, Operation, PlaceOperation
 from coldframe.core.state.orders import Fill, Order, Orders, Origin
 from coldframe.core.strategies.planner import Held, plan_quotes, plan_target, target_order
 from coldframe.enums import OrderStatus, Side, TimeInForce
@@ -27,7 +27,7 @@ from tests.examples import examples
 BUY, SELL = Side.BUY, Side.SELL
 
 
-def wish(bids: Iterable[tuple[str, str]] = (), asks: Iterable[tuple[str, str]] = (), **more: bool) -> Quotes:
+def desired(bids: Iterable[tuple[str, str]] = (), asks: Iterable[tuple[str, str]] = (), **more: bool) -> Quotes:
     return Quotes(SYMBOL, [Quote(D(p), D(q)) for p, q in bids], [Quote(D(p), D(q)) for p, q in asks], **more)
 
 
@@ -70,13 +70,13 @@ class Hand:
         for operation in operations:
             self.done += 1
             match operation:
-                case PlaceOrder(wanted):
+                case PlaceOperation(wanted):
                     order = self.orders.prepare("mm", wanted, Origin.QUOTE, START_NS)
                     self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
-                case CancelOrder(order):
+                case CancelOperation(order):
                     assert order.settled
                     assert self.orders.attempt(order, Attempt.CANCEL_WANTED)
-                case AmendOrder(order, price, quantity):
+                case AmendOperation(order, price, quantity):
                     assert order.settled
                     assert not self.fixed(order)
                     assert (price, quantity) != (order.price, order.quantity)
@@ -129,31 +129,31 @@ class Hand:
 
 
 def test_from_nothing_every_quote_is_placed_post_only_unless_told_otherwise() -> None:
-    wanted = wish([("99", "1"), ("98", "2")], [("101", "1")])
-    places = [quote.place for quote in plan_quotes(wanted, []) if isinstance(quote, PlaceOrder)]
+    wanted = desired([("99", "1"), ("98", "2")], [("101", "1")])
+    places = [quote.place for quote in plan_quotes(wanted, []) if isinstance(quote, PlaceOperation)]
     assert {(wish_.side, wish_.price, wish_.quantity) for wish_ in places} == {
         (BUY, D(99), D(1)),
         (BUY, D(98), D(2)),
         (SELL, D(101), D(1)),
     }
     assert {wish_.time_in_force for wish_ in places} == {TimeInForce.GTX}
-    (free,) = plan_quotes(wish([("99", "1")], post_only=False), [])
-    assert isinstance(free, PlaceOrder)
+    (free,) = plan_quotes(desired([("99", "1")], post_only=False), [])
+    assert isinstance(free, PlaceOperation)
     assert free.place.time_in_force is TimeInForce.GTC
 
 
 def test_what_stands_right_is_left_alone_with_its_place_in_the_queue() -> None:
     hand = Hand()
     hand.rest(BUY, "99", "1")
-    assert plan_quotes(wish([("99", "1")]), hand.live) == []
-    assert plan_quotes(wish([("99.0", "1.00")]), hand.live) == []
+    assert plan_quotes(desired([("99", "1")]), hand.live) == []
+    assert plan_quotes(desired([("99.0", "1.00")]), hand.live) == []
 
 
 def test_what_stands_wrong_is_moved_and_what_is_too_much_is_cancelled_first() -> None:
     hand = Hand()
     near, far = hand.rest(BUY, "99", "1"), hand.rest(BUY, "90", "1")
-    assert plan_quotes(wish([("98", "1"), ("99", "1")]), hand.live) == [AmendOrder(far, D(98), D(1))]
-    assert plan_quotes(wish([("98", "1")]), hand.live) == [CancelOrder(far), AmendOrder(near, D(98), D(1))]
+    assert plan_quotes(desired([("98", "1"), ("99", "1")]), hand.live) == [AmendOperation(far, D(98), D(1))]
+    assert plan_quotes(desired([("98", "1")]), hand.live) == [CancelOperation(far), AmendOperation(near, D(98), D(1))]
 
 
 def test_cancels_go_before_amendments_and_those_before_new_orders_on_both_sides() -> None:
@@ -161,36 +161,36 @@ def test_cancels_go_before_amendments_and_those_before_new_orders_on_both_sides(
     hand.rest(BUY, "97", "1")
     hand.rest(SELL, "103", "1")
     hand.rest(SELL, "104", "1")
-    kinds = [type(quote) for quote in plan_quotes(wish([("99", "1"), ("98", "1")], [("101", "1")]), hand.live)]
-    assert kinds == [CancelOrder, AmendOrder, AmendOrder, PlaceOrder]
+    kinds = [type(quote) for quote in plan_quotes(desired([("99", "1"), ("98", "1")], [("101", "1")]), hand.live)]
+    assert kinds == [CancelOperation, AmendOperation, AmendOperation, PlaceOperation]
 
 
 def test_what_has_traded_is_restored_on_top_of_it() -> None:
     hand = Hand()
     order = hand.rest(BUY, "99", "1")
     hand.fill(order, D("0.4"))
-    assert plan_quotes(wish([("99", "1")]), hand.live) == [AmendOrder(order, D(99), D("1.4"))]
+    assert plan_quotes(desired([("99", "1")]), hand.live) == [AmendOperation(order, D(99), D("1.4"))]
 
 
 def test_a_smaller_size_is_reached_by_shrinking() -> None:
     hand = Hand()
     order = hand.rest(BUY, "99", "2")
-    assert plan_quotes(wish([("99", "0.5")]), hand.live) == [AmendOrder(order, D(99), D("0.5"))]
+    assert plan_quotes(desired([("99", "0.5")]), hand.live) == [AmendOperation(order, D(99), D("0.5"))]
 
 
 def test_an_order_that_cannot_be_amended_makes_way_for_another() -> None:
     hand = Hand()
     hand.unamendable = 10
     order = hand.rest(BUY, "99", "1")
-    assert hand.plan(wish([("99", "1")])) == []
-    for wanted in (wish([("98", "1")]), wish([("99", "0.5")]), wish([("99", "2")])):
-        assert hand.plan(wanted) == [CancelOrder(order)]
-    hand.send(hand.plan(wish([("98", "1")])))
-    assert hand.plan(wish([("98", "1")])) == []
-    assert hand.plan(wish([("98", "1"), ("97", "1")])) != []
+    assert hand.plan(desired([("99", "1")])) == []
+    for wanted in (desired([("98", "1")]), desired([("99", "0.5")]), desired([("99", "2")])):
+        assert hand.plan(wanted) == [CancelOperation(order)]
+    hand.send(hand.plan(desired([("98", "1")])))
+    assert hand.plan(desired([("98", "1")])) == []
+    assert hand.plan(desired([("98", "1"), ("97", "1")])) != []
     hand.answer(order)
-    (placed,) = hand.plan(wish([("98", "1")]))
-    assert isinstance(placed, PlaceOrder)
+    (placed,) = hand.plan(desired([("98", "1")]))
+    assert isinstance(placed, PlaceOperation)
 
 
 def test_an_order_that_should_grow_is_not_cancelled_without_room() -> None:
@@ -199,40 +199,40 @@ def test_an_order_that_should_grow_is_not_cancelled_without_room() -> None:
     hand.rest(BUY, "99", "1")
     leaving = hand.rest(BUY, "98", "1")
     hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
-    assert hand.plan(wish([("99", "2")])) == []
+    assert hand.plan(desired([("99", "2")])) == []
 
 
 def test_a_larger_size_never_stands_beside_an_order_that_is_leaving() -> None:
     hand = Hand()
     leaving = hand.rest(BUY, "98", "1")
     hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
-    assert plan_quotes(wish([("99", "1")]), hand.live) == []
+    assert plan_quotes(desired([("99", "1")]), hand.live) == []
     hand.orders.attempt(leaving, Attempt.CANCEL_UNKNOWN)
-    assert plan_quotes(wish([("99", "1")]), hand.live) == []
-    assert plan_quotes(wish([("98", "1")]), hand.live) == []
+    assert plan_quotes(desired([("99", "1")]), hand.live) == []
+    assert plan_quotes(desired([("98", "1")]), hand.live) == []
     hand.answer(leaving)
-    assert len(plan_quotes(wish([("99", "1")]), hand.live)) == 1
+    assert len(plan_quotes(desired([("99", "1")]), hand.live)) == 1
 
 
 @pytest.mark.parametrize("event", [None, OrderEvent.OUTCOME_UNKNOWN])
 def test_an_order_in_flight_counts_for_its_price_and_is_left_alone(event: OrderEvent | None) -> None:
     hand = Hand()
-    hand.send(plan_quotes(wish([("99", "1")]), []))
+    hand.send(plan_quotes(desired([("99", "1")]), []))
     if event:
         hand.orders.apply(hand.live[0], event, START_NS)
-    assert plan_quotes(wish([("99", "1")]), hand.live) == []
-    assert plan_quotes(wish([("98", "1")]), hand.live) == []
-    assert plan_quotes(wish(), hand.live) == []
-    assert len(plan_quotes(wish([("99", "1"), ("98", "1")]), hand.live)) == 1
+    assert plan_quotes(desired([("99", "1")]), hand.live) == []
+    assert plan_quotes(desired([("98", "1")]), hand.live) == []
+    assert plan_quotes(desired(), hand.live) == []
+    assert len(plan_quotes(desired([("99", "1"), ("98", "1")]), hand.live)) == 1
 
 
 def test_an_amendment_in_flight_counts_for_where_it_goes() -> None:
     hand = Hand()
     order = hand.rest(BUY, "98", "1")
-    hand.send([AmendOrder(order, D(99), D(1))])
-    assert plan_quotes(wish([("99", "1")]), hand.live) == []
-    (missing,) = plan_quotes(wish([("99", "1"), ("98", "1")]), hand.live)
-    assert isinstance(missing, PlaceOrder)
+    hand.send([AmendOperation(order, D(99), D(1))])
+    assert plan_quotes(desired([("99", "1")]), hand.live) == []
+    (missing,) = plan_quotes(desired([("99", "1"), ("98", "1")]), hand.live)
+    assert isinstance(missing, PlaceOperation)
     assert missing.place.price == 98
 
 
@@ -240,21 +240,27 @@ def test_an_order_that_is_leaving_serves_no_quote() -> None:
     hand = Hand()
     leaving = hand.rest(BUY, "98", "1")
     hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
-    (missing,) = plan_quotes(wish([("98", "1"), ("97", "1")]), hand.live)
-    assert isinstance(missing, PlaceOrder)
+    (missing,) = plan_quotes(desired([("98", "1"), ("97", "1")]), hand.live)
+    assert isinstance(missing, PlaceOperation)
     assert missing.place.price == 98
 
 
 def test_orders_move_as_little_as_possible_and_the_one_that_is_furthest_off_first() -> None:
     hand = Hand()
     near, far = hand.rest(BUY, "99", "1"), hand.rest(BUY, "92", "1")
-    assert plan_quotes(wish([("95", "1"), ("98", "1")]), hand.live) == [AmendOrder(far, D(95), D(1)), AmendOrder(near, D(98), D(1))]
+    assert plan_quotes(desired([("95", "1"), ("98", "1")]), hand.live) == [
+        AmendOperation(far, D(95), D(1)),
+        AmendOperation(near, D(98), D(1)),
+    ]
 
 
 def test_orders_find_their_levels_whichever_was_placed_first() -> None:
     hand = Hand()
     far, near = hand.rest(BUY, "92", "1"), hand.rest(BUY, "99", "1")
-    assert plan_quotes(wish([("95", "1"), ("98", "1")]), hand.live) == [AmendOrder(far, D(95), D(1)), AmendOrder(near, D(98), D(1))]
+    assert plan_quotes(desired([("95", "1"), ("98", "1")]), hand.live) == [
+        AmendOperation(far, D(95), D(1)),
+        AmendOperation(near, D(98), D(1)),
+    ]
 
 
 def test_room_for_one_amendment_goes_to_the_order_furthest_off() -> None:
@@ -262,12 +268,12 @@ def test_room_for_one_amendment_goes_to_the_order_furthest_off() -> None:
     hand.rest(BUY, "99", "1")
     far = hand.rest(BUY, "92", "1")
     hand.orders.attempt(hand.rest(BUY, "90", "1"), Attempt.CANCEL_WANTED)
-    assert plan_quotes(wish([("98", "2"), ("95", "2")]), hand.live) == [AmendOrder(far, D(95), D(2))]
+    assert plan_quotes(desired([("98", "2"), ("95", "2")]), hand.live) == [AmendOperation(far, D(95), D(2))]
 
 
 def test_quotes_at_the_same_price_are_one_and_empty_ones_are_none() -> None:
-    (only,) = plan_quotes(wish([("99", "1"), ("99.0", "0.5"), ("98", "0")]), [])
-    assert isinstance(only, PlaceOrder)
+    (only,) = plan_quotes(desired([("99", "1"), ("99.0", "0.5"), ("98", "0")]), [])
+    assert isinstance(only, PlaceOperation)
     assert only.place.quantity == D("1.5")
 
 
@@ -301,21 +307,21 @@ def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
         hand.rest(BUY, price, quantity)
     before = hand.standing(BUY)
     raised = [(str(int(price) + 20), quantity) for price, quantity in asks]
-    hand.settle(wish(wanted, raised))
+    hand.settle(desired(wanted, raised))
     assert hand.standing(BUY) == {D(price): D(quantity) for price, quantity in wanted}
     assert hand.standing(SELL) == {D(price): D(quantity) for price, quantity in raised}
     assert hand.done == fewest(before, {D(price): D(quantity) for price, quantity in wanted}) + len(asks)
 
 
-@given(seed=st.integers(0, 2**32), wishes=st.lists(LEVELS, min_size=1, max_size=5), unamendable=st.sampled_from([0, 5, 10]))
+@given(seed=st.integers(0, 2**32), ladders=st.lists(LEVELS, min_size=1, max_size=5), unamendable=st.sampled_from([0, 5, 10]))
 @settings(max_examples=examples(400))
 def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_much_and_comes_right(
-    seed: int, wishes: list[list[tuple[str, str]]], unamendable: int
+    seed: int, ladders: list[list[tuple[str, str]]], unamendable: int
 ) -> None:
     chance, hand = random.Random(seed), Hand()
     hand.unamendable = unamendable
-    for number, levels in enumerate(wishes):
-        wanted = wish(levels, [(str(int(price) + 20), quantity) for price, quantity in levels])
+    for number, levels in enumerate(ladders):
+        wanted = desired(levels, [(str(int(price) + 20), quantity) for price, quantity in levels])
         allowed = sum((D(quantity) for _, quantity in levels), D(0))
         for _ in range(12):
             worst = {side: hand.alive(side) for side in (BUY, SELL)}
@@ -332,7 +338,7 @@ def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_muc
                     hand.lose_answer(order)
                 elif kind == "fill" and order.state.resting:
                     hand.fill(order, order.remaining / 2)
-        if number + 1 == len(wishes):
+        if number + 1 == len(ladders):
             for order in hand.live:
                 hand.answer(order)
             hand.settle(wanted)
@@ -356,7 +362,7 @@ def target(position: str, have: str = "0", live: Iterable[Order] = (), slippage:
 
 def only_place(operations: list[Operation]) -> Place:
     (operation,) = operations
-    assert isinstance(operation, PlaceOrder)
+    assert isinstance(operation, PlaceOperation)
     return operation.place
 
 
@@ -379,7 +385,7 @@ def test_on_the_way_through_zero_a_position_is_closed_first() -> None:
 def test_a_close_takes_no_more_than_the_account_has(own: str, account: str, quantity: str, reduce_only: bool) -> None:
     """What others hold against it is theirs: then a close adds to the account's position, and is new risk like any other."""
     (order,) = plan_target(Target(SYMBOL, D(0)), held(own, account), [], D("99.9"), D("100.1"), RULES)
-    assert isinstance(order, PlaceOrder)
+    assert isinstance(order, PlaceOperation)
     assert (order.place.quantity, order.place.reduce_only) == (D(quantity), reduce_only)
 
 
@@ -401,7 +407,7 @@ def test_dust_is_not_sent_where_the_account_could_not_reduce(own: str, account: 
 def test_one_of_several_closes_its_own_without_reduce_only() -> None:
     mine = held("1", "0", account_decides=False, only_reduce=True)
     (order,) = plan_target(Target(SYMBOL, D(0)), mine, [], D("99.9"), D("100.1"), RULES)
-    assert isinstance(order, PlaceOrder)
+    assert isinstance(order, PlaceOperation)
     assert (order.place.quantity, order.place.reduce_only) == (D(1), False)
 
 
@@ -410,7 +416,7 @@ def test_a_target_too_large_for_one_order_is_reached_by_several() -> None:
     rules = instrument("BTCUSDT")
     rules = attrs.evolve(rules, filters=attrs.evolve(rules.filters, lot=attrs.evolve(rules.filters.lot, max=D("0.4"))))
     (one,) = plan_target(Target("BTCUSDT", D(0)), held("1"), [], D("99"), D("101"), rules)
-    assert isinstance(one, PlaceOrder)
+    assert isinstance(one, PlaceOperation)
     assert one.place.quantity == D("0.4")
     assert check_order(rules.filters, one.place.side, one.place.quantity, one.place.price, None) is None
 
@@ -423,7 +429,7 @@ def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_
     coarse = instrument(SYMBOL, min_quantity="0.01")
     assert plan_target(Target(SYMBOL, D("0.005")), held("0"), [], D(99), D(101), coarse) == []
     hand = Hand()
-    hand.send([PlaceOrder(only_place(target("1")))])
+    hand.send([PlaceOperation(only_place(target("1")))])
     assert target("2", live=hand.live) == []
 
 
@@ -431,19 +437,19 @@ def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_
 def test_the_smallest_order_is_sent_and_nothing_smaller(missing: str, sent: str | None) -> None:
     rules = instrument(SYMBOL, step="0.0001", min_quantity="0.01")
     operations = plan_target(Target(SYMBOL, D(missing)), held("0"), [], D(99), D(101), rules)
-    assert [operation.place.quantity for operation in operations if isinstance(operation, PlaceOrder)] == (
+    assert [operation.place.quantity for operation in operations if isinstance(operation, PlaceOperation)] == (
         [D(sent)] if sent else []
     )
 
 
 def test_a_target_waits_for_its_order_that_is_in_flight() -> None:
     hand = Hand()
-    hand.send([PlaceOrder(place(BUY, "1", "100"))])
+    hand.send([PlaceOperation(place(BUY, "1", "100"))])
     assert target("1", live=hand.live) == []
     hand.orders.see(hand.live[0], OrderStatus.NEW, D(0), START_NS)
-    assert target("1", live=hand.live) == [CancelOrder(hand.live[0])]
+    assert target("1", live=hand.live) == [CancelOperation(hand.live[0])]
     at_once = Hand()
-    at_once.send([PlaceOrder(only_place(target("1")))])
+    at_once.send([PlaceOperation(only_place(target("1")))])
     at_once.orders.see(at_once.live[0], OrderStatus.NEW, D(0), START_NS)
     assert target("1", live=at_once.live) == []
 
@@ -457,7 +463,7 @@ def test_dust_of_a_position_is_closed_reduce_only() -> None:
 def test_an_order_that_rests_where_none_should_is_cancelled_first() -> None:
     hand = Hand()
     order = hand.rest(BUY, "100", "1")
-    assert target("1", live=hand.live) == [CancelOrder(order)]
+    assert target("1", live=hand.live) == [CancelOperation(order)]
 
 
 @given(
@@ -469,7 +475,7 @@ def test_an_order_for_a_target_never_overshoots_and_never_pays_more_than_allowed
     wanted: Decimal, have: Decimal, slippage: Decimal
 ) -> None:
     for operation in target(str(wanted), str(have), slippage=str(slippage)):
-        assert isinstance(operation, PlaceOrder)
+        assert isinstance(operation, PlaceOperation)
         order = operation.place
         after = have + order.side.sign * order.quantity
         nearest = D(0) if wanted * have < 0 else wanted

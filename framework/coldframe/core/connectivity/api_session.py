@@ -105,7 +105,7 @@ class _Pending:
 
 
 @attrs.define
-class _Link:
+class _ApiLink:
     id: str
     opened_ns: int
     ready: bool = False
@@ -139,9 +139,9 @@ class Session:
         self._generation = count(1)
         self._pending: dict[int, _Pending] = {}
         self._overdue: dict[int, object] = {}
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, _ApiLink] = {}
         self._opening: str | None = None
-        self._current: _Link | None = None
+        self._current: _ApiLink | None = None
         self._was_ready = False
         self._retry_rotation_ns = 0
         self._unreadable = Unreadable()
@@ -190,7 +190,7 @@ class Session:
 
     def _opened(self, link: str) -> list[SessionEvent]:
         self._opening = None
-        connection = self._links[link] = _Link(link, self._ctx.now_ns)
+        connection = self._links[link] = _ApiLink(link, self._ctx.now_ns)
         self._ctx.wake("session:check", self._limits.check_ms)
         if not self._can_log_on:
             return self._ready(connection)
@@ -257,7 +257,7 @@ class Session:
         self._retry_rotation_ns = self._ctx.now_ns + 60_000 * NS_PER_MS
         self.start()
 
-    def _rotate_at_ns(self, link: _Link) -> int:
+    def _rotate_at_ns(self, link: _ApiLink) -> int:
         return link.opened_ns + self._limits.rotate_after_ms * NS_PER_MS
 
     def _remember_overdue(self, request_id: int, purpose: object) -> None:
@@ -269,7 +269,7 @@ class Session:
         self._ctx.emit(CloseLink(link, reason))
         return self._lost(link, reason)
 
-    def _ready(self, link: _Link) -> list[SessionEvent]:
+    def _ready(self, link: _ApiLink) -> list[SessionEvent]:
         link.ready = True
         old, self._current = self._current, link
         if old is not None:
@@ -299,7 +299,7 @@ class Session:
         weight = cost.weight({name: str(value) for name, value in params.items()})
         return self._ctx.ledger.reserve(weight, cost.orders_10s, cost.orders_1m, self._ctx.venue_ms, priority)
 
-    def _write(self, link: _Link, method: str, params: Mapping[str, str | int], purpose: object) -> None:
+    def _write(self, link: _ApiLink, method: str, params: Mapping[str, str | int], purpose: object) -> None:
         request_id = next(self._ids)
         limits = self._limits
         allowed_ms = max(limits.logon_ms, limits.answer_ms) if isinstance(purpose, _Logon) else limits.answer_ms

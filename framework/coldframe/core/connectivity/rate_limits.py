@@ -66,7 +66,7 @@ class _Spent:
 
 
 @attrs.define
-class Window:
+class LimitWindow:
     """One limit: so much per `length_ms`, counted from the server's full intervals, and if `sliding` over any such stretch.
 
     Near a boundary the server may still be in the old interval or already in the new one: what was spent just before it counts
@@ -141,9 +141,9 @@ class Window:
 class RateLimits:
     """All limits of one address and account together."""
 
-    weight: Window = attrs.field(factory=lambda: Window(RateLimitType.REQUEST_WEIGHT, 60_000, 2400, sliding=False))
-    orders_10s: Window = attrs.field(factory=lambda: Window(RateLimitType.ORDERS, 10_000, 300, sliding=True))
-    orders_1m: Window = attrs.field(factory=lambda: Window(RateLimitType.ORDERS, 60_000, 1200, sliding=True))
+    weight: LimitWindow = attrs.field(factory=lambda: LimitWindow(RateLimitType.REQUEST_WEIGHT, 60_000, 2400, sliding=False))
+    orders_10s: LimitWindow = attrs.field(factory=lambda: LimitWindow(RateLimitType.ORDERS, 10_000, 300, sliding=True))
+    orders_1m: LimitWindow = attrs.field(factory=lambda: LimitWindow(RateLimitType.ORDERS, 60_000, 1200, sliding=True))
     #: Until when not a byte may be sent; 0 when we are welcome.
     banned_until_ms: int = 0
 
@@ -177,7 +177,7 @@ class RateLimits:
         else:
             self.weight.adopt(used, now_ms)
 
-    def uncounted(self, *windows: Window) -> None:
+    def uncounted(self, *windows: LimitWindow) -> None:
         """The venue has answered and not said what it counts in these."""
         for window in windows:
             window.blind = True
@@ -193,7 +193,7 @@ class RateLimits:
         """The venue has sent us away (429, 418): a ban is never shortened."""
         self.banned_until_ms = max(self.banned_until_ms, until_ms)
 
-    def _window(self, row: RateLimit) -> Window | None:
+    def _window(self, row: RateLimit) -> LimitWindow | None:
         length_ms = _UNIT_MS.get(row.interval, 0) * row.interval_num
         for window in (self.weight, self.orders_10s, self.orders_1m):
             if window.kind is row.rate_limit_type and window.length_ms == length_ms:

@@ -10,7 +10,7 @@ from coldframe.core.connectivity.backoff import Chance
 from coldframe.core.connectivity.clock_offset import ClockOffset
 from coldframe.core.connectivity.connect_budget import ConnectBudget
 from coldframe.core.connectivity.rate_limits import RateLimits
-from coldframe.model.effects import Effect, Level, LinkKind, Log, Record, WakeAt
+from coldframe.model.effects import AppendJournal, Effect, Level, LinkKind, Log, WakeAt
 from coldframe.model.engine_events import EngineEvent
 from coldframe.model.journal import RowKind
 from coldframe.units import NS_PER_MS
@@ -70,7 +70,7 @@ class StepContext:
 
     def record(self, kind: RowKind, ref: str, body: Mapping[str, object]) -> None:
         """A row for the journal."""
-        self.effects.append(Record(kind, ref, body))
+        self.effects.append(AppendJournal(kind, ref, body))
 
     def take_effects(self) -> list[Effect]:
         """The effects of this step, in order; the list is empty afterwards."""

@@ -71,7 +71,7 @@ UserStreamInput = SessionReady | Answered | Unanswered | LinkOpened | LinkLost |
 
 
 @attrs.define
-class _Link:
+class _UserLink:
     id: str
     opened_ns: int | None = None
     close_at_ns: int | None = None
@@ -90,8 +90,8 @@ class UserStream:
         self._keep_at_ns = 0
         self._rotate_at_ns = 0
         self._asking = False
-        self._links: dict[str, _Link] = {}
-        self._current: _Link | None = None
+        self._links: dict[str, _UserLink] = {}
+        self._current: _UserLink | None = None
         self._checking = False
         self.reconnects = 0
         #: Since when reports have come without a gap; 0 while they do not.
@@ -248,7 +248,7 @@ class UserStream:
         if held_ms:
             self._ctx.wake("user:open", held_ms)
             return
-        connection = _Link(f"private.{next(self._generation)}")
+        connection = _UserLink(f"private.{next(self._generation)}")
         self._links[connection.id] = connection
         if self._current is None:
             self._current = connection

@@ -46,7 +46,7 @@ Explain = Callable[[Order, OrderReport], str]
 class ExecutionReports:
     """Merges everything that is said about orders, and tells the strategies whose orders have changed.
 
-    A cancel or an amendment that has come to an end is nothing to tell them, but wishes have to be compared again.
+    A cancel or an amendment that has come to an end is nothing to tell them, but desired states have to be compared again.
     """
 
     def __init__(self, state: EngineState, ctx: StepContext, explain: Explain = lambda order, report: "") -> None:
@@ -166,7 +166,7 @@ class ExecutionReports:
     def _report(self, report: OrderReport) -> Order | None:
         """ORDER_TRADE_UPDATE."""
         order = self._orders.find(report.symbol, report.client_order_id, report.order_id)
-        order = order or self._strange(report)
+        order = order or self._unknown_order(report)
         if order is None:
             return None
         self._identify(order, report.order_id, report.trade_ms)
@@ -204,7 +204,7 @@ class ExecutionReports:
             elif not self._state.baseline_ms:
                 self._state.external.traded_before(fill)
             elif row.time >= self._state.baseline_ms:
-                self._state.external.wait(fill)
+                self._state.external.keep_unmatched(fill)
         return fresh
 
     def _take_in(self, order: Order, fill: Fill) -> bool:
@@ -218,7 +218,7 @@ class ExecutionReports:
         """Books a fill to its order and its strategy's position. Returns whether it was new."""
         trader = self._state.accounts.get(order.strategy)
         if trader is None:  # its strategy is not part of the bot any more: what is not booked yet is external
-            return not self._orders.knows(fill) and self._state.holdings.outside(fill, PositionCause.OTHER_CLIENT)
+            return not self._orders.knows(fill) and self._state.holdings.book_external(fill, PositionCause.OTHER_CLIENT)
         before = order.state
         if self._orders.book(order, fill, self._ctx.now_ns) is None:
             fee = self._orders.learn_fee(fill)
@@ -280,7 +280,7 @@ class ExecutionReports:
 
     # -- orders of others ---------------------------------------------------------------------------------------------
 
-    def _strange(self, report: OrderReport) -> Order | None:
+    def _unknown_order(self, report: OrderReport) -> Order | None:
         """A report about an order that this run does not know: of an earlier one, of this one but long forgotten, or external."""
         fill = fill_of(report) if traded(report) else None
         news = fill is not None and not self._old(fill)
@@ -291,14 +291,14 @@ class ExecutionReports:
         if order is None:
             cause = self._state.external.report(report)
             # What was traded before the start is in the positions that stood then, however late its report comes.
-            if fill is None or (fill.trade_ms >= self._state.baseline_ms and self._state.holdings.outside(fill, cause)):
+            if fill is None or (fill.trade_ms >= self._state.baseline_ms and self._state.holdings.book_external(fill, cause)):
                 text = f"{report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
-                self._state.external.tell(cause, report.symbol, text)
+                self._state.external.log_activity(cause, report.symbol, text)
         return order
 
     def _old(self, fill: Fill) -> bool:
         """Whether a completed scan has brought everything up to this trade: then it is never news (see `core.tradescan`)."""
-        return fill.trade_id <= self._orders.marks.get(fill.symbol, 0)
+        return fill.trade_id <= self._orders.trade_cursors.get(fill.symbol, 0)
 
     def _before_us(self, order: Order, fill: Fill) -> bool:
         """Whether a fill of an order that was taken over is in the positions already."""
@@ -371,13 +371,13 @@ class ExecutionReports:
         there is no order of ours that it could belong to.
         """
         order = (fill.symbol, fill.order_id)
-        if order in self._state.external.disowned:
-            return self._state.external.disowned[order]
+        if order in self._state.external.marked_external:
+            return self._state.external.marked_external[order]
         perhaps_ours = any(own.order_id is None and own.symbol == fill.symbol for own in self._orders.live)
         return PositionCause.OTHER_CLIENT if order in self._state.external.unnamed and not perhaps_ours else None
 
-    def claim_strays(self) -> int:
-        """Books the trades that queries have brought and no order has claimed. Returns how many were external.
+    def book_unmatched(self) -> int:
+        """Books the trades that queries have brought and no order explains. Returns how many were external.
 
         While the venue's id of one of our orders in the symbol is not known, its trades may be that order's.
         """
@@ -385,23 +385,23 @@ class ExecutionReports:
         for fill in sorted(self._state.external.before.values(), key=lambda held: held.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             if order is not None:  # its id has become known after its trades: that of a conditional order that was triggered
-                self._state.external.claimed(fill)
+                self._state.external.matched(fill)
                 self._take_in(order, fill)
-        for fill in sorted(self._state.external.unclaimed.values(), key=lambda held: held.key):
+        for fill in sorted(self._state.external.unmatched.values(), key=lambda held: held.key):
             order = self._orders.find(fill.symbol, "", fill.order_id)
             cause = self._whose(fill)
             if order is not None:
-                self._state.external.claimed(fill)
+                self._state.external.matched(fill)
                 self.fill(order, fill)
-            elif cause is not None and self._state.holdings.outside(fill, cause):
+            elif cause is not None and self._state.holdings.book_external(fill, cause):
                 booked += 1
                 text = f"{fill.symbol} {fill.side} {plain(fill.quantity)} @ {plain(fill.price)}"
-                self._state.external.tell(cause, fill.symbol, text, what="a trade")
+                self._state.external.log_activity(cause, fill.symbol, text, what="a trade")
         return booked
 
     def unsettled(self, symbol: str) -> bool:
         """Whether trades of a symbol are known that no owner has been given yet, or orders that may have made some."""
-        waiting = any(fill.symbol == symbol for fill in self._state.external.unclaimed.values())
+        waiting = any(fill.symbol == symbol for fill in self._state.external.unmatched.values())
         in_flight = _UNHEARD | {OrderState.NEEDS_OPERATOR}
         orders = (order for order in self._orders.everywhere(symbol) if order.fills_missing or order.state in in_flight)
         return waiting or any(orders)

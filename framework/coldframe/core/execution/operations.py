@@ -11,12 +11,12 @@ from coldframe.model.intents import Place
 
 
 @attrs.frozen
-class PlaceOrder:
+class PlaceOperation:
     place: Place
 
 
 @attrs.frozen
-class AmendOrder:
+class AmendOperation:
     """New price and new total quantity (what has traded already included) of a resting order."""
 
     order: Order
@@ -25,8 +25,8 @@ class AmendOrder:
 
 
 @attrs.frozen
-class CancelOrder:
+class CancelOperation:
     order: Order
 
 
-Operation = PlaceOrder | AmendOrder | CancelOrder
+Operation = PlaceOperation | AmendOperation | CancelOperation

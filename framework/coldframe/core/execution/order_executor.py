@@ -23,7 +23,7 @@ from coldframe.core.execution.amending import Amending
 from coldframe.core.execution.closing_room import ClosingRoom
 from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.execution.inquiry import Inquiry
-from coldframe.core.execution.operations import AmendOrder, CancelOrder, Operation, PlaceOrder
+from coldframe.core.execution.operations import AmendOperation, CancelOperation, Operation, PlaceOperation
 from coldframe.core.execution.order_requests import algo_reference, algo_request, modify_request, place_request, reference
 from coldframe.core.execution.purposes import PendingAmend, PendingCancel, PendingPlace, PendingQuery
 from coldframe.core.execution.rejects import EVERYDAY, count_reject, note_refusal
@@ -203,12 +203,12 @@ class OrderExecutor:
         worst = ACCEPTED
         for operation in operations:
             match operation:
-                case CancelOrder(order):
+                case CancelOperation(order):
                     verdict = self.cancel(order)
-                case AmendOrder(order, price, quantity):
+                case AmendOperation(order, price, quantity):
                     no_room = self._room.against_growth(order, price, quantity)
                     verdict = no_room or self.amend(trader, Amend(order.client_order_id, price, quantity), facts)
-                case PlaceOrder(place):
+                case PlaceOperation(place):
                     no_room = self._room.against_place(as_sent(self._state, trader, place))
                     verdict = no_room or self.place(trader, place, origin, facts)
                 case unknown:

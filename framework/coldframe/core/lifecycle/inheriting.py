@@ -31,7 +31,7 @@ def inherit(
 ) -> None:
     """Takes everything over. `keep`: whether open orders stay for their strategies."""
     orders = state.orders
-    orders.known_up_to(past.marks)
+    orders.known_up_to(past.trade_cursors)
     for order in past.orders.values():
         if order.live and not order.sent_ms:
             order.submitted(ctx.venue_ms)  # it was sent before now, if it was
@@ -45,7 +45,7 @@ def inherit(
         off_since_ms = ctx.clock.venue_ms(past.until_ns) if past.held() else 0
         trading.account.restore(past.payments, off_since_ms)
         if trading.reconciler.at_start is not None:
-            trading.reconciler.at_start.began_at(past.marks, past.since_ms)
+            trading.reconciler.at_start.began_at(past.trade_cursors, past.since_ms)
             trading.reconciler.scan.began_at(past.since_ms)
     if past.gap:
         ctx.log(Level.ERROR, "the journal lacks rows that found no room while its disk refused: what the account says counts")

@@ -10,7 +10,7 @@ from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import RestoredState, checkpoint_body, order_body
 from coldframe.core.state.loss_limits import Counted
-from coldframe.model.effects import Record
+from coldframe.model.effects import AppendJournal
 from coldframe.model.journal import RowKind
 
 
@@ -56,7 +56,7 @@ class JournalRows:
             self._ctx.record(RowKind.ORDER, name, order_body(order))
         self._risk.record()
         self._record_refused(last)
-        self._count += sum(isinstance(effect, Record) for effect in self._ctx.effects)
+        self._count += sum(isinstance(effect, AppendJournal) for effect in self._ctx.effects)
         if self._count >= self._rows:
             self._checkpoint()
 
@@ -75,7 +75,7 @@ class JournalRows:
             state.orders,
             state.all_positions,
             state.holdings.executions,
-            state.orders.marks,
+            state.orders.trade_cursors,
             state.trading.lasting,
             trading.assets.recorded if trading is not None else past.prices,
             self._risk.counted,

@@ -106,7 +106,7 @@ class _Stream:
 
 
 @attrs.define
-class _Link:
+class _FeedLink:
     """One connection: whether it is open, what still has to be said on it, what waits for an acknowledgement."""
 
     id: str
@@ -124,8 +124,8 @@ class _LinkPair:
     backoff: Backoff
     rotate_ms: int
     fell: bool = False
-    link: _Link | None = None
-    successor: _Link | None = None
+    link: _FeedLink | None = None
+    successor: _FeedLink | None = None
     overlap_until_ns: int = 0
 
 
@@ -139,7 +139,7 @@ class Feed:
         self._pairs = {shard.id: _LinkPair(shard, Backoff(chance), self._rotation_ms()) for shard in shards}
         self._streams = {name: _Stream(name) for pair in self._pairs.values() for name in pair.shard.names}
         self._pair_of = {name: pair for pair in self._pairs.values() for name in pair.shard.names}
-        self._by_link: dict[str, tuple[_LinkPair, _Link]] = {}
+        self._by_link: dict[str, tuple[_LinkPair, _FeedLink]] = {}
         self._ids = count(1)
         self._generation = count(1)
         #: How often a connection had to be opened again after it had been open.
@@ -238,7 +238,7 @@ class Feed:
             effects.append(self._interrupt(pair, f"link lost: {reason}"))
         return [*effects, WakeAt(f"feed:open:{pair.shard.id}", at_ns)]
 
-    def _fall_back(self, pair: _LinkPair, successor: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+    def _fall_back(self, pair: _LinkPair, successor: _FeedLink, reason: str, now_ns: int) -> list[FeedEffect]:
         """The successor fell: the old link, which has gone on all the time, is in charge of everything again."""
         pair.successor = None
         pair.rotate_ms = self._age_ms(pair, now_ns) + _RETRY_ROTATION_MS
@@ -332,7 +332,7 @@ class Feed:
                 effects += self._check_link(pair, link, now_ns)
         return effects
 
-    def _check_rotation(self, pair: _LinkPair, successor: _Link, now_ns: int) -> list[FeedEffect]:
+    def _check_rotation(self, pair: _LinkPair, successor: _FeedLink, now_ns: int) -> list[FeedEffect]:
         """Ends the overlap when its time has come; a successor that has not even acknowledged its streams must go instead."""
         if successor.opened_ns is None or now_ns < pair.overlap_until_ns:
             return []
@@ -340,7 +340,7 @@ class Feed:
             return self._reopen(pair, successor, "no acknowledgement of a request", now_ns)
         return self._finish_rotation(pair)
 
-    def _check_link(self, pair: _LinkPair, link: _Link, now_ns: int) -> list[FeedEffect]:
+    def _check_link(self, pair: _LinkPair, link: _FeedLink, now_ns: int) -> list[FeedEffect]:
         """Reopens a link that is deaf or silent as a whole; asks again for a single stream that is, and again.
 
         For one stream alone a link is reopened once: if that does not help, its neighbours must not pay for it for ever.
@@ -366,7 +366,7 @@ class Feed:
         patience = self._limits.patience << min(stream.warnings, _LONGEST_PATIENCE)
         return now_ns - stream.last_ns > allowed_ms * patience * NS_PER_MS
 
-    def _ask_again(self, link: _Link, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
+    def _ask_again(self, link: _FeedLink, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
         names = tuple(stream.name for stream in silent)
         for stream in silent:
             stream.last_ns = now_ns
@@ -379,7 +379,7 @@ class Feed:
             *self._send(link, now_ns),
         ]
 
-    def _reopen(self, pair: _LinkPair, link: _Link, reason: str, now_ns: int) -> list[FeedEffect]:
+    def _reopen(self, pair: _LinkPair, link: _FeedLink, reason: str, now_ns: int) -> list[FeedEffect]:
         return [CloseLink(link.id, reason), *self._lost(link.id, reason, now_ns)]
 
     def _finish_rotation(self, pair: _LinkPair) -> list[FeedEffect]:
@@ -403,12 +403,12 @@ class Feed:
 
     # -- requests on a link -------------------------------------------------------------------------------------------
 
-    def _queue(self, link: _Link, method: str, names: tuple[StreamName, ...]) -> None:
+    def _queue(self, link: _FeedLink, method: str, names: tuple[StreamName, ...]) -> None:
         size = self._limits.names_per_request
         for start in range(0, len(names), size):
             link.outbox.append((method, tuple(map(str, names[start : start + size]))))
 
-    def _send(self, link: _Link, now_ns: int) -> list[FeedEffect]:
+    def _send(self, link: _FeedLink, now_ns: int) -> list[FeedEffect]:
         """Sends what the pace allows; the rest waits for its second."""
         effects: list[FeedEffect] = []
         while link.outbox:
@@ -431,8 +431,8 @@ class Feed:
         pair.link = self._new_link(pair)
         return [_open(pair, pair.link)]
 
-    def _new_link(self, pair: _LinkPair) -> _Link:
-        link = _Link(f"{pair.shard.id}.{next(self._generation)}")
+    def _new_link(self, pair: _LinkPair) -> _FeedLink:
+        link = _FeedLink(f"{pair.shard.id}.{next(self._generation)}")
         self._by_link[link.id] = (pair, link)
         return link
 
@@ -457,7 +457,7 @@ def _warned(text: str) -> list[FeedEffect]:
     return [Log(Level.WARNING, text)] if text else []
 
 
-def _open(pair: _LinkPair, link: _Link) -> OpenLink:
+def _open(pair: _LinkPair, link: _FeedLink) -> OpenLink:
     return OpenLink(link.id, LinkKind.MARKET, combined_path(pair.shard.route))
 
 

@@ -51,7 +51,7 @@ class PendingPrice:
 
 
 @attrs.frozen
-class PendingMark:
+class PendingMarkPrice:
     """The purpose of a GET premiumIndex for the contract of a position."""
 
     symbol: str
@@ -132,15 +132,15 @@ class AssetPrices:
             if asset and asset not in AT_PAR:
                 self._look_after(asset, is_fee=asset in seen.fees)
         for symbol in seen.held:
-            if symbol not in self._prices.marks:
-                self._ask_mark(symbol)
+            if symbol not in self._prices.mark_prices:
+                self._ask_mark_price(symbol)
 
-    def _ask_mark(self, symbol: str) -> None:
+    def _ask_mark_price(self, symbol: str) -> None:
         """A position from before the run, and its stream has not spoken yet."""
         asked_ns, now_ns = self._marks_asked_ns.get(symbol, 0), self._ctx.now_ns
         if not asked_ns or now_ns - asked_ns >= ASK_AGAIN_MS * NS_PER_MS:
             self._marks_asked_ns[symbol] = now_ns
-            self._calls.call("GET", "/fapi/v1/premiumIndex", {"symbol": symbol}, PendingMark(symbol), Priority.NEW_RISK)
+            self._calls.call("GET", "/fapi/v1/premiumIndex", {"symbol": symbol}, PendingMarkPrice(symbol), Priority.NEW_RISK)
 
     def _look_after(self, asset: str, *, is_fee: bool) -> None:
         watched = self._watched.get(asset) or self._watch(asset)
@@ -161,7 +161,7 @@ class AssetPrices:
         contract, index = f"{asset}{_QUOTE}", f"{asset}USD"
         watched = self._watched[asset] = _Watched(contract, index, by_index=contract not in self._state.instruments)
         self._by_name[contract] = self._by_name[index] = asset
-        mark = self._prices.marks.get(contract)
+        mark = self._prices.mark_prices.get(contract)
         if mark is not None:  # the bot hears it anyway
             self._take(asset, mark)
         return watched
@@ -195,10 +195,10 @@ class AssetPrices:
         try:
             if isinstance(purpose, PendingPrice):
                 self._answered(purpose, body)
-            elif body is not None and isinstance(purpose, PendingMark):
+            elif body is not None and isinstance(purpose, PendingMarkPrice):
                 price = exact(decode(PremiumIndex, body, Census()).mark_price)
                 if price > ZERO:
-                    self._prices.mark_found(purpose.symbol, price)
+                    self._prices.mark_price_found(purpose.symbol, price)
             elif body is not None and isinstance(purpose, PendingRate):
                 self._prices.fee_rate_told(exact(decode(CommissionRate, body, Census()).taker_commission_rate))
         except DecodeError as error:

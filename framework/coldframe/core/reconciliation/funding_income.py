@@ -87,9 +87,9 @@ class FundingIncome:
             if change.reason is AccountReason.ADJUSTMENT or not change.reason.known:
                 self._miss(event.transaction_ms)  # it may be special funding: the history will say
         if self._state.baseline_ms:
-            self._claim(event)
+            self._compare_positions(event)
 
-    def _claim(self, event: AccountUpdate) -> None:
+    def _compare_positions(self, event: AccountUpdate) -> None:
         """Positions in it are compared with ours; what is older than what was compared already says nothing."""
         named: dict[PositionKey, Decimal] = {}
         for position in event.change.positions or []:
@@ -98,7 +98,7 @@ class FundingIncome:
                 self._seen_ms[key] = event.transaction_ms
                 named[key] = exact(position.quantity)
         now = self._ctx.now_ns
-        self._state.holdings.balance.claim(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
+        self._state.holdings.history.venue_named(named, now - _LATE_MS * NS_PER_MS, now, 0, all_of_them=False)
 
     def assets(self) -> AssetsSeen:
         """The assets of fees, those of other amounts, and the contracts in which strategies hold positions."""
@@ -191,4 +191,4 @@ class FundingIncome:
         owners = {"": self._state.external.account} | {name: strategy.account for name, strategy in self._state.accounts.items()}
         if symbol is not None:
             return {name: account.net(symbol) for name, account in owners.items()}
-        return {name: account.notional(self._state.marks) for name, account in owners.items()}
+        return {name: account.notional(self._state.mark_prices) for name, account in owners.items()}

@@ -49,7 +49,7 @@ class PendingAlgoConfirm:
 
 
 @attrs.frozen
-class PendingStrayCancel:
+class PendingContradictionCancel:
     """The purpose of a DELETE order for a row that contradicts what is known of its order."""
 
     client_order_id: str
@@ -105,8 +105,8 @@ class ListedOrders:
     def unknown(self, rows: Iterable[OrderReply]) -> list[OrderReply]:
         """The rows of orders that are not ours: of others, or of an earlier run."""
         find, this_run = self._orders.find, self._reports.of_this_run
-        strangers = [row for row in rows if find(row.symbol, row.client_order_id, row.order_id) is None]
-        return [row for row in strangers if not this_run(row.client_order_id)]
+        unknown = [row for row in rows if find(row.symbol, row.client_order_id, row.order_id) is None]
+        return [row for row in unknown if not this_run(row.client_order_id)]
 
     def unknown_algos(self, rows: Iterable[AlgoReply]) -> list[AlgoReply]:
         """The same for conditional orders."""
@@ -159,7 +159,7 @@ class ListedOrders:
         if order is not None and not order.live and reply.status in _ALIVE:
             self._reports.contradicts(order)
             params: dict[str, str | int] = {"symbol": reply.symbol, "orderId": reply.order_id}
-            self._calls.call("DELETE", "/fapi/v1/order", params, PendingStrayCancel(reply.client_order_id))
+            self._calls.call("DELETE", "/fapi/v1/order", params, PendingContradictionCancel(reply.client_order_id))
 
     def _confirmed_algo(self, reply: AlgoReply, asked_ms: int) -> None:
         order = self._orders.get(reply.client_algo_id)

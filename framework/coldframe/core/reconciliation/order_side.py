@@ -41,10 +41,10 @@ from coldframe.core.execution.order_executor import OrderExecutor
 from coldframe.core.execution.purposes import PendingAmend, PendingCancel, PendingPlace, PendingQuery
 from coldframe.core.marketdata.market import Market
 from coldframe.core.reconciliation.account_settings import AccountSettings, AccountWatch, PendingModes
-from coldframe.core.reconciliation.asset_prices import AssetPrices, PendingMark, PendingPrice, PendingRate
+from coldframe.core.reconciliation.asset_prices import AssetPrices, PendingMarkPrice, PendingPrice, PendingRate
 from coldframe.core.reconciliation.funding_income import FundingIncome, PendingIncome
 from coldframe.core.reconciliation.leverage_brackets import PendingBrackets, PendingLeverage
-from coldframe.core.reconciliation.open_orders import PendingAlgoConfirm, PendingConfirm, PendingStrayCancel
+from coldframe.core.reconciliation.open_orders import PendingAlgoConfirm, PendingConfirm, PendingContradictionCancel
 from coldframe.core.reconciliation.position_breaks import PositionBreaks
 from coldframe.core.reconciliation.rounds import (
     LIGHT,
@@ -116,11 +116,11 @@ OrderSidePurpose = (
     | PendingOwner
     | PendingConfirm
     | PendingAlgoConfirm
-    | PendingStrayCancel
+    | PendingContradictionCancel
     | PendingCountdown
     | PendingIncome
     | PendingPrice
-    | PendingMark
+    | PendingMarkPrice
     | PendingRate
     | PendingModes
     | PendingBrackets
@@ -205,7 +205,7 @@ class OrderSide:
         self.executor.inquiry.begin()
         self.session.start()
         self.watch.begin()
-        self._state.holdings.balance.begin()
+        self._state.holdings.history.begin()
         self._ctx.wake("orders:tick", TICK_MS)
 
     def owns(self, link: str) -> bool:
@@ -261,13 +261,13 @@ class OrderSide:
                 self.executor.step(event)
             case PendingOpenOrders() | PendingOpenAlgos() | PendingPositions() | PendingTrades() | PendingOwner():
                 self.reconciler.step(returned)
-            case PendingConfirm() | PendingAlgoConfirm() | PendingStrayCancel():
+            case PendingConfirm() | PendingAlgoConfirm() | PendingContradictionCancel():
                 self.reconciler.listed.step(returned)
             case PendingCountdown():
                 self.deadman.step(returned)
             case PendingIncome():
                 self.account.step(returned)
-            case PendingPrice() | PendingMark() | PendingRate():
+            case PendingPrice() | PendingMarkPrice() | PendingRate():
                 self.assets.step(returned)
             case PendingModes() | PendingBrackets() | PendingLeverage():
                 self.watch.step(returned)

@@ -16,7 +16,7 @@ import attrs
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.position_history import Adjustment, Difference
+from coldframe.core.state.position_history import Adjustment, PositionDifference
 from coldframe.core.state.positions import PositionKey, named
 from coldframe.enums import Side
 from coldframe.model.effects import Level
@@ -56,8 +56,8 @@ class PositionBreaks:
         return {symbol for symbol, _ in self._suspects}
 
     def settle(self) -> bool:
-        """Takes in what claims have come to. Returns whether a round is due."""
-        differing, agreed = self._state.holdings.balance.settle(self._ctx.now_ns)
+        """Takes in the positions whose time to agree is over. Returns whether a round is due."""
+        differing, agreed = self._state.holdings.history.compare_due(self._ctx.now_ns)
         for key, since_ns in agreed:
             suspect = self._suspects.get(key)
             if suspect is not None and since_ns >= suspect.since_ns:
@@ -88,7 +88,7 @@ class PositionBreaks:
     def _dispute(self) -> None:
         self._state.trading.dispute({key: suspect.venue for key, suspect in self._suspects.items()}, self._ctx.now_ms)
 
-    def _differs(self, found: Difference) -> bool:
+    def _differs(self, found: PositionDifference) -> bool:
         """Returns whether a round is due because of it."""
         key = found.key
         suspect = self._suspects.get(key)
@@ -112,7 +112,7 @@ class PositionBreaks:
         self._adjust(found)
         return False
 
-    def _adjust(self, found: Difference) -> None:
+    def _adjust(self, found: PositionDifference) -> None:
         key, missing = found.key, found.venue - found.ours
         count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
         if count > ADJUSTMENTS_LIMIT:
@@ -121,7 +121,7 @@ class PositionBreaks:
             return  # it stays disputed: the account decides what reduces
         del self._suspects[key]
         cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"
-        parts = self._holdings.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._state.marks.get(key[0]))
+        parts = self._holdings.adjust(Adjustment(key, missing, cause, self._ctx.now_ns), self._state.mark_prices.get(key[0]))
         why = f"its position did not add up ({cause})"
         halted = self._halt and self._state.trading.halt_symbol(key[0], why, self._ctx.now_ms)
         after = f"; {key[0]} is halted: no new risk there until it is resumed" if halted else ""

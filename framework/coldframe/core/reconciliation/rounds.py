@@ -263,7 +263,7 @@ class Reconciler:
     def _ask_for_owners(self) -> None:
         """Trades that may be those of an order whose id is not known: the venue is asked for the order they belong to."""
         others = self._state.external
-        waiting = dict.fromkeys(PendingOwner(fill.symbol, fill.order_id) for fill in others.unclaimed.values())
+        waiting = dict.fromkeys(PendingOwner(fill.symbol, fill.order_id) for fill in others.unmatched.values())
         in_turn = sorted(waiting, key=lambda question: (question.symbol, question.order_id) in others.unnamed)
         for purpose in in_turn[:OWNERS_PER_ROUND]:
             if not self._calls.busy(purpose):
@@ -274,15 +274,15 @@ class Reconciler:
         reply = self._named(answer)
         if reply is None:
             self._state.external.not_named(asked.symbol, asked.order_id)
-            self._reports.claim_strays()
+            self._reports.book_unmatched()
             return
         order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._reports.take_over(reply)
         if order is None:
-            self._state.external.disown(asked.symbol, asked.order_id, reply.client_order_id)
+            self._state.external.mark_external(asked.symbol, asked.order_id, reply.client_order_id)
         else:
             self._reports.reply(order, reply)
             self._executor.reported(order)
-        self._reports.claim_strays()
+        self._reports.book_unmatched()
 
     def _named(self, answer: Answer | None) -> OrderReply | None:
         if answer is None or answer.status != 200:
@@ -298,8 +298,8 @@ class Reconciler:
         self._round = None
         self.rounds += 1
         self._backoff.succeeded(self._ctx.now_ns)
-        current.recovered += self._reports.claim_strays()
-        self.scan.move_marks()
+        current.recovered += self._reports.book_unmatched()
+        self.scan.move_cursors()
         self._ask_for_owners()
         if self.at_start is not None:
             if self._perhaps_ours(self.at_start, current):
@@ -313,8 +313,8 @@ class Reconciler:
             self.at_start = None
             self._state.start_passed()
         # Only now, when the trades have come as well: positions of a round that came to nothing prove nothing.
-        claim = self._state.holdings.balance.claim
-        claim(current.held, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
+        named = self._state.holdings.history.venue_named
+        named(current.held, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
         self._compare_orders(current)
         unknown = self.listed.unknown(current.open_orders.values())
         external = [row for row in unknown if self._reports.take_over(row) is None]
@@ -341,7 +341,7 @@ class Reconciler:
         waiting = {order.symbol for order in live if current.waits(order)}
         symbols = {order.symbol for order in live if not current.waits(order)}
         symbols |= {order.symbol for order in self._orders.owed}
-        symbols |= {trade.symbol for trade in self._state.external.unclaimed.values()}
+        symbols |= {trade.symbol for trade in self._state.external.unmatched.values()}
         return any(key[0] in symbols or (key[0] in waiting and (key, held) not in found_before) for key, held in found)
 
     def _compare_orders(self, current: _Round) -> None:
@@ -356,7 +356,7 @@ class Reconciler:
     def _nothing_missed(self, order: Order, current: _Round) -> bool:
         """Whether no report or trade of the order can have escaped us, and its position is the sum of the fills."""
         told = self._unbroken(order.created_ns) or order.symbol in current.scanned
-        balance, since_ns = self._state.holdings.balance, current.positions_ns
+        balance, since_ns = self._state.holdings.history, current.positions_ns
         return told and all(
             balance.had(key, current.held.get(key, ZERO), since_ns)
             for key in {*current.held, *self._state.holdings.position_keys()}
@@ -378,7 +378,7 @@ class Reconciler:
         disagreeing = sorted(
             key[0]
             for key, quantity in current.held.items()
-            if not self._state.holdings.balance.had(key, quantity, current.positions_ns)
+            if not self._state.holdings.history.had(key, quantity, current.positions_ns)
         )
         parts += [f"positions not agreed yet: {', '.join(disagreeing)}"] if disagreeing else []
         self._ctx.log(level, f"reconciled ({current.reason}): {', '.join(parts)}")

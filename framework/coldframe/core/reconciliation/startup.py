@@ -51,16 +51,16 @@ class StartCheck:
         self._reports = reports
         self._rule = rule
         #: By symbol, the trade up to which the journal knew everything when the run began, and when the first run began.
-        self._marks: dict[str, int] = {}
+        self._trade_cursors: dict[str, int] = {}
         self._since_ms = 0
         self._entry_prices: Mapping[PositionKey, Decimal] = {}
 
-    def began_at(self, marks: Mapping[str, int], since_ms: int) -> None:
+    def began_at(self, trade_cursors: Mapping[str, int], since_ms: int) -> None:
         """What the journal knew when the run began: by symbol, the trade up to which everything was known.
 
         `since_ms` is when the first run began, 0 if this is it: without a mark, what was traded earlier is not news.
         """
-        self._marks, self._since_ms = dict(marks), since_ms
+        self._trade_cursors, self._since_ms = dict(trade_cursors), since_ms
 
     def priced(self, entry_prices: Mapping[PositionKey, Decimal]) -> None:
         """The venue's entry prices, by position."""
@@ -112,7 +112,7 @@ class StartCheck:
         ):
             on_account = positions.get(key, ZERO)
             change = self._change(key, on_account)
-            differs = bool(change.position.quantity) and not holdings.balance.had(key, on_account, asked_ns)
+            differs = bool(change.position.quantity) and not holdings.history.had(key, on_account, asked_ns)
             if differs or change.trades:
                 changes.append(change)
         return changes
@@ -138,7 +138,7 @@ class StartCheck:
     def _trades_since(self, key: PositionKey) -> tuple[Fill, ...]:
         """The trades of others in a position that the last run did not know."""
         executions = self._state.holdings.executions
-        remembered, mark = executions.since(key), self._marks.get(key[0])
+        remembered, mark = executions.since(key), self._trade_cursors.get(key[0])
         if not self._since_ms or (remembered is None and mark is None and key in executions.settled):
             return ()  # which of them have been booked is not known any more
         known = max(remembered or 0, mark or 0)
@@ -176,7 +176,7 @@ class StartCheck:
     def _take(self, change: _Change) -> None:
         position, holdings = change.position, self._state.holdings
         for fill in change.trades:
-            holdings.outside(fill, PositionCause.WHILE_OFF)
+            holdings.book_external(fill, PositionCause.WHILE_OFF)
         if not change.trades:
             for name, part in change.parts.items():
                 self._book(position, name, part, PositionCause.WHILE_OFF)

@@ -97,7 +97,7 @@ class TradeScan:
         there is none, from the last question on, or from the start. At the start earlier runs may have left trades unseen: then
         from the first run on, because without a beginning the venue brings the latest trades, and a full page hides older ones.
         """
-        known = max(self._reached.get(symbol, 0), self._orders.marks.get(symbol, 0))
+        known = max(self._reached.get(symbol, 0), self._orders.trade_cursors.get(symbol, 0))
         if known:
             return {"fromId": known}
         began_ms = self._state.baseline_ms or (self._since_ms and self._since_ms - _OVERLAP_MS)
@@ -121,17 +121,17 @@ class TradeScan:
     def _reach(self, symbol: str, trade_id: int, begun_ms: int) -> None:
         if trade_id > 0:
             self._reached[symbol] = max(self._reached.get(symbol, 0), trade_id)
-            self.move_marks(symbol)
+            self.move_cursors(symbol)
         elif begun_ms:
             self._looked_ms[symbol] = begun_ms - _OVERLAP_MS
 
-    def move_marks(self, *symbols: str) -> None:
-        """Lets marks follow what has been brought, but not past a trade whose owner is not known yet. Without a symbol: all."""
+    def move_cursors(self, *symbols: str) -> None:
+        """Lets cursors follow what has been brought, but not past a trade whose owner is not known yet. Without a symbol: all."""
         others = self._state.external
-        undecided = [*others.unclaimed.values(), *others.before.values()]
+        undecided = [*others.unmatched.values(), *others.before.values()]
         for symbol in symbols or self._reached:
             waiting = [fill.trade_id - 1 for fill in undecided if fill.symbol == symbol]
             mark = min([self._reached.get(symbol, 0), *waiting])
-            if mark > self._orders.marks.get(symbol, 0):
+            if mark > self._orders.trade_cursors.get(symbol, 0):
                 self._orders.known_up_to({symbol: mark})
-                self._ctx.record(RowKind.MARK, symbol, {"trade_id": mark})
+                self._ctx.record(RowKind.TRADE_CURSOR, symbol, {"trade_id": mark})

@@ -33,7 +33,7 @@ class ProposedOrder:
     """An order that may go out, or what an order would become.
 
     `replaces` are orders that would make way for it (the one it amends, the quotes it succeeds), `beside` is the quantity wanted on
-    the same side together with it. A wish that is only judged, not sent, need not fit the order rate.
+    the same side together with it. A desired state that is only judged, not sent, need not fit the order rate.
     """
 
     account: StrategyAccount
@@ -297,16 +297,16 @@ def _notional(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdi
     if refusal is not None or state.limits.max_gross_notional is None:
         return refusal
     gross = sum((_worst_notional(state, other, order.replaces) for other in state.accounts.values()), ZERO) + added
-    gross += state.external.notional(state.marks)
+    gross += state.external.notional(state.mark_prices)
     return _over(state, VerdictCode.GROSS_NOTIONAL, "gross notional at worst", gross, state.limits.max_gross_notional)
 
 
 def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Collection[Order]) -> Decimal:
     """Positions at the mark price, and every order that may still add to one at its own price."""
-    total = account.account.notional(state.marks)
+    total = account.account.notional(state.mark_prices)
     for order in state.orders.exposed(account.id):
         if order not in replaces and not order.closing:
-            mark = state.marks.get(order.symbol, ZERO) if order.price is None else ZERO
+            mark = state.mark_prices.get(order.symbol, ZERO) if order.price is None else ZERO
             total += order.exposure * max(order.worst_price or ZERO, mark)
     return total
 

@@ -99,7 +99,7 @@ def why_not(state: EngineState, owner: StrategyAccount, place: Place, replaces: 
     room = reducible(state, owner, key)
     if room and closing and place.quantity <= room:
         orders = [f"{other.side} {plain(other.exposure)} ({other.client_order_id})" for other in others]
-        beside_it = ", ".join([*orders, *([f"{plain(wanted_beside)} of the same wish"] if wanted_beside else [])])
+        beside_it = ", ".join([*orders, *([f"{plain(wanted_beside)} of the same quotes"] if wanted_beside else [])])
         text = f"{place.side} {plain(place.quantity)} and {beside_it} together would more than close"
         return f"{text} the {plain(own)} {named(key)} of strategy {owner.id}: cancel what is in the way"
     text = f"strategy {owner.id} holds {plain(own)}, the account {plain(account)} {named(key)}"

@@ -35,24 +35,24 @@ CAUTIOUS_FEE_RATE: Final = Decimal("0.0005")
 _ONE: Final = Decimal(1)
 
 
-class Prices:
-    """Prices of assets. `marks` are the mark prices of contracts by symbol."""
+class AssetValues:
+    """Prices of assets. `mark_prices` are the mark prices of contracts by symbol."""
 
-    def __init__(self, marks: dict[str, Decimal] | None = None) -> None:
-        self.marks = marks if marks is not None else {}
+    def __init__(self, mark_prices: dict[str, Decimal] | None = None) -> None:
+        self.mark_prices = mark_prices if mark_prices is not None else {}
         #: Prices of assets by name, as an asset's own source last named them.
         self.rates: dict[str, Decimal] = {}
         #: The taker rate that a fee of unknown worth is estimated by, as a fraction of the notional.
         self.fee_rate = CAUTIOUS_FEE_RATE
 
-    def mark_told(self, symbol: str, price: Decimal) -> None:
+    def mark_price_told(self, symbol: str, price: Decimal) -> None:
         """The mark price of a contract. Zero is printed while there is none (before its first trade): it values nothing."""
         if price > 0:
-            self.marks[symbol] = price
+            self.mark_prices[symbol] = price
 
-    def mark_found(self, symbol: str, price: Decimal) -> None:
+    def mark_price_found(self, symbol: str, price: Decimal) -> None:
         """The mark price of a contract, by a question: the price that its stream has told counts for more."""
-        self.marks.setdefault(symbol, price)
+        self.mark_prices.setdefault(symbol, price)
 
     def rate_told(self, asset: str, price: Decimal) -> None:
         """The price of an asset by its own source."""
@@ -71,7 +71,7 @@ class Prices:
         if not asset or asset in AT_PAR:
             return _ONE
         rate = self.rates.get(asset)
-        return rate if rate is not None else self.marks.get(f"{asset}USDT")
+        return rate if rate is not None else self.mark_prices.get(f"{asset}USDT")
 
     def worth(self, amounts: Mapping[str, Decimal]) -> Decimal:
         """What amounts of several assets come to; those without a price are left out."""

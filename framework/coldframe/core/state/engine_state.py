@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from coldframe.core.state.asset_values import Prices
-from coldframe.core.state.external import FILLS_LIMIT, Others
+from coldframe.core.state.asset_values import AssetValues
+from coldframe.core.state.external import FILLS_LIMIT, External
 from coldframe.core.state.holdings import Holdings
 from coldframe.core.state.journal_codec import RestoredState
 from coldframe.core.state.leverage_caps import LeverageCaps
@@ -59,7 +59,7 @@ class EngineState:
         }
         self.instruments = instruments if instruments is not None else Instruments()
         #: The latest mark prices by symbol, and what money in any asset is worth.
-        self.prices = Prices()
+        self.prices = AssetValues()
         #: The largest notional of a position at the leverage set, where that is known.
         self.caps = LeverageCaps()
         #: Whether the account holds a long and a short position side by side.
@@ -79,7 +79,7 @@ class EngineState:
         #: Whether the account has been compared since the start: before that, others may have closed what our books have.
         self.compared = compared
         #: What is of no strategy: fills, positions and orders of others.
-        self.external = Others(ctx, self.trading, orders.marks, past.accounts.get(EXTERNAL), fills_limit)
+        self.external = External(ctx, self.trading, orders.trade_cursors, past.accounts.get(EXTERNAL), fills_limit)
         self.holdings = Holdings(ctx, {name: account.account for name, account in accounts.items()}, self.external, self.lot_step)
         self.holdings.restore(past.executions)
         for account in accounts.values():
@@ -88,9 +88,9 @@ class EngineState:
     # -- looking ------------------------------------------------------------------------------------------------------
 
     @property
-    def marks(self) -> Mapping[str, Decimal]:
+    def mark_prices(self) -> Mapping[str, Decimal]:
         """The latest mark prices by symbol."""
-        return self.prices.marks
+        return self.prices.mark_prices
 
     @property
     def all_positions(self) -> dict[str, StrategyPositions]:

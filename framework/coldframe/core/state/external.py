@@ -98,37 +98,39 @@ class ExternalOrder:
     price: Decimal
 
 
-class Others:
-    """Everything external: fills, position, open orders. `account` is theirs as a sub-account is a strategy's."""
+class External:
+    """Everything external: fills, position, open orders. `account` holds the positions that no strategy has."""
 
     def __init__(
         self,
         ctx: Step,
         trading: Suspensions,
-        marks: Mapping[str, int],
+        trade_cursors: Mapping[str, int],
         account: StrategyPositions | None = None,
         fills_limit: int = FILLS_LIMIT,
     ) -> None:
         self._ctx = ctx
         self._trading = trading
-        self._marks = marks
+        self._trade_cursors = trade_cursors
         self.fills_limit = fills_limit
         self.account = account or StrategyPositions()
         self.orders: dict[tuple[str, int], ExternalOrder] = {}
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Trades that a query knows of and that belong to no order known here: perhaps to one whose id is still to come.
-        self.unclaimed: dict[tuple[str, int, int], Fill] = {}
+        self.unmatched: dict[tuple[str, int, int], Fill] = {}
         #: Orders (symbol, venue's id) that the venue has named as external when it was asked, and what caused them.
-        self.disowned: dict[tuple[str, int], PositionCause] = {}
+        self.marked_external: dict[tuple[str, int], PositionCause] = {}
         #: Orders that the venue was asked for and has not named.
         self.unnamed: dict[tuple[str, int], None] = {}
         #: Trades from before the start that no order here has made: they may explain what has changed since the last run.
         self.before: dict[tuple[str, int, int], Fill] = {}
 
-    def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
+    def notional(self, mark_prices: Mapping[str, Decimal]) -> Decimal:
         """Their positions, and what their open orders may add."""
-        resting = sum((order.remaining * (order.price or marks.get(order.symbol, ZERO)) for order in self.orders.values()), ZERO)
-        return self.account.notional(marks) + resting
+        resting = sum(
+            (order.remaining * (order.price or mark_prices.get(order.symbol, ZERO)) for order in self.orders.values()), ZERO
+        )
+        return self.account.notional(mark_prices) + resting
 
     def report(self, report: OrderReport) -> PositionCause:
         """Takes a report about an external order. Returns what caused it."""
@@ -145,7 +147,7 @@ class Others:
         )
         return cause_of(report.client_order_id)
 
-    def tell(self, cause: PositionCause, symbol: str, text: str, *, what: str = "an order") -> None:
+    def log_activity(self, cause: PositionCause, symbol: str, text: str, *, what: str = "an order") -> None:
         """Says what others do; what the venue's own engines do shuts the symbol."""
         engine = cause in VENUE_PREFIXES.values()
         what = cause.value if engine else f"{what} that is not ours"
@@ -174,7 +176,7 @@ class Others:
 
         What happened while the bot was off is news also where the scan of the start has passed it by now.
         """
-        self.unclaimed.pop(fill.key, None)
+        self.unmatched.pop(fill.key, None)
         missed = cause is PositionCause.WHILE_OFF and fill.key not in self._fills
         if self._known(fill) and not missed:
             return False
@@ -195,7 +197,7 @@ class Others:
 
     def _known(self, fill: Fill) -> bool:
         """Whether a fill is known: it is booked, or a completed scan has brought everything up to it (see `core.tradescan`)."""
-        return fill.key in self._fills or fill.trade_id <= self._marks.get(fill.symbol, 0)
+        return fill.key in self._fills or fill.trade_id <= self._trade_cursors.get(fill.symbol, 0)
 
     def _forget_oldest(self) -> None:
         """Keeps memory bounded, but for fills above the mark: a query may still bring those again."""
@@ -204,12 +206,12 @@ class Others:
                 return
             key, fill = next(iter(self._fills.items()))
             del self._fills[key]
-            if fill.trade_id > self._marks.get(fill.symbol, 0):
+            if fill.trade_id > self._trade_cursors.get(fill.symbol, 0):
                 self._fills[key] = fill  # looked at again when its turn comes
 
     def give_back(self, key: tuple[str, int, int]) -> bool:
         """A fill turns out to be one of ours: what was booked here is taken out again. Returns whether there was anything."""
-        self.unclaimed.pop(key, None)
+        self.unmatched.pop(key, None)
         fill = self._fills.pop(key, None)
         if fill is None:
             return False
@@ -224,11 +226,11 @@ class Others:
         self._ctx.record(RowKind.BOOKING, fill.symbol, {**body, **told, **trade})
         return True
 
-    def disown(self, symbol: str, order_id: int, client_order_id: str) -> None:
+    def mark_external(self, symbol: str, order_id: int, client_order_id: str) -> None:
         """The venue has named an order that is not ours."""
-        self.disowned[symbol, order_id] = cause_of(client_order_id)
-        if len(self.disowned) > self.fills_limit:
-            del self.disowned[next(iter(self.disowned))]
+        self.marked_external[symbol, order_id] = cause_of(client_order_id)
+        if len(self.marked_external) > self.fills_limit:
+            del self.marked_external[next(iter(self.marked_external))]
 
     def not_named(self, symbol: str, order_id: int) -> None:
         """The venue was asked for an order, and did not name it."""
@@ -244,12 +246,12 @@ class Others:
         """The start has compared everything: what was traded before it is settled."""
         self.before.clear()
 
-    def claimed(self, fill: Fill) -> None:
-        """A trade that no order here had claimed is one of ours."""
+    def matched(self, fill: Fill) -> None:
+        """A trade that had no order here turns out to be one of ours."""
         self.before.pop(fill.key, None)
-        self.unclaimed.pop(fill.key, None)
+        self.unmatched.pop(fill.key, None)
 
-    def wait(self, fill: Fill) -> None:
-        """A trade that no order claims yet."""
+    def keep_unmatched(self, fill: Fill) -> None:
+        """A trade that no order explains yet."""
         if not self._known(fill):
-            self.unclaimed[fill.key] = fill
+            self.unmatched[fill.key] = fill

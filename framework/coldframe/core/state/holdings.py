@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-from coldframe.core.state.external import Others
+from coldframe.core.state.external import External
 from coldframe.core.state.journal_codec import booking_body
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.position_history import Adjustment, PositionHistory
@@ -32,15 +32,15 @@ class Holdings:
         self,
         ctx: Step,
         strategies: Mapping[str, StrategyPositions],
-        others: Others,
+        others: External,
         step_of: Callable[[str], Decimal] = lambda symbol: ZERO,
     ) -> None:
         self._ctx = ctx
         self._strategies = strategies
-        self._others = others
+        self._external = others
         #: The lot step of a symbol, ZERO while it is not known.
         self._step_of = step_of
-        self.balance = PositionHistory(self.position_sum, self.position_keys)
+        self.history = PositionHistory(self.position_sum, self.position_keys)
         self.executions = Executions()
         #: What was booked because the exchange's positions demanded it, and no trade explained it.
         self.adjustments: list[Adjustment] = []
@@ -50,7 +50,7 @@ class Holdings:
     @property
     def accounts(self) -> dict[str, StrategyPositions]:
         """The sub-accounts by owner."""
-        return {**self._strategies, EXTERNAL: self._others.account}
+        return {**self._strategies, EXTERNAL: self._external.account}
 
     def held(self, key: PositionKey) -> Parts:
         """What each owner has of a position now."""
@@ -69,8 +69,8 @@ class Holdings:
         """Goes on where an earlier run has left off: its last executions are known."""
         self.executions = executions
         for execution in executions:
-            if execution.outside:
-                self._others.remember(_fill_of(execution))
+            if execution.external:
+                self._external.remember(_fill_of(execution))
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
@@ -78,9 +78,9 @@ class Holdings:
         """A fill of one of a strategy's orders has been booked to it."""
         self._known(execution_of(strategy, fill))
 
-    def outside(self, fill: Fill, cause: PositionCause) -> bool:
+    def book_external(self, fill: Fill, cause: PositionCause) -> bool:
         """Books an external execution and shares it out. Returns whether it was new."""
-        if not self._others.book(fill, cause):
+        if not self._external.book(fill, cause):
             return False
         self._known(execution_of(EXTERNAL, fill, cause.value))
         return True
@@ -88,17 +88,17 @@ class Holdings:
     def take_back(self, fill: Fill) -> bool:
         """An execution that counted as one of others is ours: undoes what was booked for it. Returns whether it was known."""
         execution = self.executions.get((fill.symbol, fill.position_side), (fill.trade_id, fill.order_id))
-        if execution is not None and execution.outside:
+        if execution is not None and execution.external:
             back = {owner: -part for owner, part in execution.parts.items() if owner != EXTERNAL}
             fees = {owner: -part for owner, part in execution.fees(execution.parts).items() if owner != EXTERNAL}
             self._book(Shift(execution, back, fees), PositionCause.OWN_AFTER_ALL)
             self.executions.remove(execution)
-        return self._others.give_back(fill.key)
+        return self._external.give_back(fill.key)
 
     def _known(self, execution: Execution) -> None:
         """An execution has been booked: it is shared out if it is one of others, and later ones are looked at anew."""
         late = self.executions.add(execution)
-        if late or execution.outside:
+        if late or execution.external:
             step = self._step_of(execution.symbol)
             for shift in self.executions.shifts(execution, self.held(execution.key), step):
                 self._book(shift, PositionCause(shift.execution.cause))
@@ -179,7 +179,7 @@ class Holdings:
 
     def moved(self, key: PositionKey) -> None:
         """Something was booked there."""
-        self.balance.moved(key, self._ctx.now_ns)
+        self.history.moved(key, self._ctx.now_ns)
 
     def _say(self, strategy: str, event: PositionChanged) -> None:
         counts = self.changes.setdefault(strategy, {})

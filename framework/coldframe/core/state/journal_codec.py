@@ -65,7 +65,7 @@ class RestoredState:
     #: By strategy; `EXTERNAL` for fills of others.
     accounts: dict[str, StrategyPositions] = attrs.field(factory=dict)
     #: By symbol: everything up to this trade id is known.
-    marks: dict[str, int] = attrs.field(factory=dict)
+    trade_cursors: dict[str, int] = attrs.field(factory=dict)
     #: The last executions of each position, so that one that becomes known late is booked in its place.
     executions: Executions = attrs.field(factory=Executions)
     #: What was shut until a person opens it.
@@ -88,7 +88,14 @@ class RestoredState:
 
     def begin_account(self, account: str) -> None:
         """Another account from here on: what was in the one before is over."""
-        self.orders, self.fills, self.accounts, self.marks, self.suspensions, self.losses = {}, {}, {}, {}, LastingSuspensions(), {}
+        self.orders, self.fills, self.accounts, self.trade_cursors, self.suspensions, self.losses = (
+            {},
+            {},
+            {},
+            {},
+            LastingSuspensions(),
+            {},
+        )
         self.payments, self.since_ms, self.account = [], 0, account
         self.executions = Executions()
 
@@ -160,7 +167,7 @@ def checkpoint_body(
     orders: Orders,
     accounts: Mapping[str, StrategyPositions],
     executions: Executions,
-    marks: Mapping[str, int],
+    trade_cursors: Mapping[str, int],
     suspensions: LastingSuspensions,
     prices: Mapping[str, Decimal],
     losses: Mapping[str, Counted],
@@ -180,7 +187,7 @@ def checkpoint_body(
         "accounts": {name: _CONVERTER.unstructure(account) for name, account in accounts.items()},
         "executions": [_CONVERTER.unstructure(execution) for execution in executions],
         "settled": _settled_out(executions),
-        "marks": dict(marks),
+        "marks": dict(trade_cursors),
         "latched": suspensions_body(suspensions),
         "prices": {asset: str(price) for asset, price in prices.items()},
         "losses": {owner: counted_body(counted) for owner, counted in losses.items()},
@@ -231,8 +238,8 @@ def _apply(past: RestoredState, row: Row) -> None:
             _learn_fee(past, body)
         case RowKind.BOOKING:
             _take_booking(past, body)
-        case RowKind.MARK:
-            past.marks[row.ref] = int(body["trade_id"])
+        case RowKind.TRADE_CURSOR:
+            past.trade_cursors[row.ref] = int(body["trade_id"])
         case RowKind.PRICE:
             past.prices[row.ref] = _number(body["price"], None)
         case RowKind.CHECKPOINT:
@@ -255,17 +262,17 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     """The whole state of an account. Where all rows before it have been read as well, they must come to the same."""
     orders = {order.client_order_id: order for order in _CONVERTER.structure(body["orders"], list[Order])}
     accounts = _CONVERTER.structure(body["accounts"], dict[str, StrategyPositions])
-    marks = _CONVERTER.structure(body["marks"], dict[str, int])
+    trade_cursors = _CONVERTER.structure(body["marks"], dict[str, int])
     # The kill switch writes past the engine, which may not have heard of its orders yet.
     emergency = {name: order for name, order in past.orders.items() if order.live and name not in orders and _of_kill_switch(name)}
     if past.runs and not past.gap:
         known = {name: order for name, order in past.orders.items() if name not in emergency}
-        before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.marks)
-        if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), marks):
+        before = (past.account, past.epoch_ms, past.runs, _live_terms(known), _holdings(past.accounts), past.trade_cursors)
+        if before != (account, int(body["epoch_ms"]), int(body["runs"]), _live_terms(orders), _holdings(accounts), trade_cursors):
             raise ValueError("it is not what the rows before it come to")
     past.account, past.epoch_ms, past.runs, past.ended = account, int(body["epoch_ms"]), int(body["runs"]), False
     past.since_ms = int(body.get("since_ms") or past.since_ms or past.epoch_ms)
-    past.orders, past.accounts, past.marks, past.gap = orders | emergency, accounts, marks, False
+    past.orders, past.accounts, past.trade_cursors, past.gap = orders | emergency, accounts, trade_cursors, False
     past.fills = _CONVERTER.structure(body["fills"], dict[str, list[Fill]])
     past.suspensions = _CONVERTER.structure(body.get("latched", {}), LastingSuspensions)
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])

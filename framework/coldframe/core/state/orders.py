@@ -59,7 +59,7 @@ class Orders:
         #: Orders that have ended, in the order in which they may be forgotten.
         self._ended: dict[str, Order] = {}
         #: By symbol, the trade up to which everything is known (see `core.tradescan`).
-        self.marks: dict[str, int] = {}
+        self.trade_cursors: dict[str, int] = {}
         #: Symbols in which there have been conditional orders.
         self.conditional_symbols: set[str] = set()
         #: By symbol, the highest trade that was booked.
@@ -146,13 +146,13 @@ class Orders:
 
     def _settled(self, order: Order) -> bool:
         """Whether nothing that may still come concerns it: ended, every fill told, and none of them above the mark."""
-        mark = self.marks.get(order.symbol, 0)
+        mark = self.trade_cursors.get(order.symbol, 0)
         return order.state.terminal and not order.fills_missing and all(key[1] <= mark for key in order.fill_keys)
 
     @property
     def unscanned(self) -> set[str]:
         """Symbols in which fills were booked that no completed scan has passed yet."""
-        return {symbol for symbol, highest in self._highest.items() if highest > self.marks.get(symbol, 0)}
+        return {symbol for symbol, highest in self._highest.items() if highest > self.trade_cursors.get(symbol, 0)}
 
     def possible(self, now_ns: int) -> set[str]:
         """Symbols in which an order may live that was given up lately: proved absent, or settled by a person's word."""
@@ -311,9 +311,9 @@ class Orders:
         touched, self.touched = self.touched, {}
         return touched
 
-    def known_up_to(self, marks: Mapping[str, int]) -> None:
+    def known_up_to(self, trade_cursors: Mapping[str, int]) -> None:
         """By symbol, a completed scan has brought every trade up to this one."""
-        self.marks.update(marks)
+        self.trade_cursors.update(trade_cursors)
 
     def touch(self, order: Order) -> None:
         """Something about an order has changed."""

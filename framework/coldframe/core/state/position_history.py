@@ -1,8 +1,9 @@
 """Whether the positions of all strategies and the external ones add up to the account's, as the venue names it.
 
-The venue's word and the fills that lead to it travel on different ways, so neither is the other's at the same moment. A claim of
-the venue is therefore compared with every value that ours has had since shortly before the question, and for a grace time still to
-come: only what never fits is a difference (faults.md I4). Pure bookkeeping: what a difference leads to is decided elsewhere.
+The venue's word and the fills that lead to it travel on different ways, so neither is the other's at the same moment. A position
+that the venue names is therefore compared with every value that ours has had since shortly before the question, and for a grace
+time still to come: only what never fits is a difference (faults.md I4). Pure bookkeeping: what a difference leads to is decided
+elsewhere.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ GRACE_MS: Final = 1_500
 LAG_MS: Final = 2_000
 _HISTORY_MS: Final = 60_000
 _HISTORY_LIMIT: Final = 2_000
-_CLAIMS_LIMIT: Final = 64
+_NAMED_LIMIT: Final = 64
 
 
 @attrs.frozen
-class Difference:
-    """A position that does not add up. `source` is what the claim was made with."""
+class PositionDifference:
+    """A position that does not add up. `source` is the question that the venue has answered with it."""
 
     key: PositionKey
     venue: Decimal
@@ -47,7 +48,7 @@ class Adjustment:
 
 
 @attrs.frozen
-class _Claim:
+class _VenuePosition:
     quantity: Decimal
     since_ns: int
     until_ns: int
@@ -61,7 +62,7 @@ class PositionHistory:
         self._ours = ours
         self._keys = keys
         self._history: dict[PositionKey, deque[tuple[int, Decimal]]] = {}
-        self._claims: dict[PositionKey, list[_Claim]] = {}
+        self._venue_positions: dict[PositionKey, list[_VenuePosition]] = {}
         #: Every position that the venue has ever named.
         self._named: set[PositionKey] = set()
 
@@ -87,7 +88,7 @@ class PositionHistory:
             before = value if at_ns < from_ns else before
         return before == quantity
 
-    def claim(
+    def venue_named(
         self, positions: Mapping[PositionKey, Decimal], since_ns: int, now_ns: int, source: int, *, all_of_them: bool
     ) -> None:
         """The venue names positions, asked for at `since_ns`. With `all_of_them`, those it does not name are flat."""
@@ -96,25 +97,25 @@ class PositionHistory:
         unnamed = {key: ZERO for key in known if key not in positions}
         until_ns = now_ns + GRACE_MS * NS_PER_MS
         for key, quantity in [*positions.items(), *unnamed.items()]:
-            claims = self._claims.setdefault(key, [])
-            claims.append(_Claim(quantity, since_ns, until_ns, source))
-            del claims[:-_CLAIMS_LIMIT]
+            named = self._venue_positions.setdefault(key, [])
+            named.append(_VenuePosition(quantity, since_ns, until_ns, source))
+            del named[:-_NAMED_LIMIT]
 
-    def settle(self, now_ns: int) -> tuple[list[Difference], list[tuple[PositionKey, int]]]:
-        """The claims that have come to an end: those that never fitted, and of those that did the position and since when.
+    def compare_due(self, now_ns: int) -> tuple[list[PositionDifference], list[tuple[PositionKey, int]]]:
+        """The positions named long enough ago: those that never fitted, and of those that did the position and since when.
 
         Of several that fit the latest question counts, in whatever order they came: an event that follows an answer may be older.
         """
-        differing: list[Difference] = []
+        differing: list[PositionDifference] = []
         agreed: list[tuple[PositionKey, int]] = []
-        for key, claims in list(self._claims.items()):
-            fitting = [number for number, claim in enumerate(claims) if self.had(key, claim.quantity, claim.since_ns)]
+        for key, named in list(self._venue_positions.items()):
+            fitting = [number for number, position in enumerate(named) if self.had(key, position.quantity, position.since_ns)]
             if fitting:
-                agreed.append((key, max(claims[number].since_ns for number in fitting)))
-                claims = claims[fitting[-1] + 1 :]  # what was claimed before is overtaken
-            late = [claim for claim in claims if now_ns >= claim.until_ns]
-            differing += [Difference(key, change.quantity, self._ours(key), change.source) for change in late]
-            self._claims[key] = [claim for claim in claims if now_ns < claim.until_ns]
-            if not self._claims[key]:
-                del self._claims[key]
+                agreed.append((key, max(named[number].since_ns for number in fitting)))
+                named = named[fitting[-1] + 1 :]  # what was named before is overtaken
+            late = [position for position in named if now_ns >= position.until_ns]
+            differing += [PositionDifference(key, change.quantity, self._ours(key), change.source) for change in late]
+            self._venue_positions[key] = [position for position in named if now_ns < position.until_ns]
+            if not self._venue_positions[key]:
+                del self._venue_positions[key]
         return differing, agreed

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.core.state.asset_values import AT_PAR, Prices
+from coldframe.core.state.asset_values import AT_PAR, AssetValues
 from coldframe.enums import PositionSide, Side
 from coldframe.units import ZERO
 
@@ -126,24 +126,24 @@ class StrategyPositions:
     def realized(self) -> Decimal:
         return sum((position.realized for position in self.positions.values()), ZERO)
 
-    def unrealized(self, marks: Mapping[str, Decimal]) -> Decimal:
+    def unrealized(self, mark_prices: Mapping[str, Decimal]) -> Decimal:
         """What the open positions would bring at the mark prices; those without one count nothing."""
         open_positions = [(key[0], position) for key, position in self.positions.items() if position.quantity]
-        return sum((position.unrealized(marks[symbol]) for symbol, position in open_positions if symbol in marks), ZERO)
+        return sum((position.unrealized(mark_prices[symbol]) for symbol, position in open_positions if symbol in mark_prices), ZERO)
 
-    def profit(self, prices: Prices) -> Decimal:
+    def profit(self, prices: AssetValues) -> Decimal:
         """All of it: realised and unrealised, funding received, fees subtracted."""
-        return self.realized + self.unrealized(prices.marks) + prices.worth(self.funding) - self.fees_paid(prices)
+        return self.realized + self.unrealized(prices.mark_prices) + prices.worth(self.funding) - self.fees_paid(prices)
 
-    def fees_paid(self, prices: Prices) -> Decimal:
+    def fees_paid(self, prices: AssetValues) -> Decimal:
         """What all fees come to; those in an asset without a price are estimated."""
         return prices.fees(self.fees, self.fee_notional)
 
-    def notional(self, marks: Mapping[str, Decimal]) -> Decimal:
+    def notional(self, mark_prices: Mapping[str, Decimal]) -> Decimal:
         """The gross notional of the open positions: at the mark price, or at the entry price where there is no mark."""
         total = ZERO
         for (symbol, _), position in self.positions.items():
-            price = marks.get(symbol) or position.entry_price
+            price = mark_prices.get(symbol) or position.entry_price
             if price is not None:
                 total += abs(position.quantity) * price
         return total

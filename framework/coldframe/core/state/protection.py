@@ -46,7 +46,7 @@ def graver(first: OrderPolicy | None, second: OrderPolicy) -> OrderPolicy:
 def can_only_reduce(order: Order, quantity: Decimal) -> bool:
     """Whether all that an order can do is reduce its position, which is `quantity` (signed) now.
 
-    A quote does not count: it stands to keep a wish true, and goes with it.
+    A quote does not count: it stands to keep a desired state true, and goes with it.
     """
     return order.origin is not Origin.QUOTE and order.closing and quantity * order.side.sign < 0
 

@@ -79,7 +79,7 @@ class Execution:
     order_id: int
     parts: Parts
     #: Whether no order of ours has traded.
-    outside: bool = False
+    external: bool = False
     price: Decimal = ZERO
     trade_ms: int = 0
     fee: Decimal = ZERO
@@ -112,7 +112,7 @@ def execution_of(owner: str, fill: Fill, cause: str = "") -> Execution:
         trade_id=fill.trade_id,
         order_id=fill.order_id,
         parts={owner: fill.signed},
-        outside=owner == EXTERNAL,
+        external=owner == EXTERNAL,
         price=fill.price,
         trade_ms=fill.trade_ms,
         fee=fill.fee or ZERO,
@@ -185,7 +185,7 @@ class Executions:
             _add(before, name.parts, -1)
         found: list[Shift] = []
         for name in known[at:]:
-            parts = shared_out(name.signed, before, step) if name.outside else name.parts
+            parts = shared_out(name.signed, before, step) if name.external else name.parts
             if parts != {owner: part for owner, part in name.parts.items() if part}:
                 found.append(Shift(name, _difference(parts, name.parts), _difference(name.fees(parts), name.fees(name.parts))))
             _add(before, parts, 1)
@@ -200,7 +200,7 @@ class Executions:
         for execution in behind:
             _add(after, execution.parts, -1)
         for execution in sorted([*behind, *news], key=lambda entry: entry.trade):
-            _add(after, shared_out(execution.signed, after, step) if execution.outside else execution.parts, 1)
+            _add(after, shared_out(execution.signed, after, step) if execution.external else execution.parts, 1)
         return after
 
 

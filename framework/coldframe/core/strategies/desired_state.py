@@ -1,7 +1,7 @@
 """What strategies want to be true (`Quotes`, `Target`): judged when it is said, then compared with the world until it is true.
 
-A wish is compared after everything that concerns it: a fill, an end, an amendment that came to nothing, a market that moved. What
-is furthest off comes first, should the limits not do for all. What is refused waits a little longer each time.
+A desired state is compared after everything that concerns it: a fill, an end, an amendment that came to nothing, a market that
+moved. What is furthest off comes first, should the limits not do for all. What is refused waits a little longer each time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coldframe.core.risk.pre_trade import RiskInputs, check
 from coldframe.core.risk.reducing import account_decides, account_position
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.orders import Order, Origin
-from coldframe.core.strategies.desired_store import LONGEST_PAUSE_MS, DesiredStore, DesireKey
+from coldframe.core.strategies.desired_store import LONGEST_PAUSE_MS, DesiredKey, DesiredStore
 from coldframe.core.strategies.planner import Held, distance, plan_hedged_target, plan_quotes, plan_target, target_order
 from coldframe.core.strategies.runtime import StrategyRuntime, StrategyRuntimes
 from coldframe.enums import PositionSide, Side, TimeInForce
@@ -30,7 +30,7 @@ from coldframe.units import ZERO, trimmed
 
 
 class DesiredState:
-    """The wishes of all strategies. `facts` tells what pre-trade risk has to know about the moment in a symbol."""
+    """The desired states of all strategies. `facts` tells what pre-trade risk has to know about the moment in a symbol."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class DesiredState:
         self._orders = state.orders
         self._trading = trading
         self._facts = facts
-        self.desires = DesiredStore()
+        self.store = DesiredStore()
         #: Why a target is not reached although nothing is under way, as it was said.
-        self._stuck: dict[DesireKey, str] = {}
-        #: Which other orders take what a wish would close, as it was said.
-        self._no_room: dict[DesireKey, str] = {}
+        self._stuck: dict[DesiredKey, str] = {}
+        #: Which other orders take what a desired state would close, as it was said.
+        self._no_room: dict[DesiredKey, str] = {}
 
     # -- judging them -------------------------------------------------------------------------------------------------
 
@@ -64,9 +64,9 @@ class DesiredState:
         asks = self._allowed(runtime, wanted, Side.SELL, wanted.asks, standing, refusals)
         allowed = attrs.evolve(wanted, bids=bids, asks=asks)
         key = (runtime.id, wanted.symbol)
-        if allowed == self.desires.quotes(key) and not refusals:
+        if allowed == self.store.quotes(key) and not refusals:
             return NO_CHANGE
-        self.desires.want(runtime.id, allowed)
+        self.store.want(runtime.id, allowed)
         return refusals[0] if refusals else ACCEPTED
 
     def _allowed(
@@ -109,9 +109,9 @@ class DesiredState:
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
             return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
-        if wanted == self.desires.target((runtime.id, wanted.symbol)):
+        if wanted == self.store.target((runtime.id, wanted.symbol)):
             return NO_CHANGE
-        self.desires.want(runtime.id, wanted)
+        self.store.want(runtime.id, wanted)
         return ACCEPTED
 
     def _halted(self, runtime: StrategyRuntime) -> Verdict:
@@ -126,23 +126,23 @@ class DesiredState:
         What was closed by hand, or by the venue, is opened again only if the strategy asks for it anew: a bot fights no person.
         """
         key = (runtime.id, event.symbol)
-        target, now = self.desires.target(key), runtime.trader.account.net(event.symbol)
+        target, now = self.store.target(key), runtime.trader.account.net(event.symbol)
         taken = abs(event.position) < abs(event.position - event.quantity) and event.cause is not PositionCause.OWN_AFTER_ALL
         if target is None or not taken or _nearer_zero(now, target.position):
             return
-        self.desires.drop_target(key)
+        self.store.drop_target(key)
         text = f"{runtime.id}: its target of {trimmed(target.position)} in {event.symbol} lapses: {trimmed(now)} is left"
         self._ctx.log(Level.WARNING, f"{text} ({event.cause}); a new target counts")
 
     # -- keeping them true ------------------------------------------------------------------------------------------
 
     def compare_due(self) -> None:
-        """Compares every wish that something has happened to, and does what follows."""
-        due = self.desires.take_due()
+        """Compares every desired state that something has happened to, and does what follows."""
+        due = self.store.take_due()
         for key in sorted(due, key=self._distance, reverse=True) if len(due) > 1 else due:
             if self._trading is None:
                 continue
-            if self.desires.patient(key, self._ctx.now_ms):
+            if self.store.patient(key, self._ctx.now_ms):
                 continue  # the pause ends with a wake-up of its own
             verdict = self._compare(key, self._trading)
             if verdict.code is VerdictCode.NO_ROOM:
@@ -152,19 +152,19 @@ class DesiredState:
             if not verdict.accepted:
                 self._hold_back(key, verdict)
 
-    def _distance(self, key: DesireKey) -> Decimal:
-        """How much money the world is away from a wish: the furthest comes first, should the limits not do for all."""
+    def _distance(self, key: DesiredKey) -> Decimal:
+        """How much money the world is away from a desired state: the furthest comes first, should the limits not do for all."""
         position = self._runtimes.get(key[0]).trader.account.net(key[1])
-        off = distance(self.desires.quotes(key), self.desires.target(key), self._orders.of(*key), position)
-        return off * self._state.marks.get(key[1], ZERO)
+        off = distance(self.store.quotes(key), self.store.target(key), self._orders.of(*key), position)
+        return off * self._state.mark_prices.get(key[1], ZERO)
 
-    def _compare(self, key: DesireKey, trading: OrderSide) -> Verdict:
+    def _compare(self, key: DesiredKey, trading: OrderSide) -> Verdict:
         runtime, symbol = self._runtimes.get(key[0]), key[1]
         facts = attrs.evolve(self._facts(symbol), urgent=runtime.flattening)
         orders = list(self._orders.of(runtime.id, symbol))
         before = self._state.tally.sent
         verdict = ACCEPTED
-        quotes, target = self.desires.quotes(key), self.desires.target(key)
+        quotes, target = self.store.quotes(key), self.store.target(key)
         if quotes is not None:
             operations = plan_quotes(
                 quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.executor.amending.replaces
@@ -216,7 +216,7 @@ class DesiredState:
             self._ctx.log(level, f"{runtime.id}: what it wants in {symbol} cannot be sent: {why_not}")
         self._stuck[key] = why_not
 
-    def _hold_back(self, key: DesireKey, verdict: Verdict) -> None:
+    def _hold_back(self, key: DesiredKey, verdict: Verdict) -> None:
         """What is wanted has to wait."""
         runtime = self._runtimes.get(key[0])
         level = Level.INFO if runtime.waited(verdict.code.value) else Level.DEBUG
@@ -226,19 +226,19 @@ class DesiredState:
         self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
         self.pause(key, by_venue=False)
 
-    def _await_room(self, key: DesireKey, verdict: Verdict) -> None:
-        """Only a change at the venue lets a part of the wish come true: said once, and looked at now and then. All else goes on."""
+    def _await_room(self, key: DesiredKey, verdict: Verdict) -> None:
+        """Only a change at the venue lets this part come true: said once, and looked at now and then. All else goes on."""
         if self._no_room.get(key) != verdict.text:
             self._no_room[key] = verdict.text
             level = Level.WARNING if self._runtimes.get(key[0]).flattening else Level.INFO
             self._ctx.log(level, f"{key[0]}: what it wants in {key[1]} waits: {verdict.code}: {verdict.text}")
         self._ctx.wake(f"settle:{key[0]}:{key[1]}", LONGEST_PAUSE_MS)
 
-    def pause(self, key: DesireKey, *, by_venue: bool) -> None:
+    def pause(self, key: DesiredKey, *, by_venue: bool) -> None:
         """What was refused is not tried again at once."""
-        if self.desires.quotes(key) is None and self.desires.target(key) is None:
+        if self.store.quotes(key) is None and self.store.target(key) is None:
             return
-        after_ms = self.desires.refused(key, self._ctx.now_ms, by_venue=by_venue)
+        after_ms = self.store.refused(key, self._ctx.now_ms, by_venue=by_venue)
         self._ctx.wake(f"settle:{key[0]}:{key[1]}", after_ms)
 
 

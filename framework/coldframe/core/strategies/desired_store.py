@@ -1,7 +1,8 @@
 """What strategies want to be true, and when it is time to compare it with what is.
 
 A comparison is due after everything that concerns a strategy's orders or position in a symbol. When the venue refuses what was
-sent to keep a wish true, the next try waits, longer every time, so that a wish that cannot come true does not eat the limits.
+sent to keep a desired state true, the next try waits, longer every time, so that a desired state that cannot come true does not eat
+the limits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from coldframe.model.orders import OrderState
 FIRST_PAUSE_MS: Final = 250
 LONGEST_PAUSE_MS: Final = 8_000
 
-DesireKey = tuple[str, str]
+DesiredKey = tuple[str, str]
 
 
 @attrs.define
@@ -31,31 +32,31 @@ class _Patience:
 
 
 class DesiredStore:
-    """Wishes by (strategy, symbol): at most one `Quotes` and one `Target` each."""
+    """Desired states by (strategy, symbol): at most one `Quotes` and one `Target` each."""
 
     def __init__(self) -> None:
-        self._quotes: dict[DesireKey, Quotes] = {}
-        self._targets: dict[DesireKey, Target] = {}
-        self._patience: dict[DesireKey, _Patience] = {}
-        #: Pairs whose wishes have to be compared with the world in this step, in the order in which they became due.
-        self.due: dict[DesireKey, None] = {}
+        self._quotes: dict[DesiredKey, Quotes] = {}
+        self._targets: dict[DesiredKey, Target] = {}
+        self._patience: dict[DesiredKey, _Patience] = {}
+        #: Pairs whose desired states have to be compared with the world in this step, in the order in which they became due.
+        self.due: dict[DesiredKey, None] = {}
 
-    def quotes(self, key: DesireKey) -> Quotes | None:
+    def quotes(self, key: DesiredKey) -> Quotes | None:
         return self._quotes.get(key)
 
-    def target(self, key: DesireKey) -> Target | None:
+    def target(self, key: DesiredKey) -> Target | None:
         return self._targets.get(key)
 
-    def want(self, strategy: str, wish: Quotes | Target) -> None:
-        """A new wish replaces the old one of its kind. It is tried at once, unless the venue is tired of what we send."""
-        key = (strategy, wish.symbol)
+    def want(self, strategy: str, desired: Quotes | Target) -> None:
+        """A new desired state replaces the old one of its kind. It is tried at once, unless the venue is tired of what we send."""
+        key = (strategy, desired.symbol)
         patience = self._patience.get(key)
         if patience is not None and not patience.by_venue:
             del self._patience[key]
-        if isinstance(wish, Quotes):
-            self._quotes[key] = wish
+        if isinstance(desired, Quotes):
+            self._quotes[key] = desired
         else:
-            self._targets[key] = wish
+            self._targets[key] = desired
         self.due[key] = None
 
     def touch(self, strategy: str, symbol: str) -> None:
@@ -71,21 +72,21 @@ class DesiredStore:
                 self.due[key] = None
 
     def fit(self, symbol: str, allowed: Callable[[Side, Quote], bool]) -> int:
-        """The symbol has new rules: wishes there are due again, without levels that are not allowed. Gives how many those were."""
+        """The symbol has new rules: desired states there are due again, without levels that break them. Returns how many did."""
         left_out = 0
         for key in [quote for quote in (*self._quotes, *self._targets) if quote[1] == symbol]:
             self._patience.pop(key, None)
             self.due[key] = None
-        for key, wish in self._quotes.items():
+        for key, desired in self._quotes.items():
             if key[1] == symbol:
-                bids = tuple(quote for quote in wish.bids if allowed(Side.BUY, quote))
-                asks = tuple(quote for quote in wish.asks if allowed(Side.SELL, quote))
-                left_out += len(wish.bids) + len(wish.asks) - len(bids) - len(asks)
-                self._quotes[key] = attrs.evolve(wish, bids=bids, asks=asks)
+                bids = tuple(quote for quote in desired.bids if allowed(Side.BUY, quote))
+                asks = tuple(quote for quote in desired.asks if allowed(Side.SELL, quote))
+                left_out += len(desired.bids) + len(desired.asks) - len(bids) - len(asks)
+                self._quotes[key] = attrs.evolve(desired, bids=bids, asks=asks)
         return left_out
 
     def forget(self, strategy: str | None = None, symbol: str | None = None) -> None:
-        """Wishes lapse: of one strategy or all, in one symbol or all. Quotes become the wish for no orders at all."""
+        """Desired states lapse: of one strategy or all, in one symbol or all. Quotes become quotes without a level."""
         for key in list(self._quotes):
             if (strategy is None or key[0] == strategy) and (symbol is None or key[1] == symbol):
                 self._quotes[key] = Quotes(key[1])
@@ -96,15 +97,15 @@ class DesiredStore:
 
     def drop(self, strategy: str) -> None:
         """A strategy is muted or the run ends: nothing is wanted any more, and what becomes of its orders is decided elsewhere."""
-        for wishes in (self._quotes, self._targets):
-            for key in [wish for wish in wishes if wish[0] == strategy]:
-                del wishes[key]
+        for table in (self._quotes, self._targets):
+            for key in [desired for desired in table if desired[0] == strategy]:
+                del table[key]
 
-    def drop_target(self, key: DesireKey) -> None:
+    def drop_target(self, key: DesiredKey) -> None:
         """A target lapses; what is under way for it ends by itself."""
         self._targets.pop(key, None)
 
-    def refused(self, key: DesireKey, now_ms: int, *, by_venue: bool) -> int:
+    def refused(self, key: DesiredKey, now_ms: int, *, by_venue: bool) -> int:
         """The venue or our own gate refused what was tried: returns how long to wait before the next try."""
         patience = self._patience.setdefault(key, _Patience())
         patience.by_venue |= by_venue
@@ -113,16 +114,16 @@ class DesiredStore:
         patience.pause_ms = min(pause * 2, LONGEST_PAUSE_MS)
         return pause
 
-    def succeeded(self, key: DesireKey) -> None:
-        """An order sent for this wish was accepted: no more pauses."""
+    def succeeded(self, key: DesiredKey) -> None:
+        """An order sent for this desired state was accepted: no more pauses."""
         self._patience.pop(key, None)
 
-    def patient(self, key: DesireKey, now_ms: int) -> bool:
+    def patient(self, key: DesiredKey, now_ms: int) -> bool:
         """Whether the next try has to wait."""
         patience = self._patience.get(key)
         return patience is not None and now_ms < patience.not_before_ms
 
-    def take_due(self) -> list[DesireKey]:
+    def take_due(self) -> list[DesiredKey]:
         due, self.due = list(self.due), {}
         return due
 

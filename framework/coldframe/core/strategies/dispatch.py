@@ -1,7 +1,7 @@
 """Telling the strategies what has happened, judging what they want, and keeping true what they want to be true.
 
-Everything here happens within one step of the engine, until nothing is left to tell or to do. Verdicts are given at once; wishes
-(`Quotes`, `Target`) are compared with the world after every change that concerns them.
+Everything here happens within one step of the engine, until nothing is left to tell or to do. Verdicts are given at once; desired
+states (`Quotes`, `Target`) are compared with the world after every change that concerns them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from coldframe.core.state.journal_codec import intent_body
 from coldframe.core.state.orders import Order, Origin
 from coldframe.core.state.protection import OrderPolicy, can_only_reduce, quantity_of, reduces_position, replaced
 from coldframe.core.strategies.desired_state import DesiredState
-from coldframe.core.strategies.desired_store import DesireKey, came_to_nothing, has_succeeded
+from coldframe.core.strategies.desired_store import DesiredKey, came_to_nothing, has_succeeded
 from coldframe.core.strategies.intent_validation import fault_of
 from coldframe.core.strategies.loss_check import limits_just_hit
 from coldframe.core.strategies.moment import risk_inputs
@@ -72,12 +72,12 @@ from coldframe.wire.filters import check_order
 from coldframe.wire.names import StreamKind
 from coldframe.wire.streams import ContractInfo, MarkPrice
 
-#: What concerns strategies: what has happened in this step, wherever wishes lapse, and their own times.
+#: What concerns strategies: what has happened in this step, wherever desired states lapse, and their own times.
 StrategiesInput = BookUpdate | StreamMessage | StrategyTold | LinkChanged | AttemptEnded | AccountSettingDiffers | TimeReached
 
 
 class Strategies:
-    """All strategies of a run, their wishes, and the way from an intent to the order executor."""
+    """All strategies of a run, their desired states, and the way from an intent to the order executor."""
 
     def __init__(
         self,
@@ -97,8 +97,8 @@ class Strategies:
         self._market = market
         self._orders = state.orders
         self._trading = trading
-        self._wishes = DesiredState(state, ctx, runtimes, trading, self._facts)
-        self._desires = self._wishes.desires
+        self._desired = DesiredState(state, ctx, runtimes, trading, self._facts)
+        self._store = self._desired.store
         self._stopping = False
         #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
         self.guarding: dict[str, Order] = {}
@@ -106,7 +106,7 @@ class Strategies:
         #: Events that hooks were called with.
         self.dispatched = 0
         #: Cancels and amendments that have come to their end, and whether the next try waits.
-        self._ended: dict[DesireKey, bool] = {}
+        self._ended: dict[DesiredKey, bool] = {}
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class Strategies:
 
     def _leave(self, runtime: StrategyRuntime) -> None:
         """What a strategy wanted lapses, and its orders go as its policy says."""
-        self._desires.drop(runtime.id)
+        self._store.drop(runtime.id)
         self._part(runtime)
         self._keep_flat(runtime)
 
@@ -195,7 +195,7 @@ class Strategies:
     def _woken(self, key: str) -> None:
         kind, strategy, name = key.split(":", 2)
         if kind == "settle":
-            self._desires.touch(strategy, name)
+            self._store.touch(strategy, name)
             return
         runtime = self._runtimes.get(strategy)
         runtime.wakes.discard(name)
@@ -208,13 +208,13 @@ class Strategies:
     @property
     def due(self) -> bool:
         """Whether something wanted has to be compared again."""
-        return bool(self._desires.due)
+        return bool(self._store.due)
 
     def compare_due(self) -> None:
-        """Compares every wish that something has happened to, and does what follows."""
+        """Compares every desired state that something has happened to, and does what follows."""
         if self._ended:
             self._take_ended()
-        self._wishes.compare_due()
+        self._desired.compare_due()
 
     def _told(self, event: StrategyTold) -> None:
         """An order or a position of a strategy has changed."""
@@ -224,25 +224,25 @@ class Strategies:
             self._tell_order(runtime, event.event)
 
     def _attempt_ended(self, event: AttemptEnded) -> None:
-        """A cancel or an amendment came to its end: nothing to tell, but wishes have to be compared again."""
+        """A cancel or an amendment came to its end: nothing to tell, but desired states have to be compared again."""
         key = (event.strategy, event.symbol)
         if event.amended:
-            self._desires.succeeded(key)
+            self._store.succeeded(key)
         self._ended[key] = self._ended.get(key, False) or event.waits
 
     def _take_ended(self) -> None:
         ended, self._ended = self._ended, {}
         for key, waits in ended.items():
             if waits:
-                self._wishes.pause(key, by_venue=True)
-            self._desires.touch(*key)
+                self._desired.pause(key, by_venue=True)
+            self._store.touch(*key)
 
     def _book_updated(self, fact: BookUpdate) -> None:
         """A local book became synced, moved on, or was lost."""
         if isinstance(fact.change, BookLost) and not fact.rpi:
             self._forget(fact.symbol)
         else:
-            self._desires.moved(fact.symbol)
+            self._store.moved(fact.symbol)
         runtimes = self._runtimes.of_symbol("on_book", fact.symbol)
         local = self._market.book(fact.symbol, fact.rpi)
         if not runtimes or local is None:
@@ -256,7 +256,7 @@ class Strategies:
         """A message of any other stream has come."""
         message = fact.message
         if isinstance(message, MarkPrice):
-            self._state.prices.mark_told(message.symbol, exact(message.mark_price))
+            self._state.prices.mark_price_told(message.symbol, exact(message.mark_price))
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
         if fact.name in self._market.unasked:
@@ -293,9 +293,9 @@ class Strategies:
             )
 
     def rules_changed(self, symbol: str) -> None:
-        """Wishes are looked at again under a contract's new rules; its strategies name what they want instead."""
+        """Desired states are looked at again under a contract's new rules; its strategies name what they want instead."""
         filters = self._state.instruments[symbol].filters
-        left_out = self._desires.fit(symbol, lambda side, quote: not check_order(filters, side, quote.quantity, quote.price, None))
+        left_out = self._store.fit(symbol, lambda side, quote: not check_order(filters, side, quote.quantity, quote.price, None))
         if left_out:
             self._ctx.log(Level.WARNING, f"{left_out} quotes in {symbol} do not fit its new rules and are left out")
 
@@ -304,15 +304,15 @@ class Strategies:
         if isinstance(event, OrderFilled):
             self._call(runtime, "on_fill", event)
         elif isinstance(event, PositionChanged):
-            self._wishes.taken_away(runtime, event)
+            self._desired.taken_away(runtime, event)
             self._call(runtime, "on_position", event)
         else:
             if came_to_nothing(event):
-                self._wishes.pause(key, by_venue=True)
+                self._desired.pause(key, by_venue=True)
             elif has_succeeded(event):
-                self._desires.succeeded(key)
+                self._store.succeeded(key)
             self._call(runtime, "on_order", event)
-        self._desires.touch(*key)
+        self._store.touch(*key)
 
     def _call(self, runtime: StrategyRuntime, hook: str, event: StrategyEvent) -> None:
         if runtime.muted or hook not in runtime.plugin.hooks:
@@ -352,8 +352,8 @@ class Strategies:
             self._ctx.tell(EndWanted(f"strategy {runtime.id}: {reason}"))
 
     def halt(self, runtime: StrategyRuntime) -> None:
-        """A strategy has been halted: its wishes lapse, and as the level says its orders and positions go."""
-        self._desires.forget(strategy=runtime.id)
+        """A strategy has been halted: what it wants lapses, and as the level says its orders and positions go."""
+        self._store.forget(strategy=runtime.id)
         if runtime.halted is not None and runtime.halted.level.cancels:
             self._cancel(list(self._orders.of(runtime.id)))
         self._keep_flat(runtime)
@@ -361,17 +361,17 @@ class Strategies:
     def resume(self, runtime: StrategyRuntime) -> None:
         """A halt has ended, or has become a lesser one: what it wanted lapses."""
         if not runtime.muted:
-            self._desires.forget(strategy=runtime.id)
+            self._store.forget(strategy=runtime.id)
 
     def _keep_flat(self, runtime: StrategyRuntime, symbol: str | None = None) -> None:
         """If a halt or its policy says so, its positions shall be zero, and stay so if an order of its fills after all."""
         for flat in runtime.plugin.symbols if runtime.flattening else ():
             if symbol in (None, flat):
-                self._desires.want(runtime.id, Target(flat, ZERO, slippage_bps=Decimal(50)))
+                self._store.want(runtime.id, Target(flat, ZERO, slippage_bps=Decimal(50)))
 
     def _forget(self, symbol: str | None = None) -> None:
-        """Wishes lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
-        self._desires.forget(symbol=symbol)
+        """Desired states lapse, in one symbol or all: those of strategies, not what their own policy wants of muted ones."""
+        self._store.forget(symbol=symbol)
         for runtime in self._runtimes.all:
             self._keep_flat(runtime, symbol)
 
@@ -445,9 +445,9 @@ class Strategies:
                 order = self._orders.get(intent.client_order_id)
                 return trading.executor.amend(runtime.trader, intent, self._facts(order.symbol if order else ""))
             case Quotes():
-                return self._wishes.want_quotes(runtime, intent)
+                return self._desired.want_quotes(runtime, intent)
             case Target():
-                return self._wishes.want_target(runtime, intent)
+                return self._desired.want_target(runtime, intent)
             case unknown:
                 assert_never(unknown)
 
@@ -461,7 +461,7 @@ class Strategies:
         return verdict
 
     def _cancel_all(self, runtime: StrategyRuntime, intent: CancelAll) -> Verdict:
-        self._desires.forget(runtime.id, intent.symbol)
+        self._store.forget(runtime.id, intent.symbol)
         self._keep_flat(runtime, intent.symbol)
         orders = list(self._orders.of(runtime.id, intent.symbol))
         self._cancel(orders)
@@ -482,7 +482,7 @@ class Strategies:
         return risk_inputs(self._state, self._market, self._ctx.now_ms, symbol, order_link_up=link_up, user_stream_up=complete)
 
     def check_losses(self) -> None:
-        """Suspends each strategy that has lost more than allowed, or all of them with the account: their wishes lapse.
+        """Suspends each strategy that has lost more than allowed, or all of them with the account: what it wants lapses.
 
         Not before everything that happened before the run is known: until then no profit is what it seems.
         """
@@ -493,4 +493,4 @@ class Strategies:
             if runtime is None:
                 self._forget()
             elif not runtime.muted:
-                self._desires.forget(strategy=runtime.id)
+                self._store.forget(strategy=runtime.id)

@@ -47,4 +47,4 @@ def total_profit(state: EngineState) -> Decimal:
 
 
 def _countable(account: StrategyPositions, state: EngineState) -> bool:
-    return all(symbol in state.marks for (symbol, _), position in account.positions.items() if position.quantity)
+    return all(symbol in state.mark_prices for (symbol, _), position in account.positions.items() if position.quantity)

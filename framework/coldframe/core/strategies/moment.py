@@ -16,7 +16,7 @@ def risk_inputs(
     local, book = market.book(symbol), market.synced_book(symbol)
     return RiskInputs(
         now_ms=now_ms,
-        mark=state.marks.get(symbol),
+        mark=state.mark_prices.get(symbol),
         best_bid=book.best(Side.BUY) if book else None,
         best_ask=book.best(Side.SELL) if book else None,
         book_state=local.sync.state if local else BookState.BUFFERING,

@@ -17,7 +17,7 @@ from typing import assert_never
 
 import attrs
 
-from coldframe.core.execution.operations import AmendOrder, CancelOrder, Operation, PlaceOrder
+from coldframe.core.execution.operations import AmendOperation, CancelOperation, Operation, PlaceOperation
 from coldframe.core.state.orders import Order, Origin
 from coldframe.enums import PositionSide, Side, TimeInForce
 from coldframe.model.instruments import Instrument
@@ -40,11 +40,11 @@ def plan_quotes(wanted: Quotes, live: Sequence[Order], replaces: Replaces = _nev
     another one would be amended; what takes its place is placed when it has gone.
     """
     orders = [order for order in live if order.position_side is wanted.position_side]
-    strays: list[Operation] = [
-        CancelOrder(order) for order in live if order.position_side is not wanted.position_side and order.settled
+    other_side: list[Operation] = [
+        CancelOperation(order) for order in live if order.position_side is not wanted.position_side and order.settled
     ]
     sides = [
-        strays,
+        other_side,
         _plan_side(wanted, Side.BUY, wanted.bids, [order for order in orders if order.side is Side.BUY], replaces),
         _plan_side(wanted, Side.SELL, wanted.asks, [order for order in orders if order.side is Side.SELL], replaces),
     ]
@@ -53,7 +53,7 @@ def plan_quotes(wanted: Quotes, live: Sequence[Order], replaces: Replaces = _nev
         placed = 0
         for operation in side:
             ranked.append((_urgency(operation, placed), operation))
-            placed += isinstance(operation, PlaceOrder)
+            placed += isinstance(operation, PlaceOperation)
     return [operation for _, operation in sorted(ranked, key=lambda pair: pair[0])]
 
 
@@ -63,11 +63,11 @@ def _urgency(operation: Operation, level: int) -> tuple[int, Decimal]:
     Cancels first; then amendments, the one that is furthest off first; then new orders, the level next to the market first.
     """
     match operation:
-        case CancelOrder():
+        case CancelOperation():
             return 0, ZERO
-        case AmendOrder(order, price):
+        case AmendOperation(order, price):
             return 1, -abs((order.price or ZERO) - price)
-        case PlaceOrder():
+        case PlaceOperation():
             return 2, Decimal(level)
         case unknown:
             assert_never(unknown)
@@ -128,7 +128,7 @@ def _move(
     if growth and growth > room:
         return room
     amends = not replaces(order, price, quantity)
-    operations.append(AmendOrder(order, price, order.filled + quantity) if amends else CancelOrder(order))
+    operations.append(AmendOperation(order, price, order.filled + quantity) if amends else CancelOperation(order))
     return room - growth
 
 
@@ -142,11 +142,11 @@ def _fill_gaps(
     pairs = list(zip(spare, gaps, strict=False))
     for order, (price, quantity) in sorted(pairs, key=lambda pair: -abs((pair[0].price or ZERO) - pair[1][0])):
         room = _move(operations, order, price, quantity, room, replaces)
-    operations[:0] = [CancelOrder(order) for order in spare[len(pairs) :]]
+    operations[:0] = [CancelOperation(order) for order in spare[len(pairs) :]]
     for price, quantity in gaps[len(pairs) :]:
         if quantity <= room:
             room -= quantity
-            operations.append(PlaceOrder(_quote_order(wanted, side, price, quantity)))
+            operations.append(PlaceOperation(_quote_order(wanted, side, price, quantity)))
     return operations
 
 
@@ -219,9 +219,9 @@ def plan_target(
     """
     orders = list(live)
     if orders:
-        return [CancelOrder(order) for order in orders if order.settled and order.time_in_force is not TimeInForce.IOC]
+        return [CancelOperation(order) for order in orders if order.settled and order.time_in_force is not TimeInForce.IOC]
     order = target_order(wanted, held, best_bid, best_ask, instrument)
-    return [PlaceOrder(order)] if isinstance(order, Place) else []
+    return [PlaceOperation(order)] if isinstance(order, Place) else []
 
 
 def target_order(

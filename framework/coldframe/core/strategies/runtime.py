@@ -1,8 +1,7 @@
 """The strategies as the engine calls them: which hook wants which event, verdicts counted, the fence round code that is not ours.
 
-A strategy that raises is muted: it is not called again, its wishes lapse and its orders go as its policy says; the others do not
-notice.
-How a plugin is loaded and called is decided above (`coldframe.plug`); here it is only a `StrategyPort`.
+A strategy that raises is muted: it is not called again, what it wants lapses and its orders go as its policy says; the others do
+not notice. How a plugin is loaded and called is decided above (`coldframe.plug`); here it is only a `StrategyPort`.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class StrategyRuntime:
     fault: str = ""
     #: The latest refusal of each code in words.
     refusals: dict[str, str] = attrs.field(factory=dict)
-    #: How often keeping wishes true had to wait, by the code of what stood in the way.
+    #: How often keeping desired states true had to wait, by the code of what stood in the way.
     held_back: Counter[str] = attrs.field(factory=Counter)
     #: The limits of how often it may act that it meets all the time.
     strain: Strain = attrs.field(factory=Strain)
@@ -120,7 +119,7 @@ class StrategyRuntime:
         return first
 
     def waited(self, code: str) -> bool:
-        """Keeping a wish of it true had to wait. Returns whether that is the first time for this reason."""
+        """Keeping a desired state of it true had to wait. Returns whether that is the first time for this reason."""
         self.held_back[code] += 1
         return self.held_back[code] == 1
 

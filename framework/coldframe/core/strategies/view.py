@@ -190,7 +190,7 @@ class StrategyView:
         return LocalBookView(key, self)
 
     def mark_price(self, symbol: str) -> Decimal | None:
-        return _world(self).state.marks.get(symbol)
+        return _world(self).state.mark_prices.get(symbol)
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
         account = _world(self).trader.account
@@ -208,7 +208,7 @@ class StrategyView:
 
     def unrealized_pnl(self) -> Decimal:
         world = _world(self)
-        return calculated(world.trader.account.unrealized, world.state.marks)
+        return calculated(world.trader.account.unrealized, world.state.mark_prices)
 
     def fees(self) -> Decimal:
         world = _world(self)

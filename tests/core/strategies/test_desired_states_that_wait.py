@@ -1,4 +1,4 @@
-"""A wish that waits says why, once for each reason, and holds no other wish back."""
+"""A desired state that waits says why, once for each reason, and holds no other desired state back."""
 
 from __future__ import annotations
 
