@@ -115,7 +115,7 @@ def test_a_few_cases_are_always_tried(whole: int, fast: int) -> None:
 MAKES_AN_ENVIRONMENT = """#!/bin/sh
 mkdir -p "$3/bin"
 cp "$FAKES/python" "$3/bin/python"
-for tool in ruff mypy lint-imports; do cp "$FAKES/quiet" "$3/bin/$tool"; done
+cp "$FAKES/quiet" "$3/bin/poe"
 """
 SAYS_ITS_CALL = """#!/bin/sh
 echo "$*"
