@@ -14,8 +14,6 @@ import attrs
 
 #: What a strategy id may look like: it stands inside every client order id.
 STRATEGY_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
-#: The venue's rule for a client order id.
-CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
 #: Counts from here on belong to the kill switch, which orders in the name of an engine that does not answer; no run counts so far.
 KILL_SWITCH_COUNT: Final = 35 * 36**5

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from coldframe.exchange.contracts import Contract, chosen, contract, fixed, money, tiers, to_scaled, usual_tiers
 from coldframe.exchange.synthetic_symbols import CHARACTERS
 from coldframe.units import scaled
-from coldframe.wire.filters import unknown_filters
 from tests.exchange.rig import floor
 
 D = Decimal
@@ -88,7 +87,7 @@ def test_the_catalogue_is_consistent(character: object) -> None:
     made = contract(listing)
     assert made.filters.check_price(character.price) is None  # type: ignore[attr-defined]
     assert made.filters.check_quantity(listing.step) is None
-    assert unknown_filters([made.info]) == frozenset()
+    assert made.filters.unknown == ()
     assert listing.tick * 10**listing.price_digits % 1 == 0
     parts = character.parts()  # type: ignore[attr-defined]
     assert sum((part.share for part in parts), D(0)) in (0, 1)

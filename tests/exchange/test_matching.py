@@ -47,7 +47,8 @@ def test_limit_stops_the_taker_and_its_rest_is_not_booked() -> None:
 
 def test_a_fill_names_both_sides_and_what_is_left_of_the_maker() -> None:
     made = book((SELL, 100, 5, 1))
-    assert made.take(buy(2)).happened == (Fill(100, 2, BUY, 99, "taker", 1, "owner1", 3),)
+    assert made.take(buy(2)).happened == (Fill(100, 2, BUY, 99, "taker", 1, "owner1"),)
+    assert made.left_of(1) == 3
 
 
 def test_shrinking_keeps_the_place_and_withdrawing_gives_it_up() -> None:
@@ -143,7 +144,7 @@ def test_printed_trade_fills_the_queue_from_the_front() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 4, 1), (BUY, 100, 5, 0))
     assert made.print_trade(100, 3, SELL) == ()
     fills = made.print_trade(100, 4, SELL)
-    assert [(fill.maker_id, fill.quantity, fill.maker_left) for fill in fills] == [(1, 2, 2)]
+    assert [(fill.maker_id, fill.quantity, made.left_of(1)) for fill in fills] == [(1, 2, 2)]
     assert made.depth(BUY, 1) == [(100, 7)]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.ids import CLIENT_ORDER_ID, STRATEGY_ID, OwnId, base36, parse_own
+from coldframe.ids import STRATEGY_ID, OwnId, base36, parse_own
 
 STRATEGIES = st.from_regex(STRATEGY_ID, fullmatch=True)
 #: Nine digits of base 36 last until the year 5188, six count two thousand million orders of one run.
 EPOCHS = st.integers(0, 36**9 - 1)
 COUNTS = st.integers(0, 36**6 - 1)
+
+#: The venue's rule for a client order id.
+CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
 
 @given(STRATEGIES, EPOCHS, COUNTS)

@@ -44,9 +44,7 @@ CONDITIONAL_LEADS_TO = {
 }
 #: The lifecycle in rows (states, event, state): everything else changes nothing.
 LIFECYCLE: list[tuple[tuple[OrderState, ...], OrderEvent, OrderState]] = [
-    ((S.INITIALIZED,), H.REFUSED, S.DENIED),
     ((S.INITIALIZED,), H.ACCEPTED, S.PENDING_SUBMIT),
-    ((S.PENDING_SUBMIT,), H.JOURNAL_FAILED, S.DENIED),
     ((S.PENDING_SUBMIT,), H.WRITTEN, S.SUBMITTED),
     # Certainly not written: also when the wait for an answer had already made its fate unknown.
     ((S.PENDING_SUBMIT, S.UNKNOWN), H.NOT_WRITTEN, S.DENIED),
@@ -68,9 +66,9 @@ LIFECYCLE: list[tuple[tuple[OrderState, ...], OrderEvent, OrderState]] = [
     ((S.UNTRIGGERED, S.TRIGGERED), H.REFUSED_AT_TRIGGER, S.REJECTED),
     *[((S.TRIGGERED,), seen, led) for seen, led in SEEN_LEADS_TO.items()],
     ((S.ACCEPTED,), H.SEEN_PARTIAL, S.PARTIALLY_FILLED),
-    ((S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL), H.SEEN_FILLED, S.FILLED),
-    ((S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL), H.SEEN_CANCELED, S.CANCELED),
-    ((S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL), H.SEEN_EXPIRED, S.EXPIRED),
+    ((S.ACCEPTED, S.PARTIALLY_FILLED), H.SEEN_FILLED, S.FILLED),
+    ((S.ACCEPTED, S.PARTIALLY_FILLED), H.SEEN_CANCELED, S.CANCELED),
+    ((S.ACCEPTED, S.PARTIALLY_FILLED), H.SEEN_EXPIRED, S.EXPIRED),
     # What has ended comes back on evidence that is strong enough; `core.orders` says when it is.
     ((S.CANCELED, S.EXPIRED), H.SEEN_FILLED, S.FILLED),
     ((S.CANCELED, S.EXPIRED), H.SEEN_NEW, S.ACCEPTED),
@@ -116,13 +114,13 @@ def test_every_state_is_alive_or_ended_but_for_the_first() -> None:
         assert state.resting == (state in (S.ACCEPTED, S.PARTIALLY_FILLED))
 
 
-def test_silence_and_not_found_never_end_an_order() -> None:
-    for state, event in product(LIVE, (H.OUTCOME_UNKNOWN, H.NOT_FOUND, H.RESTARTED, H.UNPROVABLE, H.MISSING)):
+def test_silence_never_ends_an_order() -> None:
+    for state, event in product(LIVE, (H.OUTCOME_UNKNOWN, H.RESTARTED, H.UNPROVABLE, H.MISSING)):
         assert next_state(state, event).live
 
 
 def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
-    for state in (S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED, S.EXTERNAL):
+    for state in (S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED):
         assert next_state(state, H.PROVED_ABSENT) is state
 
 

@@ -261,7 +261,7 @@ def beats(pump: Pump) -> list[object]:
 def test_o38_the_switch_is_off_before_the_end() -> None:
     pump, _ = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     assert pump.engine.trading is not None
-    assert pump.engine.trading.deadman.armed == [B]
+    assert pump.engine.trading.deadman.running == {B: False}
     pump.stop()
     assert beats(pump)[-1] == 0
     assert pump.engine.trading.deadman.running == {}

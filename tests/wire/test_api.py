@@ -17,6 +17,7 @@ from coldframe.wire.api import METHODS, Security, method_of
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.replies import ErrorBody, OrderReply
 from coldframe.wire.weights import Pool
+from tests.wire.common import COMMON_PARAMETERS
 from tests.wire.shapes import example, written
 
 #: Method to what it needs, its weight without parameters, and the orders it takes (protocol.md 7, "Methods known"; seeds/004).
@@ -99,8 +100,8 @@ def test_any_id_is_echoed(request_id: int | str | None) -> None:
 
 def test_the_seeds_common_parameters_are_no_ones_own() -> None:
     own = {field.encode_name for method in METHODS.values() for field in msgspec.structs.fields(method.request)}
-    assert not own & api.COMMON_PARAMETERS
-    assert not isinstance(ask.read(ask.NoParameters, dict.fromkeys(api.COMMON_PARAMETERS, "1")), ask.Fault)
+    assert not own & COMMON_PARAMETERS
+    assert not isinstance(ask.read(ask.NoParameters, dict.fromkeys(COMMON_PARAMETERS, "1")), ask.Fault)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from coldframe.enums import ContractStatus
 from coldframe.errors import DecodeError
 from coldframe.wire import codec, reference
-from coldframe.wire.filters import Filters, LotSize, unknown_filters
+from coldframe.wire.filters import Filters, LotSize
 from coldframe.wire.replies import Reply
 from coldframe.wire.streams import Message
 from tests.conftest import SHARED, needs_shared
@@ -112,7 +112,6 @@ def test_a_filter_that_nobody_knows_breaks_nothing() -> None:
     info = codec.decode(reference.SymbolInfo, written({**example(reference.SymbolInfo), "filters": rows}).encode(), codec.Census())
     assert Filters.of(info).unknown == ("MOON_PHASE",)
     assert Filters.of(info).max_orders == 200
-    assert unknown_filters([info]) == {"MOON_PHASE"}
 
 
 def test_a_new_state_of_a_contract_is_kept() -> None:

@@ -15,6 +15,7 @@ from coldframe.wire import api, codec, frames, names, reference, replies, reques
 from coldframe.wire.filters import KNOWN_FILTERS, Filters, LotSize
 from coldframe.wire.streams import Message
 from tests.conftest import needs_shared
+from tests.wire.common import COMMON_PARAMETERS
 from tests.wire.seeds import REPAIRS, Sample, leftovers, pages, samples
 from tests.wire.shapes import example
 
@@ -148,7 +149,7 @@ def test_an_api_request_is_read_and_built_again(sample: Sample) -> None:
     method = api.METHODS[request.method]
     read = requests.read(method.request, request.params)
     assert not isinstance(read, requests.Fault)
-    own = {name: value for name, value in request.params.items() if name not in api.COMMON_PARAMETERS}
+    own = {name: value for name, value in request.params.items() if name not in COMMON_PARAMETERS}
     assert requests.parameters(read) == own
     assert msgspec.json.decode(api.request_frame(str(request.id), request.method, request.params))["params"] == request.params
 

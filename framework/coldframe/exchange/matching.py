@@ -26,7 +26,7 @@ CROWD: Final = ""
 
 @attrs.frozen
 class Fill:
-    """One trade. The price is the maker's; `maker_left` is what is left of the maker after it."""
+    """One trade. The price is the maker's."""
 
     price: int
     quantity: int
@@ -35,7 +35,6 @@ class Fill:
     taker_owner: str
     maker_id: int
     maker_owner: str
-    maker_left: int
 
 
 @attrs.frozen
@@ -267,7 +266,7 @@ class Matching:
 
     def _fill(self, taker: Taker, queues: _Queues, level: _Level, entry: _Entry, quantity: int) -> Fill:
         level.reduce(entry, quantity)
-        fill = Fill(level.price, quantity, taker.side, taker.order_id, taker.owner, entry.order_id, entry.owner, entry.left)
+        fill = Fill(level.price, quantity, taker.side, taker.order_id, taker.owner, entry.order_id, entry.owner)
         if not entry.left:
             self._drop(queues, level, entry)
         return fill

@@ -125,28 +125,6 @@ class EmbeddedVenue:
         self._context.deliver()
         return refusal
 
-    # -- what tests do to it --------------------------------------------------------------------------------------------
-
-    def revoke_key(self, api_key: str) -> None:
-        """Makes a key unknown: sessions that use it learn so with their next request."""
-        self._exchange.keys.revoke(api_key)
-
-    def drop_private_links(self) -> None:
-        """Cuts every connection with a user-data stream, without a close."""
-        for link in list(self._door.stream_links):
-            if link.private:
-                link.drop()
-
-    def drop_stream_links(self) -> None:
-        """Cuts every stream connection, without a close."""
-        for link in list(self._door.stream_links):
-            link.drop()
-
-    def drop_api_links(self) -> None:
-        """Cuts every connection of the WebSocket API, without a close."""
-        for link in list(self._door.api_links):
-            link.drop()
-
     # -- parts --------------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> list[trio.SocketListener]:

@@ -40,7 +40,6 @@ class OrderState(Word, metaclass=RenamedMembers):
     PARTIALLY_FILLED = "PARTIAL"
     UNKNOWN = "UNKNOWN"
     NEEDS_OPERATOR = "OPERATOR"
-    EXTERNAL = "EXTERNAL"
     DENIED = "DENIED"
     REJECTED = "REJECTED"
     NEVER_ACCEPTED = "NEVER_ACCEPTED"
@@ -92,9 +91,7 @@ class OrderState(Word, metaclass=RenamedMembers):
 class OrderEvent(StrEnum):
     """What can happen to an order. The letter is the strength of the evidence, E3 the strongest."""
 
-    REFUSED = "gate refuses"
     ACCEPTED = "gate accepts"
-    JOURNAL_FAILED = "journal write fails"
     WRITTEN = "bytes handed to the socket"
     NOT_WRITTEN = "certainly not written"
     RESTARTED = "process restart"
@@ -108,7 +105,6 @@ class OrderEvent(StrEnum):
     SEEN_EXPIRED = "seen EXPIRED (E3)"
     REJECTED_BY_VENUE = "definite refusal (E2)"
     OUTCOME_UNKNOWN = "outcome unknown (E0)"
-    NOT_FOUND = "query: not found (E0/E1)"
     PROVED_ABSENT = "proved absent"
     MISSING = "acknowledged but not to be found"
     UNPROVABLE = "cannot be proved"
@@ -126,7 +122,6 @@ LIVE: Final = frozenset(
         S.PARTIALLY_FILLED,
         S.UNKNOWN,
         S.NEEDS_OPERATOR,
-        S.EXTERNAL,
     }
 )
 TERMINAL: Final = frozenset({S.DENIED, S.REJECTED, S.NEVER_ACCEPTED, S.FILLED, S.CANCELED, S.EXPIRED})
@@ -156,10 +151,9 @@ _BACK: Final = {
 }
 #: The table: what is missing does not happen, or changes nothing (see `next_state`).
 TABLE: Final[Mapping[OrderState, Mapping[OrderEvent, OrderState]]] = {
-    S.INITIALIZED: {H.REFUSED: S.DENIED, H.ACCEPTED: S.PENDING_SUBMIT},
+    S.INITIALIZED: {H.ACCEPTED: S.PENDING_SUBMIT},
     S.PENDING_SUBMIT: _SEEN_ANY
     | {
-        H.JOURNAL_FAILED: S.DENIED,
         H.NOT_WRITTEN: S.DENIED,
         H.WRITTEN: S.SUBMITTED,
         H.RESTARTED: S.UNKNOWN,
@@ -201,7 +195,6 @@ TABLE: Final[Mapping[OrderState, Mapping[OrderEvent, OrderState]]] = {
         H.MISSING: S.NEEDS_OPERATOR,
         H.UNPROVABLE: S.NEEDS_OPERATOR,
     },
-    S.EXTERNAL: {H.SEEN_FILLED: S.FILLED, H.SEEN_CANCELED: S.CANCELED, H.SEEN_EXPIRED: S.EXPIRED},
     # Positive evidence that an order lives although we had given it up is booked all the same: see `resurrects`.
     S.DENIED: _SEEN_ANY,
     S.REJECTED: _SEEN | {H.SEEN_WAITING: S.UNTRIGGERED, H.SEEN_TRIGGERED: S.TRIGGERED},

@@ -26,9 +26,6 @@ from coldframe.wire.weights import ORDER, Cost, by_depth, by_symbol, flat
 #: What an id may be; the venue echoes it and never looks inside.
 ApiId = int | str | None
 
-#: Parameters that belong to every call: who asks, when, and whether limits are wanted in the answer.
-COMMON_PARAMETERS: Final = frozenset({"apiKey", "signature", "timestamp", "recvWindow", "returnRateLimits"})
-
 
 class Security(Enum):
     """What a call needs to be allowed."""

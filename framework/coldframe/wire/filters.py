@@ -6,7 +6,7 @@ Source: `seeds/004`, "Filters"; the map from rule to code is protocol.md 6.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -207,8 +207,3 @@ def _lot(row: Mapping[str, Any]) -> LotSize:
 def _digit(precision: int) -> Decimal:
     """The smallest number with that many digits behind the point."""
     return Decimal(1).scaleb(-precision)
-
-
-def unknown_filters(infos: Iterable[SymbolInfo]) -> frozenset[str]:
-    """Filter types in an exchangeInfo that this version does not know."""
-    return frozenset(str(row.get("filterType")) for info in infos for row in info.filters) - KNOWN_FILTERS

@@ -38,8 +38,8 @@ def resting(**setup: Any) -> tuple[Scripted, Actor]:
 
 
 def armed(made: Scripted) -> list[str]:
-    assert made.engine.trading is not None
-    return made.engine.trading.deadman.armed
+    """The symbols whose countdown runs at the exchange."""
+    return list(made.exchange.countdowns)
 
 
 def beats(made: Scripted) -> list[tuple[object, object]]:

@@ -44,7 +44,7 @@ async def test_a_whole_trade_from_log_on_to_the_last_event() -> None:
 async def test_a_revoked_key_is_told_with_the_next_request() -> None:
     async with running() as (venue, address), api(address) as line:
         await line.log_on()
-        venue.revoke_key(line.keys.ed25519_api_key)
+        venue._exchange.keys.revoke(line.keys.ed25519_api_key)
         answer = await line.trade("order.status", symbol="BTCUSDT", orderId=1)
         assert (answer["id"], answer["status"], answer["error"]["code"]) == (None, 401, -2015)
 
@@ -79,7 +79,8 @@ async def test_dropped_link_ends_without_close_frame_and_reopens() -> None:
     async with running() as (venue, address):
         async with api(address) as line:
             await line.log_on()
-            venue.drop_api_links()
+            for link in list(venue._door.api_links):
+                link.drop()
             with pytest.raises(ConnectionClosed), trio.fail_after(15):
                 await line.socket.get_message()
         async with api(address) as line:

@@ -310,7 +310,8 @@ async def test_dropping_private_links_leaves_the_others() -> None:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user, stream(address, "/public/ws/btcusdt@bookTicker") as market:
             await market.next()
-            venue.drop_private_links()
+            for link in [link for link in venue._door.stream_links if link.private]:
+                link.drop()
             with pytest.raises(ConnectionClosed), trio.fail_after(15):
                 await user.socket.get_message()
             await market.next()

@@ -19,7 +19,7 @@ from coldframe.core.connectivity.backoff import Backoff
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
-from coldframe.errors import DecodeError
+from coldframe.errors import DecodeError, LocalProtocolError
 from coldframe.model.effects import CloseLink, Fail, Level, LinkKind, OpenLink, SendRequest
 from coldframe.model.engine_events import ClockDoubted, RulesDoubted
 from coldframe.model.inputs import LinkLost, LinkOpened, RequestNotWritten, TimeReached
@@ -148,7 +148,6 @@ class Session:
         self.census = Census()
         self.state = SessionState.DOWN
         self.reconnects = 0
-        self.late_answers = 0
 
     # -- life of the connection ---------------------------------------------------------------------------------------
 
@@ -290,7 +289,8 @@ class Session:
 
         The caller has reserved its cost and made sure that the session is ready.
         """
-        assert self._current is not None
+        if self._current is None:
+            raise LocalProtocolError(f"{method}: the order session is not ready")
         self._write(self._current, method, params, purpose)
 
     def cost_fits(self, method: str, params: Mapping[str, str | int], priority: Priority) -> int:
@@ -362,13 +362,12 @@ class Session:
         self._ctx.record(RowKind.ANSWER, str(reply.id), said)
 
     def _purpose_of_answer(self, request_id: object) -> object | None:
-        """What an answer is for. An answer after its deadline is evidence all the same, and counted as late."""
+        """What an answer is for. An answer after its deadline is evidence all the same."""
         if not isinstance(request_id, int):
             return None
         request = self._pending.pop(request_id, None)
         if request is not None:
             return request.purpose
-        self.late_answers += request_id in self._overdue
         return self._overdue.pop(request_id, None)
 
     def _heed(self, status: int, error: ErrorBody) -> None:

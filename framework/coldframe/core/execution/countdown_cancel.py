@@ -83,11 +83,6 @@ class CountdownCancel:
         return self._countdown_ms * NS_PER_MS // 4
 
     @property
-    def armed(self) -> list[str]:
-        """The symbols whose countdown the venue has confirmed."""
-        return [symbol for symbol, switch in self._switches.items() if switch.runs_out_ms]
-
-    @property
     def running(self) -> dict[str, bool]:
         """The symbols whose countdown may be running, and whether it could not be switched off when that was tried."""
         return {symbol: switch.stuck for symbol, switch in self._switches.items()}

@@ -85,7 +85,6 @@ class BookSync:
     #: How often a book that had been synced was lost.
     resyncs: int = 0
     #: Events ignored because the book held them already.
-    repeats: int = 0
     _events: deque[DepthUpdate] = attrs.field(factory=lambda: deque(maxlen=BUFFER_LIMIT))
     _snapshot: Book | None = None
     _asked: bool = False
@@ -176,8 +175,8 @@ class BookSync:
         while self._events:
             event = self._events.popleft()
             if event.last_id <= book.update_id:
-                self.repeats += 1
-            elif self._follows(book, event):
+                continue  # told already
+            if self._follows(book, event):
                 _apply(book, event)
             else:
                 return self._lose(f"gap while catching up: {event.previous_id} after {book.update_id}", event)
@@ -197,8 +196,7 @@ class BookSync:
     def _follow(self, event: DepthUpdate) -> list[BookEffect]:
         book = self.book
         if event.last_id <= book.update_id:
-            self.repeats += 1
-            return []
+            return []  # told already
         if not self._follows(book, event):
             return self._lose(f"gap: event follows on {event.previous_id}, book is at {book.update_id}", event)
         self._overlap_allowed = False

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from coldframe.wire.names import StreamKind, StreamName
-from coldframe.wire.routes import MAX_STREAMS_PER_LINK, Route, route_of
+from coldframe.wire.routes import MAX_CONTROL_PER_S, MAX_NAMES_PER_REQUEST, MAX_STREAMS_PER_LINK, Route, route_of
 
 #: Milliseconds of silence after which a stream is taken for dead. Generous: a quiet contract is not a broken one.
 _SILENCE_MS: Final[dict[StreamKind, int]] = {
@@ -40,8 +40,8 @@ class FeedLimits:
     """How the feed behaves. Times in milliseconds; the defaults are the venue's limits with a margin."""
 
     streams_per_link: int = 200
-    control_per_s: int = 4
-    names_per_request: int = 200
+    control_per_s: int = MAX_CONTROL_PER_S - 1
+    names_per_request: int = MAX_NAMES_PER_REQUEST
     #: Planned rotation before the venue's 24 hours.
     rotate_after_ms: int = 23 * 3_600_000
     #: How long both connections of a rotation run side by side at most.

@@ -155,13 +155,6 @@ class Suspensions:
     def by_journal(self) -> Suspension | None:
         return self._journal
 
-    def by_losses(self) -> Suspension | None:
-        """The whole account has lost too much."""
-        return self._account
-
-    def of_strategy(self, strategy: str) -> Suspension | None:
-        return self._strategies.get(strategy)
-
     def of_symbol(self, symbol: str) -> Suspension | None:
         return self._symbols.get(symbol)
 

@@ -48,7 +48,7 @@ class Delisting:
         price = (prices.index or prices.mark or position.entry).quantize(_EIGHT)
         order = self._dealer.accept(books.account.name, _settling(position, office.small_id()), now_ms)
         quantity = to_scaled(order.quantity)
-        fill = Fill(to_scaled(price), quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD, 0)
+        fill = Fill(to_scaled(price), quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD)
         self._clearing.book(order.symbol, Execution(office.small_id(), fill), now_ms)
 
 

@@ -113,7 +113,7 @@ class Liquidator:
     def _take_over(self, order: Order, exposure: Exposure, now_ms: int) -> None:
         """The insurance fund becomes the counterparty of what the book did not take, at the mark price."""
         price, quantity = to_scaled(exposure.mark.quantize(Decimal(1).scaleb(-8))), to_scaled(order.left)
-        fill = Fill(price, quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD, 0)
+        fill = Fill(price, quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD)
         self._clearing.book(order.symbol, Execution(self._office.small_id(), fill), now_ms)
 
     def _publish(self, order: Order, exposure: Exposure, now_ms: int) -> None:
