@@ -250,7 +250,7 @@ async def through_coldframe(url: str, count: int) -> float:
         for effect in engine.start(clock.now_ns()):
             runner.perform(effect)
         while engine.market.received < count:
-            for stamped in await runner.inbox.take():
+            for stamped in await runner.inbox.receive():
                 for effect in engine.step(answer_snapshot(stamped)):
                     runner.perform(effect)
         spent = time.process_time() - began

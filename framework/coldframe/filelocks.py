@@ -80,7 +80,7 @@ def holder_of(path: Path) -> str | None:
     except OSError:
         return None
     try:
-        return None if lock_descriptor(handle, blocking=False) else _told(handle)
+        return None if lock_descriptor(handle, blocking=False) else _text_of(handle)
     except OSError:
         return None
     finally:
@@ -93,7 +93,7 @@ def _locked(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, _PRIVATE)
         try:
             if not lock_descriptor(handle, blocking=False):
-                raise LockTaken(_told(handle))
+                raise LockTaken(_text_of(handle))
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
         except BaseException:
@@ -102,7 +102,7 @@ def _locked(path: Path) -> int:
         os.close(handle)  # deleted between the two: the next one is made anew
 
 
-def _told(handle: int) -> str:
+def _text_of(handle: int) -> str:
     return _lines(handle)[1] or "a process that has not said which"
 
 

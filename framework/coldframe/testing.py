@@ -210,19 +210,19 @@ class StrategyBench:
         """One of the strategy's orders now rests in the book, and `on_order` is called."""
         order = self.prepare(symbol, side, price, quantity)
         self._reports.apply(order, OrderEvent.SEEN_NEW)
-        return self._told()
+        return self._events_told()
 
     def wait(self, intent: Place) -> tuple[Order, list[Any]]:
         """A conditional order that the strategy wanted now waits for its trigger, and `on_order` is called."""
         order = self._orders.prepare("bench", intent, Origin.PLACE, self._ctx.now_ns)
         self._reports.apply(order, OrderEvent.SEEN_WAITING)
-        return order, self._told()
+        return order, self._events_told()
 
     def trigger(self, order: Order) -> list[Any]:
         """The trigger of an order that waits is reached: it becomes an ordinary one, and `on_order` is called for both."""
         self._reports.triggered(order)
         self._reports.apply(order, OrderEvent.SEEN_NEW)
-        return self._told()
+        return self._events_told()
 
     def fill_order(self, order: Order, price: str, quantity: str, *, maker: bool = False) -> list[Any]:
         """One of the strategy's orders trades; `on_fill` and `on_order` are called."""
@@ -231,7 +231,7 @@ class StrategyBench:
         side, held = order.side, order.position_side
         fill = Fill(order.symbol, self._trade_id, self._trade_id, side, *traded, maker, self.now_ms, held, ZERO)
         self._reports.fill(order, fill)
-        return self._told()
+        return self._events_told()
 
     def fill(self, symbol: str, side: Side, price: str, quantity: str, *, maker: bool = True) -> list[Any]:
         """One of the strategy's own orders trades, one that rests at this price if there is one.
@@ -257,7 +257,7 @@ class StrategyBench:
         traded = _number(price), _number(quantity)
         fill = Fill(symbol, self._trade_id, self._trade_id, side, *traded, False, self.now_ms, fee=ZERO)
         self._state.holdings.book_external(fill, cause)
-        return self._told()
+        return self._events_told()
 
     def _book(self, symbol: str) -> LocalBook:
         local = self._market.book(symbol)
@@ -265,9 +265,9 @@ class StrategyBench:
             raise ValueError(f"no symbol {symbol!r} on this bench: it has {', '.join(self.plugin.symbols)}")
         return local
 
-    def _told(self) -> list[Any]:
-        told = [happened for happened in self._ctx.take_events() if isinstance(happened, StrategyTold)]
-        return [intent for happened in told for intent in self.send(_hook_of(happened.event), happened.event)]
+    def _events_told(self) -> list[Any]:
+        told = [published for published in self._ctx.take_events() if isinstance(published, StrategyTold)]
+        return [intent for published in told for intent in self.send(_hook_of(published.event), published.event)]
 
 
 def _hook_of(event: OrderChanged | OrderFilled | PositionChanged) -> str:
@@ -333,7 +333,7 @@ class Playbook:
         self._trace: list[str] = []
 
     def __rshift__(self, event: object) -> Playbook:
-        self._settle()
+        self._refuse_unexpected()
         self._trace.append(f">> {event}")
         self._open.extend(effect for effect in self._step(event) if not isinstance(effect, self._ignore))
         return self
@@ -348,10 +348,10 @@ class Playbook:
         return self
 
     def __bool__(self) -> bool:
-        self._settle()
+        self._refuse_unexpected()
         return True
 
-    def _settle(self) -> None:
+    def _refuse_unexpected(self) -> None:
         if self._open:
             raise AssertionError(self._story(*(f"<< {effect}   (not asked for)" for effect in self._open)))
 

@@ -292,7 +292,7 @@ def _signer(data: bytes) -> None:
 def _unpacked(data: bytes) -> None:
     body = Body("gzip")
     for at in range(0, len(data), 50):
-        body.take(data[at : at + 50])
+        body.append(data[at : at + 50])
     body.whole()
 
 

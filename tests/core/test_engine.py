@@ -204,7 +204,7 @@ def test_r2_a_ban_stops_everything_until_it_ends() -> None:
 
 def test_market_link_stays_closed_during_a_ban() -> None:
     made, _ = world()
-    made.engine._ctx.ledger.ban(made.venue_ms + 60_000)
+    made.engine._ctx.rate_limits.ban(made.venue_ms + 60_000)
     made.lose(MARKET)
     made.run(59_000, alive=False)
     assert made.of_kind(MARKET) == []

@@ -57,11 +57,11 @@ def test_strategy_further_from_its_target_goes_first() -> None:
     near, far = Actor("near"), Actor("far")
     made = Scripted(near, far, risk=RiskLimits(messages_per_10s=1)).ready()
     made.holds.add("/fapi/v1/openOrders")
-    made.engine._ctx.ledger.ban(made.venue_ms + 1_000)
+    made.engine._ctx.rate_limits.ban(made.venue_ms + 1_000)
     made.want(near, Quotes("BTCUSDT", [Quote(D("99"), D(1))]))
     made.want(far, Quotes("BTCUSDT", [Quote(D("98"), D(5))]))
     assert made.sent("order.place") == []
-    made.engine._ctx.ledger.banned_until_ms = 0
+    made.engine._ctx.rate_limits.banned_until_ms = 0
     for actor in (near, far):
         made.engine.strategies._store.touch(actor.id, "BTCUSDT")
         made.engine.strategies._store._patience.clear()

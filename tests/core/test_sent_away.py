@@ -84,12 +84,12 @@ def test_r1_1003_rejects_the_order_for_good_and_stops_rest_too() -> None:
 # -- R4 -----------------------------------------------------------------------------------------------------------------
 
 
-def most(ledger: RateLimits, priority: Priority, now_ms: int) -> tuple[int, int]:
+def most(rate_limits: RateLimits, priority: Priority, now_ms: int) -> tuple[int, int]:
     """How much weight, and how many orders, fit now."""
     weight = orders = 0
-    while not ledger.reserve(1, 0, 0, now_ms, priority):
+    while not rate_limits.reserve(1, 0, 0, now_ms, priority):
         weight += 1
-    while not ledger.reserve(0, 1, 1, now_ms, priority):
+    while not rate_limits.reserve(0, 1, 1, now_ms, priority):
         orders += 1
     return weight, orders
 
@@ -104,15 +104,15 @@ def test_r4_without_server_counts_a_fifth_of_limits_stays_unused(priority: Prior
 
 
 def test_r4_first_server_count_ends_the_margin_of_its_limit() -> None:
-    ledger = RateLimits()
-    ledger.adopt_rows([], START_MS)
-    ledger.adopt_rows([row("ORDERS", "SECOND", 10, 300, count=0)], START_MS)
-    assert most(ledger, NEEDED, START_MS + 1_000) == (1_920, 300)
-    ledger = RateLimits()
-    ledger.adopt_weight(None, START_MS)
-    assert most(ledger, NEEDED, START_MS + 1_000) == (1_920, 300)
-    ledger.adopt_weight(2_000, START_MS + 1_000)
-    assert most(ledger, NEEDED, START_MS + 1_000) == (400, 0)
+    rate_limits = RateLimits()
+    rate_limits.adopt_rows([], START_MS)
+    rate_limits.adopt_rows([row("ORDERS", "SECOND", 10, 300, count=0)], START_MS)
+    assert most(rate_limits, NEEDED, START_MS + 1_000) == (1_920, 300)
+    rate_limits = RateLimits()
+    rate_limits.adopt_weight(None, START_MS)
+    assert most(rate_limits, NEEDED, START_MS + 1_000) == (1_920, 300)
+    rate_limits.adopt_weight(2_000, START_MS + 1_000)
+    assert most(rate_limits, NEEDED, START_MS + 1_000) == (400, 0)
 
 
 @pytest.mark.parametrize(("counts", "accepted"), [(COUNTS, 240), (None, 192)])
@@ -129,9 +129,11 @@ def test_r4_flooding_strategy_is_refused_earlier_without_counts(counts: Any, acc
 
 
 def test_r7_limits_are_read_from_the_venue() -> None:
-    ledger = RateLimits()
-    ledger.adopt_limits([row("REQUEST_WEIGHT", "MINUTE", 1, 6000), row("ORDERS", "SECOND", 10, 50), row("ORDERS", "MINUTE", 1, 0)])
-    assert (ledger.weight.limit, ledger.orders_10s.limit, ledger.orders_1m.limit) == (6000, 50, 1200)
+    rate_limits = RateLimits()
+    rate_limits.adopt_limits(
+        [row("REQUEST_WEIGHT", "MINUTE", 1, 6000), row("ORDERS", "SECOND", 10, 50), row("ORDERS", "MINUTE", 1, 0)]
+    )
+    assert (rate_limits.weight.limit, rate_limits.orders_10s.limit, rate_limits.orders_1m.limit) == (6000, 50, 1200)
 
 
 def test_r7_limit_lowered_by_the_venue_holds_from_its_answer_on() -> None:
@@ -155,5 +157,5 @@ def test_r7_an_answer_that_names_no_sensible_limit_changes_none() -> None:
     made.give(
         FramesReceived(link, (json.dumps({"id": 0, "status": 200, "result": {}, "rateLimits": rows}).encode(),)), Lane.PRIVATE
     )
-    ledger = made.engine._ctx.ledger
-    assert (ledger.weight.limit, ledger.orders_10s.limit, ledger.orders_1m.limit) == (2400, 300, 1200)
+    rate_limits = made.engine._ctx.rate_limits
+    assert (rate_limits.weight.limit, rate_limits.orders_10s.limit, rate_limits.orders_1m.limit) == (2400, 300, 1200)

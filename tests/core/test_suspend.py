@@ -76,5 +76,5 @@ def test_r6_light_rounds_fit_the_reserve_and_reach_every_symbol() -> None:
     weights = [
         ENDPOINTS[call.verb, call.path].cost.weight({key: str(value) for key, value in call.params.items()}) for call in calls
     ]
-    ledger = made.engine._ctx.ledger
-    assert sum(weights) <= ledger.weight.limit * RESERVED_SHARE_PERCENT // 100
+    rate_limits = made.engine._ctx.rate_limits
+    assert sum(weights) <= rate_limits.weight.limit * RESERVED_SHARE_PERCENT // 100

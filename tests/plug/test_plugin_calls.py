@@ -101,10 +101,10 @@ def test_s9_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
 LIMIT_NS = 50_000_000
 
 
-def timed(plugin: object, took_ns: int, slow: list[object]) -> StrategyPlugin:
+def timed(strategy: object, took_ns: int, slow: list[object]) -> StrategyPlugin:
     """A strategy plugin by whose stopwatch every call takes so long."""
     times = itertools.count(1_000, took_ns)
-    return plugin(plugin, stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said), limit_ms=50)
+    return plugin(strategy, stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said), limit_ms=50)
 
 
 @hookimpl

@@ -20,7 +20,7 @@ def test_every_sink_hears_everything() -> None:
     second: list[Told | Log] = []
     sinks = Sinks([first.append, second.append], pytest.fail)
     for line in LINES:
-        sinks.hear(line)
+        sinks.deliver(line)
     assert first == second == LINES
 
 
@@ -33,7 +33,7 @@ def test_s9_a_sink_that_holds_the_run_up_hears_nothing_more() -> None:
 
     sinks = Sinks([slow], complaints.append, lambda: now_ns[0])
     for line in LINES:
-        sinks.hear(line)
+        sinks.deliver(line)
     assert heard == LINES[:2]
     assert complaints == ["a sink took 1000 ms, and has to return at once; it hears nothing more"]
 
@@ -61,7 +61,7 @@ def test_the_sink_that_failed_is_dropped_and_not_one_like_it() -> None:
     second: list[Told | Log] = []
     sinks = Sinks([Same(first), Same(second, ValueError("no"))], lambda line: None)
     for line in LINES:
-        sinks.hear(line)
+        sinks.deliver(line)
     assert (first, second) == (LINES, LINES[:1])
 
 
@@ -79,7 +79,7 @@ def test_a_sink_that_raises_hears_nothing_more(error: BaseException) -> None:
 
     sinks = Sinks([before.append, breaks, after.append], complaints.append)
     for line in LINES:
-        sinks.hear(line)
+        sinks.deliver(line)
     assert before == after == LINES
     assert heard == LINES[:2]
     assert len(complaints) == 1

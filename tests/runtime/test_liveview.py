@@ -51,7 +51,7 @@ def test_strategies_and_orders_are_in_it(scene: Scene) -> None:
 def test_links_that_are_opened_too_often_are_named_with_the_time_they_wait(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = scene.engine._ctx
     monkeypatch.setattr(ctx, "connects", ConnectBudget(1))
-    ctx.connects.take(LinkKind.API, ctx.now_ns)
+    ctx.connects.reserve(LinkKind.API, ctx.now_ns)
     console = Console(record=True, width=400, file=io.StringIO())
     view = LiveView("bot", Level.INFO, console)
     view.started(scene.engine)

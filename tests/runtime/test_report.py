@@ -230,7 +230,7 @@ SAFE = attrs.evolve(NAKED, covered=Decimal(1), stops=("x",))
         ({"kept": (order(),), "positions": (SAFE,)}, 0),
         ({"muted": ("a",)}, 5),
         ({"positions": (NAKED,)}, 4),
-        ({"disputed": ("S",)}, 4),
+        ({"position_breaks": ("S",)}, 4),
         ({"left": (order(),)}, 3),
         ({"owed": (order(),)}, 3),
         ({"compared": False}, 0),

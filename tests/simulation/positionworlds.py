@@ -325,7 +325,7 @@ class World:
             for text in self._differences():
                 self._violated(text)
             if self._disputed():
-                self._violated(f"still disputed: {pump.engine.state.trading.disputed}")
+                self._violated(f"still disputed: {pump.engine.state.trading.breaks}")
             if self.closing and self._left():
                 self._violated(f"a target of 0 is not reached: {self._left()}; {pump.log[-3:]}")
 
@@ -333,7 +333,7 @@ class World:
         return not self._differences()
 
     def _disputed(self) -> bool:
-        return bool(self.pump.engine.state.trading.disputed)
+        return bool(self.pump.engine.state.trading.breaks)
 
     def _differences(self) -> list[str]:
         """Where the bot is not what exchange and oracle say."""
@@ -441,8 +441,8 @@ class World:
         }
         if told != held:
             self._violated(f"the summary has positions {told}, the oracle {held}")
-        if ended.disputed:
-            self._violated(f"disputed at the end: {ended.disputed}")
+        if ended.position_breaks:
+            self._violated(f"disputed at the end: {ended.position_breaks}")
         past = fold(pump.rows).accounts
         for owner, account in pump.engine.state.holdings.accounts.items():
             for key, position in account.positions.items():

@@ -189,7 +189,7 @@ def test_whatever_trades_round_an_amendment_an_order_ends_once(seed: int) -> Non
     for _ in range(4):
         if not order.live:
             break
-        if order.settled:
+        if order.confirmed:
             world.puppet.wanted = [Amend(order.client_order_id, None, D(chance.randint(1, 9)) / 1000)]
         world.pump.run(chance.choice((0, 0.004, 0.006, 0.02, 0.2, 2)))
         world.sell(D(chance.randint(0, 3)) / 1000)

@@ -261,10 +261,10 @@ def beats(pump: Pump) -> list[object]:
 def test_o38_the_switch_is_off_before_the_end() -> None:
     pump, _ = protected(trading=OrderSideLimits(dead_man_ms=20_000))
     assert pump.engine.trading is not None
-    assert pump.engine.trading.deadman.running == {B: False}
+    assert pump.engine.trading.countdown_cancel.running == {B: False}
     pump.stop()
     assert beats(pump)[-1] == 0
-    assert pump.engine.trading.deadman.running == {}
+    assert pump.engine.trading.countdown_cancel.running == {}
     assert report(pump).may_vanish == frozenset()
     kept = at_venue(pump)
     pump.run(60)
@@ -279,7 +279,7 @@ def test_an_end_without_orders_waits_for_its_countdown() -> None:
     pump.run(1)
     pump.stop()
     assert pump.engine.trading is not None
-    assert pump.engine.trading.deadman.running == {}
+    assert pump.engine.trading.countdown_cancel.running == {}
 
 
 @pytest.mark.parametrize("how", ["refused", "unanswered"])

@@ -59,10 +59,10 @@ def test_p18_a_disputed_symbol_is_no_clean_end() -> None:
     pump.venue.finds_nothing.add("GET /fapi/v1/userTrades")
     order = {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": "0.010"}
     pump.venue.by_hand("POST", "/fapi/v1/order", order)
-    pump.until(lambda: bool(pump.engine.state.trading.disputed))
+    pump.until(lambda: bool(pump.engine.state.trading.breaks))
     pump.venue.busy.add("GET /fapi/v3/positionRisk")
     pump.stop()
-    assert report(pump).disputed == (B,)
+    assert report(pump).position_breaks == (B,)
     assert code(pump) is Exit.UNPROTECTED
 
 
@@ -72,9 +72,9 @@ def test_what_the_end_books_is_an_adjustment_and_told() -> None:
     pump.run(3)
     pump.venue.finds_nothing.add("GET /fapi/v1/userTrades")
     pump.venue.by_hand("POST", "/fapi/v1/order", {"symbol": B, "side": "BUY", "type": "MARKET", "quantity": "0.010"})
-    pump.until(lambda: bool(pump.engine.state.trading.disputed))
+    pump.until(lambda: bool(pump.engine.state.trading.breaks))
     pump.stop()
-    assert report(pump).disputed == ()
+    assert report(pump).position_breaks == ()
     assert pump.told("adjustment: BUY 0.010 BTCUSDT booked to external")
     assert pump.told("BTCUSDT is halted: no new risk there until it is resumed")
 

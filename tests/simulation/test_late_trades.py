@@ -36,7 +36,7 @@ def agrees(pump: Pump) -> None:
     pump.run(90)
     assert adds_up(pump)
     assert not pump.engine.state.holdings.adjustments
-    assert pump.engine.state.trading.disputed == pump.engine.state.trading.symbols == {}
+    assert pump.engine.state.trading.breaks == pump.engine.state.trading.symbols == {}
 
 
 @pytest.mark.parametrize(

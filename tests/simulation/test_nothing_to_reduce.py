@@ -42,9 +42,9 @@ def overtaken(hedge: bool, side: Side, faults: VenueFaults | None = None) -> Pum
 def test_a_refusal_that_was_explained_before_disputes_nothing(hedge: bool, side: Side) -> None:
     pump = overtaken(hedge, side)
     assert pump.position("mm") == 0, "the other client's trade has come before the refusal"
-    assert not pump.engine.state.trading.disputed
+    assert not pump.engine.state.trading.breaks
     pump.stop()
-    assert (report(pump).disputed, code(pump)) == ((), Exit.DONE)
+    assert (report(pump).position_breaks, code(pump)) == ((), Exit.DONE)
     assert not pump.told("asking for the position")
 
 
@@ -53,10 +53,10 @@ def test_a_refusal_that_was_explained_before_disputes_nothing(hedge: bool, side:
 def test_the_end_waits_until_a_dispute_is_settled(hedge: bool, side: Side) -> None:
     """The refusal comes first, the run is to end, and only then comes the trade that explains the refusal."""
     pump = overtaken(hedge, side, VenueFaults(events_delayed=Decimal(1), event_delay_ms=LATE_MS))
-    assert pump.engine.state.trading.disputed
+    assert pump.engine.state.trading.breaks
     pump.stop()
     assert pump.position("mm") == 0
-    assert (report(pump).disputed, code(pump)) == ((), Exit.DONE)
+    assert (report(pump).position_breaks, code(pump)) == ((), Exit.DONE)
     assert pump.told("adds up again")
     assert not pump.told("adjustment")
 
@@ -67,7 +67,7 @@ def test_a_dispute_that_stays_is_named_when_the_grace_is_over() -> None:
     began_ms = pump.now_ms
     pump.stop()
     assert pump.now_ms - began_ms >= 3_000
-    assert report(pump).disputed == (B,)
+    assert report(pump).position_breaks == (B,)
     assert code(pump) is not Exit.DONE
     (line,) = pump.told("do not add up at the end")
     assert line.endswith(f"look at the venue yourself: {B}")

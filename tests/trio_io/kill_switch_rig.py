@@ -57,7 +57,7 @@ class Rig:
     async def hear(self, kind: type[Any]) -> Any:
         """The next input of a kind, without taking it in."""
         while True:
-            for stamped in await self.inbox.take():
+            for stamped in await self.inbox.receive():
                 self.heard.append(stamped.event)
                 if isinstance(stamped.event, kind):
                     return stamped.event

@@ -15,7 +15,7 @@ from coldframe.trio_io.body import LONGEST_ANSWER, Body
 def taken(encoding: str, data: bytes, part: int = 1 << 16, longest: int = LONGEST_ANSWER) -> bytes:
     body = Body(encoding, longest)
     for at in range(0, len(data), part):
-        body.take(data[at : at + part])
+        body.append(data[at : at + part])
     return body.whole()
 
 

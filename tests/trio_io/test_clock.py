@@ -123,7 +123,7 @@ def test_c3_timers_fire_on_time_while_the_wall_clock_jumps(monkeypatch: pytest.M
             for second, step_s in enumerate((10, -20, 10, 0)):
                 timers.set(f"in {second}", clock.now_ns() + NS_PER_S)
                 wall[0] += step_s * NS_PER_S
-                (stamped,) = await inbox.take()
+                (stamped,) = await inbox.receive()
                 assert isinstance(stamped.event, TimeReached)
                 came.append((stamped.event.key, stamped.at_ns))
             nursery.cancel_scope.cancel()

@@ -25,7 +25,7 @@ class Tick:
 
 
 def taken(inbox: Inbox, most: int = 64) -> list[Stamped]:
-    return trio.run(inbox.take, most)
+    return trio.run(inbox.receive, most)
 
 
 def events(inbox: Inbox, most: int = 64) -> list[Input]:
@@ -96,7 +96,7 @@ async def test_taking_waits_until_there_is_something(autojump_clock: MockClock) 
 
     async def reader() -> None:
         while len(got) < 2:
-            got.extend(item.event for item in await inbox.take())
+            got.extend(item.event for item in await inbox.receive())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reader)
@@ -233,7 +233,7 @@ async def test_what_comes_from_another_thread_wakes_and_goes_first() -> None:
     got: list[Stamped] = []
 
     async def take() -> None:
-        got.extend(await inbox.take())
+        got.extend(await inbox.receive())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(take)
@@ -246,7 +246,7 @@ async def test_what_comes_from_another_thread_wakes_and_goes_first() -> None:
     tick.ns = 9
     await trio.to_thread.run_sync(inbox.put_from_thread, token, TimeReached("first"))
     await trio.to_thread.run_sync(inbox.put_from_thread, token, TimeReached("second"))
-    after = await inbox.take()
+    after = await inbox.receive()
     assert [row.event for row in after] == [TimeReached("first"), TimeReached("second"), FramesReceived("user", (b"report",))]
     assert [row.at_ns for row in after] == [9, 9, 9]
 

@@ -88,8 +88,8 @@ async def test_what_is_for_the_engine_is_handed_to_it(tmp_path: Path) -> None:
             async with rig.asking(ResolveRequest(VERSION, "cf.a.x.1", FILLED)) as told:
                 event = await rig.hear(ResolveAsked)
                 assert (event.client_order_id, event.outcome) == ("cf.a.x.1", "filled")
-                rig.control.settled(CommandAnswered("of another run", True, "not this"))
-                rig.control.settled(CommandAnswered(event.note, accepted, "in words"))
+                rig.control.command_answered(CommandAnswered("of another run", True, "not this"))
+                rig.control.command_answered(CommandAnswered(event.command, accepted, "in words"))
             assert (told[0].result, told[0].text) == (result, "in words")
 
 

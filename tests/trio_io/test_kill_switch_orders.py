@@ -116,7 +116,7 @@ async def test_all_orders_go_symbol_by_symbol_ordinary_and_conditional() -> None
         assert found.troubles == []
         assert (venue.ordinary, venue.algos) == ({}, {})
         assert sorted(venue.calls()) == ["DELETE algoOpenOrders"] * 2 + ["DELETE allOpenOrders"] * 2
-        assert (await trio.to_thread.run_sync(work.look, None)).left == 0
+        assert (await trio.to_thread.run_sync(work.count_open, None)).left == 0
         used = line.used()
     assert used.weight == 8
     assert used.counted == 1000 + venue.weight
@@ -129,7 +129,7 @@ async def test_of_one_strategy_only_its_own_go() -> None:
     venue = Venue({"BTCUSDT": [*mine, *others], "ETHUSDT": []}, {"ETHUSDT": [name("a", 90), name("b", 91)]})
     async with working(venue) as (work, _):
         found = await trio.to_thread.run_sync(work.cancel, "a")
-        left = await trio.to_thread.run_sync(work.look, "a")
+        left = await trio.to_thread.run_sync(work.count_open, "a")
     assert found.troubles == []
     assert left.left == 0
     assert venue.ordinary["BTCUSDT"] == others
@@ -144,7 +144,7 @@ async def test_what_does_not_work_in_one_symbol_keeps_no_other_waiting() -> None
         found = await trio.to_thread.run_sync(work.cancel, None)
         assert venue.ordinary == {}
         venue.faults["GET openOrders"] = Told(b"<html>")
-        assert (await trio.to_thread.run_sync(work.look, None)).left is None
+        assert (await trio.to_thread.run_sync(work.count_open, None)).left is None
     assert found.troubles == ["BTCUSDT: -1001 Internal [2J", "ETHUSDT: -1001 Internal [2J"]
 
 
@@ -158,7 +158,7 @@ async def test_answers_that_cannot_be_read_or_never_end_are_troubles() -> None:
     ):
         venue = Venue({}, faults={"GET openOrders": told})
         async with working(venue, longest_answer=500_000) as (work, _):
-            found = await trio.to_thread.run_sync(work.look, None)
+            found = await trio.to_thread.run_sync(work.count_open, None)
         assert found.left is None
         assert all(trouble in told_trouble for told_trouble in found.troubles), found.troubles
 

@@ -61,7 +61,7 @@ class Bench:
     async def until(self, kind: type[KIND], count: int = 1) -> KIND:
         """Waits for an input of a kind, and returns the latest of them."""
         while len(found := self.of(kind)) < count:
-            self.seen += await self.inbox.take()
+            self.seen += await self.inbox.receive()
         return found[count - 1]
 
     def of(self, kind: type[KIND]) -> list[KIND]:
@@ -121,7 +121,7 @@ async def test_each_kind_has_its_address_and_its_lane(kind: LinkKind, path: str,
         one.open(kind, path)
         assert await one.until(LinkOpened) == LinkOpened("one")
         while sum(len(received.frames) for received in one.of(FramesReceived)) < 2:
-            one.seen += await one.inbox.take()
+            one.seen += await one.inbox.receive()
         assert peer.lines[0].path == asked
         assert {received.link for received in one.of(FramesReceived)} == {"one"}
         lanes = {stamped.lane for stamped in one.seen if isinstance(stamped.event, FramesReceived)}
@@ -199,7 +199,7 @@ async def test_every_market_frame_is_tapped_and_no_other() -> None:
             one.open(kind, "/public/stream")
             heard: list[bytes] = []
             while len(heard) < len(frames):
-                one.seen = await one.inbox.take()
+                one.seen = await one.inbox.receive()
                 heard += [payload for received in one.of(FramesReceived) for payload in received.frames]
         assert heard == frames
         assert tapped == ([frames, frames] if kind is LinkKind.MARKET else [[], []])
@@ -393,7 +393,7 @@ async def test_a_request_is_reported_as_written_before_its_answer() -> None:
             one.ask(number)
             await one.until(RequestWritten, number)
             while not any(b'"id": %d,' % number in payload for received in one.of(FramesReceived) for payload in received.frames):
-                one.seen += await one.inbox.take()
+                one.seen += await one.inbox.receive()
         order = [event for event in one.events if isinstance(event, RequestWritten | FramesReceived)]
         assert [type(event) for event in order] == [RequestWritten, FramesReceived] * 199
 

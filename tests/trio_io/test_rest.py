@@ -273,7 +273,7 @@ async def performed(rest: RestClient, *effects: CallRest) -> list[Stamped]:
     async with trio.open_nursery() as nursery:
         for effect in effects:
             nursery.start_soon(rest.perform, effect, inbox)
-    return await inbox.take()
+    return await inbox.receive()
 
 
 async def test_every_call_of_the_brain_is_reported_once() -> None:

@@ -32,7 +32,7 @@ class Rig:
 
     async def listen(self) -> None:
         while True:
-            for stamped in await self.inbox.take():
+            for stamped in await self.inbox.receive():
                 self.note(stamped)
 
     def note(self, stamped: Stamped) -> None:

@@ -57,7 +57,7 @@ def verify(path: Path, out: Out) -> int:
         "schema_version": 1,
         "verb": "journal verify",
         "rows": rows,
-        **begin.told(),
+        **begin.as_json(),
         "last": begin.last,
         "runs": past.runs,
         "orders": len(past.orders),
@@ -90,7 +90,7 @@ def prune(path: Path, keep_days: int, out: Out) -> int:
         "deleted": gone,
         "deleted_segments": len(begun.segments) - len(begin.segments),
         "freed_bytes": freed,
-        **begin.told(),
+        **begin.as_json(),
         "last": begin.last,
     }
     went = f"rows {begun.first} to {begin.first - 1} were deleted" if gone else f"no row was deleted: {_why_none(begin, keep_days)}"
@@ -121,7 +121,7 @@ class _RunBegin:
     def of(cls, history: JournalHistory) -> _RunBegin:
         return cls(history.first, history.last, history.before, history.segments)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         segments = [{"file": str(part.path), "first": part.first, "last": part.last} for part in self.segments]
         return {"first": self.first, "before": self.before.hex(), "segments": segments}
 

@@ -104,7 +104,7 @@ def check(path: Path, out: Out) -> int:
         "ok": True,
     }
     strategies = ", ".join(strategy.table.id for strategy in bot.strategies) or "no strategies"
-    _note(f"{path}: {note}" for note in bot.notes)
+    _print_notes(f"{path}: {note}" for note in bot.notes)
     line = f"{path}: good: {strategies}; {len(bot.streams)} streams; orders {config.orders.mode} on {config.venue.environment}"
     out(document, [line])
     return 0
@@ -167,7 +167,7 @@ def _module_line(module: Module, path: Path | None) -> str:
 def recording_info(path: Path, out: Out) -> int:
     """`coldframe recording info`."""
     document, lines, notes = describe_recording(path)
-    _note(notes)
+    _print_notes(notes)
     out(document, lines)
     return 0
 
@@ -175,12 +175,12 @@ def recording_info(path: Path, out: Out) -> int:
 def recording_verify(path: Path, out: Out) -> int:
     """`coldframe recording verify`: 0 when every book is what the recorded best prices say, and there was something to compare."""
     document, lines, notes = verify_recording(path)
-    _note(notes)
+    _print_notes(notes)
     out(document, lines)
     return 0 if document["comparisons"] and not document["mismatches"] and not document["gaps"] else 1
 
 
-def _note(notes: Iterable[str]) -> None:
+def _print_notes(notes: Iterable[str]) -> None:
     for note in notes:
         sys.stderr.write(f"coldframe: {printable(note)}\n")
 

@@ -144,7 +144,7 @@ class Engine:
         self._setup = setup
         connects = ConnectBudget(most=setup.feed.connects_per_5min)
         self._ctx = ctx = StepContext(setup.chance, ClockOffset(initial_ms=setup.clock_offset_ms), connects=connects)
-        ctx.ledger.adopt_limits(setup.rate_limits)
+        ctx.rate_limits.adopt_limits(setup.rate_limits)
         self._calls = RestQueue(ctx)
         self.market = Market(ctx, self._calls, setup.streams, setup.feed)
         self.state = state = _state_of(setup, ctx)
@@ -189,20 +189,25 @@ class Engine:
         return self.state.orders
 
     @property
-    def ledger_peaks(self) -> tuple[int, int]:
+    def limit_peaks(self) -> tuple[int, int]:
         """Highest weight of a minute, and most orders of ten seconds, as counted against the limits."""
-        return self._ctx.ledger.weight.peak, self._ctx.ledger.orders_10s.peak
+        return self._ctx.rate_limits.weight.peak, self._ctx.rate_limits.orders_10s.peak
 
     @property
     def limits_used(self) -> tuple[int, int, int, int]:
         """Weight used this minute and its limit, orders of the last ten seconds and their limit."""
-        ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
-        return ledger.weight.used(now_ms), ledger.weight.limit, ledger.orders_10s.used(now_ms), ledger.orders_10s.limit
+        rate_limits, now_ms = self._ctx.rate_limits, self._ctx.venue_ms
+        return (
+            rate_limits.weight.used(now_ms),
+            rate_limits.weight.limit,
+            rate_limits.orders_10s.used(now_ms),
+            rate_limits.orders_10s.limit,
+        )
 
     @property
     def banned_until_ms(self) -> int:
         """Until when the venue does not want to hear from us, in its time; 0 when it does."""
-        return self._ctx.ledger.banned_until_ms
+        return self._ctx.rate_limits.banned_until_ms
 
     @property
     def reconnects(self) -> int:
@@ -213,9 +218,9 @@ class Engine:
         return self._ctx.connects
 
     @property
-    def connects_shut(self) -> dict[LinkKind, int]:
+    def connect_waits(self) -> dict[LinkKind, int]:
         """The kinds of links that were opened too often lately, and how long none is opened (milliseconds)."""
-        return self._ctx.connects.shut(self._ctx.now_ns)
+        return self._ctx.connects.waits(self._ctx.now_ns)
 
     @property
     def clock_offset_ms(self) -> int:
@@ -235,7 +240,7 @@ class Engine:
 
     def _start(self, at_ns: int) -> list[Effect]:
         self._ctx.begin_step(at_ns)
-        self._take_over(self._setup.past)
+        self._restore(self._setup.past)
         self.market.start()
         self._clock.start()
         if self.trading is not None:
@@ -243,7 +248,7 @@ class Engine:
         self.halting.start(self._setup.halts)
         self._guard.start()
         self.strategies.start()
-        return self._settled()
+        return self._finish_step()
 
     def _step(self, stamped: Stamped) -> list[Effect]:
         self._ctx.begin_step(stamped.at_ns)
@@ -269,14 +274,14 @@ class Engine:
                 self.halting.step(event)
             case unknown:
                 assert_never(unknown)
-        return self._settled()
+        return self._finish_step()
 
-    def _settled(self) -> list[Effect]:
+    def _finish_step(self) -> list[Effect]:
         self._hand_on()
         if self._end_wanted and self.ending.asked is None:
             self._stop(StopAsked(f"halt: {self._end_wanted}"))
-        self._clock.settle()
-        self.listing.settle()
+        self._clock.ask_if_doubted()
+        self.listing.ask_if_doubted()
         self._remember_ban()
         self._rows.record(last=self.finished)
         return self._ctx.take_effects()
@@ -288,12 +293,12 @@ class Engine:
         for _ in range(_ROUNDS_PER_STEP):
             events = self._ctx.take_events()
             for event in sorted(events, key=turn) if len(events) > 1 else events:
-                self._happened(event)
+                self._follow_up(event)
             self.strategies.compare_due()
             if not self._ctx.events and not self.strategies.due:
                 return
 
-    def _happened(self, event: EngineEvent) -> None:
+    def _follow_up(self, event: EngineEvent) -> None:
         """Leaves what follows to whom it concerns."""
         match event:
             case BookUpdate() | StrategyTold() | LinkChanged() | AttemptEnded() | AccountSettingDiffers():
@@ -304,7 +309,7 @@ class Engine:
                 self.strategies.step(event)
             case OrderCameBack() | NothingToReduce() | SettingsDoubted():
                 if self.trading is not None:
-                    self.trading.happened(event)
+                    self.trading.follow_up(event)
             case ClockDoubted():
                 self._clock.step(event)
             case RulesDoubted():
@@ -315,7 +320,7 @@ class Engine:
                 assert_never(unknown)
 
     def _remember_ban(self) -> None:
-        until_ms = self._ctx.ledger.banned_until_ms
+        until_ms = self._ctx.rate_limits.banned_until_ms
         if until_ms > self._banned_ms:
             self._banned_ms = until_ms
             self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
@@ -324,7 +329,7 @@ class Engine:
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
-    def _take_over(self, past: RestoredState) -> None:
+    def _restore(self, past: RestoredState) -> None:
         """Orders, fills and positions of an earlier run: what was in flight when it ended is unknown now, and will be asked for."""
         about = {**self._setup.about, "account": past.account, "epoch_ms": self._setup.epoch_ms}
         self._ctx.record(RowKind.RUN, past.account, about)
@@ -366,7 +371,7 @@ class Engine:
     def _of_link(self, event: FramesReceived | FramesDropped | LinkOpened | LinkLost) -> None:
         """Leaves what a link brings, and what becomes of it, to the side that has it."""
         if isinstance(event, LinkLost) and event.banned_until_ms:
-            self._ctx.ledger.ban(event.banned_until_ms)
+            self._ctx.rate_limits.ban(event.banned_until_ms)
         if self.market.feed.owns(event.link):
             self.market.step(event)
             if isinstance(event, LinkOpened):
@@ -411,7 +416,7 @@ class Engine:
             case _:
                 if self.trading is not None:
                     self.trading.step(event)
-                    self._owed_fills.look()
+                    self._owed_fills.log_changes()
                     self.strategies.part()
                     self.strategies.check_losses()
 

@@ -25,12 +25,12 @@ class Sinks:
         self._complain = complain
         self._stopwatch = stopwatch
 
-    def hear(self, news: Told | Log) -> None:
+    def deliver(self, notice: Told | Log) -> None:
         """Tells every sink."""
         for sink in tuple(self._sinks):
             began_ns = self._stopwatch()
             try:
-                fenced(_raised, sink, news)
+                fenced(_raised, sink, notice)
             except PluginError as error:
                 self._drop(sink, str(error))
                 continue

@@ -190,7 +190,7 @@ class _Run(Pump):
         self._tell, self.notes, self.steps = tell, CallNotes(), 0
 
     def stepped(self, stamped: told.Stamped | None, effects: Sequence[Effect]) -> None:
-        calls = self.notes.take().wanted
+        calls = self.notes.drain().wanted
         self.steps = stamped.seq if stamped is not None else 0
         if calls or effects:
             kind = type(stamped.event).__name__ if stamped is not None else "Start"

@@ -107,7 +107,7 @@ class EffectRunner:
 
         What is private goes first, before every single market input: a slow hook must not hold up the answers and fills of others.
         """
-        taken = await self.inbox.take(1)
+        taken = await self.inbox.receive(1)
         until_ns = stopwatch_ns() + _TURN_NS
         for _ in range(_INPUTS_PER_TURN):
             for stamped in taken:
@@ -118,7 +118,7 @@ class EffectRunner:
                 self.perform_all(effects)
             if self.finished is not None or self.inbox.empty or stopwatch_ns() >= until_ns:
                 return
-            taken = await self.inbox.take(1)  # something is there: this does not wait
+            taken = await self.inbox.receive(1)  # something is there: this does not wait
 
     def perform_all(self, effects: Sequence[Effect]) -> None:
         """Does what a step wants done. Its rows go to the journal first, so that nothing of it is done before it is recorded."""
@@ -155,7 +155,7 @@ class EffectRunner:
             case AppendJournal():
                 pass  # with the journal already
             case Told():
-                self.heartbeat.told(effect)
+                self.heartbeat.note_position(effect)
                 if self._tell is not None:
                     self._tell(effect)
             case CallRest():

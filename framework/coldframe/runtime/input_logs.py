@@ -36,7 +36,7 @@ class CallNotes:
         self._number = 0
         self.due: Mapping[int, str] = {}
 
-    def take(self) -> Calls:
+    def drain(self) -> Calls:
         """What was done since the last time."""
         self._number = 0
         if not self._wanted and not self._late:
@@ -122,10 +122,10 @@ class LoggedSteps:
         return [NotedPlugin(plugin, self._notes) for plugin in plugins]
 
     def started(self, at_ns: int, effects: Sequence[Effect]) -> None:
-        self.log.started(at_ns, effects, self._notes.take())
+        self.log.started(at_ns, effects, self._notes.drain())
 
     def stepped(self, stamped: Stamped, effects: Sequence[Effect]) -> None:
-        self.log.stepped(stamped, effects, self._notes.take())
+        self.log.stepped(stamped, effects, self._notes.drain())
 
 
 def log_folder(bot: Bot, asked: Path | None) -> Path | None:

@@ -81,10 +81,10 @@ async def running_kill_switch(
         runner.links.max_age_ms = bot.config.orders.max_age_ms
         runner.halt_taken = kill_switch.taken
         if control is not None:
-            runner.command_answered = control.settled
+            runner.command_answered = control.command_answered
         nursery = await stack.enter_async_context(trio.open_nursery())
         _tell_positions(runner, engine)  # before the first hook, which may never return
-        nursery.start_soon(_beat, runner, engine)
+        nursery.start_soon(_send_heartbeats, runner, engine)
         nursery.start_soon(_mourn, kill_switch)
         kill_switch.begin(runner.inbox)
         try:
@@ -142,7 +142,7 @@ def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock
     return KillSwitchOrders(line, {strategy.table.id: strategy.symbols for strategy in bot.strategies}, engine.orders.epoch_ms)
 
 
-async def _beat(runner: EffectRunner, engine: Engine) -> None:
+async def _send_heartbeats(runner: EffectRunner, engine: Engine) -> None:
     """Says that the run goes on, and what it holds."""
     while True:
         _tell_positions(runner, engine)

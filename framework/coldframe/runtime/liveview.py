@@ -123,9 +123,9 @@ def _status(name: str, engine: Engine) -> Text:
     trading = engine.trading
     session = trading.session.state.value if trading is not None else "off"
     reports = ("complete" if trading.reports_complete else "incomplete") if trading is not None else "off"
-    shut = "".join(f"; no {kind} link for {-(-ms // 1000)} s" for kind, ms in engine.connects_shut.items())
+    waits = "".join(f"; no {kind} link for {-(-ms // 1000)} s" for kind, ms in engine.connect_waits.items())
     return Text(
         f"{name}: orders {session}, reports {reports}; weight {weight}/{weight_limit}, orders {orders}/{orders_limit} in 10 s;"
-        f" {engine.market.received} messages, {engine.reconnects} reconnects{shut}; Ctrl-C ends the run",
+        f" {engine.market.received} messages, {engine.reconnects} reconnects{waits}; Ctrl-C ends the run",
         style="dim",
     )

@@ -100,7 +100,7 @@ def _replayed(reading: InputLogReading, until: int | None, watch: Watch) -> Repl
                 raise
             made.ended_early = f"step {step.seq}: {type(error).__name__}: {error}"
             break
-        calls = notes.take()
+        calls = notes.drain()
         made.steps += 1
         _compare(made, step, effects, calls, digest)
         watch(step, calls)

@@ -40,7 +40,7 @@ class RunEnd:
 def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
     """The document that `coldframe run --json` prints."""
     tally = engine.state.tally
-    weight_peak, orders_peak = engine.ledger_peaks
+    weight_peak, orders_peak = engine.limit_peaks
     end = engine.ending.report()
     # Once the run is over, no order is looked after any more: an order that should have ended is as unknown as any.
     unknown = len(end.left) if engine.finished else engine.orders.doubtful
@@ -84,7 +84,7 @@ def exit_code(end: EndReport, unrecorded: str = "") -> Exit:
     missing = not end.compared and (end.kept or end.positions)
     true = [
         Exit.UNSETTLED if end.left or end.owed or unrecorded or missing else Exit.DONE,
-        Exit.UNPROTECTED if end.unprotected or end.disputed else Exit.DONE,
+        Exit.UNPROTECTED if end.unprotected or end.position_breaks else Exit.DONE,
         Exit.MUTED if end.muted else Exit.DONE,
     ]
     return gravest(true)
@@ -118,7 +118,7 @@ def _end(end: EndReport, ended: RunEnd) -> dict[str, Any]:
             }
             for order in end.owed
         ],
-        "disputed": list(end.disputed),
+        "disputed": list(end.position_breaks),
         "muted": list(end.muted),
         "compared": end.compared,
         "unrecorded": ended.unrecorded,
@@ -181,10 +181,10 @@ def _strategy(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
 
 def _troubles(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
     """What went wrong with a strategy, in words; each of them is only in the document when there is something to say."""
-    shut = engine.state.trading.account or engine.state.trading.strategies.get(runtime.id)
+    verdict = engine.state.trading.account or engine.state.trading.strategies.get(runtime.id)
     return {
         "fault": runtime.fault,
-        "shut": shut.text if shut is not None else "",
+        "shut": verdict.text if verdict is not None else "",
         "refusals": dict(sorted(runtime.refusals.items())),
         "held_back": dict(sorted(runtime.held_back.items())),
         "strained": dict(sorted(runtime.strain.said.items())),

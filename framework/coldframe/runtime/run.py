@@ -99,11 +99,11 @@ async def run(bot: Bot, options: RunOptions, watcher: RunObserver) -> Result:
         if options.signals:
             stack.enter_context(halt_signal_kept())  # before any thread begins
         venues = await stack.enter_async_context(open_venues(bot, clock, watcher.log))
-        registry = _House(bot, options, watcher, clock, venues)
+        registry = _Lifetime(bot, options, watcher, clock, venues)
         return await registry.live()
 
 
-class _House:
+class _Lifetime:
     """One run."""
 
     def __init__(self, bot: Bot, options: RunOptions, watcher: RunObserver, clock: Clock, venues: Connections) -> None:
@@ -119,7 +119,7 @@ class _House:
 
     def _log(self, level: Level, text: str) -> None:
         self._watcher.log(self._clock.now_ns(), level, text)
-        self._sinks.hear(Log(level, text))
+        self._sinks.deliver(Log(level, text))
 
     def _complain(self, text: str) -> None:
         """A line about a sink, not for sinks."""
@@ -133,7 +133,7 @@ class _House:
             self._log(Level.WARNING, note)
         with ExitStack() as stack:
             kept = stack.enter_context(open_journal(self._bot, signer)) if signer is not None else None
-            described = await self._look_round(market, orders, signer)
+            described = await self._query_venue(market, orders, signer)
             if signer is not None and self._bot.config.orders.mode == "live":
                 # Another key of the same account is another name for it here, but not for the venue.
                 account = await account_at_venue(self._bot.config, orders, self._clock)
@@ -157,7 +157,7 @@ class _House:
             trio.open_nursery() as nursery,
         ):
             engine = Engine(engine_setup(self._bot, facts, plugins if steps is None else steps.noted(plugins)))
-            runner = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.hear, journal)
+            runner = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.deliver, journal)
             runner.watch = steps
             if recorder is not None:
                 runner.links.taps.append(recorder.frame)
@@ -173,7 +173,7 @@ class _House:
         unrecorded = journal.unrecorded if journal is not None else ""
         return Result(engine, RunEnd(self._how(), elapsed_ns, runner.finished or "", unrecorded))
 
-    async def _look_round(self, market: RestClient, orders: RestClient, signer: Signer | None) -> VenueInfo:
+    async def _query_venue(self, market: RestClient, orders: RestClient, signer: Signer | None) -> VenueInfo:
         """The questions before the start; every mistake that only the venue can find is found here."""
         try:
             return await self._ask_round(market, orders, signer)

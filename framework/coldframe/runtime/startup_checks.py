@@ -50,7 +50,7 @@ async def check_start(
         findings += _differences(bot, {row.symbol: row for row in rows})
     if findings:
         raise ConfigError(*findings)
-    await _say_what_is_there(rest, clock, log)
+    await _log_what_is_there(rest, clock, log)
 
 
 async def account_at_venue(config: Config, rest: RestClient, clock: Clock) -> str:
@@ -109,7 +109,7 @@ def _margin_of(row: SymbolConfig | None) -> str:
     return "cross" if said.startswith("cross") else said
 
 
-async def _say_what_is_there(rest: RestClient, clock: Clock, log: LogLine) -> None:
+async def _log_what_is_there(rest: RestClient, clock: Clock, log: LogLine) -> None:
     orders = await _ask(rest, clock, "/fapi/v1/openOrders", OrderReply)
     positions = await _ask(rest, clock, "/fapi/v3/positionRisk", PositionRow)
     held = [f"{row.symbol} {trimmed(exact(row.position_amt))}" for row in positions if exact(row.position_amt)]

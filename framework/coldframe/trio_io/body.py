@@ -30,7 +30,7 @@ class Body:
         self._body = bytearray()
         self._unpacking = zlib.decompressobj(wbits=31) if self._name in _GZIP else None
 
-    def take(self, part: bytes) -> None:
+    def append(self, part: bytes) -> None:
         """Takes what came. Raises `LinkRefused` when the body becomes too long, or cannot be unpacked."""
         if part:
             self._body += self._unpacked(part)

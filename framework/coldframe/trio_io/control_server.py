@@ -43,7 +43,7 @@ class Caller:
 
 
 class ControlServer:
-    """One per run. Only `wake` and `settled` may be called from another thread."""
+    """One per run. Only `wake` and `command_answered` may be called from another thread."""
 
     def __init__(self, endpoint: LocalEndpoint, log: Log, patience_s: float = _PATIENCE_S) -> None:
         self._patience_s = patience_s
@@ -52,7 +52,7 @@ class ControlServer:
         self._callers: list[Caller] = []
         #: Who waits for the engine, by the name of the command, and until when; and what it has answered.
         self._waiting: dict[str, tuple[Caller, float]] = {}
-        self._settled: deque[CommandAnswered] = deque()
+        self._answered: deque[CommandAnswered] = deque()
         self._numbers = count(1)
         self._asleep, self._waker = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -96,15 +96,15 @@ class ControlServer:
         self._waiting[name] = caller, monotonic_s() + _ENGINE_PATIENCE_S
         return name
 
-    def settled(self, answered: CommandAnswered) -> None:
+    def command_answered(self, answered: CommandAnswered) -> None:
         """What the engine answers to a command. On the thread of the run."""
-        self._settled.append(answered)
+        self._answered.append(answered)
         self.wake()
 
     def hand_back(self, where: Callable[[], str]) -> None:
         """Passes on what the engine has answered. Where it has not in time, says so, and what the run is in (`where`)."""
-        while self._settled:
-            answered = self._settled.popleft()
+        while self._answered:
+            answered = self._answered.popleft()
             caller, _ = self._waiting.pop(answered.command, (None, 0.0))
             if caller is not None:
                 result: Literal["accepted", "refused"] = "accepted" if answered.accepted else "refused"

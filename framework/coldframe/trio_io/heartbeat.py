@@ -43,7 +43,7 @@ class Heartbeat:
         """All positions as they are now, of every strategy."""
         self._positions = dict(positions)
 
-    def told(self, effect: Told) -> None:
+    def note_position(self, effect: Told) -> None:
         """A position as a strategy has just been told of it."""
         event = effect.event
         if isinstance(event, OrderFilled | PositionChanged):

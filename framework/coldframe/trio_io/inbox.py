@@ -85,7 +85,7 @@ class Inbox:
         self.dropped += count
         self.put(Lane.CONTROL, FramesDropped(link, count))
 
-    async def take(self, most: int = 64) -> list[Stamped]:
+    async def receive(self, most: int = 64) -> list[Stamped]:
         """Waits until there is something, then returns all that is control or private, and market frames up to `most` inputs."""
         while not self._first and not self._market and not self._outside:
             self._filled = trio.Event()

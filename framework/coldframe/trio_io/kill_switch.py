@@ -57,7 +57,7 @@ WriteRow = Callable[[RowKind, str, Mapping[str, object]], bool]
 
 
 @attrs.define
-class _Told:
+class _ToldHalt:
     """A halt that the engine was told of; `taken` when it has taken it in."""
 
     halt: Halt | None
@@ -108,7 +108,7 @@ class KillSwitchThread:
         self._unkept: dict[str | None, Halt] = {}
         self._numbers = count(1)
         self._lock = threading.Lock()
-        self._told: dict[int, _Told] = {}
+        self._told: dict[int, _ToldHalt] = {}
         self._flattening: Halt | None = None
         #: Requests up to these numbers were made before a halt was taken in, by strategy: what of them still waits is void.
         self._void: dict[str | None, int] = {}
@@ -179,7 +179,7 @@ class KillSwitchThread:
                 asked = self._wait()
                 if self._heed_signal and halt_signal_came():
                     self._halt(Halt(HaltLevel.CANCEL, None, "SIGUSR1", self._clock.now_ms()))
-                self._look()
+                self._poll_halt_file()
                 for caller, request in asked:
                     self._serve(caller, request)
                 if self._control is not None:
@@ -196,7 +196,7 @@ class KillSwitchThread:
             if self._control is not None:
                 self._control.close()
             if not well:
-                self._soon(self.broken.set)
+                self._schedule(self.broken.set)
 
     def _wait(self) -> list[tuple[Caller, Request]]:
         """A moment of rest. Returns what was asked for meanwhile."""
@@ -223,7 +223,7 @@ class KillSwitchThread:
                     return
                 self._control.answer(caller, self._answer(f"{whom(strategy)}: resumed", lines))
             case ResolveRequest(_, order, outcome):
-                self._give(ResolveAsked(order, outcome.value, self._control.keep_waiting(caller)))
+                self._put_input(ResolveAsked(order, outcome.value, self._control.keep_waiting(caller)))
             case unknown:
                 assert_never(unknown)
 
@@ -270,7 +270,7 @@ class KillSwitchThread:
             self._halt_file.clear(revision)
         return lines
 
-    def _look(self) -> None:
+    def _poll_halt_file(self) -> None:
         """Whether the file has changed, and what it says now."""
         stamp = self._halt_file.stamp()
         if stamp != self._stamp:
@@ -306,8 +306,8 @@ class KillSwitchThread:
         patience_s = max(ENGINE_PATIENCE_S - self._heartbeat.silent_s, ENGINE_MOMENT_S)
         with self._in_haste():
             # A flatten is told as a cancel first: who flattens is decided when it is known whether the engine answers.
-            told = self._tell(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt, halt.level)
-            lines = self._cancel(halt) + self._look_back(halt, began_s)
+            told = self._tell_engine(attrs.evolve(halt, level=HaltLevel.CANCEL) if halt.level.flattens else halt, halt.level)
+            lines = self._cancel(halt) + self._describe_left(halt, began_s)
             # Only now: a disk that hangs holds no cancel up.
             lines += keep()
             body = {"by": "brake", "level": halt.level.value, "reason": halt.reason}
@@ -322,30 +322,30 @@ class KillSwitchThread:
                 held = any(self._heartbeat.positions(halt.strategy).values())
                 told_bot = "the bot brings its positions to zero" if held else "no position of the bot is open: nothing to flatten"
                 lines += [told_bot] if by_engine else self._flatten(halt)
-                self._tell(halt, halt.level)
-                self._soon(self._release)
+                self._tell_engine(halt, halt.level)
+                self._schedule(self._release)
         return lines
 
-    def _tell(self, halt: Halt, asked: HaltLevel) -> _Told:
+    def _tell_engine(self, halt: Halt, asked: HaltLevel) -> _ToldHalt:
         """Tells the engine of a halt; until it has taken it in, `guard` holds its requests back."""
         number = next(self._numbers)
-        told = _Told(halt)
+        told = _ToldHalt(halt)
         with self._lock:
             self._told[number] = told
-        self._give(HaltAsked(halt.level, halt.strategy, halt.reason, number, asked))
+        self._put_input(HaltAsked(halt.level, halt.strategy, halt.reason, number, asked))
         return told
 
     def _resume(self, strategy: str | None) -> list[str]:
         self._record(RowKind.HALT, strategy or "", {"by": "brake", "level": "none", "reason": ""})
         self._again_s.pop(strategy, None)
-        number, told = next(self._numbers), _Told(None)
+        number, told = next(self._numbers), _ToldHalt(None)
         with self._lock:
             # What the engine has not taken in yet is void: it takes everything in order.
             for asked in self._told.values():
                 if asked.halt is not None and asked.halt.strategy == strategy:
                     asked.halt = None
             self._told[number] = told
-        self._give(ResumeAsked(strategy, number))
+        self._put_input(ResumeAsked(strategy, number))
         taken = told.taken.wait(ENGINE_PATIENCE_S)
         return [f"{whom(strategy)}: resumed" if taken else "the bot does not answer; it resumes as soon as it does"]
 
@@ -362,7 +362,7 @@ class KillSwitchThread:
         with self._lock:
             self._flattening = halt
         lines, found = self._work.flatten(self._heartbeat.positions(halt.strategy), self._ordered)
-        self._give(self._work.used())
+        self._put_input(self._work.used())
         for line in lines:
             self._log(Level.ERROR, line)
         return lines + self._troubles("flattening", found)
@@ -372,7 +372,7 @@ class KillSwitchThread:
             order = emergency_order(event, self._clock.now_ns())
             order.written_past_the_engine()
             self._record(RowKind.ORDER, event.client_order_id, order_body(order))
-        self._give(event)
+        self._put_input(event)
 
     def _release(self) -> None:
         """On the thread of the run: what the kill switch did is in the inbox, and the halt that holds the engine back is told."""
@@ -384,7 +384,7 @@ class KillSwitchThread:
             return
         held = self._heartbeat.positions(None) if self._keeps_protective else {}
         found = self._work.cancel_own(held, dead_man=self._dead_man)
-        left = self._work.look(None).left
+        left = self._work.count_open(None).left
         if left is None:
             text = "it is not known whether orders of this bot are"
         else:
@@ -394,15 +394,15 @@ class KillSwitchThread:
             self._log(Level.ERROR, f"kept at the venue: {found.kept} orders of ours that can only reduce an open position")
         self._troubles("cancelling", found)
 
-    def _look_back(self, halt: Halt, began_s: float) -> list[str]:
+    def _describe_left(self, halt: Halt, began_s: float) -> list[str]:
         """What is left at the venue."""
         if self._work is None:
             self._log(Level.ERROR, f"halt: {halt}: this run sends no orders")
             return ["this run sends no orders"]
         if not halt.level.cancels:
             return []
-        found = self._work.look(halt.strategy)
-        self._give(self._work.used())
+        found = self._work.count_open(halt.strategy)
+        self._put_input(self._work.used())
         left = "an unknown number of" if found.left is None else found.left or "no"
         line = f"{left} orders of ours are open at the venue, {monotonic_s() - began_s:.2f} s after the halt was seen"
         self._log(Level.ERROR, f"halt: {halt.whom}: {line}")
@@ -435,7 +435,7 @@ class KillSwitchThread:
                 else:
                     del self._again_s[strategy]
                 if self._work is not None:
-                    self._give(self._work.used())
+                    self._put_input(self._work.used())
 
     # -- watching -----------------------------------------------------------------------------------------------------
 
@@ -457,11 +457,11 @@ class KillSwitchThread:
 
     # -- to the run ---------------------------------------------------------------------------------------------------
 
-    def _give(self, event: Input) -> None:
+    def _put_input(self, event: Input) -> None:
         """Puts an input into the inbox: taken as soon as the run has a moment, in the order in which they were given."""
         self._inbox.put_from_thread(self._token, event)
 
-    def _soon(self, call: Callable[..., object], *args: object) -> None:
+    def _schedule(self, call: Callable[..., object], *args: object) -> None:
         with suppress(trio.RunFinishedError):  # the run is over: there is no engine to tell
             self._token.run_sync_soon(call, *args)
 

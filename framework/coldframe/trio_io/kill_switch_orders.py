@@ -130,7 +130,7 @@ class KillSwitchOrders:
         self._each(lambda symbol: self._checked("POST", "/fapi/v1/countdownCancelAll", {"symbol": symbol, **off}), keeping, found)
         return found
 
-    def look(self, strategy: str | None) -> Findings:
+    def count_open(self, strategy: str | None) -> Findings:
         """Counts the orders of ours that are still open."""
         found = Findings()
         counts = self._each(lambda symbol: len(self._own(strategy, symbol)), self.symbols_of(strategy), found)

@@ -88,7 +88,7 @@ class KillSwitchRest:
             said = {name.lower(): value for name, value in response.headers.items()}
             body = Body(said.get("content-encoding", ""), self._longest_answer)
             for part in response.iter_raw():
-                body.take(part)
+                body.append(part)
                 if monotonic_s() - began_s > self._call_timeout_s:
                     raise LinkRefused("no whole answer in time")
             return Answer(response.status_code, said, body.whole())

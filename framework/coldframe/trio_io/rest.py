@@ -104,7 +104,7 @@ class RestClient:
             body = Body(said.get("content-encoding", ""), self._longest_answer)
             async with aclosing(response.aiter_raw()) as parts:
                 async for part in parts:
-                    body.take(part)
+                    body.append(part)
             return Answer(response.status_code, said, body.whole())
 
     def _request(self, verb: str, path: str, params: Mapping[str, str | int]) -> tuple[str, dict[str, str]]:

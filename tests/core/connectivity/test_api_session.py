@@ -133,13 +133,13 @@ def test_it_opens_logs_on_and_is_ready() -> None:
 
 def test_the_handshake_and_the_log_on_are_paid_for() -> None:
     line = Line().ready()
-    assert line.ctx.ledger.weight.used(line.ctx.venue_ms) == 5 + 2
-    assert Line(can_log_on=False).ready().ctx.ledger.weight.used(line.ctx.venue_ms) == 5
+    assert line.ctx.rate_limits.weight.used(line.ctx.venue_ms) == 5 + 2
+    assert Line(can_log_on=False).ready().ctx.rate_limits.weight.used(line.ctx.venue_ms) == 5
 
 
 def test_without_room_in_the_limits_it_waits() -> None:
     line = Line()
-    line.ctx.ledger.ban(line.ctx.venue_ms + 10_000)
+    line.ctx.rate_limits.ban(line.ctx.venue_ms + 10_000)
     line.start()
     assert line.opened == []
     line.run(9_999)
@@ -345,7 +345,7 @@ def test_the_memory_of_overdue_requests_is_bounded() -> None:
 def test_r1_a_ban_is_heeded(code: int, status: int, msg: str, ban_ms: int | None) -> None:
     line = Line().ready()
     line.refuse(line.ask("x"), code, msg, status)
-    until = line.ctx.ledger.banned_until_ms
+    until = line.ctx.rate_limits.banned_until_ms
     wanted = 0 if ban_ms is None else ban_ms if ban_ms > 10**12 else line.ctx.venue_ms + ban_ms
     assert until == wanted
     assert (line.session.cost_fits("order.cancel", {}, Priority.NEEDED) == 0) is (ban_ms is None)
@@ -363,7 +363,7 @@ def test_the_servers_counts_are_adopted() -> None:
     request = line.ask("x")
     limits = [{"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300, "count": 77}]
     line.hear({"id": request.request_id, "status": 200, "result": {}, "rateLimits": limits})
-    assert line.ctx.ledger.orders_10s.used(line.ctx.venue_ms) == 77
+    assert line.ctx.rate_limits.orders_10s.used(line.ctx.venue_ms) == 77
 
 
 def test_o32_a_revoked_session_is_left_and_tried_again() -> None:

@@ -56,7 +56,7 @@ def test_n12_market_links_share_a_connect_budget_reported_once() -> None:
     made = stormy(20, 5)
     said = [line.text for line in made.log if "so as not to be banned" in line.text]
     assert sorted(line.split(":")[0] for line in said) == ["api links", "market links", "private links"]
-    assert MARKET in made.engine.connects_shut
+    assert MARKET in made.engine.connect_waits
     assert made.engine.connects.held >= 3
 
 
@@ -66,7 +66,7 @@ def test_n12_when_the_storm_is_over_everything_comes_back() -> None:
     assert {link.kind for link in made.links.values()} == set(LinkKind)
     assert made.engine.trading is not None
     assert made.engine.trading.session.ready
-    assert made.engine.connects_shut == {}
+    assert made.engine.connect_waits == {}
 
 
 def test_planned_rotation_waits_for_budget_and_keeps_the_link() -> None:
@@ -82,14 +82,14 @@ def test_planned_rotation_waits_for_budget_and_keeps_the_link() -> None:
 
 def test_a_connect_that_did_not_take_place_is_not_counted() -> None:
     connects = ConnectBudget(1)
-    assert connects.take(API, 0) == (0, "")
+    assert connects.reserve(API, 0) == (0, "")
     connects.give_back(API)
-    assert connects.take(API, 0) == (0, "")
-    wait_ms, said = connects.take(API, 1_000 * NS_PER_MS)
+    assert connects.reserve(API, 0) == (0, "")
+    wait_ms, said = connects.reserve(API, 1_000 * NS_PER_MS)
     assert wait_ms == WINDOW_MS - 1_000
     assert said.startswith("api links: 1 connects within five minutes; no more for 299 s")
-    assert connects.take(API, 2_000 * NS_PER_MS) == (WINDOW_MS - 2_000, "")
-    assert connects.take(MARKET, 0) == (0, "")
+    assert connects.reserve(API, 2_000 * NS_PER_MS) == (WINDOW_MS - 2_000, "")
+    assert connects.reserve(MARKET, 0) == (0, "")
 
 
 @given(most=st.integers(1, 5), steps=st.lists(st.tuples(st.integers(0, 200_000), st.sampled_from(LinkKind)), max_size=60))
@@ -98,10 +98,10 @@ def test_connects_stay_in_budget_and_the_stated_wait_suffices(most: int, steps: 
     taken: dict[LinkKind, list[int]] = defaultdict(list)
     for after_ms, kind in steps:
         now_ms += after_ms
-        wait_ms, _ = connects.take(kind, now_ms * NS_PER_MS)
+        wait_ms, _ = connects.reserve(kind, now_ms * NS_PER_MS)
         if wait_ms:
             assert connects.wait_ms(kind, (now_ms + wait_ms - 1) * NS_PER_MS) == 1
             now_ms += wait_ms
-            assert connects.take(kind, now_ms * NS_PER_MS) == (0, "")
+            assert connects.reserve(kind, now_ms * NS_PER_MS) == (0, "")
         taken[kind].append(now_ms)
         assert most_in_five_minutes(taken[kind]) <= most

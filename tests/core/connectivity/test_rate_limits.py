@@ -74,11 +74,11 @@ WEIGHTS, ORDERS = ((1, 0), (20, 0), (40, 0)), ((0, 1), (0, 1), (0, 5))
 def test_r5_no_request_exceeds_a_limit_as_the_server_counts(
     seed: int, traffic: tuple[tuple[int, int], ...], skew_ms: int, jitter: bool, hurry: int, adopts: bool
 ) -> None:
-    chance, ledger, server, now = random.Random(seed), RateLimits(), Server(), START_MS + seed % 60_000
+    chance, rate_limits, server, now = random.Random(seed), RateLimits(), Server(), START_MS + seed % 60_000
     for _ in range(1_500):
         now += chance.choice((0, 0, 0, 1, hurry))
         weight, orders = chance.choice(traffic)
-        wait_until = ledger.reserve(weight, orders, min(orders, 1), now, chance.choice((NEEDED, NEEDED, NEW_RISK)))
+        wait_until = rate_limits.reserve(weight, orders, min(orders, 1), now, chance.choice((NEEDED, NEEDED, NEW_RISK)))
         if wait_until:
             assert wait_until > now
             now = wait_until if chance.random() < 0.3 else now
@@ -90,7 +90,7 @@ def test_r5_no_request_exceeds_a_limit_as_the_server_counts(
             if amount
         ]
         if adopts and weight:
-            ledger.adopt_weight(counts[0], now)
+            rate_limits.adopt_weight(counts[0], now)
     assert server.weight.most_fixed <= 2400
     assert max(server.orders_10s.most_fixed, server.orders_10s.most_sliding) <= 300
     assert max(server.orders_1m.most_fixed, server.orders_1m.most_sliding) <= 1200
@@ -98,18 +98,18 @@ def test_r5_no_request_exceeds_a_limit_as_the_server_counts(
 
 @pytest.mark.parametrize(("amount", "limit", "priority"), [(20, 2400, NEEDED), (1, 2400, NEEDED), (20, 1920, NEW_RISK)])
 def test_a_greedy_user_gets_nearly_all_of_every_minute(amount: int, limit: int, priority: Priority) -> None:
-    ledger, now, spent = RateLimits(), START_MS, 0
+    rate_limits, now, spent = RateLimits(), START_MS, 0
     while now < START_MS + 10 * 60_000:
-        wait_until = ledger.reserve(amount, 0, 0, now, priority)
+        wait_until = rate_limits.reserve(amount, 0, 0, now, priority)
         spent += 0 if wait_until else amount
         now = max(now, wait_until)
     assert 0.95 * 10 * limit <= spent <= 10 * limit
 
 
 def test_a_greedy_user_gets_nearly_all_orders_too() -> None:
-    ledger, now, sent = RateLimits(), START_MS, 0
+    rate_limits, now, sent = RateLimits(), START_MS, 0
     while now < START_MS + 10 * 60_000:
-        wait_until = ledger.reserve(0, 1, 1, now, NEEDED)
+        wait_until = rate_limits.reserve(0, 1, 1, now, NEEDED)
         sent += not wait_until
         now = max(now, wait_until)
     assert 0.95 * 10 * 1200 <= sent <= 10 * 1200
@@ -168,32 +168,32 @@ def test_r5_orders_are_also_counted_over_any_stretch() -> None:
 
 
 def test_r3_higher_server_count_is_adopted_a_lower_count_is_not() -> None:
-    ledger = RateLimits()
-    ledger.reserve(100, 0, 0, START_MS + 5_000, NEEDED)
-    ledger.adopt_weight(2_350, START_MS + 5_100)
-    assert ledger.reserve(60, 0, 0, START_MS + 5_200, NEEDED) == START_MS + 60_000 + BOUNDARY_SLACK_MS
-    ledger.adopt_weight(3, START_MS + 5_300)
-    assert ledger.weight.used(START_MS + 5_400) == 2_350
-    assert ledger.weight.peak == 2_350
+    rate_limits = RateLimits()
+    rate_limits.reserve(100, 0, 0, START_MS + 5_000, NEEDED)
+    rate_limits.adopt_weight(2_350, START_MS + 5_100)
+    assert rate_limits.reserve(60, 0, 0, START_MS + 5_200, NEEDED) == START_MS + 60_000 + BOUNDARY_SLACK_MS
+    rate_limits.adopt_weight(3, START_MS + 5_300)
+    assert rate_limits.weight.used(START_MS + 5_400) == 2_350
+    assert rate_limits.weight.peak == 2_350
 
 
 def test_a_count_of_the_old_minute_does_not_burden_the_new_one() -> None:
-    ledger = RateLimits()
-    ledger.adopt_weight(2_300, START_MS + 60_000 + 50)
-    assert ledger.weight.used(START_MS + 60_100) == 2_300
-    assert ledger.weight.used(START_MS + 60_000 + BOUNDARY_SLACK_MS) == 0
+    rate_limits = RateLimits()
+    rate_limits.adopt_weight(2_300, START_MS + 60_000 + 50)
+    assert rate_limits.weight.used(START_MS + 60_100) == 2_300
+    assert rate_limits.weight.used(START_MS + 60_000 + BOUNDARY_SLACK_MS) == 0
 
 
 def test_adopted_count_ends_with_its_interval() -> None:
-    ledger = RateLimits()
-    ledger.reserve(7, 0, 0, START_MS + 59_900, NEEDED)
-    ledger.adopt_weight(2_000, START_MS + 59_950)
-    assert ledger.weight.used(START_MS + 60_000 + BOUNDARY_SLACK_MS) == 7
+    rate_limits = RateLimits()
+    rate_limits.reserve(7, 0, 0, START_MS + 59_900, NEEDED)
+    rate_limits.adopt_weight(2_000, START_MS + 59_950)
+    assert rate_limits.weight.used(START_MS + 60_000 + BOUNDARY_SLACK_MS) == 7
 
 
 def test_the_rows_of_an_answer_go_to_their_windows() -> None:
-    ledger = RateLimits()
-    ledger.adopt_rows(
+    rate_limits = RateLimits()
+    rate_limits.adopt_rows(
         [
             row("ORDERS", "SECOND", 10, 300, count=250),
             row("ORDERS", "MINUTE", 1, 1200, count=700),
@@ -205,40 +205,40 @@ def test_the_rows_of_an_answer_go_to_their_windows() -> None:
         ],
         START_MS + 3_000,
     )
-    used = [window.used(START_MS + 3_000) for window in (ledger.orders_10s, ledger.orders_1m, ledger.weight)]
+    used = [window.used(START_MS + 3_000) for window in (rate_limits.orders_10s, rate_limits.orders_1m, rate_limits.weight)]
     assert used == [250, 700, 90]
 
 
 def test_r6_new_risk_leaves_a_fifth_for_what_is_needed() -> None:
-    ledger = RateLimits()
-    assert ledger.reserve(1_920, 0, 0, START_MS + 1_000, NEW_RISK) == 0
-    assert ledger.reserve(1, 0, 0, START_MS + 1_000, NEW_RISK) > 0
-    assert ledger.reserve(480, 0, 0, START_MS + 1_000, NEEDED) == 0
-    assert ledger.reserve(1, 0, 0, START_MS + 1_000, NEEDED) > 0
+    rate_limits = RateLimits()
+    assert rate_limits.reserve(1_920, 0, 0, START_MS + 1_000, NEW_RISK) == 0
+    assert rate_limits.reserve(1, 0, 0, START_MS + 1_000, NEW_RISK) > 0
+    assert rate_limits.reserve(480, 0, 0, START_MS + 1_000, NEEDED) == 0
+    assert rate_limits.reserve(1, 0, 0, START_MS + 1_000, NEEDED) > 0
 
 
 def test_a_reservation_is_all_or_nothing() -> None:
-    ledger = RateLimits()
-    assert ledger.reserve(0, 300, 300, START_MS, NEEDED) == 0
-    assert ledger.reserve(10, 1, 1, START_MS, NEEDED) > START_MS
-    assert ledger.weight.used(START_MS) == 0
-    assert ledger.orders_1m.used(START_MS) == 300
+    rate_limits = RateLimits()
+    assert rate_limits.reserve(0, 300, 300, START_MS, NEEDED) == 0
+    assert rate_limits.reserve(10, 1, 1, START_MS, NEEDED) > START_MS
+    assert rate_limits.weight.used(START_MS) == 0
+    assert rate_limits.orders_1m.used(START_MS) == 300
 
 
 def test_r2_nothing_is_sent_during_a_ban_and_bans_never_shorten() -> None:
-    ledger = RateLimits()
-    ledger.ban(START_MS + 60_000)
-    ledger.ban(START_MS + 30_000)
+    rate_limits = RateLimits()
+    rate_limits.ban(START_MS + 60_000)
+    rate_limits.ban(START_MS + 30_000)
     for priority in Priority:
-        assert ledger.reserve(1, 0, 0, START_MS + 59_999, priority) == START_MS + 60_000
-    assert ledger.weight.used(START_MS + 59_999) == 0
-    assert ledger.reserve(1, 0, 0, START_MS + 60_000, NEEDED) == 0
+        assert rate_limits.reserve(1, 0, 0, START_MS + 59_999, priority) == START_MS + 60_000
+    assert rate_limits.weight.used(START_MS + 59_999) == 0
+    assert rate_limits.reserve(1, 0, 0, START_MS + 60_000, NEEDED) == 0
 
 
 def test_a_clock_that_is_set_back_does_not_lock_the_ledger() -> None:
-    ledger = RateLimits()
-    ledger.reserve(2_400, 0, 0, START_MS + 3_600_000, NEEDED)
-    assert ledger.weight.free_at_ms(1, START_MS + 5_000, NEEDED) <= START_MS + 60_000 + BOUNDARY_SLACK_MS
+    rate_limits = RateLimits()
+    rate_limits.reserve(2_400, 0, 0, START_MS + 3_600_000, NEEDED)
+    assert rate_limits.weight.free_at_ms(1, START_MS + 5_000, NEEDED) <= START_MS + 60_000 + BOUNDARY_SLACK_MS
 
 
 @pytest.mark.parametrize(("later_ms", "used"), [(9_999, 5), (10_000, 0), (10_001, 0)])

@@ -148,12 +148,12 @@ def test_a_cancel_is_paid_for_once_whichever_way_it_goes(link_up: bool) -> None:
     made.counts = None
     if not link_up:
         down(made)
-    ledger = made.engine._ctx.ledger
-    before = ledger.weight.used(made.venue_ms)
+    rate_limits = made.engine._ctx.rate_limits
+    before = rate_limits.weight.used(made.venue_ms)
     made.want(actor, Cancel(order.client_order_id))
     assert state(order) is S.CANCELED
     cost = ENDPOINTS["DELETE", "/fapi/v1/order"].cost
-    assert ledger.weight.used(made.venue_ms) - before == cost.weight({}) == 1
+    assert rate_limits.weight.used(made.venue_ms) - before == cost.weight({}) == 1
     assert cancels(made) == 1
 
 
@@ -173,14 +173,14 @@ def test_o40_each_request_is_paid_for_once(method: str, by_rest: bool) -> None:
     made, _, order = placed()
     made.counts = None
     made.stuck.add(method)
-    ledger = made.engine._ctx.ledger
+    rate_limits = made.engine._ctx.rate_limits
     cost = (ENDPOINTS[BY_REST[method]] if by_rest else METHODS[method]).cost.weight({})
-    before = ledger.weight.used(made.venue_ms)
+    before = rate_limits.weight.used(made.venue_ms)
     assert made.engine.trading is not None
     params = {"symbol": "BTCUSDT", "origClientOrderId": order.client_order_id, "clientAlgoId": order.client_order_id}
     made.engine.trading.executor.ways.send(method, params, PURPOSES[method](order), by_rest=by_rest)
     made.beat()
-    assert ledger.weight.used(made.venue_ms) - before == cost
+    assert rate_limits.weight.used(made.venue_ms) - before == cost
 
 
 # -- the end of a run -------------------------------------------------------------------------------------------------

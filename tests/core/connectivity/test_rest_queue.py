@@ -37,7 +37,7 @@ def test_a_call_is_numbered_paid_for_and_matched() -> None:
     calls.call("GET", "/fapi/v1/openOrders", {"symbol": "BTCUSDT"}, "one")
     first, second = effects(ctx, CallRest)
     assert (first.path, first.params, second.params) == ("/fapi/v1/openOrders", {}, {"symbol": "BTCUSDT"})
-    assert ctx.ledger.weight.used(ctx.venue_ms) == 41
+    assert ctx.rate_limits.weight.used(ctx.venue_ms) == 41
     for number, purpose in ((second.call_id, "one"), (first.call_id, "all")):
         (back,) = calls.step(RestAnswered(number, answer(), START_NS))
         assert (back.purpose, back.reason) == (purpose, "")
@@ -66,7 +66,7 @@ def test_a_call_of_another_pool_takes_no_weight() -> None:
     ctx = context()
     RestQueue(ctx).call("GET", "/fapi/v1/fundingRate", {"symbol": "BTCUSDT"}, "funding")
     assert len(effects(ctx, CallRest)) == 1
-    assert ctx.ledger.weight.used(ctx.venue_ms) == 0
+    assert ctx.rate_limits.weight.used(ctx.venue_ms) == 0
 
 
 def test_what_does_not_fit_waits_and_goes_in_its_order() -> None:
@@ -93,13 +93,13 @@ def test_b8_snapshots_leave_weight_for_needed_calls() -> None:
     calls.call("GET", "/fapi/v1/openOrders", {}, "needed")
     (call,) = effects(ctx, CallRest)
     assert call.path == "/fapi/v1/openOrders"
-    assert ctx.ledger.reserve(1, 0, 0, ctx.venue_ms, Priority.NEEDED) == 0
+    assert ctx.rate_limits.reserve(1, 0, 0, ctx.venue_ms, Priority.NEEDED) == 0
 
 
 def test_a_purpose_is_busy_while_its_call_waits_or_is_under_way() -> None:
     ctx = context()
     calls = RestQueue(ctx)
-    ctx.ledger.ban(ctx.venue_ms + 1_000)
+    ctx.rate_limits.ban(ctx.venue_ms + 1_000)
     calls.call("GET", "/fapi/v1/ping", {}, "ping")
     assert calls.busy("ping")
     ctx.now_ns += 1_000 * NS_PER_MS
@@ -126,7 +126,7 @@ def test_r1_ban_is_kept_and_waiting_calls_go_when_it_ends(back: Answer, ban_ms: 
     calls.call("GET", "/fapi/v1/ping", {}, "first")
     (call,) = effects(ctx, CallRest)
     calls.step(RestAnswered(call.call_id, back, START_NS))
-    assert ctx.ledger.banned_until_ms == ban_ms
+    assert ctx.rate_limits.banned_until_ms == ban_ms
     assert [effect.text for effect in effects(ctx, Log)]
     calls.call("GET", "/fapi/v1/ping", {}, "second")
     (wake,) = ctx.take_effects()
@@ -143,9 +143,9 @@ def test_the_count_of_the_server_is_adopted() -> None:
     ctx = context()
     calls = RestQueue(ctx)
     calls.step(RestAnswered(77, answer(x_mbx_used_weight_1m="1234"), START_NS))
-    assert ctx.ledger.weight.used(ctx.venue_ms) == 1234
+    assert ctx.rate_limits.weight.used(ctx.venue_ms) == 1234
     calls.step(RestAnswered(78, answer(x_mbx_used_weight_1m="-1"), START_NS))
-    assert ctx.ledger.weight.used(ctx.venue_ms) == 1234
+    assert ctx.rate_limits.weight.used(ctx.venue_ms) == 1234
 
 
 def test_an_answer_that_doubts_our_clock_is_noticed() -> None:
@@ -160,7 +160,7 @@ def test_an_answer_that_doubts_our_clock_is_noticed() -> None:
 def test_the_queue_is_bounded() -> None:
     ctx = context()
     calls = RestQueue(ctx)
-    ctx.ledger.ban(ctx.venue_ms + 1_000)
+    ctx.rate_limits.ban(ctx.venue_ms + 1_000)
     for number in range(2_100):
         calls.call("GET", "/fapi/v1/ping", {}, number)
     assert sum("left out" in effect.text for effect in effects(ctx, Log)) == 100

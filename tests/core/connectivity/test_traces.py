@@ -200,7 +200,7 @@ def test_trace_of_the_clock() -> None:
         << ShiftClock(1_050)
         # A doubt is settled at the end of the step in which it came up; the question of before is still under way.
         >> at(400, ClockDoubted())
-        >> at(400, clock.settle)
+        >> at(400, clock.ask_if_doubted)
         >> at(300_000, TimeReached("clock:ask"))
         << wake("clock:ask", 600_000)
     )

@@ -77,7 +77,7 @@ def test_while_the_link_stands_no_other_key_is_asked_for() -> None:
 
 def test_without_room_in_the_limits_the_key_is_asked_for_later() -> None:
     made, _ = world()
-    made.engine._ctx.ledger.ban(made.venue_ms + 20_000)
+    made.engine._ctx.rate_limits.ban(made.venue_ms + 20_000)
     made.lose(PRIVATE)
     made.run(10_000)
     assert asked(made, "userDataStream.start") == 0

@@ -199,7 +199,7 @@ def test_o31_what_it_cancelled_is_told_as_such() -> None:
     assert (told.state, told.reason) == (OrderState.CANCELED, REASON)
     assert any(text.startswith("dead man's switch of BTCUSDT has run out: the venue has cancelled cf.mm.") for text in errors(made))
     assert made.engine.trading is not None
-    assert made.engine.trading.deadman.cancelled == 1
+    assert made.engine.trading.countdown_cancel.cancelled == 1
 
 
 def test_o31_a_wish_whose_orders_it_took_is_made_true_again() -> None:
@@ -247,26 +247,26 @@ def test_while_a_beat_is_under_way_no_other_lays_it_down() -> None:
     made.holds.add(PATH)
     made.run(PERIOD_MS)
     sent = beats(made)
-    lay_down(made)
+    disarm(made)
     assert beats(made) == sent
     made.release()
-    lay_down(made)
+    disarm(made)
     assert beats(made) == [*sent, ("BTCUSDT", 0)]
 
 
 def test_a_switch_that_could_not_be_laid_down_pauses_first() -> None:
     made, _ = resting()
     made.exchange.refuses[PATH] = (-1001, "Internal error")
-    lay_down(made)
+    disarm(made)
     sent = beats(made)
-    lay_down(made)
+    disarm(made)
     assert beats(made) == sent
     made.run(600)
-    lay_down(made)
+    disarm(made)
     assert len(beats(made)) > len(sent)
 
 
-def lay_down(made: Scripted) -> None:
+def disarm(made: Scripted) -> None:
     assert made.engine.trading is not None
-    made.engine.trading.deadman.lay_down(["BTCUSDT"])
+    made.engine.trading.countdown_cancel.disarm(["BTCUSDT"])
     made.beat()

@@ -96,7 +96,7 @@ def test_of_several_refusals_the_first_is_named() -> None:
     executor, trader, facts = (
         made.engine.trading.executor,
         made.engine.state.accounts["mm"],
-        made.engine.strategies._facts("BTCUSDT"),
+        made.engine.strategies._risk_inputs("BTCUSDT"),
     )
     wanted = [place(), place(symbol="NOUSDT"), place(quantity="2"), place(quantity="0.00001")]
     verdict = executor.perform(trader, [PlaceOperation(order) for order in wanted], Origin.QUOTE, facts)

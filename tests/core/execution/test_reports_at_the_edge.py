@@ -56,11 +56,11 @@ def test_algo_order_of_an_earlier_run_needs_its_strategy(strategy: str, taken: b
     world = World()
     name = str(OwnId(strategy, START_MS - 5, 1))
     algo = AtAlgo(name, 7, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
-    order = world.reports.take_over_algo(algo.reply())
+    order = world.reports.adopt_algo(algo.reply())
     assert (order is not None) is taken
     assert (world.orders.get(name) is not None) is taken
     own = AtAlgo(str(OwnId("mm", START_MS, 9)), 8, SYMBOL, Side.SELL, OrderType.STOP_MARKET, "1", "0", "90")
-    assert world.reports.take_over_algo(own.reply()) is None
+    assert world.reports.adopt_algo(own.reply()) is None
 
 
 @pytest.mark.parametrize(("trades", "kept"), [(2, [1, 2]), (3, [2, 3]), (4, [3, 4])])

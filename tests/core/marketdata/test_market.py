@@ -307,11 +307,11 @@ def test_b8_r6_many_books_at_once_leave_the_reserved_weight() -> None:
         room.tick(stream(symbol))
         room.tick(stream(symbol))
     room.run(300)
-    ledger = room.ctx.ledger
+    rate_limits = room.ctx.rate_limits
     asked = len(room.asked)
     assert 0 < asked < len(symbols)
-    assert ledger.reserve(20, 0, 0, room.ctx.venue_ms, Priority.NEW_RISK) > 0
-    assert ledger.reserve(20, 0, 0, room.ctx.venue_ms, Priority.NEEDED) == 0
+    assert rate_limits.reserve(20, 0, 0, room.ctx.venue_ms, Priority.NEW_RISK) > 0
+    assert rate_limits.reserve(20, 0, 0, room.ctx.venue_ms, Priority.NEEDED) == 0
     for _ in range(6):
         room.answer_all()
         room.run(60_000)
@@ -411,7 +411,7 @@ def test_a_ban_keeps_links_closed_until_its_end() -> None:
     """Whoever is banned does not connect either (protocol.md 6.2)."""
     room = Room([stream(A)])
     link = room.link_of(stream(A))
-    room.ctx.ledger.ban(room.ctx.venue_ms + 40_000)
+    room.ctx.rate_limits.ban(room.ctx.venue_ms + 40_000)
     del room.links[link]
     room.market.step(LinkLost(link, "gone"))
     room.perform()

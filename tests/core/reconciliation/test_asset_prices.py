@@ -247,7 +247,7 @@ def test_a_price_is_asked_for_when_it_is_stale(early_ns: int, asked: int) -> Non
     assets = made.engine.trading.assets
     assets._watched["BNB"].heard_ns = made.engine._ctx.now_ns - STALE_MS * NS_PER_MS + early_ns
     assets._watched["BNB"].asked_ns = 0
-    assets._look_after("BNB", is_fee=True)
+    assets._watch_asset("BNB", is_fee=True)
     made.beat()
     assert len(made.called(TRADE_CURSOR)) == asked
 

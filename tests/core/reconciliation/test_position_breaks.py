@@ -311,7 +311,7 @@ def test_a_refusal_disputes_only_what_would_be_reduced(quantity: str, side: Side
     key = ("BTCUSDT", PositionSide.BOTH)
     made.engine.runtimes.get("mm").trader.account.position(*key).change(D(quantity), D(100))
     made.engine.trading.mismatches.step(NothingToReduce(*key, side))
-    assert made.engine.state.trading.disputed == ({key: 0} if disputed else {})
+    assert made.engine.state.trading.breaks == ({key: 0} if disputed else {})
 
 
 def test_a_refusal_overrules_what_the_venue_had_named() -> None:
@@ -320,11 +320,11 @@ def test_a_refusal_overrules_what_the_venue_had_named() -> None:
     assert made.engine.trading is not None
     key, breaks = ("BTCUSDT", PositionSide.BOTH), made.engine.trading.mismatches
     breaks._differs(PositionDifference(key, D("0.010"), D(0), 0))
-    breaks._dispute()
+    breaks._show_breaks()
     breaks.step(NothingToReduce(*key, Side.BUY))
-    assert made.engine.state.trading.disputed == {key: D("0.010")}
+    assert made.engine.state.trading.breaks == {key: D("0.010")}
     breaks.step(NothingToReduce(*key, Side.SELL))
-    assert made.engine.state.trading.disputed == {key: 0}
+    assert made.engine.state.trading.breaks == {key: 0}
 
 
 # -- any venue, and somebody else on the account ----------------------------------------------------------------------

@@ -165,7 +165,7 @@ def test_orders_that_the_venue_has_not_named_are_asked_for_last() -> None:
 
 def test_nothing_is_asked_while_we_are_banned_and_afterwards_it_is() -> None:
     made, _ = world()
-    made.engine._ctx.ledger.ban(made.venue_ms + 120_000)
+    made.engine._ctx.rate_limits.ban(made.venue_ms + 120_000)
     made.lose(LinkKind.PRIVATE)
     made.effects.clear()
     made.run(119_000)

@@ -121,7 +121,7 @@ def test_trace_of_rows_of_open_orders() -> None:
     asked = PendingConfirm(SYMBOL, 77, START_MS + 10_000)
     assert (
         Playbook(Alone(world.ctx, listed.step), ignore=(Log,))
-        >> at(10_000, lambda: listed.take([stale], [], START_NS + 9_000_000_000) and None)
+        >> at(10_000, lambda: listed.compare([stale], [], START_NS + 9_000_000_000) and None)
         << call(ORDER, symbol=SYMBOL, orderId=77)
         >> at(10_040, back(asked, encode(stale)))
         << call(ORDER, verb="DELETE", symbol=SYMBOL, orderId=77)

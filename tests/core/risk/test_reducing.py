@@ -84,7 +84,7 @@ def test_the_account_is_the_sum_or_in_a_dispute_what_was_told() -> None:
     world = sharing("1", "-3", external="0.5")
     assert reducing.account_position(world.state, KEY) == D("-1.5")
     assert reducing.account_position(world.state, (SYMBOL, PositionSide.LONG)) == 0
-    world.state.trading.dispute({KEY: D(7)}, START_MS)
+    world.state.trading.set_breaks({KEY: D(7)}, START_MS)
     assert reducing.account_position(world.state, KEY) == 7
 
 
@@ -92,7 +92,7 @@ def test_the_account_decides_for_one_strategy_and_in_a_dispute() -> None:
     assert reducing.account_decides(alone().state, KEY)
     shared = sharing()
     assert not reducing.account_decides(shared.state, KEY)
-    shared.state.trading.dispute({KEY: D(0)}, START_MS)
+    shared.state.trading.set_breaks({KEY: D(0)}, START_MS)
     assert reducing.account_decides(shared.state, KEY)
 
 
@@ -109,7 +109,7 @@ def test_alone_no_more_can_be_closed_than_the_account_has(own: str, external: st
 def test_sharing_each_can_close_all_of_its_own(own: str, other: str, reducible: int) -> None:
     world = sharing(own, other)
     assert reducing.reducible(world.state, world.mine, KEY) == reducible
-    world.state.trading.dispute({KEY: D("0.5").copy_sign(D(own))}, START_MS)
+    world.state.trading.set_breaks({KEY: D("0.5").copy_sign(D(own))}, START_MS)
     assert reducing.reducible(world.state, world.mine, KEY) == (D("0.5") if reducible else 0)
 
 
@@ -190,7 +190,7 @@ def test_an_order_that_reduces_goes_out_reduce_only(own: str, quantity: str, sea
     assert reducing.seals(world.state, world.mine, place(SELL, quantity)) is seals
     shared = sharing(own, "5")
     assert not reducing.seals(shared.state, shared.mine, place(SELL, quantity))
-    shared.state.trading.dispute({KEY: D(own)}, START_MS)
+    shared.state.trading.set_breaks({KEY: D(own)}, START_MS)
     assert reducing.seals(shared.state, shared.mine, place(SELL, quantity)) is seals
 
 

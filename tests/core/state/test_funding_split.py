@@ -269,7 +269,7 @@ def test_each_payment_is_booked_once_however_often_it_is_told_and_listed(paid: l
     for word, number in words:
         one = Payment("BTCUSDT", "USDT", paid[number][0], number * 200_000)
         if word == "told":
-            booked += payments.told(attrs.evolve(one, told=True))
+            booked += payments.reported(attrs.evolve(one, told=True))
         else:
             booked += payments.listed(attrs.evolve(one, at_ms=one.at_ms + 40_000, number=str(number)))
     assert booked == sum(1 for _, told, listed in paid if told or listed)
@@ -278,7 +278,7 @@ def test_each_payment_is_booked_once_however_often_it_is_told_and_listed(paid: l
 def test_two_payments_of_one_amount_in_one_minute_are_two() -> None:
     payments = Payments()
     for at_ms in (0, 1):
-        assert payments.told(Payment("BTCUSDT", "USDT", D(1), at_ms, told=True))
+        assert payments.reported(Payment("BTCUSDT", "USDT", D(1), at_ms, told=True))
     assert not payments.listed(Payment("BTCUSDT", "USDT", D(1), 5, "a"))
     assert not payments.listed(Payment("BTCUSDT", "USDT", D(1), 5, "b"))
     assert payments.listed(Payment("BTCUSDT", "USDT", D(1), 5, "c"))

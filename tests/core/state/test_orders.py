@@ -165,13 +165,13 @@ def test_an_open_amendment_counts_at_its_worst_and_its_end_forgets_it() -> None:
     order = opened(orders)
     orders.attempt(order, A.AMEND_WANTED)
     order.amending_price, order.amending_quantity = D(90), D(3)
-    assert (order.remaining, order.worst_price, order.settled) == (D(3), D(100), False)
+    assert (order.remaining, order.worst_price, order.confirmed) == (D(3), D(100), False)
     order.amending_price, order.amending_quantity = D(110), D("0.5")
     assert (order.remaining, order.worst_price) == (D(1), D(110))
     orders.attempt(order, A.AMEND_REFUSED)
     assert order.amending_price is None
     assert order.amending_quantity is None
-    assert order.settled
+    assert order.confirmed
 
 
 def test_an_amendment_may_fill_what_was_not_there_before() -> None:
@@ -191,7 +191,7 @@ def test_the_end_of_an_order_ends_its_cancel_and_its_amendment() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     orders.attempt(order, A.CANCEL_WANTED)
-    assert not order.settled
+    assert not order.confirmed
     orders.see(order, OrderStatus.CANCELED, D(0), START_NS)
     assert (order.overlay, order.remaining) == (Overlay.NONE, D(0))
 

@@ -68,15 +68,15 @@ def test_rows_add_up_to_what_was_refused(steps: list[tuple[int, StrategyAccount,
     rows: list[dict[str, Any]] = []
     for after_ms, trader, wanted, code, times, ends in steps:
         now_ms += after_ms
-        counts.note(trader, wanted, Verdict(code, "no"), now_ms, times)
+        counts.count(trader, wanted, Verdict(code, "no"), now_ms, times)
         own = getattr(wanted, "symbol", "") if code is not V.MALFORMED else ""
         kept[now_ms // 1000, trader.id, own if own in trader.symbols else "", code.value] += times
         if ends:
-            taken = counts.take(now_ms)
+            taken = counts.drain(now_ms)
             assert all(row["first_ms"] // 1000 < now_ms // 1000 for row in taken)
             rows += taken
-    rows += counts.take(now_ms, all_of_them=True)
-    assert counts.take(now_ms + 5_000, all_of_them=True) == []
+    rows += counts.drain(now_ms, all_of_them=True)
+    assert counts.drain(now_ms + 5_000, all_of_them=True) == []
     assert Counter({_key(row): row["count"] for row in rows}) == kept
     assert len(rows) == len(kept)
 

@@ -209,7 +209,7 @@ def test_a_strategy_that_answers_every_event_with_an_intent_does_not_hang_the_en
     made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
     made.run(100)
     assert len(made.sent("order.place")) <= 300
-    assert made.engine.ledger_peaks[1] <= 300
+    assert made.engine.limit_peaks[1] <= 300
 
 
 def test_without_orders_every_order_intent_is_refused_and_waking_works() -> None:

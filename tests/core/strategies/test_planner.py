@@ -74,10 +74,10 @@ class Hand:
                     order = self.orders.prepare("mm", wanted, Origin.QUOTE, START_NS)
                     self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
                 case CancelOperation(order):
-                    assert order.settled
+                    assert order.confirmed
                     assert self.orders.attempt(order, Attempt.CANCEL_WANTED)
                 case AmendOperation(order, price, quantity):
-                    assert order.settled
+                    assert order.confirmed
                     assert not self.fixed(order)
                     assert (price, quantity) != (order.price, order.quantity)
                     order.amending_price, order.amending_quantity = price, quantity

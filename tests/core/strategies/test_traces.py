@@ -128,7 +128,7 @@ def test_trace_of_a_contract_refresh() -> None:
         Playbook(Alone(ctx, refresh.step), ignore=(Log,))
         # A doubt is settled at the end of the step in which it came up.
         >> at(start, RulesDoubted())
-        >> at(start, refresh.settle)
+        >> at(start, refresh.ask_if_doubted)
         << ask
         >> at(start + 40, lambda: busy.clear())
         # Twice: the first list may be that of before the change. It is long, so not at once.

@@ -160,7 +160,7 @@ class Session:
             self._ctx.wake("session:open", held_ms)
             return
         weight = HANDSHAKE_WEIGHT + (METHODS["session.logon"].cost.weight({}) if self._can_log_on else 0)
-        wait_until = self._ctx.ledger.reserve(weight, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
+        wait_until = self._ctx.rate_limits.reserve(weight, 0, 0, self._ctx.venue_ms, Priority.NEEDED)
         if wait_until:
             self._ctx.connects.give_back(LinkKind.API)
             self._ctx.wake("session:open", max(wait_until - self._ctx.venue_ms, 1))
@@ -297,7 +297,7 @@ class Session:
         """Reserves the cost of a request: 0 when it may be sent now, else the venue time at which to try again."""
         cost = METHODS[method].cost
         weight = cost.weight({name: str(value) for name, value in params.items()})
-        return self._ctx.ledger.reserve(weight, cost.orders_10s, cost.orders_1m, self._ctx.venue_ms, priority)
+        return self._ctx.rate_limits.reserve(weight, cost.orders_10s, cost.orders_1m, self._ctx.venue_ms, priority)
 
     def _write(self, link: _ApiLink, method: str, params: Mapping[str, str | int], purpose: object) -> None:
         request_id = next(self._ids)
@@ -337,7 +337,7 @@ class Session:
             return self._drop(link, TOO_MANY) if self._unreadable.too_many(link, self._ctx.now_ns) else []
         counts = () if isinstance(reply.rate_limits, UnsetType) else reply.rate_limits
         if counts or reply.id is not None:
-            self._ctx.ledger.adopt_rows(counts, self._ctx.venue_ms)
+            self._ctx.rate_limits.adopt_rows(counts, self._ctx.venue_ms)
         if reply.id is None:
             return self._session_error(link, reply)
         purpose = self._purpose_of_answer(reply.id)
@@ -373,13 +373,13 @@ class Session:
     def _heed(self, status: int, error: ErrorBody) -> None:
         """What an error says beyond its own request: a ban, a clock that is off, rules that are not ours."""
         if classify(error.code) is CodeClass.CLOCK:
-            self._ctx.tell(ClockDoubted())
+            self._ctx.publish(ClockDoubted())
         if error.code in RULE_CODES:
-            self._ctx.tell(RulesDoubted())
+            self._ctx.publish(RulesDoubted())
         as_rest = Answer(429 if error.code == -1003 and status != 418 else status, {}, error.msg.encode())
         until_ms = ban_end_ms(as_rest, self._ctx.venue_ms)
         if until_ms is not None:
-            self._ctx.ledger.ban(until_ms)
+            self._ctx.rate_limits.ban(until_ms)
 
     def _logged_on(self, link: str, error: ErrorBody | None) -> list[SessionEvent]:
         connection = self._links.get(link)

@@ -37,7 +37,7 @@ class ConnectBudget:
             return 0
         return -(-(times[-self.most] + WINDOW_MS * NS_PER_MS - now_ns) // NS_PER_MS)
 
-    def take(self, kind: LinkKind, now_ns: int) -> tuple[int, str]:
+    def reserve(self, kind: LinkKind, now_ns: int) -> tuple[int, str]:
         """Counts a connect if there is room: 0. Else how long to wait (ms); with a sentence the first time since there was room."""
         wait_ms = self.wait_ms(kind, now_ns)
         if not wait_ms:
@@ -48,14 +48,14 @@ class ConnectBudget:
         if kind in self._said:
             return wait_ms, ""
         self._said.add(kind)
-        shut = f"{kind} links: {self.most} connects within five minutes; no more for {wait_ms / 1000:.0f} s, so as not to be banned"
-        return wait_ms, shut
+        told = f"{kind} links: {self.most} connects within five minutes; no more for {wait_ms / 1000:.0f} s, so as not to be banned"
+        return wait_ms, told
 
     def give_back(self, kind: LinkKind) -> None:
         """The connect that was counted last did not take place."""
         self._times[kind].pop()
 
-    def shut(self, now_ns: int) -> dict[LinkKind, int]:
+    def waits(self, now_ns: int) -> dict[LinkKind, int]:
         """The kinds of which no link may be opened now, and for how long (milliseconds)."""
         waits = {kind: self.wait_ms(kind, now_ns) for kind in self._times}
         return {kind: wait for kind, wait in waits.items() if wait}

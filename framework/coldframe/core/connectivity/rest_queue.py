@@ -108,15 +108,15 @@ class RestQueue:
         return [Returned(purpose, event.answer, event.reason, event.sent_ns)]
 
     def _heed(self, answer: Answer) -> None:
-        ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
-        ledger.adopt_weight(answer.used_weight_1m, now_ms)
+        rate_limits, now_ms = self._ctx.rate_limits, self._ctx.venue_ms
+        rate_limits.adopt_weight(answer.used_weight_1m, now_ms)
         until_ms = ban_end_ms(answer, now_ms)
         if until_ms is not None:
-            ledger.ban(until_ms)
+            rate_limits.ban(until_ms)
             self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {(until_ms - now_ms) / 1000:.1f} s")
         fault = answer.fault
         if fault is not None and classify(fault.code) is CodeClass.CLOCK:
-            self._ctx.tell(ClockDoubted())
+            self._ctx.publish(ClockDoubted())
 
     def _send(self) -> None:
         waits = [until for priority in self._queues if (until := self._drain(priority))]
@@ -128,7 +128,7 @@ class RestQueue:
         queue = self._queues[priority]
         while queue:
             call = queue[0]
-            wait_until = self._ctx.ledger.reserve(call.weight, 0, 0, self._ctx.venue_ms, priority)
+            wait_until = self._ctx.rate_limits.reserve(call.weight, 0, 0, self._ctx.venue_ms, priority)
             if wait_until:
                 return wait_until
             queue.popleft()

@@ -22,7 +22,7 @@ class StepContext:
 
     chance: Chance
     clock: ClockOffset = attrs.field(factory=ClockOffset)
-    ledger: RateLimits = attrs.field(factory=RateLimits)
+    rate_limits: RateLimits = attrs.field(factory=RateLimits)
     connects: ConnectBudget = attrs.field(factory=ConnectBudget)
     now_ns: int = 0
     effects: list[Effect] = attrs.field(factory=list)
@@ -45,7 +45,7 @@ class StepContext:
     def emit(self, effect: Effect) -> None:
         self.effects.append(effect)
 
-    def tell(self, event: EngineEvent) -> None:
+    def publish(self, event: EngineEvent) -> None:
         """Says what has happened; the engine hands it on."""
         self.events.append(event)
 
@@ -63,7 +63,7 @@ class StepContext:
 
     def connect(self, kind: LinkKind) -> int:
         """Counts a connect that may take place now: 0; else how long it has to wait, in milliseconds."""
-        wait_ms, said = self.connects.take(kind, self.now_ns)
+        wait_ms, said = self.connects.reserve(kind, self.now_ns)
         if said:
             self.log(Level.WARNING, said)
         return wait_ms

@@ -114,7 +114,7 @@ class UserStream:
             case SessionReady():
                 self._session_ready()
             case Answered() | Unanswered():
-                return self._heard(event)
+                return self._apply_answer(event)
             case LinkOpened(link):
                 return [ReportsBegin()] if self._opened(link) else []
             case LinkLost(link, reason):
@@ -137,7 +137,7 @@ class UserStream:
         if not self._asking:
             self._ask()
 
-    def _heard(self, event: Answered | Unanswered) -> list[UserStreamEvent]:
+    def _apply_answer(self, event: Answered | Unanswered) -> list[UserStreamEvent]:
         """An answer to one of this machine's own requests."""
         was_up = self.up
         match event:

@@ -64,7 +64,7 @@ class VenueClock:
             case unknown:
                 assert_never(unknown)
 
-    def settle(self) -> None:
+    def ask_if_doubted(self) -> None:
         """At the end of a step: asks if something has happened in it that makes the clock doubtful."""
         if self._doubted:
             self._doubted = False
@@ -87,9 +87,9 @@ class VenueClock:
         if abs(after - before) >= 1_000:
             moved = f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s"
             self._ctx.log(Level.WARNING, f"{moved}: requests carry its time; set your clock")
-        self._look_at_distance()
+        self._check_latency()
 
-    def _look_at_distance(self) -> None:
+    def _check_latency(self) -> None:
         """Says once which keys are too small for the way to the venue."""
         trip_ms, windows = self._ctx.clock.round_trip_ms, self._windows
         if windows is None or trip_ms is None or self._said_too_near:

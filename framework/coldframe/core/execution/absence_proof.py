@@ -34,10 +34,10 @@ class ManualResolution(StrEnum):
 
     @property
     def event(self) -> OrderEvent:
-        return _HAPPENINGS[self]
+        return _ORDER_EVENTS[self]
 
 
-_HAPPENINGS: Final = {
+_ORDER_EVENTS: Final = {
     ManualResolution.NEVER_ACCEPTED: OrderEvent.PROVED_ABSENT,
     ManualResolution.FILLED: OrderEvent.SEEN_FILLED,
     ManualResolution.CANCELED: OrderEvent.SEEN_CANCELED,

@@ -99,9 +99,9 @@ class CountdownCancel:
                 self._miss(symbol, switch, "no answer in time")
                 switch.asked = None
             if switch.asked is None and self._ctx.now_ns >= switch.next_ns:
-                self._beat(symbol, switch, self._countdown_ms if symbol in wanted else 0)
+                self._refresh(symbol, switch, self._countdown_ms if symbol in wanted else 0)
 
-    def lay_down(self, symbols: Iterable[str]) -> None:
+    def disarm(self, symbols: Iterable[str]) -> None:
         """These countdowns, and no others, shall be off although orders may stand there: those are kept at the end of a run.
 
         A beat that is under way is waited for, so that it cannot overtake the one that switches off; a beat that fails is repeated.
@@ -110,7 +110,7 @@ class CountdownCancel:
         for symbol in self._off & self._switches.keys():
             switch = self._switches[symbol]
             if switch.asked is None and (not switch.stuck or self._ctx.now_ns >= switch.next_ns):
-                self._beat(symbol, switch, 0)
+                self._refresh(symbol, switch, 0)
 
     def step(self, event: BeatsDue | Returned) -> None:
         """Takes in that it is time to look which beats are due, or what one has brought."""
@@ -154,7 +154,7 @@ class CountdownCancel:
 
     # -- beats --------------------------------------------------------------------------------------------------------
 
-    def _beat(self, symbol: str, switch: _Switch, countdown_ms: int) -> None:
+    def _refresh(self, symbol: str, switch: _Switch, countdown_ms: int) -> None:
         self._number += 1
         switch.asked, switch.asked_ns = PendingCountdown(symbol, countdown_ms, self._number), self._ctx.now_ns
         switch.next_ns = self._ctx.now_ns + self._period_ns

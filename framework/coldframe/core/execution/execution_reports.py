@@ -73,7 +73,7 @@ class ExecutionReports:
         if self._orders.attempt(order, attempt) and order.overlay is Overlay.NONE:
             refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
             amended = attempt is Attempt.AMEND_DONE
-            self._ctx.tell(AttemptEnded(order.strategy, order.symbol, refused if waits is None else waits, amended))
+            self._ctx.publish(AttemptEnded(order.strategy, order.symbol, refused if waits is None else waits, amended))
 
     def reply(self, order: Order, reply: OrderReply, asked_ms: int = 0) -> None:
         """An answer or a query that names the order: its id, its terms, its status, how much of it has traded.
@@ -242,7 +242,7 @@ class ExecutionReports:
         )
         if fill.fee is not None:
             trader.account.pay(fill.fee, fill.fee_asset, fill.notional)
-        self._ctx.tell(StrategyTold(order.strategy, self._filled(order, fill, realized, position.quantity)))
+        self._ctx.publish(StrategyTold(order.strategy, self._filled(order, fill, realized, position.quantity)))
         self._state.holdings.own(order.strategy, fill)
         if order.state is not before:
             self._changed(order, before)
@@ -274,20 +274,20 @@ class ExecutionReports:
             if order.live or before in _NEVER_WAS:
                 self._halt(order.symbol, text)
             if order.live:
-                self._ctx.tell(OrderCameBack(order.client_order_id))
+                self._ctx.publish(OrderCameBack(order.client_order_id))
             order.reappeared()
-        self._ctx.tell(StrategyTold(order.strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.publish(StrategyTold(order.strategy, change_of(order, self._ctx.now_ns)))
 
     # -- orders of others ---------------------------------------------------------------------------------------------
 
     def _unknown_order(self, report: OrderReport) -> Order | None:
         """A report about an order that this run does not know: of an earlier one, of this one but long forgotten, or external."""
         fill = fill_of(report) if traded(report) else None
-        news = fill is not None and not self._old(fill)
+        is_new = fill is not None and not self._old(fill)
         if self.of_this_run(report.client_order_id):
             # Of what has ended long ago only a new trade is believed at once; the next list tells whether it is open.
-            return self.rise(report, before=fill.quantity) if fill is not None and news else None
-        order = self.take_over(report, before=fill.quantity if fill is not None and news else ZERO)
+            return self.rise(report, before=fill.quantity) if fill is not None and is_new else None
+        order = self.adopt(report, before=fill.quantity if fill is not None and is_new else ZERO)
         if order is None:
             cause = self._state.external.report(report)
             # What was traded before the start is in the positions that stood then, however late its report comes.
@@ -320,26 +320,26 @@ class ExecutionReports:
         return self._risen(taken_algo(seen, own.strategy)) if own is not None else None
 
     def _risen(self, order: Order) -> Order:
-        self._orders.take_over(order, self._ctx.now_ns)
+        self._orders.adopt(order, self._ctx.now_ns)
         self._orders.contradicted()
         text = f"{describe(order)} had ended long ago, and is open after all"
         self._ctx.log(Level.ERROR, f"{text}; it is cancelled")
         self._halt(order.symbol, text)
-        self._ctx.tell(OrderCameBack(order.client_order_id))
-        self._ctx.tell(StrategyTold(order.strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.publish(OrderCameBack(order.client_order_id))
+        self._ctx.publish(StrategyTold(order.strategy, change_of(order, self._ctx.now_ns)))
         return order
 
-    def take_over_algo(self, seen: AlgoReply) -> Order | None:
+    def adopt_algo(self, seen: AlgoReply) -> Order | None:
         """A conditional order of an earlier run becomes one of this run; None when it is not one of ours."""
         own = parse_own(seen.client_algo_id)
         if own is None or own.epoch_ms >= self._orders.epoch_ms or own.strategy not in self._state.accounts:
             return None
-        order = self._orders.take_over(taken_algo(seen, own.strategy), self._ctx.now_ns)
+        order = self._orders.adopt(taken_algo(seen, own.strategy), self._ctx.now_ns)
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {own.strategy}")
-        self._ctx.tell(StrategyTold(own.strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.publish(StrategyTold(own.strategy, change_of(order, self._ctx.now_ns)))
         return order
 
-    def take_over(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO, strategy: str | None = None) -> Order | None:
+    def adopt(self, seen: OrderReport | OrderReply, *, before: Decimal = ZERO, strategy: str | None = None) -> Order | None:
         """Makes an order that this run has not made one of a strategy's: its id says whose, or the caller does.
 
         `before` is what has just traded and is still to be booked; what had traded earlier is in the positions already. None when
@@ -353,9 +353,9 @@ class ExecutionReports:
             strategy = own.strategy
         if strategy is None:
             return None
-        order = self._orders.take_over(taken_order(seen, strategy, filled_of(seen) - before), self._ctx.now_ns)
+        order = self._orders.adopt(taken_order(seen, strategy, filled_of(seen) - before), self._ctx.now_ns)
         self._ctx.log(Level.WARNING, f"an order of an earlier run: {describe(order)} is taken over by strategy {strategy}")
-        self._ctx.tell(StrategyTold(strategy, change_of(order, self._ctx.now_ns)))
+        self._ctx.publish(StrategyTold(strategy, change_of(order, self._ctx.now_ns)))
         return order
 
     def _beware(self, symbol: str, client_order_id: str) -> None:

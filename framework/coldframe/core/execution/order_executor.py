@@ -119,7 +119,7 @@ class OrderExecutor:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"no live order {amend.client_order_id} of this strategy")
         if order.type.conditional:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is conditional: cancel it and place another one")
-        if order.type is not OrderType.LIMIT or not order.settled or order.price is None:
+        if order.type is not OrderType.LIMIT or not order.confirmed or order.price is None:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} cannot be amended now")
         why_not = self.amending.why_not(order)
         if why_not:
@@ -233,9 +233,9 @@ class OrderExecutor:
             case Returned(PendingAlgoQuery(order)):
                 self._algo_queried(order, event.answer)
             case Returned():
-                self._heard(as_event(event))
+                self._follow_answer(as_event(event))
             case Answered() | Unanswered():
-                self._heard(event)
+                self._follow_answer(event)
             case unknown:
                 assert_never(unknown)
 
@@ -246,7 +246,7 @@ class OrderExecutor:
             purpose.order.submitted(event.timestamp_ms)
             self._reports.apply(purpose.order, OrderEvent.WRITTEN)
 
-    def _heard(self, event: Answered | Unanswered) -> None:
+    def _follow_answer(self, event: Answered | Unanswered) -> None:
         if isinstance(event.purpose, PendingPlace):
             # Told of its fate before it was told of its writing: it was stamped by now at the latest.
             event.purpose.order.submitted(event.purpose.order.sent_ms or self._ctx.venue_ms)
@@ -277,7 +277,7 @@ class OrderExecutor:
 
     def _placed(self, order: Order, result: bytes | None, error: ErrorBody | None, status: int) -> None:
         if error is None:
-            if not self._told(order, result, algo=order.type.conditional):
+            if not self._apply_reply(order, result, algo=order.type.conditional):
                 self._reports.apply(order, OrderEvent.OUTCOME_UNKNOWN, "unreadable answer")
                 return
             self._refused.pop((order.strategy, order.symbol), None)
@@ -299,7 +299,7 @@ class OrderExecutor:
             what = "outcome unknown" if doubt else "answered in doubt, known from a report"
             self._ctx.log(Level.WARNING if doubt else Level.INFO, f"{what}: {describe(order)}: {text}")
 
-    def _told(self, order: Order, body: bytes | None, *, algo: bool) -> bool:
+    def _apply_reply(self, order: Order, body: bytes | None, *, algo: bool) -> bool:
         """Takes in positive evidence about an order. Returns whether it could be read."""
         if algo:
             conditional = self._read(AlgoReply, body)
@@ -321,7 +321,7 @@ class OrderExecutor:
             if gone is not None:
                 self.conditionals.cancelled(order, gone.algo_id)
         elif error is None:
-            self._told(order, result, algo=False)
+            self._apply_reply(order, result, algo=False)
         if order.live:
             self._reports.attempt(order, Attempt.CANCEL_UNKNOWN)
 

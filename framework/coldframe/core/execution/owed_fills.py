@@ -30,7 +30,7 @@ class OwedFills:
         #: Symbols whose missing trades were told.
         self._said: set[str] = set()
 
-    def look(self) -> None:
+    def log_changes(self) -> None:
         """Says what stands still by now, and what goes on again."""
         missing = {order.client_order_id: order for order in (*self._orders.live, *self._orders.owed) if order.fills_missing}
         self._since_ns = {name: self._since_ns.get(name, self._ctx.now_ns) for name in missing}

@@ -37,7 +37,7 @@ def count_reject(state: EngineState, ctx: StepContext, order: Order, error: Erro
 def note_refusal(state: EngineState, ctx: StepContext, order: Order, error: ErrorBody) -> None:
     """An order or amendment was refused: the venue takes only what reduces, has nothing to reduce, or is set otherwise."""
     if error.code in TELLING_CODES:
-        ctx.tell(SettingsDoubted())
+        ctx.publish(SettingsDoubted())
     text = describe(error.code)
     if classify(error.code) is CodeClass.RISK_MODE and state.trading.mode_on(order.symbol, error.code, text, ctx.now_ms):
         ctx.log(Level.ERROR, f"{order.symbol}: the venue takes only reducing orders: {text}")
@@ -47,4 +47,4 @@ def note_refusal(state: EngineState, ctx: StepContext, order: Order, error: Erro
 def note_nothing_there(ctx: StepContext, order: Order, error: ErrorBody) -> None:
     """An order that could only reduce was refused: the account's position is not what our books say."""
     if error.code == NOTHING_TO_REDUCE:
-        ctx.tell(NothingToReduce(order.symbol, order.position_side, order.side))
+        ctx.publish(NothingToReduce(order.symbol, order.position_side, order.side))

@@ -63,7 +63,7 @@ class JournalRows:
     def _record_refused(self, last: bool) -> None:
         """What was refused in a second that is over; the engine is woken when this one is."""
         refused, now_ms = self._state.refused, self._ctx.now_ms
-        for body in refused.take(now_ms, all_of_them=last):
+        for body in refused.drain(now_ms, all_of_them=last):
             self._ctx.record(RowKind.REFUSED, body["strategy"], body)
         after_ms = refused.ask_wake_ms(now_ms)
         if after_ms:

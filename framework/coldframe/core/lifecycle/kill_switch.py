@@ -82,7 +82,7 @@ class KillSwitch:
         match event:
             case HaltAsked(level, strategy, reason, number, asked):
                 halt = self._halts[strategy] = Halt(level, strategy, reason, self._ctx.now_ms)
-                self._say(attrs.evolve(halt, level=asked or level))
+                self._log_halt(attrs.evolve(halt, level=asked or level))
                 self._ctx.record(RowKind.HALT, strategy or "", {"level": level.value, "reason": reason})
                 self._apply()
                 self._ctx.emit(HaltTaken(number))
@@ -105,7 +105,7 @@ class KillSwitch:
             case unknown:
                 assert_never(unknown)
 
-    def _say(self, halt: Halt) -> None:
+    def _log_halt(self, halt: Halt) -> None:
         """A flatten comes in two steps: what was asked for is said once."""
         text = f"halted: {halt}"
         if self._said.get(halt.strategy) != text:
@@ -114,10 +114,10 @@ class KillSwitch:
 
     def _open(self, strategy: str | None) -> None:
         """What losses, rejects or a position had shut takes new risk again."""
-        shut = self._state.trading.lasting
+        suspensions = self._state.trading.lasting
         self._state.resumed(self._ctx.venue_ms, strategy)
-        for line in shut.lines():
-            if line not in shut.without(strategy).lines():
+        for line in suspensions.lines():
+            if line not in suspensions.without(strategy).lines():
                 self._ctx.log(Level.WARNING, f"opened again: {line}")
 
     # -- halts --------------------------------------------------------------------------------------------------------
@@ -144,18 +144,18 @@ class KillSwitch:
     # -- what the kill switch did -------------------------------------------------------------------------------------------
 
     def _used(self, event: WeightSpent) -> None:
-        ledger, now_ms = self._ctx.ledger, self._ctx.venue_ms
-        ledger.weight.spend(event.weight, now_ms)
+        rate_limits, now_ms = self._ctx.rate_limits, self._ctx.venue_ms
+        rate_limits.weight.spend(event.weight, now_ms)
         if event.counted is not None:
-            ledger.adopt_weight(event.counted, now_ms)
+            rate_limits.adopt_weight(event.counted, now_ms)
         if event.banned_until_ms is not None:
-            ledger.ban(event.banned_until_ms)
+            rate_limits.ban(event.banned_until_ms)
 
     def _ordered(self, event: EmergencyOrderSent) -> None:
         order = emergency_order(event, self._ctx.now_ns)
-        self._orders.adopt(order, self._ctx.now_ns)
+        self._orders.add_emergency(order, self._ctx.now_ns)
         self._state.tally.order_sent()
-        self._ctx.ledger.reserve(0, 1, 1, self._ctx.venue_ms, Priority.NEEDED)
+        self._ctx.rate_limits.reserve(0, 1, 1, self._ctx.venue_ms, Priority.NEEDED)
         self._reports.apply(order, OrderEvent.WRITTEN)
         self._ctx.log(Level.ERROR, f"the kill switch has ordered: {describe(order)}")
 

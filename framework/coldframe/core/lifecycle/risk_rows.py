@@ -34,9 +34,9 @@ class RiskRows:
             self._ctx.record(RowKind.SUSPENSIONS, "", suspensions_body(suspensions))
         for owner, losses in self._losses().items():
             if losses.counted is not self.counted.get(owner):
-                self._note(owner, losses.counted)
+                self._record_counted(owner, losses.counted)
 
-    def _note(self, owner: str, counted: Counted | None) -> None:
+    def _record_counted(self, owner: str, counted: Counted | None) -> None:
         if counted is None:
             self.counted.pop(owner, None)
         else:

@@ -45,7 +45,7 @@ class EndReport:
     #: Orders that have ended and whose fills have not all been told.
     owed: tuple[Order, ...] = ()
     #: Symbols whose position is not what the venue names.
-    disputed: tuple[str, ...] = ()
+    position_breaks: tuple[str, ...] = ()
     #: Strategies that were muted by an error of their own.
     muted: tuple[str, ...] = ()
     #: Whether positions and kept orders were compared with the account since the last time that reports were missing.
@@ -71,7 +71,7 @@ class EndReport:
                 for position in self.unprotected
             ],
             "owed": _ids(self.owed),
-            "disputed": list(self.disputed),
+            "disputed": list(self.position_breaks),
             "compared": self.compared,
         }
 
@@ -109,7 +109,7 @@ class Shutdown:
             case StopAsked(reason):
                 self._ask(reason)
             case TimeReached():
-                self._look()
+                self._end_when_done()
             case unknown:
                 assert_never(unknown)
 
@@ -121,9 +121,9 @@ class Shutdown:
         self.asked = reason
         self._deadline_ns = self._ctx.now_ns + self._grace_ms * NS_PER_MS
         self._strategies.stop(reason)
-        self._look()
+        self._end_when_done()
 
-    def _look(self) -> None:
+    def _end_when_done(self) -> None:
         """Ends the run when nothing is to be waited for any more, or the grace time is over."""
         if self.over is not None or self.asked is None:
             return
@@ -142,7 +142,7 @@ class Shutdown:
 
     def _report(self) -> EndReport:
         kept, left = self._divided()
-        switches = self._trading.deadman.running if self._trading is not None else {}
+        switches = self._trading.countdown_cancel.running if self._trading is not None else {}
         may_vanish = frozenset(order.client_order_id for order in kept if order.symbol in switches)
         return EndReport(
             kept=tuple(kept),
@@ -150,7 +150,7 @@ class Shutdown:
             left=tuple(left),
             positions=tuple(open_positions(self._accounts, self._orders.live, may_vanish)),
             owed=tuple(self._orders.owed),
-            disputed=self._disputed(),
+            position_breaks=self._unexplained(),
             muted=tuple(runtime.id for runtime in self._runtimes.all if runtime.muted),
             compared=self._trading is None or self._trading.reports_complete,
         )
@@ -186,8 +186,8 @@ class Shutdown:
             lines.append(f"positions could not be brought to zero in time: {', '.join(flat_missing)}")
         if not lines and not self._compared_with(self._trading, kept):
             lines.append("the account could not be compared at the end: positions and kept orders may have changed")
-        if disputed := self._disputed():
-            lines.append(f"positions do not add up at the end: look at the venue yourself: {', '.join(disputed)}")
+        if position_breaks := self._unexplained():
+            lines.append(f"positions do not add up at the end: look at the venue yourself: {', '.join(position_breaks)}")
         keeping = {order.symbol for order in kept}
         busy = {order.symbol for order in left} | {text.split()[0] for text in flat_missing}
         # Where an order that was given up may still live, the switch is the last that would cancel it.
@@ -198,7 +198,7 @@ class Shutdown:
         """Whether what stays open was compared with the account when all the rest was done: the last word is the venue's."""
         open_still = (
             kept
-            or self._state.trading.disputed
+            or self._state.trading.breaks
             or any(position.quantity for account in self._accounts.values() for position in account.positions.values())
         )
         if not open_still:
@@ -208,9 +208,9 @@ class Shutdown:
             trading.compare("the run ends")
         return trading.reports_complete
 
-    def _disputed(self) -> tuple[str, ...]:
+    def _unexplained(self) -> tuple[str, ...]:
         """Symbols whose position is not what the venue names, as far as is known: what was just told may still settle it."""
-        return tuple(sorted({symbol for symbol, _ in self._state.trading.disputed}))
+        return tuple(sorted({symbol for symbol, _ in self._state.trading.breaks}))
 
     def _not_flat(self) -> list[str]:
         """Positions of strategies that are being brought to zero."""
@@ -225,10 +225,12 @@ class Shutdown:
     def _switch_off(self, busy: set[str], keeping: set[str]) -> list[str]:
         """Switches the countdowns off, but for symbols in which an order that should not be there may still be."""
         assert self._trading is not None
-        deadman = self._trading.deadman
-        deadman.lay_down(symbol for symbol in deadman.running if symbol not in busy)
+        countdown_cancel = self._trading.countdown_cancel
+        countdown_cancel.disarm(symbol for symbol in countdown_cancel.running if symbol not in busy)
         # Where no order is kept a countdown that cannot be switched off does no harm.
-        waiting = [symbol for symbol, failed in deadman.running.items() if symbol in keeping or not (failed or symbol in busy)]
+        waiting = [
+            symbol for symbol, failed in countdown_cancel.running.items() if symbol in keeping or not (failed or symbol in busy)
+        ]
         return [f"the dead man's switch of {', '.join(waiting)} is not confirmed to be off"] if waiting else []
 
     # -- the end ------------------------------------------------------------------------------------------------------
@@ -247,9 +249,9 @@ class Shutdown:
                 text = f"{describe(order)} is kept, but may vanish: the dead man's switch of {order.symbol} may still run"
                 self._ctx.log(Level.WARNING, text)
         for position in report.positions:
-            self._say(position)
+            self._log_position(position)
 
-    def _say(self, position: OpenPosition) -> None:
+    def _log_position(self, position: OpenPosition) -> None:
         what = f"{position.strategy} holds {position.where} {plain(position.quantity)}"
         if not position.unprotected:
             self._ctx.log(Level.INFO, f"{what}: protected by {', '.join(position.stops)}")

@@ -293,7 +293,7 @@ class Feed:
         pair, connection = self._by_link[link]
         if connection is not pair.link or pair.successor is not None:
             return []
-        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        wait_ms, said = self._connects.reserve(LinkKind.MARKET, now_ns)
         if wait_ms:
             pair.rotate_ms = self._age_ms(pair, now_ns) + wait_ms
             return _warned(said)
@@ -393,7 +393,7 @@ class Feed:
             left = [lane for lane in lanes if lane.owner != pair.link.id]
             for lane in lanes:
                 if lane.owner == pair.link.id:
-                    lane.settle()
+                    lane.finish()
             if left:
                 effects.append(_deliver(name, left, pair.link.id))
         if old is not None and old.id in self._by_link:
@@ -425,7 +425,7 @@ class Feed:
 
     def _open(self, pair: _LinkPair, now_ns: int) -> list[FeedEffect]:
         """Opens the connection of a shard, as soon as one more may be opened."""
-        wait_ms, said = self._connects.take(LinkKind.MARKET, now_ns)
+        wait_ms, said = self._connects.reserve(LinkKind.MARKET, now_ns)
         if wait_ms:
             return [*_warned(said), WakeAt(f"feed:open:{pair.shard.id}", now_ns + wait_ms * NS_PER_MS)]
         pair.link = self._new_link(pair)

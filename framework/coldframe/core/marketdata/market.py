@@ -182,7 +182,7 @@ class Market:
     def _woken(self, key: str) -> None:
         """One of the times of feed or books has come (`feed:…`, `book:…`)."""
         if key.startswith("feed:"):
-            banned_ms = self._ctx.ledger.banned_until_ms - self._ctx.venue_ms
+            banned_ms = self._ctx.rate_limits.banned_until_ms - self._ctx.venue_ms
             if key.startswith("feed:open:") and banned_ms > 0:
                 self._ctx.wake(key, banned_ms)  # a banned address does not connect either (protocol.md 6.2)
                 return
@@ -234,7 +234,7 @@ class Market:
         self.received += 1
         for message in decode_stream(name, cut[1], self.census):
             messages, moved_at = self.feed.route(link, name, message, self._ctx.now_ns)
-            self._take(name, messages, moved_at)
+            self._apply_messages(name, messages, moved_at)
 
     def _unexpected(self, name: str, frame: bytes) -> StreamName:
         """A stream that was not subscribed to under this name: counted, and understood as far as its grammar goes."""
@@ -256,12 +256,12 @@ class Market:
             self._ctx.emit(CloseLink(link, TOO_MANY))
             self._lost(link, TOO_MANY)
 
-    def _take(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
+    def _apply_messages(self, name: StreamName, messages: Sequence[MarketMessage], moved_at: int) -> None:
         """Processes messages of one stream; at `moved_at` another connection took over, nowhere if that is negative."""
         if name.kind not in _BOOK_KINDS:
             for message in messages:
                 if message.product != _COIN_M:
-                    self._ctx.tell(StreamMessage(name, message))
+                    self._ctx.publish(StreamMessage(name, message))
             return
         key = (name.symbol, name.kind is StreamKind.RPI_DEPTH)
         before = messages if moved_at < 0 else messages[:moved_at]
@@ -295,10 +295,10 @@ class Market:
                     self._ctx.log(Level.INFO, f"book {name}: synced at {local.sync.book.update_id}")
                 local.moved_ns = self._ctx.now_ns
                 self._note_lag(local)
-                self._ctx.tell(BookUpdate(local.sync.symbol, local.rpi, effect))
+                self._ctx.publish(BookUpdate(local.sync.symbol, local.rpi, effect))
             case BookLost(symbol, reason):
                 self._ctx.log(Level.WARNING, f"book {symbol}: {reason}; resyncing")
-                self._ctx.tell(BookUpdate(symbol, local.rpi, effect))
+                self._ctx.publish(BookUpdate(symbol, local.rpi, effect))
             case unknown:
                 assert_never(unknown)
 
@@ -318,6 +318,6 @@ class Market:
                         if name.kind in _BOOK_KINDS:
                             self._lose_book(name, reason)
                 case Deliver(name, messages):
-                    self._take(name, messages, 0)
+                    self._apply_messages(name, messages, 0)
                 case _:  # effects of the feed that are effects of the engine
                     self._ctx.emit(effect)

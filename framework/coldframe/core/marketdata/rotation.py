@@ -66,7 +66,7 @@ class StreamSequence:
             self.last_key, self.floor = key_of(fresh[-1]), -1
         return fresh
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Rotation finished: drops the buffer and the duplicate filter."""
         self.held.clear()
         self.floor = -1

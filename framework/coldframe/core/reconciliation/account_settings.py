@@ -79,9 +79,9 @@ class AccountWatch:
             case SettingsDoubted():
                 self._doubted = True
             case TimeReached():
-                self._look()
+                self._ask_if_due()
             case AccountConfigUpdate():
-                self._told(event)
+                self._apply_update(event)
             case AccountUpdate():
                 self._changed(event.change)
             case Returned(PendingModes()):
@@ -98,7 +98,7 @@ class AccountWatch:
         self._brackets.ask()
         self._looked_ns = self._ctx.now_ns
 
-    def _look(self) -> None:
+    def _ask_if_due(self) -> None:
         """Looks when it is time to."""
         pause_ms = SUSPECT_MS if self._doubted else LOOK_MS
         if self._ctx.now_ns - self._looked_ns >= pause_ms * NS_PER_MS and not self._calls.busy(PendingModes()):
@@ -124,7 +124,7 @@ class AccountWatch:
 
     # -- what is told -------------------------------------------------------------------------------------------------
 
-    def _told(self, event: AccountConfigUpdate) -> None:
+    def _apply_update(self, event: AccountConfigUpdate) -> None:
         """ACCOUNT_CONFIG_UPDATE: a leverage or the asset mode has been changed."""
         if isinstance(event.leverage, LeverageChange):
             self._leverage(event.leverage.symbol, event.leverage.leverage)
@@ -165,5 +165,5 @@ class AccountWatch:
             return
         text = f"{where} is {there} at the venue, the bot is configured for {wanted}: no new risk until they agree"
         if self._trading.setting_differs(symbol, what, text, self._ctx.now_ms):
-            self._ctx.tell(AccountSettingDiffers(symbol))
+            self._ctx.publish(AccountSettingDiffers(symbol))
             self._ctx.log(Level.ERROR, text)

@@ -117,9 +117,9 @@ class AssetPrices:
         """Takes in what a stream tells, what one of the questions brought, or which assets there are to look after."""
         match event:
             case AssetsSeen():
-                self._look_after_all(event)
+                self._watch_assets(event)
             case StreamMessage(message=message):
-                self._heard(message)
+                self._apply_message(message)
             case Returned():
                 self._returned(event)
             case unknown:
@@ -127,10 +127,10 @@ class AssetPrices:
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
-    def _look_after_all(self, seen: AssetsSeen) -> None:
+    def _watch_assets(self, seen: AssetsSeen) -> None:
         for asset in (*seen.fees, *seen.others):
             if asset and asset not in AT_PAR:
-                self._look_after(asset, is_fee=asset in seen.fees)
+                self._watch_asset(asset, is_fee=asset in seen.fees)
         for symbol in seen.held:
             if symbol not in self._prices.mark_prices:
                 self._ask_mark_price(symbol)
@@ -142,7 +142,7 @@ class AssetPrices:
             self._marks_asked_ns[symbol] = now_ns
             self._calls.call("GET", "/fapi/v1/premiumIndex", {"symbol": symbol}, PendingMarkPrice(symbol), Priority.NEW_RISK)
 
-    def _look_after(self, asset: str, *, is_fee: bool) -> None:
+    def _watch_asset(self, asset: str, *, is_fee: bool) -> None:
         watched = self._watched.get(asset) or self._watch(asset)
         if watched is None:
             return
@@ -163,7 +163,7 @@ class AssetPrices:
         self._by_name[contract] = self._by_name[index] = asset
         mark = self._prices.mark_prices.get(contract)
         if mark is not None:  # the bot hears it anyway
-            self._take(asset, mark)
+            self._set_price(asset, mark)
         return watched
 
     def _do_without(self, asset: str, watched: _Watched, *, is_fee: bool) -> None:
@@ -213,7 +213,7 @@ class AssetPrices:
             price = exact(decode(AssetRate, body, Census()).index)
         else:
             price = exact(decode(PremiumIndex, body, Census()).mark_price)
-        self._take(purpose.asset, price)
+        self._set_price(purpose.asset, price)
         if not watched.streamed and price > ZERO:
             watched.streamed = True
             kind = StreamKind.ASSET_INDEX.value if purpose.index else StreamKind.MARK_PRICE.value
@@ -221,16 +221,16 @@ class AssetPrices:
 
     # -- prices -------------------------------------------------------------------------------------------------------
 
-    def _heard(self, message: MarketMessage) -> None:
+    def _apply_message(self, message: MarketMessage) -> None:
         """A mark price or an asset's index has come over a stream."""
         if not isinstance(message, MarkPrice | AssetIndex):
             return
         by_index = isinstance(message, AssetIndex)
         asset = self._by_name.get(message.symbol)
         if asset is not None and self._watched[asset].by_index is by_index:
-            self._take(asset, exact(message.index_price if isinstance(message, AssetIndex) else message.mark_price))
+            self._set_price(asset, exact(message.index_price if isinstance(message, AssetIndex) else message.mark_price))
 
-    def _take(self, asset: str, price: Decimal) -> None:
+    def _set_price(self, asset: str, price: Decimal) -> None:
         """A price of zero is printed while there is none."""
         if price <= ZERO:
             return

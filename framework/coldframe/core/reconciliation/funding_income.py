@@ -124,7 +124,7 @@ class FundingIncome:
             if len(self._funded) > _FUNDINGS_LIMIT:
                 del self._funded[next(iter(self._funded))]
             payment = Payment(symbol, balance.asset, amount, event.transaction_ms, told=True)
-            if self.payments.told(payment):
+            if self.payments.reported(payment):
                 self._share(payment)
 
     def away(self) -> None:

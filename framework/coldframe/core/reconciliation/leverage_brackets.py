@@ -51,7 +51,7 @@ class Brackets:
         answer = event.answer
         if answer is None or answer.status != 200:
             fault = event.reason if answer is None or answer.fault is None else answer.fault.msg
-            self._say(str(fault))
+            self._log_failure(str(fault))
             return
         try:
             if isinstance(event.purpose, PendingBrackets):
@@ -62,9 +62,9 @@ class Brackets:
                     self._caps.leverage(config.symbol, config.leverage)
                     self._configured(config)
         except DecodeError as error:
-            self._say(f"unreadable answer: {error}")
+            self._log_failure(f"unreadable answer: {error}")
 
-    def _say(self, fault: str) -> None:
+    def _log_failure(self, fault: str) -> None:
         """Once, while none are known; those that are known count on."""
         if not self._caps and not self._said:
             self._said = True

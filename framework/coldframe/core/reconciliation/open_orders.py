@@ -72,7 +72,7 @@ class ListedOrders:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def take(self, rows: Iterable[OrderReply], algos: Iterable[AlgoReply], begun_ns: int) -> set[str]:
+    def compare(self, rows: Iterable[OrderReply], algos: Iterable[AlgoReply], begun_ns: int) -> set[str]:
         """Takes in every row of the lists of a round that began at `begun_ns` (ours). Returns the orders that they name."""
         named: set[str] = set()
         for row in rows:

@@ -183,7 +183,7 @@ class OrderSide:
         scan = TradeScan(state, ctx, calls, reports, limits.trades_page)
         start = StartCheck(state, ctx, reports, limits.external)
         self.reconciler = Reconciler(state, ctx, calls, reports, self.executor, scan, start, self._unbroken)
-        self.deadman = switches
+        self.countdown_cancel = switches
         self.census = Census()
         self._unreadable = Unreadable()
         #: The last round for orders that wait to be proved absent, the next one, and which orders those were at the last look.
@@ -221,7 +221,7 @@ class OrderSide:
             case RequestWritten():
                 self.executor.step(event)
             case RequestNotWritten():
-                self._hear(self.session.step(event))
+                self._apply_session(self.session.step(event))
             case TimeReached():
                 self._woken(event)
             case Suspended():
@@ -233,16 +233,16 @@ class OrderSide:
 
     def _of_link(self, event: LinkOpened | LinkLost) -> None:
         if self.session.owns(event.link):
-            self._hear(self.session.step(event))
+            self._apply_session(self.session.step(event))
             return
         if isinstance(event, LinkLost):
             self._unreadable.forget(event.link)
-        self._told_of_reports(self.user_stream.step(event))
+        self._apply_reports(self.user_stream.step(event))
 
     def _frames(self, link: str, frames: Sequence[bytes]) -> None:
         for frame in frames:
             if self.session.owns(link):
-                self._hear(self.session.step(ApiFrame(link, frame)))
+                self._apply_session(self.session.step(ApiFrame(link, frame)))
             elif self.user_stream.owns(link):
                 self._user_frame(link, frame)
 
@@ -256,7 +256,7 @@ class OrderSide:
         returned = cast("Returned", event)
         match purpose:
             case StartKey() | KeepKey():
-                self._told_of_reports(self.user_stream.step(as_event(event)))
+                self._apply_reports(self.user_stream.step(as_event(event)))
             case PendingPlace() | PendingAmend() | PendingCancel() | PendingQuery() | PendingAlgoQuery():
                 self.executor.step(event)
             case PendingOpenOrders() | PendingOpenAlgos() | PendingPositions() | PendingTrades() | PendingOwner():
@@ -264,7 +264,7 @@ class OrderSide:
             case PendingConfirm() | PendingAlgoConfirm() | PendingContradictionCancel():
                 self.reconciler.listed.step(returned)
             case PendingCountdown():
-                self.deadman.step(returned)
+                self.countdown_cancel.step(returned)
             case PendingIncome():
                 self.account.step(returned)
             case PendingPrice() | PendingMarkPrice() | PendingRate():
@@ -274,7 +274,7 @@ class OrderSide:
             case unknown:
                 assert_never(unknown)
 
-    def _hear(self, events: Sequence[SessionEvent]) -> None:
+    def _apply_session(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
             match event:
                 case Answered() | Unanswered():
@@ -282,30 +282,30 @@ class OrderSide:
                         self.executor.ways.unanswered()
                     self.answered(cast("OrderSidePurpose", event.purpose), event)
                 case SessionReady():
-                    self._news("api", LinkState.UP)
-                    self._told_of_reports(self.user_stream.step(event))
+                    self._publish_link("api", LinkState.UP)
+                    self._apply_reports(self.user_stream.step(event))
                     if self.user_stream.up:
                         self.reconciler.begin("order link opened", self._symbols())
                 case SessionDown(reason):
                     self.executor.ways.unanswered()
                     self.reconciler.outdated()
-                    self._news("api", LinkState.DOWN, reason)
+                    self._publish_link("api", LinkState.DOWN, reason)
                 case unknown:
                     assert_never(unknown)
 
-    def _told_of_reports(self, events: Sequence[UserStreamEvent]) -> None:
+    def _apply_reports(self, events: Sequence[UserStreamEvent]) -> None:
         """What the user stream says of the reports."""
         for event in events:
             match event:
                 case ReportsBegin():
-                    self._news("private", LinkState.UP)
+                    self._publish_link("private", LinkState.UP)
                     self.reconciler.begin("user stream opened", self._symbols())
                 case ReportsMissing(reason):
                     self._reports_missing(reason)
                 case unknown:
                     assert_never(unknown)
 
-    def happened(self, event: OrderCameBack | NothingToReduce | SettingsDoubted) -> None:
+    def follow_up(self, event: OrderCameBack | NothingToReduce | SettingsDoubted) -> None:
         """Does what follows from what has happened in this step."""
         match event:
             case OrderCameBack(client_order_id):
@@ -327,10 +327,10 @@ class OrderSide:
         self.account.away()
         self._orders.unreport()
         self.reconciler.outdated()
-        self._news("private", LinkState.DOWN, reason)
+        self._publish_link("private", LinkState.DOWN, reason)
 
-    def _news(self, link: str, state: LinkState, reason: str = "") -> None:
-        self._ctx.tell(LinkChanged(link, self._ctx.now_ns, state, reason))
+    def _publish_link(self, link: str, state: LinkState, reason: str = "") -> None:
+        self._ctx.publish(LinkChanged(link, self._ctx.now_ns, state, reason))
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -363,7 +363,7 @@ class OrderSide:
             case AccountConfigUpdate():
                 self.watch.step(event)
             case ListenKeyExpired():
-                self._told_of_reports(self.user_stream.step(event))
+                self._apply_reports(self.user_stream.step(event))
             case ServerShutdown():
                 self._ctx.emit(CloseLink(link, "the venue announced a shutdown"))
                 self._of_link(LinkLost(link, "the venue announced a shutdown"))
@@ -377,9 +377,9 @@ class OrderSide:
     def _woken(self, event: TimeReached) -> None:
         match event.key.split(":", 1)[0]:
             case "session":
-                self._hear(self.session.step(event))
+                self._apply_session(self.session.step(event))
             case "user":
-                self._told_of_reports(self.user_stream.step(event))
+                self._apply_reports(self.user_stream.step(event))
             case "reconcile":
                 self._round_due(event.key)
             case _:
@@ -403,13 +403,13 @@ class OrderSide:
             self.account.ask_for_missed()
         self.assets.step(self.account.assets())
         self.watch.step(event)
-        if self.mismatches.settle():
+        if self.mismatches.compare_due():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
         symbols = {order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns)
-        self.deadman.step(BeatsDue(tuple(sorted(symbols))))
+        self.countdown_cancel.step(BeatsDue(tuple(sorted(symbols))))
         for order in self.executor.inquiry.missing_fills():
             self.reconciler.scan.want_fills(order)
-        self._look_at_unknown()
+        self._ask_for_unknown()
         if self.reports_complete:
             self._end_left_over()
 
@@ -420,7 +420,7 @@ class OrderSide:
                 self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
                 self.executor.depart(order.client_order_id)
 
-    def _look_at_unknown(self) -> None:
+    def _ask_for_unknown(self) -> None:
         """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
         now, least_ns = self._ctx.now_ns, _UNKNOWN_ROUND_MS * NS_PER_MS
         provable = {order.client_order_id for order in self._orders.live if self.executor.proof.provable(order)}

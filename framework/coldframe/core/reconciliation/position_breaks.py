@@ -55,7 +55,7 @@ class PositionBreaks:
         """Where new risk is shut until positions agree again."""
         return {symbol for symbol, _ in self._suspects}
 
-    def settle(self) -> bool:
+    def compare_due(self) -> bool:
         """Takes in the positions whose time to agree is over. Returns whether a round is due."""
         differing, agreed = self._state.holdings.history.compare_due(self._ctx.now_ns)
         for key, since_ns in agreed:
@@ -64,7 +64,7 @@ class PositionBreaks:
                 del self._suspects[key]
                 self._ctx.log(Level.INFO, f"position {named(key)} adds up again")
         due = [self._differs(key) for key in differing]
-        self._dispute()
+        self._show_breaks()
         return any(due)
 
     def step(self, event: NothingToReduce) -> None:
@@ -83,10 +83,10 @@ class PositionBreaks:
             text = f"the venue has nothing to reduce in {named(key)}, our books have {plain(believed)}: asking for the position"
             self._ctx.log(Level.WARNING, text)
         suspect.venue, suspect.since_ns = ZERO, self._ctx.now_ns
-        self._dispute()
+        self._show_breaks()
 
-    def _dispute(self) -> None:
-        self._state.trading.dispute({key: suspect.venue for key, suspect in self._suspects.items()}, self._ctx.now_ms)
+    def _show_breaks(self) -> None:
+        self._state.trading.set_breaks({key: suspect.venue for key, suspect in self._suspects.items()}, self._ctx.now_ms)
 
     def _differs(self, found: PositionDifference) -> bool:
         """Returns whether a round is due because of it."""

@@ -214,7 +214,7 @@ class Reconciler:
                 self._failed(fault)
             return
         try:
-            further = self._take(purpose, answer.body, current, event.sent_ns)
+            further = self._apply_page(purpose, answer.body, current, event.sent_ns)
         except (DecodeError, ValueError) as error:
             if current is not None:
                 self._failed(f"unreadable answer: {error}")
@@ -227,7 +227,7 @@ class Reconciler:
             if not current.waiting:
                 self._finish(current)
 
-    def _take(self, purpose: RoundPurpose, body: bytes, current: _Round | None, sent_ns: int) -> PendingTrades | None:
+    def _apply_page(self, purpose: RoundPurpose, body: bytes, current: _Round | None, sent_ns: int) -> PendingTrades | None:
         """Takes an answer in. Returns the page that has to follow it."""
         match purpose:
             case PendingOpenOrders():
@@ -240,7 +240,9 @@ class Reconciler:
             case PendingPositions():
                 self._take_positions(decode_list(PositionRow, body, self._census), current, sent_ns)
             case PendingTrades():
-                page = self.scan.take(purpose, decode_list(UserTrade, body, self._census), current.started_ms if current else 0)
+                page = self.scan.apply_page(
+                    purpose, decode_list(UserTrade, body, self._census), current.started_ms if current else 0
+                )
                 if current is not None:
                     current.recovered += page.recovered
                 return page.further
@@ -276,7 +278,7 @@ class Reconciler:
             self._state.external.not_named(asked.symbol, asked.order_id)
             self._reports.book_unmatched()
             return
-        order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._reports.take_over(reply)
+        order = self._orders.find(reply.symbol, reply.client_order_id, reply.order_id) or self._reports.adopt(reply)
         if order is None:
             self._state.external.mark_external(asked.symbol, asked.order_id, reply.client_order_id)
         else:
@@ -317,9 +319,9 @@ class Reconciler:
         named(current.held, current.positions_ns, self._ctx.now_ns, current.number, all_of_them=True)
         self._compare_orders(current)
         unknown = self.listed.unknown(current.open_orders.values())
-        external = [row for row in unknown if self._reports.take_over(row) is None]
+        external = [row for row in unknown if self._reports.adopt(row) is None]
         self._state.external.listed(external)
-        algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._reports.take_over_algo(row)]
+        algos = [row for row in self.listed.unknown_algos(current.open_algos.values()) if not self._reports.adopt_algo(row)]
         self._report(current, [*(row.client_order_id for row in external), *(row.client_algo_id for row in algos)])
         again, self._again = self._again, None
         self.done = again is None or not again[1]
@@ -346,7 +348,7 @@ class Reconciler:
 
     def _compare_orders(self, current: _Round) -> None:
         """Takes in every row of the lists, and asks for those of our orders that they do not hold."""
-        named = self.listed.take(current.open_orders.values(), current.open_algos.values(), current.started_ns)
+        named = self.listed.compare(current.open_orders.values(), current.open_algos.values(), current.started_ns)
         for order in list(self._orders.live):
             if order.client_order_id not in named and self._should_be_listed(order, current):
                 self._executor.inquiry.suspect(order)

@@ -78,7 +78,7 @@ class StartCheck:
 
         `positions` were asked for at `asked_ns` (ours), the round began at `at_ms` (the venue's); `waiting` are conditional orders.
         """
-        orders = [position for position in external if self._reports.take_over(position) is None]
+        orders = [position for position in external if self._reports.adopt(position) is None]
         changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
         if self._rule is not ExternalPolicy.IGNORE:  # no strategy would know how to follow what is adopted
@@ -87,11 +87,11 @@ class StartCheck:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
             return False
         for change in changes:
-            self._take(change)
+            self._book_change(change)
         for order in orders:
             owner = self._owner(order.symbol)
             if owner is not None:
-                self._reports.take_over(order, strategy=owner)
+                self._reports.adopt(order, strategy=owner)
             else:
                 self._ctx.log(Level.WARNING, f"{_named(order)} is not ours and left alone")
         for waiter in waiting:
@@ -173,7 +173,7 @@ class StartCheck:
             return None
         return only_owner(symbol, {name: account.symbols for name, account in self._state.accounts.items()})
 
-    def _take(self, change: _Change) -> None:
+    def _book_change(self, change: _Change) -> None:
         position, holdings = change.position, self._state.holdings
         for fill in change.trades:
             holdings.book_external(fill, PositionCause.WHILE_OFF)

@@ -104,7 +104,7 @@ class TradeScan:
         from_ms = self._looked_ms.get(symbol, began_ms)
         return {"startTime": max(from_ms, self._ctx.venue_ms - _WINDOW_MS + _OVERLAP_MS)} if from_ms else {}
 
-    def take(self, asked: PendingTrades, rows: list[UserTrade], begun_ms: int) -> Page:
+    def apply_page(self, asked: PendingTrades, rows: list[UserTrade], begun_ms: int) -> Page:
         """Takes a page in. `begun_ms` is the venue time at which its round began; 0 for one that belongs to no round any more."""
         recovered = self._reports.trades(rows)
         if recovered:

@@ -30,16 +30,16 @@ def shared(state: EngineState, symbol: str) -> bool:
 
 def account_position(state: EngineState, key: PositionKey) -> Decimal:
     """The account's position: what all hold together, or where that is disputed what the venue has said."""
-    disputed = state.trading.disputed
-    if key in disputed:
-        return disputed[key]
+    position_breaks = state.trading.breaks
+    if key in position_breaks:
+        return position_breaks[key]
     accounts = [*(owner.account for owner in state.accounts.values()), state.external.account]
     return sum((account.positions[key].quantity for account in accounts if key in account.positions), ZERO)
 
 
 def account_decides(state: EngineState, key: PositionKey) -> bool:
     """Whether the account's position decides what reduces: where only one strategy trades, in a dispute, and at first."""
-    return key in state.trading.disputed or not shared(state, key[0]) or not state.compared
+    return key in state.trading.breaks or not shared(state, key[0]) or not state.compared
 
 
 def reducible(state: EngineState, owner: StrategyAccount, key: PositionKey) -> Decimal:

@@ -58,7 +58,7 @@ class Payments:
         """Those that an earlier run has booked."""
         self._all.extend(attrs.evolve(payment) for payment in payments)
 
-    def told(self, payment: Payment) -> bool:
+    def reported(self, payment: Payment) -> bool:
         """A report tells of a payment (`payment.told`). Returns whether it has to be booked."""
         for known in self._all:
             if not known.told and known.same(payment):

@@ -15,7 +15,7 @@ from coldframe.core.state.journal_codec import booking_body
 from coldframe.core.state.orders import Fill
 from coldframe.core.state.position_history import Adjustment, PositionHistory
 from coldframe.core.state.positions import EXTERNAL, Position, PositionKey, StrategyPositions, named
-from coldframe.core.state.shares import Execution, Executions, Parts, Shift, execution_of, shared_out
+from coldframe.core.state.shares import Executions, Parts, SharedExecution, Shift, execution_of, shared_out
 from coldframe.core.state.step import Step
 from coldframe.enums import Side
 from coldframe.model.effects import Level
@@ -95,7 +95,7 @@ class Holdings:
             self.executions.remove(execution)
         return self._external.give_back(fill.key)
 
-    def _known(self, execution: Execution) -> None:
+    def _known(self, execution: SharedExecution) -> None:
         """An execution has been booked: it is shared out if it is one of others, and later ones are looked at anew."""
         late = self.executions.add(execution)
         if late or execution.external:
@@ -135,7 +135,7 @@ class Holdings:
             trade_id=execution.trade_id,
             trade_ms=execution.trade_ms,
         )
-        self._say(strategy, told)
+        self._publish_position(strategy, told)
 
     # -- positions without a trade ------------------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Holdings:
         self.moved(key)
         if owner != EXTERNAL:
             held, symbol, side = account.position(*key).quantity, *key
-            self._say(owner, PositionChanged(symbol, self._ctx.now_ns, side, quantity, price, held, realized, cause))
+            self._publish_position(owner, PositionChanged(symbol, self._ctx.now_ns, side, quantity, price, held, realized, cause))
 
     def share(self, key: PositionKey, quantity: Decimal, price: Decimal | None, cause: PositionCause) -> Parts:
         """Shares out a difference that no trade explains. Returns whose it was.
@@ -181,16 +181,16 @@ class Holdings:
         """Something was booked there."""
         self.history.moved(key, self._ctx.now_ns)
 
-    def _say(self, strategy: str, event: PositionChanged) -> None:
+    def _publish_position(self, strategy: str, event: PositionChanged) -> None:
         counts = self.changes.setdefault(strategy, {})
         counts[event.cause] = counts.get(event.cause, 0) + 1
         text = f"{event.cause}: {strategy}'s position in {named((event.symbol, event.position_side))} changed by"
         text = f"{text} {trimmed(event.quantity)} @ {plain(event.price)} to {trimmed(event.position)}"
         self._ctx.log(Level.WARNING, f"{text}, realised {trimmed(event.realized_pnl)}")
-        self._ctx.tell(StrategyTold(strategy, event))
+        self._ctx.publish(StrategyTold(strategy, event))
 
 
-def _fill_of(execution: Execution) -> Fill:
+def _fill_of(execution: SharedExecution) -> Fill:
     return Fill(
         symbol=execution.symbol,
         trade_id=execution.trade_id,

@@ -19,7 +19,7 @@ from coldframe.core.state.funding_split import PAYMENTS_KEPT, Payment
 from coldframe.core.state.loss_limits import Counted
 from coldframe.core.state.orders import Fill, Order, Orders
 from coldframe.core.state.positions import Position, PositionKey, StrategyPositions
-from coldframe.core.state.shares import Execution, Executions, execution_of
+from coldframe.core.state.shares import Executions, SharedExecution, execution_of
 from coldframe.enums import PositionSide
 from coldframe.errors import JournalDamaged
 from coldframe.ids import KILL_SWITCH_COUNT, parse_own
@@ -278,7 +278,7 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     past.prices = _CONVERTER.structure(body.get("prices", {}), dict[str, Decimal])
     past.losses = _CONVERTER.structure(body.get("losses", {}), dict[str, Counted])
     past.payments = _CONVERTER.structure(body.get("payments", []), list[Payment])
-    past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[Execution]), _settled(body, accounts))
+    past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[SharedExecution]), _settled(body, accounts))
 
 
 def _settled(body: Any, accounts: Mapping[str, StrategyPositions]) -> set[PositionKey]:
@@ -396,7 +396,7 @@ def _executions_out(executions: Executions) -> Body:
 
 def _executions_in(body: Any, _: object) -> Executions:
     settled = {(str(symbol), PositionSide(side)) for symbol, side in body["settled"]}
-    return Executions(_CONVERTER.structure(body["known"], list[Execution]), settled)
+    return Executions(_CONVERTER.structure(body["known"], list[SharedExecution]), settled)
 
 
 def _number(value: Any, _: object) -> Decimal:

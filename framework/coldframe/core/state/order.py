@@ -261,6 +261,6 @@ class Order:
         self.algo_rank = min(self.algo_rank, rank)
 
     @property
-    def settled(self) -> bool:
+    def confirmed(self) -> bool:
         """Whether nothing about it is in flight: it rests, confirmed, and neither a cancel nor an amendment is open."""
         return self.state.resting and self.overlay is Overlay.NONE

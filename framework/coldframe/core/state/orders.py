@@ -199,7 +199,7 @@ class Orders:
         if order.type.conditional:
             self.conditional_symbols.add(order.symbol)
 
-    def take_over(self, order: Order, now_ns: int) -> Order:
+    def adopt(self, order: Order, now_ns: int) -> Order:
         """An order that this run has not made (see `core.takeover`) is one of ours from now on."""
         order.created_ns = now_ns
         self.touched[order.client_order_id] = order
@@ -210,7 +210,7 @@ class Orders:
         self._live[order.client_order_id] = order
         return order
 
-    def adopt(self, order: Order, now_ns: int) -> None:
+    def add_emergency(self, order: Order, now_ns: int) -> None:
         """Takes in an order of ours that was sent past the order executor, by the kill switch: from now on it is one like all
         others."""
         self._by_client_id[order.client_order_id] = order

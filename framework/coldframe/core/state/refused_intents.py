@@ -37,14 +37,14 @@ class RefusedIntents:
         self._times: dict[_Key, int] = {}
         self._asked_for = 0
 
-    def note(self, trader: StrategyAccount, wanted: object, verdict: Verdict, now_ms: int, times: int = 1) -> None:
+    def count(self, trader: StrategyAccount, wanted: object, verdict: Verdict, now_ms: int, times: int = 1) -> None:
         """What a strategy wanted was refused, so many times."""
         key = _Key(now_ms // _MS_PER_SECOND, trader.id, self._symbol(trader, wanted, verdict), verdict.code)
         if key not in self._first:
             self._first[key] = {**intent_body(trader.id, wanted, verdict), "symbol": key.symbol, "first_ms": now_ms}
         self._times[key] = self._times.get(key, 0) + times
 
-    def take(self, now_ms: int, *, all_of_them: bool = False) -> list[Body]:
+    def drain(self, now_ms: int, *, all_of_them: bool = False) -> list[Body]:
         """The rows that are complete now, in the order of their first refusals: their second is over, or the run is."""
         second = now_ms // _MS_PER_SECOND
         over = [key for key in self._first if all_of_them or key.second != second]

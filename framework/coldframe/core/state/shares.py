@@ -70,7 +70,7 @@ def in_proportion(amount: Decimal, weights: Mapping[str, Decimal], step: Decimal
 
 
 @attrs.define(eq=False, kw_only=True)
-class Execution:
+class SharedExecution:
     """One execution at the exchange, and whose position it has changed: of one owner where it was an order of ours."""
 
     symbol: str
@@ -104,9 +104,9 @@ class Execution:
         return shares(self.fee, {owner: abs(part) for owner, part in parts.items() if part * self.signed > 0})
 
 
-def execution_of(owner: str, fill: Fill, cause: str = "") -> Execution:
+def execution_of(owner: str, fill: Fill, cause: str = "") -> SharedExecution:
     """An execution as it is booked at first: of an order of ours to its strategy, of others to what is external."""
-    return Execution(
+    return SharedExecution(
         symbol=fill.symbol,
         side=fill.position_side,
         trade_id=fill.trade_id,
@@ -125,7 +125,7 @@ def execution_of(owner: str, fill: Fill, cause: str = "") -> Execution:
 class Shift:
     """An execution is shared out in another way than it was: by how much each owner's part of quantity and fee changes."""
 
-    execution: Execution
+    execution: SharedExecution
     parts: Parts
     fees: Parts
 
@@ -133,17 +133,17 @@ class Shift:
 class Executions:
     """The latest executions of every position, in the order of their trade ids."""
 
-    def __init__(self, known: Iterable[Execution] = (), settled: Iterable[PositionKey] = ()) -> None:
-        self._by_key: dict[PositionKey, list[Execution]] = {}
+    def __init__(self, known: Iterable[SharedExecution] = (), settled: Iterable[PositionKey] = ()) -> None:
+        self._by_key: dict[PositionKey, list[SharedExecution]] = {}
         #: Positions of which executions have been forgotten: what is not remembered of them may have been booked.
         self.settled: set[PositionKey] = set(settled)
         for name in known:
             self.add(name)
 
-    def __iter__(self) -> Iterator[Execution]:
+    def __iter__(self) -> Iterator[SharedExecution]:
         return (execution for executions in self._by_key.values() for execution in executions)
 
-    def get(self, key: PositionKey, trade: tuple[int, int]) -> Execution | None:
+    def get(self, key: PositionKey, trade: tuple[int, int]) -> SharedExecution | None:
         return next((execution for execution in self._by_key.get(key, ()) if execution.trade == trade), None)
 
     def since(self, key: PositionKey) -> int | None:
@@ -151,7 +151,7 @@ class Executions:
         known = self._by_key.get(key)
         return known[0].trade_id if known and key in self.settled else None
 
-    def add(self, execution: Execution) -> bool:
+    def add(self, execution: SharedExecution) -> bool:
         """Remembers an execution as it was booked. Returns whether later ones are known already."""
         known = self._by_key.setdefault(execution.key, [])
         insort(known, execution, key=lambda earlier: earlier.trade)
@@ -161,7 +161,7 @@ class Executions:
             self.settled.add(execution.key)
         return late
 
-    def remove(self, execution: Execution) -> None:
+    def remove(self, execution: SharedExecution) -> None:
         """It is another one's than it seemed."""
         self._by_key[execution.key].remove(execution)
 
@@ -176,7 +176,7 @@ class Executions:
         if execution is not None:
             execution.parts[owner] = execution.parts.get(owner, ZERO) + quantity
 
-    def shifts(self, execution: Execution, held: Mapping[str, Decimal], step: Decimal) -> list[Shift]:
+    def shifts(self, execution: SharedExecution, held: Mapping[str, Decimal], step: Decimal) -> list[Shift]:
         """What has to be booked otherwise, from `execution` on, given what all hold now that it is booked and remembered."""
         known = self._by_key[execution.key]
         at = next((place for place, earlier in enumerate(known) if earlier is execution), len(known))
@@ -194,12 +194,12 @@ class Executions:
     def with_others(self, key: PositionKey, fills: Iterable[Fill], held: Mapping[str, Decimal], step: Decimal) -> Parts:
         """What each owner would hold if these executions of others were known as well, each in its place; `held` is now."""
         after = dict(held)
-        news = [execution_of(EXTERNAL, fill) for fill in fills]
-        first = min((execution.trade for execution in news), default=(0, 0))
-        behind = [known for known in self._by_key.get(key, ()) if known.trade > first] if news else []
+        new = [execution_of(EXTERNAL, fill) for fill in fills]
+        first = min((execution.trade for execution in new), default=(0, 0))
+        behind = [known for known in self._by_key.get(key, ()) if known.trade > first] if new else []
         for execution in behind:
             _add(after, execution.parts, -1)
-        for execution in sorted([*behind, *news], key=lambda entry: entry.trade):
+        for execution in sorted([*behind, *new], key=lambda entry: entry.trade):
             _add(after, shared_out(execution.signed, after, step) if execution.external else execution.parts, 1)
         return after
 

@@ -109,8 +109,8 @@ class Suspensions:
         self._symbols: dict[str, Suspension] = {}
         #: What the account is set to otherwise than the bot is configured for, by symbol ("": everywhere) and setting.
         self._settings: dict[tuple[str, str], Suspension] = {}
-        self._disputed: dict[PositionKey, Decimal] = {}
-        self._disputed_since_ms: dict[str, int] = {}
+        self._breaks: dict[PositionKey, Decimal] = {}
+        self._broken_since_ms: dict[str, int] = {}
         self._modes: dict[str, _Mode] = {}
         #: What holds until a person resumes, made when it is first asked for.
         self._lasting: LastingSuspensions | None = None
@@ -138,9 +138,9 @@ class Suspensions:
         return {key: held.verdict for key, held in self._settings.items()}
 
     @property
-    def disputed(self) -> Mapping[PositionKey, Decimal]:
+    def breaks(self) -> Mapping[PositionKey, Decimal]:
         """Positions that do not add up for the moment, and what of each the venue has, as far as is known."""
-        return self._disputed
+        return self._breaks
 
     @property
     def lasting(self) -> LastingSuspensions:
@@ -163,10 +163,10 @@ class Suspensions:
 
     def by_position(self, symbol: str) -> Suspension | None:
         """A position in the symbol does not add up."""
-        if not self._disputed or all(disputed != symbol for disputed, _ in self._disputed):
+        if not self._breaks or all(broken != symbol for broken, _ in self._breaks):
             return None
         verdict = Verdict(VerdictCode.HALTED, f"the position of {symbol} does not add up yet: asking again")
-        return Suspension(Scope(symbol=symbol), Cause.POSITION, verdict, self._disputed_since_ms.get(symbol, 0))
+        return Suspension(Scope(symbol=symbol), Cause.POSITION, verdict, self._broken_since_ms.get(symbol, 0))
 
     def by_mode(self, symbol: str, now_ms: int) -> Suspension | None:
         """The venue takes only reducing orders there, and no probe is due."""
@@ -194,7 +194,7 @@ class Suspensions:
         yield from self._kill_switch.values()
         yield from (held for held in (self._journal, self._account) if held is not None)
         yield from (*self._strategies.values(), *self._symbols.values(), *self._settings.values())
-        yield from (held for symbol in self._disputed_since_ms if (held := self.by_position(symbol)) is not None)
+        yield from (held for symbol in self._broken_since_ms if (held := self.by_position(symbol)) is not None)
         yield from (held for symbol in self._modes if (held := self.by_mode(symbol, 0)) is not None)
 
     # -- what suspends ------------------------------------------------------------------------------------------------
@@ -247,10 +247,10 @@ class Suspensions:
         """Account and configuration agree. Returns whether they did not before."""
         return self._settings.pop((symbol, setting), None) is not None
 
-    def dispute(self, positions: Mapping[PositionKey, Decimal], now_ms: int) -> None:
+    def set_breaks(self, positions: Mapping[PositionKey, Decimal], now_ms: int) -> None:
         """These positions, and no others, do not add up for the moment."""
-        self._disputed = dict(positions)
-        self._disputed_since_ms = {symbol: self._disputed_since_ms.get(symbol, now_ms) for symbol, _ in positions}
+        self._breaks = dict(positions)
+        self._broken_since_ms = {symbol: self._broken_since_ms.get(symbol, now_ms) for symbol, _ in positions}
 
     def restore(self, lasting: LastingSuspensions, now_ms: int) -> None:
         """Shuts what an earlier run had shut."""

@@ -79,7 +79,7 @@ class ContractRefresh:
             case unknown:
                 assert_never(unknown)
 
-    def settle(self) -> None:
+    def ask_if_doubted(self) -> None:
         """At the end of a step: asks if something has happened in it that makes the rules doubtful."""
         if self._doubted:
             self._doubted = False
@@ -91,7 +91,7 @@ class ContractRefresh:
         try:
             if answer is None or answer.status != 200:
                 raise DecodeError(event.reason if answer is None else f"status {answer.status}", b"")
-            self._take_over(rows_of(answer.body, self._symbols))
+            self._apply_rules(rows_of(answer.body, self._symbols))
         except DecodeError as error:
             self._questions = max(self._questions, 1)
             self._ctx.log(Level.WARNING, f"the venue's list of contracts could not be read again: {error}")
@@ -109,7 +109,7 @@ class ContractRefresh:
         self._asked_ns = self._ctx.now_ns
         self._calls.call("GET", "/fapi/v1/exchangeInfo", {}, PendingInfo(), Priority.NEW_RISK)
 
-    def _take_over(self, rows: Iterable[SymbolInfo]) -> None:
+    def _apply_rules(self, rows: Iterable[SymbolInfo]) -> None:
         listed = Instruments.of(rows)
         for symbol in sorted(self._symbols):
             before = self._state.instruments.get(symbol)

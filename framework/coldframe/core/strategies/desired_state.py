@@ -195,7 +195,7 @@ class DesiredState:
             operations = plan_target(target, sides[0], mine, *best, instrument)
         nothing = not operations and not mine
         orders = [target_order(target, held, *best, instrument) for held in sides] if nothing else []
-        self._say_once(runtime, symbol, next((text for text in orders if isinstance(text, str) and text), ""))
+        self._log_once(runtime, symbol, next((text for text in orders if isinstance(text, str) and text), ""))
         return operations
 
     def _held(self, runtime: StrategyRuntime, symbol: str, side: PositionSide) -> Held:
@@ -208,7 +208,7 @@ class DesiredState:
             side=side,
         )
 
-    def _say_once(self, runtime: StrategyRuntime, symbol: str, why_not: str) -> None:
+    def _log_once(self, runtime: StrategyRuntime, symbol: str, why_not: str) -> None:
         """Why a target is not reached although nothing is under way, whenever that is another reason."""
         key = (runtime.id, symbol)
         if why_not and self._stuck.get(key) != why_not:

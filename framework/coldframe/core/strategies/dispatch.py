@@ -97,7 +97,7 @@ class Strategies:
         self._market = market
         self._orders = state.orders
         self._trading = trading
-        self._desired = DesiredState(state, ctx, runtimes, trading, self._facts)
+        self._desired = DesiredState(state, ctx, runtimes, trading, self._risk_inputs)
         self._store = self._desired.store
         self._stopping = False
         #: Orders of an earlier run that stay, by client order id, until their strategy has seen to their position itself.
@@ -121,7 +121,7 @@ class Strategies:
             self._call(runtime, "on_stop", Stopped(self._ctx.now_ns, reason))
         for runtime in self._runtimes.all:
             runtime.part(self._on_end)
-            self._leave(runtime)
+            self._let_go(runtime)
         if self._on_end is not OrderPolicy.KEEP_PROTECTIVE:
             self._cancel(self.guarding.values())
             self.guarding.clear()
@@ -145,7 +145,7 @@ class Strategies:
                 del self.guarding[name]
                 self._cancel([order])
 
-    def _leave(self, runtime: StrategyRuntime) -> None:
+    def _let_go(self, runtime: StrategyRuntime) -> None:
         """What a strategy wanted lapses, and its orders go as its policy says."""
         self._store.drop(runtime.id)
         self._part(runtime)
@@ -179,7 +179,7 @@ class Strategies:
             case StreamMessage():
                 self._message(event)
             case StrategyTold():
-                self._told(event)
+                self._tell_change(event)
             case LinkChanged():
                 for runtime in self._runtimes.of_market("on_link"):
                     self._call(runtime, "on_link", event)
@@ -216,7 +216,7 @@ class Strategies:
             self._take_ended()
         self._desired.compare_due()
 
-    def _told(self, event: StrategyTold) -> None:
+    def _tell_change(self, event: StrategyTold) -> None:
         """An order or a position of a strategy has changed."""
         self._ctx.emit(Told(event.strategy, event.event))
         runtime = self._runtimes.find(event.strategy)
@@ -237,46 +237,46 @@ class Strategies:
                 self._desired.pause(key, by_venue=True)
             self._store.touch(*key)
 
-    def _book_updated(self, fact: BookUpdate) -> None:
+    def _book_updated(self, update: BookUpdate) -> None:
         """A local book became synced, moved on, or was lost."""
-        if isinstance(fact.change, BookLost) and not fact.rpi:
-            self._forget(fact.symbol)
+        if isinstance(update.change, BookLost) and not update.rpi:
+            self._forget(update.symbol)
         else:
-            self._store.moved(fact.symbol)
-        runtimes = self._runtimes.of_symbol("on_book", fact.symbol)
-        local = self._market.book(fact.symbol, fact.rpi)
+            self._store.moved(update.symbol)
+        runtimes = self._runtimes.of_symbol("on_book", update.symbol)
+        local = self._market.book(update.symbol, update.rpi)
         if not runtimes or local is None:
             return
         book, state = local.sync.book, local.sync.state
-        event = BookChanged(fact.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, fact.rpi)
+        event = BookChanged(update.symbol, self._ctx.now_ns, book.event_ms, book.update_id, state, update.rpi)
         for runtime in runtimes:
             self._call(runtime, "on_book", event)
 
-    def _message(self, fact: StreamMessage) -> None:
+    def _message(self, update: StreamMessage) -> None:
         """A message of any other stream has come."""
-        message = fact.message
+        message = update.message
         if isinstance(message, MarkPrice):
             self._state.prices.mark_price_told(message.symbol, exact(message.mark_price))
         elif isinstance(message, ContractInfo):
             self._contract_changed(message)
-        if fact.name in self._market.unasked:
+        if update.name in self._market.unasked:
             return
-        hook = HOOK_OF[fact.name.kind]
+        hook = HOOK_OF[update.name.kind]
         # An asset index is not traded: like a stream of the whole market it goes to every strategy that listens.
-        if fact.name.subject and fact.name.kind is not StreamKind.ASSET_INDEX:
-            runtimes = self._runtimes.of_symbol(hook, symbol_of(fact.name, message))
+        if update.name.subject and update.name.kind is not StreamKind.ASSET_INDEX:
+            runtimes = self._runtimes.of_symbol(hook, symbol_of(update.name, message))
         else:
             runtimes = self._runtimes.of_market(hook)
         if not runtimes:
             return  # an event that no strategy wants is never built
-        event = event_of(fact.name, message, self._ctx.now_ns)
+        event = event_of(update.name, message, self._ctx.now_ns)
         for runtime in runtimes:
             self._call(runtime, hook, event)
 
     def _contract_changed(self, message: ContractInfo) -> None:
         self._state.contract_status(message.symbol, message.status)
         if any(message.symbol in runtime.trader.symbols for runtime in self._runtimes.all):
-            self._ctx.tell(RulesDoubted())
+            self._ctx.publish(RulesDoubted())
         self.check_trading(message.symbol)
 
     def check_trading(self, symbol: str) -> None:
@@ -332,7 +332,7 @@ class Strategies:
         if surplus > 0:
             verdict = Verdict(VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
             runtime.judged(verdict, surplus)
-            self._state.refused.note(runtime.trader, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
+            self._state.refused.count(runtime.trader, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
             self._refused(runtime, hook, verdict.code, verdict.text)
 
     @property
@@ -347,9 +347,9 @@ class Strategies:
         runtime.mute(reason)
         self._ctx.log(Level.ERROR, f"strategy {runtime.id} muted: {reason}")
         runtime.part(OrderPolicy.FLATTEN if runtime.plugin.on_error is OnError.FLATTEN else self._on_error)
-        self._leave(runtime)
+        self._let_go(runtime)
         if runtime.plugin.on_error is OnError.HALT:
-            self._ctx.tell(EndWanted(f"strategy {runtime.id}: {reason}"))
+            self._ctx.publish(EndWanted(f"strategy {runtime.id}: {reason}"))
 
     def halt(self, runtime: StrategyRuntime) -> None:
         """A strategy has been halted: what it wants lapses, and as the level says its orders and positions go."""
@@ -387,7 +387,7 @@ class Strategies:
         if verdict.code is VerdictCode.ACCEPTED:  # what changes nothing is said many times a second
             self._ctx.record(RowKind.INTENT, runtime.id, intent_body(runtime.id, wanted, verdict))
         if not verdict.accepted:
-            self._state.refused.note(runtime.trader, wanted, verdict, self._ctx.now_ms)
+            self._state.refused.count(runtime.trader, wanted, verdict, self._ctx.now_ms)
             self._refused(runtime, class_name(wanted), verdict.code, verdict.text)
             strained = runtime.strain.met(verdict, self._ctx.now_ms)
             if strained:
@@ -437,13 +437,13 @@ class Strategies:
     def _send(self, runtime: StrategyRuntime, intent: Place | Amend | Quotes | Target, trading: OrderSide) -> Verdict:
         match intent:
             case Place():
-                facts = attrs.evolve(self._facts(intent.symbol), urgent=self._stopping)
+                facts = attrs.evolve(self._risk_inputs(intent.symbol), urgent=self._stopping)
                 verdict = trading.executor.place(runtime.trader, intent, Origin.PLACE, facts)
                 runtime.ordered(verdict.accepted)
                 return verdict
             case Amend():
                 order = self._orders.get(intent.client_order_id)
-                return trading.executor.amend(runtime.trader, intent, self._facts(order.symbol if order else ""))
+                return trading.executor.amend(runtime.trader, intent, self._risk_inputs(order.symbol if order else ""))
             case Quotes():
                 return self._desired.want_quotes(runtime, intent)
             case Target():
@@ -475,7 +475,7 @@ class Strategies:
 
     # -- the moment ---------------------------------------------------------------------------------------------------
 
-    def _facts(self, symbol: str) -> RiskInputs:
+    def _risk_inputs(self, symbol: str) -> RiskInputs:
         trading = self._trading
         link_up = trading is not None and trading.session.ready
         complete = trading is not None and trading.reports_complete

@@ -41,7 +41,7 @@ def plan_quotes(wanted: Quotes, live: Sequence[Order], replaces: Replaces = _nev
     """
     orders = [order for order in live if order.position_side is wanted.position_side]
     other_side: list[Operation] = [
-        CancelOperation(order) for order in live if order.position_side is not wanted.position_side and order.settled
+        CancelOperation(order) for order in live if order.position_side is not wanted.position_side and order.confirmed
     ]
     sides = [
         other_side,
@@ -98,7 +98,7 @@ def _plan_side(wanted: Quotes, side: Side, quotes: Sequence[Quote], orders: list
         price = order.amending_price if order.overlay is Overlay.AMEND_SENT else order.price
         leaving = order.overlay in (Overlay.CANCEL_SENT, Overlay.CANCEL_UNKNOWN)
         quantity = None if leaving or price is None else missing.pop(price, None)
-        if not order.settled:
+        if not order.confirmed:
             continue  # in flight: it counts, and what comes back decides
         if quantity is None:
             movable.append(order)
@@ -219,7 +219,7 @@ def plan_target(
     """
     orders = list(live)
     if orders:
-        return [CancelOperation(order) for order in orders if order.settled and order.time_in_force is not TimeInForce.IOC]
+        return [CancelOperation(order) for order in orders if order.confirmed and order.time_in_force is not TimeInForce.IOC]
     order = target_order(wanted, held, best_bid, best_ask, instrument)
     return [PlaceOperation(order)] if isinstance(order, Place) else []
 
