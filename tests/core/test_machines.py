@@ -14,10 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, get_args
 
+import attrs
 import pytest
 
 import coldframe
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.engine import Purpose
+from coldframe.core.reconciliation.asset_prices import AssetsSeen
+from coldframe.model.inputs import RestAnswered
+from tests.core.scripted import Actor, Scripted
+from tests.core.told import D, place
 
 CORE = Path(coldframe.__file__).parent / "core"
 TESTS = Path(__file__).parent
@@ -125,13 +131,40 @@ def test_each_trace_is_that_of_a_machine() -> None:
         assert listed <= set(traces(folder))
 
 
-def purposes() -> set[type]:
-    """Every class that says what a request is for."""
-    modules = {name.rpartition(".")[0] for name, _ in acting()} | {"execution.purposes"}
-    members = (member for module in modules for member in vars(importlib.import_module(f"coldframe.core.{module}")).values())
-    return {member for member in members if inspect.isclass(member) and (member.__doc__ or "").startswith("The purpose of")}
+# -- what requests are for ----------------------------------------------------------------------------------------------
 
 
 def test_every_purpose_but_the_log_on_is_one_of_the_union() -> None:
     """The session keeps its log-on to itself: nothing follows from its answer but whether the session is ready."""
-    assert {purpose.__name__ for purpose in purposes() - set(get_args(Purpose))} == {"_Logon"}
+    ours = (purpose for purpose in RequestPurpose.__subclasses__() if purpose.__module__.startswith("coldframe."))
+    names = {purpose.__name__ for purpose in ours}
+    assert names - {purpose.__name__ for purpose in get_args(Purpose)} == {"_Logon"}
+    assert {purpose.__name__ for purpose in get_args(Purpose)} < names
+
+
+@pytest.mark.parametrize("purpose", get_args(Purpose), ids=lambda purpose: purpose.__name__)
+def test_what_follows_an_answer_stands_in_the_table(purpose: type) -> None:
+    """Each of them comes back to a machine, also when its call has brought nothing."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    made.want(actor, place(price="99.5"))
+    (order,) = made.engine.orders.live
+    assert made.engine.trading is not None
+    made.engine.trading.assets.step(AssetsSeen(fees=("BNB",)))
+    given = {"str": "BNB", "int": 1, "bool": False, "Decimal": D(1), "Order": order}
+    terms = {field.name: given[str(field.type)] for field in attrs.fields(purpose)}
+    made.engine._calls._pending[7_000] = purpose(**terms)
+    made.give(RestAnswered(7_000, None, made.now_ns, "timed out"))
+    assert 7_000 not in made.engine._calls._pending
+
+
+def test_a_purpose_of_nobody_is_an_error() -> None:
+    """The table does not let an answer fall."""
+    made = Scripted(Actor()).ready()
+
+    class Stray(RequestPurpose):
+        pass
+
+    made.engine._calls._pending[7_000] = Stray()
+    with pytest.raises(AssertionError, match="Stray"):
+        made.give(RestAnswered(7_000, None, made.now_ns, "timed out"))

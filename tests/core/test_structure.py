@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -11,7 +10,6 @@ from typing import get_args
 import pytest
 
 import coldframe
-from coldframe.core.engine import Purpose
 from coldframe.model.engine_events import TURNS, EngineEvent
 
 ROOT = Path(coldframe.__file__).parent
@@ -211,21 +209,6 @@ def test_an_import_is_counted_wherever_it_stands(line: str, target: set[str]) ->
 
 
 # -- what is told and asked ---------------------------------------------------------------------------------------------
-
-
-def purposes() -> set[type]:
-    """Every class that says what a request is for."""
-    found: set[type] = set()
-    for path in engine_modules():
-        module = ".".join(["coldframe", *path.relative_to(ROOT).with_suffix("").parts])
-        for name, member in vars(importlib.import_module(module)).items():
-            if isinstance(member, type) and member.__module__ == module and not name.startswith("_"):
-                found |= {member} if (member.__doc__ or "").startswith("The purpose of") else set()
-    return found
-
-
-def test_every_purpose_of_a_request_is_one_of_the_union() -> None:
-    assert purposes() == set(get_args(Purpose))
 
 
 def test_every_event_of_a_step_has_its_turn() -> None:

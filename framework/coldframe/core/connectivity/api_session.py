@@ -16,6 +16,7 @@ import attrs
 from msgspec import UnsetType
 
 from coldframe.core.connectivity.backoff import Backoff
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.unreadable import TOO_MANY, Unreadable
@@ -48,7 +49,7 @@ class SessionState(StrEnum):
 class Answered:
     """The venue answered a request. Exactly one of result (raw JSON) and error is set."""
 
-    purpose: object
+    purpose: RequestPurpose
     status: int
     result: bytes | None
     error: ErrorBody | None
@@ -58,7 +59,7 @@ class Answered:
 class Unanswered:
     """No answer will come: the outcome of the request is unknown, unless `written` is false, when no byte of it left."""
 
-    purpose: object
+    purpose: RequestPurpose
     reason: str
     written: bool = True
 
@@ -91,7 +92,7 @@ SessionInput = LinkOpened | LinkLost | ApiFrame | RequestNotWritten | TimeReache
 
 
 @attrs.frozen
-class _Logon:
+class _Logon(RequestPurpose):
     """The purpose of a session.logon."""
 
     link: str
@@ -99,7 +100,7 @@ class _Logon:
 
 @attrs.define
 class _Pending:
-    purpose: object
+    purpose: RequestPurpose
     link: str
     deadline_ns: int
 
@@ -138,7 +139,7 @@ class Session:
         self._ids = count(1)
         self._generation = count(1)
         self._pending: dict[int, _Pending] = {}
-        self._overdue: dict[int, object] = {}
+        self._overdue: dict[int, RequestPurpose] = {}
         self._links: dict[str, _ApiLink] = {}
         self._opening: str | None = None
         self._current: _ApiLink | None = None
@@ -259,7 +260,7 @@ class Session:
     def _rotate_at_ns(self, link: _ApiLink) -> int:
         return link.opened_ns + self._limits.rotate_after_ms * NS_PER_MS
 
-    def _remember_overdue(self, request_id: int, purpose: object) -> None:
+    def _remember_overdue(self, request_id: int, purpose: RequestPurpose) -> None:
         self._overdue[request_id] = purpose
         if len(self._overdue) > self._limits.overdue:
             del self._overdue[next(iter(self._overdue))]
@@ -284,7 +285,7 @@ class Session:
     def ready(self) -> bool:
         return self.state is SessionState.READY and self._current is not None
 
-    def request(self, method: str, params: Mapping[str, str | int], purpose: object) -> None:
+    def request(self, method: str, params: Mapping[str, str | int], purpose: RequestPurpose) -> None:
         """Writes one request on the current link; its fate comes back as an event with the same `purpose`.
 
         The caller has reserved its cost and made sure that the session is ready.
@@ -299,7 +300,7 @@ class Session:
         weight = cost.weight({name: str(value) for name, value in params.items()})
         return self._ctx.rate_limits.reserve(weight, cost.orders_10s, cost.orders_1m, self._ctx.venue_ms, priority)
 
-    def _write(self, link: _ApiLink, method: str, params: Mapping[str, str | int], purpose: object) -> None:
+    def _write(self, link: _ApiLink, method: str, params: Mapping[str, str | int], purpose: RequestPurpose) -> None:
         request_id = next(self._ids)
         limits = self._limits
         allowed_ms = max(limits.logon_ms, limits.answer_ms) if isinstance(purpose, _Logon) else limits.answer_ms
@@ -318,7 +319,7 @@ class Session:
             return []  # a log-on decides nothing about an order: its link ends, or it is late
         return [Unanswered(purpose, reason, written=False)]
 
-    def purpose_of(self, request_id: int) -> object:
+    def purpose_of(self, request_id: int) -> RequestPurpose | None:
         """What a request is for, also after its deadline; None when it is not known."""
         request = self._pending.get(request_id)
         return request.purpose if request else self._overdue.get(request_id)
@@ -361,7 +362,7 @@ class Session:
             said["result"] = result.decode(errors="replace")
         self._ctx.record(RowKind.ANSWER, str(reply.id), said)
 
-    def _purpose_of_answer(self, request_id: object) -> object | None:
+    def _purpose_of_answer(self, request_id: object) -> RequestPurpose | None:
         """What an answer is for. An answer after its deadline is evidence all the same."""
         if not isinstance(request_id, int):
             return None

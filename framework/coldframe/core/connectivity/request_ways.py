@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from coldframe.core.connectivity.api_session import Answered, Session, Unanswered
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -45,7 +46,7 @@ class RequestWays:
         """The order link has left a request without an answer."""
         self._avoid_until_ns = self._ctx.now_ns + AVOID_MS * NS_PER_MS
 
-    def send(self, method: str, params: Mapping[str, str | int], purpose: object, *, by_rest: bool = False) -> int:
+    def send(self, method: str, params: Mapping[str, str | int], purpose: RequestPurpose, *, by_rest: bool = False) -> int:
         """Sends one of `BY_REST`: 0 when it is on its way, else the venue time at which there is room for it.
 
         By REST it may wait in the queue of calls; a call that waits or is under way for this purpose is not repeated.

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 import attrs
 
 from coldframe.core.connectivity.clock_offset import ClockSample
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.errors import DecodeError
@@ -34,7 +35,7 @@ _QUEUE_LIMIT: Final = 2_000
 class Returned:
     """A call came back: with an answer, or without one and with the reason why."""
 
-    purpose: object
+    purpose: RequestPurpose
     answer: Answer | None
     reason: str
     sent_ns: int
@@ -45,7 +46,7 @@ class _Call:
     verb: str
     path: str
     params: Mapping[str, str | int]
-    purpose: object
+    purpose: RequestPurpose
 
     @property
     def weight(self) -> int:
@@ -60,7 +61,7 @@ class RestQueue:
     def __init__(self, ctx: StepContext) -> None:
         self._ctx = ctx
         self._ids = count(1)
-        self._pending: dict[int, object] = {}
+        self._pending: dict[int, RequestPurpose] = {}
         self._queues: dict[Priority, deque[_Call]] = {Priority.NEEDED: deque(), Priority.NEW_RISK: deque()}
 
     def call(
@@ -68,7 +69,7 @@ class RestQueue:
         verb: str,
         path: str,
         params: Mapping[str, str | int],
-        purpose: object,
+        purpose: RequestPurpose,
         priority: Priority = Priority.NEEDED,
     ) -> None:
         """Makes a call, now or as soon as the limits allow it. What comes of it is returned by `step`."""
@@ -79,7 +80,7 @@ class RestQueue:
         queue.append(_Call(verb, path, params, purpose))
         self._send()
 
-    def busy(self, purpose: object) -> bool:
+    def busy(self, purpose: RequestPurpose) -> bool:
         """Whether a call for this purpose is waiting or under way."""
         waiting = (call.purpose for queue in self._queues.values() for call in queue)
         return purpose in self._pending.values() or purpose in waiting

@@ -14,6 +14,7 @@ import attrs
 
 from coldframe.core.connectivity.api_session import Answered, SessionReady, Unanswered
 from coldframe.core.connectivity.backoff import Backoff
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.request_ways import RequestWays
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.errors import DecodeError
@@ -34,12 +35,12 @@ _TRY_AGAIN_MS: Final = 60_000
 
 
 @attrs.frozen
-class StartKey:
+class StartKey(RequestPurpose):
     """The purpose of a userDataStream.start."""
 
 
 @attrs.frozen
-class KeepKey:
+class KeepKey(RequestPurpose):
     """The purpose of a userDataStream.ping."""
 
 
@@ -233,7 +234,7 @@ class UserStream:
         else:
             self._failed("no room in the rate limits for a listen key")
 
-    def _send(self, method: str, purpose: object) -> bool:
+    def _send(self, method: str, purpose: RequestPurpose) -> bool:
         return not self._ways.send(method, {}, purpose)
 
     def _keyed(self, key: Secret) -> None:

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 import attrs
 
 from coldframe.core.connectivity.latency_check import too_near
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned, clock_sample
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.model.effects import Level, ShiftClock
@@ -22,7 +23,7 @@ _PERIOD_MS: Final = 300_000
 
 
 @attrs.frozen
-class PendingTime:
+class PendingTime(RequestPurpose):
     """The purpose of a GET time."""
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 from msgspec import UnsetType
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.state.engine_state import EngineState
@@ -45,7 +46,7 @@ _BECAME: Final = (AlgoStatus.TRIGGERED, AlgoStatus.FINISHED)
 
 
 @attrs.frozen
-class PendingAlgoQuery:
+class PendingAlgoQuery(RequestPurpose):
     """The purpose of a GET algoOrder; the WebSocket API has no such question."""
 
     order: Order

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.orders import Order
@@ -34,7 +35,7 @@ _SLACK_MS: Final = 250
 
 
 @attrs.frozen
-class PendingCountdown:
+class PendingCountdown(RequestPurpose):
     """The purpose of a POST countdownCancelAll; `countdown_ms` is 0 for the one that switches it off."""
 
     symbol: str

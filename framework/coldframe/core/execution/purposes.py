@@ -6,18 +6,19 @@ from decimal import Decimal
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.state.orders import Order
 
 
 @attrs.frozen
-class PendingPlace:
+class PendingPlace(RequestPurpose):
     """The purpose of an order.place."""
 
     order: Order
 
 
 @attrs.frozen
-class PendingCancel:
+class PendingCancel(RequestPurpose):
     """The purpose of an order.cancel, or of an algoOrder.cancel (`algo`), or of the same by REST."""
 
     order: Order
@@ -25,7 +26,7 @@ class PendingCancel:
 
 
 @attrs.frozen
-class PendingAmend:
+class PendingAmend(RequestPurpose):
     """The purpose of an order.modify, with what it asks for."""
 
     order: Order
@@ -34,7 +35,7 @@ class PendingAmend:
 
 
 @attrs.frozen
-class PendingQuery:
+class PendingQuery(RequestPurpose):
     """The purpose of an order.status, or of the same by REST."""
 
     order: Order

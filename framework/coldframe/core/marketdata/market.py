@@ -11,6 +11,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -47,7 +48,7 @@ BookKey = tuple[str, bool]
 
 
 @attrs.frozen
-class PendingSnapshot:
+class PendingSnapshot(RequestPurpose):
     """The purpose of a depth call."""
 
     symbol: str

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -45,7 +46,7 @@ class AccountSettings:
 
 
 @attrs.frozen
-class PendingModes:
+class PendingModes(RequestPurpose):
     """The purpose of a GET accountConfig."""
 
 

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -42,7 +43,7 @@ _QUOTE: Final = "USDT"
 
 
 @attrs.frozen
-class PendingPrice:
+class PendingPrice(RequestPurpose):
     """The purpose of a GET premiumIndex or assetIndex."""
 
     asset: str
@@ -51,14 +52,14 @@ class PendingPrice:
 
 
 @attrs.frozen
-class PendingMarkPrice:
+class PendingMarkPrice(RequestPurpose):
     """The purpose of a GET premiumIndex for the contract of a position."""
 
     symbol: str
 
 
 @attrs.frozen
-class PendingRate:
+class PendingRate(RequestPurpose):
     """The purpose of a GET commissionRate."""
 
     symbol: str

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.reconciliation.asset_prices import AssetsSeen
@@ -41,7 +42,7 @@ _PAGE: Final = 1_000
 
 
 @attrs.frozen
-class PendingIncome:
+class PendingIncome(RequestPurpose):
     """The purpose of a GET income: payments of a kind from this venue time on may have been missed."""
 
     kind: str

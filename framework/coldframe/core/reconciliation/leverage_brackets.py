@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -23,12 +24,12 @@ from coldframe.wire.replies import SymbolConfig
 
 
 @attrs.frozen
-class PendingBrackets:
+class PendingBrackets(RequestPurpose):
     """The purpose of a GET leverageBracket."""
 
 
 @attrs.frozen
-class PendingLeverage:
+class PendingLeverage(RequestPurpose):
     """The purpose of a GET symbolConfig."""
 
 

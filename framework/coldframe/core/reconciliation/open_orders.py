@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
@@ -32,7 +33,7 @@ _ALIVE: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
 @attrs.frozen
-class PendingConfirm:
+class PendingConfirm(RequestPurpose):
     """The purpose of a GET order that shall confirm a row of openOrders; `asked_ms` is when it was asked, in the venue's time."""
 
     symbol: str
@@ -41,7 +42,7 @@ class PendingConfirm:
 
 
 @attrs.frozen
-class PendingAlgoConfirm:
+class PendingAlgoConfirm(RequestPurpose):
     """The purpose of a GET algoOrder that shall confirm a row of openAlgoOrders."""
 
     client_order_id: str
@@ -49,7 +50,7 @@ class PendingAlgoConfirm:
 
 
 @attrs.frozen
-class PendingContradictionCancel:
+class PendingContradictionCancel(RequestPurpose):
     """The purpose of a DELETE order for a row that contradicts what is known of its order."""
 
     client_order_id: str

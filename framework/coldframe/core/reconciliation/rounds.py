@@ -15,6 +15,7 @@ from typing import Final, assert_never
 import attrs
 
 from coldframe.core.connectivity.backoff import Backoff
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
@@ -52,14 +53,14 @@ _OPEN: Final = frozenset({OrderState.TRIGGERED, OrderState.UNKNOWN})
 
 
 @attrs.frozen
-class PendingOpenOrders:
+class PendingOpenOrders(RequestPurpose):
     """The purpose of a GET openOrders: the round it belongs to."""
 
     round: int
 
 
 @attrs.frozen
-class PendingOpenAlgos:
+class PendingOpenAlgos(RequestPurpose):
     """The purpose of a GET openAlgoOrders: of one symbol, or of all of them (weight 40)."""
 
     round: int
@@ -67,7 +68,7 @@ class PendingOpenAlgos:
 
 
 @attrs.frozen
-class PendingPositions:
+class PendingPositions(RequestPurpose):
     """The purpose of a GET positionRisk."""
 
     round: int
@@ -78,7 +79,7 @@ RoundPurpose = PendingOpenOrders | PendingOpenAlgos | PendingPositions | Pending
 
 
 @attrs.frozen
-class PendingOwner:
+class PendingOwner(RequestPurpose):
     """The purpose of a GET order by the venue's id: whose trade was that?"""
 
     symbol: str

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rest_queue import RestQueue
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import ExecutionReports
@@ -29,7 +30,7 @@ _WINDOW_MS: Final = 7 * 86_400_000
 
 
 @attrs.frozen
-class PendingTrades:
+class PendingTrades(RequestPurpose):
     """The purpose of a GET userTrades: a page of one symbol for a round, or of one order outside of rounds (round 0).
 
     `order_id` is 0 for all orders; `from_id` is where a page that follows another one begins.

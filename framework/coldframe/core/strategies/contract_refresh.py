@@ -13,6 +13,7 @@ from typing import Final, assert_never
 import attrs
 import msgspec
 
+from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -36,7 +37,7 @@ _QUESTIONS: Final = 2
 
 
 @attrs.frozen
-class PendingInfo:
+class PendingInfo(RequestPurpose):
     """The purpose of a GET exchangeInfo."""
 
 
