@@ -167,9 +167,8 @@ TABLE: Final[Mapping[OrderState, Mapping[OrderEvent, OrderState]]] = {
         H.SEEN_EXPIRED: S.EXPIRED,
         H.REFUSED_AT_TRIGGER: S.REJECTED,
         H.MISSING: S.NEEDS_OPERATOR,
-        H.UNPROVABLE: S.NEEDS_OPERATOR,
     },
-    S.TRIGGERED: _SEEN | {H.REFUSED_AT_TRIGGER: S.REJECTED, H.MISSING: S.NEEDS_OPERATOR, H.UNPROVABLE: S.NEEDS_OPERATOR},
+    S.TRIGGERED: _SEEN | {H.MISSING: S.NEEDS_OPERATOR, H.UNPROVABLE: S.NEEDS_OPERATOR},
     S.UNKNOWN: _SEEN_ANY
     | {
         # Proof that arrives late: its wait for an answer ended before it was known that no byte had left.
