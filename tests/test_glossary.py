@@ -1,0 +1,116 @@
+"""The names of the code against docs/glossary.md: every folder listed, no word that is given up, no class name twice."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GLOSSARY = ROOT / "docs/glossary.md"
+PACKAGE = ROOT / "framework/coldframe"
+SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
+#: Where a function says to what it does something: what is called from everywhere is searched for by its name.
+ENGINE = PACKAGE / "core"
+
+
+def rows(heading: str) -> list[tuple[str, str]]:
+    """First and last cell of each row of the table under a heading."""
+    part = GLOSSARY.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
+    return [(cells[0].strip(), cells[-1].strip()) for cells in lines[2:]]
+
+
+GIVEN_UP = {word: say for cell, say in rows("Words that are given up") for word in cell.split(", ")}
+TWICE = {name for cell, _ in rows("Names that stand twice") for name in re.findall(r"`(\w+)`", cell)}
+BARE = set(re.findall(r"`(\w+)`", next(line for line in GLOSSARY.read_text().splitlines() if line.startswith("A function of"))))
+
+
+def words_of(name: str) -> list[str]:
+    """The words of which a name is made: `_order_of_X`, `OrderOfX`."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", name)]
+
+
+def name_of(node: ast.AST) -> str | None:
+    """The name that a node gives to something."""
+    match node:
+        case ast.ClassDef(name) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.arg(name):
+            return name
+        case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()) | ast.MatchAs(_, str(name)):
+            return name
+        case ast.alias(_, str(name)):
+            return name
+        case _:
+            return None
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def given_up(tree: ast.AST) -> list[str]:
+    """The names in a tree that are made of a word that is given up, each with what to say instead."""
+    named = [(getattr(node, "lineno", 0), name) for node in ast.walk(tree) if (name := name_of(node)) is not None]
+    return [f"{line}: {name}: say {GIVEN_UP[word]}" for line, name in named for word in words_of(name) if word in GIVEN_UP]
+
+
+def bare_verbs(tree: ast.AST) -> list[str]:
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [f"{function.lineno}: {function.name}" for function in functions if function.name.strip("_") in BARE]
+
+
+def classes(trees: Iterator[ast.AST]) -> Counter[str]:
+    return Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_name_uses_a_word_that_is_given_up(path: Path) -> None:
+    assert [word for word in words_of(path.stem) if word in GIVEN_UP] == []
+    assert given_up(tree_of(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("class Desk: ...", 1),
+        ("class OrderDesk: ...", 1),
+        ("def order_of_brake(): ...", 1),
+        ("async def _claim(self, sentinel): ...", 2),
+        ("self._evidence = house = 1", 2),
+        ("match event:\n    case Fill() as wish: ...", 1),
+        ("import a as shells", 1),
+        ("class Deskside: ...\ndef embraced(description, happy): ...", 0),
+        ("self.reports.brake()", 0),
+    ],
+)
+def test_a_word_that_comes_back_is_found(source: str, count: int) -> None:
+    assert len(given_up(ast.parse(source))) == count
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.py")), ids=lambda path: str(path.relative_to(ENGINE)))
+def test_verbs_of_the_engine_have_an_object(path: Path) -> None:
+    assert bare_verbs(tree_of(path)) == []
+
+
+def test_a_bare_verb_is_found() -> None:
+    assert bare_verbs(ast.parse("def _look(): ...\nasync def take(): ...\ndef look_up(): ...")) == ["1: _look", "2: take"]
+
+
+def test_no_class_name_stands_twice() -> None:
+    counted = classes(tree_of(path) for path in PACKAGE.rglob("*.py"))
+    assert {name for name, count in counted.items() if count > 1} - TWICE == set()
+
+
+def test_a_class_name_that_stands_twice_is_found() -> None:
+    assert classes(iter([ast.parse("class A: ..."), ast.parse("def f():\n    class A: ...")]))["A"] == 2
+
+
+def test_every_folder_is_in_the_glossary() -> None:
+    folders = {str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("__init__.py")} - {"."}
+    assert {cell.strip("`") for cell, _ in rows("Folders")} == folders
