@@ -14,6 +14,7 @@ from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.mirror import Mirror, MirroredMarket
 from coldframe.model.instruments import Instruments
 from coldframe.wire.reference import ExchangeInfo
+from tests.exchange.queues import ahead_of
 from tests.exchange.rig import SYMBOL, Rig, Settings, floor, order_events
 
 T0 = 1_600_000_000_000
@@ -124,7 +125,7 @@ def test_first_depth_stream_keeps_the_book_others_are_passed_on(inlet: Inlet) ->
 
 def test_a_passive_order_fills_by_its_place_in_the_queue(inlet: Inlet) -> None:
     order_id = inlet.rig.place("BUY", "1", "999.0")["orderId"]
-    assert inlet.floor.matching.ahead_of(order_id) == to_scaled(Decimal("2.5"))
+    assert ahead_of(inlet.floor.matching, order_id) == to_scaled(Decimal("2.5"))
     inlet.trade(1, "999.0", "2.000", buyer_is_maker=True)
     inlet.rig.events()
     inlet.trade(2, "999.0", "1.000", buyer_is_maker=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from coldframe.enums import SelfTradePrevention, Side
 from coldframe.exchange.matching import CROWD_ID, Fill, Matching, Taker, Withdrawn
 from tests.examples import examples
+from tests.exchange.queues import ahead_of, left_of
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -48,18 +49,18 @@ def test_limit_stops_the_taker_and_its_rest_is_not_booked() -> None:
 def test_a_fill_names_both_sides_and_what_is_left_of_the_maker() -> None:
     made = book((SELL, 100, 5, 1))
     assert made.take(buy(2)).happened == (Fill(100, 2, BUY, 99, "taker", 1, "owner1"),)
-    assert made.left_of(1) == 3
+    assert left_of(made, 1) == 3
 
 
 def test_shrinking_keeps_the_place_and_withdrawing_gives_it_up() -> None:
     made = book((BUY, 100, 4, 0), (BUY, 100, 5, 1), (BUY, 100, 5, 2))
     made.shrink(1, 2)
-    assert (made.ahead_of(1), made.ahead_of(2), made.left_of(1)) == (4, 6, 2)
+    assert (ahead_of(made, 1), ahead_of(made, 2), left_of(made, 1)) == (4, 6, 2)
     assert made.withdraw(1) == 2
     assert made.withdraw(1) == 0
-    assert (made.ahead_of(2), made.quantity_at(BUY, 100)) == (4, 9)
+    assert (ahead_of(made, 2), made.quantity_at(BUY, 100)) == (4, 9)
     made.shrink(2, 0)
-    assert made.left_of(2) == 0
+    assert left_of(made, 2) == 0
     assert made.depth(BUY, 9) == [(100, 4)]
 
 
@@ -92,19 +93,19 @@ def test_without_prevention_an_account_trades_with_itself() -> None:
 def test_expire_maker_takes_the_resting_order_out_and_goes_on() -> None:
     made, happened, left, prevented = _against_itself(SelfTradePrevention.EXPIRE_MAKER)
     assert happened[0] == Withdrawn(1, "me", 100, 2)
-    assert (left, prevented, made.left_of(1)) == (1, False, 0)
+    assert (left, prevented, left_of(made, 1)) == (1, False, 0)
 
 
 def test_expire_taker_stops_the_taker_and_leaves_the_maker() -> None:
     made, happened, left, prevented = _against_itself(SelfTradePrevention.EXPIRE_TAKER)
     assert happened == []
-    assert (left, prevented, made.left_of(1)) == (4, True, 2)
+    assert (left, prevented, left_of(made, 1)) == (4, True, 2)
 
 
 def test_expire_both_takes_both_out() -> None:
     made, happened, left, prevented = _against_itself(SelfTradePrevention.EXPIRE_BOTH)
     assert happened == [Withdrawn(1, "me", 100, 2)]
-    assert (left, prevented, made.left_of(1)) == (4, True, 0)
+    assert (left, prevented, left_of(made, 1)) == (4, True, 0)
 
 
 def test_fillable_does_not_count_what_prevention_would_take_out() -> None:
@@ -119,7 +120,7 @@ def test_fillable_does_not_count_what_prevention_would_take_out() -> None:
 def test_leaving_background_orders_leave_from_the_back_alone() -> None:
     made = book((BUY, 100, 3, 0), (BUY, 100, 2, 1), (BUY, 100, 4, 0))
     assert made.leave(BUY, 100, 5) == 5
-    assert made.ahead_of(1) == 2
+    assert ahead_of(made, 1) == 2
     assert made.leave(BUY, 100, 99) == 2
     assert made.depth(BUY, 1) == [(100, 2)]
     assert made.leave(BUY, 7, 1) == 0
@@ -131,20 +132,20 @@ def test_leaving_background_orders_leave_from_the_back_alone() -> None:
 def test_background_orders_join_and_leave_behind_own_orders() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 2, 1))
     made.set_crowd(BUY, 100, 9)
-    assert made.ahead_of(1) == 5
+    assert ahead_of(made, 1) == 5
     made.set_crowd(BUY, 100, 6)
-    assert made.ahead_of(1) == 5
+    assert ahead_of(made, 1) == 5
     made.set_crowd(BUY, 100, 4)
-    assert made.ahead_of(1) == 4
+    assert ahead_of(made, 1) == 4
     made.set_crowd(BUY, 100, 0)
-    assert (made.ahead_of(1), made.quantity_at(BUY, 100)) == (0, 2)
+    assert (ahead_of(made, 1), made.quantity_at(BUY, 100)) == (0, 2)
 
 
 def test_printed_trade_fills_the_queue_from_the_front() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 4, 1), (BUY, 100, 5, 0))
     assert made.print_trade(100, 3, SELL) == ()
     fills = made.print_trade(100, 4, SELL)
-    assert [(fill.maker_id, fill.quantity, made.left_of(1)) for fill in fills] == [(1, 2, 2)]
+    assert [(fill.maker_id, fill.quantity, left_of(made, 1)) for fill in fills] == [(1, 2, 2)]
     assert made.depth(BUY, 1) == [(100, 7)]
 
 
@@ -159,7 +160,7 @@ def test_printed_trade_elsewhere_does_not_fill_the_order() -> None:
     made = book((BUY, 100, 4, 1))
     assert made.print_trade(101, 9, SELL) == ()
     assert made.print_trade(100, 9, BUY) == ()
-    assert made.left_of(1) == 4
+    assert left_of(made, 1) == 4
 
 
 def test_background_orders_crossing_an_own_order_trade_with_it() -> None:
@@ -268,7 +269,7 @@ def test_random_orders_and_cancels_end_as_in_the_naive_engine(steps: list[object
             naive.orders.append([side, price, taken.left, own_id, owner])
         assert fast.depth(BUY, 99) == naive.depth(BUY)
         assert fast.depth(SELL, 99) == naive.depth(SELL)
-    assert all(fast.left_of(order[3]) == order[2] for order in naive.orders if order[3])
+    assert all(left_of(fast, order[3]) == order[2] for order in naive.orders if order[3])
 
 
 @settings(max_examples=examples(200), deadline=None)
@@ -294,7 +295,7 @@ def test_recorded_market_never_overfills_and_keeps_its_totals(
             continue
         filled += sum(fill.quantity for fill in fills)
         assert all(fill.price == 100 for fill in fills if fill.maker_id)
-        assert made.left_of(1) == 20 - filled
+        assert left_of(made, 1) == 20 - filled
 
 
 @pytest.mark.parametrize("side", [BUY, SELL])
@@ -302,4 +303,4 @@ def test_best_is_none_on_an_empty_side(side: Side) -> None:
     made = Matching()
     assert made.best(side) is None
     assert made.depth(side, 3) == []
-    assert made.ahead_of(5) == 0
+    assert ahead_of(made, 5) == 0

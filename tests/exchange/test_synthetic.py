@@ -22,6 +22,7 @@ from coldframe.exchange.market.symbol_market import Execution
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.units import scaled
+from tests.exchange.queues import left_of
 
 T0 = 1_700_000_000_000
 
@@ -191,7 +192,7 @@ def test_crowd_that_comes_over_an_own_order_takes_it() -> None:
     floor.rest(Side.BUY, high, 10**12, T0 + 1000, 5, "me")
     made.advance(T0 + 5000)
     assert met
-    assert floor.matching.left_of(5) == 0
+    assert left_of(floor.matching, 5) == 0
     assert notaries["BTCUSDT"].crossed == 0
 
 

@@ -114,19 +114,6 @@ class Matching:
             found += sum(entry.left for entry in level.queue if not _prevented(taker, entry))
         return min(found, taker.quantity)
 
-    def left_of(self, order_id: int) -> int:
-        """What is left of a resting own order; 0 when it does not rest here."""
-        found = self._own.get(order_id)
-        return found[2].left if found else 0
-
-    def ahead_of(self, order_id: int) -> int:
-        """How much quantity stands before an own order at its price; 0 when it does not rest here."""
-        found = self._own.get(order_id)
-        if found is None:
-            return 0
-        _, level, entry = found
-        return sum(other.left for other in level.queue[: level.queue.index(entry)])
-
     # -- orders -------------------------------------------------------------------------------------------------------
 
     def take(self, taker: Taker) -> Taken:

@@ -8,6 +8,7 @@ import pytest
 
 from coldframe.config.venue import VenueAccount
 from coldframe.enums import Side
+from tests.exchange.queues import ahead_of, left_of
 from tests.exchange.rig import SYMBOL, Rig, last_order, order_events
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -28,8 +29,8 @@ def test_a_modified_order_keeps_its_id_and_loses_its_place(rig: Rig) -> None:
     assert (answer["orderId"], answer["origQty"], answer["modifyId"], answer["status"]) == (first, "0.500", 7, "NEW")
     report = last_order(rig.events()).order
     assert (str(report.execution), report.quantity, report.modify_id) == ("AMENDMENT", "0.500", "7")
-    assert rig.floor.matching.ahead_of(second) == 0
-    assert rig.floor.matching.ahead_of(first) == 10**12
+    assert ahead_of(rig.floor.matching, second) == 0
+    assert ahead_of(rig.floor.matching, first) == 10**12
 
 
 def test_a_modified_order_may_trade_at_once(rig: Rig) -> None:
@@ -44,7 +45,7 @@ def test_a_quantity_that_is_already_filled_cancels_the_order(rig: Rig) -> None:
     rig.crowd_takes(SELL, "1", "1000.0")
     answer = rig.modify(order_id, "BUY", "1", "1000.0")
     assert (answer["status"], answer["executedQty"]) == ("CANCELED", "1.000")
-    assert rig.floor.matching.left_of(order_id) == 0
+    assert left_of(rig.floor.matching, order_id) == 0
 
 
 def test_a_post_only_order_that_would_cross_is_cancelled(rig: Rig) -> None:
@@ -67,7 +68,7 @@ def test_invalid_values_leave_the_order_untouched(rig: Rig) -> None:
     assert rig.modify(order_id + 1, "BUY", "1", "991.0") == -2013
     assert rig.events() == []
     assert rig.query(order_id)["price"] == "990.0"
-    assert rig.floor.matching.left_of(order_id) == 10**12
+    assert left_of(rig.floor.matching, order_id) == 10**12
 
 
 def test_only_the_request_spares_a_reduce_only_order_the_minimum(rig: Rig) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from coldframe.config.venue import VenueAccount
 from coldframe.enums import Side
+from tests.exchange.queues import left_of
 from tests.exchange.rig import SYMBOL, Rig, account_updates, last_order, order_events
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -71,7 +72,7 @@ def test_resting_orders_that_fill_cut_the_others_too(rig: Rig) -> None:
     rig.place("SELL", "1.5", "1000.0")
     rig.crowd_takes(BUY, "1.5", "1000.0")
     assert rig.position() == D("0.5")
-    assert rig.floor.matching.left_of(closing) == 5 * 10**11
+    assert left_of(rig.floor.matching, closing) == 5 * 10**11
     assert rig.query(closing)["origQty"] == "0.500"
     (open_order,) = rig.call("GET /fapi/v1/openOrders", symbol=SYMBOL)
     assert open_order["origQty"] == "0.500"

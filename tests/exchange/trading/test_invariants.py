@@ -16,6 +16,7 @@ from coldframe.units import scaled
 from coldframe.wire.account import OrderTradeUpdate
 from coldframe.wire.replies import UserTrade
 from tests.examples import examples
+from tests.exchange.queues import left_of
 from tests.exchange.rig import SYMBOL, Rig
 
 D = Decimal
@@ -136,7 +137,7 @@ class World:
             closing: dict[str, Decimal] = {}
             for order in books.open.values():
                 resting.add(order.order_id)
-                held = engine.left_of(order.order_id)
+                held = left_of(engine, order.order_id)
                 assert 0 < held == to_scaled(order.left), order.client_id
                 if order.closing:
                     key = str(order.position_side)
