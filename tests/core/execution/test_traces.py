@@ -10,13 +10,15 @@ from coldframe.core.execution.algo_orders import AlgoOrders
 from coldframe.core.execution.countdown_cancel import BeatsDue, CountdownCancel, PendingCountdown
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.execution.order_executor import OrderExecutor
-from coldframe.core.execution.purposes import PendingPlace, PendingQuery
+from coldframe.core.execution.purposes import PendingAmend, PendingCancel, PendingPlace, PendingQuery
 from coldframe.core.state.orders import Order, Origin
-from coldframe.enums import AlgoStatus, ExecutionType, OrderType, Side
-from coldframe.model.effects import CallRest, Log, SendRequest
-from coldframe.model.inputs import RequestWritten, TimeReached
+from coldframe.enums import AlgoStatus, ExecutionType, OrderStatus, OrderType, Side
+from coldframe.model.effects import AppendJournal, CallRest, Log, SendRequest
+from coldframe.model.engine_events import AttemptEnded
+from coldframe.model.inputs import LinkLost, RequestWritten, TimeReached
+from coldframe.model.intents import Amend, VerdictCode
 from coldframe.model.journal import RowKind
-from coldframe.model.orders import OrderState
+from coldframe.model.orders import OrderEvent, OrderState
 from coldframe.testing import Playbook
 from coldframe.wire.account import AlgoUpdate
 from coldframe.wire.codec import encode
@@ -25,7 +27,7 @@ from coldframe.wire.rest import Answer
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS, SYMBOL
 from tests.core.told import AtVenue, D, Trade, place
-from tests.core.trace import Alone, Like, OrderWorld, at, changed, context, filled, row
+from tests.core.trace import CALM, Alone, Like, OrderWorld, at, changed, context, filled, row, wake
 
 S = OrderState
 NOT_FOUND = ErrorBody(-2013, "Order does not exist.")
@@ -169,4 +171,80 @@ def test_trace_of_the_countdown() -> None:
         << beat(4, 0)
         >> at(13_030, came(4, ok, 0))
         >> at(20_000, BeatsDue(()))
+    )
+
+
+# -- the parts of the order executor ------------------------------------------------------------------------------------
+
+
+def test_trace_of_an_absence_proof() -> None:
+    """Two queries that lie apart and a list do not find an order whose request is dead: only then it has never been."""
+    world = OrderWorld()
+    executor = world.executor
+    order = world.orders.prepare("mm", place(price="99.5"), Origin.PLACE, START_NS)
+    order.submitted(START_MS)
+    world.orders.apply(order, OrderEvent.WRITTEN, START_NS)
+    not_found = Answered(PendingQuery(order), 400, None, NOT_FOUND)
+    assert (
+        Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))
+        >> at(2_000, Unanswered(PendingPlace(order), "no answer within 2000 ms"))
+        << changed(S.UNKNOWN)
+        >> at(2_500, TimeReached("orders:tick"))
+        << request("order.status", 1)
+        >> at(2_520, not_found)
+        # The list does not hold it: it may still arrive.
+        >> at(2_600, lambda: executor.inquiry.absent(order, START_MS + 2_600, nothing_missed=True))
+        >> at(7_520, TimeReached("orders:tick"))
+        << request("order.status", 2)
+        >> at(7_540, not_found)
+        >> at(60_000, TimeReached("orders:tick"))
+        << request("order.status", 3)
+        >> at(60_020, not_found)
+        # Reports may have escaped us: the list proves nothing.
+        >> at(60_100, lambda: executor.inquiry.absent(order, START_MS + 60_100, nothing_missed=False))
+        >> at(60_200, lambda: executor.inquiry.absent(order, START_MS + 60_200, nothing_missed=True))
+        << changed(S.NEVER_ACCEPTED)
+    )
+
+
+def test_trace_of_amendments_that_are_refused() -> None:
+    """A refusal that holds for the order ends all amendments of it."""
+    world = OrderWorld()
+    executor = world.executor
+    order = world.stand(place(price="99.5"))
+    amend = Amend(order.client_order_id, D(99))
+    too_often = ErrorBody(-5026, "Exceed maximum modify order limit.")
+    codes: list[VerdictCode] = []
+
+    def wants() -> None:
+        codes.append(executor.amend(world.trader, amend, CALM).code)
+
+    assert (
+        Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))
+        >> at(0, wants)
+        << request("order.modify", 1)
+        >> at(20, Answered(PendingAmend(order, D(99), D(1)), 400, None, too_often))
+        << AttemptEnded("mm", SYMBOL, waits=False)
+        >> at(1_000, wants)
+    )
+    assert codes == [VerdictCode.ACCEPTED, VerdictCode.NOT_AMENDABLE]
+
+
+def test_trace_of_the_two_ways_of_a_cancel() -> None:
+    """By the order link while that works, by REST where it is down; whichever way it took, its answer ends in the same place."""
+    world = OrderWorld()
+    executor = world.executor
+    first, second = world.stand(place(price="99.5")), world.stand(place(price="99"))
+    canceled = AtVenue.of(second, 78)
+    canceled.end(OrderStatus.CANCELED)
+    assert (
+        Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))
+        >> at(0, lambda: executor.leave(first))
+        << request("order.cancel", 1)
+        >> at(50, lambda: world.session.step(LinkLost("api.1", "reset by peer")) and None)
+        << wake("session:open", 300)
+        >> at(60, lambda: executor.leave(second))
+        << Like(CallRest, verb="DELETE", path="/fapi/v1/order")
+        >> at(90, Returned(PendingCancel(second), Answer(200, {}, encode(canceled.reply())), "", START_NS))
+        << changed(S.CANCELED)
     )

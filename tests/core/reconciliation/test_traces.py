@@ -19,7 +19,7 @@ from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import PendingTrades, TradeScan
 from coldframe.core.state.external import ExternalPolicy
 from coldframe.enums import OrderStatus, PositionSide, Side
-from coldframe.model.effects import AppendJournal, CallRest, Log, OpenLink, SendRequest, WakeAt
+from coldframe.model.effects import AppendJournal, CallRest, Fail, Log, OpenLink, SendRequest, WakeAt
 from coldframe.model.engine_events import AccountSettingDiffers, NothingToReduce, SettingsDoubted, StreamMessage
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.inputs import FramesReceived, LinkLost, LinkOpened, TimeReached
@@ -50,8 +50,8 @@ def back(purpose: object, body: object = None, status: int = 200, sent_ms: int =
     return Returned(purpose, answer, "timed out", START_NS + sent_ms * 1_000_000)
 
 
-def reconciler(world: OrderWorld) -> Reconciler:
-    scan = TradeScan(world.state, world.ctx, world.calls, world.reports)
+def reconciler(world: OrderWorld, page: int = 1_000) -> Reconciler:
+    scan = TradeScan(world.state, world.ctx, world.calls, world.reports, page)
     start = StartCheck(world.state, world.ctx, world.reports, ExternalPolicy.REFUSE)
     return Reconciler(
         world.state, world.ctx, world.calls, world.reports, world.executor, scan, start, unbroken=lambda since_ns: False
@@ -286,4 +286,62 @@ def test_trace_of_a_report_to_the_order_side() -> None:
         << changed(OrderState.PARTIALLY_FILLED)
         << Like(AppendJournal, kind=RowKind.REPORT, ref="TradeLite")
         << row(RowKind.FILL, order.client_order_id)
+    )
+
+
+# -- the parts of the reconciler ------------------------------------------------------------------------------------------
+
+
+def test_trace_of_the_start_check() -> None:
+    """What stands on the account before the first run is not ours: the start fails, with every finding at once."""
+    world = OrderWorld()
+    rounds = reconciler(world)
+    position = {"symbol": SYMBOL, "positionSide": "BOTH", "positionAmt": "0.5", "entryPrice": "100", "updateTime": 0}
+    foreign = AtVenue("theirs-1", 99).reply()
+    assert (
+        Playbook(Alone(world.ctx, rounds.step), ignore=(Log,))
+        >> at(0, lambda: rounds.begin("user stream opened", []))
+        << wake("reconcile:light", 30_000)
+        << call(LISTS)
+        << call(ALGOS)
+        << call(POSITIONS)
+        >> at(30, back(PendingOpenOrders(1), b"[" + encode(foreign) + b"]"))
+        >> at(31, back(PendingOpenAlgos(1, ""), []))
+        >> at(32, back(PendingPositions(1), [position], sent_ms=1))
+        << Like(Fail, kind="ConfigError")
+    )
+    assert not rounds.done
+
+
+def test_trace_of_a_trade_scan() -> None:
+    """A full page is followed by another one, and the round waits for it."""
+    world = OrderWorld()
+    rounds = reconciler(world, page=2)
+    order = world.stand(place(quantity="3", price="99.5"))
+    venue = AtVenue.of(order, 77)
+    trades = [Trade(number, "1") for number in (11, 12, 13)]
+    for trade in trades:
+        venue.trade(trade)
+    rows = [encode(venue.row(trade)) for trade in trades]
+    first, second = PendingTrades(1, SYMBOL), PendingTrades(1, SYMBOL, from_id=12)
+    assert (
+        Playbook(Alone(world.ctx, rounds.step), ignore=(Log, AppendJournal))
+        >> at(0, lambda: rounds.begin("user stream opened", [SYMBOL]))
+        << wake("reconcile:light", 30_000)
+        << call(LISTS)
+        << call(ALGOS)
+        << call(POSITIONS)
+        << call(TRADES, symbol=SYMBOL, limit=2)
+        >> at(30, back(first, b"[" + b",".join(rows[:2]) + b"]"))
+        << filled("1", position=D(1))
+        << changed(OrderState.PARTIALLY_FILLED)
+        << filled("1", position=D(2))
+        << call(TRADES, symbol=SYMBOL, limit=2, fromId=12)
+        # What it begins with is known, and no news.
+        >> at(60, back(second, b"[" + b",".join(rows[1:]) + b"]"))
+        << filled("1", position=D(3))
+        << changed(OrderState.FILLED)
+        << call(TRADES, symbol=SYMBOL, limit=2, fromId=13)
+        # A page that is not full is the last one.
+        >> at(90, back(PendingTrades(1, SYMBOL, from_id=13), b"[" + rows[2] + b"]"))
     )
