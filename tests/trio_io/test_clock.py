@@ -56,9 +56,7 @@ def test_it_is_virtual_under_a_mock_clock() -> None:
         assert clock.now_ns() == START_NS + 72 * 3600 * NS_PER_S
         assert clock.now_ms() == clock.now_ns() // 1_000_000
 
-    began = time.monotonic()
     trio.run(run, clock=MockClock(autojump_threshold=0))
-    assert time.monotonic() - began < 5
 
 
 @given(st.integers(0, 10**15), st.integers(0, 10**9))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -266,17 +267,27 @@ async def test_halt_lifted_before_the_engine_took_it_refuses_no_order(tmp_path: 
 # -- what it sees -----------------------------------------------------------------------------------------------------
 
 
+def stand_still(until: Callable[[], object]) -> None:
+    """Holds the thread of the run up, as a plugin does that does not return."""
+    until_s = time.monotonic() + PATIENCE_S
+    while not until() and time.monotonic() < until_s:
+        time.sleep(0.01)
+
+
+@attrs.define(eq=False)
 class Sleeper:
-    """Stands still in its first hook."""
+    """Stands still in its first hook until the log says something."""
+
+    log: list[tuple[Level, str]]
 
     @hookimpl
     def on_start(self, event: Started, view: object) -> None:
-        time.sleep(1.0)
+        stand_still(lambda: self.log)
 
 
 async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
-    plugin = StrategyPlugin("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper())
     async with running_kill_switch(tmp_path, stuck_s=0.3) as rig:
+        plugin = StrategyPlugin("sleepy", ("BTCUSDT",), OnError.QUARANTINE, Sleeper(rig.log))
         rig.heartbeat.beat()
         plugin.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
         named = [text for _, text in rig.log]
@@ -290,7 +301,7 @@ async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path:
 async def test_run_stuck_outside_plugins_is_reported_without_a_plugin(tmp_path: Path) -> None:
     async with running_kill_switch(tmp_path, stuck_s=0.2) as rig:
         rig.heartbeat.beat()
-        time.sleep(0.6)  # noqa: ASYNC251  (the point of it)
+        stand_still(lambda: rig.log)
         (line,) = [text for _, text in rig.log]
     assert "the run has stood still for" in line
     assert " in strategy " not in line

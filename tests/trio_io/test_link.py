@@ -171,7 +171,7 @@ async def test_a_connection_that_ends_without_a_close(hard: bool) -> None:
     async def script(line: Line) -> None:
         await line.accept()
         await line.send(text("whole") + text("half of it")[:6])
-        await trio.sleep(0.05)
+        await wait_all_tasks_blocked(0.01)
         if hard:
             await line.reset()
 
@@ -322,18 +322,19 @@ async def test_peer_that_does_not_read_ends_the_link_and_the_write() -> None:
 async def test_a_write_is_not_cut_by_a_cancellation() -> None:
     size = 3_000_000
     got: list[bytes] = []
-    whole = trio.Event()
+    whole, cut = trio.Event(), trio.CancelScope()
 
     async def script(line: Line) -> None:
         await line.accept()
-        await trio.sleep(0.2)
+        await wait_all_tasks_blocked(0.01)
+        cut.cancel()
         got.append(await line.next_text())
         whole.set()
 
     async with listening(script) as port:
         with trio.fail_after(PATIENCE_S):
             async with open_websocket(LinkAddress("127.0.0.1", port, "/"), lambda: 0, lambda batch: None) as socket:
-                with trio.move_on_after(0.05):
+                with cut:
                     await write(socket, b"x" * size)
             await whole.wait()
     assert len(got[0]) == size
@@ -410,7 +411,6 @@ async def deaf(line: Line) -> None:
 @pytest.mark.parametrize("script", [silent, flooding, pinging, deaf])
 async def test_w22_a_peer_that_does_not_finish_a_close_is_cut_off(script) -> None:  # type: ignore[no-untyped-def]
     async def soon(socket: WebSocketConnection) -> None:
-        await trio.sleep(0.05)
         await close_now(socket, LinkLimits(close_s=0.3))
 
     async with listening(script) as port:

@@ -222,7 +222,7 @@ async def test_a_link_that_the_brain_closes_is_not_reported_as_lost() -> None:
         await one.until(LinkOpened)
         one.links.close(CloseLink("one", "rotated"))
         await gone.wait()
-        await trio.sleep(0.05)
+        await one.links.close_all()
         one.ask(1)  # it is gone, and says so at once
         assert await one.until(RequestNotWritten) == RequestNotWritten("one", 1, "the link is gone or full")
         assert one.of(LinkLost) == []
@@ -338,7 +338,7 @@ async def test_request_is_stamped_when_written_not_when_queued() -> None:
     async with bench(script, ED25519) as one:
         one.open()
         one.ask(1, symbol="BTCUSDT")
-        await trio.sleep(0.05)
+        await trio.testing.wait_all_tasks_blocked(0.01)
         one.now_ms += 700
         one.links.offset_ms = -30
         may_open.set()

@@ -174,7 +174,9 @@ async def test_a_disk_that_fails_ends_the_recording_and_not_the_run(tmp_path: Pa
             nursery.start_soon(recorder.run)
             for number in range(5):
                 recorder.frame(envelope("x", b"%d" % number))
-                await trio.sleep(0.03)
+                await trio.lowlevel.checkpoint()
+            while not notes.said:  # noqa: ASYNC110  (what is waited for happens in a thread)
+                await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
         monkeypatch.undo()
         await recorder.close()

@@ -21,6 +21,7 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.exchange_server import Address, EmbeddedVenue
 from coldframe.wire.requests import text_of
+from tests.trio_io.peer import PATIENCE_S
 
 
 def wall_ms() -> int:
@@ -47,7 +48,7 @@ class Rest:
 
     def __init__(self, address: Address, account: int = 0) -> None:
         self.keys = address.accounts[account]
-        self._client = httpx2.AsyncClient(base_url=address.rest, timeout=10)
+        self._client = httpx2.AsyncClient(base_url=address.rest, timeout=PATIENCE_S)
 
     async def __aenter__(self) -> Rest:
         return self
@@ -88,7 +89,7 @@ class Api:
         self._next_id += 1
         frame = msgspec.json.encode({"id": self._next_id, "method": method, "params": params})
         await self.socket.send_message(frame.decode())
-        with trio.fail_after(15):
+        with trio.fail_after(PATIENCE_S):
             return msgspec.json.decode(await self.socket.get_message())  # type: ignore[no-any-return]
 
     async def log_on(self) -> dict[str, Any]:
@@ -137,19 +138,24 @@ class Stream:
             body["params"] = params
         await self.socket.send_message(msgspec.json.encode(body).decode())
 
-    async def next(self, seconds: float = 5) -> Any:
+    async def heard(self) -> None:
+        """Returns when the venue has taken the connection in: from now on it misses nothing."""
+        await self.ask("LIST_SUBSCRIPTIONS")
+        await self.reply()
+
+    async def next(self, seconds: float = PATIENCE_S) -> Any:
         """The next frame, decoded."""
         with trio.fail_after(seconds):
             return msgspec.json.decode(await self.socket.get_message())
 
-    async def reply(self, seconds: float = 5) -> Any:
+    async def reply(self, seconds: float = PATIENCE_S) -> Any:
         """The next answer to a control message; payloads are passed over."""
         while True:
             frame = await self.next(seconds)
             if isinstance(frame, dict) and ("result" in frame or "error" in frame):
                 return frame
 
-    async def until(self, event: str, seconds: float = 5) -> Any:
+    async def until(self, event: str, seconds: float = PATIENCE_S) -> Any:
         """The next payload of an event type, taken out of its envelope."""
         while True:
             frame = await self.next(seconds)

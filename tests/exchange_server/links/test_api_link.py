@@ -15,7 +15,7 @@ async def test_a_whole_trade_from_log_on_to_the_last_event() -> None:
     async with running() as (_, address), Rest(address) as rest, api(address) as line:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user:
-            await trio.sleep(0.05)
+            await user.heard()
             assert (await line.log_on())["status"] == 200
             best = (await line.ask("ticker.book", symbol="BTCUSDT"))["result"]
             placed = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -18,6 +19,7 @@ from trio_websocket import ConnectionClosed
 
 from coldframe.config.venue import VenueFaults
 from tests.exchange_server.links.cable import Api, Rest, api, running, stream, wall_ms
+from tests.trio_io.peer import PATIENCE_S
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": "59000.0"}
 ALWAYS = Decimal(1)
@@ -34,6 +36,14 @@ async def hostile(**faults: Any) -> AsyncIterator[tuple[Rest, Api]]:
 
 async def place(line: Api, name: str, **more: Any) -> dict[str, Any]:
     return await line.trade("order.place", **(ORDER | more), newClientOrderId=name)
+
+
+async def logged_off(line: Api) -> dict[str, Any]:
+    """The answer to the first order that comes after the session, however many come before it."""
+    for number in count():
+        if (said := await place(line, f"n{number}"))["status"] == 401:
+            return said
+    raise AssertionError
 
 
 async def open_names(rest: Rest) -> list[str]:
@@ -82,30 +92,20 @@ async def test_the_connection_is_cut_instead_of_an_answer(accepted: bool) -> Non
         assert await open_names(rest) == (["one", "two"] if accepted else [])
 
 
-async def test_latency_holds_up_every_request() -> None:
-    async with running(faults=VenueFaults(latency_ms=150)) as (_, address), Rest(address) as rest, api(address) as line:
-        for asked in (rest.get("/fapi/v1/time"), line.log_on(), rest.call("GET", "/fapi/v1/openOrders")):
-            began = trio.current_time()
-            await asked
-            assert trio.current_time() - began >= 0.15
-
-
 async def test_answers_overtake_one_another_and_come_after_reports() -> None:
     async with running(faults=VenueFaults(answers_delayed=ALWAYS, answer_delay_ms=300)) as (_, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user, api(address) as line:
-            await trio.sleep(0.05)
+            await user.heard()
             await line.log_on()
             for number in range(8):
                 params = ORDER | {"newClientOrderId": f"n{number}", "timestamp": wall_ms()}
                 await line.socket.send_message(
                     msgspec.json.encode({"id": number, "method": "order.place", "params": params}).decode()
                 )
-            began = trio.current_time()
             reported = [(await user.until("ORDER_TRADE_UPDATE"))["o"]["c"] for _ in range(8)]
-            assert trio.current_time() - began < 0.2
             assert reported == [f"n{number}" for number in range(8)]
-            with trio.fail_after(5):
+            with trio.fail_after(PATIENCE_S):
                 order = [msgspec.json.decode(await line.socket.get_message())["id"] for _ in range(8)]
             assert sorted(order) == list(range(8))
             assert order != list(range(8))
@@ -118,7 +118,7 @@ async def test_private_stream_is_cut_and_market_streams_are_not(closes: bool) ->
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user, stream(address, "/public/ws/btcusdt@bookTicker") as market:
             with pytest.raises(ConnectionClosed) as ended:
-                await user.next(3)
+                await user.next()
             assert (ended.value.reason is not None and ended.value.reason.code == 1001) is closes
             assert (await market.next())["e"] == "bookTicker"
 
@@ -134,7 +134,7 @@ async def test_a_connection_is_cut_after_every_number_of_bytes() -> None:
     for after_bytes in range(100, 1000, 90):
         async with running(faults=VenueFaults(api_cut_after_bytes=after_bytes)) as (_, address), Rest(address) as rest:
             async with api(address) as line:
-                with pytest.raises(ConnectionClosed), trio.fail_after(5):
+                with pytest.raises(ConnectionClosed), trio.fail_after(PATIENCE_S):
                     await place_until_cut(line)
             reached.append(len(await open_names(rest)))
     assert reached == sorted(reached)
@@ -143,8 +143,7 @@ async def test_a_connection_is_cut_after_every_number_of_bytes() -> None:
 
 async def test_sessions_are_revoked_and_can_log_on_again() -> None:
     async with hostile(sessions_revoked_s=Decimal("0.3")) as (_, line):
-        await trio.sleep(0.4)
-        said = await place(line, "one")
+        said = await logged_off(line)
         assert (said["id"], said["status"], said["error"]["code"]) == (None, 401, -2015)
         assert (await line.log_on())["status"] == 200
 
@@ -159,5 +158,7 @@ async def test_everybody_is_blocked_after_a_number_of_requests(ban: bool, status
         blocked = await rest.raw("GET", "/fapi/v1/time")
         assert (blocked.status_code, blocked.headers["retry-after"]) == (status, "1")
         assert ("banned until" in blocked.json()["msg"]) is ban
-        await trio.sleep(1.1)
+        with trio.fail_after(PATIENCE_S):
+            while (await rest.raw("GET", "/fapi/v1/time")).status_code == status:
+                await trio.lowlevel.checkpoint()
         assert await open_names(rest) == ["one"]

@@ -13,6 +13,7 @@ from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 from trio_websocket import ConnectionClosed
 
 from coldframe.config.venue import EmbeddedVenue as Settings
+from coldframe.config.venue import VenueFaults
 from coldframe.exchange.endpoints.rest import Rest as Calls
 from coldframe.exchange_server import EmbeddedVenue
 from coldframe.exchange_server.links import cables, socket
@@ -241,6 +242,18 @@ async def test_a_slow_client_is_let_go_in_time(case: str, autojump_clock: MockCl
         nursery.cancel_scope.cancel()
     assert took <= (2 * door._REQUEST_S if case != "slow second request" else 100) + 2
     assert await house.serves()
+
+
+async def test_latency_holds_up_every_request_of_a_connection(autojump_clock: MockClock) -> None:
+    house = House(faults=VenueFaults(latency_ms=150))
+    client, server = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.venue.serve_connection, server, "127.0.0.1")
+        for number in range(1, 4):
+            await client.send_all(PING_REST % b"")
+            assert (await client.receive_some()).endswith(b"{}")
+            assert trio.current_time() == pytest.approx(0.15 * number)
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_idle_connection_is_kept_for_a_while_and_let_go(autojump_clock: MockClock) -> None:

@@ -22,17 +22,22 @@ _STREAMS = {
 async def _connect(exchange: Address, mirror: Mirror, *, task_status: trio.TaskStatus[None]) -> None:
     """What somebody above a mirror does: streams first, then the snapshot."""
 
+    streaming = trio.Event()
+
     async def follow(route: str, *, task_status: trio.TaskStatus[None]) -> None:
         async with stream(exchange, f"/{route}/stream?streams={'/'.join(_STREAMS[route])}") as line:
             task_status.started()
             while True:
                 frame = msgspec.json.decode(await line.socket.get_message(), type=dict[str, msgspec.Raw])
-                mirror.feed(msgspec.json.decode(frame["stream"]), bytes(frame["data"]))
+                name = msgspec.json.decode(frame["stream"])
+                mirror.feed(name, bytes(frame["data"]))
+                if "@depth" in name:
+                    streaming.set()
 
     async with trio.open_nursery() as nursery:
         for route in _STREAMS:
             await nursery.start(follow, route)
-        await trio.sleep(0.3)
+        await streaming.wait()
         async with httpx2.AsyncClient(base_url=exchange.rest) as client:
             body = (await client.get("/fapi/v1/depth?symbol=BTCUSDT&limit=1000")).content
         mirror.feed_snapshot("BTCUSDT", body)

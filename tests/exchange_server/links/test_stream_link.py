@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from trio_websocket import CloseReason, ConnectionClosed, ConnectionRejected, WebSocketConnection
+from trio.testing import MockClock, memory_stream_pair
+from trio_websocket import CloseReason, ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
+from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.enums import INTERVALS
+from coldframe.exchange_server import EmbeddedVenue
 from coldframe.wire.codec import Census, decode_stream, decode_user
 from coldframe.wire.names import StreamKind, parse
 from coldframe.wire.routes import route_of
-from tests.exchange_server.links.cable import Rest, Stream, running, socket, stream
+from tests.exchange_server.links.cable import Rest, Stream, running, socket, stream, wall_ms
+from tests.trio_io.peer import PATIENCE_S
 
 # -- addresses ------------------------------------------------------------------------------------------------------------
 
@@ -137,7 +141,7 @@ async def test_wrong_control_frames_get_the_documented_errors(frame: str, error:
 # -- limits -------------------------------------------------------------------------------------------------------------
 
 
-async def _frames_until_closed(line: WebSocketConnection, seconds: float = 5) -> tuple[list[Any], tuple[int, str | None]]:
+async def _frames_until_closed(line: WebSocketConnection, seconds: float = PATIENCE_S) -> tuple[list[Any], tuple[int, str | None]]:
     """All frames that still come, and the close that follows them."""
     frames: list[Any] = []
     reason: CloseReason | None = None
@@ -159,12 +163,18 @@ async def test_a_burst_is_answered_in_part_and_then_closed() -> None:
         assert 15 <= len(frames) <= 17
 
 
-async def test_five_messages_a_second_pass_for_ever() -> None:
-    async with running() as (_, address), stream(address, "/market/ws") as line:
-        for number in range(20):
+async def test_five_messages_a_second_pass_for_ever(autojump_clock: MockClock) -> None:
+    began_ms = wall_ms()
+    venue = EmbeddedVenue(Settings(), wall_ms=lambda: began_ms + int(trio.current_time() * 1000))
+    client, server = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(venue.serve_connection, server, "127.0.0.1")
+        line = Stream(await wrap_client_stream(nursery, client, "localhost", "/market/ws"))  # type: ignore[arg-type]
+        for number in range(200):
             await line.ask("SUBSCRIBE", [], number)
             assert (await line.reply())["id"] == number
-            await trio.sleep(0.1)
+            await trio.sleep(0.2)
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_1025th_stream_ends_the_connection() -> None:
@@ -244,7 +254,7 @@ async def test_user_events_arrive_under_every_form_of_address(path: str) -> None
     async with running() as (_, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, path.format(key=key)) as line:
-            await trio.sleep(0.05)
+            await line.heard()
             await rest.call("POST", "/fapi/v1/order", **ORDER)
             frame = await line.next()
             if "/stream" in path:
@@ -270,7 +280,7 @@ async def test_user_events_decode_without_anything_unknown() -> None:
     async with running() as (_, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as line:
-            await trio.sleep(0.05)
+            await line.heard()
             await rest.call("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
             await rest.call("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=10)
             await rest.call(
