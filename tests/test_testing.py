@@ -113,7 +113,7 @@ def test_a_book_holds_exactly_the_levels_it_is_given() -> None:
     assert (one.view.book(A).best_bid, one.view.book(A).mid) == (None, None)
 
 
-def test_update_ids_grow_and_trading_is_allowed_while_the_book_is_fresh() -> None:
+def test_update_ids_grow_and_a_fresh_book_allows_trading() -> None:
     maker, one = bench()
     assert not one.view.trading_allowed(A)
     for _ in range(3):

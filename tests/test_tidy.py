@@ -256,11 +256,22 @@ def test_no_value_is_called_one() -> None:
     assert breaking(SOURCES, lambda path: facts(path).named_one) == {}
 
 
+def long_test_names(path: Path) -> list[str]:
+    return [function for function, _ in facts(path).functions if function.startswith("test_") and len(function) > 60]
+
+
+def test_test_names_have_at_most_60_characters() -> None:
+    """A condition and an outcome: what needs more words belongs into the docstring."""
+    assert breaking((path for path in EVERYTHING if path not in SOURCES), long_test_names) == {}
+
+
 def test_no_match_lets_a_value_fall() -> None:
     """A member that a union gains is found by mypy, or by the first value: never by an order that nothing happens to."""
     assert breaking(SOURCES, lambda path: facts(path).open_matches) == {}
 
 
+#: Names of tests, of 60 and of 61 characters.
+LONG, TOO_LONG = (f"test_{'x' * length}" for length in (55, 56))
 #: A module that breaks each rule that asks for facts.
 UNTIDY = """
 import time
@@ -324,16 +335,17 @@ def falls_not(what):
 
 
 def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
-    (tmp_path / "untidy.py").write_text(UNTIDY)
+    (tmp_path / "untidy.py").write_text(UNTIDY + f"def {TOO_LONG}():\n    pass\nasync def {LONG}():\n    pass\n")
     assert facts(tmp_path / "untidy.py") == Facts(
         documented=False,
-        functions=[("long", 11), ("waits", 5), ("names", 10), ("falls", 13), ("falls_not", 16)],
+        functions=[("long", 11), ("waits", 5), ("names", 10), ("falls", 13), ("falls_not", 16), (TOO_LONG, 2), (LONG, 2)],
         imports={"time"},
         attributes={"perf_counter", "BUY"},
         calls={"print", "open", "assert_never"},
-        waits=[15, 16, 18, 17],
+        waits=[15, 61, 16, 18, 17],
         fences=1,
         loops_over_one=[13, 10],
         named_one=[10, 13, 20, 21, 22, 23, 24, 24, 26, 28],
         open_matches=[25, 31, 38],
     )
+    assert long_test_names(tmp_path / "untidy.py") == [TOO_LONG]

@@ -91,7 +91,7 @@ def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -
     assert list(history.orders) == [1]
 
 
-def test_the_worst_position_counts_open_orders_of_a_side_and_stays_the_worst(tmp_path: Path) -> None:
+def test_worst_position_counts_open_orders_and_never_shrinks(tmp_path: Path) -> None:
     history = written(tmp_path, order(1, own(1), Side.BUY, "2"), order(2, own(2), Side.BUY, "3"), order(3, own(3), Side.SELL, "1"))
     history.read()
     assert history.worst == {(MM, "BTCUSDT"): Decimal(5)}

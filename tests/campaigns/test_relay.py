@@ -43,7 +43,7 @@ class Withholding(Sent):
             raise Withheld
 
 
-async def test_orders_are_counted_when_they_have_passed_and_not_when_they_are_withheld() -> None:
+async def test_orders_are_counted_when_passed_on_not_when_withheld() -> None:
     watcher = Withholding(what=b'"two"')
     async with running() as (_, address), trio.open_nursery() as nursery:
         port = await nursery.start(Relay(address.port, watcher).serve)

@@ -117,7 +117,7 @@ def test_a_run_from_its_file_to_its_summary(
     assert captured.out == ""
 
 
-def test_a_recording_that_cannot_be_written_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+def test_unwritable_recording_ends_the_run_before_it_begins(tmp_path: Path) -> None:
     path = written(tmp_path, EMBEDDED + STRATEGY)
     with pytest.raises(BaseException) as refused:
         run_bot(

@@ -126,7 +126,7 @@ def test_a_text_without_keys(text: str) -> None:
     assert lines_of(text) == {}
 
 
-def test_the_line_of_what_has_none_is_that_of_the_nearest_thing_around_it() -> None:
+def test_missing_line_is_that_of_the_nearest_enclosing_entry() -> None:
     lines = lines_of("x = 1\n[a]\n[[a.b]]\nc = { d = 1 }\n")
     assert line_of(lines, ("a", "b", 0, "c", "d", "e")) == 4
     assert line_of(lines, ("a", "b", 0, "missing")) == 3

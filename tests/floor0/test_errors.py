@@ -48,7 +48,7 @@ def test_links_and_protocols_have_families() -> None:
     assert issubclass(errors.PluginError, errors.ConfigError)
 
 
-def test_a_configuration_error_carries_every_finding_on_its_own_line() -> None:
+def test_configuration_error_lists_every_finding_on_its_own_line() -> None:
     error = errors.ConfigError("a.toml:1: x: wrong", "a.toml:2: y: missing")
     assert error.findings == ("a.toml:1: x: wrong", "a.toml:2: y: missing")
     assert str(error).splitlines() == list(error.findings)

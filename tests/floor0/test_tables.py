@@ -31,7 +31,7 @@ TABLES = [
         (one_of("on", "off"), ["on", "off"], ["", "On", "on ", "onoff"]),
     ],
 )
-def test_a_check_passes_what_fits_and_names_the_key_of_what_does_not(check: Any, good: list[Any], bad: list[Any]) -> None:
+def test_check_accepts_good_values_and_names_the_key_of_others(check: Any, good: list[Any], bad: list[Any]) -> None:
     one = attrs.make_class("Table", {"amount": key("how much", check=check)}, kw_only=True)
     for value in good:
         assert one(amount=value).amount == value

@@ -56,7 +56,7 @@ def words_under(heading: str) -> list[str]:
 
 @needs_shared
 @pytest.mark.parametrize("heading", LISTS)
-def test_the_words_of_the_seeds_and_the_later_ones_are_all_and_no_others(heading: str) -> None:
+def test_enum_members_are_the_documented_and_the_later_words(heading: str) -> None:
     kind = LISTS[heading]
     assert {member.value for member in kind} == set(words_under(heading)) | LATER.get(kind, set())
 

@@ -134,7 +134,7 @@ def test_trimmed(value: str, text: str) -> None:
 
 
 @given(VALUES)
-def test_places_is_the_least_number_of_digits_that_holds_the_value(value: Decimal) -> None:
+def test_places_is_the_least_number_of_digits_for_the_value(value: Decimal) -> None:
     digits = places(value)
     assert (Fraction(value) * 10**digits).denominator == 1
     assert digits == 0 or (Fraction(value) * 10 ** (digits - 1)).denominator != 1

@@ -80,7 +80,7 @@ def test_a_quantity_never_grows(step: str, value: Decimal) -> None:
     assert made.quantity(value) % Decimal(step) == 0
 
 
-def test_a_row_that_cannot_be_read_is_left_out_and_the_others_stay() -> None:
+def test_unreadable_contract_is_left_out_and_the_others_stay() -> None:
     broken = [{"filterType": "PRICE_FILTER", "tickSize": "NaN"}]
     listed = Instruments.of([info(), info(symbol="BADUSDT", filters=broken), info(symbol="ETHUSDT")])
     assert list(listed) == ["BTCUSDT", "ETHUSDT"]
@@ -99,7 +99,7 @@ def test_another_status_changes_that_contract_alone() -> None:
 
 
 @needs_shared
-def test_a_real_exchange_info_gives_contracts_whose_own_roundings_are_legal() -> None:
+def test_roundings_of_real_contracts_satisfy_their_own_filters() -> None:
     with gzip.open(SHARED / "data/exchangeinfo_2021-07-21.json.gz") as file:
         listed = Instruments.of(decode(ExchangeInfo, file.read().strip(), Census()).symbols)
     assert len(listed) > 100

@@ -124,7 +124,7 @@ def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
         assert next_state(state, H.PROVED_ABSENT) is state
 
 
-def test_a_terminal_state_is_left_by_positive_evidence_alone_and_that_is_an_incident() -> None:
+def test_terminal_state_is_left_only_by_evidence_as_an_incident() -> None:
     for state, event in product(TERMINAL, H):
         left = next_state(state, event) is not state
         assert resurrects(state, event) is left
@@ -143,7 +143,7 @@ def test_nothing_leads_back_to_before_the_venue_has_spoken() -> None:
 
 
 @given(st.lists(st.sampled_from(H), max_size=12))
-def test_no_order_is_ever_unfilled_and_every_life_ends_where_the_table_says(engine_events: list[OrderEvent]) -> None:
+def test_filled_order_stays_filled_and_states_follow_the_table(engine_events: list[OrderEvent]) -> None:
     life = [S.INITIALIZED]
     for event in engine_events:
         life.append(next_state(life[-1], event))

@@ -37,7 +37,7 @@ def test_s4_a_value_is_frozen_compared_and_documented(kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", get_args(events.StrategyEvent), ids=lambda kind: kind.__name__)
-def test_every_event_carries_the_time_it_was_received_and_no_float(kind: type) -> None:
+def test_every_event_has_its_receive_time_and_no_float(kind: type) -> None:
     kinds = {field.name: field.type for field in attrs.fields(attrs.resolve_types(kind))}
     assert kinds["at_ns"] is int
     assert float not in kinds.values()

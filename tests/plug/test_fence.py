@@ -247,7 +247,7 @@ def spoil() -> None:
     setcontext(Context(prec=3))
 
 
-def test_s12_what_a_plugin_sets_of_its_decimal_context_ends_with_the_call() -> None:
+def test_s12_decimal_context_changed_by_a_plugin_is_restored() -> None:
     before = getcontext()
     shown = repr(before)
     for call in (spoil, lambda: 1 / 0):
@@ -268,7 +268,7 @@ def test_s12_each_call_begins_with_the_same_arithmetic() -> None:
     assert {trap for trap, on in seen.traps.items() if on} == {InvalidOperation, DivisionByZero, Overflow}
 
 
-def test_a_lowered_recursion_limit_is_put_back_and_a_raised_one_stays() -> None:
+def test_lowered_recursion_limit_is_restored_a_raised_is_kept() -> None:
     limit = sys.getrecursionlimit()
     try:
         fenced(PluginError, sys.setrecursionlimit, limit - 500)

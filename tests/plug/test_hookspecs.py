@@ -41,7 +41,7 @@ def test_a_hook_says_when_it_is_called(hook: str) -> None:
     assert (inspect.getdoc(getattr(StrategyHooks, hook)) or "").endswith(".")
 
 
-def test_all_of_them_are_hooks_for_pluggy_and_only_the_review_stops_at_the_first_answer() -> None:
+def test_every_hook_is_registered_and_only_review_stops_at_first() -> None:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(StrategyHooks)
     manager.add_hookspecs(BotHooks)

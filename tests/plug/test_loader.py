@@ -70,7 +70,7 @@ def test_the_installed_plugins_are_found() -> None:
     assert all(row.summary.endswith(".") and row.params is not None for row in found.values())
 
 
-def test_a_plugin_comes_with_its_name_class_origin_and_parameters(site: Site) -> None:
+def test_loaded_plugin_has_its_name_class_origin_and_parameters(site: Site) -> None:
     site.install(
         "good", GOOD.replace("At all.\n    ", "At all.") + "import attrs\n@attrs.frozen\nclass P:\n    x: int\nPlain.Params = P\n"
     )

@@ -293,7 +293,7 @@ def test_nothing_one_thing_or_several(returned: object, wanted: list[object]) ->
     assert list(map(str, plugin(made(on_book=hookimpl(on_book))).call("on_book", EVENT, VIEW))) == list(map(str, wanted))
 
 
-def test_s3_a_generator_is_a_list_and_an_endless_one_comes_to_an_end() -> None:
+def test_s3_generator_is_read_as_a_list_an_endless_list_is_cut() -> None:
     def few(self: object) -> Iterator[Intent]:
         yield INTENT
         yield CancelAll()
@@ -438,7 +438,7 @@ def test_a_strategy_may_review_itself() -> None:
     assert plugin(reviewer("not me", [])).review(INTENT, VIEW) == "not me"
 
 
-def test_an_objection_is_shown_as_text_and_one_that_has_none_is_a_fault() -> None:
+def test_objection_is_shown_as_text_and_without_text_is_a_fault() -> None:
     class Wordless:
         def __str__(self) -> str:
             raise RuntimeError("no words")

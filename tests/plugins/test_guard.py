@@ -190,7 +190,7 @@ class TestOrders:
         bench.advance(30_000)
         assert bench.refusal(QUOTES) is None
 
-    def test_an_old_order_that_still_rests_does_not_count_again_when_it_ends(self) -> None:
+    def test_old_resting_order_is_not_counted_again_when_it_ends(self) -> None:
         bench = bench_of(max_orders_per_minute=1)
         bench.rest(SYMBOL, BUY, "999", "1")
         bench.advance(60_000)
@@ -277,9 +277,7 @@ class TestWhatPasses:
         assert bench.refusal(Amend(sell, quantity=D("2.1"))) == QUIET_SENTENCE
 
     @given(st.integers(-5, 5), st.sampled_from([BUY, SELL]), st.integers(1, 9))
-    def test_an_order_passes_if_and_only_if_no_fill_of_it_makes_the_position_larger(
-        self, have: int, side: Side, quantity: int
-    ) -> None:
+    def test_order_passes_exactly_if_no_fill_enlarges_the_position(self, have: int, side: Side, quantity: int) -> None:
         reached = [have + side.sign * filled for filled in range(quantity + 1)]
         harmless = all(abs(state) <= abs(have) and state * have >= 0 for state in reached)
         bench = with_position(str(have))
@@ -314,7 +312,7 @@ class TestWatching:
 
 
 class TestWithdrawal:
-    def test_while_it_is_shut_resting_orders_and_quotes_are_withdrawn(self) -> None:
+    def test_resting_orders_and_quotes_are_withdrawn_while_shut(self) -> None:
         strategy = Recorder()
         bench = bench_of(strategy, max_spread_bps=D(10))
         bench.rest(SYMBOL, BUY, "999", "1")

@@ -124,7 +124,7 @@ async def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -
     assert summary["orders"]["sent"] == 0
 
 
-async def test_the_guard_withdraws_the_quotes_of_a_maker_that_sent_too_many_orders(tmp_path: Path) -> None:
+async def test_guard_withdraws_quotes_of_a_maker_over_its_order_limit(tmp_path: Path) -> None:
     maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
     strict = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_orders_per_minute = 3 }\n'
 

@@ -68,7 +68,7 @@ class TestParams:
         with pytest.raises(ValueError, match="must be"):
             params(**wrong)
 
-    def test_a_wider_tolerance_than_the_spread_is_refused_with_both_numbers(self) -> None:
+    def test_tolerance_above_the_spread_is_refused_with_both_numbers(self) -> None:
         with pytest.raises(ValueError, match="less than half of spread_bps, 10, not 10"):
             params(requote_bps=D(10))
 
@@ -99,7 +99,7 @@ class TestQuoting:
         around(bench, "1000")
         assert around(bench, "1000.3") == [quotes("999.0", "1001.4")]
 
-    def test_on_a_coarse_tick_it_keeps_its_place_while_the_micro_price_wanders(self) -> None:
+    def test_quotes_keep_their_place_on_a_coarse_tick(self) -> None:
         bench = StrategyBench(
             Maker(params(spread_bps=D(1), requote_bps=D(0))), [SYMBOL], instruments=[instrument(SYMBOL, tick="1")]
         )
@@ -166,7 +166,7 @@ class TestStanding:
         bench = StrategyBench(Maker(params()), [SYMBOL], instruments=[halted])
         assert around(bench, "1000") == []
 
-    def test_a_quote_without_an_order_is_asked_for_again_after_a_while(self) -> None:
+    def test_quote_without_an_order_is_requested_again_after_a_while(self) -> None:
         bench = bench_of()
         around(bench, "1000")
         bench.rest(SYMBOL, Side.BUY, "999.0", "1")
@@ -209,13 +209,13 @@ class TestInventory:
         assert bench.fill(SYMBOL, side, price, "1") == [quotes(*left)]
         assert around(bench, "1000") == []
 
-    def test_the_limit_is_kept_at_once_also_by_a_quote_that_has_not_traded(self) -> None:
+    def test_inventory_limit_also_cuts_a_quote_that_has_not_traded(self) -> None:
         bench = bench_of(max_inventory_quotes=2)
         around(bench, "1000")
         assert bench.fill(SYMBOL, Side.BUY, "998.0", "1.3") == [quotes("999.0", "1001.0", bid_size="0.7")]
         assert bench.fill(SYMBOL, Side.BUY, "998.0", "0.7") == [quotes(None, "1001.0")]
 
-    def test_the_last_quote_before_the_limit_is_as_large_as_still_fits(self) -> None:
+    def test_last_quote_before_the_limit_is_as_large_as_still_fits(self) -> None:
         bench = bench_of(max_inventory_quotes=2)
         bench.fill(SYMBOL, Side.SELL, "1000", "1.3")
         assert around(bench, "1000") == [quotes("999.0", "1001.0", ask_size="0.7")]
@@ -228,7 +228,7 @@ class TestInventory:
         assert bench.fill(SYMBOL, Side.BUY, "999.0", "0.4") == [quotes("999.0", "1001.0", bid_size="0.6")]
         assert around(bench, "1000.1") == []
 
-    def test_a_quote_that_has_traded_waits_for_a_book_that_knows_of_it(self) -> None:
+    def test_traded_quote_waits_for_a_book_after_its_fill(self) -> None:
         bench = bench_of()
         around(bench, "1000")
         assert bench.fill(SYMBOL, Side.BUY, "999.0", "1") == [quotes(None, "1001.0")]
@@ -241,7 +241,7 @@ class TestInventory:
         assert bench.fill(SYMBOL, Side.BUY, "999.0", "0.2") == [quotes(None, "1001.0")]
         assert around(bench, "1000") == [quotes("999.0", "1001.0")]
 
-    def test_a_fill_at_a_price_that_was_left_already_changes_only_the_position(self) -> None:
+    def test_fill_at_an_abandoned_price_changes_only_the_position(self) -> None:
         bench = bench_of()
         around(bench, "1000")
         assert bench.fill(SYMBOL, Side.BUY, "998.0", "0.5") == []

@@ -125,7 +125,7 @@ class TestEntry:
         bench.advance(1)
         assert at(bench, "1000") == [want(0)]
 
-    def test_a_fill_that_comes_after_all_is_closed_again_before_the_next_bet(self) -> None:
+    def test_late_fill_is_closed_before_the_next_entry(self) -> None:
         bench = bench_of(cooldown_ms=0)
         run(bench, BUY)
         bench.advance(1_000)
@@ -135,7 +135,7 @@ class TestEntry:
         bench.advance(ASK_AGAIN_MS)
         assert at(bench, "1000") == [want(0)]
 
-    def test_an_order_that_is_still_under_way_comes_before_the_next_bet(self) -> None:
+    def test_order_in_flight_delays_the_next_entry(self) -> None:
         bench = bench_of()
         bench.prepare(SYMBOL, BUY, "1000", "1")
         assert run(bench, BUY) == []
@@ -211,7 +211,7 @@ class TestSizes:
     def test_a_small_notional_is_raised_to_the_smallest_order(self) -> None:
         assert run(bench_of(size=None, notional=D(1), min_notional="20"), SELL)[0] == want("-0.02")
 
-    def test_a_small_size_is_refused_in_one_sentence_when_the_book_is_first_seen(self) -> None:
+    def test_too_small_size_is_refused_at_the_first_book(self) -> None:
         with pytest.raises(StrategyFault, match=r"size 0\.01 is too small for ETHUSDT: at 1000 the smallest order is 0\.02 ETH"):
             bench_of(size=D("0.01"), min_notional="20")
 
@@ -232,7 +232,7 @@ engine_events = st.lists(
 
 
 @given(engine_events)
-def test_whatever_happens_its_position_stays_within_its_size_and_goes_back_to_zero(story: list[tuple[str, Any]]) -> None:
+def test_position_stays_within_the_size_and_returns_to_zero(story: list[tuple[str, Any]]) -> None:
     """Targets are filled in part, late, or not at all; books are lost; time jumps. In the end it is always out again."""
     bench, wanted = bench_of(), [D(0)]
 

@@ -53,9 +53,7 @@ def test_what_strategies_need_is_listened_to_once(tmp_path: Path) -> None:
         (["kline_1m", "kline_5m"], {"btcusdt@kline_1m", "btcusdt@kline_5m", "btcusdt@depth@100ms", "btcusdt@markPrice@1s"}),
     ],
 )
-def test_one_diff_depth_and_one_mark_price_a_symbol_the_one_that_was_asked_for(
-    tmp_path: Path, channels: list[str], expected: set[str]
-) -> None:
+def test_each_symbol_has_the_configured_depth_and_mark_stream(tmp_path: Path, channels: list[str], expected: set[str]) -> None:
     table = STREAMS.replace('["aggTrade"]', str(channels).replace("'", '"'))
     bot = built(tmp_path, EMBEDDED + STRATEGY + table)
     assert {str(name) for name in bot.streams} == expected
@@ -69,7 +67,7 @@ def test_every_symbol_of_an_embedded_venue(tmp_path: Path) -> None:
     assert "币安人生usdt@depth@100ms" in {str(name) for name in bot.streams}
 
 
-def test_all_market_channels_need_no_symbols_and_assets_are_no_contracts(tmp_path: Path) -> None:
+def test_all_market_channels_and_asset_indexes_need_no_contract(tmp_path: Path) -> None:
     tables = (
         '[[streams]]\nchannels = ["!ticker@arr", "!contractInfo"]\n[[streams]]\nsymbols = ["BTCUSD"]\nchannels = ["assetIndex"]\n'
     )
@@ -154,7 +152,7 @@ def test_g3_unknown_symbols(tmp_path: Path, symbol: str, said: str) -> None:
     ]
 
 
-def test_a_real_venue_is_asked_later_but_what_no_venue_lists_is_found_now(tmp_path: Path) -> None:
+def test_real_venue_is_asked_later_but_invalid_symbols_fail_now(tmp_path: Path) -> None:
     assert built(tmp_path, MAINNET + STRATEGY.replace("BTCUSDT", "WHATEVERUSDT"), None).strategies[0].symbols == ("WHATEVERUSDT",)
     for symbol, said in (
         ("*", '"*" is for an embedded venue: name the symbols'),

@@ -55,7 +55,7 @@ def test_g5_live_trading_needs_the_mode_the_flag_and_the_limits(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_g6_each_limit_is_needed_for_live_trading_and_is_a_positive_number(tmp_path: Path, name: str) -> None:
+def test_g6_live_trading_needs_each_limit_as_a_positive_number(tmp_path: Path, name: str) -> None:
     assert findings(tmp_path, LIVE + risk(**{name: None})) == [f"risk.{name}: is required for live trading"]
     for nonsense in ('"0"', '"-1"', '"inf"', '"NaN"', '""', "inf", "nan", "0", "1.5", "true", '"1e3"'):
         said = findings(tmp_path, LIVE + risk(**{name: nonsense}))

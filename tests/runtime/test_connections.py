@@ -14,7 +14,7 @@ from coldframe.trio_io.rest import RestClient
 from coldframe.wire.routes import Endpoints
 
 
-async def test_the_market_is_asked_about_the_market_and_the_other_venue_about_all_else() -> None:
+async def test_market_calls_go_to_the_market_venue_others_to_the_other() -> None:
     clock, tls = Clock(), ssl.create_default_context()
     market, orders = (Endpoints(f"http://{name}", f"ws://{name}", f"ws://{name}/api") for name in ("market", "orders"))
     async with (

@@ -183,7 +183,7 @@ async def test_every_effect_finds_its_task() -> None:
     assert [event.at_ns for event in stub.heard] == sorted(event.at_ns for event in stub.heard)
 
 
-async def test_the_offset_that_was_found_before_the_start_is_used_at_once(autojump_clock: MockClock) -> None:
+async def test_clock_offset_found_before_the_start_is_used_at_once(autojump_clock: MockClock) -> None:
     async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
         await runner.drive(cast("Engine", Script([Finish("at once")], clock_offset_ms=-44)))
         assert runner.links.offset_ms == -44
@@ -236,7 +236,7 @@ class SlowScript(Script):
         return []
 
 
-async def test_s9_a_slow_plugin_holds_up_neither_private_inputs_nor_sockets() -> None:
+async def test_s9_slow_plugin_delays_no_private_inputs_and_no_sockets() -> None:
     stub = SlowScript([])
     async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
         stub.inbox = runner.inbox

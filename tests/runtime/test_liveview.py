@@ -48,7 +48,7 @@ def test_strategies_and_orders_are_in_it(scene: Scene) -> None:
     assert rows(scene.pictures[-1], "strategy")[0][2] == "0 open of 2"
 
 
-def test_links_that_are_opened_too_often_are_named_with_the_time_they_wait(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_over_the_connect_budget_are_shown_with_their_wait(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = scene.engine._ctx
     monkeypatch.setattr(ctx, "connects", ConnectBudget(1))
     ctx.connects.reserve(LinkKind.API, ctx.now_ns)

@@ -245,7 +245,7 @@ def row_of(tmp_path: Path, *lines: bytes) -> dict[str, Any]:
     return row
 
 
-def test_a_book_is_compared_with_the_best_prices_in_force_at_its_id(tmp_path: Path) -> None:
+def test_book_is_compared_with_the_best_prices_at_its_id(tmp_path: Path) -> None:
     good = (depth(5, 9), SNAPSHOT, ticker(8, "9", "1", "11", "3"), depth(9, 12, [["9.0", "0"], ["8.5", "4"]]))
     assert row_of(tmp_path, *good, ticker(11, "8.50", "4.0", "11.0", "3"), ticker(13, "1", "1", "2", "2"))["mismatches"] == 0
     assert row_of(tmp_path, *good, ticker(11, "8.50", "4.0", "11.0", "3"))["comparisons"] == 4

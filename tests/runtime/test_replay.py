@@ -192,7 +192,7 @@ def changed(log: Path, to: Path, change: Callable[[str], str]) -> Replay:
     return replay(copy)
 
 
-def test_p14_a_log_in_which_something_was_changed_does_not_come_out(logged: Logged, tmp_path: Path) -> None:
+def test_p14_changed_input_log_does_not_replay_equal(logged: Logged, tmp_path: Path) -> None:
     """The oracle of the oracle: another seed, an input left out, an effect or a digest rewritten."""
 
     def without_a_fill(text: str) -> str:

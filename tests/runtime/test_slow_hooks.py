@@ -25,7 +25,7 @@ symbols = ["SOLUSDT"]
 """
 
 
-def test_s9_a_slow_hook_is_named_in_a_real_run_and_others_trade_on(tmp_path: Path) -> None:
+def test_s9_slow_hook_is_named_in_a_real_run_and_others_trade_on(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import time\n\nfrom coldframe import hookimpl\n" + SLOW)
     scene = play(tmp_path, config=CONFIG.replace("[risk]", f"{STRATEGY}[risk]"))
     named = [line for line in scene.log.splitlines() if "everything else waited" in line]

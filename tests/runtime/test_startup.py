@@ -148,7 +148,7 @@ async def test_a_ban_is_heeded_at_once(answer: Told, until_after_ms: int) -> Non
 
 
 @pytest.mark.parametrize("status", [301, 403, 404, 451, 500, 503])
-async def test_a_venue_that_does_not_serve_us_is_given_up_after_a_few_tries(status: int) -> None:
+async def test_venue_that_refuses_service_is_given_up_after_four_tries(status: int) -> None:
     async with venue(Told(b'{"code":-1016,"msg":"This service is no longer\\u001b[2J available."}', status)) as (web, rest, clock):
         with pytest.raises(VenueUnavailable, match=f"status {status}: This service is no longer") as refused:
             await ask_until_answered(rest, clock, "/fapi/v1/time", SHORT)
@@ -207,7 +207,7 @@ async def test_an_account_that_may_trade() -> None:
 
 
 @pytest.mark.parametrize("mode", PositionMode)
-async def test_o22_the_position_mode_of_the_account_is_the_one_we_trade_in(mode: PositionMode) -> None:
+async def test_o22_position_mode_of_the_account_must_be_the_configured(mode: PositionMode) -> None:
     async with venue(account(dualSidePosition=mode is PositionMode.HEDGE)) as (_, rest, clock):
         await check_account(rest, clock, mode)
         (other,) = set(PositionMode) - {mode}
@@ -272,7 +272,7 @@ async def test_c6_a_receive_window_too_small_for_the_way_is_named() -> None:
     assert said.endswith(": set it to 5000")
 
 
-async def test_x2_at_every_code_neither_key_nor_signature_stands_in_the_error_whatever_is_echoed() -> None:
+async def test_x2_startup_errors_show_neither_key_nor_signature() -> None:
     """Not in its text, nor in the traceback: the query was signed, the header held the key, and the venue says both back."""
     said: dict[str, str] = {}
 

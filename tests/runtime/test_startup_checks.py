@@ -150,7 +150,7 @@ async def test_x16_a_right_to_withdraw_is_said_or_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("environment", "other"), [("testnet", "mainnet"), ("mainnet", "testnet")])
-async def test_g4_a_refused_key_is_taken_for_one_of_the_other_environment(environment: str, other: str) -> None:
+async def test_g4_refused_key_is_said_to_be_of_the_other_environment(environment: str, other: str) -> None:
     refusal = Told(b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}', 401)
     async with venue(refusal) as (_, rest, clock):
         with pytest.raises(AuthenticationRefused) as refused:
@@ -193,7 +193,7 @@ def signers() -> list[tuple[Signer, str]]:
     ]
 
 
-def test_g5_g9_x1_the_banner_says_what_will_happen_and_shows_no_key(tmp_path: Path) -> None:
+def test_g5_g9_x1_banner_says_what_will_happen_and_shows_no_key(tmp_path: Path) -> None:
     for signer, kind in signers():
         lines = banner(bot_of(tmp_path, "dead_man_s = 60"), signer, account(multi_assets_margin=True))
         text = "\n".join(lines)

@@ -72,7 +72,7 @@ def test_g14_settings_changed_by_the_plan_are_told(what: str, value: str, told: 
     pump.until(lambda: bool(pump.told(told)), 70)
 
 
-def test_fees_in_bnb_the_agreement_and_the_funding_interval_change() -> None:
+def test_fees_in_bnb_agreement_and_funding_interval_change() -> None:
     for what, value, is_so in (
         ("fee_burn", "on", lambda venue: venue.books().account.fee_burn),
         ("agreement", "signed", lambda venue: venue.books().account.tradfi_signed),

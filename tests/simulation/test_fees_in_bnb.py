@@ -121,7 +121,7 @@ def test_g13_a_restart_knows_what_the_fees_are_worth() -> None:
     assert near(pump.engine.accounts["mm"].fees["BNB"], 4 * FEE_BNB)
 
 
-def test_g13_without_an_answer_fees_are_estimated_until_one_comes() -> None:
+def test_g13_fees_without_a_price_are_estimated_until_it_arrives() -> None:
     pump, puppet = world()
     call = pump.venue.call
     refused = ["premiumIndex", "assetIndex", "commissionRate"]

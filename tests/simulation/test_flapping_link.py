@@ -44,7 +44,7 @@ def flap(pump: Pump, every: int) -> None:
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5])
-def test_o40_a_run_with_a_flapping_order_link_ends_with_nothing_open(every: int) -> None:
+def test_o40_run_with_a_flapping_order_link_ends_with_no_orders(every: int) -> None:
     pump, puppet = world()
     low = pump.market.best(B, Side.BUY) - 500
     stop = {"type": OrderType.STOP_MARKET, "trigger_price": low + 2_000, "working_type": WorkingType.MARK_PRICE}

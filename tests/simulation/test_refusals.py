@@ -14,7 +14,7 @@ D = Decimal
 B, TRADFI = "BTCUSDT", "TSLAUSDT"
 
 
-def test_o39_an_agreement_that_is_not_signed_stops_its_symbol_only() -> None:
+def test_o39_unsigned_agreement_stops_its_symbol_only() -> None:
     btc, tesla = Puppet(), Puppet()
     pump = Pump([Trader(id="btc", make=lambda: btc), Trader(id="tesla", make=lambda: tesla, symbols=(TRADFI,))])
     pump.run(3)

@@ -69,7 +69,7 @@ def test_b10_a_close_takes_orders_and_an_opening_takes_new_ones(by_plan: bool) -
     pump.until(lambda: bool(pump.venue.open_orders()), 20)
 
 
-def test_o39_an_agreement_signed_during_the_run_opens_the_contract() -> None:
+def test_o39_agreement_signed_during_the_run_opens_the_contract() -> None:
     pump, puppet = world(VenueChange(at_s=D(30), what="agreement", value="signed"), signed=False)
     puppet.wanted = [bid()]
     pump.until(lambda: bool(pump.told("-4411")), 20)

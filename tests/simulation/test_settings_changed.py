@@ -68,7 +68,7 @@ def test_g14_no_order_adds_risk_while_account_and_bot_disagree(what: str, deaf: 
     assert orders(pump, puppet) == 1
 
 
-def test_g14_a_refused_order_betrays_another_position_mode_within_seconds() -> None:
+def test_g14_refused_order_reveals_another_position_mode_at_once() -> None:
     pump, puppet = world()
     by_hand(pump, *CHANGES["position mode"][:2])
     assert orders(pump, puppet) == 0

@@ -186,7 +186,7 @@ def test_o34_a_stop_without_its_position_opens_nothing(type_: OrderType) -> None
     assert not list(pump.engine.orders.live)
 
 
-def test_o34_a_close_that_no_report_tells_is_found_by_its_refusal() -> None:
+def test_o34_unreported_close_is_found_by_its_refusal() -> None:
     """The user stream is down: the bot believes in its position until the exchange refuses, and then asks."""
     pump, puppet = holding()
     pump.venue.refuses.add(LinkKind.PRIVATE)
@@ -226,7 +226,7 @@ def test_o34_a_hedge_of_others_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("client_order_id", "cause"), [("adl_autoclose", PositionCause.DELEVERAGING), ("autoclose-17", PositionCause.LIQUIDATION)]
 )
-def test_o20_o34_the_exchanges_engines_close_the_strategys_position(client_order_id: str, cause: PositionCause) -> None:
+def test_o20_o34_position_closed_by_the_exchange_stays_closed(client_order_id: str, cause: PositionCause) -> None:
     pump, puppet = holding()
     by_hand(pump, Side.SELL, "0.010", newClientOrderId=client_order_id)
     pump.run(2)
@@ -242,7 +242,7 @@ def test_o20_o34_the_exchanges_engines_close_the_strategys_position(client_order
     assert pump.venue.position(B) == pump.position("mm") == 0
 
 
-def test_o20_o34_a_deleveraging_that_only_a_query_finds_is_known_for_one() -> None:
+def test_o20_o34_deleveraging_found_by_a_query_has_its_cause() -> None:
     pump, puppet = holding()
     pump.venue.refuses.add(LinkKind.PRIVATE)
     pump.venue.cut(LinkKind.PRIVATE)
@@ -370,7 +370,7 @@ def test_o24_o34_what_was_closed_while_the_bot_was_off_is_gone(rule: ExternalPol
     assert (pump.failed, pump.position("mm"), len(changes(puppet))) == (None, 0, 1)
 
 
-def test_o24_what_is_left_of_others_after_a_close_while_off_is_a_matter_of_the_rule() -> None:
+def test_o24_external_rest_after_a_close_while_off_is_refused() -> None:
     """The text says what is there: nothing of it is the strategy's any more."""
     pump, puppet = holding()
     pump.kill()
@@ -402,7 +402,7 @@ def test_o24_adopted_what_is_left_is_the_strategys() -> None:
 
 
 @pytest.mark.parametrize("amount", ["0.010", "0.004"])
-def test_o24_what_was_closed_and_opened_again_while_off_is_external(amount: str) -> None:
+def test_o24_position_closed_and_reopened_while_off_is_external(amount: str) -> None:
     """The account's position is what it was, and no longer the strategy's: the trades decide, as they do while the bot runs."""
     pump, puppet = holding(trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.kill()
@@ -415,7 +415,7 @@ def test_o24_what_was_closed_and_opened_again_while_off_is_external(amount: str)
     assert adds_up(pump)
 
 
-def test_o24_a_refusal_judges_by_the_trades_that_explain_a_change() -> None:
+def test_o24_refusal_follows_the_trades_that_explain_a_change() -> None:
     """What others had is sold past zero while the bot is off, and bought back: that closes the strategy's short."""
     pump, (puppet,) = world(trading=OrderSideLimits(external=ExternalPolicy.REFUSE))
     pump.run(2)
@@ -476,7 +476,7 @@ def test_a_position_that_no_trade_explains_is_followed_too() -> None:
 # -- dust -------------------------------------------------------------------------------------------------------------
 
 
-def test_dust_against_the_accounts_side_is_not_sent_and_said_once() -> None:
+def test_dust_against_the_accounts_side_is_not_sent_but_reported() -> None:
     """A strategy's rest below the smallest notional, while another client holds the other way."""
     symbol = "ETHUSDT"  # the smallest notional is 20: about 0.007
     puppet = Puppet()

@@ -276,7 +276,7 @@ def test_nothing_is_placed_while_the_cancel_is_in_doubt() -> None:
     assert (world.sent("order.place"), world.most) == (2, SIZE)
 
 
-def test_an_order_that_follows_and_is_refused_waits_longer_each_time() -> None:
+def test_refused_follow_up_order_waits_longer_each_time() -> None:
     world = World()
     world.refuse(-5026)
     world.pump.venue.unable["order.place"] = (Fault(-2010, "no"), 400)

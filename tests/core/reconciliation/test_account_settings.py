@@ -60,7 +60,7 @@ def code(made: Scripted, actor: Actor, symbol: str = "BTCUSDT") -> str:
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_g14_a_setting_changed_by_another_client_stops_new_risk_until_it_is_changed_back(what: str) -> None:
+def test_g14_setting_changed_elsewhere_stops_risk_until_restored(what: str) -> None:
     there, wanted, in_symbol = CHANGES[what]
     made, actor = world()
     change(made, what)
@@ -94,7 +94,7 @@ def test_g14_a_report_of_it_stops_new_risk_at_once(event: dict, what: str, where
 
 
 @pytest.mark.parametrize("refusal", [-4061, -4060, -4062])
-def test_g14_a_refusal_that_betrays_another_mode_is_looked_into_soon(refusal: int) -> None:
+def test_g14_refusal_that_hints_at_another_mode_is_checked_soon(refusal: int) -> None:
     made, actor = world()
     made.exchange.hedge = True
     made.exchange.refuses["order.place"] = (refusal, "Order's position side does not match user's setting.")
@@ -104,7 +104,7 @@ def test_g14_a_refusal_that_betrays_another_mode_is_looked_into_soon(refusal: in
     assert code(made, actor) == "ACCOUNT_SETTING"
 
 
-def test_g14_refusals_without_end_bring_one_look_every_few_seconds() -> None:
+def test_g14_repeated_refusals_are_checked_every_few_seconds() -> None:
     made, actor = world()
     made.exchange.refuses["order.place"] = (-4061, "no")
     for number in range(30):
@@ -166,7 +166,7 @@ def test_what_the_configuration_does_not_name_may_be_anything() -> None:
     assert made.engine.state.trading.settings == {}
 
 
-def test_the_margin_mode_of_a_contract_that_the_bot_does_not_trade_is_no_matter() -> None:
+def test_margin_mode_of_an_untraded_contract_is_ignored() -> None:
     made, _ = world()
     made.exchange.symbol_settings["XRPUSDT"] = (20, "ISOLATED")
     made.run(LOOK_MS + 1_000)

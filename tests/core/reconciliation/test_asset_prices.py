@@ -58,7 +58,7 @@ def test_g13_a_fee_in_bnb_counts_with_what_bnb_is_worth(listed: bool, path: str)
     assert "BNB is valued at 600" in made.said()
 
 
-def test_g13_while_a_price_is_missing_a_fee_counts_as_a_share_of_the_notional_and_that_is_said_once() -> None:
+def test_g13_fee_without_price_is_estimated_and_reported_once() -> None:
     made, actor = world(price=None)
     trade(made, actor, "2")
     assert fees(made) == D("0.1")  # 0.05 % of 200 until the account's own rate is known
@@ -81,7 +81,7 @@ def test_where_one_source_knows_no_price_the_other_is_asked() -> None:
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_stream_of_an_asset_keeps_its_price_and_no_strategy_hears_it(listed: bool) -> None:
+def test_asset_stream_updates_the_price_and_reaches_no_strategy(listed: bool) -> None:
     made, actor = world(listed=listed)
     trade(made, actor)
     made.run(1_000)
@@ -96,7 +96,7 @@ def test_the_stream_of_an_asset_keeps_its_price_and_no_strategy_hears_it(listed:
     assert len(made.called(TRADE_CURSOR)) + len(made.called(INDEX)) == 1
 
 
-def test_a_contract_that_the_bot_hears_anyway_is_neither_asked_for_nor_subscribed_twice() -> None:
+def test_subscribed_contract_prices_its_asset_without_a_query() -> None:
     actor = Actor(symbols=("BTCUSDT", "BNBUSDT"))
     made = Scripted(actor, symbols=("BTCUSDT", "BNBUSDT")).ready()
     made.exchange.fee = ("0.01", "BNB")
@@ -128,7 +128,7 @@ def test_prices_survive_a_reconnect_of_the_market() -> None:
     assert sum("bnbusdt@markPrice" in link.subscribed for link in made.links.values()) == 1
 
 
-def test_g13_a_price_is_known_from_the_first_moment_of_the_next_run() -> None:
+def test_g13_asset_price_is_known_when_the_next_run_starts() -> None:
     made, actor = world()
     trade(made, actor)
     made.run(1_000)
@@ -209,7 +209,7 @@ def test_a_price_of_zero_is_none_and_an_unreadable_one_is_said() -> None:
     assert "a price cannot be read" in made.said()
 
 
-def test_of_two_sources_only_the_one_that_has_answered_is_believed() -> None:
+def test_only_the_price_source_that_answered_is_used() -> None:
     actor = Actor()
     made = Scripted(actor, channels=("depth@100ms", "markPrice@1s", "!assetIndex@arr"), instruments=BNB_LISTED)
     made.exchange.fee, made.exchange.prices = ("0.01", "BNB"), {"BNBUSDT": "600"}

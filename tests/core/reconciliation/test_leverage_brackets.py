@@ -32,12 +32,12 @@ def world(leverage: int = 20) -> tuple[Scripted, Actor]:
 
 
 @pytest.mark.parametrize(("leverage", "cap"), [(50, 100), (21, 100), (20, 500), (6, 500), (5, 9000), (1, 9000)])
-def test_the_cap_is_that_of_the_largest_bracket_that_still_allows_the_leverage(leverage: int, cap: int) -> None:
+def test_cap_is_that_of_the_largest_bracket_for_the_leverage(leverage: int, cap: int) -> None:
     made, _ = world(leverage)
     assert made.engine.state.caps == {"BTCUSDT": Cap(D(cap), leverage)}
 
 
-def test_an_order_beyond_the_bracket_is_refused_with_both_numbers() -> None:
+def test_order_beyond_the_bracket_is_refused_with_both_numbers() -> None:
     made, actor = world()
     made.want(actor, place(quantity="5.001"), place(quantity="5"))
     assert made.verdicts(actor) == {"BRACKET": 1, "ACCEPTED": 1}

@@ -56,7 +56,7 @@ def external(made: Scripted, symbol: str = "BTCUSDT") -> Decimal:
     return made.engine.state.external.account.net(symbol)
 
 
-def test_i4_a_difference_is_asked_for_again_and_booked_after_two_rounds_with_its_cause() -> None:
+def test_i4_break_is_queried_twice_then_booked_with_its_cause() -> None:
     made, actor = world()
     invent(made, lambda: "0.3")
     made.run(LIGHT_ROUND_MS + 1_000)
@@ -119,7 +119,7 @@ def test_a_halt_can_be_left_out() -> None:
     assert made.verdicts(actor) == {"ACCEPTED": 1}
 
 
-def test_o25_a_venue_that_never_says_the_same_twice_is_not_asked_for_ever() -> None:
+def test_o25_ever_changing_position_is_adjusted_within_bounds() -> None:
     made, _ = world()
     count = [0]
 
@@ -137,7 +137,7 @@ def test_o25_a_venue_that_never_says_the_same_twice_is_not_asked_for_ever() -> N
     assert len(made.called(POSITIONS)) - before == 10
 
 
-def test_o26_a_position_in_a_symbol_that_nobody_lists_is_no_success() -> None:
+def test_o26_position_in_an_unlisted_symbol_is_a_break() -> None:
     made, _ = world()
     invent(made, lambda: "1", "XYZUSDT")
     made.lose(LinkKind.PRIVATE)
@@ -148,7 +148,7 @@ def test_o26_a_position_in_a_symbol_that_nobody_lists_is_no_success() -> None:
     assert any("XYZUSDT booked to external" in error for error in errors(made))
 
 
-def test_n10_a_fill_that_no_report_brings_is_found_by_the_round_and_is_no_mismatch() -> None:
+def test_n10_unreported_fill_is_found_by_the_round_without_break() -> None:
     made, actor, order = placed()
     made.silent = True
     made.fill(order.client_order_id, "0.4")
@@ -159,7 +159,7 @@ def test_n10_a_fill_that_no_report_brings_is_found_by_the_round_and_is_no_mismat
     assert external(made) == 0
 
 
-def test_a_position_report_that_no_fill_explains_starts_a_round_at_once() -> None:
+def test_unexplained_position_report_starts_a_round_at_once() -> None:
     made, _ = world()
     row = {"s": "BTCUSDT", "pa": "0.3", "ep": "1", "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
     change = {"m": "ORDER", "B": [], "P": [row]}
@@ -208,7 +208,7 @@ def stranger(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
     made.silent = False
 
 
-def test_o21_a_trade_by_hand_that_was_not_reported_is_booked_to_external_from_the_trades() -> None:
+def test_o21_unreported_manual_trade_is_booked_to_external() -> None:
     made, actor, _ = placed()
     stranger(made, "0.7")
     made.run(LIGHT_ROUND_MS + 5_000)
@@ -218,7 +218,7 @@ def test_o21_a_trade_by_hand_that_was_not_reported_is_booked_to_external_from_th
     assert "a trade that is not ours: BTCUSDT BUY 0.7" in made.said()
 
 
-def test_the_trade_of_an_order_whose_id_is_not_known_yet_is_not_somebody_elses() -> None:
+def test_trade_of_an_own_order_with_unknown_id_is_not_external() -> None:
     made, actor, order = placed("order.place")
     made.swallows.update(("order.status", "/fapi/v1/order"))
     made.exchange.refuses["order.status"] = (-1001, "no")
@@ -239,7 +239,7 @@ def test_the_trade_of_an_order_whose_id_is_not_known_yet_is_not_somebody_elses()
     assert made.engine.state.holdings.adjustments == []
 
 
-def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> None:
+def test_owner_of_a_trade_is_queried_and_resolves_an_order() -> None:
     made, actor, order = placed("order.place")
     made.exchange.refuses["order.status"] = (-2013, "Order does not exist.")
     made.silent = True
@@ -254,7 +254,7 @@ def test_whose_trade_it_was_is_asked_for_and_ends_the_doubt_about_an_order() -> 
     assert made.engine.state.holdings.adjustments == []
 
 
-def test_a_strangers_trade_does_not_keep_an_order_that_never_arrived_in_doubt() -> None:
+def test_external_trade_does_not_keep_an_absent_order_unknown() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     stranger(made, "0.7")
@@ -264,7 +264,7 @@ def test_a_strangers_trade_does_not_keep_an_order_that_never_arrived_in_doubt() 
     assert made.engine.state.holdings.adjustments == []
 
 
-def test_a_fill_that_was_booked_to_external_and_turns_out_ours_moves_over() -> None:
+def test_fill_booked_to_external_moves_to_its_own_order() -> None:
     made, _, order = placed()
     venue = made.exchange.orders[order.client_order_id]
     trade = Trade(77, "0.4")
@@ -332,7 +332,7 @@ def test_a_refusal_overrules_what_the_venue_had_named() -> None:
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=examples(60))
-def test_i4_whatever_happens_everybodys_positions_are_the_accounts_in_the_end(seed: int) -> None:
+def test_i4_all_positions_end_as_the_account_has_them(seed: int) -> None:
     """Two strategies and another client, a venue that misbehaves: every fill ends where it belongs, nothing is ever adjusted."""
     chance, one, other = random.Random(seed), Actor("one"), Actor("other")
     made = Scripted(one, other).ready()

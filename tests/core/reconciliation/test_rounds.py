@@ -33,7 +33,7 @@ def done(made: Scripted) -> bool:
 # -- when -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_round_runs_after_the_opening_and_then_every_half_minute() -> None:
+def test_round_runs_after_the_start_and_every_half_minute() -> None:
     made, _ = world()
     assert rounds(made) == 1
     made.run(LIGHT_ROUND_MS)
@@ -83,7 +83,7 @@ def test_a_round_that_fails_is_repeated_with_growing_pauses(path: str, how: str)
     assert done(made)
 
 
-def test_rounds_go_on_after_one_that_took_longer_than_half_a_minute() -> None:
+def test_rounds_go_on_after_a_slow_round() -> None:
     made, _ = world(OPEN_ORDERS)
     made.run(LIGHT_ROUND_MS + 1_000)
     made.run(LIGHT_ROUND_MS * 2)
@@ -163,7 +163,7 @@ def test_orders_that_the_venue_has_not_named_are_asked_for_last() -> None:
     assert asked == [2, 3, *range(5, OWNERS_PER_ROUND + 3)]
 
 
-def test_nothing_is_asked_while_we_are_banned_and_afterwards_it_is() -> None:
+def test_nothing_is_queried_during_a_ban_but_afterwards() -> None:
     made, _ = world()
     made.engine._ctx.rate_limits.ban(made.venue_ms + 120_000)
     made.lose(LinkKind.PRIVATE)
@@ -204,7 +204,7 @@ def test_light_rounds_look_at_a_doubted_order_every_time() -> None:
     assert first | second == set(symbols)
 
 
-def test_o7_fills_that_happened_while_nobody_listened_are_booked_in_their_order() -> None:
+def test_o7_fills_during_an_outage_are_booked_in_their_order() -> None:
     made, actor, order = placed()
     made.unopened.add(LinkKind.PRIVATE)
     made.lose(LinkKind.PRIVATE)
@@ -234,7 +234,7 @@ def test_a_fill_on_a_full_page_is_followed_by_the_next_page() -> None:
     assert [page.params.get("fromId") for page in pages[:2]] == [None, 1_000 + TRADES_PAGE - 1]
 
 
-def test_later_pages_begin_where_a_query_has_been_and_not_where_the_stream_is() -> None:
+def test_later_pages_begin_at_the_last_query_not_at_the_stream() -> None:
     made, _, order = placed()
     made.fill(order.client_order_id, "0.1")
     made.run(LIGHT_ROUND_MS + 1_000)
@@ -265,7 +265,7 @@ def test_an_order_of_unknown_fate_that_is_on_the_list_is_open() -> None:
     assert state(order) is S.ACCEPTED
 
 
-def test_an_order_sent_after_the_round_began_may_be_missing_from_its_answer() -> None:
+def test_order_sent_during_a_round_may_be_absent_from_its_answer() -> None:
     made, actor = world(OPEN_ORDERS)
     made.run(LIGHT_ROUND_MS + 1_000)
     listed = made.exchange.rest

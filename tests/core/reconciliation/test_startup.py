@@ -36,7 +36,7 @@ def found(rule: ExternalPolicy, *actors: Actor, symbols: tuple[str, ...] = ("BTC
     return made
 
 
-def test_o24_what_is_not_ours_is_refused_by_default_each_on_its_own_line() -> None:
+def test_o24_external_items_are_refused_by_default_line_by_line() -> None:
     made = found(OrderSideLimits().external).start()
     assert isinstance(made.ended, Fail)
     assert made.ended.kind == "ConfigError"
@@ -70,7 +70,7 @@ def test_o24_ignored_things_are_external_and_left_alone() -> None:
     assert actor.told(OrderFilled) == []
 
 
-def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol() -> None:
+def test_o24_external_items_are_adopted_by_the_only_strategy() -> None:
     actor, other = Actor("mm"), Actor("other", symbols=("ETHUSDT",))
     made = found(ExternalPolicy.ADOPT, actor, other).ready()
     account = made.engine.runtimes.get("mm").trader.account
@@ -89,7 +89,7 @@ def test_o24_adopted_things_belong_to_the_only_strategy_that_trades_the_symbol()
 
 
 @pytest.mark.parametrize("actors", [(Actor("a"), Actor("b")), (Actor("a", symbols=("ETHUSDT",)),)], ids=["two", "none"])
-def test_o24_what_nobody_or_more_than_one_could_adopt_is_a_finding(actors: tuple[Actor, ...]) -> None:
+def test_o24_items_without_a_single_adopter_are_refused(actors: tuple[Actor, ...]) -> None:
     made = found(ExternalPolicy.ADOPT, *actors).start()
     assert isinstance(made.ended, Fail)
     lines = made.ended.text.split("\n")
@@ -97,7 +97,7 @@ def test_o24_what_nobody_or_more_than_one_could_adopt_is_a_finding(actors: tuple
     assert all("cannot be adopted: not exactly one strategy trades BTCUSDT" in line for line in lines)
 
 
-def test_a_position_that_is_known_from_before_is_ours_and_a_fill_during_the_first_round_makes_no_difference() -> None:
+def test_known_position_is_own_despite_a_fill_in_the_first_round() -> None:
     made = Scripted(Actor())
     made.exchange.now_ms = made.venue_ms
     made.exchange.external_order("cf.mm.1.1", "BTCUSDT", Side.BUY, "0.5", "100")
@@ -136,7 +136,7 @@ def left_over(made: Scripted, *, filled: str = "0", client_order_id: str = EARLI
     return order
 
 
-def test_p8_a_bot_with_the_same_names_that_began_later_is_made_way_for() -> None:
+def test_p8_bot_gives_way_to_a_later_bot_with_the_same_names() -> None:
     """Two runs that take each other's orders for their own would both count every fill."""
     actor = Actor()
     made = Scripted(actor).ready()
@@ -169,7 +169,7 @@ def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
     assert made.exchange.orders[EARLIER].status is OrderStatus.CANCELED
 
 
-def test_o16_quotes_of_an_earlier_run_make_way_for_those_of_this_one() -> None:
+def test_o16_quotes_of_an_earlier_run_are_replaced_by_new_ones() -> None:
     actor = Actor()
     made = Scripted(actor)
     left_over(made)
@@ -179,7 +179,7 @@ def test_o16_quotes_of_an_earlier_run_make_way_for_those_of_this_one() -> None:
     assert [(order.client_order_id, order.price) for order in alive] == [(EARLIER, "98")]
 
 
-def test_o16_an_order_of_an_earlier_run_may_show_up_by_its_report_alone() -> None:
+def test_o16_order_of_an_earlier_run_may_appear_by_report_alone() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.silent = True
@@ -211,7 +211,7 @@ def test_o16_what_had_traded_before_is_not_booked_again() -> None:
     assert made.engine.state.holdings.adjustments == []
 
 
-def test_o16_the_order_of_a_strategy_that_this_bot_does_not_have_is_not_ours() -> None:
+def test_o16_order_of_a_strategy_unknown_to_the_bot_is_external() -> None:
     made = Scripted(Actor())
     left_over(made, client_order_id=str(OwnId("gone", START_MS - 5, 1)))
     made.start()
@@ -226,7 +226,7 @@ def by_hand(made: Scripted, name: str, side: Side, quantity: str) -> None:
     made._work()
 
 
-def test_o24_what_others_had_and_have_closed_meanwhile_is_no_reason_to_refuse() -> None:
+def test_o24_external_position_closed_meanwhile_is_not_refused() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, place(price=None))
@@ -243,7 +243,7 @@ def test_o24_what_others_had_and_have_closed_meanwhile_is_no_reason_to_refuse() 
     assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
-def test_o24_a_position_of_others_that_has_grown_meanwhile_is_told_with_all_three_figures() -> None:
+def test_o24_grown_external_position_is_refused_with_its_figures() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, place(price=None))

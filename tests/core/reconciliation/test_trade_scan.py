@@ -130,7 +130,7 @@ def test_o37_the_fills_of_one_order_come_page_by_page_too() -> None:
     assert asked == [None, 103, 105, 107]
 
 
-def test_a_page_of_one_trade_with_ourselves_does_not_come_for_ever() -> None:
+def test_page_of_a_single_self_trade_is_not_requested_for_ever() -> None:
     made, actor = world(trades_page=2)
     order = resting(made, actor)
     unheard(made, order, 101, 101, 102)
@@ -160,7 +160,7 @@ def test_o36_the_mark_moves_with_what_has_been_brought() -> None:
     assert [row.body["trade_id"] for row in made.rows if row.kind is RowKind.TRADE_CURSOR] == [102, 103]
 
 
-def test_both_sides_of_a_trade_with_ourselves_are_booked_across_pages() -> None:
+def test_both_sides_of_a_self_trade_are_booked_across_pages() -> None:
     """The page ends between them: they share symbol and trade id, the order tells them apart."""
     actor = Actor()
     made = Scripted(actor, trading=OrderSideLimits(trades_page=2)).ready()
@@ -224,7 +224,7 @@ def test_o36_orders_with_fills_above_the_mark_are_remembered() -> None:
     assert (net(made), external(made)) == (D(12), D(0))
 
 
-def test_o36_the_mark_outlives_a_restart_on_a_checkpoint_without_the_order() -> None:
+def test_o36_mark_survives_a_restart_from_a_checkpoint() -> None:
     made, actor = world(ended_orders=3)
     many(made, actor, 6)
     made.run(2 * LIGHT_ROUND_MS)
@@ -327,7 +327,7 @@ def test_o36_the_round_that_finds_the_owner_moves_the_mark() -> None:
     assert made.engine.orders.trade_cursors["BTCUSDT"] == 103
 
 
-def test_a_symbol_that_is_flat_is_scanned_until_its_fills_are_below_the_mark() -> None:
+def test_flat_symbol_is_scanned_until_its_fills_are_below_mark() -> None:
     """Without that its ended orders could never be forgotten."""
     made, actor = world()
     buy = resting(made, actor, "1")

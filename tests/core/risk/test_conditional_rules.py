@@ -134,7 +134,7 @@ def test_every_conditional_type_passes(wanted: Place) -> None:
     assert RiskRig().check(wanted).accepted
 
 
-def test_o27_a_type_that_the_venue_does_not_take_for_a_symbol_is_refused() -> None:
+def test_o27_order_type_not_allowed_for_a_symbol_is_refused() -> None:
     rig = RiskRig(order_types=frozenset({"LIMIT", "MARKET", "STOP_MARKET"}))
     assert rig.code(stop()) is V.ACCEPTED
     verdict = rig.check(trailing())
@@ -162,7 +162,7 @@ def test_every_number_keeps_to_the_rules_of_the_symbol(wanted: Place, value: str
     assert (verdict.code, verdict.value) == (V.FILTER, D(value))
 
 
-def test_what_would_be_too_small_at_its_trigger_is_too_small_now_unless_it_closes() -> None:
+def test_order_too_small_at_the_trigger_is_refused_if_it_opens() -> None:
     rig = RiskRig(min_notional="200")
     verdict = rig.check(stop())
     assert (verdict.code, verdict.value, verdict.limit) == (V.FILTER, D(105), D(200))
@@ -185,7 +185,7 @@ def test_what_would_be_too_small_at_its_trigger_is_too_small_now_unless_it_close
         (trailing(), None),
     ],
 )
-def test_g11_the_collar_looks_at_the_trigger_and_from_there_at_the_price(wanted: Place, away: str | None) -> None:
+def test_g11_collar_checks_the_trigger_and_from_it_the_price(wanted: Place, away: str | None) -> None:
     rig = RiskRig(RiskLimits(price_collar_pct=D(5)))
     verdict = rig.check(wanted)
     if away is None:
@@ -195,7 +195,7 @@ def test_g11_the_collar_looks_at_the_trigger_and_from_there_at_the_price(wanted:
         assert rig.code(wanted, attrs.evolve(FACTS, mark=None)) is V.NO_MARK_PRICE
 
 
-def test_no_more_conditional_orders_than_the_venue_keeps_for_an_account() -> None:
+def test_conditional_orders_are_limited_to_what_the_venue_keeps() -> None:
     rig = RiskRig()
     orders = [rig.wait(stop(quantity=D("0.001"))) for _ in range(200)]
     verdict = rig.check(stop())
@@ -221,7 +221,7 @@ def test_an_order_that_waits_counts_as_filled_at_the_worst_price() -> None:
     assert rig.check(stop(SELL, "90")).value == D(100)
 
 
-def test_stop_and_take_profit_over_one_position_and_the_exit_before_them_do_not_add_up() -> None:
+def test_stop_take_profit_and_exit_of_a_position_do_not_add_up() -> None:
     rig = RiskRig(budget=Budget(max_position=D(2)))
     rig.hold("2")
     protect = stop(SELL, "95", quantity=D(2), reduce_only=True)
@@ -238,7 +238,7 @@ def test_stop_and_take_profit_over_one_position_and_the_exit_before_them_do_not_
     assert rig.code(stop(), STALE) is V.STALE_BOOK
 
 
-def test_what_closes_a_position_is_refused_only_where_others_would_go_too_far_beyond_it() -> None:
+def test_closing_order_is_refused_only_if_others_go_too_far() -> None:
     rig = RiskRig(budget=Budget(max_position=D(5)))
     rig.hold("2")
     rig.wait(place(SELL, "7", "101"))
@@ -254,7 +254,7 @@ def test_what_closes_a_position_is_refused_only_where_others_would_go_too_far_be
     assert rig.code(stop(SELL, "95", quantity=D(10), reduce_only=True)) is V.ACCEPTED
 
 
-def test_what_closes_the_whole_position_counts_as_all_of_it_however_large_it_grew() -> None:
+def test_close_position_counts_as_the_whole_grown_position() -> None:
     rig = RiskRig(budget=Budget(max_position=D(5)))
     closer = stop(SELL, "95", quantity=D(0), close_position=True)
     assert rig.code(closer) is V.POSITION
@@ -284,14 +284,14 @@ def test_nobody_closes_what_others_hold() -> None:
     ("hedge", "side", "accepted"),
     [(False, BOTH, True), (False, LONG, False), (False, SHORT, False), (True, BOTH, False), (True, LONG, True)],
 )
-def test_o22_an_order_names_the_side_that_the_position_mode_wants(hedge: bool, side: PositionSide, accepted: bool) -> None:
+def test_o22_order_names_the_side_that_the_position_mode_wants(hedge: bool, side: PositionSide, accepted: bool) -> None:
     rig = RiskRig(hedge=hedge)
     for wanted in (place(position_side=side), stop(position_side=side)):
         assert rig.code(wanted) is (V.ACCEPTED if accepted else V.POSITION_SIDE)
 
 
 @pytest.mark.parametrize(("side", "closed_by", "held"), [(LONG, SELL, "2"), (SHORT, BUY, "-2")])
-def test_in_hedge_mode_one_direction_of_a_side_is_reduce_only_by_itself(side: PositionSide, closed_by: Side, held: str) -> None:
+def test_closing_a_hedge_side_is_reduce_only_by_itself(side: PositionSide, closed_by: Side, held: str) -> None:
     rig = RiskRig(hedge=True, min_notional="50")
     close = place(closed_by, "2", price=None, position_side=side)
     assert rig.code(close) is V.POSITION
@@ -305,7 +305,7 @@ def test_in_hedge_mode_one_direction_of_a_side_is_reduce_only_by_itself(side: Po
     assert rig.code(attrs.evolve(opening, reduce_only=False), STALE) is V.STALE_BOOK
 
 
-def test_each_side_has_a_position_of_its_own_and_both_count_as_notional() -> None:
+def test_hedge_sides_have_own_positions_and_both_add_notional() -> None:
     rig = RiskRig(budget=Budget(max_position=D(3), max_notional=D(600)), hedge=True)
     rig.hold("2", LONG)
     rig.hold("-2", SHORT)

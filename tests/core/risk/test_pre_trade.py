@@ -136,7 +136,7 @@ def test_a_price_match_stands_for_a_price() -> None:
     assert RiskRig().check(attrs.evolve(place(), price=None, price_match=PriceMatch.QUEUE)).accepted
 
 
-def test_a_filter_names_the_venues_code_and_the_nearest_legal_value() -> None:
+def test_filter_refusal_names_the_code_and_nearest_legal_value() -> None:
     verdict = RiskRig(listed=[instrument(SYMBOL, tick="0.5")]).check(place(price="100.2"))
     assert refused(verdict, V.FILTER, "100.2", "0.5")
     assert "-4014" in verdict.text
@@ -171,7 +171,7 @@ def test_what_is_stale_shuts_new_risk_and_lets_pass_what_reduces(
     assert rig.check(place(SELL, "1", reduce_only=True), facts).accepted
 
 
-def test_an_order_of_unknown_fate_shuts_new_risk_and_lets_pass_what_reduces() -> None:
+def test_unknown_order_stops_new_risk_and_lets_reductions_pass() -> None:
     rig = RiskRig()
     rig.hold("1")
     order = rig.orders.prepare("other", place(), Origin.PLACE, START_NS)
@@ -192,7 +192,7 @@ def test_g11_a_price_too_far_from_the_mark_is_refused() -> None:
     assert rig.check(place(price=None), attrs.evolve(FACTS, mark=None)).accepted
 
 
-def test_an_order_rate_is_kept_and_wishes_that_are_only_judged_need_not_fit_it() -> None:
+def test_order_rate_is_kept_except_when_only_judging() -> None:
     rig = RiskRig(budget=Budget(orders_per_10s=2))
     for at in (0, 4_000):
         rig.trader.ordered(START_MS + at)
@@ -202,7 +202,7 @@ def test_an_order_rate_is_kept_and_wishes_that_are_only_judged_need_not_fit_it()
     assert rig.check(place(), attrs.evolve(FACTS, now_ms=START_MS + 10_000)).accepted
 
 
-def test_open_orders_are_limited_for_the_account_and_for_the_contract() -> None:
+def test_open_orders_are_limited_by_account_and_by_contract() -> None:
     rig = RiskRig(RiskLimits(max_open_orders=2))
     rig.stand(place())
     rig.stand(place(), "other")
@@ -305,7 +305,7 @@ def test_an_unknown_or_amending_order_counts_at_its_worst() -> None:
     assert refused(rig.check(place(SELL, quantity="4", price="200")), V.GROSS_NOTIONAL, "1130", "1000")
 
 
-def test_the_notional_of_a_strategy_counts_its_positions_and_orders() -> None:
+def test_notional_of_a_strategy_counts_positions_and_orders() -> None:
     rig = RiskRig(budget=Budget(max_notional=D(500)))
     rig.hold("-2", "ETHUSDT", "50")
     rig.stand(place(quantity="1"))
@@ -357,7 +357,7 @@ def test_a_reduce_only_order_needs_something_to_reduce() -> None:
     assert rig.check(place(SELL, "0.6", reduce_only=True)).accepted
 
 
-def test_an_order_that_makes_way_does_not_count_against_its_own_successor() -> None:
+def test_replaced_order_does_not_count_against_its_successor() -> None:
     rig = RiskRig(budget=Budget(max_position=D(1)))
     rig.hold("1")
     standing = rig.stand(place(SELL, "1", price="105", reduce_only=True))
@@ -366,7 +366,7 @@ def test_an_order_that_makes_way_does_not_count_against_its_own_successor() -> N
     assert rig.check(place(SELL, "1", price="104"), replaces=(standing, buying)).accepted
 
 
-def test_two_quotes_that_reduce_one_by_one_may_not_reverse_together() -> None:
+def test_two_reducing_quotes_may_not_reverse_together() -> None:
     rig = RiskRig(budget=Budget(max_position=D("0.1")))
     rig.hold("1")
     assert rig.check(place(SELL, "0.6"), beside=D("0.4")).accepted
@@ -383,9 +383,7 @@ def test_two_quotes_that_reduce_one_by_one_may_not_reverse_together() -> None:
     gross=st.sampled_from(["150", "500", "1200"]),
 )
 @settings(max_examples=examples(300))
-def test_whatever_passes_and_fills_in_any_order_no_limit_is_exceeded(
-    seed: int, max_position: str, max_notional: str, gross: str
-) -> None:
+def test_fills_in_any_order_exceed_no_limit(seed: int, max_position: str, max_notional: str, gross: str) -> None:
     chance = random.Random(seed)
     budget = Budget(max_position=D(max_position), max_notional=D(max_notional))
     rig = RiskRig(RiskLimits(max_gross_notional=D(gross)), budget)

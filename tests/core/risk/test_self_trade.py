@@ -37,7 +37,7 @@ def test_every_mode_but_refuse_is_one_of_the_venues(mode: SelfCross) -> None:
 @pytest.mark.parametrize(
     ("match", "meets"), [(PriceMatch.OPPONENT, True), (PriceMatch.OPPONENT_20, True), (PriceMatch.QUEUE, False)]
 )
-def test_a_price_that_the_venue_chooses_meets_everything_or_nothing(match: PriceMatch, meets: bool) -> None:
+def test_venue_chosen_price_crosses_every_order_or_none(match: PriceMatch, meets: bool) -> None:
     orders = Orders(START_MS)
     resting(orders, place(Side.SELL, price="500"))
     wanted = Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), price_match=match)
@@ -55,7 +55,7 @@ def test_an_amendment_under_way_stands_at_both_of_its_prices() -> None:
     assert crossed("mm", place(price="104"), orders.live) is None
 
 
-def test_an_order_of_unknown_fate_counts_and_one_that_never_rests_does_not() -> None:
+def test_unknown_order_counts_for_crossing_but_not_an_ioc_order() -> None:
     orders = Orders(START_MS)
     order = prepared(orders, place(Side.SELL, price="100"), "other")
     orders.apply(order, OrderEvent.OUTCOME_UNKNOWN, START_NS)

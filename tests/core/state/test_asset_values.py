@@ -28,7 +28,7 @@ def test_an_asset_has_its_own_rate_or_the_mark_of_its_contract(marks: dict, rate
     assert prices.of("BNB") == price
 
 
-def test_a_fee_without_a_price_counts_as_the_taker_rate_of_what_was_traded() -> None:
+def test_fee_without_price_counts_as_the_taker_rate() -> None:
     account, prices = StrategyPositions(), AssetValues()
     account.pay(D("0.001"), "BNB", D(2_000))
     account.pay(D("0.5"), "USDT", D(1_000))

@@ -32,7 +32,7 @@ def said_at(made: Scripted, level: Level) -> str:
         ("delivery_autoclose-9", "delivery"),
     ],
 )
-def test_o20_the_venues_own_engines_are_booked_told_and_shut_the_symbol(client_order_id: str, kind: str) -> None:
+def test_o20_venue_closures_are_booked_and_suspend_the_symbol(client_order_id: str, kind: str) -> None:
     actor = Actor(symbols=("BTCUSDT", "ETHUSDT"))
     made = Scripted(actor, symbols=actor.symbols).ready()
     made.want(actor, place(quantity="2"))
@@ -66,7 +66,7 @@ def test_o21_an_order_by_hand_is_external_and_shuts_nothing() -> None:
     assert made.verdicts(actor) == {"ACCEPTED": 1}
 
 
-def test_what_others_have_and_may_get_counts_into_the_gross_of_the_account() -> None:
+def test_external_positions_and_orders_count_into_the_gross() -> None:
     actor = Actor()
     made = Scripted(actor, risk=RiskLimits(max_gross_notional=D(300))).ready()
     made.external_order("web_1", Side.BUY, "1", "95")
@@ -76,7 +76,7 @@ def test_what_others_have_and_may_get_counts_into_the_gross_of_the_account() -> 
     assert made.verdicts(actor) == {"ACCEPTED": 1, "GROSS_NOTIONAL": 1}
 
 
-def test_o21_a_cancel_of_ours_by_somebody_else_is_recognised_and_told() -> None:
+def test_o21_external_cancel_of_an_own_order_is_reported() -> None:
     made, actor, order = placed()
     venue = made.exchange.orders[order.client_order_id]
     venue.end(OrderStatus.CANCELED)
@@ -87,7 +87,7 @@ def test_o21_a_cancel_of_ours_by_somebody_else_is_recognised_and_told() -> None:
     assert "cancelled from outside" in said_at(made, Level.WARNING)
 
 
-def test_o21_a_cancel_by_somebody_else_that_only_a_query_tells_is_recognised_as_well() -> None:
+def test_o21_external_cancel_seen_only_by_a_query_is_reported() -> None:
     made, _, order = placed()
     made.exchange.orders[order.client_order_id].end(OrderStatus.CANCELED)
     made.run(35_000)
@@ -129,7 +129,7 @@ def test_an_amendment_that_ends_an_order_is_our_own_doing(answer_first: bool, ti
     assert "from outside" not in made.said()
 
 
-def test_o21_an_amendment_by_somebody_else_is_recognised_and_told() -> None:
+def test_o21_external_amendment_of_an_own_order_is_reported() -> None:
     made, _, order = placed()
     venue = made.exchange.orders[order.client_order_id]
     venue.amend("97", "0.5")

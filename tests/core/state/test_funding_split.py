@@ -43,7 +43,7 @@ def pay(made: Scripted, amount: str, *, symbol: str | None = "BTCUSDT", at: int 
     made.beat()
 
 
-def test_o23_funding_of_a_symbol_goes_to_its_owners_by_their_signed_positions() -> None:
+def test_o23_funding_is_split_by_the_signed_positions() -> None:
     made, one, other = two()
     pay(made, "-1.5")
     assert (one.funding, other.funding) == ({"USDT": D(-2)}, {"USDT": D("0.5")})
@@ -73,7 +73,7 @@ def test_funding_of_a_position_that_nobody_has_is_external() -> None:
     assert made.engine.state.external.account.funding == {"BNB": D("0.7")}
 
 
-def test_funding_and_fees_count_into_profit_with_what_their_asset_is_worth() -> None:
+def test_profit_counts_funding_and_fees_at_their_assets_value() -> None:
     account = StrategyPositions()
     account.fund(D("-2"), "USDT")
     account.pay(D("0.5"), "USDT")
@@ -111,7 +111,7 @@ def _page(rows: list[dict], params: dict) -> list[dict]:
     return sorted(wanted, key=lambda row: row["time"])[: params["limit"]]
 
 
-def test_o23_funding_that_was_paid_while_nobody_listened_is_made_up_for_once() -> None:
+def test_o23_funding_paid_during_an_outage_is_booked_once() -> None:
     made, one, other = two()
     paid_ms = made.venue_ms + 2_000
     pay(made, "-1.5", at=made.venue_ms)
@@ -151,7 +151,7 @@ def test_a_question_for_missed_funding_that_fails_is_asked_again(fault: str) -> 
     assert len(made.called(INCOME)) == (4 if fault == "refused" else 3)
 
 
-def test_after_many_interruptions_the_history_is_asked_for_once_a_minute() -> None:
+def test_history_is_requested_at_most_once_a_minute() -> None:
     made, _, _ = two()
     for _ in range(18):
         made.lose(LinkKind.PRIVATE)
@@ -190,7 +190,7 @@ def test_more_payments_of_one_millisecond_than_a_page_holds_end() -> None:
 @pytest.mark.parametrize(
     ("reason", "asked"), [("ADJUSTMENT", True), ("DIVIDEND", True), ("DEPOSIT", False), ("TRANSFER_OUT", True)]
 )
-def test_a_change_that_nothing_explains_is_looked_up_in_the_history(reason: str, asked: bool) -> None:
+def test_unexplained_balance_change_is_looked_up_in_the_history(reason: str, asked: bool) -> None:
     made, one, _ = two()
     history(made, ("-3", made.venue_ms), special=True)
     change = {"m": reason, "B": [{"a": "USDT", "wb": "9", "cw": "9", "bc": "-3"}], "P": []}
@@ -200,7 +200,7 @@ def test_a_change_that_nothing_explains_is_looked_up_in_the_history(reason: str,
     assert (one.funding == {"USDT": D(-4)}) is asked
 
 
-def test_special_funding_that_a_report_names_is_booked_at_once_and_not_again_from_the_history() -> None:
+def test_reported_special_funding_is_booked_once_despite_history() -> None:
     made, one, _ = two()
     at_ms = made.venue_ms
     change = {"m": "SPECIAL_FUNDING_FEE", "B": [{"a": "USDT", "wb": "9", "cw": "9", "bc": "-3"}], "P": [], "S": "BTCUSDT"}
@@ -223,7 +223,7 @@ def restarted(made: Scripted) -> tuple[Scripted, StrategyPositions]:
     return again, again.engine.runtimes.get("one").trader.account
 
 
-def test_funding_that_was_paid_while_the_bot_was_off_is_made_up_for() -> None:
+def test_funding_paid_while_the_bot_was_off_is_booked() -> None:
     made, _, _ = two()
     pay(made, "-1.5", at=made.venue_ms)
     told_ms = made.venue_ms
@@ -260,7 +260,7 @@ SAME_AMOUNTS = st.lists(st.tuples(st.sampled_from([D(-3), D(2)]), st.integers(0,
 
 
 @given(paid=SAME_AMOUNTS, order=st.randoms(use_true_random=False))
-def test_each_payment_is_booked_once_however_often_it_is_told_and_listed(paid: list, order: object) -> None:
+def test_each_payment_is_booked_once_however_often_it_is_seen(paid: list, order: object) -> None:
     """Payments of one amount lie further apart than the two times of one payment can."""
     payments, booked = Payments(), 0
     words = [("told", number) for number, (_, told, _) in enumerate(paid) for _ in range(min(told, 1))]

@@ -110,7 +110,7 @@ def test_p15_i9_the_folded_journal_is_the_live_state(seed: int) -> None:
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=examples(40))
-def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(seed: int) -> None:
+def test_p1_p2_crash_at_any_moment_doubles_no_order_keeps_fills(seed: int) -> None:
     chance, actor = random.Random(seed), Actor()
     made = troubled(chance, actor, chance.randrange(1, 15))
     for effect in made.held:
@@ -138,7 +138,7 @@ def test_p1_p2_after_a_crash_at_any_moment_no_order_is_doubled_and_no_fill_lost(
     assert {name for name, one in made.exchange.orders.items() if one.status in ALIVE and name.startswith("cf.")} == set()
 
 
-def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_proved_absent() -> None:
+def test_p1_order_prepared_at_a_crash_is_proved_absent_by_query() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.stuck.add("order.place")
@@ -157,7 +157,7 @@ def test_p1_an_order_that_was_prepared_when_the_process_died_is_asked_for_and_pr
     assert again.sent("order.place") == []
 
 
-def test_p2_fills_that_an_answer_had_counted_when_the_process_died_are_no_foreign_position() -> None:
+def test_p2_fills_counted_by_an_answer_before_a_crash_stay_own() -> None:
     """The order had ended for us, its fills had not been told: the position that they make is ours."""
     actor = Actor()
     made = Scripted(actor).ready()
@@ -179,7 +179,7 @@ def test_p2_fills_that_an_answer_had_counted_when_the_process_died_are_no_foreig
     assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
 
 
-def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being_is() -> None:
+def test_order_in_flight_is_queried_first_after_a_long_pause() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.stuck.add("order.place")
@@ -196,7 +196,7 @@ def test_after_a_long_pause_an_order_in_flight_is_asked_for_before_a_human_being
     assert not any("yourself" in line.text for line in again.log)
 
 
-def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> None:
+def test_order_of_an_earlier_run_goes_on_with_its_strategy() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, place(price="98"))
@@ -209,7 +209,7 @@ def test_an_order_of_an_earlier_run_goes_on_and_belongs_to_its_strategy() -> Non
     assert standing(again) == {(Side.BUY, D("98")): D("0.6")}
 
 
-def test_open_orders_of_a_killed_run_are_cancelled_unless_they_shall_stay() -> None:
+def test_killed_runs_orders_are_cancelled_unless_kept() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, place(price="98"), place(price="97"))
@@ -237,7 +237,7 @@ def test_p15_a_checkpoint_holds_everything_that_a_restart_needs() -> None:
     assert state(short) == state(whole) == state_of(made.engine)
 
 
-def test_an_order_of_the_brake_that_the_brain_has_not_heard_of_breaks_no_checkpoint() -> None:
+def test_kill_switch_order_before_a_checkpoint_breaks_nothing() -> None:
     """The kill switch's row is on the disk at once, while the engine is stuck in a step whose checkpoint comes after it."""
     made = Scripted(Actor(), checkpoint_rows=1).ready()
     (at,) = [at for at, row in enumerate(made.rows) if row.kind == RowKind.CHECKPOINT][:1]
@@ -265,7 +265,7 @@ def _a_mark_less(body: Any) -> None:
 
 
 @pytest.mark.parametrize("differs", [_another_position, _an_order_more, _a_mark_less])
-def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused(differs: Callable[[Any], None]) -> None:
+def test_p15_checkpoint_that_differs_from_its_rows_is_refused(differs: Callable[[Any], None]) -> None:
     """Whichever of the two is wrong: what the engine held, or what its rows say it did."""
     rows = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30).rows
     fold(rows)
@@ -275,7 +275,7 @@ def test_p15_a_checkpoint_that_is_not_what_the_rows_before_it_come_to_is_refused
         fold(rows)
 
 
-def test_p15_a_fill_that_is_missing_from_the_rows_is_found_at_the_next_checkpoint() -> None:
+def test_p15_missing_fill_row_is_found_at_the_next_checkpoint() -> None:
     rows = troubled(random.Random(7), Actor(), 40, checkpoint_rows=30).rows
     last = max(at for at, row in enumerate(rows) if row.kind == RowKind.CHECKPOINT)
     fill = max(at for at, row in enumerate(rows[:last]) if row.kind == RowKind.FILL)
@@ -331,7 +331,7 @@ def test_a_row_that_makes_no_sense_is_named(kind: str, body: Any) -> None:
         fold([Row(17, 0, kind, "x", body)])
 
 
-def test_p5_while_the_journal_cannot_be_written_only_cancels_leave() -> None:
+def test_p5_only_cancels_are_sent_while_the_journal_fails() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, place(price="98"))

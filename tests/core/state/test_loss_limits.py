@@ -125,7 +125,7 @@ def test_losses_over_any_number_of_runs_are_those_of_one(
         assert fold(bot.rows).losses.get("mm") == bot.losses.counted
 
 
-def test_a_run_that_is_resumed_before_it_knows_its_profit_counts_from_the_first_one_it_sees() -> None:
+def test_run_resumed_without_profit_counts_from_its_first_figure() -> None:
     bot = Bot(D(10), D(10), LossPeriod.SINCE_RESUME)
     bot.see(D(0), START_MS)
     assert bot.see(D(-11), START_MS) == V.LOSS
@@ -240,7 +240,7 @@ def test_a_mark_price_that_no_stream_brings_is_asked_for(price: str) -> None:
     assert (new.engine.state.trading.account is not None) == (price == "94.5")
 
 
-def test_what_happened_while_the_bot_was_off_is_known_before_losses_are_counted() -> None:
+def test_fills_while_the_bot_was_off_count_before_losses() -> None:
     """Sold at 90 while nothing ran, and back at 100 when it starts: no peak that never was."""
     made, actor, setup = losing(risk=RiskLimits(max_drawdown=D(15), max_loss=D(100)))
     fall(made, "99")
@@ -275,7 +275,7 @@ def test_a_resume_counts_from_there_on_in_the_next_run_too() -> None:
     assert made.engine.state.trading.account is not None
 
 
-def test_a_strategy_that_is_taken_out_leaves_its_losses_with_the_account() -> None:
+def test_removed_strategy_leaves_its_losses_with_the_account() -> None:
     one, other = Actor("one"), Actor("two")
     setup = {"risk": RiskLimits(max_loss=D(10))}
     made = Scripted(one, other, **setup).ready()  # type: ignore[arg-type]

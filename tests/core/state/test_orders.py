@@ -31,7 +31,7 @@ def opened(orders: Orders, **wanted: object) -> Order:
     return order
 
 
-def test_o16_every_order_gets_an_id_of_its_own_that_names_strategy_and_run() -> None:
+def test_o16_every_order_id_is_unique_and_names_strategy_and_run() -> None:
     orders = Orders(START_MS)
     ids = [prepared(orders, strategy=strategy).client_order_id for strategy in ("mm", "mm", "other")]
     owns = [parse_own(number) for number in ids]
@@ -96,7 +96,7 @@ def test_what_is_seen_of_an_order_decides_its_state(status: OrderStatus, seen: s
     assert order.ended_ns == (START_NS + 1 if state.terminal else 0)
 
 
-def test_w10_a_status_nobody_knows_changes_nothing_about_an_order_that_rests() -> None:
+def test_w10_unknown_status_leaves_a_resting_order_unchanged() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     assert not orders.see(order, OrderStatus("SOMETHING_NEW"), D(0), START_NS)
@@ -121,7 +121,7 @@ def test_o6_a_fill_is_booked_once_whoever_tells_it() -> None:
     assert (order.filled, order.remaining, order.state) == (D(1), D(0), S.FILLED)
 
 
-def test_a_self_trade_gives_both_orders_the_same_trade_id_and_both_are_booked() -> None:
+def test_self_trade_books_both_orders_under_the_same_trade_id() -> None:
     orders = Orders(START_MS)
     buy, sell = opened(orders), opened(orders, side=Side.SELL)
     assert orders.book(buy, fill(buy, 1, "1", order_id=5), START_NS) is not None
@@ -129,7 +129,7 @@ def test_a_self_trade_gives_both_orders_the_same_trade_id_and_both_are_booked() 
 
 
 @pytest.mark.parametrize("status", [OrderStatus.CANCELED, OrderStatus.EXPIRED])
-def test_a_fill_after_the_end_is_booked_and_an_end_that_was_none_is_an_incident(status: OrderStatus) -> None:
+def test_fill_beyond_the_reported_end_is_booked_as_an_incident(status: OrderStatus) -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     orders.see(order, status, D("0.4"), START_NS, at_ms=2 * START_MS)
@@ -160,7 +160,7 @@ def test_a_fee_that_becomes_known_later_is_learnt_once() -> None:
     assert orders.learn_fee(fill(order, 1, "0.4", fee="0.03")) is None
 
 
-def test_an_open_amendment_counts_at_its_worst_and_its_end_forgets_it() -> None:
+def test_open_amendment_counts_at_its_worst_until_it_ends() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     orders.attempt(order, A.AMEND_WANTED)
@@ -196,7 +196,7 @@ def test_the_end_of_an_order_ends_its_cancel_and_its_amendment() -> None:
     assert (order.overlay, order.remaining) == (Overlay.NONE, D(0))
 
 
-def test_an_ended_order_whose_fills_have_not_all_been_told_still_counts() -> None:
+def test_ended_order_with_missing_fills_still_counts() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     orders.see(order, OrderStatus.CANCELED, D("0.4"), START_NS, at_ms=2 * START_MS)
@@ -270,7 +270,7 @@ def test_memory_is_bounded_and_the_living_are_kept(limit: int) -> None:
     assert len(orders._fills) == limit
 
 
-def test_o36_what_no_completed_scan_has_passed_is_never_forgotten() -> None:
+def test_o36_order_above_the_scan_mark_is_never_forgotten() -> None:
     """O36: the bound on memory gives way, and holds again as soon as the mark has moved."""
     orders = Orders(START_MS, 5)
     orders.trade_cursors[SYMBOL] = 10
@@ -307,7 +307,7 @@ def test_a_checkpoint_holds_what_lives_and_what_ended_last(ended: int, kept: lis
     assert [every.index(order) for order in orders.worth_keeping(ended)] == kept
 
 
-def test_fills_from_before_a_takeover_count_once_and_are_not_booked() -> None:
+def test_fills_from_before_an_adoption_count_once_and_unbooked() -> None:
     """Of 0.6 that have traded, 0.2 had when the order was taken over: each trade that a query names counts once."""
     orders = Orders(START_MS)
     order = opened(orders)

@@ -55,7 +55,7 @@ def test_a_report_that_comes_after_the_answer_makes_it_true() -> None:
     assert books.after(10_000) == []
 
 
-def test_an_answer_that_is_older_than_the_last_reports_is_true_as_well() -> None:
+def test_answer_older_than_the_last_reports_is_true_too() -> None:
     books = Books()
     books.book(D(1))
     books.now += 300 * NS_PER_MS
@@ -110,7 +110,7 @@ def test_an_older_word_that_comes_last_hides_no_later_one(late: list[int]) -> No
     st.lists(st.tuples(st.integers(0, 8_000), st.integers(0, 300), st.integers(0, 300)), max_size=8),
     st.sampled_from(["0", "0.5"]),
 )
-def test_i4_no_order_of_delays_makes_a_false_alarm_and_every_loss_is_found(
+def test_i4_delays_raise_no_false_break_and_every_loss_is_found(
     trades: list[tuple[int, str, int]], questions: list[tuple[int, int, int]], hidden: str
 ) -> None:
     """The venue trades; each report takes its time (but they keep their order); each question is answered with the truth between.

@@ -110,7 +110,7 @@ def test_a_few_lives_of_a_position(fills: list[tuple[Side, str, str]], quantity:
         assert abs(position.entry_price - D(entry)) < D("1e-25")
 
 
-def test_the_precision_a_plugin_has_set_does_not_reach_the_ledger() -> None:
+def test_decimal_precision_of_a_plugin_does_not_reach_positions() -> None:
     position = Position()
     with localcontext() as context:
         context.prec = 3

@@ -160,7 +160,7 @@ def done(number: int, owner: str, signed: Decimal, price: str = "100", fee: str 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=examples(150))
-def test_the_order_in_which_executions_become_known_does_not_matter(seed: int) -> None:
+def test_order_in_which_executions_are_learned_does_not_matter(seed: int) -> None:
     chance = random.Random(seed)
     owners = ["a", "b", "c"][: chance.randrange(1, 4)]
     life = [
@@ -186,7 +186,7 @@ def test_the_order_in_which_executions_become_known_does_not_matter(seed: int) -
     ]
 
 
-def test_a_fill_of_ours_that_is_learned_late_is_followed_by_what_was_shared_after_it() -> None:
+def test_late_own_fill_is_followed_by_later_shared_executions() -> None:
     """By the time the close by hand is known, the position that it has closed is not: it turns out only then whose it was."""
     world = World("mm")
     world.learn(done(2, OTHERS, D("-1"), "110"))
@@ -230,7 +230,7 @@ def test_what_is_remembered_of_a_position_is_bounded() -> None:
     assert executions.since(KEY) == 10 + 50
 
 
-def test_after_a_position_was_settled_what_came_before_is_not_known() -> None:
+def test_executions_before_a_settlement_are_not_known() -> None:
     executions = Executions()
     executions.add(execution_of(OTHERS, done(1, OTHERS, LOT).fill))
     assert executions.since(KEY) is None
@@ -240,7 +240,7 @@ def test_after_a_position_was_settled_what_came_before_is_not_known() -> None:
     assert executions.since(KEY) == 10 + 5
 
 
-def test_a_checkpoint_says_of_which_positions_executions_are_forgotten() -> None:
+def test_checkpoint_names_positions_with_forgotten_executions() -> None:
     row = {"epoch_ms": 1, "runs": 1, "orders": [], "fills": {}, "executions": [], "marks": {}}
     account = {"positions": [{"symbol": KEY[0], "side": str(KEY[1]), "position": {}}]}
 

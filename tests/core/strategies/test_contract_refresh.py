@@ -42,7 +42,7 @@ def live(made: Scripted) -> set[str]:
     return {str(order.price) for order in made.engine.orders.live}
 
 
-def test_b11_after_a_word_about_a_contract_its_rules_are_asked_for_twice_a_minute_apart() -> None:
+def test_b11_contract_notice_rereads_rules_twice_a_minute_apart() -> None:
     made, _ = world()
     made.exchange.rules["BTCUSDT"] = ("TRADING", "0.5", "0.1")
     made.say("!contractInfo", contract())
@@ -58,7 +58,7 @@ def test_b11_after_a_word_about_a_contract_its_rules_are_asked_for_twice_a_minut
     assert asked(made) == 2
 
 
-def test_b11_wishes_that_break_the_new_rules_are_left_out_and_the_others_stay() -> None:
+def test_b11_quotes_that_break_new_rules_are_left_out() -> None:
     made, actor = world()
     made.want(actor, WANTED)
     assert live(made) == {"99.7", "99.5", "100.5"}
@@ -73,7 +73,7 @@ def test_b11_wishes_that_break_the_new_rules_are_left_out_and_the_others_stay() 
 
 
 @pytest.mark.parametrize("code", [-4014, -1111, -1013])
-def test_b11_an_order_refused_for_a_rule_that_ours_keeps_makes_us_ask_at_most_once_a_minute(code: int) -> None:
+def test_b11_rule_refusals_reread_rules_at_most_once_a_minute(code: int) -> None:
     made, actor = world()
     made.exchange.rules["BTCUSDT"] = ("TRADING", "0.5", "0.001")
     made.exchange.refuses["order.place"] = (code, "no")
@@ -101,7 +101,7 @@ def test_b11_when_the_rules_are_known_what_fits_is_tried_at_once() -> None:
     assert live(made) == {"99.5", "100.5"}
 
 
-def test_a_price_too_far_from_the_mark_or_another_contract_is_no_reason() -> None:
+def test_refusal_by_price_distance_or_elsewhere_rereads_no_rules() -> None:
     made, actor = world()
     for code in (-4016, -4131, -2019, -5022):
         made.exchange.refuses["order.place"] = (code, "no")
@@ -126,7 +126,7 @@ def test_targets_are_reached_by_the_new_rules() -> None:
     assert [request.params["quantity"] for request in made.sent("order.place")] == ["1.0"]
 
 
-def test_of_two_opinions_on_whether_a_contract_trades_the_careful_one_holds_for_a_minute() -> None:
+def test_cautious_opinion_on_a_contract_holds_for_a_minute() -> None:
     made, actor = world()
     made.want(actor, WANTED)
     made.say("!contractInfo", contract("SETTLING"))
@@ -176,7 +176,7 @@ def test_a_list_that_does_not_come_is_asked_for_again(how: str, monkeypatch: pyt
     assert made.engine.state.instruments["BTCUSDT"].tick == D("0.5")
 
 
-def test_only_our_rows_are_read_and_what_is_no_list_is_a_decode_error() -> None:
+def test_only_own_rows_are_read_and_a_non_list_is_a_decode_error() -> None:
     """A row of somebody else may look as it likes; one of ours may not."""
     ours, broken = listed("BTCUSDT", "TRADING", "0.5", "0.1"), {"symbol": "ETHUSDT", "filters": 5}
     body = json.dumps({"serverTime": 1, "rateLimits": [], "symbols": [broken, ours]}).encode()

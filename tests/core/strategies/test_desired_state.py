@@ -80,7 +80,7 @@ def test_what_has_traded_is_restored() -> None:
     assert len(actor.told(OrderFilled)) == 2
 
 
-def test_nothing_is_restored_while_an_answer_is_open_and_afterwards_it_is() -> None:
+def test_quotes_are_restored_after_the_open_answer_arrived() -> None:
     made, _ = quoting()
     made.holds.add("order.modify")
     bid = next(order for order in made.engine.orders.live if order.side is Side.BUY)
@@ -94,7 +94,7 @@ def test_nothing_is_restored_while_an_answer_is_open_and_afterwards_it_is() -> N
 
 
 @pytest.mark.parametrize("how", ["refused", "unknown", "never left"])
-def test_an_amendment_that_comes_to_nothing_is_not_the_end_of_a_wish(how: str) -> None:
+def test_failed_amendment_does_not_end_the_desired_state(how: str) -> None:
     made, actor = quoting()
     match how:
         case "refused":
@@ -149,7 +149,7 @@ def test_quotes_are_kept_true_over_a_reconnect() -> None:
     assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
 
 
-def test_quotes_lapse_when_the_book_is_lost_and_the_strategy_may_want_them_again() -> None:
+def test_quotes_lapse_with_the_book_and_may_be_wanted_again() -> None:
     made, actor = quoting()
     made.gap("BTCUSDT")
     made.beat()
@@ -207,7 +207,7 @@ def test_cancel_all_withdraws_the_wish_with_the_orders() -> None:
     assert made.verdicts(actor)["NO_CHANGE"] == 1
 
 
-def test_o40_cancel_all_is_carried_out_by_rest_while_the_link_is_down() -> None:
+def test_o40_cancel_all_goes_by_rest_while_the_link_is_down() -> None:
     made, actor = quoting()
     made.want(actor, place(price="98"))
     made.unopened.add(LinkKind.API)
@@ -249,7 +249,7 @@ def test_a_level_that_the_gate_refuses_is_left_out_and_named() -> None:
     assert standing(made) == wanted_levels((Side.BUY, "99.5", "0.5"), (Side.SELL, "100.5", "2"))
 
 
-def test_orders_placed_one_by_one_and_quotes_do_not_know_each_other() -> None:
+def test_single_orders_and_quotes_do_not_affect_each_other() -> None:
     made, actor = quoting()
     made.want(actor, place(price="98"))
     made.want(actor, Quotes("BTCUSDT"))
@@ -287,7 +287,7 @@ def test_a_target_is_reached_and_kept() -> None:
     assert made.verdicts(actor) == {"ACCEPTED": 3, "NO_CHANGE": 1}
 
 
-def test_a_target_waits_for_a_book_and_goes_on_when_the_market_moves() -> None:
+def test_target_waits_for_a_book_and_follows_the_market() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.holds.add("/fapi/v1/depth")
@@ -302,7 +302,7 @@ def test_a_target_waits_for_a_book_and_goes_on_when_the_market_moves() -> None:
     assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
 
 
-def test_a_target_waits_for_fills_that_are_known_of_and_not_told_yet() -> None:
+def test_target_waits_for_fills_that_are_known_but_not_reported() -> None:
     """Else it would be reached twice."""
     actor = Actor()
     made = Scripted(actor).ready()
@@ -321,7 +321,7 @@ def test_a_target_waits_for_fills_that_are_known_of_and_not_told_yet() -> None:
     assert (account.net("BTCUSDT"), len(made.sent("order.place"))) == (D(2), 1)
 
 
-def test_an_order_for_a_target_that_found_nobody_is_sent_again_with_a_pause() -> None:
+def test_unfilled_target_order_is_sent_again_after_a_pause() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.holds.add("order.place")
@@ -421,7 +421,7 @@ def traded(made: Scripted) -> Decimal:
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=examples(60))
-def test_whatever_the_venue_does_wishes_come_true_in_the_end_and_limits_hold_on_the_way(seed: int) -> None:
+def test_desired_state_is_reached_within_limits_at_any_venue(seed: int) -> None:
     chance, actor, most = random.Random(seed), Actor(), D(4)
     small = instrument("BTCUSDT", min_notional="5")
     risk = RiskLimits(max_gross_notional=D(1_200))

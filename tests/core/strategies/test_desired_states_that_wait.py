@@ -14,7 +14,7 @@ from tests.core.strategies.test_desired_state import quoting, standing
 from tests.core.told import D, place
 
 
-def test_why_a_target_cannot_be_sent_is_said_once_for_each_reason() -> None:
+def test_reason_that_holds_a_target_is_reported_once() -> None:
     actor = Actor()
     made = Scripted(actor, instruments=[instrument("BTCUSDT", min_notional="50")]).ready()
     for wanted, said in (("0.1", 1), ("0.1", 1), ("0.2", 2), ("0.2", 2), ("0", 2), ("0.2", 3)):
@@ -70,7 +70,7 @@ def test_why_one_side_of_a_hedged_target_waits_is_said() -> None:
 
 
 @pytest.mark.parametrize("held", ["quotes", "target"])
-def test_what_holds_one_wish_back_is_told_though_the_other_goes_on(held: str) -> None:
+def test_what_holds_a_desired_state_is_reported_separately(held: str) -> None:
     made, actor = quoting(Quotes("BTCUSDT", bids=[Quote(D(99), D(1))]))
     made.want(actor, Target("BTCUSDT", D(0)))
     made.give(JournalChanged("disk full"))

@@ -46,7 +46,7 @@ def test_what_concerns_a_wish_makes_it_due_and_nothing_else_does() -> None:
     assert store.take_due() == [OTHER]
 
 
-def test_quotes_that_lapse_become_the_wish_for_nothing_and_targets_go() -> None:
+def test_lapsed_quotes_become_empty_and_targets_are_removed() -> None:
     store = new_store()
     store.take_due()
     store.forget(symbol="BTCUSDT")
@@ -65,7 +65,7 @@ def test_everything_lapses_at_the_end() -> None:
     assert store.quotes(BTC) == Quotes("BTCUSDT")
 
 
-def test_every_refusal_doubles_the_pause_up_to_a_limit_and_a_success_ends_it() -> None:
+def test_refusals_double_the_pause_to_a_limit_until_a_success() -> None:
     store, now = new_store(), 1_000
     assert not store.patient(BTC, now)
     pauses = []
@@ -81,7 +81,7 @@ def test_every_refusal_doubles_the_pause_up_to_a_limit_and_a_success_ends_it() -
     assert store.refused(BTC, now, by_venue=True) == FIRST_PAUSE_MS
 
 
-def test_a_new_wish_is_tried_at_once_unless_it_was_the_venue_that_refused() -> None:
+def test_new_desired_state_is_tried_at_once_unless_venue_refused() -> None:
     store = new_store()
     store.refused(BTC, 1_000, by_venue=False)
     assert store.patient(BTC, 1_100)

@@ -47,7 +47,7 @@ def pair(**first: Any) -> tuple[Scripted, Actor, Actor]:
 # -- telling ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_strategy_is_told_of_its_start_its_links_its_books_and_its_end() -> None:
+def test_strategy_is_told_of_start_links_books_and_end() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.stop("signal")
@@ -96,7 +96,7 @@ def test_a_strategy_is_woken_with_its_own_key() -> None:
     assert other.told(Woken) == []
 
 
-def test_i7_a_book_that_is_lost_is_told_before_anybody_can_read_it() -> None:
+def test_i7_lost_book_is_reported_before_it_can_be_read() -> None:
     """I7."""
     readable: list[tuple[BookState, object]] = []
 
@@ -135,7 +135,7 @@ KINDS: list[Intent] = [
 
 
 @pytest.mark.parametrize("good", KINDS, ids=lambda one: type(one).__name__)
-def test_s3_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(good: Intent) -> None:
+def test_s3_garbage_in_any_field_is_malformed_and_sends_nothing(good: Intent) -> None:
     """S3."""
     made, one, other = pair()
     made.want(one, place())
@@ -153,7 +153,7 @@ def test_s3_garbage_in_any_field_ends_in_a_verdict_and_nothing_is_sent_for_it(go
     assert made.verdicts(other) == {"ACCEPTED": 1}
 
 
-def test_o29_what_a_hook_returns_beyond_a_hundred_intents_is_cut_off() -> None:
+def test_o29_intents_of_a_hook_beyond_a_hundred_are_cut_off() -> None:
     """O29."""
     made, one, _ = pair()
     made.want(one, *(WakeMe(1_000, str(number)) for number in range(10_000)))
@@ -202,7 +202,7 @@ def test_time_passes_between_two_wake_ups(after_ms: int) -> None:
     assert len(actor.told(Woken)) == 1 + 100 // max(after_ms, 1)
 
 
-def test_a_strategy_that_answers_every_event_with_an_intent_does_not_hang_the_engine() -> None:
+def test_intent_on_every_event_does_not_hang_the_engine() -> None:
     actor = Actor(acts={"on_order": lambda *_: place(quantity="0.001"), "on_wake": lambda *_: WakeMe(0)})
     made = Scripted(actor).ready()
     made.want(actor, place(quantity="0.001"))
@@ -212,7 +212,7 @@ def test_a_strategy_that_answers_every_event_with_an_intent_does_not_hang_the_en
     assert made.engine.limit_peaks[1] <= 300
 
 
-def test_without_orders_every_order_intent_is_refused_and_waking_works() -> None:
+def test_order_intents_are_refused_without_orders_but_wake_works() -> None:
     actor = Actor()
     made = Scripted(actor, orders_on=False).ready()
     made.want(actor, place(), Cancel("x"), CancelAll(), Quotes("BTCUSDT"), Target("BTCUSDT", D(1)), WakeMe(10))
@@ -237,7 +237,7 @@ def test_s11_a_foreign_symbol_is_refused_for_every_kind_of_wish() -> None:
 # -- overlays ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_overlay_may_refuse_whatever_adds_risk_and_is_not_asked_about_cancels() -> None:
+def test_overlay_may_refuse_new_risk_and_is_not_asked_on_cancels() -> None:
     made, one, other = pair()
     asked: list[Intent] = []
 
@@ -298,7 +298,7 @@ def raising(on_error: OnError) -> tuple[Scripted, Actor, Actor]:
 
 
 @pytest.mark.parametrize("on_error", OnError)
-def test_s1_a_strategy_that_raises_is_muted_and_its_orders_are_cancelled(on_error: OnError) -> None:
+def test_s1_raising_strategy_is_suspended_and_orders_cancelled(on_error: OnError) -> None:
     """S1."""
     made, one, other = raising(on_error)
     runtime = made.engine.runtimes.get("one")
@@ -348,7 +348,7 @@ def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
     assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
 
 
-def test_flatten_also_closes_what_an_order_on_its_way_brings_in_after_all() -> None:
+def test_flatten_closes_what_a_pending_order_fills_afterwards() -> None:
     made, one, _ = pair(on_error=OnError.FLATTEN)
     made.holds.add("order.place")
     made.want(one, place(quantity="2"))
@@ -373,7 +373,7 @@ def test_halt_ends_the_run() -> None:
     assert list(made.engine.orders.live) == []
 
 
-def test_the_orders_of_a_muted_strategy_are_cancelled_however_long_that_takes() -> None:
+def test_orders_of_a_suspended_strategy_are_cancelled_at_last() -> None:
     """One is on its way when the strategy raises, and then the order link is down."""
     made, one, _ = pair()
     made.want(one, place())
@@ -430,7 +430,7 @@ def contract(status: str) -> ContractInfo:
     return decode(ContractInfo, body.encode(), Census())
 
 
-def test_b10_a_contract_that_leaves_trading_takes_no_new_orders_and_ours_are_cancelled() -> None:
+def test_b10_contract_leaving_trading_cancels_and_refuses_orders() -> None:
     """B10."""
     one = Actor("one")
     made = Scripted(one, channels=("depth@100ms", "markPrice@1s", "!contractInfo")).ready()

@@ -128,7 +128,7 @@ class Hand:
 # -- single cases -----------------------------------------------------------------------------------------------------
 
 
-def test_from_nothing_every_quote_is_placed_post_only_unless_told_otherwise() -> None:
+def test_initial_quotes_are_post_only_unless_told_otherwise() -> None:
     wanted = desired([("99", "1"), ("98", "2")], [("101", "1")])
     places = [quote.place for quote in plan_quotes(wanted, []) if isinstance(quote, PlaceOperation)]
     assert {(wish_.side, wish_.price, wish_.quantity) for wish_ in places} == {
@@ -142,21 +142,21 @@ def test_from_nothing_every_quote_is_placed_post_only_unless_told_otherwise() ->
     assert free.place.time_in_force is TimeInForce.GTC
 
 
-def test_what_stands_right_is_left_alone_with_its_place_in_the_queue() -> None:
+def test_matching_order_keeps_its_place_in_the_queue() -> None:
     hand = Hand()
     hand.rest(BUY, "99", "1")
     assert plan_quotes(desired([("99", "1")]), hand.live) == []
     assert plan_quotes(desired([("99.0", "1.00")]), hand.live) == []
 
 
-def test_what_stands_wrong_is_moved_and_what_is_too_much_is_cancelled_first() -> None:
+def test_misplaced_orders_are_moved_after_excess_is_cancelled() -> None:
     hand = Hand()
     near, far = hand.rest(BUY, "99", "1"), hand.rest(BUY, "90", "1")
     assert plan_quotes(desired([("98", "1"), ("99", "1")]), hand.live) == [AmendOperation(far, D(98), D(1))]
     assert plan_quotes(desired([("98", "1")]), hand.live) == [CancelOperation(far), AmendOperation(near, D(98), D(1))]
 
 
-def test_cancels_go_before_amendments_and_those_before_new_orders_on_both_sides() -> None:
+def test_cancels_precede_amendments_and_those_precede_new_orders() -> None:
     hand = Hand()
     hand.rest(BUY, "97", "1")
     hand.rest(SELL, "103", "1")
@@ -202,7 +202,7 @@ def test_an_order_that_should_grow_is_not_cancelled_without_room() -> None:
     assert hand.plan(desired([("99", "2")])) == []
 
 
-def test_a_larger_size_never_stands_beside_an_order_that_is_leaving() -> None:
+def test_no_new_quote_is_added_beside_an_order_being_cancelled() -> None:
     hand = Hand()
     leaving = hand.rest(BUY, "98", "1")
     hand.orders.attempt(leaving, Attempt.CANCEL_WANTED)
@@ -215,7 +215,7 @@ def test_a_larger_size_never_stands_beside_an_order_that_is_leaving() -> None:
 
 
 @pytest.mark.parametrize("event", [None, OrderEvent.OUTCOME_UNKNOWN])
-def test_an_order_in_flight_counts_for_its_price_and_is_left_alone(event: OrderEvent | None) -> None:
+def test_order_in_flight_counts_for_its_price_and_is_left_alone(event: OrderEvent | None) -> None:
     hand = Hand()
     hand.send(plan_quotes(desired([("99", "1")]), []))
     if event:
@@ -245,7 +245,7 @@ def test_an_order_that_is_leaving_serves_no_quote() -> None:
     assert missing.place.price == 98
 
 
-def test_orders_move_as_little_as_possible_and_the_one_that_is_furthest_off_first() -> None:
+def test_orders_move_as_little_as_possible_furthest_first() -> None:
     hand = Hand()
     near, far = hand.rest(BUY, "99", "1"), hand.rest(BUY, "92", "1")
     assert plan_quotes(desired([("95", "1"), ("98", "1")]), hand.live) == [
@@ -271,7 +271,7 @@ def test_room_for_one_amendment_goes_to_the_order_furthest_off() -> None:
     assert plan_quotes(desired([("98", "2"), ("95", "2")]), hand.live) == [AmendOperation(far, D(95), D(2))]
 
 
-def test_quotes_at_the_same_price_are_one_and_empty_ones_are_none() -> None:
+def test_quotes_at_a_price_are_merged_and_empty_quotes_dropped() -> None:
     (only,) = plan_quotes(desired([("99", "1"), ("99.0", "0.5"), ("98", "0")]), [])
     assert isinstance(only, PlaceOperation)
     assert only.place.quantity == D("1.5")
@@ -299,7 +299,7 @@ def fewest(standing: dict[Decimal | None, Decimal], wanted: dict[Decimal, Decima
 
 @given(standing=LEVELS, wanted=LEVELS, asks=LEVELS)
 @settings(max_examples=examples(300))
-def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
+def test_obedient_venue_gets_no_more_requests_than_needed(
     standing: list[tuple[str, str]], wanted: list[tuple[str, str]], asks: list[tuple[str, str]]
 ) -> None:
     hand = Hand()
@@ -315,7 +315,7 @@ def test_a_venue_that_does_as_asked_is_asked_for_no_more_than_needed(
 
 @given(seed=st.integers(0, 2**32), ladders=st.lists(LEVELS, min_size=1, max_size=5), unamendable=st.sampled_from([0, 5, 10]))
 @settings(max_examples=examples(400))
-def test_a_venue_that_answers_late_refuses_and_loses_answers_never_holds_too_much_and_comes_right(
+def test_unreliable_venue_never_holds_too_much_and_converges(
     seed: int, ladders: list[list[tuple[str, str]]], unamendable: int
 ) -> None:
     chance, hand = random.Random(seed), Hand()
@@ -421,7 +421,7 @@ def test_a_target_too_large_for_one_order_is_reached_by_several() -> None:
     assert check_order(rules.filters, one.place.side, one.place.quantity, one.place.price, None) is None
 
 
-def test_nothing_happens_at_the_target_for_dust_without_a_book_or_with_an_order_on_its_way() -> None:
+def test_target_plans_nothing_for_dust_no_book_or_pending_order() -> None:
     assert target("1", "1") == []
     assert target("1.0004", "1") == []
     assert target("1.4", "1") == []  # 40 are below the smallest notional
@@ -460,7 +460,7 @@ def test_dust_of_a_position_is_closed_reduce_only() -> None:
     assert only_place(target("-0.1", "0.1")).reduce_only
 
 
-def test_an_order_that_rests_where_none_should_is_cancelled_first() -> None:
+def test_resting_order_of_a_target_is_cancelled_first() -> None:
     hand = Hand()
     order = hand.rest(BUY, "100", "1")
     assert target("1", live=hand.live) == [CancelOperation(order)]
@@ -471,9 +471,7 @@ def test_an_order_that_rests_where_none_should_is_cancelled_first() -> None:
     have=st.decimals(-5, 5, places=3),
     slippage=st.decimals(0, 100, places=1),
 )
-def test_an_order_for_a_target_never_overshoots_and_never_pays_more_than_allowed(
-    wanted: Decimal, have: Decimal, slippage: Decimal
-) -> None:
+def test_target_order_never_overshoots_or_overpays(wanted: Decimal, have: Decimal, slippage: Decimal) -> None:
     for operation in target(str(wanted), str(have), slippage=str(slippage)):
         assert isinstance(operation, PlaceOperation)
         order = operation.place

@@ -47,7 +47,7 @@ NUMBERS = st.decimals("0.001", 1000, places=3)
 
 
 @given(bid=NUMBERS, gap=NUMBERS, bid_quantity=NUMBERS, ask_quantity=NUMBERS)
-def test_the_micro_price_lies_between_the_best_prices_nearer_to_the_thinner_side(
+def test_micro_price_is_nearer_to_the_thinner_side(
     bid: Decimal, gap: Decimal, bid_quantity: Decimal, ask_quantity: Decimal
 ) -> None:
     view = book_of([(str(bid), str(bid_quantity))], [(str(bid + gap), str(ask_quantity))])
@@ -107,7 +107,7 @@ def test_a_strategy_sees_its_own_slice_of_the_world() -> None:
     }
 
 
-def test_trading_is_allowed_only_while_nothing_is_stale_or_unknown() -> None:
+def test_trading_is_allowed_only_if_nothing_is_stale_or_unknown() -> None:
     one = Actor("one")
     made = Scripted(one).ready()
 
