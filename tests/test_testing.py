@@ -90,70 +90,70 @@ def bench(**more: Any) -> tuple[Maker, StrategyBench]:
 
 
 def test_what_is_fed_and_what_comes_back() -> None:
-    maker, one = bench()
-    assert one.start() == [WakeMe(1_000, "tick")]
-    (wanted,) = one.book(A, BIDS, ASKS)
+    maker, rig = bench()
+    assert rig.start() == [WakeMe(1_000, "tick")]
+    (wanted,) = rig.book(A, BIDS, ASKS)
     assert wanted == Quotes(A, [Quote(D("99.1"), D(1))], [Quote(D("100.9"), D(1))])
-    assert one.wake("tick") == one.stop() == []
+    assert rig.wake("tick") == rig.stop() == []
     event = maker.seen[1]
     assert isinstance(event, BookChanged)
     assert (event.symbol, event.state, event.event_ms) == (A, BookState.SYNCED, BENCH_START_MS)
 
 
 def test_a_book_holds_exactly_the_levels_it_is_given() -> None:
-    _, one = bench()
-    one.book(A, BIDS, ASKS)
-    one.book(A, [("97.05", "0.5")], [("100", "1"), ("102", "0.001")])
-    book = one.view.book(A)
+    _, rig = bench()
+    rig.book(A, BIDS, ASKS)
+    rig.book(A, [("97.05", "0.5")], [("100", "1"), ("102", "0.001")])
+    book = rig.view.book(A)
     assert book.bids(9) == [(D("97.05"), D("0.5"))]
     assert book.asks(9) == [(D(100), D(1)), (D(102), D("0.001"))]
-    assert not one.view.book(B).synced
-    one.book(A, [], [])
+    assert not rig.view.book(B).synced
+    rig.book(A, [], [])
     assert book.synced
-    assert (one.view.book(A).best_bid, one.view.book(A).mid) == (None, None)
+    assert (rig.view.book(A).best_bid, rig.view.book(A).mid) == (None, None)
 
 
 def test_update_ids_grow_and_a_fresh_book_allows_trading() -> None:
-    maker, one = bench()
-    assert not one.view.trading_allowed(A)
+    maker, rig = bench()
+    assert not rig.view.trading_allowed(A)
     for _ in range(3):
-        one.book(A, BIDS, ASKS)
+        rig.book(A, BIDS, ASKS)
     ids = [event.update_id for event in maker.seen if isinstance(event, BookChanged)]
     assert ids == sorted(set(ids))
-    assert one.view.trading_allowed(A)
-    one.advance(3_000)
-    assert not one.view.trading_allowed(A)
+    assert rig.view.trading_allowed(A)
+    rig.advance(3_000)
+    assert not rig.view.trading_allowed(A)
 
 
 def test_a_book_that_is_lost_shows_nothing() -> None:
-    maker, one = bench()
-    one.book(A, BIDS, ASKS)
-    one.book(B, BIDS, ASKS)
-    assert one.lose_book(A) == []
+    maker, rig = bench()
+    rig.book(A, BIDS, ASKS)
+    rig.book(B, BIDS, ASKS)
+    assert rig.lose_book(A) == []
     event = maker.seen[-1]
     assert isinstance(event, BookChanged)
     assert event.state is not BookState.SYNCED
-    assert one.view.book(A).best_bid is None
-    assert one.view.book(B).best_bid == D(99)
-    assert one.book(A, BIDS, ASKS)
+    assert rig.view.book(A).best_bid is None
+    assert rig.view.book(B).best_bid == D(99)
+    assert rig.book(A, BIDS, ASKS)
 
 
 def test_time_passes_only_when_it_is_told_to() -> None:
-    maker, one = bench()
-    assert one.now_ms == BENCH_START_MS
-    one.advance(1_500)
-    one.mark(A, "100")
+    maker, rig = bench()
+    assert rig.now_ms == BENCH_START_MS
+    rig.advance(1_500)
+    rig.mark(A, "100")
     assert maker.seen == [(D(100), D(0), BENCH_START_MS + 1_500)]
 
 
 def test_an_order_rests_and_trades_in_parts() -> None:
-    maker, one = bench()
-    one.rest(A, Side.BUY, "99", "2")
-    (order,) = one.view.orders(A)
+    maker, rig = bench()
+    rig.rest(A, Side.BUY, "99", "2")
+    (order,) = rig.view.orders(A)
     assert (order.side, order.price, order.quantity, order.state) == (Side.BUY, D(99), D(2), "ACCEPTED")
-    assert one.view.orders(B) == ()
-    assert one.fill(A, Side.BUY, "99.0", "0.5") == [CancelAll(A)]
-    assert one.fill(A, Side.BUY, "99", "1.5", maker=False) == [CancelAll(A)]
+    assert rig.view.orders(B) == ()
+    assert rig.fill(A, Side.BUY, "99.0", "0.5") == [CancelAll(A)]
+    assert rig.fill(A, Side.BUY, "99", "1.5", maker=False) == [CancelAll(A)]
     fills = [seen for seen in maker.seen if isinstance(seen, tuple)]
     assert [(event.quantity, event.maker, position, filled) for event, position, filled in fills] == [
         (D("0.5"), True, D("0.5"), [D("0.5")]),
@@ -161,32 +161,32 @@ def test_an_order_rests_and_trades_in_parts() -> None:
     ]
     assert len({event.trade_id for event, _, _ in fills}) == 2
     assert [event.state for event in maker.seen if isinstance(event, OrderChanged)] == ["ACCEPTED", "PARTIALLY_FILLED", "FILLED"]
-    assert one.view.orders() == ()
-    assert one.view.entry_price(A) == D(99)
+    assert rig.view.orders() == ()
+    assert rig.view.entry_price(A) == D(99)
 
 
 def test_a_fill_without_a_resting_order_brings_its_own() -> None:
-    _, one = bench()
-    one.fill(A, Side.BUY, "100", "2")
-    one.fill(A, Side.SELL, "103", "3")
-    assert one.view.position(A) == D(-1)
-    assert one.view.realized_pnl() == D(6)
-    assert one.view.fees() == 0
-    one.mark(A, "104")
-    assert one.view.unrealized_pnl() == D(-1)
+    _, rig = bench()
+    rig.fill(A, Side.BUY, "100", "2")
+    rig.fill(A, Side.SELL, "103", "3")
+    assert rig.view.position(A) == D(-1)
+    assert rig.view.realized_pnl() == D(6)
+    assert rig.view.fees() == 0
+    rig.mark(A, "104")
+    assert rig.view.unrealized_pnl() == D(-1)
 
 
 def test_an_order_on_its_way_is_seen_and_not_heard() -> None:
-    maker, one = bench()
-    order = one.prepare(A, Side.SELL, "105", "1")
-    assert [seen.client_order_id for seen in one.view.orders(A)] == [order.client_order_id]
+    maker, rig = bench()
+    order = rig.prepare(A, Side.SELL, "105", "1")
+    assert [seen.client_order_id for seen in rig.view.orders(A)] == [order.client_order_id]
     assert maker.seen == []
 
 
 def test_a_trade_of_the_market() -> None:
-    maker, one = bench()
+    maker, rig = bench()
     for number in (1, 2):
-        one.trade(B, "50.5", "0.1", Side.SELL)
+        rig.trade(B, "50.5", "0.1", Side.SELL)
         event = maker.seen[-1]
         assert isinstance(event, TradePrinted)
         assert (event.symbol, event.price, event.quantity, event.taker_side) == (B, D("50.5"), D("0.1"), Side.SELL)
@@ -194,28 +194,28 @@ def test_a_trade_of_the_market() -> None:
 
 
 def test_overlays_review_what_the_strategy_wants() -> None:
-    _, one = bench(overlays=[Guard()])
+    _, rig = bench(overlays=[Guard()])
     place = Place(symbol=A, side=Side.BUY, quantity=D(1), price=D(99))
-    assert one.refusal(place) == "no buying"
-    assert one.refusal(Place(symbol=A, side=Side.SELL, quantity=D(1), price=D(99))) is None
+    assert rig.refusal(place) == "no buying"
+    assert rig.refusal(Place(symbol=A, side=Side.SELL, quantity=D(1), price=D(99))) is None
     assert bench()[1].refusal(place) is None
 
 
 def test_contracts_with_rules_of_their_own() -> None:
     listed = [instrument(A, tick="0.5", step="0.01", min_notional="5"), instrument(B, min_quantity="0.1")]
-    _, one = bench(instruments=listed)
-    assert one.view.instrument(A) == listed[0]
+    _, rig = bench(instruments=listed)
+    assert rig.view.instrument(A) == listed[0]
     assert (listed[0].filters.tick, listed[0].filters.lot.step, listed[0].filters.min_notional) == (D("0.5"), D("0.01"), D(5))
     assert (listed[0].base_asset, listed[0].quote_asset) == ("BTC", "USDT")
     assert listed[1].filters.lot.min == D("0.1")
-    (wanted,) = one.book(A, BIDS, ASKS)
+    (wanted,) = rig.book(A, BIDS, ASKS)
     assert wanted.bids[0].price == D("99.5")
 
 
 def test_a_hook_that_is_not_there_brings_nothing() -> None:
-    one = StrategyBench(Guard())
-    assert one.start() == one.book(A, BIDS, ASKS) == one.mark(A, "1") == one.trade(A, "1", "1", Side.BUY) == []
-    assert one.rest(A, Side.BUY, "1", "1") == one.fill(A, Side.BUY, "1", "1") == one.wake() == one.stop() == []
+    rig = StrategyBench(Guard())
+    assert rig.start() == rig.book(A, BIDS, ASKS) == rig.mark(A, "1") == rig.trade(A, "1", "1", Side.BUY) == []
+    assert rig.rest(A, Side.BUY, "1", "1") == rig.fill(A, Side.BUY, "1", "1") == rig.wake() == rig.stop() == []
 
 
 PRICES = st.integers(1, 50).map(str)
@@ -223,15 +223,15 @@ PRICES = st.integers(1, 50).map(str)
 
 @given(st.lists(st.tuples(st.sampled_from(Side), PRICES, PRICES), max_size=20))
 def test_position_and_profit_are_those_of_the_fills(fills: list[tuple[Side, str, str]]) -> None:
-    one = StrategyBench(Guard())
+    rig = StrategyBench(Guard())
     position, cash = D(0), D(0)
     for side, price, quantity in fills:
-        one.fill(A, side, price, quantity)
+        rig.fill(A, side, price, quantity)
         position += side.sign * D(quantity)
         cash -= side.sign * D(quantity) * D(price)
-    one.mark(A, "17")
-    assert one.view.position(A) == position
-    assert abs(one.view.realized_pnl() + one.view.unrealized_pnl() - (cash + 17 * position)) < D("1e-15")
+    rig.mark(A, "17")
+    assert rig.view.position(A) == position
+    assert abs(rig.view.realized_pnl() + rig.view.unrealized_pnl() - (cash + 17 * position)) < D("1e-15")
 
 
 # -- the bench used wrongly -------------------------------------------------------------------------------------------
@@ -277,25 +277,25 @@ FLOAT = 'a number must be a text so that it stays exact: "100.1"'
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda one: one.book("XRPUSDT", BIDS, ASKS), NO_SYMBOL),
-        (lambda one: one.lose_book("XRPUSDT"), NO_SYMBOL),
-        (lambda one: one.mark("XRPUSDT", "1"), NO_SYMBOL),
-        (lambda one: one.trade("XRPUSDT", "1", "1", Side.BUY), NO_SYMBOL),
-        (lambda one: one.rest("XRPUSDT", Side.BUY, "1", "1"), NO_SYMBOL),
-        (lambda one: one.fill("XRPUSDT", Side.BUY, "1", "1"), NO_SYMBOL),
-        (lambda one: one.book(A, [(100.1, "1")], []), FLOAT),
-        (lambda one: one.mark(A, 100.1), FLOAT),
-        (lambda one: one.trade(A, 100.1, "1", Side.BUY), FLOAT),
-        (lambda one: one.fill(A, Side.BUY, "1", 100.1), FLOAT),
-        (lambda one: instrument(A, tick=100.1), FLOAT),  # type: ignore[arg-type]
-        (lambda one: one.mark(A, "dear"), "not a plain decimal number: 'dear'"),
-        (lambda one: one.book(A, [("1e2", "1")], []), "not a plain decimal number: '1e2'"),
-        (lambda one: one.book(A, ASKS, BIDS), CROSSED),
-        (lambda one: one.advance(-5), "time does not go back: -5 ms"),
-        (lambda one: one.fill(A, Side.BUY, "99", "0"), "0 cannot trade"),
-        (lambda one: one.fill(A, Side.BUY, "99", "-1"), "-1 cannot trade"),
-        (lambda one: one.rest(A, Side.BUY, "99", "2") or one.fill(A, Side.BUY, "99", "3"), TOO_MUCH),
-        (lambda one: StrategyBench(Guard(), A), "symbols are a list: ['BTCUSDT']"),
+        (lambda rig: rig.book("XRPUSDT", BIDS, ASKS), NO_SYMBOL),
+        (lambda rig: rig.lose_book("XRPUSDT"), NO_SYMBOL),
+        (lambda rig: rig.mark("XRPUSDT", "1"), NO_SYMBOL),
+        (lambda rig: rig.trade("XRPUSDT", "1", "1", Side.BUY), NO_SYMBOL),
+        (lambda rig: rig.rest("XRPUSDT", Side.BUY, "1", "1"), NO_SYMBOL),
+        (lambda rig: rig.fill("XRPUSDT", Side.BUY, "1", "1"), NO_SYMBOL),
+        (lambda rig: rig.book(A, [(100.1, "1")], []), FLOAT),
+        (lambda rig: rig.mark(A, 100.1), FLOAT),
+        (lambda rig: rig.trade(A, 100.1, "1", Side.BUY), FLOAT),
+        (lambda rig: rig.fill(A, Side.BUY, "1", 100.1), FLOAT),
+        (lambda rig: instrument(A, tick=100.1), FLOAT),  # type: ignore[arg-type]
+        (lambda rig: rig.mark(A, "dear"), "not a plain decimal number: 'dear'"),
+        (lambda rig: rig.book(A, [("1e2", "1")], []), "not a plain decimal number: '1e2'"),
+        (lambda rig: rig.book(A, ASKS, BIDS), CROSSED),
+        (lambda rig: rig.advance(-5), "time does not go back: -5 ms"),
+        (lambda rig: rig.fill(A, Side.BUY, "99", "0"), "0 cannot trade"),
+        (lambda rig: rig.fill(A, Side.BUY, "99", "-1"), "-1 cannot trade"),
+        (lambda rig: rig.rest(A, Side.BUY, "99", "2") or rig.fill(A, Side.BUY, "99", "3"), TOO_MUCH),
+        (lambda rig: StrategyBench(Guard(), A), "symbols are a list: ['BTCUSDT']"),
     ],
 )  # fmt: skip
 def test_what_no_venue_could_say_is_refused_in_one_line(wrong: Callable[[StrategyBench], object], said: str) -> None:

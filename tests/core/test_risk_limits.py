@@ -107,22 +107,22 @@ def test_o28_reducing_order_passes_and_the_resting_order_expires() -> None:
 
 
 def test_o28_amendment_crossing_an_own_strategy_is_refused() -> None:
-    one, other = Actor("one"), Actor("other")
-    made = Scripted(one, other).ready()
-    made.want(one, place(BUY, "1", "99"))
+    mine, other = Actor("one"), Actor("other")
+    made = Scripted(mine, other).ready()
+    made.want(mine, place(BUY, "1", "99"))
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "1")
-    made.want(one, place(SELL, "1", "103"))
+    made.want(mine, place(SELL, "1", "103"))
     made.want(other, place(BUY, "1", "98"))
     (order,) = made.engine.orders.of("one")
-    made.want(one, Amend(order.client_order_id, price=D("98")))
-    assert verdicts(made, one) == {"ACCEPTED": 2, "SELF_CROSS": 1}
+    made.want(mine, Amend(order.client_order_id, price=D("98")))
+    assert verdicts(made, mine) == {"ACCEPTED": 2, "SELF_CROSS": 1}
     assert made.sent("order.modify") == []
 
 
 def test_o28_orders_can_carry_self_trade_prevention_instead() -> None:
-    one, other = Actor("one"), Actor("other")
-    made = Scripted(one, other, risk=RiskLimits(self_cross=SelfCross.EXPIRE_TAKER)).ready()
-    made.want(one, place(SELL, "1", "100.5"))
+    mine, other = Actor("one"), Actor("other")
+    made = Scripted(mine, other, risk=RiskLimits(self_cross=SelfCross.EXPIRE_TAKER)).ready()
+    made.want(mine, place(SELL, "1", "100.5"))
     made.want(other, place(BUY, "1", "100.5"))
     assert verdicts(made, other) == {"ACCEPTED": 1}
     modes = [sent.params["selfTradePreventionMode"] for sent in made.sent("order.place")]
@@ -286,21 +286,21 @@ def test_o19_a_refused_amendment_tells_of_a_risk_mode_as_well() -> None:
 
 
 def test_o18_too_many_rejects_suspend_a_strategy_until_resumed() -> None:
-    one, other = Actor("one"), Actor("other")
-    made = Scripted(one, other, risk=RiskLimits(max_rejects=2, rejects_within_ms=10_000)).ready()
+    mine, other = Actor("one"), Actor("other")
+    made = Scripted(mine, other, risk=RiskLimits(max_rejects=2, rejects_within_ms=10_000)).ready()
     made.exchange.refuses["order.place"] = (-2019, "Margin is insufficient.")
     for number in range(1, 5):
-        made.want(one, place(quantity=str(number)))
+        made.want(mine, place(quantity=str(number)))
     made.want(other, place(SELL, "1", "101"))
     del made.exchange.refuses["order.place"]
-    assert verdicts(made, one) == {"ACCEPTED": 3, "REJECTS": 1}
+    assert verdicts(made, mine) == {"ACCEPTED": 3, "REJECTS": 1}
     made.run(60_000)
-    made.want(one, place())
+    made.want(mine, place())
     made.want(other, place())
-    assert (verdicts(made, one)["REJECTS"], verdicts(made, other)["ACCEPTED"]) == (2, 2)
+    assert (verdicts(made, mine)["REJECTS"], verdicts(made, other)["ACCEPTED"]) == (2, 2)
     made.engine.state.resumed(made.venue_ms, "one")
-    made.want(one, place())
-    assert verdicts(made, one)["ACCEPTED"] == 4
+    made.want(mine, place())
+    assert verdicts(made, mine)["ACCEPTED"] == 4
     (said,) = [line.text for line in made.log if line.level is Level.ERROR]
     assert "3 orders rejected in 10000 ms, 2 are allowed" in said
 
@@ -318,17 +318,17 @@ def test_o18_ordinary_outcomes_and_slow_rejects_suspend_nothing() -> None:
 
 
 def test_a_strategy_that_has_lost_too_much_is_shut_alone() -> None:
-    one, other = Actor("one"), Actor("other")
-    made = Scripted(one, other, budgets={"one": Budget(max_loss=D(5))}).ready()
-    for actor in (one, other):
+    mine, other = Actor("one"), Actor("other")
+    made = Scripted(mine, other, budgets={"one": Budget(max_loss=D(5))}).ready()
+    for actor in (mine, other):
         made.want(actor, place(quantity="2"))
     for order in list(made.engine.orders.live):
         made.fill(order.client_order_id, "2")
     made.mark("BTCUSDT", "97")
     made.run(300, alive=False)
-    for actor in (one, other):
+    for actor in (mine, other):
         made.want(actor, place(quantity="0.5"), place(SELL, "1", "101"))
-    assert verdicts(made, one) == {"ACCEPTED": 2, "LOSS": 1}
+    assert verdicts(made, mine) == {"ACCEPTED": 2, "LOSS": 1}
     assert verdicts(made, other) == {"ACCEPTED": 3}
     verdict = made.engine.state.trading.strategies["one"]
     assert (verdict.value, verdict.limit) == (D("6.02"), D(5))

@@ -21,19 +21,19 @@ def plan(seed: int = 7, **settings: object) -> FaultPlan:
     return FaultPlan(VenueFaults(**settings), seed, 0, Random)  # type: ignore[arg-type]
 
 
-def courses(one: FaultPlan, number: int, call: str = "order.place") -> list[FaultDecision]:
-    return [one.course(call, {}, 0) for _ in range(number)]
+def courses(faulty: FaultPlan, number: int, call: str = "order.place") -> list[FaultDecision]:
+    return [faulty.course(call, {}, 0) for _ in range(number)]
 
 
 def event(number: int, *, fill: bool = True) -> PrivateEvent:
     return PrivateEvent("key", "ORDER_TRADE_UPDATE", b"%d" % number, fill)
 
 
-def leaving(one: FaultPlan, events: list[PrivateEvent], until_ms: int) -> list[int]:
+def leaving(faulty: FaultPlan, events: list[PrivateEvent], until_ms: int) -> list[int]:
     """Hands over events, one a millisecond, and tells which leave, in order, until then."""
     left = []
     for now_ms in range(until_ms):
-        left += one.passing(events[now_ms : now_ms + 1], now_ms)
+        left += faulty.passing(events[now_ms : now_ms + 1], now_ms)
     return [int(got.payload) for got in left]
 
 
@@ -117,17 +117,17 @@ def test_what_is_no_fault_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_queries_forget_an_order_for_a_while() -> None:
-    one = plan(orders_forgotten=Decimal(1), forgotten_by_query_s=Decimal(2), forgotten_by_list_s=Decimal(1))
-    one.course("order.place", {"newClientOrderId": "a"}, 1000)
-    fault = one.course("order.status", {"origClientOrderId": "a"}, 2999).instead
+    faulty = plan(orders_forgotten=Decimal(1), forgotten_by_query_s=Decimal(2), forgotten_by_list_s=Decimal(1))
+    faulty.course("order.place", {"newClientOrderId": "a"}, 1000)
+    fault = faulty.course("order.status", {"origClientOrderId": "a"}, 2999).instead
     assert fault is not None
     assert fault.code == -2013
-    assert one.course("order.status", {"origClientOrderId": "b"}, 2999) is STRAIGHT
-    assert one.course("order.status", {"origClientOrderId": "a"}, 3000) is STRAIGHT
+    assert faulty.course("order.status", {"origClientOrderId": "b"}, 2999) is STRAIGHT
+    assert faulty.course("order.status", {"origClientOrderId": "a"}, 3000) is STRAIGHT
     rows = msgspec.json.encode([{"clientOrderId": "a"}, {"clientOrderId": "b"}])
-    assert msgspec.json.decode(one.listed("GET /fapi/v1/openOrders", rows, 1999)) == [{"clientOrderId": "b"}]
-    assert one.listed("GET /fapi/v1/allOrders", rows, 1999) is rows
-    assert len(msgspec.json.decode(one.listed("GET /fapi/v1/openOrders", rows, 2000))) == 2
+    assert msgspec.json.decode(faulty.listed("GET /fapi/v1/openOrders", rows, 1999)) == [{"clientOrderId": "b"}]
+    assert faulty.listed("GET /fapi/v1/allOrders", rows, 1999) is rows
+    assert len(msgspec.json.decode(faulty.listed("GET /fapi/v1/openOrders", rows, 2000))) == 2
 
 
 HIDDEN = {"orders_hidden": Decimal(1), "hidden_for_s": ["3"]}
@@ -160,8 +160,8 @@ def test_each_hidden_order_draws_its_own_times() -> None:
 
 
 def test_fills_come_twice_and_nothing_else_does() -> None:
-    one = plan(fills_duplicated=Decimal(1), duplicate_delay_ms=5)
-    came = leaving(one, [event(1), event(2, fill=False), event(3)], 100)
+    faulty = plan(fills_duplicated=Decimal(1), duplicate_delay_ms=5)
+    came = leaving(faulty, [event(1), event(2, fill=False), event(3)], 100)
     assert Counter(came) == {1: 2, 2: 1, 3: 2}
     assert list(dict.fromkeys(came)) == [1, 2, 3]
 
@@ -188,11 +188,11 @@ def test_a_share_of_the_events_never_comes() -> None:
 
 
 def test_mishaps_come_every_so_often() -> None:
-    one = plan(private_cut_s=Decimal(10), listen_keys_expire_s=Decimal("2.5"))
-    assert one.due(2499) == []
-    assert one.due(2500) == [InjectedFault.EXPIRE_LISTEN_KEYS]
-    assert set(one.due(10_000)) == {InjectedFault.CUT_PRIVATE, InjectedFault.EXPIRE_LISTEN_KEYS}
-    assert one.due(12_499) == []
+    faulty = plan(private_cut_s=Decimal(10), listen_keys_expire_s=Decimal("2.5"))
+    assert faulty.due(2499) == []
+    assert faulty.due(2500) == [InjectedFault.EXPIRE_LISTEN_KEYS]
+    assert set(faulty.due(10_000)) == {InjectedFault.CUT_PRIVATE, InjectedFault.EXPIRE_LISTEN_KEYS}
+    assert faulty.due(12_499) == []
 
 
 def test_waits_between_mishaps_may_grow() -> None:
@@ -204,5 +204,5 @@ def test_waits_between_mishaps_may_grow() -> None:
 
 
 def test_everybody_is_blocked_after_so_many_requests_once() -> None:
-    one = plan(blocked_after_requests=3)
-    assert [one.blocks() for _ in range(6)] == [False, False, True, False, False, False]
+    faulty = plan(blocked_after_requests=3)
+    assert [faulty.blocks() for _ in range(6)] == [False, False, True, False, False, False]

@@ -51,10 +51,10 @@ def test_a_ctrl_c_is_no_fault_of_a_strategy() -> None:
 
 
 def test_after_a_fault_the_slot_can_be_called_again() -> None:
-    one = plugin(made(on_book=raising(ValueError("no")), on_trade=nothing))
+    fenced_plugin = plugin(made(on_book=raising(ValueError("no")), on_trade=nothing))
     with pytest.raises(StrategyFault):
-        one.call("on_book", EVENT, VIEW)
-    assert one.call("on_trade", EVENT, VIEW) == []
+        fenced_plugin.call("on_book", EVENT, VIEW)
+    assert fenced_plugin.call("on_trade", EVENT, VIEW) == []
 
 
 # -- several implementations ------------------------------------------------------------------------------------------
@@ -78,10 +78,10 @@ def digits(found: list[int]) -> object:
 
 def test_s12_no_plugin_changes_the_arithmetic_of_another_one() -> None:
     found: list[int] = []
-    one = plugin(digits(found), digits(found), digits(found))
+    fenced_plugin = plugin(digits(found), digits(found), digits(found))
     for _ in range(2):
-        one.call("on_book", EVENT, VIEW)
-        one.review(INTENT, VIEW)
+        fenced_plugin.call("on_book", EVENT, VIEW)
+        fenced_plugin.review(INTENT, VIEW)
     assert found == [28] * 12
     assert getcontext().prec == 28
 
@@ -93,8 +93,8 @@ def test_s12_no_plugin_changes_the_arithmetic_of_another_one() -> None:
 def test_s9_a_hook_over_its_budget_is_named(took: int, named: bool) -> None:
     times = iter([1_000, 1_000 + took])
     slow: list[object] = []
-    one = plugin(made(on_book=nothing), stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said))
-    one.call("on_book", EVENT, VIEW)
+    fenced_plugin = plugin(made(on_book=nothing), stopwatch=lambda: next(times), on_slow=lambda *said: slow.append(said))
+    fenced_plugin.call("on_book", EVENT, VIEW)
     assert slow == ([("mm", "on_book", took)] if named else [])
 
 
@@ -115,13 +115,16 @@ def objects(self: object) -> str:
 @pytest.mark.parametrize("took", [0, LIMIT_NS, LIMIT_NS + 1, 90 * LIMIT_NS])
 def test_s9_s13_a_hook_over_its_limit_is_a_fault(took: int) -> None:
     slow: list[object] = []
-    one = timed(made(on_book=nothing, review_intent=objects), took, slow)
+    fenced_plugin = timed(made(on_book=nothing, review_intent=objects), took, slow)
     if took <= LIMIT_NS:
-        assert one.call("on_book", EVENT, VIEW) == []
-        assert one.review(INTENT, VIEW) == "no"
+        assert fenced_plugin.call("on_book", EVENT, VIEW) == []
+        assert fenced_plugin.review(INTENT, VIEW) == "no"
         assert slow == ([("mm", "on_book", took), ("mm", "review_intent", took)] if took else [])
         return
-    for hook, call in (("on_book", lambda: one.call("on_book", EVENT, VIEW)), ("review_intent", lambda: one.review(INTENT, VIEW))):
+    for hook, call in (
+        ("on_book", lambda: fenced_plugin.call("on_book", EVENT, VIEW)),
+        ("review_intent", lambda: fenced_plugin.review(INTENT, VIEW)),
+    ):
         with pytest.raises(StrategyFault, match=f"^{hook}: it took {took // 10**6} ms, more than its hook_limit_ms of 50$"):
             call()
     assert slow == []

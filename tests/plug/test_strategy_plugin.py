@@ -217,18 +217,18 @@ def test_properties_are_not_asked_for_their_value() -> None:
 
 
 def test_one_overlay_twice() -> None:
-    one = made(on_book=nothing)
+    strategy = made(on_book=nothing)
     sentence = "plugin Mine: the same overlay with the same parameters stands here twice"
-    assert refusal(made(on_book=nothing), one, one) == sentence
+    assert refusal(made(on_book=nothing), strategy, strategy) == sentence
 
 
 # -- what is called ---------------------------------------------------------------------------------------------------
 
 
 def test_the_hooks_of_a_slot_are_those_of_all_its_plugins() -> None:
-    one = plugin(made(on_book=nothing, on_start=nothing), made(on_fill=nothing), made(review_intent=nothing))
-    assert one.hooks == {"on_book", "on_start", "on_fill"}
-    assert (one.id, one.symbols, one.on_error) == ("mm", ("BTCUSDT",), OnError.QUARANTINE)
+    wrapper = plugin(made(on_book=nothing, on_start=nothing), made(on_fill=nothing), made(review_intent=nothing))
+    assert wrapper.hooks == {"on_book", "on_start", "on_fill"}
+    assert (wrapper.id, wrapper.symbols, wrapper.on_error) == ("mm", ("BTCUSDT",), OnError.QUARANTINE)
     assert plugin(made()).hooks == frozenset()
 
 
@@ -422,8 +422,8 @@ def reviewer(answer: object, asked: list[object]) -> object:
 
 def test_the_first_overlay_that_objects_is_the_last_one_asked() -> None:
     asked: list[object] = []
-    one = plugin(made(on_book=nothing), *(reviewer(answer, asked) for answer in ("first", None, "third", None)))
-    assert one.review(INTENT, VIEW) == "third"
+    wrapper = plugin(made(on_book=nothing), *(reviewer(answer, asked) for answer in ("first", None, "third", None)))
+    assert wrapper.review(INTENT, VIEW) == "third"
     assert asked == [(None, INTENT), ("third", INTENT)]
 
 

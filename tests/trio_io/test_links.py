@@ -117,14 +117,14 @@ class Peer:
 )
 async def test_each_kind_has_its_address_and_its_lane(kind: LinkKind, path: str, asked: str) -> None:
     peer = Peer(text('{"a":1}') + text('{"a":2}'))
-    async with bench(peer) as one:
-        one.open(kind, path)
-        assert await one.until(LinkOpened) == LinkOpened("one")
-        while sum(len(received.frames) for received in one.of(FramesReceived)) < 2:
-            one.seen += await one.inbox.receive()
+    async with bench(peer) as rig:
+        rig.open(kind, path)
+        assert await rig.until(LinkOpened) == LinkOpened("one")
+        while sum(len(received.frames) for received in rig.of(FramesReceived)) < 2:
+            rig.seen += await rig.inbox.receive()
         assert peer.lines[0].path == asked
-        assert {received.link for received in one.of(FramesReceived)} == {"one"}
-        lanes = {stamped.lane for stamped in one.seen if isinstance(stamped.event, FramesReceived)}
+        assert {received.link for received in rig.of(FramesReceived)} == {"one"}
+        lanes = {stamped.lane for stamped in rig.seen if isinstance(stamped.event, FramesReceived)}
         assert lanes == {Lane.MARKET if kind is LinkKind.MARKET else Lane.PRIVATE}
 
 
@@ -133,12 +133,12 @@ async def test_link_that_cannot_be_opened_is_lost_without_being_opened() -> None
         await line.read_request()
         await line.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
 
-    async with bench(script) as one:
-        one.open()
-        lost = await one.until(LinkLost)
+    async with bench(script) as rig:
+        rig.open()
+        lost = await rig.until(LinkLost)
         assert "status 503 busy" in lost.reason
         assert (lost.link, lost.code, lost.banned_until_ms) == ("one", None, None)
-        assert one.of(LinkOpened) == []
+        assert rig.of(LinkOpened) == []
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ async def test_a_ban_is_handed_on(status: str, header: str, body: str, until_ms:
         await line.read_request()
         await line.send(f"HTTP/1.1 {status}\r\n{header}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
-    async with bench(script) as one:
-        one.open(LinkKind.PRIVATE, f"/private/ws/{LISTEN_KEY}")
-        lost = await one.until(LinkLost)
+    async with bench(script) as rig:
+        rig.open(LinkKind.PRIVATE, f"/private/ws/{LISTEN_KEY}")
+        lost = await rig.until(LinkLost)
         assert lost.banned_until_ms == until_ms
         assert LISTEN_KEY[:8] not in lost.reason
 
@@ -165,11 +165,11 @@ async def test_malformed_handshake_or_path_is_a_lost_link_not_a_crash() -> None:
     async def script(line: Line) -> None:
         await line.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
 
-    async with bench(script) as one:
-        one.open()
-        assert "no WebSocket handshake" in (await one.until(LinkLost)).reason
-        one.open(LinkKind.PRIVATE, "/private/ws/a key\r\nHost: evil")
-        assert "no path may have" in (await one.until(LinkLost, 2)).reason
+    async with bench(script) as rig:
+        rig.open()
+        assert "no WebSocket handshake" in (await rig.until(LinkLost)).reason
+        rig.open(LinkKind.PRIVATE, "/private/ws/a key\r\nHost: evil")
+        assert "no path may have" in (await rig.until(LinkLost, 2)).reason
 
 
 async def test_frames_before_a_drop_are_delivered_before_the_link_loss() -> None:
@@ -178,13 +178,13 @@ async def test_frames_before_a_drop_are_delivered_before_the_link_loss() -> None
         await line.send(text("1") + frame(TEXT, b"2", fin=False) + frame(CONTINUATION, b"!") + text("3") + close(1008, "enough"))
         await line.wait_gone()
 
-    async with bench(script) as one:
-        one.open()
-        lost = await one.until(LinkLost)
+    async with bench(script) as rig:
+        rig.open()
+        lost = await rig.until(LinkLost)
         assert lost == LinkLost("one", "closed with 1008 POLICY_VIOLATION (enough)", 1008)
-        assert one.events[0] == LinkOpened("one")
-        assert one.events[-1] == lost
-        assert [payload for received in one.of(FramesReceived) for payload in received.frames] == [b"1", b"2!", b"3"]
+        assert rig.events[0] == LinkOpened("one")
+        assert rig.events[-1] == lost
+        assert [payload for received in rig.of(FramesReceived) for payload in received.frames] == [b"1", b"2!", b"3"]
 
 
 async def test_every_market_frame_is_tapped_and_no_other() -> None:
@@ -194,13 +194,13 @@ async def test_every_market_frame_is_tapped_and_no_other() -> None:
     )
     for kind in (LinkKind.MARKET, LinkKind.PRIVATE):
         tapped: list[list[bytes]] = [[], []]
-        async with bench(Peer(sent)) as one:
-            one.links.taps += [tapped[0].append, tapped[1].append]
-            one.open(kind, "/public/stream")
+        async with bench(Peer(sent)) as rig:
+            rig.links.taps += [tapped[0].append, tapped[1].append]
+            rig.open(kind, "/public/stream")
             heard: list[bytes] = []
             while len(heard) < len(frames):
-                one.seen = await one.inbox.receive()
-                heard += [payload for received in one.of(FramesReceived) for payload in received.frames]
+                rig.seen = await rig.inbox.receive()
+                heard += [payload for received in rig.of(FramesReceived) for payload in received.frames]
         assert heard == frames
         assert tapped == ([frames, frames] if kind is LinkKind.MARKET else [[], []])
 
@@ -217,15 +217,15 @@ async def test_a_link_that_the_brain_closes_is_not_reported_as_lost() -> None:
         gone.set()
         await line.send(close(1000))
 
-    async with bench(script) as one:
-        one.open()
-        await one.until(LinkOpened)
-        one.links.close(CloseLink("one", "rotated"))
+    async with bench(script) as rig:
+        rig.open()
+        await rig.until(LinkOpened)
+        rig.links.close(CloseLink("one", "rotated"))
         await gone.wait()
-        await one.links.close_all()
-        one.ask(1)  # it is gone, and says so at once
-        assert await one.until(RequestNotWritten) == RequestNotWritten("one", 1, "the link is gone or full")
-        assert one.of(LinkLost) == []
+        await rig.links.close_all()
+        rig.ask(1)  # it is gone, and says so at once
+        assert await rig.until(RequestNotWritten) == RequestNotWritten("one", 1, "the link is gone or full")
+        assert rig.of(LinkLost) == []
 
 
 async def test_a_link_that_is_closed_before_it_is_open() -> None:
@@ -237,15 +237,15 @@ async def test_a_link_that_is_closed_before_it_is_open() -> None:
         await line.wait_gone()
         asked.set()
 
-    async with bench(script) as one:
-        one.open()
+    async with bench(script) as rig:
+        rig.open()
         await asked.wait()
         asked = trio.Event()
-        one.links.close(CloseLink("one", "not wanted any more"))
+        rig.links.close(CloseLink("one", "not wanted any more"))
         await asked.wait()
-        one.ask(1)
-        await one.until(RequestNotWritten)
-        assert one.of(LinkLost) == []
+        rig.ask(1)
+        await rig.until(RequestNotWritten)
+        assert rig.of(LinkLost) == []
 
 
 async def test_w22_closing_all_links_does_not_wait_for_a_silent_peer() -> None:
@@ -253,12 +253,12 @@ async def test_w22_closing_all_links_does_not_wait_for_a_silent_peer() -> None:
         await line.accept()
         await trio.sleep_forever()
 
-    async with bench(script, limits=LinkLimits(close_s=0.2)) as one:
+    async with bench(script, limits=LinkLimits(close_s=0.2)) as rig:
         for name in ("one", "two", "three"):
-            one.links.open(OpenLink(name, LinkKind.MARKET, "/public/stream"))
-        await one.until(LinkOpened, 3)
-        await one.links.close_all()
-        assert one.of(LinkLost) == []
+            rig.links.open(OpenLink(name, LinkKind.MARKET, "/public/stream"))
+        await rig.until(LinkOpened, 3)
+        await rig.links.close_all()
+        assert rig.of(LinkLost) == []
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
@@ -266,10 +266,10 @@ async def test_w22_closing_all_links_does_not_wait_for_a_silent_peer() -> None:
 
 async def test_control_frames_go_out_as_they_are() -> None:
     peer = Peer()
-    async with bench(peer) as one:
-        one.links.send_control(SendControl("nobody", b"{}"))
-        one.open(LinkKind.MARKET, "/public/stream")
-        one.links.send_control(SendControl("one", b'{"method":"SUBSCRIBE","id":1,"params":["a"]}'))
+    async with bench(peer) as rig:
+        rig.links.send_control(SendControl("nobody", b"{}"))
+        rig.open(LinkKind.MARKET, "/public/stream")
+        rig.links.send_control(SendControl("one", b'{"method":"SUBSCRIBE","id":1,"params":["a"]}'))
         assert await peer.wait_for(1) == [{"method": "SUBSCRIBE", "id": 1, "params": ["a"]}]
 
 
@@ -285,13 +285,13 @@ def checks_out(params: dict[str, Any], key: str) -> bool:
 
 async def test_ed25519_signs_the_log_on_and_stamps_the_other_requests() -> None:
     peer = Peer()
-    async with bench(peer, ED25519) as one:
-        one.open()
-        one.links.offset_ms = 250
-        one.ask(1, "session.logon")
-        one.ask(2, "order.place", symbol="BTCUSDT", side="BUY", quantity="0.001")
-        one.ask(3, "session.status")
-        one.ask(4, "userDataStream.start")
+    async with bench(peer, ED25519) as rig:
+        rig.open()
+        rig.links.offset_ms = 250
+        rig.ask(1, "session.logon")
+        rig.ask(2, "order.place", symbol="BTCUSDT", side="BUY", quantity="0.001")
+        rig.ask(3, "session.status")
+        rig.ask(4, "userDataStream.start")
         logon, place, status, start = await peer.wait_for(4)
         assert checks_out(logon["params"], "ED-API-KEY")
         assert logon["params"]["timestamp"] == NOW_MS + 250
@@ -302,17 +302,17 @@ async def test_ed25519_signs_the_log_on_and_stamps_the_other_requests() -> None:
         }
         assert status["params"] == {}
         assert start["params"] == {"apiKey": "ED-API-KEY"}
-        await one.until(RequestWritten, 4)
-        assert one.of(RequestWritten) == [RequestWritten("one", number, NOW_MS + 250) for number in range(1, 5)]
+        await rig.until(RequestWritten, 4)
+        assert rig.of(RequestWritten) == [RequestWritten("one", number, NOW_MS + 250) for number in range(1, 5)]
 
 
 async def test_with_hmac_every_request_is_signed() -> None:
     peer = Peer()
-    async with bench(peer, HMAC) as one:
-        one.open()
-        one.ask(1, "order.place", symbol="BTCUSDT", price="60000.10", newClientOrderId="cf.mm.abc.1")
-        one.ask(2, "order.cancel", symbol="BTCUSDT", orderId=8886774)
-        one.ask(3, "depth", symbol="BTCUSDT")
+    async with bench(peer, HMAC) as rig:
+        rig.open()
+        rig.ask(1, "order.place", symbol="BTCUSDT", price="60000.10", newClientOrderId="cf.mm.abc.1")
+        rig.ask(2, "order.cancel", symbol="BTCUSDT", orderId=8886774)
+        rig.ask(3, "depth", symbol="BTCUSDT")
         place, cancel, depth = await peer.wait_for(3)
         assert checks_out(place["params"], "HMAC-API-KEY")
         assert checks_out(cancel["params"], "HMAC-API-KEY")
@@ -322,9 +322,9 @@ async def test_with_hmac_every_request_is_signed() -> None:
 
 async def test_without_a_key_nothing_is_signed() -> None:
     peer = Peer()
-    async with bench(peer) as one:
-        one.open()
-        one.ask(1, "order.cancel", symbol="BTCUSDT")
+    async with bench(peer) as rig:
+        rig.open()
+        rig.ask(1, "order.cancel", symbol="BTCUSDT")
         assert (await peer.wait_for(1))[0]["params"] == {"symbol": "BTCUSDT"}
 
 
@@ -335,16 +335,16 @@ async def test_request_is_stamped_when_written_not_when_queued() -> None:
         await may_open.wait()
         await peer(line)
 
-    async with bench(script, ED25519) as one:
-        one.open()
-        one.ask(1, symbol="BTCUSDT")
+    async with bench(script, ED25519) as rig:
+        rig.open()
+        rig.ask(1, symbol="BTCUSDT")
         await trio.testing.wait_all_tasks_blocked(0.01)
-        one.now_ms += 700
-        one.links.offset_ms = -30
+        rig.now_ms += 700
+        rig.links.offset_ms = -30
         may_open.set()
         (request,) = await peer.wait_for(1)
         assert request["params"]["timestamp"] == NOW_MS + 700 - 30
-        assert (await one.until(RequestWritten)).timestamp_ms == request["params"]["timestamp"]
+        assert (await rig.until(RequestWritten)).timestamp_ms == request["params"]["timestamp"]
 
 
 async def test_p13_order_decided_too_long_ago_is_not_sent_a_cancel_is() -> None:
@@ -354,30 +354,30 @@ async def test_p13_order_decided_too_long_ago_is_not_sent_a_cancel_is() -> None:
         await may_open.wait()
         await peer(line)
 
-    async with bench(script, ED25519) as one:
-        one.links.max_age_ms = 2_000
-        one.open()
+    async with bench(script, ED25519) as rig:
+        rig.links.max_age_ms = 2_000
+        rig.open()
         for number, method in enumerate(("order.place", "order.modify", "algoOrder.place", "order.cancel", "order.status"), 1):
-            one.links.send_request(SendRequest("one", number, method, {"symbol": "BTCUSDT"}), NOW_MS - 500)
-        one.ask(6, "order.place", symbol="BTCUSDT")
-        one.now_ms += 2_000
+            rig.links.send_request(SendRequest("one", number, method, {"symbol": "BTCUSDT"}), NOW_MS - 500)
+        rig.ask(6, "order.place", symbol="BTCUSDT")
+        rig.now_ms += 2_000
         may_open.set()
         assert [request["id"] for request in await peer.wait_for(3)] == [4, 5, 6]
-        await one.until(RequestWritten, 3)
-    refused = one.of(RequestNotWritten)
+        await rig.until(RequestWritten, 3)
+    refused = rig.of(RequestNotWritten)
     assert [event.request_id for event in refused] == [1, 2, 3]
     assert refused[0].reason == "decided on what came in 2500 ms ago, 2000 ms are allowed"
 
 
 async def test_what_the_guard_is_against_is_not_written() -> None:
     peer = Peer()
-    async with bench(peer, ED25519) as one:
-        one.links.guard = lambda effect: "halted" if effect.method == "order.place" else None
-        one.open()
-        one.ask(1, "order.place", symbol="BTCUSDT")
-        one.ask(2, "order.cancel", symbol="BTCUSDT")
+    async with bench(peer, ED25519) as rig:
+        rig.links.guard = lambda effect: "halted" if effect.method == "order.place" else None
+        rig.open()
+        rig.ask(1, "order.place", symbol="BTCUSDT")
+        rig.ask(2, "order.cancel", symbol="BTCUSDT")
         assert [request["id"] for request in await peer.wait_for(1)] == [2]
-        assert (await one.until(RequestNotWritten)).reason == "halted"
+        assert (await rig.until(RequestNotWritten)).reason == "halted"
 
 
 async def test_a_request_is_reported_as_written_before_its_answer() -> None:
@@ -387,25 +387,25 @@ async def test_a_request_is_reported_as_written_before_its_answer() -> None:
             request = json.loads(await line.next_text())
             await line.send(text(json.dumps({"id": request["id"], "status": 200, "result": {}})))
 
-    async with bench(script, ED25519) as one:
-        one.open()
+    async with bench(script, ED25519) as rig:
+        rig.open()
         for number in range(1, 200):
-            one.ask(number)
-            await one.until(RequestWritten, number)
-            while not any(b'"id": %d,' % number in payload for received in one.of(FramesReceived) for payload in received.frames):
-                one.seen += await one.inbox.receive()
-        order = [event for event in one.events if isinstance(event, RequestWritten | FramesReceived)]
+            rig.ask(number)
+            await rig.until(RequestWritten, number)
+            while not any(b'"id": %d,' % number in payload for received in rig.of(FramesReceived) for payload in received.frames):
+                rig.seen += await rig.inbox.receive()
+        order = [event for event in rig.events if isinstance(event, RequestWritten | FramesReceived)]
         assert [type(event) for event in order] == [RequestWritten, FramesReceived] * 199
 
 
 async def test_requests_waiting_for_a_link_that_cannot_open_come_back() -> None:
-    async with bench(Line.reset, ED25519) as one:
-        one.open()
+    async with bench(Line.reset, ED25519) as rig:
+        rig.open()
         for number in (1, 2, 3):
-            one.ask(number)
-        await one.until(LinkLost)
+            rig.ask(number)
+        await rig.until(LinkLost)
         reason = "the link ended before it was written"
-        assert one.events[:-1] == [RequestNotWritten("one", number, reason) for number in (1, 2, 3)]
+        assert rig.events[:-1] == [RequestNotWritten("one", number, reason) for number in (1, 2, 3)]
 
 
 async def test_only_certainly_unwritten_requests_of_a_stall_come_back() -> None:
@@ -416,38 +416,38 @@ async def test_only_certainly_unwritten_requests_of_a_stall_come_back() -> None:
         await done.wait()
 
     count = 40
-    async with bench(script, ED25519, LinkLimits(write_s=0.3)) as one:
-        one.open()
-        await one.until(LinkOpened)
+    async with bench(script, ED25519, LinkLimits(write_s=0.3)) as rig:
+        rig.open()
+        await rig.until(LinkOpened)
         for number in range(1, count + 1):
-            one.ask(number, padding="x" * 1_000_000)
-        lost = await one.until(LinkLost)
+            rig.ask(number, padding="x" * 1_000_000)
+        lost = await rig.until(LinkLost)
         done.set()
         assert "could not be written within" in lost.reason
-        written = [event.request_id for event in one.of(RequestWritten)]
-        came_back = [event.request_id for event in one.of(RequestNotWritten)]
+        written = [event.request_id for event in rig.of(RequestWritten)]
+        came_back = [event.request_id for event in rig.of(RequestNotWritten)]
         assert 0 < len(written) < count
         assert written + came_back == list(range(1, count + 1))
-        assert one.events[-1] == lost
+        assert rig.events[-1] == lost
 
 
 async def test_a_full_outbox_says_so() -> None:
     async def script(line: Line) -> None:
         await trio.sleep_forever()
 
-    async with bench(script, limits=LinkLimits(outbox=3)) as one:
-        one.open()
+    async with bench(script, limits=LinkLimits(outbox=3)) as rig:
+        rig.open()
         for number in range(1, 6):
-            one.ask(number)
-        await one.until(RequestNotWritten, 2)
-        assert [event.request_id for event in one.of(RequestNotWritten)] == [4, 5]
+            rig.ask(number)
+        await rig.until(RequestNotWritten, 2)
+        assert [event.request_id for event in rig.of(RequestNotWritten)] == [4, 5]
 
 
 async def test_a_link_that_nobody_opened() -> None:
-    async with bench(Peer()) as one:
-        one.ask(7)
-        assert await one.until(RequestNotWritten) == RequestNotWritten("one", 7, "the link is gone or full")
-        one.links.close(CloseLink("one", "never was"))
+    async with bench(Peer()) as rig:
+        rig.ask(7)
+        assert await rig.until(RequestNotWritten) == RequestNotWritten("one", 7, "the link is gone or full")
+        rig.links.close(CloseLink("one", "never was"))
 
 
 @pytest.mark.parametrize(
@@ -455,9 +455,9 @@ async def test_a_link_that_nobody_opened() -> None:
 )
 async def test_a_bug_is_no_link_error(tap: Callable[[bytes], None], bug: type[Exception]) -> None:
     async def run() -> None:
-        async with bench(Peer(text("ж"))) as one:
-            one.links.taps.append(tap)
-            one.open(LinkKind.MARKET, "/public/stream")
+        async with bench(Peer(text("ж"))) as rig:
+            rig.links.taps.append(tap)
+            rig.open(LinkKind.MARKET, "/public/stream")
             await trio.sleep_forever()
 
     with pytest.raises(ExceptionGroup) as group:
@@ -470,8 +470,8 @@ async def test_a_silent_peer_is_reported() -> None:
         await line.accept()
         await line.wait_gone()
 
-    async with bench(script, limits=LinkLimits(ping_period_s=0.05, pong_s=0.1)) as one:
-        one.open()
-        lost = await one.until(LinkLost)
+    async with bench(script, limits=LinkLimits(ping_period_s=0.05, pong_s=0.1)) as rig:
+        rig.open()
+        lost = await rig.until(LinkLost)
         assert "no answer to a ping" in lost.reason
         assert lost.code is None

@@ -165,7 +165,7 @@ def test_opposed_strategies_are_flattened_without_reduce_only() -> None:
     assert (net(made, "long"), net(made, "short")) == (0, 0)
     # The venue sees 2 long: selling 3 is no reduction there.
     assert "reduceOnly" not in made.sent("order.place")[0].params or made.sent("order.place")[0].params["reduceOnly"] == "false"
-    assert sum(one.side.sign * D(trade.quantity) for one, trade in made.exchange.trades) == 0
+    assert sum(order.side.sign * D(trade.quantity) for order, trade in made.exchange.trades) == 0
 
 
 def test_a_fill_that_comes_after_the_flatten_is_flattened_too() -> None:
@@ -185,26 +185,26 @@ def test_a_fill_that_comes_after_the_flatten_is_flattened_too() -> None:
 
 
 def test_one_strategy_is_halted_and_the_other_trades_on() -> None:
-    one, other = Actor("one"), Actor("other")
-    made, _ = world(one, other)
-    for actor in (one, other):
+    mine, other = Actor("one"), Actor("other")
+    made, _ = world(mine, other)
+    for actor in (mine, other):
         made.want(actor, place(Side.BUY, "1", "95"))
     made.give(HaltAsked(CANCEL, "one", "its own fault"))
     made.run(500)
     assert [name.split(".")[1] for name in alive(made)] == ["other"]
-    assert last_verdict(made, one, place(Side.BUY, "1", "95")) == "HALTED"
+    assert last_verdict(made, mine, place(Side.BUY, "1", "95")) == "HALTED"
     assert last_verdict(made, other, place(Side.BUY, "1", "94")) == "ACCEPTED"
 
 
 def test_a_halt_of_all_outlives_the_end_of_the_halt_of_one() -> None:
-    one, other = Actor("one"), Actor("other")
-    made, _ = world(one, other)
+    mine, other = Actor("one"), Actor("other")
+    made, _ = world(mine, other)
     made.give(HaltAsked(PAUSE))
     made.give(HaltAsked(FLATTEN, "one"))
     made.give(ResumeAsked("one"))
-    assert last_verdict(made, one, place(Side.BUY, "1", "95")) == "HALTED"
+    assert last_verdict(made, mine, place(Side.BUY, "1", "95")) == "HALTED"
     made.give(ResumeAsked(None))
-    for actor in (one, other):
+    for actor in (mine, other):
         assert last_verdict(made, actor, place(Side.BUY, "1", "95")) == "ACCEPTED"
 
 
@@ -262,7 +262,7 @@ def at_venue(made: Scripted, quantity: str = "2") -> Answer:
 
 
 def sells(made: Scripted) -> list[str]:
-    return [name for name, one in made.exchange.orders.items() if one.side is Side.SELL]
+    return [name for name, order in made.exchange.orders.items() if order.side is Side.SELL]
 
 
 @pytest.mark.parametrize("heard", ["report first", "answer first", "answer only"])

@@ -27,9 +27,9 @@ MONEY = st.decimals(-1_000_000, 1_000_000, places=8)
 
 def two(*, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> tuple[Scripted, StrategyPositions, StrategyPositions]:
     """Strategy one is long 2, strategy two short 0.5."""
-    one, other = Actor("one", symbols=symbols), Actor("two", symbols=symbols)
-    made = Scripted(one, other, symbols=symbols).ready()
-    made.want(one, place(quantity="2", price="99"))
+    mine, other = Actor("one", symbols=symbols), Actor("two", symbols=symbols)
+    made = Scripted(mine, other, symbols=symbols).ready()
+    made.want(mine, place(quantity="2", price="99"))
     made.want(other, place(Side.SELL, "0.5", "101"))
     for order in list(made.engine.orders.live):
         made.fill(order.client_order_id, str(order.quantity))
@@ -44,32 +44,32 @@ def pay(made: Scripted, amount: str, *, symbol: str | None = "BTCUSDT", at: int 
 
 
 def test_o23_funding_is_split_by_the_signed_positions() -> None:
-    made, one, other = two()
+    made, mine, other = two()
     pay(made, "-1.5")
-    assert (one.funding, other.funding) == ({"USDT": D(-2)}, {"USDT": D("0.5")})
+    assert (mine.funding, other.funding) == ({"USDT": D(-2)}, {"USDT": D("0.5")})
     assert made.engine.state.external.account.funding == {}
     assert view_of(made.engine, "one").funding() == -2
     assert "funding of BTCUSDT: -1.5 USDT (one -2" in made.said()
 
 
 def test_funding_that_is_told_twice_is_booked_once() -> None:
-    made, one, _ = two()
+    made, mine, _ = two()
     for _ in range(3):
         pay(made, "-1.5")
     pay(made, "-1.5", at=6)
-    assert one.funding == {"USDT": D(-4)}
+    assert mine.funding == {"USDT": D(-4)}
 
 
 def test_funding_without_a_symbol_is_shared_by_notional() -> None:
-    made, one, other = two()
+    made, mine, other = two()
     pay(made, "-1", symbol=None)
-    assert (one.funding["USDT"], other.funding["USDT"]) == (D("-0.8"), D("-0.2"))
+    assert (mine.funding["USDT"], other.funding["USDT"]) == (D("-0.8"), D("-0.2"))
 
 
 def test_funding_of_a_position_that_nobody_has_is_external() -> None:
-    made, one, other = two()
+    made, mine, other = two()
     pay(made, "0.7", symbol="ETHUSDT", asset="BNB")
-    assert one.funding == other.funding == {}
+    assert mine.funding == other.funding == {}
     assert made.engine.state.external.account.funding == {"BNB": D("0.7")}
 
 
@@ -112,7 +112,7 @@ def _page(rows: list[dict], params: dict) -> list[dict]:
 
 
 def test_o23_funding_paid_during_an_outage_is_booked_once() -> None:
-    made, one, other = two()
+    made, mine, other = two()
     paid_ms = made.venue_ms + 2_000
     pay(made, "-1.5", at=made.venue_ms)
     assert made.called(INCOME) == []
@@ -123,17 +123,17 @@ def test_o23_funding_paid_during_an_outage_is_booked_once() -> None:
     history(made, ("-1.5", made.venue_ms - 5_000), ("-3", paid_ms), ("-9", made.venue_ms - 7_200_000))
     made.lose_all()
     made.run(60_000)
-    assert (one.funding, other.funding) == ({"USDT": D(-6)}, {"USDT": D("1.5")})
+    assert (mine.funding, other.funding) == ({"USDT": D(-6)}, {"USDT": D("1.5")})
     pay(made, "-3", at=paid_ms + 300)
     made.lose(LinkKind.PRIVATE)
     made.run(120_000)
-    assert one.funding == {"USDT": D(-6)}
+    assert mine.funding == {"USDT": D(-6)}
     assert len(made.called(INCOME)) == 4
 
 
 @pytest.mark.parametrize("fault", ["refused", "unreadable"])
 def test_a_question_for_missed_funding_that_fails_is_asked_again(fault: str) -> None:
-    made, one, _ = two()
+    made, mine, _ = two()
     made.lose(LinkKind.PRIVATE)
     history(made, ("-3", made.venue_ms))
     if fault == "refused":
@@ -144,10 +144,10 @@ def test_a_question_for_missed_funding_that_fails_is_asked_again(fault: str) -> 
             {"no": "list"} if path == INCOME and answers and answers.pop() else honest(path, params)
         )
     made.run(30_000)
-    assert one.funding == {}
+    assert mine.funding == {}
     made.exchange.refuses.clear()
     made.run(60_000)
-    assert one.funding == {"USDT": D(-4)}
+    assert mine.funding == {"USDT": D(-4)}
     assert len(made.called(INCOME)) == (4 if fault == "refused" else 3)
 
 
@@ -161,29 +161,29 @@ def test_history_is_requested_at_most_once_a_minute() -> None:
 
 def interrupted(*, special: bool = False, rows: int = 1, at_once: bool = False) -> tuple[Scripted, StrategyPositions]:
     """The user stream was away while so many payments of -3 were made, each at its own millisecond or all at one."""
-    made, one, _ = two()
+    made, mine, _ = two()
     made.lose(LinkKind.PRIVATE)
     history(made, *(("-3", made.venue_ms + 1 + (0 if at_once else number)) for number in range(rows)), special=special)
     made.run(90_000)
-    return made, one
+    return made, mine
 
 
 @pytest.mark.parametrize("special", [False, True])
 def test_special_funding_is_made_up_for_like_any_other(special: bool) -> None:
-    made, one = interrupted(special=special)
-    assert one.funding == {"USDT": D(-4)}
+    made, mine = interrupted(special=special)
+    assert mine.funding == {"USDT": D(-4)}
     assert {call.params["incomeType"] for call in made.called(INCOME)} == {"FUNDING_FEE", "SPECIAL_FUNDING_FEE"}
 
 
 @pytest.mark.parametrize("rows", [999, 1_000, 1_001, 2_500])
 def test_a_full_page_of_the_history_is_followed_by_the_next(rows: int) -> None:
-    _, one = interrupted(rows=rows)
-    assert one.funding == {"USDT": D(-4) * rows}
+    _, mine = interrupted(rows=rows)
+    assert mine.funding == {"USDT": D(-4) * rows}
 
 
 def test_more_payments_of_one_millisecond_than_a_page_holds_end() -> None:
-    made, one = interrupted(rows=1_500, at_once=True)
-    assert one.funding == {"USDT": D(-4_000)}
+    made, mine = interrupted(rows=1_500, at_once=True)
+    assert mine.funding == {"USDT": D(-4_000)}
     assert len(made.called(INCOME)) < 6
 
 
@@ -191,26 +191,26 @@ def test_more_payments_of_one_millisecond_than_a_page_holds_end() -> None:
     ("reason", "asked"), [("ADJUSTMENT", True), ("DIVIDEND", True), ("DEPOSIT", False), ("TRANSFER_OUT", True)]
 )
 def test_unexplained_balance_change_is_looked_up_in_the_history(reason: str, asked: bool) -> None:
-    made, one, _ = two()
+    made, mine, _ = two()
     history(made, ("-3", made.venue_ms), special=True)
     change = {"m": reason, "B": [{"a": "USDT", "wb": "9", "cw": "9", "bc": "-3"}], "P": []}
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 5, "T": made.venue_ms, "a": change}).encode())
     made.beat()
     made.run(2_000)
-    assert (one.funding == {"USDT": D(-4)}) is asked
+    assert (mine.funding == {"USDT": D(-4)}) is asked
 
 
 def test_reported_special_funding_is_booked_once_despite_history() -> None:
-    made, one, _ = two()
+    made, mine, _ = two()
     at_ms = made.venue_ms
     change = {"m": "SPECIAL_FUNDING_FEE", "B": [{"a": "USDT", "wb": "9", "cw": "9", "bc": "-3"}], "P": [], "S": "BTCUSDT"}
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": at_ms, "T": at_ms, "a": change}).encode())
     made.beat()
-    assert one.funding == {"USDT": D(-4)}
+    assert mine.funding == {"USDT": D(-4)}
     history(made, ("-3", at_ms + 500), special=True)
     made.lose(LinkKind.PRIVATE)
     made.run(90_000)
-    assert one.funding == {"USDT": D(-4)}
+    assert mine.funding == {"USDT": D(-4)}
 
 
 # -- over a restart -----------------------------------------------------------------------------------------------------
@@ -267,11 +267,11 @@ def test_each_payment_is_booked_once_however_often_it_is_seen(paid: list, order:
     words += [("listed", number) for number, (_, _, listed) in enumerate(paid) for _ in range(listed)]
     order.shuffle(words)  # type: ignore[attr-defined]
     for word, number in words:
-        one = Payment("BTCUSDT", "USDT", paid[number][0], number * 200_000)
+        payment = Payment("BTCUSDT", "USDT", paid[number][0], number * 200_000)
         if word == "told":
-            booked += payments.reported(attrs.evolve(one, told=True))
+            booked += payments.reported(attrs.evolve(payment, told=True))
         else:
-            booked += payments.listed(attrs.evolve(one, at_ms=one.at_ms + 40_000, number=str(number)))
+            booked += payments.listed(attrs.evolve(payment, at_ms=payment.at_ms + 40_000, number=str(number)))
     assert booked == sum(1 for _, told, listed in paid if told or listed)
 
 

@@ -40,8 +40,8 @@ def boom(*_: object) -> object:
 
 def pair(**first: Any) -> tuple[Scripted, Actor, Actor]:
     """Two strategies on the same contract."""
-    one, other = Actor("one", **first), Actor("other")
-    return Scripted(one, other).ready(), one, other
+    mine, other = Actor("one", **first), Actor("other")
+    return Scripted(mine, other).ready(), mine, other
 
 
 # -- telling ----------------------------------------------------------------------------------------------------------
@@ -77,22 +77,22 @@ def test_news_of_a_symbol_go_to_those_who_trade_it() -> None:
 
 
 def test_news_of_an_order_go_to_its_own_strategy() -> None:
-    made, one, other = pair()
-    made.want(one, place())
+    made, mine, other = pair()
+    made.want(mine, place())
     (order,) = made.engine.orders.live
     made.fill(order.client_order_id, "1")
-    assert [type(event) for event in one.seen[-4:]] == [OrderChanged, OrderChanged, OrderFilled, OrderChanged]
+    assert [type(event) for event in mine.seen[-4:]] == [OrderChanged, OrderChanged, OrderFilled, OrderChanged]
     assert not other.told(OrderChanged)
     assert not other.told(OrderFilled)
 
 
 def test_a_strategy_is_woken_with_its_own_key() -> None:
-    made, one, other = pair()
-    made.want(one, WakeMe(1_000, "a:b"), WakeMe(2_000), WakeMe(700, "c"), WakeMe(3_000, "c"))
+    made, mine, other = pair()
+    made.want(mine, WakeMe(1_000, "a:b"), WakeMe(2_000), WakeMe(700, "c"), WakeMe(3_000, "c"))
     made.run(2_500)
-    assert [event.key for event in one.told(Woken)] == ["", "a:b", ""]
+    assert [event.key for event in mine.told(Woken)] == ["", "a:b", ""]
     made.run(1_000)
-    assert one.told(Woken)[-1].key == "c"
+    assert mine.told(Woken)[-1].key == "c"
     assert other.told(Woken) == []
 
 
@@ -116,8 +116,8 @@ def test_i7_lost_book_is_reported_before_it_can_be_read() -> None:
 
 
 def test_every_intent_ends_in_exactly_one_verdict() -> None:
-    made, one, _ = pair()
-    made.want(one, place(), WakeMe(5), CancelAll(), Quotes("BTCUSDT"), Target("BTCUSDT", D(0)), None, "rubbish")
+    made, mine, _ = pair()
+    made.want(mine, place(), WakeMe(5), CancelAll(), Quotes("BTCUSDT"), Target("BTCUSDT", D(0)), None, "rubbish")
     runtime = made.engine.runtimes.get("one")
     assert runtime.intents == sum(runtime.verdicts.values()) == 7
     assert runtime.verdicts == {"ACCEPTED": 5, "MALFORMED": 2}
@@ -134,20 +134,20 @@ KINDS: list[Intent] = [
 ]
 
 
-@pytest.mark.parametrize("good", KINDS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("good", KINDS, ids=lambda mine: type(mine).__name__)
 def test_s3_garbage_in_any_field_is_malformed_and_sends_nothing(good: Intent) -> None:
     """S3."""
-    made, one, other = pair()
-    made.want(one, place())
+    made, mine, other = pair()
+    made.want(mine, place())
     for field in attrs.fields(type(good)):
         for garbage in GARBAGE:
             intent = attrs.evolve(good)
             object.__setattr__(intent, field.name, garbage)
-            before = made.verdicts(one).get(V.MALFORMED, 0)
-            sent = made.want(one, intent)
-            if made.verdicts(one).get(V.MALFORMED, 0) > before:
+            before = made.verdicts(mine).get(V.MALFORMED, 0)
+            sent = made.want(mine, intent)
+            if made.verdicts(mine).get(V.MALFORMED, 0) > before:
                 assert not [effect for effect in sent if isinstance(effect, SendRequest)]
-    assert made.verdicts(one)[V.MALFORMED] >= 15 * len(attrs.fields(type(good)))
+    assert made.verdicts(mine)[V.MALFORMED] >= 15 * len(attrs.fields(type(good)))
     assert not made.engine.runtimes.get("one").muted
     made.want(other, place())
     assert made.verdicts(other) == {"ACCEPTED": 1}
@@ -155,41 +155,41 @@ def test_s3_garbage_in_any_field_is_malformed_and_sends_nothing(good: Intent) ->
 
 def test_o29_intents_of_a_hook_beyond_a_hundred_are_cut_off() -> None:
     """O29."""
-    made, one, _ = pair()
-    made.want(one, *(WakeMe(1_000, str(number)) for number in range(10_000)))
-    assert made.verdicts(one) == {"ACCEPTED": INTENTS_PER_CALL, "MALFORMED": 10_000 - INTENTS_PER_CALL}
+    made, mine, _ = pair()
+    made.want(mine, *(WakeMe(1_000, str(number)) for number in range(10_000)))
+    assert made.verdicts(mine) == {"ACCEPTED": INTENTS_PER_CALL, "MALFORMED": 10_000 - INTENTS_PER_CALL}
 
 
 def test_o29_a_hundred_intents_at_once_are_not_too_many() -> None:
-    made, one, _ = pair()
-    made.want(one, *(WakeMe(1_000, str(number)) for number in range(INTENTS_PER_CALL)))
-    assert made.verdicts(one) == {"ACCEPTED": INTENTS_PER_CALL}
+    made, mine, _ = pair()
+    made.want(mine, *(WakeMe(1_000, str(number)) for number in range(INTENTS_PER_CALL)))
+    assert made.verdicts(mine) == {"ACCEPTED": INTENTS_PER_CALL}
     assert "intents at once" not in made.said()
 
 
 def test_only_orders_that_went_out_are_counted() -> None:
-    made, one, other = pair()
-    made.want(one, place(), place(symbol="ETHUSDT"), place(quantity="2"))
-    assert made.verdicts(one) == {"ACCEPTED": 2, "SYMBOL_NOT_ALLOWED": 1}
+    made, mine, other = pair()
+    made.want(mine, place(), place(symbol="ETHUSDT"), place(quantity="2"))
+    assert made.verdicts(mine) == {"ACCEPTED": 2, "SYMBOL_NOT_ALLOWED": 1}
     assert (made.engine.runtimes.get("one").orders, made.engine.runtimes.get("other").orders) == (2, 0)
     made.want(other, place(symbol="ETHUSDT"))
     assert made.engine.runtimes.get("other").orders == 0
 
 
 def test_s3_wake_ups_that_are_waited_for_have_a_bound() -> None:
-    made, one, other = pair()
+    made, mine, other = pair()
     for start in range(0, MOST_WAKES, INTENTS_PER_CALL):
-        made.want(one, *(WakeMe(500, str(start + number)) for number in range(INTENTS_PER_CALL)))
-    made.want(one, WakeMe(500, "beyond"))
-    assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES, "MALFORMED": 1}
-    made.want(one, WakeMe(500, "7"))
+        made.want(mine, *(WakeMe(500, str(start + number)) for number in range(INTENTS_PER_CALL)))
+    made.want(mine, WakeMe(500, "beyond"))
+    assert made.verdicts(mine) == {"ACCEPTED": MOST_WAKES, "MALFORMED": 1}
+    made.want(mine, WakeMe(500, "7"))
     made.want(other, WakeMe(500, "beyond"))
-    assert made.verdicts(one) == {"ACCEPTED": MOST_WAKES + 1, "MALFORMED": 1}
+    assert made.verdicts(mine) == {"ACCEPTED": MOST_WAKES + 1, "MALFORMED": 1}
     assert made.verdicts(other) == {"ACCEPTED": 1}
     made.run(600)
     assert made.engine.runtimes.get("one").wakes == set()
-    made.want(one, WakeMe(500, "beyond"))
-    assert made.verdicts(one)["ACCEPTED"] == MOST_WAKES + 2
+    made.want(mine, WakeMe(500, "beyond"))
+    assert made.verdicts(mine)["ACCEPTED"] == MOST_WAKES + 2
 
 
 @pytest.mark.parametrize("after_ms", [0, 1, 2])
@@ -238,18 +238,18 @@ def test_s11_a_foreign_symbol_is_refused_for_every_kind_of_wish() -> None:
 
 
 def test_overlay_may_refuse_new_risk_and_is_not_asked_on_cancels() -> None:
-    made, one, other = pair()
+    made, mine, other = pair()
     asked: list[Intent] = []
 
     def refuse(intent: Intent) -> str:
         asked.append(intent)
         return "not today"
 
-    made.want(one, place())
+    made.want(mine, place())
     (order,) = made.engine.orders.live
-    one.reviews = refuse
+    mine.reviews = refuse
     made.want(
-        one,
+        mine,
         place(),
         Amend(order.client_order_id, D(98)),
         Quotes("BTCUSDT", [Quote(D(99), D(1))]),
@@ -259,7 +259,7 @@ def test_overlay_may_refuse_new_risk_and_is_not_asked_on_cancels() -> None:
         CancelAll(),
     )
     assert [type(intent) for intent in asked] == [Place, Amend, Quotes, Target]
-    assert made.verdicts(one) == {"ACCEPTED": 4, "OVERLAY": 4}
+    assert made.verdicts(mine) == {"ACCEPTED": 4, "OVERLAY": 4}
     assert len(made.sent("order.place")) == 1
     made.want(other, place())
     assert made.verdicts(other) == {"ACCEPTED": 1}
@@ -267,16 +267,16 @@ def test_overlay_may_refuse_new_risk_and_is_not_asked_on_cancels() -> None:
 
 def test_an_overlay_that_raises_mutes_its_strategy_at_once() -> None:
     """What stands behind in the same list must not slip through."""
-    made, one, _other = pair()
+    made, mine, _other = pair()
     calls = iter([boom])
 
     def review(intent: Intent) -> str | None:
         next(calls, lambda: None)()
         return None
 
-    one.reviews = review
-    made.want(one, place(), place(), WakeMe(5))
-    assert made.verdicts(one) == {"MUTED": 3}
+    mine.reviews = review
+    made.want(mine, place(), place(), WakeMe(5))
+    assert made.verdicts(mine) == {"MUTED": 3}
     assert made.sent("order.place") == []
     assert not made.engine.runtimes.get("other").muted
 
@@ -286,32 +286,32 @@ def test_an_overlay_that_raises_mutes_its_strategy_at_once() -> None:
 
 def raising(on_error: OnError) -> tuple[Scripted, Actor, Actor]:
     """The first of two strategies has an order and a position, and raises at the next mark price."""
-    made, one, other = pair(on_error=on_error)
-    made.want(one, place(quantity="2"))
+    made, mine, other = pair(on_error=on_error)
+    made.want(mine, place(quantity="2"))
     made.want(other, place())
     (order, _) = made.engine.orders.live
     made.fill(order.client_order_id, "0.5")
-    one.acts["on_mark"] = boom
-    one.acts.pop("on_wake")
+    mine.acts["on_mark"] = boom
+    mine.acts.pop("on_wake")
     made.mark("BTCUSDT", "100")
-    return made, one, other
+    return made, mine, other
 
 
 @pytest.mark.parametrize("on_error", OnError)
 def test_s1_raising_strategy_is_suspended_and_orders_cancelled(on_error: OnError) -> None:
     """S1."""
-    made, one, other = raising(on_error)
+    made, mine, other = raising(on_error)
     runtime = made.engine.runtimes.get("one")
     assert runtime.muted
     assert not list(made.engine.orders.of("one")) or on_error is OnError.FLATTEN
     assert any(entry.level is Level.ERROR and "strategy one muted: on_mark: boom" in entry.text for entry in made.log)
-    heard = len(one.seen)
+    heard = len(mine.seen)
     made.run(2_000)
-    assert len(one.seen) == heard
+    assert len(mine.seen) == heard
     if on_error is not OnError.HALT:
         assert not made.engine.runtimes.get("other").muted
         assert list(made.engine.orders.of("other"))
-        assert other.seen[-1].at_ns > one.seen[-1].at_ns
+        assert other.seen[-1].at_ns > mine.seen[-1].at_ns
 
 
 def test_quarantine_leaves_the_position() -> None:
@@ -329,12 +329,12 @@ def test_flatten_brings_the_position_to_zero() -> None:
 
 
 def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
-    one = Actor("one", on_error=OnError.FLATTEN)
-    made = Scripted(one, risk=RiskLimits(max_drawdown=D(1))).ready()
-    made.want(one, place(quantity="2"))
+    mine = Actor("one", on_error=OnError.FLATTEN)
+    made = Scripted(mine, risk=RiskLimits(max_drawdown=D(1))).ready()
+    made.want(mine, place(quantity="2"))
     (order,) = made.engine.orders.live
     made.fill(order.client_order_id, "2")
-    one.acts = {"on_trade": boom, "on_mark": boom}
+    mine.acts = {"on_trade": boom, "on_mark": boom}
     made.gap("BTCUSDT")
     made.holds.add("/fapi/v1/depth")
     made.book("BTCUSDT")
@@ -349,11 +349,11 @@ def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
 
 
 def test_flatten_closes_what_a_pending_order_fills_afterwards() -> None:
-    made, one, _ = pair(on_error=OnError.FLATTEN)
+    made, mine, _ = pair(on_error=OnError.FLATTEN)
     made.holds.add("order.place")
-    made.want(one, place(quantity="2"))
+    made.want(mine, place(quantity="2"))
     (order,) = made.engine.orders.live
-    one.acts = {"on_mark": boom}
+    mine.acts = {"on_mark": boom}
     made.mark("BTCUSDT", "100")
     made.holds.clear()
     made.holds.add("order.cancel")
@@ -375,11 +375,11 @@ def test_halt_ends_the_run() -> None:
 
 def test_orders_of_a_suspended_strategy_are_cancelled_at_last() -> None:
     """One is on its way when the strategy raises, and then the order link is down."""
-    made, one, _ = pair()
-    made.want(one, place())
+    made, mine, _ = pair()
+    made.want(mine, place())
     made.holds.add("order.place")
-    made.want(one, place())
-    one.acts = {"on_mark": boom}
+    made.want(mine, place())
+    mine.acts = {"on_mark": boom}
     made.unopened.add(LinkKind.API)
     made.exchange.refuses["/fapi/v1/order"] = (-1001, "Internal error")
     made.lose(LinkKind.API)
@@ -401,11 +401,11 @@ def test_s1_i13_whichever_hook_raises_the_others_do_not_notice(hook: str) -> Non
     """I13."""
 
     def life(acts: dict[str, Callable[..., object]]) -> tuple[list[Any], Scripted]:
-        one, other = Actor("one", acts=dict(acts)), Actor("other")
-        made = Scripted(one, other).ready()
-        made.want(one, place())
-        one.acts |= acts
-        made.wake(one)
+        mine, other = Actor("one", acts=dict(acts)), Actor("other")
+        made = Scripted(mine, other).ready()
+        made.want(mine, place())
+        mine.acts |= acts
+        made.wake(mine)
         made.want(other, place())
         for order in list(made.engine.orders.live):
             made.fill(order.client_order_id, "1")
@@ -432,23 +432,23 @@ def contract(status: str) -> ContractInfo:
 
 def test_b10_contract_leaving_trading_cancels_and_refuses_orders() -> None:
     """B10."""
-    one = Actor("one")
-    made = Scripted(one, channels=("depth@100ms", "markPrice@1s", "!contractInfo")).ready()
-    made.want(one, place(), Quotes("BTCUSDT", [Quote(D(99), D(1))]))
+    mine = Actor("one")
+    made = Scripted(mine, channels=("depth@100ms", "markPrice@1s", "!contractInfo")).ready()
+    made.want(mine, place(), Quotes("BTCUSDT", [Quote(D(99), D(1))]))
     assert len(list(made.engine.orders.live)) == 2
     made.say("!contractInfo", contract("SETTLING"))
     assert list(made.engine.orders.live) == []
-    made.want(one, place(), Quotes("BTCUSDT", [Quote(D(99), D(1))]))
-    assert made.verdicts(one)["NOT_TRADING"] == 2
+    made.want(mine, place(), Quotes("BTCUSDT", [Quote(D(99), D(1))]))
+    assert made.verdicts(mine)["NOT_TRADING"] == 2
     made.say("!contractInfo", contract("TRADING"))
-    made.want(one, place())
+    made.want(mine, place())
     assert len(list(made.engine.orders.live)) == 1
 
 
 def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
-    one = Actor("one")
-    made = Scripted(one, risk=RiskLimits(max_drawdown=D(10))).ready()
-    made.want(one, place(quantity="2"))
+    mine = Actor("one")
+    made = Scripted(mine, risk=RiskLimits(max_drawdown=D(10))).ready()
+    made.want(mine, place(quantity="2"))
     (order,) = made.engine.orders.live
     made.fill(order.client_order_id, "2")
     made.mark("BTCUSDT", "104")
@@ -463,22 +463,22 @@ def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
     assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
     assert total_profit(made.engine.state) == D("-2.2") - D("0.02")
     made.mark("BTCUSDT", "120")
-    made.want(one, place(quantity="0.1"), place(Side.SELL, "1"))
-    assert made.verdicts(one) == {"ACCEPTED": 2, "DRAWDOWN": 1}
+    made.want(mine, place(quantity="0.1"), place(Side.SELL, "1"))
+    assert made.verdicts(mine) == {"ACCEPTED": 2, "DRAWDOWN": 1}
 
 
 def test_b9_a_mark_price_of_zero_is_none() -> None:
     """B9: printed before the first trade of a contract; a price divided by it would end the run."""
-    one = Actor("one")
-    made = Scripted(one, risk=RiskLimits(price_collar_pct=D(5)))
+    mine = Actor("one")
+    made = Scripted(mine, risk=RiskLimits(price_collar_pct=D(5)))
     made.start()
     for _ in range(2):
         made.book("BTCUSDT", [("99", "1")], [("101", "1")])
     made.mark("BTCUSDT", "0.00000000")
     made.run(300, alive=False)
     made.book("BTCUSDT")
-    made.want(one, place())
-    assert made.verdicts(one) == {"NO_MARK_PRICE": 1}
+    made.want(mine, place())
+    assert made.verdicts(mine) == {"NO_MARK_PRICE": 1}
     made.mark("BTCUSDT", "100")
-    made.want(one, place())
-    assert made.verdicts(one)["ACCEPTED"] == 1
+    made.want(mine, place())
+    assert made.verdicts(mine)["ACCEPTED"] == 1

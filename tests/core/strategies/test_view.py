@@ -69,9 +69,9 @@ def test_a_book_says_how_far_it_is_known() -> None:
 
 
 def test_a_strategy_sees_its_own_slice_of_the_world() -> None:
-    one, other = Actor("one"), Actor("other")
-    made = Scripted(one, other, budgets={"one": Budget(max_position=D(5))}).ready()
-    made.want(one, place(quantity="2"))
+    mine, other = Actor("one"), Actor("other")
+    made = Scripted(mine, other, budgets={"one": Budget(max_position=D(5))}).ready()
+    made.want(mine, place(quantity="2"))
     made.want(other, place(Side.SELL, "1", "100.1"))
     (order, _) = made.engine.orders.live
     made.fill(order.client_order_id, "1")
@@ -91,7 +91,7 @@ def test_a_strategy_sees_its_own_slice_of_the_world() -> None:
             unrealized=view.unrealized_pnl(),
         )
 
-    one.acts["on_mark"] = look
+    mine.acts["on_mark"] = look
     made.mark("BTCUSDT", "101")
     assert seen == {
         "position": Decimal(1),
@@ -108,18 +108,18 @@ def test_a_strategy_sees_its_own_slice_of_the_world() -> None:
 
 
 def test_trading_is_allowed_only_if_nothing_is_stale_or_unknown() -> None:
-    one = Actor("one")
-    made = Scripted(one).ready()
+    mine = Actor("one")
+    made = Scripted(mine).ready()
 
     def allowed() -> bool:
         got: list[bool] = []
-        one.acts["on_wake"] = lambda event, view: got.append(view.trading_allowed("BTCUSDT"))
-        made.wake(one)
+        mine.acts["on_wake"] = lambda event, view: got.append(view.trading_allowed("BTCUSDT"))
+        made.wake(mine)
         return got[0]
 
     assert allowed()
     made.holds.add("order.place")
-    made.want(one, place())
+    made.want(mine, place())
     made.refuse(-1007)
     assert not allowed()
     made.run(20_000)
@@ -140,7 +140,7 @@ def test_trading_is_allowed_only_if_nothing_is_stale_or_unknown() -> None:
     made.lose(LinkKind.API)
     assert not allowed()
     assert not isinstance(made.ended, Fail)
-    assert [news.state for news in one.told(LinkChanged) if news.link == "api"][-1] is LinkState.DOWN
+    assert [news.state for news in mine.told(LinkChanged) if news.link == "api"][-1] is LinkState.DOWN
 
 
 def test_random_numbers_are_drawn_from_the_seed() -> None:
