@@ -118,8 +118,6 @@ def test_n13_a_link_that_brings_too_much_loses_what_waits_of_it() -> None:
     inbox.put_frames("calm", [b"2"] * 2)
     inbox.put_frames("busy", [b"3"] * 2)
     inbox.put_frames("busy", [b"4"] * 2)
-    assert inbox.dropped == 7
-    assert inbox.peak == 9
     assert events(inbox) == [
         FramesDropped("busy", 7),
         FramesReceived("calm", (b"2",) * 2),
@@ -146,7 +144,6 @@ def test_the_bound_holds_when_the_link_itself_has_little_to_give() -> None:
     inbox.put_frames("large", [b"2"] * 9)
     inbox.put_frames("small", [b"3"] * 5)
     assert events(inbox) == [FramesDropped("small", 1), FramesDropped("large", 9), FramesReceived("small", (b"3",) * 5)]
-    assert inbox.peak == 10
 
 
 def test_n13_private_inputs_are_never_dropped_the_run_ends() -> None:
@@ -215,6 +212,7 @@ def test_against_a_naive_inbox(script: list[tuple[str, str, int]]) -> None:
         if kind == "frames":
             frames = [b"%d.%d" % (serial, n) for n in range(number)]
             inbox.put_frames(link, frames)
+            assert sum(len(waiting) for _, _, waiting in inbox._market) <= LIMIT
             naive.frames(tick.ns, link, frames)
         else:
             lane = Lane.CONTROL if kind == "control" else Lane.PRIVATE
@@ -223,7 +221,6 @@ def test_against_a_naive_inbox(script: list[tuple[str, str, int]]) -> None:
             naive.waiting.append((tick.ns, lane, event))
     if naive.waiting:
         assert taken(inbox, 1_000) == naive.take(1_000)
-    assert inbox.peak <= LIMIT
 
 
 async def test_what_comes_from_another_thread_wakes_and_goes_first() -> None:

@@ -256,7 +256,7 @@ class LoggedStep:
 
 
 class InputLogReading:
-    """One pass over an input log: `begun_ns` and `run` from its first line, then its steps; `tear` as of a recording. It has to be
+    """One pass over an input log: `run` from its first line, then its steps; `tear` as of a recording. It has to be
     closed where it is not read to its end.
 
     Raises `ConfigError` when the file cannot be read, is not an input log, or is broken before its last line.
@@ -268,7 +268,7 @@ class InputLogReading:
         self.path = self._lines.path
         self.tear: str | None = None
         try:
-            self.begun_ns, self.run = self._begin()
+            self.run = self._begin()
         except ConfigError:
             self.close()
             raise
@@ -277,7 +277,7 @@ class InputLogReading:
         """Closes the file, wherever in it the pass is."""
         self._raw.close()
 
-    def _begin(self) -> tuple[int, dict[str, Any]]:
+    def _begin(self) -> dict[str, Any]:
         try:
             begin = msgspec.json.decode(next(self._raw, b""), type=_Begin)
             run = msgspec.json.decode(begin.data, type=dict[str, Any])
@@ -285,7 +285,7 @@ class InputLogReading:
             raise self._lines.error("not an input log: its first line describes no run") from None
         if begin.input_log != VERSION:
             raise self._lines.error(f"an input log of version {begin.input_log}; this build reads version {VERSION}")
-        return begin.t, run
+        return run
 
     def __iter__(self) -> Iterator[LoggedStep]:
         broken: ConfigError | None = None

@@ -37,9 +37,6 @@ class Inbox:
         self._outside: deque[Input] = deque()
         self._seq = 0
         self._last_ns = 0
-        #: Market frames dropped so far, and the most that ever waited.
-        self.dropped = 0
-        self.peak = 0
 
     @property
     def empty(self) -> bool:
@@ -72,7 +69,6 @@ class Inbox:
             self._drop(link)
         self._market.append((self._now_ns(), link, frames))
         self._frames += len(frames)
-        self.peak = max(self.peak, self._frames)
         self._filled.set()
 
     def _drop(self, link: str) -> None:
@@ -82,7 +78,6 @@ class Inbox:
         kept = deque(item for item in self._market if item[1] != link)
         left = sum(len(frames) for _, _, frames in kept)
         count, self._frames, self._market = self._frames - left, left, kept
-        self.dropped += count
         self.put(Lane.CONTROL, FramesDropped(link, count))
 
     async def receive(self, most: int = 64) -> list[Stamped]:
