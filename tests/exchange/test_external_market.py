@@ -194,7 +194,7 @@ def test_without_mark_prices_the_middle_of_the_book_has_to_do(inlet: Inlet) -> N
     assert inlet.floor.board.prices.mark == Decimal(1000)
 
 
-def test_unknown_streams_and_symbols_pass_and_harm_nobody(inlet: Inlet) -> None:
+def test_unknown_streams_and_symbols_pass_without_harm(inlet: Inlet) -> None:
     inlet.mirror.feed("something@new", b'{"e":"new"}')
     inlet.mirror.feed("ethusdt@depth@100ms", update(1, 2, 0, {"1.0": "1"}, {}))
     inlet.mirror.feed_snapshot("ETHUSDT", snapshot(1, {}, {}))

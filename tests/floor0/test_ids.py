@@ -74,7 +74,7 @@ def test_base_36_is_what_python_reads(number: int) -> None:
         "cf.mm.\u0661.1",
     ],
 )
-def test_an_id_of_somebody_else_is_not_ours(foreign: str) -> None:
+def test_an_id_of_another_client_is_external(foreign: str) -> None:
     assert parse_own(foreign) is None
 
 

@@ -427,7 +427,7 @@ def test_the_first_overlay_that_objects_is_the_last_one_asked() -> None:
     assert asked == [(None, INTENT), ("third", INTENT)]
 
 
-def test_what_nobody_objects_to_passes() -> None:
+def test_an_intent_without_objection_passes() -> None:
     asked: list[object] = []
     assert plugin(made(), reviewer(None, asked), reviewer(None, asked)).review(INTENT, VIEW) is None
     assert len(asked) == 2

@@ -158,7 +158,7 @@ def test_a_line_that_is_not_a_change_changes_nothing(home: dict[str, str], serve
     assert served.process.poll() is None
 
 
-def test_a_client_that_says_nothing_holds_nobody_up(home: dict[str, str], served: VenueProcess) -> None:
+def test_a_silent_client_delays_no_other_client(home: dict[str, str], served: VenueProcess) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
         silent.connect(str(control(home, served)))
         done(home, "fee_burn", "off")

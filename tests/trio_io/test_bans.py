@@ -49,7 +49,7 @@ def test_a_file_that_makes_no_sense_is_no_ban(tmp_path: Path, text: str) -> None
     assert bans.until_ms() == 5_000
 
 
-def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+def test_an_unwritable_folder_stops_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     bans = Bans(tmp_path / "file" / "bans.json", ONE)
     bans.remember(5_000, 1_000)

@@ -89,7 +89,7 @@ class NoNames(trio.abc.HostnameResolver):
         raise NotImplementedError
 
 
-async def test_n1_a_name_that_nobody_knows() -> None:
+async def test_n1_an_unknown_host_name() -> None:
     trio.socket.set_custom_hostname_resolver(NoNames(answers=True))
     said = await refusal(LinkAddress("fstream.example", 443, "/", ssl.create_default_context()))
     assert str(said) == "fstream.example:443: Name or service not known"

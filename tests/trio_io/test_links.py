@@ -443,7 +443,7 @@ async def test_a_full_outbox_says_so() -> None:
         assert [event.request_id for event in rig.of(RequestNotWritten)] == [4, 5]
 
 
-async def test_a_link_that_nobody_opened() -> None:
+async def test_a_link_that_was_never_opened() -> None:
     async with bench(Peer()) as rig:
         rig.ask(7)
         assert await rig.until(RequestNotWritten) == RequestNotWritten("one", 7, "the link is gone or full")

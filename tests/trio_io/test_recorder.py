@@ -111,7 +111,7 @@ async def test_white_space_over_lines_becomes_one_line(tmp_path: Path) -> None:
     assert lines_of(path) == [(START_NS, "x", b'{"a": 1}')]
 
 
-async def test_a_slow_disk_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_disk_delays_no_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, go_on, notes = tmp_path / "a.jsonl.gz", threading.Event(), Notes()
     recorder = notes.recorder(path, flush_period_s=0.01)
     write = recorder._file.write

@@ -107,7 +107,7 @@ def test_symbol_in_protocol_md_decodes_and_gives_its_rules() -> None:
     )
 
 
-def test_a_filter_that_nobody_knows_breaks_nothing() -> None:
+def test_an_unknown_filter_breaks_nothing() -> None:
     rows = [{"filterType": "MOON_PHASE", "phase": 0.5, "nested": [{"a": None}]}, {"filterType": "MAX_NUM_ORDERS", "limit": 200}]
     info = codec.decode(reference.SymbolInfo, written({**example(reference.SymbolInfo), "filters": rows}).encode(), codec.Census())
     assert Filters.of(info).unknown == ("MOON_PHASE",)

@@ -245,7 +245,7 @@ def test_w17_answers_are_matched_by_id_alone(order: list[int]) -> None:
         assert event == Answered(f"purpose {number}", 200, b'{"n": %d}' % number, None)
 
 
-def test_w16_what_nobody_waits_for_brings_nothing() -> None:
+def test_w16_an_unexpected_answer_changes_nothing() -> None:
     """W16: unknown and repeated ids."""
     line = Line().ready()
     request = line.ask("once")

@@ -175,7 +175,7 @@ def test_snapshot_from_before_the_loss_is_not_used() -> None:
     assert Playbook(sync) >> delta(0, 10) << ASK >> StreamLost("the link fell") >> depth(5, BIDS, ASKS) >> delta(40, 50) << ASK
 
 
-def test_a_snapshot_nobody_needs_changes_nothing() -> None:
+def test_a_snapshot_that_is_not_needed_changes_nothing() -> None:
     sync = synced()
     assert Playbook(sync) >> depth(500, [("1", "1")], []) >> delta(100, 110) << MOVED
 

@@ -325,7 +325,7 @@ def test_an_empty_array_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in StreamKind if kind not in BOOK_KINDS])
-def test_an_event_nobody_wants_is_never_built(kind: StreamKind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_without_subscriber_is_never_built(kind: StreamKind, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[kind]
     name = StreamName.of(case.symbol, case.channel) if case.channel else parse(case.market)
     elsewhere = Actor(
@@ -340,7 +340,7 @@ def test_an_event_nobody_wants_is_never_built(kind: StreamKind, monkeypatch: pyt
     assert made.engine.strategies.dispatched == before
 
 
-def test_a_mark_price_that_nobody_hears_still_counts() -> None:
+def test_a_mark_price_without_subscriber_still_counts() -> None:
     """What the gate values positions at does not depend on who listens."""
     made = listening(Actor(hooks=frozenset()), symbol="BTCUSDT", channel="markPrice@1s")
     made.mark("BTCUSDT", "123.5")

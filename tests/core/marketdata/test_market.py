@@ -324,7 +324,7 @@ def test_b8_r6_many_books_at_once_leave_the_reserved_weight() -> None:
 # -- frames -----------------------------------------------------------------------------------------------------------
 
 
-def test_streams_nobody_asked_for_are_counted_and_bring_nothing() -> None:
+def test_unrequested_streams_are_counted_and_bring_nothing() -> None:
     room = Room([stream(A, "aggTrade")])
     link = room.link_of(stream(A, "aggTrade"))
     room.feed(link, envelope("ethusdt@aggTrade", encode(agg_trade(7, symbol=B))))

@@ -319,7 +319,7 @@ def test_asset_rates_and_sessions_come_every_second(stage: Stage) -> None:
 # -- subscriptions --------------------------------------------------------------------------------------------------------
 
 
-def test_names_that_are_not_served_are_silent_and_harm_nobody(stage: Stage) -> None:
+def test_streams_that_are_not_served_stay_silent(stage: Stage) -> None:
     ear = stage.listen("BTCUSDT@aggTrade", "nosuch@depth", "btcusdt@depth@250ms", "nonsense", "")
     stage.take(BUY, "1")
     stage.until(2000)
