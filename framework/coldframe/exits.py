@@ -28,7 +28,7 @@ class Exit(IntEnum):
 
 MEANINGS: Final = {
     Exit.DONE: "done, everything settled",
-    Exit.BUG: "a bug of Coldframe (or a recording that does not hold up, or runs that differ)",
+    Exit.BUG: "a bug of Coldframe (or a recording whose books differ, or runs that differ)",
     Exit.USAGE: "usage",
     Exit.UNSETTLED: "orders are or may be open that should not be, fills are owed, or the end is not in the journal",
     Exit.UNPROTECTED: "a position is left without a stop, or is not what the account says",

@@ -177,7 +177,7 @@ def test_a_journal_that_does_not_hold_loses_nothing(made: Made) -> None:
     db.close()
     done = coldframe("journal", "prune", made.path, "--keep-days", 0)
     assert done.returncode == 78
-    assert f"row {len(made.rows)} cannot be believed" in done.stderr
+    assert f"row {len(made.rows)} is damaged" in done.stderr
     with sqlite3.connect(made.path) as db:
         assert db.execute("SELECT count(*) FROM journal").fetchone() == count
     db.close()

@@ -82,7 +82,7 @@ def test_a_changed_row_is_named(kept: Kept, tmp_path: Path) -> None:
     done = coldframe("journal", "verify", copy)
     assert done.returncode == 78
     assert done.stderr.startswith(f"coldframe: {copy}: row 2")
-    assert "cannot be believed: its hash is another one" in done.stderr
+    assert "is damaged: its hash is another one" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -331,7 +331,7 @@ def test_o36_forgotten_order_returns_when_a_query_confirms_it() -> None:
     made.holds.add(ORDER)
     looked(made)
     assert list(made.engine.orders.live) == []
-    assert "not ours" not in made.said()
+    assert "of no strategy" not in made.said()
     made.holds.clear()
     made.release()
     made.beat()
@@ -357,7 +357,7 @@ def test_list_row_of_a_forgotten_ended_order_is_ignored() -> None:
     looked(made)
     assert list(made.engine.orders.live) == []
     assert "is halted" not in made.said()
-    assert "1 not ours" not in made.said()
+    assert "1 of no strategy" not in made.said()
 
 
 @pytest.mark.parametrize("confirmed", [True, False])

@@ -26,7 +26,7 @@ def given_up() -> tuple[Scripted, Actor, str]:
     order = made.engine.orders.get(name)
     assert order is not None
     assert order.state is OrderState.NEEDS_OPERATOR
-    assert "look at the venue yourself" in made.said()
+    assert "manual check needed" in made.said()
     return made, actor, name
 
 
@@ -83,4 +83,4 @@ def test_an_order_that_is_known_is_for_nobody_to_settle() -> None:
     assert order.state is OrderState.ACCEPTED
     ((accepted, said),) = answers(made)
     assert not accepted
-    assert "is not for an operator to resolve" in said
+    assert "(only NEEDS_OPERATOR orders can)" in said

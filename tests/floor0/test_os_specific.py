@@ -68,7 +68,7 @@ def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> N
             asked = [*command, "halt", config]
             halt = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False)
             assert (halt.returncode, halt.stderr) == (0, "")
-            assert f"bot {bot.pid}: no orders of ours are open at the venue" in halt.stdout
+            assert f"bot {bot.pid}: no orders of the bot are open at the venue" in halt.stdout
             bot.terminate()
             said, _ = bot.communicate(timeout=60)
         finally:

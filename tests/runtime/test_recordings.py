@@ -56,7 +56,7 @@ def test_real_recordings_hold_up(path: Path) -> None:
         # Nearly every event after the snapshot moves the book, and both prices and quantities of its top are compared.
         assert row["comparisons"] > 3 * row["depth_events"]
     assert document["comparisons"] == sum(row["comparisons"] for row in document["symbols"].values())
-    assert said.endswith(f"{document['lines']} lines, {document['comparisons']} comparisons: every book is true")
+    assert said.endswith(f"{document['lines']} lines, {document['comparisons']} comparisons: every book agrees with the tickers")
 
 
 @needs_shared
@@ -109,7 +109,7 @@ def test_a_depth_event_that_is_missing_is_a_gap(tmp_path: Path, small: list[byte
     assert document["gaps"] == 1
     assert document["symbols"]["SUSHIUSDT"]["gaps"] == 1
     assert document["mismatches"] == 0
-    assert said.endswith("the books do NOT hold up")
+    assert said.endswith("the books do NOT agree with the tickers")
 
 
 @needs_shared

@@ -55,7 +55,7 @@ def test_sinks_hear_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert len(module.broken) == 1
     assert "a sink failed: RuntimeError: the disk is full" in scene.log
-    assert "it hears nothing more" in scene.log
+    assert "it is not called any more" in scene.log
 
 
 ALERTS = """

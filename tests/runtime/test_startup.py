@@ -139,7 +139,7 @@ async def test_what_is_no_exchange(body: bytes) -> None:
 async def test_a_ban_is_heeded_at_once(answer: Told, until_after_ms: int) -> None:
     async with venue(answer) as (web, rest, clock):
         for question in (venue_offset_ms, describe_venue, check_account):
-            with pytest.raises(Banned, match=r"we are banned for another \d+ s; try again after that") as refused:
+            with pytest.raises(Banned, match=r"banned for another \d+ s; try again after that") as refused:
                 await question(rest, clock)
             one_sentence(refused.value)
             assert abs(refused.value.until_ms - clock.now_ms() - until_after_ms) < 1_000
@@ -239,7 +239,7 @@ async def test_g14_an_account_in_multi_assets_mode_is_refused_with_78() -> None:
         (account(multiAssetsMargin=True), ConfigError, "multi-assets mode"),
         (Told(b'{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}', 400), VenueUnavailable, "-1021"),
         (Told(b'{"code":-1001,"msg":"Internal error; unable to process\\u001b[2J"}', 503), VenueUnavailable, "-1001"),
-        (Told(b"", 500), VenueUnavailable, "does not tell about the account"),
+        (Told(b"", 500), VenueUnavailable, "does not report the account"),
         (Told(b"<html>"), VenueUnavailable, "cannot be read"),
         (Told(b'{"canTrade":"yes"}'), VenueUnavailable, "cannot be read"),
     ],
@@ -267,7 +267,7 @@ async def test_c6_a_receive_window_too_small_for_the_way_is_named() -> None:
             await check_account(rest, clock)
     said = one_sentence(refused.value)
     assert refused.value.exit_code == 78
-    assert re.match(r"orders.recv_window_ms: the way to the venue and back takes [0-9.]+ s, and requests may be 50 ms old", said)
+    assert re.match(r"orders.recv_window_ms: round trip to the venue is [0-9.]+ s; 50 is too small", said)
     assert "-1021" in said
     assert said.endswith(": set it to 5000")
 

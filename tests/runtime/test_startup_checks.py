@@ -97,7 +97,7 @@ async def test_g10_every_difference_is_one_line_at_its_key_naming_both(tmp_path:
     path = tmp_path / "bot.toml"
     assert refused.value.findings == (
         f"{path}:9: orders.leverage.BTCUSDT: the configuration says 5, at the venue BTCUSDT has leverage 125",
-        f"{path}:9: orders.leverage.SOLUSDT: the venue does not tell the leverage of SOLUSDT",
+        f"{path}:9: orders.leverage.SOLUSDT: the venue does not report the leverage of SOLUSDT",
         f"{path}:10: orders.margin: the configuration says isolated, at the venue BTCUSDT has margin mode cross",
     )
 
@@ -105,7 +105,7 @@ async def test_g10_every_difference_is_one_line_at_its_key_naming_both(tmp_path:
 async def test_what_the_configuration_leaves_open_is_not_asked_for(tmp_path: Path) -> None:
     held = {"symbol": "ETHUSDT", "positionSide": "BOTH", "positionAmt": "-0.500", "entryPrice": "1"}
     said = await checked(bot_of(tmp_path), answering([], [], [held, {**held, "symbol": "X", "positionAmt": "0.0"}]), account())
-    assert said == [(Level.INFO, "at the venue: 0 open orders, 0 of them ours; positions: ETHUSDT -0.5")]
+    assert said == [(Level.INFO, "at the venue: 0 open orders, 0 of them the bot's; positions: ETHUSDT -0.5")]
 
 
 async def test_all_as_it_should_be(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_x16_a_right_to_withdraw_is_said_or_refused(tmp_path: Path) -> Non
     said = await checked(bot_of(tmp_path), answering([]), account(can_withdraw=True))
     assert said[0] == (
         Level.WARNING,
-        "the account may withdraw, as far as the venue tells; the key of a bot needs no such right",
+        "the venue reports that the account may withdraw; the key of a bot needs no such permission",
     )
     with pytest.raises(AuthenticationRefused, match="the account may withdraw"):
         await checked(bot_of(tmp_path, 'withdrawals = "refuse"'), answering([]), account(can_withdraw=True))

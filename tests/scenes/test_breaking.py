@@ -138,8 +138,8 @@ def test_p11_o38_a_bug_in_any_task_leaves_nothing_but_the_stop(
     assert (bids(served), stops(served), position(served)) == ([], [stop], 0.01)
     placed = {order["clientOrderId"]: order["status"] for order in served.ask("/fapi/v1/allOrders", symbol="BTCUSDT")}
     assert placed[bid] == "CANCELED"
-    assert "the run has broken off: its orders are cancelled, no other orders of ours are still open at the venue" in said
-    assert "kept at the venue: 1 orders of ours that can only reduce an open position" in said
+    assert "the run has broken off: its orders are cancelled, no other orders of the bot are still open at the venue" in said
+    assert "kept at the venue: 1 orders of the bot that can only reduce an open position" in said
     thread = point == "the kill switch's thread"
     last = "the kill switch has ended by itself" if thread else "a bug: RuntimeError: broken on purpose"
     assert said.splitlines()[-1].startswith(f"coldframe: {last}")

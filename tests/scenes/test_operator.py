@@ -54,7 +54,7 @@ def settles(config: Path, env: dict[str, str]) -> None:
     wait_until(resolved, "the order is resolved")
     again = coldframe("orders", "resolve", config, NAME, "--as", "canceled", env=env)
     assert again.returncode in (2, 75)
-    assert again.returncode == 75 or "is not for an operator to resolve" in again.stderr
+    assert again.returncode == 75 or "(only NEEDS_OPERATOR orders can)" in again.stderr
 
 
 def is_stopped_and_continued(bot: Running) -> None:
@@ -76,7 +76,7 @@ def test_o25_c4_p10_what_a_person_does_to_a_running_bot(tmp_path: Path, home: di
         config, journal = with_a_past(tmp_path, served)
         env = {**home, "SCENE_KEY": served.api_key}
         with started(tmp_path, "run", config, "--live", env=env) as bot:
-            bot.wait_for("still shut from an earlier run: loss of strategy mm")
+            bot.wait_for("no new risk since an earlier run: loss of strategy mm")
             bot.wait_for("reconciled (user stream opened)")
             settles(config, home)
             bot.wait_for(f"resolved by hand: BUY 0.002 BTCUSDT @ 50000 ({NAME}, CANCELED)")

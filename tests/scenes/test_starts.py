@@ -112,8 +112,8 @@ def test_o24_what_is_already_there_is_said(tmp_path: Path, served: VenueProcess,
     served.do("DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
     served.do("POST", "/fapi/v1/order", symbol="ETHUSDT", side="SELL", type="MARKET", quantity="0.050")
     assert done.returncode == 78
-    assert "at the venue: 1 open orders, 0 of them ours; positions: ETHUSDT 0.05" in done.stderr
-    assert len([line for line in last_lines(done) if "is not ours" in line]) == 2
+    assert "at the venue: 1 open orders, 0 of them the bot's; positions: ETHUSDT 0.05" in done.stderr
+    assert len([line for line in last_lines(done) if "belongs to no strategy" in line]) == 2
 
 
 def test_r2_n3_after_a_ban_a_restarted_bot_sends_nothing(tmp_path: Path, home: dict[str, str]) -> None:
@@ -125,7 +125,7 @@ def test_r2_n3_after_a_ban_a_restarted_bot_sends_nothing(tmp_path: Path, home: d
         env = {**home, "SCENE_KEY": there.api_key}
         first = start(config, env, "--live")
     assert first.returncode == 75
-    assert "we are banned for another" in first.stderr
+    assert "banned for another" in first.stderr
     second = start(config, env, "--live")
     assert second.returncode == 75
     assert "as an earlier run was told" in second.stderr

@@ -72,7 +72,7 @@ def test_the_whole_live_path_over_tls(tmp_path: Path, home: dict[str, str]) -> N
     ):
         assert promised in bot.log
     assert bot.log.index("LIVE: scene") < bot.log.index("logged on") < bot.log.index("fill: mm")
-    assert "at the venue: 0 open orders, 0 of them ours; positions: none" in bot.log
+    assert "at the venue: 0 open orders, 0 of them the bot's; positions: none" in bot.log
 
 
 def positions(served: VenueProcess) -> dict[str, float]:

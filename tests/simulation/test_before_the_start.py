@@ -41,7 +41,7 @@ def test_o24_a_start_names_all_that_is_not_its_own() -> None:
     puppet.patient, puppet.wanted = False, [bid(pump)]
     pump.until(lambda: pump.failed is not None)
     assert pump.failed is not None
-    refused = [line for line in pump.failed.text.splitlines() if "is not ours" in line]
+    refused = [line for line in pump.failed.text.splitlines() if "belongs to no strategy" in line]
     assert len(refused) == 2
     assert "position of 0.010 BTCUSDT" in refused[0]
     assert "web_by_hand" in refused[1]
@@ -87,9 +87,9 @@ def test_o21_orders_by_hand_during_a_run_are_external() -> None:
     pump, puppet = trading()
     puppet.wanted = [Place(symbol=B, side=Side.BUY, quantity=D("0.005"), price=pump.market.best(B, Side.SELL))]
     by_hand(pump, "BUY", "0.020")
-    pump.until(lambda: bool(pump.told("an order that is not ours: BTCUSDT BUY 0.020")))
+    pump.until(lambda: bool(pump.told("an order of no strategy: BTCUSDT BUY 0.020")))
     by_hand(pump, "SELL", "0.005")
-    pump.until(lambda: bool(pump.told("an order that is not ours: BTCUSDT SELL 0.005")))
+    pump.until(lambda: bool(pump.told("an order of no strategy: BTCUSDT SELL 0.005")))
     pump.run(2)
     assert pump.engine.state.external.account.net(B) == D("0.015")
     assert pump.position("mm") == D("0.005")

@@ -69,7 +69,7 @@ def test_an_order_that_was_cut_is_not_amended_again_and_again(side: PositionSide
     assert held.resting() == {held.ask + 20: D("0.004")}
     assert held.count("order.modify") == 1
     (line,) = [line for line in held.pump.told("other orders close what there is") if line.startswith("info")]
-    assert f"0.006 of order {held.theirs}, which is not ours" in line
+    assert f"0.006 of order {held.theirs}, which belongs to no strategy" in line
     held.other_client_cancels()
     held.pump.until(lambda: held.resting() == {held.ask + 20: HELD}, 9)
     assert held.count("order.modify") == 2

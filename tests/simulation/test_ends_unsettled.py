@@ -109,13 +109,13 @@ def test_p18_a_bot_that_waits_for_fills_says_so_once() -> None:
     pump.until(lambda: pump.engine.state.tally.sent == 1)
     pump.run(120)
     assert pump.position("mm") == 0
-    (line,) = pump.told("stands still")
-    assert line.startswith("warning: BTCUSDT stands still: the venue says that 0.010 of BUY 0.010 BTCUSDT")
-    assert "it goes on as soon as the user stream or the list of trades, which is asked for every 5 s, tells the trade" in line
+    (line,) = pump.told("BTCUSDT: no new risk")
+    assert line.startswith("warning: BTCUSDT: no new risk: the venue reports 0.010 of BUY 0.010 BTCUSDT")
+    assert "new risk again when the user stream or the list of trades, which is asked for every 5 s, brings the trade" in line
     assert pump.engine.state.tally.sent == 1
     pump.venue.finds_nothing.clear()
     pump.until(lambda: pump.position("mm") == LOT, 10)
-    pump.until(lambda: bool(pump.told("BTCUSDT goes on: every fill of our orders there is known again")), 2)
+    pump.until(lambda: bool(pump.told("BTCUSDT: new risk again: every fill of the bot's orders there is known again")), 2)
     pump.stop()
     assert report(pump).owed == ()
 
@@ -126,7 +126,7 @@ def test_fills_that_are_only_late_are_not_worth_a_line() -> None:
     puppet.wanted = [Target(B, LOT)]
     pump.until(lambda: pump.position("mm") == LOT)
     pump.run(20)
-    assert not pump.told("stands still")
+    assert not pump.told("BTCUSDT: no new risk")
 
 
 def test_p18_a_stop_that_went_unheard_is_not_called_kept() -> None:

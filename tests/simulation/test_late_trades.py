@@ -140,7 +140,7 @@ def test_o24_what_counts_before_ours_is_not_told_as_coming_last(
     fails = fails and rule is not ExternalPolicy.IGNORE
     assert (pump.failed is not None) is fails
     if pump.failed is not None:
-        assert f"position of {left} BTCUSDT (the account holds -0.016, our strategies -0.020" in pump.failed.text
+        assert f"position of {left} BTCUSDT (the account holds -0.016, the strategies -0.020" in pump.failed.text
         return
     assert (pump.position("a"), pump.position("b"), external(pump)) == (D("-0.010"), D("-0.010"), D(left))
     agrees(pump)

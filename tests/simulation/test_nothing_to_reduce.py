@@ -57,7 +57,7 @@ def test_the_end_waits_until_a_dispute_is_settled(hedge: bool, side: Side) -> No
     pump.stop()
     assert pump.position("mm") == 0
     assert (report(pump).position_breaks, code(pump)) == ((), Exit.DONE)
-    assert pump.told("adds up again")
+    assert pump.told("agrees again")
     assert not pump.told("adjustment")
 
 
@@ -70,4 +70,4 @@ def test_a_dispute_that_stays_is_named_when_the_grace_is_over() -> None:
     assert report(pump).position_breaks == (B,)
     assert code(pump) is not Exit.DONE
     (line,) = pump.told("do not add up at the end")
-    assert line.endswith(f"look at the venue yourself: {B}")
+    assert line.endswith(f"manual check needed: {B}")

@@ -378,8 +378,8 @@ def test_o24_external_rest_after_a_close_while_off_is_refused() -> None:
     pump.restart()
     pump.run(3)
     assert pump.failed is not None
-    assert "position of -0.005 BTCUSDT (the account holds -0.005, our strategies 0; entry price" in pump.failed.text
-    assert "is not ours: close it, or set external" in pump.failed.text
+    assert "position of -0.005 BTCUSDT (the account holds -0.005, the strategies 0; entry price" in pump.failed.text
+    assert "belongs to no strategy: close it, or set external" in pump.failed.text
     pump.restart(trading=OrderSideLimits(external=ExternalPolicy.IGNORE))
     pump.run(3)
     assert (pump.failed, pump.position("mm"), pump.engine.state.external.account.net(B)) == (None, 0, D("-0.005"))

@@ -130,7 +130,7 @@ async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) ->
         async with rig.halting(Halt(CANCEL)) as told:
             await rig.take(HaltAsked)
         (line,) = told[0].lines
-        assert line.startswith("no orders of ours are open at the venue, ")
+        assert line.startswith("no orders of the bot are open at the venue, ")
         assert venue.ordinary == {}
         assert (await rig.hear(WeightSpent)).weight == 8
         # Once more a moment later, for orders that were on their way.
@@ -171,7 +171,7 @@ async def test_p11_only_own_orders_are_cancelled_after_a_run_broke_off(tmp_path:
         await rig.kill_switch.end(well=well)
         assert venue.ordinary["BTCUSDT"] == (["cf.a.x.1", "by-hand"] if well else ["by-hand"])
         said = [text for _, text in rig.log]
-        broken = "the run has broken off: its orders are cancelled, no orders of ours are still open at the venue"
+        broken = "the run has broken off: its orders are cancelled, no orders of the bot are still open at the venue"
         assert said == ([] if well else [broken])
 
 
@@ -184,8 +184,8 @@ async def test_o38_after_a_run_that_broke_off_a_stop_stays(tmp_path: Path, keeps
         said = "\n".join(text for _, text in rig.log)
     assert venue.ordinary["BTCUSDT"] == []
     assert venue.algos["BTCUSDT"] == (["cf.a.x.2"] if keeps else [])
-    assert ("kept at the venue: 1 orders of ours that can only reduce an open position" in said) is keeps
-    assert f"its orders are cancelled, no{' other' if keeps else ''} orders of ours are still open at the venue" in said
+    assert ("kept at the venue: 1 orders of the bot that can only reduce an open position" in said) is keeps
+    assert f"its orders are cancelled, no{' other' if keeps else ''} orders of the bot are still open at the venue" in said
 
 
 async def test_run_that_begins_halted_cancels_orders_of_an_earlier_run(tmp_path: Path) -> None:

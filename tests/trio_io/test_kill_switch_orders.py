@@ -154,7 +154,7 @@ async def test_answers_that_cannot_be_read_or_never_end_are_troubles() -> None:
         (Told(b'[{"clientOrderId":"\xff"}]'), "an answer that cannot be read"),
         (Told(b'[{"clientOrderId":1e-99999999999999999999}]'), "an answer that cannot be read"),
         (Told(gzip.compress(bytes(10**6)), headers=(("Content-Encoding", "gzip"),)), "the answer is longer than 500000 bytes"),
-        (Told(b"[]", headers=(("Content-Encoding", "br"),)), "the answer is packed in a way"),
+        (Told(b"[]", headers=(("Content-Encoding", "br"),)), "the answer has an unknown or damaged compression"),
     ):
         venue = Venue({}, faults={"GET openOrders": told})
         async with working(venue, longest_answer=500_000) as (work, _):
@@ -191,7 +191,7 @@ async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:
         asked = len(venue.asked)
         found = await trio.to_thread.run_sync(work.cancel, None)
         assert len(venue.asked) == asked
-        assert all("sent us away for another" in trouble for trouble in found.troubles)
+        assert all("banned by the venue (418/429) for another" in trouble for trouble in found.troubles)
         used = line.used()
         assert used.banned_until_ms is not None
         assert abs(used.banned_until_ms - line.venue_ms - 90_000) < 2_000
@@ -199,7 +199,7 @@ async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:
     async with working(known, lambda: 10**14) as (work, _):
         found = await trio.to_thread.run_sync(work.cancel, None)
     assert known.asked == []
-    assert {trouble.partition(" for another ")[0] for trouble in found.troubles} == {"the venue has sent us away"}
+    assert {trouble.partition(" for another ")[0] for trouble in found.troubles} == {"banned by the venue (418/429)"}
 
 
 async def test_positions_are_reduced_by_orders_reported_before_sending() -> None:

@@ -366,7 +366,7 @@ async def test_p13_order_decided_too_long_ago_is_not_sent_a_cancel_is() -> None:
         await rig.until(RequestWritten, 3)
     refused = rig.of(RequestNotWritten)
     assert [event.request_id for event in refused] == [1, 2, 3]
-    assert refused[0].reason == "decided on what came in 2500 ms ago, 2000 ms are allowed"
+    assert refused[0].reason == "based on market data 2500 ms old: more than orders.max_age_ms = 2000"
 
 
 async def test_what_the_guard_is_against_is_not_written() -> None:

@@ -84,7 +84,7 @@ def _write_down(path: Path, client_order_id: str, what: ManualResolution) -> Non
 def _resolve(order: Order, what: ManualResolution) -> None:
     """As the engine would, for an order that it has given up."""
     if order.state is not OrderState.NEEDS_OPERATOR:
-        raise UsageError(f"{order.client_order_id} is {order.state}: only an order that could not be proved is for you to resolve")
+        raise UsageError(f"cannot be resolved by hand: {order.client_order_id} is {order.state} (only NEEDS_OPERATOR orders can)")
     if what is ManualResolution.FILLED:
         order.filled_by_report()
     Orders(0).apply(order, what.event, epoch_ns(), "resolved by hand")

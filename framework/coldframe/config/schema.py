@@ -59,11 +59,9 @@ class OrdersTable:
     answer_ms: int = key(
         "how long the answer to an order may take before its fate counts as unknown", 2000, check=between(100, 60_000)
     )
-    max_age_ms: int = key(
-        "how long ago what an order was decided on may have come in when the order is written", 5000, check=between(100, 60_000)
-    )
+    max_age_ms: int = key("oldest market data an order may be based on when it is sent", 5000, check=between(100, 60_000))
     dead_man_s: int = key(
-        "seconds without a sign of life after which the venue cancels all ordinary orders in the symbols we have orders in,"
+        "seconds without a sign of life after which the venue cancels all ordinary orders in the symbols the bot has orders in,"
         " others' too; 0: never",
         0,
         check=_off_or(10, 3600),
@@ -93,7 +91,7 @@ class OrdersTable:
         check=one_of("cancel", "keep"),
     )
     external: str = key(
-        "positions and orders found at the start that are not ours: refuse to run, ignore them (counted as external, left"
+        "positions and orders found at the start that belong to no strategy: refuse to run, ignore them (counted as external, left"
         " alone), or adopt them for the only strategy that trades their symbol",
         "refuse",
         check=one_of("refuse", "ignore", "adopt"),

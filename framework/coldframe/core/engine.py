@@ -325,7 +325,7 @@ class Engine:
             self._banned_ms = until_ms
             self._ctx.emit(StayAway(until_ms - self._ctx.clock.offset_ms))
             left_s = (until_ms - self._ctx.venue_ms) / 1000
-            self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {left_s:.0f} s: nothing is sent until then")
+            self._ctx.log(Level.ERROR, f"banned or throttled by the venue (418/429): nothing is sent for {left_s:.0f} s")
 
     # -- the journal --------------------------------------------------------------------------------------------------
 
@@ -358,7 +358,7 @@ class Engine:
             self.state.trading.journal_recovered()
             self._ctx.log(Level.WARNING, "the journal can be written again")
         if lost:
-            self._ctx.log(Level.ERROR, f"{lost} rows of the journal found no room meanwhile: the whole state is written down now")
+            self._ctx.log(Level.ERROR, f"{lost} journal rows were dropped meanwhile: writing a checkpoint of the whole state")
             self._rows.need_checkpoint()
 
     @property
@@ -422,7 +422,7 @@ class Engine:
 
     def _suspended(self, event: Suspended) -> None:
         """Books begin anew, orders and positions are compared, and the venue's time is asked for (faults.md C4)."""
-        self._ctx.log(Level.WARNING, f"nothing ran for {event.gap_ms / 1000:.1f} s: everything is looked at again")
+        self._ctx.log(Level.WARNING, f"nothing ran for {event.gap_ms / 1000:.1f} s: reconciling everything")
         self._clock.step(ClockDoubted())
         self.market.step(event)
         if self.trading is not None:

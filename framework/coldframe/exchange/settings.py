@@ -42,7 +42,7 @@ class VenueFaults:
     Shares are between 0 and 1 and drawn by the venue's seed, so that a run can be repeated. Times of 0 mean never.
     """
 
-    clock_skew_ms: int = key("how far the venue's clock runs ahead of ours (negative: behind)", 0)
+    clock_skew_ms: int = key("how far the venue's clock runs ahead of this machine's (negative: behind)", 0)
     banned_for_s: int = key("answer every request with 418 for so many seconds after the start", 0, check=not_negative)
     orders_doubtful: Decimal = key("share of requests to place, modify or cancel that are answered amiss", _NONE, check=_share)
     doubtful_calls: list[str] = key(
@@ -76,7 +76,7 @@ class VenueFaults:
     private_cut_s: Decimal = key("cut the user-data streams every so many seconds", _NONE, check=not_negative)
     market_cut_s: Decimal = key("cut the market streams every so many seconds", _NONE, check=not_negative)
     api_cut_s: Decimal = key("cut the connections of the WebSocket API every so many seconds", _NONE, check=not_negative)
-    cut_with_close: bool = key("these cuts come with a close frame (code 1001) instead of without a word", False)
+    cut_with_close: bool = key("send close frame 1001 before these cuts", False)
     api_cut_after_bytes: int = key(
         "cut each connection of the WebSocket API when so many bytes of requests have been read", 0, check=not_negative
     )

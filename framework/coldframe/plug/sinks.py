@@ -40,7 +40,7 @@ class Sinks:
 
     def _drop(self, dropped: Sink, why: str) -> None:
         self._sinks = [sink for sink in self._sinks if sink is not dropped]
-        self._complain(f"{why}; it hears nothing more")
+        self._complain(f"{why}; it is not called any more")
 
 
 def _raised(line: str) -> PluginError:

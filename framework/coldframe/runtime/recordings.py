@@ -158,9 +158,9 @@ def _verify_lines(path: Path, document: dict[str, Any]) -> list[str]:
         for name, row in document["symbols"].items()
     ]
     if document["gaps"] or document["mismatches"]:
-        verdict = "the books do NOT hold up"
+        verdict = "the books do NOT agree with the tickers"
     else:
-        verdict = "every book is true" if document["comparisons"] else "there was nothing to compare"
+        verdict = "every book agrees with the tickers" if document["comparisons"] else "there was nothing to compare"
     return [*lines, f"{path.name}: {document['lines']} lines, {document['comparisons']} comparisons: {verdict}"]
 
 

@@ -271,7 +271,7 @@ def _end_lines(end: Mapping[str, Any]) -> list[str]:
     for owed in end["fills_owed"]:
         text = f"{owed['quantity']} {owed['symbol']} of {owed['order']} has traded, but the trades are not known"
         lines.append(f"  fills owed: {text}: the position is not what it seems; the next run asks for them")
-    lines += [f"  {symbol}: the account's position is not what our fills make; look at the venue" for symbol in end["disputed"]]
+    lines += [f"  {symbol}: the account's position differs from the bot's fills; manual check needed" for symbol in end["disputed"]]
     if not end["compared"] and (end["positions"] or end["kept"]):
         lines.append("  not compared with the account at the end: positions and kept orders may have changed")
     if end["unrecorded"]:

@@ -186,7 +186,7 @@ class _Lifetime:
         orders.offset_ms = market.offset_ms = offset_ms
         if abs(offset_ms) >= _CLOCK_WARNING_MS:
             where = "behind" if offset_ms > 0 else "ahead of"
-            text = f"our clock is {abs(offset_ms) / 1000:.1f} s {where} the venue's"
+            text = f"the clock of this machine is {abs(offset_ms) / 1000:.1f} s {where} the venue's"
             self._log(
                 Level.WARNING, f"{text}: requests carry the venue's time, nothing is wrong; set the system clock all the same"
             )

@@ -97,7 +97,7 @@ def refuse_ban(answer: Answer, clock: Clock) -> None:
     until_ms = ban_end_ms(answer, clock.now_ms())
     if until_ms is not None:
         wait_s = max(until_ms - clock.now_ms(), 0) / 1000
-        text = f"the venue answers {answer.status}: we are banned for another {wait_s:.0f} s; try again after that"
+        text = f"the venue answers {answer.status}: banned for another {wait_s:.0f} s; try again after that"
         raise Banned(text, until_ms)
 
 
@@ -146,14 +146,14 @@ async def check_account(
         trip_ms = clock.now_ms() - asked_ms
         if classify(fault.code) is CodeClass.CLOCK and trip_ms >= rest.recv_window_ms:
             raise ConfigError(
-                f"orders.recv_window_ms: the way to the venue and back takes {trip_ms / 1000:.1f} s, and requests may be"
-                f" {rest.recv_window_ms} ms old when they arrive ({text}): set it to {enough_ms(trip_ms)}"
+                f"orders.recv_window_ms: round trip to the venue is {trip_ms / 1000:.1f} s;"
+                f" {rest.recv_window_ms} is too small ({text}): set it to {enough_ms(trip_ms)}"
             )
-        raise VenueUnavailable(f"the venue does not tell about the account: {text}")
+        raise VenueUnavailable(f"the venue does not report the account: {text}")
     try:
         account = decode(AccountConfig, answer.body, Census())
     except DecodeError as error:
-        raise VenueUnavailable(f"what the venue tells about the account cannot be read: {error}") from None
+        raise VenueUnavailable(f"the venue's report of the account cannot be read: {error}") from None
     if not account.can_trade:
         raise AuthenticationRefused("the API key may not trade; give it the futures permission")
     findings = _wrong_modes(account, position_mode)

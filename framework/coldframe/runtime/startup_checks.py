@@ -64,7 +64,7 @@ async def account_at_venue(config: Config, rest: RestClient, clock: Clock) -> st
 def _check_rights(config: Config, account: AccountConfig, log: LogLine) -> None:
     if account.can_withdraw is not True:
         return
-    text = "the account may withdraw, as far as the venue tells; the key of a bot needs no such right"
+    text = "the venue reports that the account may withdraw; the key of a bot needs no such permission"
     if config.orders.withdrawals == "refuse":
         raise AuthenticationRefused(f"{text} (orders.withdrawals is refuse)")
     log(Level.WARNING, text)
@@ -90,7 +90,7 @@ def _differences(bot: Bot, rows: Mapping[str, SymbolConfig]) -> list[str]:
     for symbol, wanted in orders.leverage.items():
         row = rows.get(symbol)
         if row is None:
-            found.append(source.finding(("orders", "leverage", symbol), f"the venue does not tell the leverage of {symbol}"))
+            found.append(source.finding(("orders", "leverage", symbol), f"the venue does not report the leverage of {symbol}"))
         elif row.leverage != wanted:
             text = f"the configuration says {wanted}, at the venue {symbol} has leverage {row.leverage}"
             found.append(source.finding(("orders", "leverage", symbol), text))
@@ -114,7 +114,7 @@ async def _log_what_is_there(rest: RestClient, clock: Clock, log: LogLine) -> No
     positions = await _ask(rest, clock, "/fapi/v3/positionRisk", PositionRow)
     held = [f"{row.symbol} {trimmed(exact(row.position_amt))}" for row in positions if exact(row.position_amt)]
     ours = sum(parse_own(order.client_order_id) is not None for order in orders)
-    log(Level.INFO, f"at the venue: {len(orders)} open orders, {ours} of them ours; positions: {_some(held) or 'none'}")
+    log(Level.INFO, f"at the venue: {len(orders)} open orders, {ours} of them the bot's; positions: {_some(held) or 'none'}")
 
 
 async def _ask(rest: RestClient, clock: Clock, path: str, kind: type[R]) -> list[R]:

@@ -18,7 +18,7 @@ ACCEPT: Final = {"Accept-Encoding": "gzip"}
 
 _PLAIN: Final = ("", "identity")
 _GZIP: Final = ("gzip", "x-gzip")
-_UNREADABLE: Final = "the answer is packed in a way that cannot be unpacked"
+_UNREADABLE: Final = "the answer has an unknown or damaged compression"
 
 
 class Body:

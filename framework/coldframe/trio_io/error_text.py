@@ -11,14 +11,14 @@ _WORDS: Final = {
     "ConnectTimeout": "no connection in time",
     "ReadTimeout": "no answer in time",
     "TooSlowError": "no whole answer in time",
-    "WriteTimeout": "the question could not be sent in time",
+    "WriteTimeout": "the request could not be sent in time",
     "PoolTimeout": "no connection in time",
     "WriteError": "the connection broke",
     "ConnectError": "no connection",
     "ReadError": "the connection broke",
     "RemoteProtocolError": "the answer breaks off, or is not HTTP",
     "BrokenResourceError": "the connection broke",
-    "DecodingError": "the answer is packed in a way that cannot be unpacked",
+    "DecodingError": "the answer has an unknown or damaged compression",
 }
 
 

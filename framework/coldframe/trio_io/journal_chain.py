@@ -44,7 +44,7 @@ def proved(path: Path, rows: Iterable[Sequence[Any]], first: int, before: bytes)
             yield cells
             seq, at = seq + 1, cells[5]
     except (sqlite3.Error, OSError, EOFError, zlib.error, ValueError, TypeError) as error:
-        raise JournalDamaged(f"{path}: row {seq} cannot be believed: {error}") from None
+        raise JournalDamaged(f"{path}: row {seq} is damaged: {error}") from None
 
 
 def row_of(path: Path, cells: Cells) -> Row:
@@ -53,9 +53,9 @@ def row_of(path: Path, cells: Cells) -> Row:
     try:
         return Row(seq, at_ns, kind, ref, msgspec.json.decode(text))
     except RecursionError:
-        raise JournalDamaged(f"{path}: row {seq} cannot be believed: it is nested too deeply") from None
+        raise JournalDamaged(f"{path}: row {seq} is damaged: it is nested too deeply") from None
     except ValueError as error:
-        raise JournalDamaged(f"{path}: row {seq} cannot be believed: {error}") from None
+        raise JournalDamaged(f"{path}: row {seq} is damaged: {error}") from None
 
 
 def _checked(found: Sequence[Any], seq: int, before: bytes) -> Cells:

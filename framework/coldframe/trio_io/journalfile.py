@@ -236,7 +236,7 @@ def _rows_between(db: sqlite3.Connection, path: Path, first: int, end: int) -> s
     try:
         return db.execute(f"{_ROW} WHERE seq >= ? AND seq < ? ORDER BY seq", (first, end))
     except sqlite3.Error as error:
-        raise JournalDamaged(f"{path}: row {first} cannot be believed: {error}") from None
+        raise JournalDamaged(f"{path}: row {first} is damaged: {error}") from None
 
 
 def _hash_before(db: sqlite3.Connection, path: Path, head: Head, seq: int) -> bytes:
@@ -246,9 +246,9 @@ def _hash_before(db: sqlite3.Connection, path: Path, head: Head, seq: int) -> by
     try:
         found = db.execute("SELECT hash FROM journal WHERE seq = ?", (seq - 1,)).fetchone()
     except sqlite3.Error as error:
-        raise JournalDamaged(f"{path}: row {seq} cannot be believed: {error}") from None
+        raise JournalDamaged(f"{path}: row {seq} is damaged: {error}") from None
     if found is None:
-        raise JournalDamaged(f"{path}: row {seq} cannot be believed: the row before it is missing")
+        raise JournalDamaged(f"{path}: row {seq} is damaged: the row before it is missing")
     return bytes(found[0])
 
 

@@ -388,10 +388,10 @@ class KillSwitchThread:
         if left is None:
             text = "it is not known whether orders of this bot are"
         else:
-            text = f"{max(left - found.kept, 0) or 'no'}{' other' if found.kept else ''} orders of ours are"
+            text = f"{max(left - found.kept, 0) or 'no'}{' other' if found.kept else ''} orders of the bot are"
         self._log(Level.ERROR, f"the run has broken off: its orders are cancelled, {text} still open at the venue")
         if found.kept:
-            self._log(Level.ERROR, f"kept at the venue: {found.kept} orders of ours that can only reduce an open position")
+            self._log(Level.ERROR, f"kept at the venue: {found.kept} orders of the bot that can only reduce an open position")
         self._troubles("cancelling", found)
 
     def _describe_left(self, halt: Halt, began_s: float) -> list[str]:
@@ -404,7 +404,7 @@ class KillSwitchThread:
         found = self._work.count_open(halt.strategy)
         self._put_input(self._work.used())
         left = "an unknown number of" if found.left is None else found.left or "no"
-        line = f"{left} orders of ours are open at the venue, {monotonic_s() - began_s:.2f} s after the halt was seen"
+        line = f"{left} orders of the bot are open at the venue, {monotonic_s() - began_s:.2f} s after the halt was seen"
         self._log(Level.ERROR, f"halt: {halt.whom}: {line}")
         return [line, *self._troubles("looking", found)]
 

@@ -70,7 +70,7 @@ class KillSwitchRest:
         now_ms = self.venue_ms
         banned_ms = max(self._banned_until_ms, self._engine_banned_ms()) - now_ms
         if banned_ms > 0:
-            raise LinkRefused(f"the venue has sent us away for another {banned_ms / 1000:.1f} s")
+            raise LinkRefused(f"banned by the venue (418/429) for another {banned_ms / 1000:.1f} s")
         text = sign_query(params, self._signer, now_ms, self._recv_window_ms)
         self._spend(verb, path, params)
         try:

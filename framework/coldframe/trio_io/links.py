@@ -229,7 +229,7 @@ class Links:
         age_ms = self._now_ms() - decided_ms
         if not self.max_age_ms or age_ms <= self.max_age_ms or effect.method not in PLACING:
             return None
-        return f"decided on what came in {age_ms} ms ago, {self.max_age_ms} ms are allowed"
+        return f"based on market data {age_ms} ms old: more than orders.max_age_ms = {self.max_age_ms}"
 
     def _prepared(self, effect: SendRequest, timestamp_ms: int) -> dict[str, str | int]:
         security = METHODS[effect.method].security

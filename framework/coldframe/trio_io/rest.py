@@ -88,7 +88,7 @@ class RestClient:
     async def ask(self, verb: str, path: str, params: Mapping[str, str | int]) -> Answer:
         """One call. Raises `LinkRefused` when no answer came, whatever the reason, or none was asked for because we are banned."""
         if self._now_ns() < self.silent_until_ms * NS_PER_MS:
-            raise LinkRefused(f"{self._base}: we are banned, nothing was sent")
+            raise LinkRefused(f"{self._base}: banned by the venue, nothing was sent")
         url, headers = self._request(verb, path, params)
         try:
             with trio.fail_after(self._call_timeout_s):

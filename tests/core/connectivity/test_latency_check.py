@@ -58,9 +58,7 @@ def far(trip_ms: int, **limits: int) -> Scripted:
 )
 def test_c6_three_second_latency_is_explained_once_with_the_keys(limits: dict[str, int], keys: list[str]) -> None:
     made = far(3_000, **limits)
-    said = [
-        line.text for line in made.log if line.level is Level.ERROR and "the way to the venue and back takes 3.0 s" in line.text
-    ]
+    said = [line.text for line in made.log if line.level is Level.ERROR and "round trip to the venue is 3.0 s" in line.text]
     assert [text.split("[orders] ")[1] for text in said] == keys
 
 

@@ -163,7 +163,7 @@ def test_o35_a_younger_order_that_is_gone_needs_a_person() -> None:
     del made.exchange.orders[order.client_order_id]
     made.run(LIGHT_ROUND_MS + 20_000)
     assert state(order) is S.NEEDS_OPERATOR
-    assert any("look at the venue yourself" in line.text for line in made.log if line.level is Level.ERROR)
+    assert any("manual check needed" in line.text for line in made.log if line.level is Level.ERROR)
 
 
 # -- a human being ----------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def unprovable() -> tuple[Scripted, Actor, Order]:
 def test_o25_unprovable_order_suspends_its_symbol_and_no_other() -> None:
     made, actor, order = unprovable()
     assert state(order) is S.NEEDS_OPERATOR
-    assert any(line.level is Level.ERROR and "look at the venue yourself" in line.text for line in made.log)
+    assert any(line.level is Level.ERROR and "manual check needed" in line.text for line in made.log)
     made.want(actor, place(quantity="2"), place(symbol="ETHUSDT"))
     assert made.verdicts(actor) == {"ACCEPTED": 2, "HALTED": 1}
 

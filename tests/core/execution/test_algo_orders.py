@@ -413,7 +413,7 @@ def test_o24_external_conditional_order_is_refused_at_the_start(rule: ExternalPo
     made.run(600)
     assert isinstance(made.ended, Fail)
     assert made.ended.text == (
-        "orders.external: conditional order STOP_MARKET SELL BTCUSDT (web_1) is not ours:"
+        "orders.external: conditional order STOP_MARKET SELL BTCUSDT (web_1) belongs to no strategy:"
         ' cancel it, or set external = "ignore" under [orders]'
     )
 
@@ -426,7 +426,7 @@ def test_first_round_lists_all_algo_orders_and_counts_external() -> None:
         made.book("BTCUSDT", [("99.9", "5")], [("100.1", "5")])
     made.run(600)
     assert [dict(call.params) for call in made.called(LIST)] == [{}]
-    assert "1 open orders at the venue, 1 not ours" in made.said()
+    assert "1 open orders at the venue, 1 of no strategy" in made.said()
 
 
 def test_external_conditional_order_is_reported_and_left_alone() -> None:
@@ -435,7 +435,7 @@ def test_external_conditional_order_is_reported_and_left_alone() -> None:
     made.exchange.algos.report(algo)
     made.release()
     assert [line.text for line in made.log if line.level is Level.WARNING] == [
-        "a conditional order that is not ours: STOP_MARKET BTCUSDT SELL 1 NEW"
+        "a conditional order of no strategy: STOP_MARKET BTCUSDT SELL 1 NEW"
     ]
 
 

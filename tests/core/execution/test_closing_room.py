@@ -73,7 +73,8 @@ def test_orders_of_ours_that_close_the_same_are_named() -> None:
     made.others_rest("3", symbol="ETHUSDT", order_id=79)
     made.orders.apply(made.rests(CLOSE), OrderEvent.SEEN_CANCELED, START_NS)
     made.refused()
-    text = f"other orders close what there is of 10 {SYMBOL}: 4 of {first.client_order_id}, 6 of order 77, which is not ours;"
+    others = f"4 of {first.client_order_id}, 6 of order 77, which belongs to no strategy;"
+    text = f"other orders close what there is of 10 {SYMBOL}: {others}"
     assert made.shut().startswith(text)
 
 

@@ -157,7 +157,7 @@ def test_o31_missed_renewal_is_an_alert_that_names_the_outcome(fail: Any) -> Non
     made.run(2 * PERIOD_MS + 500)
     first = errors(made)[0]
     assert first.startswith("dead man's switch of BTCUSDT: beat missed (")
-    assert "the venue cancels our orders there in" in first
+    assert "the venue cancels the bot's orders there in" in first
     seconds = float(first.rsplit(" in ", 1)[1].removesuffix(" s"))
     assert 0 < seconds <= LENGTH_MS / 1000
 

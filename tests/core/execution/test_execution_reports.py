@@ -352,8 +352,8 @@ def test_o20_o21_what_takes_nothing_from_a_strategy_is_external(client_order_id:
     assert world.state.external.account.fees == {"USDT": D("0.02")}
     assert world.state.external.account.fills == 1
     assert [event for event in world.events if not isinstance(event, OrderChanged)] == []
-    said = next((text for prefix, text in VENUE_PREFIXES.items() if client_order_id.startswith(prefix)), "not ours")
-    level = Level.WARNING if said == "not ours" else Level.ERROR
+    said = next((text for prefix, text in VENUE_PREFIXES.items() if client_order_id.startswith(prefix)), "of no strategy")
+    level = Level.WARNING if said == "of no strategy" else Level.ERROR
     assert any(line.level is level and said in line.text for line in logged(world))
 
 

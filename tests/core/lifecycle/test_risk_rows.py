@@ -41,7 +41,7 @@ def test_strategy_over_its_loss_limit_stays_suspended_on_restart() -> None:
         again.want(actor, place(quantity="0.5", price="96"))
     assert again.verdicts(mine) == {V.LOSS: 1}
     assert again.verdicts(other) == {V.ACCEPTED: 1}
-    assert "still shut from an earlier run: loss of strategy one" in again.said()
+    assert "no new risk since an earlier run: loss of strategy one" in again.said()
     again.give(ResumeAsked("one", 1))
     again.want(mine, place(quantity="0.4", price="96"))
     assert again.verdicts(mine) == {V.LOSS: 1, V.ACCEPTED: 1}

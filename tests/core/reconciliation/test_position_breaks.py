@@ -104,7 +104,7 @@ def test_a_difference_that_passes_by_is_only_told() -> None:
     made.run(LIGHT_ROUND_MS + 6_000)
     assert made.engine.state.holdings.adjustments == []
     assert errors(made) == []
-    assert "position BTCUSDT adds up again" in made.said()
+    assert "position BTCUSDT agrees again" in made.said()
     made.want(actor, place())
     assert made.verdicts(actor) == {"ACCEPTED": 1}
 
@@ -130,7 +130,7 @@ def test_o25_ever_changing_position_is_adjusted_within_bounds() -> None:
     invent(made, other)
     made.run(20 * LIGHT_ROUND_MS)
     assert len(made.engine.state.holdings.adjustments) == ADJUSTMENTS_LIMIT
-    assert errors(made)[-1].startswith("look at the venue yourself: position BTCUSDT")
+    assert errors(made)[-1].startswith("manual check needed: position BTCUSDT")
     assert len(errors(made)) == ADJUSTMENTS_LIMIT + 1
     before = len(made.called(POSITIONS))
     made.run(10 * LIGHT_ROUND_MS)
@@ -165,11 +165,11 @@ def test_unexplained_position_report_starts_a_round_at_once() -> None:
     change = {"m": "ORDER", "B": [], "P": [row]}
     made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": 5, "T": 5, "a": change}).encode())
     made.run(3_000)
-    assert "position BTCUSDT does not add up: the venue has 0.3, our fills make 0" in made.said()
+    assert "position mismatch BTCUSDT: the venue has 0.3, the bot's fills make 0" in made.said()
     assert made.engine.trading is not None
     assert made.engine.trading.reconciler.rounds == 2
     made.run(3_000)
-    assert "position BTCUSDT adds up again" in made.said()
+    assert "position BTCUSDT agrees again" in made.said()
     assert made.engine.state.holdings.adjustments == []
 
 
@@ -194,7 +194,7 @@ def test_an_old_position_report_says_nothing() -> None:
         row = {"s": "BTCUSDT", "pa": amount, "ep": "1", "cr": "0", "up": "0", "mt": "cross", "iw": "0", "ps": "BOTH"}
         made.tell(json.dumps({"e": "ACCOUNT_UPDATE", "E": at, "T": at, "a": {"m": "ORDER", "B": [], "P": [row]}}).encode())
     made.run(5_000)
-    assert "does not add up" not in made.said()
+    assert "mismatch" not in made.said()
 
 
 # -- trades that nobody claims ----------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_o21_unreported_manual_trade_is_booked_to_external() -> None:
     assert external(made) == D("0.7")
     assert actor.told(OrderFilled) == []
     assert made.engine.state.holdings.adjustments == []
-    assert "a trade that is not ours: BTCUSDT BUY 0.7" in made.said()
+    assert "a trade of no strategy: BTCUSDT BUY 0.7" in made.said()
 
 
 def test_trade_of_an_own_order_with_unknown_id_is_not_external() -> None:
@@ -296,8 +296,8 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
     for symbol in ("BTCUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"):
         made.engine.trading.mismatches.step(NothingToReduce(symbol, PositionSide.BOTH, Side.SELL))
     made.beat()
-    assert made.said().count("nothing to reduce in BTCUSDT, our books have 0.010: asking for the position") == 1
-    assert made.said().count("nothing to reduce in ETHUSDT, our books have 0.010: asking for the position") == 1
+    assert made.said().count("nothing to reduce in BTCUSDT, the bot's fills make 0.010: asking for the position") == 1
+    assert made.said().count("nothing to reduce in ETHUSDT, the bot's fills make 0.010: asking for the position") == 1
 
 
 @pytest.mark.parametrize(

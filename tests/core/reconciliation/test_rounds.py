@@ -286,7 +286,7 @@ def test_o21_orders_of_others_are_counted_and_left_alone() -> None:
     made.run(LIGHT_ROUND_MS + 1_000)
     made.lose(LinkKind.PRIVATE)
     made.run(2_000)
-    assert "2 open orders at the venue, 2 not ours" in made.said()
+    assert "2 open orders at the venue, 2 of no strategy" in made.said()
     assert made.sent("order.cancel") == []
     assert actor.told(OrderChanged) == []
 

@@ -42,10 +42,10 @@ def test_o24_external_items_are_refused_by_default_line_by_line() -> None:
     assert made.ended.kind == "ConfigError"
     position, order = made.ended.text.split("\n")
     assert position.startswith(
-        "orders.external: position of -0.5 BTCUSDT (the account holds -0.5, our strategies 0; entry price 100)"
-        " is not ours: close it, or set"
+        "orders.external: position of -0.5 BTCUSDT (the account holds -0.5, the strategies 0; entry price 100)"
+        " belongs to no strategy: close it, or set"
     )
-    assert order.startswith("orders.external: order BUY 0.25 BTCUSDT @ 90 (web_2) is not ours: cancel it, or set")
+    assert order.startswith("orders.external: order BUY 0.25 BTCUSDT @ 90 (web_2) belongs to no strategy: cancel it, or set")
     assert made.sent("order.place") == []
 
 
@@ -121,7 +121,7 @@ def test_known_position_is_own_despite_a_fill_in_the_first_round() -> None:
 def test_o24_what_becomes_of_a_foreign_position_is_said(rule: ExternalPolicy, said: str) -> None:
     made = found(rule, Actor("mm"), symbols=("BTCUSDT",)).ready()
     (line,) = [line.text for line in made.log if line.text.startswith("position of -0.5 BTCUSDT")]
-    assert line.endswith(f"is not ours: {said}")
+    assert line.endswith(f"belongs to no strategy: {said}")
 
 
 # -- orders of an earlier run -----------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_o24_grown_external_position_is_refused_with_its_figures() -> None:
     again = made.restarted(actor, past=past)
     again.run(2_000)
     assert isinstance(again.ended, Fail)
-    assert "position of 5 BTCUSDT (the account holds 6, our strategies 1; entry price" in again.ended.text
+    assert "position of 5 BTCUSDT (the account holds 6, the strategies 1; entry price" in again.ended.text
 
 
 def test_o24_an_open_order_does_not_excuse_a_foreign_position() -> None:

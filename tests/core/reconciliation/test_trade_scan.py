@@ -209,7 +209,7 @@ def test_o36_the_last_fill_of_a_symbol_is_never_booked_again(count: int) -> None
         told_again(made, order, trade)
     assert (net(made), external(made)) == (D(count), D(0))
     assert "is halted" not in made.said()
-    assert "not ours" not in made.said()
+    assert "of no strategy" not in made.said()
     assert len(actor.told(OrderFilled)) == count
 
 

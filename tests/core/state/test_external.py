@@ -60,7 +60,7 @@ def test_o21_an_order_by_hand_is_external_and_shuts_nothing() -> None:
     made.fill("web_1", "0.3")
     assert made.engine.state.external.account.net("BTCUSDT") == D("0.5")
     assert made.engine.state.external.orders == {}
-    assert "an order that is not ours: BTCUSDT BUY" in said_at(made, Level.WARNING)
+    assert "an order of no strategy: BTCUSDT BUY" in said_at(made, Level.WARNING)
     assert said_at(made, Level.ERROR) == ""
     made.want(actor, place())
     assert made.verdicts(actor) == {"ACCEPTED": 1}
@@ -145,7 +145,7 @@ def test_what_is_found_at_the_start_is_followed_to_its_end() -> None:
     made.exchange.now_ms = made.venue_ms
     made.exchange.external_order("web_1", "BTCUSDT", Side.BUY, "1", "95")
     made.ready()
-    assert "order BUY 1 BTCUSDT @ 95 (web_1) is not ours and left alone" in made.said()
+    assert "order BUY 1 BTCUSDT @ 95 (web_1) belongs to no strategy: left alone" in made.said()
     made.exchange.orders["web_1"].end(OrderStatus.CANCELED)
     made.exchange.report(made.exchange.orders["web_1"], ExecutionType.CANCELED)
     made.beat()

@@ -360,7 +360,7 @@ def test_p5_rows_that_were_lost_are_made_good_by_a_checkpoint(lost: str) -> None
     assert gap
     before = len(made.rows)
     made.give(JournalChanged("", gap))
-    assert f"{gap} rows of the journal found no room meanwhile" in made.said()
+    assert f"{gap} journal rows were dropped meanwhile" in made.said()
     after = made.rows[before:]
     assert [row.kind for row in after].count(RowKind.CHECKPOINT) == 1
     whole = fold([*kept, Row(before, 0, RowKind.GAP, "", {"rows": gap, "state": gap}), *after])
@@ -380,7 +380,7 @@ def test_p5_a_start_on_a_journal_with_a_gap_says_so() -> None:
     made.want(actor, place(price="98"))
     past = fold([*made.rows, Row(99, 0, RowKind.GAP, "", {"rows": 2, "state": 1})])
     again = made.restarted(actor, past=past)
-    assert "the journal lacks rows that found no room" in again.said()
+    assert "the journal lacks rows that were dropped" in again.said()
     assert not fold(again.rows, past).gap
 
 

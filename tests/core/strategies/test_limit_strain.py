@@ -16,7 +16,7 @@ RATE = Verdict(VerdictCode.ORDER_RATE, "20 orders in 10 s, 20 are allowed")
 
 
 def lines(made: Scripted) -> list[str]:
-    return [line.text for line in made.log if "lives at its limit" in line.text]
+    return [line.text for line in made.log if "is at its limit" in line.text]
 
 
 @given(st.lists(st.integers(0, 60_000), max_size=80))
@@ -68,12 +68,12 @@ def quoting(budget: Budget, risk: RiskLimits | None = None) -> tuple[Scripted, A
         (
             Budget(orders_per_10s=4),
             None,
-            "4 orders in 10 s, 4 are allowed): what it wants is late most of the time; raise budget.orders",
+            "4 orders in 10 s, 4 are allowed): its orders come late; raise budget.orders",
         ),
         (
             Budget(messages_per_10s=4),
             None,
-            "4 messages in 10 s, 4 are allowed): what it wants is late most of the time; raise messages",
+            "4 messages in 10 s, 4 are allowed): its orders come late; raise messages",
         ),
         (Budget(), RiskLimits(messages_per_10s=4), "4 messages in 10 s, 4 are allowed)"),
     ],
@@ -83,7 +83,7 @@ def test_a_quote_that_moves_too_often_is_told_once(budget: Budget, risk: RiskLim
     made, _ = quoting(budget, risk)
     made.run(60_000)
     (line,) = lines(made)
-    assert line.startswith("strategy mm lives at its limit (")
+    assert line.startswith("strategy mm is at its limit most of the time (")
     assert advice in line
     assert made.engine.runtimes.get("mm").strain.said
 

@@ -18,12 +18,12 @@ def too_near(round_trip_ms: int, recv_window_ms: int, answer_ms: int) -> Iterato
     seconds = f"{round_trip_ms / 1000:.1f} s"
     if recv_window_ms <= round_trip_ms:
         yield (
-            f"the way to the venue and back takes {seconds}, and requests may be {recv_window_ms} ms old when they arrive:"
+            f"round trip to the venue is {seconds}; recv_window_ms = {recv_window_ms} is too small:"
             f" set [orders] recv_window_ms = {enough_ms(round_trip_ms)}"
         )
     if answer_ms <= round_trip_ms:
         yield (
-            f"the way to the venue and back takes {seconds}, and the fate of an order is in doubt after {answer_ms} ms:"
+            f"round trip to the venue is {seconds}; answer_ms = {answer_ms} is too small:"
             f" set [orders] answer_ms = {_rounded(2 * round_trip_ms)}"
         )
 

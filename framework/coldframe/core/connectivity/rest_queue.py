@@ -114,7 +114,7 @@ class RestQueue:
         until_ms = ban_end_ms(answer, now_ms)
         if until_ms is not None:
             rate_limits.ban(until_ms)
-            self._ctx.log(Level.ERROR, f"the venue asks us to stay away for {(until_ms - now_ms) / 1000:.1f} s")
+            self._ctx.log(Level.ERROR, f"banned or throttled by the venue (418/429) for {(until_ms - now_ms) / 1000:.1f} s")
         fault = answer.fault
         if fault is not None and classify(fault.code) is CodeClass.CLOCK:
             self._ctx.publish(ClockDoubted())

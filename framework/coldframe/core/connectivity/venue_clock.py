@@ -86,7 +86,7 @@ class VenueClock:
         if after != before:
             self._ctx.emit(ShiftClock(after))
         if abs(after - before) >= 1_000:
-            moved = f"the venue's clock is now {after / 1000:+.1f} s from ours; it was {before / 1000:+.1f} s"
+            moved = f"the venue's clock is now {after / 1000:+.1f} s from this machine's (before: {before / 1000:+.1f} s)"
             self._ctx.log(Level.WARNING, f"{moved}: requests carry its time; set your clock")
         self._check_latency()
 

@@ -66,7 +66,7 @@ class AlgoOrders:
         order = self._orders.get(report.client_algo_id)
         if order is None:
             what = f"{report.type} {report.symbol} {report.side} {report.quantity} {report.status}"
-            self._ctx.log(Level.WARNING, f"a conditional order that is not ours: {what}")
+            self._ctx.log(Level.WARNING, f"a conditional order of no strategy: {what}")
             return None
         reason = report.reject_reason if isinstance(report.reject_reason, str) else ""
         became = report.actual_order_id if isinstance(report.actual_order_id, str) else ""

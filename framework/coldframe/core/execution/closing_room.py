@@ -44,7 +44,7 @@ class _Circumstances:
 
     def __str__(self) -> str:
         ours = [f"{plain(left)} of {name}" for name, left in sorted(self.ours)]
-        theirs = [f"{plain(left)} of order {order_id}, which is not ours" for order_id, left in sorted(self.theirs)]
+        theirs = [f"{plain(left)} of order {order_id}, which belongs to no strategy" for order_id, left in sorted(self.theirs)]
         return ", ".join([*ours, *theirs])
 
 

@@ -184,7 +184,7 @@ class CountdownCancel:
         if not switch.runs_out_ms:
             what = "it is not armed"
         elif left_ms > 0:
-            what = f"the venue cancels our orders there in {left_ms / 1000:.1f} s"
+            what = f"the venue cancels the bot's orders there in {left_ms / 1000:.1f} s"
         else:
-            what = "the venue has cancelled our orders there"
+            what = "the venue has cancelled the bot's orders there"
         self._ctx.log(Level.ERROR, f"dead man's switch of {symbol}: beat missed ({reason}): {what}")

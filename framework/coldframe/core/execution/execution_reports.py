@@ -135,7 +135,7 @@ class ExecutionReports:
         order.reported_missing()
         self.apply(order, OrderEvent.MISSING, "acknowledged, and not to be found at the venue")
         text = f"{describe(order)} was acknowledged, and the venue neither lists nor finds it"
-        self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}; it counts as alive")
+        self._ctx.log(Level.ERROR, f"manual check needed: {text}; it counts as alive")
         self._halt(order.symbol, text)
 
     def contradicts(self, order: Order) -> None:
@@ -144,7 +144,7 @@ class ExecutionReports:
             self.contradicted[order.client_order_id] = None
             self._orders.contradicted()
             text = f"the venue lists {describe(order)} as open"
-            self._ctx.log(Level.ERROR, f"look at the venue yourself: {text}")
+            self._ctx.log(Level.ERROR, f"manual check needed: {text}")
             self._halt(order.symbol, text)
 
     def _halt(self, symbol: str, why: str) -> None:

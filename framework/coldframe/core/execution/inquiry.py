@@ -167,12 +167,13 @@ class Inquiry:
             lost = order.state is OrderState.TRIGGERED and self._ctx.venue_ms - since_ms >= OPERATOR_AFTER_MS
             if unknown or lost:
                 self._reports.apply(order, OrderEvent.UNPROVABLE, "its fate could not be proved")
-                self._ctx.log(Level.ERROR, f"look at the venue yourself: {describe(order)} could not be resolved")
+                self._ctx.log(Level.ERROR, f"manual check needed: {describe(order)} could not be resolved")
 
     def resolve(self, order: Order, outcome: ManualResolution) -> Verdict:
         """An operator has looked at the venue and says what became of an order whose fate could not be proved."""
         if order.state is not OrderState.NEEDS_OPERATOR:
-            return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is not for an operator to resolve")
+            text = f"cannot be resolved by hand: {describe(order)} (only NEEDS_OPERATOR orders can)"
+            return Verdict(VerdictCode.NOT_AMENDABLE, text)
         if outcome is ManualResolution.FILLED:
             order.filled_by_report()
         self._reports.apply(order, outcome.event, "resolved by hand")

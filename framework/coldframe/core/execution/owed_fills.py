@@ -38,16 +38,16 @@ class OwedFills:
             late = self._ctx.now_ns - self._since_ns[name] >= SAY_AFTER_MS * NS_PER_MS
             if late and order.symbol not in self._said:
                 self._said.add(order.symbol)
-                self._ctx.log(Level.WARNING, _stands_still(order))
+                self._ctx.log(Level.WARNING, _no_new_risk(order))
         for symbol in self._said - {order.symbol for order in missing.values()}:
             self._said.discard(symbol)
-            self._ctx.log(Level.INFO, f"{symbol} goes on: every fill of our orders there is known again")
+            self._ctx.log(Level.INFO, f"{symbol}: new risk again: every fill of the bot's orders there is known again")
 
 
-def _stands_still(order: Order) -> str:
+def _no_new_risk(order: Order) -> str:
     owed = plain(order.seen_filled - order.filled)
     return (
-        f"{order.symbol} stands still: the venue says that {owed} of {describe(order)} has traded, and tells no trade of it, so the"
-        f" position there is not known; it goes on as soon as the user stream or the list of trades, which is asked for every"
-        f" {FILLS_AGAIN_MS / 1000:g} s, tells the trade"
+        f"{order.symbol}: no new risk: the venue reports {owed} of {describe(order)} as traded but lists no trade of it, so the"
+        f" position is not known; new risk again when the user stream or the list of trades, which is asked for every"
+        f" {FILLS_AGAIN_MS / 1000:g} s, brings the trade"
     )

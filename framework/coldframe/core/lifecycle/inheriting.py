@@ -48,10 +48,10 @@ def inherit(
             trading.reconciler.at_start.began_at(past.trade_cursors, past.since_ms)
             trading.reconciler.scan.began_at(past.since_ms)
     if past.gap:
-        ctx.log(Level.ERROR, "the journal lacks rows that found no room while its disk refused: what the account says counts")
+        ctx.log(Level.ERROR, "the journal lacks rows that were dropped when the disk failed: the account's positions count")
     state.restore_suspensions(past.suspensions, ctx.now_ms)
     for line in past.suspensions.lines():
-        ctx.log(Level.ERROR, f"still shut from an earlier run: {line}; `coldframe resume` opens it")
+        ctx.log(Level.ERROR, f"no new risk since an earlier run: {line}; `coldframe resume` ends it")
 
 
 def _part_with(
@@ -61,7 +61,7 @@ def _part_with(
     account = past.accounts.get(order.strategy)
     if account is not None and reduces_position(order, account):
         strategies.guard(order)
-        until = "that is seen to" if order.strategy in present else "the account has no such position: that strategy is gone"
+        until = "it decides" if order.strategy in present else "the account has no such position: that strategy is gone"
         ctx.log(Level.INFO, f"{describe(order)} protects a position of {order.strategy}: kept until {until}")
         return
     if order.strategy not in present:

@@ -187,7 +187,7 @@ class Shutdown:
         if not lines and not self._compared_with(self._trading, kept):
             lines.append("the account could not be compared at the end: positions and kept orders may have changed")
         if position_breaks := self._unexplained():
-            lines.append(f"positions do not add up at the end: look at the venue yourself: {', '.join(position_breaks)}")
+            lines.append(f"positions do not add up at the end: manual check needed: {', '.join(position_breaks)}")
         keeping = {order.symbol for order in kept}
         busy = {order.symbol for order in left} | {text.split()[0] for text in flat_missing}
         # Where an order that was given up may still live, the switch is the last that would cancel it.

@@ -169,10 +169,10 @@ class Market:
 
     def _dropped(self, link: str, count: int) -> None:
         """We were too slow and frames of a link were thrown away: a known gap, so its books begin anew."""
-        self._ctx.log(Level.WARNING, f"link {link}: {count} frames dropped because we were too slow")
+        self._ctx.log(Level.WARNING, f"link {link}: {count} frames dropped: the bot was too slow")
         for name in self._names.values():
             if name.kind in _BOOK_KINDS and self.feed.in_charge(name, link):
-                self._lose_book(name, "frames dropped: too slow")
+                self._lose_book(name, "frames dropped: the bot was too slow")
 
     def _suspended(self) -> None:
         """We were not there for a while: whatever the books hold, the market is elsewhere."""

@@ -62,7 +62,7 @@ class PositionBreaks:
             suspect = self._suspects.get(key)
             if suspect is not None and since_ns >= suspect.since_ns:
                 del self._suspects[key]
-                self._ctx.log(Level.INFO, f"position {named(key)} adds up again")
+                self._ctx.log(Level.INFO, f"position {named(key)} agrees again")
         due = [self._differs(key) for key in differing]
         self._show_breaks()
         return any(due)
@@ -80,8 +80,8 @@ class PositionBreaks:
             return
         if suspect is None:
             suspect = self._suspects[key] = _Suspect(self._ctx.now_ns, ZERO)
-            text = f"the venue has nothing to reduce in {named(key)}, our books have {plain(believed)}: asking for the position"
-            self._ctx.log(Level.WARNING, text)
+            text = f"the venue has nothing to reduce in {named(key)}, the bot's fills make {plain(believed)}"
+            self._ctx.log(Level.WARNING, f"{text}: asking for the position")
         suspect.venue, suspect.since_ns = ZERO, self._ctx.now_ns
         self._show_breaks()
 
@@ -97,7 +97,7 @@ class PositionBreaks:
             return False
         if suspect is None:
             suspect = self._suspects[key] = _Suspect(self._ctx.now_ns, found.venue)
-            text = f"position {named(key)} does not add up: the venue has {plain(found.venue)}, our fills make {plain(found.ours)}"
+            text = f"position mismatch {named(key)}: the venue has {plain(found.venue)}, the bot's fills make {plain(found.ours)}"
             self._ctx.log(Level.WARNING, f"{text}; asking again")
         elif found.source <= suspect.last_round:
             return False  # no round, or one that has had its say
@@ -116,8 +116,9 @@ class PositionBreaks:
         key, missing = found.key, found.venue - found.ours
         count = self._adjusted[key] = self._adjusted.get(key, 0) + 1
         if count > ADJUSTMENTS_LIMIT:
-            self._state.trading.halt_symbol(key[0], "its position does not add up, again and again", self._ctx.now_ms)
-            self._ctx.log(Level.ERROR, f"look at the venue yourself: position {named(key)} does not add up, again and again")
+            differs = f"still differs after {ADJUSTMENTS_LIMIT} corrections"
+            self._state.trading.halt_symbol(key[0], f"its position {differs}", self._ctx.now_ms)
+            self._ctx.log(Level.ERROR, f"manual check needed: position {named(key)} {differs}")
             return  # it stays disputed: the account decides what reduces
         del self._suspects[key]
         cause = f"the venue has {plain(found.venue)} where fills make {plain(found.ours)}"

@@ -377,7 +377,7 @@ class Reconciler:
         parts = [f"{len(current.open_orders) + len(current.open_algos)} open orders at the venue"]
         parts += [f"{current.recovered} fills recovered"] if current.recovered else []
         parts += [f"{doubtful} of unknown fate"] if doubtful else []
-        parts += [f"{len(external)} not ours"] if external else []
+        parts += [f"{len(external)} of no strategy"] if external else []
         disagreeing = sorted(
             key[0]
             for key, quantity in current.held.items()

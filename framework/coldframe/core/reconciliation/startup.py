@@ -82,7 +82,8 @@ class StartCheck:
         changes = self._changes(positions, asked_ns)
         findings = self._findings([change.position for change in changes if change.position.theirs], orders)
         if self._rule is not ExternalPolicy.IGNORE:  # no strategy would know how to follow what is adopted
-            findings = [*findings, *(f"orders.external: {_waiting(waiter)} is not ours: {_CANCEL}" for waiter in waiting)]
+            unknown = (f"orders.external: {_waiting(waiter)} belongs to no strategy: {_CANCEL}" for waiter in waiting)
+            findings = [*findings, *unknown]
         if findings:
             self._ctx.emit(Fail("ConfigError", "\n".join(findings)))
             return False
@@ -93,9 +94,9 @@ class StartCheck:
             if owner is not None:
                 self._reports.adopt(order, strategy=owner)
             else:
-                self._ctx.log(Level.WARNING, f"{_named(order)} is not ours and left alone")
+                self._ctx.log(Level.WARNING, f"{_named(order)} belongs to no strategy: left alone")
         for waiter in waiting:
-            self._ctx.log(Level.WARNING, f"{_waiting(waiter)} is not ours and left alone")
+            self._ctx.log(Level.WARNING, f"{_waiting(waiter)} belongs to no strategy: left alone")
         self._state.account_compared(at_ms)
         return True
 
@@ -155,7 +156,7 @@ class StartCheck:
     def _findings(self, held: Sequence[ExternalPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is ExternalPolicy.REFUSE:
             found = [*((str(position), "close") for position in held), *((_named(order), "cancel") for order in orders)]
-            return [f"orders.external: {what} is not ours: {verb} it, {_HINT}" for what, verb in found]
+            return [f"orders.external: {what} belongs to no strategy: {verb} it, {_HINT}" for what, verb in found]
         if self._rule is ExternalPolicy.ADOPT:
             return [
                 f"orders.external: {what} cannot be adopted: not exactly one strategy trades {symbol}"
@@ -186,7 +187,7 @@ class StartCheck:
             self._book(position, owner, position.theirs, PositionCause.ADOPTED)
         if position.theirs:
             what = "counted as external and left alone" if owner is None else f"adopted by strategy {owner}"
-            self._ctx.log(Level.WARNING, f"{position} is not ours: {what}")
+            self._ctx.log(Level.WARNING, f"{position} belongs to no strategy: {what}")
         elif change.external:
             self._ctx.log(Level.WARNING, f"{position.where}: what others had there is gone since the last run")
 

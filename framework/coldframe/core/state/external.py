@@ -70,7 +70,7 @@ class ExternalPosition:
 
     def __str__(self) -> str:
         ours = plain(self.ours) if self.ours else "0"
-        held = f"the account holds {plain(self.on_account)}, our strategies {ours}"
+        held = f"the account holds {plain(self.on_account)}, the strategies {ours}"
         return f"position of {plain(self.theirs)} {self.where} ({held}; entry price {plain(self.entry_price)})"
 
 
@@ -150,7 +150,7 @@ class External:
     def log_activity(self, cause: PositionCause, symbol: str, text: str, *, what: str = "an order") -> None:
         """Says what others do; what the venue's own engines do shuts the symbol."""
         engine = cause in VENUE_PREFIXES.values()
-        what = cause.value if engine else f"{what} that is not ours"
+        what = cause.value if engine else f"{what} of no strategy"
         self._ctx.log(Level.ERROR if engine else Level.WARNING, f"{what}: {text}")
         if engine and self._trading.halt_symbol(symbol, f"{cause} by the venue", self._ctx.now_ms):
             self._ctx.log(Level.ERROR, f"{symbol} is halted: no new risk there until it is resumed")
@@ -227,7 +227,7 @@ class External:
         return True
 
     def mark_external(self, symbol: str, order_id: int, client_order_id: str) -> None:
-        """The venue has named an order that is not ours."""
+        """The venue has named an order of no strategy."""
         self.marked_external[symbol, order_id] = cause_of(client_order_id)
         if len(self.marked_external) > self.fills_limit:
             del self.marked_external[next(iter(self.marked_external))]

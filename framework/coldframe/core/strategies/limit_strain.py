@@ -42,6 +42,6 @@ class Strain:
             seconds.append(now_s)
         if len(seconds) < SECONDS or now_s - seconds[0] >= WITHIN_S:
             return ""
-        text = f"lives at its limit ({verdict.text}): what it wants is late most of the time; {_ADVICE[verdict.code]}"
+        text = f"is at its limit most of the time ({verdict.text}): its orders come late; {_ADVICE[verdict.code]}"
         self.said[verdict.code.value] = text
         return text
