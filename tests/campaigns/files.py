@@ -46,7 +46,7 @@ from coldframe.trio_io.recorder import Recorder
 from coldframe.wire.rest import Answer
 from tests.campaigns.reader import Read, Reader
 from tests.config.whole import WHOLE
-from tests.exchange.rig import SYMBOL, Rig, floor
+from tests.exchange.rig import SYMBOL, Rig, symbol_market
 from tests.randomness import randomness
 
 NOW_MS: Final = 1_700_000_000_000
@@ -156,7 +156,7 @@ def _played(path: Path) -> None:
     """A venue plays the recording as fast as it can."""
     settings = Settings(recording=str(path), speed="max", accounts=[VenueAccount(name="main")])
     market = recorded_market(settings, NOW_MS)
-    exchange = Exchange(settings, market.floors, keys_for(["main"], None), MemoryAccountStore(), NOW_MS, randomness())
+    exchange = Exchange(settings, market.markets, keys_for(["main"], None), MemoryAccountStore(), NOW_MS, randomness())
     context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS, Random))
     market.bind(exchange.streams, context.settle)
     market.listened_to("btcusdt@depth@100ms")
@@ -213,7 +213,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
 def _venue(folder: Path) -> Iterator[Reader]:
     """What an embedded venue keeps: the ledger of its accounts, and their keys."""
     keys_for(["main"], str(folder))
-    rig = Rig(floor(), ledger=FileAccountStore(folder))
+    rig = Rig(symbol_market(), ledger=FileAccountStore(folder))
     rig.book()
     rig.place("BUY", "2")
     rig.place("BUY", "3", "990.0")
@@ -225,7 +225,7 @@ def _venue(folder: Path) -> Iterator[Reader]:
     def opened() -> None:
         ledger = FileAccountStore(folder)
         try:
-            Rig(floor(), ledger=ledger)
+            Rig(symbol_market(), ledger=ledger)
         finally:
             ledger.close()
 

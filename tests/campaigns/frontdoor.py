@@ -144,7 +144,7 @@ class House:
         )
         market = StillMarket(["BTCUSDT", "ETHUSDT"], START_MS, settings.funding_interval_s)
         self.keys = keys_for([account.name for account in settings.accounts], None)
-        exchange = Exchange(settings, market.floors, self.keys, MemoryAccountStore(), START_MS, randomness())
+        exchange = Exchange(settings, market.markets, self.keys, MemoryAccountStore(), START_MS, randomness())
         faults = FaultPlan(settings.faults, settings.seed, START_MS, Random)
         self.context = Context(settings, exchange, market, lambda: self.now_ms, faults, notice)  # type: ignore[arg-type]
         market.bind(exchange.streams, self.context.settle)

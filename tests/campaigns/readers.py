@@ -40,7 +40,7 @@ from tests.campaigns.files import TAPE, file_readers
 from tests.campaigns.reader import Read, Reader
 from tests.campaigns.world import World, mirrored
 from tests.conftest import SHARED
-from tests.exchange.rig import Rig, floor
+from tests.exchange.rig import Rig, symbol_market
 from tests.trio_io.peer import CLOSE, PING, TEXT, frame
 from tests.wire.shapes import KINDS, example, written
 
@@ -313,12 +313,12 @@ _CHANGES_A_VENUE: Final = 50
 
 def _control() -> Reader:
     """The local control call of a running venue; after some changes comes a new venue."""
-    asked, rig = count(), Rig(floor())
+    asked, rig = count(), Rig(symbol_market())
 
     def ask(data: bytes) -> None:
         nonlocal rig
         if next(asked) % _CHANGES_A_VENUE == 0:
-            rig = Rig(floor())
+            rig = Rig(symbol_market())
             rig.book()
             rig.place("BUY", "2")
             rig.place("BUY", "3", "990.0")

@@ -114,6 +114,6 @@ def mirrored(mirror: Mirror) -> None:
     """Puts an exchange on a mirror, so that what it is fed meets books and accounts."""
     settings = Settings(symbols=["BTCUSDT"])
     market = mirror.open(settings, START_MS)
-    exchange = Exchange(settings, market.floors, keys_for(["main"], None), MemoryAccountStore(), START_MS, randomness())
+    exchange = Exchange(settings, market.markets, keys_for(["main"], None), MemoryAccountStore(), START_MS, randomness())
     context = Context(settings, exchange, market, lambda: START_MS, FaultPlan(settings.faults, 1, START_MS, Random))
     market.bind(exchange.streams, context.settle)

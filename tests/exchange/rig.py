@@ -1,4 +1,4 @@
-"""An exchange without sockets, on a bare floor or two, that a test can trade on line by line."""
+"""An exchange without sockets, on a bare market or two, that a test can trade on line by line."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ START_MS = 1_700_000_000_000
 SYMBOL = "BTCUSDT"
 
 
-def floor(symbol: str = SYMBOL, mark: str = "1000.0", *, funding_ms: int = 28_800_000, shows_orders: bool = True) -> SymbolMarket:
-    """A floor with an empty book: tick 0.1, step 0.001, and a mark price."""
+def symbol_market(
+    symbol: str = SYMBOL, mark: str = "1000.0", *, funding_ms: int = 28_800_000, shows_orders: bool = True
+) -> SymbolMarket:
+    """A market with an empty book: tick 0.1, step 0.001, and a mark price."""
     listing = Listing(
         symbol=symbol,
         base=symbol.removesuffix("USDT"),
@@ -43,10 +45,10 @@ def floor(symbol: str = SYMBOL, mark: str = "1000.0", *, funding_ms: int = 28_80
         max_quantity=Decimal(1000),
         market_quantity=Decimal(500),
     )
-    board = PublicMarketData(contract(listing), funding_ms, 1)
-    board.book.known = True
-    made = SymbolMarket(board, UpdateIds(1000, Random(1)), 100, shows_orders=shows_orders)
-    board.prices.begin(to_scaled(Decimal(mark)))
+    public_data = PublicMarketData(contract(listing), funding_ms, 1)
+    public_data.book.known = True
+    made = SymbolMarket(public_data, UpdateIds(1000, Random(1)), 100, shows_orders=shows_orders)
+    public_data.prices.begin(to_scaled(Decimal(mark)))
     return made
 
 
@@ -54,18 +56,22 @@ class Rig:
     """One exchange; account `a` unless another is named. Quantities and prices are texts, as on the wire."""
 
     def __init__(
-        self, *floors: SymbolMarket, accounts: tuple[VenueAccount, ...] = (), ledger: AccountStore | None = None, **settings: object
+        self,
+        *markets: SymbolMarket,
+        accounts: tuple[VenueAccount, ...] = (),
+        ledger: AccountStore | None = None,
+        **settings: object,
     ) -> None:
         chosen = accounts or (VenueAccount(name="a"), VenueAccount(name="b"))
         self.settings = Settings(accounts=list(chosen), **settings)  # type: ignore[arg-type]
-        self.floors = {market.contract.symbol: market for market in floors or (floor(),)}
+        self.markets = {market.contract.symbol: market for market in markets or (symbol_market(),)}
         self.keys = keys_for([item.name for item in chosen], None)
         self.now_ms = START_MS
-        self.exchange = Exchange(self.settings, self.floors, self.keys, ledger or MemoryAccountStore(), START_MS, randomness())
+        self.exchange = Exchange(self.settings, self.markets, self.keys, ledger or MemoryAccountStore(), START_MS, randomness())
 
     @property
-    def floor(self) -> SymbolMarket:
-        return next(iter(self.floors.values()))
+    def symbol_market(self) -> SymbolMarket:
+        return next(iter(self.markets.values()))
 
     def call(self, name: str, account: str = "a", **params: object) -> object:
         """Carries out a call of REST by verb and path; gives the decoded body, or the code of the refusal."""
@@ -93,24 +99,24 @@ class Rig:
 
     # -- the rest of the market -----------------------------------------------------------------------------------------
 
-    def crowd(self, side: Side, price: str, quantity: str, symbol: str = SYMBOL) -> None:
-        """Puts crowd into the book."""
-        self.floors[symbol].rest(side, to_scaled(Decimal(price)), to_scaled(Decimal(quantity)), self.now_ms)
+    def add_liquidity(self, side: Side, price: str, quantity: str, symbol: str = SYMBOL) -> None:
+        """Puts background liquidity into the book."""
+        self.markets[symbol].rest(side, to_scaled(Decimal(price)), to_scaled(Decimal(quantity)), self.now_ms)
 
-    def crowd_takes(self, side: Side, quantity: str, limit: str, symbol: str = SYMBOL) -> None:
-        """The crowd trades against the book."""
+    def public_takes(self, side: Side, quantity: str, limit: str, symbol: str = SYMBOL) -> None:
+        """The public trades against the book."""
         taker = Taker(side=side, quantity=to_scaled(Decimal(quantity)), limit=to_scaled(Decimal(limit)))
-        _, met = self.floors[symbol].take(taker, self.now_ms)
+        _, met = self.markets[symbol].take(taker, self.now_ms)
         self.exchange.clearing.settle(symbol, met, self.now_ms)
 
     def book(self, *, bid: str = "999.9", ask: str = "1000.1", quantity: str = "100") -> None:
-        """A level of crowd on each side."""
-        self.crowd(Side.BUY, bid, quantity)
-        self.crowd(Side.SELL, ask, quantity)
+        """A level of background liquidity on each side."""
+        self.add_liquidity(Side.BUY, bid, quantity)
+        self.add_liquidity(Side.SELL, ask, quantity)
 
     def mark(self, price: str, symbol: str = SYMBOL) -> None:
         """Sets the mark price."""
-        self.floors[symbol].board.prices.set_mark(Decimal(price))
+        self.markets[symbol].public_data.prices.set_mark(Decimal(price))
 
     def pass_ms(self, milliseconds: int) -> None:
         """Lets time pass."""
@@ -121,15 +127,15 @@ class Rig:
 
     def events(self, account: str = "a") -> list[UserEvent]:
         """The private events of an account since the last look; those of others are dropped."""
-        return [event for name, event in self.exchange.office.take_events() if name == account]
+        return [event for name, event in self.exchange.state.take_events() if name == account]
 
     def position(self, account: str = "a", symbol: str = SYMBOL, side: str = "BOTH") -> Decimal:
-        positions = self.exchange.office.books(account).account.positions
+        positions = self.exchange.state.books(account).account.positions
         found = positions.get(f"{symbol}/{side}")
         return found.quantity if found else Decimal(0)
 
     def wallet(self, account: str = "a") -> Decimal:
-        return self.exchange.office.books(account).account.wallet
+        return self.exchange.state.books(account).account.wallet
 
 
 def order_events(events: list[UserEvent]) -> list[tuple[str, str]]:

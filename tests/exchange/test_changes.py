@@ -22,7 +22,7 @@ from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
 from tests.exchange.endpoints.test_strict_bodies import faults as strange
-from tests.exchange.rig import SYMBOL, Rig, account_updates, floor, order_events
+from tests.exchange.rig import SYMBOL, Rig, account_updates, order_events, symbol_market
 from tests.randomness import randomness
 
 T0 = 1_700_000_000_000
@@ -52,16 +52,16 @@ def test_open_orders_expire_with_reason_7() -> None:
     rig.place("SELL", "1", "1100.0", account="b")
     rig.call("POST /fapi/v1/algoOrder", algoType="CONDITIONAL", symbol=SYMBOL, side="BUY", type="STOP_MARKET", quantity="1",
              triggerPrice="1200.0")  # fmt: skip
-    rig.exchange.office.take_events()
+    rig.exchange.state.take_events()
     delisted(rig)
-    events = rig.exchange.office.take_events()
+    events = rig.exchange.state.take_events()
     ordinary = [event.order for _, event in events if isinstance(event, OrderTradeUpdate)]
     assert [(str(order.status), str(order.execution), order.expiry_reason) for order in ordinary] == [
         ("EXPIRED", "EXPIRED", "7")
     ] * 2
     assert [str(event.order.status) for _, event in events if isinstance(event, AlgoUpdate)] == ["EXPIRED"]
     assert rig.call("GET /fapi/v1/openOrders") == rig.call("GET /fapi/v1/openAlgoOrders") == []
-    assert not rig.exchange.office.books("b").open
+    assert not rig.exchange.state.books("b").open
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
@@ -70,7 +70,7 @@ def test_a_position_is_settled_at_the_index_price(side: str) -> None:
     rig.book()
     rig.place(side, "2")
     wallet = rig.wallet()
-    rig.floor.board.prices.index = D("1010")
+    rig.symbol_market.public_data.prices.index = D("1010")
     rig.events()
     delisted(rig)
     entry, sign = (D("1000.1"), 1) if side == "BUY" else (D("999.9"), -1)
@@ -102,7 +102,7 @@ def test_isolated_margin_comes_back() -> None:
     rig.book()
     rig.place("BUY", "2")
     delisted(rig)
-    account = rig.exchange.office.books("a").account
+    account = rig.exchange.state.books("a").account
     assert account.cross_wallet == account.wallet
 
 
@@ -122,7 +122,7 @@ def test_a_delisted_contract_settles_a_minute_then_closes() -> None:
 
 
 def test_a_contract_that_has_ended_pays_no_funding() -> None:
-    rig = Rig(floor(), floor("ETHUSDT"))
+    rig = Rig(symbol_market(), symbol_market("ETHUSDT"))
     rig.book()
     rig.pass_ms(0)
     ear = Ear()
@@ -137,12 +137,12 @@ def test_a_contract_that_has_ended_pays_no_funding() -> None:
     rig.pass_ms(28_800_000)
     rates = rig.call("GET /fapi/v1/fundingRate")
     assert {row["symbol"] for row in rates} == {"ETHUSDT"}  # type: ignore[union-attr,call-overload]
-    assert rig.exchange.office.books("a").incomes == rig.exchange.office.books("b").incomes
+    assert rig.exchange.state.books("a").incomes == rig.exchange.state.books("b").incomes
 
 
 @pytest.mark.parametrize("name", ["premiumIndex", "ticker/price", "ticker/bookTicker", "ticker/24hr", "symbolAdlRisk"])
 def test_a_closed_contract_stands_in_no_list(name: str) -> None:
-    rig = Rig(floor(), floor("ETHUSDT"))
+    rig = Rig(symbol_market(), symbol_market("ETHUSDT"))
     rig.book()
     delisted(rig)
     rig.pass_ms(SETTLING_MS)
@@ -169,7 +169,7 @@ def test_a_halt_leaves_orders_and_positions() -> None:
     for word in ("TRADING_HALT", "PRE_SETTLE", "PENDING_TRADING"):
         assert rig.exchange.change(change("status", word), rig.now_ms) is None
     assert rig.position() == 1
-    assert len(rig.exchange.office.books("a").open) == 1
+    assert len(rig.exchange.state.books("a").open) == 1
 
 
 def test_a_change_that_is_no_change_is_refused() -> None:
@@ -204,7 +204,7 @@ def exchange(**settings: object) -> tuple[SyntheticMarket, Exchange]:
     wanted = Settings(**settings)  # type: ignore[arg-type]
     market = SyntheticMarket(wanted, T0, {}, Random)
     made = Exchange(
-        wanted, market.floors, keys_for(["main"], None), MemoryAccountStore(), T0, randomness(), introduce=market.introduce
+        wanted, market.markets, keys_for(["main"], None), MemoryAccountStore(), T0, randomness(), introduce=market.introduce
     )
     market.bind(made.streams, lambda symbol, executions: made.clearing.settle(symbol, executions, T0))
     return market, made
@@ -240,10 +240,10 @@ def test_streams_of_a_new_contract_speak_to_those_who_wait() -> None:
 def test_a_new_contract_has_no_past() -> None:
     market, made = exchange(symbols=["BTCUSDT"])
     assert made.change(change("listing", "listed", "SOLUSDT"), T0) is None
-    assert made.floors["SOLUSDT"].board.candles.page("1m", 10) == []
+    assert made.markets["SOLUSDT"].public_data.candles.page("1m", 10) == []
     live(market, made, T0, T0 + 2000)
-    assert len(made.floors["SOLUSDT"].board.candles.page("1m", 10)) == 1
-    assert len(made.floors["BTCUSDT"].board.candles.page("1m", 10)) == 10
+    assert len(made.markets["SOLUSDT"].public_data.candles.page("1m", 10)) == 1
+    assert len(made.markets["BTCUSDT"].public_data.candles.page("1m", 10)) == 10
 
 
 def test_a_contract_without_a_trade_answers_in_the_usual_form() -> None:
@@ -270,24 +270,24 @@ def test_a_pending_contract_trades_when_it_opens() -> None:
     market, made = exchange(symbols=["BTCUSDT"])
     made.change(change("listing", "pending", "SOLUSDT"), T0)
     live(market, made, T0, T0 + 2000)
-    assert made.floors["SOLUSDT"].board.trades.last is None
+    assert made.markets["SOLUSDT"].public_data.trades.last is None
     made.change(change("status", "TRADING", "SOLUSDT"), T0 + 2000)
     live(market, made, T0 + 2000, T0 + 4000)
-    assert made.floors["SOLUSDT"].board.trades.last is not None
+    assert made.markets["SOLUSDT"].public_data.trades.last is not None
 
 
 def test_a_contract_that_is_listed_later_is_not_there_before() -> None:
     later = [VenueChange(at_s=D(3), what="listing", value="listed", symbol="SOLUSDT")]
     market, made = exchange(symbols=["BTCUSDT", "SOLUSDT"], changes=later)
-    assert set(made.floors) == {"BTCUSDT"}
+    assert set(made.markets) == {"BTCUSDT"}
     live(market, made, T0, T0 + 3100)
-    assert set(made.floors) == {"BTCUSDT", "SOLUSDT"}
+    assert set(made.markets) == {"BTCUSDT", "SOLUSDT"}
     assert made.take_notices() == []
 
 
 def test_no_contract_from_the_start_is_refused() -> None:
     later = [VenueChange(at_s=D(3), what="listing", value="listed", symbol="SOLUSDT")]
-    with pytest.raises(ConfigError, match="one must be there from the start"):
+    with pytest.raises(ConfigError, match="at least 1 must be listed from the start"):
         SyntheticMarket(Settings(symbols=["SOLUSDT"], changes=later), T0, {}, Random)
 
 
@@ -298,15 +298,15 @@ def test_no_contract_from_the_start_is_refused() -> None:
 def test_the_crowd_quotes_on_a_new_tick(tick: str) -> None:
     market, made = exchange(symbols=["BTCUSDT"])
     live(market, made, T0, T0 + 1000)
-    floor = made.floors["BTCUSDT"]
-    before = floor.board.prices.mark
+    symbol_market = made.markets["BTCUSDT"]
+    before = symbol_market.public_data.prices.mark
     assert made.change(change("tick", tick, "BTCUSDT"), T0 + 1000) is None
     live(market, made, T0 + 1000, T0 + 3000)
     for side in (Side.BUY, Side.SELL):
-        levels = floor.matching.depth(side, 1000)
+        levels = symbol_market.matching.depth(side, 1000)
         assert len(levels) > 20
         assert all(price % int(D(tick).scaleb(12)) == 0 for price, _ in levels)
-    assert abs(floor.board.prices.mark / before - 1) < D("0.01")
+    assert abs(symbol_market.public_data.prices.mark / before - 1) < D("0.01")
 
 
 @pytest.mark.parametrize("step", ["0.01", "0.0001", "1"])
@@ -315,6 +315,6 @@ def test_the_crowd_trades_in_a_new_step(step: str) -> None:
     live(market, made, T0, T0 + 1000)
     assert made.change(change("step", step, "BTCUSDT"), T0 + 1000) is None
     live(market, made, T0 + 1000, T0 + 3000)
-    sizes = [size for side in (Side.BUY, Side.SELL) for _, size in made.floors["BTCUSDT"].matching.depth(side, 1000)]
+    sizes = [size for side in (Side.BUY, Side.SELL) for _, size in made.markets["BTCUSDT"].matching.depth(side, 1000)]
     assert sizes
     assert all(size % int(D(step).scaleb(12)) == 0 for size in sizes)

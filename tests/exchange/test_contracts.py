@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from coldframe.exchange.contracts import Contract, chosen, contract, fixed, money, tiers, to_scaled, usual_tiers
 from coldframe.exchange.synthetic_symbols import CHARACTERS
 from coldframe.units import scaled
-from tests.exchange.rig import floor
+from tests.exchange.rig import symbol_market
 
 D = Decimal
 
 
 @pytest.fixture
 def listed() -> Contract:
-    return floor().contract
+    return symbol_market().contract
 
 
 @given(st.integers(0, 10**24), st.integers(0, 8))

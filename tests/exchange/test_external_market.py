@@ -15,7 +15,7 @@ from coldframe.exchange.mirror import Mirror, MirroredMarket
 from coldframe.model.instruments import Instruments
 from coldframe.wire.reference import ExchangeInfo
 from tests.exchange.queues import ahead_of
-from tests.exchange.rig import SYMBOL, Rig, Settings, floor, order_events
+from tests.exchange.rig import SYMBOL, Rig, Settings, order_events, symbol_market
 
 T0 = 1_600_000_000_000
 
@@ -49,12 +49,14 @@ class Inlet:
 
     def __init__(self) -> None:
         self.mirror = Mirror()
-        info = ExchangeInfo(server_time=0, rate_limits=[], symbols=[floor().contract.info, floor("ETHUSDT").contract.info])
+        info = ExchangeInfo(
+            server_time=0, rate_limits=[], symbols=[symbol_market().contract.info, symbol_market("ETHUSDT").contract.info]
+        )
         self.mirror.feed_info(info)
         self.market: MirroredMarket = self.mirror.open(Settings(symbols=[SYMBOL]), T0)
-        self.rig = Rig(*self.market.floors.values())
+        self.rig = Rig(*self.market.markets.values())
         self.market.bind(self.rig.exchange.streams, self._settle)
-        self.floor = self.market.floors[SYMBOL]
+        self.symbol_market = self.market.markets[SYMBOL]
 
     def _settle(self, symbol: str, executions: list[Any]) -> None:
         self.rig.exchange.clearing.settle(symbol, executions, self.rig.now_ms)
@@ -69,7 +71,7 @@ class Inlet:
         self.mirror.feed("btcusdt@trade", trade(number, price, quantity, buyer_is_maker=buyer_is_maker))
 
     def book(self) -> tuple[dict[str, str], dict[str, str]]:
-        book = self.floor.board.book
+        book = self.symbol_market.public_data.book
         return dict(book.bids.top(100)), dict(book.asks.top(100))
 
 
@@ -89,7 +91,7 @@ def test_the_book_is_unknown_until_a_snapshot_and_then_complete() -> None:
     inlet = Inlet()
     inlet.depth(1, 10, 0, {"999.0": "1"}, {"1001.0": "1"})
     inlet.depth(11, 22, 10, {"999.0": "7"}, {})
-    assert not inlet.floor.board.book.known
+    assert not inlet.symbol_market.public_data.book.known
     assert inlet.rig.call("GET /fapi/v1/depth", symbol=SYMBOL) == -1001
     inlet.snapshot(20, {"999.0": "2", "998.0": "3"}, {"1001.0": "4"})
     assert inlet.book() == ({"999.0": "7", "998.0": "3"}, {"1001.0": "4"})
@@ -101,7 +103,7 @@ def test_updates_within_the_snapshot_are_not_applied_again(inlet: Inlet) -> None
     assert inlet.book()[0]["999.0"] == "2.500"
     inlet.depth(26, 30, 25, {"999.0": "0.000"}, {"1000.5": "1.000"})
     assert inlet.book() == ({"998.0": "3.000"}, {"1001.0": "4.000", "1000.5": "1.000"})
-    assert inlet.floor.board.book.last_id == 30
+    assert inlet.symbol_market.public_data.book.last_id == 30
 
 
 def test_an_older_snapshot_changes_nothing(inlet: Inlet) -> None:
@@ -112,7 +114,7 @@ def test_an_older_snapshot_changes_nothing(inlet: Inlet) -> None:
 def test_a_newer_snapshot_replaces_the_book(inlet: Inlet) -> None:
     inlet.snapshot(40, {"997.0": "1"}, {"1003.0": "1"})
     assert inlet.book() == ({"997.0": "1"}, {"1003.0": "1"})
-    assert inlet.floor.matching.depth(Side.BUY, 9) == [(997 * 10**12, 10**12)]
+    assert inlet.symbol_market.matching.depth(Side.BUY, 9) == [(997 * 10**12, 10**12)]
 
 
 def test_first_depth_stream_keeps_the_book_others_are_passed_on(inlet: Inlet) -> None:
@@ -125,7 +127,7 @@ def test_first_depth_stream_keeps_the_book_others_are_passed_on(inlet: Inlet) ->
 
 def test_a_passive_order_fills_by_its_place_in_the_queue(inlet: Inlet) -> None:
     order_id = inlet.rig.place("BUY", "1", "999.0")["orderId"]
-    assert ahead_of(inlet.floor.matching, order_id) == to_scaled(Decimal("2.5"))
+    assert ahead_of(inlet.symbol_market.matching, order_id) == to_scaled(Decimal("2.5"))
     inlet.trade(1, "999.0", "2.000", buyer_is_maker=True)
     inlet.rig.events()
     inlet.trade(2, "999.0", "1.000", buyer_is_maker=True)
@@ -151,7 +153,7 @@ def test_own_orders_do_not_show_in_the_published_market(inlet: Inlet) -> None:
     inlet.rig.place("BUY", "1", "1000.0")
     inlet.rig.place("BUY", "1")
     assert inlet.book() == ({"999.0": "2.500", "998.0": "3.000"}, {"1001.0": "4.000"})
-    assert len(inlet.floor.board.trades.prints) == 0
+    assert len(inlet.symbol_market.public_data.trades.latest) == 0
 
 
 def test_a_market_that_moves_over_an_order_takes_it(inlet: Inlet) -> None:
@@ -168,7 +170,7 @@ def test_aggregates_of_single_trades_are_not_counted_again(inlet: Inlet) -> None
     inlet.trade(1, "1001.0", "1.000", buyer_is_maker=False)
     aggregate = {"e": "aggTrade", "E": T0, "a": 5, "s": SYMBOL, "p": "1001.0", "q": "1.000", "f": 1, "l": 1, "T": T0, "m": False}
     inlet.mirror.feed("btcusdt@aggTrade", msgspec.json.encode(aggregate))
-    assert len(inlet.floor.board.trades.prints) == 1
+    assert len(inlet.symbol_market.public_data.trades.latest) == 1
 
 
 def test_aggregates_keep_their_own_ids() -> None:
@@ -182,16 +184,16 @@ def test_aggregates_keep_their_own_ids() -> None:
 def test_mark_prices_are_adopted_alone_and_in_arrays(inlet: Inlet) -> None:
     mark = {"e": "markPriceUpdate", "E": T0, "s": SYMBOL, "p": "1000.5", "i": "1000.4", "P": "0", "r": "0.0002", "T": 0}
     inlet.mirror.feed("btcusdt@markPrice@1s", msgspec.json.encode(mark))
-    prices = inlet.floor.board.prices
+    prices = inlet.symbol_market.public_data.prices
     assert (prices.mark, prices.index, prices.funding_rate) == (Decimal("1000.5"), Decimal("1000.4"), Decimal("0.0002"))
     inlet.mirror.feed("!markPrice@arr@1s", msgspec.json.encode([mark | {"p": "1000.7"}, mark | {"s": "OTHER"}]))
     assert prices.mark == Decimal("1000.7")
-    inlet.floor.board.follow_prices(0)
+    inlet.symbol_market.public_data.follow_prices(0)
     assert prices.mark == Decimal("1000.7")
 
 
 def test_without_mark_prices_the_middle_of_the_book_has_to_do(inlet: Inlet) -> None:
-    assert inlet.floor.board.prices.mark == Decimal(1000)
+    assert inlet.symbol_market.public_data.prices.mark == Decimal(1000)
 
 
 def test_unknown_streams_and_symbols_pass_without_harm(inlet: Inlet) -> None:
@@ -213,7 +215,7 @@ NO_PRICE = ["1" * 19, "9" * 24, "0." + "1" * 13, "-1", "1e5", "NaN", "[" * 5000]
 @pytest.mark.parametrize("number", NO_PRICE, ids=lambda number: number[:20])
 def test_a_number_that_no_book_could_hold_is_a_decode_error(inlet: Inlet, number: str) -> None:
     """And changes nothing."""
-    before = inlet.book(), inlet.floor.board.prices.mark
+    before = inlet.book(), inlet.symbol_market.public_data.prices.mark
     with pytest.raises(DecodeError):
         inlet.depth(26, 27, 25, {"999.0": "1", number: "1"}, {})
     with pytest.raises(DecodeError):
@@ -227,7 +229,7 @@ def test_a_number_that_no_book_could_hold_is_a_decode_error(inlet: Inlet, number
     for body in (mark, mark | {"p": "1000.4", "i": number}):
         with pytest.raises(DecodeError):
             inlet.mirror.feed("btcusdt@markPrice@1s", msgspec.json.encode(body))
-    assert (inlet.book(), inlet.floor.board.prices.mark) == before
+    assert (inlet.book(), inlet.symbol_market.public_data.prices.mark) == before
     with pytest.raises(DecodeError):
         inlet.mirror.feed("btcusdt@trade", trade(1, "1", "1", buyer_is_maker=True)[:-1] + b',"zz":%b}' % (b"[" * 5000))
 
@@ -236,10 +238,10 @@ def test_a_number_that_no_book_could_hold_is_a_decode_error(inlet: Inlet, number
 
 
 def test_the_mirrored_venues_rules_are_listed_and_may_change(inlet: Inlet) -> None:
-    info = inlet.floor.contract.info
+    info = inlet.symbol_market.contract.info
     fields = {name: getattr(info, name) for name in info.__struct_fields__}
     heard: list[object] = []
-    inlet.floor.board.watchers.append(_Ear(heard))  # type: ignore[arg-type]
+    inlet.symbol_market.public_data.watchers.append(_Ear(heard))  # type: ignore[arg-type]
     inlet.mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[info]))
     assert heard == []
     halted = type(info)(**(fields | {"status": type(info.status)("SETTLING")}))
@@ -252,7 +254,7 @@ class _Ear:
     def __init__(self, heard: list[object]) -> None:
         self._heard = heard
 
-    def on_contract(self, board: object, brackets: object) -> None:
+    def on_contract(self, public_data: object, brackets: object) -> None:
         self._heard.append(brackets)
 
     def __getattr__(self, name: str) -> Any:
@@ -272,7 +274,7 @@ class _Ear:
     ids=lambda change: next(iter(change)),
 )
 def test_a_contract_whose_rules_cannot_be_read_is_left_out(inlet: Inlet, change: dict[str, Any]) -> None:
-    info = inlet.floor.contract.info
+    info = inlet.symbol_market.contract.info
     broken = msgspec.structs.replace(info, **change)
     mirror = Mirror()
     mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[broken]))
@@ -280,14 +282,14 @@ def test_a_contract_whose_rules_cannot_be_read_is_left_out(inlet: Inlet, change:
         mirror.open(Settings(), T0)
     assert len(Instruments.of([broken, info])) == 1 or "filters" not in change
     inlet.mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[broken]))
-    assert inlet.floor.contract.info == info
+    assert inlet.symbol_market.contract.info == info
 
 
 def test_symbols_unknown_to_the_mirrored_venue_are_refused() -> None:
     mirror = Mirror()
     with pytest.raises(ConfigError, match="no contract at all"):
         mirror.open(Settings(), T0)
-    mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[floor().contract.info]))
+    mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[symbol_market().contract.info]))
     with pytest.raises(ConfigError, match="lists no DOGEUSDT"):
         mirror.open(Settings(symbols=["DOGEUSDT"]), T0)
 

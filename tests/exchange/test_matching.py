@@ -1,4 +1,4 @@
-"""The matching engine: priority, prevention, the crowd of a recorded market, and the whole of it against a naive one."""
+"""The matching engine: priority, prevention, a recorded market, and the whole of it against a naive one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldframe.enums import SelfTradePrevention, Side
-from coldframe.exchange.matching import CROWD_ID, Fill, Matching, Taker, Withdrawn
+from coldframe.exchange.matching import BACKGROUND_ID, MatchedFill, Matching, Taker, Withdrawn
 from tests.examples import examples
 from tests.exchange.queues import ahead_of, left_of
 
@@ -16,7 +16,7 @@ BUY, SELL = Side.BUY, Side.SELL
 
 
 def book(*orders: tuple[Side, int, int, int]) -> Matching:
-    """A book with own orders (side, price, quantity, id); id 0 is crowd."""
+    """A book with own orders (side, price, quantity, id); id 0 is background liquidity."""
     made = Matching()
     for side, price, quantity, order_id in orders:
         made.rest(side, price, quantity, order_id, f"owner{order_id}" if order_id else "")
@@ -48,7 +48,7 @@ def test_limit_stops_the_taker_and_its_rest_is_not_booked() -> None:
 
 def test_a_fill_names_both_sides_and_what_is_left_of_the_maker() -> None:
     made = book((SELL, 100, 5, 1))
-    assert made.take(buy(2)).happened == (Fill(100, 2, BUY, 99, "taker", 1, "owner1"),)
+    assert made.take(buy(2)).happened == (MatchedFill(100, 2, BUY, 99, "taker", 1, "owner1"),)
     assert left_of(made, 1) == 3
 
 
@@ -76,7 +76,7 @@ def test_crossing_and_fillable_look_without_touching() -> None:
 # -- self-trade prevention ---------------------------------------------------------------------------------------------
 
 
-def _against_itself(mode: SelfTradePrevention) -> tuple[Matching, list[Fill | Withdrawn], int, bool]:
+def _against_itself(mode: SelfTradePrevention) -> tuple[Matching, list[MatchedFill | Withdrawn], int, bool]:
     made = Matching()
     made.rest(SELL, 100, 2, 1, "me")
     made.rest(SELL, 100, 3, 2, "other")
@@ -86,7 +86,7 @@ def _against_itself(mode: SelfTradePrevention) -> tuple[Matching, list[Fill | Wi
 
 def test_without_prevention_an_account_trades_with_itself() -> None:
     _, happened, left, prevented = _against_itself(SelfTradePrevention.NONE)
-    assert [event.maker_id for event in happened if isinstance(event, Fill)] == [1, 2]
+    assert [event.maker_id for event in happened if isinstance(event, MatchedFill)] == [1, 2]
     assert (left, prevented) == (0, False)
 
 
@@ -114,7 +114,7 @@ def test_fillable_does_not_count_what_prevention_would_take_out() -> None:
     assert made.fillable(mine) == 0
 
 
-# -- a simulated crowd ---------------------------------------------------------------------------------------------------
+# -- a simulated market --------------------------------------------------------------------------------------------------
 
 
 def test_leaving_background_orders_leave_from_the_back_alone() -> None:
@@ -126,68 +126,68 @@ def test_leaving_background_orders_leave_from_the_back_alone() -> None:
     assert made.leave(BUY, 7, 1) == 0
 
 
-# -- a recorded crowd ----------------------------------------------------------------------------------------------------
+# -- a recorded market ---------------------------------------------------------------------------------------------------
 
 
 def test_background_orders_join_and_leave_behind_own_orders() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 2, 1))
-    made.set_crowd(BUY, 100, 9)
+    made.set_background(BUY, 100, 9)
     assert ahead_of(made, 1) == 5
-    made.set_crowd(BUY, 100, 6)
+    made.set_background(BUY, 100, 6)
     assert ahead_of(made, 1) == 5
-    made.set_crowd(BUY, 100, 4)
+    made.set_background(BUY, 100, 4)
     assert ahead_of(made, 1) == 4
-    made.set_crowd(BUY, 100, 0)
+    made.set_background(BUY, 100, 0)
     assert (ahead_of(made, 1), made.quantity_at(BUY, 100)) == (0, 2)
 
 
 def test_printed_trade_fills_the_queue_from_the_front() -> None:
     made = book((BUY, 100, 5, 0), (BUY, 100, 4, 1), (BUY, 100, 5, 0))
-    assert made.print_trade(100, 3, SELL) == ()
-    fills = made.print_trade(100, 4, SELL)
+    assert made.apply_market_trade(100, 3, SELL) == ()
+    fills = made.apply_market_trade(100, 4, SELL)
     assert [(fill.maker_id, fill.quantity, left_of(made, 1)) for fill in fills] == [(1, 2, 2)]
     assert made.depth(BUY, 1) == [(100, 7)]
 
 
 def test_a_trade_beyond_an_own_order_had_to_meet_it_first() -> None:
     made = book((BUY, 101, 4, 1), (BUY, 100, 5, 0))
-    fills = made.print_trade(100, 6, SELL)
+    fills = made.apply_market_trade(100, 6, SELL)
     assert [(fill.maker_id, fill.price, fill.quantity) for fill in fills] == [(1, 101, 4)]
     assert made.quantity_at(BUY, 100) == 3
 
 
 def test_printed_trade_elsewhere_does_not_fill_the_order() -> None:
     made = book((BUY, 100, 4, 1))
-    assert made.print_trade(101, 9, SELL) == ()
-    assert made.print_trade(100, 9, BUY) == ()
+    assert made.apply_market_trade(101, 9, SELL) == ()
+    assert made.apply_market_trade(100, 9, BUY) == ()
     assert left_of(made, 1) == 4
 
 
 def test_background_orders_crossing_an_own_order_trade_with_it() -> None:
     made = book((BUY, 100, 4, 1))
-    fills = made.set_crowd(SELL, 99, 6)
+    fills = made.set_background(SELL, 99, 6)
     assert [(fill.maker_id, fill.price, fill.quantity) for fill in fills] == [(1, 100, 4)]
     assert made.depth(SELL, 1) == [(99, 2)]
-    assert made.set_crowd(SELL, 99, 6) == ()
+    assert made.set_background(SELL, 99, 6) == ()
     assert made.depth(SELL, 1) == [(99, 2)]
 
 
 def test_consumed_depth_is_not_sold_again_until_it_changes() -> None:
     made = Matching()
-    made.set_crowd(SELL, 100, 5)
+    made.set_background(SELL, 100, 5)
     assert made.take(buy(3)).left == 0
-    made.set_crowd(SELL, 100, 5)
+    made.set_background(SELL, 100, 5)
     assert made.take(buy(5, 100)).left == 3
-    made.set_crowd(SELL, 100, 5)
+    made.set_background(SELL, 100, 5)
     assert made.best(SELL) is None
-    made.set_crowd(SELL, 100, 4)
+    made.set_background(SELL, 100, 4)
     assert made.quantity_at(SELL, 100) == 4
 
 
 def test_a_whole_new_book_removes_what_it_does_not_name() -> None:
     made = book((BUY, 100, 2, 1))
-    made.replace_crowd({100: 5, 99: 1}, {102: 3})
-    made.replace_crowd({98: 2}, {101: 1})
+    made.replace_background({100: 5, 99: 1}, {102: 3})
+    made.replace_background({98: 2}, {101: 1})
     assert made.depth(BUY, 9) == [(100, 2), (98, 2)]
     assert made.depth(SELL, 9) == [(101, 1)]
 
@@ -229,10 +229,10 @@ class _Naive:
 
 
 def _merged(fills: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Fills with neighbouring pieces of crowd at one price as one."""
+    """Fills with neighbouring pieces of background liquidity at one price as one."""
     merged: list[tuple[int, int, int]] = []
     for order_id, price, quantity in fills:
-        if merged and order_id == CROWD_ID == merged[-1][0] and merged[-1][1] == price:
+        if merged and order_id == BACKGROUND_ID == merged[-1][0] and merged[-1][1] == price:
             merged[-1] = (order_id, price, merged[-1][2] + quantity)
         else:
             merged.append((order_id, price, quantity))
@@ -264,7 +264,7 @@ def test_random_orders_and_cancels_end_as_in_the_naive_engine(steps: list[object
         assert _merged([(fill.maker_id, fill.price, fill.quantity) for fill in taken.fills]) == expected[0]
         assert taken.left == expected[1]
         if limit is not None and taken.left and not taken.prevented:
-            own_id = order_id if owner else CROWD_ID
+            own_id = order_id if owner else BACKGROUND_ID
             fast.rest(side, price, taken.left, own_id, owner)
             naive.orders.append([side, price, taken.left, own_id, owner])
         assert fast.depth(BUY, 99) == naive.depth(BUY)
@@ -284,12 +284,12 @@ def test_recorded_market_never_overfills_and_keeps_its_totals(
     filled = 0
     for kind, side, price, quantity in steps:
         if kind == "print" and quantity:
-            fills = made.print_trade(price, quantity, side)
+            fills = made.apply_market_trade(price, quantity, side)
             assert sum(fill.quantity for fill in fills) <= quantity
         elif kind == "set":
-            fills = made.set_crowd(side, price, quantity)
+            fills = made.set_background(side, price, quantity)
             used = sum(fill.quantity for fill in fills)
-            assert made.crowd_at(side, price) <= quantity
+            assert made.background_at(side, price) <= quantity
             assert used <= quantity
         else:
             continue

@@ -88,7 +88,7 @@ class Playback:
         info = look_through(Lines(raw), "tape")
         settings = Settings(market="recording", recording="tape", speed=speed)
         self.market = RecordedMarket(settings, NOW_MS, info, Lines(raw, **ends))
-        self.rig = Rig(*self.market.floors.values())
+        self.rig = Rig(*self.market.markets.values())
         self.market.bind(self.rig.exchange.streams, lambda symbol, met: None)
         self.reader = Reader()
         self.now_ms = NOW_MS

@@ -16,9 +16,9 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
-from coldframe.exchange.market.public_trades import Print
+from coldframe.exchange.market.public_trades import MarketTrade
 from coldframe.exchange.market.streams import Streams
-from coldframe.exchange.market.symbol_market import Execution
+from coldframe.exchange.market.symbol_market import TradeExecution
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.units import scaled
@@ -36,33 +36,33 @@ class Notary:
         self.crossed = 0
         self._best: object = None
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None:
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None:
         self.depths += 1
-        self.digest.update(repr((board.symbol, change)).encode())
-        bid, ask = best = board.book.best()
+        self.digest.update(repr((public_data.symbol, change)).encode())
+        bid, ask = best = public_data.book.best()
         self.best_changes += best != self._best
         self._best = best
         if bid and ask and scaled(bid[0]) >= scaled(ask[0]):
             self.crossed += 1
 
-    def on_trade(self, board: PublicMarketData, trade: Print) -> None:
+    def on_trade(self, public_data: PublicMarketData, trade: MarketTrade) -> None:
         self.trades += 1
         self.digest.update(repr(trade).encode())
 
-    def on_aggregate(self, board: PublicMarketData, aggregate: object) -> None: ...
+    def on_aggregate(self, public_data: PublicMarketData, aggregate: object) -> None: ...
 
-    def on_liquidation(self, board: PublicMarketData, order: object) -> None:
+    def on_liquidation(self, public_data: PublicMarketData, order: object) -> None:
         self.liquidations += 1
 
-    def on_contract(self, board: PublicMarketData, brackets: object) -> None:
+    def on_contract(self, public_data: PublicMarketData, brackets: object) -> None:
         self.contracts += 1
 
 
 def market(seed: int = 7, pace: str = "1", symbols: tuple[str, ...] = ()) -> tuple[SyntheticMarket, dict[str, Notary]]:
     made = SyntheticMarket(Settings(seed=seed, pace=Decimal(pace), symbols=list(symbols)), T0, {}, Random)
-    notaries = {symbol: Notary() for symbol in made.floors}
-    for symbol, floor in made.floors.items():
-        floor.board.watchers.append(notaries[symbol])
+    notaries = {symbol: Notary() for symbol in made.markets}
+    for symbol, symbol_market in made.markets.items():
+        symbol_market.public_data.watchers.append(notaries[symbol])
     return made, notaries
 
 
@@ -121,24 +121,24 @@ def test_the_order_flow_is_believable() -> None:
     assert sum(notary.crossed for notary in notaries.values()) == 0
     assert sum(notary.liquidations for notary in notaries.values()) >= 1
     assert sum(notary.contracts for notary in notaries.values()) >= 1
-    for symbol, floor in made.floors.items():
-        bid, ask = floor.board.book.best()
+    for symbol, symbol_market in made.markets.items():
+        bid, ask = symbol_market.public_data.book.best()
         assert bid is not None, symbol
         assert ask is not None, symbol
-        ticks = (scaled(ask[0]) - scaled(bid[0])) // scaled(format(floor.contract.filters.tick, "f"))
+        ticks = (scaled(ask[0]) - scaled(bid[0])) // scaled(format(symbol_market.contract.filters.tick, "f"))
         assert 1 <= ticks <= 30, symbol
-        assert len(floor.board.book.bids) >= 50
+        assert len(symbol_market.public_data.book.bids) >= 50
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
 def test_prices_move_gently(symbol: str) -> None:
     made, _ = market(symbols=(symbol,))
-    board = made.floors[symbol].board
-    start, worst = board.book.middle(), Decimal(0)
+    public_data = made.markets[symbol].public_data
+    start, worst = public_data.book.middle(), Decimal(0)
     assert start is not None
     for second in range(1, 61):
         made.advance(T0 + second * 1000)
-        here = board.book.middle()
+        here = public_data.book.middle()
         assert here is not None
         worst = max(worst, abs(Decimal(here) / start - 1))
     assert Decimal("0.00001") < worst < Decimal("0.003")
@@ -148,13 +148,13 @@ def test_prices_move_gently(symbol: str) -> None:
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 def test_a_quote_at_the_best_price_is_met_within_seconds(symbol: str, side: Side) -> None:
     made, _ = market(symbols=(symbol,))
-    met: list[Execution] = []
-    floor = made.floors[symbol]
-    made.bind(Streams([floor.board]), lambda _, executions: met.extend(executions))
+    met: list[TradeExecution] = []
+    symbol_market = made.markets[symbol]
+    made.bind(Streams([symbol_market.public_data]), lambda _, executions: met.extend(executions))
     made.advance(T0 + 1000)
-    best = floor.matching.best(side)
+    best = symbol_market.matching.best(side)
     assert best is not None
-    floor.rest(side, best, scaled(format(floor.contract.filters.lot.step, "f")), T0 + 1000, 77, "me")
+    symbol_market.rest(side, best, scaled(format(symbol_market.contract.filters.lot.step, "f")), T0 + 1000, 77, "me")
     waited = next(second for second in range(2, 40) if not made.advance(T0 + second * 1000) and met)
     assert waited <= 15
     assert met[0].fill.maker_id == 77
@@ -162,43 +162,43 @@ def test_a_quote_at_the_best_price_is_met_within_seconds(symbol: str, side: Side
 
 def test_quotes_two_basis_points_away_are_met_by_sweeps() -> None:
     made, _ = market(symbols=("BTCUSDT",))
-    met: list[Execution] = []
-    floor = made.floors["BTCUSDT"]
-    made.bind(Streams([floor.board]), lambda _, executions: met.extend(executions))
+    met: list[TradeExecution] = []
+    symbol_market = made.markets["BTCUSDT"]
+    made.bind(Streams([symbol_market.public_data]), lambda _, executions: met.extend(executions))
     order_id = 0
     for second in range(1, 61):
         made.advance(T0 + second * 1000)
-        middle = floor.board.book.middle()
+        middle = symbol_market.public_data.book.middle()
         assert middle is not None
         for old in (order_id, order_id - 1):
-            floor.matching.withdraw(old)
+            symbol_market.matching.withdraw(old)
         for side in (Side.BUY, Side.SELL):
             order_id += 1
             price = middle - side.sign * middle // 5000
-            floor.rest(side, price // 10**11 * 10**11, 2 * 10**9, T0 + second * 1000, order_id, "me")
+            symbol_market.rest(side, price // 10**11 * 10**11, 2 * 10**9, T0 + second * 1000, order_id, "me")
     assert len(met) >= 3
 
 
 def test_crowd_that_comes_over_an_own_order_takes_it() -> None:
     made, notaries = market(symbols=("BTCUSDT",))
-    met: list[Execution] = []
-    floor = made.floors["BTCUSDT"]
-    made.bind(Streams([floor.board]), lambda _, executions: met.extend(executions))
+    met: list[TradeExecution] = []
+    symbol_market = made.markets["BTCUSDT"]
+    made.bind(Streams([symbol_market.public_data]), lambda _, executions: met.extend(executions))
     made.advance(T0 + 1000)
-    above = floor.board.book.middle()
+    above = symbol_market.public_data.book.middle()
     assert above is not None
     high = above // 10**11 * 10**11 + 30 * 10**12
-    floor.take(Taker(side=Side.BUY, quantity=10**30, limit=high), T0 + 1000)
-    floor.rest(Side.BUY, high, 10**12, T0 + 1000, 5, "me")
+    symbol_market.take(Taker(side=Side.BUY, quantity=10**30, limit=high), T0 + 1000)
+    symbol_market.rest(Side.BUY, high, 10**12, T0 + 1000, 5, "me")
     made.advance(T0 + 5000)
     assert met
-    assert left_of(floor.matching, 5) == 0
+    assert left_of(symbol_market.matching, 5) == 0
     assert notaries["BTCUSDT"].crossed == 0
 
 
 def test_a_restarted_market_goes_on_from_where_it_stood() -> None:
     made = SyntheticMarket(Settings(symbols=["BTCUSDT"]), T0, {"BTCUSDT": 70_000 * 10**12}, Random)
-    middle = made.floors["BTCUSDT"].board.book.middle()
+    middle = made.markets["BTCUSDT"].public_data.book.middle()
     assert middle is not None
     assert abs(middle - 70_000 * 10**12) < 10**12
 

@@ -12,7 +12,7 @@ import pytest
 from coldframe.enums import Side
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.account_file import FileAccountStore
-from tests.exchange.rig import SYMBOL, Rig, floor
+from tests.exchange.rig import SYMBOL, Rig, symbol_market
 
 BUY = Side.BUY
 
@@ -32,7 +32,7 @@ def _ledger(path: Path) -> FileAccountStore:
 
 
 def _rig(path: Path) -> Rig:
-    return Rig(floor(), ledger=_ledger(path))
+    return Rig(symbol_market(), ledger=_ledger(path))
 
 
 def _used(path: Path) -> Rig:
@@ -74,8 +74,8 @@ def test_restarted_venue_remembers_all_without_an_orderly_end(tmp_path: Path) ->
 def test_open_orders_stand_in_the_book_again_and_fill(tmp_path: Path) -> None:
     _used(tmp_path)
     after = _rig(tmp_path)
-    assert after.floor.matching.depth(BUY, 9) == [(990 * 10**12, 3 * 10**12)]
-    after.crowd_takes(Side.SELL, "3", "990.0")
+    assert after.symbol_market.matching.depth(BUY, 9) == [(990 * 10**12, 3 * 10**12)]
+    after.public_takes(Side.SELL, "3", "990.0")
     assert after.position() == 5
 
 
@@ -83,12 +83,12 @@ def test_restart_in_a_moved_market_trades_with_the_crossed_order(tmp_path: Path)
     before = _used(tmp_path)
     resting = before.place("BUY", "1", "991.0", timeInForce="GTX")["orderId"]
     before.exchange.ledger.commit()
-    moved = floor()
+    moved = symbol_market()
     moved.rest(Side.SELL, 985 * 10**12, 10**13, before.now_ms)
     after = Rig(moved, ledger=_ledger(tmp_path))
     assert after.position() == 5
     assert after.query(resting)["status"] == "EXPIRED"
-    assert after.floor.matching.best(BUY) is None
+    assert after.symbol_market.matching.best(BUY) is None
 
 
 def test_orders_that_only_close_survive_a_restart_together(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_orders_that_only_close_survive_a_restart_together(tmp_path: Path) -> No
     before.exchange.ledger.commit()
     after = _rig(tmp_path)
     assert len(after.call("GET /fapi/v1/openOrders")) == 3
-    assert after.floor.matching.depth(Side.SELL, 9) == [(1010 * 10**12, 5 * 10**11), (1011 * 10**12, 10**12)]
+    assert after.symbol_market.matching.depth(Side.SELL, 9) == [(1010 * 10**12, 5 * 10**11), (1011 * 10**12, 10**12)]
 
 
 def test_restart_that_closes_a_position_ends_its_closing_orders(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_restart_that_closes_a_position_ends_its_closing_orders(tmp_path: Path) 
     nearest = before.place("SELL", "2", "1010.0")["orderId"]
     closing = before.place("SELL", "2", "1011.0", reduceOnly="true")["orderId"]
     before.exchange.ledger.commit()
-    moved = floor()
+    moved = symbol_market()
     moved.rest(BUY, 1015 * 10**12, 10**13, before.now_ms)
     after = Rig(moved, ledger=_ledger(tmp_path))
     assert after.position() == 0
@@ -115,7 +115,7 @@ def test_restart_that_closes_a_position_ends_its_closing_orders(tmp_path: Path) 
 
 def test_ids_go_on_growing(tmp_path: Path) -> None:
     before = _used(tmp_path)
-    last = max(before.exchange.office.books("a").orders)
+    last = max(before.exchange.state.books("a").orders)
     after = _rig(tmp_path)
     after.book()
     assert after.place("BUY", "1", "980.0")["orderId"] > last
@@ -203,7 +203,7 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
     rig.book()
     rig.place("BUY", "1")
     rig.exchange.ledger.commit()
-    assert rig.exchange.office.books("a").account.wallet == Decimal("9999.49995000")
+    assert rig.exchange.state.books("a").account.wallet == Decimal("9999.49995000")
     assert list(tmp_path.iterdir()) == []
 
 

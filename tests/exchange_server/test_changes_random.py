@@ -74,7 +74,7 @@ class World:
         self.market = SyntheticMarket(wanted, T0, {}, Random)
         self.now_ms = T0
         self.exchange = Exchange(
-            wanted, self.market.floors, KEYS, MemoryAccountStore(), T0, randomness(), introduce=self.market.introduce
+            wanted, self.market.markets, KEYS, MemoryAccountStore(), T0, randomness(), introduce=self.market.introduce
         )
         self.market.bind(self.exchange.streams, lambda symbol, met: self.exchange.clearing.settle(symbol, met, self.now_ms))
 
@@ -98,13 +98,13 @@ class World:
                 self.trade(symbol, side, kind)
 
     def trade(self, symbol: str, side: str, kind: str) -> None:
-        floor = self.exchange.floors.get(symbol)
-        mark = floor.board.prices.mark if floor else Decimal(100)
-        tick = floor.contract.filters.tick if floor else Decimal(1)
+        symbol_market = self.exchange.markets.get(symbol)
+        mark = symbol_market.public_data.prices.mark if symbol_market else Decimal(100)
+        tick = symbol_market.contract.filters.tick if symbol_market else Decimal(1)
         below = (side == "BUY") is (kind != "STOP_MARKET")
         price = format(mark * (Decimal("0.99") if below else Decimal("1.01")) // tick * tick, "f")
         params: dict[str, object] = {"symbol": symbol, "side": side, "type": kind, "quantity": "2"}
-        if self.exchange.office.books("a").account.hedge:
+        if self.exchange.state.books("a").account.hedge:
             params["positionSide"] = "LONG"
         if kind == "STOP_MARKET":
             self.call("POST /fapi/v1/algoOrder", algoType="CONDITIONAL", triggerPrice=price, **params)
@@ -113,22 +113,22 @@ class World:
             self.call("POST /fapi/v1/order", **params, **more)
 
     def check_done(self, change: VenueChange) -> None:
-        floor = self.exchange.floors.get(change.symbol)
+        symbol_market = self.exchange.markets.get(change.symbol)
         if change.what == "listing":
             states = {"listed": "TRADING", "pending": "PENDING_TRADING", "delisted": "SETTLING"}
-            assert floor is not None
-            assert floor.contract.info.status == states[change.value]
+            assert symbol_market is not None
+            assert symbol_market.contract.info.status == states[change.value]
         elif change.what == "status":
-            assert floor is not None
-            assert floor.contract.info.status == change.value
+            assert symbol_market is not None
+            assert symbol_market.contract.info.status == change.value
         elif change.what == "tick":
-            assert floor is not None
-            assert floor.contract.filters.tick == Decimal(change.value)
+            assert symbol_market is not None
+            assert symbol_market.contract.filters.tick == Decimal(change.value)
 
     def check(self) -> None:
-        books = self.exchange.office.books("a")
-        for symbol, floor in self.exchange.floors.items():
-            if floor.contract.ended:
+        books = self.exchange.state.books("a")
+        for symbol, symbol_market in self.exchange.markets.items():
+            if symbol_market.contract.ended:
                 assert books.of_symbol(symbol) == []
                 assert not any(algo.symbol == symbol for algo in books.open_algos.values())
                 assert not any(position.quantity for position in books.account.positions.values() if position.symbol == symbol)

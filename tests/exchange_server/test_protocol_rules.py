@@ -18,7 +18,7 @@ from coldframe.secret import Secret
 from coldframe.wire.account import UserEvent
 from coldframe.wire.api import METHODS
 from coldframe.wire.codec import encode
-from tests.exchange.rig import SYMBOL, Rig, floor
+from tests.exchange.rig import SYMBOL, Rig, symbol_market
 
 ALGO = {"algoType": "CONDITIONAL", "symbol": SYMBOL, "quantity": "1"}
 OTHER = "ETHUSDT"
@@ -78,7 +78,7 @@ def test_methods_have_the_weight_of_the_protocol(method: str) -> None:
 
 
 def test_a_chinese_symbol_is_signed_as_it_is_written() -> None:
-    rig = Rig(floor(), floor(CHINESE))
+    rig = Rig(symbol_market(), symbol_market(CHINESE))
     params = {"symbol": CHINESE, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "900.0"}
     answer = ask(rig, "order.place", params)
     assert (answer["status"], answer["result"]["symbol"]) == (200, CHINESE)
@@ -108,7 +108,7 @@ def test_an_order_id_wins_over_a_client_id() -> None:
     changed = rig.call("PUT /fapi/v1/order", side="BUY", quantity="2", price="900.0", **both)
     assert changed["clientOrderId"] == "one"  # type: ignore[index,call-overload]
     assert rig.call("DELETE /fapi/v1/order", **both)["clientOrderId"] == "one"  # type: ignore[index,call-overload]
-    assert [order.client_id for order in rig.exchange.office.books("a").open.values()] == ["two"]
+    assert [order.client_id for order in rig.exchange.state.books("a").open.values()] == ["two"]
 
 
 def test_a_modify_id_is_echoed_and_told_as_a_text() -> None:
@@ -176,7 +176,7 @@ def test_a_trigger_makes_an_ordinary_order_with_an_id_of_its_own() -> None:
     assert isinstance(algo, dict)
     (before,) = printed(rig.events(), "ALGO_UPDATE")
     rig.mark("1100.0")
-    rig.crowd(Side.SELL, "1100.1", "5")
+    rig.add_liquidity(Side.SELL, "1100.1", "5")
     rig.pass_ms(50)
     events = rig.events()
     told = printed(events, "ALGO_UPDATE")
@@ -246,9 +246,9 @@ def test_an_order_without_a_fill_moves_no_account() -> None:
 
 @pytest.mark.parametrize("hedge", [False, True])
 def test_an_account_update_names_the_touched_symbol_alone(hedge: bool) -> None:
-    rig = Rig(floor(), floor(OTHER), accounts=(VenueAccount(name="a", hedge_mode=hedge),))
+    rig = Rig(symbol_market(), symbol_market(OTHER), accounts=(VenueAccount(name="a", hedge_mode=hedge),))
     rig.book()
-    rig.crowd(Side.SELL, "1000.1", "100", OTHER)
+    rig.add_liquidity(Side.SELL, "1000.1", "100", OTHER)
     side = {"positionSide": "LONG"} if hedge else {}
     rig.place("BUY", "1", **side)
     rig.events()

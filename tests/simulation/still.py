@@ -1,6 +1,6 @@
 """A market that stands still unless a test moves it: quick to make, and nothing in it happens by chance.
 
-Each contract has a ladder of background liquidity round a price. A far level breathes twice a second, so that books stay fresh.
+Each contract has levels of background liquidity round a price. A far level breathes twice a second, so that books stay fresh.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from coldframe.enums import Side
 from coldframe.exchange.contracts import contract, to_scaled
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.streams import Streams
-from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution, UpdateIds
 from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
@@ -37,8 +37,8 @@ class StillMarket:
     def __init__(self, symbols: Iterable[str], start_ms: int, funding_interval_s: int = 28_800) -> None:
         self._ids, self._funding_interval_s = UpdateIds(start_ms * 1000, Random(0)), funding_interval_s
         self._known = {character.listing.symbol: character for character in CHARACTERS}
-        self._books = {symbol: self._ladder(symbol, start_ms) for symbol in symbols}
-        self.floors = {symbol: book.floor for symbol, book in self._books.items()}
+        self._books = {symbol: self._levels(symbol, start_ms) for symbol in symbols}
+        self.markets = {symbol: book.symbol_market for symbol, book in self._books.items()}
         self._settle: Settle | None = None
         self._now_ms = self._breathed_ms = start_ms
 
@@ -55,14 +55,14 @@ class StillMarket:
                 book.breathe(now_ms)
 
     def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
-        """The floor of a contract of the list that is new here."""
+        """The market of a contract of the list that is new here."""
         if symbol not in self._known or symbol in self._books:
             return None
-        self._books[symbol] = self._ladder(symbol, now_ms)
-        return self._books[symbol].floor
+        self._books[symbol] = self._levels(symbol, now_ms)
+        return self._books[symbol].symbol_market
 
-    def _ladder(self, symbol: str, now_ms: int) -> _Ladder:
-        return _Ladder(self._known[symbol], self._ids, now_ms, self._funding_interval_s)
+    def _levels(self, symbol: str, now_ms: int) -> _Levels:
+        return _Levels(self._known[symbol], self._ids, now_ms, self._funding_interval_s)
 
     def best(self, symbol: str, side: Side) -> Decimal:
         """The best price of the background liquidity."""
@@ -78,7 +78,7 @@ class StillMarket:
         """A taker of the public: buys or sells up to `quantity`, no further than `limit`; own orders are met in turn."""
         assert self._settle is not None
         taker = Taker(side=side, quantity=to_scaled(quantity), limit=to_scaled(limit))
-        _, met = self._books[symbol].floor.take(taker, self._now_ms)
+        _, met = self._books[symbol].symbol_market.take(taker, self._now_ms)
         self._settle(symbol, met)
 
     def next_due_ms(self) -> None:
@@ -92,8 +92,8 @@ class StillMarket:
         """It goes on whether a client listens or not."""
 
 
-class _Ladder:
-    """One contract: its floor, and the background liquidity on it."""
+class _Levels:
+    """One contract: its market, and the background liquidity on it."""
 
     def __init__(self, character: SyntheticSymbol, ids: UpdateIds, start_ms: int, funding_interval_s: int) -> None:
         listing = character.listing
@@ -101,16 +101,16 @@ class _Ladder:
         self._lot = to_scaled(listing.step)
         self._deep = False
         first = start_ms // 10
-        board = PublicMarketData(contract(listing), funding_interval_s * 1000, first // 2)
-        board.components = character.parts()
-        board.book.known = True
-        self.floor = SymbolMarket(board, ids, first, shows_orders=True)
+        public_data = PublicMarketData(contract(listing), funding_interval_s * 1000, first // 2)
+        public_data.components = character.parts()
+        public_data.book.known = True
+        self.symbol_market = SymbolMarket(public_data, ids, first, shows_orders=True)
         self._middle = 0
         self._put(to_scaled(character.price), start_ms)
-        board.prices.begin(self._middle)
+        public_data.prices.begin(self._middle)
 
     def best(self, side: Side) -> Decimal:
-        level = self.floor.board.book.best()[0 if side is Side.BUY else 1]
+        level = self.symbol_market.public_data.book.best()[0 if side is Side.BUY else 1]
         assert level is not None
         return Decimal(level[0])
 
@@ -118,24 +118,24 @@ class _Ladder:
         """A lot more, then a lot less, at the farthest bid."""
         price = self._prices(Side.BUY)[-1]
         if self._deep:
-            self.floor.leave(Side.BUY, price, self._lot, now_ms)
+            self.symbol_market.leave(Side.BUY, price, self._lot, now_ms)
         else:
-            self.floor.rest(Side.BUY, price, self._lot, now_ms)
+            self.symbol_market.rest(Side.BUY, price, self._lot, now_ms)
         self._deep = not self._deep
 
-    def move(self, middle: Decimal, now_ms: int) -> list[Execution]:
+    def move(self, middle: Decimal, now_ms: int) -> list[TradeExecution]:
         """Takes the liquidity away, sweeps to the new price, and quotes round it."""
         for side in (Side.BUY, Side.SELL):
             for price in self._prices(side):
-                self.floor.leave(side, price, self.floor.matching.crowd_at(side, price), now_ms)
+                self.symbol_market.leave(side, price, self.symbol_market.matching.background_at(side, price), now_ms)
         self._deep = False
         target = to_scaled(middle)
         side = Side.BUY if target > self._middle else Side.SELL
         reached = Taker(side=side, quantity=10**30, limit=target)
-        quantity = self.floor.matching.fillable(reached)
-        met: list[Execution] = []
+        quantity = self.symbol_market.matching.fillable(reached)
+        met: list[TradeExecution] = []
         if quantity:
-            _, met = self.floor.take(Taker(side=side, quantity=quantity, limit=target), now_ms)
+            _, met = self.symbol_market.take(Taker(side=side, quantity=quantity, limit=target), now_ms)
         self._put(target, now_ms)
         return met
 
@@ -143,8 +143,8 @@ class _Ladder:
         self._middle = middle // self._spacing * self._spacing
         for side in (Side.BUY, Side.SELL):
             for price in self._prices(side):
-                self.floor.rest(side, price, DEPTH_STEPS * self._lot, now_ms)
-        self.floor.board.fair = unscaled(self._middle)
+                self.symbol_market.rest(side, price, DEPTH_STEPS * self._lot, now_ms)
+        self.symbol_market.public_data.fair = unscaled(self._middle)
 
     def _prices(self, side: Side) -> list[int]:
         return [self._middle - side.sign * (number + 1) * self._spacing for number in range(LEVELS)]

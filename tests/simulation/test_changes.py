@@ -76,7 +76,7 @@ def test_fees_in_bnb_agreement_and_funding_interval_change() -> None:
     for what, value, is_so in (
         ("fee_burn", "on", lambda venue: venue.books().account.fee_burn),
         ("agreement", "signed", lambda venue: venue.books().account.tradfi_signed),
-        ("funding_interval_h", "1", lambda venue: venue.exchange.floors["BTCUSDT"].board.prices.interval_ms == 3_600_000),
+        ("funding_interval_h", "1", lambda venue: venue.exchange.markets["BTCUSDT"].public_data.prices.interval_ms == 3_600_000),
     ):
         pump = world(what, value)
         pump.run(4)

@@ -141,7 +141,7 @@ def test_b10_a_run_restarted_after_a_delisting_agrees() -> None:
 def test_a_new_contract_is_told(changes: list[tuple[str, str]], told: list[ContractStatus]) -> None:
     pump, puppet = world(*changes, symbol=S)
     pump.run(15)
-    assert S not in pump.venue.exchange.floors
+    assert S not in pump.venue.exchange.markets
     pump.run(15)
     news = [event for event in puppet.events if isinstance(event, ContractChanged)]
     assert [(event.symbol, event.status) for event in news] == [(S, effect) for effect in told]

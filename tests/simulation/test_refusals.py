@@ -53,7 +53,7 @@ def test_o39_a_second_close_in_one_direction_is_refused_once() -> None:
     pump.run(3)
     puppet.wanted = [Target(B, D("0.010"))]
     pump.until(lambda: pump.position("mm") == D("0.010"))
-    mark = pump.venue.exchange.floors[B].board.prices.mark
+    mark = pump.venue.exchange.markets[B].public_data.prices.mark
     puppet.wanted = [closing(D(int(mark)) - 500)]
     pump.until(lambda: any(order.untriggered for order in pump.engine.orders.live))
     since = len(pump.sent)

@@ -45,7 +45,7 @@ SETTLING_MS: Final = 60_000
 class Changed(Protocol):
     """The parts of the exchange that a change is about."""
 
-    floors: dict[str, SymbolMarket]
+    markets: dict[str, SymbolMarket]
     ledger: AccountStore
     clearing: Clearing
     delisting: Delisting
@@ -81,7 +81,7 @@ class Changes:
             return self._list(exchange, change, now_ms)
         if change.what in _OF_A_CONTRACT:
             return _change_contract(exchange, change, now_ms)
-        if change.symbol and change.symbol not in exchange.floors:
+        if change.symbol and change.symbol not in exchange.markets:
             return _unlisted(change)
         return _change_account(exchange, change, now_ms)
 
@@ -95,13 +95,13 @@ class Changes:
             if refusal is None:
                 self._plan(attrs.evolve(change, what="status", value="CLOSE"), now_ms + SETTLING_MS)
             return refusal
-        if change.symbol in exchange.floors:
-            return f"{change.symbol} is listed already: it is {exchange.floors[change.symbol].contract.info.status}"
-        floor = exchange.admit(change.symbol, now_ms)
-        if floor is None:
+        if change.symbol in exchange.markets:
+            return f"{change.symbol} is listed already: it is {exchange.markets[change.symbol].contract.info.status}"
+        market = exchange.admit(change.symbol, now_ms)
+        if market is None:
             return f"the market of this venue knows no {change.symbol} that could be listed"
         status = ContractStatus.TRADING if change.value == "listed" else ContractStatus.PENDING_TRADING
-        floor.board.contract_changed(floor.contract.with_status(status), new_brackets=True)
+        market.public_data.contract_changed(market.contract.with_status(status), new_brackets=True)
         return None
 
 
@@ -113,35 +113,37 @@ def _unlisted(change: VenueChange) -> str:
 
 
 def _change_contract(exchange: Changed, change: VenueChange, now_ms: int) -> str | None:
-    floor = exchange.floors.get(change.symbol)
-    if floor is None:
+    market = exchange.markets.get(change.symbol)
+    if market is None:
         return _unlisted(change)
-    board = floor.board
-    board.now_ms = max(board.now_ms, now_ms)
+    public_data = market.public_data
+    public_data.now_ms = max(public_data.now_ms, now_ms)
     if change.what == "status":
-        return _change_status(exchange, floor, ContractStatus(change.value), now_ms)
-    if change.what == "tick" and Decimal(change.value) * _LEAST_TICKS > board.prices.mark > 0:
-        return f"a price of {plain(board.prices.mark)} would be less than {_LEAST_TICKS} ticks"
+        return _change_status(exchange, market, ContractStatus(change.value), now_ms)
+    if change.what == "tick" and Decimal(change.value) * _LEAST_TICKS > public_data.prices.mark > 0:
+        return f"a price of {plain(public_data.prices.mark)} would be less than {_LEAST_TICKS} ticks"
     if change.what == "brackets":
-        changed = _with_brackets(board.contract, Decimal(change.value))
+        changed = _with_brackets(public_data.contract, Decimal(change.value))
     elif change.what == "max_amendments":
-        changed = attrs.evolve(board.contract, info=structs.replace(board.contract.info, max_move_order_limit=int(change.value)))
+        changed = attrs.evolve(
+            public_data.contract, info=structs.replace(public_data.contract.info, max_move_order_limit=int(change.value))
+        )
     else:
-        changed = _with_rule(board.contract, *_RULES[change.what], change.value)
-    board.contract_changed(changed, new_brackets=change.what == "brackets")
+        changed = _with_rule(public_data.contract, *_RULES[change.what], change.value)
+    public_data.contract_changed(changed, new_brackets=change.what == "brackets")
     return None
 
 
-def _change_status(exchange: Changed, floor: SymbolMarket, status: ContractStatus, now_ms: int) -> str | None:
-    before = floor.contract.info
+def _change_status(exchange: Changed, market: SymbolMarket, status: ContractStatus, now_ms: int) -> str | None:
+    before = market.contract.info
     if before.status is status:
         return f"{before.symbol} is {status} already"
-    if status not in ENDED and before.status in _IN_SESSION and floor.contract.tradfi and exchange.calendar.session_s:
+    if status not in ENDED and before.status in _IN_SESSION and market.contract.tradfi and exchange.calendar.session_s:
         return f"its sessions decide whether {before.symbol} trades (venue.embedded.session_s = {exchange.calendar.session_s})"
     info = structs.replace(before, status=status)
     if status in ENDED and before.status not in ENDED:
         info = structs.replace(info, delivery_date=now_ms)
-    floor.board.contract_changed(attrs.evolve(floor.contract, info=info), new_brackets=False)
+    market.public_data.contract_changed(attrs.evolve(market.contract, info=info), new_brackets=False)
     if status in ENDED:
         exchange.delisting.settle(before.symbol, now_ms)
     return None

@@ -11,7 +11,7 @@ from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import CUTS, ConnectionKind, FaultDecision, FaultPlan, InjectedFault
 from coldframe.exchange.market.subscriptions import Subscriptions
-from coldframe.exchange.market.symbol_market import Execution
+from coldframe.exchange.market.symbol_market import TradeExecution
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
@@ -64,7 +64,7 @@ class Context:
             self._inject(fault, now_ms)
         return now_ms
 
-    def settle(self, symbol: str, executions: list[Execution]) -> None:
+    def settle(self, symbol: str, executions: list[TradeExecution]) -> None:
         """Clears trades in which the market met resting orders, and tells the accounts at once."""
         self.exchange.clearing.settle(symbol, executions, self.now_ms())
         self.exchange.ledger.commit()

@@ -171,20 +171,20 @@ def _text(value: int | Decimal, digits: int) -> str:
 def tiers(*rows: tuple[int, int, str]) -> tuple[LeverageTier, ...]:
     """Leverage brackets from rows of (leverage, cap of the notional, maintenance ratio); floors and `cum` follow from them."""
     made: list[LeverageTier] = []
-    floor, ratio_below, cum = ZERO, ZERO, ZERO
+    market, ratio_below, cum = ZERO, ZERO, ZERO
     for number, (leverage, cap, ratio) in enumerate(rows, start=1):
-        cum += floor * (Decimal(ratio) - ratio_below)
+        cum += market * (Decimal(ratio) - ratio_below)
         made.append(
             LeverageTier(
                 bracket=number,
                 initial_leverage=leverage,
                 notional_cap=Decimal(cap),
-                notional_floor=floor,
+                notional_floor=market,
                 maint_margin_ratio=Decimal(ratio),
                 cum=cum.normalize() + ZERO,
             )
         )
-        floor, ratio_below = Decimal(cap), Decimal(ratio)
+        market, ratio_below = Decimal(cap), Decimal(ratio)
     return tuple(made)
 
 

@@ -1,4 +1,4 @@
-"""The exchange without its sockets: accounts, orders, limits, keys and streams over the floors of its contracts.
+"""The exchange without its sockets: accounts, orders, limits, keys and streams over the markets of its contracts.
 
 Everything happens inside a call that brings the time; nothing here waits, reads a clock or writes to a socket. Private events come
 out of `take_private` in the order in which the exchange sends them.
@@ -29,11 +29,11 @@ from coldframe.exchange.trading.clearing import Clearing
 from coldframe.exchange.trading.conditional import Conditionals
 from coldframe.exchange.trading.delisting import Delisting
 from coldframe.exchange.trading.entities import Account, Marks
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.liquidation import Liquidator
 from coldframe.exchange.trading.order_entry import OrderEntry
 from coldframe.exchange.trading.preferences import CountdownTimers, Preferences
 from coldframe.exchange.trading.settlement import BNB
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.wire.account import ListenKeyExpired, OrderTradeUpdate, TradeLite, UserEvent
 from coldframe.wire.codec import encode
 
@@ -64,12 +64,12 @@ def _none(symbol: str, now_ms: int) -> SymbolMarket | None:
 
 
 class Exchange:
-    """All of the venue that is not a socket. `introduce` makes the floor of a contract that is listed during the run."""
+    """All of the venue that is not a socket. `introduce` makes the market of a contract that is listed during the run."""
 
     def __init__(
         self,
         settings: Settings,
-        floors: Mapping[str, SymbolMarket],
+        markets: Mapping[str, SymbolMarket],
         keys: Sequence[AccountKeys],
         ledger: AccountStore,
         start_ms: int,
@@ -78,7 +78,7 @@ class Exchange:
     ) -> None:
         self.settings = settings
         self._introduce = introduce
-        self.floors = dict(floors)
+        self.markets = dict(markets)
         self.ledger = ledger
         for account in settings.accounts:
             books = ledger.add(_account(account))
@@ -86,15 +86,15 @@ class Exchange:
             books.account.tradfi_signed |= account.tradfi_agreement
         fixed_rates = {BNB: settings.bnb_index}
         self.calendar = Calendar(settings.session_s)
-        self.streams = Streams((floor.board for floor in floors.values()), fixed_rates, self.calendar)
-        self.office = TradingState(ledger, self.floors, start_ms, settings.long_ids, fixed_rates)
-        self.clearing = Clearing(self.office, randomness.seeded(f"{settings.seed}:events"))
-        self.dealer = OrderEntry(self.office, self.clearing)
-        self.amender = Amender(self.office, self.dealer)
-        self.conditionals = Conditionals(self.office, self.dealer, settings.faults.close_position_lag_ms)
-        self.liquidator = Liquidator(self.office, self.dealer, self.clearing)
-        self.delisting = Delisting(self.office, self.dealer, self.clearing)
-        self.preferences = Preferences(self.office)
+        self.streams = Streams((market.public_data for market in markets.values()), fixed_rates, self.calendar)
+        self.state = ExchangeState(ledger, self.markets, start_ms, settings.long_ids, fixed_rates)
+        self.clearing = Clearing(self.state, randomness.seeded(f"{settings.seed}:events"))
+        self.order_entry = OrderEntry(self.state, self.clearing)
+        self.amender = Amender(self.state, self.order_entry)
+        self.conditionals = Conditionals(self.state, self.order_entry, settings.faults.close_position_lag_ms)
+        self.liquidator = Liquidator(self.state, self.order_entry, self.clearing)
+        self.delisting = Delisting(self.state, self.order_entry, self.clearing)
+        self.preferences = Preferences(self.state)
         self.switches = CountdownTimers()
         self.keys = KeyRing(keys)
         self.listen_keys = ListenKeys(int(settings.listen_key_lifetime_s * 1000), randomness.token)
@@ -104,16 +104,16 @@ class Exchange:
         self._second = 0
         self._ended_keys: list[PrivateEvent] = []
         self._keep_sessions(start_ms)
-        self.dealer.restore(start_ms, self.floors)
-        self._notices = [_WAITING.format(symbol=symbol) for symbol in self.office.unlisted()]
+        self.order_entry.restore(start_ms, self.markets)
+        self._notices = [_WAITING.format(symbol=symbol) for symbol in self.state.unlisted()]
 
     def advance(self, now_ms: int) -> None:
         """Runs everything that time alone brings about."""
         self._changes.carry_out(self, now_ms)
-        self.dealer.expire_dated(now_ms)
+        self.order_entry.expire_dated(now_ms)
         self.conditionals.check(now_ms)
         for account, symbol in self.switches.run_out(now_ms):
-            self.dealer.cancel_all(account, symbol, now_ms)
+            self.order_entry.cancel_all(account, symbol, now_ms)
         self._tell_expired(self.listen_keys.expire(now_ms), now_ms)
         if now_ms // _SECOND_MS != self._second:
             self._second = now_ms // _SECOND_MS
@@ -124,14 +124,14 @@ class Exchange:
 
     def admit(self, symbol: str, now_ms: int) -> SymbolMarket | None:
         """Takes a contract that was not listed so far, if the market knows it; its streams speak to those who listen already."""
-        floor = self._introduce(symbol, now_ms)
-        if floor is not None:
-            floor.board.now_ms = now_ms
-            self.floors[symbol] = floor
-            self.conditionals.follow(floor)
-            self.streams.admit(floor.board)
-            self.dealer.restore(now_ms, (symbol,))
-        return floor
+        market = self._introduce(symbol, now_ms)
+        if market is not None:
+            market.public_data.now_ms = now_ms
+            self.markets[symbol] = market
+            self.conditionals.follow(market)
+            self.streams.admit(market.public_data)
+            self.order_entry.restore(now_ms, (symbol,))
+        return market
 
     def change(self, change: VenueChange, now_ms: int) -> str | None:
         """Changes something now, as the plan does at its time. Gives why it is refused, or None when it is done."""
@@ -150,13 +150,13 @@ class Exchange:
 
         By the calendar they trade through, as on the exchange; strict clients do not know the word for a halt either.
         """
-        for floor in self.floors.values() if self.settings.session_s else ():
-            contract = floor.contract
-            if contract.tradfi and floor.shows_orders and contract.info.status in _IN_SESSION:
+        for market in self.markets.values() if self.settings.session_s else ():
+            contract = market.contract
+            if contract.tradfi and market.shows_orders and contract.info.status in _IN_SESSION:
                 opens = self.calendar.open(contract.info.underlying_type, now_ms)
                 status = ContractStatus.TRADING if opens else ContractStatus.TRADING_HALT
                 if contract.info.status is not status:
-                    floor.board.contract_changed(contract.with_status(status), new_brackets=False)
+                    market.public_data.contract_changed(contract.with_status(status), new_brackets=False)
 
     def end_listen_keys(self, now_ms: int, *, told: bool) -> None:
         """Lets every listen key expire before its time, with or without a word."""
@@ -171,13 +171,13 @@ class Exchange:
 
     def remember_marks(self, now_ms: int) -> None:
         """Writes down where the market stands, for a venue that is started again."""
-        prices = {symbol: floor.board.last_price for symbol, floor in self.floors.items()}
+        prices = {symbol: market.public_data.last_price for symbol, market in self.markets.items()}
         self.ledger.note(Marks(prices=prices, at_ms=now_ms))
 
     def take_private(self) -> list[PrivateEvent]:
         """The private events since the last call, for accounts that have a listen key; all others are lost, as they are there."""
         taken, self._ended_keys = self._ended_keys, []
-        for account, event in self.office.take_events():
+        for account, event in self.state.take_events():
             key = self.listen_keys.key_of(account)
             if key is not None:
                 taken.append(PrivateEvent(key, event.event, encode(event), _tells_fill(event)))

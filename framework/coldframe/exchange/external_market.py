@@ -14,9 +14,9 @@ from typing import Final
 from coldframe.errors import DecodeError
 from coldframe.exchange.contracts import Contract
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
-from coldframe.exchange.market.public_trades import Aggregate, Print
+from coldframe.exchange.market.public_trades import Aggregate, MarketTrade
 from coldframe.exchange.market.streams import Streams
-from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution, UpdateIds
 from coldframe.exchange.market_source import Settle
 from coldframe.units import check_scalable, exact, scaled
 from coldframe.wire.codec import Census, decode, decode_stream
@@ -37,19 +37,19 @@ class _Sync:
 
 
 class ExternalMarket:
-    """Floors that follow payloads. `bind` must be called before the first payload."""
+    """Markets of contracts that follow payloads. `bind` must be called before the first payload."""
 
     def __init__(self, contracts: Iterable[Contract], funding_interval_ms: int, start_ms: int) -> None:
-        self.floors: dict[str, SymbolMarket] = {}
+        self.markets: dict[str, SymbolMarket] = {}
         self._syncs: dict[str, _Sync] = {}
         ids = UpdateIds(start_ms * 1000)
         for contract in contracts:
-            board = PublicMarketData(contract, funding_interval_ms, start_ms)
-            self.floors[contract.symbol] = SymbolMarket(board, ids, start_ms, shows_orders=False)
+            public_data = PublicMarketData(contract, funding_interval_ms, start_ms)
+            self.markets[contract.symbol] = SymbolMarket(public_data, ids, start_ms, shows_orders=False)
             self._syncs[contract.symbol] = _Sync()
         #: For each contract the streams that its book and its trades are taken from; None takes the first that comes.
-        self._book_stream: dict[str, str | None] = dict.fromkeys(self.floors)
-        self._trade_stream: dict[str, str | None] = dict.fromkeys(self.floors)
+        self._book_stream: dict[str, str | None] = dict.fromkeys(self.markets)
+        self._trade_stream: dict[str, str | None] = dict.fromkeys(self.markets)
         self._streams: Streams | None = None
         self._settle: Settle | None = None
         self._census = Census()
@@ -64,8 +64,8 @@ class ExternalMarket:
 
     def when_complete(self, symbol: str, then: Callable[[], None]) -> None:
         """Calls `then` once when the book of a symbol is complete: now, if it is complete already or the symbol is not listed."""
-        floor = self.floors.get(symbol)
-        if floor is None or floor.board.book.known:
+        market = self.markets.get(symbol)
+        if market is None or market.public_data.book.known:
             then()
         else:
             self._syncs[symbol].waiting.append(then)
@@ -73,7 +73,7 @@ class ExternalMarket:
     # -- payloads -----------------------------------------------------------------------------------------------------
 
     def take_payload(self, name_text: str, payload: bytes) -> None:
-        """Passes one payload on and lets the floors follow it. Raises `DecodeError` for one that is not of its stream."""
+        """Passes one payload on and lets the markets follow it. Raises `DecodeError` for one that is not of its stream."""
         assert self._streams is not None
         self._streams.relay(name_text, payload)
         try:
@@ -99,7 +99,7 @@ class ExternalMarket:
                     pass  # `_follows` lets no other message through
 
     def _follows(self, name: StreamName) -> bool:
-        """Whether a floor has to hear what this stream brings."""
+        """Whether a contract's market has to follow this stream."""
         match name.kind:
             case StreamKind.DIFF_DEPTH:
                 return self._is_source(self._book_stream, name)
@@ -112,24 +112,24 @@ class ExternalMarket:
 
     def take_snapshot(self, symbol: str, body: bytes) -> None:
         """Takes a whole book. Raises `DecodeError` for a malformed body."""
-        floor, snapshot = self.floors.get(symbol), decode(Depth, body, self._census)
-        if floor is None:
+        market, snapshot = self.markets.get(symbol), decode(Depth, body, self._census)
+        if market is None:
             return
-        sync, book = self._syncs[symbol], floor.board.book
+        sync, book = self._syncs[symbol], market.public_data.book
         if book.known and snapshot.last_update_id < book.last_id:
             return
         book.replace(snapshot.bids, snapshot.asks)
         book.stamp(snapshot.last_update_id, _ms(snapshot.event_ms), _ms(snapshot.traded_ms))
-        met = floor.market_book(_scaled(snapshot.bids), _scaled(snapshot.asks))
+        met = market.market_book(_scaled(snapshot.bids), _scaled(snapshot.asks))
         for update in sync.pending:
             if update.last_id > book.last_id:
                 book.apply(update.bids, update.asks)
                 book.stamp(update.last_id, update.event_ms, update.traded_ms)
-                met += floor.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items())
+                met += market.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items())
         sync.pending.clear()
         middle = book.middle()
-        if not floor.board.prices.known and middle:
-            floor.board.prices.begin(middle)
+        if not market.public_data.prices.known and middle:
+            market.public_data.prices.begin(middle)
         self._settled(symbol, met)
         waiting, sync.waiting = sync.waiting, []
         for then in waiting:
@@ -144,20 +144,20 @@ class ExternalMarket:
         return sources[name.symbol] == str(name)
 
     def _take_update(self, symbol: str, update: DepthUpdate) -> None:
-        floor, sync = self.floors[symbol], self._syncs[symbol]
-        board = floor.board
+        market, sync = self.markets[symbol], self._syncs[symbol]
+        public_data = market.public_data
         change = DepthChange(update.first_id, update.last_id, update.event_ms, update.traded_ms, update.bids, update.asks)
-        if not board.book.known:
+        if not public_data.book.known:
             sync.pending.append(update)
-            board.depth_passed(change)
-        elif update.last_id <= board.book.last_id:
-            board.depth_passed(change)
+            public_data.depth_passed(change)
+        elif update.last_id <= public_data.book.last_id:
+            public_data.depth_passed(change)
         else:
-            board.depth_changed(change)
-            self._settled(symbol, floor.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items()))
+            public_data.depth_changed(change)
+            self._settled(symbol, market.market_levels(_scaled(update.bids).items(), _scaled(update.asks).items()))
 
     def _take_trade(self, symbol: str, trade: Trade) -> None:
-        made = Print(
+        made = MarketTrade(
             trade.trade_id,
             scaled(trade.price),
             scaled(trade.quantity),
@@ -169,7 +169,7 @@ class ExternalMarket:
         self._traded(symbol, made, None)
 
     def _take_aggregate(self, symbol: str, trade: AggTrade) -> None:
-        made = Print(
+        made = MarketTrade(
             trade.last_id,
             scaled(trade.price),
             scaled(trade.quantity),
@@ -189,20 +189,20 @@ class ExternalMarket:
         )
         self._traded(symbol, made, whole)
 
-    def _traded(self, symbol: str, made: Print, whole: Aggregate | None) -> None:
-        floor = self.floors[symbol]
+    def _traded(self, symbol: str, made: MarketTrade, whole: Aggregate | None) -> None:
+        market = self.markets[symbol]
         # Trades of size zero occur on the wire (insurance fund entries); no order was met by them.
         if made.quantity:
-            floor.board.traded(made, whole)
-            self._settled(symbol, floor.market_trade(made))
+            market.public_data.traded(made, whole)
+            self._settled(symbol, market.market_trade(made))
 
     def _take_mark(self, mark: MarkPrice) -> None:
-        floor = self.floors.get(mark.symbol)
-        if floor is not None:
-            floor.board.adopts_prices = True
-            floor.board.prices.adopt(exact(mark.mark_price), exact(mark.index_price), exact(mark.funding_rate or "0"))
+        market = self.markets.get(mark.symbol)
+        if market is not None:
+            market.public_data.adopts_prices = True
+            market.public_data.prices.adopt(exact(mark.mark_price), exact(mark.index_price), exact(mark.funding_rate or "0"))
 
-    def _settled(self, symbol: str, executions: list[Execution]) -> None:
+    def _settled(self, symbol: str, executions: list[TradeExecution]) -> None:
         if executions and self._settle is not None:
             self._settle(symbol, executions)
 
@@ -223,7 +223,7 @@ def _ms(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def begin_at(floor: SymbolMarket, price: Decimal | None) -> None:
-    """Gives a floor a mark price before its book is known."""
+def begin_at(market: SymbolMarket, price: Decimal | None) -> None:
+    """Gives a market a mark price before its book is known."""
     if price is not None:
-        floor.board.prices.begin(scaled(format(price, "f")))
+        market.public_data.prices.begin(scaled(format(price, "f")))

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from coldframe.errors import ConfigError
 from coldframe.exchange.market.streams import Streams
-from coldframe.exchange.market.symbol_market import Execution, SymbolMarket
+from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution
 
 #: Takes trades that concern accounts: symbol and executions.
-Settle = Callable[[str, list[Execution]], None]
+Settle = Callable[[str, list[TradeExecution]], None]
 
 
 class MarketSource(Protocol):
@@ -18,7 +18,7 @@ class MarketSource(Protocol):
 
     #: Whether its streams run on the venue's clock, rather than on a recording's.
     follows_clock: bool
-    floors: dict[str, SymbolMarket]
+    markets: dict[str, SymbolMarket]
 
     @property
     def ended(self) -> bool:
@@ -41,7 +41,7 @@ class MarketSource(Protocol):
         """
 
     def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
-        """The floor of a contract that has not been listed so far; None when the market knows none of that name."""
+        """The market of a contract that has not been listed so far; None when the market knows none of that name."""
 
     def when_complete(self, symbol: str, then: Callable[[], None]) -> None:
         """Calls `then` once when the book of a symbol is complete: now, if it is complete already or the symbol is not listed."""

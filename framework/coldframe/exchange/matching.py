@@ -1,8 +1,9 @@
-"""The matching engine of one contract: price-time priority over two kinds of quantity, own orders and the crowd.
+"""The matching engine of one contract: price-time priority over own orders and background liquidity.
 
-An own order has an id and an owner; the crowd is the rest of the market, a quantity in the queue without a name. One mechanism
-serves every market: a simulated one, whose crowd joins, leaves and takes like any account, and a recorded one, whose book says
-how much crowd stands at a price (`set_crowd`) and whose trades eat the queues from the front (`print_trade`).
+An own order has an id and an owner; background liquidity is the rest of the market, a quantity in the queue without an owner. One
+mechanism serves every market: a simulated one, whose background liquidity joins, cancels and takes like an account, and a
+recorded one, whose book says how much of it stands at a price (`set_background`) and whose trades consume the queues from the
+front (`apply_market_trade`).
 
 Prices and quantities are integers in units of 10**-12 (`coldframe.units.scaled`). No clock, no chance: the same calls give the
 same fills. This module must never know what an account or a rule of a symbol is. Its counterparts: `coldframe.exchange_server`, a
@@ -20,12 +21,12 @@ import attrs
 from coldframe.enums import SelfTradePrevention, Side
 
 #: Id and owner of quantity that belongs to the rest of the market.
-CROWD_ID: Final = 0
-CROWD: Final = ""
+BACKGROUND_ID: Final = 0
+BACKGROUND: Final = ""
 
 
 @attrs.frozen
-class Fill:
+class MatchedFill:
     """One trade. The price is the maker's."""
 
     price: int
@@ -54,8 +55,8 @@ class Taker:
     side: Side
     quantity: int
     limit: int | None = None
-    order_id: int = CROWD_ID
-    owner: str = CROWD
+    order_id: int = BACKGROUND_ID
+    owner: str = BACKGROUND
     prevention: SelfTradePrevention = SelfTradePrevention.NONE
 
 
@@ -63,13 +64,13 @@ class Taker:
 class Taken:
     """What became of a taker: what happened in order, what is left of it, and whether self-trade prevention ended it."""
 
-    happened: tuple[Fill | Withdrawn, ...]
+    happened: tuple[MatchedFill | Withdrawn, ...]
     left: int
     prevented: bool = False
 
     @property
-    def fills(self) -> tuple[Fill, ...]:
-        return tuple(event for event in self.happened if isinstance(event, Fill))
+    def fills(self) -> tuple[MatchedFill, ...]:
+        return tuple(event for event in self.happened if isinstance(event, MatchedFill))
 
 
 class Matching:
@@ -78,7 +79,7 @@ class Matching:
     def __init__(self) -> None:
         self._bids = _Queues(1)
         self._asks = _Queues(-1)
-        self._own: dict[int, tuple[_Queues, _Level, _Entry]] = {}
+        self._own: dict[int, tuple[_Queues, _QueueLevel, _QueueEntry]] = {}
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -87,18 +88,18 @@ class Matching:
         return self._side(side).best()
 
     def depth(self, side: Side, levels: int) -> list[tuple[int, int]]:
-        """Price and whole quantity (own and crowd) of the best `levels` levels, best first."""
+        """Price and whole quantity (own and background) of the best `levels` levels, best first."""
         return [(level.price, level.total) for _, level in zip(range(levels), self._side(side).from_best(), strict=False)]
 
     def quantity_at(self, side: Side, price: int) -> int:
-        """Own and crowd quantity at a price."""
+        """Own and background quantity at a price."""
         level = self._side(side).levels.get(price)
         return level.total if level else 0
 
-    def crowd_at(self, side: Side, price: int) -> int:
-        """Crowd quantity at a price."""
+    def background_at(self, side: Side, price: int) -> int:
+        """Background quantity at a price."""
         level = self._side(side).levels.get(price)
-        return level.crowd if level else 0
+        return level.background if level else 0
 
     def crosses(self, side: Side, price: int) -> bool:
         """Whether an order of `side` at `price` would trade at once."""
@@ -119,7 +120,7 @@ class Matching:
     def take(self, taker: Taker) -> Taken:
         """Trades `taker` against the other side, best price first, oldest first; nothing of it is put into the book."""
         queues, left = self._side(taker.side.opposite), taker.quantity
-        happened: list[Fill | Withdrawn] = []
+        happened: list[MatchedFill | Withdrawn] = []
         while left:
             price = queues.best()
             if price is None or not _reaches(taker.side, taker.limit, price):
@@ -135,20 +136,20 @@ class Matching:
                 continue
             quantity = min(left, entry.left)
             left -= quantity
-            if entry.order_id == CROWD_ID and taker.order_id != CROWD_ID:
+            if entry.order_id == BACKGROUND_ID and taker.order_id != BACKGROUND_ID:
                 queues.remember_sold(level, quantity)
             happened.append(self._fill(taker, queues, level, entry, quantity))
         return Taken(tuple(happened), left)
 
-    def rest(self, side: Side, price: int, quantity: int, order_id: int = CROWD_ID, owner: str = CROWD) -> None:
-        """Puts an order, or crowd, at the back of the queue at `price`. What would trade has to be taken first."""
+    def rest(self, side: Side, price: int, quantity: int, order_id: int = BACKGROUND_ID, owner: str = BACKGROUND) -> None:
+        """Puts an order, or background liquidity, at the back of the queue at `price`. What would trade has to be taken first."""
         queues = self._side(side)
         level = queues.level(price)
-        if order_id == CROWD_ID:
+        if order_id == BACKGROUND_ID:
             queues.sold.pop(price, None)
-            level.join_crowd(quantity)
+            level.join_background(quantity)
             return
-        entry = _Entry(order_id, owner, quantity)
+        entry = _QueueEntry(order_id, owner, quantity)
         level.queue.append(entry)
         level.total += quantity
         self._own[order_id] = (queues, level, entry)
@@ -175,74 +176,74 @@ class Matching:
         level.total -= entry.left - left
         entry.left = left
 
-    # -- the crowd of a simulated market --------------------------------------------------------------------------------
+    # -- background liquidity of a simulated market ---------------------------------------------------------------------
 
     def leave(self, side: Side, price: int, quantity: int) -> int:
-        """The crowd cancels up to `quantity` at a price, the youngest first. Gives what was cancelled."""
+        """Cancels up to `quantity` of the background at a price, the youngest first. Gives what was cancelled."""
         queues = self._side(side)
         level = queues.levels.get(price)
         if level is None:
             return 0
-        gone = level.leave_crowd(quantity)
+        gone = level.cancel_background(quantity)
         queues.forget_if_empty(level)
         return gone
 
-    # -- the crowd of a recorded market ---------------------------------------------------------------------------------
+    # -- background liquidity of a recorded market ----------------------------------------------------------------------
 
-    def set_crowd(self, side: Side, price: int, quantity: int) -> tuple[Fill, ...]:
+    def set_background(self, side: Side, price: int, quantity: int) -> tuple[MatchedFill, ...]:
         """The market says that `quantity` stands at `price`, zero included.
 
-        More joins the back of the queue, after it has traded with own orders that it crosses; less is taken from the crowd behind
-        own orders first. Depth that an own taker has consumed stays consumed until the market says something new about the level.
+        More joins the back of the queue, after it has traded with own orders that it crosses; less is taken from what stands
+        behind own orders first. Depth that an own taker has consumed stays so until the market says something new about the level.
         """
         queues = self._side(side)
         wanted = queues.without_sold(price, quantity)
-        more = wanted - self.crowd_at(side, price)
+        more = wanted - self.background_at(side, price)
         if more < 0:
             self.leave(side, price, -more)
             return ()
         fills = self._cross_own(side, price, more) if more else ()
         more -= sum(fill.quantity for fill in fills)
         if more:
-            queues.level(price).join_crowd(more)
+            queues.level(price).join_background(more)
         if fills:
-            queues.sold[price] = (quantity, quantity - self.crowd_at(side, price))
+            queues.sold[price] = (quantity, quantity - self.background_at(side, price))
         return fills
 
-    def replace_crowd(self, bids: Mapping[int, int], asks: Mapping[int, int]) -> tuple[Fill, ...]:
-        """The market prints its whole book anew: what it does not name is gone."""
-        fills: list[Fill] = []
+    def replace_background(self, bids: Mapping[int, int], asks: Mapping[int, int]) -> tuple[MatchedFill, ...]:
+        """The market publishes its whole book anew: what it does not name is gone."""
+        fills: list[MatchedFill] = []
         for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
             gone = [level.price for level in self._side(side).from_best() if level.price not in levels]
             self._side(side).sold.clear()
             for price in gone:
-                self.set_crowd(side, price, 0)
+                self.set_background(side, price, 0)
         for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
             for price, quantity in levels.items():
-                fills += self.set_crowd(side, price, quantity)
+                fills += self.set_background(side, price, quantity)
         return tuple(fills)
 
-    def print_trade(self, price: int, quantity: int, taker_side: Side) -> tuple[Fill, ...]:
-        """The market traded `quantity` at `price`: the makers' queue is eaten from the front, own orders included.
+    def apply_market_trade(self, price: int, quantity: int, taker_side: Side) -> tuple[MatchedFill, ...]:
+        """The market traded `quantity` at `price`: the makers' queue is consumed from the front, own orders included.
 
         Own orders at better prices had to be met first, so they share the quantity before the level does.
         """
         queues = self._side(taker_side.opposite)
         taker = Taker(side=taker_side, quantity=quantity)
-        fills: list[Fill] = []
+        fills: list[MatchedFill] = []
         left = quantity
         for level in [level for level in queues.until(taker_side, price) if level.owned]:
-            for entry in [order for order in level.queue if order.order_id != CROWD_ID or level.price == price]:
+            for entry in [order for order in level.queue if order.order_id != BACKGROUND_ID or level.price == price]:
                 part = min(left, entry.left)
                 if not part:
                     return tuple(fills)
                 left -= part
                 fill = self._fill(taker, queues, level, entry, part)
-                if fill.maker_id != CROWD_ID:
+                if fill.maker_id != BACKGROUND_ID:
                     fills.append(fill)
         level_at = queues.levels.get(price)
         if level_at is not None and left:
-            level_at.eat_crowd(left)
+            level_at.consume_background(left)
             queues.forget_if_empty(level_at)
         return tuple(fills)
 
@@ -251,26 +252,26 @@ class Matching:
     def _side(self, side: Side) -> _Queues:
         return self._bids if side is Side.BUY else self._asks
 
-    def _fill(self, taker: Taker, queues: _Queues, level: _Level, entry: _Entry, quantity: int) -> Fill:
+    def _fill(self, taker: Taker, queues: _Queues, level: _QueueLevel, entry: _QueueEntry, quantity: int) -> MatchedFill:
         level.reduce(entry, quantity)
-        fill = Fill(level.price, quantity, taker.side, taker.order_id, taker.owner, entry.order_id, entry.owner)
+        fill = MatchedFill(level.price, quantity, taker.side, taker.order_id, taker.owner, entry.order_id, entry.owner)
         if not entry.left:
             self._drop(queues, level, entry)
         return fill
 
-    def _drop(self, queues: _Queues, level: _Level, entry: _Entry) -> None:
+    def _drop(self, queues: _Queues, level: _QueueLevel, entry: _QueueEntry) -> None:
         self._own.pop(entry.order_id, None)
         level.reduce(entry, entry.left)
         level.queue.remove(entry)
         queues.forget_if_empty(level)
 
-    def _cross_own(self, side: Side, price: int, quantity: int) -> tuple[Fill, ...]:
-        """Crowd that appears beyond own orders of the other side would have traded with them."""
+    def _cross_own(self, side: Side, price: int, quantity: int) -> tuple[MatchedFill, ...]:
+        """Fills own orders of the other side that background liquidity at this price would have traded with."""
         queues, left = self._side(side.opposite), quantity
         taker = Taker(side=side, quantity=quantity)
-        fills: list[Fill] = []
+        fills: list[MatchedFill] = []
         for level in [level for level in queues.until(side, price) if level.owned]:
-            for entry in [order for order in level.queue if order.order_id != CROWD_ID]:
+            for entry in [order for order in level.queue if order.order_id != BACKGROUND_ID]:
                 part = min(left, entry.left)
                 if part:
                     left -= part
@@ -279,54 +280,54 @@ class Matching:
 
 
 @attrs.define(eq=False)
-class _Entry:
-    """A place in a queue: an own order, or a piece of the crowd."""
+class _QueueEntry:
+    """A place in a queue: an own order, or a piece of background liquidity."""
 
     order_id: int
     owner: str
     left: int
 
 
-class _Level:
-    """The queue at one price, oldest first. Neighbouring pieces of crowd are one entry."""
+class _QueueLevel:
+    """The queue at one price, oldest first. Neighbouring pieces of background liquidity are one entry."""
 
-    __slots__ = ("crowd", "price", "queue", "total")
+    __slots__ = ("background", "price", "queue", "total")
 
     def __init__(self, price: int) -> None:
         self.price = price
-        self.queue: list[_Entry] = []
+        self.queue: list[_QueueEntry] = []
         self.total = 0
-        self.crowd = 0
+        self.background = 0
 
     @property
     def owned(self) -> bool:
         """Whether an own order stands here."""
-        return self.total != self.crowd
+        return self.total != self.background
 
-    def reduce(self, entry: _Entry, quantity: int) -> None:
+    def reduce(self, entry: _QueueEntry, quantity: int) -> None:
         entry.left -= quantity
         self.total -= quantity
-        if entry.order_id == CROWD_ID:
-            self.crowd -= quantity
+        if entry.order_id == BACKGROUND_ID:
+            self.background -= quantity
 
-    def join_crowd(self, quantity: int) -> None:
+    def join_background(self, quantity: int) -> None:
         self.total += quantity
-        self.crowd += quantity
-        if self.queue and self.queue[-1].order_id == CROWD_ID:
+        self.background += quantity
+        if self.queue and self.queue[-1].order_id == BACKGROUND_ID:
             self.queue[-1].left += quantity
         else:
-            self.queue.append(_Entry(CROWD_ID, CROWD, quantity))
+            self.queue.append(_QueueEntry(BACKGROUND_ID, BACKGROUND, quantity))
 
-    def leave_crowd(self, quantity: int) -> int:
+    def cancel_background(self, quantity: int) -> int:
         return self._shed(quantity, list(reversed(self.queue)))
 
-    def eat_crowd(self, quantity: int) -> int:
+    def consume_background(self, quantity: int) -> int:
         return self._shed(quantity, list(self.queue))
 
-    def _shed(self, quantity: int, entries: list[_Entry]) -> int:
+    def _shed(self, quantity: int, entries: list[_QueueEntry]) -> int:
         left = quantity
         for entry in entries:
-            if entry.order_id == CROWD_ID and left:
+            if entry.order_id == BACKGROUND_ID and left:
                 part = min(left, entry.left)
                 left -= part
                 self.reduce(entry, part)
@@ -342,42 +343,42 @@ class _Queues:
     def __init__(self, sign: int) -> None:
         self._sign = sign
         self._keys: list[int] = []
-        self.levels: dict[int, _Level] = {}
-        #: For levels that an own taker has eaten from: what the market had said, and how much of it is sold.
+        self.levels: dict[int, _QueueLevel] = {}
+        #: For levels that an own taker has consumed from: what the market had said, and how much of it is sold.
         self.sold: dict[int, tuple[int, int]] = {}
 
     def best(self) -> int | None:
         return self._keys[-1] * self._sign if self._keys else None
 
-    def from_best(self) -> Iterator[_Level]:
+    def from_best(self) -> Iterator[_QueueLevel]:
         """The levels, best first; the book must not change meanwhile."""
         for key in reversed(self._keys):
             yield self.levels[key * self._sign]
 
-    def until(self, side: Side, price: int) -> list[_Level]:
+    def until(self, side: Side, price: int) -> list[_QueueLevel]:
         """The levels that an order of `side` at `price` reaches, best first."""
-        reached: list[_Level] = []
+        reached: list[_QueueLevel] = []
         for level in self.from_best():
             if not _reaches(side, price, level.price):
                 break
             reached.append(level)
         return reached
 
-    def level(self, price: int) -> _Level:
+    def level(self, price: int) -> _QueueLevel:
         """The level at a price, made if there is none."""
         level = self.levels.get(price)
         if level is None:
-            level = self.levels[price] = _Level(price)
+            level = self.levels[price] = _QueueLevel(price)
             key = price * self._sign
             self._keys.insert(bisect_left(self._keys, key), key)
         return level
 
-    def forget_if_empty(self, level: _Level) -> None:
+    def forget_if_empty(self, level: _QueueLevel) -> None:
         if not level.queue and self.levels.pop(level.price, None) is not None:
             del self._keys[bisect_left(self._keys, level.price * self._sign)]
 
-    def remember_sold(self, level: _Level, quantity: int) -> None:
-        said, sold = self.sold.get(level.price, (level.crowd, 0))
+    def remember_sold(self, level: _QueueLevel, quantity: int) -> None:
+        said, sold = self.sold.get(level.price, (level.background, 0))
         self.sold[level.price] = (said, sold + quantity)
 
     def without_sold(self, price: int, quantity: int) -> int:
@@ -394,6 +395,6 @@ def _reaches(side: Side, limit: int | None, price: int) -> bool:
     return limit is None or (price <= limit if side is Side.BUY else price >= limit)
 
 
-def _prevented(taker: Taker, entry: _Entry) -> bool:
+def _prevented(taker: Taker, entry: _QueueEntry) -> bool:
     """Whether self-trade prevention stands between the two."""
-    return taker.prevention is not SelfTradePrevention.NONE and entry.owner == taker.owner != CROWD
+    return taker.prevention is not SelfTradePrevention.NONE and entry.owner == taker.owner != BACKGROUND

@@ -60,9 +60,9 @@ class MirroredMarket(ExternalMarket):
 
     def change(self, contract: Contract) -> None:
         """Takes a contract whose rules may have changed."""
-        floor = self.floors.get(contract.symbol)
-        if floor is not None and floor.contract.info != contract.info:
-            floor.board.contract_changed(contract, new_brackets=False)
+        market = self.markets.get(contract.symbol)
+        if market is not None and market.contract.info != contract.info:
+            market.public_data.contract_changed(contract, new_brackets=False)
 
     def advance(self, now_ms: int) -> None:
         """Nothing: it moves when it is fed."""

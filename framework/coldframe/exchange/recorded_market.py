@@ -72,12 +72,12 @@ class RecordedMarket(ExternalMarket):
             streams.reserve(name)
 
     def _follow(self, info: RecordingInfo) -> None:
-        for symbol, floor in self.floors.items():
+        for symbol, market in self.markets.items():
             recorded = info.symbols[symbol]
             self._book_stream[symbol] = recorded.depth_name
             self._trade_stream[symbol] = recorded.trade_name
-            floor.board.adopts_prices = recorded.has_marks
-            begin_at(floor, recorded.first_price)
+            market.public_data.adopts_prices = recorded.has_marks
+            begin_at(market, recorded.first_price)
 
     def listened_to(self, name: str) -> None:
         """Playback begins with the first listener of a depth stream."""

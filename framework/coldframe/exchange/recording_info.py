@@ -1,6 +1,6 @@
 """What a recording holds: its streams, its contracts, and the digits of their prices and quantities.
 
-Rules of a contract are not on a tape, so they are read off what was printed: the finest price seen makes the tick, the finest
+Rules of a contract are not in a recording, so they are read off its numbers: the finest price seen makes the tick, the finest
 quantity the step.
 """
 
@@ -44,14 +44,14 @@ class RecordingLines(Protocol):
 
 @attrs.define
 class _Digits:
-    """Digits behind the point: as printed, and as needed."""
+    """Digits behind the point: as published, and as needed."""
 
-    printed: int = 0
+    published: int = 0
     needed: int = 0
 
     def see(self, text: str) -> None:
         fraction = text.partition(".")[2]
-        self.printed = max(self.printed, len(fraction))
+        self.published = max(self.published, len(fraction))
         self.needed = max(self.needed, len(fraction.rstrip("0")))
 
 
@@ -92,8 +92,8 @@ class SymbolInfo:
                 quote=quote,
                 tick=tick,
                 step=step,
-                price_digits=self.prices.printed,
-                quantity_digits=self.quantities.printed,
+                price_digits=self.prices.published,
+                quantity_digits=self.quantities.published,
                 min_price=tick,
                 max_price=Decimal(10) ** (self.highest.adjusted() + 4),
                 max_quantity=Decimal(100_000_000),

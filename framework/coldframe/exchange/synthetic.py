@@ -1,7 +1,7 @@
-"""A market made from a seed: a crowd that quotes round a wandering fair value, takes, sweeps, and now and then is liquidated.
+"""A seeded market: background liquidity quotes round a wandering fair value, takes, sweeps, and at times is liquidated.
 
 It lives on a time grid of its own: what happens in a step depends on the seed and on the book alone, never on sockets or on when
-they are read. The crowd's orders stand in the same queues as all others, so that quotes of accounts are met like any others.
+they are read. Background orders stand in the same queues as all others, so that quotes of accounts are met like any others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coldframe.exchange.contracts import Contract, contract, to_scaled
 from coldframe.exchange.market.candles import Bar
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.streams import Streams
-from coldframe.exchange.market.symbol_market import Execution, SymbolMarket, UpdateIds
+from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution, UpdateIds
 from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.randomness import Seeded
@@ -65,13 +65,13 @@ class SyntheticMarket:
         self._change_ms = start_ms + self._soon(_FIRST_EVENTS_S)
         self._settle: Settle | None = None
         self._ids = UpdateIds(start_ms * 1000, seeded(f"{settings.seed}:ids"))
-        self._crowds = [
-            _Crowd(character, settings, start_ms, self._ids, seeded, remembered.get(character.listing.symbol))
+        self._backgrounds = [
+            _BackgroundLiquidity(character, settings, start_ms, self._ids, seeded, remembered.get(character.listing.symbol))
             for character in _chosen(settings)
         ]
-        self._busiest = max(self._crowds, key=lambda crowd: crowd.busy)
+        self._busiest = max(self._backgrounds, key=lambda background: background.busy)
         self._liquidations = 0
-        self.floors = {crowd.floor.contract.symbol: crowd.floor for crowd in self._crowds}
+        self.markets = {background.market.contract.symbol: background.market for background in self._backgrounds}
 
     def bind(self, streams: Streams, settle: Settle) -> None:
         """Connects the market with the venue's clearing."""
@@ -83,20 +83,20 @@ class SyntheticMarket:
             self._next_ms = now_ms // STEP_MS * STEP_MS
         while self._next_ms <= now_ms:
             at_ms, self._next_ms = self._next_ms, self._next_ms + STEP_MS
-            for crowd in self._crowds:
-                self._settled(crowd, crowd.step(at_ms))
+            for background in self._backgrounds:
+                self._settled(background, background.step(at_ms))
             self._happen(at_ms)
 
     def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
-        """The floor of a contract of the catalogue that is new: it begins now, without a past."""
+        """The market of a synthetic symbol that is listed now: it begins without a past."""
         character = next((known for known in CHARACTERS if known.listing.symbol == symbol), None)
-        if character is None or symbol in self.floors:
+        if character is None or symbol in self.markets:
             return None
         new = attrs.evolve(character, listing=attrs.evolve(character.listing, onboard_ms=now_ms))
-        crowd = _Crowd(new, self._settings, now_ms, self._ids, self._seeded, None, has_past=False)
-        self._crowds.append(crowd)
-        self.floors[symbol] = crowd.floor
-        return crowd.floor
+        background = _BackgroundLiquidity(new, self._settings, now_ms, self._ids, self._seeded, None, has_past=False)
+        self._backgrounds.append(background)
+        self.markets[symbol] = background.market
+        return background.market
 
     def next_due_ms(self) -> int:
         """The next step of its grid."""
@@ -112,20 +112,20 @@ class SyntheticMarket:
     def _happen(self, at_ms: int) -> None:
         if at_ms >= self._liquidation_ms:
             self._liquidation_ms = at_ms + self._soon(_BETWEEN_EVENTS_S)
-            crowd = self._next_liquidated()
-            self._settled(crowd, crowd.liquidate(at_ms))
+            background = self._next_liquidated()
+            self._settled(background, background.liquidate(at_ms))
         if at_ms >= self._change_ms:
             self._change_ms = at_ms + self._soon(_BETWEEN_EVENTS_S)
-            self._rng.choice(self._crowds).change_contract()
+            self._rng.choice(self._backgrounds).change_contract()
 
-    def _next_liquidated(self) -> _Crowd:
+    def _next_liquidated(self) -> _BackgroundLiquidity:
         """The busiest contract first and every second time: its listeners hear of a liquidation within two minutes."""
         self._liquidations += 1
-        return self._busiest if self._liquidations % 2 else self._rng.choice(self._crowds)
+        return self._busiest if self._liquidations % 2 else self._rng.choice(self._backgrounds)
 
-    def _settled(self, crowd: _Crowd, executions: list[Execution]) -> None:
+    def _settled(self, background: _BackgroundLiquidity, executions: list[TradeExecution]) -> None:
         if executions and self._settle is not None:
-            self._settle(crowd.floor.contract.symbol, executions)
+            self._settle(background.market.contract.symbol, executions)
 
     def _soon(self, seconds: tuple[int, int]) -> int:
         return int(self._rng.randint(*seconds) * 1000 / max(self._pace, Decimal(1)))
@@ -145,7 +145,7 @@ def _chosen(settings: Settings) -> list[SyntheticSymbol]:
     return chosen
 
 
-class _Crowd:
+class _BackgroundLiquidity:
     """The simulated public in one contract. Prices are counted in ticks, the fair value in thousandths of one."""
 
     def __init__(
@@ -173,14 +173,14 @@ class _Crowd:
         self._changes = 0
         first_trade_id = start_ms // 10
         interval_ms = settings.funding_interval_s * 1000 // character.funding_divisor
-        board = PublicMarketData(contract(character.listing), interval_ms, first_trade_id // 2)
-        board.prices.cap = character.funding_cap
-        board.components = character.parts()
+        public_data = PublicMarketData(contract(character.listing), interval_ms, first_trade_id // 2)
+        public_data.prices.cap = character.funding_cap
+        public_data.components = character.parts()
         if has_past:
-            board.candles.seed(self._history(first, start_ms, first_trade_id))
-        board.book.known = True
-        board.prices.begin(first * self._tick)
-        self.floor = SymbolMarket(board, ids, first_trade_id, shows_orders=True)
+            public_data.candles.seed(self._history(first, start_ms, first_trade_id))
+        public_data.book.known = True
+        public_data.prices.begin(first * self._tick)
+        self.market = SymbolMarket(public_data, ids, first_trade_id, shows_orders=True)
         self._fill_in(start_ms, everywhere=True)
 
     @property
@@ -190,14 +190,14 @@ class _Crowd:
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
-    def step(self, at_ms: int) -> list[Execution]:
-        """Fifty milliseconds: the fair value moves, the crowd takes, cancels what is stale and quotes anew."""
-        if not self.floor.contract.trading:
+    def step(self, at_ms: int) -> list[TradeExecution]:
+        """Fifty milliseconds: the fair value moves, the public takes, cancels what is stale and quotes anew."""
+        if not self.market.contract.trading:
             return []
         self._follow_rules(at_ms)
         rng = self._rng
         self._wander()
-        met: list[Execution] = []
+        met: list[TradeExecution] = []
         for _ in range(self._count(_TAKES)):
             met += self._take(at_ms)
         for _ in range(self._count(_SWEEPS)):
@@ -208,23 +208,23 @@ class _Crowd:
         met += self._fill_in(at_ms)
         for _ in range(self._count(_RESIZES)):
             met += self._resize(at_ms)
-        self.floor.board.fair = unscaled(self._fair * self._tick // _THOUSAND)
+        self.market.public_data.fair = unscaled(self._fair * self._tick // _THOUSAND)
         return met
 
-    def liquidate(self, at_ms: int) -> list[Execution]:
-        """An account of the crowd is liquidated: a deep sweep, and a public liquidation order."""
-        if not self.floor.contract.trading:
+    def liquidate(self, at_ms: int) -> list[TradeExecution]:
+        """An account of the public is liquidated: a deep sweep, and a public liquidation order."""
+        if not self.market.contract.trading:
             return []
         side = self._rng.choice((Side.BUY, Side.SELL))
-        before = self.floor.board.trades.last
+        before = self.market.public_data.trades.last
         met = self._sweep(at_ms, self._rng.randint(300, 700), side)
-        last = self.floor.board.trades.last
+        last = self.market.public_data.trades.last
         if last is None or last is before:
             return met
         quantity = self._size(3) * self._lot
-        listed = self.floor.contract
+        listed = self.market.contract
         text = listed.quantity_text(quantity)
-        self.floor.board.liquidated(
+        self.market.public_data.liquidated(
             LiquidationOrder(
                 symbol=listed.symbol,
                 side=side,
@@ -244,16 +244,16 @@ class _Crowd:
     def change_contract(self) -> None:
         """The contract is announced anew, every other time with changed leverage brackets."""
         self._changes += 1
-        listed, new_brackets = self.floor.contract, self._changes % 2 == 1
+        listed, new_brackets = self.market.contract, self._changes % 2 == 1
         if new_brackets:
             listed = _with_last_cap(listed, self._changes)
-        self.floor.board.contract_changed(listed, new_brackets=new_brackets)
+        self.market.public_data.contract_changed(listed, new_brackets=new_brackets)
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
     def _follow_rules(self, at_ms: int) -> None:
-        """Where tick or step have changed, the crowd takes its quotes back and goes on in the new ones."""
-        filters = self.floor.contract.filters
+        """Where tick or step have changed, cancels all background quotes and goes on in the new ones."""
+        filters = self.market.contract.filters
         tick, lot = to_scaled(filters.tick), to_scaled(filters.lot.step)
         if (tick, lot) == (self._tick, self._lot):
             return
@@ -263,8 +263,8 @@ class _Crowd:
         self._half = _THOUSAND * self._character.spacing
         self._tick, self._lot = tick, lot
         for side in (Side.BUY, Side.SELL):
-            for price, _ in self.floor.matching.depth(side, _EVERY_LEVEL):
-                self.floor.leave(side, price, self.floor.matching.crowd_at(side, price), at_ms)
+            for price, _ in self.market.matching.depth(side, _EVERY_LEVEL):
+                self.market.leave(side, price, self.market.matching.background_at(side, price), at_ms)
         self._fill_in(at_ms, everywhere=True)
 
     def _wander(self) -> None:
@@ -284,31 +284,31 @@ class _Crowd:
         usual = self._character.size * times
         return max(1, round(self._rng.lognormvariate(0, 0.8) * usual / 2))
 
-    def _take(self, at_ms: int) -> list[Execution]:
+    def _take(self, at_ms: int) -> list[TradeExecution]:
         """One market order; buyers and sellers come in runs."""
         rng = self._rng
         self._flow = (self._flow * 9 + rng.randint(-300, 300)) // 10
         side = Side.BUY if rng.randint(-500, 500) < self._flow else Side.SELL
-        best = self.floor.matching.best(side.opposite)
+        best = self.market.matching.best(side.opposite)
         if best is None:
             return []
         # Every fourth take empties the best level, so that every order in its queue is met before long.
         wanted = self._size() * self._lot // 4
         if rng.randrange(4) == 0:
-            wanted = max(wanted, self.floor.matching.quantity_at(side.opposite, best))
+            wanted = max(wanted, self.market.matching.quantity_at(side.opposite, best))
         return self._hit(side, max(wanted // self._lot, 1) * self._lot, self._beyond(side, 300), at_ms)
 
-    def _sweep(self, at_ms: int, depth: int, side: Side | None = None) -> list[Execution]:
+    def _sweep(self, at_ms: int, depth: int, side: Side | None = None) -> list[TradeExecution]:
         """One order through many levels, `depth` hundredths of a basis point deep; the fair value gives way a little."""
         side = side or self._rng.choice((Side.BUY, Side.SELL))
         limit = self._beyond(side, depth)
         reached = Taker(side=side, quantity=10**30, limit=limit)
-        quantity = self.floor.matching.fillable(reached)
+        quantity = self.market.matching.fillable(reached)
         self._fair += side.sign * self._fair * depth // 1_000_000 // 8
         return self._hit(side, quantity, limit, at_ms) if quantity else []
 
-    def _hit(self, side: Side, quantity: int, limit: int, at_ms: int) -> list[Execution]:
-        _, met = self.floor.take(Taker(side=side, quantity=quantity, limit=limit), at_ms)
+    def _hit(self, side: Side, quantity: int, limit: int, at_ms: int) -> list[TradeExecution]:
+        _, met = self.market.take(Taker(side=side, quantity=quantity, limit=limit), at_ms)
         return met
 
     def _beyond(self, side: Side, depth: int) -> int:
@@ -317,7 +317,7 @@ class _Crowd:
         return (fair + side.sign * max(fair * depth // 1_000_000, 1)) * self._tick
 
     def _lattice(self, side: Side, count: int) -> list[int]:
-        """The prices in ticks at which the crowd quotes, best first: near ones close together, the others wider."""
+        """The prices in ticks at which the public quotes, best first: near ones close together, the others wider."""
         spacing, far = self._character.spacing, self._character.spacing * self._character.far
         edge = self._fair - side.sign * self._half
         best = edge // (_THOUSAND * spacing) * spacing
@@ -334,49 +334,49 @@ class _Crowd:
         """Quotes that the fair value has overtaken are taken back."""
         for side in (Side.BUY, Side.SELL):
             best = self._lattice(side, 1)[0] * self._tick
-            stale = [price for price, _ in self.floor.matching.depth(side, _NEAR * 4) if (price - best) * side.sign > 0]
+            stale = [price for price, _ in self.market.matching.depth(side, _NEAR * 4) if (price - best) * side.sign > 0]
             for price in stale:
-                crowd = self.floor.matching.crowd_at(side, price)
-                if crowd:
-                    self.floor.leave(side, price, crowd, at_ms)
+                background = self.market.matching.background_at(side, price)
+                if background:
+                    self.market.leave(side, price, background, at_ms)
 
     def _let_go(self, at_ms: int) -> None:
         """Quotes far from the best price do not stay for ever."""
         for side in (Side.BUY, Side.SELL):
-            for price, _ in self.floor.matching.depth(side, _MOST_LEVELS + _FAR)[_MOST_LEVELS:]:
-                self.floor.leave(side, price, self.floor.matching.crowd_at(side, price), at_ms)
+            for price, _ in self.market.matching.depth(side, _MOST_LEVELS + _FAR)[_MOST_LEVELS:]:
+                self.market.leave(side, price, self.market.matching.background_at(side, price), at_ms)
 
-    def _fill_in(self, at_ms: int, *, everywhere: bool = False) -> list[Execution]:
+    def _fill_in(self, at_ms: int, *, everywhere: bool = False) -> list[TradeExecution]:
         """Levels near the best price that stand empty are quoted anew, most of them at once."""
-        met: list[Execution] = []
+        met: list[TradeExecution] = []
         for side in (Side.BUY, Side.SELL):
             for price in self._lattice(side, _FAR if everywhere else _NEAR):
-                empty = not self.floor.matching.crowd_at(side, price * self._tick)
+                empty = not self.market.matching.background_at(side, price * self._tick)
                 if empty and (everywhere or self._rng.randrange(3)):
                     met += self._join(side, price * self._tick, self._size() * self._lot, at_ms)
         return met
 
-    def _resize(self, at_ms: int) -> list[Execution]:
-        """An order of the crowd joins or leaves a level, most often near the best price."""
+    def _resize(self, at_ms: int) -> list[TradeExecution]:
+        """A background order joins or leaves a level, most often near the best price."""
         rng = self._rng
         side = rng.choice((Side.BUY, Side.SELL))
         levels = self._lattice(side, _FAR)
         price = levels[min(int(rng.expovariate(1 / 18)), len(levels) - 1)] * self._tick
-        standing = self.floor.matching.crowd_at(side, price)
+        standing = self.market.matching.background_at(side, price)
         if standing > self._character.size * self._lot * 2 or (standing and rng.randrange(2)):
             part = max(standing // self._lot * rng.randint(1, 4) // 4, 1) * self._lot
-            self.floor.leave(side, price, part, at_ms)
+            self.market.leave(side, price, part, at_ms)
             return []
         return self._join(side, price, self._size() * self._lot, at_ms)
 
-    def _join(self, side: Side, price: int, quantity: int, at_ms: int) -> list[Execution]:
-        """A limit order of the crowd: what it crosses it takes, the rest it quotes."""
-        met: list[Execution] = []
-        if self.floor.matching.crosses(side, price):
-            taken, met = self.floor.take(Taker(side=side, quantity=quantity, limit=price), at_ms)
+    def _join(self, side: Side, price: int, quantity: int, at_ms: int) -> list[TradeExecution]:
+        """A limit order of the public: what it crosses it takes, the rest it quotes."""
+        met: list[TradeExecution] = []
+        if self.market.matching.crosses(side, price):
+            taken, met = self.market.take(Taker(side=side, quantity=quantity, limit=price), at_ms)
             quantity = taken.left
         if quantity:
-            self.floor.rest(side, price, quantity, at_ms)
+            self.market.rest(side, price, quantity, at_ms)
         return met
 
     def _history(self, first: int, start_ms: int, first_trade_id: int) -> list[Bar]:

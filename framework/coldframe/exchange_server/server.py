@@ -76,9 +76,9 @@ class EmbeddedVenue:
         recorded = recorded_market(settings, start_ms) if mirror is None and settings.market == "recording" else None
         self._ledger = _account_store(settings)
         self._source: MarketSource = _source(settings, mirror, recorded, start_ms, self._ledger)
-        floors, introduce = self._source.floors, self._source.introduce
+        markets, introduce = self._source.markets, self._source.introduce
         randomness = Randomness(Random, token)
-        self._exchange = Exchange(settings, floors, self._keys, self._ledger, start_ms, randomness, introduce)
+        self._exchange = Exchange(settings, markets, self._keys, self._ledger, start_ms, randomness, introduce)
         faults = FaultPlan(settings.faults, settings.seed, start_ms, Random)
         self._context = Context(settings, self._exchange, self._source, self._now_ms, faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)
@@ -117,7 +117,7 @@ class EmbeddedVenue:
 
     def symbols(self) -> tuple[str, ...]:
         """The contracts that the venue lists."""
-        return tuple(self._exchange.floors)
+        return tuple(self._exchange.markets)
 
     def change(self, change: VenueChange) -> str | None:
         """Changes something now, as the plan in `changes` does at its time. Gives why it is refused, or None when it is done."""

@@ -121,7 +121,7 @@ class VirtualVenue:
         self.source = source
         start_ms, introduce = self.now_ms(), source.introduce
         self.exchange = Exchange(
-            settings, source.floors, self.keys, MemoryAccountStore(), start_ms, _randomness(), introduce=introduce
+            settings, source.markets, self.keys, MemoryAccountStore(), start_ms, _randomness(), introduce=introduce
         )
         #: Sentences for the operator's log.
         self.notices: list[str] = []
@@ -302,8 +302,8 @@ class VirtualVenue:
 
     def _with_book(self, symbol: str | None, step: Callable[[], None]) -> None:
         """Takes a step when the book of a symbol is complete, or after `BOOK_WAIT_MS`."""
-        floor = self.source.floors.get(symbol or "")
-        if floor is None or floor.board.book.known:
+        market = self.source.markets.get(symbol or "")
+        if market is None or market.public_data.book.known:
             step()
             return
         steps = [step]
@@ -312,7 +312,7 @@ class VirtualVenue:
             if steps:
                 steps.pop()()
 
-        self.source.when_complete(floor.contract.symbol, lambda: self._later(0, once))
+        self.source.when_complete(market.contract.symbol, lambda: self._later(0, once))
         self._later(BOOK_WAIT_MS, once)
 
     def _in(self, ms: int, step: Callable[[], None]) -> None:

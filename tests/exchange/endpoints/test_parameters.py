@@ -22,7 +22,7 @@ from coldframe.wire.api import METHODS, Security
 from coldframe.wire.codec import encode
 from coldframe.wire.requests import Amount, ClientId, Request
 from coldframe.wire.rest import ENDPOINTS
-from tests.exchange.rig import START_MS, SYMBOL, Rig, floor
+from tests.exchange.rig import START_MS, SYMBOL, Rig, symbol_market
 
 OTHER = "ETHUSDT"
 HOUR = 3_600_000
@@ -38,14 +38,14 @@ Params = dict[str, Any]
 def world() -> Rig:
     """Two contracts, positions in both, one of them isolated, resting and conditional orders, and a past of three hours."""
     accounts = (VenueAccount(name="a", balance=Decimal(100_000)), VenueAccount(name="b", balance=Decimal(100_000)))
-    rig = Rig(floor(SYMBOL), floor(OTHER), accounts=accounts, funding_interval_s=3600)
-    for made in rig.floors.values():
-        made.board.prices.interval_ms = HOUR
-    rig.floors[SYMBOL].board.components = (Component("AAVE", Decimal(1), Decimal(1), Decimal(1000)),)
+    rig = Rig(symbol_market(SYMBOL), symbol_market(OTHER), accounts=accounts, funding_interval_s=3600)
+    for made in rig.markets.values():
+        made.public_data.prices.interval_ms = HOUR
+    rig.markets[SYMBOL].public_data.components = (Component("AAVE", Decimal(1), Decimal(1), Decimal(1000)),)
     rig.call("POST /fapi/v1/marginType", symbol=OTHER, marginType="ISOLATED")
-    for symbol in rig.floors:
-        rig.crowd(Side.BUY, "999.9", "100", symbol)
-        rig.crowd(Side.SELL, "1000.1" if symbol == SYMBOL else "1000.2", "100", symbol)
+    for symbol in rig.markets:
+        rig.add_liquidity(Side.BUY, "999.9", "100", symbol)
+        rig.add_liquidity(Side.SELL, "1000.1" if symbol == SYMBOL else "1000.2", "100", symbol)
     for _ in range(3):
         rig.pass_ms(HOUR)
         _hour(rig)
@@ -56,9 +56,9 @@ def world() -> Rig:
 
 def _hour(rig: Rig) -> None:
     hour = (rig.now_ms - START_MS) // HOUR
-    for symbol in rig.floors:
+    for symbol in rig.markets:
         rig.place("BUY", "1", symbol=symbol)
-        rig.crowd_takes(Side.SELL, "0.5" if symbol == SYMBOL else "0.7", "999.9", symbol)
+        rig.public_takes(Side.SELL, "0.5" if symbol == SYMBOL else "0.7", "999.9", symbol)
         resting = rig.place("BUY", "1", f"99{hour}.0", symbol=symbol, newClientOrderId=f"{symbol}-{hour}")
         rig.modify(resting["orderId"], "BUY", "2", f"99{hour}.0", symbol=symbol)  # type: ignore[index]
         stop = {"algoType": "CONDITIONAL", "symbol": symbol, "side": "BUY", "type": "STOP_MARKET", "triggerPrice": "1050.0"}
@@ -93,7 +93,7 @@ def ids() -> Params:
     orders = rig.call("GET /fapi/v1/openOrders", symbol=SYMBOL)
     algos = rig.call("GET /fapi/v1/openAlgoOrders", symbol=SYMBOL)
     trades = rig.call("GET /fapi/v1/userTrades", symbol=SYMBOL)
-    prints = rig.call("GET /fapi/v1/trades", symbol=SYMBOL)
+    public_trades = rig.call("GET /fapi/v1/trades", symbol=SYMBOL)
     aggregates = rig.call("GET /fapi/v1/aggTrades", symbol=SYMBOL)
     return {
         "order": orders[0]["orderId"],  # type: ignore[index]
@@ -102,7 +102,7 @@ def ids() -> Params:
         "next algo": algos[1]["algoId"],  # type: ignore[index]
         "trade": trades[-1]["id"],  # type: ignore[index]
         "traded order": trades[0]["orderId"],  # type: ignore[index]
-        "print": prints[-1]["id"],  # type: ignore[index]
+        "print": public_trades[-1]["id"],  # type: ignore[index]
         "aggregate": aggregates[-1]["a"],  # type: ignore[index]
     }
 
@@ -113,9 +113,9 @@ def outcome(call: str, params: Params) -> tuple[object, bytes]:
     told = {name: ids()[value.text] if isinstance(value, Known) else value for name, value in params.items()}
     answer = rig.call(call, **told)
     rig.exchange.advance(rig.now_ms + 30)
-    books = rig.exchange.office.books("a")
-    state = (books.account, list(books.open.values()), list(books.open_algos.values()), rig.exchange.listen_keys.key_of("a"))
-    return answer, msgspec.json.encode(state)
+    books = rig.exchange.state.books("a")
+    left = (books.account, list(books.open.values()), list(books.open_algos.values()), rig.exchange.listen_keys.key_of("a"))
+    return answer, msgspec.json.encode(left)
 
 
 class Known:

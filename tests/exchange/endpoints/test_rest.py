@@ -50,7 +50,7 @@ def bench() -> Bench:
     rig.book()
     rig.place("BUY", "1")
     rig.place("BUY", "1", "990.0")
-    rig.crowd_takes(Side.BUY, "1", "1000.1")
+    rig.public_takes(Side.BUY, "1", "1000.1")
     rig.exchange.streams.tick(rig.now_ms + 500)
     return Bench(rig)
 
@@ -197,14 +197,14 @@ def test_candles_are_rows_of_twelve(bench: Bench) -> None:
 
 
 def test_the_weighted_average_has_the_digits_of_a_price(bench: Bench) -> None:
-    bench.rig.crowd_takes(Side.SELL, "1.3", "999.9")
+    bench.rig.public_takes(Side.SELL, "1.3", "999.9")
     row = msgspec.json.decode(bench.send("GET /fapi/v1/ticker/24hr", {"symbol": SYMBOL}).body)
     assert row["weightedAvgPrice"] == "1000.0"
     assert (row["highPrice"], row["lowPrice"]) == ("1000.1", "999.9")
 
 
 def test_premium_candles_are_of_the_mark_over_the_index(bench: Bench) -> None:
-    prices, seen = bench.rig.floor.board.prices, []
+    prices, seen = bench.rig.symbol_market.public_data.prices, []
     minute_ms = -bench.rig.now_ms % 60_000
     for second in range(60):
         prices.set_mark(Decimal(1000) + Decimal(second % 7 - 3) / 10)

@@ -38,7 +38,7 @@ MINUTES = {"m": 1, "h": 60, "d": 1440}
 def rest() -> Rest:
     settings = Settings(symbols=["BTCUSDT", "ETHUSDT"], accounts=[VenueAccount(name="a")])
     market = SyntheticMarket(settings, NOW, {}, Random)
-    return Rest(Exchange(settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness()))
+    return Rest(Exchange(settings, market.markets, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness()))
 
 
 def ask(rest: Rest, name: str, at_ms: int = NOW, **params: object) -> bytes:
@@ -114,7 +114,7 @@ def test_the_open_interest_of_now_agrees_with_its_past(rest: Rest) -> None:
 def test_they_have_a_budget_of_their_own() -> None:
     settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
     market = SyntheticMarket(settings, NOW, {}, Random)
-    rest = Rest(Exchange(settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness()))
+    rest = Rest(Exchange(settings, market.markets, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness()))
     request = RestRequest("GET", "/futures/data/takerlongshortRatio", b"symbol=BTCUSDT&period=1d", {}, b"")
     statuses = [rest.answer(request, NOW).status for _ in range(1001)]
     assert statuses == [200] * 1000 + [429]
@@ -150,12 +150,12 @@ def test_a_basis_is_the_price_over_the_index(rest: Rest) -> None:
 def test_a_premium_makes_a_basis_that_stays() -> None:
     settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
     market = SyntheticMarket(settings, NOW, {}, Random)
-    exchange = Exchange(settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness())
-    rest, board = Rest(exchange), exchange.floors["BTCUSDT"].board
+    exchange = Exchange(settings, market.markets, keys_for(["a"], None), MemoryAccountStore(), NOW, randomness())
+    rest, public_data = Rest(exchange), exchange.markets["BTCUSDT"].public_data
     period_ms = 300_000
     end_ms = NOW // period_ms * period_ms + period_ms
-    board.premiums.trade(0, end_ms - 1000, to_scaled(Decimal("0.002")), 0, taker_buys=False)
-    board.candles.trade(1, end_ms - 500, to_scaled(Decimal("60120")), to_scaled(Decimal(1)), taker_buys=True)
+    public_data.premiums.trade(0, end_ms - 1000, to_scaled(Decimal("0.002")), 0, taker_buys=False)
+    public_data.candles.trade(1, end_ms - 500, to_scaled(Decimal("60120")), to_scaled(Decimal(1)), taker_buys=True)
     first = basis(rest, end_ms, limit=1)
     assert first == [
         {
@@ -169,7 +169,7 @@ def test_a_premium_makes_a_basis_that_stays() -> None:
             "timestamp": end_ms,
         }
     ]
-    board.premiums.trade(0, end_ms + 1000, to_scaled(Decimal("-0.001")), 0, taker_buys=False)
+    public_data.premiums.trade(0, end_ms + 1000, to_scaled(Decimal("-0.001")), 0, taker_buys=False)
     assert basis(rest, end_ms + 2000, limit=1) == first
 
 

@@ -236,7 +236,7 @@ def _lively() -> Any:
     """The world of the parameters, with a partial fill, a triggered order and a closePosition order."""
     rig = world()
     rig.place("BUY", "5", "1000.0")
-    rig.crowd_takes(Side.SELL, "1", "1000.0")
+    rig.public_takes(Side.SELL, "1", "1000.0")
     rig.call("POST /fapi/v1/algoOrder", **{**ALGO, "side": "SELL", "type": "STOP_MARKET", "triggerPrice": "1.0"})
     closing = {"algoType": "CONDITIONAL", "symbol": SYMBOL, "side": "SELL", "type": "STOP_MARKET", "triggerPrice": "500.0"}
     rig.call("POST /fapi/v1/algoOrder", closePosition="true", **closing)

@@ -194,7 +194,7 @@ def synthetic() -> Exchange:
     settings = Settings(accounts=[VenueAccount(name="a")])
     market = SyntheticMarket(settings, START_MS, {}, Random)
     return Exchange(
-        settings, market.floors, keys_for(["a"], None), MemoryAccountStore(), START_MS, randomness(), introduce=market.introduce
+        settings, market.markets, keys_for(["a"], None), MemoryAccountStore(), START_MS, randomness(), introduce=market.introduce
     )
 
 

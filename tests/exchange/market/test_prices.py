@@ -12,7 +12,7 @@ from coldframe.exchange.market.indices import asset_rates, composite
 from coldframe.exchange.market.prices import Prices
 from coldframe.exchange.market.public_market_data import Component
 from coldframe.exchange.market.sessions import Calendar
-from tests.exchange.rig import floor
+from tests.exchange.rig import symbol_market
 
 D = Decimal
 DAY = 86_400_000
@@ -61,11 +61,11 @@ def test_the_average_covers_the_last_half_minute() -> None:
 
 
 def test_a_composite_index_is_the_sum_of_its_parts() -> None:
-    board = floor("DEFIUSDT").board
-    assert composite(board, T0) is None
-    board.components = (Component("A", D("0.75"), D(10), D(1000)), Component("B", D("0.25"), D(2), D(1000)))
-    board.prices.begin(1200 * 10**12)
-    made = composite(board, T0)
+    public_data = symbol_market("DEFIUSDT").public_data
+    assert composite(public_data, T0) is None
+    public_data.components = (Component("A", D("0.75"), D(10), D(1000)), Component("B", D("0.25"), D(2), D(1000)))
+    public_data.prices.begin(1200 * 10**12)
+    made = composite(public_data, T0)
     assert made is not None
     assert made.price == "1200.00000000"
     assert sum(D(row.quantity_weight) * D(row.index_price) for row in made.components) == 1200
@@ -73,7 +73,7 @@ def test_a_composite_index_is_the_sum_of_its_parts() -> None:
 
 
 def test_asset_rates_keep_their_buffers() -> None:
-    rates = asset_rates([floor().board], T0)
+    rates = asset_rates([symbol_market().public_data], T0)
     assert (rates["BTCUSD"].index_price, rates["BTCUSD"].bid_rate, rates["BTCUSD"].ask_rate) == (
         "1000.00000000",
         "950.00000000",

@@ -7,14 +7,14 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldframe.exchange.market.public_book import Ladder, PublicBook
+from coldframe.exchange.market.public_book import PublicBook, PublicBookSide
 
 _LEVELS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=60)
 
 
 @given(_LEVELS, st.integers(0, 10))
 def test_both_sides_equal_a_sorted_dictionary(changes: list[tuple[int, int]], count: int) -> None:
-    bids, asks, plain = Ladder(1), Ladder(-1), dict[str, str]()
+    bids, asks, plain = PublicBookSide(1), PublicBookSide(-1), dict[str, str]()
     for price, quantity in changes:
         level = (f"{price}.50", f"{quantity}.000")
         bids.put(level)
@@ -31,12 +31,12 @@ def test_both_sides_equal_a_sorted_dictionary(changes: list[tuple[int, int]], co
 
 
 def test_the_same_price_in_two_writings_is_one_level() -> None:
-    ladder = Ladder(1)
-    ladder.put(("10.0", "1"))
-    ladder.put(("10.00", "2"))
-    assert ladder.top(5) == [("10.00", "2")]
-    ladder.put(("10", "0.000"))
-    assert ladder.best() is None
+    side = PublicBookSide(1)
+    side.put(("10.0", "1"))
+    side.put(("10.00", "2"))
+    assert side.top(5) == [("10.00", "2")]
+    side.put(("10", "0.000"))
+    assert side.best() is None
 
 
 def test_a_whole_book_replaces_the_old_one_and_makes_it_known() -> None:

@@ -1,4 +1,4 @@
-"""Streams over a bare floor: what each says, when, and how its update ids chain."""
+"""Streams over one market: what each publishes, when, and how its update ids chain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldframe.exchange.matching import Taker
 from coldframe.wire.codec import Census, decode_stream
 from coldframe.wire.names import parse
 from coldframe.wire.streams import DepthUpdate
-from tests.exchange.rig import floor
+from tests.exchange.rig import symbol_market
 
 BUY, SELL = Side.BUY, Side.SELL
 T0 = 1_700_000_000_000
@@ -48,11 +48,11 @@ class Ear:
 
 
 class Stage:
-    """Two floors, their streams, and one ear."""
+    """Two markets, their streams, and one ear."""
 
     def __init__(self) -> None:
-        self.floors = {market.contract.symbol: market for market in (floor(), floor("ETHUSDT"))}
-        self.streams = Streams(market.board for market in self.floors.values())
+        self.markets = {market.contract.symbol: market for market in (symbol_market(), symbol_market("ETHUSDT"))}
+        self.streams = Streams(market.public_data for market in self.markets.values())
         self.ear = Ear()
         self.now_ms = T0
 
@@ -62,10 +62,10 @@ class Stage:
         return self.ear
 
     def rest(self, side: Side, price: str, quantity: str, symbol: str = "BTCUSDT") -> None:
-        self.floors[symbol].rest(side, to_scaled(Decimal(price)), to_scaled(Decimal(quantity)), self.now_ms)
+        self.markets[symbol].rest(side, to_scaled(Decimal(price)), to_scaled(Decimal(quantity)), self.now_ms)
 
     def take(self, side: Side, quantity: str, symbol: str = "BTCUSDT") -> None:
-        self.floors[symbol].take(Taker(side=side, quantity=to_scaled(Decimal(quantity))), self.now_ms)
+        self.markets[symbol].take(Taker(side=side, quantity=to_scaled(Decimal(quantity))), self.now_ms)
 
     def until(self, offset_ms: int) -> None:
         """Ticks every 50 ms up to an offset from the beginning."""
@@ -89,7 +89,7 @@ def stage() -> Stage:
 def test_diff_depth_is_batched_and_its_ids_chain(stage: Stage, name: str, period: int) -> None:
     ear = stage.listen(name)
     stage.until(period)
-    before = stage.floors["BTCUSDT"].board.book.last_id
+    before = stage.markets["BTCUSDT"].public_data.book.last_id
     for number in range(6):
         stage.rest(BUY, f"99{number}.0", "1")
         stage.until(period + (number + 1) * period // 2)
@@ -275,23 +275,23 @@ def test_mark_prices_come_every_third_or_every_second(stage: Stage, suffix: str,
 
 
 def test_the_mark_price_follows_the_middle_of_the_book(stage: Stage) -> None:
-    board = stage.floors["BTCUSDT"].board
+    public_data = stage.markets["BTCUSDT"].public_data
     stage.take(BUY, "5")
     stage.rest(BUY, "1009.9", "1")
     stage.rest(SELL, "1010.1", "1")
     marks = []
     for second in range(1, 40):
         stage.until(second * 1000)
-        marks.append(board.prices.mark)
+        marks.append(public_data.prices.mark)
     assert marks == sorted(marks)
     assert Decimal(1009) < marks[-1] <= Decimal(1010)
 
 
 def test_contract_changes_carry_brackets_only_when_those_changed(stage: Stage) -> None:
     ear = stage.listen("!contractInfo")
-    board = stage.floors["BTCUSDT"].board
-    board.contract_changed(board.contract, new_brackets=False)
-    board.contract_changed(board.contract, new_brackets=True)
+    public_data = stage.markets["BTCUSDT"].public_data
+    public_data.contract_changed(public_data.contract, new_brackets=False)
+    public_data.contract_changed(public_data.contract, new_brackets=True)
     plain, full = ear.bodies()
     assert "bks" not in plain
     assert full["bks"][0] == {"bs": 1, "bnf": 0, "bnc": 300000, "mmr": 0.004, "cf": 0, "mi": 101, "ma": 125}
@@ -331,7 +331,7 @@ def test_a_stream_without_listeners_is_not_made(stage: Stage) -> None:
     stage.streams.hub.add("btcusdt@depth@0ms", ear)
     stage.streams.hub.remove("btcusdt@depth@0ms", ear)
     stage.streams.hub.remove("btcusdt@depth@0ms", ear)
-    assert stage.floors["BTCUSDT"].board.watchers == []
+    assert stage.markets["BTCUSDT"].public_data.watchers == []
     stage.rest(BUY, "990.0", "1")
     assert ear.heard == []
 

@@ -174,7 +174,7 @@ class Ear:
 def heard() -> dict[str, list[Any]]:
     """Some payloads of every stream, out of half a minute of a lively market."""
     market = SyntheticMarket(Settings(), T0, {}, Random)
-    streams = Streams(floor.board for floor in market.floors.values())
+    streams = Streams(symbol_market.public_data for symbol_market in market.markets.values())
     market.bind(streams, lambda symbol, met: None)
     ear = Ear()
     for name in (*FORMS, "btcusdt@trade", "btcusdt@rpiDepth@500ms", "tradingSession"):

@@ -29,8 +29,8 @@ def test_a_modified_order_keeps_its_id_and_loses_its_place(rig: Rig) -> None:
     assert (answer["orderId"], answer["origQty"], answer["modifyId"], answer["status"]) == (first, "0.500", 7, "NEW")
     report = last_order(rig.events()).order
     assert (str(report.execution), report.quantity, report.modify_id) == ("AMENDMENT", "0.500", "7")
-    assert ahead_of(rig.floor.matching, second) == 0
-    assert ahead_of(rig.floor.matching, first) == 10**12
+    assert ahead_of(rig.symbol_market.matching, second) == 0
+    assert ahead_of(rig.symbol_market.matching, first) == 10**12
 
 
 def test_a_modified_order_may_trade_at_once(rig: Rig) -> None:
@@ -42,10 +42,10 @@ def test_a_modified_order_may_trade_at_once(rig: Rig) -> None:
 
 def test_a_quantity_that_is_already_filled_cancels_the_order(rig: Rig) -> None:
     order_id = rig.place("BUY", "2", "1000.0")["orderId"]
-    rig.crowd_takes(SELL, "1", "1000.0")
+    rig.public_takes(SELL, "1", "1000.0")
     answer = rig.modify(order_id, "BUY", "1", "1000.0")
     assert (answer["status"], answer["executedQty"]) == ("CANCELED", "1.000")
-    assert left_of(rig.floor.matching, order_id) == 0
+    assert left_of(rig.symbol_market.matching, order_id) == 0
 
 
 def test_a_post_only_order_that_would_cross_is_cancelled(rig: Rig) -> None:
@@ -68,7 +68,7 @@ def test_invalid_values_leave_the_order_untouched(rig: Rig) -> None:
     assert rig.modify(order_id + 1, "BUY", "1", "991.0") == -2013
     assert rig.events() == []
     assert rig.query(order_id)["price"] == "990.0"
-    assert left_of(rig.floor.matching, order_id) == 10**12
+    assert left_of(rig.symbol_market.matching, order_id) == 10**12
 
 
 def test_only_the_request_spares_a_reduce_only_order_the_minimum(rig: Rig) -> None:
@@ -119,7 +119,7 @@ def test_a_modified_reduce_only_order_leaves_the_others_theirs(rig: Rig) -> None
     first = rig.place("SELL", "0.5", "1010.0", reduceOnly="true")["orderId"]
     rig.place("SELL", "1", "1011.0", reduceOnly="true")
     assert rig.modify(first, "SELL", "2", "1009.0")["origQty"] == "1.000"
-    rig.crowd_takes(BUY, "0.25", "1009.0")
+    rig.public_takes(BUY, "0.25", "1009.0")
     assert rig.modify(first, "SELL", "2", "1008.0")["origQty"] == "1.000"
     assert rig.modify(first, "SELL", "0.5", "1008.0")["origQty"] == "0.500"
 

@@ -60,7 +60,7 @@ def test_resting_reduce_only_orders_never_turn_the_position(rig: Rig) -> None:
     rig.place("SELL", "1.2")  # leaves 0.8, so the first is cut to 0.8 and the second has nothing left to close
     assert rig.query(late)["status"] == "EXPIRED"
     assert last_order(rig.events()).order.expiry_reason == "4"
-    rig.crowd_takes(BUY, "5", "1000.0")
+    rig.public_takes(BUY, "5", "1000.0")
     assert rig.position() == 0
     row = rig.query(early)
     assert (row["status"], row["executedQty"], row["origQty"]) == ("FILLED", "0.800", "0.800")
@@ -70,14 +70,14 @@ def test_resting_orders_that_fill_cut_the_others_too(rig: Rig) -> None:
     rig.place("BUY", "2")
     closing = rig.place("SELL", "2", "1000.1", reduceOnly="true")["orderId"]
     rig.place("SELL", "1.5", "1000.0")
-    rig.crowd_takes(BUY, "1.5", "1000.0")
+    rig.public_takes(BUY, "1.5", "1000.0")
     assert rig.position() == D("0.5")
-    assert left_of(rig.floor.matching, closing) == 5 * 10**11
+    assert left_of(rig.symbol_market.matching, closing) == 5 * 10**11
     assert rig.query(closing)["origQty"] == "0.500"
     (open_order,) = rig.call("GET /fapi/v1/openOrders", symbol=SYMBOL)
     assert open_order["origQty"] == "0.500"
     rig.events()
-    rig.crowd_takes(BUY, "98.2", "1000.1")
+    rig.public_takes(BUY, "98.2", "1000.1")
     report = last_order(rig.events()).order
     assert (str(report.status), report.quantity, report.filled_quantity) == ("PARTIALLY_FILLED", "0.500", "0.200")
     assert rig.cancel(closing)["origQty"] == "0.500"
@@ -88,7 +88,7 @@ def test_sweep_meeting_another_order_leaves_reduce_only_the_rest(rig: Rig, plain
     rig.place("BUY", "1")
     rig.place("SELL", plain, "1000.0")
     order_id = rig.place("SELL", "1", "1000.1", reduceOnly="true")["orderId"]
-    rig.crowd_takes(BUY, "200", "1000.1")
+    rig.public_takes(BUY, "200", "1000.1")
     assert rig.position() == 0
     row = rig.query(order_id)
     assert (row["status"], row["executedQty"]) == (status, filled)

@@ -13,7 +13,7 @@ from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.symbol_market import SymbolMarket, UpdateIds
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
-from tests.exchange.rig import START_MS, SYMBOL, Rig, algo_states, floor, order_events
+from tests.exchange.rig import START_MS, SYMBOL, Rig, algo_states, order_events, symbol_market
 
 BUY, SELL = Side.BUY, Side.SELL
 PLACE, CANCEL, QUERY = "POST /fapi/v1/algoOrder", "DELETE /fapi/v1/algoOrder", "GET /fapi/v1/algoOrder"
@@ -23,7 +23,7 @@ PLACE, CANCEL, QUERY = "POST /fapi/v1/algoOrder", "DELETE /fapi/v1/algoOrder", "
 def rig() -> Rig:
     made = Rig()
     made.book()
-    made.crowd_takes(BUY, "0.001", "1000.1")  # a last price of 1000.1
+    made.public_takes(BUY, "0.001", "1000.1")  # a last price of 1000.1
     made.pass_ms(1)
     made.events()
     return made
@@ -35,14 +35,14 @@ def algo(rig: Rig, side: str, kind: str, account: str = "a", **more: object) -> 
 
 
 def trade_at(rig: Rig, text: str) -> None:
-    """Lets the crowd trade at a price: what stands before it is taken away first."""
+    """Lets the public trade at a price: what stands before it is taken away first."""
     price = to_scaled(Decimal(text))
     maker = BUY if price < to_scaled(Decimal(1000)) else SELL
-    for level, _ in rig.floor.matching.depth(maker, 50):
+    for level, _ in rig.symbol_market.matching.depth(maker, 50):
         if (level - price) * maker.sign > 0:
-            rig.floor.leave(maker, level, 10**18, rig.now_ms)
-    rig.crowd(maker, text, "0.002")
-    rig.crowd_takes(maker.opposite, "0.001", text)
+            rig.symbol_market.leave(maker, level, 10**18, rig.now_ms)
+    rig.add_liquidity(maker, text, "0.002")
+    rig.public_takes(maker.opposite, "0.001", text)
     rig.pass_ms(50)
 
 
@@ -52,7 +52,7 @@ def test_a_stop_becomes_a_market_order_when_its_price_trades(rig: Rig) -> None:
     assert placed["icebergQuantity"] is None
     trade_at(rig, "1004.9")
     assert algo_states(rig.events()) == ["NEW"]
-    rig.crowd(SELL, "1006.0", "5")
+    rig.add_liquidity(SELL, "1006.0", "5")
     trade_at(rig, "1005.0")
     events = rig.events()
     assert algo_states(events) == ["TRIGGERING", "TRIGGERED", "FINISHED"]
@@ -71,11 +71,11 @@ def test_a_stop_becomes_a_market_order_when_its_price_trades(rig: Rig) -> None:
 
 def test_a_spike_between_two_looks_is_not_missed(rig: Rig) -> None:
     algo(rig, "BUY", "STOP_MARKET", quantity="0.1", triggerPrice="1005.0")
-    rig.crowd(SELL, "1005.0", "0.001")
-    rig.floor.leave(SELL, 10001 * 10**11, 10**18, rig.now_ms)
-    rig.crowd_takes(BUY, "0.001", "1005.0")
-    rig.crowd(SELL, "1000.1", "50")
-    rig.crowd_takes(BUY, "0.001", "1000.1")
+    rig.add_liquidity(SELL, "1005.0", "0.001")
+    rig.symbol_market.leave(SELL, 10001 * 10**11, 10**18, rig.now_ms)
+    rig.public_takes(BUY, "0.001", "1005.0")
+    rig.add_liquidity(SELL, "1000.1", "50")
+    rig.public_takes(BUY, "0.001", "1000.1")
     rig.pass_ms(50)
     assert rig.position() != 0
 
@@ -144,7 +144,7 @@ def test_close_position_closes_what_is_there(rig: Rig) -> None:
     rig.place("BUY", "2")
     algo(rig, "SELL", "STOP_MARKET", closePosition="true", triggerPrice="995.0")
     rig.place("BUY", "1")
-    rig.crowd(BUY, "990.0", "10")
+    rig.add_liquidity(BUY, "990.0", "10")
     trade_at(rig, "994.0")
     assert rig.position() == 0
 
@@ -203,7 +203,7 @@ def test_refusals(rig: Rig, kind: str, more: dict[str, object], code: int) -> No
 def test_in_hedge_mode_a_conditional_order_closes_its_own_side() -> None:
     rig = Rig(accounts=(VenueAccount(name="a", hedge_mode=True), VenueAccount(name="b")))
     rig.book()
-    rig.crowd_takes(BUY, "0.001", "1000.1")
+    rig.public_takes(BUY, "0.001", "1000.1")
     rig.pass_ms(1)
     rig.place("BUY", "2", positionSide="LONG")
     rig.place("SELL", "3", positionSide="SHORT")
@@ -212,7 +212,7 @@ def test_in_hedge_mode_a_conditional_order_closes_its_own_side() -> None:
     assert algo(rig, "SELL", "STOP_MARKET", positionSide="LONG", reduceOnly="true", **stop) == -1106
     rig.events()
     algo(rig, "SELL", "STOP_MARKET", positionSide="LONG", clientAlgoId="mine", **stop)
-    rig.crowd(BUY, "990.0", "50")
+    rig.add_liquidity(BUY, "990.0", "50")
     trade_at(rig, "994.0")
     events = rig.events()
     assert algo_states(events) == ["NEW", "TRIGGERING", "TRIGGERED", "FINISHED"]
@@ -221,9 +221,9 @@ def test_in_hedge_mode_a_conditional_order_closes_its_own_side() -> None:
 
 
 def test_before_the_first_trade_nothing_triggers_at_once() -> None:
-    board = PublicMarketData(floor().contract, 28_800_000, 1)
-    board.book.known = True
-    rig = Rig(SymbolMarket(board, UpdateIds(1000, Random(1)), 100, shows_orders=True))
+    public_data = PublicMarketData(symbol_market().contract, 28_800_000, 1)
+    public_data.book.known = True
+    rig = Rig(SymbolMarket(public_data, UpdateIds(1000, Random(1)), 100, shows_orders=True))
     assert isinstance(algo(rig, "SELL", "STOP_MARKET", quantity="1", triggerPrice="995.0"), dict)
     rig.pass_ms(1_000)
     assert algo_states(rig.events()) == ["NEW"]

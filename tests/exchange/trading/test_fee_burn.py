@@ -9,21 +9,21 @@ import pytest
 from coldframe.config.venue import VenueAccount
 from coldframe.enums import Side
 from coldframe.wire.account import OrderTradeUpdate
-from tests.exchange.rig import SYMBOL, Rig, account_updates, floor
+from tests.exchange.rig import SYMBOL, Rig, account_updates, symbol_market
 
 D = Decimal
 
 
 def rig_of(bnb: str = "5", *, fee_burn: bool = True, maker_bps: str = "2", listed: bool = False) -> Rig:
     account = VenueAccount(name="a", bnb_balance=D(bnb), fee_burn=fee_burn, maker_fee_bps=D(maker_bps))
-    floors = (floor(), floor("BNBUSDT", "500.0")) if listed else (floor(),)
-    made = Rig(*floors, accounts=(account, VenueAccount(name="b")))
+    markets = (symbol_market(), symbol_market("BNBUSDT", "500.0")) if listed else (symbol_market(),)
+    made = Rig(*markets, accounts=(account, VenueAccount(name="b")))
     made.book()
     return made
 
 
 def bnb_of(rig: Rig) -> Decimal:
-    return rig.exchange.office.books("a").account.bnb
+    return rig.exchange.state.books("a").account.bnb
 
 
 @pytest.mark.parametrize(("listed", "price"), [(False, 600), (True, 500)])
@@ -73,7 +73,7 @@ def test_a_rebate_comes_in_usdt() -> None:
     rig = rig_of(maker_bps="-1")
     before = rig.wallet()
     rig.place("BUY", "1", "1000.0")
-    rig.crowd_takes(Side.SELL, "1", "1000.0")
+    rig.public_takes(Side.SELL, "1", "1000.0")
     assert bnb_of(rig) == 5
     assert rig.wallet() > before
 

@@ -1,4 +1,4 @@
-"""What must hold after anything that accounts and crowd may do: book, orders, positions and money always agree."""
+"""What must hold after anything that accounts and the public may do: book, orders, positions and money always agree."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STEP = st.one_of(
     st.tuples(st.just("swell"), st.integers(0, 3), st.integers(-8, 8)),
     st.tuples(st.just("cancel"), st.integers(0, 9)),
     st.tuples(st.just("stop"), _WHO, _SIDE, _QUANTITY, _PRICE),
-    st.tuples(st.just("crowd"), _SIDE, _QUANTITY, _PRICE),
+    st.tuples(st.just("background"), _SIDE, _QUANTITY, _PRICE),
     st.tuples(st.just("hit"), _SIDE, _QUANTITY, _PRICE),
     st.tuples(st.just("hit"), _SIDE, _QUANTITY, _PRICE),
     st.tuples(st.just("sweep"), _SIDE),
@@ -81,20 +81,20 @@ class World:
                 params = {"symbol": SYMBOL, "side": side, "type": "STOP_MARKET", "quantity": quantity, "triggerPrice": price}
                 mode = {name: value for name, value in self._mode(who, reducing=False).items() if name == "positionSide"}
                 self.rig.call("POST /fapi/v1/algoOrder", who, algoType="CONDITIONAL", **params, **mode)
-            case ("crowd", side, quantity, price):
-                if not self.rig.floor.matching.crosses(Side(side), to_scaled(D(price))):
-                    self.rig.crowd(Side(side), price, quantity)
+            case ("background", side, quantity, price):
+                if not self.rig.symbol_market.matching.crosses(Side(side), to_scaled(D(price))):
+                    self.rig.add_liquidity(Side(side), price, quantity)
             case ("hit", side, quantity, price):
-                self.rig.crowd_takes(Side(side), quantity, price)
+                self.rig.public_takes(Side(side), quantity, price)
             case ("sweep", side):
-                self.rig.crowd_takes(Side(side), "20", f"{D(1000) + Side(side).sign:.1f}")
+                self.rig.public_takes(Side(side), "20", f"{D(1000) + Side(side).sign:.1f}")
             case ("mark", offset):
                 self.rig.mark(str(1000 + offset))
         self.rig.pass_ms(400)
 
     def _protect(self, who: str, quantity: str, ticks: int, *, rivalled: bool) -> None:
         """A resting order that closes a part of each position, a few ticks away, perhaps with another of that side before it."""
-        for position in list(self.rig.exchange.office.books(who).account.positions.values()):
+        for position in list(self.rig.exchange.state.books(who).account.positions.values()):
             if position.quantity:
                 side = SELL if position.quantity > 0 else BUY
                 price = f"{D(1000) - side.sign * D(ticks) / 10:.1f}"
@@ -124,14 +124,14 @@ class World:
         self._check_events()
 
     def _check_book(self) -> None:
-        engine, book = self.rig.floor.matching, self.rig.floor.board.book
+        engine, book = self.rig.symbol_market.matching, self.rig.symbol_market.public_data.book
         bid, ask = engine.best(BUY), engine.best(SELL)
         assert bid is None or ask is None or bid < ask
         for shown, side in ((book.bids, BUY), (book.asks, SELL)):
             assert [(scaled(price), scaled(quantity)) for price, quantity in shown.top(99)] == engine.depth(side, 99)
 
     def _check_orders(self) -> None:
-        engine = self.rig.floor.matching
+        engine = self.rig.symbol_market.matching
         resting: set[int] = set()
         for books in self.rig.exchange.ledger.books.values():
             closing: dict[str, Decimal] = {}
@@ -172,7 +172,7 @@ class World:
 
     def _check_events(self) -> None:
         """Each order is told of from NEW on, its filled quantity only grows, and nothing follows its end."""
-        for _, event in self.rig.exchange.office.take_events():
+        for _, event in self.rig.exchange.state.take_events():
             if isinstance(event, OrderTradeUpdate):
                 told = self.statuses.setdefault(event.order.order_id, [])
                 assert told or str(event.order.status) == "NEW"

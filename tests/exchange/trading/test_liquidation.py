@@ -23,13 +23,13 @@ def rig() -> Rig:
 
 
 class _Forced:
-    """A watcher of the board that keeps what it hears of liquidations."""
+    """A watcher of the public data that keeps what it hears of liquidations."""
 
     def __init__(self, rig: Rig) -> None:
         self.orders: list[LiquidationOrder] = []
-        rig.floor.board.watchers.append(self)  # type: ignore[arg-type]
+        rig.symbol_market.public_data.watchers.append(self)  # type: ignore[arg-type]
 
-    def on_liquidation(self, board: object, order: LiquidationOrder) -> None:
+    def on_liquidation(self, public_data: object, order: LiquidationOrder) -> None:
         self.orders.append(order)
 
     def __getattr__(self, name: str) -> object:
@@ -67,8 +67,8 @@ def test_a_position_below_its_maintenance_is_closed_by_the_venue(rig: Rig) -> No
 
 def test_what_the_book_does_not_take_the_insurance_fund_does(rig: Rig) -> None:
     rig.place("BUY", "40")
-    rig.floor.leave(BUY, 9999 * 10**11, 10**18, rig.now_ms)
-    rig.crowd(BUY, "960.0", "1")
+    rig.symbol_market.leave(BUY, 9999 * 10**11, 10**18, rig.now_ms)
+    rig.add_liquidity(BUY, "960.0", "1")
     rig.mark("970.0")
     rig.pass_ms(1000)
     assert rig.position() == 0

@@ -9,7 +9,7 @@ import pytest
 from coldframe.enums import ContractStatus, Side
 from coldframe.exchange.contracts import Contract
 from coldframe.wire.account import OrderTradeUpdate, TradeLite
-from tests.exchange.rig import START_MS, SYMBOL, Rig, floor, last_order, order_events
+from tests.exchange.rig import START_MS, SYMBOL, Rig, last_order, order_events, symbol_market
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -28,8 +28,8 @@ def test_a_limit_order_rests_fills_in_parts_and_ends_filled(rig: Rig) -> None:
     placed = rig.place("BUY", "2", "1000.0")
     assert placed["status"] == "NEW"
     assert order_events(rig.events()) == [("NEW", "NEW")]
-    rig.crowd_takes(SELL, "0.5", "1000.0")
-    rig.crowd_takes(SELL, "3", "1000.0")
+    rig.public_takes(SELL, "0.5", "1000.0")
+    rig.public_takes(SELL, "3", "1000.0")
     assert order_events(rig.events()) == [("TRADE", "PARTIALLY_FILLED"), ("TRADE", "FILLED")]
     row = rig.query(placed["orderId"])
     assert (row["status"], row["executedQty"], row["avgPrice"], row["cumQuote"]) == ("FILLED", "2.000", "1000.0", "2000.0")
@@ -38,12 +38,12 @@ def test_a_limit_order_rests_fills_in_parts_and_ends_filled(rig: Rig) -> None:
 
 def test_marketable_limit_order_trades_at_maker_prices_and_rests() -> None:
     rig = Rig()
-    rig.crowd(SELL, "1000.1", "1")
-    rig.crowd(SELL, "1000.2", "1")
+    rig.add_liquidity(SELL, "1000.1", "1")
+    rig.add_liquidity(SELL, "1000.2", "1")
     order_id = rig.place("BUY", "3", "1000.2")["orderId"]
     row = rig.query(order_id)
     assert (row["status"], row["executedQty"], Decimal(row["cumQuote"])) == ("PARTIALLY_FILLED", "2.000", Decimal("2000.3"))
-    assert rig.floor.matching.depth(BUY, 1) == [(10002 * 10**11, 10**12)]
+    assert rig.symbol_market.matching.depth(BUY, 1) == [(10002 * 10**11, 10**12)]
 
 
 def test_ack_says_new_for_a_filled_market_order_result_says_end(rig: Rig) -> None:
@@ -58,8 +58,8 @@ def test_ack_says_new_for_a_filled_market_order_result_says_end(rig: Rig) -> Non
 
 def test_market_order_fills_within_bounds_and_its_rest_expires() -> None:
     rig = Rig()
-    rig.crowd(SELL, "1000.1", "1")
-    rig.crowd(SELL, "1060.0", "5")  # beyond marketTakeBound of 5 % of the mark price
+    rig.add_liquidity(SELL, "1000.1", "1")
+    rig.add_liquidity(SELL, "1060.0", "5")  # beyond marketTakeBound of 5 % of the mark price
     rig.place("BUY", "3")
     events = rig.events()
     assert order_events(events) == [("NEW", "NEW"), ("TRADE", "PARTIALLY_FILLED"), ("EXPIRED", "EXPIRED")]
@@ -73,14 +73,14 @@ def test_immediate_or_cancel_trades_and_expires(rig: Rig) -> None:
     assert order_events(events) == [("NEW", "NEW"), ("EXPIRED", "EXPIRED")]
     assert last_order(events).order.expiry_reason == "2"
     rig = Rig()
-    rig.crowd(SELL, "1000.1", "1")
+    rig.add_liquidity(SELL, "1000.1", "1")
     answer = rig.place("BUY", "1.5", "1000.1", timeInForce="IOC", newOrderRespType="RESULT")
     assert (answer["status"], answer["executedQty"]) == ("EXPIRED", "1.000")
 
 
 def test_fill_or_kill_fills_whole_or_is_refused() -> None:
     rig = Rig()
-    rig.crowd(SELL, "1000.1", "1")
+    rig.add_liquidity(SELL, "1000.1", "1")
     assert rig.place("BUY", "1.001", "1000.1", timeInForce="FOK") == -5021
     assert order_events(rig.events()) == []
     filled = rig.place("BUY", "1", "1000.1", timeInForce="FOK", newOrderRespType="RESULT")
@@ -105,7 +105,7 @@ def test_gtd_order_is_rounded_to_seconds_bounded_and_expires(rig: Rig) -> None:
     assert rig.events() == []
     rig.pass_ms(1)
     assert order_events(rig.events()) == [("EXPIRED", "EXPIRED")]
-    assert rig.floor.matching.quantity_at(BUY, 990 * 10**12) == 0
+    assert rig.symbol_market.matching.quantity_at(BUY, 990 * 10**12) == 0
 
 
 # -- events -----------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_expire_maker_is_the_default_and_is_reported() -> None:
     rig = Rig()
     resting = rig.place("SELL", "1", "1000.0")
     assert resting["selfTradePreventionMode"] == "EXPIRE_MAKER"
-    rig.crowd(SELL, "1000.0", "1")
+    rig.add_liquidity(SELL, "1000.0", "1")
     rig.events()
     rig.place("BUY", "1", "1000.0")
     states = order_events(rig.events())
@@ -189,7 +189,7 @@ def test_different_accounts_trade_with_each_other() -> None:
     rig.place("SELL", "1", "1000.0", account="b")
     rig.place("BUY", "1", "1000.0")
     assert (rig.position("a"), rig.position("b")) == (1, -1)
-    events = rig.exchange.office.take_events()
+    events = rig.exchange.state.take_events()
     ids = {event.order.trade_id for _, event in events if isinstance(event, OrderTradeUpdate) and event.order.trade_id}
     assert len(ids) == 1
 
@@ -197,11 +197,11 @@ def test_different_accounts_trade_with_each_other() -> None:
 # -- price match --------------------------------------------------------------------------------------------------------
 
 
-def _ladder() -> Rig:
+def _offers() -> Rig:
     rig = Rig()
     for number in range(1, 7):
-        rig.crowd(BUY, f"99{9 - number}.0", "1")
-        rig.crowd(SELL, f"100{number}.0", "1")
+        rig.add_liquidity(BUY, f"99{9 - number}.0", "1")
+        rig.add_liquidity(SELL, f"100{number}.0", "1")
     return rig
 
 
@@ -209,13 +209,13 @@ def _ladder() -> Rig:
     ("match", "price"), [("OPPONENT", "1001.0"), ("OPPONENT_5", "1005.0"), ("QUEUE", "998.0"), ("QUEUE_5", "994.0")]
 )
 def test_price_match_takes_the_price_from_the_book(match: str, price: str) -> None:
-    rig = _ladder()
+    rig = _offers()
     placed = rig.place("BUY", "0.1", type="LIMIT", timeInForce="GTC", priceMatch=match)
     assert (placed["price"], placed["priceMatch"]) == (price, match)
 
 
 def test_price_match_refusals() -> None:
-    rig = _ladder()
+    rig = _offers()
     match = {"timeInForce": "GTC", "type": "LIMIT"}
     assert rig.place("BUY", "0.1", **match, priceMatch="QUEUE_10") == -5041
     assert rig.place("BUY", "0.1", **match, priceMatch="OPPONENT_10") == -5037
@@ -278,7 +278,7 @@ def test_refusals_carry_the_exchanges_codes(rig: Rig, params: dict[str, object],
 
 def test_market_order_far_from_its_counterparty_is_refused() -> None:
     rig = Rig()
-    rig.crowd(SELL, "1051.0", "1")
+    rig.add_liquidity(SELL, "1051.0", "1")
     assert rig.place("BUY", "1") == -4131
 
 
@@ -309,10 +309,10 @@ def test_no_more_than_two_hundred_orders_may_be_open_in_a_symbol(rig: Rig) -> No
     ],
 )
 def test_a_contract_that_does_not_trade_takes_no_orders(rig: Rig, status: str, code: int) -> None:
-    listed = rig.floor.contract
+    listed = rig.symbol_market.contract
     fields = {name: getattr(listed.info, name) for name in listed.info.__struct_fields__}
     halted = type(listed.info)(**(fields | {"status": ContractStatus(status)}))
-    rig.floor.board.contract_changed(Contract(halted, listed.tiers), new_brackets=False)
+    rig.symbol_market.public_data.contract_changed(Contract(halted, listed.tiers), new_brackets=False)
     assert rig.place("BUY", "1", "990.0") == code
     stop = {"algoType": "CONDITIONAL", "symbol": SYMBOL, "side": "BUY", "type": "STOP_MARKET", "quantity": "1"}
     assert rig.call("POST /fapi/v1/algoOrder", **stop, triggerPrice="1010.0") == code
@@ -347,7 +347,7 @@ def test_nobody_can_touch_the_order_of_another(rig: Rig) -> None:
 
 
 def test_cancel_all_leaves_other_symbols_alone() -> None:
-    rig = Rig(floor(), floor("ETHUSDT"))
+    rig = Rig(symbol_market(), symbol_market("ETHUSDT"))
     rig.place("BUY", "1", "990.0")
     rig.place("BUY", "1", "991.0")
     rig.place("BUY", "1", "990.0", symbol="ETHUSDT")

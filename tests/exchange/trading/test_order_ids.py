@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coldframe.exchange.trading.ids import OrderIds
 from coldframe.exchange_server.account_file import FileAccountStore
-from tests.exchange.rig import START_MS, Rig, floor
+from tests.exchange.rig import START_MS, Rig, symbol_market
 
 #: The greatest whole number up to which a double holds all of them.
 DOUBLE = 2**53
@@ -21,7 +21,7 @@ def placed_ids(rig: Rig, symbol: str, count: int = 3) -> list[int]:
 
 
 def both(**settings: object) -> Rig:
-    return Rig(floor("BTCUSDT"), floor("ETHUSDT"), **settings)
+    return Rig(symbol_market("BTCUSDT"), symbol_market("ETHUSDT"), **settings)
 
 
 def test_ordinary_ids_have_12_digits_and_those_of_eth_19() -> None:

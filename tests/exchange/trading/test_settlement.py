@@ -13,7 +13,7 @@ from coldframe.enums import PositionSide, Side
 from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.trading.entities import Account, cents
 from coldframe.exchange.trading.settlement import book_fill
-from tests.exchange.rig import START_MS, SYMBOL, Rig, account_updates, floor, last_order
+from tests.exchange.rig import START_MS, SYMBOL, Rig, account_updates, last_order, symbol_market
 
 BUY, SELL = Side.BUY, Side.SELL
 D = Decimal
@@ -33,20 +33,20 @@ def test_makers_and_takers_pay_their_own_rates(rig: Rig) -> None:
     rig.place("BUY", "1")
     assert rig.wallet() == D("10000") - D("1000.1") * D("0.0005")
     rig.place("BUY", "1", "1000.0", account="b")
-    rig.crowd_takes(SELL, "1", "1000.0")
+    rig.public_takes(SELL, "1", "1000.0")
     assert rig.wallet("b") == D("10000") - D("1000.0") * D("0.0002")
 
 
 def test_profit_is_realised_from_the_average_entry_price(rig: Rig) -> None:
     rig.place("BUY", "1", "1000.0")
     rig.place("BUY", "3", "990.0")
-    rig.crowd_takes(SELL, "1", "1000.0")
-    rig.floor.leave(BUY, 9999 * 10**11, 10**18, rig.now_ms)
-    rig.crowd_takes(SELL, "3", "990.0")
-    position = rig.exchange.office.books("a").account.position(SYMBOL, PositionSide.BOTH)
+    rig.public_takes(SELL, "1", "1000.0")
+    rig.symbol_market.leave(BUY, 9999 * 10**11, 10**18, rig.now_ms)
+    rig.public_takes(SELL, "3", "990.0")
+    position = rig.exchange.state.books("a").account.position(SYMBOL, PositionSide.BOTH)
     assert (position.quantity, position.entry) == (4, D("992.5"))
     rig.events()
-    rig.crowd(BUY, "1000.0", "2")
+    rig.add_liquidity(BUY, "1000.0", "2")
     rig.place("SELL", "2", "1000.0")
     report = last_order(rig.events()).order
     assert D(report.realized_pnl) == D("15")
@@ -56,7 +56,7 @@ def test_profit_is_realised_from_the_average_entry_price(rig: Rig) -> None:
 def test_a_fill_beyond_the_position_turns_it_round(rig: Rig) -> None:
     rig.place("BUY", "1")
     rig.place("SELL", "3")
-    position = rig.exchange.office.books("a").account.position(SYMBOL, PositionSide.BOTH)
+    position = rig.exchange.state.books("a").account.position(SYMBOL, PositionSide.BOTH)
     assert (position.quantity, position.entry) == (-2, D("999.9"))
     assert position.realized == D("-0.2")
 
@@ -74,7 +74,7 @@ def test_account_updates_hold_absolute_values(rig: Rig) -> None:
 
 def test_the_break_even_price_contains_the_fees(rig: Rig) -> None:
     rig.place("BUY", "2")
-    position = rig.exchange.office.books("a").account.position(SYMBOL, PositionSide.BOTH)
+    position = rig.exchange.state.books("a").account.position(SYMBOL, PositionSide.BOTH)
     assert position.break_even() == D("1000.1") * D("1.0005")
     rig.place("SELL", "2")
     assert position.break_even() == 0
@@ -118,13 +118,13 @@ def test_profit_and_position_add_up_however_the_fills_come(fills: list[tuple[Sid
 
 
 def test_funding_is_exchanged_once_at_its_time() -> None:
-    rig = Rig(floor(funding_ms=60_000), funding_interval_s=60)
+    rig = Rig(symbol_market(funding_ms=60_000), funding_interval_s=60)
     rig.book()
     rig.pass_ms(1000)
     rig.place("BUY", "2")
     rig.place("SELL", "1", account="b")
     before, before_b = rig.wallet(), rig.wallet("b")
-    rig.floor.board.prices.funding_rate = D("0.0003")
+    rig.symbol_market.public_data.prices.funding_rate = D("0.0003")
     rig.mark("1100.0")
     rig.events()
     rig.pass_ms(60_000 - rig.now_ms % 60_000)
@@ -180,7 +180,7 @@ def test_order_beyond_the_margin_is_refused_a_reduction_is_not(rig: Rig) -> None
 
 def test_a_loss_at_once_counts_against_the_margin() -> None:
     rig = Rig(accounts=(VenueAccount(name="a", balance=D(100), leverage=20),))
-    rig.crowd(SELL, "1040.0", "10")
+    rig.add_liquidity(SELL, "1040.0", "10")
     # 1.9 at 1040 ties up 98.8, and is worth 76 less at the mark price of 1000.
     assert rig.place("BUY", "1.9", "1040.0") == -2019
     assert isinstance(rig.place("BUY", "1", "1000.0"), dict)
@@ -198,7 +198,7 @@ def test_liquidation_prices_bring_the_margin_to_its_maintenance(rig: Rig) -> Non
     price = D(row["liquidationPrice"])
     wallet = rig.wallet()
     balance = wallet + 100 * (price - D("1000.1"))
-    assert abs(balance - rig.floor.contract.maintenance(100 * price)) < D(10)
+    assert abs(balance - rig.symbol_market.contract.maintenance(100 * price)) < D(10)
     assert D(row["entryPrice"]) == D("1000.1")
 
 
@@ -220,7 +220,7 @@ def test_an_isolated_position_has_a_wallet_of_its_own(rig: Rig) -> None:
     (row,) = rig.call("GET /fapi/v3/positionRisk", symbol=SYMBOL)
     assert row["isolatedWallet"] == "300.02500000"
     rig.place("SELL", "5")
-    account = rig.exchange.office.books("a").account
+    account = rig.exchange.state.books("a").account
     assert account.cross_wallet == account.wallet
 
 
@@ -232,7 +232,7 @@ def test_clock_of_the_rig_is_the_one_in_the_answers(rig: Rig) -> None:
 
 
 def test_each_contract_has_funding_times_of_its_own() -> None:
-    rig = Rig(floor("BTCUSDT", funding_ms=60_000), floor("ETHUSDT", funding_ms=20_000), funding_interval_s=60)
+    rig = Rig(symbol_market("BTCUSDT", funding_ms=60_000), symbol_market("ETHUSDT", funding_ms=20_000), funding_interval_s=60)
     for _ in range(61):
         rig.pass_ms(1000)
     times = [(row.symbol, row.funding_time % 60_000) for row in rig.exchange.clearing.rates]
@@ -243,7 +243,7 @@ def test_each_contract_has_funding_times_of_its_own() -> None:
 
 
 def test_a_changed_interval_counts_from_its_next_multiple() -> None:
-    rig = Rig(floor(funding_ms=3_600_000), funding_interval_s=3600)
+    rig = Rig(symbol_market(funding_ms=3_600_000), funding_interval_s=3600)
     rig.now_ms = START_MS // 3_600_000 * 3_600_000 + 1
     rig.pass_ms(25 * 60_000)
     rig.exchange.clearing.change_interval(SYMBOL, 600_000, rig.now_ms)
@@ -256,7 +256,7 @@ def test_a_changed_interval_counts_from_its_next_multiple() -> None:
 
 def test_a_bound_of_its_own_is_listed_and_kept() -> None:
     rig = Rig()
-    prices = rig.floor.board.prices
+    prices = rig.symbol_market.public_data.prices
     assert rig.call("GET /fapi/v1/fundingInfo") == []
     prices.cap = Decimal("0.02")
     for _ in range(200):

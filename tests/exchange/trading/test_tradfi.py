@@ -21,8 +21,8 @@ class Ear:
     def __init__(self) -> None:
         self.states: list[str] = []
 
-    def on_contract(self, board: PublicMarketData, brackets: object) -> None:
-        self.states.append(str(board.contract.info.status))
+    def on_contract(self, public_data: PublicMarketData, brackets: object) -> None:
+        self.states.append(str(public_data.contract.info.status))
 
     def on_depth(self, *_: object) -> None: ...
     def on_trade(self, *_: object) -> None: ...
@@ -36,10 +36,10 @@ class Stage:
     def __init__(self, *, signed: bool) -> None:
         accounts = (VenueAccount(name="a", tradfi_agreement=signed),)
         self.market = SyntheticMarket(Settings(symbols=[SYMBOL, "BTCUSDT"]), START, {}, Random)
-        self.rig = Rig(*self.market.floors.values(), accounts=accounts, session_s=30)
+        self.rig = Rig(*self.market.markets.values(), accounts=accounts, session_s=30)
         self.rig.now_ms = START
         self.market.bind(self.rig.exchange.streams, lambda symbol, met: None)
-        self.floor = self.market.floors[SYMBOL]
+        self.symbol_market = self.market.markets[SYMBOL]
         self.rig.pass_ms(0)
 
     def until(self, second: int) -> None:
@@ -50,9 +50,9 @@ class Stage:
             self.rig.exchange.advance(self.rig.now_ms)
 
     def price(self, factor: str = "1") -> str:
-        contract = self.floor.contract
+        contract = self.symbol_market.contract
         tick = contract.filters.tick
-        return contract.price_text((self.floor.board.prices.mark * type(tick)(factor)) // tick * tick)
+        return contract.price_text((self.symbol_market.public_data.prices.mark * type(tick)(factor)) // tick * tick)
 
     def bid(self, factor: str = "0.97") -> dict | int:
         return self.rig.place("BUY", "1", self.price(factor), symbol=SYMBOL)
@@ -79,43 +79,43 @@ def test_who_has_signed_may_trade_from_the_start() -> None:
 def test_an_agreement_outlives_the_process() -> None:
     stage = Stage(signed=False)
     stage.rig.call("POST /fapi/v1/stock/contract")
-    again = Rig(*stage.market.floors.values(), accounts=(VenueAccount(name="a"),), ledger=stage.rig.exchange.ledger, session_s=30)
+    again = Rig(*stage.market.markets.values(), accounts=(VenueAccount(name="a"),), ledger=stage.rig.exchange.ledger, session_s=30)
     assert isinstance(again.place("BUY", "1", stage.price("0.97"), symbol=SYMBOL), dict)
 
 
 def test_session_end_halts_the_contract_and_its_start_opens_it() -> None:
     stage = Stage(signed=True)
     ear = Ear()
-    stage.floor.board.watchers.append(ear)  # type: ignore[arg-type]
+    stage.symbol_market.public_data.watchers.append(ear)  # type: ignore[arg-type]
     resting = stage.bid()
     stage.until(29)
-    assert stage.floor.contract.info.status is ContractStatus.TRADING
+    assert stage.symbol_market.contract.info.status is ContractStatus.TRADING
     stage.until(32)
-    assert stage.floor.contract.info.status is ContractStatus.TRADING_HALT
+    assert stage.symbol_market.contract.info.status is ContractStatus.TRADING_HALT
     halted = ear.states[-1]
-    trades = stage.floor.board.trades.last
+    trades = stage.symbol_market.public_data.trades.last
     assert (stage.bid(), stage.rig.modify(resting["orderId"], "BUY", "2", stage.price("0.96"), symbol=SYMBOL)) == (-4140, -5024)
     listed = stage.rig.call("GET /fapi/v1/exchangeInfo")["symbols"]  # type: ignore[index]
     assert [row["status"] for row in listed] == ["TRADING_HALT", "TRADING"]
     assert stage.rig.call("GET /fapi/v1/openInterest", symbol=SYMBOL)["symbol"] == SYMBOL  # type: ignore[index]
     stage.until(58)
-    assert stage.floor.board.trades.last is trades
+    assert stage.symbol_market.public_data.trades.last is trades
     cancelled = stage.rig.call("DELETE /fapi/v1/order", symbol=SYMBOL, orderId=resting["orderId"])
     assert cancelled["status"] == "CANCELED"  # type: ignore[index]
     stage.until(63)
     assert (halted, ear.states[-1]) == ("TRADING_HALT", "TRADING")
     assert isinstance(stage.bid(), dict)
-    assert stage.floor.board.trades.last is not trades
+    assert stage.symbol_market.public_data.trades.last is not trades
 
 
 def test_the_calendar_alone_halts_nothing() -> None:
     saturday = 1_700_265_600_000
     market = SyntheticMarket(Settings(symbols=[SYMBOL]), saturday, {}, Random)
-    rig = Rig(*market.floors.values())
+    rig = Rig(*market.markets.values())
     rig.now_ms = saturday
     rig.pass_ms(1000)
     assert not rig.exchange.calendar.open("EQUITY", rig.now_ms)
-    assert market.floors[SYMBOL].contract.trading
+    assert market.markets[SYMBOL].contract.trading
 
 
 def test_nothing_is_triggered_while_the_contract_is_halted() -> None:
@@ -124,7 +124,7 @@ def test_nothing_is_triggered_while_the_contract_is_halted() -> None:
     stage.rig.call("POST /fapi/v1/algoOrder", triggerPrice=stage.price("1.04"), workingType="MARK_PRICE", **params)
     stage.until(31)
     stage.rig.events()
-    stage.floor.board.prices.set_mark(stage.floor.board.prices.mark * 2)
+    stage.symbol_market.public_data.prices.set_mark(stage.symbol_market.public_data.prices.mark * 2)
     stage.until(40)
     assert algo_states(stage.rig.events()) == []
     stage.until(62)

@@ -20,7 +20,7 @@ def made(*, hedge: bool = False, lag_ms: int = 0) -> Rig:
     accounts = (VenueAccount(name="a", hedge_mode=hedge), VenueAccount(name="b"))
     rig = Rig(accounts=accounts, faults=VenueFaults(close_position_lag_ms=lag_ms))
     rig.book()
-    rig.crowd_takes(BUY, "0.001", "1000.1")
+    rig.public_takes(BUY, "0.001", "1000.1")
     rig.pass_ms(1)
     return rig
 
@@ -129,7 +129,7 @@ def test_a_resting_order_of_ours_that_is_met_ends_them_too(rig: Rig) -> None:
     closer(rig, "SELL")
     rig.place("SELL", "1", "1000.0", timeInForce="GTX")
     rig.events()
-    rig.crowd_takes(BUY, "1", "1000.0")
+    rig.public_takes(BUY, "1", "1000.0")
     assert rig.position() == 0
     assert algo_states(rig.events()) == ["EXPIRED"]
 
@@ -137,7 +137,7 @@ def test_a_resting_order_of_ours_that_is_met_ends_them_too(rig: Rig) -> None:
 def test_a_liquidation_ends_them() -> None:
     rig = Rig(accounts=(VenueAccount(name="a", balance=Decimal(100), leverage=100), VenueAccount(name="b")))
     rig.book(bid="999.9", ask="1000.1", quantity="5")
-    rig.crowd_takes(BUY, "0.001", "1000.1")
+    rig.public_takes(BUY, "0.001", "1000.1")
     rig.place("BUY", "5")
     closer(rig, "SELL", ("STOP_MARKET", "900.0"))
     rig.mark("980.0")
@@ -151,9 +151,9 @@ def test_the_one_that_was_triggered_ends_as_an_order() -> None:
     rig.place("BUY", "1")
     closer(rig, "SELL")
     rig.events()
-    rig.crowd(BUY, "975.0", "5")
-    rig.floor.leave(BUY, 9999 * 10**11, 10**18, rig.now_ms)
-    rig.crowd_takes(SELL, "0.001", "975.0")
+    rig.add_liquidity(BUY, "975.0", "5")
+    rig.symbol_market.leave(BUY, 9999 * 10**11, 10**18, rig.now_ms)
+    rig.public_takes(SELL, "0.001", "975.0")
     rig.pass_ms(50)
     events = rig.events()
     assert algo_states(events) == ["TRIGGERING", "TRIGGERED", "FINISHED"]
@@ -163,7 +163,7 @@ def test_the_one_that_was_triggered_ends_as_an_order() -> None:
 def test_restored_close_position_order_ends_with_the_position(rig: Rig) -> None:
     rig.place("BUY", "1")
     closer(rig, "SELL")
-    again = Rig(rig.floor, ledger=rig.exchange.ledger)
+    again = Rig(rig.symbol_market, ledger=rig.exchange.ledger)
     assert open_algos(again) == ["STOP_MARKET"]
     again.place("SELL", "1")
     assert open_algos(again) == []

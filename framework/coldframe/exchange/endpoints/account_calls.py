@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from coldframe.exchange.endpoints.requester import Calls, Requester, board_of, one_or_all, sent
+from coldframe.exchange.endpoints.requester import Calls, Requester, one_or_all, public_data_of, sent
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.refusals import refuse
@@ -64,24 +64,24 @@ def new_positions(exchange: Exchange, caller: Requester, request: ask.Request, n
 
 def _positions(exchange: Exchange, caller: Requester, request: ask.Request, *, every: bool) -> object:
     symbol = sent(getattr(request, "symbol", None))
-    if symbol is not None and symbol not in exchange.floors:
+    if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
-    return positions(exchange.office, caller.account, symbol, every=every)
+    return positions(exchange.state, caller.account, symbol, every=every)
 
 
 def balance(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """v2 and v3 balance, `account.balance`, `v2/account.balance`."""
-    return balances(exchange.office, caller.account)
+    return balances(exchange.state, caller.account)
 
 
 def old_status(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """v2 account, `account.status`."""
-    return status(exchange.office, caller.account, old=True)
+    return status(exchange.state, caller.account, old=True)
 
 
 def new_status(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """v3 account, `v2/account.status`."""
-    return status(exchange.office, caller.account, old=False)
+    return status(exchange.state, caller.account, old=False)
 
 
 # -- rights, rates, rules -----------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def new_status(exchange: Exchange, caller: Requester, request: ask.NoParameters,
 
 def account_config(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET accountConfig."""
-    account = exchange.office.books(caller.account).account
+    account = exchange.state.books(caller.account).account
     return AccountConfig(
         fee_tier=0,
         can_trade=True,
@@ -104,16 +104,16 @@ def account_config(exchange: Exchange, caller: Requester, request: ask.NoParamet
 
 def symbol_config(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET symbolConfig: always a list."""
-    account = exchange.office.books(caller.account).account
+    account = exchange.state.books(caller.account).account
 
-    def row(board: PublicMarketData) -> object:
-        settings = account.of_symbol(board.symbol)
+    def row(public_data: PublicMarketData) -> object:
+        settings = account.of_symbol(public_data.symbol)
         return SymbolConfig(
-            symbol=board.symbol,
+            symbol=public_data.symbol,
             margin_type=margin_word(isolated=settings.isolated),
             is_auto_add_margin=False,
             leverage=settings.leverage,
-            max_notional_value=_whole(board.contract.max_notional(settings.leverage)),
+            max_notional_value=_whole(public_data.contract.max_notional(settings.leverage)),
         )
 
     rows = one_or_all(exchange, request, row)
@@ -126,12 +126,12 @@ def _whole(value: Decimal) -> str:
 
 def commission_rate(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """GET commissionRate."""
-    board = board_of(exchange, request.symbol)
-    if isinstance(board, Fault):
-        return board
-    account = exchange.office.books(caller.account).account
+    public_data = public_data_of(exchange, request.symbol)
+    if isinstance(public_data, Fault):
+        return public_data
+    account = exchange.state.books(caller.account).account
     return CommissionRate(
-        symbol=board.symbol,
+        symbol=public_data.symbol,
         maker_commission_rate=f"{account.maker_fee:.6f}",
         taker_commission_rate=f"{account.taker_fee:.6f}",
         rpi_commission_rate=f"{account.maker_fee:.6f}",
@@ -140,7 +140,9 @@ def commission_rate(exchange: Exchange, caller: Requester, request: ask.SymbolOn
 
 def leverage_brackets(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET leverageBracket: a list, for one symbol too."""
-    rows = one_or_all(exchange, request, lambda board: LeverageTiers(symbol=board.symbol, brackets=list(board.contract.tiers)))
+    rows = one_or_all(
+        exchange, request, lambda public_data: LeverageTiers(symbol=public_data.symbol, brackets=list(public_data.contract.tiers))
+    )
     return rows if isinstance(rows, list | Fault) else [rows]
 
 
@@ -151,22 +153,22 @@ def order_limits(exchange: Exchange, caller: Requester, request: ask.NoParameter
 
 def adl_quantile(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET adlQuantile: this exchange has no queue for deleveraging."""
-    account = exchange.office.books(caller.account).account
+    account = exchange.state.books(caller.account).account
     sides = ("LONG", "SHORT", "HEDGE") if account.hedge else ("LONG", "SHORT", "BOTH")
-    rows = one_or_all(exchange, request, lambda board: {"symbol": board.symbol, "adlQuantile": dict.fromkeys(sides, 0)})
+    rows = one_or_all(exchange, request, lambda public_data: {"symbol": public_data.symbol, "adlQuantile": dict.fromkeys(sides, 0)})
     return rows if isinstance(rows, list | Fault) else [rows]
 
 
 def trading_status(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET apiTradingStatus: no indicator is ever triggered here."""
-    if sent(request.symbol) is not None and request.symbol not in exchange.floors:
+    if sent(request.symbol) is not None and request.symbol not in exchange.markets:
         return refuse(-1121)
     return {"indicators": {}, "updateTime": now_ms}
 
 
 def fee_burn(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET feeBurn: whether fees are paid in BNB."""
-    return {"feeBurn": exchange.office.books(caller.account).account.fee_burn}
+    return {"feeBurn": exchange.state.books(caller.account).account.fee_burn}
 
 
 def set_fee_burn(exchange: Exchange, caller: Requester, request: ask.SetFeeBurn, now_ms: int) -> object:
@@ -189,7 +191,7 @@ def set_leverage(exchange: Exchange, caller: Requester, request: ask.SetLeverage
     fault = exchange.preferences.leverage(caller.account, request, now_ms)
     if fault:
         return fault
-    most = exchange.office.contract(request.symbol).max_notional(request.leverage)
+    most = exchange.state.contract(request.symbol).max_notional(request.leverage)
     return LeverageReply(leverage=request.leverage, max_notional_value=_whole(most), symbol=request.symbol)
 
 
@@ -208,7 +210,7 @@ def move_margin(exchange: Exchange, caller: Requester, request: ask.MovePosition
 
 def position_mode(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET positionSide/dual."""
-    return PositionMode(dual_side_position=exchange.office.books(caller.account).account.hedge)
+    return PositionMode(dual_side_position=exchange.state.books(caller.account).account.hedge)
 
 
 def set_position_mode(exchange: Exchange, caller: Requester, request: ask.SetPositionMode, now_ms: int) -> object:
@@ -218,7 +220,7 @@ def set_position_mode(exchange: Exchange, caller: Requester, request: ask.SetPos
 
 def asset_mode(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET multiAssetsMargin."""
-    return AssetMode(multi_assets_margin=exchange.office.books(caller.account).account.multi_assets)
+    return AssetMode(multi_assets_margin=exchange.state.books(caller.account).account.multi_assets)
 
 
 def set_asset_mode(exchange: Exchange, caller: Requester, request: ask.SetAssetMode, now_ms: int) -> object:

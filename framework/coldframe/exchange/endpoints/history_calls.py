@@ -29,7 +29,7 @@ _INCOME_TYPES: Final = frozenset(
 
 
 def _unlisted(exchange: Exchange, symbol: str | None) -> bool:
-    return symbol is not None and symbol not in exchange.floors
+    return symbol is not None and symbol not in exchange.markets
 
 
 def all_orders(exchange: Exchange, caller: Requester, request: ask.OrdersQuery, now_ms: int) -> object:
@@ -42,15 +42,15 @@ def all_orders(exchange: Exchange, caller: Requester, request: ask.OrdersQuery, 
         return view
     rows = [
         order
-        for order in exchange.office.books(caller.account).orders.values()
+        for order in exchange.state.books(caller.account).orders.values()
         if symbol in (None, order.symbol)
-        and order.symbol in exchange.floors
+        and order.symbol in exchange.markets
         and (first is None or order.order_id >= first)
         and view.holds(order.created_ms)
         and found(order, now_ms)
     ]
     rows.sort(key=lambda order: (order.created_ms, order.order_id))
-    return [listed(order, exchange.office.contract(order.symbol)) for order in view.page(rows)]
+    return [listed(order, exchange.state.contract(order.symbol)) for order in view.page(rows)]
 
 
 def amendments(exchange: Exchange, caller: Requester, request: ask.AmendmentsQuery, now_ms: int) -> object:
@@ -63,7 +63,7 @@ def amendments(exchange: Exchange, caller: Requester, request: ask.AmendmentsQue
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
     rows = [
         change
-        for change in exchange.office.books(caller.account).amendments
+        for change in exchange.state.books(caller.account).amendments
         if change.symbol == request.symbol
         and order_id in (None, change.order_id)
         and (client_id is None or order_id is not None or client_id == change.client_id)
@@ -73,7 +73,7 @@ def amendments(exchange: Exchange, caller: Requester, request: ask.AmendmentsQue
 
 
 def _amendment(exchange: Exchange, change: Amended) -> dict[str, object]:
-    contract = exchange.office.contract(change.symbol)
+    contract = exchange.state.contract(change.symbol)
     price = {"before": contract.price_text(change.price_before), "after": contract.price_text(change.price_after)}
     quantity = {
         "before": contract.quantity_text(change.quantity_before),
@@ -105,7 +105,7 @@ def user_trades(exchange: Exchange, caller: Requester, request: ask.UserTradesQu
         return view
     rows = [
         fill.trade
-        for fill in exchange.office.books(caller.account).trades
+        for fill in exchange.state.books(caller.account).trades
         if fill.trade.symbol == request.symbol
         and order_id in (None, fill.trade.order_id)
         and (from_id is None or fill.trade.id >= from_id)
@@ -124,7 +124,7 @@ def all_algos(exchange: Exchange, caller: Requester, request: ask.AlgosQuery, no
         return view
     rows = [
         algo
-        for algo in exchange.office.books(caller.account).algos.values()
+        for algo in exchange.state.books(caller.account).algos.values()
         if algo.symbol == request.symbol and (first is None or algo.algo_id >= first) and view.holds(algo.created_ms)
     ]
     return [algo_row(exchange, algo) for algo in view.page(rows)]
@@ -132,8 +132,8 @@ def all_algos(exchange: Exchange, caller: Requester, request: ask.AlgosQuery, no
 
 def algo_row(exchange: Exchange, algo: Algo) -> object:
     """A conditional order as queries and lists print it."""
-    became = exchange.office.books(algo.account).orders.get(algo.order_id or 0)
-    contract = exchange.office.contract(algo.symbol)
+    became = exchange.state.books(algo.account).orders.get(algo.order_id or 0)
+    contract = exchange.state.contract(algo.symbol)
     return algo_reply(algo, contract, query=True, average=became.average if became else None)
 
 
@@ -149,7 +149,7 @@ def income(exchange: Exchange, caller: Requester, request: ask.IncomeQuery, now_
         return view
     rows = [
         change.income
-        for change in exchange.office.books(caller.account).incomes
+        for change in exchange.state.books(caller.account).incomes
         if symbol in (None, change.income.symbol) and kind in (None, change.income.income_type) and view.holds(change.income.time)
     ]
     return view.page(rows)
@@ -168,13 +168,13 @@ def force_orders(exchange: Exchange, caller: Requester, request: ask.ForceOrders
     prefixes = tuple(prefix for name, some in _CLOSED_BY.items() if closed_by in (None, name) for prefix in some)
     rows = [
         order
-        for order in exchange.office.books(caller.account).orders.values()
-        if order.symbol in exchange.floors
+        for order in exchange.state.books(caller.account).orders.values()
+        if order.symbol in exchange.markets
         and order.client_id.startswith(prefixes)
         and symbol in (None, order.symbol)
         and view.holds(order.created_ms)
     ]
-    return [listed(order, exchange.office.contract(order.symbol)) for order in view.page(rows)]
+    return [listed(order, exchange.state.contract(order.symbol)) for order in view.page(rows)]
 
 
 def margin_changes(exchange: Exchange, caller: Requester, request: ask.MarginHistoryQuery, now_ms: int) -> object:
@@ -189,7 +189,7 @@ def margin_changes(exchange: Exchange, caller: Requester, request: ask.MarginHis
         return view
     rows: list[Any] = [
         moved.change
-        for moved in exchange.office.books(caller.account).margin_changes
+        for moved in exchange.state.books(caller.account).margin_changes
         if moved.change.symbol == request.symbol and kind in (None, moved.change.type) and view.holds(moved.change.time)
     ]
     page: list[MarginChange] = view.page(rows)

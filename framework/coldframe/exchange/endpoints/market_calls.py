@@ -12,10 +12,10 @@ from coldframe.exchange.endpoints.requester import (
     QUARTERS,
     Calls,
     Requester,
-    board_of,
-    board_of_pair,
     one_or_all,
     page_length,
+    public_data_of,
+    public_data_of_pair,
     sent,
 )
 from coldframe.exchange.endpoints.statistics_calls import public_interest
@@ -69,7 +69,7 @@ def server_time(exchange: Exchange, caller: Requester, request: ask.NoParameters
 
 def exchange_info(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET exchangeInfo: every contract that is not closed."""
-    every = (floor.contract for floor in exchange.floors.values())
+    every = (market.contract for market in exchange.markets.values())
     contracts = [contract for contract in every if not contract.closed]
     assets = dict.fromkeys(
         ["USDT", *(contract.info.base_asset for contract in contracts if contract.info.underlying_type == "COIN")]
@@ -90,19 +90,19 @@ def exchange_info(exchange: Exchange, caller: Requester, request: ask.NoParamete
 
 def depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, now_ms: int) -> object:
     """GET depth, method `depth`: the book as the streams have it."""
-    board = board_of(exchange, request.symbol)
-    if isinstance(board, Fault):
-        return board
+    public_data = public_data_of(exchange, request.symbol)
+    if isinstance(public_data, Fault):
+        return public_data
     asked = sent(request.limit)
     limit = _USUAL_DEPTH if asked is None else asked
     if limit not in _DEPTHS:
         return refuse(-4021, limit)
-    book = board.book
+    book = public_data.book
     if not book.known:
         return refuse(-1001)
     return Depth(
         last_update_id=book.last_id,
-        event_ms=max(book.event_ms, board.now_ms),
+        event_ms=max(book.event_ms, public_data.now_ms),
         traded_ms=book.traded_ms,
         bids=book.bids.top(limit),
         asks=book.asks.top(limit),
@@ -120,17 +120,17 @@ def rpi_depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, no
 def best_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/bookTicker, method `ticker.book`."""
 
-    def row(board: PublicMarketData) -> object:
-        bid, ask = board.book.best()
+    def row(public_data: PublicMarketData) -> object:
+        bid, ask = public_data.book.best()
         bid, ask = bid or _NO_LEVEL, ask or _NO_LEVEL
         return BestTicker(
-            symbol=board.symbol,
+            symbol=public_data.symbol,
             bid_price=bid[0],
             bid_qty=bid[1],
             ask_price=ask[0],
             ask_qty=ask[1],
-            last_update_id=board.book.last_id,
-            time=board.book.traded_ms,
+            last_update_id=public_data.book.last_id,
+            time=public_data.book.traded_ms,
         )
 
     return one_or_all(exchange, request, row)
@@ -142,11 +142,11 @@ def best_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol,
 def price_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/price, method `ticker.price`."""
 
-    def row(board: PublicMarketData) -> object:
-        last = board.trades.last
+    def row(public_data: PublicMarketData) -> object:
+        last = public_data.trades.last
         return PriceTicker(
-            symbol=board.symbol,
-            price=board.contract.price_text(board.last_price),
+            symbol=public_data.symbol,
+            price=public_data.contract.price_text(public_data.last_price),
             time=last.at_ms if last else now_ms,
         )
 
@@ -154,30 +154,30 @@ def price_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol
 
 
 def trades(exchange: Exchange, caller: Requester, request: ask.TradesQuery, now_ms: int) -> object:
-    """GET trades: the latest prints."""
-    return _prints(exchange, request.symbol, page_length(request.limit), None)
+    """GET trades: the latest trades."""
+    return _trade_rows(exchange, request.symbol, page_length(request.limit), None)
 
 
 def older_trades(exchange: Exchange, caller: Requester, request: ask.OlderTradesQuery, now_ms: int) -> object:
     """GET historicalTrades: from an id on, a hundred unless more are wanted."""
-    return _prints(exchange, request.symbol, page_length(request.limit, usual=100, longest=500), sent(request.from_id))
+    return _trade_rows(exchange, request.symbol, page_length(request.limit, usual=100, longest=500), sent(request.from_id))
 
 
-def _prints(exchange: Exchange, symbol: str, limit: int | Fault, from_id: int | None) -> object:
-    board = board_of(exchange, symbol)
-    if isinstance(board, Fault):
-        return board
+def _trade_rows(exchange: Exchange, symbol: str, limit: int | Fault, from_id: int | None) -> object:
+    public_data = public_data_of(exchange, symbol)
+    if isinstance(public_data, Fault):
+        return public_data
     if isinstance(limit, Fault):
         return limit
-    rows = [trade.row() for trade in board.trades.prints if from_id is None or trade.trade_id >= from_id]
+    rows = [trade.row() for trade in public_data.trades.latest if from_id is None or trade.trade_id >= from_id]
     return rows[:limit] if from_id is not None else rows[-limit:]
 
 
 def aggregate_trades(exchange: Exchange, caller: Requester, request: ask.AggTradesQuery, now_ms: int) -> object:
     """GET aggTrades: by id, by time, or the latest."""
-    board, limit = board_of(exchange, request.symbol), page_length(request.limit)
-    if isinstance(board, Fault):
-        return board
+    public_data, limit = public_data_of(exchange, request.symbol), page_length(request.limit)
+    if isinstance(public_data, Fault):
+        return public_data
     if isinstance(limit, Fault):
         return limit
     from_id, start, end = sent(request.from_id), sent(request.start_time), sent(request.end_time)
@@ -187,7 +187,7 @@ def aggregate_trades(exchange: Exchange, caller: Requester, request: ask.AggTrad
         return refuse(-1023)
     rows = [
         aggregate.row()
-        for aggregate in board.trades.aggregates
+        for aggregate in public_data.trades.aggregates
         if (from_id is None or aggregate.aggregate_id >= from_id)
         and (start is None or aggregate.at_ms >= start)
         and (end is None or aggregate.at_ms <= end)
@@ -200,33 +200,41 @@ def aggregate_trades(exchange: Exchange, caller: Requester, request: ask.AggTrad
 
 def candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_ms: int) -> object:
     """GET klines, markPriceKlines; mark price candles follow the traded price here."""
-    board = board_of(exchange, request.symbol)
-    return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
+    public_data = public_data_of(exchange, request.symbol)
+    return (
+        public_data
+        if isinstance(public_data, Fault)
+        else _page(request, request.interval, public_data.candles, lambda bar: _row(public_data, bar))
+    )
 
 
 def index_candles(exchange: Exchange, caller: Requester, request: ask.PairKlineQuery, now_ms: int) -> object:
     """GET indexPriceKlines, by pair; they follow the traded price here."""
-    board = board_of_pair(exchange, request.pair)
-    return board if isinstance(board, Fault) else _page(request, request.interval, board.candles, lambda bar: _row(board, bar))
+    public_data = public_data_of_pair(exchange, request.pair)
+    return (
+        public_data
+        if isinstance(public_data, Fault)
+        else _page(request, request.interval, public_data.candles, lambda bar: _row(public_data, bar))
+    )
 
 
 def continuous_candles(exchange: Exchange, caller: Requester, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
     """GET continuousKlines: only perpetual contracts trade here."""
-    board = board_of_pair(exchange, request.pair)
-    if isinstance(board, Fault):
-        return board
+    public_data = public_data_of_pair(exchange, request.pair)
+    if isinstance(public_data, Fault):
+        return public_data
     kind = request.contract_type.upper()
     if kind in QUARTERS:
         return list[object]()
-    if kind != board.contract.info.contract_type:
+    if kind != public_data.contract.info.contract_type:
         return refuse(-4104)
     return index_candles(exchange, caller, request, now_ms)
 
 
 def premium_candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_ms: int) -> object:
     """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
-    board = board_of(exchange, request.symbol)
-    return board if isinstance(board, Fault) else _page(request, request.interval, board.premiums, _premium_row)
+    public_data = public_data_of(exchange, request.symbol)
+    return public_data if isinstance(public_data, Fault) else _page(request, request.interval, public_data.premiums, _premium_row)
 
 
 def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], list[Any]]) -> object:
@@ -241,8 +249,8 @@ def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], 
     return [row(bar) for bar in kept.page(interval, limit, start, end)]
 
 
-def _row(board: PublicMarketData, bar: Bar) -> list[Any]:
-    contract = board.contract
+def _row(public_data: PublicMarketData, bar: Bar) -> list[Any]:
+    contract = public_data.contract
     prices = [contract.price_text(price) for price in (bar.open, bar.high, bar.low, bar.close)]
     return [
         bar.open_ms,
@@ -270,8 +278,8 @@ def _untraded(now_ms: int) -> Bar:
 def day_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/24hr."""
 
-    def row(board: PublicMarketData) -> object:
-        day = ticker(board, board.candles.day(now_ms) or _untraded(now_ms), now_ms)
+    def row(public_data: PublicMarketData) -> object:
+        day = ticker(public_data, public_data.candles.day(now_ms) or _untraded(now_ms), now_ms)
         return DayTicker(
             symbol=day.symbol,
             price_change=day.change,
@@ -300,11 +308,11 @@ def day_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, 
 def premium_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET premiumIndex."""
 
-    def row(board: PublicMarketData) -> object:
-        prices = board.prices
-        rate, funding_ms = board.coming_funding(now_ms)
+    def row(public_data: PublicMarketData) -> object:
+        prices = public_data.prices
+        rate, funding_ms = public_data.coming_funding(now_ms)
         return PremiumIndex(
-            symbol=board.symbol,
+            symbol=public_data.symbol,
             mark_price=plain(prices.mark),
             index_price=plain(prices.index),
             estimated_settle_price=plain(prices.index),
@@ -320,7 +328,7 @@ def premium_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbo
 def funding_rates(exchange: Exchange, caller: Requester, request: ask.SymbolSpan, now_ms: int) -> object:
     """GET fundingRate: the rates of the funding times since the venue started."""
     symbol = sent(request.symbol)
-    if symbol is not None and symbol not in exchange.floors:
+    if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
     view = window(FUNDING, request, now_ms)
     if isinstance(view, Fault):
@@ -335,36 +343,40 @@ def funding_info(exchange: Exchange, caller: Requester, request: ask.NoParameter
     usual_ms = exchange.settings.funding_interval_s * 1000
     return [
         {
-            "symbol": floor.contract.symbol,
+            "symbol": market.contract.symbol,
             "adjustedFundingRateCap": money(prices.cap),
             "adjustedFundingRateFloor": money(-prices.cap),
             "fundingIntervalHours": max(prices.interval_ms // _HOUR_MS, 1),
             "disclaimer": False,
             "updateTime": None,
         }
-        for floor in exchange.floors.values()
-        for prices in (floor.board.prices,)
-        if not floor.contract.closed and (prices.interval_ms != usual_ms or prices.cap != USUAL_CAP)
+        for market in exchange.markets.values()
+        for prices in (market.public_data.prices,)
+        if not market.contract.closed and (prices.interval_ms != usual_ms or prices.cap != USUAL_CAP)
     ]
 
 
 def open_interest(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """GET openInterest: what the venue's accounts and its simulated public hold long."""
-    board = board_of(exchange, request.symbol)
-    if isinstance(board, Fault):
-        return board
-    if board.contract.info.status not in _WITH_INTEREST:
+    public_data = public_data_of(exchange, request.symbol)
+    if isinstance(public_data, Fault):
+        return public_data
+    if public_data.contract.info.status not in _WITH_INTEREST:
         return refuse(-4108)
     held = sum(
         (
             max(position.quantity, ZERO)
             for books in exchange.ledger.books.values()
             for position in books.account.positions.values()
-            if position.symbol == board.symbol
+            if position.symbol == public_data.symbol
         ),
         ZERO,
     )
-    return OpenInterest(symbol=board.symbol, open_interest=board.contract.quantity_text(held + public_interest(board)), time=now_ms)
+    return OpenInterest(
+        symbol=public_data.symbol,
+        open_interest=public_data.contract.quantity_text(held + public_interest(public_data)),
+        time=now_ms,
+    )
 
 
 # -- indices and schedules ----------------------------------------------------------------------------------------------
@@ -373,8 +385,8 @@ def open_interest(exchange: Exchange, caller: Requester, request: ask.SymbolOnly
 def index_info(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET indexInfo: the composition of index contracts."""
 
-    def row(board: PublicMarketData) -> object:
-        index = composite(board, now_ms)
+    def row(public_data: PublicMarketData) -> object:
+        index = composite(public_data, now_ms)
         if index is None:
             return None
         parts = [
@@ -386,7 +398,7 @@ def index_info(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, 
             }
             for component in index.components
         ]
-        return {"symbol": board.symbol, "time": now_ms, "component": "baseAsset", "baseAssetList": parts}
+        return {"symbol": public_data.symbol, "time": now_ms, "component": "baseAsset", "baseAssetList": parts}
 
     return one_or_all(exchange, request, row)
 
@@ -409,7 +421,7 @@ def _asset_rate(index: AssetIndex, now_ms: int) -> AssetRate:
 
 def asset_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET assetIndex: rates of assets in US dollars."""
-    rates = asset_rates((floor.board for floor in exchange.floors.values()), now_ms, exchange.streams.fixed_rates)
+    rates = asset_rates((market.public_data for market in exchange.markets.values()), now_ms, exchange.streams.fixed_rates)
     rows = {name: _asset_rate(index, now_ms) for name, index in rates.items()}
     symbol = sent(request.symbol)
     if symbol is None:
@@ -419,16 +431,21 @@ def asset_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol,
 
 def constituents(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """GET constituents: where the index price comes from; here from this venue alone."""
-    board = board_of(exchange, request.symbol)
-    if isinstance(board, Fault):
-        return board
-    source = {"exchange": "coldframe", "symbol": board.symbol, "price": plain(board.prices.index), "weight": "1.00000000"}
-    return {"symbol": board.symbol, "time": now_ms, "constituents": [source]}
+    public_data = public_data_of(exchange, request.symbol)
+    if isinstance(public_data, Fault):
+        return public_data
+    source = {
+        "exchange": "coldframe",
+        "symbol": public_data.symbol,
+        "price": plain(public_data.prices.index),
+        "weight": "1.00000000",
+    }
+    return {"symbol": public_data.symbol, "time": now_ms, "constituents": [source]}
 
 
 def insurance_balance(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET insuranceBalance: one fund for all contracts."""
-    symbols = list(exchange.floors)
+    symbols = list(exchange.markets)
     if sent(request.symbol) is not None and request.symbol not in symbols:
         return refuse(-1121)
     balance = {"asset": "USDT", "marginBalance": money(Decimal(1_000_000)), "updateTime": now_ms}
@@ -438,7 +455,7 @@ def insurance_balance(exchange: Exchange, caller: Requester, request: ask.MaybeS
 
 def adl_risk(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET symbolAdlRisk: always low, since the insurance fund takes everything over."""
-    return one_or_all(exchange, request, lambda board: {"symbol": board.symbol, "adlRisk": "low", "updateTime": now_ms})
+    return one_or_all(exchange, request, lambda public_data: {"symbol": public_data.symbol, "adlRisk": "low", "updateTime": now_ms})
 
 
 def trading_schedule(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:

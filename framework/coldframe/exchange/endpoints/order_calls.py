@@ -32,23 +32,23 @@ _ALL_CANCELLED: Final = "The operation of cancel all open order is done."
 
 def place(exchange: Exchange, caller: Requester, request: ask.PlaceOrder, now_ms: int) -> object:
     """POST order, `order.place`."""
-    order = exchange.dealer.place(caller.account, request, now_ms)
+    order = exchange.order_entry.place(caller.account, request, now_ms)
     if isinstance(order, Fault):
         return order
     wants_result = given(request.new_order_resp_type, ResponseType.ACK) is ResponseType.RESULT
     final = wants_result and (order.type is OrderType.MARKET or order.time_in_force in _FINAL)
-    return acknowledged(order, exchange.office.contract(order.symbol), accepted_only=not final)
+    return acknowledged(order, exchange.state.contract(order.symbol), accepted_only=not final)
 
 
 def test_order(exchange: Exchange, caller: Requester, request: ask.PlaceOrder, now_ms: int) -> object:
     """POST order/test: all the checks, and nothing else."""
-    ticket = exchange.dealer.check(caller.account, request, now_ms)
+    ticket = exchange.order_entry.check(caller.account, request, now_ms)
     if isinstance(ticket, Fault):
         return ticket
-    books = exchange.office.books(caller.account)
+    books = exchange.state.books(caller.account)
     closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
     order = _unplaced(caller, ticket, now_ms, closing=closing)
-    return acknowledged(order, exchange.office.contract(ticket.symbol), accepted_only=True)
+    return acknowledged(order, exchange.state.contract(ticket.symbol), accepted_only=True)
 
 
 def _unplaced(caller: Requester, ticket: OrderRequest, now_ms: int, *, closing: bool) -> Order:
@@ -78,22 +78,22 @@ def modify(exchange: Exchange, caller: Requester, request: ask.ModifyOrder, now_
     order = exchange.amender.modify(caller.account, request, now_ms)
     if isinstance(order, Fault):
         return order
-    return modified(order, exchange.office.contract(order.symbol), accepted_only=order.open and not order.filled)
+    return modified(order, exchange.state.contract(order.symbol), accepted_only=order.open and not order.filled)
 
 
 def cancel(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> object:
     """DELETE order, `order.cancel`."""
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
-    order = exchange.dealer.cancel(caller.account, request.symbol, order_id, client_id, now_ms)
+    order = exchange.order_entry.cancel(caller.account, request.symbol, order_id, client_id, now_ms)
     if isinstance(order, Fault):
         return order
-    return acknowledged(order, exchange.office.contract(order.symbol), accepted_only=False)
+    return acknowledged(order, exchange.state.contract(order.symbol), accepted_only=False)
 
 
 def query(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> object:
     """GET order, `order.status`."""
     order = _find(exchange, caller, request, now_ms)
-    return order if isinstance(order, Fault) else queried(order, exchange.office.contract(order.symbol))
+    return order if isinstance(order, Fault) else queried(order, exchange.state.contract(order.symbol))
 
 
 def query_open(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> object:
@@ -101,43 +101,43 @@ def query_open(exchange: Exchange, caller: Requester, request: ask.OrderRef, now
     order = _find(exchange, caller, request, now_ms)
     if isinstance(order, Fault):
         return order
-    return queried(order, exchange.office.contract(order.symbol)) if order.open else refuse(-2013)
+    return queried(order, exchange.state.contract(order.symbol)) if order.open else refuse(-2013)
 
 
 def _find(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> Order | Fault:
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
-    if request.symbol not in exchange.floors:
+    if request.symbol not in exchange.markets:
         return refuse(-1121)
     if order_id is None and not client_id:
         return refuse(-1102, "orderId", "origClientOrderId")
-    order = exchange.office.books(caller.account).order_of(request.symbol, order_id, client_id)
+    order = exchange.state.books(caller.account).order_of(request.symbol, order_id, client_id)
     return order if order is not None and found(order, now_ms) else refuse(-2013)
 
 
 def open_orders(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET openOrders."""
     symbol = sent(request.symbol)
-    if symbol is not None and symbol not in exchange.floors:
+    if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
-    orders = exchange.office.books(caller.account).open.values()
+    orders = exchange.state.books(caller.account).open.values()
     return [
-        queried(order, exchange.office.contract(order.symbol))
+        queried(order, exchange.state.contract(order.symbol))
         for order in orders
-        if order.symbol in exchange.floors and symbol in (None, order.symbol)
+        if order.symbol in exchange.markets and symbol in (None, order.symbol)
     ]
 
 
 def cancel_all(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """DELETE allOpenOrders: ordinary orders only."""
-    if request.symbol not in exchange.floors:
+    if request.symbol not in exchange.markets:
         return refuse(-1121)
-    exchange.dealer.cancel_all(caller.account, request.symbol, now_ms)
+    exchange.order_entry.cancel_all(caller.account, request.symbol, now_ms)
     return Notice(code=200, msg=_ALL_CANCELLED)
 
 
 def countdown(exchange: Exchange, caller: Requester, request: ask.Countdown, now_ms: int) -> object:
     """POST countdownCancelAll: winds up the dead man's switch of a symbol."""
-    if request.symbol not in exchange.floors:
+    if request.symbol not in exchange.markets:
         return refuse(-1121)
     if request.countdown_time < 0:
         return refuse(-1130, "countdownTime")
@@ -211,7 +211,7 @@ def _list(text: str, kind: type[Any]) -> list[Any] | None:
 def place_algo(exchange: Exchange, caller: Requester, request: ask.PlaceAlgo, now_ms: int) -> object:
     """POST algoOrder, `algoOrder.place`."""
     algo = exchange.conditionals.place(caller.account, request, now_ms)
-    return algo if isinstance(algo, Fault) else algo_reply(algo, exchange.office.contract(algo.symbol), query=False)
+    return algo if isinstance(algo, Fault) else algo_reply(algo, exchange.state.contract(algo.symbol), query=False)
 
 
 def cancel_algo(exchange: Exchange, caller: Requester, request: ask.AlgoRef, now_ms: int) -> object:
@@ -227,8 +227,8 @@ def query_algo(exchange: Exchange, caller: Requester, request: ask.AlgoRef, now_
     algo_id, client_id = sent(request.algo_id), sent(request.client_algo_id)
     if algo_id is None and not client_id:
         return refuse(-1102, "algoId", "clientAlgoId")
-    algo = exchange.office.books(caller.account).algo_of(algo_id, client_id)
-    return refuse(-2013) if algo is None or algo.symbol not in exchange.floors else algo_row(exchange, algo)
+    algo = exchange.state.books(caller.account).algo_of(algo_id, client_id)
+    return refuse(-2013) if algo is None or algo.symbol not in exchange.markets else algo_row(exchange, algo)
 
 
 def open_algos(exchange: Exchange, caller: Requester, request: ask.OpenAlgosQuery, now_ms: int) -> object:
@@ -236,15 +236,15 @@ def open_algos(exchange: Exchange, caller: Requester, request: ask.OpenAlgosQuer
     symbol, algo_id = sent(request.symbol), sent(request.algo_id)
     if sent(request.algo_type) not in (None, "CONDITIONAL"):
         return refuse(-1130, "algoType")
-    if symbol is not None and symbol not in exchange.floors:
+    if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
-    algos = [algo for algo in exchange.office.books(caller.account).open_algos.values() if algo.symbol in exchange.floors]
+    algos = [algo for algo in exchange.state.books(caller.account).open_algos.values() if algo.symbol in exchange.markets]
     return [algo_row(exchange, algo) for algo in algos if symbol in (None, algo.symbol) and algo_id in (None, algo.algo_id)]
 
 
 def cancel_all_algos(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """DELETE algoOpenOrders."""
-    if request.symbol not in exchange.floors:
+    if request.symbol not in exchange.markets:
         return refuse(-1121)
     exchange.conditionals.cancel_all(caller.account, request.symbol, now_ms)
     return Notice(code=200, msg=_ALL_CANCELLED)

@@ -42,35 +42,35 @@ def sent(value: T | UnsetType) -> T | None:
     return None if isinstance(value, UnsetType) else value
 
 
-def board_of(exchange: Exchange, symbol: object) -> PublicMarketData | Fault:
-    """The board of a symbol that must be named and listed."""
+def public_data_of(exchange: Exchange, symbol: object) -> PublicMarketData | Fault:
+    """The public data of a symbol that must be named and listed."""
     if symbol is UNSET or not symbol:
         return refuse(-1102, "symbol")
-    floor = exchange.floors.get(str(symbol))
-    return floor.board if floor else refuse(-1121)
+    market = exchange.markets.get(str(symbol))
+    return market.public_data if market else refuse(-1121)
 
 
-def board_of_pair(exchange: Exchange, pair: str) -> PublicMarketData | Fault:
-    """The board of a pair; here each pair has one contract, of the same name."""
-    board = board_of(exchange, pair)
-    return refuse(-4144) if isinstance(board, Fault) and board.code == -1121 else board
+def public_data_of_pair(exchange: Exchange, pair: str) -> PublicMarketData | Fault:
+    """The public data of a pair; here each pair has one contract, of the same name."""
+    public_data = public_data_of(exchange, pair)
+    return refuse(-4144) if isinstance(public_data, Fault) and public_data.code == -1121 else public_data
 
 
-def boards_of(exchange: Exchange, symbol: object) -> list[PublicMarketData] | Fault:
-    """The board of a named symbol, or those of all that are not closed."""
+def public_data_of_all(exchange: Exchange, symbol: object) -> list[PublicMarketData] | Fault:
+    """The public data of a named symbol, or of every contract that is not closed."""
     if symbol is UNSET:
-        return [floor.board for floor in exchange.floors.values() if not floor.contract.closed]
-    board = board_of(exchange, symbol)
-    return board if isinstance(board, Fault) else [board]
+        return [market.public_data for market in exchange.markets.values() if not market.contract.closed]
+    public_data = public_data_of(exchange, symbol)
+    return public_data if isinstance(public_data, Fault) else [public_data]
 
 
 def one_or_all(exchange: Exchange, request: Request, row: Callable[[PublicMarketData], object]) -> object:
     """What calls with an optional symbol answer: one row for a named symbol, a list of rows without one."""
     symbol = getattr(request, "symbol", UNSET)
-    boards = boards_of(exchange, symbol)
-    if isinstance(boards, Fault):
-        return boards
-    rows = [made for board in boards if (made := row(board)) is not None]
+    all_public_data = public_data_of_all(exchange, symbol)
+    if isinstance(all_public_data, Fault):
+        return all_public_data
+    rows = [made for public_data in all_public_data if (made := row(public_data)) is not None]
     if symbol is UNSET:
         return rows
     return rows[0] if rows else []

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from coldframe.exchange.endpoints.requester import QUARTERS, Calls, Requester, board_of, board_of_pair
+from coldframe.exchange.endpoints.requester import QUARTERS, Calls, Requester, public_data_of, public_data_of_pair
 from coldframe.exchange.endpoints.windows import STATISTICS, Window, window
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.market.candles import Bar
@@ -36,9 +36,9 @@ _EIGHT: Final = Decimal("0.00000001")
 _ALL: Final = 1_000_000
 
 
-def public_interest(board: PublicMarketData) -> Decimal:
+def public_interest(public_data: PublicMarketData) -> Decimal:
     """What the simulated public holds long in a contract."""
-    return board.contract.filters.lot.max * _PUBLIC
+    return public_data.contract.filters.lot.max * _PUBLIC
 
 
 _Periodic = ask.StatisticsQuery | ask.BasisQuery
@@ -46,9 +46,9 @@ _Periodic = ask.StatisticsQuery | ask.BasisQuery
 
 @attrs.frozen
 class _Period:
-    """One period that has ended: its board, its candle, and what takers bought as a share of all they did."""
+    """One period that has ended: its contract's public data, its candle, and what takers bought as a share of all they did."""
 
-    board: PublicMarketData
+    public_data: PublicMarketData
     bar: Bar
 
     @property
@@ -60,19 +60,19 @@ class _Period:
         return Decimal(self.bar.taker_volume) / self.bar.volume if self.bar.volume else _HALF
 
 
-def _answer(board: PublicMarketData | Fault, request: _Periodic, now_ms: int, row: Callable[[_Period], object]) -> object:
-    if isinstance(board, Fault):
-        return board
+def _answer(public_data: PublicMarketData | Fault, request: _Periodic, now_ms: int, row: Callable[[_Period], object]) -> object:
+    if isinstance(public_data, Fault):
+        return public_data
     if request.period not in PERIODS:
         return refuse(-1130, "period")
     view = window(STATISTICS, request, now_ms)
     if isinstance(view, Fault):
         return view
-    return [row(period) for period in view.page(_periods(board, request.period, view, now_ms))]
+    return [row(period) for period in view.page(_periods(public_data, request.period, view, now_ms))]
 
 
-def _periods(board: PublicMarketData, period: str, view: Window, now_ms: int) -> list[_Period]:
-    ended = [_Period(board, bar) for bar in board.candles.page(period, _ALL) if bar.close_ms < now_ms]
+def _periods(public_data: PublicMarketData, period: str, view: Window, now_ms: int) -> list[_Period]:
+    ended = [_Period(public_data, bar) for bar in public_data.candles.page(period, _ALL) if bar.close_ms < now_ms]
     return [period for period in ended if view.holds(period.ended_ms)]
 
 
@@ -80,18 +80,18 @@ def open_interest_history(exchange: Exchange, caller: Requester, request: ask.St
     """GET openInterestHist."""
 
     def row(period: _Period) -> object:
-        contract = period.board.contract
-        held = public_interest(period.board) * (1 + (period.bought - _HALF) / _TILT)
+        contract = period.public_data.contract
+        held = public_interest(period.public_data) * (1 + (period.bought - _HALF) / _TILT)
         value = held * unscaled(period.bar.close)
         return OpenInterestRow(
             symbol=contract.symbol,
             sum_open_interest=contract.quantity_text(held.quantize(Decimal(1).scaleb(-contract.quantity_digits))),
             sum_open_interest_value=plain(value.quantize(_RATIO)),
-            circulating_supply=plain(public_interest(period.board) * _CIRCULATING),
+            circulating_supply=plain(public_interest(period.public_data) * _CIRCULATING),
             timestamp=period.ended_ms,
         )
 
-    return _answer(board_of(exchange, request.symbol), request, now_ms, row)
+    return _answer(public_data_of(exchange, request.symbol), request, now_ms, row)
 
 
 def _long_short(lean: int) -> Callable[[Exchange, Requester, ask.StatisticsQuery, int], object]:
@@ -100,7 +100,7 @@ def _long_short(lean: int) -> Callable[[Exchange, Requester, ask.StatisticsQuery
     def row(period: _Period) -> object:
         longs = (_HALF + (period.bought - _HALF) / lean).quantize(_RATIO)
         return LongShortRow(
-            symbol=period.board.symbol,
+            symbol=period.public_data.symbol,
             long_short_ratio=plain((longs / (1 - longs)).quantize(_RATIO)),
             long_account=plain(longs),
             short_account=plain(1 - longs),
@@ -108,7 +108,7 @@ def _long_short(lean: int) -> Callable[[Exchange, Requester, ask.StatisticsQuery
         )
 
     def call(exchange: Exchange, caller: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
-        return _answer(board_of(exchange, request.symbol), request, now_ms, row)
+        return _answer(public_data_of(exchange, request.symbol), request, now_ms, row)
 
     return call
 
@@ -119,7 +119,7 @@ def taker_ratio(exchange: Exchange, caller: Requester, request: ask.StatisticsQu
     def row(period: _Period) -> object:
         bought, sold = period.bar.taker_volume, period.bar.volume - period.bar.taker_volume
         ratio = (Decimal(bought) / sold).quantize(_RATIO) if sold else ZERO
-        contract = period.board.contract
+        contract = period.public_data.contract
         return TakerRow(
             buy_sell_ratio=plain(ratio),
             buy_vol=contract.quantity_text(bought),
@@ -127,22 +127,22 @@ def taker_ratio(exchange: Exchange, caller: Requester, request: ask.StatisticsQu
             timestamp=period.ended_ms,
         )
 
-    return _answer(board_of(exchange, request.symbol), request, now_ms, row)
+    return _answer(public_data_of(exchange, request.symbol), request, now_ms, row)
 
 
 def basis(exchange: Exchange, caller: Requester, request: ask.BasisQuery, now_ms: int) -> object:
     """GET basis, by pair: how far the contract's price is above the index price. Perpetual contracts have no yearly rate."""
-    board = board_of_pair(exchange, request.pair)
-    if isinstance(board, Fault):
-        return board
-    kind = board.contract.info.contract_type
+    public_data = public_data_of_pair(exchange, request.pair)
+    if isinstance(public_data, Fault):
+        return public_data
+    kind = public_data.contract.info.contract_type
     if request.contract_type in QUARTERS:
         return list[object]()
     if request.contract_type != kind:
         return refuse(-4104)
     if request.period not in PERIODS:
         return refuse(-1130, "period")
-    premiums = {bar.close_ms: unscaled(bar.close) for bar in board.premiums.page(request.period, _ALL)}
+    premiums = {bar.close_ms: unscaled(bar.close) for bar in public_data.premiums.page(request.period, _ALL)}
 
     def row(period: _Period) -> object:
         price, premium = unscaled(period.bar.close), premiums.get(period.bar.close_ms, ZERO)
@@ -151,20 +151,20 @@ def basis(exchange: Exchange, caller: Requester, request: ask.BasisQuery, now_ms
             pair=request.pair,
             contract_type=kind,
             index_price=plain(index),
-            futures_price=board.contract.price_text(period.bar.close),
+            futures_price=public_data.contract.price_text(period.bar.close),
             basis=plain(price - index),
             basis_rate=plain(((price - index) / index).quantize(_RATIO)),
             annualized_basis_rate="",
             timestamp=period.ended_ms,
         )
 
-    return _answer(board, request, now_ms, row)
+    return _answer(public_data, request, now_ms, row)
 
 
 def delivery_prices(exchange: Exchange, caller: Requester, request: ask.PairOnly, now_ms: int) -> object:
     """GET delivery-price, by pair: none, since only perpetual contracts trade here and none of them is ever delivered."""
-    board = board_of_pair(exchange, request.pair)
-    return board if isinstance(board, Fault) else list[DeliveryPrice]()
+    public_data = public_data_of_pair(exchange, request.pair)
+    return public_data if isinstance(public_data, Fault) else list[DeliveryPrice]()
 
 
 REST: Final[Calls] = {

@@ -15,11 +15,11 @@ _STABLE_BUFFER: Final = Decimal("0.0001")
 _COIN_BUFFER: Final = Decimal("0.05")
 
 
-def composite(board: PublicMarketData, now_ms: int) -> CompositeIndex | None:
+def composite(public_data: PublicMarketData, now_ms: int) -> CompositeIndex | None:
     """The composition of an index contract; None for any other contract, and before its price is known."""
-    if not board.components or not board.prices.known:
+    if not public_data.components or not public_data.prices.known:
         return None
-    price = board.prices.index
+    price = public_data.prices.index
     rows = [
         IndexComponent(
             base_asset=part.base,
@@ -28,12 +28,12 @@ def composite(board: PublicMarketData, now_ms: int) -> CompositeIndex | None:
             percent_weight=money(part.share),
             index_price=money(part.price * price / part.index_at),
         )
-        for part in board.components
+        for part in public_data.components
     ]
     return CompositeIndex(
         event="compositeIndex",
         event_ms=now_ms,
-        symbol=board.symbol,
+        symbol=public_data.symbol,
         price=money(price),
         composed_of="baseAsset",
         components=rows,
@@ -41,7 +41,7 @@ def composite(board: PublicMarketData, now_ms: int) -> CompositeIndex | None:
 
 
 def asset_rates(
-    boards: Iterable[PublicMarketData], now_ms: int, fixed: Mapping[str, Decimal] | None = None
+    all_public_data: Iterable[PublicMarketData], now_ms: int, fixed: Mapping[str, Decimal] | None = None
 ) -> dict[str, AssetIndex]:
     """Rates in US dollars of every asset that the venue knows, by name (`BTCUSD`).
 
@@ -49,11 +49,11 @@ def asset_rates(
     """
     rates = {"USDTUSD": _asset("USDTUSD", _ONE, _STABLE_BUFFER, now_ms)}
     rates |= {f"{asset}USD": _asset(f"{asset}USD", price, _COIN_BUFFER, now_ms) for asset, price in (fixed or {}).items()}
-    for board in boards:
-        info = board.contract.info
-        if info.underlying_type == "COIN" and board.prices.known:
+    for public_data in all_public_data:
+        info = public_data.contract.info
+        if info.underlying_type == "COIN" and public_data.prices.known:
             name = f"{info.base_asset}USD"
-            rates[name] = _asset(name, board.prices.index, _COIN_BUFFER, now_ms)
+            rates[name] = _asset(name, public_data.prices.index, _COIN_BUFFER, now_ms)
     return rates
 
 

@@ -9,7 +9,7 @@ from coldframe.units import scaled
 from coldframe.wire.streams import Level
 
 
-class Ladder:
+class PublicBookSide:
     """One side of a published book. Keys are scaled prices times `sign`, so that the best stands last."""
 
     __slots__ = ("_keys", "_levels", "_sign")
@@ -51,8 +51,8 @@ class PublicBook:
     """
 
     def __init__(self) -> None:
-        self.bids = Ladder(1)
-        self.asks = Ladder(-1)
+        self.bids = PublicBookSide(1)
+        self.asks = PublicBookSide(-1)
         self.last_id = 0
         self.event_ms = 0
         self.traded_ms = 0

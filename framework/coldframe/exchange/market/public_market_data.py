@@ -13,7 +13,7 @@ from coldframe.exchange.contracts import Contract, to_scaled
 from coldframe.exchange.market.candles import Candles
 from coldframe.exchange.market.prices import Prices
 from coldframe.exchange.market.public_book import PublicBook
-from coldframe.exchange.market.public_trades import Aggregate, Print, TradeLog
+from coldframe.exchange.market.public_trades import Aggregate, MarketTrade, TradeLog
 from coldframe.units import scaled
 from coldframe.wire.streams import Bracket, Level, LiquidationOrder
 
@@ -33,17 +33,17 @@ class DepthChange:
 
 
 class Watcher(Protocol):
-    """What is told of everything that happens on a board."""
+    """A receiver of every change of one contract's public data."""
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None: ...
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None: ...
 
-    def on_trade(self, board: PublicMarketData, trade: Print) -> None: ...
+    def on_trade(self, public_data: PublicMarketData, trade: MarketTrade) -> None: ...
 
-    def on_aggregate(self, board: PublicMarketData, aggregate: Aggregate) -> None: ...
+    def on_aggregate(self, public_data: PublicMarketData, aggregate: Aggregate) -> None: ...
 
-    def on_liquidation(self, board: PublicMarketData, order: LiquidationOrder) -> None: ...
+    def on_liquidation(self, public_data: PublicMarketData, order: LiquidationOrder) -> None: ...
 
-    def on_contract(self, board: PublicMarketData, brackets: list[Bracket] | None) -> None: ...
+    def on_contract(self, public_data: PublicMarketData, brackets: list[Bracket] | None) -> None: ...
 
 
 @attrs.frozen
@@ -106,7 +106,7 @@ class PublicMarketData:
             watcher.on_depth(self, change)
         self.streamed_id = change.last_id
 
-    def traded(self, trade: Print, whole: Aggregate | None = None) -> None:
+    def traded(self, trade: MarketTrade, whole: Aggregate | None = None) -> None:
         """Takes a public trade, and its aggregate from a market that aggregates by itself."""
         self.now_ms = max(self.now_ms, trade.at_ms)
         closed = self.trades.add(trade, whole)

@@ -1,4 +1,4 @@
-"""Public trades: single prints, and their aggregation by price and taking side within 100 ms."""
+"""Public trades, and their aggregation by price and taking side within 100 ms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REMEMBERED: Final = 1000
 
 
 @attrs.frozen
-class Print:
+class MarketTrade:
     """One public trade; price and quantity scaled, and as they are printed."""
 
     trade_id: int
@@ -86,33 +86,33 @@ class Aggregate:
 
 
 class TradeLog:
-    """The trades of one contract: the latest prints, and the aggregate that is still open."""
+    """The trades of one contract: the latest, and the aggregate that is still open."""
 
     def __init__(self, quantity_digits: int, first_aggregate_id: int) -> None:
-        self.prints: deque[Print] = deque(maxlen=REMEMBERED)
+        self.latest: deque[MarketTrade] = deque(maxlen=REMEMBERED)
         self.aggregates: deque[Aggregate] = deque(maxlen=REMEMBERED)
-        self._open: list[Print] = []
+        self._open: list[MarketTrade] = []
         self._digits = quantity_digits
         self._next_id = first_aggregate_id
 
     @property
-    def last(self) -> Print | None:
-        return self.prints[-1] if self.prints else None
+    def last(self) -> MarketTrade | None:
+        return self.latest[-1] if self.latest else None
 
-    def add(self, trade: Print, whole: Aggregate | None = None) -> Aggregate | None:
-        """Takes a print. Gives the aggregate that it closes: another price, another side, or too old.
+    def add(self, trade: MarketTrade, whole: Aggregate | None = None) -> Aggregate | None:
+        """Takes a trade. Gives the aggregate that it closes: another price, another side, or too old.
 
         A market that aggregates by itself hands over `whole`, which is then taken as it is.
         """
         if whole is not None:
-            self.prints.append(trade)
+            self.latest.append(trade)
             self.aggregates.append(whole)
             return whole
         closed = None
         if self._open and not self._belongs(trade):
             closed = self.close()
         self._open.append(trade)
-        self.prints.append(trade)
+        self.latest.append(trade)
         return closed
 
     def close(self) -> Aggregate | None:
@@ -139,7 +139,7 @@ class TradeLog:
         """Ends the open aggregate if it began 100 ms or more before `at_ms`."""
         return self.close() if self._open and at_ms - self._open[0].at_ms >= AGGREGATE_MS else None
 
-    def _belongs(self, trade: Print) -> bool:
+    def _belongs(self, trade: MarketTrade) -> bool:
         first = self._open[0]
         return (
             first.price == trade.price and first.buyer_is_maker == trade.buyer_is_maker and trade.at_ms - first.at_ms < AGGREGATE_MS

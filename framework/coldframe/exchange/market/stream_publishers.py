@@ -1,11 +1,11 @@
-"""The streams of books and trades: each channel turns what happens on boards into the payloads of one stream name."""
+"""The streams of books and trades: each channel turns changes of public data into the payloads of one stream name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
-from coldframe.exchange.market.public_trades import Aggregate, Print
+from coldframe.exchange.market.public_trades import Aggregate, MarketTrade
 from coldframe.units import scaled
 from coldframe.wire.codec import encode
 from coldframe.wire.names import StreamName
@@ -30,21 +30,21 @@ class Channel:
         """Publishes one message, or a list of them."""
         self._publish(self.wire_name, encode(message))
 
-    def joined(self, board: PublicMarketData) -> None:
-        """Called once for each board that this channel watches, before anything else."""
+    def joined(self, public_data: PublicMarketData) -> None:
+        """Called once for each contract's public data that this channel watches, before anything else."""
 
     def tick(self, now_ms: int) -> None:
         """Called on whole multiples of the period."""
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None: ...
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None: ...
 
-    def on_trade(self, board: PublicMarketData, trade: Print) -> None: ...
+    def on_trade(self, public_data: PublicMarketData, trade: MarketTrade) -> None: ...
 
-    def on_aggregate(self, board: PublicMarketData, aggregate: Aggregate) -> None: ...
+    def on_aggregate(self, public_data: PublicMarketData, aggregate: Aggregate) -> None: ...
 
-    def on_liquidation(self, board: PublicMarketData, order: LiquidationOrder) -> None: ...
+    def on_liquidation(self, public_data: PublicMarketData, order: LiquidationOrder) -> None: ...
 
-    def on_contract(self, board: PublicMarketData, brackets: list[Bracket] | None) -> None: ...
+    def on_contract(self, public_data: PublicMarketData, brackets: list[Bracket] | None) -> None: ...
 
 
 class DiffDepth(Channel):
@@ -59,11 +59,11 @@ class DiffDepth(Channel):
         self._latest: DepthChange | None = None
         self._symbol = ""
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._previous_id = board.streamed_id or board.book.last_id
-        self._symbol = board.symbol
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._previous_id = public_data.streamed_id or public_data.book.last_id
+        self._symbol = public_data.symbol
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None:
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None:
         if self._latest is None:
             self._first_id = change.first_id
         self._latest = change
@@ -106,17 +106,17 @@ class PartialDepth(Channel):
 
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
-        self._board: PublicMarketData | None = None
+        self._public_data: PublicMarketData | None = None
         self._first_id = 0
         self._previous_id = 0
         self._dirty = False
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._board = board
-        self._previous_id = self._first_id = board.book.last_id
-        self._dirty = board.book.known
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._public_data = public_data
+        self._previous_id = self._first_id = public_data.book.last_id
+        self._dirty = public_data.book.known
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None:
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None:
         if not self._dirty:
             self._first_id = change.first_id
         self._dirty = True
@@ -124,25 +124,25 @@ class PartialDepth(Channel):
             self.tick(change.event_ms)
 
     def tick(self, now_ms: int) -> None:
-        board = self._board
-        if board is None or not self._dirty or not board.book.known:
+        public_data = self._public_data
+        if public_data is None or not self._dirty or not public_data.book.known:
             return
         self.emit(
             DepthUpdate(
                 event="depthUpdate",
-                event_ms=max(board.book.event_ms, now_ms),
-                traded_ms=board.book.traded_ms,
-                symbol=board.symbol,
-                pair=board.symbol,
+                event_ms=max(public_data.book.event_ms, now_ms),
+                traded_ms=public_data.book.traded_ms,
+                symbol=public_data.symbol,
+                pair=public_data.symbol,
                 first_id=self._first_id,
-                last_id=board.book.last_id,
+                last_id=public_data.book.last_id,
                 previous_id=self._previous_id,
-                bids=board.book.bids.top(self.name.levels),
-                asks=board.book.asks.top(self.name.levels),
+                bids=public_data.book.bids.top(self.name.levels),
+                asks=public_data.book.asks.top(self.name.levels),
                 product=1,
             )
         )
-        self._previous_id = board.book.last_id
+        self._previous_id = public_data.book.last_id
         self._dirty = False
 
 
@@ -151,34 +151,34 @@ class BestPrices(Channel):
 
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
-        self._boards: list[PublicMarketData] = []
+        self._all_public_data: list[PublicMarketData] = []
         self._said: dict[str, tuple[Level | None, Level | None]] = {}
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._boards.append(board)
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._all_public_data.append(public_data)
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None:
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None:
         if not self.period_ms:
-            self._say(board, change.event_ms)
+            self._say(public_data, change.event_ms)
 
     def tick(self, now_ms: int) -> None:
-        for board in self._boards:
-            self._say(board, now_ms)
+        for public_data in self._all_public_data:
+            self._say(public_data, now_ms)
 
-    def _say(self, board: PublicMarketData, event_ms: int) -> None:
-        bid, ask = best = board.book.best()
-        if not board.book.known or self._said.get(board.symbol) == best:
+    def _say(self, public_data: PublicMarketData, event_ms: int) -> None:
+        bid, ask = best = public_data.book.best()
+        if not public_data.book.known or self._said.get(public_data.symbol) == best:
             return
-        self._said[board.symbol] = best
+        self._said[public_data.symbol] = best
         bid, ask = bid or _NO_LEVEL, ask or _NO_LEVEL
         self.emit(
             BookTicker(
                 event="bookTicker",
-                update_id=board.book.last_id,
-                event_ms=max(event_ms, board.book.event_ms),
-                traded_ms=board.book.traded_ms,
-                symbol=board.symbol,
-                pair=board.symbol,
+                update_id=public_data.book.last_id,
+                event_ms=max(event_ms, public_data.book.event_ms),
+                traded_ms=public_data.book.traded_ms,
+                symbol=public_data.symbol,
+                pair=public_data.symbol,
                 bid=bid[0],
                 bid_quantity=bid[1],
                 ask=ask[0],
@@ -189,15 +189,15 @@ class BestPrices(Channel):
 
 
 class Trades(Channel):
-    """`<symbol>@trade`: every single print."""
+    """`<symbol>@trade`: every single trade."""
 
-    def on_trade(self, board: PublicMarketData, trade: Print) -> None:
+    def on_trade(self, public_data: PublicMarketData, trade: MarketTrade) -> None:
         self.emit(
             Trade(
                 event="trade",
                 event_ms=trade.at_ms,
                 trade_ms=trade.at_ms,
-                symbol=board.symbol,
+                symbol=public_data.symbol,
                 trade_id=trade.trade_id,
                 price=trade.price_text,
                 quantity=trade.quantity_text,
@@ -209,7 +209,7 @@ class Trades(Channel):
 
 
 class AggTrades(Channel):
-    """`<symbol>@aggTrade`: prints of one price and side within 100 ms, as one."""
+    """`<symbol>@aggTrade`: trades of one price and side within 100 ms, as one."""
 
-    def on_aggregate(self, board: PublicMarketData, aggregate: Aggregate) -> None:
-        self.emit(aggregate.message(board.symbol, max(board.now_ms, aggregate.at_ms)))
+    def on_aggregate(self, public_data: PublicMarketData, aggregate: Aggregate) -> None:
+        self.emit(aggregate.message(public_data.symbol, max(public_data.now_ms, aggregate.at_ms)))

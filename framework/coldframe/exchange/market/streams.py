@@ -1,4 +1,4 @@
-"""All streams of the venue: which boards a name watches, when it speaks, and what recorded names replace."""
+"""All streams of the venue: which contracts a name watches, when it publishes, and what recorded names replace."""
 
 from __future__ import annotations
 
@@ -41,22 +41,25 @@ _MAKERS: Final[dict[StreamKind, Callable[[StreamName, Publish], Channel]]] = {
     StreamKind.ASSET_INDEX: AssetRates,
     StreamKind.TRADING_SESSION: Sessions,
 }
-#: Kinds whose subject is not a contract: they watch every board.
-_EVERY_BOARD: Final = frozenset({StreamKind.ASSET_INDEX, StreamKind.TRADING_SESSION})
+#: Kinds whose subject is not a contract: they watch every contract.
+_EVERY_CONTRACT: Final = frozenset({StreamKind.ASSET_INDEX, StreamKind.TRADING_SESSION})
 _SECOND_MS: Final = 1000
 
 
 class Streams:
-    """The open channels over the boards of the venue."""
+    """The open channels over the public data of all contracts."""
 
     def __init__(
-        self, boards: Iterable[PublicMarketData], fixed_rates: Mapping[str, Decimal] | None = None, calendar: Calendar | None = None
+        self,
+        all_public_data: Iterable[PublicMarketData],
+        fixed_rates: Mapping[str, Decimal] | None = None,
+        calendar: Calendar | None = None,
     ) -> None:
         #: Prices in US dollars of assets without a contract here.
         self.fixed_rates = fixed_rates or {}
         #: When the markets of TradFi contracts are open.
         self.calendar = calendar or Calendar()
-        self.boards = {board.symbol: board for board in boards}
+        self.all_public_data = {public_data.symbol: public_data for public_data in all_public_data}
         self.hub = Subscriptions(self._opened, self._closed)
         #: Names that a recording or mirror publishes itself, word for word.
         self._verbatim: set[str] = set()
@@ -64,16 +67,16 @@ class Streams:
         self._aggregates_due_ms = 0
         self._prices_due_ms = 0
 
-    def admit(self, board: PublicMarketData) -> None:
-        """Takes the board of a contract that was not listed so far: streams that were silent begin, if they are subscribed to."""
-        self.boards[board.symbol] = board
+    def admit(self, public_data: PublicMarketData) -> None:
+        """Takes a contract that was not listed so far: streams that were silent begin, if they are subscribed to."""
+        self.all_public_data[public_data.symbol] = public_data
         for wire_name in self.hub.names():
             channel = self._channels.get(wire_name)
             if channel is None:
                 self._opened(wire_name)
-            elif board in self._watched(channel.name):
-                channel.joined(board)
-                board.watchers.append(channel)
+            elif public_data in self._watched(channel.name):
+                channel.joined(public_data)
+                public_data.watchers.append(channel)
 
     def relay(self, name: str, payload: bytes) -> None:
         """Publishes a payload of a recorded or mirrored market as it came; from now on the venue makes none of that name."""
@@ -90,12 +93,12 @@ class Streams:
         """Lets every channel speak whose time has come. `now_ms` is the market's time."""
         if now_ms >= self._aggregates_due_ms:
             self._aggregates_due_ms = _next(now_ms, AGGREGATE_MS // 2)
-            for board in self.boards.values():
-                board.close_aggregate(now_ms)
+            for public_data in self.all_public_data.values():
+                public_data.close_aggregate(now_ms)
         if now_ms >= self._prices_due_ms:
             self._prices_due_ms = _next(now_ms, _SECOND_MS)
-            for board in self.boards.values():
-                board.follow_prices(now_ms)
+            for public_data in self.all_public_data.values():
+                public_data.follow_prices(now_ms)
         for channel in list(self._channels.values()):
             if channel.period_ms and now_ms >= channel.due_ms:
                 channel.due_ms = _next(now_ms, channel.period_ms)
@@ -106,8 +109,8 @@ class Streams:
             name = parse(wire_name)
         except ValueError:
             return
-        boards = self._watched(name)
-        if wire_name in self._verbatim or (name.subject and not boards):
+        all_public_data = self._watched(name)
+        if wire_name in self._verbatim or (name.subject and not all_public_data):
             return
         channel = _MAKERS[name.kind](name, self.hub.publish)
         if isinstance(channel, AssetRates):
@@ -115,24 +118,24 @@ class Streams:
         elif isinstance(channel, Sessions):
             channel.calendar = self.calendar
         self._channels[wire_name] = channel
-        for board in boards:
-            channel.joined(board)
-            board.watchers.append(channel)
+        for public_data in all_public_data:
+            channel.joined(public_data)
+            public_data.watchers.append(channel)
 
     def _closed(self, wire_name: str) -> None:
         channel = self._channels.pop(wire_name, None)
         if channel is not None:
-            for board in self.boards.values():
-                if channel in board.watchers:
-                    board.watchers.remove(channel)
+            for public_data in self.all_public_data.values():
+                if channel in public_data.watchers:
+                    public_data.watchers.remove(channel)
 
     def _watched(self, name: StreamName) -> list[PublicMarketData]:
-        if not name.subject or name.kind in _EVERY_BOARD:
-            return list(self.boards.values())
+        if not name.subject or name.kind in _EVERY_CONTRACT:
+            return list(self.all_public_data.values())
         if name.kind is StreamKind.CONTINUOUS_KLINE and name.contract != "perpetual":
             return []
-        board = self.boards.get(name.symbol)
-        return [board] if board else []
+        public_data = self.all_public_data.get(name.symbol)
+        return [public_data] if public_data else []
 
 
 def _next(now_ms: int, period_ms: int) -> int:

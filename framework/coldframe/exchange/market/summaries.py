@@ -11,7 +11,7 @@ from coldframe.enums import ContractType
 from coldframe.exchange.market.candles import Bar as Candle
 from coldframe.exchange.market.indices import asset_rates, composite
 from coldframe.exchange.market.public_market_data import PublicMarketData
-from coldframe.exchange.market.public_trades import Print
+from coldframe.exchange.market.public_trades import MarketTrade
 from coldframe.exchange.market.sessions import Calendar
 from coldframe.exchange.market.stream_publishers import Channel, Publish
 from coldframe.units import plain, unscaled
@@ -35,49 +35,51 @@ class Candlesticks(Channel):
 
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
-        self._board: PublicMarketData | None = None
+        self._public_data: PublicMarketData | None = None
         self._running: Candle | None = None
         self._dirty = False
         self._closed = False
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._board = board
-        self._running = board.candles.watch(self.name.interval)
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._public_data = public_data
+        self._running = public_data.candles.watch(self.name.interval)
         self._dirty = self._running is not None
 
-    def on_trade(self, board: PublicMarketData, trade: Print) -> None:
-        running = board.candles.watch(self.name.interval)
+    def on_trade(self, public_data: PublicMarketData, trade: MarketTrade) -> None:
+        running = public_data.candles.watch(self.name.interval)
         if running is not self._running:
-            self._close(board, trade.at_ms)
+            self._close(public_data, trade.at_ms)
             self._running, self._closed = running, False
         self._dirty = True
 
     def tick(self, now_ms: int) -> None:
-        board, running = self._board, self._running
-        if board is None or running is None:
+        public_data, running = self._public_data, self._running
+        if public_data is None or running is None:
             return
         if now_ms > running.close_ms:
-            self._close(board, now_ms)
+            self._close(public_data, now_ms)
         elif self._dirty:
-            self._say(board, running, now_ms, closed=False)
+            self._say(public_data, running, now_ms, closed=False)
         self._dirty = False
 
-    def _close(self, board: PublicMarketData, now_ms: int) -> None:
+    def _close(self, public_data: PublicMarketData, now_ms: int) -> None:
         if self._running is not None and not self._closed:
             self._closed = True
-            self._say(board, self._running, now_ms, closed=True)
+            self._say(public_data, self._running, now_ms, closed=True)
 
-    def _say(self, board: PublicMarketData, candle: Candle, now_ms: int, *, closed: bool) -> None:
-        bar = _bar(board, candle, self.name, closed=closed)
+    def _say(self, public_data: PublicMarketData, candle: Candle, now_ms: int, *, closed: bool) -> None:
+        bar = _bar(public_data, candle, self.name, closed=closed)
         if self.name.contract:
             kind = ContractType(self.name.contract.upper())
-            self.emit(ContinuousKline(event="continuous_kline", event_ms=now_ms, pair=board.symbol, contract_type=kind, bar=bar))
+            self.emit(
+                ContinuousKline(event="continuous_kline", event_ms=now_ms, pair=public_data.symbol, contract_type=kind, bar=bar)
+            )
         else:
-            self.emit(Kline(event="kline", event_ms=now_ms, symbol=board.symbol, bar=bar))
+            self.emit(Kline(event="kline", event_ms=now_ms, symbol=public_data.symbol, bar=bar))
 
 
-def _bar(board: PublicMarketData, candle: Candle, name: StreamName, *, closed: bool) -> Bar:
-    contract = board.contract
+def _bar(public_data: PublicMarketData, candle: Candle, name: StreamName, *, closed: bool) -> Bar:
+    contract = public_data.contract
     return Bar(
         open_ms=candle.open_ms,
         close_ms=candle.close_ms,
@@ -95,7 +97,7 @@ def _bar(board: PublicMarketData, candle: Candle, name: StreamName, *, closed: b
         taker_buy_volume=contract.quantity_text(candle.taker_volume),
         taker_buy_quote_volume=contract.quote_text(candle.taker_quote),
         ignored="0",
-        symbol=UNSET if name.contract else board.symbol,
+        symbol=UNSET if name.contract else public_data.symbol,
     )
 
 
@@ -105,33 +107,33 @@ class DayTickers(Channel):
     def __init__(self, name: StreamName, publish: Publish, *, mini: bool) -> None:
         super().__init__(name, publish)
         self._mini = mini
-        self._boards: list[PublicMarketData] = []
+        self._all_public_data: list[PublicMarketData] = []
         self._said: dict[str, int] = {}
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._boards.append(board)
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._all_public_data.append(public_data)
 
     def tick(self, now_ms: int) -> None:
         rows: list[MiniTicker | Ticker] = []
-        for board in self._boards:
-            last = board.trades.last
-            day = board.candles.day(now_ms)
-            if last is None or day is None or self._said.get(board.symbol) == last.trade_id:
+        for public_data in self._all_public_data:
+            last = public_data.trades.last
+            day = public_data.candles.day(now_ms)
+            if last is None or day is None or self._said.get(public_data.symbol) == last.trade_id:
                 continue
-            self._said[board.symbol] = last.trade_id
-            rows.append(mini_ticker(board, day, now_ms) if self._mini else ticker(board, day, now_ms))
+            self._said[public_data.symbol] = last.trade_id
+            rows.append(mini_ticker(public_data, day, now_ms) if self._mini else ticker(public_data, day, now_ms))
         if rows:
             self.emit(rows[0] if self.name.subject else rows)
 
 
-def mini_ticker(board: PublicMarketData, day: Candle, now_ms: int) -> MiniTicker:
+def mini_ticker(public_data: PublicMarketData, day: Candle, now_ms: int) -> MiniTicker:
     """The last 24 hours in short."""
-    contract = board.contract
+    contract = public_data.contract
     return MiniTicker(
         event="24hrMiniTicker",
         event_ms=now_ms,
-        symbol=board.symbol,
-        pair=board.symbol,
+        symbol=public_data.symbol,
+        pair=public_data.symbol,
         close=contract.price_text(day.close),
         open=contract.price_text(day.open),
         high=contract.price_text(day.high),
@@ -148,17 +150,17 @@ def _weighted(day: Candle, digits: int) -> Decimal:
     return unscaled(average).quantize(Decimal(1).scaleb(-digits))
 
 
-def ticker(board: PublicMarketData, day: Candle, now_ms: int) -> Ticker:
+def ticker(public_data: PublicMarketData, day: Candle, now_ms: int) -> Ticker:
     """The last 24 hours in full."""
-    contract, last = board.contract, board.trades.last
+    contract, last = public_data.contract, public_data.trades.last
     change = unscaled(abs(day.close - day.open))
     sign = "-" if day.close < day.open else ""
     percent = change * 100 / unscaled(day.open) if day.open else change
     return Ticker(
         event="24hrTicker",
         event_ms=now_ms,
-        symbol=board.symbol,
-        pair=board.symbol,
+        symbol=public_data.symbol,
+        pair=public_data.symbol,
         change=sign + contract.price_text(change),
         change_percent=f"{sign}{percent:.3f}",
         weighted_average=contract.price_text(_weighted(day, contract.price_digits)),
@@ -183,25 +185,29 @@ class MarkPrices(Channel):
 
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
-        self._boards: list[PublicMarketData] = []
+        self._all_public_data: list[PublicMarketData] = []
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._boards.append(board)
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._all_public_data.append(public_data)
 
     def tick(self, now_ms: int) -> None:
-        rows = [mark_price(board, now_ms) for board in self._boards if board.prices.known and not board.contract.closed]
+        rows = [
+            mark_price(public_data, now_ms)
+            for public_data in self._all_public_data
+            if public_data.prices.known and not public_data.contract.closed
+        ]
         if rows:
             self.emit(rows[0] if self.name.subject else rows)
 
 
-def mark_price(board: PublicMarketData, now_ms: int) -> MarkPrice:
+def mark_price(public_data: PublicMarketData, now_ms: int) -> MarkPrice:
     """Mark price, index price and funding of one contract."""
-    prices = board.prices
-    rate, funding_ms = board.coming_funding(now_ms)
+    prices = public_data.prices
+    rate, funding_ms = public_data.coming_funding(now_ms)
     return MarkPrice(
         event="markPriceUpdate",
         event_ms=now_ms,
-        symbol=board.symbol,
+        symbol=public_data.symbol,
         mark_price=plain(prices.mark),
         average_mark_price=plain(prices.average),
         settle_price=plain(prices.index),
@@ -219,8 +225,8 @@ class Liquidations(Channel):
         super().__init__(name, publish)
         self._latest: dict[str, LiquidationOrder] = {}
 
-    def on_liquidation(self, board: PublicMarketData, order: LiquidationOrder) -> None:
-        self._latest[board.symbol] = order
+    def on_liquidation(self, public_data: PublicMarketData, order: LiquidationOrder) -> None:
+        self._latest[public_data.symbol] = order
 
     def tick(self, now_ms: int) -> None:
         for symbol, order in self._latest.items():
@@ -234,12 +240,12 @@ class Liquidations(Channel):
 class Contracts(Channel):
     """`!contractInfo`: a contract changed; with its brackets only when those did."""
 
-    def on_contract(self, board: PublicMarketData, brackets: list[Bracket] | None) -> None:
-        info = board.contract.info
+    def on_contract(self, public_data: PublicMarketData, brackets: list[Bracket] | None) -> None:
+        info = public_data.contract.info
         self.emit(
             ContractInfo(
                 event="contractInfo",
-                event_ms=board.now_ms,
+                event_ms=public_data.now_ms,
                 symbol=info.symbol,
                 pair=info.pair,
                 contract_type=ContractType(info.contract_type),
@@ -257,13 +263,13 @@ class Composites(Channel):
 
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
-        self._board: PublicMarketData | None = None
+        self._public_data: PublicMarketData | None = None
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._board = board
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._public_data = public_data
 
     def tick(self, now_ms: int) -> None:
-        message = composite(self._board, now_ms) if self._board else None
+        message = composite(self._public_data, now_ms) if self._public_data else None
         if message:
             self.emit(message)
 
@@ -273,15 +279,15 @@ class AssetRates(Channel):
 
     def __init__(self, name: StreamName, publish: Publish) -> None:
         super().__init__(name, publish)
-        self._boards: list[PublicMarketData] = []
+        self._all_public_data: list[PublicMarketData] = []
         #: Prices in US dollars of assets without a contract here.
         self.fixed: Mapping[str, Decimal] = {}
 
-    def joined(self, board: PublicMarketData) -> None:
-        self._boards.append(board)
+    def joined(self, public_data: PublicMarketData) -> None:
+        self._all_public_data.append(public_data)
 
     def tick(self, now_ms: int) -> None:
-        rates = asset_rates(self._boards, now_ms, self.fixed)
+        rates = asset_rates(self._all_public_data, now_ms, self.fixed)
         if not self.name.subject:
             self.emit(list(rates.values()))
         elif self.name.symbol in rates:

@@ -1,7 +1,7 @@
-"""One contract's trading floor: its matching engine and its board, kept in step.
+"""One contract's market: its matching engine and its public data, kept in step.
 
-On a simulated floor own orders and trades are public, since there is no other book. On a recorded or mirrored floor
-the published market stays as it came, and own orders trade beside it.
+In a simulated market own orders and trades are shown to every client, since there is no other book. In a recorded or mirrored
+market the published market stays as it came, and own orders trade beside it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import attrs
 from coldframe.enums import Side
 from coldframe.exchange.contracts import Contract
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
-from coldframe.exchange.market.public_trades import Print
-from coldframe.exchange.matching import CROWD_ID, Fill, Matching, Taken, Taker
+from coldframe.exchange.market.public_trades import MarketTrade
+from coldframe.exchange.matching import BACKGROUND_ID, MatchedFill, Matching, Taken, Taker
 from coldframe.exchange.randomness import RandomSource
 from coldframe.wire.streams import Level
 
@@ -25,7 +25,7 @@ _WIDEST_JUMP = 60
 class UpdateIds:
     """The venue's update ids: one growing sequence for all contracts, so that those of one contract have gaps.
 
-    Without an `rng` it has none: a market that comes from outside brings ids of its own.
+    Without an `rng` it has none: an external market brings ids of its own.
     """
 
     def __init__(self, first: int, rng: RandomSource | None = None) -> None:
@@ -38,18 +38,18 @@ class UpdateIds:
 
 
 @attrs.frozen
-class Execution:
+class TradeExecution:
     """A trade that concerns own orders, with its id."""
 
     trade_id: int
-    fill: Fill
+    fill: MatchedFill
 
 
 class SymbolMarket:
     """Where orders of one contract meet."""
 
-    def __init__(self, board: PublicMarketData, ids: UpdateIds, first_trade_id: int, *, shows_orders: bool) -> None:
-        self.board = board
+    def __init__(self, public_data: PublicMarketData, ids: UpdateIds, first_trade_id: int, *, shows_orders: bool) -> None:
+        self.public_data = public_data
         self.matching = Matching()
         self.shows_orders = shows_orders
         self._ids = ids
@@ -57,19 +57,19 @@ class SymbolMarket:
 
     @property
     def contract(self) -> Contract:
-        return self.board.contract
+        return self.public_data.contract
 
-    # -- orders of accounts and of the simulated crowd ------------------------------------------------------------------
+    # -- orders of accounts and background liquidity --------------------------------------------------------------------
 
-    def take(self, taker: Taker, now_ms: int) -> tuple[Taken, list[Execution]]:
+    def take(self, taker: Taker, now_ms: int) -> tuple[Taken, list[TradeExecution]]:
         """Trades an order. The executions are those that concern an account."""
         taken = self.matching.take(taker)
         executions = self._traded(taken.fills, now_ms)
         self._show(taker.side.opposite, {event.price for event in taken.happened}, now_ms)
         return taken, executions
 
-    def rest(self, side: Side, price: int, quantity: int, now_ms: int, order_id: int = CROWD_ID, owner: str = "") -> None:
-        """Puts an order, or crowd, into the book."""
+    def rest(self, side: Side, price: int, quantity: int, now_ms: int, order_id: int = BACKGROUND_ID, owner: str = "") -> None:
+        """Puts an order, or background liquidity, into the book."""
         self.matching.rest(side, price, quantity, order_id, owner)
         self._show(side, {price}, now_ms)
 
@@ -84,51 +84,51 @@ class SymbolMarket:
         self._show(side, {price}, now_ms)
 
     def leave(self, side: Side, price: int, quantity: int, now_ms: int) -> None:
-        """Crowd cancels at a price."""
+        """Cancels background liquidity at a price."""
         if self.matching.leave(side, price, quantity):
             self._show(side, {price}, now_ms)
 
-    # -- a market that comes from outside -------------------------------------------------------------------------------
+    # -- an external market --------------------------------------------------------------------------------------------
 
-    def market_trade(self, trade: Print) -> list[Execution]:
-        """The outside market traded: resting orders are met by their place in the queue."""
+    def market_trade(self, trade: MarketTrade) -> list[TradeExecution]:
+        """The external market traded: resting orders are met by their place in the queue."""
         taker_side = Side.SELL if trade.buyer_is_maker else Side.BUY
-        return self._named(self.matching.print_trade(trade.price, trade.quantity, taker_side))
+        return self._named(self.matching.apply_market_trade(trade.price, trade.quantity, taker_side))
 
-    def market_levels(self, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> list[Execution]:
-        """The outside market's book changed: absolute scaled quantities by price."""
-        fills: list[Fill] = []
+    def market_levels(self, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> list[TradeExecution]:
+        """The external market's book changed: absolute scaled quantities by price."""
+        fills: list[MatchedFill] = []
         for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
             for price, quantity in levels:
-                fills += self.matching.set_crowd(side, price, quantity)
+                fills += self.matching.set_background(side, price, quantity)
         return self._named(fills)
 
-    def market_book(self, bids: dict[int, int], asks: dict[int, int]) -> list[Execution]:
-        """The outside market printed its whole book."""
-        return self._named(self.matching.replace_crowd(bids, asks))
+    def market_book(self, bids: dict[int, int], asks: dict[int, int]) -> list[TradeExecution]:
+        """The external market published its whole book."""
+        return self._named(self.matching.replace_background(bids, asks))
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _traded(self, fills: Iterable[Fill], now_ms: int) -> list[Execution]:
-        executions: list[Execution] = []
+    def _traded(self, fills: Iterable[MatchedFill], now_ms: int) -> list[TradeExecution]:
+        executions: list[TradeExecution] = []
         for fill in fills:
             trade_id = self._trade_id()
-            if fill.maker_id != CROWD_ID or fill.taker_id != CROWD_ID:
-                executions.append(Execution(trade_id, fill))
+            if fill.maker_id != BACKGROUND_ID or fill.taker_id != BACKGROUND_ID:
+                executions.append(TradeExecution(trade_id, fill))
             if self.shows_orders:
-                self.board.traded(self._print(trade_id, fill, now_ms))
+                self.public_data.traded(self._market_trade(trade_id, fill, now_ms))
         return executions
 
-    def _named(self, fills: Iterable[Fill]) -> list[Execution]:
-        return [Execution(self._trade_id(), fill) for fill in fills]
+    def _named(self, fills: Iterable[MatchedFill]) -> list[TradeExecution]:
+        return [TradeExecution(self._trade_id(), fill) for fill in fills]
 
     def _trade_id(self) -> int:
         self._next_trade_id += 1
         return self._next_trade_id
 
-    def _print(self, trade_id: int, fill: Fill, now_ms: int) -> Print:
+    def _market_trade(self, trade_id: int, fill: MatchedFill, now_ms: int) -> MarketTrade:
         contract = self.contract
-        return Print(
+        return MarketTrade(
             trade_id,
             fill.price,
             fill.quantity,
@@ -147,4 +147,4 @@ class SymbolMarket:
             for price in sorted(prices)
         ]
         bids, asks = (levels, []) if side is Side.BUY else ([], levels)
-        self.board.depth_changed(DepthChange(update_id, update_id, now_ms, now_ms, bids, asks))
+        self.public_data.depth_changed(DepthChange(update_id, update_id, now_ms, now_ms, bids, asks))

@@ -12,10 +12,10 @@ from msgspec import UNSET
 
 from coldframe.exchange.contracts import money
 from coldframe.exchange.trading.entities import Account
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.margin import Exposure, MarginAccount, exposure, liquidation_price
 from coldframe.exchange.trading.order_events import ASSET
 from coldframe.exchange.trading.settlement import BNB
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.units import ZERO, plain
 from coldframe.wire.replies import AccountAsset, AccountPosition, AccountStatus, BalanceRow, PositionRow
 
@@ -25,9 +25,9 @@ def _number(value: Decimal) -> str:
     return plain(value.normalize() + ZERO) if value else "0"
 
 
-def balances(office: TradingState, account: str) -> list[BalanceRow]:
+def balances(state: ExchangeState, account: str) -> list[BalanceRow]:
     """The assets of an account."""
-    whole = office.standing(account)
+    whole = state.standing(account)
     rows = [
         BalanceRow(
             account_alias=account,
@@ -64,23 +64,23 @@ def _has_bnb(account: Account) -> bool:
     return bool(account.bnb or account.fee_burn)
 
 
-def positions(office: TradingState, account: str, symbol: str | None, *, every: bool) -> list[PositionRow]:
+def positions(state: ExchangeState, account: str, symbol: str | None, *, every: bool) -> list[PositionRow]:
     """The positions of an account; `every` lists all symbols, with leverage and margin mode."""
-    whole = office.standing(account)
+    whole = state.standing(account)
     shown = (
-        _every(office, whole) if every else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
+        _every(state, whole) if every else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
     )
     return [_position(whole, line, old=every) for line in shown if symbol is None or line.position.symbol == symbol]
 
 
-def _every(office: TradingState, whole: MarginAccount) -> list[Exposure]:
+def _every(state: ExchangeState, whole: MarginAccount) -> list[Exposure]:
     """An exposure for every symbol of the venue, empty ones included."""
     rows: list[Exposure] = []
-    for symbol, floor in office.floors.items():
+    for symbol, market in state.markets.items():
         for side in whole.account.sides():
             found = whole.of(symbol, side)
             position = whole.account.position(symbol, side)
-            rows.append(found or exposure(whole.account, position, (), floor.contract, office.mark(symbol)))
+            rows.append(found or exposure(whole.account, position, (), market.contract, state.mark(symbol)))
     return rows
 
 
@@ -119,12 +119,12 @@ def _ticks(price: Decimal, exposure: Exposure) -> Decimal:
     return price.quantize(Decimal(1).scaleb(-exposure.contract.price_digits))
 
 
-def status(office: TradingState, account: str, *, old: bool) -> AccountStatus:
+def status(state: ExchangeState, account: str, *, old: bool) -> AccountStatus:
     """The whole account."""
-    whole = office.standing(account)
+    whole = state.standing(account)
     wallet, unrealized = whole.account.wallet, whole.unrealized
     initial = whole.position_margin + whole.order_margin
-    shown = _every(office, whole) if old else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
+    shown = _every(state, whole) if old else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
     return AccountStatus(
         fee_tier=0 if old else UNSET,
         fee_burn=whole.account.fee_burn if old else UNSET,

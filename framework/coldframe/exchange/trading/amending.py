@@ -11,9 +11,9 @@ from coldframe.enums import ExecutionType, OrderStatus, OrderType, PriceMatch
 from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.refusals import refuse
 from coldframe.exchange.trading.entities import Amended, Order
+from coldframe.exchange.trading.exchange_state import ExchangeState, scaled_price
 from coldframe.exchange.trading.order_checks import OrderRequest, check_margin, check_rules, closable, given, matched_price
 from coldframe.exchange.trading.order_entry import OrderEntry, check_reference
-from coldframe.exchange.trading.trading_state import TradingState, scaled_price
 from coldframe.units import plain
 from coldframe.wire.requests import Fault, ModifyOrder
 
@@ -21,17 +21,17 @@ from coldframe.wire.requests import Fault, ModifyOrder
 class Amender:
     """Modifies orders. Invalid values leave an order as it is; some valid ones cancel it."""
 
-    def __init__(self, office: TradingState, dealer: OrderEntry) -> None:
-        self._office = office
-        self._dealer = dealer
+    def __init__(self, state: ExchangeState, order_entry: OrderEntry) -> None:
+        self._state = state
+        self._order_entry = order_entry
 
     def modify(self, account: str, request: ModifyOrder, now_ms: int) -> Order | Fault:
         """Modifies an order. Gives it as it stands afterwards, cancelled perhaps, or why nothing was done."""
         order_id, client_id = given(request.order_id, -1), given(request.orig_client_order_id, "")
-        fault = check_reference(self._office, request.symbol, None if order_id == -1 else order_id, client_id)
+        fault = check_reference(self._state, request.symbol, None if order_id == -1 else order_id, client_id)
         if fault:
             return fault
-        books = self._office.books(account)
+        books = self._state.books(account)
         order = books.order_of(request.symbol, None if order_id == -1 else order_id, client_id)
         if order is None or not order.open:
             return refuse(-2013)
@@ -52,7 +52,7 @@ class Amender:
         if match is not PriceMatch.NONE:
             if request.price is not UNSET:
                 return refuse(-1106, "price")
-            return matched_price(self._office.floor(order.symbol), order.side, match)
+            return matched_price(self._state.market(order.symbol), order.side, match)
         return refuse(-1102, "price") if request.price is UNSET else Decimal(request.price)
 
     def _check(self, order: Order, request: ModifyOrder, price: Decimal, quantity: Decimal) -> Fault | None:
@@ -62,7 +62,7 @@ class Amender:
             return refuse(-1130, "side")
         if given(request.reduce_only, False) and not order.reduce_only:
             return refuse(-5047)
-        contract = self._office.contract(order.symbol)
+        contract = self._state.contract(order.symbol)
         if not contract.trading:
             return refuse(-5024)
         if price == order.price and quantity == order.quantity:
@@ -71,7 +71,7 @@ class Amender:
         if isinstance(limit, int) and order.modifications >= limit:
             return refuse(-5026)
         spared = given(request.reduce_only, False)  # only the request spares it MIN_NOTIONAL, the order's own flag does not
-        fault = check_rules(self._office.floor(order.symbol), order.side, quantity, price, reduce_only=spared)
+        fault = check_rules(self._state.market(order.symbol), order.side, quantity, price, reduce_only=spared)
         if fault and fault.code == -4164:
             return refuse(-5029, plain(contract.filters.min_notional))
         return fault or self._check_margin(order, price, quantity)
@@ -81,7 +81,7 @@ class Amender:
         if not order.closing or quantity <= order.filled:
             return quantity
         ticket = attrs.evolve(_ticket(order), quantity=quantity - order.filled)
-        left = closable(self._office.books(order.account), ticket, instead_of=order)
+        left = closable(self._state.books(order.account), ticket, instead_of=order)
         if isinstance(left, Fault):
             return left
         unchanged = ticket.price == price and left == order.left
@@ -91,30 +91,30 @@ class Amender:
         if order.closing:
             return None
         left = max(quantity - order.filled, Decimal(0))
-        return check_margin(self._office, self._office.books(order.account), _ticket(order), price, left, instead_of=order)
+        return check_margin(self._state, self._state.books(order.account), _ticket(order), price, left, instead_of=order)
 
     def _apply(self, order: Order, request: ModifyOrder, price: Decimal, quantity: Decimal, now_ms: int) -> None:
-        floor = self._office.floor(order.symbol)
-        floor.withdraw(order.order_id, order.side, scaled_price(order), now_ms)
+        market = self._state.market(order.symbol)
+        market.withdraw(order.order_id, order.side, scaled_price(order), now_ms)
         order.modify_id = given(request.modify_id, -1)
         if order.modify_id == -1:
             order.modify_id = None
-        crosses = floor.matching.crosses(order.side, to_scaled(price))
+        crosses = market.matching.crosses(order.side, to_scaled(price))
         if quantity <= order.filled or (_ticket(order).post_only and crosses):
-            self._office.end(order, OrderStatus.CANCELED, now_ms)
+            self._state.end(order, OrderStatus.CANCELED, now_ms)
             return
         self._remember(order, price, quantity, now_ms)
         order.price, order.quantity = price, quantity
         order.price_match = given(request.price_match, PriceMatch.NONE)
         order.modifications += 1
-        self._office.report(order, ExecutionType.AMENDMENT, now_ms)
-        self._dealer.execute(order, now_ms)
+        self._state.report(order, ExecutionType.AMENDMENT, now_ms)
+        self._order_entry.execute(order, now_ms)
 
     def _remember(self, order: Order, price: Decimal, quantity: Decimal, now_ms: int) -> None:
-        self._office.ledger.note(
+        self._state.ledger.note(
             Amended(
                 account=order.account,
-                amendment_id=self._office.small_id(),
+                amendment_id=self._state.small_id(),
                 symbol=order.symbol,
                 order_id=order.order_id,
                 client_id=order.client_id,

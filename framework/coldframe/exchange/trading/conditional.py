@@ -13,16 +13,16 @@ from msgspec import UNSET
 
 from coldframe.enums import AlgoStatus, OrderType, PositionSide, PriceMatch, Side, TimeInForce, WorkingType
 from coldframe.exchange.market.public_market_data import DepthChange, PublicMarketData
-from coldframe.exchange.market.public_trades import Aggregate, Print
+from coldframe.exchange.market.public_trades import Aggregate, MarketTrade
 from coldframe.exchange.market.symbol_market import SymbolMarket
 from coldframe.exchange.refusals import refuse
 from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.exchange.trading.clearing import closes
 from coldframe.exchange.trading.conditional_parameters import LIMIT_TYPES, check_parameters
 from coldframe.exchange.trading.entities import Algo
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.order_checks import DEFAULT_PREVENTION, OrderRequest, check_mode, check_symbol, given, is_closing
 from coldframe.exchange.trading.order_entry import OrderEntry
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.ids import base36
 from coldframe.units import ZERO, unscaled
 from coldframe.wire.requests import Fault, PlaceAlgo
@@ -35,21 +35,21 @@ _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
 
 
 class Conditionals:
-    """Accepts and watches conditional orders. As a watcher of boards it sees every trade, so that no spike is missed."""
+    """Accepts and watches conditional orders. As a watcher of the public data it sees every trade, so that no spike is missed."""
 
-    def __init__(self, office: TradingState, dealer: OrderEntry, lag_ms: int = 0) -> None:
-        self._office = office
-        self._dealer = dealer
+    def __init__(self, state: ExchangeState, order_entry: OrderEntry, lag_ms: int = 0) -> None:
+        self._state = state
+        self._order_entry = order_entry
         #: How far the checks of closePosition orders lag behind (protocol.md 7.5).
         self._lag_ms = lag_ms
         #: Lowest and highest trade of each symbol since the last check.
         self._extremes: dict[str, tuple[Decimal, Decimal]] = {}
-        for floor in office.floors.values():
-            self.follow(floor)
+        for market in state.markets.values():
+            self.follow(market)
 
-    def follow(self, floor: SymbolMarket) -> None:
+    def follow(self, market: SymbolMarket) -> None:
         """Watches another contract."""
-        floor.board.watchers.append(self)
+        market.public_data.watchers.append(self)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
@@ -62,57 +62,57 @@ class Conditionals:
         low, high = self._range(algo)
         if low and not algo.trailing and self._reached(algo, low, high):
             return refuse(-2021)
-        self._office.report_algo(algo, now_ms)
+        self._state.report_algo(algo, now_ms)
         return algo
 
     def cancel(self, account: str, algo_id: int | None, client_id: str | None, now_ms: int) -> Algo | Fault:
         """Cancels an untriggered conditional order."""
         if algo_id is None and not client_id:
             return refuse(-1102, "algoId", "clientAlgoId")
-        algo = self._office.books(account).algo_of(algo_id, client_id)
-        if algo is None or not algo.open or algo.symbol not in self._office.floors:
+        algo = self._state.books(account).algo_of(algo_id, client_id)
+        if algo is None or not algo.open or algo.symbol not in self._state.markets:
             return refuse(-2011)
-        self._office.end_algo(algo, AlgoStatus.CANCELED, now_ms)
+        self._state.end_algo(algo, AlgoStatus.CANCELED, now_ms)
         return algo
 
     def cancel_all(self, account: str, symbol: str, now_ms: int) -> None:
         """Cancels every untriggered conditional order of a symbol."""
-        for algo in list(self._office.books(account).open_algos.values()):
+        for algo in list(self._state.books(account).open_algos.values()):
             if algo.symbol == symbol:
-                self._office.end_algo(algo, AlgoStatus.CANCELED, now_ms)
+                self._state.end_algo(algo, AlgoStatus.CANCELED, now_ms)
 
     # -- watching -----------------------------------------------------------------------------------------------------
 
     def check(self, now_ms: int) -> None:
         """Looks at every open conditional order, and at the orders that triggered ones became."""
-        for books in self._office.ledger.books.values():
+        for books in self._state.ledger.books.values():
             for algo in list(books.open_algos.values()):
-                if algo.symbol in self._office.floors:
+                if algo.symbol in self._state.markets:
                     self._watch(algo, now_ms)
             for algo in list(books.triggered.values()):
-                if algo.symbol in self._office.floors:
+                if algo.symbol in self._state.markets:
                     self._follow(algo, now_ms)
         self._extremes.clear()
 
-    def on_trade(self, board: PublicMarketData, trade: Print) -> None:
+    def on_trade(self, public_data: PublicMarketData, trade: MarketTrade) -> None:
         price = unscaled(trade.price)
-        low, high = self._extremes.get(board.symbol, (price, price))
-        self._extremes[board.symbol] = (min(low, price), max(high, price))
+        low, high = self._extremes.get(public_data.symbol, (price, price))
+        self._extremes[public_data.symbol] = (min(low, price), max(high, price))
 
-    def on_depth(self, board: PublicMarketData, change: DepthChange) -> None: ...
+    def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None: ...
 
-    def on_aggregate(self, board: PublicMarketData, aggregate: Aggregate) -> None: ...
+    def on_aggregate(self, public_data: PublicMarketData, aggregate: Aggregate) -> None: ...
 
-    def on_liquidation(self, board: PublicMarketData, order: LiquidationOrder) -> None: ...
+    def on_liquidation(self, public_data: PublicMarketData, order: LiquidationOrder) -> None: ...
 
-    def on_contract(self, board: PublicMarketData, brackets: list[Bracket] | None) -> None: ...
+    def on_contract(self, public_data: PublicMarketData, brackets: list[Bracket] | None) -> None: ...
 
     def _watch(self, algo: Algo, now_ms: int) -> None:
         if algo.good_till_ms and algo.good_till_ms <= now_ms:
-            self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms)
+            self._state.end_algo(algo, AlgoStatus.EXPIRED, now_ms)
             return
         low, high = self._range(algo)
-        if not self._office.contract(algo.symbol).trading:
+        if not self._state.contract(algo.symbol).trading:
             return
         if not low or (algo.price_protect and self._diverged(algo)):
             return
@@ -122,10 +122,10 @@ class Conditionals:
 
     def _range(self, algo: Algo) -> tuple[Decimal, Decimal]:
         """Lowest and highest working price since the last check."""
-        board = self._office.floor(algo.symbol).board
+        public_data = self._state.market(algo.symbol).public_data
         if algo.working_type is WorkingType.MARK_PRICE:
-            return board.prices.mark, board.prices.mark
-        last = unscaled(board.last_price)
+            return public_data.prices.mark, public_data.prices.mark
+        last = unscaled(public_data.last_price)
         return self._extremes.get(algo.symbol, (last, last))
 
     def _reached(self, algo: Algo, low: Decimal, high: Decimal) -> bool:
@@ -142,42 +142,44 @@ class Conditionals:
             if wakes_at is not None and (best > wakes_at if buying else best < wakes_at):
                 return False
             algo.active, algo.extreme = True, best
-            self._office.report_algo(algo, now_ms)
+            self._state.report_algo(algo, now_ms)
         extreme = min(algo.extreme or best, best) if buying else max(algo.extreme or best, best)
         algo.extreme = extreme
         turn = extreme * (algo.callback_rate or ZERO) / _HUNDRED
         last = (
-            unscaled(self._office.floor(algo.symbol).board.last_price) if algo.working_type is WorkingType.CONTRACT_PRICE else low
+            unscaled(self._state.market(algo.symbol).public_data.last_price)
+            if algo.working_type is WorkingType.CONTRACT_PRICE
+            else low
         )
         return last >= extreme + turn if buying else last <= extreme - turn
 
     def _diverged(self, algo: Algo) -> bool:
-        board = self._office.floor(algo.symbol).board
-        mark, last = board.prices.mark, unscaled(board.last_price)
-        return bool(mark) and abs(last - mark) > mark * board.contract.trigger_protect
+        public_data = self._state.market(algo.symbol).public_data
+        mark, last = public_data.prices.mark, unscaled(public_data.last_price)
+        return bool(mark) and abs(last - mark) > mark * public_data.contract.trigger_protect
 
     # -- triggering ---------------------------------------------------------------------------------------------------
 
     def _trigger(self, algo: Algo, now_ms: int) -> None:
         algo.status, algo.trigger_ms = AlgoStatus.TRIGGERING, now_ms
-        self._office.report_algo(algo, now_ms)
-        books = self._office.books(algo.account)
+        self._state.report_algo(algo, now_ms)
+        books = self._state.books(algo.account)
         ticket = self._ticket(algo)
         if not ticket.quantity:
-            self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="position is 0")
+            self._state.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="position is 0")
             return
-        checked = self._dealer.check_ticket(books, ticket)
+        checked = self._order_entry.check_ticket(books, ticket)
         if isinstance(checked, Fault):
-            self._office.end_algo(algo, AlgoStatus.REJECTED, now_ms, reason=checked.msg)
+            self._state.end_algo(algo, AlgoStatus.REJECTED, now_ms, reason=checked.msg)
             return
-        order = self._dealer.accept(algo.account, checked, now_ms)
+        order = self._order_entry.accept(algo.account, checked, now_ms)
         algo.status, algo.order_id = AlgoStatus.TRIGGERED, order.order_id
-        self._office.report_algo(algo, now_ms)
-        self._dealer.execute(order, now_ms)
+        self._state.report_algo(algo, now_ms)
+        self._order_entry.execute(order, now_ms)
         self._follow(algo, now_ms)
 
     def _ticket(self, algo: Algo) -> OrderRequest:
-        held = self._office.books(algo.account).account.position(algo.symbol, algo.position_side)
+        held = self._state.books(algo.account).account.position(algo.symbol, algo.position_side)
         limit = algo.type in LIMIT_TYPES
         return OrderRequest(
             symbol=algo.symbol,
@@ -199,17 +201,17 @@ class Conditionals:
 
     def _follow(self, algo: Algo, now_ms: int) -> None:
         """Finishes a triggered order when the order it became has ended."""
-        order = self._office.books(algo.account).orders.get(algo.order_id or 0)
+        order = self._state.books(algo.account).orders.get(algo.order_id or 0)
         if order is None or not order.open:
-            self._office.end_algo(algo, AlgoStatus.FINISHED, now_ms)
+            self._state.end_algo(algo, AlgoStatus.FINISHED, now_ms)
 
     # -- accepting ----------------------------------------------------------------------------------------------------
 
     def _check(self, account: str, request: PlaceAlgo, now_ms: int) -> Fault | None:
-        books = self._office.books(account)
+        books = self._state.books(account)
         if request.algo_type != "CONDITIONAL":
             return refuse(-1130, "algoType")
-        fault = check_symbol(self._office, books, request.symbol) or check_parameters(request, now_ms)
+        fault = check_symbol(self._state, books, request.symbol) or check_parameters(request, now_ms)
         if fault:
             return fault
         client_id = given(request.client_algo_id, "")
@@ -240,21 +242,21 @@ class Conditionals:
         return algo.status is AlgoStatus.CANCELED and now_ms - algo.updated_ms < self._lag_ms
 
     def _check_rules(self, request: PlaceAlgo) -> Fault | None:
-        filters = self._office.contract(request.symbol).filters
-        market = request.type not in LIMIT_TYPES
+        filters = self._state.contract(request.symbol).filters
+        is_market = request.type not in LIMIT_TYPES
         broken = None
         if request.quantity is not UNSET:
-            broken = filters.check_quantity(Decimal(request.quantity), market=market)
+            broken = filters.check_quantity(Decimal(request.quantity), market=is_market)
         for price in (request.price, request.trigger_price, request.activate_price):
             if price is not UNSET and broken is None:
                 broken = filters.check_price(Decimal(price))
         return Fault(broken.code, broken.msg) if broken else None
 
     def _algo(self, account: str, request: PlaceAlgo, now_ms: int) -> Algo:
-        algo_id = self._office.small_id()
+        algo_id = self._state.small_id()
         closing, side = given(request.close_position, False), given(request.position_side, PositionSide.BOTH)
         time_in_force = TimeInForce.GTE_GTC if closing else given(request.time_in_force, TimeInForce.GTC)
-        books, asked = self._office.books(account), given(request.reduce_only, False)
+        books, asked = self._state.books(account), given(request.reduce_only, False)
         rate = given(request.callback_rate, "")
         activate = given(request.activate_price, "")
         return Algo(

@@ -11,14 +11,14 @@ from typing import Final
 
 from coldframe.enums import AlgoStatus, OrderStatus, OrderType, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.exchange.contracts import to_scaled
-from coldframe.exchange.market.symbol_market import Execution
-from coldframe.exchange.matching import CROWD, CROWD_ID, Fill
+from coldframe.exchange.market.symbol_market import TradeExecution
+from coldframe.exchange.matching import BACKGROUND, BACKGROUND_ID, MatchedFill
 from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.exchange.trading.clearing import Clearing
 from coldframe.exchange.trading.entities import Position
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.order_checks import OrderRequest
 from coldframe.exchange.trading.order_entry import OrderEntry
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.units import ZERO
 
 _REASON: Final = "7"
@@ -28,28 +28,28 @@ _EIGHT: Final = Decimal("0.00000001")
 class Delisting:
     """Ends what accounts have in a contract that is traded no more."""
 
-    def __init__(self, office: TradingState, dealer: OrderEntry, clearing: Clearing) -> None:
-        self._office = office
-        self._dealer = dealer
+    def __init__(self, state: ExchangeState, order_entry: OrderEntry, clearing: Clearing) -> None:
+        self._state = state
+        self._order_entry = order_entry
         self._clearing = clearing
 
     def settle(self, symbol: str, now_ms: int) -> None:
         """Ends every order and every position in a contract, if there are any."""
-        for books in self._office.ledger.books.values():
+        for books in self._state.ledger.books.values():
             for order in books.of_symbol(symbol):
-                self._office.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason=_REASON)
+                self._state.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason=_REASON)
             for algo in [algo for algo in books.open_algos.values() if algo.symbol == symbol]:
-                self._office.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="symbol delisted")
+                self._state.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="symbol delisted")
             for position in [held for held in books.account.positions.values() if held.symbol == symbol and held.quantity]:
                 self._close(books, position, now_ms)
 
     def _close(self, books: AccountBooks, position: Position, now_ms: int) -> None:
-        office, prices = self._office, self._office.floor(position.symbol).board.prices
+        state, prices = self._state, self._state.market(position.symbol).public_data.prices
         price = (prices.index or prices.mark or position.entry).quantize(_EIGHT)
-        order = self._dealer.accept(books.account.name, _settling(position, office.small_id()), now_ms)
+        order = self._order_entry.accept(books.account.name, _settling(position, state.small_id()), now_ms)
         quantity = to_scaled(order.quantity)
-        fill = Fill(to_scaled(price), quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD)
-        self._clearing.book(order.symbol, Execution(office.small_id(), fill), now_ms)
+        fill = MatchedFill(to_scaled(price), quantity, order.side, order.order_id, order.account, BACKGROUND_ID, BACKGROUND)
+        self._clearing.book(order.symbol, TradeExecution(state.small_id(), fill), now_ms)
 
 
 def _settling(position: Position, number: int) -> OrderRequest:

@@ -11,15 +11,15 @@ from decimal import Decimal
 
 from coldframe.enums import AccountReason, OrderStatus, OrderType, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.exchange.contracts import money, to_scaled
-from coldframe.exchange.market.symbol_market import Execution
-from coldframe.exchange.matching import CROWD, CROWD_ID, Fill
+from coldframe.exchange.market.symbol_market import TradeExecution
+from coldframe.exchange.matching import BACKGROUND, BACKGROUND_ID, MatchedFill
 from coldframe.exchange.trading.clearing import Clearing
 from coldframe.exchange.trading.entities import Account, Order
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.margin import Exposure, MarginAccount
 from coldframe.exchange.trading.order_checks import OrderRequest
 from coldframe.exchange.trading.order_entry import OrderEntry
 from coldframe.exchange.trading.order_events import account_event
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.units import ZERO, plain
 from coldframe.wire.account import MarginCall, MarginCallPosition
 from coldframe.wire.streams import LiquidationOrder
@@ -31,17 +31,17 @@ _CALL_AT = Decimal("0.8")
 class Liquidator:
     """Looks after accounts whose margin runs out."""
 
-    def __init__(self, office: TradingState, dealer: OrderEntry, clearing: Clearing) -> None:
-        self._office = office
-        self._dealer = dealer
+    def __init__(self, state: ExchangeState, order_entry: OrderEntry, clearing: Clearing) -> None:
+        self._state = state
+        self._order_entry = order_entry
         self._clearing = clearing
         self._called: set[str] = set()
 
     def check(self, now_ms: int) -> None:
         """Liquidates what has to be, and calls for margin where it is close."""
-        for name, books in self._office.ledger.books.items():
+        for name, books in self._state.ledger.books.items():
             if any(position.quantity for position in books.account.positions.values()):
-                self._check_account(self._office.standing(name), now_ms)
+                self._check_account(self._state.standing(name), now_ms)
 
     def _check_account(self, whole: MarginAccount, now_ms: int) -> None:
         for exposure in whole.exposures:
@@ -80,31 +80,31 @@ class Liquidator:
             for exposure in exposures
         ]
         wallet = money(whole.account.cross_wallet)
-        self._office.emit(name, MarginCall(event="MARGIN_CALL", event_ms=now_ms, cross_wallet_balance=wallet, positions=rows))
+        self._state.emit(name, MarginCall(event="MARGIN_CALL", event_ms=now_ms, cross_wallet_balance=wallet, positions=rows))
 
     # -- liquidation --------------------------------------------------------------------------------------------------
 
     def _liquidate(self, account: Account, exposures: Sequence[Exposure], now_ms: int) -> None:
-        books = self._office.books(account.name)
+        books = self._state.books(account.name)
         symbols = {exposure.position.symbol for exposure in exposures}
         for order in list(books.open.values()):
             if order.symbol in symbols:
-                self._office.pull(order, OrderStatus.CANCELED, now_ms, expiry_reason="5")
+                self._state.pull(order, OrderStatus.CANCELED, now_ms, expiry_reason="5")
         for exposure in sorted(exposures, key=lambda exposure: exposure.unrealized):
             self._close(account, exposure, now_ms)
         if account.wallet < 0:
             missing, account.wallet = -account.wallet, ZERO
-            self._office.ledger.note(account)
+            self._state.ledger.note(account)
             self._clearing.earn(account, "INSURANCE_CLEAR", missing, "", now_ms)
-            self._office.emit(
+            self._state.emit(
                 account.name,
-                account_event(account, AccountReason.INSURANCE_CLEAR, now_ms, now_ms, self._office.mark, change=missing),
+                account_event(account, AccountReason.INSURANCE_CLEAR, now_ms, now_ms, self._state.mark, change=missing),
             )
 
     def _close(self, account: Account, exposure: Exposure, now_ms: int) -> None:
         side = Side.SELL if exposure.position.quantity > 0 else Side.BUY
-        order = self._dealer.accept(account.name, _forced(exposure, side, self._office.small_id()), now_ms)
-        self._dealer.execute(order, now_ms, insured=True)
+        order = self._order_entry.accept(account.name, _forced(exposure, side, self._state.small_id()), now_ms)
+        self._order_entry.execute(order, now_ms, insured=True)
         if order.left:
             self._take_over(order, exposure, now_ms)
             self._clearing.follow_position(account.name, order.symbol, order.position_side, now_ms)
@@ -113,12 +113,12 @@ class Liquidator:
     def _take_over(self, order: Order, exposure: Exposure, now_ms: int) -> None:
         """The insurance fund becomes the counterparty of what the book did not take, at the mark price."""
         price, quantity = to_scaled(exposure.mark.quantize(Decimal(1).scaleb(-8))), to_scaled(order.left)
-        fill = Fill(price, quantity, order.side, order.order_id, order.account, CROWD_ID, CROWD)
-        self._clearing.book(order.symbol, Execution(self._office.small_id(), fill), now_ms)
+        fill = MatchedFill(price, quantity, order.side, order.order_id, order.account, BACKGROUND_ID, BACKGROUND)
+        self._clearing.book(order.symbol, TradeExecution(self._state.small_id(), fill), now_ms)
 
     def _publish(self, order: Order, exposure: Exposure, now_ms: int) -> None:
-        contract, board = exposure.contract, self._office.floor(order.symbol).board
-        board.liquidated(
+        contract, public_data = exposure.contract, self._state.market(order.symbol).public_data
+        public_data.liquidated(
             LiquidationOrder(
                 symbol=order.symbol,
                 side=order.side,

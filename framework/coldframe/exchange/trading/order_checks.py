@@ -18,8 +18,8 @@ from coldframe.exchange.refusals import refuse
 from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.exchange.trading.clearing import closes
 from coldframe.exchange.trading.entities import Order
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.margin import Exposure, exposure
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.units import ZERO, unscaled
 from coldframe.wire.filters import Violation, check_order
 from coldframe.wire.requests import Fault, PlaceOrder
@@ -76,7 +76,7 @@ class OrderRequest:
     close_position: bool = False
 
     @property
-    def market(self) -> bool:
+    def is_market(self) -> bool:
         return self.type is OrderType.MARKET
 
     @property
@@ -97,13 +97,13 @@ def ticket_of(request: PlaceOrder, now_ms: int) -> OrderRequest | Fault:
     fault = _check_kind(request) or _check_price_match(request) or _check_date(request, now_ms)
     if fault:
         return fault
-    market = request.type is OrderType.MARKET
+    is_market = request.type is OrderType.MARKET
     good_till = given(request.good_till_date, 0) // 1000 * 1000
     return OrderRequest(
         symbol=request.symbol,
         side=request.side,
         type=request.type,
-        time_in_force=TimeInForce.GTC if market else given(request.time_in_force, TimeInForce.GTC),
+        time_in_force=TimeInForce.GTC if is_market else given(request.time_in_force, TimeInForce.GTC),
         position_side=given(request.position_side, PositionSide.BOTH),
         quantity=Decimal(given(request.quantity, "0")),
         price=Decimal(given(request.price, "0")),
@@ -166,11 +166,11 @@ def check_good_till(good_till_ms: int, now_ms: int) -> Fault | None:
 # -- the account and the market -----------------------------------------------------------------------------------------
 
 
-def check_symbol(office: TradingState, books: AccountBooks, symbol: str) -> Fault | None:
+def check_symbol(state: ExchangeState, books: AccountBooks, symbol: str) -> Fault | None:
     """Whether the venue lists the symbol and trades it, and the account may trade it (protocol.md 6.4, 6.5 and 9)."""
-    if symbol not in office.floors:
+    if symbol not in state.markets:
         return refuse(-1121)
-    contract = office.contract(symbol)
+    contract = state.contract(symbol)
     if contract.tradfi and not books.account.tradfi_signed:
         return refuse(-4411)
     if contract.trading:
@@ -195,21 +195,21 @@ def check_mode(books: AccountBooks, position_side: PositionSide, *, reduce_only_
     return None if position_side is PositionSide.BOTH else refuse(-4061)
 
 
-def matched_price(floor: SymbolMarket, side: Side, match: PriceMatch) -> Decimal | Fault:
+def matched_price(market: SymbolMarket, side: Side, match: PriceMatch) -> Decimal | Fault:
     """The price that `priceMatch` chooses: the n-th best of the other side, or of our own."""
     rank = _RANKS[match]
     shown = side.opposite if match.name.startswith("OPPONENT") else side
-    levels = floor.matching.depth(shown, rank)
+    levels = market.matching.depth(shown, rank)
     return unscaled(levels[rank - 1][0]) if len(levels) >= rank else refuse(-5041)
 
 
-def check_rules(floor: SymbolMarket, side: Side, quantity: Decimal, price: Decimal | None, *, reduce_only: bool) -> Fault | None:
+def check_rules(market: SymbolMarket, side: Side, quantity: Decimal, price: Decimal | None, *, reduce_only: bool) -> Fault | None:
     """The symbol's filters; `price` None means a market order, which must find a counterparty within PERCENT_PRICE."""
-    filters, mark = floor.contract.filters, floor.board.prices.mark
+    filters, mark = market.contract.filters, market.public_data.prices.mark
     broken = check_order(filters, side, quantity, price, mark or None, reduce_only=reduce_only)
     if broken:
         return _fault_of(broken)
-    best = floor.matching.best(side.opposite)
+    best = market.matching.best(side.opposite)
     if price is None and best is not None and mark and filters.check_percent(side, unscaled(best), mark):
         return refuse(-4131)
     return None
@@ -260,7 +260,7 @@ def is_closing(books: AccountBooks, side: Side, position_side: PositionSide, *, 
 
 
 def check_margin(
-    office: TradingState,
+    state: ExchangeState,
     books: AccountBooks,
     ticket: OrderRequest,
     price: Decimal,
@@ -272,9 +272,9 @@ def check_margin(
 
     `instead_of` is the order that this one replaces.
     """
-    whole = office.standing(books.account.name)
-    now = _exposure(office, books, ticket, None)
-    without = _exposure(office, books, ticket, instead_of)
+    whole = state.standing(books.account.name)
+    now = _exposure(state, books, ticket, None)
+    without = _exposure(state, books, ticket, instead_of)
     after = without.with_order(ticket.side, price * quantity)
     more = after.initial_margin - now.initial_margin
     if more <= 0:
@@ -285,7 +285,7 @@ def check_margin(
     return refuse(-2019) if more + at_once > whole.free else None
 
 
-def _exposure(office: TradingState, books: AccountBooks, ticket: OrderRequest, instead_of: Order | None) -> Exposure:
+def _exposure(state: ExchangeState, books: AccountBooks, ticket: OrderRequest, instead_of: Order | None) -> Exposure:
     orders = [other for other in books.of_symbol(ticket.symbol) if other is not instead_of]
     position = books.account.position(ticket.symbol, ticket.position_side)
-    return exposure(books.account, position, orders, office.contract(ticket.symbol), office.mark(ticket.symbol))
+    return exposure(books.account, position, orders, state.contract(ticket.symbol), state.mark(ticket.symbol))

@@ -1,4 +1,4 @@
-"""Dealing: orders are placed, modified, cancelled; each goes through the checks, the book and the clearing, in this order."""
+"""Order entry: orders are placed, modified, cancelled; each goes through the checks, the book and the clearing, in this order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from msgspec import UNSET
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import to_scaled
-from coldframe.exchange.market.symbol_market import Execution, SymbolMarket
-from coldframe.exchange.matching import Fill, Taken, Taker
+from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution
+from coldframe.exchange.matching import MatchedFill, Taken, Taker
 from coldframe.exchange.refusals import refuse
 from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.exchange.trading.clearing import Clearing
 from coldframe.exchange.trading.entities import Order
+from coldframe.exchange.trading.exchange_state import ExchangeState, scaled_price
 from coldframe.exchange.trading.order_checks import (
     POST_ONLY,
     OrderRequest,
@@ -31,7 +32,6 @@ from coldframe.exchange.trading.order_checks import (
     matched_price,
     ticket_of,
 )
-from coldframe.exchange.trading.trading_state import TradingState, scaled_price
 from coldframe.ids import base36
 from coldframe.units import ZERO, ceil_to, floor_to
 from coldframe.wire.requests import Fault, PlaceOrder
@@ -41,10 +41,10 @@ _PREVENTABLE = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD})
 
 
 class OrderEntry:
-    """Takes orders of accounts to the floors."""
+    """Takes orders of accounts to their markets."""
 
-    def __init__(self, office: TradingState, clearing: Clearing) -> None:
-        self._office = office
+    def __init__(self, state: ExchangeState, clearing: Clearing) -> None:
+        self._state = state
         self._clearing = clearing
 
     # -- placing ------------------------------------------------------------------------------------------------------
@@ -60,8 +60,8 @@ class OrderEntry:
 
     def check(self, account: str, request: PlaceOrder, now_ms: int) -> OrderRequest | Fault:
         """All that an order has to pass before it is accepted; its quantity and price as they will stand."""
-        books = self._office.books(account)
-        fault = check_symbol(self._office, books, request.symbol)
+        books = self._state.books(account)
+        fault = check_symbol(self._state, books, request.symbol)
         if fault:
             return fault
         ticket = ticket_of(request, now_ms)
@@ -74,16 +74,16 @@ class OrderEntry:
 
     def check_ticket(self, books: AccountBooks, ticket: OrderRequest) -> OrderRequest | Fault:
         """The checks that look at the market and the account; also for orders that a trigger makes."""
-        floor = self._office.floor(ticket.symbol)
+        market = self._state.market(ticket.symbol)
         if ticket.price_match is not PriceMatch.NONE:
-            price = matched_price(floor, ticket.side, ticket.price_match)
+            price = matched_price(market, ticket.side, ticket.price_match)
             if isinstance(price, Fault):
                 return price
             ticket = attrs.evolve(ticket, price=price)
         closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
-        limit = None if ticket.market else ticket.price
-        fault = check_rules(floor, ticket.side, ticket.quantity, limit, reduce_only=closing)
-        fault = fault or check_count(books, floor.contract)
+        limit = None if ticket.is_market else ticket.price
+        fault = check_rules(market, ticket.side, ticket.quantity, limit, reduce_only=closing)
+        fault = fault or check_count(books, market.contract)
         if fault:
             return fault
         if closing:
@@ -92,21 +92,21 @@ class OrderEntry:
                 return quantity
             ticket = attrs.evolve(ticket, quantity=quantity)
         else:
-            fault = check_margin(self._office, books, ticket, self._expected_price(floor, ticket), ticket.quantity)
-        return fault or _check_time_in_force(floor, ticket) or ticket
+            fault = check_margin(self._state, books, ticket, self._expected_price(market, ticket), ticket.quantity)
+        return fault or _check_time_in_force(market, ticket) or ticket
 
-    def _expected_price(self, floor: SymbolMarket, ticket: OrderRequest) -> Decimal:
+    def _expected_price(self, market: SymbolMarket, ticket: OrderRequest) -> Decimal:
         """What an order is reckoned at: its limit, or for a market order the mark or the best counterparty, whichever is more."""
-        if not ticket.market:
+        if not ticket.is_market:
             return ticket.price
-        best = floor.matching.best(ticket.side.opposite)
-        mark = floor.board.prices.mark
+        best = market.matching.best(ticket.side.opposite)
+        mark = market.public_data.prices.mark
         return max(mark, Decimal(best).scaleb(-12)) if best is not None else mark
 
     def accept(self, account: str, ticket: OrderRequest, now_ms: int) -> Order:
         """Makes a checked ticket an order of the account, without executing it yet."""
-        books = self._office.books(account)
-        order_id = self._office.order_id(ticket.symbol)
+        books = self._state.books(account)
+        order_id = self._state.order_id(ticket.symbol)
         closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
         order = Order(
             order_id=order_id,
@@ -130,7 +130,7 @@ class OrderEntry:
             created_ms=now_ms,
             updated_ms=now_ms,
         )
-        self._office.report(order, ExecutionType.NEW, now_ms)
+        self._state.report(order, ExecutionType.NEW, now_ms)
         return order
 
     # -- executing ----------------------------------------------------------------------------------------------------
@@ -140,85 +140,85 @@ class OrderEntry:
 
         With `insured` the rest is left as it is: the insurance fund takes it over.
         """
-        floor = self._office.floor(order.symbol)
-        taken, executions = floor.take(self._taker(floor, order), now_ms)
+        market = self._state.market(order.symbol)
+        taken, executions = market.take(self._taker(market, order), now_ms)
         touched = self._book(order, taken, executions, now_ms)
         if taken.left and not insured:
-            self._finish(floor, order, taken, now_ms)
+            self._finish(market, order, taken, now_ms)
         touched[(order.account, order.position_side)] = None
         for account, side in touched:
             self._clearing.follow_position(account, order.symbol, side, now_ms)
 
-    def _taker(self, floor: SymbolMarket, order: Order) -> Taker:
-        market = order.type is OrderType.MARKET
+    def _taker(self, market: SymbolMarket, order: Order) -> Taker:
+        is_market = order.type is OrderType.MARKET
         prevention = order.prevention if order.time_in_force in _PREVENTABLE else SelfTradePrevention.NONE
         return Taker(
             side=order.side,
             quantity=to_scaled(order.left),
-            limit=_market_bound(floor, order.side) if market else scaled_price(order),
+            limit=_market_bound(market, order.side) if is_market else scaled_price(order),
             order_id=order.order_id,
             owner=order.account,
             prevention=prevention,
         )
 
     def _book(
-        self, order: Order, taken: Taken, executions: Iterable[Execution], now_ms: int
+        self, order: Order, taken: Taken, executions: Iterable[TradeExecution], now_ms: int
     ) -> dict[tuple[str, PositionSide], None]:
         """Books fills and prevented makers in the order in which they happened. Gives the positions that were touched."""
         touched: dict[tuple[str, PositionSide], None] = {}
         remaining = iter(executions)
         for event in taken.happened:
-            if isinstance(event, Fill):
+            if isinstance(event, MatchedFill):
                 for concerned in self._clearing.book(order.symbol, next(remaining), now_ms):
                     touched[(concerned.account, concerned.position_side)] = None
             else:
-                maker = self._office.books(event.owner).orders[event.order_id]
-                self._office.end(maker, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="1")
+                maker = self._state.books(event.owner).orders[event.order_id]
+                self._state.end(maker, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="1")
         return touched
 
-    def _finish(self, floor: SymbolMarket, order: Order, taken: Taken, now_ms: int) -> None:
+    def _finish(self, market: SymbolMarket, order: Order, taken: Taken, now_ms: int) -> None:
         """Rests, expires or cancels the unfilled remainder, by time in force."""
         immediate = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
         if taken.prevented:
-            self._office.end(order, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="3" if immediate else "1")
+            self._state.end(order, OrderStatus.EXPIRED_IN_MATCH, now_ms, expiry_reason="3" if immediate else "1")
         elif order.type is OrderType.MARKET:
-            self._office.end(order, OrderStatus.EXPIRED, now_ms, expiry_reason="9")
+            self._state.end(order, OrderStatus.EXPIRED, now_ms, expiry_reason="9")
         elif immediate:
-            self._office.end(order, OrderStatus.EXPIRED, now_ms, expiry_reason="2")
+            self._state.end(order, OrderStatus.EXPIRED, now_ms, expiry_reason="2")
         else:
-            floor.rest(order.side, scaled_price(order), taken.left, now_ms, order.order_id, order.account)
+            market.rest(order.side, scaled_price(order), taken.left, now_ms, order.order_id, order.account)
 
     # -- cancelling ---------------------------------------------------------------------------------------------------
 
     def cancel(self, account: str, symbol: str, order_id: int | None, client_id: str | None, now_ms: int) -> Order | Fault:
         """Cancels an open order."""
-        fault = check_reference(self._office, symbol, order_id, client_id)
+        fault = check_reference(self._state, symbol, order_id, client_id)
         if fault:
             return fault
-        order = self._office.books(account).order_of(symbol, order_id, client_id)
+        order = self._state.books(account).order_of(symbol, order_id, client_id)
         if order is None or not order.open:
             return refuse(-2011)
-        self._office.pull(order, OrderStatus.CANCELED, now_ms)
+        self._state.pull(order, OrderStatus.CANCELED, now_ms)
         return order
 
     def cancel_all(self, account: str, symbol: str, now_ms: int) -> None:
         """Cancels every open order of a symbol."""
-        for order in self._office.books(account).of_symbol(symbol):
-            self._office.pull(order, OrderStatus.CANCELED, now_ms)
+        for order in self._state.books(account).of_symbol(symbol):
+            self._state.pull(order, OrderStatus.CANCELED, now_ms)
 
     def expire_dated(self, now_ms: int) -> None:
         """Ends GTD orders whose time has come."""
-        for books in self._office.ledger.books.values():
+        for books in self._state.ledger.books.values():
             for order in list(books.open.values()):
-                if 0 < order.good_till_ms <= now_ms and order.symbol in self._office.floors:
-                    self._office.pull(order, OrderStatus.EXPIRED, now_ms)
+                if 0 < order.good_till_ms <= now_ms and order.symbol in self._state.markets:
+                    self._state.pull(order, OrderStatus.EXPIRED, now_ms)
 
     def restore(self, now_ms: int, symbols: Collection[str]) -> None:
-        """Takes the open orders that the ledger remembers back to their floors; the market may have moved over them meanwhile.
+        """Takes the open orders of the account store back to their markets, which may have moved over them meanwhile.
 
         Raises `ConfigError` for an order that no venue can have written.
         """
-        books = self._office.ledger.books.values()
+        books = self._state.ledger.books.values()
         remembered = [order for account in books for order in account.open.values() if order.symbol in symbols]
         for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
             if not order.open:  # an order before it may have closed what it was to close
@@ -230,36 +230,36 @@ class OrderEntry:
                 raise ConfigError(f"{ledger} cannot be put back: {error}; move the ledger away") from None
 
     def _put_back(self, order: Order, now_ms: int) -> None:
-        floor = self._office.floor(order.symbol)
-        if order.time_in_force in POST_ONLY and floor.matching.crosses(order.side, scaled_price(order)):
-            self._office.end(order, OrderStatus.EXPIRED, now_ms)
+        market = self._state.market(order.symbol)
+        if order.time_in_force in POST_ONLY and market.matching.crosses(order.side, scaled_price(order)):
+            self._state.end(order, OrderStatus.EXPIRED, now_ms)
         else:
             self.execute(order, now_ms)
 
 
-def check_reference(office: TradingState, symbol: str, order_id: int | None, client_id: str | None) -> Fault | None:
+def check_reference(state: ExchangeState, symbol: str, order_id: int | None, client_id: str | None) -> Fault | None:
     """Whether a call names a listed symbol and some order."""
-    if symbol not in office.floors:
+    if symbol not in state.markets:
         return refuse(-1121)
     return refuse(-1102, "orderId", "origClientOrderId") if order_id is None and not client_id else None
 
 
-def _check_time_in_force(floor: SymbolMarket, ticket: OrderRequest) -> Fault | None:
+def _check_time_in_force(market: SymbolMarket, ticket: OrderRequest) -> Fault | None:
     """Post-only must not trade at once; fill-or-kill must find everything."""
-    if ticket.market:
+    if ticket.is_market:
         return None
     price = to_scaled(ticket.price)
-    if ticket.post_only and floor.matching.crosses(ticket.side, price):
+    if ticket.post_only and market.matching.crosses(ticket.side, price):
         return refuse(-5022)
     if ticket.time_in_force is TimeInForce.FOK:
         wanted = Taker(side=ticket.side, quantity=to_scaled(ticket.quantity), limit=price)
-        return refuse(-5021) if floor.matching.fillable(wanted) < wanted.quantity else None
+        return refuse(-5021) if market.matching.fillable(wanted) < wanted.quantity else None
     return None
 
 
-def _market_bound(floor: SymbolMarket, side: Side) -> int | None:
+def _market_bound(market: SymbolMarket, side: Side) -> int | None:
     """The worst price at which a market order may trade: the mark price and `marketTakeBound`."""
-    contract, mark = floor.contract, floor.board.prices.mark
+    contract, mark = market.contract, market.public_data.prices.mark
     if not mark:
         return None
     bound = mark * contract.take_bound

@@ -9,8 +9,8 @@ import attrs
 from coldframe.enums import AccountReason, MarginType, PositionSide
 from coldframe.exchange.refusals import refuse
 from coldframe.exchange.trading.entities import cents
+from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.order_events import account_event
-from coldframe.exchange.trading.trading_state import TradingState
 from coldframe.units import ZERO
 from coldframe.wire.account import AccountConfigUpdate, AssetModeChange, LeverageChange
 from coldframe.wire.requests import Countdown, Fault, MovePositionMargin, SetLeverage, SetMarginType
@@ -21,30 +21,30 @@ _ADD, _TAKE = 1, 2
 class Preferences:
     """Changes the settings of accounts. Each method gives the refusal, or nothing when it was done."""
 
-    def __init__(self, office: TradingState) -> None:
-        self._office = office
+    def __init__(self, state: ExchangeState) -> None:
+        self._state = state
 
     def leverage(self, account: str, request: SetLeverage, now_ms: int) -> Fault | None:
         """POST leverage: within the brackets, covering what is held, and with margin for it."""
-        office = self._office
-        if request.symbol not in office.floors:
+        state = self._state
+        if request.symbol not in state.markets:
             return refuse(-1121)
-        contract, books = office.contract(request.symbol), office.books(account)
+        contract, books = state.contract(request.symbol), state.books(account)
         if not 1 <= request.leverage <= contract.max_leverage:
             return refuse(-4028, request.leverage)
         settings = books.account.of_symbol(request.symbol)
-        held = [exposure for exposure in office.standing(account).exposures if exposure.position.symbol == request.symbol]
+        held = [exposure for exposure in state.standing(account).exposures if exposure.position.symbol == request.symbol]
         if any(order.widest > contract.max_notional(request.leverage) for order in held):
             return refuse(-2027)
         if settings.isolated and request.leverage < settings.leverage and any(order.position.quantity for order in held):
             return refuse(-4161)
         before, settings.leverage = settings.leverage, request.leverage
-        if request.leverage < before and office.standing(account).free < 0:
+        if request.leverage < before and state.standing(account).free < 0:
             settings.leverage = before
             return refuse(-2028)
-        office.ledger.note(books.account)
+        state.ledger.note(books.account)
         change = LeverageChange(symbol=request.symbol, leverage=request.leverage)
-        office.emit(
+        state.emit(
             account,
             AccountConfigUpdate(event="ACCOUNT_CONFIG_UPDATE", event_ms=now_ms, transaction_ms=now_ms, leverage=change),
         )
@@ -52,10 +52,10 @@ class Preferences:
 
     def margin_type(self, account: str, request: SetMarginType, now_ms: int) -> Fault | None:
         """POST marginType: only while nothing is held or on order."""
-        office = self._office
-        if request.symbol not in office.floors:
+        state = self._state
+        if request.symbol not in state.markets:
             return refuse(-1121)
-        books = office.books(account)
+        books = state.books(account)
         settings, isolated = books.account.of_symbol(request.symbol), request.margin_type is MarginType.ISOLATED
         if settings.isolated == isolated:
             return refuse(-4046)
@@ -66,21 +66,21 @@ class Preferences:
         if any(books.account.position(request.symbol, side).quantity for side in books.account.sides()):
             return refuse(-4048)
         settings.isolated = isolated
-        office.ledger.note(books.account)
-        office.emit(
+        state.ledger.note(books.account)
+        state.emit(
             account,
-            account_event(books.account, AccountReason.MARGIN_TYPE_CHANGE, now_ms, now_ms, office.mark, balances=False),
+            account_event(books.account, AccountReason.MARGIN_TYPE_CHANGE, now_ms, now_ms, state.mark, balances=False),
         )
         return None
 
     def position_margin(self, account: str, request: MovePositionMargin, now_ms: int) -> Fault | None:
         """POST positionMargin: between the wallet and an isolated position."""
-        office = self._office
-        if request.symbol not in office.floors:
+        state = self._state
+        if request.symbol not in state.markets:
             return refuse(-1121)
         if request.type not in (_ADD, _TAKE):
             return refuse(-1130, "type")
-        books, amount = office.books(account), cents(Decimal(request.amount))
+        books, amount = state.books(account), cents(Decimal(request.amount))
         if amount <= 0:
             return refuse(-4055)
         side = request.position_side if isinstance(request.position_side, PositionSide) else PositionSide.BOTH
@@ -91,7 +91,7 @@ class Preferences:
         position = books.account.position(request.symbol, side)
         if not position.quantity:
             return refuse(-4054)
-        whole = office.standing(account)
+        whole = state.standing(account)
         exposure = whole.of(request.symbol, side)
         if request.type == _ADD and amount > whole.available:
             return refuse(-4050)
@@ -100,24 +100,24 @@ class Preferences:
             return refuse(-4051)
         moved = amount if request.type == _ADD else -amount
         position.isolated_wallet += moved
-        office.note_margin(books.account, position, moved, "USER_ADJUST", now_ms)
+        state.note_margin(books.account, position, moved, "USER_ADJUST", now_ms)
         position.updated_ms = now_ms
-        office.ledger.note(books.account)
-        office.emit(
+        state.ledger.note(books.account)
+        state.emit(
             account,
-            account_event(books.account, AccountReason.MARGIN_TRANSFER, now_ms, now_ms, office.mark, positions=[position]),
+            account_event(books.account, AccountReason.MARGIN_TRANSFER, now_ms, now_ms, state.mark, positions=[position]),
         )
         return None
 
     def sign_agreement(self, account: str, *, signed: bool = True) -> None:
         """POST stock/contract: from now on the account may trade TradFi perpetuals; twice is fine. The venue may take it back."""
-        books = self._office.books(account)
+        books = self._state.books(account)
         books.account.tradfi_signed = signed
-        self._office.ledger.note(books.account)
+        self._state.ledger.note(books.account)
 
     def position_mode(self, account: str, *, hedge: bool) -> Fault | None:
         """POST positionSide/dual: only while nothing is held or on order anywhere."""
-        books = self._office.books(account)
+        books = self._state.books(account)
         if books.account.hedge == hedge:
             return refuse(-4059)
         if books.open or books.open_algos:
@@ -125,12 +125,12 @@ class Preferences:
         if any(position.quantity for position in books.account.positions.values()):
             return refuse(-4068)
         books.account.hedge = hedge
-        self._office.ledger.note(books.account)
+        self._state.ledger.note(books.account)
         return None
 
     def asset_mode(self, account: str, now_ms: int, *, multi_assets: bool) -> Fault | None:
         """POST multiAssetsMargin: not with open orders, nor with isolated symbols."""
-        books = self._office.books(account)
+        books = self._state.books(account)
         if books.account.multi_assets == multi_assets:
             return refuse(-4171)
         if multi_assets and any(setting.isolated for setting in books.account.settings.values()):
@@ -138,9 +138,9 @@ class Preferences:
         if books.open:
             return refuse(-4170)
         books.account.multi_assets = multi_assets
-        self._office.ledger.note(books.account)
+        self._state.ledger.note(books.account)
         change = AssetModeChange(multi_assets=multi_assets)
-        self._office.emit(
+        self._state.emit(
             account,
             AccountConfigUpdate(event="ACCOUNT_CONFIG_UPDATE", event_ms=now_ms, transaction_ms=now_ms, asset_mode=change),
         )
@@ -148,9 +148,9 @@ class Preferences:
 
     def fee_burn(self, account: str, *, wanted: bool) -> None:
         """POST feeBurn."""
-        books = self._office.books(account)
+        books = self._state.books(account)
         books.account.fee_burn = wanted
-        self._office.ledger.note(books.account)
+        self._state.ledger.note(books.account)
 
 
 @attrs.define(eq=False)

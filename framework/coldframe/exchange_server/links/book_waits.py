@@ -21,7 +21,7 @@ class BookWaits:
 
     async def wait(self, symbol: str) -> None:
         """Returns when the book of a symbol is complete, or after `BOOK_WAIT_S`; at once for a symbol that is not listed."""
-        if symbol not in self._source.floors:
+        if symbol not in self._source.markets:
             return
         complete = self._complete.get(symbol)
         if complete is None:

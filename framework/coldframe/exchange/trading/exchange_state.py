@@ -1,4 +1,4 @@
-"""What the parts of the private side share: the ledger, the floors, the ids, and the events on their way to the accounts."""
+"""What the parts of the private side share: the account store, the markets, the ids, and the events that are to be sent."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from coldframe.wire.account import UserEvent
 from coldframe.wire.replies import MarginChange
 
 
-class TradingState:
+class ExchangeState:
     """Shared state of the private side. Events leave in the order in which they are emitted."""
 
     def __init__(
         self,
         ledger: AccountStore,
-        floors: Mapping[str, SymbolMarket],
+        markets: Mapping[str, SymbolMarket],
         start_ms: int,
         long_ids: Iterable[str] = (),
         rates: Mapping[str, Decimal] | None = None,
     ) -> None:
         self.ledger = ledger
-        self.floors = floors
+        self.markets = markets
         #: Prices of assets that have no contract here, in US dollars.
         self.rates = rates or {}
         self.events: list[tuple[str, UserEvent]] = []
@@ -46,19 +46,19 @@ class TradingState:
         self._next_small_id += 1
         return self._next_small_id
 
-    def floor(self, symbol: str) -> SymbolMarket:
-        return self.floors[symbol]
+    def market(self, symbol: str) -> SymbolMarket:
+        return self.markets[symbol]
 
     def contract(self, symbol: str) -> Contract:
-        return self.floors[symbol].contract
+        return self.markets[symbol].contract
 
     def mark(self, symbol: str) -> Decimal:
-        return self.floors[symbol].board.prices.mark
+        return self.markets[symbol].public_data.prices.mark
 
     def asset_price(self, asset: str) -> Decimal | None:
         """What an asset is worth in US dollars: the index price of its contract, else its fixed rate."""
-        floor = self.floors.get(f"{asset}USDT")
-        return floor.board.prices.index if floor is not None and floor.board.prices.known else self.rates.get(asset)
+        market = self.markets.get(f"{asset}USDT")
+        return market.public_data.prices.index if market is not None and market.public_data.prices.known else self.rates.get(asset)
 
     def books(self, account: str) -> AccountBooks:
         return self.ledger.books[account]
@@ -66,7 +66,7 @@ class TradingState:
     def standing(self, account: str) -> MarginAccount:
         """The account at the present mark prices, as far as its contracts are listed here."""
         books = self.books(account)
-        return standing(books.account, books.open.values(), self.floors.keys(), self.contract, self.mark)
+        return standing(books.account, books.open.values(), self.markets.keys(), self.contract, self.mark)
 
     def unlisted(self) -> list[str]:
         """The contracts of which the ledger remembers positions or open orders, and which are not listed here."""
@@ -79,7 +79,7 @@ class TradingState:
                 *(algo.symbol for algo in books.open_algos.values()),
             )
         ]
-        return sorted(set(held) - self.floors.keys())
+        return sorted(set(held) - self.markets.keys())
 
     def emit(self, account: str, event: UserEvent) -> None:
         """Sends an event to an account."""
@@ -147,8 +147,8 @@ class TradingState:
 
     def pull(self, order: Order, status: OrderStatus, now_ms: int, *, expiry_reason: str = "0") -> None:
         """Takes a resting order out of the book and ends it."""
-        floor = self.floor(order.symbol)
-        floor.withdraw(order.order_id, order.side, scaled_price(order), now_ms)
+        market = self.market(order.symbol)
+        market.withdraw(order.order_id, order.side, scaled_price(order), now_ms)
         self.end(order, status, now_ms, expiry_reason=expiry_reason)
 
 
