@@ -234,6 +234,32 @@ def test_sentences_name_their_subject() -> None:
     assert breaking(PROSE, lambda path: vague(text_of(path))) == {}
 
 
+def said(path: Path) -> list[str]:
+    """What users read of a file: the texts in code that are not docstrings, and documents as a whole."""
+    if path.suffix != ".py":
+        return [text_of(path)]
+    texts = [node for node in ast.walk(ast.parse(text_of(path))) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    # A docstring is the only text that begins a line; a text in a call or an assignment follows something, or is indented deeper.
+    return [str(text.value) for text in texts if not text_of(path).splitlines()[text.lineno - 1].lstrip().startswith('"""')]
+
+
+def speaks_as_we(path: Path) -> list[str]:
+    return [" ".join(text.split())[:80] for text in said(path) if re.search(r"\b([Ww]e|us|[Oo]ur|[Oo]urs)\b", text)]
+
+
+def test_user_texts_speak_of_the_bot_and_the_exchange() -> None:
+    """A reader cannot know who "we" is. The exchange's own texts and a story of changes stand as they are."""
+    quoted = {"framework/coldframe/wire/codes.py", "docs/faults.md", "CHANGELOG.md"}
+    assert breaking((path for path in PROSE if name(path) not in quoted), speaks_as_we) == {}
+
+
+def test_we_is_seen_in_texts_and_not_in_docstrings(tmp_path: Path) -> None:
+    (tmp_path / "said.py").write_text('"""We are here."""\nlog(f"{a}: we are banned")\nlog("where the power is")\n')
+    assert speaks_as_we(tmp_path / "said.py") == [": we are banned"]
+    (tmp_path / "said.md").write_text("It cancels our orders.")
+    assert speaks_as_we(tmp_path / "said.md") == ["It cancels our orders."]
+
+
 def test_vague_sentences_are_seen() -> None:
     assert vague("# A stream that nobody asked for.") == ["nobody"]
     assert vague("Every position. One\n    # that is left") == [". One # that"]

@@ -1,6 +1,6 @@
 """What a strategy is told: facts in the past tense, frozen, with exact numbers.
 
-Every event carries `at_ns`, our receive time in nanoseconds (never going back within a run), and where the venue gives one,
+Every event carries `at_ns`, the bot's receive time in nanoseconds (never going back within a run), and where the venue gives one,
 `event_ms`, the venue's own time in epoch milliseconds. Prices are in the quote asset, quantities in the base asset.
 """
 

@@ -59,7 +59,7 @@ class Place:
 
 @attrs.frozen
 class Amend:
-    """Give an open LIMIT order of ours another price or quantity; it loses its place in the queue.
+    """Give one of the strategy's open LIMIT orders another price or quantity; it loses its place in the queue.
 
     A conditional order cannot be modified (NOT_AMENDABLE): cancel it and place another one.
     """
@@ -71,7 +71,7 @@ class Amend:
 
 @attrs.frozen
 class Cancel:
-    """Cancel one order of ours."""
+    """Cancel one of the strategy's orders."""
 
     client_order_id: str
 

@@ -264,7 +264,7 @@ class StrategyChange(Message, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class StrategyUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
-    """STRATEGY_UPDATE: a bot of the venue's own user interface changed. Nothing of ours."""
+    """STRATEGY_UPDATE: a bot of the venue's own user interface changed. Not used."""
 
     transaction_ms: Integer = field(name="T")
     strategy: StrategyChange = field(name="su")
@@ -284,7 +284,7 @@ class GridChange(Message, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class GridUpdate(UserEvent, frozen=True, omit_defaults=True, kw_only=True):
-    """GRID_UPDATE: a grid of the venue's own user interface changed. Nothing of ours."""
+    """GRID_UPDATE: a grid of the venue's own user interface changed. Not used."""
 
     transaction_ms: Integer = field(name="T")
     grid: GridChange = field(name="gu")

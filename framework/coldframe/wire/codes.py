@@ -21,7 +21,7 @@ class CodeClass(Enum):
     CLOCK = "resync clock"
     LOG_ON = "log on again"
     RISK_MODE = "risk mode"
-    OUR_BUG = "our bug"
+    OUR_BUG = "bug of the bot"
     FATAL = "fatal"
     #: Not there (any more): expected when a cancel meets a fill, weak evidence when a query meets it.
     GONE = "gone"
