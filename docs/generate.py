@@ -1,7 +1,7 @@
 """Writes the parts of the documents that are true by construction: tables and signatures taken from the code.
 
-Each part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`. Run it after a change (`python docs/generate.py`); a test
-fails while a document and the code differ.
+Each part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; the pictures of `architecture.md` are files of their own.
+Run it after a change (`python docs/generate.py`); a test fails while a document or a picture differs from the code.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import attrs
 import msgspec
+from pictures import PICTURES
 
 from coldframe.config import schema
 from coldframe.config import venue as venue_tables
@@ -289,11 +290,15 @@ def documents() -> list[Path]:
     return sorted(DOCS.glob("*.md"))
 
 
+def generated() -> dict[Path, str]:
+    """Every document with generated parts and every picture, as the code has it now."""
+    texts = {path: render(path.read_text(encoding="utf-8")) for path in documents()}
+    return {**texts, **{DOCS / name: draw() for name, draw in PICTURES.items()}}
+
+
 def main() -> int:
-    for path in documents():
-        old = path.read_text(encoding="utf-8")
-        new = render(old)
-        if new != old:
+    for path, new in generated().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != new:
             path.write_text(new, encoding="utf-8")
             sys.stdout.write(f"{path.name} written\n")
     return 0
