@@ -100,11 +100,11 @@ class StrategyBench:
         names = [StreamName.of(symbol, "depth@100ms") for symbol in symbols]
         self._market = Market(self._ctx, RestQueue(self._ctx), names, FeedLimits())
         self._orders = Orders(BENCH_START_MS)
-        self._trader = StrategyAccount("bench", frozenset(symbols), Budget())
-        self._state = EngineState(self._ctx, self._orders, {"bench": self._trader}, instruments=listed, hedge=hedge)
+        self._account = StrategyAccount("bench", frozenset(symbols), Budget())
+        self._state = EngineState(self._ctx, self._orders, {"bench": self._account}, instruments=listed, hedge=hedge)
         self._reports = ExecutionReports(self._state, self._ctx)
         self._trade_id = 0
-        parts = (self._state, self._trader, symbols, self._market, Random(seed))
+        parts = (self._state, self._account, symbols, self._market, Random(seed))
         self._world, self._outside = StrategyWorld(*parts), StrategyWorld(*parts)
         self._view = self._outside.lasting(self.now_ms, allowed=True)
 

@@ -164,10 +164,10 @@ class Inspector:
         self.look()
         for runtime in self.engine.runtimes.all:
             fills = self.history.fills_of(runtime.id)
-            if runtime.trader.account.fills != len(fills):
-                self._violated(f"{runtime.id} has {runtime.trader.account.fills} fills, the venue {len(fills)}")
+            if runtime.account.holdings.fills != len(fills):
+                self._violated(f"{runtime.id} has {runtime.account.holdings.fills} fills, the venue {len(fills)}")
             for symbol in runtime.plugin.symbols:
-                mine, theirs = runtime.trader.account.net(symbol), position_of(fills.values()).get(symbol, Decimal(0))
+                mine, theirs = runtime.account.holdings.net(symbol), position_of(fills.values()).get(symbol, Decimal(0))
                 if mine != theirs or theirs != self.history.positions.get(symbol, Decimal(0)):
                     self._violated(f"position of {runtime.id} in {symbol}: {mine}, by the venue's fills {theirs}")
             for order in self.history.open_orders(runtime.id):

@@ -42,8 +42,8 @@ class Witness:
     def __init__(self, ends: AlgoStatus, trades: int) -> None:
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.orders = Orders(START_MS)
-        self.trader = StrategyAccount("mm", frozenset({"BTCUSDT"}), Budget())
-        self.state = EngineState(self.ctx, self.orders, {"mm": self.trader})
+        self.account = StrategyAccount("mm", frozenset({"BTCUSDT"}), Budget())
+        self.state = EngineState(self.ctx, self.orders, {"mm": self.account})
         self.reports = ExecutionReports(self.state, self.ctx)
         self.conditionals = AlgoOrders(self.state, self.ctx, self.reports)
         wanted = attrs.evolve(place(price="106", quantity="3"), type=T.STOP, trigger_price=D(105))
@@ -115,7 +115,7 @@ def test_evidence_in_any_order_ends_the_same_with_fills_once(data: st.DataObject
     order = seen.order
     wanted = ENDS[ends] or (S.FILLED if trades == 3 else S.CANCELED)
     assert state(order) is wanted
-    assert (order.filled, seen.trader.account.net("BTCUSDT")) == (trades, trades)
+    assert (order.filled, seen.account.holdings.net("BTCUSDT")) == (trades, trades)
     assert seen.state.external.account.fills == 0
     assert seen.orders.incidents == 0
     told = [event.state for event in seen.told if isinstance(event, OrderChanged)]

@@ -161,7 +161,7 @@ def check_against_the_venue(storm: Storm) -> None:
     assert {name: (one.state, one.filled) for name, one in ours.items() if one is not None} == storm.at_venue()
     assert made.engine.orders.doubtful == 0
     traded = sum((order.side.sign * D(trade.quantity) for order, trade in storm.exchange.trades), D(0))
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == traded
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == traded
 
 
 def check_lives(storm: Storm) -> None:

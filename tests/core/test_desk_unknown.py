@@ -59,7 +59,7 @@ def test_o14_trade_after_an_absence_proof_suspends_the_symbol() -> None:
     assert state(order) is S.NEVER_ACCEPTED
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
     made.fill(order.client_order_id, "1")
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
     assert made.engine.orders.incidents == 1
     made.want(actor, place())
     assert made.verdicts(actor)["HALTED"] == 1
@@ -347,7 +347,7 @@ def test_a_fill_left_out_between_two_others_is_recovered() -> None:
     assert order.fills_missing
     made.run(2_000)
     assert (order.filled, order.fills_missing) == (D("0.6"), False)
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.6")
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D("0.6")
     assert len(actor.told(OrderFilled)) == 3
 
 

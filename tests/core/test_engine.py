@@ -371,7 +371,7 @@ def test_a_fill_in_the_last_moment_is_booked() -> None:
     made.fill(order.client_order_id, "1")
     made.run(100)
     assert made.ended == Finish("signal")
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 def test_o7_fill_whose_report_was_lost_is_fetched_before_the_end() -> None:
@@ -384,7 +384,7 @@ def test_o7_fill_whose_report_was_lost_is_fetched_before_the_end() -> None:
     made.run(2_900)
     assert made.ended == Finish("signal")
     assert order.state is OrderState.FILLED
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 def test_fills_that_cannot_be_fetched_are_named_after_the_grace() -> None:

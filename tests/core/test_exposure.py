@@ -52,7 +52,7 @@ class Market:
         self.live: list[Order] = []
 
     def held(self, side: PositionSide) -> Decimal:
-        return self.rig.trader.account.position(SYMBOL, side).quantity
+        return self.rig.account.holdings.position(SYMBOL, side).quantity
 
     def ask(self, wanted: Place) -> None:
         if self.rig.check(wanted).accepted:
@@ -75,7 +75,7 @@ class Market:
         else:
             self.trades += 1
             orders.book(order, Fill(SYMBOL, self.trades, self.trades, order.side, D(100), quantity, True, START_MS), START_NS)
-            self.rig.trader.account.position(SYMBOL, order.position_side).fill(order.side, quantity, D(100))
+            self.rig.account.holdings.position(SYMBOL, order.position_side).fill(order.side, quantity, D(100))
         self.live = [order for order in self.live if order.live]
 
 

@@ -106,7 +106,7 @@ def test_o9_trades_that_are_told_after_the_end_are_booked(status: OrderStatus, p
     for report in reports:
         made.engine.reports.step(report)
     assert (state(order), order.filled, order.exposure) == (ended, D("0.4"), D(0))
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D("0.4")
     assert states(actor)[-1] == ended
     assert made.engine.orders.incidents == 0
 
@@ -147,5 +147,5 @@ def test_o6_a_fill_that_is_told_twice_is_booked_once(told: str, again: str) -> N
     for _ in range(2):
         say[again]()
     assert (state(order), order.filled) == (S.FILLED, D(1))
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert (account.net("BTCUSDT"), account.fills, engine_state.external.account.fills) == (D(1), 1, 0)

@@ -31,7 +31,7 @@ def world(**more: object) -> tuple[Scripted, Actor]:
 
 
 def sides(made: Scripted) -> tuple[Decimal, Decimal]:
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     return account.position("BTCUSDT", LONG).quantity, account.position("BTCUSDT", SHORT).quantity
 
 

@@ -74,6 +74,6 @@ def test_p9_what_a_run_holds_does_not_grow_with_its_age() -> None:
     orders = made.engine.orders
     assert len(orders._by_client_id) <= 60 + len(orders._live)
     runtime = made.engine.runtimes.get("mm")
-    assert runtime.trader.account.fills > 4 * ROUNDS, "it has really traded"
+    assert runtime.account.holdings.fills > 4 * ROUNDS, "it has really traded"
     growth = sizes[-1] - sizes[1]
     assert growth < 0.05 * sizes[1] + 20, f"kilobytes held after each turn: {[round(size) for size in sizes]}"

@@ -59,7 +59,7 @@ def test_its_fills_are_booked_when_they_come_all_the_same() -> None:
     made.silent = False
     made.fill(name, "1")
     made.run(10_000)
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D(1)
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_o29_the_very_same_order_again_is_a_mistake_for_a_while() -> None:
 
 def test_a_double_is_told_with_both_numbers() -> None:
     rig = RiskRig(RiskLimits(duplicate_ms=100))
-    rig.state.order_sent(rig.trader, place(), 1_000, adds_risk=True)
-    verdict = duplicate(rig.state, rig.trader, place(), 1_040)
+    rig.state.order_sent(rig.account, place(), 1_000, adds_risk=True)
+    verdict = duplicate(rig.state, rig.account, place(), 1_040)
     assert verdict is not None
     assert refused(verdict, V.DUPLICATE, "40", "100")
     assert duplicate(rig.state, rig.other, place(), 1_040) is None
@@ -76,10 +76,10 @@ def test_o29_no_two_equal_orders_ever_go_out_within_the_window(steps: list[tuple
     for wait, quantity in steps:
         now_ms += wait
         recent = [at for at, what in out if what == quantity and now_ms - at < 100]
-        verdict = duplicate(rig.state, rig.trader, place(quantity=quantity), now_ms)
+        verdict = duplicate(rig.state, rig.account, place(quantity=quantity), now_ms)
         assert (verdict is not None) == bool(recent)
         if verdict is None:
-            rig.state.order_sent(rig.trader, place(quantity=quantity), now_ms, adds_risk=True)
+            rig.state.order_sent(rig.account, place(quantity=quantity), now_ms, adds_risk=True)
             out.append((now_ms, quantity))
 
 
@@ -102,8 +102,8 @@ def test_o28_reducing_order_passes_and_the_resting_order_expires() -> None:
     rig.stand(place(SELL, "1", "100.5"), "other")
     wanted = place(BUY, "1", "101")
     assert rig.check(wanted).accepted
-    assert prevention(rig.state, rig.trader, wanted) is SelfTradePrevention.EXPIRE_MAKER
-    assert prevention(rig.state, rig.trader, place(BUY, "1", "100")) is None
+    assert prevention(rig.state, rig.account, wanted) is SelfTradePrevention.EXPIRE_MAKER
+    assert prevention(rig.state, rig.account, place(BUY, "1", "100")) is None
 
 
 def test_o28_amendment_crossing_an_own_strategy_is_refused() -> None:
@@ -183,7 +183,7 @@ def test_the_bracket_counts_the_account_at_worst() -> None:
     rig.state.caps.tiers("BTCUSDT", [(20, D(1000))])
     rig.state.caps.leverage("BTCUSDT", 20)
     rig.hold("3")
-    rig.other.account.position("BTCUSDT").fill(BUY, D(2), D(100))
+    rig.other.holdings.position("BTCUSDT").fill(BUY, D(2), D(100))
     rig.stand(place(BUY, "2"), "other")
     assert rig.check(place(BUY, "3")).accepted
     verdict = rig.check(place(BUY, "3.1"))

@@ -75,7 +75,7 @@ def test_n2_no_order_ends_while_the_host_name_is_unresolved(traded: bool) -> Non
     resolved(made)
     assert [order.state for order in orders[:3]] == [S.ACCEPTED] * 3
     assert {order.state for order in orders[3:]} == {S.FILLED if traded else S.ACCEPTED}
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == (D("1.5") if traded else 0)
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == (D("1.5") if traded else 0)
     assert made.engine.trading.reports_complete
     assert len(made.sent("order.place")) == sent, "none was sent again"
     assert "Temporary failure in name resolution" in made.said()

@@ -126,10 +126,10 @@ class OrderWorld:
 
     def __init__(self, **limits: Any) -> None:
         self.ctx = context()
-        self.trader = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
+        self.account = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
         self.orders = Orders(START_MS)
         listed = Instruments([instrument(SYMBOL)])
-        self.state = EngineState(self.ctx, self.orders, {"mm": self.trader}, instruments=listed, limits=RiskLimits(**limits))
+        self.state = EngineState(self.ctx, self.orders, {"mm": self.account}, instruments=listed, limits=RiskLimits(**limits))
         self.state.prices.mark_price_told(SYMBOL, Decimal(100))
         self.calls = RestQueue(self.ctx)
         self.session = Session(self.ctx, False, SessionLimits())
@@ -145,7 +145,7 @@ class OrderWorld:
 
     def place(self, wanted: Place) -> Callable[[], None]:
         """Something to do in a trace: the executor sends an order."""
-        return lambda: accepted(self.executor.place(self.trader, wanted, Origin.PLACE, CALM))
+        return lambda: accepted(self.executor.place(self.account, wanted, Origin.PLACE, CALM))
 
     def stand(self, wanted: Place) -> Order:
         """An order that rests at the exchange."""

@@ -49,5 +49,5 @@ def test_p13_a_decision_from_before_a_stall_is_not_written(tmp_path: Path) -> No
     last = (tmp_path / "told").read_text().splitlines()[-1]
     assert re.search(r": .*decided on what came in [0-9]+ ms ago, 200 ms are allowed", last), last
     runtime = scene.engine.runtimes.get("stalled")
-    assert (runtime.verdicts["ACCEPTED"], runtime.trader.account.fills) == (1, 0)
+    assert (runtime.verdicts["ACCEPTED"], runtime.account.holdings.fills) == (1, 0)
     assert scene.engine.orders.doubtful == 0

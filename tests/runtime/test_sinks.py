@@ -48,7 +48,7 @@ def test_sinks_hear_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told = [event for event in module.heard if isinstance(event, Told)]
     assert {effect.strategy for effect in told} == {"busy"}
     fills = [effect.event for effect in told if isinstance(effect.event, OrderFilled)]
-    assert sum(fill.quantity for fill in fills) == scene.engine.runtimes.get("busy").trader.account.net("BTCUSDT")
+    assert sum(fill.quantity for fill in fills) == scene.engine.runtimes.get("busy").account.holdings.net("BTCUSDT")
     states = [effect.event.state for effect in told if isinstance(effect.event, OrderChanged)]
     assert {"FILLED", "CANCELED"} <= {str(state).upper() for state in states}
     assert any(isinstance(event, Log) and "broken muted" in event.text for event in module.heard)

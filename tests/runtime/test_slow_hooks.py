@@ -31,4 +31,4 @@ def test_s9_slow_hook_is_named_in_a_real_run_and_others_trade_on(tmp_path: Path)
     named = [line for line in scene.log.splitlines() if "everything else waited" in line]
     assert len([line for line in named if "strategy slow: on_book took" in line]) == 1, "once in ten seconds"
     busy = scene.engine.runtimes.get("busy")
-    assert (busy.orders, busy.trader.account.fills) == (2, 1)
+    assert (busy.orders, busy.account.holdings.fills) == (2, 1)

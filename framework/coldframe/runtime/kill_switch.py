@@ -152,7 +152,7 @@ async def _send_heartbeats(runner: EffectRunner, engine: Engine) -> None:
 
 def _tell_positions(runner: EffectRunner, engine: Engine) -> None:
     """What the run holds: also positions that no fill of it has brought."""
-    accounts = [(runtime.id, runtime.trader.account) for runtime in engine.runtimes.all]
+    accounts = [(runtime.id, runtime.account.holdings) for runtime in engine.runtimes.all]
     held = {(name, *key): position.quantity for name, account in accounts for key, position in account.positions.items()}
     runner.heartbeat.holds(held)
 

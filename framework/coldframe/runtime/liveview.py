@@ -98,7 +98,7 @@ def _strategies(engine: Engine) -> Table:
     for column in ("strategy", "position", "orders", "fills", "realised", "unrealised", "fees"):
         table.add_column(column, justify="left" if column in ("strategy", "position") else "right")
     for runtime in engine.runtimes.all:
-        account = runtime.trader.account
+        account = runtime.account.holdings
         held = [
             f"{symbol} {'' if side is PositionSide.BOTH else f'{side} '}{trimmed(position.quantity)}"
             for (symbol, side), position in sorted(account.positions.items())

@@ -160,7 +160,7 @@ def _external(engine: Engine) -> dict[str, Any]:
 
 
 def _strategy(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
-    account = runtime.trader.account
+    account = runtime.account.holdings
     return {
         "state": "muted" if runtime.muted else "halted" if runtime.halted else "running",
         "intents": runtime.intents,
@@ -194,7 +194,7 @@ def _troubles(runtime: StrategyRuntime, engine: Engine) -> dict[str, Any]:
 
 def _sides(runtime: StrategyRuntime) -> dict[str, dict[str, str]]:
     """The positions of an account in hedge mode, by symbol and side."""
-    positions = runtime.trader.account.position
+    positions = runtime.account.holdings.position
     return {
         symbol: {side.value: trimmed(positions(symbol, side).quantity) for side in (PositionSide.LONG, PositionSide.SHORT)}
         for symbol in runtime.plugin.symbols

@@ -313,7 +313,7 @@ def test_the_link_is_rotated_without_a_hole() -> None:
     made.want(actor, place())
     (order,) = made.engine.orders.live
     made.fill(order.client_order_id, "0.4")
-    assert made.engine.runtimes.get("mm").trader.account.fills == 1
+    assert made.engine.runtimes.get("mm").account.holdings.fills == 1
     made.run(11_000)
     assert made.of_kind(PRIVATE) == ["private.2"]
     assert len(made.called("/fapi/v1/openOrders")) <= rounds + 1

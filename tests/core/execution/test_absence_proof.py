@@ -226,7 +226,7 @@ def test_a_fill_still_counts_after_a_human_being_was_wrong() -> None:
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
     made.fill(order.client_order_id, "1")
     assert state(order) is S.FILLED
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D(1)
     assert order.side is Side.BUY
 
 

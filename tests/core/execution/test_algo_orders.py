@@ -41,7 +41,7 @@ def waiting(*holds: str, wanted: Place | None = None) -> tuple[Scripted, Actor, 
 def hold_position(made: Scripted, actor: Actor, quantity: str) -> None:
     """The strategy gets a long position."""
     made.want(actor, place(price=None, quantity=quantity))
-    assert made.engine.runtimes.get(actor.id).trader.account.net("BTCUSDT") == D(quantity)
+    assert made.engine.runtimes.get(actor.id).account.holdings.net("BTCUSDT") == D(quantity)
 
 
 def calls(made: Scripted, path: str) -> list[CallRest]:
@@ -104,7 +104,7 @@ def test_close_position_sends_no_quantity_and_counts_the_holding() -> None:
     assert state(order) is S.PARTIALLY_FILLED
     made.fill(order.client_order_id, "1", "94")
     assert state(order) is S.FILLED
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 0
 
 
 def hold_position_more(made: Scripted, actor: Actor) -> None:
@@ -127,7 +127,7 @@ def test_trigger_is_reported_once_and_the_order_stays_the_same() -> None:
     assert states(actor) == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED]
     assert [(effect.client_order_id, effect.quantity) for effect in actor.told(OrderFilled)] == [(name, D("0.4")), (name, D("0.6"))]
     assert [effect.trigger_price for effect in actor.told(OrderChanged)] == [D(105)] * 6
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
     assert made.engine.state.external.account.fills == 0
     assert made.engine.state.tally.acked == made.engine.state.tally.filled == 1
     assert made.sent("order.status") == []
@@ -161,7 +161,7 @@ def test_trigger_missed_by_the_stream_is_found_by_reconciliation() -> None:
     made.run(10_000)
     assert state(order) is S.FILLED
     assert states(actor)[:4] == [S.SUBMITTED, S.UNTRIGGERED, S.TRIGGERED, S.FILLED]
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 @pytest.mark.parametrize(("status", "ends"), [(AlgoStatus.REJECTED, S.REJECTED), (AlgoStatus.EXPIRED, S.EXPIRED)])
@@ -366,7 +366,7 @@ def test_order_triggered_while_unknown_is_followed() -> None:
     made.run(3_000)
     assert state(order) is S.FILLED
     assert states(actor) == [S.SUBMITTED, S.UNKNOWN, S.TRIGGERED, S.FILLED]
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 def test_order_forgotten_by_algo_queries_is_found_as_ordinary() -> None:

@@ -38,9 +38,9 @@ class World:
     def __init__(self, side: Side = Side.BUY, quantity: str = "1") -> None:
         self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.orders = Orders(START_MS)
-        self.trader = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
+        self.account = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
-        self.state = EngineState(self.ctx, self.orders, {"mm": self.trader, "other": self.other})
+        self.state = EngineState(self.ctx, self.orders, {"mm": self.account, "other": self.other})
         self.reports = ExecutionReports(self.state, self.ctx)
         self.order: Order = prepared(self.orders, place(side, quantity))
         self.reports.apply(self.order, OrderEvent.WRITTEN)
@@ -55,7 +55,7 @@ class World:
 
     def outcome(self) -> tuple[object, ...]:
         """Everything that must not depend on who said what first."""
-        account = self.trader.account
+        account = self.account.holdings
         position = account.position(SYMBOL)
         return (
             self.order.state,
@@ -66,7 +66,7 @@ class World:
             sorted(account.fees.items()),
             account.fills,
             position.realized - position.cost,
-            self.other.account,
+            self.other.holdings,
             self.state.external.account,
         )
 
@@ -165,7 +165,7 @@ def test_the_news_of_a_strategy_add_up_to_its_position(parts: list[str], seed: i
     for tell in told:
         tell(world)
     fills = [event for event in world.events if isinstance(event, OrderFilled)]
-    assert sum((fill.quantity for fill in fills), D(0)) == world.trader.account.net(SYMBOL)
+    assert sum((fill.quantity for fill in fills), D(0)) == world.account.holdings.net(SYMBOL)
     positions = [D(0), *(fill.position for fill in fills)]
     assert [after - before for before, after in pairwise(positions)] == [fill.quantity for fill in fills]
 
@@ -181,14 +181,14 @@ def test_o4_o5_fill_before_its_acknowledgement_is_booked_once() -> None:
     trade = Trade(1, "1")
     venue.trade(trade)
     world.reports.step(venue.lite(trade))
-    assert (world.order.state, world.trader.account.net(SYMBOL)) == (S.FILLED, D(1))
+    assert (world.order.state, world.account.holdings.net(SYMBOL)) == (S.FILLED, D(1))
     world.reports.reply(world.order, early)
     assert world.order.state is S.FILLED
     assert [type(event) for event in world.events] == [OrderChanged, OrderFilled, OrderChanged]
-    assert world.trader.account.fees == {}
+    assert world.account.holdings.fees == {}
     world.reports.step(venue.report(X.TRADE, trade))
-    assert world.trader.account.fees == {"USDT": D("0.02")}
-    assert world.trader.account.fills == 1
+    assert world.account.holdings.fees == {"USDT": D("0.02")}
+    assert world.account.holdings.fills == 1
 
 
 def test_o9_a_late_fill_of_an_ended_order_is_booked() -> None:
@@ -204,7 +204,7 @@ def test_o9_a_late_fill_of_an_ended_order_is_booked() -> None:
     assert world.order.state is S.CANCELED
     assert world.order.fills_missing
     world.reports.step(report)
-    assert (world.order.state, world.trader.account.net(SYMBOL)) == (S.CANCELED, D("0.4"))
+    assert (world.order.state, world.account.holdings.net(SYMBOL)) == (S.CANCELED, D("0.4"))
     assert not world.order.fills_missing
     assert world.orders.incidents == 0
 
@@ -347,7 +347,7 @@ def test_o20_o21_what_takes_nothing_from_a_strategy_is_external(client_order_id:
     for _ in range(2):
         assert world.reports.step(venue.report(execution, trade)) is None
     assert world.reports.trades([venue.row(trade)]) == 0
-    assert world.trader.account.net(SYMBOL) == world.other.account.net(SYMBOL) == 0
+    assert world.account.holdings.net(SYMBOL) == world.other.holdings.net(SYMBOL) == 0
     assert world.state.external.account.net(SYMBOL) == D("-0.5")
     assert world.state.external.account.fees == {"USDT": D("0.02")}
     assert world.state.external.account.fills == 1
@@ -375,12 +375,12 @@ def test_o20_o34_what_others_close_is_the_strategys_up_to_zero(client_order_id: 
     assert (first.quantity, first.price, first.position, first.realized_pnl) == (D("-0.5"), D(90), D("0.5"), D(-5))
     assert (second.quantity, second.price, second.position, second.realized_pnl) == (D("-0.5"), D(80), D(0), D(-10))
     assert (first.cause, first.trade_id, first.fee, first.fee_asset) == (cause, 50, D("0.5"), "USDT")
-    account = world.trader.account
+    account = world.account.holdings
     assert (account.net(SYMBOL), account.realized, account.fees["USDT"], account.fills) == (0, D(-15), D(1), 1)
     assert world.state.external.account.net(SYMBOL) == D("-0.6")
     assert world.state.external.account.entry_price(SYMBOL) == 80
     assert world.state.external.account.fees["USDT"] == D("0.6")
-    assert world.other.account.net(SYMBOL) == 0
+    assert world.other.holdings.net(SYMBOL) == 0
 
 
 def test_liquidation_notice_without_a_fill_books_nothing() -> None:

@@ -93,16 +93,16 @@ def test_the_answer_to_a_cancel_is_enough() -> None:
 def test_of_several_refusals_the_first_is_named() -> None:
     made, _ = world()
     assert made.engine.trading is not None
-    executor, trader, facts = (
+    executor, account, facts = (
         made.engine.trading.executor,
         made.engine.state.accounts["mm"],
         made.engine.strategies._risk_inputs("BTCUSDT"),
     )
     wanted = [place(), place(symbol="NOUSDT"), place(quantity="2"), place(quantity="0.00001")]
-    verdict = executor.perform(trader, [PlaceOperation(order) for order in wanted], Origin.QUOTE, facts)
+    verdict = executor.perform(account, [PlaceOperation(order) for order in wanted], Origin.QUOTE, facts)
     assert verdict.code is VerdictCode.SYMBOL_NOT_ALLOWED
-    assert executor.perform(trader, [PlaceOperation(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
-    assert executor.perform(trader, [PlaceOperation(place(quantity="3"))], Origin.QUOTE, facts).accepted
+    assert executor.perform(account, [PlaceOperation(wanted[3])], Origin.QUOTE, facts).code is VerdictCode.FILTER
+    assert executor.perform(account, [PlaceOperation(place(quantity="3"))], Origin.QUOTE, facts).accepted
 
 
 def test_an_amendment_changes_price_and_quantity() -> None:

@@ -217,7 +217,7 @@ def test_trace_of_amendments_that_are_refused() -> None:
     codes: list[VerdictCode] = []
 
     def wants() -> None:
-        codes.append(executor.amend(world.trader, amend, CALM).code)
+        codes.append(executor.amend(world.account, amend, CALM).code)
 
     assert (
         Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))

@@ -97,4 +97,4 @@ def test_rates_and_loss_limits_are_not_scaled() -> None:
     made, actor = world(budgets={"mm": Budget(max_open_orders=10, max_loss=D(100), orders_per_10s=10)})
     for number in range(5):
         assert verdict(made, actor, place(quantity=f"0.{number + 1}")) == "ACCEPTED"
-    assert made.engine.runtimes.get("mm").trader.losses.max_loss == 100
+    assert made.engine.runtimes.get("mm").account.losses.max_loss == 100

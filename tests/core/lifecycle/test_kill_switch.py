@@ -37,7 +37,7 @@ def alive(made: Scripted) -> list[str]:
 
 
 def net(made: Scripted, strategy: str = "mm") -> object:
-    return made.engine.runtimes.get(strategy).trader.account.net("BTCUSDT")
+    return made.engine.runtimes.get(strategy).account.holdings.net("BTCUSDT")
 
 
 def bought(made: Scripted, actor: Actor, quantity: str = "2") -> None:

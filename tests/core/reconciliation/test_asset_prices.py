@@ -40,7 +40,7 @@ def trade(made: Scripted, actor: Actor, quantity: str = "1") -> None:
 
 
 def profit(made: Scripted) -> object:
-    return made.engine.runtimes.get("mm").trader.account.profit(made.engine.state.prices)
+    return made.engine.runtimes.get("mm").account.holdings.profit(made.engine.state.prices)
 
 
 def fees(made: Scripted) -> object:

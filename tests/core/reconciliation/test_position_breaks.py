@@ -280,7 +280,7 @@ def test_fill_booked_to_external_moves_to_its_own_order() -> None:
     made.engine.orders._by_order_id["BTCUSDT", order.order_id] = known
     fill.trades(rows)
     assert external(made) == 0
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D("0.4")
     assert made.engine.state.external.account.fills == 0
     assert made.engine.state.external.account.fees == {"USDT": D(0)}
     made.beat()
@@ -292,7 +292,7 @@ def test_nothing_to_reduce_is_said_once_for_each_position() -> None:
     made = Scripted(actor, symbols=actor.symbols).ready()
     assert made.engine.trading is not None
     for symbol in actor.symbols:
-        made.engine.runtimes.get("mm").trader.account.position(symbol).change(D("0.010"), D(100))
+        made.engine.runtimes.get("mm").account.holdings.position(symbol).change(D("0.010"), D(100))
     for symbol in ("BTCUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"):
         made.engine.trading.mismatches.step(NothingToReduce(symbol, PositionSide.BOTH, Side.SELL))
     made.beat()
@@ -309,7 +309,7 @@ def test_a_refusal_disputes_only_what_would_be_reduced(quantity: str, side: Side
     made = Scripted(Actor()).ready()
     assert made.engine.trading is not None
     key = ("BTCUSDT", PositionSide.BOTH)
-    made.engine.runtimes.get("mm").trader.account.position(*key).change(D(quantity), D(100))
+    made.engine.runtimes.get("mm").account.holdings.position(*key).change(D(quantity), D(100))
     made.engine.trading.mismatches.step(NothingToReduce(*key, side))
     assert made.engine.state.trading.breaks == ({key: 0} if disputed else {})
 
@@ -351,7 +351,7 @@ def test_i4_all_positions_end_as_the_account_has_them(seed: int) -> None:
     behave(made)
     made.run(100_000)
     state = made.engine.state
-    own = {name: made.engine.runtimes.get(name).trader.account.net("BTCUSDT") for name in ("one", "other")}
+    own = {name: made.engine.runtimes.get(name).account.holdings.net("BTCUSDT") for name in ("one", "other")}
     assert state.holdings.adjustments == []
     assert sum(own.values()) + state.external.account.net("BTCUSDT") == traded(made)
     oracle = ShareOracle(own)

@@ -309,7 +309,7 @@ def test_o6_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
     for _ in range(3):
         made.lose(LinkKind.PRIVATE)
         made.run(5_000)
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert (account.net("BTCUSDT"), account.fills, account.fees) == (D("0.4"), 1, {"USDT": D("0.02")})
 
 

@@ -64,7 +64,7 @@ def test_o24_ignored_things_are_external_and_left_alone() -> None:
     made.run(3 * LIGHT_ROUND_MS)
     assert made.exchange.orders["web_2"].status is OrderStatus.NEW
     assert state.holdings.adjustments == []
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 0
     made.fill("web_2", "0.25")
     assert state.external.account.net("BTCUSDT") == D("-0.25")
     assert actor.told(OrderFilled) == []
@@ -73,7 +73,7 @@ def test_o24_ignored_things_are_external_and_left_alone() -> None:
 def test_o24_external_items_are_adopted_by_the_only_strategy() -> None:
     actor, other = Actor("mm"), Actor("other", symbols=("ETHUSDT",))
     made = found(ExternalPolicy.ADOPT, actor, other).ready()
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert account.net("BTCUSDT") == D("-0.5")
     assert account.position("BTCUSDT").entry_price == 100
     (order,) = made.engine.orders.live
@@ -144,7 +144,7 @@ def test_p8_bot_gives_way_to_a_later_bot_with_the_same_names() -> None:
     made.exchange.fill(later.client_order_id, "0.4")
     made.run(LIGHT_ROUND_MS)
     assert list(made.engine.orders.live) == []
-    assert made.engine.runtimes.get("mm").trader.account.fills == 0
+    assert made.engine.runtimes.get("mm").account.holdings.fills == 0
     assert made.engine.state.external.account.net("BTCUSDT") == D("0.4")
     made.want(actor, place())
     assert made.verdicts(actor)["HALTED"] == 1
@@ -160,7 +160,7 @@ def test_o16_an_order_of_an_earlier_run_is_known_by_its_id() -> None:
     assert (order.strategy, order.client_order_id, order.state) == ("mm", EARLIER, OrderState.ACCEPTED)
     assert [effect.state for effect in actor.told(OrderChanged)] == [OrderState.ACCEPTED]
     made.fill(EARLIER, "0.4")
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert account.net("BTCUSDT") == D("0.4")
     made.run(3 * LIGHT_ROUND_MS)
     assert account.fills == 1
@@ -186,7 +186,7 @@ def test_o16_order_of_an_earlier_run_may_appear_by_report_alone() -> None:
     left_over(made)
     made.silent = False
     made.fill(EARLIER, "0.4")
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert account.net("BTCUSDT") == D("0.4")
     assert made.engine.state.external.account.net("BTCUSDT") == 0
     made.run(2 * LIGHT_ROUND_MS)
@@ -200,7 +200,7 @@ def test_o16_what_had_traded_before_is_not_booked_again() -> None:
     made.exchange.trades.append((order, order.trades[0]))
     made.ready()
     made.run(2 * LIGHT_ROUND_MS)
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     (mine,) = made.engine.orders.live
     assert (mine.state, mine.filled, mine.remaining) == (OrderState.PARTIALLY_FILLED, D("0.3"), D("0.7"))
     assert account.net("BTCUSDT") == 0
@@ -240,7 +240,7 @@ def test_o24_external_position_closed_meanwhile_is_not_refused() -> None:
     assert again.ended is None
     assert "what others had there is gone since the last run" in again.said()
     assert again.engine.state.external.account.net("BTCUSDT") == 0
-    assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert again.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D(1)
 
 
 def test_o24_grown_external_position_is_refused_with_its_figures() -> None:
@@ -303,7 +303,7 @@ def test_o24_an_order_that_waits_still_excuses_nothing_for_long(triggered: bool)
     assert isinstance(again.ended, Fail) is not triggered
     if triggered:  # it is asked for until it is known
         again.run(20_000)
-        assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
+        assert again.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D(1)
 
 
 @pytest.mark.parametrize(

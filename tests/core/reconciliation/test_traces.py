@@ -132,7 +132,7 @@ def test_trace_of_rows_of_open_orders() -> None:
 def test_trace_of_a_position_that_breaks() -> None:
     world = OrderWorld()
     breaks = PositionBreaks(world.state, world.ctx, world.reports, halt=True)
-    world.trader.account.position(SYMBOL).fill(Side.BUY, D(1), D(100))
+    world.account.holdings.position(SYMBOL).fill(Side.BUY, D(1), D(100))
     assert (
         Playbook(Alone(world.ctx, breaks.step))
         # Our books have nothing that a buy would reduce: a late answer.
@@ -216,7 +216,7 @@ def test_trace_of_asset_prices() -> None:
 def test_trace_of_funding_income() -> None:
     world = OrderWorld()
     world.state.account_compared(START_MS)
-    world.trader.account.position(SYMBOL).fill(Side.BUY, D(1), D(100))
+    world.account.holdings.position(SYMBOL).fill(Side.BUY, D(1), D(100))
     income = FundingIncome(world.state, world.ctx, world.calls)
     balance = b'{"a":"USDT","wb":"99","cw":"99","bc":"-1"}'
     report = b'{"e":"ACCOUNT_UPDATE","E":%d,"T":%d,"a":{"m":"FUNDING_FEE","B":[%s],"P":[%s]}}'

@@ -47,7 +47,7 @@ def unheard(made: Scripted, order: Order, *trade_ids: int) -> None:
 
 
 def net(made: Scripted) -> Decimal:
-    return made.engine.runtimes.get("mm").trader.account.net("BTCUSDT")
+    return made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT")
 
 
 def external(made: Scripted) -> Decimal:

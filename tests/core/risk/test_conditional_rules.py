@@ -51,15 +51,15 @@ class RiskRig:
         order_types: frozenset[str] = frozenset(),
     ) -> None:
         self.orders = Orders(START_MS)
-        self.trader = StrategyAccount("mm", frozenset({SYMBOL}), budget or Budget())
-        traders = {"mm": self.trader} | ({"other": StrategyAccount("other", frozenset({SYMBOL}), Budget())} if others else {})
+        self.account = StrategyAccount("mm", frozenset({SYMBOL}), budget or Budget())
+        traders = {"mm": self.account} | ({"other": StrategyAccount("other", frozenset({SYMBOL}), Budget())} if others else {})
         listed = attrs.evolve(instrument(SYMBOL, min_notional=min_notional), order_types=order_types)
         ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.state = EngineState(ctx, self.orders, traders, instruments=Instruments([listed]), limits=limits, hedge=hedge)
         self.state.prices.mark_price_told(SYMBOL, D(100))
 
     def check(self, wanted: Place, facts: RiskInputs = FACTS) -> Verdict:
-        return check(self.state, self.trader, wanted, facts)
+        return check(self.state, self.account, wanted, facts)
 
     def code(self, wanted: Place, facts: RiskInputs = FACTS) -> VerdictCode:
         return self.check(wanted, facts).code
@@ -72,7 +72,7 @@ class RiskRig:
         return order
 
     def hold(self, quantity: str, side: PositionSide = BOTH) -> None:
-        self.trader.account.position(SYMBOL, side).fill(BUY if D(quantity) > 0 else SELL, abs(D(quantity)), D(100))
+        self.account.holdings.position(SYMBOL, side).fill(BUY if D(quantity) > 0 else SELL, abs(D(quantity)), D(100))
 
 
 def stop(side: Side = BUY, trigger: str = "105", **more: object) -> Place:
@@ -309,7 +309,7 @@ def test_hedge_sides_have_own_positions_and_both_add_notional() -> None:
     rig = RiskRig(budget=Budget(max_position=D(3), max_notional=D(600)), hedge=True)
     rig.hold("2", LONG)
     rig.hold("-2", SHORT)
-    assert rig.trader.account.net(SYMBOL) == 0
+    assert rig.account.holdings.net(SYMBOL) == 0
     assert rig.code(place(BUY, "1", position_side=LONG)) is V.ACCEPTED
     assert rig.check(place(BUY, "1.1", position_side=LONG)).value == D("3.1")
     assert rig.check(place(SELL, "1.1", position_side=SHORT)).code is V.POSITION

@@ -51,13 +51,13 @@ class RiskRig:
         listed: Sequence[Instrument] = (),
     ) -> None:
         self.orders = Orders(START_MS)
-        self.trader = StrategyAccount("mm", frozenset({SYMBOL, "ETHUSDT"}), budget or Budget())
+        self.account = StrategyAccount("mm", frozenset({SYMBOL, "ETHUSDT"}), budget or Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
         instruments = Instruments(listed or [instrument(SYMBOL), instrument("ETHUSDT")])
         self.state = EngineState(
             StepContext(lambda: 0.5, now_ns=START_NS),
             self.orders,
-            {"mm": self.trader, "other": self.other},
+            {"mm": self.account, "other": self.other},
             instruments=instruments,
             limits=limits,
         )
@@ -65,7 +65,7 @@ class RiskRig:
         self.trades = 0
 
     def check(self, wanted: Place, facts: RiskInputs = FACTS, **more: object) -> Verdict:
-        return check(self.state, self.trader, wanted, facts, **more)  # type: ignore[arg-type]
+        return check(self.state, self.account, wanted, facts, **more)  # type: ignore[arg-type]
 
     def stand(self, wanted: Place, strategy: str = "mm") -> Order:
         """An order that rests at the venue."""
@@ -78,15 +78,15 @@ class RiskRig:
         """A fill; the mark price goes where it traded."""
         self.trades += 1
         at = price or order.price or D(100)
-        trader = self.trader if order.strategy == "mm" else self.other
+        account = self.account if order.strategy == "mm" else self.other
         self.orders.book(order, Fill(order.symbol, self.trades, self.trades, order.side, at, quantity, True, START_MS), START_NS)
-        trader.account.position(order.symbol).fill(order.side, quantity, at)
+        account.holdings.position(order.symbol).fill(order.side, quantity, at)
         self.state.prices.mark_price_told(order.symbol, at)
 
     def hold(self, quantity: str, symbol: str = SYMBOL, price: str = "100") -> None:
         """A position, negative for a short one."""
         side = BUY if D(quantity) > 0 else SELL
-        self.trader.account.position(symbol).fill(side, abs(D(quantity)), D(price))
+        self.account.holdings.position(symbol).fill(side, abs(D(quantity)), D(price))
 
 
 def refused(verdict: Verdict, code: VerdictCode, value: str | None = None, limit: str | None = None) -> bool:
@@ -195,7 +195,7 @@ def test_g11_a_price_too_far_from_the_mark_is_refused() -> None:
 def test_order_rate_is_kept_except_when_only_judging() -> None:
     rig = RiskRig(budget=Budget(orders_per_10s=2))
     for at in (0, 4_000):
-        rig.trader.ordered(START_MS + at)
+        rig.account.ordered(START_MS + at)
     at_five = attrs.evolve(FACTS, now_ms=START_MS + 5_000)
     assert refused(rig.check(place(), at_five), V.ORDER_RATE, "3", "2")
     assert rig.check(place(), at_five, sending=False).accepted
@@ -330,7 +330,7 @@ def test_what_closes_or_makes_way_adds_nothing_to_the_notional() -> None:
 def test_the_gross_notional_counts_all_strategies() -> None:
     rig = RiskRig(RiskLimits(max_gross_notional=D(500)))
     rig.stand(place(quantity="3"), "other")
-    rig.other.account.position(SYMBOL).fill(SELL, D(1), D(100))
+    rig.other.holdings.position(SYMBOL).fill(SELL, D(1), D(100))
     assert refused(rig.check(place(quantity="2")), V.GROSS_NOTIONAL, "600", "500")
     assert rig.check(place(quantity="1")).accepted
 
@@ -405,12 +405,12 @@ def test_fills_in_any_order_exceed_no_limit(seed: int, max_position: str, max_no
                 at_most = order.remaining
                 if order.reduce_only:
                     # The venue never lets such an order do more than bring a position to its end.
-                    net = rig.trader.account.net(SYMBOL)
+                    net = rig.account.holdings.net(SYMBOL)
                     at_most = min(at_most, max(-net * order.side.sign, D(0)))
                 if at_most:
                     rig.fill(order, chance.choice([at_most, at_most / 2]))
                 else:
                     rig.orders.see(order, OrderStatus.EXPIRED, D(0), START_NS)
-        net = rig.trader.account.net(SYMBOL)
+        net = rig.account.holdings.net(SYMBOL)
         assert abs(net) <= budget.max_position  # type: ignore[operator]
-        assert abs(rig.trader.account.position(SYMBOL).cost) <= min(D(max_notional), D(gross)) * D("1.03")
+        assert abs(rig.account.holdings.position(SYMBOL).cost) <= min(D(max_notional), D(gross)) * D("1.03")

@@ -34,7 +34,7 @@ class Owner(StrategyAccount):
 
     def hold(self, quantity: str, symbol: str = SYMBOL) -> Owner:
         if D(quantity):
-            self.account.position(symbol).fill(BUY if D(quantity) > 0 else SELL, abs(D(quantity)), D(100))
+            self.holdings.position(symbol).fill(BUY if D(quantity) > 0 else SELL, abs(D(quantity)), D(100))
         return self
 
 
@@ -44,7 +44,7 @@ class World:
     def __init__(self, *owners: Owner, external: str = "0", hedge: bool = False) -> None:
         self.mine = owners[0]
         self.orders = Orders(START_MS)
-        past = RestoredState(accounts={EXTERNAL: Owner("external").hold(external).account})
+        past = RestoredState(accounts={EXTERNAL: Owner("external").hold(external).holdings})
         ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.state = EngineState(ctx, self.orders, {owner.id: owner for owner in owners}, hedge=hedge, past=past)
 
@@ -204,7 +204,7 @@ def test_what_is_reduce_only_already_needs_no_seal() -> None:
 
 def test_the_sides_of_a_hedge_do_not_count_for_each_other() -> None:
     world = World(Owner("mm"), hedge=True)
-    world.mine.account.position(SYMBOL, PositionSide.LONG).fill(BUY, Decimal(1), Decimal(100))
+    world.mine.holdings.position(SYMBOL, PositionSide.LONG).fill(BUY, Decimal(1), Decimal(100))
     world.stand(SELL, "1", position_side=PositionSide.SHORT)
     close = attrs.evolve(place(SELL, "1"), position_side=PositionSide.LONG)
     assert reducing.reduces(world.state, world.mine, close)

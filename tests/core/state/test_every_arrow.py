@@ -214,7 +214,7 @@ class Change:
         self.world.executor.step(Unanswered(self.purpose, "gone", written=written))
 
     def amend(self) -> None:
-        accepted(self.world.executor.amend(self.world.trader, Amend(self.order.client_order_id, NEW_PRICE), CALM))
+        accepted(self.world.executor.amend(self.world.account, Amend(self.order.client_order_id, NEW_PRICE), CALM))
 
     def cancel(self) -> None:
         self.world.executor.cancel(self.order, again=True)

@@ -40,7 +40,7 @@ def test_o20_venue_closures_are_booked_and_suspend_the_symbol(client_order_id: s
     made.external_order(client_order_id, Side.SELL, "0.5", "90")
     made.fill(client_order_id, "0.5")
     assert made.engine.state.external.account.net("BTCUSDT") == 0
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("1.5")
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D("1.5")
     assert [event.cause for event in actor.told(PositionChanged)] == [kind]
     assert kind in said_at(made, Level.ERROR)
     assert f"BTCUSDT is halted: {kind} by the venue" in made.engine.state.trading.symbols["BTCUSDT"].text

@@ -33,7 +33,7 @@ def two(*, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> tuple[Scripted,
     made.want(other, place(Side.SELL, "0.5", "101"))
     for order in list(made.engine.orders.live):
         made.fill(order.client_order_id, str(order.quantity))
-    accounts = [made.engine.runtimes.get(name).trader.account for name in ("one", "two")]
+    accounts = [made.engine.runtimes.get(name).account.holdings for name in ("one", "two")]
     return made, accounts[0], accounts[1]
 
 
@@ -220,7 +220,7 @@ def restarted(made: Scripted) -> tuple[Scripted, StrategyPositions]:
     actors = [Actor("one", symbols=made.symbols), Actor("two", symbols=made.symbols)]
     again = made.restarted(*actors, past=fold(made.rows))
     again.run(3_000)
-    return again, again.engine.runtimes.get("one").trader.account
+    return again, again.engine.runtimes.get("one").account.holdings
 
 
 def test_funding_paid_while_the_bot_was_off_is_booked() -> None:

@@ -126,7 +126,7 @@ def test_p1_p2_crash_at_any_moment_doubles_no_order_keeps_fills(seed: int) -> No
     again.silent = False
     behave(again)
     again.run(100_000)
-    account = again.engine.runtimes.get("mm").trader.account
+    account = again.engine.runtimes.get("mm").account.holdings
     ours = [(order, trade) for order, trade in made.exchange.trades if order.client_order_id.startswith("cf.")]
     assert account.net("BTCUSDT") + again.engine.state.external.account.net("BTCUSDT") == traded(made)
     assert account.fills == len(ours)
@@ -176,7 +176,7 @@ def test_p2_fills_counted_by_an_answer_before_a_crash_stay_own() -> None:
     again = made.restarted(actor, past=past)
     again.run(5_000)
     assert again.ended is None
-    assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D(1)
+    assert again.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D(1)
 
 
 def test_order_in_flight_is_queried_first_after_a_long_pause() -> None:
@@ -205,7 +205,7 @@ def test_order_of_an_earlier_run_goes_on_with_its_strategy() -> None:
     (order,) = again.engine.orders.live
     assert (order.state, order.strategy) == (OrderState.ACCEPTED, "mm")
     again.fill(order.client_order_id, "0.4")
-    assert again.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == D("0.4")
+    assert again.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == D("0.4")
     assert standing(again) == {(Side.BUY, D("98")): D("0.6")}
 
 

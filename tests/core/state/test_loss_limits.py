@@ -260,7 +260,7 @@ def test_fills_while_the_bot_was_off_count_before_losses() -> None:
     new.holds.clear()
     new.release()
     new.run(5_000, alive=False)
-    assert new.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 0
+    assert new.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 0
     assert new.engine.state.losses.counted.peak < 1  # type: ignore[union-attr]
     assert new.engine.state.trading.account is None
 

@@ -146,7 +146,7 @@ def test_quotes_are_kept_true_over_a_reconnect() -> None:
     made.silent = False
     made.run(40_000)
     assert standing(made) == FULL
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 def test_quotes_lapse_with_the_book_and_may_be_wanted_again() -> None:
@@ -272,7 +272,7 @@ def test_a_target_is_reached_and_kept() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, Target("BTCUSDT", D(2)))
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert account.net("BTCUSDT") == 2
     (request,) = made.sent("order.place")
     assert (request.params["timeInForce"], request.params["price"]) == ("IOC", "100.3")
@@ -299,7 +299,7 @@ def test_target_waits_for_a_book_and_follows_the_market() -> None:
     made.run(500)
     made.release()
     made.run(2_000)
-    assert made.engine.runtimes.get("mm").trader.account.net("BTCUSDT") == 1
+    assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == 1
 
 
 def test_target_waits_for_fills_that_are_known_but_not_reported() -> None:
@@ -313,7 +313,7 @@ def test_target_waits_for_fills_that_are_known_but_not_reported() -> None:
     made.refuse(-1007)
     made.silent = False
     made.run(3_000)
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert (account.net("BTCUSDT"), len(made.sent("order.place"))) == (D(0), 1)
     made.holds.clear()
     made.release()
@@ -438,7 +438,7 @@ def test_desired_state_is_reached_within_limits_at_any_venue(seed: int) -> None:
     made.silent = False
     behave(made)
     made.run(100_000)
-    account = made.engine.runtimes.get("mm").trader.account
+    account = made.engine.runtimes.get("mm").account.holdings
     assert account.net("BTCUSDT") == traded(made)
     assert account.fills == len(made.exchange.trades)
     assert made.engine.state.holdings.adjustments == []

@@ -79,7 +79,7 @@ def test_what_holds_a_desired_state_is_reported_separately(held: str) -> None:
         (order,) = made.engine.orders.live
         made.fill(order.client_order_id, "1")
         assert [request.params["side"] for request in made.sent("order.place")][-1] == "SELL"
-        assert runtime.trader.account.net("BTCUSDT") == 0
+        assert runtime.account.holdings.net("BTCUSDT") == 0
     else:
         made.want(actor, Target("BTCUSDT", D(2)))
         assert standing(made) == {(Side.BUY, D(99)): D(1)}

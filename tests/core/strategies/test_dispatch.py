@@ -317,14 +317,14 @@ def test_s1_raising_strategy_is_suspended_and_orders_cancelled(on_error: OnError
 def test_quarantine_leaves_the_position() -> None:
     made, _, _ = raising(OnError.QUARANTINE)
     made.run(5_000)
-    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == D("0.5")
+    assert made.engine.runtimes.get("one").account.holdings.net("BTCUSDT") == D("0.5")
 
 
 def test_flatten_brings_the_position_to_zero() -> None:
     made, _, _other = raising(OnError.FLATTEN)
     made.run(2_000)
-    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
-    assert made.engine.runtimes.get("other").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("one").account.holdings.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("other").account.holdings.net("BTCUSDT") == 0
     assert list(made.engine.orders.of("other"))
 
 
@@ -341,11 +341,11 @@ def test_flatten_survives_the_loss_of_a_book_and_the_drawdown() -> None:
     made.mark("BTCUSDT", "90")
     made.run(1_500)
     assert made.engine.state.trading.account is not None
-    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 2
+    assert made.engine.runtimes.get("one").account.holdings.net("BTCUSDT") == 2
     made.holds.clear()
     made.release()
     made.run(3_000)
-    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("one").account.holdings.net("BTCUSDT") == 0
 
 
 def test_flatten_closes_what_a_pending_order_fills_afterwards() -> None:
@@ -361,8 +361,8 @@ def test_flatten_closes_what_a_pending_order_fills_afterwards() -> None:
     made.fill(order.client_order_id, "2")
     made.holds.clear()
     made.run(3_000)
-    assert made.engine.runtimes.get("one").trader.account.fills == 2
-    assert made.engine.runtimes.get("one").trader.account.net("BTCUSDT") == 0
+    assert made.engine.runtimes.get("one").account.holdings.fills == 2
+    assert made.engine.runtimes.get("one").account.holdings.net("BTCUSDT") == 0
 
 
 def test_halt_ends_the_run() -> None:

@@ -216,22 +216,22 @@ class ExecutionReports:
 
     def fill(self, order: Order, fill: Fill) -> bool:
         """Books a fill to its order and its strategy's position. Returns whether it was new."""
-        trader = self._state.accounts.get(order.strategy)
-        if trader is None:  # its strategy is not part of the bot any more: what is not booked yet is external
+        account = self._state.accounts.get(order.strategy)
+        if account is None:  # its strategy is not part of the bot any more: what is not booked yet is external
             return not self._orders.knows(fill) and self._state.holdings.book_external(fill, PositionCause.OTHER_CLIENT)
         before = order.state
         if self._orders.book(order, fill, self._ctx.now_ns) is None:
             fee = self._orders.learn_fee(fill)
             if fee is not None:
-                trader.account.pay(fee, fill.fee_asset, fill.notional)
-                body = fill_body(order.strategy, order.client_order_id, fill, trader.account.net(fill.symbol))
+                account.holdings.pay(fee, fill.fee_asset, fill.notional)
+                body = fill_body(order.strategy, order.client_order_id, fill, account.holdings.net(fill.symbol))
                 self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
         if self._state.holdings.take_back(fill):
             text = f"trade {fill.trade_id} of {fill.symbol} was booked to external, and is {order.strategy}'s"
             self._ctx.log(Level.WARNING, text)
-        realized = trader.account.filled(fill.symbol, fill.position_side, fill.side, fill.quantity, fill.price)
-        position = trader.account.position(fill.symbol, fill.position_side)
+        realized = account.holdings.filled(fill.symbol, fill.position_side, fill.side, fill.quantity, fill.price)
+        position = account.holdings.position(fill.symbol, fill.position_side)
         body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
         self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
@@ -241,7 +241,7 @@ class ExecutionReports:
             f" position {plain(position.quantity)}",
         )
         if fill.fee is not None:
-            trader.account.pay(fill.fee, fill.fee_asset, fill.notional)
+            account.holdings.pay(fill.fee, fill.fee_asset, fill.notional)
         self._ctx.publish(StrategyTold(order.strategy, self._filled(order, fill, realized, position.quantity)))
         self._state.holdings.own(order.strategy, fill)
         if order.state is not before:

@@ -88,34 +88,34 @@ class OrderExecutor:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def place(self, trader: StrategyAccount, place: Place, origin: Origin, facts: RiskInputs) -> Verdict:
+    def place(self, account: StrategyAccount, place: Place, origin: Origin, facts: RiskInputs) -> Verdict:
         """Sends an order if pre-trade risk and the rate limits let it pass."""
-        verdict = check(self._state, trader, place, facts)
+        verdict = check(self._state, account, place, facts)
         if not verdict.accepted:
             return verdict
-        double = duplicate(self._state, trader, place, self._ctx.now_ms) if origin is Origin.PLACE else None
+        double = duplicate(self._state, account, place, self._ctx.now_ms) if origin is Origin.PLACE else None
         if double is not None:
             return double
         method = "algoOrder.place" if place.type.conditional else "order.place"
         wait_until = self._session.cost_fits(method, {}, Priority.NEEDED if facts.urgent else Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
-        self._state.order_sent(trader, place, self._ctx.now_ms, adds_risk=not reduces(self._state, trader, place))
-        self._state.message_sent(trader.id, self._ctx.now_ms)
-        place = as_sent(self._state, trader, place)
-        held = abs(trader.account.position(place.symbol, place.position_side).quantity)
+        self._state.order_sent(account, place, self._ctx.now_ms, adds_risk=not reduces(self._state, account, place))
+        self._state.message_sent(account.id, self._ctx.now_ms)
+        place = as_sent(self._state, account, place)
+        held = abs(account.holdings.position(place.symbol, place.position_side).quantity)
         sized = attrs.evolve(place, quantity=held) if place.close_position else place
-        order = self._orders.prepare(trader.id, sized, origin, self._ctx.now_ns, reported=self._user_stream.up)
-        trader.ordered(self._ctx.now_ms)
+        order = self._orders.prepare(account.id, sized, origin, self._ctx.now_ns, reported=self._user_stream.up)
+        account.ordered(self._ctx.now_ms)
         self._state.tally.order_sent()
         request = algo_request(order, place) if place.type.conditional else place_request(order, place)
         self._session.request(method, ask.parameters(request), PendingPlace(order))
         return ACCEPTED
 
-    def amend(self, trader: StrategyAccount, amend: Amend, facts: RiskInputs) -> Verdict:
+    def amend(self, account: StrategyAccount, amend: Amend, facts: RiskInputs) -> Verdict:
         """Changes price or quantity of a resting order if pre-trade risk and limits allow what it would become."""
         order = self._orders.get(amend.client_order_id)
-        if order is None or order.strategy != trader.id or not order.live:
+        if order is None or order.strategy != account.id or not order.live:
             return Verdict(VerdictCode.UNKNOWN_ORDER, f"no live order {amend.client_order_id} of this strategy")
         if order.type.conditional:
             return Verdict(VerdictCode.NOT_AMENDABLE, f"{describe(order)} is conditional: cancel it and place another one")
@@ -138,14 +138,14 @@ class OrderExecutor:
             reduce_only=order.reduce_only,
             position_side=order.position_side,
         )
-        verdict = check(self._state, trader, become, facts, replaces=(order,))
+        verdict = check(self._state, account, become, facts, replaces=(order,))
         if not verdict.accepted:
             return verdict
         wait_until = self._session.cost_fits("order.modify", {}, Priority.NEW_RISK)
         if wait_until:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
-        trader.ordered(self._ctx.now_ms)
-        self._state.message_sent(trader.id, self._ctx.now_ms)
+        account.ordered(self._ctx.now_ms)
+        self._state.message_sent(account.id, self._ctx.now_ms)
         order.amendment_requested(price, quantity)
         self._reports.attempt(order, Attempt.AMEND_WANTED)
         request = modify_request(order, price, quantity)
@@ -195,7 +195,7 @@ class OrderExecutor:
             elif _cancellable(order, self._ctx.now_ns):
                 self.cancel(order, again=True)
 
-    def perform(self, trader: StrategyAccount, operations: Iterable[Operation], origin: Origin, facts: RiskInputs) -> Verdict:
+    def perform(self, account: StrategyAccount, operations: Iterable[Operation], origin: Origin, facts: RiskInputs) -> Verdict:
         """Carries out planned operations, as far as they are allowed. Returns the first refusal, or that all is well.
 
         That there is no room to close comes last: it waits for something else than the others.
@@ -207,10 +207,10 @@ class OrderExecutor:
                     verdict = self.cancel(order)
                 case AmendOperation(order, price, quantity):
                     no_room = self._room.against_growth(order, price, quantity)
-                    verdict = no_room or self.amend(trader, Amend(order.client_order_id, price, quantity), facts)
+                    verdict = no_room or self.amend(account, Amend(order.client_order_id, price, quantity), facts)
                 case PlaceOperation(place):
-                    no_room = self._room.against_place(as_sent(self._state, trader, place))
-                    verdict = no_room or self.place(trader, place, origin, facts)
+                    no_room = self._room.against_place(as_sent(self._state, account, place))
+                    verdict = no_room or self.place(account, place, origin, facts)
                 case unknown:
                     assert_never(unknown)
             if not verdict.accepted and (worst.accepted or worst.code is VerdictCode.NO_ROOM):

@@ -50,7 +50,7 @@ class StartGuard:
     def _too_small(self) -> list[str]:
         """The contracts in which not even the least order that the venue takes is allowed meanwhile."""
         state, most = self._state, self._state.scaled(self._state.limits.max_order_notional)
-        symbols = sorted({symbol for trader in state.accounts.values() for symbol in trader.symbols} & set(state.instruments))
+        symbols = sorted({symbol for account in state.accounts.values() for symbol in account.symbols} & set(state.instruments))
         return [
             f"{symbol}: an order may come to {trimmed(most)} until then, and the venue takes none below {trimmed(least)}:"
             " risk.first_minutes.fraction is too small for it"

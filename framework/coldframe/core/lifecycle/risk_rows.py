@@ -44,4 +44,4 @@ class RiskRows:
         self._ctx.record(RowKind.LOSSES, owner, counted_body(counted))
 
     def _losses(self) -> dict[str, Losses]:
-        return {ACCOUNT: self._state.losses, **{name: trader.losses for name, trader in self._state.accounts.items()}}
+        return {ACCOUNT: self._state.losses, **{name: account.losses for name, account in self._state.accounts.items()}}

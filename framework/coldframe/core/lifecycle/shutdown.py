@@ -94,7 +94,7 @@ class Shutdown:
         self._strategies = strategies
         self._orders = state.orders
         self._trading = trading
-        self._accounts = {name: account.account for name, account in state.accounts.items()}
+        self._accounts = {name: account.holdings for name, account in state.accounts.items()}
         self._grace_ms = grace_ms
         self._deadline_ns = 0
         #: Why the run is to end; None while it is not.
@@ -170,7 +170,7 @@ class Shutdown:
         if runtime is None:  # of a strategy that is not part of the bot any more: what protects stays
             return stands(order) and order.client_order_id in self._strategies.guarding
         keeps = runtime.parting is OrderPolicy.KEEP_PROTECTIVE and not runtime.flattening
-        return keeps and stands(order) and reduces_position(order, runtime.trader.account)
+        return keeps and stands(order) and reduces_position(order, runtime.account.holdings)
 
     def _waiting(self) -> list[str]:
         """What the end still waits for, in words; nothing when it waits for nothing."""
@@ -218,7 +218,7 @@ class Shutdown:
             f"{symbol} {plain(position.quantity)} of {runtime.id}"
             for runtime in self._runtimes.all
             if runtime.flattening
-            for (symbol, _), position in runtime.trader.account.positions.items()
+            for (symbol, _), position in runtime.account.holdings.positions.items()
             if position.quantity
         ]
 

@@ -103,7 +103,7 @@ class FundingIncome:
 
     def assets(self) -> AssetsSeen:
         """The assets of fees, those of other amounts, and the contracts in which strategies hold positions."""
-        ours = [trader.account for trader in self._state.accounts.values()]
+        ours = [account.holdings for account in self._state.accounts.values()]
         accounts = [self._state.external.account, *ours]
         fees = {asset for account in accounts for asset in account.fees}
         others = {asset for account in accounts for asset in account.funding} | self.balances.keys()
@@ -179,7 +179,7 @@ class FundingIncome:
         given = shares(amount, self._weights(symbol)) or {"": amount}
         told: dict[str, object] = {"payment": payment_body(payment)}
         for owner, part in given.items():
-            account = self._state.accounts[owner].account if owner else self._state.external.account
+            account = self._state.accounts[owner].holdings if owner else self._state.external.account
             account.fund(part, asset)
             body = {**booking_body(owner, "funding"), "funding": str(part), "asset": asset, **told}
             self._ctx.record(RowKind.BOOKING, symbol or "", body)
@@ -189,7 +189,7 @@ class FundingIncome:
 
     def _weights(self, symbol: str | None) -> dict[str, Decimal]:
         """Who holds how much of what is paid for: signed positions of the symbol, or of all symbols their notional."""
-        owners = {"": self._state.external.account} | {name: strategy.account for name, strategy in self._state.accounts.items()}
+        owners = {"": self._state.external.account} | {name: strategy.holdings for name, strategy in self._state.accounts.items()}
         if symbol is not None:
             return {name: account.net(symbol) for name, account in owners.items()}
         return {name: account.notional(self._state.mark_prices) for name, account in owners.items()}

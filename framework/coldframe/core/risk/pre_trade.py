@@ -271,7 +271,7 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
     counts them whole. So it does one in doubt: it may have traded, untold, before what has closed the position since.
     """
     account, place = order.account, order.place
-    net = account.account.position(place.symbol, place.position_side).quantity
+    net = account.holdings.position(place.symbol, place.position_side).quantity
     most = max(-place.side.sign * net, ZERO)
     others = list(beside(state, account, place, order.replaces))
     closers = [most if other.close_position else other.exposure for other in others if other.closing]
@@ -303,7 +303,7 @@ def _notional(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdi
 
 def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Collection[Order]) -> Decimal:
     """Positions at the mark price, and every order that may still add to one at its own price."""
-    total = account.account.notional(state.mark_prices)
+    total = account.holdings.notional(state.mark_prices)
     for order in state.orders.exposed(account.id):
         if order not in replaces and not order.closing:
             mark = state.mark_prices.get(order.symbol, ZERO) if order.price is None else ZERO
@@ -318,7 +318,7 @@ def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdic
     if cap is None:
         return None
     external = state.external.account.net(place.symbol)
-    net = sum((account.account.net(place.symbol) for account in state.accounts.values()), external)
+    net = sum((account.holdings.net(place.symbol) for account in state.accounts.values()), external)
     adding = place.quantity + order.beside
     for account in state.accounts.values():
         others = beside(state, account, place, order.replaces)

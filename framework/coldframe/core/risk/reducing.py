@@ -24,7 +24,7 @@ from coldframe.units import ZERO, plain
 
 def shared(state: EngineState, symbol: str) -> bool:
     """Whether more than one strategy trades a symbol, or holds a position in it."""
-    owners = (owner for owner in state.accounts.values() if symbol in owner.symbols or owner.account.net(symbol))
+    owners = (owner for owner in state.accounts.values() if symbol in owner.symbols or owner.holdings.net(symbol))
     return sum(1 for _ in owners) > 1
 
 
@@ -33,7 +33,7 @@ def account_position(state: EngineState, key: PositionKey) -> Decimal:
     position_breaks = state.trading.breaks
     if key in position_breaks:
         return position_breaks[key]
-    accounts = [*(owner.account for owner in state.accounts.values()), state.external.account]
+    accounts = [*(owner.holdings for owner in state.accounts.values()), state.external.account]
     return sum((account.positions[key].quantity for account in accounts if key in account.positions), ZERO)
 
 
@@ -44,7 +44,7 @@ def account_decides(state: EngineState, key: PositionKey) -> bool:
 
 def reducible(state: EngineState, owner: StrategyAccount, key: PositionKey) -> Decimal:
     """How much of a strategy's position orders may close, so that they only reduce."""
-    held = owner.account.positions.get(key)
+    held = owner.holdings.positions.get(key)
     own = held.quantity if held is not None else ZERO
     if not own or not account_decides(state, key):
         return abs(own)
@@ -61,7 +61,7 @@ def left_over(state: EngineState, order: Order) -> bool:
     key, owner = (order.symbol, order.position_side), state.accounts.get(order.strategy)
     if owner is None or not order.closing or account_decides(state, key):
         return False
-    held = owner.account.positions.get(key)
+    held = owner.holdings.positions.get(key)
     return held is None or held.quantity * order.side.sign >= 0
 
 
@@ -82,7 +82,7 @@ def seals(state: EngineState, owner: StrategyAccount, place: Place, wanted_besid
 
 def _reduces(state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order], wanted_beside: Decimal) -> bool:
     key = (place.symbol, place.position_side)
-    held = owner.account.positions.get(key)
+    held = owner.holdings.positions.get(key)
     if held is None or held.quantity * place.side.sign >= 0:
         return False
     others = sum((other.exposure for other in _counted(state, owner, place, replaces)), wanted_beside)
@@ -92,7 +92,7 @@ def _reduces(state: EngineState, owner: StrategyAccount, place: Place, replaces:
 def why_not(state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order], wanted_beside: Decimal) -> str:
     """Why an order that could only reduce does not: there is nothing to reduce, or what there is, other orders close."""
     key = (place.symbol, place.position_side)
-    held, account = owner.account.positions.get(key), account_position(state, key)
+    held, account = owner.holdings.positions.get(key), account_position(state, key)
     own = held.quantity if held is not None else ZERO
     others = [] if own * place.side.sign >= 0 else _counted(state, owner, place, replaces)
     closing = sum((other.exposure for other in others), wanted_beside)

@@ -80,7 +80,7 @@ class EngineState:
         self.compared = compared
         #: What is of no strategy: fills, positions and orders of others.
         self.external = External(ctx, self.trading, orders.trade_cursors, past.accounts.get(EXTERNAL), fills_limit)
-        self.holdings = Holdings(ctx, {name: account.account for name, account in accounts.items()}, self.external, self.lot_step)
+        self.holdings = Holdings(ctx, {name: account.holdings for name, account in accounts.items()}, self.external, self.lot_step)
         self.holdings.restore(past.executions)
         for account in accounts.values():
             account.judged_by(self.limits)

@@ -37,11 +37,11 @@ class RefusedIntents:
         self._times: dict[_Key, int] = {}
         self._asked_for = 0
 
-    def count(self, trader: StrategyAccount, wanted: object, verdict: Verdict, now_ms: int, times: int = 1) -> None:
+    def count(self, account: StrategyAccount, wanted: object, verdict: Verdict, now_ms: int, times: int = 1) -> None:
         """What a strategy wanted was refused, so many times."""
-        key = _Key(now_ms // _MS_PER_SECOND, trader.id, self._symbol(trader, wanted, verdict), verdict.code)
+        key = _Key(now_ms // _MS_PER_SECOND, account.id, self._symbol(account, wanted, verdict), verdict.code)
         if key not in self._first:
-            self._first[key] = {**intent_body(trader.id, wanted, verdict), "symbol": key.symbol, "first_ms": now_ms}
+            self._first[key] = {**intent_body(account.id, wanted, verdict), "symbol": key.symbol, "first_ms": now_ms}
         self._times[key] = self._times.get(key, 0) + times
 
     def drain(self, now_ms: int, *, all_of_them: bool = False) -> list[Body]:
@@ -58,12 +58,12 @@ class RefusedIntents:
         self._asked_for = second
         return _MS_PER_SECOND - now_ms % _MS_PER_SECOND
 
-    def _symbol(self, trader: StrategyAccount, wanted: object, verdict: Verdict) -> str:
+    def _symbol(self, account: StrategyAccount, wanted: object, verdict: Verdict) -> str:
         """The symbol that an intent is about; empty where it has none or one that is not the strategy's."""
         if verdict.code in UNJUDGED:
             return ""
         if isinstance(wanted, Amend | Cancel):
             order = self._orders.get(wanted.client_order_id)
-            return order.symbol if order is not None and order.symbol in trader.symbols else ""
+            return order.symbol if order is not None and order.symbol in account.symbols else ""
         symbol = getattr(wanted, "symbol", None)
-        return symbol if symbol in trader.symbols else ""
+        return symbol if symbol in account.symbols else ""

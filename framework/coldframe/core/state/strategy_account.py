@@ -24,7 +24,7 @@ class StrategyAccount:
     id: str
     symbols: frozenset[str]
     budget: Budget
-    account: StrategyPositions = attrs.field(factory=StrategyPositions)
+    holdings: StrategyPositions = attrs.field(factory=StrategyPositions)
     #: Orders, amendments and cancels of the last ten seconds.
     messages: Rate = attrs.field(factory=lambda: Rate(RATE_WINDOW_MS))
     rejects: Rate = attrs.field(factory=lambda: Rate(RATE_WINDOW_MS))

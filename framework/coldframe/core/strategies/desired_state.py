@@ -56,7 +56,7 @@ class DesiredState:
 
     def want_quotes(self, runtime: StrategyRuntime, wanted: Quotes) -> Verdict:
         """Takes over the levels that pre-trade risk lets pass; a level it refuses is left out, and names the verdict."""
-        if wanted.symbol not in runtime.trader.symbols:
+        if wanted.symbol not in runtime.account.symbols:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {runtime.id}")
         standing = [order for order in self._orders.of(runtime.id, wanted.symbol) if order.origin is Origin.QUOTE]
         refusals: list[Verdict] = []
@@ -90,7 +90,7 @@ class DesiredState:
                 time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
                 position_side=wanted.position_side,
             )
-            verdict = check(self._state, runtime.trader, place, facts, replaces=standing, beside=beside, sending=False)
+            verdict = check(self._state, runtime.account, place, facts, replaces=standing, beside=beside, sending=False)
             if verdict.accepted:
                 kept.append(quote)
                 beside += quote.quantity
@@ -99,13 +99,13 @@ class DesiredState:
         return tuple(kept)
 
     def want_target(self, runtime: StrategyRuntime, wanted: Target) -> Verdict:
-        if wanted.symbol not in runtime.trader.symbols:
+        if wanted.symbol not in runtime.account.symbols:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {runtime.id}")
         if wanted.symbol not in self._state.instruments:
             return Verdict(VerdictCode.UNKNOWN_SYMBOL, f"the venue does not list {wanted.symbol}")
-        if runtime.halted is not None and not _nearer_zero(runtime.trader.account.net(wanted.symbol), wanted.position):
+        if runtime.halted is not None and not _nearer_zero(runtime.account.holdings.net(wanted.symbol), wanted.position):
             return self._halted(runtime)
-        limit = self._state.scaled(runtime.trader.budget.max_position)
+        limit = self._state.scaled(runtime.account.budget.max_position)
         if limit is not None and abs(wanted.position) > limit:
             text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
             return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
@@ -126,7 +126,7 @@ class DesiredState:
         What was closed by hand, or by the venue, is opened again only if the strategy asks for it anew: a bot fights no person.
         """
         key = (runtime.id, event.symbol)
-        target, now = self.store.target(key), runtime.trader.account.net(event.symbol)
+        target, now = self.store.target(key), runtime.account.holdings.net(event.symbol)
         taken = abs(event.position) < abs(event.position - event.quantity) and event.cause is not PositionCause.OWN_AFTER_ALL
         if target is None or not taken or _nearer_zero(now, target.position):
             return
@@ -154,7 +154,7 @@ class DesiredState:
 
     def _distance(self, key: DesiredKey) -> Decimal:
         """How much money the world is away from a desired state: the furthest comes first, should the limits not do for all."""
-        position = self._runtimes.get(key[0]).trader.account.net(key[1])
+        position = self._runtimes.get(key[0]).account.holdings.net(key[1])
         off = distance(self.store.quotes(key), self.store.target(key), self._orders.of(*key), position)
         return off * self._state.mark_prices.get(key[1], ZERO)
 
@@ -169,7 +169,7 @@ class DesiredState:
             operations = plan_quotes(
                 quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.executor.amending.replaces
             )
-            verdict = trading.executor.perform(runtime.trader, operations, Origin.QUOTE, facts)
+            verdict = trading.executor.perform(runtime.account, operations, Origin.QUOTE, facts)
         instrument = self._state.instruments.get(symbol)
         if target is not None and instrument is not None:
             # While fills are still to be told, the position is not what it seems.
@@ -177,7 +177,7 @@ class DesiredState:
             mine = [order for order in orders if runtime.flattening or order.origin is Origin.TARGET]
             mine += self._orders.owing(runtime.id, symbol)
             operations = self._plan(runtime, target, mine, facts, instrument)
-            reached = trading.executor.perform(runtime.trader, operations, Origin.TARGET, facts)
+            reached = trading.executor.perform(runtime.account, operations, Origin.TARGET, facts)
             verdict = verdict if not verdict.accepted else reached
         runtime.ordered(self._state.tally.sent - before)
         return verdict
@@ -201,7 +201,7 @@ class DesiredState:
     def _held(self, runtime: StrategyRuntime, symbol: str, side: PositionSide) -> Held:
         key = (symbol, side)
         return Held(
-            own=runtime.trader.account.position(symbol, side).quantity,
+            own=runtime.account.holdings.position(symbol, side).quantity,
             account=account_position(self._state, key),
             account_decides=account_decides(self._state, key),
             only_reduce=runtime.flattening,

@@ -152,7 +152,7 @@ class Strategies:
         self._keep_flat(runtime)
 
     def _part(self, runtime: StrategyRuntime) -> None:
-        account = runtime.trader.account
+        account = runtime.account.holdings
         if runtime.flattening:
             gone = [order for order in self._orders.of(runtime.id) if order.origin is not Origin.TARGET]
         elif runtime.parting is OrderPolicy.KEEP_PROTECTIVE:
@@ -167,7 +167,7 @@ class Strategies:
         if runtime is None:  # the account's position is external then, and known when it has been compared
             known = self._trading is None or self._trading.reports_complete
             return not known or can_only_reduce(order, account_position(self._state, (order.symbol, order.position_side)))
-        quantity = quantity_of(runtime.trader.account, order.symbol, order.position_side)
+        quantity = quantity_of(runtime.account.holdings, order.symbol, order.position_side)
         own = [placed for placed in self._orders.of(order.strategy, order.symbol) if placed.client_order_id not in self.guarding]
         return can_only_reduce(order, quantity) and not replaced(order, own, quantity)
 
@@ -275,7 +275,7 @@ class Strategies:
 
     def _contract_changed(self, message: ContractInfo) -> None:
         self._state.contract_status(message.symbol, message.status)
-        if any(message.symbol in runtime.trader.symbols for runtime in self._runtimes.all):
+        if any(message.symbol in runtime.account.symbols for runtime in self._runtimes.all):
             self._ctx.publish(RulesDoubted())
         self.check_trading(message.symbol)
 
@@ -286,7 +286,7 @@ class Strategies:
             what = "no new orders there, open ones are cancelled but for those that only reduce a position"
             self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: {what}")
             self._forget(symbol)
-            accounts = {runtime.id: runtime.trader.account for runtime in self._runtimes.all}
+            accounts = {runtime.id: runtime.account.holdings for runtime in self._runtimes.all}
             here = [order for order in self._orders.live if order.symbol == symbol]
             self._cancel(
                 order for order in here if order.strategy not in accounts or not reduces_position(order, accounts[order.strategy])
@@ -332,7 +332,7 @@ class Strategies:
         if surplus > 0:
             verdict = Verdict(VerdictCode.MALFORMED, f"more than {INTENTS_PER_CALL} intents at once")
             runtime.judged(verdict, surplus)
-            self._state.refused.count(runtime.trader, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
+            self._state.refused.count(runtime.account, wanted[INTENTS_PER_CALL], verdict, self._ctx.now_ms, surplus)
             self._refused(runtime, hook, verdict.code, verdict.text)
 
     @property
@@ -387,7 +387,7 @@ class Strategies:
         if verdict.code is VerdictCode.ACCEPTED:  # what changes nothing is said many times a second
             self._ctx.record(RowKind.INTENT, runtime.id, intent_body(runtime.id, wanted, verdict))
         if not verdict.accepted:
-            self._state.refused.count(runtime.trader, wanted, verdict, self._ctx.now_ms)
+            self._state.refused.count(runtime.account, wanted, verdict, self._ctx.now_ms)
             self._refused(runtime, class_name(wanted), verdict.code, verdict.text)
             strained = runtime.strain.met(verdict, self._ctx.now_ms)
             if strained:
@@ -438,12 +438,12 @@ class Strategies:
         match intent:
             case Place():
                 facts = attrs.evolve(self._risk_inputs(intent.symbol), urgent=self._stopping)
-                verdict = trading.executor.place(runtime.trader, intent, Origin.PLACE, facts)
+                verdict = trading.executor.place(runtime.account, intent, Origin.PLACE, facts)
                 runtime.ordered(verdict.accepted)
                 return verdict
             case Amend():
                 order = self._orders.get(intent.client_order_id)
-                return trading.executor.amend(runtime.trader, intent, self._risk_inputs(order.symbol if order else ""))
+                return trading.executor.amend(runtime.account, intent, self._risk_inputs(order.symbol if order else ""))
             case Quotes():
                 return self._desired.want_quotes(runtime, intent)
             case Target():

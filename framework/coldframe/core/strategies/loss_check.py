@@ -19,16 +19,16 @@ def limits_just_hit(ctx: StepContext, runtimes: Iterable[StrategyRuntime], state
     While a position has no mark price, the profit of its owner is not known, and its losses are not looked at.
     """
     for runtime in runtimes:
-        if not _countable(runtime.trader.account, state):
+        if not _countable(runtime.account.holdings, state):
             continue
-        verdict = runtime.trader.losses.check(
-            runtime.trader.account.profit(state.prices), ctx.venue_ms, f" of strategy {runtime.id}"
+        verdict = runtime.account.losses.check(
+            runtime.account.holdings.profit(state.prices), ctx.venue_ms, f" of strategy {runtime.id}"
         )
         if verdict is not None:
             state.trading.halt_strategy(runtime.id, verdict, ctx.now_ms)
             ctx.log(Level.ERROR, verdict.text)
             yield runtime
-    if not all(_countable(trader.account, state) for trader in state.accounts.values()):
+    if not all(_countable(account.holdings, state) for account in state.accounts.values()):
         return
     hit = state.losses.check(total_profit(state), ctx.venue_ms)
     if hit is not None:
@@ -42,7 +42,7 @@ def total_profit(state: EngineState) -> Decimal:
 
     Strategies that are not part of the bot any more count with what they have left, so that nothing jumps when one goes.
     """
-    accounts = (*(trader.account for trader in state.accounts.values()), *state.retired.values())
+    accounts = (*(account.holdings for account in state.accounts.values()), *state.retired.values())
     return sum((account.profit(state.prices) for account in accounts), ZERO)
 
 

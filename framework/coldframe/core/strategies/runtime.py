@@ -61,7 +61,7 @@ class StrategyRuntime:
     """One strategy at run time."""
 
     plugin: PluggedStrategy
-    trader: StrategyAccount
+    account: StrategyAccount
     world: StrategyWorld
     muted: bool = False
     #: What becomes of its orders, since it was muted or the run is ending; None before.

@@ -193,34 +193,34 @@ class StrategyView:
         return _world(self).state.mark_prices.get(symbol)
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal:
-        account = _world(self).trader.account
+        account = _world(self).account.holdings
         if side is PositionSide.BOTH:
             return calculated(account.net, symbol)
         held = account.positions.get((symbol, side))
         return ZERO if held is None else held.quantity
 
     def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
-        return _world(self).trader.account.entry_price(symbol, side)
+        return _world(self).account.holdings.entry_price(symbol, side)
 
     def realized_pnl(self) -> Decimal:
-        account = _world(self).trader.account
+        account = _world(self).account.holdings
         return calculated(lambda: account.realized)
 
     def unrealized_pnl(self) -> Decimal:
         world = _world(self)
-        return calculated(world.trader.account.unrealized, world.state.mark_prices)
+        return calculated(world.account.holdings.unrealized, world.state.mark_prices)
 
     def fees(self) -> Decimal:
         world = _world(self)
-        return calculated(world.trader.account.fees_paid, world.state.prices)
+        return calculated(world.account.holdings.fees_paid, world.state.prices)
 
     def funding(self) -> Decimal:
         world = _world(self)
-        return calculated(world.state.prices.worth, world.trader.account.funding)
+        return calculated(world.state.prices.worth, world.account.holdings.funding)
 
     def orders(self, symbol: str | None = None) -> Sequence[OrderSnapshot]:
         world = _world(self)
-        return calculated(lambda: tuple(OrderSnapshot.of(order) for order in world.state.orders.of(world.trader.id, symbol)))
+        return calculated(lambda: tuple(OrderSnapshot.of(order) for order in world.state.orders.of(world.account.id, symbol)))
 
     def trading_allowed(self, symbol: str) -> bool:
         return _world(self).trading_allowed(symbol)
@@ -232,13 +232,13 @@ class StrategyWorld:
     def __init__(
         self,
         state: EngineState,
-        trader: StrategyAccount,
+        account: StrategyAccount,
         symbols: Sequence[str],
         market: Market,
         randomness: Randomness | None = None,
     ) -> None:
         self.state = state
-        self.trader = trader
+        self.account = account
         #: The strategy's own random numbers: the one thing in a view that is not a snapshot.
         self.randomness = randomness
         self.symbols = tuple(symbols)
@@ -288,10 +288,10 @@ class StrategyWorld:
 
     def trading_allowed(self, symbol: str) -> bool:
         """Whether an order of the strategy that adds risk in a symbol would be let through: asked of what refuses orders."""
-        if symbol not in self.trader.symbols:
+        if symbol not in self.account.symbols:
             return False
         now = risk_inputs(self.state, self._market, self.now_ms, symbol, order_link_up=self.allowed, user_stream_up=self.allowed)
-        return trading_state(self.state, now, self.trader.id, symbol) is TradingState.ACTIVE
+        return trading_state(self.state, now, self.account.id, symbol) is TradingState.ACTIVE
 
 
 def _world(view: StrategyView) -> StrategyWorld:
