@@ -6,8 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,17 +38,22 @@ def module_of(name: str) -> str:
     return ".".join(parts)
 
 
-def by_pump() -> set[str]:
+def agrees(number: int, passed: set[str]) -> None:
+    assert len(passed) < LIMIT
+    assert named(number) == passed
+
+
+def test_a_message_to_a_fill_passes_few_files() -> None:
     walks = Walks(MESSAGE_TO_FILL)
     try:
         Pump([Trader(id="walker", make=Bot)]).until(lambda: len(walks.ways) == len(MESSAGE_TO_FILL), 30)
     finally:
         walks.end()
-    return files(walks.ways, MESSAGE_TO_FILL)
+    agrees(1, files(walks.ways, MESSAGE_TO_FILL))
 
 
-@cache
-def run() -> Mapping[str, list[str]]:
+@pytest.mark.scene
+def test_a_file_and_an_intent_pass_few_files() -> None:
     """A bot, run by the command line in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.walks", str(ROOT / "tests" / "walks" / "walk.toml")],
@@ -62,25 +65,11 @@ def run() -> Mapping[str, list[str]]:
     )
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["exit_code"] == 0, done.stderr[-2_000:]
-    ways: Mapping[str, list[str]] = told["ways"]
-    return ways
-
-
-WALKS: dict[int, Callable[[], set[str]]] = {
-    1: by_pump,
-    2: lambda: files(run(), FILE_TO_NURSERIES),
-    3: lambda: files(run(), INTENT_AND_BACK),
-}
-
-
-@pytest.mark.parametrize("number", WALKS)
-def test_a_walk_passes_few_files_and_the_text_names_them(number: int) -> None:
-    passed = WALKS[number]()
-    assert len(passed) < LIMIT
-    assert named(number) == passed
+    agrees(2, files(told["ways"], FILE_TO_NURSERIES))
+    agrees(3, files(told["ways"], INTENT_AND_BACK))
 
 
 def test_every_walk_of_the_text_names_few_files() -> None:
     numbers = [int(found) for found in re.findall(r"^## (\d)\. ", FLOWS.read_text(encoding="utf-8"), flags=re.MULTILINE)]
-    assert set(WALKS) <= set(numbers)
+    assert {1, 2, 3} <= set(numbers)
     assert all(len(named(number)) < LIMIT for number in numbers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from types import FrameType
 from typing import Any
@@ -46,10 +46,15 @@ def way(stop: Stop, frame: FrameType | None) -> list[str]:
 
 
 class Walks:
-    """Notes the way to each stop, the first time that something arrives there from where its way begins."""
+    """Notes the way to each stop, the first time that something arrives there from where its way begins.
 
-    def __init__(self, stops: Iterable[Stop]) -> None:
+    `ended` is called when something has arrived at each of them.
+    """
+
+    def __init__(self, stops: Sequence[Stop], ended: Callable[[], None] = lambda: None) -> None:
         self.ways: dict[str, list[str]] = {}
+        self._wanted = len({stop.function for stop in stops})
+        self._ended = ended
         self._undo: list[tuple[Any, str, Any]] = []
         # Plain functions first: a module that takes one by its name must not do so before it is watched.
         for stop in sorted(stops, key=lambda stop: "." in stop.function.partition(":")[2]):
@@ -69,6 +74,8 @@ class Walks:
                 passed = way(stop, sys._getframe(1))
                 if passed:
                     self.ways[stop.function] = [*passed, stop.function]
+                    if len(self.ways) == self._wanted:
+                        self._ended()
             return original(*args, **named)
 
         self._undo.append((owner, last, original))
