@@ -104,7 +104,7 @@ def test_a_bare_verb_is_found() -> None:
 
 def test_no_class_name_stands_twice() -> None:
     counted = classes(tree_of(path) for path in PACKAGE.rglob("*.py"))
-    assert {name for name, count in counted.items() if count > 1} - TWICE == set()
+    assert {name for name, count in counted.items() if count > 1} == TWICE
 
 
 def test_a_class_name_that_stands_twice_is_found() -> None:
