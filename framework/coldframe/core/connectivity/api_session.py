@@ -16,6 +16,7 @@ import attrs
 from msgspec import UnsetType
 
 from coldframe.core.connectivity.backoff import Backoff
+from coldframe.core.connectivity.due_checks import DueChecks
 from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.rate_limits import Priority
 from coldframe.core.connectivity.step_context import StepContext
@@ -145,6 +146,7 @@ class Session:
         self._current: _ApiLink | None = None
         self._was_ready = False
         self._retry_rotation_ns = 0
+        self._checks = DueChecks("session:check", limits.check_ms)
         self._unreadable = Unreadable()
         self.census = Census()
         self.state = SessionState.DOWN
@@ -174,6 +176,11 @@ class Session:
 
     def step(self, event: SessionInput) -> list[SessionEvent]:
         """Takes in one input."""
+        events = self._take_in(event)
+        self._ask_for_check()
+        return events
+
+    def _take_in(self, event: SessionInput) -> list[SessionEvent]:
         match event:
             case ApiFrame(link, frame):
                 return self._received(link, frame)
@@ -191,7 +198,7 @@ class Session:
     def _opened(self, link: str) -> list[SessionEvent]:
         self._opening = None
         connection = self._links[link] = _ApiLink(link, self._ctx.now_ns)
-        self._ctx.wake("session:check", self._limits.check_ms)
+        self._checks.begin(self._ctx.now_ns)
         if not self._can_log_on:
             return self._ready(connection)
         if self._current is None:
@@ -225,9 +232,23 @@ class Session:
             if self._current is None:
                 self.start()
             return []
-        if self._links:
-            self._ctx.wake("session:check", self._limits.check_ms)
+        self._checks.taken()
         return self._check()
+
+    def _ask_for_check(self) -> None:
+        self._ctx.check(self._checks, self.next_due_ns())
+
+    def next_due_ns(self) -> int | None:
+        """When there is something to check next: an answer that is late, a link that is old; None while there is nothing."""
+        current, retiring = self._current, [link for link in self._links.values() if link.retire_ns is not None]
+        due = [request.deadline_ns for request in self._pending.values()]
+        due += [link.retire_ns or 0 if self._busy(link) else self._ctx.now_ns for link in retiring]
+        if current is not None and len(self._links) == 1:
+            due.append(max(self._rotate_at_ns(current), self._retry_rotation_ns))
+        return min(due, default=None)
+
+    def _busy(self, link: _ApiLink) -> bool:
+        return any(waiting.link == link.id for waiting in self._pending.values())
 
     def _check(self) -> list[SessionEvent]:
         now = self._ctx.now_ns
@@ -244,8 +265,7 @@ class Session:
         if current and now >= max(self._rotate_at_ns(current), self._retry_rotation_ns):
             self._rotate("its planned end is near")
         for link in [link for link in self._links.values() if link.retire_ns is not None]:
-            busy = any(waiting.link == link.id for waiting in self._pending.values())
-            if not busy or now >= (link.retire_ns or 0):
+            if not self._busy(link) or now >= (link.retire_ns or 0):
                 events += self._drop(link.id, "rotated")
         return events
 
@@ -306,6 +326,7 @@ class Session:
         allowed_ms = max(limits.logon_ms, limits.answer_ms) if isinstance(purpose, _Logon) else limits.answer_ms
         deadline_ns = self._ctx.now_ns + allowed_ms * NS_PER_MS
         self._pending[request_id] = _Pending(purpose, link.id, deadline_ns)
+        self._ask_for_check()
         request = SendRequest(link.id, request_id, method, params)
         self._ctx.emit(request)
         if method.startswith(_JOURNALED):

@@ -9,6 +9,7 @@ import attrs
 from coldframe.core.connectivity.backoff import Chance
 from coldframe.core.connectivity.clock_offset import ClockOffset
 from coldframe.core.connectivity.connect_budget import ConnectBudget
+from coldframe.core.connectivity.due_checks import DueChecks
 from coldframe.core.connectivity.rate_limits import RateLimits
 from coldframe.model.effects import AppendJournal, Effect, Level, LinkKind, Log, WakeAt
 from coldframe.model.engine_events import EngineEvent
@@ -60,6 +61,10 @@ class StepContext:
     def wake(self, key: str, after_ms: int) -> None:
         """Asks for `TimeReached(key)` after so many milliseconds."""
         self.effects.append(WakeAt(key, self.now_ns + after_ms * NS_PER_MS))
+
+    def check(self, checks: DueChecks, due_ns: int | None) -> None:
+        """Asks for a check of a machine when something of it is due; None: nothing is."""
+        self.effects += checks.at(due_ns, self.now_ns)
 
     def connect(self, kind: LinkKind) -> int:
         """Counts a connect that may take place now: 0; else how long it has to wait, in milliseconds."""

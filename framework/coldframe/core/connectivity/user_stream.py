@@ -14,6 +14,7 @@ import attrs
 
 from coldframe.core.connectivity.api_session import Answered, SessionReady, Unanswered
 from coldframe.core.connectivity.backoff import Backoff
+from coldframe.core.connectivity.due_checks import DueChecks
 from coldframe.core.connectivity.purpose import RequestPurpose
 from coldframe.core.connectivity.request_ways import RequestWays
 from coldframe.core.connectivity.step_context import StepContext
@@ -94,6 +95,7 @@ class UserStream:
         self._links: dict[str, _UserLink] = {}
         self._current: _UserLink | None = None
         self._checking = False
+        self._checks = DueChecks("user:check", limits.check_ms)
         self.reconnects = 0
         #: Since when reports have come without a gap; 0 while they do not.
         self.since_ns = 0
@@ -111,6 +113,12 @@ class UserStream:
 
     def step(self, event: UserStreamInput) -> list[UserStreamEvent]:
         """Takes in one input. Returns what that means for the reports."""
+        events = self._take_in(event)
+        if self._checking:
+            self._ctx.check(self._checks, self.next_due_ns())
+        return events
+
+    def _take_in(self, event: UserStreamInput) -> list[UserStreamEvent]:
         match event:
             case SessionReady():
                 self._session_ready()
@@ -134,7 +142,7 @@ class UserStream:
         """The order link stands: ask for a listen key, which also extends one that exists."""
         if not self._checking:
             self._checking = True
-            self._ctx.wake("user:check", self._limits.check_ms)
+            self._checks.begin(self._ctx.now_ns)
         if not self._asking:
             self._ask()
 
@@ -201,8 +209,16 @@ class UserStream:
             if self._current is None and self._checking and not self._asking:
                 self._ask()
             return
-        self._ctx.wake("user:check", self._limits.check_ms)
+        self._checks.taken()
         self._check()
+
+    def next_due_ns(self) -> int | None:
+        """When there is something to check next: a key or link that is old, a link that is replaced; None: there is nothing."""
+        due = [link.close_at_ns for link in self._links.values() if link.close_at_ns is not None]
+        if self.up and self._key is not None:
+            due.append(self._keep_at_ns)
+            due += [self._rotate_at_ns] if len(self._links) == 1 else []
+        return min(due, default=None)
 
     def stop(self) -> None:
         """Closes the stream at the end of a run."""

@@ -10,7 +10,7 @@ through, whatever order the two of them speak in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from typing import assert_never
 
@@ -18,6 +18,7 @@ import attrs
 
 from coldframe.core.connectivity.backoff import Backoff, Chance
 from coldframe.core.connectivity.connect_budget import ConnectBudget
+from coldframe.core.connectivity.due_checks import DueChecks
 from coldframe.core.marketdata.rotation import StreamSequence, lane_of
 from coldframe.core.marketdata.shards import FeedLimits, Shard, silence_ms
 from coldframe.model.effects import CloseLink, Effect, Level, LinkKind, Log, OpenLink, SendControl, WakeAt
@@ -142,6 +143,7 @@ class Feed:
         self._by_link: dict[str, tuple[_LinkPair, _FeedLink]] = {}
         self._ids = count(1)
         self._generation = count(1)
+        self._checks = DueChecks("feed:check:", limits.check_ms)
         #: How often a connection had to be opened again after it had been open.
         self.reconnects = 0
 
@@ -152,8 +154,7 @@ class Feed:
         effects: list[FeedEffect] = []
         for pair in self._pairs.values():
             effects += self._open(pair, now_ns)
-        if self._pairs:
-            effects.append(self._next_check(now_ns))
+        self._checks.begin(now_ns)
         return effects
 
     def add(self, name: StreamName, now_ns: int) -> list[FeedEffect]:
@@ -173,13 +174,12 @@ class Feed:
                 effects += self._send(link, now_ns)
         if pair.link is not None and pair.link.opened_ns is not None:
             self._take_charge(self._streams[name], pair.link.id, now_ns)
-        return effects
+        return [*effects, *self._next_check(now_ns)]
 
     def _add_shard(self, shard: Shard, now_ns: int) -> list[FeedEffect]:
-        begins = [] if self._pairs else [self._next_check(now_ns)]
         pair = self._pairs[shard.id] = _LinkPair(shard, Backoff(self._chance), self._rotation_ms())
         self._pair_of |= dict.fromkeys(shard.names, pair)
-        return [*self._open(pair, now_ns), *begins]
+        return self._open(pair, now_ns)
 
     def owns(self, link: str) -> bool:
         """Whether a link is one of this feed's."""
@@ -192,6 +192,9 @@ class Feed:
 
     def step(self, event: FeedInput, now_ns: int) -> list[FeedEffect]:
         """Takes in one input."""
+        return [*self._take_in(event, now_ns), *self._next_check(now_ns)]
+
+    def _take_in(self, event: FeedInput, now_ns: int) -> list[FeedEffect]:
         match event:
             case LinkOpened(link):
                 return self._opened(link, now_ns)
@@ -286,7 +289,8 @@ class Feed:
                 known = self._by_link.get(name)
                 return self._send(known[1], now_ns) if known else []
             case _:
-                return [*self._check(now_ns), self._next_check(now_ns)]
+                self._checks.taken()
+                return self._check(now_ns)
 
     def rotate(self, link: str, now_ns: int, reason: str) -> list[FeedEffect]:
         """Opens a successor for a link now: it has become old, or the venue has announced that it will close it."""
@@ -296,7 +300,7 @@ class Feed:
         wait_ms, said = self._connects.reserve(LinkKind.MARKET, now_ns)
         if wait_ms:
             pair.rotate_ms = self._age_ms(pair, now_ns) + wait_ms
-            return _warned(said)
+            return [*_warned(said), *self._next_check(now_ns)]
         pair.successor = self._new_link(pair)
         return [Log(Level.INFO, f"link {link}: rotating ({reason})"), _open(pair, pair.successor)]
 
@@ -360,11 +364,15 @@ class Feed:
 
     def _is_silent(self, stream: _Stream, now_ns: int) -> bool:
         """Whether a stream has been silent for too long; a stream that stays silent is given more time after every try."""
+        allowed_ns = self._allowed_ns(stream)
+        return allowed_ns is not None and now_ns - stream.last_ns > allowed_ns
+
+    def _allowed_ns(self, stream: _Stream) -> int | None:
+        """How long a stream may be silent; None when its silence means nothing."""
         allowed_ms = silence_ms(stream.name)
         if allowed_ms is None:
-            return False
-        patience = self._limits.patience << min(stream.warnings, _LONGEST_PATIENCE)
-        return now_ns - stream.last_ns > allowed_ms * patience * NS_PER_MS
+            return None
+        return allowed_ms * (self._limits.patience << min(stream.warnings, _LONGEST_PATIENCE)) * NS_PER_MS
 
     def _ask_again(self, link: _FeedLink, silent: list[_Stream], now_ns: int) -> list[FeedEffect]:
         names = tuple(stream.name for stream in silent)
@@ -440,8 +448,28 @@ class Feed:
         stream.last_ns = now_ns
         stream.begin(link)
 
-    def _next_check(self, now_ns: int) -> WakeAt:
-        return WakeAt("feed:check:", now_ns + self._limits.check_ms * NS_PER_MS)
+    def _next_check(self, now_ns: int) -> list[WakeAt]:
+        return self._checks.at(self.next_due_ns(now_ns), now_ns)
+
+    def next_due_ns(self, now_ns: int) -> int | None:
+        """When there is something to check next: a link that is old, deaf or silent, a rotation; None while there is nothing."""
+        opened = [pair for pair in self._pairs.values() if pair.link is not None and pair.link.opened_ns is not None]
+        return min((due_ns for pair in opened for due_ns in self._due_times(pair, now_ns)), default=None)
+
+    def _due_times(self, pair: _LinkPair, now_ns: int) -> Iterator[int]:
+        link, successor = pair.link, pair.successor
+        if successor is not None and successor.opened_ns is not None:
+            yield pair.overlap_until_ns
+        elif successor is None and link is not None:
+            yield (link.opened_ns or 0) + pair.rotate_ms * NS_PER_MS
+        yield from (sent_ns + self._limits.acknowledge_ms * NS_PER_MS + 1 for sent_ns in (link.pending.values() if link else ()))
+        for stream in (self._streams[name] for name in pair.shard.names):
+            allowed_ns = self._allowed_ns(stream)
+            if allowed_ns is not None:
+                yield stream.last_ns + allowed_ns + 1
+            if allowed_ns is not None and stream.warnings:
+                # It may speak before its time is over, and is then given less.
+                yield now_ns + (allowed_ns >> min(stream.warnings, _LONGEST_PATIENCE))
 
     def _rotation_ms(self) -> int:
         """A little before the planned age, never for all links at once."""
