@@ -102,7 +102,7 @@ def routed(frame: str, path: str) -> bool:
 
 
 def serve(count: int, pipe: Connection) -> None:
-    """The other process: sends all frames to whoever connects, then closes."""
+    """The other process: sends all frames to the client that connects, then closes."""
     made = frames(count)
 
     async def handle(request: trio_websocket.WebSocketRequest) -> None:

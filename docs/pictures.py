@@ -128,7 +128,7 @@ _PERFORMERS: Final = {
     "links": ("links", "WebSockets: market, user data, WebSocket API"),
     "nursery": ("rest", "a task for each call"),
     "timers": ("timers", "one task, a heap of moments"),
-    "connections": ("bans", "nothing is sent while the venue bans us"),
+    "connections": ("bans", "nothing is sent while the venue bans the bot"),
     "heartbeat": ("heartbeat", "what the kill switch and sinks are told"),
     "log": ("log", "lines for people"),
     "halt_taken": ("kill switch", "the engine has taken a halt in"),
