@@ -6,11 +6,14 @@ whole suite fails in each run of it: cases follow from the test alone, not from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
 from hypothesis import settings
+
+CASE = TypeVar("CASE")
 
 WHOLE, FAST, EXPLORE = "coldframe", "fast", "explore"
 _SHARES: Final = {WHOLE: Fraction(1), FAST: Fraction(1, 10), EXPLORE: Fraction(10)}
@@ -24,6 +27,12 @@ def examples(whole: int) -> int:
     """How many cases to try where the whole suite tries that many."""
     share = _SHARES.get(settings.get_current_profile_name(), Fraction(1))
     return max(int(whole * share), min(whole, _FEWEST))
+
+
+def sample(cases: Sequence[CASE]) -> Sequence[CASE]:
+    """Cases that cost a second each: all of them in the whole suite, a tenth of them in the inner loop, and at least the first."""
+    share = _SHARES.get(settings.get_current_profile_name(), Fraction(1))
+    return cases[: max(int(len(cases) * share), 1)]
 
 
 def register() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -42,6 +43,7 @@ def attributes_of(made: ast.ClassDef) -> set[str]:
     return names.union(*(set(stored_in(method)) for method in methods))
 
 
+@cache
 def state_attributes() -> dict[str, set[str]]:
     """The attributes of the state's classes, each with the classes that have it."""
     found: dict[str, set[str]] = {}

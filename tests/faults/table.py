@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -44,14 +45,22 @@ def shown(*, by_name: bool = False) -> dict[str, list[str]]:
 
 
 def _faults_in(path: Path, *, by_name: bool) -> Iterator[tuple[str, list[str]]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            named = _IN_NAME.match(node.name)
-            # Invariants (I1 to I14) stand in names as well; they are no faults.
-            faults = [part.upper() for part in named[1].strip("_").split("_") if part[0] != "i"] if named else []
-            line = (ast.get_docstring(node) or "").partition("\n")[0]
-            faults += [word for word in _IN_TEXT.findall(line) if word in CATALOGUE and not by_name]
-            yield node.name, list(dict.fromkeys(faults))
+    for name, line in _tests_in(path):
+        named = _IN_NAME.match(name)
+        # Invariants (I1 to I14) stand in names as well; they are no faults.
+        faults = [part.upper() for part in named[1].strip("_").split("_") if part[0] != "i"] if named else []
+        faults += [word for word in _IN_TEXT.findall(line) if word in CATALOGUE and not by_name]
+        yield name, list(dict.fromkeys(faults))
+
+
+@cache
+def _tests_in(path: Path) -> list[tuple[str, str]]:
+    """The tests of a file: their names, and the first lines of their docstrings."""
+    return [
+        (node.name, (ast.get_docstring(node) or "").partition("\n")[0])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
 
 
 def page() -> str:

@@ -23,6 +23,9 @@ from coldframe.exchange_server import Address, EmbeddedVenue
 from coldframe.wire.requests import text_of
 from tests.trio_io.peer import PATIENCE_S
 
+#: What `symbols` says where a venue has everything that it can have.
+EVERY: list[str] = []
+
 
 def wall_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -30,8 +33,9 @@ def wall_ms() -> int:
 
 @asynccontextmanager
 async def running(**settings: object) -> AsyncIterator[tuple[EmbeddedVenue, Address]]:
-    """A venue that listens, until the block ends."""
-    venue = EmbeddedVenue(Settings(**settings), wall_ms=wall_ms)  # type: ignore[arg-type]
+    """A venue that listens, until the block ends. Unless told otherwise it has one symbol: the others only cost time."""
+    chosen = settings if "recording" in settings else {"symbols": ["BTCUSDT"]} | settings
+    venue = EmbeddedVenue(Settings(**chosen), wall_ms=wall_ms)  # type: ignore[arg-type]
     async with serving(venue) as address:
         yield venue, address
 

@@ -36,7 +36,9 @@ class House:
 
     def __init__(self, **settings: Any) -> None:
         self.notices: list[str] = []
-        self.venue = EmbeddedVenue(Settings(**settings), wall_ms=lambda: NOW_MS, notice=self.notices.append)
+        self.venue = EmbeddedVenue(
+            Settings(**({"symbols": ["BTCUSDT"]} | settings)), wall_ms=lambda: NOW_MS, notice=self.notices.append
+        )
 
     async def said(self, *parts: bytes, end: bool = True) -> bytes:
         """What comes back on one connection that says these parts, to its end."""

@@ -20,13 +20,13 @@ from coldframe.config.venue import VenueAccount, VenueFaults
 from coldframe.errors import ConfigError, VenueUnavailable
 from coldframe.exchange_server import Address, EmbeddedVenue
 from coldframe.exchange_server.key_files import keys_for
-from tests.exchange_server.links.cable import Rest, Settings, running, serving, wall_ms
+from tests.exchange_server.links.cable import EVERY, Rest, Settings, running, serving, wall_ms
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "59000.0"}
 
 
 async def test_public_calls_on_one_connection() -> None:
-    async with running() as (venue, address), Rest(address) as rest:
+    async with running(symbols=EVERY) as (venue, address), Rest(address) as rest:
         for number in range(1, 4):
             answer = await rest.raw("GET", "/fapi/v1/time")
             assert answer.headers["x-mbx-used-weight-1m"] == str(number)
@@ -207,7 +207,7 @@ async def test_a_clock_that_is_off_shows_and_a_ban_holds() -> None:
 
 _SERVE = """
 import sys, trio
-from tests.exchange_server.links.cable import Settings, wall_ms
+from tests.exchange_server.links.cable import EVERY, Settings, wall_ms
 from coldframe.exchange_server import EmbeddedVenue
 
 async def main():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import needs_shared
-from tests.exchange_server.links.cable import api, running, stream
+from tests.exchange_server.links.cable import EVERY, api, running, stream
 from tests.wire.seeds import samples
 
 #: What belongs to the reader of the documents, not to the sample.
@@ -26,7 +26,7 @@ def requests() -> list[dict[str, Any]]:
 async def test_the_samples_of_the_websocket_api_are_answered() -> None:
     sent = [body for body in requests() if body["method"] not in STREAMS]
     assert len(sent) >= 7
-    async with running() as (_, address), api(address) as line:
+    async with running(symbols=EVERY) as (_, address), api(address) as line:
         await line.log_on()
         for body in sent:
             if body["method"] == "session.logout":
@@ -42,7 +42,7 @@ async def test_the_samples_of_the_websocket_api_are_answered() -> None:
 async def test_the_samples_of_the_streams_are_answered(path: str) -> None:
     sent = [body for body in requests() if body["method"] in STREAMS]
     assert {body["method"] for body in sent} == STREAMS
-    async with running(unrouted="all") as (_, address), stream(address, path) as line:
+    async with running(symbols=EVERY, unrouted="all") as (_, address), stream(address, path) as line:
         heard: dict[int, object] = {}
         for body in sent:
             await line.ask(body["method"], body.get("params"), body["id"])
@@ -54,7 +54,7 @@ async def test_the_samples_of_the_streams_are_answered(path: str) -> None:
 @needs_shared
 async def test_the_addresses_of_the_seeds_speak() -> None:
     """The two addresses that "Websocket Market Streams" gives as its examples."""
-    async with running(unrouted="all") as (_, address):
+    async with running(symbols=EVERY, unrouted="all") as (_, address):
         async with stream(address, "/ws/bnbusdt@aggTrade") as line:
             assert (await line.next(10))["s"] == "BNBUSDT"
         async with stream(address, "/stream?streams=bnbusdt@aggTrade/btcusdt@markPrice") as line:

@@ -17,7 +17,7 @@ from coldframe.exchange_server import EmbeddedVenue
 from coldframe.wire.codec import Census, decode_stream, decode_user
 from coldframe.wire.names import StreamKind, parse
 from coldframe.wire.routes import route_of
-from tests.exchange_server.links.cable import Rest, Stream, running, socket, stream, wall_ms
+from tests.exchange_server.links.cable import EVERY, Rest, Stream, running, socket, stream, wall_ms
 from tests.trio_io.peer import PATIENCE_S
 
 # -- addresses ------------------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ async def test_an_empty_connection_takes_subscriptions(path: str) -> None:
 
 
 async def test_non_ascii_symbols_work_raw_and_encoded() -> None:
-    async with running() as (_, address):
+    async with running(symbols=["币安人生USDT"]) as (_, address):
         async with stream(address, "/public/ws/%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9Fusdt@bookTicker") as line:
             assert (await line.until("bookTicker"))["s"] == "币安人生USDT"
         async with stream(address, "/public/stream") as line:
@@ -195,7 +195,7 @@ async def test_the_1025th_stream_ends_the_connection() -> None:
 
 
 async def test_client_that_does_not_read_is_cut_off_and_others_are_not() -> None:
-    async with running(pace=Decimal(20)) as (_, address), stream(address, "/public/ws/btcusdt@bookTicker") as good:
+    async with running(symbols=EVERY, pace=Decimal(20)) as (_, address), stream(address, "/public/ws/btcusdt@bookTicker") as good:
         lazy = await trio.open_tcp_stream("127.0.0.1", address.port)
         await lazy.send_all(
             b"GET /public/ws/btcusdt@depth@0ms HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
@@ -316,7 +316,7 @@ async def test_an_expired_listen_key_is_told_and_then_silent() -> None:
 
 
 async def test_dropping_private_links_leaves_the_others() -> None:
-    async with running() as (venue, address), Rest(address) as rest:
+    async with running(symbols=EVERY) as (venue, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user, stream(address, "/public/ws/btcusdt@bookTicker") as market:
             await market.next()
@@ -376,7 +376,7 @@ async def test_every_kind_of_stream_arrives_and_decodes() -> None:
                 decode_stream(parse(name), bytes(frame["data"]), census)
                 missing.discard(name)
 
-    async with running(pace=Decimal(10)) as (_, address), trio.open_nursery() as nursery:
+    async with running(symbols=EVERY, pace=Decimal(10)) as (_, address), trio.open_nursery() as nursery:
         nursery.start_soon(listen, "public")
         nursery.start_soon(listen, "market")
     assert census.unknown == {}
@@ -384,7 +384,7 @@ async def test_every_kind_of_stream_arrives_and_decodes() -> None:
 
 async def test_all_intervals_of_candles_arrive() -> None:
     names = {f"ethusdt@kline_{interval}" for interval in INTERVALS}
-    async with running() as (_, address), stream(address, f"/market/stream?streams={'/'.join(names)}") as line:
+    async with running(symbols=EVERY) as (_, address), stream(address, f"/market/stream?streams={'/'.join(names)}") as line:
         while names:
             frame = await line.next()
             assert frame["data"]["k"]["i"] == frame["stream"].partition("_")[2]
@@ -421,7 +421,7 @@ class _Book:
 @pytest.mark.parametrize("speed", ["@100ms", "", "@0ms"])
 async def test_book_rebuilt_from_updates_agrees_with_later_snapshots(speed: str) -> None:
     path = f"/public/stream?streams=btcusdt@depth{speed}/btcusdt@bookTicker"
-    async with running() as (_, address), Rest(address) as rest, stream(address, path) as line:
+    async with running(symbols=EVERY) as (_, address), Rest(address) as rest, stream(address, path) as line:
         updates: list[dict[str, Any]] = []
         tickers: dict[int, Any] = {}
 
