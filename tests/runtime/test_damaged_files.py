@@ -99,7 +99,7 @@ def test_damaged_bans_are_told_and_later_ones_remembered(tmp_path: Path, damage:
     damage(path)
     bans = Bans(path, HOST)
     assert bans.until_ms() == 0
-    one_line(bans.fault, str(path), "delete it")
+    one_line(bans.fault, str(path), "delete the file")
     bans.remember(9_000, 1_000)
     if not path.is_dir():
         assert Bans(path, HOST).until_ms() == 9_000
