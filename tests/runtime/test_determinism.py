@@ -66,7 +66,7 @@ def written(folder: Path, number: str) -> Path:
         ("int(time.time() * 1e6) % 7", CLOCK),
     ],
 )
-def test_what_a_plugin_asks_of_its_process_is_named(tmp_path: Path, number: str, cause: str) -> None:
+def test_s6_what_a_plugin_asks_of_its_process_is_named(tmp_path: Path, number: str, cause: str) -> None:
     verdict = compare(written(tmp_path, number), 0.2)
     assert verdict.first is not None
     assert (verdict.first.what, verdict.first.strategy, verdict.first.hook) == ("intents", "wants", "on_book")
@@ -77,7 +77,7 @@ def test_what_a_plugin_asks_of_its_process_is_named(tmp_path: Path, number: str,
 
 
 @pytest.mark.parametrize("number", ["view.random.randint(0, 5)", "view.now_ms // 100 % 7", "len(sorted(NAMES)[0])"])
-def test_what_the_view_gives_is_the_same_twice(tmp_path: Path, number: str) -> None:
+def test_s6_what_the_view_gives_is_the_same_twice(tmp_path: Path, number: str) -> None:
     verdict = compare(written(tmp_path, number), 0.2)
     assert verdict.first is None
     assert verdict.compared > 20
