@@ -18,7 +18,7 @@ import msgspec
 
 from coldframe.compression import find_zstd
 from coldframe.data.input_log import InputEncoder
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.inputs import FramesReceived, Lane, Stamped
 from coldframe.wire.frames import envelope
 
@@ -31,7 +31,7 @@ CAPTURE = Path(__file__).parents[2] / "shared/data/capture_2024-08-08_btcusdt_fi
 def inputs(capture: Path) -> list[Stamped]:
     """The stream payloads of a capture as a market link brings them."""
     found = []
-    for number, line in enumerate(read_tape(capture), 1):
+    for number, line in enumerate(read_recording(capture), 1):
         if isinstance(line.stream, str):
             received = FramesReceived("market:1", (envelope(line.stream, line.payload),))
             found.append(Stamped(number, line.t, Lane.MARKET, received))

@@ -30,7 +30,7 @@ from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.exchange_server.recording import outline, recorded_market
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.effects import WakeAt
 from coldframe.model.inputs import FramesReceived, Lane, RestAnswered, Stamped, TimeReached
 from coldframe.model.journal import RowKind
@@ -142,7 +142,7 @@ def _recordings(folder: Path) -> Iterator[Reader]:
         recorder.snapshot("BTCUSDT", data)
         trio.run(recorder.close)
         if fresh.exists():  # an empty one is taken away
-            for _ in read_tape(fresh):
+            for _ in read_recording(fresh):
                 pass
 
     good = [*[TAPE] * 4, *packed]
@@ -213,19 +213,19 @@ def _halts(folder: Path) -> Iterator[Reader]:
 def _venue(folder: Path) -> Iterator[Reader]:
     """What an embedded venue keeps: the ledger of its accounts, and their keys."""
     keys_for(["main"], str(folder))
-    rig = Rig(symbol_market(), ledger=FileAccountStore(folder))
+    rig = Rig(symbol_market(), store=FileAccountStore(folder))
     rig.book()
     rig.place("BUY", "2")
     rig.place("BUY", "3", "990.0")
     stop = {"side": "SELL", "type": "STOP_MARKET", "quantity": "1", "triggerPrice": "900.0"}
     rig.call("POST /fapi/v1/algoOrder", algoType="CONDITIONAL", symbol=SYMBOL, **stop)
-    rig.exchange.remember_marks(rig.now_ms)
-    rig.exchange.ledger.close()
+    rig.exchange.note_last_prices(rig.now_ms)
+    rig.exchange.store.close()
 
     def opened() -> None:
         ledger = FileAccountStore(folder)
         try:
-            Rig(symbol_market(), ledger=ledger)
+            Rig(symbol_market(), store=ledger)
         finally:
             ledger.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from coldframe.enums import Side
-from coldframe.exchange.trading.entities import Account, Order, Traded, read_record
+from coldframe.exchange.trading.entities import Account, Order, Traded, read_entity
 from coldframe.ids import parse_own
 from coldframe.units import ZERO
 from coldframe.wire.replies import UserTrade
@@ -76,7 +76,7 @@ class History:
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.splitlines():
-            self._take(read_record(line))
+            self._take(read_entity(line))
 
     def _take(self, record: object) -> None:
         match record:

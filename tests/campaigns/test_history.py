@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from coldframe.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce
-from coldframe.exchange.trading.entities import Account, Order, Position, Record, Traded, write_record
+from coldframe.exchange.trading.entities import Account, Entity, Order, Position, Traded, write_entity
 from coldframe.ids import OwnId
 from coldframe.wire.replies import UserTrade
 from tests.campaigns.history import History, position_of
@@ -56,9 +56,9 @@ def trade(trade_id: int, order_id: int, side: Side, quantity: str) -> Traded:
     return Traded(account="main", trade=row)
 
 
-def written(folder: Path, *records: Record) -> History:
+def written(folder: Path, *records: Entity) -> History:
     with (folder / "ledger.jsonl").open("ab") as file:
-        file.write(b"".join(write_record(record) for record in records))
+        file.write(b"".join(write_entity(record) for record in records))
     return History(folder)
 
 
@@ -79,7 +79,7 @@ def test_a_changed_order_is_no_second_one(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
-    line = write_record(order(1, own(1), Side.BUY, "1"))
+    line = write_entity(order(1, own(1), Side.BUY, "1"))
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(line[:20])
     history = History(tmp_path)

@@ -16,9 +16,9 @@ from coldframe.model.events import BookState
 from coldframe.units import exact
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import parse
+from coldframe.wire.recording import parse_line
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import BookTicker, DepthUpdate
-from coldframe.wire.tape import parse_line
 from tests.conftest import SHARED, needs_shared
 
 pytestmark = needs_shared

@@ -16,7 +16,7 @@ from coldframe.config.load import load
 from coldframe.core.state.journal_codec import RestoredState, fold, order_body
 from coldframe.enums import AlgoStatus, OrderStatus
 from coldframe.exchange_server.account_file import FileAccountStore
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.halting import Halt, HaltLevel
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import OrderState
@@ -150,7 +150,7 @@ def test_halts_of_a_halt_file_hold(folder: Path) -> None:
 
 @pytest.mark.parametrize(("name", "count"), RECORDINGS.items())
 def test_a_recording_is_read_to_its_end(name: str, count: int, capsys: pytest.CaptureFixture[str]) -> None:
-    reading = read_tape(FILES / name)
+    reading = read_recording(FILES / name)
     assert len(list(reading)) == count
     assert reading.tear is None
     assert main(["tape", "verify", "--json", str(FILES / name)]) == 0

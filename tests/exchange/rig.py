@@ -59,7 +59,7 @@ class Rig:
         self,
         *markets: SymbolMarket,
         accounts: tuple[VenueAccount, ...] = (),
-        ledger: AccountStore | None = None,
+        store: AccountStore | None = None,
         **settings: object,
     ) -> None:
         chosen = accounts or (VenueAccount(name="a"), VenueAccount(name="b"))
@@ -67,7 +67,7 @@ class Rig:
         self.markets = {market.contract.symbol: market for market in markets or (symbol_market(),)}
         self.keys = keys_for([item.name for item in chosen], None)
         self.now_ms = START_MS
-        self.exchange = Exchange(self.settings, self.markets, self.keys, ledger or MemoryAccountStore(), START_MS, randomness())
+        self.exchange = Exchange(self.settings, self.markets, self.keys, store or MemoryAccountStore(), START_MS, randomness())
 
     @property
     def symbol_market(self) -> SymbolMarket:

@@ -126,7 +126,7 @@ def test_a_contract_that_has_ended_pays_no_funding() -> None:
     rig.book()
     rig.pass_ms(0)
     ear = Ear()
-    rig.exchange.streams.hub.add("!markPrice@arr", ear)
+    rig.exchange.streams.subscriptions.add("!markPrice@arr", ear)
     delisted(rig)
     row = rig.call("GET /fapi/v1/premiumIndex", symbol=SYMBOL)
     assert (row["nextFundingTime"], row["lastFundingRate"]) == (0, "0.00000000")  # type: ignore[call-overload,index]
@@ -147,7 +147,7 @@ def test_a_closed_contract_stands_in_no_list(name: str) -> None:
     delisted(rig)
     rig.pass_ms(SETTLING_MS)
     ear = Ear()
-    rig.exchange.streams.hub.add("!markPrice@arr", ear)
+    rig.exchange.streams.subscriptions.add("!markPrice@arr", ear)
     rig.exchange.streams.tick(rig.now_ms)
     assert [row["s"] for row in ear.heard[-1][1]] == ["ETHUSDT"]  # type: ignore[attr-defined]
     assert [row["symbol"] for row in rig.call(f"GET /fapi/v1/{name}")] == ["ETHUSDT"]  # type: ignore[union-attr,call-overload]
@@ -221,7 +221,7 @@ def test_streams_of_a_new_contract_speak_to_those_who_wait() -> None:
     market, made = exchange(symbols=["BTCUSDT"])
     ear, names = Ear(), {"solusdt@depth@100ms", "solusdt@aggTrade", "solusdt@markPrice@1s", "solusdt@kline_1m", "!contractInfo"}
     for name in (*names, "!miniTicker@arr", "nothing@depth"):
-        made.streams.hub.add(name, ear)
+        made.streams.subscriptions.add(name, ear)
     live(market, made, T0, T0 + 2000)
     assert ear.names() == {"!miniTicker@arr"}
     assert made.change(change("listing", "listed", "SOLUSDT"), T0 + 2000) is None

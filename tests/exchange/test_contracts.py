@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.exchange.contracts import Contract, chosen, contract, fixed, money, tiers, to_scaled, usual_tiers
-from coldframe.exchange.synthetic_symbols import CHARACTERS
+from coldframe.exchange.synthetic_symbols import SYNTHETIC_SYMBOLS
 from coldframe.units import scaled
 from tests.exchange.rig import symbol_market
 
@@ -81,20 +81,20 @@ def test_a_choice_of_contracts_names_what_there_is_not(listed: Contract) -> None
     assert chosen([listed], ["X", "BTCUSDT"]) == ([listed], ["X"])
 
 
-@pytest.mark.parametrize("character", CHARACTERS, ids=lambda one: one.listing.symbol)
-def test_the_catalogue_is_consistent(character: object) -> None:
-    listing = character.listing  # type: ignore[attr-defined]
+@pytest.mark.parametrize("parameters", SYNTHETIC_SYMBOLS, ids=lambda one: one.listing.symbol)
+def test_the_catalogue_is_consistent(parameters: object) -> None:
+    listing = parameters.listing  # type: ignore[attr-defined]
     made = contract(listing)
-    assert made.filters.check_price(character.price) is None  # type: ignore[attr-defined]
+    assert made.filters.check_price(parameters.price) is None  # type: ignore[attr-defined]
     assert made.filters.check_quantity(listing.step) is None
     assert made.filters.unknown == ()
     assert listing.tick * 10**listing.price_digits % 1 == 0
-    parts = character.parts()  # type: ignore[attr-defined]
+    parts = parameters.parts()  # type: ignore[attr-defined]
     assert sum((part.share for part in parts), D(0)) in (0, 1)
 
 
 def test_rpi_stands_in_the_permission_sets_alone() -> None:
-    for character in CHARACTERS:
-        info = contract(character.listing).info
+    for parameters in SYNTHETIC_SYMBOLS:
+        info = contract(parameters.listing).info
         assert info.time_in_force == ["GTC", "IOC", "FOK", "GTX", "GTD"]
         assert ("RPI" in info.permission_sets) is (info.underlying_type != "EQUITY")

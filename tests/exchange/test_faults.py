@@ -11,7 +11,7 @@ import pytest
 
 from coldframe.config.venue import DOUBTFUL_ANSWERS, VenueFaults
 from coldframe.exchange.exchange import PrivateEvent
-from coldframe.exchange.faults import STRAIGHT, FaultDecision, FaultPlan, InjectedFault, ResponseMode
+from coldframe.exchange.faults import NO_FAULT, FaultDecision, FaultPlan, InjectedFault, ResponseMode
 from coldframe.tables import Unfit
 
 ALL = {"orders_doubtful": Decimal(1), "doubtful_answers": list(DOUBTFUL_ANSWERS)}
@@ -22,7 +22,7 @@ def plan(seed: int = 7, **settings: object) -> FaultPlan:
 
 
 def courses(faulty: FaultPlan, number: int, call: str = "order.place") -> list[FaultDecision]:
-    return [faulty.course(call, {}, 0) for _ in range(number)]
+    return [faulty.decide(call, {}, 0) for _ in range(number)]
 
 
 def event(number: int, *, fill: bool = True) -> PrivateEvent:
@@ -40,7 +40,7 @@ def leaving(faulty: FaultPlan, events: list[PrivateEvent], until_ms: int) -> lis
 def test_nothing_goes_wrong_unless_it_is_said() -> None:
     quiet = plan()
     calls = ("order.place", "order.modify", "order.cancel", "order.status", "POST /fapi/v1/order", "GET /fapi/v1/openOrders")
-    assert all(quiet.course(call, {"newClientOrderId": "a", "origClientOrderId": "a"}, 0) is STRAIGHT for call in calls)
+    assert all(quiet.decide(call, {"newClientOrderId": "a", "origClientOrderId": "a"}, 0) is NO_FAULT for call in calls)
     assert not quiet.blocks()
     assert quiet.due(10**12) == []
     events = [event(1), event(2)]
@@ -53,15 +53,15 @@ def test_same_seed_draws_the_same_faults_another_seed_differs() -> None:
 
 
 def test_switching_on_one_fault_does_not_move_another() -> None:
-    alone = [course.instead for course in courses(plan(orders_doubtful=Decimal("0.3")), 200)]
+    alone = [decision.instead for decision in courses(plan(orders_doubtful=Decimal("0.3")), 200)]
     with_delays = plan(orders_doubtful=Decimal("0.3"), answers_delayed=Decimal(1), fills_duplicated=Decimal("0.5"))
     with_delays.passing([event(1)] * 50, 0)
-    assert [course.instead for course in courses(with_delays, 200)] == alone
+    assert [decision.instead for decision in courses(with_delays, 200)] == alone
 
 
 def test_shares_are_kept() -> None:
     drawn = courses(plan(orders_doubtful=Decimal("0.05"), doubtful_accepted=Decimal("0.5")), 20_000)
-    doubtful = [number for number in drawn if number is not STRAIGHT]
+    doubtful = [number for number in drawn if number is not NO_FAULT]
     assert 850 <= len(doubtful) <= 1150
     assert 0.44 <= sum(order.carried_out for order in doubtful) / len(doubtful) <= 0.56
     assert {order.instead.code for order in doubtful if order.instead} == {-1007}
@@ -82,21 +82,21 @@ def test_every_kind_of_answer_comes() -> None:
 
 def test_each_form_of_an_error_comes_as_often_as_the_others() -> None:
     drawn = courses(plan(orders_doubtful=Decimal(1), error_bodies=["json", "bare", "text"]), 3000)
-    assert all(900 <= count <= 1100 for count in Counter(course.form for course in drawn).values())
-    assert {course.form for course in courses(plan(orders_doubtful=Decimal(1)), 100)} == {"json"}
+    assert all(900 <= count <= 1100 for count in Counter(decision.form for decision in drawn).values())
+    assert {decision.form for decision in courses(plan(orders_doubtful=Decimal(1)), 100)} == {"json"}
 
 
 def test_a_throttled_venue_lets_cancels_and_reducing_orders_pass() -> None:
     busy = plan(orders_doubtful=Decimal(1), doubtful_answers=["-1008"])
-    assert busy.course("order.cancel", {}, 0) is STRAIGHT
-    assert busy.course("order.place", {"reduceOnly": "true"}, 0) is STRAIGHT
-    assert busy.course("order.place", {"reduceOnly": "false"}, 0).instead is not None
+    assert busy.decide("order.cancel", {}, 0) is NO_FAULT
+    assert busy.decide("order.place", {"reduceOnly": "true"}, 0) is NO_FAULT
+    assert busy.decide("order.place", {"reduceOnly": "false"}, 0).instead is not None
 
 
 def test_kinds_of_requests_can_be_chosen() -> None:
     only = plan(orders_doubtful=Decimal(1), doubtful_calls=["cancel"])
-    assert courses(only, 5) == [STRAIGHT] * 5
-    assert only.course("DELETE /fapi/v1/order", {}, 0).instead is not None
+    assert courses(only, 5) == [NO_FAULT] * 5
+    assert only.decide("DELETE /fapi/v1/order", {}, 0).instead is not None
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,12 @@ def test_what_is_no_fault_is_refused(wrong: dict[str, object]) -> None:
 
 def test_queries_forget_an_order_for_a_while() -> None:
     faulty = plan(orders_forgotten=Decimal(1), forgotten_by_query_s=Decimal(2), forgotten_by_list_s=Decimal(1))
-    faulty.course("order.place", {"newClientOrderId": "a"}, 1000)
-    fault = faulty.course("order.status", {"origClientOrderId": "a"}, 2999).instead
+    faulty.decide("order.place", {"newClientOrderId": "a"}, 1000)
+    fault = faulty.decide("order.status", {"origClientOrderId": "a"}, 2999).instead
     assert fault is not None
     assert fault.code == -2013
-    assert faulty.course("order.status", {"origClientOrderId": "b"}, 2999) is STRAIGHT
-    assert faulty.course("order.status", {"origClientOrderId": "a"}, 3000) is STRAIGHT
+    assert faulty.decide("order.status", {"origClientOrderId": "b"}, 2999) is NO_FAULT
+    assert faulty.decide("order.status", {"origClientOrderId": "a"}, 3000) is NO_FAULT
     rows = msgspec.json.encode([{"clientOrderId": "a"}, {"clientOrderId": "b"}])
     assert msgspec.json.decode(faulty.listed("GET /fapi/v1/openOrders", rows, 1999)) == [{"clientOrderId": "b"}]
     assert faulty.listed("GET /fapi/v1/allOrders", rows, 1999) is rows
@@ -139,21 +139,21 @@ ROWS = msgspec.json.encode([{"clientOrderId": "a", "clientAlgoId": "a"}, {"clien
 def test_orders_are_hidden_where_and_as_long_as_is_said(place: str, where: list[str], seen_by: str) -> None:
     made = plan(**HIDDEN, hidden_from=where)
     algo = place.startswith("algo")
-    made.course(place, {"clientAlgoId" if algo else "newClientOrderId": "a"}, 1000)
+    made.decide(place, {"clientAlgoId" if algo else "newClientOrderId": "a"}, 1000)
     ask = ("GET /fapi/v1/algoOrder", "clientAlgoId") if algo else ("order.status", "origClientOrderId")
     lists = "GET /fapi/v1/openAlgoOrders" if algo else "GET /fapi/v1/openOrders"
     for now_ms, hidden in ((1000, True), (3999, True), (4000, False)):
-        queried = made.course(ask[0], {ask[1]: "a"}, now_ms).instead is None
+        queried = made.decide(ask[0], {ask[1]: "a"}, now_ms).instead is None
         listed = len(msgspec.json.decode(made.listed(lists, ROWS, now_ms))) == 2
         assert queried is (not hidden or seen_by == "query")
         assert listed is (not hidden or seen_by == "list")
-    assert made.course(ask[0], {ask[1]: "b"}, 1000) is STRAIGHT
+    assert made.decide(ask[0], {ask[1]: "b"}, 1000) is NO_FAULT
 
 
 def test_each_hidden_order_draws_its_own_times() -> None:
     made = plan(orders_hidden=Decimal(1), hidden_after_s=Decimal(10), hidden_for_s=["2", "40"])
     for number in range(200):
-        made.course("order.place", {"newClientOrderId": str(number)}, 0)
+        made.decide("order.place", {"newClientOrderId": str(number)}, 0)
     spans = list(made._hidden.values())
     assert {until_ms - from_ms for from_ms, until_ms in spans} == {2_000, 40_000}
     assert 0 <= min(spans)[0] < 2_000 < 8_000 < max(spans)[0] <= 10_000
@@ -198,7 +198,7 @@ def test_mishaps_come_every_so_often() -> None:
 def test_waits_between_mishaps_may_grow() -> None:
     """However slow a bot is, one of them is long enough for it."""
     growing = plan(private_cut_s=Decimal(1), listen_keys_expire_s=Decimal("2.5"), interval_growth=Decimal(2))
-    told = [(now_ms, mishap.value) for now_ms in range(0, 18_000, 500) for mishap in growing.due(now_ms)]
+    told = [(now_ms, fault.value) for now_ms in range(0, 18_000, 500) for fault in growing.due(now_ms)]
     assert [at for at, what in told if what == "private_cut_s"] == [1000, 3000, 7000, 15_000]
     assert [at for at, what in told if what == "listen_keys_expire_s"] == [2500, 7500, 17_500]
 

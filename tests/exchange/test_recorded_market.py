@@ -16,7 +16,7 @@ from coldframe.errors import ConfigError
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.exchange.recorded_market import RecordedMarket
 from coldframe.exchange.recording_info import look_through
-from coldframe.wire.tape import TapeLine, parse_line
+from coldframe.wire.recording import RecordingLine, parse_line
 from tests.exchange.rig import SYMBOL, Rig, Settings
 
 #: Times of the recording and of the venue (epoch milliseconds).
@@ -51,7 +51,7 @@ class Lines:
         self.line = 0
         self.tear: str | None = None
 
-    def __iter__(self) -> Iterator[TapeLine]:
+    def __iter__(self) -> Iterator[RecordingLine]:
         for number, parsed in enumerate(self._parsed, start=1):
             self.line = number
             yield parsed
@@ -95,7 +95,7 @@ class Playback:
 
     def subscribe(self, *names: str) -> None:
         for name in names:
-            self.rig.exchange.streams.hub.add(name, self.reader)
+            self.rig.exchange.streams.subscriptions.add(name, self.reader)
             self.market.listened_to(name)
 
     def until(self, at_ms: int) -> None:

@@ -26,13 +26,13 @@ def _ledger(path: Path) -> FileAccountStore:
         before = _ALIVE.pop()
         if before._file is not None:  # it has not been closed by its own test
             before._held.release()
-    ledger = FileAccountStore(path)
-    _ALIVE.append(ledger)
-    return ledger
+    store = FileAccountStore(path)
+    _ALIVE.append(store)
+    return store
 
 
 def _rig(path: Path) -> Rig:
-    return Rig(symbol_market(), ledger=_ledger(path))
+    return Rig(symbol_market(), store=_ledger(path))
 
 
 def _used(path: Path) -> Rig:
@@ -52,8 +52,8 @@ def _used(path: Path) -> Rig:
         triggerPrice="900.0",
         clientAlgoId="guard",
     )
-    rig.exchange.remember_marks(rig.now_ms)
-    rig.exchange.ledger.commit()
+    rig.exchange.note_last_prices(rig.now_ms)
+    rig.exchange.store.commit()
     return rig
 
 
@@ -68,7 +68,7 @@ def test_restarted_venue_remembers_all_without_an_orderly_end(tmp_path: Path) ->
         assert after.call(f"GET /fapi/v1/{call}") == before.call(f"GET /fapi/v1/{call}")
     for call in ("allOrders", "userTrades"):
         assert after.call(f"GET /fapi/v1/{call}", symbol=SYMBOL) == before.call(f"GET /fapi/v1/{call}", symbol=SYMBOL)
-    assert after.exchange.ledger.marks == before.exchange.ledger.marks
+    assert after.exchange.store.last_prices == before.exchange.store.last_prices
 
 
 def test_open_orders_stand_in_the_book_again_and_fill(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_open_orders_stand_in_the_book_again_and_fill(tmp_path: Path) -> None:
 def test_restart_in_a_moved_market_trades_with_the_crossed_order(tmp_path: Path) -> None:
     before = _used(tmp_path)
     resting = before.place("BUY", "1", "991.0", timeInForce="GTX")["orderId"]
-    before.exchange.ledger.commit()
+    before.exchange.store.commit()
     moved = symbol_market()
     moved.rest(Side.SELL, 985 * 10**12, 10**13, before.now_ms)
-    after = Rig(moved, ledger=_ledger(tmp_path))
+    after = Rig(moved, store=_ledger(tmp_path))
     assert after.position() == 5
     assert after.query(resting)["status"] == "EXPIRED"
     assert after.symbol_market.matching.best(BUY) is None
@@ -95,7 +95,7 @@ def test_orders_that_only_close_survive_a_restart_together(tmp_path: Path) -> No
     before = _used(tmp_path)
     for quantity, price in (("0.5", "1010.0"), ("1", "1011.0")):
         before.place("SELL", quantity, price, reduceOnly="true")
-    before.exchange.ledger.commit()
+    before.exchange.store.commit()
     after = _rig(tmp_path)
     assert len(after.call("GET /fapi/v1/openOrders")) == 3
     assert after.symbol_market.matching.depth(Side.SELL, 9) == [(1010 * 10**12, 5 * 10**11), (1011 * 10**12, 10**12)]
@@ -105,10 +105,10 @@ def test_restart_that_closes_a_position_ends_its_closing_orders(tmp_path: Path) 
     before = _used(tmp_path)
     nearest = before.place("SELL", "2", "1010.0")["orderId"]
     closing = before.place("SELL", "2", "1011.0", reduceOnly="true")["orderId"]
-    before.exchange.ledger.commit()
+    before.exchange.store.commit()
     moved = symbol_market()
     moved.rest(BUY, 1015 * 10**12, 10**13, before.now_ms)
-    after = Rig(moved, ledger=_ledger(tmp_path))
+    after = Rig(moved, store=_ledger(tmp_path))
     assert after.position() == 0
     assert [after.query(order)["status"] for order in (nearest, closing)] == ["FILLED", "EXPIRED"]
 
@@ -188,9 +188,9 @@ def test_the_file_is_private_and_shrinks_at_every_start(tmp_path: Path) -> None:
     rig = _used(tmp_path)
     for _ in range(50):
         order_id = rig.place("BUY", "1", "980.0")["orderId"]
-        rig.exchange.ledger.commit()
+        rig.exchange.store.commit()
         rig.cancel(order_id)
-        rig.exchange.ledger.commit()
+        rig.exchange.store.commit()
     file = tmp_path / "ledger.jsonl"
     before = file.stat().st_size
     _ledger(tmp_path).close()
@@ -202,7 +202,7 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
     rig = Rig()
     rig.book()
     rig.place("BUY", "1")
-    rig.exchange.ledger.commit()
+    rig.exchange.store.commit()
     assert rig.exchange.state.books("a").account.wallet == Decimal("9999.49995000")
     assert list(tmp_path.iterdir()) == []
 

@@ -17,9 +17,9 @@ from coldframe.compression import zstd_module
 from coldframe.data.lines import USUAL_BOUNDS, LineBounds
 from coldframe.errors import ConfigError
 from coldframe.exchange_server.recording import outline
-from coldframe.exchange_server.recording_files import MOST_NAMES, read_tape
+from coldframe.exchange_server.recording_files import MOST_NAMES, read_recording
 from coldframe.runtime.recordings import describe_recording, verify_recording
-from coldframe.wire.tape import LONGEST_LINE
+from coldframe.wire.recording import LONGEST_LINE
 
 LINES = [b'{"t":%d,"stream":"btcusdt@x%d","data":{"n":%d}}' % (number, number % 7, number) for number in range(300)]
 BODY = b"\n".join(LINES) + b"\n"
@@ -42,7 +42,7 @@ def at(folder: Path, body: bytes, name: str = "tape.jsonl") -> Path:
 
 
 def numbers(path: Path, bounds: LineBounds = USUAL_BOUNDS) -> list[int]:
-    return [line.t for line in read_tape(path, bounds)]
+    return [line.t for line in read_recording(path, bounds)]
 
 
 # -- what it is -------------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_lines_come_as_a_plain_split_gives_them(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], chunk: int, pack: Callable[[bytes], bytes]
 ) -> None:
     path = at(tmp_path_factory.mktemp("tape"), pack(b"\n".join(lines)))
-    reading = read_tape(path, LineBounds(chunk=chunk))
+    reading = read_recording(path, LineBounds(chunk=chunk))
     given_ = [(reading.line, line.t) for line in reading]
     assert given_ == [(number, 1 if b'"t":1' in line else 2) for number, line in enumerate(lines, 1) if line.strip()]
     assert reading.count == len(given_)
@@ -145,7 +145,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = at(tmp_path, gzip.compress((b'{"t":1,"stream":"a","data":"%b"}\n' % (b"x" * 1000)) * 60_000, 1))
     tracemalloc.start()
     try:
-        assert sum(line.t for line in read_tape(path)) == 60_000
+        assert sum(line.t for line in read_recording(path)) == 60_000
         assert tracemalloc.get_traced_memory()[1] < 4 * USUAL_BOUNDS.chunk + 1_000_000
     finally:
         tracemalloc.stop()

@@ -14,7 +14,7 @@ import pytest
 from coldframe.commands.verbs import recording_info, recording_verify
 from coldframe.errors import ConfigError
 from coldframe.runtime.recordings import describe_recording, verify_recording
-from coldframe.wire.tape import snapshot_line, stream_line
+from coldframe.wire.recording import snapshot_line, stream_line
 from tests.conftest import SHARED, needs_shared
 
 TAPES = sorted((SHARED / "data").glob("capture_*.jsonl.gz")) if SHARED.is_dir() else []

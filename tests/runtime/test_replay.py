@@ -19,7 +19,7 @@ from coldframe.cli import main
 from coldframe.data.input_log import InputLogReading, LoggedStep
 from coldframe.data.lines import LineReader
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 from coldframe.runtime.build import build, read
 from coldframe.runtime.replay import Replay, replay
 from coldframe.runtime.run import Result, RunOptions, run
@@ -136,7 +136,7 @@ def test_its_market_is_what_a_recorder_wrote_beside_it(logged: Logged) -> None:
     """The recorder is the oracle: every payload and snapshot, in order."""
 
     def lines_of(path: Path) -> list[tuple[object, object, bytes]]:
-        return [(line.stream, line.snapshot, line.payload) for line in read_tape(path)]
+        return [(line.stream, line.snapshot, line.payload) for line in read_recording(path)]
 
     recorded, of_log = lines_of(logged.folder / "recording.jsonl.gz"), lines_of(logged.log)
     streams, stepped = ([line for line in lines if line[0] is not UNSET] for lines in (recorded, of_log))

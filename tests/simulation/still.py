@@ -17,7 +17,7 @@ from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution, UpdateIds
 from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
-from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
+from coldframe.exchange.synthetic_symbols import SYNTHETIC_SYMBOLS, SyntheticSymbol
 from coldframe.units import unscaled
 
 #: How often the far level breathes (milliseconds), and how many levels a side has.
@@ -36,7 +36,7 @@ class StillMarket:
 
     def __init__(self, symbols: Iterable[str], start_ms: int, funding_interval_s: int = 28_800) -> None:
         self._ids, self._funding_interval_s = UpdateIds(start_ms * 1000, Random(0)), funding_interval_s
-        self._known = {character.listing.symbol: character for character in CHARACTERS}
+        self._known = {parameters.listing.symbol: parameters for parameters in SYNTHETIC_SYMBOLS}
         self._books = {symbol: self._levels(symbol, start_ms) for symbol in symbols}
         self.markets = {symbol: book.symbol_market for symbol, book in self._books.items()}
         self._settle: Settle | None = None
@@ -95,18 +95,18 @@ class StillMarket:
 class _Levels:
     """One contract: its market, and the background liquidity on it."""
 
-    def __init__(self, character: SyntheticSymbol, ids: UpdateIds, start_ms: int, funding_interval_s: int) -> None:
-        listing = character.listing
-        self._spacing = to_scaled(listing.tick) * character.spacing
+    def __init__(self, parameters: SyntheticSymbol, ids: UpdateIds, start_ms: int, funding_interval_s: int) -> None:
+        listing = parameters.listing
+        self._spacing = to_scaled(listing.tick) * parameters.spacing
         self._lot = to_scaled(listing.step)
         self._deep = False
         first = start_ms // 10
         public_data = PublicMarketData(contract(listing), funding_interval_s * 1000, first // 2)
-        public_data.components = character.parts()
+        public_data.components = parameters.parts()
         public_data.book.known = True
         self.symbol_market = SymbolMarket(public_data, ids, first, shows_orders=True)
         self._middle = 0
-        self._put(to_scaled(character.price), start_ms)
+        self._put(to_scaled(parameters.price), start_ms)
         public_data.prices.begin(self._middle)
 
     def best(self, side: Side) -> Decimal:

@@ -21,7 +21,7 @@ from tests.simulation.strategies import Puppet
 D = Decimal
 SYMBOL, SIZE = "BTCUSDT", D("0.010")
 #: Ways on which an outcome becomes known.
-STRAIGHT = VenueFaults()
+NO_FAULT = VenueFaults()
 EVENTS_LATE = VenueFaults(events_delayed=D(1), event_delay_ms=2_000)
 ANSWERS_LATE = VenueFaults(answers_delayed=D(1), answer_delay_ms=2_000)
 ALL_LATE = VenueFaults(events_delayed=D(1), event_delay_ms=2_000, answers_delayed=D(1), answer_delay_ms=2_000)
@@ -33,7 +33,7 @@ def doubtful(answer: str, **more: Decimal) -> VenueFaults:
 
 
 WAYS = {
-    "straight": STRAIGHT,
+    "straight": NO_FAULT,
     "events late": EVENTS_LATE,
     "answers late": ANSWERS_LATE,
     "both late": ALL_LATE,
@@ -47,7 +47,7 @@ WAYS = {
 class World:
     """A bid at the top of the book, and a strategy that is told of everything."""
 
-    def __init__(self, faults: VenueFaults = STRAIGHT, *, seed: int = 7) -> None:
+    def __init__(self, faults: VenueFaults = NO_FAULT, *, seed: int = 7) -> None:
         self.puppet = Puppet()
         settings = EmbeddedVenue(faults=faults, seed=seed)
         self.pump = Pump([Trader(id="mm", make=lambda: self.puppet)], settings=settings, seed=seed)

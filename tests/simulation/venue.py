@@ -59,16 +59,16 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         for link in [socket.link for socket in self.sockets.values() if socket.kind is kind]:
             self._drop(link, reason)
 
-    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, course: FaultDecision) -> bytes:
+    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, decision: FaultDecision) -> bytes:
         if asked.method in self.unable:
             fault, status = self.unable[asked.method]
             return say_instead(asked.id, status, fault)
-        if course.carried_out:
+        if decision.carried_out:
             self.carried_out.append((asked.method, dict(asked.params)))
-        return super()._carried_out(link, asked, frame, course)
+        return super()._carried_out(link, asked, frame, decision)
 
-    def _is_silent(self, request: RestRequest, course: FaultDecision) -> bool:
-        return request.call in self.mute or super()._is_silent(request, course)
+    def _is_silent(self, request: RestRequest, decision: FaultDecision) -> bool:
+        return request.call in self.mute or super()._is_silent(request, decision)
 
     def answer(self, request: RestRequest) -> RestAnswer:
         if request.call in self.busy:
@@ -94,7 +94,7 @@ class VirtualVenue(virtual_venue.VirtualVenue):
 
     def books(self, account: int = 0) -> AccountBooks:
         """Everything that the exchange knows about an account."""
-        return self.exchange.ledger.books[self.keys[account].account]
+        return self.exchange.store.books[self.keys[account].account]
 
     def position(self, symbol: str, side: PositionSide = PositionSide.BOTH, account: int = 0) -> Decimal:
         """The account's signed position."""

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 from coldframe.trio_io.recorder import Recorder
 from coldframe.wire.frames import envelope
 from tests.examples import examples
@@ -39,7 +39,7 @@ class Notes:
 
 def lines_of(path: Path) -> list[tuple[int, str, bytes]]:
     """Time, stream or symbol, and payload of every line; the recording must be whole."""
-    reading = read_tape(path)
+    reading = read_recording(path)
     found = [(line.t, line.stream if isinstance(line.stream, str) else str(line.snapshot), line.payload) for line in reading]
     assert reading.tear is None
     return found

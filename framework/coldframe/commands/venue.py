@@ -47,8 +47,8 @@ async def serve(loaded: Loaded, log: LogLine, out: Out) -> None:
                 address: Address = await nursery.start(venue.serve)
                 async with controlled(address.port, venue.change, notice):
                     out(_document(address), _lines(address))
-                    if venue.tape_note:
-                        log(clock.now_ns(), Level.WARNING, venue.tape_note)
+                    if venue.recording_note:
+                        log(clock.now_ns(), Level.WARNING, venue.recording_note)
                     number = await anext(signals)
                 log(clock.now_ns(), Level.INFO, f"{signal.Signals(number).name}: the venue closes")
                 nursery.cancel_scope.cancel()

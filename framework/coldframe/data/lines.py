@@ -17,7 +17,7 @@ import attrs
 
 from coldframe.compression import damage_errors, zstd_module
 from coldframe.errors import ConfigError
-from coldframe.wire.tape import LONGEST_LINE
+from coldframe.wire.recording import LONGEST_LINE
 
 _GZIP: Final = b"\x1f\x8b"
 #: What gzip says of a file whose next member was cut after its first byte.

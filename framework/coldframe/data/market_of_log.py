@@ -13,7 +13,7 @@ from coldframe.data.input_log import InputLogReading
 from coldframe.data.lines import LineReader
 from coldframe.model.inputs import FramesReceived, Lane, RestAnswered
 from coldframe.wire.frames import cut_envelope
-from coldframe.wire.tape import TapeLine
+from coldframe.wire.recording import RecordingLine
 
 _DEPTH: Final = "/fapi/v1/depth"
 #: Stands near the beginning of the first line.
@@ -26,18 +26,18 @@ def is_input_log(path: Path) -> bool:
         return _MARK in next(lines, b"")[:60]
 
 
-def market_lines(reading: InputLogReading) -> Iterator[tuple[int, TapeLine]]:
+def market_lines(reading: InputLogReading) -> Iterator[tuple[int, RecordingLine]]:
     """Lines as a recorder of the same run would have written them, each with the number of its line in the log."""
     asked: dict[int, str] = {}
     for step in reading:
         match step.event:
             case FramesReceived(_, frames) if step.lane is Lane.MARKET:
                 for cut in filter(None, map(cut_envelope, frames)):
-                    yield step.line, TapeLine(t=step.at_ns, stream=cut[0], data=msgspec.Raw(cut[1]))
+                    yield step.line, RecordingLine(t=step.at_ns, stream=cut[0], data=msgspec.Raw(cut[1]))
             case RestAnswered(call_id, answer):
                 symbol = asked.pop(call_id, None)
                 if symbol is not None and answer is not None and answer.status == 200:
-                    yield step.line, TapeLine(t=step.at_ns, snapshot=symbol, data=msgspec.Raw(answer.body))
+                    yield step.line, RecordingLine(t=step.at_ns, snapshot=symbol, data=msgspec.Raw(answer.body))
             case _:
                 pass  # the other inputs bring no market data
         if _DEPTH.encode() in step.effects:

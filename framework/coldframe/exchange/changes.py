@@ -46,7 +46,7 @@ class Changed(Protocol):
     """The parts of the exchange that a change is about."""
 
     markets: dict[str, SymbolMarket]
-    ledger: AccountStore
+    store: AccountStore
     clearing: Clearing
     delisting: Delisting
     preferences: Preferences
@@ -174,9 +174,9 @@ def _with_rule(contract: Contract, filter_type: str, key: str, value: str) -> Co
 
 
 def _change_account(exchange: Changed, change: VenueChange, now_ms: int) -> str | None:
-    account = change.account or next(iter(exchange.ledger.books))
-    if account not in exchange.ledger.books:
-        return f"there is no account {account!r}; there is {', '.join(exchange.ledger.books)}"
+    account = change.account or next(iter(exchange.store.books))
+    if account not in exchange.store.books:
+        return f"there is no account {account!r}; there is {', '.join(exchange.store.books)}"
     fault = _set(exchange, change, account, now_ms)
     return None if fault is None else f"code {fault.code}: {fault.msg}"
 

@@ -67,7 +67,7 @@ class Context:
     def settle(self, symbol: str, executions: list[TradeExecution]) -> None:
         """Clears trades in which the market met resting orders, and tells the accounts at once."""
         self.exchange.clearing.settle(symbol, executions, self.now_ms())
-        self.exchange.ledger.commit()
+        self.exchange.store.commit()
         self.deliver()
 
     def deliver(self) -> None:
@@ -80,14 +80,14 @@ class Context:
         now_ms, counters = self.now_ms(), self.exchange.counters
         return counters.charge(Pool.WEIGHT, HANDSHAKE_WEIGHT, now_ms) if is_api else counters.banned(now_ms)
 
-    def course(self, call: str, params: Mapping[str, Any]) -> FaultDecision:
-        """Which course a request takes that has just come in."""
+    def decide(self, call: str, params: Mapping[str, Any]) -> FaultDecision:
+        """What the fault plan decides about a request that has just come in."""
         now_ms = self.now_ms()
         if self.faults.blocks():
             settings = self.faults.settings
             status = 418 if settings.blocked_is_ban else 429
             self.exchange.counters.block(status, now_ms + settings.blocked_for_s * 1000)
-        return self.faults.course(call, params, now_ms)
+        return self.faults.decide(call, params, now_ms)
 
     def _inject(self, fault: InjectedFault, now_ms: int) -> None:
         """Lets a fault happen that the plan has named."""

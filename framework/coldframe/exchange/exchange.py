@@ -28,7 +28,7 @@ from coldframe.exchange.trading.amending import Amender
 from coldframe.exchange.trading.clearing import Clearing
 from coldframe.exchange.trading.conditional import Conditionals
 from coldframe.exchange.trading.delisting import Delisting
-from coldframe.exchange.trading.entities import Account, Marks
+from coldframe.exchange.trading.entities import Account, LastPrices
 from coldframe.exchange.trading.exchange_state import ExchangeState
 from coldframe.exchange.trading.liquidation import Liquidator
 from coldframe.exchange.trading.order_entry import OrderEntry
@@ -71,7 +71,7 @@ class Exchange:
         settings: Settings,
         markets: Mapping[str, SymbolMarket],
         keys: Sequence[AccountKeys],
-        ledger: AccountStore,
+        store: AccountStore,
         start_ms: int,
         randomness: Randomness,
         introduce: Callable[[str, int], SymbolMarket | None] = _none,
@@ -79,15 +79,15 @@ class Exchange:
         self.settings = settings
         self._introduce = introduce
         self.markets = dict(markets)
-        self.ledger = ledger
+        self.store = store
         for account in settings.accounts:
-            books = ledger.add(_account(account))
+            books = store.add(_account(account))
             books.account.maker_fee, books.account.taker_fee = _fees(account)
             books.account.tradfi_signed |= account.tradfi_agreement
         fixed_rates = {BNB: settings.bnb_index}
         self.calendar = Calendar(settings.session_s)
         self.streams = Streams((market.public_data for market in markets.values()), fixed_rates, self.calendar)
-        self.state = ExchangeState(ledger, self.markets, start_ms, settings.long_ids, fixed_rates)
+        self.state = ExchangeState(store, self.markets, start_ms, settings.long_ids, fixed_rates)
         self.clearing = Clearing(self.state, randomness.seeded(f"{settings.seed}:events"))
         self.order_entry = OrderEntry(self.state, self.clearing)
         self.amender = Amender(self.state, self.order_entry)
@@ -95,7 +95,7 @@ class Exchange:
         self.liquidator = Liquidator(self.state, self.order_entry, self.clearing)
         self.delisting = Delisting(self.state, self.order_entry, self.clearing)
         self.preferences = Preferences(self.state)
-        self.switches = CountdownTimers()
+        self.countdown_timers = CountdownTimers()
         self.keys = KeyRing(keys)
         self.listen_keys = ListenKeys(int(settings.listen_key_lifetime_s * 1000), randomness.token)
         banned_until = start_ms + settings.faults.banned_for_s * 1000 if settings.faults.banned_for_s else 0
@@ -112,7 +112,7 @@ class Exchange:
         self._changes.carry_out(self, now_ms)
         self.order_entry.expire_dated(now_ms)
         self.conditionals.check(now_ms)
-        for account, symbol in self.switches.run_out(now_ms):
+        for account, symbol in self.countdown_timers.run_out(now_ms):
             self.order_entry.cancel_all(account, symbol, now_ms)
         self._tell_expired(self.listen_keys.expire(now_ms), now_ms)
         if now_ms // _SECOND_MS != self._second:
@@ -120,7 +120,7 @@ class Exchange:
             self._keep_sessions(now_ms)
             self.clearing.fund(now_ms)
             self.liquidator.check(now_ms)
-        self.ledger.commit()
+        self.store.commit()
 
     def admit(self, symbol: str, now_ms: int) -> SymbolMarket | None:
         """Takes a contract that was not listed so far, if the market knows it; its streams speak to those who listen already."""
@@ -136,7 +136,7 @@ class Exchange:
     def change(self, change: VenueChange, now_ms: int) -> str | None:
         """Changes something now, as the plan does at its time. Gives why it is refused, or None when it is done."""
         refusal = self._changes.make(self, change, now_ms)
-        self.ledger.commit()
+        self.store.commit()
         return refusal
 
     def take_notices(self) -> list[str]:
@@ -169,10 +169,10 @@ class Exchange:
             event = ListenKeyExpired(event="listenKeyExpired", event_ms=now_ms, listen_key=key)
             self._ended_keys.append(PrivateEvent(key, event.event, encode(event)))
 
-    def remember_marks(self, now_ms: int) -> None:
+    def note_last_prices(self, now_ms: int) -> None:
         """Writes down where the market stands, for a venue that is started again."""
         prices = {symbol: market.public_data.last_price for symbol, market in self.markets.items()}
-        self.ledger.note(Marks(prices=prices, at_ms=now_ms))
+        self.store.note(LastPrices(prices=prices, at_ms=now_ms))
 
     def take_private(self) -> list[PrivateEvent]:
         """The private events since the last call, for accounts that have a listen key; all others are lost, as they are there."""

@@ -1,7 +1,7 @@
 """What the venue does wrong on purpose: one plan that is asked at the few points where something can go wrong.
 
-Before a request is carried out it says which course the request takes; before private events leave it says which of them leave now,
-twice, later or never; and now and then it names a mishap that is due. It knows neither sockets nor the exchange. Every draw comes
+Before a request is carried out it decides what becomes of the request; before private events leave it says which of them leave now,
+twice, later or never; and at times it names a fault that is due. It knows neither sockets nor the exchange. Every draw comes
 from the seed, each kind of fault from a sequence of its own, so that switching one on does not move the others. Its meanings stand
 at `coldframe.exchange.settings.VenueFaults`; faults.md 1.4 names what each of them does to a bot.
 """
@@ -82,8 +82,8 @@ class FaultDecision:
     ending: ResponseMode = ResponseMode.ANSWERED
 
 
-#: The course of a request with which nothing goes wrong.
-STRAIGHT: Final = FaultDecision()
+#: The decision about a request with which nothing goes wrong.
+NO_FAULT: Final = FaultDecision()
 
 
 class InjectedFault(Enum):
@@ -119,9 +119,9 @@ class FaultPlan:
         self.settings = settings
         self._seed, self._seeded = seed, seeded
         self._chances: dict[str, RandomSource] = {}
-        #: How long each mishap waits from one time to the next, and when the next one is.
-        self._wait_ms = {mishap: wait_ms for mishap in InjectedFault if (wait_ms := _interval_ms(settings, mishap))}
-        self._due_ms = {mishap: start_ms + wait_ms for mishap, wait_ms in self._wait_ms.items()}
+        #: How long each injected fault waits from one time to the next, and when the next one is.
+        self._wait_ms = {fault: wait_ms for fault in InjectedFault if (wait_ms := _interval_ms(settings, fault))}
+        self._due_ms = {fault: start_ms + wait_ms for fault, wait_ms in self._wait_ms.items()}
         self._requests = 0
         #: New orders that queries forget, by client order id, and when they were placed.
         self._forgotten: dict[str, int] = {}
@@ -140,20 +140,20 @@ class FaultPlan:
         self._requests += 1
         return self._requests == self.settings.blocked_after_requests
 
-    def course(self, call: str, params: Mapping[str, Any], now_ms: int) -> FaultDecision:
-        """Which course a request takes; `call` is a method of the WebSocket API, or verb and path of REST."""
+    def decide(self, call: str, params: Mapping[str, Any], now_ms: int) -> FaultDecision:
+        """What becomes of a request; `call` is a method of the WebSocket API, or verb and path of REST."""
         kind = _KINDS.get(call)
-        course = STRAIGHT
+        decision = NO_FAULT
         if kind == "query":
-            course = self._course_of_query(params, now_ms)
+            decision = self._decide_query(params, now_ms)
         elif kind is not None:
             if kind == "place":
                 self._note_new(params, now_ms)
-            course = self._course_of_order(kind, params)
+            decision = self._decide_order(kind, params)
         latency_ms = self.settings.latency_ms
-        return attrs.evolve(course, wait_ms=course.wait_ms + latency_ms) if latency_ms else course
+        return attrs.evolve(decision, wait_ms=decision.wait_ms + latency_ms) if latency_ms else decision
 
-    def _course_of_order(self, kind: str, params: Mapping[str, Any]) -> FaultDecision:
+    def _decide_order(self, kind: str, params: Mapping[str, Any]) -> FaultDecision:
         settings = self.settings
         if kind in settings.doubtful_calls and self._drawn("doubtful", settings.orders_doubtful):
             answer = self._chance("answers").choice(settings.doubtful_answers)
@@ -161,7 +161,7 @@ class FaultPlan:
                 return self._doubtful(answer)
         if self._drawn("delay", settings.answers_delayed):
             return FaultDecision(hold_ms=self._up_to("delays", settings.answer_delay_ms))
-        return STRAIGHT
+        return NO_FAULT
 
     def _doubtful(self, answer: str) -> FaultDecision:
         late_ms = self.settings.late_ms
@@ -206,11 +206,11 @@ class FaultPlan:
         placed_ms = self._forgotten.get(name) if isinstance(name, str) else None
         return placed_ms is not None and now_ms - placed_ms < for_s * 1000
 
-    def _course_of_query(self, params: Mapping[str, Any], now_ms: int) -> FaultDecision:
+    def _decide_query(self, params: Mapping[str, Any], now_ms: int) -> FaultDecision:
         name = params.get("origClientOrderId") or params.get("clientAlgoId")
         if self._forgets(name, self.settings.forgotten_by_query_s, now_ms) or self._hides(name, "query", now_ms):
             return FaultDecision(carried_out=False, instead=refuse(-2013), status=400)
-        return STRAIGHT
+        return NO_FAULT
 
     def listed(self, call: str, body: bytes, now_ms: int) -> bytes:
         """The answer to a call as the client gets it: a list of open orders without those that it forgets or hides."""
@@ -253,14 +253,14 @@ class FaultPlan:
         while self._held and self._held[0][0] <= now_ms:
             yield heapq.heappop(self._held)[2]
 
-    # -- mishaps ------------------------------------------------------------------------------------------------------
+    # -- injected faults ------------------------------------------------------------------------------------------------------
 
     def due(self, now_ms: int) -> list[InjectedFault]:
         """The faults whose time has come; each comes once, however late it is asked for."""
-        found = [mishap for mishap, at_ms in self._due_ms.items() if now_ms >= at_ms]
-        for mishap in found:
-            self._wait_ms[mishap] = int(self._wait_ms[mishap] * self.settings.interval_growth)
-            self._due_ms[mishap] = now_ms + self._wait_ms[mishap]
+        found = [fault for fault, at_ms in self._due_ms.items() if now_ms >= at_ms]
+        for fault in found:
+            self._wait_ms[fault] = int(self._wait_ms[fault] * self.settings.interval_growth)
+            self._due_ms[fault] = now_ms + self._wait_ms[fault]
         return found
 
     # -- chance -------------------------------------------------------------------------------------------------------
@@ -284,8 +284,8 @@ def _remember(known: dict[str, T], name: str, value: T) -> None:
         del known[next(iter(known))]
 
 
-def _interval_ms(settings: VenueFaults, mishap: InjectedFault) -> int:
-    return int(getattr(settings, mishap.value) * 1000)
+def _interval_ms(settings: VenueFaults, fault: InjectedFault) -> int:
+    return int(getattr(settings, fault.value) * 1000)
 
 
 def _throttled(kind: str, params: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ class MarketSource(Protocol):
     def next_due_ms(self) -> int | None:
         """When `advance` has something to do; a time that has passed means at once, and None when only others move it.
 
-        A market that waits for its readers says None too: the caller lets them read, and calls `advance` then.
+        A market that waits for its readers says None too: the server lets them read, and calls `advance` then.
         """
 
     def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:

@@ -20,9 +20,9 @@ from coldframe.exchange.recording_info import RecordingInfo, RecordingLines
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.units import NS_PER_MS
 from coldframe.wire.names import StreamKind, parse
+from coldframe.wire.recording import RecordingLine
 from coldframe.wire.streams import EpochMs
 from coldframe.wire.strict import read_as
-from coldframe.wire.tape import TapeLine
 
 #: Derived streams are looked after at least so often while nothing is played; and the first listener has its answer so long before
 #: the first payload.
@@ -58,7 +58,7 @@ class RecordedMarket(ExternalMarket):
         self._begins_ms: int | None = None
         self._now_ms = start_ms
         #: The line that is played next, and when. There is none before playback begins, and none behind the end.
-        self._head: TapeLine | None = None
+        self._head: RecordingLine | None = None
         self._due_ms = 0
         self._first_ns = info.first_ns
         #: What turns receive time into the market's own time: both as the first stamped payload has them.
@@ -117,7 +117,7 @@ class RecordedMarket(ExternalMarket):
     def _play_what_is_read(self) -> None:
         """Back-pressure: nothing is played until every listener has caught up."""
         assert self._streams is not None
-        self._held_up = self._streams.hub.backlog() > (_LOW if self._held_up else _FULL)
+        self._held_up = self._streams.subscriptions.backlog() > (_LOW if self._held_up else _FULL)
         for _ in range(0 if self._held_up else _LINES_A_CALL):
             self._play_head()
 
@@ -151,7 +151,7 @@ class RecordedMarket(ExternalMarket):
             faster, slower = self._speed
             self._due_ms = (self._begins_ms or 0) - (self._first_ns - self._head.t) * slower // (faster * NS_PER_MS)
 
-    def _play(self, line: TapeLine) -> None:
+    def _play(self, line: RecordingLine) -> None:
         if isinstance(line.snapshot, str):
             self.take_snapshot(line.snapshot, line.payload)
         elif isinstance(line.stream, str):

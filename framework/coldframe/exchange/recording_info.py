@@ -18,9 +18,9 @@ from coldframe.exchange.contracts import Contract, Listing, contract
 from coldframe.units import check_scalable, scaled, unscaled
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
+from coldframe.wire.recording import RecordingLine
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import AggTrade, BookTicker, DepthUpdate, Level, MarkPrice, Trade
-from coldframe.wire.tape import TapeLine
 
 #: So many lines are enough to know a recording; a longer one is not read twice.
 _MOST_LINES: Final = 200_000
@@ -38,7 +38,7 @@ class RecordingLines(Protocol):
     #: What is wrong with the end, in one sentence, once it has been reached.
     tear: str | None
 
-    def __iter__(self) -> Iterator[TapeLine]:
+    def __iter__(self) -> Iterator[RecordingLine]:
         """Gives every line."""
 
 
@@ -56,7 +56,7 @@ class _Digits:
 
 
 @attrs.define
-class SymbolInfo:
+class RecordedSymbol:
     """One contract of a recording."""
 
     symbol: str
@@ -72,7 +72,7 @@ class SymbolInfo:
 
     @property
     def depth_name(self) -> str | None:
-        """The diff-depth stream that the book is kept by: the fastest on the tape."""
+        """The diff-depth stream that the book is kept by: the fastest in the recording."""
         return str(min(self.depth_names, key=lambda name: name.period_ms)) if self.depth_names else None
 
     @property
@@ -109,7 +109,7 @@ class RecordingInfo:
     #: What it is called in messages: its path.
     name: str
     names: Counter[str] = attrs.field(factory=Counter)
-    symbols: dict[str, SymbolInfo] = attrs.field(factory=dict)
+    symbols: dict[str, RecordedSymbol] = attrs.field(factory=dict)
     lines: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -152,7 +152,7 @@ def look_through(lines: RecordingLines, name: str) -> RecordingInfo:
     return made
 
 
-def _see(made: RecordingInfo, line: TapeLine) -> None:
+def _see(made: RecordingInfo, line: RecordingLine) -> None:
     if isinstance(line.snapshot, str):
         body = decode(Depth, line.payload, Census())
         info = _of(made, line.snapshot)
@@ -169,11 +169,11 @@ def _see(made: RecordingInfo, line: TapeLine) -> None:
         _see_stream(_of(made, name.symbol), name, line.payload, first=made.names[name_text] == 1)
 
 
-def _of(made: RecordingInfo, symbol: str) -> SymbolInfo:
-    return made.symbols.setdefault(symbol, SymbolInfo(symbol))
+def _of(made: RecordingInfo, symbol: str) -> RecordedSymbol:
+    return made.symbols.setdefault(symbol, RecordedSymbol(symbol))
 
 
-def _see_stream(info: SymbolInfo, name: StreamName, payload: bytes, *, first: bool) -> None:
+def _see_stream(info: RecordedSymbol, name: StreamName, payload: bytes, *, first: bool) -> None:
     if first and name.kind is StreamKind.DIFF_DEPTH:
         info.depth_names.append(name)
     if first and name.kind in (StreamKind.AGG_TRADE, StreamKind.TRADE):
@@ -196,12 +196,12 @@ def _see_stream(info: SymbolInfo, name: StreamName, payload: bytes, *, first: bo
                 pass  # `_TELLING` lets no other message through
 
 
-def _see_levels(info: SymbolInfo, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+def _see_levels(info: RecordedSymbol, bids: Iterable[Level], asks: Iterable[Level]) -> None:
     for level in (*bids, *asks):
         _see_level(info, level)
 
 
-def _see_level(info: SymbolInfo, level: Level) -> None:
+def _see_level(info: RecordedSymbol, level: Level) -> None:
     check_scalable(level)
     info.prices.see(level[0])
     info.quantities.see(level[1])

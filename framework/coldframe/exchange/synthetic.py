@@ -15,7 +15,7 @@ import attrs
 from coldframe.enums import OrderStatus, OrderType, Side, TimeInForce
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import Contract, contract, to_scaled
-from coldframe.exchange.market.candles import Bar
+from coldframe.exchange.market.candles import Candle
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market.symbol_market import SymbolMarket, TradeExecution, UpdateIds
@@ -23,7 +23,7 @@ from coldframe.exchange.market_source import Settle
 from coldframe.exchange.matching import Taker
 from coldframe.exchange.randomness import Seeded
 from coldframe.exchange.settings import EmbeddedVenue as Settings
-from coldframe.exchange.synthetic_symbols import CHARACTERS, SyntheticSymbol
+from coldframe.exchange.synthetic_symbols import SYNTHETIC_SYMBOLS, SyntheticSymbol
 from coldframe.units import unscaled
 from coldframe.wire.reference import LeverageTier
 from coldframe.wire.streams import LiquidationOrder
@@ -66,8 +66,8 @@ class SyntheticMarket:
         self._settle: Settle | None = None
         self._ids = UpdateIds(start_ms * 1000, seeded(f"{settings.seed}:ids"))
         self._backgrounds = [
-            _BackgroundLiquidity(character, settings, start_ms, self._ids, seeded, remembered.get(character.listing.symbol))
-            for character in _chosen(settings)
+            _BackgroundLiquidity(parameters, settings, start_ms, self._ids, seeded, remembered.get(parameters.listing.symbol))
+            for parameters in _chosen(settings)
         ]
         self._busiest = max(self._backgrounds, key=lambda background: background.busy)
         self._liquidations = 0
@@ -89,10 +89,10 @@ class SyntheticMarket:
 
     def introduce(self, symbol: str, now_ms: int) -> SymbolMarket | None:
         """The market of a synthetic symbol that is listed now: it begins without a past."""
-        character = next((known for known in CHARACTERS if known.listing.symbol == symbol), None)
-        if character is None or symbol in self.markets:
+        parameters = next((known for known in SYNTHETIC_SYMBOLS if known.listing.symbol == symbol), None)
+        if parameters is None or symbol in self.markets:
             return None
-        new = attrs.evolve(character, listing=attrs.evolve(character.listing, onboard_ms=now_ms))
+        new = attrs.evolve(parameters, listing=attrs.evolve(parameters.listing, onboard_ms=now_ms))
         background = _BackgroundLiquidity(new, self._settings, now_ms, self._ids, self._seeded, None, has_past=False)
         self._backgrounds.append(background)
         self.markets[symbol] = background.market
@@ -133,7 +133,7 @@ class SyntheticMarket:
 
 def _chosen(settings: Settings) -> list[SyntheticSymbol]:
     """The contracts that are listed from the start."""
-    known = {character.listing.symbol: character for character in CHARACTERS}
+    known = {parameters.listing.symbol: parameters for parameters in SYNTHETIC_SYMBOLS}
     wanted, later = settings.symbols, settings.listed_later()
     unknown = [symbol for symbol in wanted if symbol not in known]
     if unknown:
@@ -150,7 +150,7 @@ class _BackgroundLiquidity:
 
     def __init__(
         self,
-        character: SyntheticSymbol,
+        parameters: SyntheticSymbol,
         settings: Settings,
         start_ms: int,
         ids: UpdateIds,
@@ -159,23 +159,23 @@ class _BackgroundLiquidity:
         *,
         has_past: bool = True,
     ) -> None:
-        self._character = character
+        self._parameters = parameters
         self._seeded = seeded
-        self._rng = seeded(f"{settings.seed}:{character.listing.symbol}")
-        self._pace = max(int(settings.pace * character.busy), 1)
-        self._tick = to_scaled(character.listing.tick)
-        self._lot = to_scaled(character.listing.step)
-        opening = to_scaled(character.price) * self._rng.randint(9900, 10_100) // 10_000
+        self._rng = seeded(f"{settings.seed}:{parameters.listing.symbol}")
+        self._pace = max(int(settings.pace * parameters.busy), 1)
+        self._tick = to_scaled(parameters.listing.tick)
+        self._lot = to_scaled(parameters.listing.step)
+        opening = to_scaled(parameters.price) * self._rng.randint(9900, 10_100) // 10_000
         first = (remembered or opening) // self._tick
         self._fair = self._anchor = first * _THOUSAND
-        self._half = _THOUSAND * character.spacing
+        self._half = _THOUSAND * parameters.spacing
         self._flow = 0
         self._changes = 0
         first_trade_id = start_ms // 10
-        interval_ms = settings.funding_interval_s * 1000 // character.funding_divisor
-        public_data = PublicMarketData(contract(character.listing), interval_ms, first_trade_id // 2)
-        public_data.prices.cap = character.funding_cap
-        public_data.components = character.parts()
+        interval_ms = settings.funding_interval_s * 1000 // parameters.funding_divisor
+        public_data = PublicMarketData(contract(parameters.listing), interval_ms, first_trade_id // 2)
+        public_data.prices.cap = parameters.funding_cap
+        public_data.components = parameters.parts()
         if has_past:
             public_data.candles.seed(self._history(first, start_ms, first_trade_id))
         public_data.book.known = True
@@ -186,7 +186,7 @@ class _BackgroundLiquidity:
     @property
     def busy(self) -> int:
         """How busy the contract is, in percent of the busiest."""
-        return self._character.busy
+        return self._parameters.busy
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
@@ -258,9 +258,9 @@ class _BackgroundLiquidity:
         if (tick, lot) == (self._tick, self._lot):
             return
         self._fair, self._anchor = self._fair * self._tick // tick, self._anchor * self._tick // tick
-        wander, size = self._character.wander * self._tick // tick, self._character.size * self._lot // lot
-        self._character = attrs.evolve(self._character, wander=max(wander, 1), size=max(size, 1))
-        self._half = _THOUSAND * self._character.spacing
+        wander, size = self._parameters.wander * self._tick // tick, self._parameters.size * self._lot // lot
+        self._parameters = attrs.evolve(self._parameters, wander=max(wander, 1), size=max(size, 1))
+        self._half = _THOUSAND * self._parameters.spacing
         self._tick, self._lot = tick, lot
         for side in (Side.BUY, Side.SELL):
             for price, _ in self.market.matching.depth(side, _EVERY_LEVEL):
@@ -268,12 +268,12 @@ class _BackgroundLiquidity:
         self._fill_in(at_ms, everywhere=True)
 
     def _wander(self) -> None:
-        rng, wander = self._rng, self._character.wander
+        rng, wander = self._rng, self._parameters.wander
         self._anchor += round(rng.gauss(0, wander / 4))
         self._fair += round(rng.gauss(0, wander)) + (self._anchor - self._fair) // _PULL
-        self._fair = max(self._fair, _THOUSAND * _NEAR * self._character.spacing * 2)
+        self._fair = max(self._fair, _THOUSAND * _NEAR * self._parameters.spacing * 2)
         if rng.randrange(20) == 0:
-            self._half = rng.randint(400, 1400) * self._character.spacing
+            self._half = rng.randint(400, 1400) * self._parameters.spacing
 
     def _count(self, rate: int) -> int:
         mean = rate * self._pace // 100
@@ -281,7 +281,7 @@ class _BackgroundLiquidity:
 
     def _size(self, times: int = 1) -> int:
         """A number of steps round the usual one, with a long tail."""
-        usual = self._character.size * times
+        usual = self._parameters.size * times
         return max(1, round(self._rng.lognormvariate(0, 0.8) * usual / 2))
 
     def _take(self, at_ms: int) -> list[TradeExecution]:
@@ -318,7 +318,7 @@ class _BackgroundLiquidity:
 
     def _lattice(self, side: Side, count: int) -> list[int]:
         """The prices in ticks at which the public quotes, best first: near ones close together, the others wider."""
-        spacing, far = self._character.spacing, self._character.spacing * self._character.far
+        spacing, far = self._parameters.spacing, self._parameters.spacing * self._parameters.far
         edge = self._fair - side.sign * self._half
         best = edge // (_THOUSAND * spacing) * spacing
         if side is Side.SELL and best * _THOUSAND < edge:
@@ -363,7 +363,7 @@ class _BackgroundLiquidity:
         levels = self._lattice(side, _FAR)
         price = levels[min(int(rng.expovariate(1 / 18)), len(levels) - 1)] * self._tick
         standing = self.market.matching.background_at(side, price)
-        if standing > self._character.size * self._lot * 2 or (standing and rng.randrange(2)):
+        if standing > self._parameters.size * self._lot * 2 or (standing and rng.randrange(2)):
             part = max(standing // self._lot * rng.randint(1, 4) // 4, 1) * self._lot
             self.market.leave(side, price, part, at_ms)
             return []
@@ -379,12 +379,12 @@ class _BackgroundLiquidity:
             self.market.rest(side, price, quantity, at_ms)
         return met
 
-    def _history(self, first: int, start_ms: int, first_trade_id: int) -> list[Bar]:
+    def _history(self, first: int, start_ms: int, first_trade_id: int) -> list[Candle]:
         """A past of a day and an hour, in bars of a minute, that ends at the opening price."""
-        rng = self._seeded(f"{self._character.listing.symbol}:{first}")
+        rng = self._seeded(f"{self._parameters.listing.symbol}:{first}")
         # A minute has 1200 steps, so its deviation is about 35 times that of one step.
-        swing = max(self._character.wander * 35 // _THOUSAND, 2)
-        bars: list[Bar] = []
+        swing = max(self._parameters.wander * 35 // _THOUSAND, 2)
+        bars: list[Candle] = []
         price, trade_id = first, first_trade_id
         open_ms = start_ms // 60_000 * 60_000
         for number in range(1, _HISTORY_MINUTES + 1):
@@ -392,10 +392,10 @@ class _BackgroundLiquidity:
             high = max(before, price) + rng.randint(0, swing)
             low = min(before, price) - rng.randint(0, swing)
             trades = rng.randint(200, 500)
-            volume = trades * self._character.size * self._lot // 4
+            volume = trades * self._parameters.size * self._lot // 4
             quote = volume * (high + low) // 2 * self._tick
             begin = open_ms - number * 60_000
-            bar = Bar(
+            bar = Candle(
                 begin,
                 begin + 59_999,
                 trade_id - trades,

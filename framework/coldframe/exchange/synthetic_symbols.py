@@ -61,7 +61,7 @@ _INDEX: Final = (
     ("CRV", Decimal("0.10"), Decimal("1.12")),
 )
 
-CHARACTERS: Final[Sequence[SyntheticSymbol]] = (
+SYNTHETIC_SYMBOLS: Final[Sequence[SyntheticSymbol]] = (
     SyntheticSymbol(
         listing=_listing(
             "BTCUSDT",

@@ -17,15 +17,15 @@ from coldframe.exchange.trading.entities import (
     Account,
     Algo,
     Amended,
-    AnyRecord,
+    AnyEntity,
     Earned,
     Funded,
-    Marks,
+    LastPrices,
     Moved,
     Order,
     Traded,
-    read_record,
-    write_record,
+    read_entity,
+    write_entity,
 )
 from coldframe.filelocks import FileLock, LockTaken
 from coldframe.localfiles import lines_of
@@ -39,10 +39,10 @@ class FileAccountStore(MemoryAccountStore):
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
-        self._noted: dict[int, AnyRecord] = {}
+        self._noted: dict[int, AnyEntity] = {}
         self._held, self._file = self._opened(directory)
 
-    def note(self, record: AnyRecord) -> None:
+    def note(self, record: AnyEntity) -> None:
         super().note(record)
         if self._file is not None:
             self._noted[id(record)] = record
@@ -50,7 +50,7 @@ class FileAccountStore(MemoryAccountStore):
     def commit(self) -> None:
         """Writes what was noted since the last commit. Must be called before an answer leaves."""
         if self._file is not None and self._noted:
-            os.write(self._file, b"".join(write_record(record) for record in self._noted.values()))
+            os.write(self._file, b"".join(write_entity(record) for record in self._noted.values()))
         self._noted.clear()
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class FileAccountStore(MemoryAccountStore):
         for record in latest:
             self._fold(record)
         fresh = path.with_suffix(".new")
-        fresh.write_bytes(b"".join(write_record(record) for record in latest))
+        fresh.write_bytes(b"".join(write_entity(record) for record in latest))
         fresh.chmod(0o600)
         fresh.replace(path)
         return os.open(path, os.O_WRONLY | os.O_APPEND | BINARY)
@@ -96,17 +96,17 @@ def _hold(directory: Path) -> FileLock:
         raise ConfigError(text) from None
 
 
-def _read(path: Path) -> list[AnyRecord]:
+def _read(path: Path) -> list[AnyEntity]:
     """The latest form of every record in the file, in the order of their first appearance; a torn last line is left out."""
     if not path.exists():
         return []
-    latest: dict[object, AnyRecord] = {}
+    latest: dict[object, AnyEntity] = {}
     accounts: set[object] = {None}
     for number, line in enumerate(lines_of(path), start=1):
         if not line.endswith(b"\n"):
             break
         try:
-            record = read_record(line[:-1])
+            record = read_entity(line[:-1])
             if isinstance(record, Account):
                 accounts.add(record.name)
             elif (name := getattr(record, "account", None)) not in accounts:
@@ -117,7 +117,7 @@ def _read(path: Path) -> list[AnyRecord]:
     return list(latest.values())
 
 
-def _key(record: AnyRecord) -> object:
+def _key(record: AnyEntity) -> object:
     match record:
         case Account():
             return ("account", record.name)
@@ -127,7 +127,7 @@ def _key(record: AnyRecord) -> object:
             return ("algo", record.algo_id)
         case Funded():
             return ("funded", record.symbol)
-        case Marks():
+        case LastPrices():
             return type(record)
         case Traded() | Earned() | Amended() | Moved():  # part of a history: each counts
             return record

@@ -30,7 +30,7 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return VenueChange(at_s=Decimal(0), what=self.what, value=self.value, symbol=self.symbol, account=self.account)
 
 
-class Told(msgspec.Struct, frozen=True):
+class ChangeAnswer(msgspec.Struct, frozen=True):
     """What became of it: done, or refused, and why in words."""
 
     done: bool
@@ -43,4 +43,4 @@ def answer(line: bytes, make: Callable[[VenueChange], str | None]) -> bytes:
         refusal = make(msgspec.json.decode(line, type=Ask).change())
     except (ValueError, msgspec.MsgspecError) as error:
         refusal = f"not a change: {error}"
-    return msgspec.json.encode(Told(refusal is None, refusal or "")) + b"\n"
+    return msgspec.json.encode(ChangeAnswer(refusal is None, refusal or "")) + b"\n"

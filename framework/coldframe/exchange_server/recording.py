@@ -7,15 +7,15 @@ from pathlib import Path
 from coldframe.exchange.recorded_market import RecordedMarket
 from coldframe.exchange.recording_info import RecordingInfo, look_through
 from coldframe.exchange.settings import EmbeddedVenue as Settings
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 
 
 def outline(path: str | Path) -> RecordingInfo:
     """Looks through the recording at `path`. Raises `ConfigError` when it cannot be read or holds no market."""
-    return look_through(read_tape(path), str(path))
+    return look_through(read_recording(path), str(path))
 
 
 def recorded_market(settings: Settings, start_ms: int) -> RecordedMarket:
     """The market of the recording that the settings name. Raises `ConfigError` when it cannot be played."""
     path = settings.recording or ""
-    return RecordedMarket(settings, start_ms, outline(path), read_tape(path))
+    return RecordedMarket(settings, start_ms, outline(path), read_recording(path))

@@ -15,8 +15,8 @@ from coldframe.data.input_log import InputLogReading
 from coldframe.data.lines import USUAL_BOUNDS, LineBounds, LineReader
 from coldframe.data.market_of_log import is_input_log, market_lines
 from coldframe.errors import ConfigError, DecodeError
+from coldframe.wire.recording import RecordingLine, parse_line
 from coldframe.wire.strict import loosely
-from coldframe.wire.tape import TapeLine, parse_line
 
 #: So many different streams and snapshots may be on one recording; the exchange has a fifth of them.
 MOST_NAMES: Final = 50_000
@@ -38,10 +38,10 @@ class RecordingReading:
         self.tear: str | None = None
         self._names: set[str] = set()
 
-    def __iter__(self) -> Iterator[TapeLine]:
+    def __iter__(self) -> Iterator[RecordingLine]:
         return self._market() if is_input_log(self.path) else self._recorded()
 
-    def _market(self) -> Iterator[TapeLine]:
+    def _market(self) -> Iterator[RecordingLine]:
         with closing(InputLogReading(self.path)) as reading:
             for self.line, parsed in market_lines(reading):
                 self._know(parsed)
@@ -49,7 +49,7 @@ class RecordingReading:
                 yield parsed
             self.tear = reading.tear
 
-    def _recorded(self) -> Iterator[TapeLine]:
+    def _recorded(self) -> Iterator[RecordingLine]:
         broken: ConfigError | None = None
         last = b""
         for raw in self._lines:
@@ -69,7 +69,7 @@ class RecordingReading:
                 raise broken
             self.tear = f"{self.path}:{self._lines.at}: the last line is torn and was left out"
 
-    def _know(self, line: TapeLine) -> None:
+    def _know(self, line: RecordingLine) -> None:
         self._names.add(str(line.stream if isinstance(line.stream, str) else line.snapshot))
         if len(self._names) > MOST_NAMES:
             raise self._lines.error(f"more than {MOST_NAMES} different streams, which no recording has")
@@ -84,6 +84,6 @@ def _is_whole(raw: bytes) -> bool:
     return True
 
 
-def read_tape(path: str | Path, bounds: LineBounds = USUAL_BOUNDS) -> RecordingReading:
+def read_recording(path: str | Path, bounds: LineBounds = USUAL_BOUNDS) -> RecordingReading:
     """One pass over the recording at `path` (.jsonl, .jsonl.gz, .jsonl.zst)."""
     return RecordingReading(path, bounds)

@@ -33,7 +33,7 @@ from coldframe.exchange_server.recording import recorded_market
 _HOST: Final = "127.0.0.1"
 #: How often the venue turns without being asked, and how often it writes down where the market stands; milliseconds.
 _TURN_MS: Final = 50
-_MARKS_MS: Final = 2000
+_LAST_PRICES_MS: Final = 2000
 
 
 @attrs.frozen
@@ -74,22 +74,22 @@ class EmbeddedVenue:
         self._now_ms = now_ms
         start_ms = self._now_ms()
         recorded = recorded_market(settings, start_ms) if mirror is None and settings.market == "recording" else None
-        self._ledger = _account_store(settings)
-        self._source: MarketSource = _source(settings, mirror, recorded, start_ms, self._ledger)
+        self._store = _account_store(settings)
+        self._source: MarketSource = _source(settings, mirror, recorded, start_ms, self._store)
         markets, introduce = self._source.markets, self._source.introduce
         randomness = Randomness(Random, token)
-        self._exchange = Exchange(settings, markets, self._keys, self._ledger, start_ms, randomness, introduce)
+        self._exchange = Exchange(settings, markets, self._keys, self._store, start_ms, randomness, introduce)
         faults = FaultPlan(settings.faults, settings.seed, start_ms, Random)
         self._context = Context(settings, self._exchange, self._source, self._now_ms, faults, notice)
         self._source.bind(self._exchange.streams, self._context.settle)
         self._door = HttpServer(self._context, secure=self._tls is not None)
         self._recorded = recorded
-        self._marks_due_ms = 0
+        self._last_prices_due_ms = 0
         #: Set when a recording has been played to its end.
-        self.tape_ended = trio.Event()
+        self.recording_ended = trio.Event()
 
     @property
-    def tape_note(self) -> str | None:
+    def recording_note(self) -> str | None:
         """What is wrong with the end of the recording (a torn last line), in one sentence; None when nothing is."""
         return self._recorded.note if self._recorded else None
 
@@ -103,8 +103,8 @@ class EmbeddedVenue:
                 nursery.start_soon(trio.serve_listeners, self._accept, listeners)
                 task_status.started(self._address(port))
         finally:
-            self._exchange.remember_marks(self._now_ms())
-            self._ledger.close()
+            self._exchange.note_last_prices(self._now_ms())
+            self._store.close()
 
     async def serve_connection(self, stream: trio.abc.Stream, peer: str = "") -> None:
         """Serves one connection from its beginning to its end; raises nothing because of what it brings.
@@ -155,14 +155,14 @@ class EmbeddedVenue:
             if self._source.fault is not None:
                 raise self._source.fault
             if self._source.ended:
-                self.tape_ended.set()
+                self.recording_ended.set()
             await self._rest(now_ms, turn_ms)
 
     def _turn(self) -> None:
         now_ms = self._context.turn()
-        if not self._marks_due_ms - _MARKS_MS <= now_ms < self._marks_due_ms:
-            self._marks_due_ms = now_ms + _MARKS_MS
-            self._exchange.remember_marks(now_ms)
+        if not self._last_prices_due_ms - _LAST_PRICES_MS <= now_ms < self._last_prices_due_ms:
+            self._last_prices_due_ms = now_ms + _LAST_PRICES_MS
+            self._exchange.note_last_prices(now_ms)
 
     async def _rest(self, now_ms: int, turn_ms: int) -> None:
         """Waits for the next turn, or less: until the market has something to do, or listeners that it waits for have read.
@@ -197,11 +197,11 @@ def _account_store(settings: Settings) -> AccountStore:
 
 
 def _source(
-    settings: Settings, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, ledger: AccountStore
+    settings: Settings, mirror: Mirror | None, recorded: RecordedMarket | None, start_ms: int, store: AccountStore
 ) -> MarketSource:
     if mirror is not None:
         return mirror.open(settings, start_ms)
-    return recorded or SyntheticMarket(settings, start_ms, ledger.marks, Random)
+    return recorded or SyntheticMarket(settings, start_ms, store.last_prices, Random)
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext | None:

@@ -17,14 +17,14 @@ import attrs
 
 from coldframe.core.marketdata.book_sync import BookLost, BookMoved, BookReady, BookSync, RequestSnapshot
 from coldframe.errors import ConfigError, DecodeError
-from coldframe.exchange_server.recording_files import read_tape
+from coldframe.exchange_server.recording_files import read_recording
 from coldframe.trio_io.clock import wall_text
 from coldframe.units import NS_PER_S, scaled
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.names import StreamKind, StreamName, parse
+from coldframe.wire.recording import RecordingLine
 from coldframe.wire.reference import Depth
 from coldframe.wire.streams import BookTicker, DepthUpdate
-from coldframe.wire.tape import TapeLine
 
 #: How many best prices of a symbol are remembered: far more than ever lie between an event and its ticker.
 _TICKERS: Final = 50_000
@@ -99,7 +99,7 @@ class _Checked:
 def verify_recording(path: Path) -> tuple[dict[str, Any], list[str], Sequence[str]]:
     """Document, lines and notes of `coldframe recording verify`. Raises `ConfigError` for a file that is not a recording."""
     symbols: dict[str, _Checked] = {}
-    reading, census = read_tape(path), Census()
+    reading, census = read_recording(path), Census()
     for line in reading:
         try:
             _check_line(line, symbols, census)
@@ -123,7 +123,7 @@ def verify_recording(path: Path) -> tuple[dict[str, Any], list[str], Sequence[st
     return document, _verify_lines(path, document), notes
 
 
-def _check_line(line: TapeLine, symbols: dict[str, _Checked], census: Census) -> None:
+def _check_line(line: RecordingLine, symbols: dict[str, _Checked], census: Census) -> None:
     if isinstance(line.snapshot, str):
         checked = symbols.setdefault(line.snapshot, _Checked(line.snapshot))
         checked.snapshots += 1
@@ -169,7 +169,7 @@ def describe_recording(path: Path) -> tuple[dict[str, Any], list[str], Sequence[
     streams: Counter[str] = Counter()
     snapshots: Counter[str] = Counter()
     first = last = 0
-    reading = read_tape(path)
+    reading = read_recording(path)
     for line in reading:
         first = first or line.t
         last = max(last, line.t)

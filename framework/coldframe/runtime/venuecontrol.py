@@ -18,7 +18,7 @@ import trio
 
 from coldframe.errors import UsageError, VenueUnavailable
 from coldframe.exchange.settings import VenueChange
-from coldframe.exchange_server.control import LONGEST_LINE, Ask, Told, answer
+from coldframe.exchange_server.control import LONGEST_LINE, Ask, ChangeAnswer, answer
 from coldframe.trio_io.endpoint import LineTooLong, LocalEndpoint, PeerRefused, listen, names_in, reach
 from coldframe.trio_io.paths import state_home
 
@@ -78,7 +78,7 @@ async def _answer(endpoint: LocalEndpoint, stream: trio.SocketStream, make: Make
             if complete := lines.feed(part):
                 return answer(complete[0], make)
     except LineTooLong as error:
-        return msgspec.json.encode(Told(False, f"not a change: {error}")) + b"\n"
+        return msgspec.json.encode(ChangeAnswer(False, f"not a change: {error}")) + b"\n"
     return b""
 
 
@@ -115,11 +115,11 @@ def _connect(port: int | None) -> socket.socket:
     return next(iter(alive.values()))
 
 
-def _asked(there: socket.socket, ask: Ask) -> Told:
+def _asked(there: socket.socket, ask: Ask) -> ChangeAnswer:
     try:
         there.sendall(msgspec.json.encode(ask) + b"\n")
         with there.makefile("rb") as lines:
-            return msgspec.json.decode(lines.readline(), type=Told)
+            return msgspec.json.decode(lines.readline(), type=ChangeAnswer)
     except (OSError, msgspec.MsgspecError) as error:
         raise VenueUnavailable(f"the venue has not answered: {error}") from None
 

@@ -52,13 +52,13 @@ async def _embedded(config: Config, clock: Clock, log: LogLine, stack: AsyncExit
     venue = EmbeddedVenue(settings, wall_ms=clock.now_ms, notice=_noticing(clock, log))
     address = await stack.enter_async_context(_serving(venue))
     log(clock.now_ns(), Level.INFO, f"embedded venue: {settings.market} market on {address.rest}")
-    if venue.tape_note:
-        log(clock.now_ns(), Level.WARNING, venue.tape_note)
+    if venue.recording_note:
+        log(clock.now_ns(), Level.WARNING, venue.recording_note)
     here = Endpoints(address.rest, address.streams, address.api)
     tls = tls_context(settings.tls_certificate)
     signer = None if config.orders.mode == "off" else signer_of_account(address.accounts[0])
     rest = await stack.enter_async_context(_rest(here, tls, clock, signer, config))
-    ended = venue.tape_ended if settings.market == "recording" else None
+    ended = venue.recording_ended if settings.market == "recording" else None
     return Connections(rest, rest, here, here, tls, signer, config.orders.recv_window_ms, str(settings.seed), ended)
 
 

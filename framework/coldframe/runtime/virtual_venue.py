@@ -1,6 +1,6 @@
-"""The embedded exchange on virtual time: connections are objects, and every answer takes the course that the fault plan names.
+"""The embedded exchange on virtual time: connections are objects, and every answer is what the fault plan decides.
 
-It carries out what `coldframe.exchange_server.links` and `coldframe.exchange_server.server` do round real sockets, with a caller
+It carries out what `coldframe.exchange_server.links` and `coldframe.exchange_server.server` do round real sockets, with an owner
 that says when things happen: `later` runs a step after so many milliseconds of virtual time.
 """
 
@@ -180,9 +180,9 @@ class VirtualVenue:
             return
         socket.open = False
         del self.context.connections[socket]
-        for hub in (self.context.private, self.exchange.streams.hub):
-            for name in list(hub._listeners):
-                hub.remove(name, socket)
+        for subscriptions in (self.context.private, self.exchange.streams.subscriptions):
+            for name in list(subscriptions._listeners):
+                subscriptions.remove(name, socket)
 
     def _drop(self, link: str, reason: str) -> None:
         socket = self.sockets.get(link)
@@ -199,9 +199,9 @@ class VirtualVenue:
         if isinstance(control, ControlError):
             socket.say(error_frame(control))
             return
-        hub = self.exchange.streams.hub
+        subscriptions = self.exchange.streams.subscriptions
         for name in control.params if control.method in ("SUBSCRIBE", "UNSUBSCRIBE") else ():
-            (hub.add if control.method == "SUBSCRIBE" else hub.remove)(name, socket)
+            (subscriptions.add if control.method == "SUBSCRIBE" else subscriptions.remove)(name, socket)
             if control.method == "SUBSCRIBE":
                 self.source.listened_to(name)
         socket.say(reply_frame(control.id, None))
@@ -209,7 +209,7 @@ class VirtualVenue:
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
     def request(self, link: str, frame: bytes) -> None:
-        """A frame on a connection of the WebSocket API: it takes its course."""
+        """A frame on a connection of the WebSocket API, carried out as the fault plan decides."""
         if link not in self.sockets or self._cut_within(self.sockets[link], frame):
             return
         try:
@@ -217,22 +217,22 @@ class VirtualVenue:
         except DecodeError:
             self._answer(link, self._perform(link, frame))
             return
-        course = self.context.course(asked.method, asked.params)
+        decision = self.context.decide(asked.method, asked.params)
         socket = self.sockets[link]
 
         def carry_out() -> None:
             if self.sockets.get(link) is not socket:
                 return  # the connection is gone; another one may bear its name by now
-            answer = self._carried_out(link, asked, frame, course)
-            if course.instead is not None:
-                answer = say_instead(asked.id, course.status, course.instead)
-            self._in(course.hold_ms, lambda: self._end(socket, course, answer))
+            answer = self._carried_out(link, asked, frame, decision)
+            if decision.instead is not None:
+                answer = say_instead(asked.id, decision.status, decision.instead)
+            self._in(decision.hold_ms, lambda: self._end(socket, decision, answer))
 
-        self._in(course.wait_ms, lambda: self._with_book(ApiSession.wants_book(frame), carry_out))
+        self._in(decision.wait_ms, lambda: self._with_book(ApiSession.wants_book(frame), carry_out))
 
-    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, course: FaultDecision) -> bytes:
+    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, decision: FaultDecision) -> bytes:
         """The answer to a request that the fault plan lets through; empty for another."""
-        return self._perform(link, frame) if course.carried_out else b""
+        return self._perform(link, frame) if decision.carried_out else b""
 
     def _cut_within(self, socket: Socket, frame: bytes) -> bool:
         """Whether the fault plan cuts the connection before the whole of this request has been read."""
@@ -249,9 +249,9 @@ class VirtualVenue:
         self.turn()
         return session.answer(frame, self.now_ms())
 
-    def _end(self, socket: Socket, course: FaultDecision, answer: bytes) -> None:
+    def _end(self, socket: Socket, decision: FaultDecision, answer: bytes) -> None:
         stands = self.sockets.get(socket.link) is socket
-        match course.ending:
+        match decision.ending:
             case ResponseMode.ANSWERED if stands:
                 self._answer(socket.link, answer)
             case ResponseMode.CUT if stands:
@@ -272,22 +272,22 @@ class VirtualVenue:
         if self.unreachable:
             back(None)
             return
-        course = self.context.course(request.call, request.params)
+        decision = self.context.decide(request.call, request.params)
 
         def carry_out() -> None:
-            answer = self.answer(request) if course.carried_out else RestAnswer(200, (), b"")
-            answer = injected(answer, course)
-            silent = self._is_silent(request, course)
-            if course.ending is ResponseMode.ANSWERED and not silent:
-                self._in(course.hold_ms, lambda: back(answer))
+            answer = self.answer(request) if decision.carried_out else RestAnswer(200, (), b"")
+            answer = injected(answer, decision)
+            silent = self._is_silent(request, decision)
+            if decision.ending is ResponseMode.ANSWERED and not silent:
+                self._in(decision.hold_ms, lambda: back(answer))
             else:
-                self._in(course.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
+                self._in(decision.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
 
-        self._in(course.wait_ms, lambda: self._with_book(self._rest.wants_book(request), carry_out))
+        self._in(decision.wait_ms, lambda: self._with_book(self._rest.wants_book(request), carry_out))
 
-    def _is_silent(self, request: RestRequest, course: FaultDecision) -> bool:
+    def _is_silent(self, request: RestRequest, decision: FaultDecision) -> bool:
         """Whether a call is never answered."""
-        return course.ending is ResponseMode.SILENT
+        return decision.ending is ResponseMode.SILENT
 
     def answer(self, request: RestRequest) -> RestAnswer:
         """Carries a call out now, and answers as it is."""
@@ -297,7 +297,7 @@ class VirtualVenue:
         return attrs.evolve(answer, body=self.faults.listed(request.call, answer.body, self.now_ms()))
 
     def ask(self, verb: str, path: str) -> Answer:
-        """The answer to a call that needs no signature, outside the bot's course of things."""
+        """The answer to a call that needs no signature, beside the bot's own calls."""
         return as_answer(self.answer(rest_request(verb, path, {}, self.signer(), self.now_ms())))
 
     def _with_book(self, symbol: str | None, step: Callable[[], None]) -> None:

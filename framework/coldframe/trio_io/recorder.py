@@ -19,7 +19,7 @@ from coldframe.compression import zstd_module
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.trio_io.error_text import reason_of
 from coldframe.wire.frames import cut_envelope
-from coldframe.wire.tape import parse_line, snapshot_line, stream_line
+from coldframe.wire.recording import parse_line, snapshot_line, stream_line
 
 FLUSH_PERIOD_S: Final = 0.5
 #: So many lines, and bytes of lines, may wait to be written.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from coldframe.config.venue import VenueLimits
-from coldframe.exchange.endpoints.counters import Blocked, Counters, Window
+from coldframe.exchange.endpoints.counters import Blocked, Counters, CounterWindow
 from coldframe.wire.weights import Pool
 
 MINUTE = 1_700_000_040_000  # a whole minute
 
 
 def test_a_window_begins_anew_on_whole_multiples() -> None:
-    window = Window(60_000)
+    window = CounterWindow(60_000)
     assert window.add(5, MINUTE + 59_999) == 5
     assert window.count(MINUTE + 59_999) == 5
     assert window.left_s(MINUTE + 59_999) == 1

@@ -33,26 +33,26 @@ def sent(counters: Counters, weight: int, orders: int, now_ms: int) -> Blocked |
 )
 @settings(max_examples=examples(60))
 def test_r5_random_traffic_never_meets_a_limit_of_the_venue(seed: int, limits: VenueLimits, skew_ms: int, hurry_ms: int) -> None:
-    chance, ledger, counters, now = random.Random(seed), RateLimits(), Counters(limits), START_MS + seed % 60_000
-    ledger.adopt_limits(counters.listed())  # R7: the limits are the venue's, not ours
+    chance, store, counters, now = random.Random(seed), RateLimits(), Counters(limits), START_MS + seed % 60_000
+    store.adopt_limits(counters.listed())  # R7: the limits are the venue's, not ours
     for _ in range(1_500):
         now += chance.choice((0, 0, 1, hurry_ms))
         weight, orders = chance.choice(((1, 0), (5, 0), (20, 0), (0, 1), (0, 1), (0, 1), (1, 1)))
-        wait_until = ledger.reserve(weight, orders, orders, now, chance.choice(list(Priority)))
+        wait_until = store.reserve(weight, orders, orders, now, chance.choice(list(Priority)))
         if wait_until:
             now = wait_until if chance.random() < 0.5 else now
             continue
         assert sent(counters, weight, orders, now + skew_ms) is None
-        ledger.adopt_rows([counters.weight_row(now + skew_ms), *counters.order_rows("main", now + skew_ms)], now)
+        store.adopt_rows([counters.weight_row(now + skew_ms), *counters.order_rows("main", now + skew_ms)], now)
 
 
 @pytest.mark.parametrize("limits", LIMITS)
 @pytest.mark.parametrize(("weight", "orders"), [(1, 0), (0, 1)])
 def test_at_least_95_percent_of_every_budget_can_be_used(limits: VenueLimits, weight: int, orders: int) -> None:
-    ledger, counters, now, done = RateLimits(), Counters(limits), START_MS, 0
-    ledger.adopt_limits(counters.listed())
+    store, counters, now, done = RateLimits(), Counters(limits), START_MS, 0
+    store.adopt_limits(counters.listed())
     while now < START_MS + MINUTES * 60_000:
-        wait_until = ledger.reserve(weight, orders, orders, now, Priority.NEEDED)
+        wait_until = store.reserve(weight, orders, orders, now, Priority.NEEDED)
         if wait_until:
             now = wait_until
             continue
@@ -66,7 +66,7 @@ def test_at_least_95_percent_of_every_budget_can_be_used(limits: VenueLimits, we
 @settings(max_examples=examples(30))
 def test_r3_what_others_use_of_the_same_address_is_adopted(seed: int) -> None:
     """Others spend between two of our calls: at most what they spent since we last heard a count goes over the limit."""
-    chance, ledger, counters, now = random.Random(seed), RateLimits(), Counters(VenueLimits()), START_MS
+    chance, store, counters, now = random.Random(seed), RateLimits(), Counters(VenueLimits()), START_MS
     unheard = 0
     for _ in range(3_000):
         now += chance.choice((0, 10, 50))
@@ -74,19 +74,19 @@ def test_r3_what_others_use_of_the_same_address_is_adopted(seed: int) -> None:
             spent = chance.choice((1, 20, 50))
             counters.charge(Pool.WEIGHT, spent, now)
             unheard += spent
-        if not ledger.reserve(5, 0, 0, now, Priority.NEEDED):
+        if not store.reserve(5, 0, 0, now, Priority.NEEDED):
             counters.charge(Pool.WEIGHT, 5, now)
             assert counters.used_weight(now) <= 2_400 + unheard
-            ledger.adopt_weight(counters.used_weight(now), now)
+            store.adopt_weight(counters.used_weight(now), now)
             unheard = 0
 
 
 def test_r6_reserved_weight_remains_after_quoting_spent_the_rest() -> None:
-    ledger, counters, now = RateLimits(), Counters(VenueLimits()), START_MS
-    while not ledger.reserve(20, 0, 0, now, Priority.NEW_RISK):
+    store, counters, now = RateLimits(), Counters(VenueLimits()), START_MS
+    while not store.reserve(20, 0, 0, now, Priority.NEW_RISK):
         assert sent(counters, 20, 0, now) is None
     needed = 0
-    while not ledger.reserve(5, 0, 0, now, Priority.NEEDED):
+    while not store.reserve(5, 0, 0, now, Priority.NEEDED):
         assert sent(counters, 5, 0, now) is None
         needed += 5
     assert needed >= 0.2 * 2_400

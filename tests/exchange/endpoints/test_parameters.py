@@ -50,7 +50,7 @@ def world() -> Rig:
         rig.pass_ms(HOUR)
         _hour(rig)
     for number, prefix in enumerate(("autoclose-1", "adl_autoclose", "autoclose-2")):
-        rig.exchange.ledger.note(_forced(prefix, number, rig.now_ms - HOUR))
+        rig.exchange.store.note(_forced(prefix, number, rig.now_ms - HOUR))
     return rig
 
 

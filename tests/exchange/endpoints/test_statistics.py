@@ -13,7 +13,7 @@ from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueAccount
 from coldframe.exchange.contracts import to_scaled
 from coldframe.exchange.endpoints.rest import Rest, RestRequest
-from coldframe.exchange.endpoints.statistics_calls import PERIODS
+from coldframe.exchange.endpoints.statistics_endpoints import PERIODS
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.exchange.trading.account_store import MemoryAccountStore

@@ -17,8 +17,8 @@ from coldframe.exchange.endpoints.windows import (
     MARGIN,
     ORDERS,
     STATISTICS,
-    History,
-    Window,
+    HistoryLimits,
+    HistoryWindow,
     window,
 )
 from coldframe.wire.requests import Fault, Span
@@ -127,7 +127,7 @@ TIMES = st.none() | st.integers(0, NOW + DAY_MS)
 
 @given(st.sampled_from(HISTORIES), TIMES, TIMES, st.none() | st.integers(-1, 1100), st.booleans())
 def test_a_window_never_shows_more_than_its_history(
-    history: History, start: int | None, end: int | None, limit: int | None, by_id: bool
+    history: HistoryLimits, start: int | None, end: int | None, limit: int | None, by_id: bool
 ) -> None:
     given_ = {"start_time": start, "end_time": end, "limit": limit}
     asked = Span(**{name: value for name, value in given_.items() if value is not None})
@@ -151,6 +151,6 @@ def test_a_window_never_shows_more_than_its_history(
 
 @given(st.lists(st.integers(), max_size=20), st.integers(1, 10), st.booleans())
 def test_a_page_is_one_end_of_the_rows(rows: list[int], limit: int, from_oldest: bool) -> None:
-    page = Window(0, 0, limit, from_oldest).page(rows)
+    page = HistoryWindow(0, 0, limit, from_oldest).page(rows)
     assert len(page) == min(limit, len(rows))
     assert page == (rows[: len(page)] if from_oldest else rows[len(rows) - len(page) :])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.enums import INTERVALS
-from coldframe.exchange.market.candles import Bar, Candles, bounds
+from coldframe.exchange.market.candles import Candle, Candles, bounds
 
 NOW = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC, a Tuesday
 
@@ -109,7 +109,7 @@ def test_pages_begin_at_a_time_or_end_with_the_latest() -> None:
 
 def test_the_day_forgets_what_is_older() -> None:
     candles = Candles()
-    candles.seed([Bar(NOW - 25 * 3_600_000, NOW - 25 * 3_600_000 + 59_999, 1, 1, 999, 999, 999, 999, 5, 5, 1, 1, 1)])
+    candles.seed([Candle(NOW - 25 * 3_600_000, NOW - 25 * 3_600_000 + 59_999, 1, 1, 999, 999, 999, 999, 5, 5, 1, 1, 1)])
     candles.trade(2, NOW, 100, 1, taker_buys=True)
     candles.trade(3, NOW + 60_000, 90, 2, taker_buys=False)
     day = candles.day(NOW + 120_000)

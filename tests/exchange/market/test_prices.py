@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.exchange.market.indices import asset_rates, composite
-from coldframe.exchange.market.prices import Prices
+from coldframe.exchange.market.prices import ReferencePrices
 from coldframe.exchange.market.public_market_data import Component
 from coldframe.exchange.market.sessions import Calendar
 from tests.exchange.rig import symbol_market
@@ -20,13 +20,13 @@ T0 = 1_700_000_000_000 // DAY * DAY
 
 
 def test_funding_times_are_whole_multiples_of_the_interval() -> None:
-    prices = Prices(28_800_000)
+    prices = ReferencePrices(28_800_000)
     assert prices.next_funding_ms(T0) == T0 + 28_800_000
     assert prices.next_funding_ms(T0 + 28_799_999) == T0 + 28_800_000
 
 
 def test_nothing_is_known_before_a_first_price() -> None:
-    prices = Prices(1)
+    prices = ReferencePrices(1)
     assert not prices.known
     prices.begin(100 * 10**12)
     assert (prices.mark, prices.index, prices.average) == (100, 100, 100)
@@ -34,7 +34,7 @@ def test_nothing_is_known_before_a_first_price() -> None:
 
 @given(st.lists(st.integers(90, 110), min_size=1, max_size=50))
 def test_the_mark_price_stays_among_the_prices_it_follows(middles: list[int]) -> None:
-    prices = Prices(1)
+    prices = ReferencePrices(1)
     prices.begin(100 * 10**12)
     for middle in middles:
         prices.follow(middle * 10**12)
@@ -43,7 +43,7 @@ def test_the_mark_price_stays_among_the_prices_it_follows(middles: list[int]) ->
 
 
 def test_a_premium_moves_the_funding_rate_within_its_bounds() -> None:
-    prices = Prices(1)
+    prices = ReferencePrices(1)
     prices.begin(100 * 10**12)
     for _ in range(60):
         prices.follow(101 * 10**12, D(100))
@@ -54,7 +54,7 @@ def test_a_premium_moves_the_funding_rate_within_its_bounds() -> None:
 
 
 def test_the_average_covers_the_last_half_minute() -> None:
-    prices = Prices(1)
+    prices = ReferencePrices(1)
     for number in range(100):
         prices.set_mark(D(number))
     assert prices.average == sum(range(70, 100)) / D(30)

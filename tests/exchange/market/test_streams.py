@@ -58,7 +58,7 @@ class Stage:
 
     def listen(self, *names: str) -> Ear:
         for name in names:
-            self.streams.hub.add(name, self.ear)
+            self.streams.subscriptions.add(name, self.ear)
         return self.ear
 
     def rest(self, side: Side, price: str, quantity: str, symbol: str = "BTCUSDT") -> None:
@@ -328,9 +328,9 @@ def test_streams_that_are_not_served_stay_silent(stage: Stage) -> None:
 
 def test_a_stream_without_listeners_is_not_made(stage: Stage) -> None:
     ear = stage.listen("btcusdt@depth@0ms")
-    stage.streams.hub.add("btcusdt@depth@0ms", ear)
-    stage.streams.hub.remove("btcusdt@depth@0ms", ear)
-    stage.streams.hub.remove("btcusdt@depth@0ms", ear)
+    stage.streams.subscriptions.add("btcusdt@depth@0ms", ear)
+    stage.streams.subscriptions.remove("btcusdt@depth@0ms", ear)
+    stage.streams.subscriptions.remove("btcusdt@depth@0ms", ear)
     assert stage.markets["BTCUSDT"].public_data.watchers == []
     stage.rest(BUY, "990.0", "1")
     assert ear.heard == []
@@ -339,7 +339,7 @@ def test_a_stream_without_listeners_is_not_made(stage: Stage) -> None:
 def test_a_payload_is_enveloped_once_for_all(stage: Stage) -> None:
     other = Ear()
     ear = stage.listen("btcusdt@depth@0ms")
-    stage.streams.hub.add("btcusdt@depth@0ms", other)
+    stage.streams.subscriptions.add("btcusdt@depth@0ms", other)
     stage.rest(BUY, "990.0", "1")
     assert ear.heard[0] is other.heard[0]
     assert ear.heard[0].enveloped.startswith('{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate"')

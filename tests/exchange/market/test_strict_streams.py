@@ -178,7 +178,7 @@ def heard() -> dict[str, list[Any]]:
     market.bind(streams, lambda symbol, met: None)
     ear = Ear()
     for name in (*FORMS, "btcusdt@trade", "btcusdt@rpiDepth@500ms", "tradingSession"):
-        streams.hub.add(name, ear)
+        streams.subscriptions.add(name, ear)
     for at_ms in range(T0, T0 + 40_000, 50):
         market.advance(at_ms)
         streams.tick(at_ms)

@@ -11,8 +11,8 @@ from tests.exchange.rig import Rig, symbol_market
 
 
 def test_a_contract_that_is_listed_no_more_stands_still() -> None:
-    ledger, other = MemoryAccountStore(), "ETHUSDT"
-    before = Rig(symbol_market(), symbol_market(other), ledger=ledger)
+    store, other = MemoryAccountStore(), "ETHUSDT"
+    before = Rig(symbol_market(), symbol_market(other), store=store)
     before.add_liquidity(Side.SELL, "1000.1", "100", other)
     dated = {"timeInForce": "GTD", "goodTillDate": before.now_ms + 700_000}
     before.call("POST /fapi/v1/order", symbol=other, side="BUY", type="MARKET", quantity="1")
@@ -20,7 +20,7 @@ def test_a_contract_that_is_listed_no_more_stands_still() -> None:
     stop = {"algoType": "CONDITIONAL", "side": "SELL", "type": "STOP_MARKET", "quantity": "1", "triggerPrice": "500"}
     before.call("POST /fapi/v1/algoOrder", symbol=other, **stop)
 
-    after = Rig(symbol_market(), ledger=ledger)
+    after = Rig(symbol_market(), store=store)
     (notice,) = after.exchange.take_notices()
     assert notice.startswith("the ledger holds positions or orders in ETHUSDT, which this venue does not list")
     after.book()
@@ -46,10 +46,10 @@ def test_a_contract_that_is_listed_no_more_stands_still() -> None:
 
 
 def test_a_contract_that_is_listed_later_gets_its_orders_back() -> None:
-    ledger, other = MemoryAccountStore(), "ETHUSDT"
-    before = Rig(symbol_market(), symbol_market(other), ledger=ledger)
+    store, other = MemoryAccountStore(), "ETHUSDT"
+    before = Rig(symbol_market(), symbol_market(other), store=store)
     before.call("POST /fapi/v1/order", symbol=other, side="BUY", type="LIMIT", quantity="1", price="900", timeInForce="GTC")
-    after = Rig(symbol_market(), ledger=ledger)
+    after = Rig(symbol_market(), store=store)
     listed = symbol_market(other)
     after.exchange._introduce = lambda symbol, now_ms: listed
     after.exchange.change(VenueChange(at_s=Decimal(0), what="listing", value="listed", symbol=other), after.now_ms)

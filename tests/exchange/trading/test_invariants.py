@@ -113,7 +113,7 @@ class World:
         return self._open()[number : number + 1]
 
     def _open(self) -> list[Order]:
-        return [order for books in self.rig.exchange.ledger.books.values() for order in books.open.values()]
+        return [order for books in self.rig.exchange.store.books.values() for order in books.open.values()]
 
     # -- what must hold -------------------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ class World:
     def _check_orders(self) -> None:
         engine = self.rig.symbol_market.matching
         resting: set[int] = set()
-        for books in self.rig.exchange.ledger.books.values():
+        for books in self.rig.exchange.store.books.values():
             closing: dict[str, Decimal] = {}
             for order in books.open.values():
                 resting.add(order.order_id)
@@ -152,7 +152,7 @@ class World:
         assert set(engine._own) == resting
 
     def _check_money(self) -> None:
-        for name, books in self.rig.exchange.ledger.books.items():
+        for name, books in self.rig.exchange.store.books.items():
             start = D(10_000) if name == "a" else D(300)
             assert books.account.wallet == start + sum(D(income.income.income) for income in books.incomes)
             for position in books.account.positions.values():
@@ -178,7 +178,7 @@ class World:
                 assert told or str(event.order.status) == "NEW"
                 assert not told or told[-1] in ("NEW", "PARTIALLY_FILLED")
                 told.append(str(event.order.status))
-        for books in self.rig.exchange.ledger.books.values():
+        for books in self.rig.exchange.store.books.values():
             assert all(self.statuses[order.order_id][-1] == str(order.status) for order in books.orders.values())
 
 

@@ -38,12 +38,12 @@ def test_which_contracts_have_long_ids_can_be_set(long_ids: list[str], lengths: 
 
 
 def test_clock_set_back_repeats_no_id_while_the_store_exists(tmp_path: Path) -> None:
-    ledger = FileAccountStore(tmp_path)
-    first = both(ledger=ledger)
+    store = FileAccountStore(tmp_path)
+    first = both(store=store)
     before = {symbol: placed_ids(first, symbol) for symbol in ("BTCUSDT", "ETHUSDT")}
-    first.exchange.ledger.commit()
-    ledger.close()
-    second = both(ledger=FileAccountStore(tmp_path))  # the rig's clock stands where it stood
+    first.exchange.store.commit()
+    store.close()
+    second = both(store=FileAccountStore(tmp_path))  # the rig's clock stands where it stood
     for symbol, ids in before.items():
         assert min(placed_ids(second, symbol)) > max(ids)
 

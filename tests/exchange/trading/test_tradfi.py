@@ -79,7 +79,7 @@ def test_who_has_signed_may_trade_from_the_start() -> None:
 def test_an_agreement_outlives_the_process() -> None:
     stage = Stage(signed=False)
     stage.rig.call("POST /fapi/v1/stock/contract")
-    again = Rig(*stage.market.markets.values(), accounts=(VenueAccount(name="a"),), ledger=stage.rig.exchange.ledger, session_s=30)
+    again = Rig(*stage.market.markets.values(), accounts=(VenueAccount(name="a"),), store=stage.rig.exchange.store, session_s=30)
     assert isinstance(again.place("BUY", "1", stage.price("0.97"), symbol=SYMBOL), dict)
 
 

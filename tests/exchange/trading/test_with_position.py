@@ -163,7 +163,7 @@ def test_the_one_that_was_triggered_ends_as_an_order() -> None:
 def test_restored_close_position_order_ends_with_the_position(rig: Rig) -> None:
     rig.place("BUY", "1")
     closer(rig, "SELL")
-    again = Rig(rig.symbol_market, ledger=rig.exchange.ledger)
+    again = Rig(rig.symbol_market, store=rig.exchange.store)
     assert open_algos(again) == ["STOP_MARKET"]
     again.place("SELL", "1")
     assert open_algos(again) == []

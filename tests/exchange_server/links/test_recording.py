@@ -94,7 +94,7 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
         async def ask_at_the_end(line: Stream) -> None:
             """What was sent last may still be on its way: the answer to this comes behind it."""
             with trio.fail_after(120):
-                await venue.tape_ended.wait()
+                await venue.recording_ended.wait()
             await line.ask("LIST_SUBSCRIPTIONS")
 
         async def take_snapshot(symbol: str) -> None:
@@ -105,7 +105,7 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
             for symbol in seen:
                 nursery.start_soon(take_snapshot, symbol)
             await ended.wait()
-        assert venue.tape_note is None
+        assert venue.recording_note is None
         results = {symbol: one.compare() for symbol, one in seen.items()}
         assert all(mismatched == 0 for _, mismatched in results.values()), results
         assert sum(compared for compared, _ in results.values()) >= least, results
@@ -128,7 +128,7 @@ async def test_orders_trade_on_a_real_recording() -> None:
             # The market may have come to meet it since the book was asked for.
             assert placed["status"] in ("NEW", "FILLED"), placed
         while not await rest.call("GET", "/fapi/v1/userTrades", symbol="BTCUSDT"):
-            assert not venue.tape_ended.is_set()
+            assert not venue.recording_ended.is_set()
             with trio.move_on_after(0.2):
                 while True:
                     await line.next()
@@ -193,14 +193,14 @@ async def test_slow_listener_delays_playback_and_loses_nothing(tmp_path: Path) -
         for _ in range(50):
             await line.next()
         await trio.testing.wait_all_tasks_blocked(0.001)
-        assert not venue.tape_ended.is_set()
+        assert not venue.recording_ended.is_set()
         last = 500
         while last < 60_000:
             frame = await line.next()
             assert frame["pu"] == last
             last = frame["u"]
         with trio.fail_after(30):
-            await venue.tape_ended.wait()
+            await venue.recording_ended.wait()
 
 
 async def test_damage_to_the_recording_ends_the_venue(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class KeyRing:
         self._keys[key.api_key] = key
 
     def find(self, api_key: str) -> Key | Fault:
-        """The key that a caller names: -2014 for a malformed text, -2015 for a key that no account has."""
+        """The key that a requester names: -2014 for a malformed text, -2015 for a key that no account has."""
         if _API_KEY.fullmatch(api_key) is None:
             return refuse(-2014)
         return self._keys.get(api_key) or refuse(-2015)

@@ -36,7 +36,7 @@ class Blocked:
     retry_after_s: int
 
 
-class Window:
+class CounterWindow:
     """A count that begins anew on every whole multiple of its length."""
 
     def __init__(self, length_ms: int) -> None:
@@ -65,8 +65,8 @@ class Window:
 class OrderCounts:
     """The two order windows of one account."""
 
-    ten_s: Window = attrs.field(factory=lambda: Window(_TEN_S_MS))
-    minute: Window = attrs.field(factory=lambda: Window(_MINUTE_MS))
+    ten_s: CounterWindow = attrs.field(factory=lambda: CounterWindow(_TEN_S_MS))
+    minute: CounterWindow = attrs.field(factory=lambda: CounterWindow(_MINUTE_MS))
 
 
 class Counters:
@@ -76,8 +76,8 @@ class Counters:
         self.limits = limits
         self._banned_until_ms = banned_until_ms
         self._banned_status = 418
-        self._weight = Window(_MINUTE_MS)
-        self._pools = {pool: Window(_FIVE_MINUTES_MS) for pool in _POOL_LIMITS}
+        self._weight = CounterWindow(_MINUTE_MS)
+        self._pools = {pool: CounterWindow(_FIVE_MINUTES_MS) for pool in _POOL_LIMITS}
         self._orders: dict[str, OrderCounts] = {}
 
     # -- weight -------------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Counters:
         text = CODES[-1003].text(self._banned_until_ms, variant=1)
         return Blocked(418, Fault(-1003, text), wait_s)
 
-    def _too_many(self, window: Window, limit: int, now_ms: int) -> Blocked:
+    def _too_many(self, window: CounterWindow, limit: int, now_ms: int) -> Blocked:
         return Blocked(429, refuse(-1003, limit), window.left_s(now_ms))
 
     # -- orders -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from coldframe.wire.requests import Fault
 
 
 @attrs.define(eq=False)
-class _Held:
+class _ListenKey:
     key: str
     account: str
     until_ms: int
@@ -23,14 +23,14 @@ class ListenKeys:
     def __init__(self, lifetime_ms: int, token: Callable[[], str]) -> None:
         self._lifetime_ms = lifetime_ms
         self._token = token
-        self._by_account: dict[str, _Held] = {}
-        self._by_key: dict[str, _Held] = {}
+        self._by_account: dict[str, _ListenKey] = {}
+        self._by_key: dict[str, _ListenKey] = {}
 
     def start(self, account: str, now_ms: int) -> str:
         """The account's key, a new one if it has none; it lives from now on for the whole lifetime."""
         held = self._by_account.get(account)
         if held is None:
-            held = _Held(self._token(), account, 0)
+            held = _ListenKey(self._token(), account, 0)
             self._by_account[account] = self._by_key[held.key] = held
         held.until_ms = now_ms + self._lifetime_ms
         return held.key

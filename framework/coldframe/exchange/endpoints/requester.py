@@ -27,10 +27,10 @@ class Requester:
     account: str = ""
 
 
-#: What one call does: exchange, caller, parameters and time go in; the answer's body or a refusal comes out.
-Call = Callable[[Exchange, Requester, Any, int], object]
+#: What one call does: exchange, requester, parameters and time go in; the answer's body or a refusal comes out.
+EndpointHandler = Callable[[Exchange, Requester, Any, int], object]
 #: Calls by what names them: verb and path on REST, the method on the WebSocket API.
-Calls = dict[str, Call]
+EndpointHandlers = dict[str, EndpointHandler]
 
 
 #: Contract types that the exchange knows and this venue has no contracts of.

@@ -8,10 +8,16 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from coldframe.exchange.endpoints import account_calls, history_calls, market_calls, order_calls, statistics_calls
+from coldframe.exchange.endpoints import (
+    account_endpoints,
+    history_endpoints,
+    market_endpoints,
+    order_endpoints,
+    statistics_endpoints,
+)
 from coldframe.exchange.endpoints.authentic import Key, check_rest_signature, check_timing
 from coldframe.exchange.endpoints.counters import Blocked
-from coldframe.exchange.endpoints.requester import Call, Requester
+from coldframe.exchange.endpoints.requester import EndpointHandler, Requester
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultDecision
 from coldframe.exchange.refusals import refuse, status_of
@@ -28,8 +34,8 @@ from coldframe.wire.rest import (
     Endpoint,
 )
 
-_MODULES: Final = (market_calls, statistics_calls, order_calls, account_calls, history_calls)
-_CALLS: Final[dict[str, Call]] = {call: done for module in _MODULES for call, done in module.REST.items()}
+_MODULES: Final = (market_endpoints, statistics_endpoints, order_endpoints, account_endpoints, history_endpoints)
+_CALLS: Final[dict[str, EndpointHandler]] = {call: done for module in _MODULES for call, done in module.REST.items()}
 _KEY_HEADER: Final = API_KEY_HEADER.lower()
 #: Calls that need a complete book; a recorded market has to come so far first.
 _BOOK_PATHS: Final = frozenset({"/fapi/v1/depth", "/fapi/v1/rpiDepth"})
@@ -65,16 +71,16 @@ class RestAnswer:
     body: bytes
 
 
-def injected(answer: RestAnswer, course: FaultDecision) -> RestAnswer:
-    """What a client gets of an answer: the error that the course of the request puts in its place, in its form, or the truth."""
-    if course.instead is None:
+def injected(answer: RestAnswer, decision: FaultDecision) -> RestAnswer:
+    """What a client gets of an answer: the error that the decision puts in its place, in its form, or the truth."""
+    if decision.instead is None:
         return answer
-    fault = course.instead
-    body = fault.msg.encode() if course.form == "text" else encode(ErrorBody(fault.code, fault.msg))
+    fault = decision.instead
+    body = fault.msg.encode() if decision.form == "text" else encode(ErrorBody(fault.code, fault.msg))
     headers = [header for header in answer.headers if header[0] != "content-type"]
-    if course.form != "bare":
-        headers.append(("content-type", "text/plain" if course.form == "text" else "application/json"))
-    return RestAnswer(course.status, tuple(headers), body)
+    if decision.form != "bare":
+        headers.append(("content-type", "text/plain" if decision.form == "text" else "application/json"))
+    return RestAnswer(decision.status, tuple(headers), body)
 
 
 def _params(text: bytes) -> dict[str, str]:
@@ -129,7 +135,7 @@ class Rest:
         if isinstance(given, Fault):
             return self._refused(given, now_ms)
         result = _CALLS[f"{endpoint.verb} {endpoint.path}"](self._exchange, Requester(account), given, now_ms)
-        self._exchange.ledger.commit()
+        self._exchange.store.commit()
         if isinstance(result, Fault):
             return self._refused(result, now_ms, account if cost.orders_10s else "")
         return self._say(200, result, now_ms, account if cost.orders_10s else "")

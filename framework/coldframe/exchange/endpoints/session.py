@@ -12,10 +12,10 @@ import msgspec
 from msgspec import UNSET
 
 from coldframe.errors import DecodeError
-from coldframe.exchange.endpoints import account_calls, market_calls, order_calls
+from coldframe.exchange.endpoints import account_endpoints, market_endpoints, order_endpoints
 from coldframe.exchange.endpoints.authentic import Key, KeyKind, check_api_signature, check_timing
 from coldframe.exchange.endpoints.counters import Blocked
-from coldframe.exchange.endpoints.requester import Call, Requester
+from coldframe.exchange.endpoints.requester import EndpointHandler, Requester
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.refusals import refuse, status_of
 from coldframe.wire.api import ApiId, ApiReply, ApiRequest, Method, Security, method_of, parse_request, readable_id
@@ -24,7 +24,7 @@ from coldframe.wire.reference import RateLimit
 from coldframe.wire.replies import ErrorBody, SessionStatus
 from coldframe.wire.requests import Fault, read, text_of
 
-_CALLS: Final[dict[str, Call]] = {**market_calls.METHODS, **order_calls.METHODS, **account_calls.METHODS}
+_CALLS: Final[dict[str, EndpointHandler]] = {**market_endpoints.METHODS, **order_endpoints.METHODS, **account_endpoints.METHODS}
 _NOT_JSON: Final = Fault(-1000, "Invalid JSON request.")
 
 
@@ -76,7 +76,7 @@ class ApiSession:
             return _reply(request.id, key, self._limits(method, "", texts, now_ms))
         account = key.account if key else ""
         result = self._carry_out(method, key, request, now_ms)
-        self._exchange.ledger.commit()
+        self._exchange.store.commit()
         return _reply(request.id, result, self._limits(method, account, texts, now_ms))
 
     def revoke(self) -> None:

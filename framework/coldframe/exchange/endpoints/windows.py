@@ -23,7 +23,7 @@ _FOUND_MS: Final = 90 * DAY_MS
 
 
 @attrs.frozen(kw_only=True)
-class History:
+class HistoryLimits:
     """The rules of one history, in days and rows; None where there is no bound.
 
     `widest` is the longest window that a query may name and the length of one of which it names an end only; `usual_days` is what
@@ -37,19 +37,19 @@ class History:
     longest: int = 1000
 
 
-ORDERS: Final = History(widest=7, usual_days=7, kept=90)
-TRADES: Final = History(widest=7, usual_days=7, kept=90)
-ALGOS: Final = History(widest=7, usual_days=7, kept=90)
-FORCED: Final = History(widest=7, usual_days=7, kept=90, usual=50, longest=100)
-AMENDMENTS: Final = History(widest=None, usual_days=None, kept=90, usual=50, longest=100)
-INCOME: Final = History(widest=None, usual_days=7, kept=90, usual=100)
-MARGIN: Final = History(widest=30, usual_days=30, kept=30, longest=500)
-FUNDING: Final = History(widest=None, usual_days=None, kept=None, usual=100)
-STATISTICS: Final = History(widest=None, usual_days=30, kept=30, usual=30, longest=500)
+ORDERS: Final = HistoryLimits(widest=7, usual_days=7, kept=90)
+TRADES: Final = HistoryLimits(widest=7, usual_days=7, kept=90)
+ALGOS: Final = HistoryLimits(widest=7, usual_days=7, kept=90)
+FORCED: Final = HistoryLimits(widest=7, usual_days=7, kept=90, usual=50, longest=100)
+AMENDMENTS: Final = HistoryLimits(widest=None, usual_days=None, kept=90, usual=50, longest=100)
+INCOME: Final = HistoryLimits(widest=None, usual_days=7, kept=90, usual=100)
+MARGIN: Final = HistoryLimits(widest=30, usual_days=30, kept=30, longest=500)
+FUNDING: Final = HistoryLimits(widest=None, usual_days=None, kept=None, usual=100)
+STATISTICS: Final = HistoryLimits(widest=None, usual_days=30, kept=30, usual=30, longest=500)
 
 
 @attrs.frozen
-class Window:
+class HistoryWindow:
     """From and to, both included (epoch milliseconds), and the page: from the oldest row on, or the latest ones."""
 
     start_ms: int
@@ -66,7 +66,7 @@ class Window:
         return rows[: self.limit] if self.from_oldest else rows[-self.limit :]
 
 
-def window(history: History, request: Span, now_ms: int, *, by_id: bool = False) -> Window | Fault:
+def window(history: HistoryLimits, request: Span, now_ms: int, *, by_id: bool = False) -> HistoryWindow | Fault:
     """The window that a query names, or why it may not. With `by_id` it begins at an id, and times bound it only where sent."""
     limit = page_length(request.limit, usual=history.usual, longest=history.longest)
     if isinstance(limit, Fault):
@@ -82,7 +82,7 @@ def window(history: History, request: Span, now_ms: int, *, by_id: bool = False)
     first, last = _bounds(start, end, widest, now_ms)
     if start is None and end is None and history.usual_days is not None and not by_id:
         first = now_ms - history.usual_days * DAY_MS
-    return Window(max(first, oldest), last, limit, by_id or start is not None)
+    return HistoryWindow(max(first, oldest), last, limit, by_id or start is not None)
 
 
 def _bounds(start: int | None, end: int | None, widest: int | None, now_ms: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ _KEPT: Final = 1500
 
 
 @attrs.define
-class Bar:
+class Candle:
     """One candle. Prices in units of 10**-12, volumes likewise, quote volumes in units of 10**-24."""
 
     open_ms: int
@@ -48,7 +48,7 @@ class Bar:
             self.taker_volume += quantity
             self.taker_quote += price * quantity
 
-    def merge(self, later: Bar) -> None:
+    def merge(self, later: Candle) -> None:
         """Takes a whole later bar."""
         self.last_id = later.last_id
         self.high, self.low, self.close = max(self.high, later.high), min(self.low, later.low), later.close
@@ -96,10 +96,10 @@ class Candles:
     """The candles of one contract."""
 
     def __init__(self) -> None:
-        self._minutes: deque[Bar] = deque(maxlen=_KEPT)
-        self._watched: dict[str, Bar] = {}
+        self._minutes: deque[Candle] = deque(maxlen=_KEPT)
+        self._watched: dict[str, Candle] = {}
 
-    def seed(self, minutes: list[Bar]) -> None:
+    def seed(self, minutes: list[Candle]) -> None:
         """Begins with a past: bars of one minute, oldest first."""
         self._minutes.extend(minutes)
 
@@ -109,7 +109,7 @@ class Candles:
         for interval, bar in self._watched.items():
             self._grow(interval, bar, trade_id, at_ms, price, quantity, taker_buys)
 
-    def watch(self, interval: str) -> Bar | None:
+    def watch(self, interval: str) -> Candle | None:
         """The running candle of an interval, kept up to date from now on; None before the first trade."""
         if not self._minutes:
             return None
@@ -119,9 +119,9 @@ class Candles:
             self._watched[interval] = self.page(interval, 1)[-1]
         return self._watched[interval]
 
-    def page(self, interval: str, limit: int, start_ms: int | None = None, end_ms: int | None = None) -> list[Bar]:
+    def page(self, interval: str, limit: int, start_ms: int | None = None, end_ms: int | None = None) -> list[Candle]:
         """Up to `limit` candles, oldest first: from `start_ms` on, or else the latest; copies."""
-        rows: list[Bar] = []
+        rows: list[Candle] = []
         for minute in self._minutes:
             first, last = bounds(interval, minute.open_ms)
             if rows and rows[-1].open_ms == first:
@@ -133,9 +133,9 @@ class Candles:
         ]
         return inside[:limit] if start_ms is not None else inside[-limit:]
 
-    def day(self, now_ms: int) -> Bar | None:
+    def day(self, now_ms: int) -> Candle | None:
         """The last 24 hours as one bar; None before the first trade."""
-        whole: Bar | None = None
+        whole: Candle | None = None
         for minute in self._minutes:
             if minute.open_ms <= now_ms - _DAY_MS:
                 continue
@@ -145,10 +145,12 @@ class Candles:
                 whole.merge(minute)
         return whole
 
-    def _grow(self, interval: str, bar: Bar | None, trade_id: int, at_ms: int, price: int, quantity: int, taker_buys: bool) -> None:
+    def _grow(
+        self, interval: str, bar: Candle | None, trade_id: int, at_ms: int, price: int, quantity: int, taker_buys: bool
+    ) -> None:
         if bar is None or at_ms > bar.close_ms:
             first, last = bounds(interval, at_ms)
-            bar = Bar(first, last, trade_id, trade_id, price, price, price, price)
+            bar = Candle(first, last, trade_id, trade_id, price, price, price, price)
             if interval == "1m":
                 self._minutes.append(bar)
             else:

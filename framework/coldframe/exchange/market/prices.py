@@ -22,7 +22,7 @@ _AVERAGED: Final = 30
 _FOLLOW: Final = Decimal("0.2")
 
 
-class Prices:
+class ReferencePrices:
     """The reference prices of one contract, moved once a second by `follow`."""
 
     def __init__(self, funding_interval_ms: int) -> None:

@@ -11,7 +11,7 @@ import attrs
 from coldframe.enums import ContractStatus
 from coldframe.exchange.contracts import Contract, to_scaled
 from coldframe.exchange.market.candles import Candles
-from coldframe.exchange.market.prices import Prices
+from coldframe.exchange.market.prices import ReferencePrices
 from coldframe.exchange.market.public_book import PublicBook
 from coldframe.exchange.market.public_trades import Aggregate, MarketTrade, TradeLog
 from coldframe.units import scaled
@@ -66,7 +66,7 @@ class PublicMarketData:
         self.candles = Candles()
         #: Candles of the premium of the mark over the index price, one value a second.
         self.premiums = Candles()
-        self.prices = Prices(funding_interval_ms)
+        self.prices = ReferencePrices(funding_interval_ms)
         self.components: tuple[Component, ...] = ()
         self.now_ms = 0
         #: The market's own idea of what the contract is worth; None where the middle of the book has to do.

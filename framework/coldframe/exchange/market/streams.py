@@ -60,7 +60,7 @@ class Streams:
         #: When the markets of TradFi contracts are open.
         self.calendar = calendar or Calendar()
         self.all_public_data = {public_data.symbol: public_data for public_data in all_public_data}
-        self.hub = Subscriptions(self._opened, self._closed)
+        self.subscriptions = Subscriptions(self._opened, self._closed)
         #: Names that a recording or mirror publishes itself, word for word.
         self._verbatim: set[str] = set()
         self._channels: dict[str, Channel] = {}
@@ -70,7 +70,7 @@ class Streams:
     def admit(self, public_data: PublicMarketData) -> None:
         """Takes a contract that was not listed so far: streams that were silent begin, if they are subscribed to."""
         self.all_public_data[public_data.symbol] = public_data
-        for wire_name in self.hub.names():
+        for wire_name in self.subscriptions.names():
             channel = self._channels.get(wire_name)
             if channel is None:
                 self._opened(wire_name)
@@ -82,7 +82,7 @@ class Streams:
         """Publishes a payload of a recorded or mirrored market as it came; from now on the venue makes none of that name."""
         if name not in self._verbatim:
             self.reserve(name)
-        self.hub.publish(name, payload)
+        self.subscriptions.publish(name, payload)
 
     def reserve(self, name: str) -> None:
         """Leaves a name to a recorded or mirrored market."""
@@ -112,7 +112,7 @@ class Streams:
         all_public_data = self._watched(name)
         if wire_name in self._verbatim or (name.subject and not all_public_data):
             return
-        channel = _MAKERS[name.kind](name, self.hub.publish)
+        channel = _MAKERS[name.kind](name, self.subscriptions.publish)
         if isinstance(channel, AssetRates):
             channel.fixed = self.fixed_rates
         elif isinstance(channel, Sessions):

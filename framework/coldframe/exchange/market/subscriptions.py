@@ -1,7 +1,7 @@
 """Who listens to which stream: subscriptions by name, payloads encoded once and handed to every listener.
 
 A stream without listeners is never built. Names that the venue does not serve are accepted and stay silent, as on the
-exchange (protocol.md 4.1). The hub knows no socket: listeners are outboxes of links.
+exchange (protocol.md 4.1). It knows no socket: listeners are outboxes of links.
 """
 
 from __future__ import annotations

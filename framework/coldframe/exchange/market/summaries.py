@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import UNSET
 
 from coldframe.enums import ContractType
-from coldframe.exchange.market.candles import Bar as Candle
+from coldframe.exchange.market.candles import Candle
 from coldframe.exchange.market.indices import asset_rates, composite
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.public_trades import MarketTrade

@@ -27,7 +27,7 @@ def _number(value: Decimal) -> str:
 
 def balances(state: ExchangeState, account: str) -> list[BalanceRow]:
     """The assets of an account."""
-    whole = state.standing(account)
+    whole = state.margin_account(account)
     rows = [
         BalanceRow(
             account_alias=account,
@@ -66,7 +66,7 @@ def _has_bnb(account: Account) -> bool:
 
 def positions(state: ExchangeState, account: str, symbol: str | None, *, every: bool) -> list[PositionRow]:
     """The positions of an account; `every` lists all symbols, with leverage and margin mode."""
-    whole = state.standing(account)
+    whole = state.margin_account(account)
     shown = (
         _every(state, whole) if every else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]
     )
@@ -121,7 +121,7 @@ def _ticks(price: Decimal, exposure: Exposure) -> Decimal:
 
 def status(state: ExchangeState, account: str, *, old: bool) -> AccountStatus:
     """The whole account."""
-    whole = state.standing(account)
+    whole = state.margin_account(account)
     wallet, unrealized = whole.account.wallet, whole.unrealized
     initial = whole.position_margin + whole.order_margin
     shown = _every(state, whole) if old else [held for held in whole.exposures if held.position.quantity or held.bids or held.asks]

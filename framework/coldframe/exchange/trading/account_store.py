@@ -15,10 +15,10 @@ from coldframe.exchange.trading.entities import (
     Account,
     Algo,
     Amended,
-    AnyRecord,
+    AnyEntity,
     Earned,
     Funded,
-    Marks,
+    LastPrices,
     Moved,
     Order,
     Traded,
@@ -115,7 +115,7 @@ class AccountStore(Protocol):
 
     books: dict[str, AccountBooks]
     #: The last prices of the contracts, scaled, as a market that is made again begins with them.
-    marks: dict[str, int]
+    last_prices: dict[str, int]
 
     def add(self, account: Account) -> AccountBooks:
         """The books of an account: those remembered under its name, or new ones."""
@@ -126,7 +126,7 @@ class AccountStore(Protocol):
     def orders_known(self) -> Iterator[int]:
         """The ids of all orders in the books."""
 
-    def note(self, record: AnyRecord) -> None:
+    def note(self, entity: AnyEntity) -> None:
         """Takes a new or changed record."""
 
     def commit(self) -> None:
@@ -141,7 +141,7 @@ class MemoryAccountStore:
 
     def __init__(self) -> None:
         self.books: dict[str, AccountBooks] = {}
-        self.marks: dict[str, int] = {}
+        self.last_prices: dict[str, int] = {}
         self._funded_ms: dict[str, int] = {}
 
     def add(self, account: Account) -> AccountBooks:
@@ -160,9 +160,9 @@ class MemoryAccountStore:
         """The ids of all orders in the books."""
         return (order_id for books in self.books.values() for order_id in books.orders)
 
-    def note(self, record: AnyRecord) -> None:
+    def note(self, entity: AnyEntity) -> None:
         """Takes a new or changed record."""
-        self._fold(record)
+        self._fold(entity)
 
     def commit(self) -> None:
         """Nothing is written."""
@@ -170,25 +170,25 @@ class MemoryAccountStore:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _fold(self, record: AnyRecord) -> None:
-        match record:
+    def _fold(self, entity: AnyEntity) -> None:
+        match entity:
             case Account():
-                self.books.setdefault(record.name, AccountBooks(record)).account = record
+                self.books.setdefault(entity.name, AccountBooks(entity)).account = entity
             case Order():
-                self.books[record.account].put_order(record)
+                self.books[entity.account].put_order(entity)
             case Algo():
-                self.books[record.account].put_algo(record)
+                self.books[entity.account].put_algo(entity)
             case Traded():
-                self.books[record.account].trades.append(record)
+                self.books[entity.account].trades.append(entity)
             case Earned():
-                self.books[record.account].incomes.append(record)
+                self.books[entity.account].incomes.append(entity)
             case Amended():
-                self.books[record.account].amendments.append(record)
-            case Marks():
-                self.marks = record.prices
+                self.books[entity.account].amendments.append(entity)
+            case LastPrices():
+                self.last_prices = entity.prices
             case Funded():
-                self._funded_ms[record.symbol] = record.at_ms
+                self._funded_ms[entity.symbol] = entity.at_ms
             case Moved():
-                self.books[record.account].margin_changes.append(record)
+                self.books[entity.account].margin_changes.append(entity)
             case unknown:
                 assert_never(unknown)

@@ -80,18 +80,18 @@ class Amender:
         """The quantity as it may stand: an order that may only close is cut to its position, as when it was placed."""
         if not order.closing or quantity <= order.filled:
             return quantity
-        ticket = attrs.evolve(_ticket(order), quantity=quantity - order.filled)
-        left = closable(self._state.books(order.account), ticket, instead_of=order)
+        order_request = attrs.evolve(_order_request(order), quantity=quantity - order.filled)
+        left = closable(self._state.books(order.account), order_request, instead_of=order)
         if isinstance(left, Fault):
             return left
-        unchanged = ticket.price == price and left == order.left
+        unchanged = order_request.price == price and left == order.left
         return refuse(-5027) if unchanged else order.filled + left
 
     def _check_margin(self, order: Order, price: Decimal, quantity: Decimal) -> Fault | None:
         if order.closing:
             return None
         left = max(quantity - order.filled, Decimal(0))
-        return check_margin(self._state, self._state.books(order.account), _ticket(order), price, left, instead_of=order)
+        return check_margin(self._state, self._state.books(order.account), _order_request(order), price, left, instead_of=order)
 
     def _apply(self, order: Order, request: ModifyOrder, price: Decimal, quantity: Decimal, now_ms: int) -> None:
         market = self._state.market(order.symbol)
@@ -100,7 +100,7 @@ class Amender:
         if order.modify_id == -1:
             order.modify_id = None
         crosses = market.matching.crosses(order.side, to_scaled(price))
-        if quantity <= order.filled or (_ticket(order).post_only and crosses):
+        if quantity <= order.filled or (_order_request(order).post_only and crosses):
             self._state.end(order, OrderStatus.CANCELED, now_ms)
             return
         self._remember(order, price, quantity, now_ms)
@@ -111,7 +111,7 @@ class Amender:
         self._order_entry.execute(order, now_ms)
 
     def _remember(self, order: Order, price: Decimal, quantity: Decimal, now_ms: int) -> None:
-        self._state.ledger.note(
+        self._state.store.note(
             Amended(
                 account=order.account,
                 amendment_id=self._state.small_id(),
@@ -129,8 +129,8 @@ class Amender:
         )
 
 
-def _ticket(order: Order) -> OrderRequest:
-    """An order seen as the ticket it would be now."""
+def _order_request(order: Order) -> OrderRequest:
+    """An order seen as the request it would be now."""
     return OrderRequest(
         symbol=order.symbol,
         side=order.side,

@@ -140,8 +140,8 @@ class Clearing:
             position_side=order.position_side,
             time=now_ms,
         )
-        self._state.ledger.note(account)
-        self._state.ledger.note(Traded(account=account.name, trade=row))
+        self._state.store.note(account)
+        self._state.store.note(Traded(account=account.name, trade=row))
         if booked.realized:
             self.earn(account, "REALIZED_PNL", booked.realized, order.symbol, now_ms, trade_id=str(own.trade_id))
         if booked.commission:
@@ -162,7 +162,7 @@ class Clearing:
             tran_id=self._state.small_id(),
             trade_id=trade_id,
         )
-        self._state.ledger.note(Earned(account=account.name, income=row))
+        self._state.store.note(Earned(account=account.name, income=row))
 
     # -- orders that may only close ----------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Clearing:
                 state.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason="4")
             elif allowed < order.left:
                 order.quantity, order.updated_ms = order.filled + allowed, now_ms
-                state.ledger.note(order)
+                state.store.note(order)
                 market.shrink(order.order_id, to_scaled(allowed), order.side, scaled_price(order), now_ms)
 
     def _end_with_position(self, account: str, symbol: str, side: PositionSide, now_ms: int) -> None:
@@ -203,14 +203,14 @@ class Clearing:
 
     def fund(self, now_ms: int) -> None:
         """Exchanges the funding of each symbol once when a funding time of its own has been passed since the last call."""
-        ledger = self._state.ledger
+        store = self._state.store
         for symbol, market in self._state.markets.items():
             if not market.public_data.coming_funding(now_ms)[1]:
                 continue
             interval_ms = market.public_data.prices.interval_ms
-            due_ms, settled_ms = now_ms // interval_ms * interval_ms, ledger.funded_ms(symbol)
+            due_ms, settled_ms = now_ms // interval_ms * interval_ms, store.funded_ms(symbol)
             if due_ms > settled_ms:
-                ledger.note(Funded(at_ms=due_ms, symbol=symbol))
+                store.note(Funded(at_ms=due_ms, symbol=symbol))
                 if settled_ms:
                     self._fund_symbol(symbol, due_ms, now_ms)
 
@@ -219,7 +219,7 @@ class Clearing:
         prices = self._state.market(symbol).public_data.prices
         prices.interval_ms = interval_ms
         passed_ms = now_ms // interval_ms * interval_ms
-        self._state.ledger.note(Funded(at_ms=max(passed_ms, self._state.ledger.funded_ms(symbol)), symbol=symbol))
+        self._state.store.note(Funded(at_ms=max(passed_ms, self._state.store.funded_ms(symbol)), symbol=symbol))
 
     def _fund_symbol(self, symbol: str, due_ms: int, now_ms: int) -> None:
         prices = self._state.market(symbol).public_data.prices
@@ -231,7 +231,7 @@ class Clearing:
             rate_type="Regular",
         )
         self.rates.append(row)
-        for books in self._state.ledger.books.values():
+        for books in self._state.store.books.values():
             for position in list(books.account.positions.values()):
                 if position.symbol == symbol and position.quantity:
                     self._fund_one(books.account, position, due_ms, now_ms)
@@ -241,7 +241,7 @@ class Clearing:
         prices = state.market(position.symbol).public_data.prices
         received = book_funding(account, position, prices.mark, prices.funding_rate, now_ms)
         isolated = account.of_symbol(position.symbol).isolated
-        state.ledger.note(account)
+        state.store.note(account)
         self.earn(account, "FUNDING_FEE", received, position.symbol, now_ms)
         event = account_event(
             account,

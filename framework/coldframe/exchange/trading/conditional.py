@@ -85,7 +85,7 @@ class Conditionals:
 
     def check(self, now_ms: int) -> None:
         """Looks at every open conditional order, and at the orders that triggered ones became."""
-        for books in self._state.ledger.books.values():
+        for books in self._state.store.books.values():
             for algo in list(books.open_algos.values()):
                 if algo.symbol in self._state.markets:
                     self._watch(algo, now_ms)
@@ -164,11 +164,11 @@ class Conditionals:
         algo.status, algo.trigger_ms = AlgoStatus.TRIGGERING, now_ms
         self._state.report_algo(algo, now_ms)
         books = self._state.books(algo.account)
-        ticket = self._ticket(algo)
-        if not ticket.quantity:
+        order_request = self._order_request(algo)
+        if not order_request.quantity:
             self._state.end_algo(algo, AlgoStatus.EXPIRED, now_ms, reason="position is 0")
             return
-        checked = self._order_entry.check_ticket(books, ticket)
+        checked = self._order_entry.check_order_request(books, order_request)
         if isinstance(checked, Fault):
             self._state.end_algo(algo, AlgoStatus.REJECTED, now_ms, reason=checked.msg)
             return
@@ -178,7 +178,7 @@ class Conditionals:
         self._order_entry.execute(order, now_ms)
         self._follow(algo, now_ms)
 
-    def _ticket(self, algo: Algo) -> OrderRequest:
+    def _order_request(self, algo: Algo) -> OrderRequest:
         held = self._state.books(algo.account).account.position(algo.symbol, algo.position_side)
         limit = algo.type in LIMIT_TYPES
         return OrderRequest(

@@ -35,7 +35,7 @@ class Delisting:
 
     def settle(self, symbol: str, now_ms: int) -> None:
         """Ends every order and every position in a contract, if there are any."""
-        for books in self._state.ledger.books.values():
+        for books in self._state.store.books.values():
             for order in books.of_symbol(symbol):
                 self._state.pull(order, OrderStatus.EXPIRED, now_ms, expiry_reason=_REASON)
             for algo in [algo for algo in books.open_algos.values() if algo.symbol == symbol]:

@@ -1,6 +1,6 @@
-"""What the venue remembers of its accounts, as records that can be written down and read back.
+"""What the venue remembers of its accounts, as entities that can be written down and read back.
 
-Amounts are exact decimals; money is kept to eight digits, as the exchange books it. Every record has a tag, so that the ledger's
+Amounts are exact decimals; money is kept to eight digits, as the exchange books it. Every entity has a tag, so that one
 file can hold all of them.
 """
 
@@ -46,8 +46,8 @@ def entry_digits(value: Decimal) -> Decimal:
     return value.quantize(_ENTRY, rounding=ROUND_HALF_EVEN)
 
 
-class Record(msgspec.Struct, kw_only=True, eq=False, tag_field="k"):
-    """What the ledger writes down; `AnyRecord` lists the kinds."""
+class Entity(msgspec.Struct, kw_only=True, eq=False, tag_field="k"):
+    """What the account store writes down; `AnyEntity` lists the kinds."""
 
 
 class Position(msgspec.Struct, kw_only=True, eq=False):
@@ -83,7 +83,7 @@ class SymbolSettings(msgspec.Struct, kw_only=True, eq=False):
     isolated: bool = False
 
 
-class Account(Record, kw_only=True, eq=False, tag="account"):
+class Account(Entity, kw_only=True, eq=False, tag="account"):
     """One account: its wallet in USDT (and BNB for fees), its modes, its positions."""
 
     name: str
@@ -127,7 +127,7 @@ class Account(Record, kw_only=True, eq=False, tag="account"):
         return self.wallet - sum((position.isolated_wallet for position in self.positions.values()), ZERO)
 
 
-class Order(Record, kw_only=True, eq=False, tag="order"):
+class Order(Entity, kw_only=True, eq=False, tag="order"):
     """One ordinary order."""
 
     order_id: int
@@ -177,7 +177,7 @@ class Order(Record, kw_only=True, eq=False, tag="order"):
         return self.quote / self.filled if self.filled else ZERO
 
 
-class Algo(Record, kw_only=True, eq=False, tag="algo"):
+class Algo(Entity, kw_only=True, eq=False, tag="algo"):
     """One conditional order: it becomes an ordinary one when its trigger is reached."""
 
     algo_id: int
@@ -224,21 +224,21 @@ class Algo(Record, kw_only=True, eq=False, tag="algo"):
         return self.type is OrderType.TRAILING_STOP_MARKET
 
 
-class Traded(Record, kw_only=True, eq=False, tag="trade"):
+class Traded(Entity, kw_only=True, eq=False, tag="trade"):
     """One fill of an account."""
 
     account: str
     trade: UserTrade
 
 
-class Earned(Record, kw_only=True, eq=False, tag="income"):
+class Earned(Entity, kw_only=True, eq=False, tag="income"):
     """One change of a wallet."""
 
     account: str
     income: Income
 
 
-class Amended(Record, kw_only=True, eq=False, tag="amendment"):
+class Amended(Entity, kw_only=True, eq=False, tag="amendment"):
     """One modification of an order."""
 
     account: str
@@ -255,43 +255,43 @@ class Amended(Record, kw_only=True, eq=False, tag="amendment"):
     modify_id: int | None = None
 
 
-class Marks(Record, kw_only=True, eq=False, tag="marks"):
+class LastPrices(Entity, kw_only=True, eq=False, tag="marks"):
     """Where the market stood, so that a restarted venue goes on from there: last price by symbol, scaled."""
 
     prices: dict[str, int]
     at_ms: int
 
 
-class Funded(Record, kw_only=True, eq=False, tag="funded"):
+class Funded(Entity, kw_only=True, eq=False, tag="funded"):
     """The last funding time of a symbol that was settled; without a symbol, that of all of them (older ledgers)."""
 
     at_ms: int
     symbol: str = ""
 
 
-class Moved(Record, kw_only=True, eq=False, tag="margin"):
+class Moved(Entity, kw_only=True, eq=False, tag="margin"):
     """One change of an isolated position's margin."""
 
     account: str
     change: MarginChange
 
 
-AnyRecord = Account | Order | Algo | Traded | Earned | Amended | Marks | Funded | Moved
-_DECODER: Final = msgspec.json.Decoder(AnyRecord)
+AnyEntity = Account | Order | Algo | Traded | Earned | Amended | LastPrices | Funded | Moved
+_DECODER: Final = msgspec.json.Decoder(AnyEntity)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def write_record(record: AnyRecord) -> bytes:
+def write_entity(entity: AnyEntity) -> bytes:
     """A record as one line."""
-    return _ENCODER.encode(record) + b"\n"
+    return _ENCODER.encode(entity) + b"\n"
 
 
-def read_record(line: bytes) -> AnyRecord:
+def read_entity(line: bytes) -> AnyEntity:
     """The record on a line. Raises `DecodeError` for anything else, and for numbers that no venue reckons with."""
-    record: AnyRecord = run(_DECODER, line)
-    if not _within(record):
+    entity: AnyEntity = run(_DECODER, line)
+    if not _within(entity):
         raise DecodeError("a number that is not finite, or has too many digits", line)
-    return record
+    return entity
 
 
 def _within(value: object) -> bool:

@@ -11,7 +11,7 @@ from coldframe.exchange.market.symbol_market import SymbolMarket
 from coldframe.exchange.trading.account_store import AccountBooks, AccountStore
 from coldframe.exchange.trading.entities import Account, Algo, Moved, Order, Position
 from coldframe.exchange.trading.ids import OrderIds
-from coldframe.exchange.trading.margin import MarginAccount, standing
+from coldframe.exchange.trading.margin import MarginAccount, margin_account
 from coldframe.exchange.trading.order_events import ASSET, OwnFill, algo_event, order_event
 from coldframe.units import ZERO, plain
 from coldframe.wire.account import UserEvent
@@ -23,18 +23,18 @@ class ExchangeState:
 
     def __init__(
         self,
-        ledger: AccountStore,
+        store: AccountStore,
         markets: Mapping[str, SymbolMarket],
         start_ms: int,
         long_ids: Iterable[str] = (),
         rates: Mapping[str, Decimal] | None = None,
     ) -> None:
-        self.ledger = ledger
+        self.store = store
         self.markets = markets
         #: Prices of assets that have no contract here, in US dollars.
         self.rates = rates or {}
         self.events: list[tuple[str, UserEvent]] = []
-        self._order_ids = OrderIds(long_ids, ledger.orders_known(), start_ms)
+        self._order_ids = OrderIds(long_ids, store.orders_known(), start_ms)
         self._next_small_id = start_ms * 1000
 
     def order_id(self, symbol: str) -> int:
@@ -61,18 +61,18 @@ class ExchangeState:
         return market.public_data.prices.index if market is not None and market.public_data.prices.known else self.rates.get(asset)
 
     def books(self, account: str) -> AccountBooks:
-        return self.ledger.books[account]
+        return self.store.books[account]
 
-    def standing(self, account: str) -> MarginAccount:
+    def margin_account(self, account: str) -> MarginAccount:
         """The account at the present mark prices, as far as its contracts are listed here."""
         books = self.books(account)
-        return standing(books.account, books.open.values(), self.markets.keys(), self.contract, self.mark)
+        return margin_account(books.account, books.open.values(), self.markets.keys(), self.contract, self.mark)
 
     def unlisted(self) -> list[str]:
-        """The contracts of which the ledger remembers positions or open orders, and which are not listed here."""
+        """The contracts of which the account store remembers positions or open orders, and which are not listed here."""
         held = [
             symbol
-            for books in self.ledger.books.values()
+            for books in self.store.books.values()
             for symbol in (
                 *(position.symbol for position in books.account.positions.values() if position.quantity),
                 *(order.symbol for order in books.open.values()),
@@ -95,7 +95,7 @@ class ExchangeState:
     ) -> None:
         """Writes an order down and tells its account what has happened to it."""
         order.updated_ms = now_ms
-        self.ledger.note(order)
+        self.store.note(order)
         notionals = self.notionals(order)
         event = order_event(
             order, self.contract(order.symbol), execution, now_ms, notionals, fill=fill, expiry_reason=expiry_reason
@@ -125,7 +125,7 @@ class ExchangeState:
             time=now_ms,
             position_side=position.side,
         )
-        self.ledger.note(Moved(account=account.name, change=change))
+        self.store.note(Moved(account=account.name, change=change))
 
     def end_algo(self, algo: Algo, status: AlgoStatus, now_ms: int, *, reason: str = "") -> None:
         """Ends a conditional order."""
@@ -135,7 +135,7 @@ class ExchangeState:
     def report_algo(self, algo: Algo, now_ms: int) -> None:
         """Writes a conditional order down and tells its account how it stands."""
         algo.updated_ms = now_ms
-        self.ledger.note(algo)
+        self.store.note(algo)
         became = self.books(algo.account).orders.get(algo.order_id or 0)
         self.emit(algo.account, algo_event(algo, self.contract(algo.symbol), now_ms, became))
 

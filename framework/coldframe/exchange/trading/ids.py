@@ -1,6 +1,6 @@
 """Order ids: 12 digits for most contracts, 19 for a few, as on the exchange (protocol.md 6.5).
 
-Two sequences grow across restarts. Both begin at the clock and never below what the ledger has seen: neither a lost ledger nor a
+Two sequences grow across restarts. Both begin at the clock and never below what the store has seen: neither a lost store nor a
 clock that was set back may give an id twice.
 """
 

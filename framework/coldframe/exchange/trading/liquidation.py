@@ -39,9 +39,9 @@ class Liquidator:
 
     def check(self, now_ms: int) -> None:
         """Liquidates what has to be, and calls for margin where it is close."""
-        for name, books in self._state.ledger.books.items():
+        for name, books in self._state.store.books.items():
             if any(position.quantity for position in books.account.positions.values()):
-                self._check_account(self._state.standing(name), now_ms)
+                self._check_account(self._state.margin_account(name), now_ms)
 
     def _check_account(self, whole: MarginAccount, now_ms: int) -> None:
         for exposure in whole.exposures:
@@ -94,7 +94,7 @@ class Liquidator:
             self._close(account, exposure, now_ms)
         if account.wallet < 0:
             missing, account.wallet = -account.wallet, ZERO
-            self._state.ledger.note(account)
+            self._state.store.note(account)
             self._clearing.earn(account, "INSURANCE_CLEAR", missing, "", now_ms)
             self._state.emit(
                 account.name,

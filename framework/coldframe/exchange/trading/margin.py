@@ -150,7 +150,9 @@ def exposure(account: Account, position: Position, orders: Iterable[Order], cont
     )
 
 
-def standing(account: Account, orders: Iterable[Order], symbols_here: Collection[str], listed: Listed, mark: Mark) -> MarginAccount:
+def margin_account(
+    account: Account, orders: Iterable[Order], symbols_here: Collection[str], listed: Listed, mark: Mark
+) -> MarginAccount:
     """The account with all its open orders at the present mark prices: every symbol with a position or an order.
 
     What is held in a contract that is not here has no price: it counts with what it was worth when it was booked.

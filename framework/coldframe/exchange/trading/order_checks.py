@@ -92,7 +92,7 @@ def given(value: T | UnsetType, default: T) -> T:
 # -- parameters -------------------------------------------------------------------------------------------------------
 
 
-def ticket_of(request: PlaceOrder, now_ms: int) -> OrderRequest | Fault:
+def order_request_of(request: PlaceOrder, now_ms: int) -> OrderRequest | Fault:
     """The order in a request, or why its parameters make none."""
     fault = _check_kind(request) or _check_price_match(request) or _check_date(request, now_ms)
     if fault:
@@ -178,12 +178,12 @@ def check_symbol(state: ExchangeState, books: AccountBooks, symbol: str) -> Faul
     return refuse(_STATUS_CODES.get(contract.info.status, -4140))
 
 
-def check_lives_with_position(books: AccountBooks, ticket: OrderRequest) -> Fault | None:
+def check_lives_with_position(books: AccountBooks, order_request: OrderRequest) -> Fault | None:
     """An order that lives with a position (GTE_GTC) needs one that it would close (protocol.md 7.5 and 9)."""
-    if ticket.time_in_force is not TimeInForce.GTE_GTC:
+    if order_request.time_in_force is not TimeInForce.GTE_GTC:
         return None
-    position = books.account.position(ticket.symbol, ticket.position_side)
-    return None if closes(position, ticket.side) else refuse(-4509)
+    position = books.account.position(order_request.symbol, order_request.position_side)
+    return None if closes(position, order_request.side) else refuse(-4509)
 
 
 def check_mode(books: AccountBooks, position_side: PositionSide, *, reduce_only_sent: bool) -> Fault | None:
@@ -226,27 +226,27 @@ def check_count(books: AccountBooks, contract: Contract) -> Fault | None:
     return refuse(-2025) if limit and len(books.of_symbol(contract.symbol)) + conditional >= limit else None
 
 
-def closable(books: AccountBooks, ticket: OrderRequest, *, instead_of: Order | None = None) -> Decimal | Fault:
+def closable(books: AccountBooks, order_request: OrderRequest, *, instead_of: Order | None = None) -> Decimal | Fault:
     """How much of a closing order may stand: less than asked when the position, or what other orders leave of it, is smaller.
 
     `instead_of` is the order that this one replaces.
     """
-    position = books.account.position(ticket.symbol, ticket.position_side)
-    if not closes(position, ticket.side):
+    position = books.account.position(order_request.symbol, order_request.position_side)
+    if not closes(position, order_request.side):
         return refuse(-2022)
     resting = sum(
         (
             other.left
-            for other in books.of_symbol(ticket.symbol)
+            for other in books.of_symbol(order_request.symbol)
             if other is not instead_of
             and other.closing
-            and other.side is ticket.side
-            and other.position_side is ticket.position_side
+            and other.side is order_request.side
+            and other.position_side is order_request.position_side
         ),
         ZERO,
     )
     free = abs(position.quantity) - resting
-    return min(ticket.quantity, free) if free > 0 else refuse(-4118)
+    return min(order_request.quantity, free) if free > 0 else refuse(-4118)
 
 
 def is_closing(books: AccountBooks, side: Side, position_side: PositionSide, *, reduce_only: bool) -> bool:
@@ -262,7 +262,7 @@ def is_closing(books: AccountBooks, side: Side, position_side: PositionSide, *, 
 def check_margin(
     state: ExchangeState,
     books: AccountBooks,
-    ticket: OrderRequest,
+    order_request: OrderRequest,
     price: Decimal,
     quantity: Decimal,
     *,
@@ -272,20 +272,20 @@ def check_margin(
 
     `instead_of` is the order that this one replaces.
     """
-    whole = state.standing(books.account.name)
-    now = _exposure(state, books, ticket, None)
-    without = _exposure(state, books, ticket, instead_of)
-    after = without.with_order(ticket.side, price * quantity)
+    whole = state.margin_account(books.account.name)
+    now = _exposure(state, books, order_request, None)
+    without = _exposure(state, books, order_request, instead_of)
+    after = without.with_order(order_request.side, price * quantity)
     more = after.initial_margin - now.initial_margin
     if more <= 0:
         return None
     if after.widest > after.contract.max_notional(after.leverage):
         return refuse(-2027)
-    at_once = max((price - after.mark) * quantity * ticket.side.sign, ZERO)
+    at_once = max((price - after.mark) * quantity * order_request.side.sign, ZERO)
     return refuse(-2019) if more + at_once > whole.free else None
 
 
-def _exposure(state: ExchangeState, books: AccountBooks, ticket: OrderRequest, instead_of: Order | None) -> Exposure:
-    orders = [other for other in books.of_symbol(ticket.symbol) if other is not instead_of]
-    position = books.account.position(ticket.symbol, ticket.position_side)
-    return exposure(books.account, position, orders, state.contract(ticket.symbol), state.mark(ticket.symbol))
+def _exposure(state: ExchangeState, books: AccountBooks, order_request: OrderRequest, instead_of: Order | None) -> Exposure:
+    orders = [other for other in books.of_symbol(order_request.symbol) if other is not instead_of]
+    position = books.account.position(order_request.symbol, order_request.position_side)
+    return exposure(books.account, position, orders, state.contract(order_request.symbol), state.mark(order_request.symbol))

@@ -30,7 +30,7 @@ from coldframe.exchange.trading.order_checks import (
     closable,
     is_closing,
     matched_price,
-    ticket_of,
+    order_request_of,
 )
 from coldframe.ids import base36
 from coldframe.units import ZERO, ceil_to, floor_to
@@ -64,69 +64,71 @@ class OrderEntry:
         fault = check_symbol(self._state, books, request.symbol)
         if fault:
             return fault
-        ticket = ticket_of(request, now_ms)
-        if isinstance(ticket, Fault):
-            return ticket
-        if ticket.client_id and books.open_with_client_id(ticket.client_id):
+        order_request = order_request_of(request, now_ms)
+        if isinstance(order_request, Fault):
+            return order_request
+        if order_request.client_id and books.open_with_client_id(order_request.client_id):
             return refuse(-4116)
-        fault = check_mode(books, ticket.position_side, reduce_only_sent=request.reduce_only is not UNSET)
-        return fault or check_lives_with_position(books, ticket) or self.check_ticket(books, ticket)
+        fault = check_mode(books, order_request.position_side, reduce_only_sent=request.reduce_only is not UNSET)
+        return fault or check_lives_with_position(books, order_request) or self.check_order_request(books, order_request)
 
-    def check_ticket(self, books: AccountBooks, ticket: OrderRequest) -> OrderRequest | Fault:
+    def check_order_request(self, books: AccountBooks, order_request: OrderRequest) -> OrderRequest | Fault:
         """The checks that look at the market and the account; also for orders that a trigger makes."""
-        market = self._state.market(ticket.symbol)
-        if ticket.price_match is not PriceMatch.NONE:
-            price = matched_price(market, ticket.side, ticket.price_match)
+        market = self._state.market(order_request.symbol)
+        if order_request.price_match is not PriceMatch.NONE:
+            price = matched_price(market, order_request.side, order_request.price_match)
             if isinstance(price, Fault):
                 return price
-            ticket = attrs.evolve(ticket, price=price)
-        closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
-        limit = None if ticket.is_market else ticket.price
-        fault = check_rules(market, ticket.side, ticket.quantity, limit, reduce_only=closing)
+            order_request = attrs.evolve(order_request, price=price)
+        closing = is_closing(books, order_request.side, order_request.position_side, reduce_only=order_request.reduce_only)
+        limit = None if order_request.is_market else order_request.price
+        fault = check_rules(market, order_request.side, order_request.quantity, limit, reduce_only=closing)
         fault = fault or check_count(books, market.contract)
         if fault:
             return fault
         if closing:
-            quantity = closable(books, ticket)
+            quantity = closable(books, order_request)
             if isinstance(quantity, Fault):
                 return quantity
-            ticket = attrs.evolve(ticket, quantity=quantity)
+            order_request = attrs.evolve(order_request, quantity=quantity)
         else:
-            fault = check_margin(self._state, books, ticket, self._expected_price(market, ticket), ticket.quantity)
-        return fault or _check_time_in_force(market, ticket) or ticket
+            fault = check_margin(
+                self._state, books, order_request, self._expected_price(market, order_request), order_request.quantity
+            )
+        return fault or _check_time_in_force(market, order_request) or order_request
 
-    def _expected_price(self, market: SymbolMarket, ticket: OrderRequest) -> Decimal:
+    def _expected_price(self, market: SymbolMarket, order_request: OrderRequest) -> Decimal:
         """What an order is reckoned at: its limit, or for a market order the mark or the best counterparty, whichever is more."""
-        if not ticket.is_market:
-            return ticket.price
-        best = market.matching.best(ticket.side.opposite)
+        if not order_request.is_market:
+            return order_request.price
+        best = market.matching.best(order_request.side.opposite)
         mark = market.public_data.prices.mark
         return max(mark, Decimal(best).scaleb(-12)) if best is not None else mark
 
-    def accept(self, account: str, ticket: OrderRequest, now_ms: int) -> Order:
-        """Makes a checked ticket an order of the account, without executing it yet."""
+    def accept(self, account: str, order_request: OrderRequest, now_ms: int) -> Order:
+        """Makes a checked request an order of the account, without executing it yet."""
         books = self._state.books(account)
-        order_id = self._state.order_id(ticket.symbol)
-        closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
+        order_id = self._state.order_id(order_request.symbol)
+        closing = is_closing(books, order_request.side, order_request.position_side, reduce_only=order_request.reduce_only)
         order = Order(
             order_id=order_id,
             account=account,
-            symbol=ticket.symbol,
-            client_id=ticket.client_id or f"venue{base36(order_id)}",
-            side=ticket.side,
-            type=ticket.type,
-            time_in_force=ticket.time_in_force,
-            position_side=ticket.position_side,
-            price=ticket.price,
-            quantity=ticket.quantity,
-            reduce_only=ticket.reduce_only or closing,
+            symbol=order_request.symbol,
+            client_id=order_request.client_id or f"venue{base36(order_id)}",
+            side=order_request.side,
+            type=order_request.type,
+            time_in_force=order_request.time_in_force,
+            position_side=order_request.position_side,
+            price=order_request.price,
+            quantity=order_request.quantity,
+            reduce_only=order_request.reduce_only or closing,
             closing=closing,
-            price_match=ticket.price_match,
-            prevention=ticket.prevention,
-            good_till_ms=ticket.good_till_ms,
-            original_type=ticket.original_type or ticket.type,
-            stop_price=ticket.stop_price,
-            close_position=ticket.close_position,
+            price_match=order_request.price_match,
+            prevention=order_request.prevention,
+            good_till_ms=order_request.good_till_ms,
+            original_type=order_request.original_type or order_request.type,
+            stop_price=order_request.stop_price,
+            close_position=order_request.close_position,
             created_ms=now_ms,
             updated_ms=now_ms,
         )
@@ -208,7 +210,7 @@ class OrderEntry:
 
     def expire_dated(self, now_ms: int) -> None:
         """Ends GTD orders whose time has come."""
-        for books in self._state.ledger.books.values():
+        for books in self._state.store.books.values():
             for order in list(books.open.values()):
                 if 0 < order.good_till_ms <= now_ms and order.symbol in self._state.markets:
                     self._state.pull(order, OrderStatus.EXPIRED, now_ms)
@@ -218,7 +220,7 @@ class OrderEntry:
 
         Raises `ConfigError` for an order that no venue can have written.
         """
-        books = self._state.ledger.books.values()
+        books = self._state.store.books.values()
         remembered = [order for account in books for order in account.open.values() if order.symbol in symbols]
         for order in sorted(remembered, key=lambda order: (order.created_ms, order.order_id)):
             if not order.open:  # an order before it may have closed what it was to close
@@ -226,8 +228,8 @@ class OrderEntry:
             try:
                 self._put_back(order, now_ms)
             except ValueError as error:
-                ledger = f"venue.embedded.state_dir: order {order.order_id} in the ledger of account {order.account}"
-                raise ConfigError(f"{ledger} cannot be put back: {error}; move the ledger away") from None
+                store = f"venue.embedded.state_dir: order {order.order_id} in the ledger of account {order.account}"
+                raise ConfigError(f"{store} cannot be put back: {error}; move the ledger away") from None
 
     def _put_back(self, order: Order, now_ms: int) -> None:
         market = self._state.market(order.symbol)
@@ -244,15 +246,15 @@ def check_reference(state: ExchangeState, symbol: str, order_id: int | None, cli
     return refuse(-1102, "orderId", "origClientOrderId") if order_id is None and not client_id else None
 
 
-def _check_time_in_force(market: SymbolMarket, ticket: OrderRequest) -> Fault | None:
+def _check_time_in_force(market: SymbolMarket, order_request: OrderRequest) -> Fault | None:
     """Post-only must not trade at once; fill-or-kill must find everything."""
-    if ticket.is_market:
+    if order_request.is_market:
         return None
-    price = to_scaled(ticket.price)
-    if ticket.post_only and market.matching.crosses(ticket.side, price):
+    price = to_scaled(order_request.price)
+    if order_request.post_only and market.matching.crosses(order_request.side, price):
         return refuse(-5022)
-    if ticket.time_in_force is TimeInForce.FOK:
-        wanted = Taker(side=ticket.side, quantity=to_scaled(ticket.quantity), limit=price)
+    if order_request.time_in_force is TimeInForce.FOK:
+        wanted = Taker(side=order_request.side, quantity=to_scaled(order_request.quantity), limit=price)
         return refuse(-5021) if market.matching.fillable(wanted) < wanted.quantity else None
     return None
 

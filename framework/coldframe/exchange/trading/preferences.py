@@ -33,16 +33,16 @@ class Preferences:
         if not 1 <= request.leverage <= contract.max_leverage:
             return refuse(-4028, request.leverage)
         settings = books.account.of_symbol(request.symbol)
-        held = [exposure for exposure in state.standing(account).exposures if exposure.position.symbol == request.symbol]
+        held = [exposure for exposure in state.margin_account(account).exposures if exposure.position.symbol == request.symbol]
         if any(order.widest > contract.max_notional(request.leverage) for order in held):
             return refuse(-2027)
         if settings.isolated and request.leverage < settings.leverage and any(order.position.quantity for order in held):
             return refuse(-4161)
         before, settings.leverage = settings.leverage, request.leverage
-        if request.leverage < before and state.standing(account).free < 0:
+        if request.leverage < before and state.margin_account(account).free < 0:
             settings.leverage = before
             return refuse(-2028)
-        state.ledger.note(books.account)
+        state.store.note(books.account)
         change = LeverageChange(symbol=request.symbol, leverage=request.leverage)
         state.emit(
             account,
@@ -66,7 +66,7 @@ class Preferences:
         if any(books.account.position(request.symbol, side).quantity for side in books.account.sides()):
             return refuse(-4048)
         settings.isolated = isolated
-        state.ledger.note(books.account)
+        state.store.note(books.account)
         state.emit(
             account,
             account_event(books.account, AccountReason.MARGIN_TYPE_CHANGE, now_ms, now_ms, state.mark, balances=False),
@@ -91,7 +91,7 @@ class Preferences:
         position = books.account.position(request.symbol, side)
         if not position.quantity:
             return refuse(-4054)
-        whole = state.standing(account)
+        whole = state.margin_account(account)
         exposure = whole.of(request.symbol, side)
         if request.type == _ADD and amount > whole.available:
             return refuse(-4050)
@@ -102,7 +102,7 @@ class Preferences:
         position.isolated_wallet += moved
         state.note_margin(books.account, position, moved, "USER_ADJUST", now_ms)
         position.updated_ms = now_ms
-        state.ledger.note(books.account)
+        state.store.note(books.account)
         state.emit(
             account,
             account_event(books.account, AccountReason.MARGIN_TRANSFER, now_ms, now_ms, state.mark, positions=[position]),
@@ -113,7 +113,7 @@ class Preferences:
         """POST stock/contract: from now on the account may trade TradFi perpetuals; twice is fine. The venue may take it back."""
         books = self._state.books(account)
         books.account.tradfi_signed = signed
-        self._state.ledger.note(books.account)
+        self._state.store.note(books.account)
 
     def position_mode(self, account: str, *, hedge: bool) -> Fault | None:
         """POST positionSide/dual: only while nothing is held or on order anywhere."""
@@ -125,7 +125,7 @@ class Preferences:
         if any(position.quantity for position in books.account.positions.values()):
             return refuse(-4068)
         books.account.hedge = hedge
-        self._state.ledger.note(books.account)
+        self._state.store.note(books.account)
         return None
 
     def asset_mode(self, account: str, now_ms: int, *, multi_assets: bool) -> Fault | None:
@@ -138,7 +138,7 @@ class Preferences:
         if books.open:
             return refuse(-4170)
         books.account.multi_assets = multi_assets
-        self._state.ledger.note(books.account)
+        self._state.store.note(books.account)
         change = AssetModeChange(multi_assets=multi_assets)
         self._state.emit(
             account,
@@ -150,7 +150,7 @@ class Preferences:
         """POST feeBurn."""
         books = self._state.books(account)
         books.account.fee_burn = wanted
-        self._state.ledger.note(books.account)
+        self._state.store.note(books.account)
 
 
 @attrs.define(eq=False)

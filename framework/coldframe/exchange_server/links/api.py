@@ -10,7 +10,7 @@ import trio
 from coldframe.errors import DecodeError
 from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
-from coldframe.exchange.faults import STRAIGHT, ConnectionKind, FaultDecision, ResponseMode
+from coldframe.exchange.faults import NO_FAULT, ConnectionKind, FaultDecision, ResponseMode
 from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
 from coldframe.exchange_server.links.websocket import GOING_AWAY, SocketLink
@@ -53,24 +53,24 @@ class ApiLink:
             self._say(self._carry_out(body))
             return
         symbol = self._session.wants_book(body)
-        course = self._context.course(request.method, request.params)
-        if symbol or course is not STRAIGHT:
+        decision = self._context.decide(request.method, request.params)
+        if symbol or decision is not NO_FAULT:
             # Others must not wait for what this request may have to wait for.
-            self._link.also(partial(self._follow, body, request.id, symbol, course))
+            self._link.also(partial(self._follow, body, request.id, symbol, decision))
         else:
             self._say(self._carry_out(body))
 
-    async def _follow(self, body: bytes, request_id: ApiId, symbol: str | None, course: FaultDecision) -> None:
-        """Takes a request through a course that is not straight, or that has to wait for a book."""
-        await trio.sleep(course.wait_ms / 1000)
+    async def _follow(self, body: bytes, request_id: ApiId, symbol: str | None, decision: FaultDecision) -> None:
+        """Carries out a request that a fault meets, or that has to wait for a book."""
+        await trio.sleep(decision.wait_ms / 1000)
         if symbol:
             await self._books.wait(symbol)
-        answer = self._carry_out(body) if course.carried_out else b""
+        answer = self._carry_out(body) if decision.carried_out else b""
         self._context.deliver()
-        if course.instead is not None:
-            answer = say_instead(request_id, course.status, course.instead)
-        await trio.sleep(course.hold_ms / 1000)
-        match course.ending:
+        if decision.instead is not None:
+            answer = say_instead(request_id, decision.status, decision.instead)
+        await trio.sleep(decision.hold_ms / 1000)
+        match decision.ending:
             case ResponseMode.ANSWERED:
                 self._say(answer)
             case ResponseMode.CUT:

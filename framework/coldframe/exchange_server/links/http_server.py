@@ -131,17 +131,17 @@ class HttpServer:
         """The answer to a request; None when a fault wants the connection to end without one."""
         path, _, query = request.target.partition(b"?")
         rest = RestRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, headers, body)
-        course = self._context.course(rest.call, rest.params)
-        await trio.sleep(course.wait_ms / 1000)
+        decision = self._context.decide(rest.call, rest.params)
+        await trio.sleep(decision.wait_ms / 1000)
         symbol = self._rest.wants_book(rest)
         if symbol:
             await self._books.wait(symbol)
-        answer = self._carry_out(rest) if course.carried_out else RestAnswer(200, (), b"")
-        answer = injected(answer, course)
-        await trio.sleep(course.hold_ms / 1000)
-        if course.ending is ResponseMode.SILENT:
+        answer = self._carry_out(rest) if decision.carried_out else RestAnswer(200, (), b"")
+        answer = injected(answer, decision)
+        await trio.sleep(decision.hold_ms / 1000)
+        if decision.ending is ResponseMode.SILENT:
             await trio.sleep(_IDLE_S)
-        return answer if course.ending is ResponseMode.ANSWERED else None
+        return answer if decision.ending is ResponseMode.ANSWERED else None
 
     def _carry_out(self, rest: RestRequest) -> RestAnswer:
         now_ms = self._context.turn()

@@ -44,7 +44,7 @@ class Allowance:
 
 
 class StreamLink:
-    """One stream connection. As a listener of the hub it takes publications and never waits."""
+    """One stream connection. As a listener of streams it takes publications and never waits."""
 
     def __init__(self, socket: ServerSocket, target: StreamTarget, context: Context) -> None:
         self._link = SocketLink(socket, context.settings, context.now_ms)
@@ -143,14 +143,14 @@ class StreamLink:
                 if self._serves_private():
                     self._context.private.add(name, self)
             elif self._serves(name):
-                self._context.exchange.streams.hub.add(name, self)
+                self._context.exchange.streams.subscriptions.add(name, self)
                 self._context.source.listened_to(name)
 
     def _leave(self, name: str) -> None:
         if name in self._names:
             del self._names[name]
             self._context.private.remove(name, self)
-            self._context.exchange.streams.hub.remove(name, self)
+            self._context.exchange.streams.subscriptions.remove(name, self)
 
     def _serves_private(self) -> bool:
         route = self._target.route

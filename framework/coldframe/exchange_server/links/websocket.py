@@ -38,11 +38,11 @@ class SocketLink:
         self._settings = settings
         self._now_ms = now_ms
         self._nursery: trio.Nursery | None = None
-        self._farewell = CloseReason(POLICY, "Too slow")
+        self._close_reason = CloseReason(POLICY, "Too slow")
 
     async def run(self, receive: Receive, begin: Callable[[], None] = _nothing) -> None:
         """Serves the connection until either side ends it; `begin` is called first."""
-        farewell: CloseReason | None = None
+        close_reason: CloseReason | None = None
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -52,13 +52,13 @@ class SocketLink:
                 nursery.start_soon(self._grow_old)
                 await self._write()
         except* CloseReason as group:
-            farewell = _first(group)
+            close_reason = _first(group)
         except* Closed:
             pass  # the peer ended it
         finally:
             self.outbox.close()
-        if farewell is not None:
-            await self._close(farewell)
+        if close_reason is not None:
+            await self._close(close_reason)
 
     def drop(self) -> None:
         """Cuts the connection off without a word, as a broken cable would."""
@@ -70,16 +70,16 @@ class SocketLink:
         if self._nursery is not None:
             self._nursery.start_soon(work)
 
-    def part(self, farewell: CloseReason) -> None:
+    def part(self, close_reason: CloseReason) -> None:
         """Ends the connection as soon as what is in the outbox has been sent: no frame is ever cut."""
-        self._farewell = farewell
+        self._close_reason = close_reason
         self.outbox.end()
 
     def _guarded(self, work: Callable[[], None]) -> bool:
         try:
             work()
-        except CloseReason as farewell:
-            self.part(farewell)
+        except CloseReason as close_reason:
+            self.part(close_reason)
             return False
         return True
 
@@ -89,13 +89,13 @@ class SocketLink:
                 frame = await self._socket.get_message()
                 if not self._guarded(partial(receive, frame)):
                     return
-        except CloseReason as farewell:  # the peer has offended against the protocol
-            self.part(farewell)
+        except CloseReason as close_reason:  # the peer has offended against the protocol
+            self.part(close_reason)
 
     async def _write(self) -> None:
         while (frame := await self.outbox.wait_next()) is not None:
             await self._socket.send_message(frame)
-        raise self._farewell
+        raise self._close_reason
 
     async def _grow_old(self) -> None:
         await trio.sleep(float(self._settings.link_lifetime_s))
@@ -114,9 +114,9 @@ class SocketLink:
         if patience.cancelled_caught:
             self.part(CloseReason(POLICY, "Pong timeout"))
 
-    async def _close(self, farewell: CloseReason) -> None:
+    async def _close(self, close_reason: CloseReason) -> None:
         with trio.move_on_after(_CLOSE_S):
-            await self._socket.aclose(farewell.code, farewell.reason)
+            await self._socket.aclose(close_reason.code, close_reason.reason)
 
 
 def _first(group: BaseExceptionGroup[CloseReason]) -> CloseReason:

@@ -10,7 +10,7 @@ from coldframe.enums import INTERVALS, ContractStatus
 from coldframe.exchange.contracts import money
 from coldframe.exchange.endpoints.requester import (
     QUARTERS,
-    Calls,
+    EndpointHandlers,
     Requester,
     one_or_all,
     page_length,
@@ -18,10 +18,10 @@ from coldframe.exchange.endpoints.requester import (
     public_data_of_pair,
     sent,
 )
-from coldframe.exchange.endpoints.statistics_calls import public_interest
+from coldframe.exchange.endpoints.statistics_endpoints import public_interest
 from coldframe.exchange.endpoints.windows import FUNDING, window
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.market.candles import Bar, Candles
+from coldframe.exchange.market.candles import Candle, Candles
 from coldframe.exchange.market.indices import asset_rates, composite
 from coldframe.exchange.market.prices import USUAL_CAP
 from coldframe.exchange.market.public_market_data import PublicMarketData
@@ -57,17 +57,17 @@ _WITH_INTEREST: Final = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
 _NO_LEVEL: Final[Level] = ("0", "0")
 
 
-def ping(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def ping(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET ping."""
     return {}
 
 
-def server_time(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def server_time(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET time."""
     return ServerTime(server_time=now_ms)
 
 
-def exchange_info(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def exchange_info(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET exchangeInfo: every contract that is not closed."""
     every = (market.contract for market in exchange.markets.values())
     contracts = [contract for contract in every if not contract.closed]
@@ -88,7 +88,7 @@ def exchange_info(exchange: Exchange, caller: Requester, request: ask.NoParamete
 # -- books ------------------------------------------------------------------------------------------------------------
 
 
-def depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, now_ms: int) -> object:
+def depth(exchange: Exchange, requester: Requester, request: ask.DepthQuery, now_ms: int) -> object:
     """GET depth, method `depth`: the book as the streams have it."""
     public_data = public_data_of(exchange, request.symbol)
     if isinstance(public_data, Fault):
@@ -109,15 +109,15 @@ def depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, now_ms
     )
 
 
-def rpi_depth(exchange: Exchange, caller: Requester, request: ask.DepthQuery, now_ms: int) -> object:
+def rpi_depth(exchange: Exchange, requester: Requester, request: ask.DepthQuery, now_ms: int) -> object:
     """GET rpiDepth: the whole book, which here has no orders of that kind; it knows no other limit (protocol.md 6.4)."""
     limit = sent(request.limit)
     if limit not in (None, _DEPTHS[-1]):
         return refuse(-4021, limit)
-    return depth(exchange, caller, ask.DepthQuery(symbol=request.symbol, limit=_DEPTHS[-1]), now_ms)
+    return depth(exchange, requester, ask.DepthQuery(symbol=request.symbol, limit=_DEPTHS[-1]), now_ms)
 
 
-def best_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def best_ticker(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/bookTicker, method `ticker.book`."""
 
     def row(public_data: PublicMarketData) -> object:
@@ -139,7 +139,7 @@ def best_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol,
 # -- trades -----------------------------------------------------------------------------------------------------------
 
 
-def price_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def price_ticker(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/price, method `ticker.price`."""
 
     def row(public_data: PublicMarketData) -> object:
@@ -153,12 +153,12 @@ def price_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol
     return one_or_all(exchange, request, row)
 
 
-def trades(exchange: Exchange, caller: Requester, request: ask.TradesQuery, now_ms: int) -> object:
+def trades(exchange: Exchange, requester: Requester, request: ask.TradesQuery, now_ms: int) -> object:
     """GET trades: the latest trades."""
     return _trade_rows(exchange, request.symbol, page_length(request.limit), None)
 
 
-def older_trades(exchange: Exchange, caller: Requester, request: ask.OlderTradesQuery, now_ms: int) -> object:
+def older_trades(exchange: Exchange, requester: Requester, request: ask.OlderTradesQuery, now_ms: int) -> object:
     """GET historicalTrades: from an id on, a hundred unless more are wanted."""
     return _trade_rows(exchange, request.symbol, page_length(request.limit, usual=100, longest=500), sent(request.from_id))
 
@@ -173,7 +173,7 @@ def _trade_rows(exchange: Exchange, symbol: str, limit: int | Fault, from_id: in
     return rows[:limit] if from_id is not None else rows[-limit:]
 
 
-def aggregate_trades(exchange: Exchange, caller: Requester, request: ask.AggTradesQuery, now_ms: int) -> object:
+def aggregate_trades(exchange: Exchange, requester: Requester, request: ask.AggTradesQuery, now_ms: int) -> object:
     """GET aggTrades: by id, by time, or the latest."""
     public_data, limit = public_data_of(exchange, request.symbol), page_length(request.limit)
     if isinstance(public_data, Fault):
@@ -198,7 +198,7 @@ def aggregate_trades(exchange: Exchange, caller: Requester, request: ask.AggTrad
 # -- candles and tickers ----------------------------------------------------------------------------------------------
 
 
-def candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_ms: int) -> object:
+def candles(exchange: Exchange, requester: Requester, request: ask.KlineQuery, now_ms: int) -> object:
     """GET klines, markPriceKlines; mark price candles follow the traded price here."""
     public_data = public_data_of(exchange, request.symbol)
     return (
@@ -208,7 +208,7 @@ def candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_
     )
 
 
-def index_candles(exchange: Exchange, caller: Requester, request: ask.PairKlineQuery, now_ms: int) -> object:
+def index_candles(exchange: Exchange, requester: Requester, request: ask.PairKlineQuery, now_ms: int) -> object:
     """GET indexPriceKlines, by pair; they follow the traded price here."""
     public_data = public_data_of_pair(exchange, request.pair)
     return (
@@ -218,7 +218,7 @@ def index_candles(exchange: Exchange, caller: Requester, request: ask.PairKlineQ
     )
 
 
-def continuous_candles(exchange: Exchange, caller: Requester, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
+def continuous_candles(exchange: Exchange, requester: Requester, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
     """GET continuousKlines: only perpetual contracts trade here."""
     public_data = public_data_of_pair(exchange, request.pair)
     if isinstance(public_data, Fault):
@@ -228,16 +228,16 @@ def continuous_candles(exchange: Exchange, caller: Requester, request: ask.Conti
         return list[object]()
     if kind != public_data.contract.info.contract_type:
         return refuse(-4104)
-    return index_candles(exchange, caller, request, now_ms)
+    return index_candles(exchange, requester, request, now_ms)
 
 
-def premium_candles(exchange: Exchange, caller: Requester, request: ask.KlineQuery, now_ms: int) -> object:
+def premium_candles(exchange: Exchange, requester: Requester, request: ask.KlineQuery, now_ms: int) -> object:
     """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
     public_data = public_data_of(exchange, request.symbol)
     return public_data if isinstance(public_data, Fault) else _page(request, request.interval, public_data.premiums, _premium_row)
 
 
-def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], list[Any]]) -> object:
+def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Candle], list[Any]]) -> object:
     if interval not in INTERVALS:
         return refuse(-1120)
     limit = page_length(request.limit, longest=_LONGEST_CANDLES)
@@ -249,7 +249,7 @@ def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Bar], 
     return [row(bar) for bar in kept.page(interval, limit, start, end)]
 
 
-def _row(public_data: PublicMarketData, bar: Bar) -> list[Any]:
+def _row(public_data: PublicMarketData, bar: Candle) -> list[Any]:
     contract = public_data.contract
     prices = [contract.price_text(price) for price in (bar.open, bar.high, bar.low, bar.close)]
     return [
@@ -265,17 +265,17 @@ def _row(public_data: PublicMarketData, bar: Bar) -> list[Any]:
     ]
 
 
-def _premium_row(bar: Bar) -> list[Any]:
+def _premium_row(bar: Candle) -> list[Any]:
     premiums = [money(unscaled(premium)) for premium in (bar.open, bar.high, bar.low, bar.close)]
     return [bar.open_ms, *premiums, "0", bar.close_ms, "0", bar.trades, "0", "0", "0"]
 
 
-def _untraded(now_ms: int) -> Bar:
+def _untraded(now_ms: int) -> Candle:
     """The day of a contract that has not traded yet: noughts, and no trade's id."""
-    return Bar(now_ms - _DAY_MS, now_ms, -1, -1, 0, 0, 0, 0)
+    return Candle(now_ms - _DAY_MS, now_ms, -1, -1, 0, 0, 0, 0)
 
 
-def day_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def day_ticker(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET ticker/24hr."""
 
     def row(public_data: PublicMarketData) -> object:
@@ -305,7 +305,7 @@ def day_ticker(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, 
 # -- prices and funding -------------------------------------------------------------------------------------------------
 
 
-def premium_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def premium_index(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET premiumIndex."""
 
     def row(public_data: PublicMarketData) -> object:
@@ -325,7 +325,7 @@ def premium_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbo
     return one_or_all(exchange, request, row)
 
 
-def funding_rates(exchange: Exchange, caller: Requester, request: ask.SymbolSpan, now_ms: int) -> object:
+def funding_rates(exchange: Exchange, requester: Requester, request: ask.SymbolSpan, now_ms: int) -> object:
     """GET fundingRate: the rates of the funding times since the venue started."""
     symbol = sent(request.symbol)
     if symbol is not None and symbol not in exchange.markets:
@@ -338,7 +338,7 @@ def funding_rates(exchange: Exchange, caller: Requester, request: ask.SymbolSpan
     return view.page(rows)
 
 
-def funding_info(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def funding_info(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET fundingInfo: only contracts whose interval or bounds of the rate are not the usual ones (protocol.md 6.4)."""
     usual_ms = exchange.settings.funding_interval_s * 1000
     return [
@@ -356,7 +356,7 @@ def funding_info(exchange: Exchange, caller: Requester, request: ask.NoParameter
     ]
 
 
-def open_interest(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+def open_interest(exchange: Exchange, requester: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """GET openInterest: what the venue's accounts and its simulated public hold long."""
     public_data = public_data_of(exchange, request.symbol)
     if isinstance(public_data, Fault):
@@ -366,7 +366,7 @@ def open_interest(exchange: Exchange, caller: Requester, request: ask.SymbolOnly
     held = sum(
         (
             max(position.quantity, ZERO)
-            for books in exchange.ledger.books.values()
+            for books in exchange.store.books.values()
             for position in books.account.positions.values()
             if position.symbol == public_data.symbol
         ),
@@ -382,7 +382,7 @@ def open_interest(exchange: Exchange, caller: Requester, request: ask.SymbolOnly
 # -- indices and schedules ----------------------------------------------------------------------------------------------
 
 
-def index_info(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def index_info(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET indexInfo: the composition of index contracts."""
 
     def row(public_data: PublicMarketData) -> object:
@@ -419,7 +419,7 @@ def _asset_rate(index: AssetIndex, now_ms: int) -> AssetRate:
     )
 
 
-def asset_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def asset_index(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET assetIndex: rates of assets in US dollars."""
     rates = asset_rates((market.public_data for market in exchange.markets.values()), now_ms, exchange.streams.fixed_rates)
     rows = {name: _asset_rate(index, now_ms) for name, index in rates.items()}
@@ -429,7 +429,7 @@ def asset_index(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol,
     return rows.get(symbol, refuse(-1121))
 
 
-def constituents(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+def constituents(exchange: Exchange, requester: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """GET constituents: where the index price comes from; here from this venue alone."""
     public_data = public_data_of(exchange, request.symbol)
     if isinstance(public_data, Fault):
@@ -443,7 +443,7 @@ def constituents(exchange: Exchange, caller: Requester, request: ask.SymbolOnly,
     return {"symbol": public_data.symbol, "time": now_ms, "constituents": [source]}
 
 
-def insurance_balance(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def insurance_balance(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET insuranceBalance: one fund for all contracts."""
     symbols = list(exchange.markets)
     if sent(request.symbol) is not None and request.symbol not in symbols:
@@ -453,12 +453,12 @@ def insurance_balance(exchange: Exchange, caller: Requester, request: ask.MaybeS
     return fund if sent(request.symbol) is not None else [fund]
 
 
-def adl_risk(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def adl_risk(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET symbolAdlRisk: always low, since the insurance fund takes everything over."""
     return one_or_all(exchange, request, lambda public_data: {"symbol": public_data.symbol, "adlRisk": "low", "updateTime": now_ms})
 
 
-def trading_schedule(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def trading_schedule(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET tradingSchedule."""
     markets = {
         market: {"sessions": [{"startTime": start, "endTime": end, "type": kind} for start, end, kind in rows]}
@@ -467,7 +467,7 @@ def trading_schedule(exchange: Exchange, caller: Requester, request: ask.NoParam
     return {"updateTime": now_ms, "marketSchedules": markets}
 
 
-REST: Final[Calls] = {
+REST: Final[EndpointHandlers] = {
     "GET /fapi/v1/ping": ping,
     "GET /fapi/v1/time": server_time,
     "GET /fapi/v1/exchangeInfo": exchange_info,
@@ -496,4 +496,4 @@ REST: Final[Calls] = {
     "GET /fapi/v1/symbolAdlRisk": adl_risk,
     "GET /fapi/v1/tradingSchedule": trading_schedule,
 }
-METHODS: Final[Calls] = {"depth": depth, "ticker.price": price_ticker, "ticker.book": best_ticker}
+METHODS: Final[EndpointHandlers] = {"depth": depth, "ticker.price": price_ticker, "ticker.book": best_ticker}

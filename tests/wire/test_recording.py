@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldframe.errors import DecodeError
-from coldframe.wire.tape import parse_line, snapshot_line, stream_line
+from coldframe.wire.recording import parse_line, snapshot_line, stream_line
 from tests.wire.shapes import payloads, written
 
 NAMES = st.text(max_size=20)

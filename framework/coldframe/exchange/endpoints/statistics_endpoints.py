@@ -13,10 +13,10 @@ from typing import Final
 
 import attrs
 
-from coldframe.exchange.endpoints.requester import QUARTERS, Calls, Requester, public_data_of, public_data_of_pair
-from coldframe.exchange.endpoints.windows import STATISTICS, Window, window
+from coldframe.exchange.endpoints.requester import QUARTERS, EndpointHandlers, Requester, public_data_of, public_data_of_pair
+from coldframe.exchange.endpoints.windows import STATISTICS, HistoryWindow, window
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.market.candles import Bar
+from coldframe.exchange.market.candles import Candle
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.refusals import refuse
 from coldframe.units import ZERO, plain, unscaled
@@ -49,7 +49,7 @@ class _Period:
     """One period that has ended: its contract's public data, its candle, and what takers bought as a share of all they did."""
 
     public_data: PublicMarketData
-    bar: Bar
+    bar: Candle
 
     @property
     def ended_ms(self) -> int:
@@ -71,12 +71,12 @@ def _answer(public_data: PublicMarketData | Fault, request: _Periodic, now_ms: i
     return [row(period) for period in view.page(_periods(public_data, request.period, view, now_ms))]
 
 
-def _periods(public_data: PublicMarketData, period: str, view: Window, now_ms: int) -> list[_Period]:
+def _periods(public_data: PublicMarketData, period: str, view: HistoryWindow, now_ms: int) -> list[_Period]:
     ended = [_Period(public_data, bar) for bar in public_data.candles.page(period, _ALL) if bar.close_ms < now_ms]
     return [period for period in ended if view.holds(period.ended_ms)]
 
 
-def open_interest_history(exchange: Exchange, caller: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
+def open_interest_history(exchange: Exchange, requester: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
     """GET openInterestHist."""
 
     def row(period: _Period) -> object:
@@ -107,13 +107,13 @@ def _long_short(lean: int) -> Callable[[Exchange, Requester, ask.StatisticsQuery
             timestamp=period.ended_ms,
         )
 
-    def call(exchange: Exchange, caller: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
+    def call(exchange: Exchange, requester: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
         return _answer(public_data_of(exchange, request.symbol), request, now_ms, row)
 
     return call
 
 
-def taker_ratio(exchange: Exchange, caller: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
+def taker_ratio(exchange: Exchange, requester: Requester, request: ask.StatisticsQuery, now_ms: int) -> object:
     """GET takerlongshortRatio: the ratio is 0 where takers sold nothing."""
 
     def row(period: _Period) -> object:
@@ -130,7 +130,7 @@ def taker_ratio(exchange: Exchange, caller: Requester, request: ask.StatisticsQu
     return _answer(public_data_of(exchange, request.symbol), request, now_ms, row)
 
 
-def basis(exchange: Exchange, caller: Requester, request: ask.BasisQuery, now_ms: int) -> object:
+def basis(exchange: Exchange, requester: Requester, request: ask.BasisQuery, now_ms: int) -> object:
     """GET basis, by pair: how far the contract's price is above the index price. Perpetual contracts have no yearly rate."""
     public_data = public_data_of_pair(exchange, request.pair)
     if isinstance(public_data, Fault):
@@ -161,13 +161,13 @@ def basis(exchange: Exchange, caller: Requester, request: ask.BasisQuery, now_ms
     return _answer(public_data, request, now_ms, row)
 
 
-def delivery_prices(exchange: Exchange, caller: Requester, request: ask.PairOnly, now_ms: int) -> object:
+def delivery_prices(exchange: Exchange, requester: Requester, request: ask.PairOnly, now_ms: int) -> object:
     """GET delivery-price, by pair: none, since only perpetual contracts trade here and none of them is ever delivered."""
     public_data = public_data_of_pair(exchange, request.pair)
     return public_data if isinstance(public_data, Fault) else list[DeliveryPrice]()
 
 
-REST: Final[Calls] = {
+REST: Final[EndpointHandlers] = {
     "GET /futures/data/openInterestHist": open_interest_history,
     "GET /futures/data/topLongShortPositionRatio": _long_short(2),
     "GET /futures/data/topLongShortAccountRatio": _long_short(3),

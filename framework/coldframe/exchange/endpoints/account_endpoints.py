@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from coldframe.exchange.endpoints.requester import Calls, Requester, one_or_all, public_data_of, sent
+from coldframe.exchange.endpoints.requester import EndpointHandlers, Requester, one_or_all, public_data_of, sent
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.refusals import refuse
@@ -32,64 +32,64 @@ _DONE: Final = Notice(code=200, msg="success")
 # -- listen keys --------------------------------------------------------------------------------------------------------
 
 
-def start_listening(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def start_listening(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """POST listenKey, `userDataStream.start`."""
-    return ListenKey(listen_key=exchange.listen_keys.start(caller.account, now_ms))
+    return ListenKey(listen_key=exchange.listen_keys.start(requester.account, now_ms))
 
 
-def keep_listening(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def keep_listening(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """PUT listenKey, `userDataStream.ping`."""
-    key = exchange.listen_keys.extend(caller.account, now_ms)
+    key = exchange.listen_keys.extend(requester.account, now_ms)
     return key if isinstance(key, Fault) else ListenKey(listen_key=key)
 
 
-def stop_listening(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def stop_listening(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """DELETE listenKey, `userDataStream.stop`."""
-    key = exchange.listen_keys.stop(caller.account)
+    key = exchange.listen_keys.stop(requester.account)
     return key if isinstance(key, Fault) else {}
 
 
 # -- positions and balances -----------------------------------------------------------------------------------------------
 
 
-def old_positions(exchange: Exchange, caller: Requester, request: ask.Request, now_ms: int) -> object:
+def old_positions(exchange: Exchange, requester: Requester, request: ask.Request, now_ms: int) -> object:
     """v2 positionRisk, `account.position`: all symbols."""
-    return _positions(exchange, caller, request, every=True)
+    return _positions(exchange, requester, request, every=True)
 
 
-def new_positions(exchange: Exchange, caller: Requester, request: ask.Request, now_ms: int) -> object:
+def new_positions(exchange: Exchange, requester: Requester, request: ask.Request, now_ms: int) -> object:
     """v3 positionRisk, `v2/account.position`: only symbols with a position or an order."""
-    return _positions(exchange, caller, request, every=False)
+    return _positions(exchange, requester, request, every=False)
 
 
-def _positions(exchange: Exchange, caller: Requester, request: ask.Request, *, every: bool) -> object:
+def _positions(exchange: Exchange, requester: Requester, request: ask.Request, *, every: bool) -> object:
     symbol = sent(getattr(request, "symbol", None))
     if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
-    return positions(exchange.state, caller.account, symbol, every=every)
+    return positions(exchange.state, requester.account, symbol, every=every)
 
 
-def balance(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def balance(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """v2 and v3 balance, `account.balance`, `v2/account.balance`."""
-    return balances(exchange.state, caller.account)
+    return balances(exchange.state, requester.account)
 
 
-def old_status(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def old_status(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """v2 account, `account.status`."""
-    return status(exchange.state, caller.account, old=True)
+    return status(exchange.state, requester.account, old=True)
 
 
-def new_status(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def new_status(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """v3 account, `v2/account.status`."""
-    return status(exchange.state, caller.account, old=False)
+    return status(exchange.state, requester.account, old=False)
 
 
 # -- rights, rates, rules -----------------------------------------------------------------------------------------------
 
 
-def account_config(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def account_config(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET accountConfig."""
-    account = exchange.state.books(caller.account).account
+    account = exchange.state.books(requester.account).account
     return AccountConfig(
         fee_tier=0,
         can_trade=True,
@@ -102,9 +102,9 @@ def account_config(exchange: Exchange, caller: Requester, request: ask.NoParamet
     )
 
 
-def symbol_config(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def symbol_config(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET symbolConfig: always a list."""
-    account = exchange.state.books(caller.account).account
+    account = exchange.state.books(requester.account).account
 
     def row(public_data: PublicMarketData) -> object:
         settings = account.of_symbol(public_data.symbol)
@@ -124,12 +124,12 @@ def _whole(value: Decimal) -> str:
     return plain(value.normalize() + ZERO)
 
 
-def commission_rate(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+def commission_rate(exchange: Exchange, requester: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """GET commissionRate."""
     public_data = public_data_of(exchange, request.symbol)
     if isinstance(public_data, Fault):
         return public_data
-    account = exchange.state.books(caller.account).account
+    account = exchange.state.books(requester.account).account
     return CommissionRate(
         symbol=public_data.symbol,
         maker_commission_rate=f"{account.maker_fee:.6f}",
@@ -138,7 +138,7 @@ def commission_rate(exchange: Exchange, caller: Requester, request: ask.SymbolOn
     )
 
 
-def leverage_brackets(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def leverage_brackets(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET leverageBracket: a list, for one symbol too."""
     rows = one_or_all(
         exchange, request, lambda public_data: LeverageTiers(symbol=public_data.symbol, brackets=list(public_data.contract.tiers))
@@ -146,89 +146,89 @@ def leverage_brackets(exchange: Exchange, caller: Requester, request: ask.MaybeS
     return rows if isinstance(rows, list | Fault) else [rows]
 
 
-def order_limits(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def order_limits(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET rateLimit/order."""
     return exchange.counters.order_limits()
 
 
-def adl_quantile(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def adl_quantile(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET adlQuantile: this exchange has no queue for deleveraging."""
-    account = exchange.state.books(caller.account).account
+    account = exchange.state.books(requester.account).account
     sides = ("LONG", "SHORT", "HEDGE") if account.hedge else ("LONG", "SHORT", "BOTH")
     rows = one_or_all(exchange, request, lambda public_data: {"symbol": public_data.symbol, "adlQuantile": dict.fromkeys(sides, 0)})
     return rows if isinstance(rows, list | Fault) else [rows]
 
 
-def trading_status(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def trading_status(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET apiTradingStatus: no indicator is ever triggered here."""
     if sent(request.symbol) is not None and request.symbol not in exchange.markets:
         return refuse(-1121)
     return {"indicators": {}, "updateTime": now_ms}
 
 
-def fee_burn(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def fee_burn(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET feeBurn: whether fees are paid in BNB."""
-    return {"feeBurn": exchange.state.books(caller.account).account.fee_burn}
+    return {"feeBurn": exchange.state.books(requester.account).account.fee_burn}
 
 
-def set_fee_burn(exchange: Exchange, caller: Requester, request: ask.SetFeeBurn, now_ms: int) -> object:
+def set_fee_burn(exchange: Exchange, requester: Requester, request: ask.SetFeeBurn, now_ms: int) -> object:
     """POST feeBurn: from the next fill on."""
-    exchange.preferences.fee_burn(caller.account, wanted=request.fee_burn)
+    exchange.preferences.fee_burn(requester.account, wanted=request.fee_burn)
     return _DONE
 
 
-def sign_agreement(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def sign_agreement(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """POST stock/contract: signs the agreement on TradFi perpetuals."""
-    exchange.preferences.sign_agreement(caller.account)
+    exchange.preferences.sign_agreement(requester.account)
     return _DONE
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------
 
 
-def set_leverage(exchange: Exchange, caller: Requester, request: ask.SetLeverage, now_ms: int) -> object:
+def set_leverage(exchange: Exchange, requester: Requester, request: ask.SetLeverage, now_ms: int) -> object:
     """POST leverage."""
-    fault = exchange.preferences.leverage(caller.account, request, now_ms)
+    fault = exchange.preferences.leverage(requester.account, request, now_ms)
     if fault:
         return fault
     most = exchange.state.contract(request.symbol).max_notional(request.leverage)
     return LeverageReply(leverage=request.leverage, max_notional_value=_whole(most), symbol=request.symbol)
 
 
-def set_margin_type(exchange: Exchange, caller: Requester, request: ask.SetMarginType, now_ms: int) -> object:
+def set_margin_type(exchange: Exchange, requester: Requester, request: ask.SetMarginType, now_ms: int) -> object:
     """POST marginType."""
-    return exchange.preferences.margin_type(caller.account, request, now_ms) or _DONE
+    return exchange.preferences.margin_type(requester.account, request, now_ms) or _DONE
 
 
-def move_margin(exchange: Exchange, caller: Requester, request: ask.MovePositionMargin, now_ms: int) -> object:
+def move_margin(exchange: Exchange, requester: Requester, request: ask.MovePositionMargin, now_ms: int) -> object:
     """POST positionMargin; the amount in the answer is a JSON number."""
-    fault = exchange.preferences.position_margin(caller.account, request, now_ms)
+    fault = exchange.preferences.position_margin(requester.account, request, now_ms)
     if fault:
         return fault
     return {"amount": Decimal(request.amount), "code": 200, "msg": "Successfully modify position margin.", "type": request.type}
 
 
-def position_mode(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def position_mode(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET positionSide/dual."""
-    return PositionMode(dual_side_position=exchange.state.books(caller.account).account.hedge)
+    return PositionMode(dual_side_position=exchange.state.books(requester.account).account.hedge)
 
 
-def set_position_mode(exchange: Exchange, caller: Requester, request: ask.SetPositionMode, now_ms: int) -> object:
+def set_position_mode(exchange: Exchange, requester: Requester, request: ask.SetPositionMode, now_ms: int) -> object:
     """POST positionSide/dual."""
-    return exchange.preferences.position_mode(caller.account, hedge=request.dual_side_position) or _DONE
+    return exchange.preferences.position_mode(requester.account, hedge=request.dual_side_position) or _DONE
 
 
-def asset_mode(exchange: Exchange, caller: Requester, request: ask.NoParameters, now_ms: int) -> object:
+def asset_mode(exchange: Exchange, requester: Requester, request: ask.NoParameters, now_ms: int) -> object:
     """GET multiAssetsMargin."""
-    return AssetMode(multi_assets_margin=exchange.state.books(caller.account).account.multi_assets)
+    return AssetMode(multi_assets_margin=exchange.state.books(requester.account).account.multi_assets)
 
 
-def set_asset_mode(exchange: Exchange, caller: Requester, request: ask.SetAssetMode, now_ms: int) -> object:
+def set_asset_mode(exchange: Exchange, requester: Requester, request: ask.SetAssetMode, now_ms: int) -> object:
     """POST multiAssetsMargin."""
-    return exchange.preferences.asset_mode(caller.account, now_ms, multi_assets=request.multi_assets_margin) or _DONE
+    return exchange.preferences.asset_mode(requester.account, now_ms, multi_assets=request.multi_assets_margin) or _DONE
 
 
-REST: Final[Calls] = {
+REST: Final[EndpointHandlers] = {
     "POST /fapi/v1/listenKey": start_listening,
     "PUT /fapi/v1/listenKey": keep_listening,
     "DELETE /fapi/v1/listenKey": stop_listening,
@@ -256,7 +256,7 @@ REST: Final[Calls] = {
     "POST /fapi/v1/multiAssetsMargin": set_asset_mode,
     "POST /fapi/v1/stock/contract": sign_agreement,
 }
-METHODS: Final[Calls] = {
+METHODS: Final[EndpointHandlers] = {
     "account.position": old_positions,
     "v2/account.position": new_positions,
     "account.balance": balance,

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from coldframe.enums import OrderType, ResponseType, TimeInForce
 from coldframe.errors import DecodeError
-from coldframe.exchange.endpoints.history_calls import algo_row
-from coldframe.exchange.endpoints.requester import Calls, Requester, sent
+from coldframe.exchange.endpoints.history_endpoints import algo_row
+from coldframe.exchange.endpoints.requester import EndpointHandlers, Requester, sent
 from coldframe.exchange.endpoints.windows import found
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.refusals import refuse
@@ -30,9 +30,9 @@ _ALL_CANCELLED: Final = "The operation of cancel all open order is done."
 # -- ordinary orders ----------------------------------------------------------------------------------------------------
 
 
-def place(exchange: Exchange, caller: Requester, request: ask.PlaceOrder, now_ms: int) -> object:
+def place(exchange: Exchange, requester: Requester, request: ask.PlaceOrder, now_ms: int) -> object:
     """POST order, `order.place`."""
-    order = exchange.order_entry.place(caller.account, request, now_ms)
+    order = exchange.order_entry.place(requester.account, request, now_ms)
     if isinstance(order, Fault):
         return order
     wants_result = given(request.new_order_resp_type, ResponseType.ACK) is ResponseType.RESULT
@@ -40,86 +40,86 @@ def place(exchange: Exchange, caller: Requester, request: ask.PlaceOrder, now_ms
     return acknowledged(order, exchange.state.contract(order.symbol), accepted_only=not final)
 
 
-def test_order(exchange: Exchange, caller: Requester, request: ask.PlaceOrder, now_ms: int) -> object:
+def test_order(exchange: Exchange, requester: Requester, request: ask.PlaceOrder, now_ms: int) -> object:
     """POST order/test: all the checks, and nothing else."""
-    ticket = exchange.order_entry.check(caller.account, request, now_ms)
-    if isinstance(ticket, Fault):
-        return ticket
-    books = exchange.state.books(caller.account)
-    closing = is_closing(books, ticket.side, ticket.position_side, reduce_only=ticket.reduce_only)
-    order = _unplaced(caller, ticket, now_ms, closing=closing)
-    return acknowledged(order, exchange.state.contract(ticket.symbol), accepted_only=True)
+    order_request = exchange.order_entry.check(requester.account, request, now_ms)
+    if isinstance(order_request, Fault):
+        return order_request
+    books = exchange.state.books(requester.account)
+    closing = is_closing(books, order_request.side, order_request.position_side, reduce_only=order_request.reduce_only)
+    order = _unplaced(requester, order_request, now_ms, closing=closing)
+    return acknowledged(order, exchange.state.contract(order_request.symbol), accepted_only=True)
 
 
-def _unplaced(caller: Requester, ticket: OrderRequest, now_ms: int, *, closing: bool) -> Order:
+def _unplaced(requester: Requester, order_request: OrderRequest, now_ms: int, *, closing: bool) -> Order:
     return Order(
         order_id=0,
-        account=caller.account,
-        symbol=ticket.symbol,
-        client_id=ticket.client_id or "test",
-        side=ticket.side,
-        type=ticket.type,
-        time_in_force=ticket.time_in_force,
-        position_side=ticket.position_side,
-        price=ticket.price,
-        quantity=ticket.quantity,
-        reduce_only=ticket.reduce_only or closing,
-        price_match=ticket.price_match,
-        prevention=ticket.prevention,
-        good_till_ms=ticket.good_till_ms,
-        original_type=ticket.type,
+        account=requester.account,
+        symbol=order_request.symbol,
+        client_id=order_request.client_id or "test",
+        side=order_request.side,
+        type=order_request.type,
+        time_in_force=order_request.time_in_force,
+        position_side=order_request.position_side,
+        price=order_request.price,
+        quantity=order_request.quantity,
+        reduce_only=order_request.reduce_only or closing,
+        price_match=order_request.price_match,
+        prevention=order_request.prevention,
+        good_till_ms=order_request.good_till_ms,
+        original_type=order_request.type,
         created_ms=now_ms,
         updated_ms=now_ms,
     )
 
 
-def modify(exchange: Exchange, caller: Requester, request: ask.ModifyOrder, now_ms: int) -> object:
+def modify(exchange: Exchange, requester: Requester, request: ask.ModifyOrder, now_ms: int) -> object:
     """PUT order, `order.modify`: as accepted, or as cancelled when the modification amounts to that."""
-    order = exchange.amender.modify(caller.account, request, now_ms)
+    order = exchange.amender.modify(requester.account, request, now_ms)
     if isinstance(order, Fault):
         return order
     return modified(order, exchange.state.contract(order.symbol), accepted_only=order.open and not order.filled)
 
 
-def cancel(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> object:
+def cancel(exchange: Exchange, requester: Requester, request: ask.OrderRef, now_ms: int) -> object:
     """DELETE order, `order.cancel`."""
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
-    order = exchange.order_entry.cancel(caller.account, request.symbol, order_id, client_id, now_ms)
+    order = exchange.order_entry.cancel(requester.account, request.symbol, order_id, client_id, now_ms)
     if isinstance(order, Fault):
         return order
     return acknowledged(order, exchange.state.contract(order.symbol), accepted_only=False)
 
 
-def query(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> object:
+def query(exchange: Exchange, requester: Requester, request: ask.OrderRef, now_ms: int) -> object:
     """GET order, `order.status`."""
-    order = _find(exchange, caller, request, now_ms)
+    order = _find(exchange, requester, request, now_ms)
     return order if isinstance(order, Fault) else queried(order, exchange.state.contract(order.symbol))
 
 
-def query_open(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> object:
+def query_open(exchange: Exchange, requester: Requester, request: ask.OrderRef, now_ms: int) -> object:
     """GET openOrder: only while it is open."""
-    order = _find(exchange, caller, request, now_ms)
+    order = _find(exchange, requester, request, now_ms)
     if isinstance(order, Fault):
         return order
     return queried(order, exchange.state.contract(order.symbol)) if order.open else refuse(-2013)
 
 
-def _find(exchange: Exchange, caller: Requester, request: ask.OrderRef, now_ms: int) -> Order | Fault:
+def _find(exchange: Exchange, requester: Requester, request: ask.OrderRef, now_ms: int) -> Order | Fault:
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
     if request.symbol not in exchange.markets:
         return refuse(-1121)
     if order_id is None and not client_id:
         return refuse(-1102, "orderId", "origClientOrderId")
-    order = exchange.state.books(caller.account).order_of(request.symbol, order_id, client_id)
+    order = exchange.state.books(requester.account).order_of(request.symbol, order_id, client_id)
     return order if order is not None and found(order, now_ms) else refuse(-2013)
 
 
-def open_orders(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
+def open_orders(exchange: Exchange, requester: Requester, request: ask.MaybeSymbol, now_ms: int) -> object:
     """GET openOrders."""
     symbol = sent(request.symbol)
     if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
-    orders = exchange.state.books(caller.account).open.values()
+    orders = exchange.state.books(requester.account).open.values()
     return [
         queried(order, exchange.state.contract(order.symbol))
         for order in orders
@@ -127,35 +127,35 @@ def open_orders(exchange: Exchange, caller: Requester, request: ask.MaybeSymbol,
     ]
 
 
-def cancel_all(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+def cancel_all(exchange: Exchange, requester: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """DELETE allOpenOrders: ordinary orders only."""
     if request.symbol not in exchange.markets:
         return refuse(-1121)
-    exchange.order_entry.cancel_all(caller.account, request.symbol, now_ms)
+    exchange.order_entry.cancel_all(requester.account, request.symbol, now_ms)
     return Notice(code=200, msg=_ALL_CANCELLED)
 
 
-def countdown(exchange: Exchange, caller: Requester, request: ask.Countdown, now_ms: int) -> object:
+def countdown(exchange: Exchange, requester: Requester, request: ask.Countdown, now_ms: int) -> object:
     """POST countdownCancelAll: winds up the dead man's switch of a symbol."""
     if request.symbol not in exchange.markets:
         return refuse(-1121)
     if request.countdown_time < 0:
         return refuse(-1130, "countdownTime")
-    exchange.switches.set(caller.account, request, now_ms)
+    exchange.countdown_timers.set(requester.account, request, now_ms)
     return {"symbol": request.symbol, "countdownTime": str(request.countdown_time)}
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
-def place_batch(exchange: Exchange, caller: Requester, request: ask.BatchPlace, now_ms: int) -> object:
+def place_batch(exchange: Exchange, requester: Requester, request: ask.BatchPlace, now_ms: int) -> object:
     """POST batchOrders: each order succeeds or fails by itself."""
-    return _each(request.batch_orders, ask.PlaceOrder, lambda order: place(exchange, caller, order, now_ms))
+    return _each(request.batch_orders, ask.PlaceOrder, lambda order: place(exchange, requester, order, now_ms))
 
 
-def modify_batch(exchange: Exchange, caller: Requester, request: ask.BatchPlace, now_ms: int) -> object:
+def modify_batch(exchange: Exchange, requester: Requester, request: ask.BatchPlace, now_ms: int) -> object:
     """PUT batchOrders."""
-    return _each(request.batch_orders, ask.ModifyOrder, lambda change: modify(exchange, caller, change, now_ms))
+    return _each(request.batch_orders, ask.ModifyOrder, lambda change: modify(exchange, requester, change, now_ms))
 
 
 def _each(text: str, kind: type[Any], carry_out: Any) -> object:
@@ -172,7 +172,7 @@ def _each(text: str, kind: type[Any], carry_out: Any) -> object:
     return results
 
 
-def cancel_batch(exchange: Exchange, caller: Requester, request: ask.BatchCancel, now_ms: int) -> object:
+def cancel_batch(exchange: Exchange, requester: Requester, request: ask.BatchCancel, now_ms: int) -> object:
     """DELETE batchOrders: by ids or by client ids."""
     ids, client_ids = sent(request.order_id_list), sent(request.orig_client_order_id_list)
     if not ids and not client_ids:
@@ -188,7 +188,7 @@ def cancel_batch(exchange: Exchange, caller: Requester, request: ask.BatchCancel
     for item in chosen:
         given_id = {"orderId": item} if ids else {"origClientOrderId": item}
         reference = ask.read(ask.OrderRef, {"symbol": request.symbol, **given_id})
-        result = reference if isinstance(reference, Fault) else cancel(exchange, caller, reference, now_ms)
+        result = reference if isinstance(reference, Fault) else cancel(exchange, requester, reference, now_ms)
         results.append(ErrorBody(result.code, result.msg) if isinstance(result, Fault) else result)
     return results
 
@@ -208,49 +208,49 @@ def _list(text: str, kind: type[Any]) -> list[Any] | None:
 # -- conditional orders -------------------------------------------------------------------------------------------------
 
 
-def place_algo(exchange: Exchange, caller: Requester, request: ask.PlaceAlgo, now_ms: int) -> object:
+def place_algo(exchange: Exchange, requester: Requester, request: ask.PlaceAlgo, now_ms: int) -> object:
     """POST algoOrder, `algoOrder.place`."""
-    algo = exchange.conditionals.place(caller.account, request, now_ms)
+    algo = exchange.conditionals.place(requester.account, request, now_ms)
     return algo if isinstance(algo, Fault) else algo_reply(algo, exchange.state.contract(algo.symbol), query=False)
 
 
-def cancel_algo(exchange: Exchange, caller: Requester, request: ask.AlgoRef, now_ms: int) -> object:
+def cancel_algo(exchange: Exchange, requester: Requester, request: ask.AlgoRef, now_ms: int) -> object:
     """DELETE algoOrder, `algoOrder.cancel`; the code in the answer is a text."""
-    algo = exchange.conditionals.cancel(caller.account, sent(request.algo_id), sent(request.client_algo_id), now_ms)
+    algo = exchange.conditionals.cancel(requester.account, sent(request.algo_id), sent(request.client_algo_id), now_ms)
     if isinstance(algo, Fault):
         return algo
     return AlgoCancelled(algo_id=algo.algo_id, client_algo_id=algo.client_id, code="200", msg="success")
 
 
-def query_algo(exchange: Exchange, caller: Requester, request: ask.AlgoRef, now_ms: int) -> object:
+def query_algo(exchange: Exchange, requester: Requester, request: ask.AlgoRef, now_ms: int) -> object:
     """GET algoOrder."""
     algo_id, client_id = sent(request.algo_id), sent(request.client_algo_id)
     if algo_id is None and not client_id:
         return refuse(-1102, "algoId", "clientAlgoId")
-    algo = exchange.state.books(caller.account).algo_of(algo_id, client_id)
+    algo = exchange.state.books(requester.account).algo_of(algo_id, client_id)
     return refuse(-2013) if algo is None or algo.symbol not in exchange.markets else algo_row(exchange, algo)
 
 
-def open_algos(exchange: Exchange, caller: Requester, request: ask.OpenAlgosQuery, now_ms: int) -> object:
+def open_algos(exchange: Exchange, requester: Requester, request: ask.OpenAlgosQuery, now_ms: int) -> object:
     """GET openAlgoOrders: all of them, those of a symbol, or one."""
     symbol, algo_id = sent(request.symbol), sent(request.algo_id)
     if sent(request.algo_type) not in (None, "CONDITIONAL"):
         return refuse(-1130, "algoType")
     if symbol is not None and symbol not in exchange.markets:
         return refuse(-1121)
-    algos = [algo for algo in exchange.state.books(caller.account).open_algos.values() if algo.symbol in exchange.markets]
+    algos = [algo for algo in exchange.state.books(requester.account).open_algos.values() if algo.symbol in exchange.markets]
     return [algo_row(exchange, algo) for algo in algos if symbol in (None, algo.symbol) and algo_id in (None, algo.algo_id)]
 
 
-def cancel_all_algos(exchange: Exchange, caller: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
+def cancel_all_algos(exchange: Exchange, requester: Requester, request: ask.SymbolOnly, now_ms: int) -> object:
     """DELETE algoOpenOrders."""
     if request.symbol not in exchange.markets:
         return refuse(-1121)
-    exchange.conditionals.cancel_all(caller.account, request.symbol, now_ms)
+    exchange.conditionals.cancel_all(requester.account, request.symbol, now_ms)
     return Notice(code=200, msg=_ALL_CANCELLED)
 
 
-REST: Final[Calls] = {
+REST: Final[EndpointHandlers] = {
     "POST /fapi/v1/order": place,
     "POST /fapi/v1/order/test": test_order,
     "PUT /fapi/v1/order": modify,
@@ -269,7 +269,7 @@ REST: Final[Calls] = {
     "DELETE /fapi/v1/algoOpenOrders": cancel_all_algos,
     "GET /fapi/v1/openAlgoOrders": open_algos,
 }
-METHODS: Final[Calls] = {
+METHODS: Final[EndpointHandlers] = {
     "order.place": place,
     "order.modify": modify,
     "order.cancel": cancel,

@@ -22,7 +22,7 @@ LONGEST_LINE: Final = 16 * 1024 * 1024
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class RecordingLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line. Exactly one of `stream` and `snapshot` is set; `t` is our receive time in epoch nanoseconds."""
 
     t: Integer
@@ -35,11 +35,11 @@ class TapeLine(msgspec.Struct, frozen=True, omit_defaults=True):
         return bytes(self.data)
 
 
-def parse_line(line: bytes) -> TapeLine:
+def parse_line(line: bytes) -> RecordingLine:
     """The line of a recording. Raises `DecodeError` for anything else."""
     if len(line) > LONGEST_LINE:
         raise DecodeError(f"a line of {len(line)} bytes; the longest there can be has {LONGEST_LINE}", line)
-    parsed = read_as(TapeLine, line)
+    parsed = read_as(RecordingLine, line)
     if (parsed.stream is UNSET) == (parsed.snapshot is UNSET):
         raise DecodeError("a line must carry either a stream or a snapshot", line)
     return parsed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from coldframe.exchange.endpoints.requester import Calls, Requester, sent
+from coldframe.exchange.endpoints.requester import EndpointHandlers, Requester, sent
 from coldframe.exchange.endpoints.windows import ALGOS, AMENDMENTS, FORCED, INCOME, MARGIN, ORDERS, TRADES, found, window
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.refusals import refuse
@@ -32,7 +32,7 @@ def _unlisted(exchange: Exchange, symbol: str | None) -> bool:
     return symbol is not None and symbol not in exchange.markets
 
 
-def all_orders(exchange: Exchange, caller: Requester, request: ask.OrdersQuery, now_ms: int) -> object:
+def all_orders(exchange: Exchange, requester: Requester, request: ask.OrdersQuery, now_ms: int) -> object:
     """GET allOrders: from an id on, or in a window of time, or the latest."""
     symbol, first = sent(request.symbol), sent(request.order_id)
     if _unlisted(exchange, symbol):
@@ -42,7 +42,7 @@ def all_orders(exchange: Exchange, caller: Requester, request: ask.OrdersQuery, 
         return view
     rows = [
         order
-        for order in exchange.state.books(caller.account).orders.values()
+        for order in exchange.state.books(requester.account).orders.values()
         if symbol in (None, order.symbol)
         and order.symbol in exchange.markets
         and (first is None or order.order_id >= first)
@@ -53,7 +53,7 @@ def all_orders(exchange: Exchange, caller: Requester, request: ask.OrdersQuery, 
     return [listed(order, exchange.state.contract(order.symbol)) for order in view.page(rows)]
 
 
-def amendments(exchange: Exchange, caller: Requester, request: ask.AmendmentsQuery, now_ms: int) -> object:
+def amendments(exchange: Exchange, requester: Requester, request: ask.AmendmentsQuery, now_ms: int) -> object:
     """GET orderAmendment: the modifications of a symbol's orders, or of one order by either of its ids."""
     if _unlisted(exchange, request.symbol):
         return refuse(-1121)
@@ -63,7 +63,7 @@ def amendments(exchange: Exchange, caller: Requester, request: ask.AmendmentsQue
     order_id, client_id = sent(request.order_id), sent(request.orig_client_order_id)
     rows = [
         change
-        for change in exchange.state.books(caller.account).amendments
+        for change in exchange.state.books(requester.account).amendments
         if change.symbol == request.symbol
         and order_id in (None, change.order_id)
         and (client_id is None or order_id is not None or client_id == change.client_id)
@@ -93,7 +93,7 @@ def _amendment(exchange: Exchange, change: Amended) -> dict[str, object]:
     }
 
 
-def user_trades(exchange: Exchange, caller: Requester, request: ask.UserTradesQuery, now_ms: int) -> object:
+def user_trades(exchange: Exchange, requester: Requester, request: ask.UserTradesQuery, now_ms: int) -> object:
     """GET userTrades: fills of a symbol: from an id on, or in a window of seven days; of one order whenever they were."""
     if _unlisted(exchange, request.symbol):
         return refuse(-1121)
@@ -105,7 +105,7 @@ def user_trades(exchange: Exchange, caller: Requester, request: ask.UserTradesQu
         return view
     rows = [
         fill.trade
-        for fill in exchange.state.books(caller.account).trades
+        for fill in exchange.state.books(requester.account).trades
         if fill.trade.symbol == request.symbol
         and order_id in (None, fill.trade.order_id)
         and (from_id is None or fill.trade.id >= from_id)
@@ -114,7 +114,7 @@ def user_trades(exchange: Exchange, caller: Requester, request: ask.UserTradesQu
     return view.page(rows)
 
 
-def all_algos(exchange: Exchange, caller: Requester, request: ask.AlgosQuery, now_ms: int) -> object:
+def all_algos(exchange: Exchange, requester: Requester, request: ask.AlgosQuery, now_ms: int) -> object:
     """GET allAlgoOrders: from an id on, or in a window of time, or the latest."""
     if _unlisted(exchange, request.symbol):
         return refuse(-1121)
@@ -124,7 +124,7 @@ def all_algos(exchange: Exchange, caller: Requester, request: ask.AlgosQuery, no
         return view
     rows = [
         algo
-        for algo in exchange.state.books(caller.account).algos.values()
+        for algo in exchange.state.books(requester.account).algos.values()
         if algo.symbol == request.symbol and (first is None or algo.algo_id >= first) and view.holds(algo.created_ms)
     ]
     return [algo_row(exchange, algo) for algo in view.page(rows)]
@@ -137,7 +137,7 @@ def algo_row(exchange: Exchange, algo: Algo) -> object:
     return algo_reply(algo, contract, query=True, average=became.average if became else None)
 
 
-def income(exchange: Exchange, caller: Requester, request: ask.IncomeQuery, now_ms: int) -> object:
+def income(exchange: Exchange, requester: Requester, request: ask.IncomeQuery, now_ms: int) -> object:
     """GET income: of a symbol or of all, of one kind or of all."""
     symbol, kind = sent(request.symbol), sent(request.income_type)
     if _unlisted(exchange, symbol):
@@ -149,13 +149,13 @@ def income(exchange: Exchange, caller: Requester, request: ask.IncomeQuery, now_
         return view
     rows = [
         change.income
-        for change in exchange.state.books(caller.account).incomes
+        for change in exchange.state.books(requester.account).incomes
         if symbol in (None, change.income.symbol) and kind in (None, change.income.income_type) and view.holds(change.income.time)
     ]
     return view.page(rows)
 
 
-def force_orders(exchange: Exchange, caller: Requester, request: ask.ForceOrdersQuery, now_ms: int) -> object:
+def force_orders(exchange: Exchange, requester: Requester, request: ask.ForceOrdersQuery, now_ms: int) -> object:
     """GET forceOrders: the account's liquidations and deleveragings."""
     symbol, closed_by = sent(request.symbol), sent(request.auto_close_type)
     if _unlisted(exchange, symbol):
@@ -168,7 +168,7 @@ def force_orders(exchange: Exchange, caller: Requester, request: ask.ForceOrders
     prefixes = tuple(prefix for name, some in _CLOSED_BY.items() if closed_by in (None, name) for prefix in some)
     rows = [
         order
-        for order in exchange.state.books(caller.account).orders.values()
+        for order in exchange.state.books(requester.account).orders.values()
         if order.symbol in exchange.markets
         and order.client_id.startswith(prefixes)
         and symbol in (None, order.symbol)
@@ -177,7 +177,7 @@ def force_orders(exchange: Exchange, caller: Requester, request: ask.ForceOrders
     return [listed(order, exchange.state.contract(order.symbol)) for order in view.page(rows)]
 
 
-def margin_changes(exchange: Exchange, caller: Requester, request: ask.MarginHistoryQuery, now_ms: int) -> object:
+def margin_changes(exchange: Exchange, requester: Requester, request: ask.MarginHistoryQuery, now_ms: int) -> object:
     """GET positionMargin/history: what was added to isolated margin and what was taken, by hand and by fills."""
     kind = sent(request.type)
     if _unlisted(exchange, request.symbol):
@@ -189,14 +189,14 @@ def margin_changes(exchange: Exchange, caller: Requester, request: ask.MarginHis
         return view
     rows: list[Any] = [
         moved.change
-        for moved in exchange.state.books(caller.account).margin_changes
+        for moved in exchange.state.books(requester.account).margin_changes
         if moved.change.symbol == request.symbol and kind in (None, moved.change.type) and view.holds(moved.change.time)
     ]
     page: list[MarginChange] = view.page(rows)
     return page
 
 
-REST: Final[Calls] = {
+REST: Final[EndpointHandlers] = {
     "GET /fapi/v1/allOrders": all_orders,
     "GET /fapi/v1/orderAmendment": amendments,
     "GET /fapi/v1/userTrades": user_trades,
