@@ -8,9 +8,10 @@ from typing import Any, Protocol, assert_never
 import attrs
 
 from coldframe.exchange.endpoints.counters import Blocked
+from coldframe.exchange.endpoints.stream_session import StreamReply
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import CUTS, ConnectionKind, FaultDecision, FaultPlan, InjectedFault
-from coldframe.exchange.market.subscriptions import Subscriptions
+from coldframe.exchange.market.subscriptions import Listener, Subscriptions
 from coldframe.exchange.market.symbol_market import TradeExecution
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.settings import EmbeddedVenue as Settings
@@ -74,6 +75,17 @@ class Context:
         """Hands private events to those who listen."""
         for event in self.faults.passing(self.exchange.take_private(), self.now_ms()):
             self.private.publish(event.listen_key, event.payload, event.kind)
+
+    def follow(self, listener: Listener, reply: StreamReply) -> None:
+        """Lets the streams of a connection begin and end as its session has decided."""
+        for name in reply.ended:
+            self.private.remove(name, listener)
+            self.exchange.streams.subscriptions.remove(name, listener)
+        for key in reply.listen_keys:
+            self.private.add(key, listener)
+        for name in reply.streams:
+            self.exchange.streams.subscriptions.add(name, listener)
+            self.source.listened_to(name)
 
     def admit(self, *, is_api: bool) -> Blocked | None:
         """Why a handshake is not answered: there is a ban, or the WebSocket API's weight is used up. None when it is answered."""

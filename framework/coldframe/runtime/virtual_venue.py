@@ -19,6 +19,7 @@ from coldframe.errors import DecodeError
 from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
 from coldframe.exchange.endpoints.session import ApiSession, say_instead
+from coldframe.exchange.endpoints.stream_session import StreamSession
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import ConnectionKind, FaultDecision, FaultPlan, ResponseMode
 from coldframe.exchange.keys import AccountKeys
@@ -30,9 +31,8 @@ from coldframe.exchange_server.key_files import keys_for
 from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
 from coldframe.wire.api import ApiRequest, Security, parse_request
-from coldframe.wire.frames import ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
-from coldframe.wire.routes import StreamTarget, parse_target
+from coldframe.wire.routes import parse_target
 
 #: What a client gives a REST call that is never answered (milliseconds).
 REST_TIMEOUT_MS: Final = 10_000
@@ -69,7 +69,7 @@ class Socket:
     #: Ends the connection, with the reason that its client gets to hear.
     end: Callable[[str], None]
     session: ApiSession | None = None
-    target: StreamTarget | None = None
+    streams: StreamSession | None = None
     open: bool = True
     #: How many bytes of requests it has brought, as a cable would count them.
     brought: int = 0
@@ -93,11 +93,9 @@ class Socket:
         return self.client.backlog(self.link)
 
     def offer(self, publication: Publication) -> None:
-        target = self.target
-        wanted = dict(target.events).get(publication.name) if target is not None else None
-        if not wanted or publication.event in wanted:
-            combined = target is not None and target.combined
-            self.say((publication.enveloped if combined else publication.raw).encode())
+        frame = self.streams.frame_of(publication) if self.streams is not None else None
+        if frame is not None:
+            self.say(frame.encode())
 
     def say(self, frame: bytes) -> None:
         if self.open:
@@ -166,9 +164,11 @@ class VirtualVenue:
         if api:
             socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
         else:
-            socket.target = parse_target(path)
-            for name in socket.target.names if socket.target is not None else ():
-                self.context.private.add(name, socket)
+            target = parse_target(path)
+            if target is not None:
+                all_unrouted = self.context.settings.unrouted == "all"
+                socket.streams = StreamSession(target, self.now_ms() / 1000, all_unrouted=all_unrouted)
+                self.context.follow(socket, socket.streams.begin())
         self.sockets[link] = socket
         self.context.connections[socket] = None
         return True
@@ -180,9 +180,8 @@ class VirtualVenue:
             return
         socket.open = False
         del self.context.connections[socket]
-        for subscriptions in (self.context.private, self.exchange.streams.subscriptions):
-            for name in list(subscriptions._listeners):
-                subscriptions.remove(name, socket)
+        if socket.streams is not None:
+            self.context.follow(socket, socket.streams.end())
 
     def _drop(self, link: str, reason: str) -> None:
         socket = self.sockets.get(link)
@@ -193,18 +192,14 @@ class VirtualVenue:
     def control(self, link: str, frame: bytes) -> None:
         """A control frame on a stream connection."""
         socket = self.sockets.get(link)
-        if socket is None:
+        if socket is None or socket.streams is None:
             return
-        control = parse_control(frame)
-        if isinstance(control, ControlError):
-            socket.say(error_frame(control))
-            return
-        subscriptions = self.exchange.streams.subscriptions
-        for name in control.params if control.method in ("SUBSCRIBE", "UNSUBSCRIBE") else ():
-            (subscriptions.add if control.method == "SUBSCRIBE" else subscriptions.remove)(name, socket)
-            if control.method == "SUBSCRIBE":
-                self.source.listened_to(name)
-        socket.say(reply_frame(control.id, None))
+        reply = socket.streams.receive(frame, self.now_ms() / 1000)
+        self.context.follow(socket, reply)
+        for answer in reply.frames:
+            socket.say(answer)
+        if reply.closed:
+            self._drop(link, f"closed by the exchange: 1008 {reply.closed}")
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 

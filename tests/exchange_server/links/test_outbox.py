@@ -5,8 +5,8 @@ from __future__ import annotations
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from coldframe.exchange.endpoints.stream_session import Allowance
 from coldframe.exchange_server.links.outbox import Outbox
-from coldframe.exchange_server.links.streams import Allowance
 
 
 async def test_frames_leave_in_the_order_in_which_they_came() -> None:

@@ -13,6 +13,7 @@ from trio_websocket import CloseReason, ConnectionClosed, ConnectionRejected, We
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.enums import INTERVALS
+from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange_server import EmbeddedVenue
 from coldframe.wire.codec import Census, decode_stream, decode_user
 from coldframe.wire.names import StreamKind, parse
@@ -320,7 +321,7 @@ async def test_dropping_private_links_leaves_the_others() -> None:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user, stream(address, "/public/ws/btcusdt@bookTicker") as market:
             await market.next()
-            for link in [link for link in venue._door.stream_links if link.private]:
+            for link in [link for link in venue._door.stream_links if link.carries is ConnectionKind.PRIVATE]:
                 link.drop()
             with pytest.raises(ConnectionClosed), trio.fail_after(15):
                 await user.socket.get_message()
