@@ -63,17 +63,22 @@ def context() -> StepContext:
 
 
 class Alone:
-    """One machine and its context. What `step` returns comes after the events and effects of the same step."""
+    """One machine and its context. What `step` returns comes after the events and effects of the same step.
 
-    def __init__(self, ctx: StepContext, step: Callable[[Any], object]) -> None:
+    `aside` is the key of a time that another machine in the same context asks for: it is no part of the trace.
+    """
+
+    def __init__(self, ctx: StepContext, step: Callable[[Any], object], aside: str = "") -> None:
         self._ctx = ctx
         self._step = step
+        self._aside = aside
 
     def step(self, given: At) -> list[object]:
         self._ctx.begin_step(START_NS + given.ms * NS_PER_MS)
         returned = given.event() if callable(given.event) else self._step(given.event)
         answers = returned if isinstance(returned, Sequence) else [] if returned is None else [returned]
-        return [*self._ctx.take_events(), *self._ctx.take_effects(), *answers]
+        came = [*self._ctx.take_events(), *self._ctx.take_effects(), *answers]
+        return [effect for effect in came if not (isinstance(effect, WakeAt) and effect.key == self._aside)]
 
 
 class Like:

@@ -56,11 +56,10 @@ def test_trace_of_the_session() -> None:
     params = {"symbol": "BTCUSDT"}
     question = {"link": "api.1", "method": "order.status", "params": params}
     assert (
-        Playbook(Alone(ctx, session.step), ignore=(Log,))
+        Playbook(Alone(ctx, session.step, "session:check"), ignore=(Log,))
         >> at(0, session.start)
         << OpenLink("api.1", LinkKind.API, "")
         >> at(40, LinkOpened("api.1"))
-        << wake("session:check", 290)
         << SendRequest("api.1", 1, "session.logon", {})
         >> at(80, answer(1, {}))
         << SessionReady()
@@ -86,7 +85,6 @@ def test_trace_of_the_session() -> None:
         << OpenLink("api.2", LinkKind.API, "")
         # What a log-on was not written with is its link's affair: the link ends.
         >> at(450, LinkOpened("api.2"))
-        << wake("session:check", 700)
         << SendRequest("api.2", 5, "session.logon", {})
         >> at(460, RequestNotWritten("api.2", 5, "reset by peer"))
         >> at(460, LinkLost("api.2", "reset by peer"))
@@ -113,18 +111,15 @@ def test_trace_of_the_user_stream() -> None:
     made = KeysByRest(UserStreamLimits(keep_alive_ms=5_000))
     key = RestAnswered(1, body({"listenKey": "k1"}), START_NS)
     assert (
-        Playbook(Alone(made.ctx, made.step), ignore=(Log,))
+        Playbook(Alone(made.ctx, made.step, "user:check"), ignore=(Log,))
         >> at(0, SessionReady())
-        << wake("user:check", 1_000)
         << CallRest(1, "POST", LISTEN_KEY, {})
         >> at(30, key)
         << OpenLink("private.1", LinkKind.PRIVATE, "/private/ws/k1")
         >> at(60, LinkOpened("private.1"))
         << ReportsBegin()
         >> at(1_000, TimeReached("user:check"))
-        << wake("user:check", 2_000)
         >> at(5_030, TimeReached("user:check"))
-        << wake("user:check", 6_030)
         << CallRest(2, "PUT", LISTEN_KEY, {})
         >> at(5_060, RestAnswered(2, body({}), START_NS))
         >> at(7_000, LinkLost("private.1", "reset by peer"))
@@ -139,9 +134,8 @@ def test_trace_of_a_listen_key() -> None:
     """An expired key leaves its link open and silent: the link goes, and another key is asked for."""
     made = KeysByRest(UserStreamLimits())
     assert (
-        Playbook(Alone(made.ctx, made.step), ignore=(Log,))
+        Playbook(Alone(made.ctx, made.step, "user:check"), ignore=(Log,))
         >> at(0, SessionReady())
-        << wake("user:check", 1_000)
         << CallRest(1, "POST", LISTEN_KEY, {})
         >> at(5, RestAnswered(1, None, START_NS, "timed out"))
         << wake("user:open", 255)

@@ -46,7 +46,7 @@ def test_trace_of_the_order_executor() -> None:
     world = OrderWorld()
     executor: OrderExecutor = world.executor
     wanted = place(price="99.5")
-    play = Playbook(Alone(world.ctx, executor.step), ignore=(Log,)) >> at(0, world.place(wanted))
+    play = Playbook(Alone(world.ctx, executor.step, "session:check"), ignore=(Log,)) >> at(0, world.place(wanted))
     play = play << request("order.place", 1) << row(RowKind.REQUEST, "1")
     order = one_order(world)
     venue = AtVenue.of(order)
@@ -67,7 +67,7 @@ def test_trace_of_an_order_of_unknown_fate() -> None:
     """No answer changes nothing but that it is asked for; that it is not found proves nothing yet."""
     world = OrderWorld()
     executor = world.executor
-    play = Playbook(Alone(world.ctx, executor.step), ignore=(Log,)) >> at(0, world.place(place(price="99.5")))
+    play = Playbook(Alone(world.ctx, executor.step, "session:check"), ignore=(Log,)) >> at(0, world.place(place(price="99.5")))
     play = play << request("order.place", 1) << row(RowKind.REQUEST, "1")
     order = one_order(world)
     assert (
@@ -186,7 +186,7 @@ def test_trace_of_an_absence_proof() -> None:
     world.orders.apply(order, OrderEvent.WRITTEN, START_NS)
     not_found = Answered(PendingQuery(order), 400, None, NOT_FOUND)
     assert (
-        Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))
+        Playbook(Alone(world.ctx, executor.step, "session:check"), ignore=(Log, AppendJournal))
         >> at(2_000, Unanswered(PendingPlace(order), "no answer within 2000 ms"))
         << changed(S.UNKNOWN)
         >> at(2_500, TimeReached("orders:tick"))
@@ -220,7 +220,7 @@ def test_trace_of_amendments_that_are_refused() -> None:
         codes.append(executor.amend(world.account, amend, CALM).code)
 
     assert (
-        Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))
+        Playbook(Alone(world.ctx, executor.step, "session:check"), ignore=(Log, AppendJournal))
         >> at(0, wants)
         << request("order.modify", 1)
         >> at(20, Answered(PendingAmend(order, D(99), D(1)), 400, None, too_often))
@@ -238,7 +238,7 @@ def test_trace_of_the_two_ways_of_a_cancel() -> None:
     canceled = AtVenue.of(second, 78)
     canceled.end(OrderStatus.CANCELED)
     assert (
-        Playbook(Alone(world.ctx, executor.step), ignore=(Log, AppendJournal))
+        Playbook(Alone(world.ctx, executor.step, "session:check"), ignore=(Log, AppendJournal))
         >> at(0, lambda: executor.leave(first))
         << request("order.cancel", 1)
         >> at(50, lambda: world.session.step(LinkLost("api.1", "reset by peer")) and None)

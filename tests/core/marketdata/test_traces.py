@@ -34,10 +34,9 @@ def test_trace_of_the_feed() -> None:
     names = (parse(DEPTH),)
     feed = Feed(plan(names, LIMITS), LIMITS, ctx.chance)
     assert (
-        Playbook(Alone(ctx, lambda event: feed.step(event, ctx.now_ns)), ignore=(Log,))
+        Playbook(Alone(ctx, lambda event: feed.step(event, ctx.now_ns), "feed:check:"), ignore=(Log,))
         >> at(0, lambda: feed.start(ctx.now_ns))
         << OpenLink("public-1.1", LinkKind.MARKET, "/public/stream")
-        << wake("feed:check:", 1_000)
         >> at(50, LinkOpened("public-1.1"))
         << SendControl("public-1.1", subscribe(1, DEPTH))
         >> at(80, ControlReplied("public-1.1", ControlReply(1)))
@@ -53,7 +52,6 @@ def test_trace_of_the_feed() -> None:
         << CloseLink("public-1.2", "no acknowledgement of a request")
         << StreamsLost(names, "link lost: no acknowledgement of a request")
         << wake("feed:open:public-1", 11_550)
-        << wake("feed:check:", 12_300)
     )
 
 
@@ -66,10 +64,9 @@ def test_trace_of_a_rotation() -> None:
         return tuple(feed.route(link, parse(TRADES), agg_trade(number), ctx.now_ns)[0])
 
     assert (
-        Playbook(Alone(ctx, lambda event: feed.step(event, ctx.now_ns)), ignore=(Log,))
+        Playbook(Alone(ctx, lambda event: feed.step(event, ctx.now_ns), "feed:check:"), ignore=(Log,))
         >> at(0, lambda: feed.start(ctx.now_ns))
         << OpenLink("market-1.1", LinkKind.MARKET, "/market/stream")
-        << wake("feed:check:", 1_000)
         >> at(50, LinkOpened("market-1.1"))
         << SendControl("market-1.1", subscribe(1, TRADES))
         >> at(80, ControlReplied("market-1.1", ControlReply(1)))
@@ -77,7 +74,6 @@ def test_trace_of_a_rotation() -> None:
         << agg_trade(1)
         >> at(97_550, TimeReached("feed:check:"))
         << OpenLink("market-1.2", LinkKind.MARKET, "/market/stream")
-        << wake("feed:check:", 98_550)
         >> at(97_600, LinkOpened("market-1.2"))
         << SendControl("market-1.2", subscribe(2, TRADES))
         >> at(97_650, ControlReplied("market-1.2", ControlReply(2)))
@@ -91,7 +87,6 @@ def test_trace_of_a_rotation() -> None:
         << agg_trade(4)
         >> at(99_650, TimeReached("feed:check:"))
         << CloseLink("market-1.1", "rotated")
-        << wake("feed:check:", 100_650)
     )
 
 
@@ -142,10 +137,9 @@ def test_trace_of_the_market_side() -> None:
         return FramesReceived(link, (envelope(DEPTH, encode(message)),))
 
     assert (
-        Playbook(Alone(ctx, market.step), ignore=(Log,))
+        Playbook(Alone(ctx, market.step, "feed:check:"), ignore=(Log,))
         >> at(0, market.start)
         << OpenLink(link, LinkKind.MARKET, "/public/stream")
-        << wake("feed:check:", 1_000)
         >> at(50, LinkOpened(link))
         << SendControl(link, subscribe(1, DEPTH))
         >> at(80, FramesReceived(link, (b'{"result":null,"id":1}',)))
@@ -171,10 +165,9 @@ def test_trace_of_a_plain_stream() -> None:
     market = Market(ctx, RestQueue(ctx), [parse(TRADES)], LIMITS)
     first, second = (envelope(TRADES, encode(agg_trade(number))) for number in (1, 2))
     assert (
-        Playbook(Alone(ctx, market.step), ignore=(Log,))
+        Playbook(Alone(ctx, market.step, "feed:check:"), ignore=(Log,))
         >> at(0, market.start)
         << OpenLink
-        << wake("feed:check:", 1_000)
         >> at(50, LinkOpened("market-1.1"))
         << SendControl
         >> at(90, FramesReceived("market-1.1", (first, second)))

@@ -198,7 +198,7 @@ def test_trace_of_asset_prices() -> None:
     index = {"symbol": "BNBUSD", "time": 1, "index": "600", "bidBuffer": "0", "askBuffer": "0", "bidRate": "0", "askRate": "0"}
     index |= {"autoExchangeBidBuffer": "0", "autoExchangeAskBuffer": "0", "autoExchangeBidRate": "0", "autoExchangeAskRate": "0"}
     assert (
-        Playbook(Alone(world.ctx, prices.step), ignore=(Log,))
+        Playbook(Alone(world.ctx, prices.step, "feed:check:"), ignore=(Log,))
         >> at(0, seen)
         << call("/fapi/v1/assetIndex", symbol="BNBUSD")
         >> at(250, seen)
@@ -206,7 +206,6 @@ def test_trace_of_asset_prices() -> None:
         << row(RowKind.PRICE, "BNB")
         # It is heard of by itself from now on.
         << OpenLink
-        << Like(WakeAt, key="feed:check:")
         >> at(500, seen)
         # Of a contract nobody asked about.
         >> at(600, StreamMessage(stream, mark_price("100")))
@@ -253,7 +252,7 @@ def test_trace_of_the_order_side() -> None:
     (link,) = [link for link in made.links if side.session.owns(link)]
     now_ms = (made.now_ns - START_NS) // 1_000_000
     assert (
-        Playbook(Alone(ctx, side.step), ignore=(Log,))
+        Playbook(Alone(ctx, side.step, "session:check"), ignore=(Log,))
         >> at(now_ms + 100, LinkLost(link, "reset by peer"))
         << changed(OrderState.UNKNOWN)
         << Like(LinkChanged, link="api", state=LinkState.DOWN)
@@ -261,7 +260,6 @@ def test_trace_of_the_order_side() -> None:
         >> at(now_ms + 350, TimeReached("session:open"))
         << Like(OpenLink, link="api.2")
         >> at(now_ms + 400, LinkOpened("api.2"))
-        << Like(WakeAt, key="session:check")
         << Like(SendRequest, method="session.logon")
     )
 
