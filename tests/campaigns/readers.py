@@ -32,7 +32,7 @@ from coldframe.trio_io import link
 from coldframe.trio_io.batch import BatchStream
 from coldframe.trio_io.body import Body
 from coldframe.units import exact, scaled
-from coldframe.wire import api, frames, names, requests, rest, routes, strict, tape
+from coldframe.wire import api, frames, names, recording, requests, rest, routes, strict
 from coldframe.wire.codec import Census, decode, decode_list, decode_stream, decode_user, payload_class, user_event_classes
 from coldframe.wire.reference import ExchangeInfo, ServerTime, SymbolInfo
 from coldframe.wire.replies import AccountStatus, AlgoReply, OrderReply, PositionRow
@@ -154,7 +154,7 @@ def _envelopes() -> Iterator[Reader]:
     yield Reader("control answer", CONTROLS, frames.parse_reply, share=10)
     yield Reader("combined frame", CONTROLS, frames.cut_envelope, declared=(), share=5)
     yield Reader("parameters", REQUESTS, _parameters, share=40)
-    yield Reader("line of a recording", TAPE.split(b"\n"), tape.parse_line, share=10)
+    yield Reader("line of a recording", TAPE.split(b"\n"), recording.parse_line, share=10)
 
 
 def _answered() -> Iterator[bytes]:
@@ -336,7 +336,7 @@ def _mirror() -> Reader:
     mirrored(mirror)
 
     def feed(data: bytes) -> None:
-        line: Any = tape.parse_line(data)
+        line: Any = recording.parse_line(data)
         if isinstance(line.snapshot, str):
             mirror.feed_snapshot(line.snapshot, line.payload)
             feeding._feed_snapshot(mirror, line.snapshot, line.payload)

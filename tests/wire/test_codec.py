@@ -15,7 +15,7 @@ import pytest
 
 from coldframe.enums import OpenEnum
 from coldframe.errors import DecodeError
-from coldframe.wire import account, api, codec, names, reference, streams, strict, tape
+from coldframe.wire import account, api, codec, names, recording, reference, streams, strict
 from coldframe.wire.streams import Message
 from tests.wire.shapes import KINDS, Pairs, Path, Sort, at, example, fields, inner, places, with_literal, written
 
@@ -280,7 +280,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "user": lambda payload: codec.decode_user(payload, codec.Census()),
     "api request": api.parse_request,
     "api reply": api.parse_reply,
-    "tape": tape.parse_line,
+    "tape": recording.parse_line,
     "plain": strict.strictly,
 }
 

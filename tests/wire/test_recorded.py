@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from coldframe.wire import api, codec, names, reference, replies, tape
+from coldframe.wire import api, codec, names, recording, reference, replies
 from coldframe.wire.filters import Filters
 from tests.conftest import SHARED, needs_shared
 
@@ -90,19 +90,19 @@ def test_every_line_of_a_recording_decodes(name: str) -> None:
     census, snapshots, count = codec.Census(), 0, 0
     for line in lines_of(DATA / name):
         count += 1
-        parsed = tape.parse_line(line)
+        parsed = recording.parse_line(line)
         if isinstance(parsed.snapshot, str):
             snapshots += 1
             depth = codec.decode(reference.Depth, parsed.payload, census)
             assert depth.bids
-            assert tape.snapshot_line(parsed.t, parsed.snapshot, parsed.payload) == line.rstrip()
+            assert recording.snapshot_line(parsed.t, parsed.snapshot, parsed.payload) == line.rstrip()
             continue
         assert isinstance(parsed.stream, str)
         stream = names.parse(parsed.stream)
         assert str(stream) == parsed.stream
         (message,) = codec.decode_stream(stream, parsed.payload, census)
         assert message.symbol == stream.symbol  # type: ignore[attr-defined]
-        assert tape.stream_line(parsed.t, parsed.stream, parsed.payload) == line.rstrip()
+        assert recording.stream_line(parsed.t, parsed.stream, parsed.payload) == line.rstrip()
     assert (count, snapshots) == RECORDINGS[name]
     assert not census.unknown
 
@@ -110,7 +110,7 @@ def test_every_line_of_a_recording_decodes(name: str) -> None:
 def test_every_tenth_line_comes_back_as_it_was() -> None:
     for name in RECORDINGS:
         for line in list(lines_of(DATA / name))[::10]:
-            parsed, census = tape.parse_line(line), codec.Census()
+            parsed, census = recording.parse_line(line), codec.Census()
             if isinstance(parsed.stream, str):
                 (message,) = codec.decode_stream(names.parse(parsed.stream), parsed.payload, census)
                 assert exactly(codec.encode(message)) == exactly(parsed.payload)
