@@ -268,7 +268,7 @@ def test_unresolvable_order_needs_an_operator_and_still_counts() -> None:
     made.run(610_000)
     assert state(order) is S.NEEDS_OPERATOR
     assert order.remaining == 3
-    assert any(line.level is Level.ERROR and "yourself" in line.text for line in made.log)
+    assert any(line.level is Level.ERROR and "manual check needed" in line.text for line in made.log)
     made.want(actor, place())
     assert made.verdicts(actor)["HALTED"] == 1
     made.swallows.clear()

@@ -56,14 +56,16 @@ def test_trace_of_the_session() -> None:
     params = {"symbol": "BTCUSDT"}
     question = {"link": "api.1", "method": "order.status", "params": params}
     assert (
-        Playbook(Alone(ctx, session.step, "session:check"), ignore=(Log,))
+        Playbook(Alone(ctx, session.step), ignore=(Log,))
         >> at(0, session.start)
         << OpenLink("api.1", LinkKind.API, "")
         >> at(40, LinkOpened("api.1"))
+        << wake("session:check", 10_040)
         << SendRequest("api.1", 1, "session.logon", {})
         >> at(80, answer(1, {}))
         << SessionReady()
         >> at(100, partial(ask, "first"))
+        << wake("session:check", 2_290)
         << SendRequest("api.1", 2, "order.status", params)
         << asked("2", question)
         >> at(110, partial(ask, "second"))
@@ -85,6 +87,7 @@ def test_trace_of_the_session() -> None:
         << OpenLink("api.2", LinkKind.API, "")
         # What a log-on was not written with is its link's affair: the link ends.
         >> at(450, LinkOpened("api.2"))
+        << wake("session:check", 10_450)
         << SendRequest("api.2", 5, "session.logon", {})
         >> at(460, RequestNotWritten("api.2", 5, "reset by peer"))
         >> at(460, LinkLost("api.2", "reset by peer"))
