@@ -33,4 +33,7 @@ EXPLAINED: Final[dict[str, str]] = {
     "desired_state.py:_nearer_zero: target * position > 0 -> target * position >= 0": (
         "a target of zero is nearer already, and from a position of zero no other one is"
     ),
+    "strategy_account.py:StrategyAccount.placed: now_ms - at < within_ms -> now_ms - at <= within_ms": (
+        "an order that went out exactly so long ago is a double no more, whether it is remembered or not"
+    ),
 }

@@ -42,6 +42,19 @@ def test_a_second_doubt_waits_for_no_pause_of_the_first(later_s: int) -> None:
     assert len(pump.told("was never accepted")) == 1
 
 
+def test_an_order_in_doubt_is_compared_ever_more_seldom() -> None:
+    """Rounds for it are two seconds apart at first, and at last no more frequent than those that come anyway."""
+    pump, puppet = world()
+    puppet.wanted = [bid(pump)]
+    pump.until(lambda: len(pump.venue.open_orders()) == 1)
+    pump.venue.faults._hidden[next(iter(pump.venue.open_orders()))] = (pump.now_ms, pump.now_ms + 900_000)
+    pump.run(90)
+    began = len(pump.venue.carried_out)
+    pump.run(120)
+    lists = [call for call, _ in pump.venue.carried_out[began:] if call == "GET /fapi/v1/openOrders"]
+    assert 4 <= len(lists) <= 10
+
+
 @pytest.mark.parametrize("refused", [{LinkKind.PRIVATE}, {LinkKind.PRIVATE, LinkKind.API}])
 def test_fills_are_told_however_long_the_user_stream_is_away(refused: set[LinkKind]) -> None:
     pump, puppet = world()

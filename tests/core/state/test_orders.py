@@ -321,3 +321,18 @@ def test_fills_from_before_an_adoption_count_once_and_unbooked() -> None:
     assert orders.book(order, fill(order, 3, "0.1"), START_NS)
     orders.pass_over(order, fill(order, 3, "0.1"))
     assert (order.filled, order.fills_missing, orders.fills_owed) == (D("0.6"), False, 0)
+
+
+@pytest.mark.parametrize(("price", "reported", "after"), [("100", "99", "99"), ("100", "0", "100"), (None, "99", None)])
+def test_a_reported_price_is_that_of_a_priced_order(price: str | None, reported: str, after: str | None) -> None:
+    """The exchange reports a price of zero where there is none, and an average where a market order has traded."""
+    order = prepared(Orders(START_MS), place(price=None if price is None else D(price)))
+    order.terms_reported(D(2), D(reported), START_MS)
+    assert (order.quantity, order.price) == (D(2), None if after is None else D(after))
+
+
+def test_terms_of_before_an_amendment_do_not_undo_it() -> None:
+    order = prepared(Orders(START_MS), place(price=D(100)))
+    order.terms_reported(D(2), D(99), START_MS)
+    order.terms_reported(D(3), D(98), START_MS - 1)
+    assert (order.quantity, order.price) == (D(2), D(99))

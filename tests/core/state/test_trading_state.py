@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coldframe.core.state.trading_state import FIRST_PROBE_MS, Suspensions
+from coldframe.core.state.trading_state import FIRST_PROBE_MS, Cause, Suspensions, TradingState
 from coldframe.model.intents import Verdict, VerdictCode
 from tests.core.made import START_MS
 
@@ -61,3 +61,19 @@ def test_a_mode_is_probed_when_its_pause_is_over(after_ms: int, open_again: bool
     halts.mode_on("BTCUSDT", -4140, "reduce only", START_MS)
     assert (halts.against("mm", "BTCUSDT", START_MS + after_ms) is None) is open_again
     assert halts.against("mm", "ETHUSDT", START_MS) is None
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_only_a_link_or_a_contract_that_is_down_stops_reducing(cause: Cause) -> None:
+    halts = cause in (Cause.ORDER_LINK, Cause.CONTRACT)
+    assert cause.state is (TradingState.HALTED if halts else TradingState.REDUCING)
+
+
+def test_every_suspension_that_holds_is_listed() -> None:
+    held = [(suspension.cause, suspension.scope.strategy, suspension.scope.symbol) for suspension in shut()]
+    assert held == [
+        (Cause.REJECTS, "mm", ""),
+        (Cause.SAFE_HALT, "", "BTCUSDT"),
+        (Cause.SAFE_HALT, "", "ETHUSDT"),
+        (Cause.RISK_MODE, "", "BTCUSDT"),
+    ]
