@@ -63,10 +63,27 @@ _WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tes
 SCENES = ("tests/scenes/", "tests/campaigns/test_short.py", "tests/plugins/test_live.py", "tests/interop/")
 
 
+#: Scenes with the marker `smoke`: one for each kind of thing that only a process can show.
+SMOKE = (
+    "tests/scenes/test_quickstart.py::test_c5_quickstart_trades_and_says_so_in_any_time_zone",
+    "tests/scenes/test_killed.py::test_p2_p8_a_killed_bot_goes_on_and_stays_alone",
+    "tests/scenes/test_signals.py::test_p10_o38_every_signal_drains_and_keeps_the_stop",
+    "tests/scenes/test_restart.py::test_n3_the_venue_is_killed_and_started_again",
+    "tests/scenes/test_tls.py::test_the_whole_live_path_over_tls",
+    "tests/scenes/test_paper_on_live.py::test_paper_orders_meet_the_mirrored_market",
+    "tests/scenes/test_halting.py::test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once",
+    "tests/scenes/test_operator.py::test_o25_c4_p10_what_a_person_does_to_a_running_bot",
+    "tests/scenes/test_recordings.py::test_the_shipped_recording_is_played_and_a_run_is_recorded",
+    "tests/scenes/test_machine.py::test_p12_without_descriptors_links_wait_and_come_back",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(SCENES):
             item.add_marker(pytest.mark.scene)
+        if item.nodeid.partition("[")[0] in SMOKE:
+            item.add_marker(pytest.mark.smoke)
     _spread(items)
 
 

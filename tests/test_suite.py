@@ -6,18 +6,23 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
-from tests.examples import FAST, WHOLE, choose, examples
+from coldframe.plug import loader
+from coldframe.plug.loader import GROUP
+from tests.conftest import SCENES, SMOKE
+from tests.examples import FAST, WHOLE, choose, examples, sample
 
 ROOT = Path(__file__).resolve().parents[1]
 
 #: In the folder of a test. The first is mended by its first run, the second is not.
 FAILING = """
+from importlib.metadata import entry_points
 from pathlib import Path
 
 def test_fails_once():
@@ -107,8 +112,27 @@ def test_a_few_cases_are_always_tried(whole: int, fast: int) -> None:
     try:
         settings.load_profile(FAST)
         assert examples(whole) == fast
+        assert len(sample(range(whole))) == max(whole // 10, 1)
     finally:
         settings.load_profile(before)
+
+
+@pytest.mark.parametrize("test", SMOKE)
+def test_every_scene_of_the_smoke_test_exists(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert test.startswith(SCENES)
+    assert f"def {name}(" in (ROOT / file).read_text()
+
+
+def test_installed_plugins_are_not_seen_by_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution with a plugin that cannot be imported is found by Python, and by no test."""
+    installed = tmp_path / "stranger-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(f"[{GROUP}]\nstranger = no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "stranger" in {point.name for point in entry_points(group=GROUP)}
+    assert {point.name for point in loader.entry_points(group=GROUP)} == {"maker", "momentum", "guard"}
 
 
 #: Stand in for Python on the path of `.ci/run`: the first makes the environment, the second says how it was called.
