@@ -57,7 +57,7 @@ def test_a_notice_is_told_where_the_old_word_stands() -> None:
 
 
 def test_sets_of_members_hold_each_state_once() -> None:
-    assert len(set(OrderState)) == len(OrderState) == 16
+    assert len(set(OrderState)) == len(OrderState) == 15
     assert OrderState.ACCEPTED in LIVE
     assert OrderState.FILLED in TERMINAL
     assert OrderState.PARTIALLY_FILLED not in TERMINAL

@@ -189,7 +189,7 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     assert "still open at the venue, as far as is known: cf.busy.x.1, cf.busy.x.2" in text
     assert "kept at the venue: SELL STOP_MARKET the whole position of BTCUSDT at 50000 (cf.busy.x.3): it may vanish" in text
     assert "fills owed: 0.003 BTCUSDT of cf.busy.x.4 has traded, but the trades are not known" in text
-    assert "ETHUSDT: the account's position is not what our fills make" in text
+    assert "ETHUSDT: the account's position differs from the bot's fills" in text
     assert "not compared with the account at the end" in text
     assert "the journal does not hold this end (disk full): the next run takes it for a crash" in text
     assert "NO_CHANGE" not in text
