@@ -30,14 +30,14 @@ from tests.scenes.support import CONFIGS, PATIENCE_S, VenueProcess, venue
 POINTS: dict[str, tuple[object, str]] = {
     "the engine": (Engine, "step"),
     "timers": (Timers, "set"),
-    "the inbox": (Inbox, "take"),
+    "the inbox": (Inbox, "receive"),
     "a link's writer": (links_module, "write"),
     "a link's frames": (Inbox, "put_frames"),
     "REST": (RestClient, "ask"),
     "the journal": (Journal, "_write_all"),
     "the watch for gaps": (GapWatch, "missed_ms"),
     "the beat": (Heartbeat, "holds"),
-    "the kill switch's thread": (KillSwitchThread, "_look"),
+    "the kill switch's thread": (KillSwitchThread, "_poll_halt_file"),
 }
 
 
