@@ -376,6 +376,7 @@ def behave(made: Scripted, chance: random.Random | None = None) -> None:
     made.release(lambda held: [message for message in shuffled.sample(held, len(held)) if reaches(made, message)])
 
 
+LOT = Decimal("0.001")
 HAPPENS = ("fill", "refuse", "hold", "swallow", "unwritten", "lose", "silent", "gap", "calm", "calm")
 
 
@@ -387,7 +388,8 @@ def apply(made: Scripted, chance: random.Random) -> None:
             if alive:
                 order = chance.choice(alive)
                 left = order.quantity - order.filled
-                made.fill(order.client_order_id, str(chance.choice([left, left / 2])))
+                half = max((left / 2).quantize(LOT), LOT)  # an exchange trades whole lots
+                made.fill(order.client_order_id, str(chance.choice([left, half])))
         case "refuse":
             method = chance.choice(("order.place", "order.modify", "order.cancel", "order.status"))
             made.exchange.refuses[method] = (chance.choice((-1007, -2010, -1021, -5022)), "no")
