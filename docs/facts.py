@@ -72,6 +72,7 @@ def about(name: str) -> str:
 # -- imports ------------------------------------------------------------------------------------------------------------
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package."""
     found = {}
