@@ -200,22 +200,12 @@ def aggregate_trades(exchange: Exchange, requester: Requester, request: ask.AggT
 
 def candles(exchange: Exchange, requester: Requester, request: ask.KlineQuery, now_ms: int) -> object:
     """GET klines, markPriceKlines; mark price candles follow the traded price here."""
-    public_data = public_data_of(exchange, request.symbol)
-    return (
-        public_data
-        if isinstance(public_data, Fault)
-        else _page(request, request.interval, public_data.candles, lambda bar: _row(public_data, bar))
-    )
+    return _candles(public_data_of(exchange, request.symbol), request)
 
 
 def index_candles(exchange: Exchange, requester: Requester, request: ask.PairKlineQuery, now_ms: int) -> object:
     """GET indexPriceKlines, by pair; they follow the traded price here."""
-    public_data = public_data_of_pair(exchange, request.pair)
-    return (
-        public_data
-        if isinstance(public_data, Fault)
-        else _page(request, request.interval, public_data.candles, lambda bar: _row(public_data, bar))
-    )
+    return _candles(public_data_of_pair(exchange, request.pair), request)
 
 
 def continuous_candles(exchange: Exchange, requester: Requester, request: ask.ContinuousKlineQuery, now_ms: int) -> object:
@@ -235,6 +225,12 @@ def premium_candles(exchange: Exchange, requester: Requester, request: ask.Kline
     """GET premiumIndexKlines: the premium of mark over index price since the venue started; nothing is traded in it."""
     public_data = public_data_of(exchange, request.symbol)
     return public_data if isinstance(public_data, Fault) else _page(request, request.interval, public_data.premiums, _premium_row)
+
+
+def _candles(public_data: PublicMarketData | Fault, request: ask.KlineQuery | ask.PairKlineQuery) -> object:
+    if isinstance(public_data, Fault):
+        return public_data
+    return _page(request, request.interval, public_data.candles, lambda bar: _row(public_data, bar))
 
 
 def _page(request: ask.Span, interval: str, kept: Candles, row: Callable[[Candle], list[Any]]) -> object:

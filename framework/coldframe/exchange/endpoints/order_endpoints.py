@@ -13,7 +13,7 @@ from coldframe.exchange.endpoints.windows import found
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.refusals import refuse
 from coldframe.exchange.trading.entities import Order
-from coldframe.exchange.trading.order_checks import OrderRequest, given, is_closing
+from coldframe.exchange.trading.order_checks import given
 from coldframe.exchange.trading.order_events import acknowledged, algo_reply, modified, queried
 from coldframe.wire import requests as ask
 from coldframe.wire.replies import AlgoCancelled, ErrorBody, Notice
@@ -45,32 +45,8 @@ def test_order(exchange: Exchange, requester: Requester, request: ask.PlaceOrder
     order_request = exchange.order_entry.check(requester.account, request, now_ms)
     if isinstance(order_request, Fault):
         return order_request
-    books = exchange.state.books(requester.account)
-    closing = is_closing(books, order_request.side, order_request.position_side, reduce_only=order_request.reduce_only)
-    order = _unplaced(requester, order_request, now_ms, closing=closing)
+    order = exchange.order_entry.draft(requester.account, order_request, now_ms, order_id=0, client_id="test")
     return acknowledged(order, exchange.state.contract(order_request.symbol), accepted_only=True)
-
-
-def _unplaced(requester: Requester, order_request: OrderRequest, now_ms: int, *, closing: bool) -> Order:
-    return Order(
-        order_id=0,
-        account=requester.account,
-        symbol=order_request.symbol,
-        client_id=order_request.client_id or "test",
-        side=order_request.side,
-        type=order_request.type,
-        time_in_force=order_request.time_in_force,
-        position_side=order_request.position_side,
-        price=order_request.price,
-        quantity=order_request.quantity,
-        reduce_only=order_request.reduce_only or closing,
-        price_match=order_request.price_match,
-        prevention=order_request.prevention,
-        good_till_ms=order_request.good_till_ms,
-        original_type=order_request.type,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-    )
 
 
 def modify(exchange: Exchange, requester: Requester, request: ask.ModifyOrder, now_ms: int) -> object:

@@ -107,14 +107,20 @@ class OrderEntry:
 
     def accept(self, account: str, order_request: OrderRequest, now_ms: int) -> Order:
         """Makes a checked request an order of the account, without executing it yet."""
-        books = self._state.books(account)
         order_id = self._state.order_id(order_request.symbol)
+        order = self.draft(account, order_request, now_ms, order_id=order_id, client_id=f"venue{base36(order_id)}")
+        self._state.report(order, ExecutionType.NEW, now_ms)
+        return order
+
+    def draft(self, account: str, order_request: OrderRequest, now_ms: int, *, order_id: int, client_id: str) -> Order:
+        """The order that a checked request makes; `client_id` is for one that names none. The account does not have it yet."""
+        books = self._state.books(account)
         closing = is_closing(books, order_request.side, order_request.position_side, reduce_only=order_request.reduce_only)
-        order = Order(
+        return Order(
             order_id=order_id,
             account=account,
             symbol=order_request.symbol,
-            client_id=order_request.client_id or f"venue{base36(order_id)}",
+            client_id=order_request.client_id or client_id,
             side=order_request.side,
             type=order_request.type,
             time_in_force=order_request.time_in_force,
@@ -132,8 +138,6 @@ class OrderEntry:
             created_ms=now_ms,
             updated_ms=now_ms,
         )
-        self._state.report(order, ExecutionType.NEW, now_ms)
-        return order
 
     # -- executing ----------------------------------------------------------------------------------------------------
 
