@@ -157,6 +157,17 @@ def test_a_patch_is_found(patch: str) -> None:
 # -- the shape of the engine ----------------------------------------------------------------------------------------------
 
 
+def calls(source: str, name: str) -> int:
+    """How often a module calls something by this name."""
+    nodes = ast.walk(ast.parse(source))
+    return sum(isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name for node in nodes)
+
+
+def test_one_module_makes_the_set_up_of_an_engine() -> None:
+    made = {path for path in ROOT.rglob("*.py") if calls(path.read_text(), "EngineSetup")}
+    assert made == {ROOT / "runtime" / "engine_setup.py"}
+
+
 def arrows(core: Path) -> set[tuple[str, str]]:
     """Which folder or file at the top of the engine imports which, imports inside functions and for types counted."""
     found: set[tuple[str, str]] = set()

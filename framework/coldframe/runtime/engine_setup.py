@@ -16,6 +16,7 @@ import attrs
 
 from coldframe.config.schema import BudgetTable, Config, RiskTable
 from coldframe.core.connectivity.api_session import SessionLimits
+from coldframe.core.connectivity.backoff import Chance
 from coldframe.core.engine import EngineSetup
 from coldframe.core.lifecycle.first_minutes import FirstMinutes
 from coldframe.core.marketdata.shards import FeedLimits
@@ -110,6 +111,25 @@ def engine_setup(bot: Bot, facts: RunFacts, plugins: Sequence[PluggedStrategy]) 
         clock_offset_ms=facts.clock_offset_ms,
         can_log_on=facts.can_log_on,
         halts=facts.halts,
+    )
+
+
+def listening_setup(
+    config: Config, info: ExchangeInfo, streams: Sequence[StreamName], *, chance: Chance, epoch_ms: int, clock_offset_ms: int
+) -> EngineSetup:
+    """The set-up of an engine that hears streams of a venue and has neither strategies nor orders there."""
+    return EngineSetup(
+        streams=streams,
+        instruments=Instruments.of(info.symbols),
+        plugins=(),
+        budgets={},
+        risk=RiskLimits(),
+        rate_limits=info.rate_limits,
+        chance=chance,
+        epoch_ms=epoch_ms,
+        clock_offset_ms=clock_offset_ms,
+        orders_on=False,
+        feed=feed_limits(config),
     )
 
 

@@ -15,16 +15,14 @@ from typing import Final
 import attrs
 import trio
 
-from coldframe.core.engine import Engine, EngineSetup
-from coldframe.core.state.limits import RiskLimits
+from coldframe.core.engine import Engine
 from coldframe.errors import DecodeError, VenueUnavailable
 from coldframe.exchange_server import EmbeddedVenue, Mirror
 from coldframe.model.effects import Level
-from coldframe.model.instruments import Instruments
 from coldframe.runtime.build import Bot
 from coldframe.runtime.connections import Connections
 from coldframe.runtime.effects import EffectRunner
-from coldframe.runtime.engine_setup import feed_limits
+from coldframe.runtime.engine_setup import listening_setup
 from coldframe.runtime.startup import ask_until_answered, venue_offset_ms
 from coldframe.trio_io.clock import Clock
 from coldframe.trio_io.rest import RestClient
@@ -80,21 +78,9 @@ def _mirrored(bot: Bot, listed: Collection[str]) -> list[str]:
 
 def _listener(bot: Bot, info: ExchangeInfo, symbols: Iterable[str], clock: Clock, offset_ms: int) -> Engine:
     """An engine that only listens."""
-    return Engine(
-        EngineSetup(
-            streams=[StreamName.of(symbol, channel) for symbol in symbols for channel in _CHANNELS],
-            instruments=Instruments.of(info.symbols),
-            plugins=(),
-            budgets={},
-            risk=RiskLimits(),
-            rate_limits=info.rate_limits,
-            chance=random.random,
-            epoch_ms=clock.now_ms(),
-            clock_offset_ms=offset_ms,
-            orders_on=False,
-            feed=feed_limits(bot.config),
-        )
-    )
+    streams = [StreamName.of(symbol, channel) for symbol in symbols for channel in _CHANNELS]
+    setup = listening_setup(bot.config, info, streams, chance=random.random, epoch_ms=clock.now_ms(), clock_offset_ms=offset_ms)
+    return Engine(setup)
 
 
 def _feed(mirror: Mirror, frame: bytes) -> None:
