@@ -162,7 +162,7 @@ def test_what_follows_an_answer_stands_in_the_table(purpose: type) -> None:
     assert 7_000 not in made.engine._calls._pending
 
 
-def test_a_purpose_of_nobody_is_an_error() -> None:
+def test_a_purpose_of_no_machine_is_an_error() -> None:
     """The table does not let an answer fall."""
     made = Scripted(Actor()).ready()
 

@@ -17,16 +17,16 @@ from coldframe.model.effects import Level
 from coldframe.model.intents import Amend, Cancel, Quote, Quotes, VerdictCode
 from coldframe.model.orders import OrderState
 from coldframe.units import NS_PER_MS
-from tests.core.risk.test_pre_trade import FACTS, RiskRig, refused
+from tests.core.risk.test_pre_trade import RiskRig, refused
 from tests.core.scripted import Actor, Scripted
-from tests.core.told import D, place
+from tests.core.told import CALM, D, place
 
 BUY, SELL = Side.BUY, Side.SELL
 V = VerdictCode
 
 
 def later(ms: int) -> object:
-    return attrs.evolve(FACTS, now_ms=FACTS.now_ms + ms)
+    return attrs.evolve(CALM, now_ms=CALM.now_ms + ms)
 
 
 def verdicts(made: Scripted, actor: Actor) -> dict[str, int]:
@@ -151,7 +151,7 @@ def test_messages_of_the_account_are_counted_over_all_strategies() -> None:
     rig = RiskRig(RiskLimits(messages_per_10s=3))
     for strategy in ("mm", "other", "other"):
         assert rig.check(place()).accepted
-        rig.state.message_sent(strategy, FACTS.now_ms)
+        rig.state.message_sent(strategy, CALM.now_ms)
     assert refused(rig.check(place()), V.MESSAGE_RATE, "4", "3")
     assert rig.check(place(), later(10_000)).accepted  # type: ignore[arg-type]
 
@@ -171,7 +171,7 @@ def test_open_orders_of_a_strategy_are_its_own() -> None:
 @pytest.mark.parametrize("price", ["94", "106"])
 def test_g11_price_far_from_the_book_is_refused_despite_the_mark(price: str) -> None:
     rig = RiskRig(RiskLimits(price_collar_pct=D(5)))
-    facts = attrs.evolve(FACTS, mark=D(price))
+    facts = attrs.evolve(CALM, mark=D(price))
     verdict = rig.check(place(price=price), facts)
     assert refused(verdict, V.PRICE_COLLAR, "6", "5")
     assert "middle of the book 100.0" in verdict.text

@@ -7,14 +7,27 @@ from typing import Final
 
 import attrs
 
+from coldframe.core.risk.pre_trade import RiskInputs
 from coldframe.core.state.orders import Order, Orders, Origin
 from coldframe.enums import ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
+from coldframe.model.events import BookState
 from coldframe.model.intents import Place
 from coldframe.wire.account import OrderReport, TradeLite
 from coldframe.wire.replies import OrderReply, UserTrade
 from tests.core.made import START_MS, START_NS, SYMBOL
 
 D: Final = Decimal
+#: What pre-trade risk sees on a calm day: a book that is fresh and ready, links that are up.
+CALM: Final = RiskInputs(
+    now_ms=START_MS,
+    mark=D(100),
+    best_bid=D("99.9"),
+    best_ask=D("100.1"),
+    book_state=BookState.SYNCED,
+    book_age_ms=0,
+    order_link_up=True,
+    user_stream_up=True,
+)
 
 
 def place(side: Side = Side.BUY, quantity: str = "1", price: str | None = "100", symbol: str = SYMBOL, **more: object) -> Place:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -18,7 +18,6 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.connectivity.user_stream import UserStream, UserStreamLimits
 from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.execution.order_executor import OrderExecutor
-from coldframe.core.risk.pre_trade import RiskInputs
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.limits import Budget, RiskLimits
 from coldframe.core.state.orders import Order, Orders, Origin
@@ -26,7 +25,7 @@ from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderStatus
 from coldframe.model.effects import AppendJournal, WakeAt
 from coldframe.model.engine_events import StrategyTold
-from coldframe.model.events import BookState, OrderChanged, OrderFilled
+from coldframe.model.events import OrderChanged, OrderFilled
 from coldframe.model.inputs import LinkOpened
 from coldframe.model.instruments import Instruments
 from coldframe.model.intents import Place, Verdict
@@ -35,6 +34,7 @@ from coldframe.model.orders import OrderEvent, OrderState
 from coldframe.testing import instrument
 from coldframe.units import NS_PER_MS
 from tests.core.made import START_MS, START_NS, SYMBOL
+from tests.core.told import CALM
 
 
 @attrs.frozen
@@ -111,19 +111,6 @@ def changed(state: OrderState, **said: object) -> Like:
 def filled(quantity: str, **said: object) -> Like:
     """A strategy is told of a fill."""
     return Like(StrategyTold, event=Like(OrderFilled, quantity=Decimal(quantity), **said))
-
-
-#: What stands still: a book that is fresh and ready, links that are up.
-CALM: Final = RiskInputs(
-    now_ms=START_MS,
-    mark=Decimal(100),
-    best_bid=Decimal("99.9"),
-    best_ask=Decimal("100.1"),
-    book_state=BookState.SYNCED,
-    book_age_ms=0,
-    order_link_up=True,
-    user_stream_up=True,
-)
 
 
 class OrderWorld:

@@ -267,7 +267,7 @@ async def test_w22_closing_all_links_does_not_wait_for_a_silent_peer() -> None:
 async def test_control_frames_go_out_as_they_are() -> None:
     peer = Peer()
     async with bench(peer) as rig:
-        rig.links.send_control(SendControl("nobody", b"{}"))
+        rig.links.send_control(SendControl("no link", b"{}"))
         rig.open(LinkKind.MARKET, "/public/stream")
         rig.links.send_control(SendControl("one", b'{"method":"SUBSCRIBE","id":1,"params":["a"]}'))
         assert await peer.wait_for(1) == [{"method": "SUBSCRIBE", "id": 1, "params": ["a"]}]

@@ -26,8 +26,8 @@ from coldframe.wire.replies import ErrorBody
 from coldframe.wire.rest import Answer
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.told import AtVenue, D, Trade, place
-from tests.core.trace import CALM, Alone, Like, OrderWorld, at, changed, context, filled, row, wake
+from tests.core.told import CALM, AtVenue, D, Trade, place
+from tests.core.trace import Alone, Like, OrderWorld, at, changed, context, filled, row, wake
 
 S = OrderState
 NOT_FOUND = ErrorBody(-2013, "Order does not exist.")

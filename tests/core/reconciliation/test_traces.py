@@ -207,7 +207,7 @@ def test_trace_of_asset_prices() -> None:
         # It is heard of by itself from now on.
         << OpenLink
         >> at(500, seen)
-        # Of a contract nobody asked about.
+        # Of a contract that was not asked about.
         >> at(600, StreamMessage(stream, mark_price("100")))
     )
 

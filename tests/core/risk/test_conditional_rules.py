@@ -19,22 +19,12 @@ from coldframe.model.intents import Place, Verdict, VerdictCode
 from coldframe.model.orders import OrderEvent
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.told import D, place
+from tests.core.told import CALM, D, place
 
 BUY, SELL = Side.BUY, Side.SELL
 BOTH, LONG, SHORT = PositionSide
 T, V = OrderType, VerdictCode
-FACTS = RiskInputs(
-    now_ms=START_MS,
-    mark=D(100),
-    best_bid=D("99.9"),
-    best_ask=D("100.1"),
-    book_state=BookState.SYNCED,
-    book_age_ms=0,
-    order_link_up=True,
-    user_stream_up=True,
-)
-STALE = attrs.evolve(FACTS, book_state=BookState.BUFFERING)
+STALE = attrs.evolve(CALM, book_state=BookState.BUFFERING)
 
 
 class RiskRig:
@@ -58,10 +48,10 @@ class RiskRig:
         self.state = EngineState(ctx, self.orders, traders, instruments=Instruments([listed]), limits=limits, hedge=hedge)
         self.state.prices.mark_price_told(SYMBOL, D(100))
 
-    def check(self, wanted: Place, facts: RiskInputs = FACTS) -> Verdict:
+    def check(self, wanted: Place, facts: RiskInputs = CALM) -> Verdict:
         return check(self.state, self.account, wanted, facts)
 
-    def code(self, wanted: Place, facts: RiskInputs = FACTS) -> VerdictCode:
+    def code(self, wanted: Place, facts: RiskInputs = CALM) -> VerdictCode:
         return self.check(wanted, facts).code
 
     def wait(self, wanted: Place) -> Order:
@@ -192,7 +182,7 @@ def test_g11_collar_checks_the_trigger_and_from_it_the_price(wanted: Place, away
         assert verdict.accepted
     else:
         assert (verdict.code, verdict.value, verdict.limit) == (V.PRICE_COLLAR, D(away), D(5))
-        assert rig.code(wanted, attrs.evolve(FACTS, mark=None)) is V.NO_MARK_PRICE
+        assert rig.code(wanted, attrs.evolve(CALM, mark=None)) is V.NO_MARK_PRICE
 
 
 def test_conditional_orders_are_limited_to_what_the_venue_keeps() -> None:

@@ -24,21 +24,11 @@ from coldframe.model.intents import Place, Verdict, VerdictCode
 from coldframe.model.orders import Attempt, OrderEvent, Overlay
 from coldframe.testing import instrument
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.told import D, place
+from tests.core.told import CALM, D, place
 from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
 V = VerdictCode
-FACTS = RiskInputs(
-    now_ms=START_MS,
-    mark=D(100),
-    best_bid=D("99.9"),
-    best_ask=D("100.1"),
-    book_state=BookState.SYNCED,
-    book_age_ms=0,
-    order_link_up=True,
-    user_stream_up=True,
-)
 
 
 class RiskRig:
@@ -64,7 +54,7 @@ class RiskRig:
         self.state.prices.mark_price_told(SYMBOL, D(100))
         self.trades = 0
 
-    def check(self, wanted: Place, facts: RiskInputs = FACTS, **more: object) -> Verdict:
+    def check(self, wanted: Place, facts: RiskInputs = CALM, **more: object) -> Verdict:
         return check(self.state, self.account, wanted, facts, **more)  # type: ignore[arg-type]
 
     def stand(self, wanted: Place, strategy: str = "mm") -> Order:
@@ -146,16 +136,16 @@ def test_filter_refusal_names_the_code_and_nearest_legal_value() -> None:
 def test_without_the_order_link_nothing_passes() -> None:
     rig = RiskRig()
     rig.hold("1")
-    down = attrs.evolve(FACTS, order_link_up=False)
+    down = attrs.evolve(CALM, order_link_up=False)
     assert refused(rig.check(place(), down), V.ORDER_LINK_DOWN)
     assert refused(rig.check(place(SELL), down), V.ORDER_LINK_DOWN)
 
 
 STALE = [
-    (attrs.evolve(FACTS, user_stream_up=False), V.STALE_USER_STREAM, None, None),
-    (attrs.evolve(FACTS, book_state=BookState.STALE), V.STALE_BOOK, None, None),
-    (attrs.evolve(FACTS, book_state=BookState.BUFFERING), V.STALE_BOOK, None, None),
-    (attrs.evolve(FACTS, book_age_ms=2_001), V.STALE_BOOK, "2001", "2000"),
+    (attrs.evolve(CALM, user_stream_up=False), V.STALE_USER_STREAM, None, None),
+    (attrs.evolve(CALM, book_state=BookState.STALE), V.STALE_BOOK, None, None),
+    (attrs.evolve(CALM, book_state=BookState.BUFFERING), V.STALE_BOOK, None, None),
+    (attrs.evolve(CALM, book_age_ms=2_001), V.STALE_BOOK, "2001", "2000"),
 ]
 
 
@@ -188,18 +178,18 @@ def test_g11_a_price_too_far_from_the_mark_is_refused() -> None:
     assert refused(rig.check(place(price="1000", quantity="0.01")), V.PRICE_COLLAR, "900", "5")
     assert refused(rig.check(place(SELL, price="94.9")), V.PRICE_COLLAR, "5.1", "5")
     assert rig.check(place(price="105")).accepted
-    assert refused(rig.check(place(), attrs.evolve(FACTS, mark=None)), V.NO_MARK_PRICE)
-    assert rig.check(place(price=None), attrs.evolve(FACTS, mark=None)).accepted
+    assert refused(rig.check(place(), attrs.evolve(CALM, mark=None)), V.NO_MARK_PRICE)
+    assert rig.check(place(price=None), attrs.evolve(CALM, mark=None)).accepted
 
 
 def test_order_rate_is_kept_except_when_only_judging() -> None:
     rig = RiskRig(budget=Budget(orders_per_10s=2))
     for at in (0, 4_000):
         rig.account.ordered(START_MS + at)
-    at_five = attrs.evolve(FACTS, now_ms=START_MS + 5_000)
+    at_five = attrs.evolve(CALM, now_ms=START_MS + 5_000)
     assert refused(rig.check(place(), at_five), V.ORDER_RATE, "3", "2")
     assert rig.check(place(), at_five, sending=False).accepted
-    assert rig.check(place(), attrs.evolve(FACTS, now_ms=START_MS + 10_000)).accepted
+    assert rig.check(place(), attrs.evolve(CALM, now_ms=START_MS + 10_000)).accepted
 
 
 def test_open_orders_are_limited_by_account_and_by_contract() -> None:
@@ -214,14 +204,14 @@ def test_open_orders_are_limited_by_account_and_by_contract() -> None:
     standing = rig.stand(place())
     assert refused(rig.check(place()), V.OPEN_ORDERS, "2", "1")
     assert rig.check(place(), replaces=(standing,)).accepted
-    assert rig.check(place(symbol="ETHUSDT"), attrs.evolve(FACTS, mark=D(100))).accepted
+    assert rig.check(place(symbol="ETHUSDT"), attrs.evolve(CALM, mark=D(100))).accepted
 
 
 def test_the_notional_of_one_order_is_limited() -> None:
     rig = RiskRig(RiskLimits(max_order_notional=D(500)))
     assert refused(rig.check(place(quantity="5.1")), V.ORDER_NOTIONAL, "510", "500")
     assert refused(rig.check(place(quantity="5.1", price=None)), V.ORDER_NOTIONAL, "510", "500")
-    no_mark = attrs.evolve(FACTS, mark=None)
+    no_mark = attrs.evolve(CALM, mark=None)
     assert refused(rig.check(place(quantity="5", price=None), no_mark), V.ORDER_NOTIONAL, "500.5", "500")
     nothing = attrs.evolve(no_mark, best_ask=None)
     assert refused(rig.check(place(quantity="5", price=None), nothing), V.NO_MARK_PRICE)

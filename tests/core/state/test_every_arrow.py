@@ -28,8 +28,8 @@ from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
 from tests.core.algos import AtAlgo
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.told import AtVenue, Trade, place
-from tests.core.trace import CALM, OrderWorld, accepted
+from tests.core.told import CALM, AtVenue, Trade, place
+from tests.core.trace import OrderWorld, accepted
 
 S, H, X = OrderState, OrderEvent, ExecutionType
 #: What brings an order to a state, from the state before it, by the table itself.

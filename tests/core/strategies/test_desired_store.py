@@ -40,7 +40,7 @@ def test_what_concerns_a_wish_makes_it_due_and_nothing_else_does() -> None:
     store.take_due()
     store.touch("mm", "BTCUSDT")
     store.touch("mm", "XYZUSDT")
-    store.touch("nobody", "BTCUSDT")
+    store.touch("stranger", "BTCUSDT")
     assert store.take_due() == [BTC]
     store.moved("BTCUSDT")
     assert store.take_due() == [OTHER]
