@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 
 import attrs
 
@@ -28,8 +29,15 @@ class Reach:
     closing_sells: Decimal = ZERO
 
     def add(self, side: Side, left: Decimal, *, closing: bool) -> None:
-        name = f"{'closing_' if closing else ''}{'buys' if side is Side.BUY else 'sells'}"
-        setattr(self, name, getattr(self, name) + left)
+        match side, closing:
+            case Side.BUY, False:
+                self.buys += left
+            case Side.BUY, True:
+                self.closing_buys += left
+            case Side.SELL, False:
+                self.sells += left
+            case _:
+                self.closing_sells += left
 
     def worst(self, held: Decimal) -> Decimal:
         """The largest position that may come about: what only closes ends at zero."""
@@ -72,6 +80,7 @@ class Books:
         return found
 
 
+@lru_cache(4_096)  # asked for every open order after every step
 def _owner(client_id: str) -> str:
     own = parse_own(client_id)
     return own.strategy if own is not None else ""

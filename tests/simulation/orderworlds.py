@@ -25,8 +25,10 @@ from coldframe.core.connectivity.user_stream import UserStreamLimits
 from coldframe.core.reconciliation.order_side import OrderSideLimits
 from coldframe.core.state.limits import Budget
 from coldframe.core.state.protection import OrderPolicy
+from coldframe.core.strategies.runtime import OnError
 from coldframe.enums import PositionSide, Side
 from coldframe.model.effects import LinkKind
+from coldframe.plug.strategy_plugin import StrategyPlugin
 from tests.simulation.ends import report
 from tests.simulation.orderhands import BTC, ETH, Hand
 from tests.simulation.orderoracle import Books
@@ -88,8 +90,9 @@ class World:
 
     @staticmethod
     def _trader(name: str, hand: Hand) -> Trader:
-        puppet, budget = hand.puppet(), Budget(max_position=hand.contract.limit)
-        return Trader(id=name, make=lambda: puppet, symbols=(hand.contract.symbol,), budget=budget)
+        symbols = (hand.contract.symbol,)
+        plugin = StrategyPlugin(name, symbols, OnError.QUARANTINE, hand.puppet())  # the same in every run of the bot
+        return Trader(id=name, make=lambda: plugin, symbols=symbols, budget=Budget(max_position=hand.contract.limit), plugged=True)
 
     def _limits(self) -> OrderSideLimits:
         quick = self.chance.random() < 0.3

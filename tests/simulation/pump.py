@@ -7,7 +7,6 @@ time pass (`run`, `until`), does what another client would (`venue.by_hand`), mo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +14,7 @@ from random import Random
 from typing import Any
 
 import attrs
+import msgspec
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.engine import Engine, EngineSetup
@@ -173,7 +173,9 @@ class Pump(pump.Pump):
         self.sent.append((what, dict(params)))
 
     def recorded(self, row: do.AppendJournal) -> None:
-        self.rows.append(Row(len(self.rows) + 1, self.now_ns, row.kind, row.ref, json.loads(json.dumps(row.body))))
+        self.rows.append(
+            Row(len(self.rows) + 1, self.now_ns, row.kind, row.ref, msgspec.json.decode(msgspec.json.encode(row.body)))
+        )
 
     def logged(self, line: do.Log) -> None:
         self.log.append(f"{line.level}: {line.text}")

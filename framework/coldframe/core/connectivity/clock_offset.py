@@ -44,6 +44,8 @@ class ClockOffset:
 
     initial_ms: int = 0
     _samples: deque[ClockSample] = attrs.field(factory=lambda: deque(maxlen=_WINDOW))
+    #: The most certain of the samples; every signed request and every rate limit asks for it.
+    _best: ClockSample | None = attrs.field(init=False, default=None)
 
     @property
     def known(self) -> bool:
@@ -52,12 +54,12 @@ class ClockOffset:
     @property
     def offset_ms(self) -> int:
         """Add this to our time to get the venue's."""
-        return self._best().offset_ms if self._samples else self.initial_ms
+        return self.initial_ms if self._best is None else self._best.offset_ms
 
     @property
     def uncertainty_ms(self) -> int:
         """How wrong the offset may be at most, as far as the samples tell."""
-        return self._doubt_ms(self._best()) if self._samples else 1_000
+        return 1_000 if self._best is None else self._doubt_ms(self._best)
 
     @property
     def round_trip_ms(self) -> int | None:
@@ -68,6 +70,7 @@ class ClockOffset:
         """Takes in one sample; samples that went back in time are ignored."""
         if sample.received_ns >= sample.sent_ns:
             self._samples.append(sample)
+            self._best = min(self._samples, key=lambda known: (self._doubt_ms(known), -known.received_ns))
 
     def forget(self) -> None:
         """Forgets all samples: the venue has just told us that our time is wrong (-1021).
@@ -76,13 +79,11 @@ class ClockOffset:
         """
         self.initial_ms = self.offset_ms
         self._samples.clear()
+        self._best = None
 
     def venue_ms(self, now_ns: int) -> int:
         """The venue's time at our time `now_ns`."""
         return now_ns // NS_PER_MS + self.offset_ms
-
-    def _best(self) -> ClockSample:
-        return min(self._samples, key=lambda sample: (self._doubt_ms(sample), -sample.received_ns))
 
     def _doubt_ms(self, sample: ClockSample) -> int:
         """Half its round trip, what rounding to milliseconds may hide, and the drift up to the newest sample."""

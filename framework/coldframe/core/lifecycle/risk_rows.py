@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.journal_codec import counted_body, suspensions_body
@@ -23,7 +25,7 @@ class RiskRows:
         self._suspensions = suspensions
         #: Strategies that are not part of the bot any more are among them: they may come back.
         self.counted: dict[str, Counted] = dict(counted)
-        for owner, losses in self._losses().items():
+        for owner, losses in self._losses():
             losses.restore_counted(counted.get(owner))
 
     def record(self) -> None:
@@ -32,7 +34,7 @@ class RiskRows:
         if suspensions is not self._suspensions and suspensions != self._suspensions:
             self._suspensions = suspensions
             self._ctx.record(RowKind.SUSPENSIONS, "", suspensions_body(suspensions))
-        for owner, losses in self._losses().items():
+        for owner, losses in self._losses():
             if losses.counted is not self.counted.get(owner):
                 self._record_counted(owner, losses.counted)
 
@@ -43,5 +45,7 @@ class RiskRows:
             self.counted[owner] = counted
         self._ctx.record(RowKind.LOSSES, owner, counted_body(counted))
 
-    def _losses(self) -> dict[str, Losses]:
-        return {ACCOUNT: self._state.losses, **{name: account.losses for name, account in self._state.accounts.items()}}
+    def _losses(self) -> Iterator[tuple[str, Losses]]:
+        yield ACCOUNT, self._state.losses
+        for name, account in self._state.accounts.items():
+            yield name, account.losses

@@ -46,6 +46,8 @@ class RefusedIntents:
 
     def drain(self, now_ms: int, *, all_of_them: bool = False) -> list[Body]:
         """The rows that are complete now, in the order of their first refusals: their second is over, or the run is."""
+        if not self._first:
+            return []
         second = now_ms // _MS_PER_SECOND
         over = [key for key in self._first if all_of_them or key.second != second]
         return [{**self._first.pop(key), "count": self._times.pop(key)} for key in over]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -56,8 +57,8 @@ class RestRequest:
         """What is asked: verb and path."""
         return f"{self.verb} {self.path}"
 
-    @property
-    def params(self) -> dict[str, str]:
+    @cached_property
+    def params(self) -> Mapping[str, str]:
         """All parameters; what stands in query and body counts as in the query (protocol.md 6.1)."""
         return _params(self.body) | _params(self.query)
 
