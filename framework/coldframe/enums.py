@@ -10,6 +10,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final, Self
 
+#: What is said of a side that a sign is wanted of and that is not known.
+_NO_SIDE: Final = "neither BUY nor SELL: {!r}"
+
 
 class Word(StrEnum):
     """A word of ours. Its members are shared by the whole process, so what they are cannot be changed."""
@@ -46,18 +49,20 @@ class Side(OpenEnum):
     @property
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell: what a fill adds to a position. Raises `ValueError` for an unknown side."""
-        return 1 if self._checked is Side.BUY else -1
+        if self is Side.BUY:
+            return 1
+        if self is Side.SELL:
+            return -1
+        raise ValueError(_NO_SIDE.format(str(self)))
 
     @property
     def opposite(self) -> Side:
         """The other side. Raises `ValueError` for an unknown side."""
-        return Side.SELL if self._checked is Side.BUY else Side.BUY
-
-    @property
-    def _checked(self) -> Side:
-        if not self.known:
-            raise ValueError(f"neither BUY nor SELL: {str(self)!r}")
-        return self
+        if self is Side.BUY:
+            return Side.SELL
+        if self is Side.SELL:
+            return Side.BUY
+        raise ValueError(_NO_SIDE.format(str(self)))
 
 
 class PositionSide(OpenEnum):

@@ -73,6 +73,13 @@ def test_crossing_and_fillable_look_without_touching() -> None:
     assert made.depth(SELL, 9) == [(100, 2), (101, 2)]
 
 
+@given(prices=st.lists(st.integers(90, 110), unique=True), price=st.integers(89, 111), most=st.integers(0, 30))
+def test_better_prices_are_those_of_the_depth_that_are_better(prices: list[int], price: int, most: int) -> None:
+    made = book(*((SELL, at, 1, 0) for at in prices), *((BUY, at - 30, 1, 0) for at in prices))
+    assert made.better_than(SELL, price, most) == [at for at, _ in made.depth(SELL, most) if at < price]
+    assert made.better_than(BUY, price - 30, most) == [at for at, _ in made.depth(BUY, most) if at > price - 30]
+
+
 # -- self-trade prevention ---------------------------------------------------------------------------------------------
 
 

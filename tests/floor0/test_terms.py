@@ -119,3 +119,12 @@ def test_conditional_types_are_those_that_wait_for_a_trigger() -> None:
     assert set(OrderType) - plain == CONDITIONAL_TYPES
     assert all(kind.conditional is (kind not in plain) for kind in OrderType)
     assert not OrderType("FOO").conditional
+
+
+def test_only_the_two_sides_have_a_sign_and_an_opposite() -> None:
+    assert [(side.sign, side.opposite) for side in Side] == [(1, Side.SELL), (-1, Side.BUY)]
+    for word in ("SIDEWAYS", "", "buy"):
+        with pytest.raises(ValueError, match="neither BUY nor SELL"):
+            _ = Side(word).sign
+        with pytest.raises(ValueError, match="neither BUY nor SELL"):
+            _ = Side(word).opposite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import attrs
@@ -37,6 +37,7 @@ def money(value: Decimal) -> str:
     return plain(value.quantize(_CENTS))
 
 
+@lru_cache(16_384)  # a book shows the same few thousand numbers again and again
 def fixed(value: int, digits: int) -> str:
     """A number in units of 10**-12 with `digits` digits behind the point, or with all it has if those are more."""
     step = 10 ** (SCALE_DIGITS - digits)

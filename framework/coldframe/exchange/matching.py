@@ -12,8 +12,9 @@ backtest.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -89,7 +90,11 @@ class Matching:
 
     def depth(self, side: Side, levels: int) -> list[tuple[int, int]]:
         """Price and whole quantity (own and background) of the best `levels` levels, best first."""
-        return [(level.price, level.total) for _, level in zip(range(levels), self._side(side).from_best(), strict=False)]
+        return [(level.price, level.total) for level in islice(self._side(side).from_best(), levels)]
+
+    def better_than(self, side: Side, price: int, most: int) -> list[int]:
+        """The prices of a side that are better than `price`, best first; of the best `most` levels."""
+        return self._side(side).better_than(price, most)
 
     def quantity_at(self, side: Side, price: int) -> int:
         """Own and background quantity at a price."""
@@ -354,6 +359,10 @@ class _Queues:
         """The levels, best first; the book must not change meanwhile."""
         for key in reversed(self._keys):
             yield self.levels[key * self._sign]
+
+    def better_than(self, price: int, most: int) -> list[int]:
+        first = max(bisect_right(self._keys, price * self._sign), len(self._keys) - most)
+        return [key * self._sign for key in reversed(self._keys[first:])]
 
     def until(self, side: Side, price: int) -> list[_QueueLevel]:
         """The levels that an order of `side` at `price` reaches, best first."""

@@ -318,24 +318,23 @@ class _BackgroundLiquidity:
 
     def _lattice(self, side: Side, count: int) -> list[int]:
         """The prices in ticks at which the public quotes, best first: near ones close together, the others wider."""
-        spacing, far = self._parameters.spacing, self._parameters.spacing * self._parameters.far
-        edge = self._fair - side.sign * self._half
+        sign, spacing = side.sign, self._parameters.spacing
+        far, edge = spacing * self._parameters.far, self._fair - sign * self._half
         best = edge // (_THOUSAND * spacing) * spacing
         if side is Side.SELL and best * _THOUSAND < edge:
             best += spacing
-        near = [best - side.sign * number * spacing for number in range(min(count, _NEAR))]
+        near = [*range(best, best - sign * spacing * min(count, _NEAR), -sign * spacing)]
         if count <= _NEAR:
             return near
-        start = near[-1] // far * far
-        wide = [start - side.sign * number * far for number in range(1, count - _NEAR + 1)]
-        return [price for price in near + wide if price > 0]
+        start = near[-1] // far * far - sign * far
+        prices = [*near, *range(start, start - sign * far * (count - _NEAR), -sign * far)]
+        return prices if prices[-1] > 0 < prices[0] else [price for price in prices if price > 0]
 
     def _cancel_stale(self, at_ms: int) -> None:
         """Quotes that the fair value has overtaken are taken back."""
         for side in (Side.BUY, Side.SELL):
             best = self._lattice(side, 1)[0] * self._tick
-            stale = [price for price, _ in self.market.matching.depth(side, _NEAR * 4) if (price - best) * side.sign > 0]
-            for price in stale:
+            for price in self.market.matching.better_than(side, best, _NEAR * 4):
                 background = self.market.matching.background_at(side, price)
                 if background:
                     self.market.leave(side, price, background, at_ms)
@@ -349,11 +348,11 @@ class _BackgroundLiquidity:
     def _fill_in(self, at_ms: int, *, everywhere: bool = False) -> list[TradeExecution]:
         """Levels near the best price that stand empty are quoted anew, most of them at once."""
         met: list[TradeExecution] = []
+        background_at, tick = self.market.matching.background_at, self._tick
         for side in (Side.BUY, Side.SELL):
             for price in self._lattice(side, _FAR if everywhere else _NEAR):
-                empty = not self.market.matching.background_at(side, price * self._tick)
-                if empty and (everywhere or self._rng.randrange(3)):
-                    met += self._join(side, price * self._tick, self._size() * self._lot, at_ms)
+                if not background_at(side, price * tick) and (everywhere or self._rng.randrange(3)):
+                    met += self._join(side, price * tick, self._size() * self._lot, at_ms)
         return met
 
     def _resize(self, at_ms: int) -> list[TradeExecution]:
