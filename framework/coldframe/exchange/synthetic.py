@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import attrs
@@ -160,7 +161,6 @@ class _BackgroundLiquidity:
         has_past: bool = True,
     ) -> None:
         self._parameters = parameters
-        self._seeded = seeded
         self._rng = seeded(f"{settings.seed}:{parameters.listing.symbol}")
         self._pace = max(int(settings.pace * parameters.busy), 1)
         self._tick = to_scaled(parameters.listing.tick)
@@ -171,13 +171,13 @@ class _BackgroundLiquidity:
         self._half = _THOUSAND * parameters.spacing
         self._flow = 0
         self._changes = 0
-        first_trade_id = start_ms // 10
+        first_trade_id = _first_trade_id(start_ms)
         interval_ms = settings.funding_interval_s * 1000 // parameters.funding_divisor
         public_data = PublicMarketData(contract(parameters.listing), interval_ms, first_trade_id // 2)
         public_data.prices.cap = parameters.funding_cap
         public_data.components = parameters.parts()
         if has_past:
-            public_data.candles.seed(self._history(first, start_ms, first_trade_id))
+            public_data.candles.seed(partial(_history, parameters, seeded, self._lot, self._tick, first, start_ms))
         public_data.book.known = True
         public_data.prices.begin(first * self._tick)
         self.market = SymbolMarket(public_data, ids, first_trade_id, shows_orders=True)
@@ -378,41 +378,46 @@ class _BackgroundLiquidity:
             self.market.rest(side, price, quantity, at_ms)
         return met
 
-    def _history(self, first: int, start_ms: int, first_trade_id: int) -> list[Candle]:
-        """A past of a day and an hour, in bars of a minute, that ends at the opening price."""
-        rng = self._seeded(f"{self._parameters.listing.symbol}:{first}")
-        # A minute has 1200 steps, so its deviation is about 35 times that of one step.
-        swing = max(self._parameters.wander * 35 // _THOUSAND, 2)
-        bars: list[Candle] = []
-        price, trade_id = first, first_trade_id
-        open_ms = start_ms // 60_000 * 60_000
-        for number in range(1, _HISTORY_MINUTES + 1):
-            before = max(price + round(rng.gauss(0, swing)), swing * 4)
-            high = max(before, price) + rng.randint(0, swing)
-            low = min(before, price) - rng.randint(0, swing)
-            trades = rng.randint(200, 500)
-            volume = trades * self._parameters.size * self._lot // 4
-            quote = volume * (high + low) // 2 * self._tick
-            begin = open_ms - number * 60_000
-            bar = Candle(
-                begin,
-                begin + 59_999,
-                trade_id - trades,
-                trade_id - 1,
-                before * self._tick,
-                high * self._tick,
-                low * self._tick,
-                price * self._tick,
-                volume,
-                quote,
-                volume // 2,
-                quote // 2,
-                trades,
-            )
-            bars.append(bar)
-            price, trade_id = before, trade_id - trades
-        bars.reverse()
-        return bars
+
+def _history(parameters: SyntheticSymbol, seeded: Seeded, lot: int, tick: int, first: int, start_ms: int) -> list[Candle]:
+    """A past of a day and an hour, in bars of a minute, that ends at the opening price (`first`, in ticks)."""
+    rng = seeded(f"{parameters.listing.symbol}:{first}")
+    # A minute has 1200 steps, so its deviation is about 35 times that of one step.
+    swing = max(parameters.wander * 35 // _THOUSAND, 2)
+    bars: list[Candle] = []
+    price, trade_id = first, _first_trade_id(start_ms)
+    open_ms = start_ms // 60_000 * 60_000
+    for number in range(1, _HISTORY_MINUTES + 1):
+        before = max(price + round(rng.gauss(0, swing)), swing * 4)
+        high = max(before, price) + rng.randint(0, swing)
+        low = min(before, price) - rng.randint(0, swing)
+        trades = rng.randint(200, 500)
+        volume = trades * parameters.size * lot // 4
+        quote = volume * (high + low) // 2 * tick
+        begin = open_ms - number * 60_000
+        bar = Candle(
+            begin,
+            begin + 59_999,
+            trade_id - trades,
+            trade_id - 1,
+            before * tick,
+            high * tick,
+            low * tick,
+            price * tick,
+            volume,
+            quote,
+            volume // 2,
+            quote // 2,
+            trades,
+        )
+        bars.append(bar)
+        price, trade_id = before, trade_id - trades
+    bars.reverse()
+    return bars
+
+
+def _first_trade_id(start_ms: int) -> int:
+    return start_ms // 10
 
 
 def _with_last_cap(listed: Contract, number: int) -> Contract:

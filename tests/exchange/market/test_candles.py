@@ -109,9 +109,36 @@ def test_pages_begin_at_a_time_or_end_with_the_latest() -> None:
 
 def test_the_day_forgets_what_is_older() -> None:
     candles = Candles()
-    candles.seed([Candle(NOW - 25 * 3_600_000, NOW - 25 * 3_600_000 + 59_999, 1, 1, 999, 999, 999, 999, 5, 5, 1, 1, 1)])
+    candles.seed(lambda: [Candle(NOW - 25 * 3_600_000, NOW - 25 * 3_600_000 + 59_999, 1, 1, 999, 999, 999, 999, 5, 5, 1, 1, 1)])
     candles.trade(2, NOW, 100, 1, taker_buys=True)
     candles.trade(3, NOW + 60_000, 90, 2, taker_buys=False)
     day = candles.day(NOW + 120_000)
     assert day is not None
     assert (day.open, day.high, day.low, day.close, day.volume, day.trades) == (100, 100, 90, 90, 3, 2)
+
+
+@pytest.mark.parametrize("bars", [0, 1, 3, 1500])
+@pytest.mark.parametrize("trades", [0, 1, 2])
+def test_a_past_is_the_same_whenever_it_is_made(bars: int, trades: int) -> None:
+    """It is made once, when a client asks: a bot that never does pays nothing for it."""
+    made: list[int] = []
+
+    def past() -> list[Candle]:
+        made.append(bars)
+        starts = [bounds("1m", NOW)[0] - number * 60_000 for number in range(bars, 0, -1)]
+        return [Candle(at, at + 59_999, 1, 1, 9, 9, 9, 9) for at in starts]
+
+    early, late = Candles(), Candles()
+    early.seed(past)
+    late.seed(past)
+    early.page("1m", 1)
+    assert made == [bars]
+    for candles in (early, late):
+        for number in range(trades):
+            candles.trade(number, NOW + number * 60_000, 100, 1, taker_buys=True)
+    assert made == [bars]
+    assert late.watch("1m") == early.watch("1m")
+    assert late.page("1m", 5_000) == early.page("1m", 5_000)
+    assert len(late.page("1m", 5_000)) == min(bars + trades, 1_500)
+    assert late.day(NOW) == early.day(NOW)
+    assert made == [bars, bars]

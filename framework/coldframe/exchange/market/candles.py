@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -97,11 +98,12 @@ class Candles:
 
     def __init__(self) -> None:
         self._minutes: deque[Candle] = deque(maxlen=_KEPT)
+        self._past: Callable[[], list[Candle]] | None = None
         self._watched: dict[str, Candle] = {}
 
-    def seed(self, minutes: list[Candle]) -> None:
-        """Begins with a past: bars of one minute, oldest first."""
-        self._minutes.extend(minutes)
+    def seed(self, past: Callable[[], list[Candle]]) -> None:
+        """Begins with a past, made when it is asked for: bars of one minute that end before the first trade, oldest first."""
+        self._past = past
 
     def trade(self, trade_id: int, at_ms: int, price: int, quantity: int, *, taker_buys: bool) -> None:
         """Takes one trade into the running minute and every watched candle."""
@@ -111,10 +113,11 @@ class Candles:
 
     def watch(self, interval: str) -> Candle | None:
         """The running candle of an interval, kept up to date from now on; None before the first trade."""
-        if not self._minutes:
+        minutes = self._known()
+        if not minutes:
             return None
         if interval == "1m":
-            return self._minutes[-1]
+            return minutes[-1]
         if interval not in self._watched:
             self._watched[interval] = self.page(interval, 1)[-1]
         return self._watched[interval]
@@ -122,7 +125,7 @@ class Candles:
     def page(self, interval: str, limit: int, start_ms: int | None = None, end_ms: int | None = None) -> list[Candle]:
         """Up to `limit` candles, oldest first: from `start_ms` on, or else the latest; copies."""
         rows: list[Candle] = []
-        for minute in self._minutes:
+        for minute in self._known():
             first, last = bounds(interval, minute.open_ms)
             if rows and rows[-1].open_ms == first:
                 rows[-1].merge(minute)
@@ -136,7 +139,7 @@ class Candles:
     def day(self, now_ms: int) -> Candle | None:
         """The last 24 hours as one bar; None before the first trade."""
         whole: Candle | None = None
-        for minute in self._minutes:
+        for minute in self._known():
             if minute.open_ms <= now_ms - _DAY_MS:
                 continue
             if whole is None:
@@ -144,6 +147,13 @@ class Candles:
             else:
                 whole.merge(minute)
         return whole
+
+    def _known(self) -> deque[Candle]:
+        """The bars of a minute, with the past."""
+        if self._past is not None:
+            past, self._past = self._past, None
+            self._minutes = deque([*past(), *self._minutes], maxlen=_KEPT)
+        return self._minutes
 
     def _grow(
         self, interval: str, bar: Candle | None, trade_id: int, at_ms: int, price: int, quantity: int, taker_buys: bool
