@@ -154,6 +154,7 @@ NEVER_FILLED = "which nothing is ever put into: name event and view, or intent a
         ({"reveiw_intent": nothing}, "there is no hook reveiw_intent (did you mean review_intent?)"),
         ({"review_intents": unmarked}, "there is no hook review_intents (did you mean review_intent?)"),
         ({"provide_strategies": nothing}, "there is no hook provide_strategies"),
+        ({"__str__": nothing}, "there is no hook __str__"),
     ],
 )
 def test_s8_an_implementation_that_does_not_fit(methods: dict[str, Any], sentence: str) -> None:

@@ -30,6 +30,8 @@ from coldframe.units import NS_PER_MS, arithmetic
 #: Nanoseconds a hook may take before it is named in the log.
 HOOK_BUDGET_NS: Final = 20_000_000
 _HOOKS: Final = EVENT_HOOKS | {"review_intent"}
+#: What a plugin has because it is an object is not a hook.
+_OF_EVERY_OBJECT: Final = frozenset(dir(object))
 _ARGUMENTS: Final = {**dict.fromkeys(EVENT_HOOKS, ("event", "view")), "review_intent": ("intent", "view")}
 
 Stopwatch = Callable[[], int]
@@ -224,6 +226,8 @@ def why_unfit(error: pluggy.PluginValidationError) -> str:
 def _refuse_misfits(manager: pluggy.PluginManager, plugin: object) -> None:
     """A method that is marked as a hook, or looks like one, but is not valid would never be called: better said now."""
     for name in dir(plugin):
+        if name in _OF_EVERY_OBJECT and getattr(type(plugin), name, None) is getattr(object, name):
+            continue
         marked = manager.parse_hookimpl_opts(plugin, name)
         if marked is None and not _looks_like_a_hook(plugin, name):
             continue
