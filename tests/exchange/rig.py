@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from random import Random
 
 import msgspec
@@ -14,6 +15,7 @@ from coldframe.exchange.contracts import Listing, contract, to_scaled
 from coldframe.exchange.endpoints.requester import Requester
 from coldframe.exchange.endpoints.rest import _CALLS
 from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.public_market_data import PublicMarketData
 from coldframe.exchange.market.symbol_market import SymbolMarket, UpdateIds
 from coldframe.exchange.matching import Taker
@@ -52,6 +54,12 @@ def symbol_market(
     return made
 
 
+@cache
+def shared_keys(*names: str) -> tuple[AccountKeys, ...]:
+    """Keys are slow to make and say nothing about an exchange: all rigs share them."""
+    return keys_for(list(names), None)
+
+
 class Rig:
     """One exchange; account `a` unless another is named. Quantities and prices are texts, as on the wire."""
 
@@ -65,7 +73,7 @@ class Rig:
         chosen = accounts or (VenueAccount(name="a"), VenueAccount(name="b"))
         self.settings = Settings(accounts=list(chosen), **settings)  # type: ignore[arg-type]
         self.markets = {market.contract.symbol: market for market in markets or (symbol_market(),)}
-        self.keys = keys_for([item.name for item in chosen], None)
+        self.keys = shared_keys(*(item.name for item in chosen))
         self.now_ms = START_MS
         self.exchange = Exchange(self.settings, self.markets, self.keys, store or MemoryAccountStore(), START_MS, randomness())
 

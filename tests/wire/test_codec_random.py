@@ -55,18 +55,21 @@ def keys_beyond(kind: type[Message], message: Any, tree: dict[str, Any], path: s
     return found
 
 
+#: Strategies are made once: making one costs more than drawing from it.
+PAYLOADS, UP_TO_THREE = payloads(), st.integers(0, 3)
+ADDED = st.sampled_from([1, None, "t", [1], {"k": 1}, Pairs([("k", 1), ("k", 2)])])
 STRANGE = st.sampled_from(["zz", "E", "e", "s", "o", 'a":1', "", " extra", "\u00e9", "x" * 50])
 
 
 @st.composite
 def disturbed(draw: st.DrawFn) -> tuple[type[Message], Any]:
     """A valid payload with a few keys added, some of them a second time, at any depth."""
-    kind, body = draw(payloads())
+    kind, body = draw(PAYLOADS)
     tree = paired(body)
     objects = list(pairs_in(tree))
-    for _ in range(draw(st.integers(0, 3))):
-        pairs = draw(st.sampled_from(objects))
-        added = draw(st.sampled_from([1, None, "t", [1], {"k": 1}, Pairs([("k", 1), ("k", 2)])]))
+    for _ in range(draw(UP_TO_THREE)):
+        pairs = objects[draw(st.integers(0, len(objects) - 1))]
+        added = draw(ADDED)
         pairs.insert(draw(st.integers(0, len(pairs))), (draw(STRANGE), added))
     return kind, tree
 
@@ -169,16 +172,21 @@ JUNK = st.sampled_from(
 )
 
 
+#: What stands in place of a piece; None: the piece, twice.
+INSTEAD = JUNK | st.binary(max_size=3) | st.none()
+DISTURBED, GAPS, ONE_TO_THREE, UP_TO_TWELVE = disturbed(), st.sampled_from(["", " "]), st.integers(1, 3), st.integers(0, 12)
+
+
 @st.composite
 def mangled(draw: st.DrawFn) -> tuple[type[Message], bytes]:
     """The bytes of a valid payload with a few pieces cut out, doubled, or replaced."""
-    kind, tree = draw(disturbed())
-    payload = written(tree, draw(st.sampled_from(["", " "]))).encode()
-    for _ in range(draw(st.integers(1, 3))):
+    kind, tree = draw(DISTURBED)
+    payload = written(tree, draw(GAPS)).encode()
+    for _ in range(draw(ONE_TO_THREE)):
         start = draw(st.integers(0, len(payload)))
-        end = min(len(payload), start + draw(st.integers(0, 12)))
-        middle = draw(JUNK | st.binary(max_size=3) | st.just(payload[start:end] * 2))
-        payload = payload[:start] + middle + payload[end:]
+        end = min(len(payload), start + draw(UP_TO_TWELVE))
+        middle = draw(INSTEAD)
+        payload = payload[:start] + (payload[start:end] * 2 if middle is None else middle) + payload[end:]
     return kind, payload
 
 

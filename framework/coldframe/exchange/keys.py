@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import attrs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -18,7 +20,7 @@ class AccountKeys:
     ed25519_private_pem: bytes = attrs.field(repr=False)
     ed25519_private_key_file: str | None
 
-    @property
+    @cached_property
     def public_key(self) -> Ed25519PublicKey:
         """What the venue verifies Ed25519 signatures with."""
         key = load_pem_private_key(self.ed25519_private_pem, password=None)
