@@ -33,10 +33,10 @@ from coldframe.core.strategies.runtime import OnError
 from coldframe.model.inputs import RestAnswered
 from coldframe.model.instruments import Instruments
 from coldframe.plug.strategy_plugin import StrategyPlugin
-from coldframe.runtime.connections import Connections
-from coldframe.runtime.effects import EffectRunner
 from coldframe.testing import instrument
 from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.connections import Connections
+from coldframe.trio_io.effects import TrioEffectRunner
 from coldframe.trio_io.rest import RestClient
 from coldframe.wire.names import StreamName
 from coldframe.wire.rest import Answer
@@ -232,7 +232,7 @@ async def through_coldframe(url: str, count: int) -> float:
     tls = ssl.create_default_context()
     async with RestClient(nowhere.rest, tls, clock.now_ns, None, 5000) as rest, trio.open_nursery() as nursery:
         connections = Connections(rest, rest, nowhere, nowhere, tls, None, 5000, random.random)
-        runner = EffectRunner(nursery, clock, connections, lambda level, text: None)
+        runner = TrioEffectRunner(nursery, clock, connections, lambda level, text: None)
         engine = Engine(
             EngineSetup(
                 streams=[StreamName.of(SYMBOL, channel) for channel in channels],

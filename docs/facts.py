@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 from coldframe.model.effects import Effect
 from coldframe.model.inputs import Input
-from coldframe.runtime import effects as runner
+from coldframe.trio_io import effects as runner
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "framework" / "coldframe"
@@ -141,7 +141,9 @@ def _calls(tree: ast.AST) -> set[str]:
 def performers() -> dict[str, list[str]]:
     """By attribute of the runner, the effects that it performs; what ends the run stands under `finished`."""
     (made,) = (
-        node for node in _tree(Path(inspect.getfile(runner))).body if isinstance(node, ast.ClassDef) and node.name == "EffectRunner"
+        node
+        for node in _tree(Path(inspect.getfile(runner))).body
+        if isinstance(node, ast.ClassDef) and node.name == "TrioEffectRunner"
     )
     methods = {node.name: node for node in made.body if isinstance(node, ast.FunctionDef)}
     (match,) = (node for node in ast.walk(methods["perform"]) if isinstance(node, ast.Match))

@@ -145,7 +145,7 @@ _SOURCES: Final = {
     "trio_io.kill_switch_orders": "thread: its own orders",
     "trio_io.kill_switch_rest": "thread: weight it has used",
     "runtime.run": "signals, --for, a gap in time",
-    "runtime.effects": "what the journal held back",
+    "trio_io.effects": "what the journal held back",
 }
 
 

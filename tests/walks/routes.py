@@ -13,7 +13,7 @@ from coldframe.model.intents import Quote, Quotes
 from tests.walks.passed import Stop
 
 _STEP: Final = "coldframe.core.engine:Engine.step"
-_TURN: Final = "coldframe.runtime.effects:EffectRunner._turn"
+_TURN: Final = "coldframe.trio_io.effects:TrioEffectRunner._turn"
 _ORDER: Final = "order.place"
 
 
@@ -46,7 +46,7 @@ FILE_TO_NURSERIES: Final = (
     Stop("coldframe.plug.loader:PluginRegistry.load", "coldframe.cli:main"),
     Stop("coldframe.runtime.venues:open_venues", "coldframe.cli:main"),
     Stop("coldframe.runtime.startup:describe_venue", "coldframe.cli:main"),
-    Stop("coldframe.runtime.effects:EffectRunner.drive", "coldframe.cli:main"),
+    Stop("coldframe.trio_io.effects:TrioEffectRunner.drive", "coldframe.cli:main"),
 )
 
 #: From an intent of a strategy: the request, which waits until it is in the journal; the bytes; what the answer's bytes become, and

@@ -1,13 +1,13 @@
-"""What the engine wants done: imperatives for the Trio tasks, comparable and without I/O of their own.
+"""What the engine wants done: imperatives, comparable and without I/O of their own.
 
-An effect runner performs them and reports back through `coldframe.model.inputs`. Nothing here carries a secret: requests are
+An `EffectRunner` performs them and reports back through `coldframe.model.inputs`. Nothing here carries a secret: requests are
 signed by the runner at the moment they are written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -184,3 +184,16 @@ Effect = (
     | Fail
     | HaltTaken
 )
+
+
+class EffectRunner(Protocol):
+    """What stands round an engine and performs its effects: on Trio, or on virtual time.
+
+    It is total over `Effect`. Four effects are answered, each by an input that comes in later, never within the call: `OpenLink` by
+    `LinkOpened` or `LinkLost`, `SendRequest` by `RequestWritten` or `RequestNotWritten` (or by the loss of its link, which leaves
+    it unknown), `CallRest` by `RestAnswered`, `WakeAt` by `TimeReached`. `Finish` and `Fail` end the run. All others are done and
+    say nothing.
+    """
+
+    def perform(self, effect: Effect) -> None:
+        """Does what the engine wants done, without waiting for it."""

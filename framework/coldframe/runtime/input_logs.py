@@ -112,7 +112,7 @@ class NotedPlugin:
 
 @attrs.frozen
 class LoggedSteps:
-    """Writes every step of a run to its input log (`coldframe.runtime.effects.StepWatch`)."""
+    """Writes every step of a run to its input log (`coldframe.trio_io.effects.StepWatch`)."""
 
     log: InputLog
     _notes: CallNotes = attrs.field(factory=CallNotes)

@@ -15,11 +15,11 @@ from coldframe.model.effects import Level
 from coldframe.model.journal import RowKind
 from coldframe.os_specific import HALT_SIGNAL
 from coldframe.runtime.build import Bot
-from coldframe.runtime.connections import Connections
-from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.haltfiles import runs_of
 from coldframe.trio_io.clock import Clock, ThreadClock
+from coldframe.trio_io.connections import Connections
 from coldframe.trio_io.control_server import ControlServer
+from coldframe.trio_io.effects import TrioEffectRunner
 from coldframe.trio_io.endpoint import LocalEndpoint
 from coldframe.trio_io.halt_file import HaltFile, HaltFileContent
 from coldframe.trio_io.kill_switch import KillSwitchThread, WriteRow
@@ -38,7 +38,7 @@ async def running_kill_switch(
     engine: Engine,
     began: HaltFileContent,
     halt_file: HaltFile,
-    runner: EffectRunner,
+    runner: TrioEffectRunner,
     connections: Connections,
     clock: Clock,
     log: LogLine,
@@ -110,7 +110,7 @@ def _has_traded(engine: Engine) -> bool:
     return engine.trading is not None and engine.trading.reconciler.at_start is None
 
 
-def _recording(runner: EffectRunner, clock: ThreadClock, log: LogLine) -> WriteRow:
+def _recording(runner: TrioEffectRunner, clock: ThreadClock, log: LogLine) -> WriteRow:
     """What the kill switch does is on the disk before it does it, past everything that waits in the run; a full disk does not hold
     it."""
 
@@ -142,7 +142,7 @@ def _work(bot: Bot, engine: Engine, connections: Connections, clock: ThreadClock
     return KillSwitchOrders(line, {strategy.table.id: strategy.symbols for strategy in bot.strategies}, engine.orders.epoch_ms)
 
 
-async def _send_heartbeats(runner: EffectRunner, engine: Engine) -> None:
+async def _send_heartbeats(runner: TrioEffectRunner, engine: Engine) -> None:
     """Says that the run goes on, and what it holds."""
     while True:
         _tell_positions(runner, engine)
@@ -150,7 +150,7 @@ async def _send_heartbeats(runner: EffectRunner, engine: Engine) -> None:
         await trio.sleep(_BEAT_S)
 
 
-def _tell_positions(runner: EffectRunner, engine: Engine) -> None:
+def _tell_positions(runner: TrioEffectRunner, engine: Engine) -> None:
     """What the run holds: also positions that no fill of it has brought."""
     accounts = [(runtime.id, runtime.account.holdings) for runtime in engine.runtimes.all]
     held = {(name, *key): position.quantity for name, account in accounts for key, position in account.positions.items()}

@@ -20,11 +20,11 @@ from coldframe.errors import DecodeError, VenueUnavailable
 from coldframe.exchange_server import EmbeddedVenue, Mirror
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot
-from coldframe.runtime.connections import Connections
-from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import listening_setup
 from coldframe.runtime.startup import ask_until_answered, venue_offset_ms
 from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.connections import Connections
+from coldframe.trio_io.effects import TrioEffectRunner
 from coldframe.trio_io.rest import RestClient
 from coldframe.wire.codec import Census, decode
 from coldframe.wire.frames import cut_envelope
@@ -61,7 +61,7 @@ async def open_mirror(
     )
     connections = Connections(rest, rest, there, there, tls, None, bot.config.orders.recv_window_ms, "mirror")
     async with trio.open_nursery() as nursery:
-        runner = EffectRunner(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
+        runner = TrioEffectRunner(nursery, clock, connections, lambda level, text: log(clock.now_ns(), level, f"mirror: {text}"))
         runner.links.taps.append(lambda frame: _feed(mirror, frame))
         rest.snapshot_taps.append(lambda symbol, body: _feed_snapshot(mirror, symbol, body))
         nursery.start_soon(runner.drive, _listener(bot, info, symbols, clock, offset_ms))

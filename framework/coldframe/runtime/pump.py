@@ -38,7 +38,7 @@ def market_of(settings: Settings) -> MarketSource:
     return SyntheticMarket(settings, START_MS, {}, Random)
 
 
-class Pump:
+class Pump(do.EffectRunner):
     """A world on virtual time: its venue, the links to it, and the bot whose engine `begin` starts."""
 
     engine: Engine
@@ -124,7 +124,7 @@ class Pump:
         self.engine = Engine(setup)
         effects = self.engine.start(self.now_ns)
         self.stepped(None, effects)
-        self._perform(effects)
+        self._perform_all(effects)
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Pump:
         stamped = told.Stamped(next(self._seq), self.now_ns, lane, event)
         effects = self.engine.step(stamped)
         self.stepped(stamped, effects)
-        self._perform(effects)
+        self._perform_all(effects)
 
     def received(self, link: str, frame: bytes) -> None:
         """The exchange has written a frame: it travels, together with what else is written at this moment."""
@@ -171,37 +171,45 @@ class Pump:
 
     # -- effects ------------------------------------------------------------------------------------------------------
 
-    def _perform(self, effects: Sequence[do.Effect]) -> None:
+    def _perform_all(self, effects: Sequence[do.Effect]) -> None:
         for effect in effects:
-            match effect:
-                case do.OpenLink(link, kind, path):
-                    taken = self.venue.connect(link, kind, path, self)
-                    opened = told.LinkOpened(link) if taken else told.LinkLost(link, self.venue.unreachable or "connection refused")
-                    self.give(opened, after_ms=self._travel_ms)
-                case do.CloseLink(link):
-                    self.venue.close(link)
-                case do.SendControl(link, frame):
-                    self.later(self._travel_ms, lambda link=link, frame=frame: self.venue.control(link, frame))  # type: ignore[misc]
-                case do.SendRequest():
-                    self._send(effect)
-                case do.CallRest():
-                    self._call(effect)
-                case do.WakeAt(key, at_ns):
-                    self._wake(key, at_ns)
-                case do.AppendJournal():
-                    self.recorded(effect)
-                case do.Log():
-                    self.logged(effect)
-                case do.Finish(reason):
-                    self.finished = reason
-                case do.Fail():
-                    self.failed = effect
-                case do.ShiftClock(offset_ms):
-                    self._offset_ms = offset_ms
-                case do.Told() | do.StayAway() | do.CommandAnswered() | do.HaltTaken():
-                    pass
-                case unknown:
-                    assert_never(unknown)
+            self.perform(effect)
+
+    def perform(self, effect: do.Effect) -> None:
+        """Does what the engine wants done, or has it happen later on virtual time."""
+        match effect:
+            case do.OpenLink():
+                self._open(effect)
+            case do.CloseLink(link):
+                self.venue.close(link)
+            case do.SendControl(link, frame):
+                self.later(self._travel_ms, lambda: self.venue.control(link, frame))
+            case do.SendRequest():
+                self._send(effect)
+            case do.CallRest():
+                self._call(effect)
+            case do.WakeAt(key, at_ns):
+                self._wake(key, at_ns)
+            case do.AppendJournal():
+                self.recorded(effect)
+            case do.Log():
+                self.logged(effect)
+            case do.Finish(reason):
+                self.finished = reason
+            case do.Fail():
+                self.failed = effect
+            case do.ShiftClock(offset_ms):
+                self._offset_ms = offset_ms
+            case do.Told() | do.StayAway() | do.CommandAnswered() | do.HaltTaken():
+                pass  # there is no sink, no file of bans, no control channel and no kill switch beside it
+            case unknown:
+                assert_never(unknown)
+
+    def _open(self, effect: do.OpenLink) -> None:
+        link = effect.link
+        taken = self.venue.connect(link, effect.kind, effect.path, self)
+        opened = told.LinkOpened(link) if taken else told.LinkLost(link, self.venue.unreachable or "connection refused")
+        self.give(opened, after_ms=self._travel_ms)
 
     def _wake(self, key: str, at_ns: int) -> None:
         self._timers[key] = at_ns

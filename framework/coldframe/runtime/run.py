@@ -28,8 +28,6 @@ from coldframe.model.inputs import Lane, StopAsked, Suspended
 from coldframe.os_specific import halt_signal_kept
 from coldframe.plug.sinks import Sinks
 from coldframe.runtime.build import Bot
-from coldframe.runtime.connections import Connections
-from coldframe.runtime.effects import EffectRunner
 from coldframe.runtime.engine_setup import RunFacts, about_run, engine_setup
 from coldframe.runtime.haltfiles import halt_file_of, standing_halts
 from coldframe.runtime.input_logs import LoggedSteps, log_folder, run_body
@@ -41,6 +39,8 @@ from coldframe.runtime.startup import VenueInfo, check_account, describe_venue, 
 from coldframe.runtime.startup_checks import account_at_venue, banner, check_start
 from coldframe.runtime.venues import open_venues
 from coldframe.trio_io.clock import Clock, GapWatch, stopwatch_ns
+from coldframe.trio_io.connections import Connections
+from coldframe.trio_io.effects import TrioEffectRunner
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.input_log import InputLog
 from coldframe.trio_io.journal import Journal
@@ -157,7 +157,7 @@ class _Lifetime:
             trio.open_nursery() as nursery,
         ):
             engine = Engine(engine_setup(self._bot, facts, plugins if steps is None else steps.noted(plugins)))
-            runner = EffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.deliver, journal)
+            runner = TrioEffectRunner(nursery, self._clock, self._venues, self._log, self._sinks.deliver, journal)
             runner.watch = steps
             if recorder is not None:
                 runner.links.taps.append(recorder.frame)
@@ -278,7 +278,7 @@ class _Lifetime:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    async def _watch_for_the_end(self, nursery: trio.Nursery, runner: EffectRunner) -> None:
+    async def _watch_for_the_end(self, nursery: trio.Nursery, runner: TrioEffectRunner) -> None:
         inbox = runner.inbox
         if self._options.for_s is not None:
             nursery.start_soon(self._ask_to_stop_after, inbox, self._options.for_s)

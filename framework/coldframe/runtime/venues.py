@@ -21,12 +21,12 @@ from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server import AccountKeys, Address, EmbeddedVenue
 from coldframe.model.effects import Level
 from coldframe.runtime.build import Bot, endpoints
-from coldframe.runtime.connections import Connections
 from coldframe.runtime.mirror import open_mirror
 from coldframe.runtime.startup import signer_of, tls_context
 from coldframe.secret import Secret
 from coldframe.trio_io.bans import Bans
 from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.connections import Connections
 from coldframe.trio_io.paths import state_home
 from coldframe.trio_io.rest import RestClient
 from coldframe.wire.routes import Endpoints

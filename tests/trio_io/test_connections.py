@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import ssl
 
 import trio
 
-from coldframe.runtime.connections import Connections
 from coldframe.trio_io.clock import Clock
+from coldframe.trio_io.connections import Connections
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.rest import RestClient
 from coldframe.wire.routes import Endpoints
@@ -22,7 +21,7 @@ async def test_market_calls_go_to_the_market_venue_others_to_the_other() -> None
         RestClient(orders.rest, tls, clock.now_ns, None, 5000) as order_rest,
         trio.open_nursery() as nursery,
     ):
-        connections = Connections(market_rest, order_rest, market, orders, tls, None, 5000, random.random)
+        connections = Connections(market_rest, order_rest, market, orders, tls, None, 5000, "a seed")
         for path in ("/fapi/v1/depth", "/fapi/v1/rpiDepth", "/fapi/v1/exchangeInfo"):
             assert connections.rest_for(path) is market_rest
         for path in ("/fapi/v1/time", "/fapi/v1/listenKey", "/fapi/v1/openOrders", "/fapi/v3/positionRisk"):

@@ -15,6 +15,7 @@ from coldframe.model.effects import (
     CloseLink,
     CommandAnswered,
     Effect,
+    EffectRunner,
     Fail,
     Finish,
     HaltTaken,
@@ -29,8 +30,8 @@ from coldframe.model.effects import (
     WakeAt,
 )
 from coldframe.model.inputs import Lane, RequestNotWritten, Stamped
-from coldframe.runtime.connections import Connections
 from coldframe.trio_io.clock import Clock, stopwatch_ns
+from coldframe.trio_io.connections import Connections
 from coldframe.trio_io.heartbeat import Heartbeat
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.journal import Journal
@@ -52,7 +53,7 @@ class StepWatch(Protocol):
         """The engine has taken an input in."""
 
 
-class EffectRunner:
+class TrioEffectRunner(EffectRunner):
     """Inbox, links, REST and timers of one engine; their tasks live in the nursery that is given."""
 
     def __init__(
