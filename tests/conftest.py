@@ -102,4 +102,4 @@ def _spread(items: list[pytest.Item]) -> None:
     waiting = [tests for name, tests in modules.items() if name.startswith(_WAITING)]
     computing = [tests for name, tests in modules.items() if not name.startswith(_WAITING)]
     spread = [((2 * at + 1) / len(group), tests) for group in (waiting, computing) if group for at, tests in enumerate(group)]
-    items[:] = [item for _, tests in sorted(spread, key=lambda one: one[0]) for item in tests]
+    items[:] = [item for _, tests in sorted(spread, key=lambda placed: placed[0]) for item in tests]

@@ -61,7 +61,7 @@ def test_each_name_says_what_it_is(name: str) -> None:
 def test_each_name_for_tests_says_what_it_is(name: str) -> None:
     found = getattr(testing, name)
     assert inspect.getdoc(found)
-    methods = [one for key, one in vars(found).items() if not key.startswith("_") and inspect.isfunction(one)]
+    methods = [member for key, member in vars(found).items() if not key.startswith("_") and inspect.isfunction(member)]
     assert all(inspect.getdoc(method) or len(inspect.getsource(method).splitlines()) <= 2 for method in methods)
 
 

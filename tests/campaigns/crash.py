@@ -250,11 +250,11 @@ class Campaign:
         live = [order.client_order_id for order in self.memory.past.live if order.client_order_id not in kept]
         if summary["orders"]["unknown"] or live:
             self._violated(f"{where}: {summary['orders']['unknown']} orders unknown, {len(live)} live in the journal")
-        for strategy, one in summary["strategies"].items():
+        for strategy, report in summary["strategies"].items():
             fills = self.history.fills_of(strategy)
             for key in fills.keys() ^ self.memory.fills_of(strategy):
                 self._violated(f"{where}: {'lost' if key in fills else 'strange'} fill of {strategy}: {key}")
-            said = {symbol: Decimal(size) for symbol, size in one["position"].items() if Decimal(size)}
+            said = {symbol: Decimal(size) for symbol, size in report["position"].items() if Decimal(size)}
             written = {symbol: size for (owner, symbol), size in self.memory.past.held().items() if owner == strategy}
             theirs = position_of(fills.values())
             if not said == written == theirs:
@@ -284,9 +284,9 @@ def campaign(cycles: int, seed: int, faults: str = "", keep: Path | None = None)
         home = {"XDG_STATE_HOME": str(folder), "HOME": str(folder)}
         settings = venue_config(folder, faults, seed)
         with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
-            one = Campaign(folder, served, Random(seed))
-            trio.run(one.run, cycles)
-        return one.last_line(cycles), list(one.violations)
+            trial = Campaign(folder, served, Random(seed))
+            trio.run(trial.run, cycles)
+        return trial.last_line(cycles), list(trial.violations)
 
 
 def main(arguments: list[str]) -> int:

@@ -204,9 +204,9 @@ def test_all_mistakes_are_named_in_one_pass(tmp_path_factory: pytest.TempPathFac
 def test_g2_values_that_do_not_fit(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert WHOLE.count(old) == 1
     line = WHOLE[: WHOLE.index(old)].count("\n") + 1
-    (one,) = found(tmp_path, WHOLE.replace(old, new))
-    assert one.startswith(f"{line}: ")
-    assert one.endswith(f": {said}")
+    (problem,) = found(tmp_path, WHOLE.replace(old, new))
+    assert problem.startswith(f"{line}: ")
+    assert problem.endswith(f": {said}")
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,10 @@ class Exchange:
             case "/fapi/v1/accountConfig":
                 return {"canTrade": True, "dualSidePosition": self.hedge, "multiAssetsMargin": self.multi_assets}
             case "/fapi/v1/symbolConfig":
-                return [{"symbol": name, "leverage": one[0], "marginType": one[1]} for name, one in self.symbol_settings.items()]
+                return [
+                    {"symbol": name, "leverage": leverage, "marginType": margin}
+                    for name, (leverage, margin) in self.symbol_settings.items()
+                ]
             case "/fapi/v1/leverageBracket" | "/fapi/v1/income":
                 return []
             case _:
@@ -239,7 +242,9 @@ class Exchange:
 
     def positions_of(self, symbol: str) -> AccountUpdate:
         """ACCOUNT_UPDATE after a trade: the position of its symbol."""
-        held = sum((one.side.sign * Decimal(trade.quantity) for one, trade in self.trades if one.symbol == symbol), Decimal(0))
+        held = sum(
+            (order.side.sign * Decimal(trade.quantity) for order, trade in self.trades if order.symbol == symbol), Decimal(0)
+        )
         row = PositionChange(
             symbol=symbol,
             quantity=str(held),

@@ -69,7 +69,7 @@ class Room:
     def run(self, ms: int) -> None:
         end_ns = self.ctx.now_ns + ms * NS_PER_MS
         while self.timers and min(self.timers.values()) <= end_ns:
-            key = min(self.timers, key=lambda one: self.timers[one])
+            key = min(self.timers, key=lambda timer: self.timers[timer])
             self.ctx.now_ns = max(self.ctx.now_ns, self.timers.pop(key))
             if key == "rest:queue":
                 self.calls.step(TimeReached(key))
@@ -137,14 +137,14 @@ class Room:
             assert self.state(name) is BookState.SYNCED
 
     def state(self, name: str) -> BookState:
-        one = parse(name)
-        book = self.market.book(one.symbol, one.kind is StreamKind.RPI_DEPTH)
+        stream = parse(name)
+        book = self.market.book(stream.symbol, stream.kind is StreamKind.RPI_DEPTH)
         assert book is not None
         return book.sync.state
 
     def levels(self, name: str) -> dict[str, str]:
-        one = parse(name)
-        book = self.market.synced_book(one.symbol, one.kind is StreamKind.RPI_DEPTH)
+        stream = parse(name)
+        book = self.market.synced_book(stream.symbol, stream.kind is StreamKind.RPI_DEPTH)
         assert book is not None
         rows = [("b", *row) for row in book.levels(Side.BUY, 100)] + [("a", *row) for row in book.levels(Side.SELL, 100)]
         return {f"{side}{price}": str(quantity) for side, price, quantity in rows}

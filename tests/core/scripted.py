@@ -324,7 +324,7 @@ class Scripted:
 
     def of_kind(self, kind: LinkKind) -> list[str]:
         """The links of a kind, oldest first."""
-        return [name for name, one in self.links.items() if one.kind is kind]
+        return [name for name, link in self.links.items() if link.kind is kind]
 
     def said(self) -> str:
         return "\n".join(line.text for line in self.log)
@@ -343,12 +343,12 @@ class Scripted:
             self.give(LinkLost(name, "gone"))
 
     def _control(self, link: str, request: dict[str, Any]) -> None:
-        one = self.links[link]
+        opened = self.links[link]
         for name in request["params"]:
             if request["method"] == "SUBSCRIBE":
-                one.subscribed[name] = None
+                opened.subscribed[name] = None
             else:
-                one.subscribed.pop(name, None)
+                opened.subscribed.pop(name, None)
         self._queue(FramesReceived(link, (json.dumps({"result": None, "id": request["id"]}).encode(),)), Lane.MARKET)
 
     # -- the market ---------------------------------------------------------------------------------------------------
@@ -357,8 +357,8 @@ class Scripted:
         """A payload of a stream, over every link that asked for it."""
         body = payload if isinstance(payload, bytes) else encode(payload)
         before = len(self.effects)
-        for link, one in list(self.links.items()):
-            if name in one.subscribed:
+        for link, opened in list(self.links.items()):
+            if name in opened.subscribed:
                 self.give(FramesReceived(link, (envelope(name, body),)), Lane.MARKET)
         return self.effects[before:]
 

@@ -52,7 +52,7 @@ class ShareOracle:
         against = {owner: abs(held) for owner, held in self._held.items() if owner != OTHERS and held * sign < 0}
         whole = sum(against.values())
         parts = {owner: lots * held // whole for owner, held in against.items()}
-        for owner in sorted(against, key=lambda one: (-against[one], one)):
+        for owner in sorted(against, key=lambda name: (-against[name], name)):
             more = min(lots - sum(parts.values()), against[owner] - parts[owner])
             parts[owner] += more
         for owner, part in parts.items():

@@ -43,7 +43,7 @@ def listing(made: Scripted, change: Callable[[list[object]], list[object]], path
 def hidden(made: Scripted, ms: int, order: Order) -> None:
     """The venue hides an order from query and list for a while; it stands in the book all the time."""
     truth = made.exchange.orders
-    made.exchange.orders = {name: one for name, one in truth.items() if name != order.client_order_id}
+    made.exchange.orders = {name: kept for name, kept in truth.items() if name != order.client_order_id}
     made.run(ms)
     made.exchange.orders = truth | made.exchange.orders
 

@@ -158,7 +158,7 @@ def test_state_equals_the_venue_after_a_storm_of_algo_orders(seed: int) -> None:
 def check_against_the_venue(storm: Storm) -> None:
     made = storm.made
     ours = {algo: made.engine.orders.get(algo) for algo in storm.at_venue()}
-    assert {name: (one.state, one.filled) for name, one in ours.items() if one is not None} == storm.at_venue()
+    assert {name: (order.state, order.filled) for name, order in ours.items() if order is not None} == storm.at_venue()
     assert made.engine.orders.doubtful == 0
     traded = sum((order.side.sign * D(trade.quantity) for order, trade in storm.exchange.trades), D(0))
     assert made.engine.runtimes.get("mm").account.holdings.net("BTCUSDT") == traded

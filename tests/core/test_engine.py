@@ -260,7 +260,7 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize("event", STRANGE, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("event", STRANGE, ids=lambda event: type(event).__name__)
 @pytest.mark.parametrize("orders_on", [True, False])
 def test_an_input_that_nobody_waits_for_is_harmless(event: Any, orders_on: bool) -> None:
     made, actor = world(orders_on=orders_on)
@@ -485,8 +485,8 @@ def run_story() -> list[str]:
 
 
 def test_the_same_inputs_give_the_same_effects() -> None:
-    one, other = run_story(), run_story()
-    assert one == other
+    story, again = run_story(), run_story()
+    assert story == again
 
 
 def test_the_effects_do_not_depend_on_the_hash_seed(in_another_process: Callable[[str, str], str]) -> None:

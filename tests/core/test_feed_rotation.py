@@ -41,7 +41,7 @@ def rotating(name: StreamName, limits: FeedLimits = LIMITS) -> tuple[Wires, str,
 
 
 def ids(wires: Wires) -> list[int]:
-    return [one.trade_id for _, one in wires.told if isinstance(one, AggTrade)]
+    return [message.trade_id for _, message in wires.told if isinstance(message, AggTrade)]
 
 
 # -- when a link is rotated -------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_stream_without_sequence_moves_when_both_links_agree() -> None:
     for at in (3, 4, 5):
         wires.say(old, MARK, mark_price(event_ms=START_MS + at))
     wires.say(new, MARK, mark_price(event_ms=START_MS + 6))
-    assert [one.event_ms - START_MS for _, one in wires.told] == [1, 2, 3, 4, 5, 6]
+    assert [message.event_ms - START_MS for _, message in wires.told] == [1, 2, 3, 4, 5, 6]
 
 
 def test_best_prices_move_by_their_update_id() -> None:
@@ -266,7 +266,7 @@ def test_best_prices_move_by_their_update_id() -> None:
     for number in (2, 3, 4):
         wires.say(new, BEST, best(number))
     wires.say(old, BEST, best(4))
-    assert [one.update_id for _, one in wires.told if isinstance(one, BookTicker)] == [1, 2, 3, 4]
+    assert [message.update_id for _, message in wires.told if isinstance(message, BookTicker)] == [1, 2, 3, 4]
 
 
 def test_book_accepts_an_overlap_of_differently_cut_batches() -> None:
@@ -285,7 +285,7 @@ def test_book_moves_at_once_when_the_successor_continues_exactly() -> None:
     wires, old, new = rotating(DEPTH)
     wires.say(old, DEPTH, delta(0, 10))
     wires.say(new, DEPTH, delta(10, 20))
-    assert [one.last_id for _, one in wires.told if isinstance(one, DepthUpdate)] == [10, 20]
+    assert [message.last_id for _, message in wires.told if isinstance(message, DepthUpdate)] == [10, 20]
     assert wires.feed.in_charge(DEPTH, new)
 
 
@@ -375,13 +375,13 @@ class Rotating(Wires):
         for name in (TRADES, DEPTH):
             if self.feed.in_charge(name, gone):
                 told = (self.last_trade or 0) if name is TRADES else self.sync.book.update_id
-                others = [one for (link, of), one in self.stretches.items() if of is name and link != gone]
+                others = [stretch for (link, of), stretch in self.stretches.items() if of is name and link != gone]
                 if not any(other.began <= told for other in others):
                     self.may_miss.add(name)
 
     def fall(self, link: str, reason: str = "gone") -> None:
         self.forgive(link)
-        self.stretches = {key: one for key, one in self.stretches.items() if key[0] != link}
+        self.stretches = {key: stretch for key, stretch in self.stretches.items() if key[0] != link}
         super().fall(link, reason)
 
     def answer(self) -> None:

@@ -23,7 +23,7 @@ LEVELS = st.lists(st.builds(Quote, PRICES, SIZES), max_size=3)
 WHERE, SIDES = st.sampled_from(SYMBOLS), st.sampled_from(list(Side))
 MARKET = st.builds(Place, symbol=WHERE, side=SIDES, quantity=SIZES, type=st.just(OrderType.MARKET))
 LIMIT = st.builds(Place, symbol=WHERE, side=SIDES, quantity=SIZES, price=PRICES, reduce_only=st.booleans())
-DESIRED = st.builds(Quotes, WHERE, LEVELS, LEVELS) | st.builds(Target, WHERE, SIZES | SIZES.map(lambda one: -one), PRICES)
+DESIRED = st.builds(Quotes, WHERE, LEVELS, LEVELS) | st.builds(Target, WHERE, SIZES | SIZES.map(lambda size: -size), PRICES)
 
 BUDGET = Budget(max_position=D(4), max_notional=D(600), messages_per_10s=6, max_open_orders=2)
 LIMITS = RiskLimits(max_order_notional=D(350), max_gross_notional=D(600), price_collar_pct=D(5), duplicate_ms=100)

@@ -52,11 +52,11 @@ def held_kb(engine: Engine) -> float:
     seen: dict[int, object] = {}
     found: list[object] = [engine]
     while found:
-        one = found.pop()
-        if id(one) not in seen and not isinstance(one, type | ModuleType | FunctionType | Actor):
-            seen[id(one)] = one
-            found += gc.get_referents(one)
-    return sum(sys.getsizeof(event) for event in seen.values()) / 1024
+        reached = found.pop()
+        if id(reached) not in seen and not isinstance(reached, type | ModuleType | FunctionType | Actor):
+            seen[id(reached)] = reached
+            found += gc.get_referents(reached)
+    return sum(sys.getsizeof(reached) for reached in seen.values()) / 1024
 
 
 def test_p9_what_a_run_holds_does_not_grow_with_its_age() -> None:

@@ -20,7 +20,7 @@ from tests.core.told import D
 from tests.examples import examples
 
 BUY, SELL = Side.BUY, Side.SELL
-LEVELS = st.lists(st.tuples(st.integers(90, 99), st.sampled_from(["0.5", "1", "2"])), max_size=4, unique_by=lambda one: one[0])
+LEVELS = st.lists(st.tuples(st.integers(90, 99), st.sampled_from(["0.5", "1", "2"])), max_size=4, unique_by=lambda level: level[0])
 
 
 def test_amendments_of_both_sides_go_by_how_far_they_are_off() -> None:

@@ -87,7 +87,7 @@ def test_every_book_agrees_with_every_best_price_the_venue_named(name: str) -> N
     results = [same for book in books.values() for same in book.compared()]
     assert (len(books), len(results)) == RECORDINGS[name]
     assert all(results)
-    for symbol, one in books.items():
-        assert one.sync.state is BookState.SYNCED, symbol
-        assert (one.asked, one.lost, one.sync.resyncs) == (1, 0, 0), symbol
-        assert not one.sync.book.crossed
+    for symbol, book in books.items():
+        assert book.sync.state is BookState.SYNCED, symbol
+        assert (book.asked, book.lost, book.sync.resyncs) == (1, 0, 0), symbol
+        assert not book.sync.book.crossed

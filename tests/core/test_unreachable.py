@@ -38,7 +38,7 @@ def unreachable(made: Scripted, minutes: int) -> None:
     made.lose_all()
     for _ in range(minutes * 60):
         made.run(1_000, alive=False)
-        for name in [name for name, one in made.links.items() if not one.open]:
+        for name in [name for name, link in made.links.items() if not link.open]:
             del made.links[name]
             made.give(LinkLost(name, NO_NAME))
         for call in [order for order in made.held if isinstance(order, CallRest)]:

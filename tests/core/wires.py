@@ -121,10 +121,10 @@ class Wires:
     def say(self, link: str, name: StreamName, message: MarketMessage) -> None:
         """One message comes over a link."""
         messages, moved_at = self.feed.route(link, name, message, self.now_ns)
-        for place, one in enumerate(messages):
+        for place, passed in enumerate(messages):
             if place == moved_at:
                 self.moved(name)
-            self.tell(name, one)
+            self.tell(name, passed)
         if moved_at == len(messages):
             self.moved(name)
 
@@ -132,7 +132,7 @@ class Wires:
         """Lets time pass, and wakes the feed whenever it has asked for it."""
         end_ns = self.now_ns + ms * NS_PER_MS
         while self.timers and min(self.timers.values()) <= end_ns:
-            key = min(self.timers, key=lambda one: self.timers[one])
+            key = min(self.timers, key=lambda timer: self.timers[timer])
             self.now_ns = max(self.now_ns, self.timers.pop(key))
             self.do(self.feed.step(TimeReached(key), self.now_ns))
         self.now_ns = end_ns

@@ -81,7 +81,7 @@ def test_a_choice_of_contracts_names_what_there_is_not(listed: Contract) -> None
     assert chosen([listed], ["X", "BTCUSDT"]) == ([listed], ["X"])
 
 
-@pytest.mark.parametrize("parameters", SYNTHETIC_SYMBOLS, ids=lambda one: one.listing.symbol)
+@pytest.mark.parametrize("parameters", SYNTHETIC_SYMBOLS, ids=lambda parameters: parameters.listing.symbol)
 def test_the_catalogue_is_consistent(parameters: object) -> None:
     listing = parameters.listing  # type: ignore[attr-defined]
     made = contract(listing)

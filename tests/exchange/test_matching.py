@@ -211,7 +211,7 @@ class _Naive:
     def take(self, side: Side, quantity: int, limit: int | None, owner: str, mode: str) -> tuple[list[tuple[int, int, int]], int]:
         fills: list[tuple[int, int, int]] = []
         sign = 1 if side is BUY else -1
-        for order in sorted((order for order in self.orders if order[0] is not side), key=lambda one: sign * one[1]):
+        for order in sorted((order for order in self.orders if order[0] is not side), key=lambda order: sign * order[1]):
             if not quantity or (limit is not None and sign * order[1] > sign * limit):
                 break
             if mode != "NONE" and order[4] == owner:

@@ -153,11 +153,11 @@ def test_a_whole_line_of_something_else_at_the_end_is_no_tear(tmp_path: Path) ->
 def test_the_outline_of_a_tape_names_streams_symbols_and_digits(tmp_path: Path) -> None:
     made = outline(_write(tmp_path / "tape.jsonl", b"\n".join(LINES)))
     assert made.names == {"btcusdt@trade": 100}
-    one = made.symbols["BTCUSDT"]
-    assert (one.depth_name, one.trade_name) == (None, "btcusdt@trade")
-    filters = one.contract().filters
+    bitcoin = made.symbols["BTCUSDT"]
+    assert (bitcoin.depth_name, bitcoin.trade_name) == (None, "btcusdt@trade")
+    filters = bitcoin.contract().filters
     assert (str(filters.tick), str(filters.lot.step)) == ("0.1", "0.001")
-    assert one.contract().price_digits == 2
+    assert bitcoin.contract().price_digits == 2
 
 
 DELTA = b'{"t":%d,"stream":"btcusdt@depth","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT","U":1,"u":%d,"pu":0,"b":[],"a":[]}}'

@@ -32,8 +32,8 @@ def test_the_longest_id_has_36_characters() -> None:
 
 
 @given(st.tuples(STRATEGIES, EPOCHS, COUNTS), st.tuples(STRATEGIES, EPOCHS, COUNTS))
-def test_o16_different_orders_have_different_ids(one: tuple[str, int, int], other: tuple[str, int, int]) -> None:
-    assert (str(OwnId(*one)) == str(OwnId(*other))) is (one == other)
+def test_o16_different_orders_have_different_ids(own: tuple[str, int, int], other: tuple[str, int, int]) -> None:
+    assert (str(OwnId(*own)) == str(OwnId(*other))) is (own == other)
 
 
 @given(st.integers(0, 10**30))

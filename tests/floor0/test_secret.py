@@ -81,12 +81,12 @@ def test_it_is_neither_copied_nor_written_as_json() -> None:
 
 
 @given(st.text(), st.text())
-def test_two_are_equal_when_their_texts_are(one: str, other: str) -> None:
-    assert (Secret(one) == Secret(other)) == (one == other)
-    assert Secret(one) == Secret(one)
-    assert hash(Secret(one)) == hash(Secret(one))
-    assert Secret(one).reveal() == one
-    assert Secret(one) != one
+def test_two_are_equal_when_their_texts_are(text: str, other: str) -> None:
+    assert (Secret(text) == Secret(other)) == (text == other)
+    assert Secret(text) == Secret(text)
+    assert hash(Secret(text)) == hash(Secret(text))
+    assert Secret(text).reveal() == text
+    assert Secret(text) != text
 
 
 def test_a_fingerprint_is_four_digits_and_tells_two_apart() -> None:

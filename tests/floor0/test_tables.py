@@ -32,12 +32,12 @@ TABLES = [
     ],
 )
 def test_check_accepts_good_values_and_names_the_key_of_others(check: Any, good: list[Any], bad: list[Any]) -> None:
-    one = attrs.make_class("Table", {"amount": key("how much", check=check)}, kw_only=True)
+    table = attrs.make_class("Table", {"amount": key("how much", check=check)}, kw_only=True)
     for value in good:
-        assert one(amount=value).amount == value
+        assert table(amount=value).amount == value
     for value in bad:
         with pytest.raises(Unfit, match=r"^must ") as unfit:
-            one(amount=value)
+            table(amount=value)
         assert unfit.value.key == "amount"
         assert str(value).strip() in str(unfit.value)
 

@@ -226,8 +226,8 @@ def test_unscaled_is_exact_also_below_zero(value: int) -> None:
 
 
 @given(LEVELS, LEVELS)
-def test_scaled_keeps_the_order(one: str, other: str) -> None:
-    assert (scaled(one) < scaled(other)) is (fraction(one) < fraction(other))
+def test_scaled_keeps_the_order(level: str, other: str) -> None:
+    assert (scaled(level) < scaled(other)) is (fraction(level) < fraction(other))
 
 
 @pytest.mark.parametrize("text", [*NO_NUMBERS, "-1", "-0", "9" * 19, "0." + "1" * 13])

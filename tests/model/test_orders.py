@@ -176,10 +176,12 @@ def test_the_picture_shows_every_state_and_exactly_the_tables() -> None:
         assert re.search(rf"\b{state}\b", states)
     for overlay in V:
         assert re.search(rf"\b{overlay}\b", overlays)
-    assert arrows(states) == {(str(one), str(end), cause) for one, row in TABLE.items() for cause, end in row.items()}
+    assert arrows(states) == {(str(state), str(end), cause) for state, row in TABLE.items() for cause, end in row.items()}
     drawn = arrows(overlays)
     # One cause holds a comma of its own.
-    assert {(one, end) for one, end, _ in drawn} == {(one, end) for one, row in OVERLAY_TABLE.items() for end in row.values()}
+    assert {(overlay, end) for overlay, end, _ in drawn} == {
+        (overlay, end) for overlay, row in OVERLAY_TABLE.items() for end in row.values()
+    }
 
 
 def test_the_picture_begins_and_ends() -> None:

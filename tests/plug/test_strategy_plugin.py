@@ -357,11 +357,11 @@ def test_a_call_is_what_pluggy_would_have_called(plugins: list[tuple[tuple[str, 
     """The same implementations, in the same order, with the same arguments, and the same results."""
     ours: list[object] = []
     theirs: list[object] = []
-    mine = plugin(*(implementation(number, *one, ours) for number, one in enumerate(plugins)))
+    mine = plugin(*(implementation(number, *parts, ours) for number, parts in enumerate(plugins)))
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(StrategyHooks)
-    for number, one in enumerate(plugins):
-        manager.register(implementation(number, *one, theirs))
+    for number, parts in enumerate(plugins):
+        manager.register(implementation(number, *parts, theirs))
     expected = manager.hook.on_book(event=EVENT, view=VIEW)
     if all(mode == "absent" for _, _, mode in plugins):
         assert "on_book" not in mine.hooks

@@ -339,9 +339,9 @@ def test_whatever_happens_quotes_are_legal_and_within_the_limit(chosen: Maker.Pa
         bench.advance(data.draw(st.sampled_from([0, 100, ASK_AGAIN_MS])))
         traded = [(side, level) for side, levels in ((Side.BUY, standing.bids), (Side.SELL, standing.asks)) for level in levels]
         if traded and data.draw(st.booleans()):
-            side, one = data.draw(st.sampled_from(traded))
-            quantity = rules.quantity(one.quantity / data.draw(st.integers(1, 3))) or one.quantity  # type: ignore[attr-defined]
-            for standing in bench.fill(SYMBOL, side, str(one.price), str(quantity)):
+            side, level = data.draw(st.sampled_from(traded))
+            quantity = rules.quantity(level.quantity / data.draw(st.integers(1, 3))) or level.quantity  # type: ignore[attr-defined]
+            for standing in bench.fill(SYMBOL, side, str(level.price), str(quantity)):
                 check(standing, bench, chosen)
 
 
@@ -363,7 +363,7 @@ def check(wanted: Quotes, bench: StrategyBench, chosen: Maker.Params) -> None:
         assert wanted.bids[0].price < wanted.asks[0].price
 
 
-@given(any_params.filter(lambda one: one.size is not None), books(), st.integers(-3, 3))
+@given(any_params.filter(lambda params: params.size is not None), books(), st.integers(-3, 3))
 def test_it_is_symmetric_under_an_exchange_of_sides(
     chosen: Maker.Params, book: tuple[list[tuple[str, str]], list[tuple[str, str]]], position: int
 ) -> None:

@@ -104,5 +104,5 @@ def test_it_is_symmetric_under_an_exchange_of_sides(seen: list[TradePrinted]) ->
     plain = flow_of(*seen)
     mirror = flow_of(*(attrs.evolve(event, taker_side=event.taker_side.opposite) for event in seen))
     assert mirror.imbalance == -plain.imbalance
-    one, other = plain.direction(D("0.3")), mirror.direction(D("0.3"))
-    assert (one and one.opposite) == other
+    direction, mirrored = plain.direction(D("0.3")), mirror.direction(D("0.3"))
+    assert (direction and direction.opposite) == mirrored

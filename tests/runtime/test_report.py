@@ -77,12 +77,12 @@ TROUBLES: dict[str, Any] = {
 def check_shape(value: Any, shape: Any, at: str = "") -> None:
     if isinstance(shape, tuple):
         assert isinstance(value, dict), at
-        for key, one in value.items():
-            check_shape(one, shape[0], f"{at}.{key}")
+        for key, inner in value.items():
+            check_shape(inner, shape[0], f"{at}.{key}")
     elif isinstance(shape, dict):
         assert [key for key in value if key not in TROUBLES] == list(shape), at
-        for key, one in value.items():
-            check_shape(one, TROUBLES.get(key) or shape[key], f"{at}.{key}")
+        for key, inner in value.items():
+            check_shape(inner, TROUBLES.get(key) or shape[key], f"{at}.{key}")
     else:
         assert type(value) is shape, at
 

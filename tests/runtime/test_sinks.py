@@ -83,7 +83,7 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
     monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry([EntryPoint("alerts", module, GROUP)]))
     named = "alerts" if form == "entry point" else f"{module}.py"
     play(tmp_path, config=f'{CONFIG}\n[[plugins]]\nplugin = "{named}"\n')
-    heard = next(one.heard for name, one in sys.modules.items() if name.startswith((module, f"coldframe_user_{module}")))
+    heard = next(loaded.heard for name, loaded in sys.modules.items() if name.startswith((module, f"coldframe_user_{module}")))
     assert any(isinstance(effect, Told) and isinstance(effect.event, OrderFilled) for effect in heard)
     assert any(isinstance(effect, Log) for effect in heard)
 

@@ -95,8 +95,8 @@ def test_s12_a_bot_calculates_as_ever_whatever_a_plugin_sets(tmp_path: Path, hom
     run = ("run", bot(tmp_path, early=at_once, made=at_once, hook=hook))
     summary, log = run_until(tmp_path, *run, env=home, said=["position 0.003"])
     assert "muted" not in log
-    one = summary["strategies"]["it"]
-    assert one["position"] == {"BTCUSDT": "0.003"}
-    assert one["verdicts"] == {"ACCEPTED": 2}
-    assert len(one["fees"].partition(".")[2]) >= 5  # six places: a fee of 0.05 % on 0.003 at a price of one place
+    report = summary["strategies"]["it"]
+    assert report["position"] == {"BTCUSDT": "0.003"}
+    assert report["verdicts"] == {"ACCEPTED": 2}
+    assert len(report["fees"].partition(".")[2]) >= 5  # six places: a fee of 0.05 % on 0.003 at a price of one place
     assert summary["orders"]["unknown"] == 0

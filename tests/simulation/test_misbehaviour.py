@@ -79,8 +79,8 @@ def world(bad: Resting, make: Callable[[], object] | None = None, overlays: tupl
     """The plugin beside a well-behaved one; both have their order in the book."""
     good = Resting()
     limits = Budget(max_position=D("0.03"))
-    one = Trader(id="bad", make=make or (lambda: bad), plugged=make is not None, budget=limits, overlays=lambda: overlays)
-    pump = Pump([one, Trader(id="good", make=lambda: good, symbols=("ETHUSDT",))])
+    trader = Trader(id="bad", make=make or (lambda: bad), plugged=make is not None, budget=limits, overlays=lambda: overlays)
+    pump = Pump([trader, Trader(id="good", make=lambda: good, symbols=("ETHUSDT",))])
     pump.until(lambda: len(pump.venue.open_orders()) == 2)
     pump.run(1)
     return pump, good

@@ -311,7 +311,7 @@ def test_an_own_order_that_cannot_be_amended_is_told_so() -> None:
     order = Place(symbol=SYMBOL, side=Side.BUY, quantity=SIZE, price=world.price - 100)
     assert world.ask(order) == "ACCEPTED"
     world.pump.until(lambda: len(world.bids) == 2)
-    name = next(name for name, one in world.pump.venue.open_orders().items() if one.price == order.price)
+    name = next(name for name, resting in world.pump.venue.open_orders().items() if resting.price == order.price)
     assert world.ask(Amend(name, order.price - 1)) == "ACCEPTED"
     world.pump.run(1)
     assert world.ask(Amend(name, order.price - 1)) == "NOT_AMENDABLE"

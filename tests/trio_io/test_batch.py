@@ -153,22 +153,22 @@ def test_whole_texts_are_taken_and_all_else_is_left_as_it_came(usual, rest, plac
     library = Library()
     texts = [payload for row in usual if isinstance(row, tuple) for payload in (row[1],)]
     passed = b"".join(row for row in usual if isinstance(row, bytes))
-    first = next((number for number, one in enumerate(rest) if isinstance(one, bytes) and not is_control(one)), len(rest))
-    texts += [order[1] for order in rest[:first] if isinstance(order, tuple)]
-    passed += b"".join(order for order in rest[:first] if isinstance(order, bytes))
-    passed += b"".join(order if isinstance(order, bytes) else order[0] for order in rest[first:])
+    first = next((number for number, frame in enumerate(rest) if isinstance(frame, bytes) and not is_control(frame)), len(rest))
+    texts += [frame[1] for frame in rest[:first] if isinstance(frame, tuple)]
+    passed += b"".join(frame for frame in rest[:first] if isinstance(frame, bytes))
+    passed += b"".join(frame if isinstance(frame, bytes) else frame[0] for frame in rest[first:])
     sent = b"".join(row if isinstance(row, bytes) else row[0] for row in [*usual, *rest])
     batches, left = through(cut(library.head + sent, places))
     assert [payload for batch in batches for payload in batch] == texts
     assert left == library.head + passed
 
 
-def is_control(one: bytes) -> bool:
-    """Whether these bytes are one ping or pong that keeps to the protocol."""
-    return one[0] in (0x80 | PING, 0x80 | PONG) and one[1] <= 125
+def is_control(frame: bytes) -> bool:
+    """Whether this frame is a ping or pong that keeps to the protocol."""
+    return frame[0] in (0x80 | PING, 0x80 | PONG) and frame[1] <= 125
 
 
-@given(st.lists(st.one_of(whole.map(lambda one: one[0]), controls, unusual), max_size=10), cuts)
+@given(st.lists(st.one_of(whole.map(lambda drawn: drawn[0]), controls, unusual), max_size=10), cuts)
 def test_the_messages_are_those_of_the_library_alone(frames: list[bytes], places: list[int]) -> None:
     alone, below = Library(), Library()
     sent = b"".join(frames)

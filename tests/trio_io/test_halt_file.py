@@ -46,7 +46,7 @@ def test_a_halt_is_never_made_a_lesser_one_and_one_of_each_holds(asked: list[Hal
         if kept is None:
             assert not mine
             continue
-        assert kept == attrs.evolve(mine[-1], level=max((order.level for order in mine), key=lambda one: one.rank))
+        assert kept == attrs.evolve(mine[-1], level=max((order.level for order in mine), key=lambda level: level.rank))
 
 
 @given(st.lists(HALTS, max_size=5), STRATEGIES)

@@ -45,10 +45,10 @@ def test_two_runs_never_share_an_endpoint(tmp_path: Path) -> None:
     with runs.entered("one") as first, runs.entered("two") as second:
         assert first.file != second.file
         assert list(runs.alive()) == [first.file.stem, second.file.stem]
-    with serving(tmp_path / "both") as one, serving(tmp_path / "both") as two:
-        answers = ask_each(one.runs.folder, list(one.runs.alive()), PAUSE, PATIENCE_S)
+    with serving(tmp_path / "both") as first, serving(tmp_path / "both") as second:
+        answers = ask_each(first.runs.folder, list(first.runs.alive()), PAUSE, PATIENCE_S)
         assert [answer is not None and answer.accepted for answer in answers.values()] == [True, True]
-        assert (one.asked, two.asked) == ([PAUSE], [PAUSE])
+        assert (first.asked, second.asked) == ([PAUSE], [PAUSE])
 
 
 def test_without_runs_nothing_is_asked(tmp_path: Path) -> None:

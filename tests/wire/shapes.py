@@ -56,7 +56,7 @@ def written(value: Any, gap: str = "") -> str:
         case dict():
             return written(Pairs(value.items()), gap)
         case Pairs():
-            inside = f",{gap}".join(f"{json.dumps(key)}{gap}:{gap}{written(one, gap)}" for key, one in value)
+            inside = f",{gap}".join(f"{json.dumps(key)}{gap}:{gap}{written(inner, gap)}" for key, inner in value)
             return f"{{{gap}{inside}{gap}}}"
         case list():
             return f"[{gap}{f',{gap}'.join(written(item, gap) for item in value)}{gap}]"

@@ -55,9 +55,9 @@ def test_what_a_method_needs_and_costs(name: str) -> None:
 
 
 def test_one_symbol_is_cheaper_than_all() -> None:
-    one = {"symbol": "BTCUSDT"}
-    assert (METHODS["ticker.price"].cost.weight(one), METHODS["ticker.book"].cost.weight(one)) == (1, 2)
-    assert METHODS["depth"].cost.weight({**one, "limit": "5"}) == 2
+    single = {"symbol": "BTCUSDT"}
+    assert (METHODS["ticker.price"].cost.weight(single), METHODS["ticker.book"].cost.weight(single)) == (1, 2)
+    assert METHODS["depth"].cost.weight({**single, "limit": "5"}) == 2
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def paired(value: Any) -> Any:
     """The same JSON with every object as `Pairs`."""
     if isinstance(value, list):
         return [paired(row) for row in value]
-    return Pairs((key, paired(one)) for key, one in value.items()) if isinstance(value, dict) else value
+    return Pairs((key, paired(inner)) for key, inner in value.items()) if isinstance(value, dict) else value
 
 
 def pairs_in(tree: Any) -> Iterator[Pairs]:

@@ -25,8 +25,8 @@ NAMES: list[tuple[str, StreamName, int]] = [
     ("!markPrice@arr@1s", StreamName(K.MARK_PRICE, speed="1s"), 1000),
     *((f"btcusdt@kline_{length}", StreamName(K.KLINE, "btcusdt", interval=length), 250) for length in INTERVALS),
     *(
-        (f"btcusdt_{contract}@continuousKline_{one}", StreamName(K.CONTINUOUS_KLINE, "btcusdt", "", one, contract), 250)
-        for contract, one in itertools.product(CONTINUOUS_CONTRACTS, INTERVALS)
+        (f"btcusdt_{contract}@continuousKline_{interval}", StreamName(K.CONTINUOUS_KLINE, "btcusdt", "", interval, contract), 250)
+        for contract, interval in itertools.product(CONTINUOUS_CONTRACTS, INTERVALS)
     ),
     ("btcusdt@miniTicker", StreamName(K.MINI_TICKER, "btcusdt"), 2000),
     ("!miniTicker@arr", StreamName(K.MINI_TICKER), 1000),

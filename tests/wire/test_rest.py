@@ -109,13 +109,13 @@ def test_the_orders_that_a_call_takes(call: str) -> None:
 
 
 def test_funding_has_a_pool_of_its_own() -> None:
-    pools = {path for (_, path), one in ENDPOINTS.items() if one.cost.pool is Pool.FUNDING}
+    pools = {path for (_, path), found in ENDPOINTS.items() if found.cost.pool is Pool.FUNDING}
     assert pools == {"/fapi/v1/fundingRate", "/fapi/v1/fundingInfo"}
 
 
 def test_every_call_knows_itself_and_what_it_needs() -> None:
-    for (verb, path), one in ENDPOINTS.items():
-        assert (one.verb, one.path) == (verb, path)
+    for (verb, path), found in ENDPOINTS.items():
+        assert (found.verb, found.path) == (verb, path)
         assert verb in ("GET", "POST", "PUT", "DELETE")
     needs = {
         call: ENDPOINTS[endpoint(call)].security for call in ("GET depth", "POST listenKey", "GET historicalTrades", "POST order")

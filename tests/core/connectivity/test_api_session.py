@@ -108,7 +108,7 @@ class Line:
     def run(self, ms: int) -> list[SessionEvent]:
         end_ns, events = self.ctx.now_ns + ms * NS_PER_MS, []
         while self.timers and min(self.timers.values()) <= end_ns:
-            key = min(self.timers, key=lambda one: self.timers[one])
+            key = min(self.timers, key=lambda timer: self.timers[timer])
             self.ctx.now_ns = max(self.ctx.now_ns, self.timers.pop(key))
             events += self.did(self.session.step(TimeReached(key)))
         self.ctx.now_ns = end_ns

@@ -48,7 +48,7 @@ class Counter:
         self._recent.append((steady_ms, amount))
         while self._recent[0][0] <= steady_ms - self.length_ms:
             self._recent.popleft()
-        self.most_sliding = max(self.most_sliding, sum(one for _, one in self._recent))
+        self.most_sliding = max(self.most_sliding, sum(counted for _, counted in self._recent))
         return self._fixed[interval]
 
 

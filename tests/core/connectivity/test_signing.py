@@ -53,7 +53,7 @@ def signer_of(vector: dict[str, Any]) -> Signer:
     return signer_of_pem(KEY, Secret(vector["private_key_pem"]))
 
 
-@pytest.mark.parametrize("vector", USABLE, ids=lambda one: one["name"])
+@pytest.mark.parametrize("vector", USABLE, ids=lambda vector: vector["name"])
 def test_a_vector_is_reproduced(vector: dict[str, Any]) -> None:
     assert signer_of(vector).sign(vector["payload"].encode()) == vector["signature"]
 

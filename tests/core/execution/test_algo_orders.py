@@ -75,7 +75,7 @@ BARE = {"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "workingType": "CONTRACT
             {"type": "TRAILING_STOP_MARKET", "callbackRate": "0.5", "activatePrice": "99"},
         ),
     ],
-    ids=lambda one: one.type.value if isinstance(one, Place) else "",
+    ids=lambda argument: argument.type.value if isinstance(argument, Place) else "",
 )
 def test_o27_each_conditional_type_sends_its_algo_parameters(wanted: Place, sent: dict[str, str]) -> None:
     made, actor, order = waiting(wanted=wanted)

@@ -55,7 +55,10 @@ class BooksAgree(RuleBasedStateMachine):
         self.book.side(side).apply(levels)
         self.naive[side].apply(levels)
 
-    @rule(side=st.sampled_from([Side.BUY, Side.SELL]), levels=st.lists(st.tuples(PRICES, QUANTITIES), unique_by=lambda one: one[0]))
+    @rule(
+        side=st.sampled_from([Side.BUY, Side.SELL]),
+        levels=st.lists(st.tuples(PRICES, QUANTITIES), unique_by=lambda level: level[0]),
+    )
     def replace(self, side: Side, levels: list[tuple[str, str]]) -> None:
         different = {Decimal(price): (price, quantity) for price, quantity in levels}
         self.book.side(side).replace(different.values())

@@ -117,7 +117,7 @@ class Market:
         """One tick: a row for each of these symbols. Update ids do not grow from row to row, only from tick to tick."""
         self.ticks += 1
         self.rows += len(symbols)
-        frame = [row(self.kind, one, self.ticks, self.rows - place) for place, one in enumerate(symbols)]
+        frame = [row(self.kind, symbol, self.ticks, self.rows - place) for place, symbol in enumerate(symbols)]
         for message in frame:
             self.truth[subject(message)].append(message)
         for queue in self.queues.values():

@@ -334,13 +334,13 @@ def test_a_refusal_overrules_what_the_venue_had_named() -> None:
 @settings(max_examples=examples(60))
 def test_i4_all_positions_end_as_the_account_has_them(seed: int) -> None:
     """Two strategies and another client, a venue that misbehaves: every fill ends where it belongs, nothing is ever adjusted."""
-    chance, one, other = random.Random(seed), Actor("one"), Actor("other")
-    made = Scripted(one, other).ready()
+    chance, actor, other = random.Random(seed), Actor("one"), Actor("other")
+    made = Scripted(actor, other).ready()
     made.exchange.tells_positions = chance.random() < 0.5
     for number in range(25):
         if chance.random() < 0.3:
             price = D(chance.randrange(990, 1010)) / 10
-            made.want(chance.choice((one, other)), place(chance.choice(list(Side)), "1", str(price)))
+            made.want(chance.choice((actor, other)), place(chance.choice(list(Side)), "1", str(price)))
         if chance.random() < 0.15:
             by_hand = f"web_{number}"
             made.external_order(by_hand, chance.choice(list(Side)), "2")

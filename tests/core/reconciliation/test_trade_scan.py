@@ -205,7 +205,7 @@ def test_o36_the_last_fill_of_a_symbol_is_never_booked_again(count: int) -> None
     assert made.engine.orders.get(orders[-1].client_order_id) is None
     made.run(2 * LIGHT_ROUND_MS)
     for order in (orders[0], orders[-1]):
-        trade = next(one for venue, one in made.exchange.trades if venue.client_order_id == order.client_order_id)
+        trade = next(trade for venue, trade in made.exchange.trades if venue.client_order_id == order.client_order_id)
         told_again(made, order, trade)
     assert (net(made), external(made)) == (D(count), D(0))
     assert "is halted" not in made.said()

@@ -118,7 +118,7 @@ def test_what_does_not_go_together_is_named(wanted: Place, says: str) -> None:
         trailing(activate_price=D(99), callback_rate=D(20)),
         trailing(callback_rate=D("0.1")),
     ],
-    ids=lambda one: one.type.value,
+    ids=lambda wanted: wanted.type.value,
 )
 def test_every_conditional_type_passes(wanted: Place) -> None:
     assert RiskRig().check(wanted).accepted

@@ -73,12 +73,12 @@ def test_o28_what_passes_never_trades_with_another_own_strategy(wanted: list[tup
     orders = Orders(START_MS)
     trades: list[tuple[str, str]] = []
     for strategy, side, price, post_only in wanted:
-        one = place(side, "1", price, time_in_force=TimeInForce.GTX if post_only else TimeInForce.GTC)
-        if crossed(strategy, one, orders.live) is not None:
+        order = place(side, "1", price, time_in_force=TimeInForce.GTX if post_only else TimeInForce.GTC)
+        if crossed(strategy, order, orders.live) is not None:
             continue
         facing = [other for other in orders.live if other.side is not side and reaches(D(price), side, other)]
         if not facing:
-            resting(orders, one, strategy)
+            resting(orders, order, strategy)
         elif not post_only:
             best = min(facing, key=lambda other: (other.price or D(0)) * side.sign)
             trades.append((strategy, best.strategy))

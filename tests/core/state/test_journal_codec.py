@@ -70,9 +70,9 @@ def setup() -> dict[str, Any]:
 
 def state(past: RestoredState) -> dict[str, Any]:
     return {
-        "orders": {name: order_body(one) for name, one in past.orders.items()},
+        "orders": {name: order_body(order) for name, order in past.orders.items()},
         "fills": {name: fills for name, fills in past.fills.items() if fills},
-        "accounts": {name: one for name, one in past.accounts.items() if one.fills},
+        "accounts": {name: account for name, account in past.accounts.items() if account.fills},
         "marks": past.trade_cursors,
         "prices": past.prices,
         "losses": past.losses,
@@ -89,7 +89,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
     return {
         "orders": {order.client_order_id: order_body(order) for order in orders},
         "fills": {order.client_order_id: engine.orders.fills_of(order) for order in orders if order.fill_keys},
-        "accounts": {name: one for name, one in engine.accounts.items() if one.fills},
+        "accounts": {name: account for name, account in engine.accounts.items() if account.fills},
         "marks": engine.orders.trade_cursors,
         "prices": engine.trading.assets.recorded,
         "losses": engine._rows.counted,
@@ -135,7 +135,7 @@ def test_p1_p2_crash_at_any_moment_doubles_no_order_keeps_fills(seed: int) -> No
     assert len(sent) == len(set(sent))
     again.want(actor, CancelAll())
     again.run(3_000)
-    assert {name for name, one in made.exchange.orders.items() if one.status in ALIVE and name.startswith("cf.")} == set()
+    assert {name for name, order in made.exchange.orders.items() if order.status in ALIVE and name.startswith("cf.")} == set()
 
 
 def test_p1_order_prepared_at_a_crash_is_proved_absent_by_query() -> None:

@@ -87,7 +87,7 @@ class Oracle:
         if self.period is LossPeriod.DAY and self.seen and self.seen[0][0] // DAY_MS < at_ms // DAY_MS:
             self.seen = []
         self.seen.append((at_ms, pnl))
-        profits = [one for _, one in self.seen]
+        profits = [profit for _, profit in self.seen]
         if self.shut or (profits[0] - pnl <= self.loss and max(profits) - pnl <= self.drawdown):
             return ""
         self.shut = True
@@ -276,12 +276,12 @@ def test_a_resume_counts_from_there_on_in_the_next_run_too() -> None:
 
 
 def test_removed_strategy_leaves_its_losses_with_the_account() -> None:
-    one, other = Actor("one"), Actor("two")
+    removed, other = Actor("one"), Actor("two")
     setup = {"risk": RiskLimits(max_loss=D(10))}
-    made = Scripted(one, other, **setup).ready()  # type: ignore[arg-type]
-    made.want(one, place(quantity="2"))
+    made = Scripted(removed, other, **setup).ready()  # type: ignore[arg-type]
+    made.want(removed, place(quantity="2"))
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2")
-    made.want(one, place(Side.SELL, "2", "96"))
+    made.want(removed, place(Side.SELL, "2", "96"))
     made.fill(next(iter(made.engine.orders.live)).client_order_id, "2", "96")
     made.run(500)
     alone = made.restarted(other, past=fold(made.rows), **setup)

@@ -130,7 +130,7 @@ def test_i4_delays_raise_no_false_break_and_every_loss_is_found(
         truth = [value for at, value in at_venue if at <= asked + there][-1]
         engine_events.append((asked + there + back, 1, (asked, truth)))
     found = []
-    for at, _, what in sorted(engine_events, key=lambda one: one[:2]):
+    for at, _, what in sorted(engine_events, key=lambda event: event[:2]):
         while books.now < START + at * NS_PER_MS:
             found += books.after(min(250, at - (books.now - START) // NS_PER_MS))
         if isinstance(what, Decimal):

@@ -82,10 +82,10 @@ def test_nothing_is_lost_between_realised_and_unrealised(fills: list[tuple[Side,
 @given(FILLS)
 def test_selling_is_the_mirror_of_buying(fills: list[tuple[Side, Decimal, Decimal]]) -> None:
     """Short positions are long ones of the other sign; what the one wins from a rise the other loses."""
-    one, other = Position(), Position()
+    position, mirror = Position(), Position()
     for side, quantity, price in fills:
-        assert one.fill(side, quantity, price) == -other.fill(side.opposite, quantity, price)
-        assert (one.quantity, one.cost) == (-other.quantity, -other.cost)
+        assert position.fill(side, quantity, price) == -mirror.fill(side.opposite, quantity, price)
+        assert (position.quantity, position.cost) == (-mirror.quantity, -mirror.cost)
 
 
 @pytest.mark.parametrize(

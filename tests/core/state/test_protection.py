@@ -68,10 +68,10 @@ def test_the_gravest_policy_holds() -> None:
     ],
 )
 def test_what_can_only_reduce(more: dict[str, Any], quantity: str, reduces: bool) -> None:
-    one = order(**more)
-    assert can_only_reduce(one, Decimal(quantity)) is reduces
-    assert reduces_position(one, account(quantity, one.position_side)) is reduces
-    assert not reduces_position(one, account(quantity, one.position_side, "ETHUSDT")), "another symbol"
+    exit_order = order(**more)
+    assert can_only_reduce(exit_order, Decimal(quantity)) is reduces
+    assert reduces_position(exit_order, account(quantity, exit_order.position_side)) is reduces
+    assert not reduces_position(exit_order, account(quantity, exit_order.position_side, "ETHUSDT")), "another symbol"
 
 
 def test_looking_at_a_position_makes_none() -> None:
@@ -132,7 +132,7 @@ def test_a_position_is_covered_by_its_own_stops(
     accounts: dict[str, StrategyPositions] = {"a": StrategyPositions(), "b": StrategyPositions()}
     for (strategy, symbol), quantity in held.items():
         accounts[strategy].positions[symbol, PositionSide.BOTH] = Position(quantity)
-    doubted = {one.client_order_id for number, one in enumerate(orders) if number in unsure}
+    doubted = {order.client_order_id for number, order in enumerate(orders) if number in unsure}
     found = {(position.strategy, position.symbol): position for position in open_positions(accounts, orders, doubted)}
     assert set(found) == {key for key, quantity in held.items() if quantity}
     for key, position in found.items():

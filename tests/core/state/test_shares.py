@@ -142,7 +142,7 @@ class World:
     @property
     def rows(self) -> list[Row]:
         records = [effect for effect in self.ctx.effects if isinstance(effect, AppendJournal)]
-        return [Row(number + 1, START_NS, one.kind, one.ref, one.body) for number, one in enumerate(records)]
+        return [Row(number + 1, START_NS, record.kind, record.ref, record.body) for number, record in enumerate(records)]
 
     def worth(self, price: Decimal) -> Decimal:
         """What everybody's positions and profits come to, fees subtracted."""
@@ -178,8 +178,8 @@ def test_order_in_which_executions_are_learned_does_not_matter(seed: int) -> Non
     bought = sum((event.fill.signed * event.fill.price + D("0.01") for event in life), D(0))
     assert world.worth(D(95)) == world.holdings.position_sum(KEY) * 95 - bought
     past = fold(world.rows)
-    assert {name: one for name, one in past.accounts.items() if one.fills} == {
-        name: one for name, one in world.holdings.accounts.items() if one.fills
+    assert {name: account for name, account in past.accounts.items() if account.fills} == {
+        name: account for name, account in world.holdings.accounts.items() if account.fills
     }
     assert [attrs.asdict(execution) for execution in past.executions] == [
         attrs.asdict(execution) for execution in world.holdings.executions

@@ -257,11 +257,11 @@ def test_single_orders_and_quotes_do_not_affect_each_other() -> None:
 
 
 def test_two_strategies_quote_side_by_side() -> None:
-    one, other = Actor("one"), Actor("other")
-    made = Scripted(one, other).ready()
-    made.want(one, BOTH)
+    actor, other = Actor("one"), Actor("other")
+    made = Scripted(actor, other).ready()
+    made.want(actor, BOTH)
     made.want(other, Quotes("BTCUSDT", [Quote(D(99), D(2))]))
-    made.want(one, Quotes("BTCUSDT"))
+    made.want(actor, Quotes("BTCUSDT"))
     assert standing(made) == wanted_levels((Side.BUY, "99", "2"))
 
 
@@ -363,9 +363,9 @@ def test_a_target_beyond_the_budget_is_refused_with_both_numbers() -> None:
 # -- any venue --------------------------------------------------------------------------------------------------------
 
 
-def reaches(made: Scripted, one: SendRequest | CallRest) -> bool:
+def reaches(made: Scripted, held: SendRequest | CallRest) -> bool:
     """Whether an answer to what is held can still arrive."""
-    return isinstance(one, CallRest) or one.link in made.links
+    return isinstance(held, CallRest) or held.link in made.links
 
 
 def behave(made: Scripted, chance: random.Random | None = None) -> None:

@@ -94,7 +94,7 @@ GARBAGE: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("intent", GOOD, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("intent", GOOD, ids=lambda intent: type(intent).__name__)
 def test_a_proper_intent_has_no_fault(intent: Intent) -> None:
     assert fault_of(intent) is None
 

@@ -280,7 +280,7 @@ def test_quotes_at_a_price_are_merged_and_empty_quotes_dropped() -> None:
 # -- properties -------------------------------------------------------------------------------------------------------
 
 LEVELS = st.lists(
-    st.tuples(st.integers(90, 99).map(str), st.sampled_from(["0.5", "1", "2"])), max_size=4, unique_by=lambda one: one[0]
+    st.tuples(st.integers(90, 99).map(str), st.sampled_from(["0.5", "1", "2"])), max_size=4, unique_by=lambda level: level[0]
 )
 
 
@@ -415,10 +415,10 @@ def test_a_target_too_large_for_one_order_is_reached_by_several() -> None:
     """A position may have grown larger than one order may be, and must be flattened all the same."""
     rules = instrument("BTCUSDT")
     rules = attrs.evolve(rules, filters=attrs.evolve(rules.filters, lot=attrs.evolve(rules.filters.lot, max=D("0.4"))))
-    (one,) = plan_target(Target("BTCUSDT", D(0)), held("1"), [], D("99"), D("101"), rules)
-    assert isinstance(one, PlaceOperation)
-    assert one.place.quantity == D("0.4")
-    assert check_order(rules.filters, one.place.side, one.place.quantity, one.place.price, None) is None
+    (operation,) = plan_target(Target("BTCUSDT", D(0)), held("1"), [], D("99"), D("101"), rules)
+    assert isinstance(operation, PlaceOperation)
+    assert operation.place.quantity == D("0.4")
+    assert check_order(rules.filters, operation.place.side, operation.place.quantity, operation.place.price, None) is None
 
 
 def test_target_plans_nothing_for_dust_no_book_or_pending_order() -> None:

@@ -72,7 +72,7 @@ def test_any_parameters_get_an_answer(name: str, calls: list[dict[str, str]]) ->
 
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _VALUES, lambda one: st.lists(one, max_size=3)
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _VALUES, lambda inner: st.lists(inner, max_size=3)
 )
 
 

@@ -276,8 +276,8 @@ def experiments() -> Iterator[tuple[str, str]]:
 def pair(call: str, name: str) -> tuple[Params, Params]:
     """The parameters of the two calls of an experiment."""
     if (call, name) in PAIRS:
-        one, change = PAIRS[(call, name)]
-        return one, {**one, **(change or {name: ANOTHER[name]})}
+        params, change = PAIRS[(call, name)]
+        return params, {**params, **(change or {name: ANOTHER[name]})}
     fields = {field.encode_name: field for field in msgspec.structs.fields(CALLS[call])}
     needed = dict(NEEDED.get(call, {}))
     if "symbol" in fields and "symbol" not in needed and (fields["symbol"].required or name != "symbol"):
@@ -289,8 +289,8 @@ def pair(call: str, name: str) -> tuple[Params, Params]:
 def test_a_declared_parameter_counts_or_is_refused(call: str, name: str) -> None:
     if (call, name) in ONLY_CHECKED:
         return
-    one, other = pair(call, name)
-    assert outcome(call, one) != outcome(call, other), f"{call} ignores {name}"
+    params, other = pair(call, name)
+    assert outcome(call, params) != outcome(call, other), f"{call} ignores {name}"
 
 
 # -- and what is malformed ------------------------------------------------------------------------------------------------
@@ -315,8 +315,8 @@ FREE = {"origClientOrderId", "clientAlgoId"}
 @pytest.mark.parametrize(("call", "name"), list(experiments()))
 def test_a_malformed_parameter_is_refused(call: str, name: str) -> None:
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(CALLS[call])}
-    one, _ = pair(call, name)
-    bare = {key: value for key, value in one.items() if name not in FREE or key not in ("orderId", "algoId")}
+    params, _ = pair(call, name)
+    bare = {key: value for key, value in params.items() if name not in FREE or key not in ("orderId", "algoId")}
     answer, _ = outcome(call, {**bare, name: nonsense(fields[name])})
     rows = answer if isinstance(answer, list) else [answer]
     assert all(isinstance(row, int) or "code" in row for row in rows), f"{call} takes {name}={nonsense(fields[name])}"

@@ -150,7 +150,7 @@ def test_a_book_ticker_agrees_with_a_book_of_the_same_id(stage: Stage) -> None:
 
 
 def _best(levels: dict[str, str], pick: Callable[..., str]) -> tuple[str, str]:
-    price = pick((one for one, quantity in levels.items() if Decimal(quantity)), key=Decimal)
+    price = pick((price for price, quantity in levels.items() if Decimal(quantity)), key=Decimal)
     return price, levels[price]
 
 

@@ -83,11 +83,11 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
                 nursery.start_soon(ask_at_the_end, line)
                 while "result" not in (frame := await line.next(120)):
                     body = frame["data"]
-                    one = seen[body["s"]]
+                    book = seen[body["s"]]
                     if body["e"] == "bookTicker":
-                        one.tickers[body["u"]] = ((body["b"], body["B"]), (body["a"], body["A"]))
+                        book.tickers[body["u"]] = ((body["b"], body["B"]), (body["a"], body["A"]))
                     else:
-                        one.updates.append(body)
+                        book.updates.append(body)
 
             ended.set()
 
@@ -106,7 +106,7 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
                 nursery.start_soon(take_snapshot, symbol)
             await ended.wait()
         assert venue.recording_note is None
-        results = {symbol: one.compare() for symbol, one in seen.items()}
+        results = {symbol: book.compare() for symbol, book in seen.items()}
         assert all(mismatched == 0 for _, mismatched in results.values()), results
         assert sum(compared for compared, _ in results.values()) >= least, results
 

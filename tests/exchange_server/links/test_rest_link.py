@@ -80,10 +80,10 @@ async def test_order_counts_and_codes_on_the_wire() -> None:
 
 async def test_accounts_do_not_see_each_other() -> None:
     accounts = [VenueAccount(name="one"), VenueAccount(name="two")]
-    async with running(accounts=accounts) as (_, address), Rest(address, 0) as one, Rest(address, 1) as two:
-        order = await one.call("POST", "/fapi/v1/order", **ORDER)
-        assert (await two.call("GET", "/fapi/v1/order", symbol="BTCUSDT", orderId=order["orderId"]))["code"] == -2013
-        assert len(await one.call("GET", "/fapi/v1/openOrders")) == 1
+    async with running(accounts=accounts) as (_, address), Rest(address, 0) as first, Rest(address, 1) as second:
+        order = await first.call("POST", "/fapi/v1/order", **ORDER)
+        assert (await second.call("GET", "/fapi/v1/order", symbol="BTCUSDT", orderId=order["orderId"]))["code"] == -2013
+        assert len(await first.call("GET", "/fapi/v1/openOrders")) == 1
 
 
 async def test_a_venue_with_a_certificate_speaks_tls(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ async def test_non_ascii_symbols_work_raw_and_encoded() -> None:
 @pytest.mark.parametrize("path", ["/nothing", "/public/none/btcusdt@depth", "/private"])
 async def test_paths_that_are_none_are_refused(path: str) -> None:
     async with running() as (_, address):
-        with pytest.RaisesGroup(pytest.RaisesExc(ConnectionRejected, check=lambda one: one.status_code == 404)):
+        with pytest.RaisesGroup(pytest.RaisesExc(ConnectionRejected, check=lambda rejection: rejection.status_code == 404)):
             async with socket(address.streams + path):
                 pass
 
