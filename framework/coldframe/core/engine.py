@@ -278,6 +278,8 @@ class Engine:
 
     def _finish_step(self) -> list[Effect]:
         self._hand_on()
+        if self.trading is not None:
+            self.trading.ask_for_tick()
         if self._end_wanted and self.ending.asked is None:
             self._stop(StopAsked(f"halt: {self._end_wanted}"))
         self._clock.ask_if_doubted()

@@ -48,7 +48,8 @@ class Pump(do.EffectRunner):
         self.now_ns = START_MS * NS_PER_MS
         self.settings, self.market = settings, market
         self._travel_ms, self._turn_ms = travel_ms, turn_ms
-        self._heap: list[tuple[int, int, int, Callable[[], None]]] = []
+        #: What is to come: its time, its lane, the key of a timer (or nothing), in which order it was asked for, and what it does.
+        self._heap: list[tuple[int, int, str, int, Callable[[], None]]] = []
         self._order, self._seq = count(), count(1)
         self._offset_ms = 0
         self.venue = self._venue()
@@ -92,8 +93,9 @@ class Pump(do.EffectRunner):
         """Runs a step after so many milliseconds."""
         self._at(self.now_ns + ms * NS_PER_MS, told.Lane.MARKET, step)
 
-    def _at(self, at_ns: int, lane: int, step: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (at_ns, lane, next(self._order), step))
+    def _at(self, at_ns: int, lane: int, step: Callable[[], None], key: str = "") -> None:
+        """Of what comes at the same moment in one lane, timers come last, by their keys: not by when each was asked for."""
+        heapq.heappush(self._heap, (at_ns, lane, key, next(self._order), step))
 
     def passed(self, condition: Callable[[], bool], within_s: float) -> bool:
         """Lets virtual time pass until the condition holds. Returns whether it came to hold."""
@@ -102,7 +104,7 @@ class Pump(do.EffectRunner):
             if not self._heap or self._heap[0][0] > end_ns:
                 self.now_ns = end_ns
                 return False
-            self.now_ns, _, _, step = heapq.heappop(self._heap)
+            self.now_ns, *_, step = heapq.heappop(self._heap)
             step()
         return True
 
@@ -220,7 +222,7 @@ class Pump(do.EffectRunner):
                 del self._timers[key]
                 self._step(told.TimeReached(key), told.Lane.CONTROL)
 
-        self._at(max(at_ns, self.now_ns), told.Lane.CONTROL, ring)
+        self._at(max(at_ns, self.now_ns), told.Lane.CONTROL, ring, key)
 
     def _send(self, effect: do.SendRequest) -> None:
         link, request_id, method = effect.link, effect.request_id, effect.method

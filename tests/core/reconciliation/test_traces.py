@@ -264,6 +264,32 @@ def test_trace_of_the_order_side() -> None:
     )
 
 
+def test_trace_of_what_is_due() -> None:
+    """An order that shall go is cancelled at the next tick; a doubt about the settings has them looked at; then nothing is."""
+    actor = Actor()
+    made = Scripted(actor).ready()
+    side = made.engine.trading
+    assert side is not None
+    made.want(actor, place(price="99.5"))
+    (order,) = made.engine.orders.live
+    made.engine._ctx.take_effects()
+    now_ms = (made.now_ns - START_NS) // 1_000_000
+    tick = TimeReached("orders:tick")
+    assert (
+        Playbook(Alone(made.engine._ctx, lambda _: side.due_work.perform(tick, complete=True) and None), ignore=(Log,))
+        >> at(now_ms + 100, tick)
+        >> at(now_ms + 200, lambda: side.executor.depart(order.client_order_id))
+        >> at(now_ms + 350, tick)
+        << Like(SendRequest, method="order.cancel")
+        >> at(now_ms + 400, lambda: side.watch.step(SettingsDoubted()))
+        >> at(now_ms + 6_100, tick)
+        << Like(SendRequest, method="order.cancel")
+        << call("/fapi/v1/accountConfig")
+        << call("/fapi/v1/leverageBracket")
+        << call("/fapi/v1/symbolConfig")
+    )
+
+
 def test_trace_of_a_report_to_the_order_side() -> None:
     actor = Actor()
     made = Scripted(actor).ready()

@@ -78,6 +78,11 @@ class Inquiry:
         else:
             self._fills_at_ns.pop(name, None)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any order, or its fills, have to be asked for."""
+        return bool(self._query_at_ns or self._fills_at_ns)
+
     def missing_fills(self) -> list[Order]:
         """The orders whose fills have to be asked for now."""
         due = []

@@ -182,6 +182,11 @@ class OrderExecutor:
         """An order shall go, beginning with the next look at what is due."""
         self._leaving[client_order_id] = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether any order has to be asked for, or has to be cancelled yet."""
+        return bool(self._leaving) or self.inquiry.busy
+
     def departs(self, order: Order) -> bool:
         """Whether an order is on its way out by `depart`."""
         return order.client_order_id in self._leaving

@@ -99,10 +99,13 @@ class AccountWatch:
         self._brackets.ask()
         self._looked_ns = self._ctx.now_ns
 
+    def next_due_ns(self) -> int:
+        """When it is time to look again; sooner when there is a doubt."""
+        return self._looked_ns + (SUSPECT_MS if self._doubted else LOOK_MS) * NS_PER_MS
+
     def _ask_if_due(self) -> None:
         """Looks when it is time to."""
-        pause_ms = SUSPECT_MS if self._doubted else LOOK_MS
-        if self._ctx.now_ns - self._looked_ns >= pause_ms * NS_PER_MS and not self._calls.busy(PendingModes()):
+        if self._ctx.now_ns >= self.next_due_ns() and not self._calls.busy(PendingModes()):
             self._doubted = False
             self._looked_ns = self._ctx.now_ns
             self._calls.call("GET", "/fapi/v1/accountConfig", {}, PendingModes(), Priority.NEW_RISK)

@@ -7,6 +7,7 @@ price that its stream leaves alone for too long is asked for again. Source: prot
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, assert_never
 
@@ -135,6 +136,19 @@ class AssetPrices:
         for symbol in seen.held:
             if symbol not in self._prices.mark_prices:
                 self._ask_mark_price(symbol)
+
+    def next_due_ns(self, assets: Iterable[str]) -> int | None:
+        """When one of these assets has to be looked after again: its first answer is late, or its price is old."""
+        watched = [(asset, self._watched[asset]) for asset in assets if asset in self._watched]
+        due_ns: list[int] = []
+        for asset, watch in watched:
+            known = self._prices.of(asset) is not None
+            asked_again_ns = watch.asked_ns + ASK_AGAIN_MS * NS_PER_MS
+            stale_ns = watch.heard_ns + STALE_MS * NS_PER_MS if known and watch.heard_ns else 0
+            due_ns.append(max(asked_again_ns, stale_ns))
+            if not known and not watch.said:
+                due_ns.append(watch.asked_ns + SAY_AFTER_MS * NS_PER_MS)
+        return min(due_ns, default=None)
 
     def _ask_mark_price(self, symbol: str) -> None:
         """A position from before the run, and its stream has not spoken yet."""

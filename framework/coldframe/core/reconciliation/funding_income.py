@@ -143,6 +143,11 @@ class FundingIncome:
         for kind in _KINDS:
             self._missed_ms[kind] = min(since_ms, self._missed_ms.get(kind, since_ms))
 
+    @property
+    def payments_missed(self) -> bool:
+        """Whether payments may have been missed that have not been asked for."""
+        return bool(self._missed_ms)
+
     def ask_for_missed(self) -> None:
         """Asks for the funding that was paid meanwhile, if any can have been, and not too often. Call it now and then."""
         now = self._ctx.now_ns

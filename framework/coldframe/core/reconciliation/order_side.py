@@ -21,6 +21,7 @@ from coldframe.core.connectivity.api_session import (
     SessionReady,
     Unanswered,
 )
+from coldframe.core.connectivity.due_checks import DueChecks
 from coldframe.core.connectivity.request_ways import RequestWays, as_event
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.connectivity.step_context import StepContext
@@ -35,20 +36,20 @@ from coldframe.core.connectivity.user_stream import (
     UserStreamLimits,
 )
 from coldframe.core.execution.algo_orders import PendingAlgoQuery
-from coldframe.core.execution.countdown_cancel import BeatsDue, CountdownCancel, PendingCountdown
-from coldframe.core.execution.execution_reports import ExecutionReports, describe
+from coldframe.core.execution.countdown_cancel import CountdownCancel, PendingCountdown
+from coldframe.core.execution.execution_reports import ExecutionReports
 from coldframe.core.execution.order_executor import OrderExecutor
 from coldframe.core.execution.purposes import PendingAmend, PendingCancel, PendingPlace, PendingQuery
 from coldframe.core.marketdata.market import Market
 from coldframe.core.reconciliation.account_settings import AccountSettings, AccountWatch, PendingModes
 from coldframe.core.reconciliation.asset_prices import AssetPrices, PendingMarkPrice, PendingPrice, PendingRate
+from coldframe.core.reconciliation.due_work import DueWork
 from coldframe.core.reconciliation.funding_income import FundingIncome, PendingIncome
 from coldframe.core.reconciliation.leverage_brackets import PendingBrackets, PendingLeverage
 from coldframe.core.reconciliation.open_orders import PendingAlgoConfirm, PendingConfirm, PendingContradictionCancel
 from coldframe.core.reconciliation.position_breaks import PositionBreaks
 from coldframe.core.reconciliation.rounds import (
     LIGHT,
-    LIGHT_ROUND_MS,
     PendingOpenAlgos,
     PendingOpenOrders,
     PendingOwner,
@@ -57,7 +58,6 @@ from coldframe.core.reconciliation.rounds import (
 )
 from coldframe.core.reconciliation.startup import StartCheck
 from coldframe.core.reconciliation.trade_scan import TRADES_PAGE, PendingTrades, TradeScan
-from coldframe.core.risk.reducing import left_over
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.external import FILLS_LIMIT, ExternalPolicy
 from coldframe.core.state.orders import ENDED_LIMIT, Order
@@ -76,7 +76,6 @@ from coldframe.model.inputs import (
 )
 from coldframe.model.journal import RowKind
 from coldframe.model.orders import OrderState
-from coldframe.units import NS_PER_MS
 from coldframe.wire.account import (
     AccountConfigUpdate,
     AccountUpdate,
@@ -91,12 +90,8 @@ from coldframe.wire.streams import Message
 
 #: An event that names a listen key is not recorded, whatever its kind: the key is a session secret.
 _SECRET: Final = b'"listenKey"'
-#: Pause between two looks at what is due (milliseconds).
+#: Pause between two ticks while anything is under way (milliseconds).
 TICK_MS: Final = 250
-#: Pause between two rounds for orders that only a round is wanting to prove absent, doubled up to that of light rounds.
-_UNKNOWN_ROUND_MS: Final = 2_000
-#: Pause before positions that differ are asked for again, give or take a half (milliseconds).
-DIFFER_MS: Final = 400
 #: So many symbols' trades a light round looks at: 40 + 5 + 20 times 5 weight, twice a minute, of the reserved 480.
 LIGHT_SYMBOLS: Final = 20
 
@@ -186,10 +181,11 @@ class OrderSide:
         self.countdown_cancel = switches
         self.census = Census()
         self._unreadable = Unreadable()
-        #: The last round for orders that wait to be proved absent, the next one, and which orders those were at the last look.
-        self._unknown_round_ns = self._next_unknown_round_ns = 0
-        self._unknown_pause_ms = _UNKNOWN_ROUND_MS
-        self._provable: set[str] = set()
+        parts = (self.executor, scan, self.account, self.assets, self.watch, self.mismatches, switches)
+        self.due_work = DueWork(state, ctx, *parts)
+        self._ticks = DueChecks("orders:tick", TICK_MS)
+        #: Whether this step is a tick, whether anything has come in since the last one, and whether the next one is asked for.
+        self._ticked = self._stirred = self._soon = False
         self._last_light: list[str] = []
 
     @property
@@ -206,13 +202,15 @@ class OrderSide:
         self.session.start()
         self.watch.begin()
         self._state.holdings.history.begin()
-        self._ctx.wake("orders:tick", TICK_MS)
+        self._ticks.begin(self._ctx.now_ns)
+        self._stirred = True
 
     def owns(self, link: str) -> bool:
         return self.session.owns(link) or self.user_stream.owns(link)
 
     def step(self, event: OrderSideInput) -> None:
         """Takes in one input of its own links, requests and times."""
+        self._stirred = True
         match event:
             case FramesReceived(link, frames):
                 self._frames(link, frames)
@@ -254,6 +252,7 @@ class OrderSide:
         What only goes by REST comes back by REST.
         """
         returned = cast("Returned", event)
+        self._stirred = True
         match purpose:
             case StartKey() | KeepKey():
                 self._apply_reports(self.user_stream.step(as_event(event)))
@@ -307,6 +306,7 @@ class OrderSide:
 
     def follow_up(self, event: OrderCameBack | NothingToReduce | SettingsDoubted) -> None:
         """Does what follows from what has happened in this step."""
+        self._stirred = True
         match event:
             case OrderCameBack(client_order_id):
                 self.executor.depart(client_order_id)
@@ -397,42 +397,25 @@ class OrderSide:
                 self.reconciler.begin(LIGHT, self._light_symbols(), urgent=False)
 
     def _tick(self, event: TimeReached) -> None:
-        self._ctx.wake("orders:tick", TICK_MS)
-        self.executor.step(event)
-        if self.reports_complete:
-            self.account.ask_for_missed()
-        self.assets.step(self.account.assets())
-        self.watch.step(event)
-        if self.mismatches.compare_due():
-            self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
-        symbols = {order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns)
-        self.countdown_cancel.step(BeatsDue(tuple(sorted(symbols))))
-        for order in self.executor.inquiry.missing_fills():
-            self.reconciler.scan.want_fills(order)
-        self._ask_for_unknown()
-        if self.reports_complete:
-            self._end_left_over()
-
-    def _end_left_over(self) -> None:
-        """Cancels orders that were to close a position which their strategy does not have any more, where the venue would not."""
-        for order in self._orders.live:
-            if left_over(self._state, order) and not self.executor.departs(order):
-                self._ctx.log(Level.INFO, f"cancelled, as its position is closed: {describe(order)}")
-                self.executor.depart(order.client_order_id)
-
-    def _ask_for_unknown(self) -> None:
-        """Begins a round for orders that only a round is wanting to prove absent; a new one of them ends a long pause."""
-        now, least_ns = self._ctx.now_ns, _UNKNOWN_ROUND_MS * NS_PER_MS
-        provable = {order.client_order_id for order in self._orders.live if self.executor.proof.provable(order)}
-        if provable - self._provable:
-            self._unknown_pause_ms = _UNKNOWN_ROUND_MS
-            self._next_unknown_round_ns = min(self._next_unknown_round_ns, self._unknown_round_ns + least_ns)
-        self._provable = provable
-        if provable and now >= self._next_unknown_round_ns:
-            self._unknown_round_ns = now
-            self._next_unknown_round_ns = now + self._unknown_pause_ms * NS_PER_MS
-            self._unknown_pause_ms = min(2 * self._unknown_pause_ms, LIGHT_ROUND_MS)
+        self._ticks.taken()
+        self._ticked, self._soon = True, False
+        if self.due_work.perform(event, complete=self.reports_complete):
             self.reconciler.begin("orders of unknown fate", self._symbols(), urgent=False)
+
+    def ask_for_tick(self) -> None:
+        """At the end of a step: asks for the tick at which there is something to do.
+
+        After an input of its own, and while orders live, that is the next one; a step that brings neither changes nothing.
+        """
+        if self._ticked:
+            due_ns = self.due_work.next_due_ns()
+        elif not self._soon and (self._stirred or self._orders.live):
+            due_ns = self._ctx.now_ns
+        else:
+            return
+        self._ticked = self._stirred = False
+        self._soon = due_ns <= self._ctx.now_ns
+        self._ctx.check(self._ticks, due_ns)
 
     def _symbols(self) -> set[str]:
         """Symbols in which fills may be missing: of live orders, of ended ones that owe some, of positions, ours or the venue's.

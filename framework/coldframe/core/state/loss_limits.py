@@ -15,7 +15,7 @@ import attrs
 from coldframe.model.intents import Verdict, VerdictCode
 from coldframe.units import trimmed
 
-_DAY_MS: Final = 86_400_000
+DAY_MS: Final = 86_400_000
 
 
 class LossPeriod(StrEnum):
@@ -49,7 +49,7 @@ class Losses:
     def check(self, pnl: Decimal, venue_ms: int, whose: str = "") -> Verdict | None:
         """Takes in the profit of this moment. Returns the verdict when a limit is hit for the first time, None otherwise."""
         self._last = pnl
-        counted = self._count(pnl, venue_ms // _DAY_MS)
+        counted = self._count(pnl, venue_ms // DAY_MS)
         if self.hit is not None:
             return None
         self.hit = _over(VerdictCode.LOSS, "loss", whose, counted.base - pnl, self.max_loss) or _over(
@@ -78,7 +78,7 @@ class Losses:
     def resume(self, venue_ms: int) -> None:
         """Forgets that a limit was hit; losses are counted from here on."""
         self.hit = None
-        self.counted = None if self._last is None else Counted(self._last, self._last, venue_ms // _DAY_MS)
+        self.counted = None if self._last is None else Counted(self._last, self._last, venue_ms // DAY_MS)
 
 
 def _over(code: VerdictCode, what: str, whose: str, lost: Decimal, limit: Decimal | None) -> Verdict | None:

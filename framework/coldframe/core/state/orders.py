@@ -154,6 +154,11 @@ class Orders:
         """Symbols in which fills were booked that no completed scan has passed yet."""
         return {symbol for symbol, highest in self._highest.items() if highest > self.trade_cursors.get(symbol, 0)}
 
+    @property
+    def given_up(self) -> int:
+        """How many orders were given up lately without a word of the venue, and may come back."""
+        return len(self._given_up)
+
     def possible(self, now_ns: int) -> set[str]:
         """Symbols in which an order may live that was given up lately: proved absent, or settled by a person's word."""
         for name, order in list(self._given_up.items()):

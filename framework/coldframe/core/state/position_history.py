@@ -101,6 +101,11 @@ class PositionHistory:
             named.append(_VenuePosition(quantity, since_ns, until_ns, source))
             del named[:-_NAMED_LIMIT]
 
+    @property
+    def comparing(self) -> bool:
+        """Whether the venue has named positions that have not been compared to the end."""
+        return bool(self._venue_positions)
+
     def compare_due(self, now_ns: int) -> tuple[list[PositionDifference], list[tuple[PositionKey, int]]]:
         """The positions named long enough ago: those that never fitted, and of those that did the position and since when.
 
