@@ -1,4 +1,4 @@
-"""One short run of a bot with everything in it: fills, refusals, an order that rests until the end, a strategy that raises."""
+"""One short run on virtual time with all in it: fills, refusals, an order that rests until the end, a strategy that raises."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from coldframe.runtime.build import Bot, build, read
 from coldframe.runtime.liveview import LiveView
 from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
+from tests.virtual_time import run_virtually
 
 STRATEGIES = r'''
 """Two strategies: one that trades, one that breaks."""
@@ -134,4 +135,4 @@ def play(folder: Path, seconds: float = 3.0, config: str = CONFIG) -> Scene:
         view.pictures.append(rendered(view))
         return result
 
-    return Scene(bot, trio.run(lived), view.pictures, console.export_text())
+    return Scene(bot, run_virtually(lived), view.pictures, console.export_text())

@@ -9,11 +9,11 @@ from tests.runtime.scene import CONFIG, play
 
 STALLED = '''"""Decides on a market that it has looked at half a second ago."""
 
-import time
 from decimal import Decimal
 from pathlib import Path
 
 from coldframe import Place, Side, hookimpl
+from tests.virtual_time import pass_time
 
 
 class Stalled:
@@ -25,7 +25,7 @@ class Stalled:
         if self.placed or not view.trading_allowed(event.symbol):
             return []
         self.placed = True
-        time.sleep(0.5)
+        pass_time(0.5)
         return [Place(symbol=event.symbol, side=Side.BUY, price=view.book(event.symbol).best_bid, quantity=Decimal("1"))]
 
     @hookimpl

@@ -25,14 +25,15 @@ from coldframe.runtime.replay import Replay, replay
 from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
 from tests.runtime.scene import Watched
+from tests.virtual_time import run_virtually
 
 STRATEGIES = '''
 """One that tosses a coin, and one that sleeps in its tenth call."""
 
-import time
 from decimal import Decimal
 
 from coldframe import Place, Side, Target, hookimpl
+from tests.virtual_time import pass_time
 
 
 class Coin:
@@ -55,7 +56,7 @@ class Sleeper:
     def on_book(self, event, view):
         self.calls += 1
         if self.calls == 10:
-            time.sleep(0.05)
+            pass_time(0.05)
         return []
 '''
 CONFIG = """\
@@ -114,7 +115,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
             options = RunOptions(for_s=3, signals=False, input_log=folder / "logs", record=folder / "recording.jsonl.gz")
             return await run(bot, options, Watched(Console(file=io.StringIO())))
 
-    result = trio.run(lived)
+    result = run_virtually(lived)
     (log,) = (folder / "logs").iterdir()
     return Logged(folder, log, result)
 

@@ -13,9 +13,7 @@ class Slow:
 
     @hookimpl
     def on_book(self, event, view):
-        until = time.monotonic() + 0.04
-        while time.monotonic() < until:
-            pass
+        pass_time(0.04)
 '''
 STRATEGY = """
 [[strategies]]
@@ -26,7 +24,7 @@ symbols = ["SOLUSDT"]
 
 
 def test_s9_slow_hook_is_named_in_a_real_run_and_others_trade_on(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import time\n\nfrom coldframe import hookimpl\n" + SLOW)
+    (tmp_path / "slow.py").write_text("from coldframe import hookimpl\nfrom tests.virtual_time import pass_time\n" + SLOW)
     scene = play(tmp_path, config=CONFIG.replace("[risk]", f"{STRATEGY}[risk]"))
     named = [line for line in scene.log.splitlines() if "everything else waited" in line]
     assert len([line for line in named if "strategy slow: on_book took" in line]) == 1, "once in ten seconds"

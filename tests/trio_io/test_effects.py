@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from decimal import Decimal
 from typing import cast
 
@@ -51,6 +50,7 @@ from tests.trio_io import web
 from tests.trio_io.effects_rig import Script, running_effects
 from tests.trio_io.peer import CLOSE, Line, close, listening, text
 from tests.trio_io.web import Asked, serving
+from tests.virtual_time import pass_time
 
 FILLED = Told(
     "maker",
@@ -157,7 +157,7 @@ class SlowScript(Script):
         self.heard.append(stamped)
         assert self.inbox is not None
         if isinstance(stamped.event, FramesReceived):
-            time.sleep(0.015)
+            pass_time(0.015)
             if self.count(FramesReceived) == 5:
                 self.inbox.put(Lane.PRIVATE, TimeReached("news"))
             if self.count(FramesReceived) == 30:
@@ -165,7 +165,7 @@ class SlowScript(Script):
         return []
 
 
-async def test_s9_slow_plugin_delays_no_private_inputs_and_no_sockets() -> None:
+async def test_s9_slow_plugin_delays_no_private_inputs_and_no_sockets(autojump_clock: MockClock) -> None:
     stub = SlowScript([])
     async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
         stub.inbox = runner.inbox

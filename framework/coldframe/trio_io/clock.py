@@ -87,8 +87,8 @@ def wait_s(seconds: float) -> None:
 
 
 def stopwatch_ns() -> int:
-    """Nanoseconds on a clock that only runs forward: what everything else waits while a hook computes, or sleeps."""
-    return time.perf_counter_ns()
+    """Nanoseconds on Trio's clock, which only runs forward: what everything else waits while a hook computes, or sleeps."""
+    return round(trio.current_time() * NS_PER_S)
 
 
 def wall_text(at_ns: int) -> str:
