@@ -128,7 +128,7 @@ class World:
         while self.pump.now_ms < until_ms:
             self.pump.run(self.chance.choice((0.1, 0.4, 1.0)))
             self._happen()
-        if self.trouble_s >= 5 and self.chance.random() < 0.5:
+        if self.trouble_s >= 5 and self.chance.random() < 0.15:
             self.pump.run(45)  # long enough for a round that nothing but time makes due
         self.pump.venue.faults.settings = VenueFaults()
         self.pump.stop(within_s=END_S + 1)
