@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -15,6 +16,8 @@ from coldframe.plug import loader
 from tests import examples, hanging
 from tests.hanging import pytest_runtest_protocol as pytest_runtest_protocol
 from tests.hanging import pytest_unconfigure as pytest_unconfigure
+
+Item = TypeVar("Item")
 
 #: Documents and real data beside the project; absent in a bare clone.
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
@@ -62,12 +65,17 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-#: Tests that mostly wait, for whole processes and real seconds.
-_WAITING = ("tests/scenes/", "tests/campaigns/", "tests/plugins/test_live", "tests/runtime/", "tests/trio_io/")
-
-
-#: Tests with the marker `scene`: whole processes or whole runs on real sockets, for real seconds.
-SCENES = ("tests/scenes/", "tests/campaigns/test_short.py", "tests/plugins/test_live.py", "tests/interop/")
+#: Tests with the marker `scene`, beside those that bear it themselves: whole processes, or real sockets. So does a
+#: test with the fixture `scene`, a whole run.
+SCENES = (
+    "tests/scenes/",
+    "tests/campaigns/test_short.py",
+    "tests/plugins/test_live.py",
+    "tests/interop/",
+    "tests/exchange_server/links/",
+)
+#: Tests that compute for a second or more each, in the inner loop too.
+WORLDS = ("tests/simulation/test_order_worlds.py", "tests/simulation/test_position_worlds.py")
 
 
 #: Scenes with the marker `smoke`: one for each kind of thing that only a process can show.
@@ -85,21 +93,43 @@ SMOKE = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
-        if item.nodeid.startswith(SCENES):
+        if item.nodeid.startswith(SCENES) or "scene" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.scene)
         if item.nodeid.partition("[")[0] in SMOKE:
             item.add_marker(pytest.mark.smoke)
-    _spread(items)
+    yield
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = dealt(items, workers, long)
 
 
-def _spread(items: list[pytest.Item]) -> None:
-    """Spreads the modules that mostly wait evenly among those that compute: each worker begins with its share of both."""
-    modules: dict[str, list[pytest.Item]] = {}
+def long(item: pytest.Item) -> str:
+    """The tests that stay together, of those that take seconds: a module of scenes, or a test; empty for a short one."""
+    if item.nodeid.startswith(WORLDS):
+        return item.nodeid
+    return item.nodeid.partition("::")[0] if item.get_closest_marker("scene") else ""
+
+
+def dealt(items: Sequence[Item], workers: int, long: Callable[[Item], str]) -> list[Item]:
+    """The tests in an order in which each worker begins with its share of the long ones, so that none of them begins last.
+
+    xdist gives each worker an equal part of the list at first, and what others have not begun later on.
+    """
+    together: dict[str, list[Item]] = {}
     for item in items:
-        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    waiting = [tests for name, tests in modules.items() if name.startswith(_WAITING)]
-    computing = [tests for name, tests in modules.items() if not name.startswith(_WAITING)]
-    spread = [((2 * at + 1) / len(group), tests) for group in (waiting, computing) if group for at, tests in enumerate(group)]
-    items[:] = [item for _, tests in sorted(spread, key=lambda placed: placed[0]) for item in tests]
+        together.setdefault(long(item), []).append(item)
+    short = together.pop("", [])
+    shares: list[list[Item]] = [[] for _ in range(workers)]
+    for number, group in enumerate(together.values()):
+        shares[number % workers] += group
+    left = len(items)
+    for number, share in enumerate(shares):
+        size = left // (workers - number)
+        left -= size
+        more = max(size - len(share), 0)
+        share += short[:more]
+        short = short[more:]
+    return [item for share in shares for item in share] + short

@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from coldframe.plug import loader
 from coldframe.plug.loader import GROUP
-from tests.conftest import SCENES, SMOKE
+from tests.conftest import SCENES, SMOKE, dealt
 from tests.examples import FAST, WHOLE, choose, examples, sample
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,6 +122,23 @@ def test_every_scene_of_the_smoke_test_exists(test: str) -> None:
     file, _, name = test.partition("::")
     assert test.startswith(SCENES)
     assert f"def {name}(" in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4, 7])
+@pytest.mark.parametrize("tests", ["", "s", "l", "ssssssl", "lllllll", "slsmsnsssslssmsssss", "ssssssssssllllmmmmnnnn" * 5])
+def test_each_worker_begins_with_its_share_of_what_takes_long(workers: int, tests: str) -> None:
+    """A letter is a test; `s` is a short one, and equal other letters stay together."""
+    order = dealt(list(enumerate(tests)), workers, lambda item: item[1].replace("s", ""))
+    assert sorted(order) == list(enumerate(tests))
+    groups = [letter for (_, letter), (_, before) in zip(order, [(0, "s"), *order], strict=False) if letter not in ("s", before)]
+    assert len(groups) == len(set(tests) - {"s"})
+    left, begins = list(order), []
+    for number in range(workers):  # as the scheduler of xdist deals
+        size = len(left) // (workers - number)
+        begins += [letter for _, letter in left[:1]]
+        left = left[size:]
+    if max((tests.count(letter) for letter in groups), default=0) <= len(tests) // workers:
+        assert len(begins) - begins.count("s") == min(workers, len(groups))
 
 
 def test_installed_plugins_are_not_seen_by_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

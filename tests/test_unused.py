@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 import coldframe
 
 FRAMEWORK = Path(coldframe.__file__).parent
@@ -61,6 +63,7 @@ def unused(sources: list[ast.Module], users: list[ast.Module]) -> set[str]:
     return definitions - {name for tree in [*sources, *users] for name in named(tree)}
 
 
+@pytest.mark.scene
 def test_nothing_is_there_for_tests_alone() -> None:
     users = list(trees(ROOT / "plugins", ROOT / "bench", ROOT / "docs"))
     assert unused(list(trees(FRAMEWORK)), users) == FOR_OTHERS

@@ -107,6 +107,7 @@ def test_resume_opens_what_a_loss_had_shut_in_the_journal(config: Path, journal:
     assert not fold(read_rows(journal)).suspensions
 
 
+@pytest.mark.scene
 def test_where_nothing_can_be_latched_paper_runs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
@@ -115,6 +116,7 @@ def test_where_nothing_can_be_latched_paper_runs_and_says_so(tmp_path: Path, mon
     assert "the halt file cannot be kept here: Not a directory: SIGUSR1 halts, `coldframe halt` does not" in done.stderr
 
 
+@pytest.mark.scene
 def test_c1_a_start_says_how_far_the_clock_is_off(tmp_path: Path) -> None:
     path = tmp_path / "skewed.toml"
     path.write_text(QUICKSTART.read_text().replace("seed = 7", "seed = 7\nfaults = { clock_skew_ms = 50_000 }", 1))

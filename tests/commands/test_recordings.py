@@ -25,6 +25,7 @@ def document(*args: object) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.scene
 @needs_shared
 @pytest.mark.parametrize("tape", sample(RECORDINGS), ids=lambda path: path.name)
 def test_a_bot_keeps_its_books_synced_over_a_recording(tape: Path) -> None:

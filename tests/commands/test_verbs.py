@@ -90,6 +90,7 @@ def test_plugins_that_are_installed() -> None:
     assert len(printed.lines) == len(plugins)
 
 
+@pytest.mark.scene
 def test_a_run_from_its_file_to_its_summary(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,6 +212,7 @@ def test_market_link_stays_closed_during_a_ban() -> None:
     assert len(made.of_kind(MARKET)) == 2, "both: the other one had fallen silent"
 
 
+@pytest.mark.scene
 def test_w1_all_links_rotate_without_a_hole_or_a_stale_moment() -> None:
     """W1, on a short day."""
     minutes = 60_000
@@ -489,6 +490,7 @@ def test_the_same_inputs_give_the_same_effects() -> None:
     assert story == again
 
 
+@pytest.mark.scene
 def test_the_effects_do_not_depend_on_the_hash_seed(in_another_process: Callable[[str, str], str]) -> None:
     """Promise 2: two processes with different hash seeds."""
     code = "from tests.core.test_engine import run_story\nprint('\\n'.join(run_story()))"

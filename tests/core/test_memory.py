@@ -7,6 +7,8 @@ import sys
 from decimal import Decimal
 from types import FunctionType, ModuleType
 
+import pytest
+
 from coldframe.core.connectivity.api_session import SessionLimits
 from coldframe.core.engine import Engine
 from coldframe.core.reconciliation.order_side import OrderSideLimits
@@ -59,6 +61,7 @@ def held_kb(engine: Engine) -> float:
     return sum(sys.getsizeof(reached) for reached in seen.values()) / 1024
 
 
+@pytest.mark.scene
 def test_p9_what_a_run_holds_does_not_grow_with_its_age() -> None:
     """Not RSS over an hour of sockets, but every byte that the engine holds over virtual hours full of trouble."""
     actor = Actor()

@@ -140,6 +140,7 @@ def test_x1_session_secrets_are_replaced_by_the_same_hash(tmp_path: Path) -> Non
     assert opened.effects.count(stand_in) == 2
 
 
+@pytest.mark.scene
 def test_a_cut_log_gives_every_step_before_the_cut(tmp_path: Path) -> None:
     encoder = InputEncoder()
     lines = [encoder.step(Stamped(number, NS, Lane.CONTROL, TimeReached(str(number))), []) for number in range(1, 40)]

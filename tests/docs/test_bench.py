@@ -24,6 +24,7 @@ def test_every_benchmark_is_described() -> None:
     assert set(COMMANDS) == set(LITTLE) == {f"bench/{path.name}" for path in BENCH.glob("*.py")}
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("command", COMMANDS)
 def test_it_compares_ways_in_one_run(command: str) -> None:
     line = [sys.executable, *shlex.split(command), *LITTLE[command]]

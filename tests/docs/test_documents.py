@@ -45,6 +45,7 @@ def test_generated_parts_are_current(path: Path) -> None:
     assert GENERATOR.render(text) == text, "run python docs/generate.py"
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("name", GENERATOR.PICTURES)
 def test_pictures_are_current(name: str) -> None:
     drawn = GENERATOR.PICTURES[name]()

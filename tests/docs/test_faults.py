@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.catalogue import CATALOGUE
 from tests.faults.table import PAGE, page, shown
 
 
+@pytest.mark.scene
 def test_the_table_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.faults"
 

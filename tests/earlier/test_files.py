@@ -159,6 +159,7 @@ def test_a_recording_is_read_to_its_end(name: str, count: int, capsys: pytest.Ca
     assert said["comparisons"] > 100
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_bot_runs_on_a_recording(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(folder / "recorded.toml"), "--tape", str(folder / name), "--speed", "max", "--json"]) == 0

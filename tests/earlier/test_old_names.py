@@ -66,6 +66,7 @@ def test_the_old_verb_does_what_the_new_one_does(verb: str, capsys: pytest.Captu
     assert not new.err
 
 
+@pytest.mark.scene
 def test_the_old_option_plays_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
     config = str(FILES.parents[2] / "configs/recorded.toml")
     assert main(["run", config, "--tape", str(FILES / "market.jsonl.gz"), "--speed", "max", "--json"]) == 0

@@ -85,6 +85,7 @@ def test_same_seed_gives_the_same_market_at_any_polling_interval() -> None:
     assert fingerprint(7, 50) != fingerprint(8, 50)
 
 
+@pytest.mark.scene
 def test_two_processes_with_different_hash_seeds_agree() -> None:
     code = "from tests.exchange.test_synthetic import fingerprint; print(fingerprint(3, 100, 5))"
     outputs = {
@@ -101,6 +102,7 @@ def test_two_processes_with_different_hash_seeds_agree() -> None:
     assert len(outputs) == 1
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize(
     ("symbols", "busiest"), [((), "BTCUSDT"), (("SOLUSDT", "ETHUSDT"), "ETHUSDT"), (("DEFIUSDT",), "DEFIUSDT")]
 )

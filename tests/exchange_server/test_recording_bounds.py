@@ -116,6 +116,7 @@ def test_a_file_without_an_end_is_refused_at_once() -> None:
         numbers(Path("/dev/zero"))
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("pack", [gzip.compress, zstd])
 def test_decompression_bomb_is_refused_when_it_exceeds_the_bound(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     bomb = pack(b"\n" * (1 << 24))
@@ -124,6 +125,7 @@ def test_decompression_bomb_is_refused_when_it_exceeds_the_bound(tmp_path: Path,
         numbers(at(tmp_path, bomb), LineBounds(always_allowed=1 << 20))
 
 
+@pytest.mark.scene
 def test_more_streams_than_there_are_is_no_recording(tmp_path: Path) -> None:
     rows = [b'{"t":1,"stream":"s%d@trade","data":{}}' % number for number in range(MOST_NAMES + 1)]
     assert len(numbers(at(tmp_path, b"\n".join([*rows[:-1], *rows[:9]])))) == MOST_NAMES + 9
@@ -141,6 +143,7 @@ def test_a_name_beyond_all_names_is_no_line(tmp_path: Path, name: str) -> None:
         numbers(at(tmp_path, BODY + row + b"\n" + BODY))
 
 
+@pytest.mark.scene
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = at(tmp_path, gzip.compress((b'{"t":1,"stream":"a","data":"%b"}\n' % (b"x" * 1000)) * 60_000, 1))
     tracemalloc.start()

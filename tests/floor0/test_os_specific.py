@@ -49,6 +49,7 @@ def test_the_search_finds_what_it_is_for() -> None:
     assert named(ast.parse(lines)) == {"fcntl", "os.fork", "os.getuid", "O_NOFOLLOW"}
 
 
+@pytest.mark.scene
 def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> None:
     """The whole package is imported, quickstart trades and is halted, with every such name missing for everything of ours."""
     command = [sys.executable, "-m", "tests.floor0.bare_system"]

@@ -18,6 +18,9 @@ from coldframe.runtime.build import build, read
 from coldframe.runtime.run import RunOptions, run
 from coldframe.runtime.venues import listed_symbols
 
+#: A real run of two seconds.
+pytestmark = pytest.mark.scene
+
 STRATEGY = '''"""Lets six orders rest far below the market, and wants to be woken ten times a second: an intent each."""
 
 from decimal import Decimal

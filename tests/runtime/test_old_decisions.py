@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.runtime.scene import CONFIG, play
+
+#: A real run of two seconds.
+pytestmark = pytest.mark.scene
 
 STALLED = '''"""Decides on a market that it has looked at half a second ago."""
 

@@ -120,6 +120,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     return Logged(folder, log, result)
 
 
+@pytest.mark.scene
 def test_every_step_of_a_run_comes_out_again(logged: Logged) -> None:
     made = replay(logged.log)
     assert made.first is None

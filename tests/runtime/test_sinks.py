@@ -17,6 +17,9 @@ from coldframe.plug.loader import GROUP, PluginRegistry
 from coldframe.runtime import build
 from tests.runtime.scene import CONFIG, STRATEGIES, play
 
+#: Each run takes seconds of real time.
+pytestmark = pytest.mark.scene
+
 SINKS = """
 
 heard = []

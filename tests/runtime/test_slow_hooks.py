@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.runtime.scene import CONFIG, play
+
+#: A real run of two seconds.
+pytestmark = pytest.mark.scene
 
 SLOW = '''
 

@@ -91,6 +91,7 @@ async def test_the_offset_of_the_venues_clock(skew_ms: int) -> None:
         assert abs(offset_ms - skew_ms) <= clock.now_ms() - began_ms
 
 
+@pytest.mark.scene
 async def test_tries_that_failed_do_not_spoil_the_offset() -> None:
     clocks: list[Clock] = []
     tries: list[Asked] = []

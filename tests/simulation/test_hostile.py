@@ -25,6 +25,7 @@ def owner(client_id: str) -> str:
     return own.strategy
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("seed", [48, 2])
 def test_o1_o2_o6_o7_the_bot_knows_what_a_hostile_venue_knows(tmp_path: Path, seed: int) -> None:
     """Outcomes unknown, fills told twice, answers late, user streams cut: at the end both sides' books are the same."""

@@ -29,6 +29,7 @@ def what_happened(pump: Pump) -> list[object]:
     return [*pump.sent, *((row.kind, row.ref, row.body) for row in pump.rows)]
 
 
+@pytest.mark.scene
 @pytest.mark.parametrize("speed", ["1", "max"])
 def test_a_recording_gives_the_same_run_every_time(speed: str) -> None:
     """At full speed too: on virtual time nothing depends on how fast a machine reads."""
@@ -38,6 +39,7 @@ def test_a_recording_gives_the_same_run_every_time(speed: str) -> None:
     assert (first.market.fault, first.market.note) == (None, None)
 
 
+@pytest.mark.scene
 def test_twice_the_speed_takes_half_the_time() -> None:
     took_ms = []
     for speed in ("1", "2", "10"):

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 from coldframe.enums import CONTINUOUS_CONTRACTS, INTERVALS
 from coldframe.model import events
 from coldframe.model.events import BookState
@@ -99,6 +101,7 @@ def wanted() -> set[StreamName]:
     return names - {StreamName.of("BTCUSDT", "forceOrder")}
 
 
+@pytest.mark.scene
 def test_every_stream_arrives_and_every_event_is_heard(tmp_path: Path) -> None:
     witness(tmp_path)
     pump = Pump.of_config(configuration(tmp_path), orders_on=False)

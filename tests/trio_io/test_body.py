@@ -61,6 +61,7 @@ def test_the_longest_answer_is_taken_and_one_byte_more_is_not() -> None:
                 taken(encoding, pack(b"x" * 100_001), part, 100_000)
 
 
+@pytest.mark.scene
 def test_a_bomb_costs_no_more_than_the_longest_answer() -> None:
     packing = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packing.compress(bytes(1 << 20)) for _ in range(300)) + packing.flush()

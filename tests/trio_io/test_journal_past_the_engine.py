@@ -123,6 +123,7 @@ def test_a_checkpoint_that_knows_it_counts_where_a_row_was_lost(world: World) ->
     assert told.client_order_id in world.restart().orders
 
 
+@pytest.mark.scene
 def test_a_write_that_fails_forgets_nothing(world: World) -> None:
     told = world.send_emergency_order()
     world.made.give(told)

@@ -219,6 +219,7 @@ def verdict(path: Path, wanted: list[Entry]) -> str:
     return "whole" if len(rows) == len(wanted) else "shorter"
 
 
+@pytest.mark.scene
 def test_p3_truncated_at_every_byte_it_is_refused(path: Path, tmp_path: Path) -> None:
     wanted = written(path, 12)
     whole = path.read_bytes()

@@ -121,6 +121,7 @@ async def test_a_signal_halts_also_where_nothing_can_be_written(tmp_path: Path) 
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@pytest.mark.scene
 async def test_orders_are_cancelled_at_the_venue_and_paid_for(tmp_path: Path) -> None:
     venue = Venue({"BTCUSDT": ["cf.a.x.1"], "ETHUSDT": ["cf.b.x.1"]})
     async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
@@ -254,6 +255,7 @@ async def test_guard_refuses_orders_from_the_halt_on_but_not_cancels(tmp_path: P
         assert rig.kill_switch.guard(request(number=41)) is None
 
 
+@pytest.mark.scene
 async def test_halt_lifted_before_the_engine_took_it_refuses_no_order(tmp_path: Path) -> None:
     async with running_kill_switch(tmp_path) as rig:
         rig.write_halts(Halt(PAUSE))

@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from coldframe.model.effects import CommandAnswered
 from coldframe.model.halting import Halt
 from coldframe.model.inputs import HaltAsked, ResolveAsked, ResumeAsked
@@ -16,6 +18,9 @@ from coldframe.trio_io.kill_switch import ENGINE_PATIENCE_S
 from coldframe.trio_io.runs import RunFolder
 from tests.trio_io.kill_switch_rig import CANCEL, FILLED, PAUSE, eventually, running_kill_switch
 from tests.trio_io.peer import PATIENCE_S
+
+#: Real threads, files and seconds.
+pytestmark = pytest.mark.scene
 
 
 async def test_a_halt_that_is_asked_for_is_carried_out_and_kept(tmp_path: Path) -> None:

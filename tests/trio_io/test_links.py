@@ -208,6 +208,7 @@ async def test_every_market_frame_is_tapped_and_no_other() -> None:
 # -- closing ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.scene
 async def test_a_link_that_the_brain_closes_is_not_reported_as_lost() -> None:
     gone = trio.Event()
 

@@ -112,6 +112,7 @@ def test_every_class_of_message_has_a_reader(everything: list[Reader]) -> None:
     assert {parse(text).kind for text in STREAMS} == set(StreamKind)
 
 
+@pytest.mark.scene
 def test_no_reader_of_bytes_is_missing(everything: list[Reader]) -> None:
     """All public functions that take bytes are called by some reader of the campaign: the wire, the venue, files and links."""
     chance, visits = random.Random(3), Visits(random.Random(1))
@@ -133,12 +134,14 @@ def test_every_reader_takes_a_good_input(everything: list[Reader]) -> None:
     assert [reader.name for reader in everything if not any(_read(reader, sample) for sample in reader.samples)] == []
 
 
+@pytest.mark.scene
 def test_a_slice_of_the_decoders_campaign() -> None:
     found = fuzz.decoders(10_000, seed=1)
     assert found.violations == []
     assert found.inputs == 10_000
 
 
+@pytest.mark.scene
 def test_a_slice_of_the_front_doors_campaign() -> None:
     found = fuzz.front_door(5_000, seed=1)
     assert found.violations == []

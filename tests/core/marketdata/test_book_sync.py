@@ -278,6 +278,7 @@ def test_b7_full_snapshot_has_an_edge_a_short_snapshot_has_none() -> None:
 # -- every order of everything ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.scene
 def test_b2_every_order_of_six_events_with_any_gap_and_snapshot() -> None:
     """B2, exhaustive: all orderings of all subsets of six events, each with every snapshot at every place."""
     truth = TrueBook(1)

@@ -111,6 +111,7 @@ def test_the_open_interest_of_now_agrees_with_its_past(rest: Rest) -> None:
     assert abs(past - now) <= now / 100
 
 
+@pytest.mark.scene
 def test_they_have_a_budget_of_their_own() -> None:
     settings = Settings(symbols=["BTCUSDT"], accounts=[VenueAccount(name="a")])
     market = SyntheticMarket(settings, NOW, {}, Random)

@@ -185,10 +185,12 @@ def heard() -> dict[str, list[Any]]:
     return ear.heard
 
 
+@pytest.mark.scene
 def test_every_stream_has_spoken(heard: dict[str, list[Any]]) -> None:
     assert set(FORMS) - set(heard) == set()
 
 
+@pytest.mark.scene
 def test_a_strict_client_can_read_every_payload(heard: dict[str, list[Any]]) -> None:
     for name, payloads in heard.items():
         if name == "btcusdt@trade":  # documented nowhere (protocol.md 4.1)

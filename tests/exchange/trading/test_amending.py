@@ -146,6 +146,7 @@ def test_the_margin_of_the_old_form_is_free_for_the_new_one(rig: Rig) -> None:
     assert rig.modify(order_id, "BUY", "210", "990.0") == -2019
 
 
+@pytest.mark.scene
 def test_more_than_ten_thousand_modifications_are_too_many(rig: Rig) -> None:
     order_id = rig.place("BUY", "1", "990.0")["orderId"]
     for number in range(10_000):

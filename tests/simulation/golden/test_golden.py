@@ -40,12 +40,17 @@ def test_three_hash_seeds_give_the_same_effects() -> None:
 @pytest.mark.parametrize(
     ("world", "words"),
     [
-        ("quickstart", ["sent order.place", "sent order.modify", "row fill", "sent GET /fapi/v1/openOrders"]),
+        pytest.param(
+            "quickstart",
+            ["sent order.place", "sent order.modify", "row fill", "sent GET /fapi/v1/openOrders"],
+            marks=pytest.mark.scene,
+        ),
         ("protected", ["STOP_MARKET", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET", '"STOP"', "sent algoOrder.cancel", "row fill"]),
         ("troubled", ["sent algoOrder.place", "sent order.status", "UNKNOWN", "row fill"]),
-        (
+        pytest.param(
             "hostile",
             ["sent userDataStream.start", "sent order.status", "-1007", "UNKNOWN", "sent GET /fapi/v1/userTrades", "row fill"],
+            marks=pytest.mark.scene,
         ),
     ],
 )
