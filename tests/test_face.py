@@ -98,7 +98,7 @@ def test_each_name_is_imported_by_itself(name: str) -> None:
 
 
 def test_the_face_loads_no_network_and_no_terminal() -> None:
-    """Whoever writes a plugin, and `coldframe --help`, pay for neither."""
+    """A plugin, and `coldframe --help`, pay for neither."""
     code = "import sys, coldframe; print(*sorted({'trio', 'httpx2', 'rich', 'cryptography', 'trio_websocket'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == []

@@ -77,7 +77,7 @@ class Swinger(_Busy):
 
 
 class Hand(_Busy):
-    """Places, amends and cancels single orders, as somebody at a keyboard would."""
+    """Places, amends and cancels single orders, as a trader at a keyboard would."""
 
     def turn(self, view: View, symbol: str) -> Iterator[Intent]:
         orders = view.orders(symbol)

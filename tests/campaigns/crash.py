@@ -230,7 +230,7 @@ class Campaign:
         for name in {*self.killer.doubles, *self.history.double_orders}:
             self._violated(f"order sent or accepted twice: {name}")
         for name in accepted - set(self.killer.placed):
-            self._violated(f"the venue has an order that nobody sent: {name}")
+            self._violated(f"the venue has an order that was never sent: {name}")
         for name in set(self.killer.placed) - self.memory.orders:
             self._violated(f"{where}: an order reached the venue that does not stand in the journal: {name}")
         for (strategy, symbol), worst in self.history.worst.items():

@@ -20,7 +20,7 @@ FillKey = tuple[str, int, int]
 
 
 def strategy_of(client_order_id: str) -> str:
-    """The strategy that an order's id names; empty for an order that is none of ours."""
+    """The strategy that an order's id names; empty for an external order."""
     own = parse_own(client_order_id)
     return own.strategy if own else ""
 
@@ -101,7 +101,7 @@ class History:
 
     @property
     def double_orders(self) -> list[str]:
-        """Client order ids of ours that the venue took more than once."""
+        """Client order ids of the bot that the venue took more than once."""
         return [name for name, ids in self.by_client_id.items() if len(ids) > 1 and strategy_of(name)]
 
     def fills_of(self, strategy: str, epoch_ms: int | None = None) -> dict[FillKey, UserTrade]:

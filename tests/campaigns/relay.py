@@ -38,7 +38,7 @@ class Passing:
 
 
 class Watcher(Protocol):
-    """Whoever looks at what passes."""
+    """Looks at what passes a relay, and may withhold it."""
 
     async def before(self, passing: Passing) -> None:
         """Called before the bytes of a message are passed on; may raise `Withheld`."""

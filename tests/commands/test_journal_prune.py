@@ -52,7 +52,7 @@ class Made:
 
 @pytest.fixture(params=["whole", "rotated"])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
-    """A run of a hundred days in which everything may go wrong; also as one that was rotated twice meanwhile."""
+    """A run of a hundred days in which everything may go wrong; also as a journal that was rotated twice meanwhile."""
     run = troubled_run(random.Random(7), Actor(), 40, checkpoint_rows=30)
     held = run.rows
     start, step = epoch_ns() - LASTED * DAY_NS, LASTED * DAY_NS // len(held)

@@ -60,9 +60,9 @@ def test_halting_a_bot_that_does_not_run(home: Path) -> None:
     done = coldframe("halt", QUICKSTART, "--level", "pause", "--reason", "a look\x1b[2J")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "no bot is running: the next start begins halted"
-    done = coldframe("halt", QUICKSTART, "--strategy", "nobody")
+    done = coldframe("halt", QUICKSTART, "--strategy", "absent")
     assert done.returncode == 2
-    assert "there is no strategy 'nobody'; there is mm-btc, mom-eth" in done.stderr
+    assert "there is no strategy 'absent'; there is mm-btc, mom-eth" in done.stderr
     assert [halt.level for halt in standing_halts(read(QUICKSTART), "", pytest.fail).halts] == [HaltLevel.PAUSE]
     done = coldframe("resume", QUICKSTART)
     assert done.stdout.splitlines() == ["quickstart: nothing is halted", "no bot is running: the next start trades"]

@@ -301,7 +301,7 @@ def test_a_quoted_number_stays_exact(tmp_path_factory: pytest.TempPathFactory, n
     assert f"{fee:f}" == f"{number:f}"
 
 
-# -- files that are none ----------------------------------------------------------------------------------------------
+# -- files that are not a configuration -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The ledger of a tiny exchange: it carries out requests, answers REST calls, and reports what happens to orders.
 
-It knows no links and no time of its own; whoever holds it says what time it is and passes its reports on.
+It knows no links and no time of its own; its owner says what time it is and passes its reports on.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Exchange:
         return 200, answer
 
     def by_client_id(self, params: Params) -> Params:
-        """A request that names an order by the venue's id, as one that names it by ours."""
+        """A request that names an order by the venue's id, as the same request with the client order id."""
         named = [order.client_order_id for order in self.orders.values() if order.order_id == params.get("orderId")]
         return {**params, "origClientOrderId": named[0]} if named else params
 
@@ -267,7 +267,7 @@ class Exchange:
             self.report(order, ExecutionType.CANCELED)
 
     def external_order(self, client_order_id: str, symbol: str, side: Side, quantity: str, price: str) -> AtVenue:
-        """Somebody else places an order on the same account."""
+        """Another client places an order on the same account."""
         order = AtVenue(client_order_id, next(self._ids), side, symbol, Decimal(quantity), price, at_ms=self.now_ms)
         self.orders[client_order_id] = order
         self.report(order, ExecutionType.NEW)

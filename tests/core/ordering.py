@@ -27,7 +27,7 @@ def placed(*holds: str, **wanted: object) -> tuple[Scripted, Actor, Order]:
 
 
 def accept_quietly(made: Scripted) -> None:
-    """The venue takes the order that is held, and nobody hears of it."""
+    """The venue takes the order that is held, and the bot does not hear of it."""
     made.silent = True
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
 

@@ -124,7 +124,7 @@ class Scripted:
     """The engine, its venue, and what the venue does wrong.
 
     What stands in `holds` (a method or a path) is carried out and answered only by `release`; what stands in `swallows` is carried
-    out and never answered; what stands in `unwritten` never leaves, in `stuck` nobody knows yet. While `silent`, the user-data
+    out and never answered; what stands in `unwritten` never leaves, in `stuck` may have left or not. While `silent`, the user-data
     stream says nothing.
     """
 
@@ -479,7 +479,7 @@ class Scripted:
         return order
 
     def external_order(self, client_order_id: str, side: Side = Side.BUY, quantity: str = "1", price: str = "95") -> AtVenue:
-        """Somebody else places an order on the account."""
+        """Another client places an order on the account."""
         self.exchange.now_ms = self.venue_ms
         order = self.exchange.external_order(client_order_id, self.symbols[0], side, quantity, price)
         self._work()

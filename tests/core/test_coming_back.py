@@ -206,7 +206,7 @@ def test_a_list_that_is_wrong_is_not_believed() -> None:
 
 
 def test_a_list_from_just_after_the_end_proves_nothing() -> None:
-    """Lists lag behind reports: one that was asked for within two seconds of the end is not even asked about."""
+    """Lists lag behind reports: a list asked for within two seconds of the end does not even raise a question."""
     made, _, order = cancelled()
     made.exchange.orders[order.client_order_id].status = OrderStatus.NEW
     assert made.engine.trading is not None

@@ -98,7 +98,7 @@ class Storm:
             self.made.fill(self.chance.choice(alive), "1", "100")
 
     def end(self) -> None:
-        """A conditional order expires, or a triggered one has nobody left to trade with."""
+        """A conditional order expires, or a triggered order finds no other side to trade with."""
         ended = [
             algo
             for algo in self.exchange.algos.all.values()

@@ -222,7 +222,7 @@ def test_o33_no_order_is_sent_on_a_new_link_before_its_log_on() -> None:
 
 
 def stuck() -> tuple[Scripted, Actor, Order, SendRequest]:
-    """An order of unknown fate: nobody knows whether its request was written."""
+    """An order of unknown fate: whether its request was written is not known."""
     made, actor = world()
     made.stuck.add("order.place")
     made.want(actor, place())
@@ -286,7 +286,7 @@ def test_an_answer_that_cannot_be_read_is_none() -> None:
 
 
 def test_a_resting_order_that_is_gone_is_found_out() -> None:
-    """Its end was reported while nobody listened."""
+    """Its end was reported while the stream was silent."""
     made, actor, order = placed()
     made.silent = True
     venue = made.exchange.orders[order.client_order_id]

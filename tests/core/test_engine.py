@@ -247,15 +247,15 @@ def test_an_announced_shutdown_of_a_market_link_rotates_it() -> None:
 # -- input that fits nowhere ------------------------------------------------------------------------------------------
 
 STRANGE = [
-    LinkOpened("nobody.1"),
-    LinkLost("nobody.1", "gone"),
-    FramesReceived("nobody.1", (b"{}",)),
-    FramesDropped("nobody.1", 5),
-    RequestWritten("nobody.1", 9_999, 0),
-    RequestNotWritten("nobody.1", 9_999, "full"),
+    LinkOpened("absent.1"),
+    LinkLost("absent.1", "gone"),
+    FramesReceived("absent.1", (b"{}",)),
+    FramesDropped("absent.1", 5),
+    RequestWritten("absent.1", 9_999, 0),
+    RequestNotWritten("absent.1", 9_999, "full"),
     RestAnswered(9_999, None, START_NS, "no answer"),
     RestAnswered(9_999, Answer(200, {}, b"\xff"), START_NS),
-    TimeReached("feed:control:nobody.1"),
+    TimeReached("feed:control:absent.1"),
     TimeReached("rest:queue"),
     TimeReached("stop:check"),
 ]
@@ -263,7 +263,7 @@ STRANGE = [
 
 @pytest.mark.parametrize("event", STRANGE, ids=lambda event: type(event).__name__)
 @pytest.mark.parametrize("orders_on", [True, False])
-def test_an_input_that_nobody_waits_for_is_harmless(event: Any, orders_on: bool) -> None:
+def test_an_input_that_fits_nowhere_is_harmless(event: Any, orders_on: bool) -> None:
     made, actor = world(orders_on=orders_on)
     made.give(event)
     made.run(1_000)
@@ -281,7 +281,7 @@ def test_an_input_that_nobody_waits_for_is_harmless(event: Any, orders_on: bool)
         b"[" * 100_000,
         b'{"stream":"btcusdt@depth@100ms","data":{}}',
         b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate"',
-        b'{"stream":"nobody@depth","data":[]}',
+        b'{"stream":"absent@depth","data":[]}',
         b'{"id":1e999,"status":200,"result":{}}',
         b'{"id":null,"status":500,"error":{"code":-1000,"msg":"x"}}',
         b'{"e":"ORDER_TRADE_UPDATE","E":1,"T":1,"o":{"s":null}}',

@@ -453,7 +453,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule()
     def end_of_the_overlap(self) -> None:
-        """Everybody has caught up when the old link is closed: the overlap is longer than any lag."""
+        """Every stream has caught up when the old link is closed: the overlap is longer than any lag."""
         self.calm()
         for link in list(self.wires.wires):
             self.wires.forgive(link)

@@ -79,7 +79,7 @@ def acting() -> Iterator[tuple[str, type]]:
     for path in sorted(CORE.rglob("*.py")):
         module = ".".join(["coldframe", "core", *path.relative_to(CORE).with_suffix("").parts])
         if path.is_relative_to(CORE / "state"):
-            continue  # what changes the state is no machine: it does what machines tell it
+            continue  # what changes the state does what machines tell it
         for member in vars(importlib.import_module(module)).values():
             if inspect.isclass(member) and member.__module__ == module and emits(member):
                 yield f"{module.removeprefix('coldframe.core.')}.{member.__name__}", member

@@ -74,7 +74,7 @@ def test_what_cannot_be_settled_is_said(name: str | None, outcome: str, text: st
     assert text in said
 
 
-def test_an_order_that_is_known_is_for_nobody_to_settle() -> None:
+def test_an_order_whose_state_is_known_is_not_resolved() -> None:
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, place(Side.BUY, "1", "98"))

@@ -73,7 +73,7 @@ def test_r1_1003_rejects_the_order_for_good_and_stops_rest_too() -> None:
     left_ms = 60_000 - made.venue_ms % 60_000
     made.effects.clear()
     made.refuse(-1003, "Too many requests queued", status=429)
-    assert order.state is OrderState.REJECTED, "it was refused before anybody looked at it, and is not sent again"
+    assert order.state is OrderState.REJECTED, "it was refused before the venue looked at it, and is not sent again"
     made.run(left_ms - 200)
     assert leaving(made) == []
     made.run(60_000)

@@ -16,7 +16,7 @@ PRICES = ("95", "96", "97", "98", "99")
 
 
 def six_orders() -> tuple[Scripted, Actor]:
-    """Five orders that rest, and one whose answer is still to come; the venue has taken it, but nobody has heard so."""
+    """Five orders that rest, and one whose answer is still to come; the venue has taken it, but the bot has not heard so."""
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, *(place(price=price, quantity="0.5") for price in PRICES))
@@ -62,9 +62,9 @@ def test_n2_no_order_ends_while_the_host_name_is_unresolved(traded: bool) -> Non
     assert len(orders) == 6
     assert {order.state for order in orders[:5]} == {S.ACCEPTED}
     assert orders[5].state in (S.UNKNOWN, S.NEEDS_OPERATOR), (
-        "ten minutes without proof: a human being may look, it counts all the same"
+        "ten minutes without proof: an operator may look, it counts all the same"
     )
-    assert all(order.live for order in orders), "silence is no evidence"
+    assert all(order.live for order in orders), "silence proves nothing"
     assert made.engine.trading is not None
     assert not made.engine.trading.reports_complete
     made.want(actor, place(price="93"))

@@ -65,7 +65,7 @@ def context() -> StepContext:
 class Alone:
     """One machine and its context. What `step` returns comes after the events and effects of the same step.
 
-    `aside` is the key of a time that another machine in the same context asks for: it is no part of the trace.
+    `aside` is the key of a time that another machine in the same context asks for: the trace leaves it out.
     """
 
     def __init__(self, ctx: StepContext, step: Callable[[Any], object], aside: str = "") -> None:

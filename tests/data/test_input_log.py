@@ -82,7 +82,7 @@ def test_frames_come_back_byte_for_byte(tmp_path: Path, frame: bytes) -> None:
 
 
 def test_deep_nesting_is_a_frame_or_an_error_with_its_place(tmp_path: Path) -> None:
-    """A frame of the market that nests so deep is logged as any other; a line of a log that does is no line of a log."""
+    """A frame of the market that nests so deep is logged as any other; a line of a log that does is refused."""
     deep = b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     received = FramesReceived("m", (deep, b'{"a":2}'))
     line = InputEncoder().step(Stamped(1, NS, Lane.MARKET, received), [])

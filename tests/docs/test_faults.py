@@ -1,4 +1,4 @@
-"""The table of faults is the one that the tests give, and no test names a fault that is none."""
+"""The table of faults is the one that the tests give, and every fault that a test names is in the catalogue."""
 
 from __future__ import annotations
 

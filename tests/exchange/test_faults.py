@@ -203,6 +203,6 @@ def test_waits_between_mishaps_may_grow() -> None:
     assert [at for at, what in told if what == "listen_keys_expire_s"] == [2500, 7500, 17_500]
 
 
-def test_everybody_is_blocked_after_so_many_requests_once() -> None:
+def test_all_clients_are_blocked_after_so_many_requests_once() -> None:
     faulty = plan(blocked_after_requests=3)
     assert [faulty.blocks() for _ in range(6)] == [False, False, True, False, False, False]

@@ -72,7 +72,7 @@ def market(
 
 
 def fingerprint(seed: int, step_ms: int, seconds: int = 20) -> str:
-    """Everything that happened, hashed; `step_ms` is how often somebody looks."""
+    """Everything that happened, hashed; `step_ms` is how often the market is advanced."""
     made, notaries = market(seed, symbols=("BTCUSDT", "SOLUSDT"), writes=True)
     for at_ms in range(T0, T0 + seconds * 1000 + 1, step_ms):
         made.advance(at_ms)

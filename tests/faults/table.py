@@ -47,7 +47,7 @@ def shown(*, by_name: bool = False) -> dict[str, list[str]]:
 def _faults_in(path: Path, *, by_name: bool) -> Iterator[tuple[str, list[str]]]:
     for name, line in _tests_in(path):
         named = _IN_NAME.match(name)
-        # Invariants (I1 to I14) stand in names as well; they are no faults.
+        # Invariants (I1 to I14) stand in names as well, and do not count as faults.
         faults = [part.upper() for part in named[1].strip("_").split("_") if part[0] != "i"] if named else []
         faults += [word for word in _IN_TEXT.findall(line) if word in CATALOGUE and not by_name]
         yield name, list(dict.fromkeys(faults))

@@ -1,4 +1,4 @@
-"""Client order ids: they carry their owner, fit the venue's rule, and are told from anybody else's."""
+"""Client order ids: they carry their owner, fit the venue's rule, and are told from all other clients'."""
 
 from __future__ import annotations
 

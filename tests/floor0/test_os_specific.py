@@ -51,7 +51,7 @@ def test_the_search_finds_what_it_is_for() -> None:
 
 @pytest.mark.scene
 def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> None:
-    """The whole package is imported, quickstart trades and is halted, with every such name missing for everything of ours."""
+    """The whole package is imported, quickstart trades and is halted, with every such name missing for all code of the project."""
     command = [sys.executable, "-m", "tests.floor0.bare_system"]
     config, log = str(ROOT / "configs/quickstart.toml"), tmp_path / "log"
     env = {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
@@ -91,8 +91,8 @@ def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> N
 def test_a_name_that_was_taken_away_is_missing(line: str, said: str) -> None:
     """So that the test above would fail if the package used such a name; code of others keeps it."""
     took = f"from tests.floor0.bare_system import take_away; take_away(); {line}"
-    ours = f"exec(compile({line!r}, 'ours', 'exec'), {{'__name__': 'coldframe.ours'}})"
-    for code, wanted in ((took, ""), (f"{took}; {ours}", said)):
+    own = f"exec(compile({line!r}, 'own', 'exec'), {{'__name__': 'coldframe.own'}})"
+    for code, wanted in ((took, ""), (f"{took}; {own}", said)):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
         assert wanted in done.stderr
         assert bool(wanted) is bool(done.returncode)

@@ -130,7 +130,7 @@ class Trials:
             os._exit(code)
 
     def _fails(self, item: pytest.Item) -> bool:
-        """Whether a test fails now. One that takes far longer than before ends the process: a loop without an end is noticed."""
+        """Whether a test fails now. A test that takes far longer than before ends the process: a loop without an end is noticed."""
         allowed = self.seconds + _SLOWER * self._took[item.nodeid]
         signal.setitimer(signal.ITIMER_PROF, allowed)
         signal.setitimer(signal.ITIMER_REAL, _IDLE * allowed)
@@ -164,7 +164,7 @@ class Trials:
 
 
 class _TooLong(BaseException):
-    """A test has computed for longer than one that is worth its time."""
+    """A test has computed for longer than it may."""
 
 
 def _too_long(*_: object) -> None:

@@ -83,7 +83,7 @@ def test_modules_say_what_they_provide(site: Site) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("alert", "no plugin 'alert' (did you mean 'alerts'?): installed are alerts, both, checks, good, or write path/to/file.py"),
+        ("alert", "no plugin 'alert' (did you mean 'alerts'?); installed: alerts, both, checks, good; or write path/to/file.py"),
         ("good", "plugin 'good' provides no checks and no sinks: it belongs to a strategy, or nowhere"),
         ("nowhere.py", "no plugin file "),
         ("broken.py", "broken.py cannot be loaded: ZeroDivisionError"),

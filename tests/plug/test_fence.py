@@ -161,7 +161,7 @@ def sigint_is_taken() -> Iterator[None]:
 
 @pytest.mark.usefixtures("sigint_is_taken")
 def test_s13_during_a_run_no_keyboard_interrupt_passes() -> None:
-    """Neither one that was thrown where no statement raises it."""
+    """Neither an error that was thrown where no statement raises it."""
 
     def waits() -> Iterator[None]:
         yield

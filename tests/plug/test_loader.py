@@ -1,4 +1,4 @@
-"""Plugins are found by name or by file, and each way of being wrong has one sentence of its own, which blames nobody else."""
+"""Plugins are found by name or by file, and each way of being wrong has one sentence of its own, which blames no other plugin."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ def test_only_what_is_asked_for_is_imported(site: Site) -> None:
 def test_an_unknown_name_with_and_without_a_suggestion(site: Site) -> None:
     site.install("maker", GOOD)
     site.install("zebra", GOOD)
-    installed = "installed are maker, zebra, or write path/to/file.py:Class"
-    assert site.refusal("makr") == f"no plugin 'makr' (did you mean 'maker'?): {installed}"
-    assert site.refusal("qqqq") == f"no plugin 'qqqq': {installed}"
-    assert site.refusal("file.py") == f"no plugin 'file.py': {installed}"
-    assert refusal(PluginRegistry([]), "x", site.folder) == "no plugin 'x': installed are none, or write path/to/file.py:Class"
+    installed = "installed: maker, zebra; or write path/to/file.py:Class"
+    assert site.refusal("makr") == f"no plugin 'makr' (did you mean 'maker'?); {installed}"
+    assert site.refusal("qqqq") == f"no plugin 'qqqq'; {installed}"
+    assert site.refusal("file.py") == f"no plugin 'file.py'; {installed}"
+    assert refusal(PluginRegistry([]), "x", site.folder) == "no plugin 'x'; installed: none; or write path/to/file.py:Class"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_s8_modules_that_cannot_be_loaded(site: Site, text: str, sentence: str) 
     site.install("bad", text)
     expected = f"plugin 'bad' cannot be loaded: {sentence.replace('MODULE', site.points[0].value)}"
     assert site.refusal("bad") == expected
-    # Whoever asks again hears the same.
+    # A second question is answered like the first.
     registry = site.registry()
     assert [refusal(registry, "bad", site.folder) for _ in range(2)] == [expected] * 2
 

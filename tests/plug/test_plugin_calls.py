@@ -29,7 +29,7 @@ def raising(error: BaseException) -> Callable[..., None]:
 
 RAISED = [
     ValueError("no"), SystemExit(3), ZeroDivisionError(), MemoryError(), KeyboardInterrupt(), GeneratorExit(), StopIteration(),
-    InvariantBroken("not ours"), PluginError("not ours"), StrategyFault("not ours"),
+    InvariantBroken("not the bot's"), PluginError("not the bot's"), StrategyFault("not the bot's"),
 ]  # fmt: skip
 
 

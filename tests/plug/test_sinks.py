@@ -1,4 +1,4 @@
-"""Sinks hear everything in order; one that raises is dropped with a line, and the others go on hearing."""
+"""Sinks hear everything in order; a sink that raises is dropped with a line, and the others go on hearing."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ class TestWhatPasses:
             Cancel("x"),
             CancelAll(),
             WakeMe(1),
-            Amend("no order of ours"),
+            Amend("not an own order"),
         ],
         ids=str,
     )

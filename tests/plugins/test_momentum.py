@@ -173,7 +173,7 @@ class TestExit:
         bench.lose_book(SYMBOL)
         assert at(bench, "1000") == [want(1)]
 
-    def test_an_exit_that_nobody_works_on_is_asked_for_again(self) -> None:
+    def test_an_exit_without_an_order_is_asked_for_again(self) -> None:
         bench = entered()
         at(bench, "1002")
         bench.advance(ASK_AGAIN_MS - 1)

@@ -35,7 +35,7 @@ class Sizes:
 
     def __attrs_post_init__(self):
         if self.levels == 14:
-            raise ValueError("fourteen is no better")
+            raise ValueError("fourteen is too many")
         if self.levels == 15:
             raise RuntimeError("fifteen neither")
 

@@ -18,7 +18,7 @@ from coldframe.runtime.venues import listed_symbols
 from tests.virtual_time import run_virtually
 
 STRATEGIES = r'''
-"""Two strategies: one that trades, one that breaks."""
+"""Two strategies: the first trades, the second breaks."""
 
 from decimal import Decimal
 

@@ -195,7 +195,7 @@ def test_g8_two_strategies_of_one_name_and_one_without_symbols(tmp_path: Path) -
     ("plugin", "said"),
     [
         ("makr", "no plugin 'makr' (did you mean 'maker'?)"),
-        ("plugins.py:Nobody", "has no class Nobody: it has Plain, Sizes, Sized, Misspelt, Asynchronous, Curious, Unmarked"),
+        ("plugins.py:Absent", "has no class Absent: it has Plain, Sizes, Sized, Misspelt, Asynchronous, Curious, Unmarked"),
         ("none.py:Plain", "no plugin file"),
         ("plugins.py:Misspelt", "there is no hook on_boook (did you mean on_book?)"),
         ("plugins.py:Asynchronous", "on_book is asynchronous"),
@@ -285,7 +285,7 @@ def test_parameters_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_parameters_that_raise(tmp_path: Path) -> None:
-    for level, said in ((14, "fourteen is no better"), (15, "fifteen neither")):
+    for level, said in ((14, "fourteen is too many"), (15, "fifteen neither")):
         text = EMBEDDED + STRATEGY.replace("Plain", "Sized") + f'[strategies.params]\nsize = "1"\nlevels = {level}\n'
         ((line, rest),) = found(tmp_path, text)
         assert line in (line_of(text, "[strategies.params]"), line_of(text, "levels"))
@@ -400,7 +400,7 @@ def test_addresses_that_may_be_named(tmp_path: Path) -> None:
 
 def test_all_findings_come_in_one_pass_those_of_the_file_too(tmp_path: Path) -> None:
     text = EMBEDDED + "sed = 7\n" + STREAMS.replace("aggTrade", "aggtrade") + STRATEGY.replace("BTCUSDT", "BTCUSD")
-    text += STRATEGY.replace("Plain", "Nobody").replace('"one"', '"UPPER"') + STRATEGY.replace("Plain", "Nobody").replace(
+    text += STRATEGY.replace("Plain", "Absent").replace('"one"', '"UPPER"') + STRATEGY.replace("Plain", "Absent").replace(
         '"one"', '"three"'
     )
     rows = found(tmp_path, text)
@@ -409,7 +409,7 @@ def test_all_findings_come_in_one_pass_those_of_the_file_too(tmp_path: Path) -> 
         line_of(text, "channels"),
         line_of(text, "symbols", 2),
         line_of(text, '"UPPER"'),
-        line_of(text, "Nobody", 2),
+        line_of(text, "Absent", 2),
     ]
 
 

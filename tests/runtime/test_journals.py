@@ -77,7 +77,7 @@ def test_what_an_earlier_run_has_left_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed", [('id = "one"', 'id = "two"'), ('["BTCUSDT", "ETHUSDT"]', '["BTCUSDT"]')], ids=["the strategy", "the symbol"]
 )
-def test_what_nobody_would_look_after_any_more_is_refused(tmp_path: Path, changed: tuple[str, str]) -> None:
+def test_what_no_strategy_would_look_after_is_refused(tmp_path: Path, changed: tuple[str, str]) -> None:
     """A position in a symbol that its strategy no longer trades would be neither shown, nor valued, nor flattened."""
     written(tmp_path)
     with pytest.raises(ConfigError) as refused:

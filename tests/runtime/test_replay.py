@@ -28,7 +28,7 @@ from tests.runtime.scene import Watched
 from tests.virtual_time import run_virtually
 
 STRATEGIES = '''
-"""One that tosses a coin, and one that sleeps in its tenth call."""
+"""The first strategy tosses a coin, the second sleeps in its tenth call."""
 
 from decimal import Decimal
 

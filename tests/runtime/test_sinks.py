@@ -1,4 +1,4 @@
-"""Sinks of an installed plugin, in a run: they hear orders, fills and log lines; one that raises does not end the run."""
+"""Sinks of an installed plugin, in a run: they hear orders, fills and log lines; a sink that raises does not end the run."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_a_plugin_without_strategies_hears_what_happens(tmp_path: Path, monkeypa
 
 
 def test_a_plugin_that_is_not_named_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "alerts_of_nobody.py").write_text("raise RuntimeError('never imported')")
+    (tmp_path / "alerts_not_named.py").write_text("raise RuntimeError('never imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry([EntryPoint("alerts", "alerts_of_nobody", GROUP)]))
+    monkeypatch.setattr(build, "PluginRegistry", lambda: PluginRegistry([EntryPoint("alerts", "alerts_not_named", GROUP)]))
     play(tmp_path, seconds=1)
 
 

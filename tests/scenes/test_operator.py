@@ -44,7 +44,7 @@ def quotes(served: VenueProcess) -> list[Any]:
 
 
 def settles(config: Path, env: dict[str, str]) -> None:
-    """`orders resolve` at the running bot; one that is too busy to answer in time has changed nothing, and is asked again."""
+    """`orders resolve` at the running bot; a bot that is too busy to answer in time has changed nothing, and is asked again."""
 
     def resolved() -> bool:
         done = coldframe("orders", "resolve", config, NAME, "--as", "canceled", env=env)

@@ -30,7 +30,7 @@ def commands() -> list[str]:
     return [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
 
 
-#: The two lines of the set-up: installing is what `.ci/run` and whoever runs these tests has done, the rest is run below.
+#: The two lines of the set-up: installing is done before any test runs, the rest is run below.
 SETUP = [
     "python -m pip install -e . && coldframe run configs/quickstart.toml",
     "python -m pip install -e '.[test]' && python -m pytest",
@@ -46,7 +46,7 @@ UNTIL_INTERRUPTED = {
 }
 
 
-#: What changes a venue that runs: one is started beside these.
+#: What changes a venue that runs: a venue is started beside these.
 NEEDS_A_VENUE = "coldframe venue-change "
 
 

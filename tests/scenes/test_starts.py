@@ -14,7 +14,7 @@ from tests.scenes.support import CONFIGS, VenueProcess, live_config, venue
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
-    """One that grants weight for all these starts within a minute."""
+    """A venue that grants weight for all these starts within a minute."""
     folder = tmp_path_factory.mktemp("venue")
     config = folder / "venue.toml"
     text = (CONFIGS / "quickstart.toml").read_text()
@@ -117,7 +117,7 @@ def test_o24_what_is_already_there_is_said(tmp_path: Path, served: VenueProcess,
 
 
 def test_r2_n3_after_a_ban_a_restarted_bot_sends_nothing(tmp_path: Path, home: dict[str, str]) -> None:
-    """The venue is gone by the second run: one that sent anything would find that out, as another bot does."""
+    """The venue is gone by the second run: a bot that sent anything would find that out, as another bot does."""
     text = (CONFIGS / "quickstart.toml").read_text()
     (tmp_path / "banning.toml").write_text(text.replace("seed = 7", "seed = 7\nfaults = { banned_for_s = 3600 }"))
     with venue(tmp_path / "banning.toml", env=home) as there:

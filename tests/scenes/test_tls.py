@@ -43,7 +43,7 @@ def secure_venue(folder: Path, env: dict[str, str]) -> Iterator[tuple[VenueProce
 def test_the_whole_live_path_over_tls(tmp_path: Path, home: dict[str, str]) -> None:
     """Banner, checks, trading, dead man's switch, recording, flatten: over TLS, with --debug, and no secret anywhere.
 
-    A bot that is not told of the private authority trusts it not; one that is differs in addresses and authority alone.
+    A bot that is not told of the private authority does not trust it; a bot that is told differs in addresses and authority alone.
     """
     with secure_venue(tmp_path, home) as (served, authority):
         settings = 'dead_man_s = 120\nleverage = { BTCUSDT = 20, ETHUSDT = 20 }\nmargin = "cross"'

@@ -95,7 +95,7 @@ MUTED: Final[dict[int, Misdeed]] = {
     2: raises(lambda: SystemExit(0)),
     3: raises(KeyboardInterrupt),
     4: raises(GeneratorExit),
-    5: raises(lambda: InvariantBroken("not ours")),
+    5: raises(lambda: InvariantBroken("not the bot's")),
     6: raises(Wordless),
     8: half_way,
     9: recurses,
@@ -116,4 +116,12 @@ ENDURED: Final[dict[int, Misdeed]] = {
     25: forks,
 }
 #: More that is raised, for every hook.
-RAISED: Final = (ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError, Wordless, lambda: ConfigError("not ours"))
+RAISED: Final = (
+    ValueError,
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    MemoryError,
+    Wordless,
+    lambda: ConfigError("not the bot's"),
+)

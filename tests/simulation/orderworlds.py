@@ -193,7 +193,7 @@ class World:
         for symbol in self.contracts:
             external = engine.state.external.account.net(symbol)
             if external:
-                self._violated(f"{external} {symbol} are external, and all orders are ours")
+                self._violated(f"{external} {symbol} are external, and all orders are of the bot")
         for name, hand in self.hands.items():
             for side in sides:
                 key = (hand.contract.symbol, side)

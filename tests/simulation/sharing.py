@@ -18,7 +18,7 @@ from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.wire.replies import UserTrade
 
 Key = tuple[str, PositionSide]
-#: Who owns what is no strategy's.
+#: The owner of what belongs to no strategy.
 OTHERS = ""
 NONE = Fraction(0)
 

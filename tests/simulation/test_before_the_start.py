@@ -21,7 +21,7 @@ def by_hand(pump: Pump, side: str, quantity: str, **more: str) -> None:
 
 
 def world(rule: ExternalPolicy) -> tuple[Pump, Puppet]:
-    """A bot that starts on an account with a position of 0.010 and a bid of somebody else."""
+    """A bot that starts on an account with a position of 0.010 and a bid of another client."""
     puppet = Puppet()
     pump = Pump([Trader(id="mm", make=lambda: puppet)], trading=OrderSideLimits(external=rule))
     by_hand(pump, "BUY", "0.010")

@@ -122,7 +122,7 @@ def test_s13_what_mutes_a_plugin(misdeed: Misdeed) -> None:
 
 
 @pytest.mark.parametrize("hook", ["on_book", "on_mark", "on_order", "on_link"])
-@pytest.mark.parametrize("error", RAISED, ids=lambda error: getattr(error, "__name__", "ours"))
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: getattr(error, "__name__", "ConfigError"))
 def test_s1_s13_whatever_a_hook_raises_with_an_order_open(hook: str, error: Callable[[], BaseException]) -> None:
     def misdeed(event: Any, view: Any) -> object:
         raise error()

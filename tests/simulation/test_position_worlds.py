@@ -48,8 +48,8 @@ def test_the_oracle_sees_an_order_that_turns_a_position_over(asked: bool) -> Non
     name = world.traders[0].id
     if asked:
         world.closing_since[name] = len(world.pump.sent)
-    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.002", "newClientOrderId": "ours"}
-    world.owners["ours"] = name
+    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.002", "newClientOrderId": "own"}
+    world.owners["own"] = name
     world.pump.sent.append(("order.place", dict(order)))
     world.pump.venue.by_hand("POST", "/fapi/v1/order", order)
     world.oracle.update()

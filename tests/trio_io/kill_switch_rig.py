@@ -33,7 +33,7 @@ FILLED = ManualResolution.FILLED
 
 async def eventually(true: Callable[[], object]) -> None:
     """Waits for what happens on another thread."""
-    while not true():  # noqa: ASYNC110  (nobody there could set an event)
+    while not true():  # noqa: ASYNC110  (the other thread has no event to set)
         await trio.sleep(0.01)
 
 
@@ -89,7 +89,7 @@ class Rig:
         return self.asking(HaltRequest(VERSION, halt.level, halt.strategy, halt.reason, halt.at_ms))
 
     def lift(self) -> None:
-        """Somebody takes the file away by hand."""
+        """The operator takes the file away by hand."""
         self.halt_file.path.unlink()
 
 

@@ -142,7 +142,7 @@ def _first_frame(heard: bytes) -> tuple[int, bytes, bytes] | None:
 
 @asynccontextmanager
 async def listening(script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """A peer that plays its script with everybody who connects; gives its port. Its connections are closed at the end."""
+    """A peer that plays its script with every client that connects; gives its port. Its connections are closed at the end."""
 
     async def serve(stream: trio.SocketStream) -> None:
         line = Line(stream if tls is None else trio.SSLStream(stream, tls, server_side=True, https_compatible=True))

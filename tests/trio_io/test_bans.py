@@ -1,4 +1,4 @@
-"""Bans outlive a run, by host, and a file that is not what it should be stops nobody."""
+"""Bans outlive a run, by host, and a malformed file stops no bot."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def test_a_stream_that_breaks_off_gives_what_was_complete(frames: list[tuple[byt
 
 @given(st.binary(max_size=300), st.sampled_from([301, 403, 418, 429, 503]), cuts)
 def test_a_refusal_is_left_alone_even_if_it_looks_like_frames(body: bytes, status: int, places: list[int]) -> None:
-    sent = b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body + text("not for us")
+    sent = b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body + text("not for this link")
     batches: list[list[bytes]] = []
     stream = BatchStream(Pieces(cut(sent, places)), batches.append, LARGEST)
     assert trio.run(drain, stream) == sent
@@ -265,7 +265,7 @@ def test_a_head_without_end_is_not_kept_for_ever() -> None:
     assert len(stream.answer) <= 100_000
 
 
-async def test_nothing_is_taken_before_somebody_is_ready_for_it() -> None:
+async def test_nothing_is_taken_before_the_reader_is_ready_for_it() -> None:
     head = Library().head
     taken: list[list[bytes]] = []
     stream = BatchStream(Pieces([head + text("with the head") + text("half")[:3], text("half")[3:]]), taken.append, LARGEST)

@@ -61,7 +61,7 @@ def test_it_is_virtual_under_a_mock_clock() -> None:
 
 @given(st.integers(0, 10**15), st.integers(0, 10**9))
 def test_at_a_moment_it_says_that_moment(after_ns: int, offset_ns: int) -> None:
-    """Otherwise whoever sleeps until a moment would wake just before it, and under a mock clock would wake there for ever."""
+    """Otherwise a task that sleeps until a moment would wake just before it, and under a mock clock would wake there for ever."""
 
     async def run() -> None:
         await trio.sleep(offset_ns / NS_PER_S)

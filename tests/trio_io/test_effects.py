@@ -83,7 +83,7 @@ async def test_every_effect_finds_its_task() -> None:
                 SendControl("m.1", b'{"method":"SUBSCRIBE"}'),
                 OpenLink("api.1", LinkKind.API, ""),
                 SendRequest("api.1", 1, "session.status", {}),
-                SendRequest("nobody", 2, "session.status", {}),
+                SendRequest("absent", 2, "session.status", {}),
                 CallRest(7, "GET", "/fapi/v1/depth", {"symbol": "BTCUSDT"}),
                 ShiftClock(321),
                 WakeAt("late", 0),
@@ -139,11 +139,11 @@ async def test_a_brain_wakes_itself_in_virtual_time(autojump_clock: MockClock) -
 async def test_a_brain_that_cannot_go_on_ends_the_run(kind: str, error: type[ColdframeError]) -> None:
     async def run() -> None:
         async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
-            await runner.drive(cast("Engine", Script([Fail(kind, "the venue does not know us")])))
+            await runner.drive(cast("Engine", Script([Fail(kind, "the venue refuses the log-on")])))
 
     with pytest.raises(ExceptionGroup) as group:
         await run()
-    assert group.group_contains(error, match="the venue does not know us")
+    assert group.group_contains(error, match="the venue refuses the log-on")
 
 
 @attrs.define

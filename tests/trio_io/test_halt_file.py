@@ -1,4 +1,4 @@
-"""The halt file: what is latched is read back, whole, private, by several hands; what cannot be understood halts."""
+"""The halt file: what is latched is read back, whole, private, by several processes; what cannot be understood halts."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_x17_it_is_private_and_leaves_nothing_half_written(sentinel: HaltFile) -
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in sentinel.path.parent.iterdir())
 
 
-def test_it_goes_only_when_nothing_holds_and_nobody_was_faster(sentinel: HaltFile) -> None:
+def test_it_goes_only_when_nothing_holds_and_nothing_changed(sentinel: HaltFile) -> None:
     write(sentinel, Halt(PAUSE))
     sentinel.clear("r")
     assert sentinel.path.exists()

@@ -248,7 +248,7 @@ async def test_what_comes_from_another_thread_wakes_and_goes_first() -> None:
     assert [row.at_ns for row in after] == [9, 9, 9]
 
 
-def test_what_comes_after_the_end_of_the_run_is_nobodys() -> None:
+def test_what_comes_after_the_end_of_the_run_is_dropped() -> None:
     async def run() -> tuple[Inbox, trio.lowlevel.TrioToken]:
         return Inbox(Tick()), trio.lowlevel.current_trio_token()
 

@@ -72,7 +72,7 @@ async def test_what_holds_from_before_the_start_is_not_told_again(tmp_path: Path
 
 
 async def test_resume_without_a_halt_is_still_passed_on(tmp_path: Path) -> None:
-    """Limits latch as well, and what they have shut nobody else opens."""
+    """Limits halt as well, and only a resume ends what they have halted."""
     async with running_kill_switch(tmp_path) as rig:
         rig.halt_file.change(lambda halts: lifted(halts, None), "r", (None,))
         assert (await rig.take(ResumeAsked)).strategy is None

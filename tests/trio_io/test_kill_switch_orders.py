@@ -185,7 +185,7 @@ async def test_r_not_a_byte_is_sent_to_a_venue_that_has_sent_us_away() -> None:
     venue = Venue({"BTCUSDT": [name("a", 1)]})
     venue.faults["DELETE allOpenOrders"] = Told(b"", 418, (("Retry-After", "90"),))
     async with working(venue) as (work, line):
-        await trio.to_thread.run_sync(work.cancel, "nobody")
+        await trio.to_thread.run_sync(work.cancel, "absent")
         assert venue.asked == []
         await trio.to_thread.run_sync(work.cancel, None)
         asked = len(venue.asked)

@@ -66,7 +66,7 @@ def test_what_is_no_address_is_refused_without_its_path(url: str) -> None:
 # -- before TLS -------------------------------------------------------------------------------------------------------
 
 
-async def test_n3_nobody_listens() -> None:
+async def test_n3_a_port_without_listener() -> None:
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = free.getsockname()[1]

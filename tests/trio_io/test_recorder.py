@@ -1,4 +1,4 @@
-"""The recorder: what it writes can be read back, a slow or failing disk hurts nobody, and what is missing is said."""
+"""The recorder: what it writes can be read back, a slow or failing disk hurts no trading, and what is missing is said."""
 
 from __future__ import annotations
 

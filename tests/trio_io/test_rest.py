@@ -208,7 +208,7 @@ async def refused(rest: RestClient) -> str:
     return said
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_listener() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Which runs live: each is seen and reached by itself, and one that was killed is no run."""
+"""Which runs live: each is seen and reached by itself, and a killed run is not listed."""
 
 from __future__ import annotations
 

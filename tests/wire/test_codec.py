@@ -179,7 +179,7 @@ def test_w15_a_key_that_stands_twice_is_refused_at_every_depth(kind: type[Messag
             literal = written(pairs)
             payload = with_literal(kind, path, literal) if path else literal.encode()
             assert refused(decoder(kind), payload), (path, key)
-        # inside a value that nobody knows, too
+        # inside an unknown value, too
         literal = written({**here, "zz": [Pairs([("a", 1), ("a", 1)])]})
         assert refused(decoder(kind), with_literal(kind, path, literal) if path else literal.encode())
 

@@ -130,7 +130,7 @@ def test_no_reader_of_bytes_is_missing(everything: list[Reader]) -> None:
 
 
 def test_every_reader_takes_a_good_input(everything: list[Reader]) -> None:
-    """One that refuses everything would prove nothing."""
+    """A reader that refuses everything would prove nothing."""
     assert [reader.name for reader in everything if not any(_read(reader, sample) for sample in reader.samples)] == []
 
 

@@ -241,7 +241,7 @@ C = CodeClass
         (500, '{"code":-2019,"msg":"Margin is insufficient."}', C.REJECT),
         (503, '{"code":-1006,"msg":"x"}', C.UNKNOWN),
         (503, "", C.UNKNOWN),
-        # codes and statuses that nobody knows
+        # unknown codes and statuses
         (400, '{"code":-9999,"msg":"x"}', C.REJECT),
         (400, '{"code":-4412,"msg":"Service Unavailable."}', C.REJECT),
         (408, '{"code":-9999,"msg":"x"}', C.UNKNOWN),

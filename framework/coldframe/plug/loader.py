@@ -124,7 +124,7 @@ class PluginRegistry:
     def _none_of(self, asked: str) -> str:
         close = get_close_matches(asked, self.names, 1)
         meant = f" (did you mean {close[0]!r}?)" if close else ""
-        return f"no plugin {asked!r}{meant}: installed are {', '.join(self.names) or 'none'}, or write path/to/file.py"
+        return f"no plugin {asked!r}{meant}; installed: {', '.join(self.names) or 'none'}; or write path/to/file.py"
 
     def installed(self) -> list[Plugin]:
         """Every strategy and overlay of every entry point."""

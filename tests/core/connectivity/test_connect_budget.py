@@ -1,4 +1,4 @@
-"""The budget of connects: counted by kind over any five minutes, shared by whoever opens links."""
+"""The budget of connects: counted by kind over any five minutes, shared by all that open links."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_c6_one_slow_answer_is_no_long_way() -> None:
 
 
 def test_c6_a_log_on_may_take_longer_than_an_order() -> None:
-    """Otherwise nobody whose way to the venue is longer than `orders.answer_ms` could ever log on."""
+    """Otherwise a bot whose way to the venue is longer than `orders.answer_ms` could never log on."""
     made = Scripted(Actor(), trading=OrderSideLimits(session=SessionLimits(answer_ms=500)))
     made.holds.add("session.logon")
     made.start()

@@ -43,7 +43,7 @@ def test_a_call_is_numbered_paid_for_and_matched() -> None:
         assert (back.purpose, back.reason) == (purpose, "")
 
 
-def test_what_nobody_waits_for_brings_nothing() -> None:
+def test_an_answer_to_no_pending_request_brings_nothing() -> None:
     ctx = context()
     calls = RestQueue(ctx)
     calls.call("GET", "/fapi/v1/ping", {}, "ping")

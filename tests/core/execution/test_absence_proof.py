@@ -24,7 +24,7 @@ S = OrderState
 
 
 def vanished() -> tuple[Scripted, Actor, Order]:
-    """An order that never reached the venue, and about which nobody knows anything."""
+    """An order that never reached the venue, and of which neither bot nor venue knows anything."""
     made, actor, order = placed("order.place")
     made.refuse(-1007)
     made.holds.clear()
@@ -166,7 +166,7 @@ def test_o35_a_younger_order_that_is_gone_needs_a_person() -> None:
     assert any("manual check needed" in line.text for line in made.log if line.level is Level.ERROR)
 
 
-# -- a human being ----------------------------------------------------------------------------------------------------
+# -- the operator -----------------------------------------------------------------------------------------------------
 
 
 def unprovable() -> tuple[Scripted, Actor, Order]:

@@ -446,7 +446,7 @@ def test_external_conditional_order_is_reported_and_left_alone() -> None:
     ("became", "order_id"), [("4711", 4711), ("", None), (UNSET, None), ("soon", None), ("\u00b2", None), ("\u0664", None)]
 )
 def test_a_trigger_names_the_ordinary_order_by_its_number(became: str | UnsetType, order_id: int | None) -> None:
-    """The report of the trigger comes alone. Digits of other alphabets are no number of the venue's."""
+    """The report of the trigger comes alone. Digits of other alphabets are not a valid number."""
     made, _, order = waiting()
     report = made.exchange.algos.all[order.client_order_id].report()
     report = structs.replace(report, status=AlgoStatus.TRIGGERED, actual_order_id=became)

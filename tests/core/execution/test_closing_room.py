@@ -79,7 +79,7 @@ def test_orders_of_ours_that_close_the_same_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["none", "ours ends", "theirs ends", "theirs trades", "another of theirs", "another of ours", "position"]
+    "change", ["none", "own ends", "theirs ends", "theirs trades", "another of theirs", "another own", "position"]
 )
 def test_any_change_is_a_reason_to_try(change: str) -> None:
     made = Room()
@@ -88,7 +88,7 @@ def test_any_change_is_a_reason_to_try(change: str) -> None:
     made.refused()
     assert made.shut()
     match change:
-        case "ours ends":
+        case "own ends":
             made.orders.apply(first, OrderEvent.SEEN_CANCELED, START_NS)
         case "theirs ends":
             made.others.orders.clear()
@@ -96,7 +96,7 @@ def test_any_change_is_a_reason_to_try(change: str) -> None:
             made.others_rest("5")
         case "another of theirs":
             made.others_rest("1", order_id=80)
-        case "another of ours":
+        case "another own":
             made.rests(CLOSE)
         case "position":
             made.holds("9")

@@ -220,15 +220,15 @@ def by_hand(made: Scripted) -> None:
     made.give(TimeReached("orders:tick"))
 
 
-@pytest.mark.parametrize("by", ["us", "hand"])
+@pytest.mark.parametrize("by", ["bot", "hand"])
 def test_other_cancels_are_not_taken_for_its(by: str) -> None:
     made, actor = resting()
-    if by == "us":
+    if by == "bot":
         made.want(actor, CancelAll())
     else:
         by_hand(made)
     told = actor.told(OrderChanged)[-1]
-    assert (told.state, told.reason) == (OrderState.CANCELED, "" if by == "us" else "cancelled from outside")
+    assert (told.state, told.reason) == (OrderState.CANCELED, "" if by == "bot" else "cancelled from outside")
 
 
 def test_beats_are_paid_for() -> None:

@@ -141,7 +141,7 @@ def test_repeated_shuffled_reports_end_like_the_ordered_ones(
 
     told = [tell for tell in life.said for _ in range(chance.choice((0, 1, 1, 2)))] + list(life.whole)
     chance.shuffle(told)
-    # A query finds the fills of an order by its id: one that was made before the id was known is repeated.
+    # A query finds the fills of an order by its id: a query made before the id was known is repeated.
     told.append(life.whole[1])
     crooked = World(side)
     before = Decimal(0)

@@ -163,7 +163,7 @@ def test_opposed_strategies_are_flattened_without_reduce_only() -> None:
     made.give(HaltAsked(FLATTEN))
     made.run(1_000)
     assert (net(made, "long"), net(made, "short")) == (0, 0)
-    # The venue sees 2 long: selling 3 is no reduction there.
+    # The venue sees 2 long: selling 3 would turn that position over.
     assert "reduceOnly" not in made.sent("order.place")[0].params or made.sent("order.place")[0].params["reduceOnly"] == "false"
     assert sum(order.side.sign * D(trade.quantity) for order, trade in made.exchange.trades) == 0
 
@@ -223,7 +223,7 @@ def test_each_halt_and_resumption_is_confirmed_by_its_number() -> None:
     made, _ = world()
     assert HaltTaken(7) in made.give(HaltAsked(PAUSE, None, "", 7))
     assert HaltTaken(8) in made.give(ResumeAsked("mm", 8))
-    assert HaltTaken(9) in made.give(HaltAsked(CANCEL, "nobody", "", 9))
+    assert HaltTaken(9) in made.give(HaltAsked(CANCEL, "absent", "", 9))
 
 
 def test_p10_a_run_begins_halted_when_it_ended_so() -> None:

@@ -1,4 +1,4 @@
-"""Every kind of stream reaches a strategy as its typed event, exactly and whole, and reaches nobody who did not ask for it."""
+"""Every kind of stream reaches a strategy as its typed event, exactly and whole, and no strategy that did not ask for it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ OF_MARKET = [kind for kind in StreamKind if CASES[kind].market]
 
 
 def actors(symbol: str) -> list[Actor]:
-    """One that trades the symbol, one that trades another, one that trades it and has no hook for anything."""
+    """A strategy that trades the symbol, a second that trades another, a third that trades it and has no hook for anything."""
     return [Actor("mine", (symbol,)), Actor("other", ("ETHUSDT",)), Actor("deaf", (symbol,), hooks=frozenset({"on_stop"}))]
 
 
@@ -228,7 +228,7 @@ def test_a_stream_of_a_symbol_reaches_who_trades_it_as_its_event(kind: StreamKin
     (event,) = told(mine)
     assert type(event) is case.event
     assert fields_of(event) == {"symbol": case.symbol, "at_ns": made.now_ns, "event_ms": T, **case.fields}
-    # Nobody trades an asset index: it is for everybody who listens.
+    # An asset index is not traded: it is for every strategy that listens.
     assert told(other) == ([event] if kind is StreamKind.ASSET_INDEX else [])
     assert told(deaf) == []
 
@@ -321,7 +321,7 @@ def test_an_empty_array_says_nothing() -> None:
     assert made.engine.market.unreadable == 0
 
 
-# -- what nobody wants ------------------------------------------------------------------------------------------------
+# -- what is not wanted -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [kind for kind in StreamKind if kind not in BOOK_KINDS])
@@ -333,7 +333,7 @@ def test_an_event_without_subscriber_is_never_built(kind: StreamKind, monkeypatc
     )
     deaf = Actor("deaf", (case.symbol,), hooks=EVENT_HOOKS - {HOOK_OF[kind]})
     made = listening(elsewhere, deaf, symbol=case.symbol, channel=case.channel or case.market)
-    monkeypatch.setattr(strategies, "event_of", lambda *_: pytest.fail("built for nobody"))
+    monkeypatch.setattr(strategies, "event_of", lambda *_: pytest.fail("built without a subscriber"))
     before = made.engine.strategies.dispatched
     made.say(str(name), msgspec.json.encode([case.payload] if case.array and not name.subject else case.payload))
     assert made.engine.market.received == 1

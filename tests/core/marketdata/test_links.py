@@ -104,7 +104,7 @@ def test_w20_no_rolling_second_sees_more_requests_than_allowed(seed: int, pace: 
         assert len({number for number, _, _, _ in wire.requests}) == len(times)
 
 
-def test_what_nobody_asked_for_brings_nothing() -> None:
+def test_what_was_not_asked_for_brings_nothing() -> None:
     wires = running(DEPTH)
     (wire,) = wires.wires.values()
     wires.say(wire.id, TRADES, agg_trade(1))

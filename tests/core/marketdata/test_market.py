@@ -1,4 +1,4 @@
-"""The market side: frames become facts, books live apart from each other, and what cannot be read disturbs nobody."""
+"""The market side: frames become facts, books live apart from each other, and what cannot be read disturbs none of them."""
 
 from __future__ import annotations
 
@@ -408,7 +408,7 @@ def test_now_and_then_a_bad_frame_is_no_reason_to_open_anew() -> None:
 
 
 def test_a_ban_keeps_links_closed_until_its_end() -> None:
-    """Whoever is banned does not connect either (protocol.md 6.2)."""
+    """A banned address does not connect either (protocol.md 6.2)."""
     room = Room([stream(A)])
     link = room.link_of(stream(A))
     room.ctx.rate_limits.ban(room.ctx.venue_ms + 40_000)

@@ -197,11 +197,11 @@ def test_an_old_position_report_says_nothing() -> None:
     assert "mismatch" not in made.said()
 
 
-# -- trades that nobody claims ----------------------------------------------------------------------------------------
+# -- trades that no order explains ------------------------------------------------------------------------------------
 
 
 def stranger(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
-    """Somebody else trades, and no report of it reaches us."""
+    """Another client trades, and no report of it reaches the bot."""
     made.silent = True
     order = made.external_order("web_manual", side, quantity)
     made.fill(order.client_order_id, quantity)
@@ -327,7 +327,7 @@ def test_a_refusal_overrules_what_the_venue_had_named() -> None:
     assert made.engine.state.trading.breaks == {key: 0}
 
 
-# -- any venue, and somebody else on the account ----------------------------------------------------------------------
+# -- any venue, and another client on the account ---------------------------------------------------------------------
 
 
 @given(seed=st.integers(0, 2**32))

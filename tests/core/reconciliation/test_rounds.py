@@ -130,7 +130,7 @@ def test_a_round_that_is_not_urgent_leaves_new_risk_open() -> None:
     ],
 )
 def test_what_follows_a_running_round(meanwhile: list[tuple[str, bool]], follows: str | None, urgently: bool) -> None:
-    """The first reason stands, an urgent one goes before it, and that half a minute is over again is none."""
+    """The first reason stands, an urgent one goes before it; the round of every half a minute does not ask for another."""
     made, _ = world(OPEN_ORDERS)
     assert made.engine.trading is not None
     reconciler = made.engine.trading.reconciler
@@ -303,7 +303,7 @@ def test_the_venues_positions_are_remembered_side_by_side() -> None:
     assert made.engine.trading.reconciler.positions == {"BTCUSDT": D("1.5")}
 
 
-def test_o6_a_fill_is_never_counted_twice_whoever_tells_it() -> None:
+def test_o6_a_fill_is_never_counted_twice_by_whatever_way() -> None:
     made, _, order = placed()
     made.fill(order.client_order_id, "0.4")
     for _ in range(3):

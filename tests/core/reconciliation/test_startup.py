@@ -286,7 +286,7 @@ def test_o24_an_order_without_an_id_excuses_it_for_a_while() -> None:
 
 @pytest.mark.parametrize("triggered", [False, True])
 def test_o24_an_order_that_waits_still_excuses_nothing_for_long(triggered: bool) -> None:
-    """What the next list names as waiting has not made the position before it; one that is not named may have."""
+    """What the next list names as waiting has not made the position before it; an order that is not named may have."""
     actor = Actor()
     made = Scripted(actor).ready()
     made.want(actor, Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), type=OrderType.STOP_MARKET, trigger_price=D(120)))

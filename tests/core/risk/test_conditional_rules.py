@@ -258,7 +258,7 @@ def test_close_position_counts_as_the_whole_grown_position() -> None:
     assert (verdict.code, verdict.value, verdict.limit) == (V.POSITION, D("5.1"), D(5))
 
 
-def test_nobody_closes_what_others_hold() -> None:
+def test_no_strategy_closes_what_others_hold() -> None:
     rig = RiskRig(others=True)
     rig.hold("1")
     verdict = rig.check(stop(SELL, "95", quantity=D(0), close_position=True))

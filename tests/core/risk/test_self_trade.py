@@ -69,7 +69,7 @@ def test_unknown_order_counts_for_crossing_but_not_an_ioc_order() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), SIDES, PRICES, st.booleans()), max_size=25))
 def test_o28_what_passes_never_trades_with_another_own_strategy(wanted: list[tuple[str, Side, str, bool]]) -> None:
-    """Orders that pass rest or trade against the own ones alone, best price first, as a book without anybody else would do it."""
+    """Orders that pass rest or trade against the own ones alone, best price first, as a book with no other account would do it."""
     orders = Orders(START_MS)
     trades: list[tuple[str, str]] = []
     for strategy, side, price, post_only in wanted:

@@ -1,4 +1,4 @@
-"""Every arrow of the order table is one that something can say: a report, an answer, a list, a proof, a person, a restart.
+"""Every arrow of the order table can be caused by something: a report, an answer, a list, a proof, a person, a restart.
 
 An arrow that no path takes tells a reader something that is not true; here each of them is taken by the machines that take it in a
 run, from its state, by what the exchange (or a person, or the journal) says.
@@ -139,7 +139,7 @@ SAYS: Mapping[OrderEvent, Callable[[Case], None]] = {
 
 
 def case_of(state: OrderState, event: OrderEvent) -> Case:
-    """An order in this state, conditional where the state or the event is about one that is."""
+    """An order in this state, conditional where the state or the event belongs to a conditional order."""
     world = OrderWorld()
     wanted = place(Side.SELL, "1", "100")
     if state in CONDITIONAL_STATES or event in CONDITIONAL_EVENTS:

@@ -66,7 +66,7 @@ def test_funding_without_a_symbol_is_shared_by_notional() -> None:
     assert (mine.funding["USDT"], other.funding["USDT"]) == (D("-0.8"), D("-0.2"))
 
 
-def test_funding_of_a_position_that_nobody_has_is_external() -> None:
+def test_funding_of_a_position_without_owner_is_external() -> None:
     made, mine, other = two()
     pay(made, "0.7", symbol="ETHUSDT", asset="BNB")
     assert mine.funding == other.funding == {}

@@ -63,7 +63,7 @@ def setup() -> dict[str, Any]:
         "budgets": {"mm": Budget(max_position=MOST)},
         "risk": risk,
         "instruments": [instrument("BTCUSDT", min_notional="5")],
-        # What somebody does by hand while nobody listens stands on the account when the next run begins.
+        # What is done by hand while no bot runs stands on the account when the next run begins.
         "trading": OrderSideLimits(external=ExternalPolicy.IGNORE),
     }
 
@@ -320,7 +320,7 @@ def test_fills_of_others_are_kept_apart() -> None:
         (RowKind.ORDER, {}),
         (RowKind.ORDER, {"client_order_id": "x", "state": "NOWHERE"}),
         (RowKind.FILL, {"strategy": "mm", "order": "x", "fill": {"symbol": "BTCUSDT"}}),
-        (RowKind.FEE, {"strategy": "nobody", "order": "x", "fill": {}}),
+        (RowKind.FEE, {"strategy": "absent", "order": "x", "fill": {}}),
         (RowKind.TRADE_CURSOR, {"trade_id": "soon"}),
         (RowKind.CHECKPOINT, {"orders": 5}),
         (RowKind.RUN, []),

@@ -111,7 +111,7 @@ def test_seeing_an_order_ends_the_doubt_about_it() -> None:
     assert order.not_found == 0
 
 
-def test_o6_a_fill_is_booked_once_whoever_tells_it() -> None:
+def test_o6_a_fill_is_booked_once_by_whatever_way() -> None:
     orders = Orders(START_MS)
     order = opened(orders)
     assert orders.book(order, fill(order, 1, "0.4"), START_NS) is not None

@@ -51,10 +51,10 @@ def numbers(**held: str) -> dict[str, Decimal]:
         ("-1", {"mm": "1", "ext": "1"}, {"ext": "-1"}),
         ("-1.5", {"mm": "1", "ext": "1"}, {"ext": "-1", "mm": "-0.5"}),
         ("1", {"mm": "2", "ext": "-1"}, {"ext": "1"}),
-        # What makes the account's position larger takes nothing away from anybody.
+        # What makes the account's position larger takes nothing away from any owner.
         ("-1", {"mm": "1", "ext": "-1"}, {"ext": "-1"}),
         ("-1", {"mm": "1", "ext": "-3"}, {"ext": "-1"}),
-        # When the account's position is closed, nothing is left to anybody.
+        # When the account's position is closed, no owner keeps anything.
         ("-0.5", {"mm": "2", "ext": "-1"}, {"mm": "-0.5"}),
         ("-1", {"mm": "2", "ext": "-1"}, {"mm": "-2", "ext": "1"}),
         ("-3", {"mm": "2", "ext": "-1"}, {"mm": "-2", "ext": "-1"}),
@@ -87,7 +87,7 @@ def test_the_rule_is_that_of_the_naive_book(signed: Decimal, held: dict[str, Dec
 
 
 @given(LOTS.filter(bool), st.dictionaries(st.sampled_from(["a", "b", EXTERNAL]), LOTS, max_size=3))
-def test_nobody_is_turned_over_and_nothing_gets_lost(signed: Decimal, held: dict[str, Decimal]) -> None:
+def test_no_position_turns_over_and_nothing_gets_lost(signed: Decimal, held: dict[str, Decimal]) -> None:
     parts = shared_out(signed, held, LOT)
     assert sum(parts.values()) == signed
     for owner, part in parts.items():
@@ -145,7 +145,7 @@ class World:
         return [Row(number + 1, START_NS, record.kind, record.ref, record.body) for number, record in enumerate(records)]
 
     def worth(self, price: Decimal) -> Decimal:
-        """What everybody's positions and profits come to, fees subtracted."""
+        """What the positions and profits of all owners come to, fees subtracted."""
         accounts = self.holdings.accounts.values()
         return sum(
             (account.realized + account.unrealized({SYMBOL: price}) - sum(account.fees.values()) for account in accounts), D(0)

@@ -177,7 +177,7 @@ def test_a_list_that_does_not_come_is_asked_for_again(how: str, monkeypatch: pyt
 
 
 def test_only_own_rows_are_read_and_a_non_list_is_a_decode_error() -> None:
-    """A row of somebody else may look as it likes; one of ours may not."""
+    """The row of a symbol that is not traded may look as it likes; a traded symbol's may not."""
     ours, broken = listed("BTCUSDT", "TRADING", "0.5", "0.1"), {"symbol": "ETHUSDT", "filters": 5}
     body = json.dumps({"serverTime": 1, "rateLimits": [], "symbols": [broken, ours]}).encode()
     assert [Instrument.of(row) for row in rows_of(body, {"BTCUSDT"})] == [instrument("BTCUSDT", tick="0.5", step="0.1")]

@@ -374,7 +374,7 @@ def test_halt_ends_the_run() -> None:
 
 
 def test_orders_of_a_suspended_strategy_are_cancelled_at_last() -> None:
-    """One is on its way when the strategy raises, and then the order link is down."""
+    """An order is on its way when the strategy raises, and then the order link is down."""
     made, mine, _ = pair()
     made.want(mine, place())
     made.holds.add("order.place")

@@ -176,7 +176,7 @@ class Zero(Decimal):
 
 
 def double(word: Any) -> Any:
-    """Something of the same enum that compares like one of its members, and is none."""
+    """A value of the class of an enum that compares like a member, and is not a member."""
     return str.__new__(type(word), str(word))
 
 
@@ -208,7 +208,7 @@ def test_s3_what_only_says_that_it_is_an_intent_is_none() -> None:
     assert not is_intent(Disguised())
 
 
-def test_s3_no_more_levels_than_anybody_thinks_of() -> None:
+def test_s3_more_levels_than_are_sane_are_refused() -> None:
     level = Quote(D(1), D(1))
     assert fault_of(Quotes("BTCUSDT", [level] * 100, [level] * 100)) is None
     assert fault_of(Quotes("BTCUSDT", [], [level] * 101)) == "Quotes.asks must be at most 100 quotes, not a tuple"

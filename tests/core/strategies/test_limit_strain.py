@@ -1,4 +1,4 @@
-"""A strategy that lives at a limit is told so once, with what to change; one that meets it now and then is not."""
+"""A strategy that lives at a limit is told so once, with what to change; a strategy that meets it now and then is not."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_an_account_has_one_key_that_use_extends() -> None:
     assert keys.start("a", 2500) != key
 
 
-def test_deleting_a_key_deletes_it_for_everybody() -> None:
+def test_deleting_a_key_deletes_it_for_every_client() -> None:
     keys = ListenKeys(1000, randomness().token)
     key = keys.start("a", 0)
     assert keys.stop("a") == key

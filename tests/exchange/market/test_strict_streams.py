@@ -208,7 +208,7 @@ def test_levels_are_pairs_of_decimals(heard: dict[str, list[Any]]) -> None:
 
 
 def private_events() -> list[dict[str, Any]]:
-    """Private events of every kind that an account of the world of the parameters gets, and of one that is liquidated."""
+    """Private events of every kind that an account of the world of the parameters gets, and of an account that is liquidated."""
     rig = _lively()
     rig.call("POST /fapi/v1/algoOrder", **{**ALGO, "side": "SELL", "type": "TRAILING_STOP_MARKET", "callbackRate": "1"})
     rig.call("POST /fapi/v1/leverage", symbol=SYMBOL, leverage=7)

@@ -340,7 +340,7 @@ def test_cancel_ends_an_order_once(rig: Rig) -> None:
     assert rig.query(order_id)["status"] == "CANCELED"
 
 
-def test_nobody_can_touch_the_order_of_another(rig: Rig) -> None:
+def test_no_account_can_touch_the_order_of_another(rig: Rig) -> None:
     order_id = rig.place("BUY", "1", "990.0")["orderId"]
     assert rig.cancel(order_id, account="b") == -2011
     assert rig.query(order_id, account="b") == -2013

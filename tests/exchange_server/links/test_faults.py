@@ -149,7 +149,7 @@ async def test_sessions_are_revoked_and_can_log_on_again() -> None:
 
 
 @pytest.mark.parametrize(("ban", "status"), [(False, 429), (True, 418)])
-async def test_everybody_is_blocked_after_a_number_of_requests(ban: bool, status: int) -> None:
+async def test_all_clients_are_blocked_after_a_number_of_requests(ban: bool, status: int) -> None:
     async with hostile(blocked_after_requests=4, blocked_is_ban=ban, blocked_for_s=1) as (rest, line):
         assert (await place(line, "one"))["status"] == 200
         assert await open_names(rest) == ["one"]

@@ -20,7 +20,7 @@ _STREAMS = {
 
 
 async def _connect(exchange: Address, mirror: Mirror, *, task_status: trio.TaskStatus[None]) -> None:
-    """What somebody above a mirror does: streams first, then the snapshot."""
+    """What a client of a mirror does: streams first, then the snapshot."""
 
     streaming = trio.Event()
 
