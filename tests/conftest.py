@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from trio.testing import MockClock
 
 from coldframe.plug import loader
 from tests import examples, hanging
 from tests.hanging import pytest_runtest_protocol as pytest_runtest_protocol
 from tests.hanging import pytest_unconfigure as pytest_unconfigure
+from tests.virtual_time import jumping_clock
 
 Item = TypeVar("Item")
 
@@ -59,6 +61,12 @@ def _plugins_of_the_project() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def virtual_clock() -> MockClock:
+    """Virtual time for a test with sockets; `autojump_clock` jumps sooner than their bytes arrive."""
+    return jumping_clock()
+
+
 def pytest_collection_finish() -> None:
     """Thirteen thousand tests and their modules stay: no collection of garbage has to walk through them again."""
     gc.collect()
@@ -70,7 +78,6 @@ def pytest_collection_finish() -> None:
 SCENES = (
     "tests/scenes/",
     "tests/campaigns/test_short.py",
-    "tests/plugins/test_live.py",
     "tests/interop/",
     "tests/exchange_server/links/",
 )

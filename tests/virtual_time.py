@@ -31,8 +31,13 @@ class _Patience(trio.abc.Instrument):
 
 def run_virtually(main: Callable[[], Awaitable[Returned]]) -> Returned:
     """`trio.run` on a clock that jumps."""
-    clock = MockClock(autojump_threshold=_QUIET_S)
+    clock = jumping_clock()
     return trio.run(main, clock=clock, instruments=[_Patience(clock)])
+
+
+def jumping_clock() -> MockClock:
+    """The clock alone, for what has sockets and no threads: as a fixture `virtual_clock`."""
+    return MockClock(autojump_threshold=_QUIET_S)
 
 
 def pass_time(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Each plugin in a real run: real sockets, the embedded venue, a busy synthetic market, a few seconds."""
+"""Each plugin in a whole run on virtual time: real sockets, the embedded venue, a busy synthetic market."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from coldframe.runtime.build import build, read
 from coldframe.runtime.report import run_summary
 from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
+from tests.virtual_time import run_virtually
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 BOT = """
@@ -54,7 +55,7 @@ class Diary:
         return self.engine.runtimes.get("it").verdicts.get("OVERLAY", 0) if self.engine is not None else 0
 
 
-async def lived(path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:
+def lived(path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:
     """Runs a configuration until it has seen enough. Returns the summary, the engine, and the log."""
     loaded = read(path)
     bot = build(loaded, listed_symbols(loaded.config.venue.embedded))
@@ -65,17 +66,20 @@ async def lived(path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str
             await trio.sleep(0.02)
         signal.raise_signal(signal.SIGTERM)
 
-    with trio.fail_after(90):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(end)
-            result = await run(bot, RunOptions(), diary)
+    async def living() -> Result:
+        with trio.fail_after(600):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(end)
+                return await run(bot, RunOptions(), diary)
+
+    result = run_virtually(living)
     return run_summary(bot, result.engine, result.ended), result, diary
 
 
-async def lived_with(strategy: str, tmp_path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:
+def lived_with(strategy: str, tmp_path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any], Result, Diary]:
     path = tmp_path / "bot.toml"
     path.write_text(BOT + strategy, encoding="utf-8")
-    return await lived(path, enough)
+    return lived(path, enough)
 
 
 def check_clean(summary: dict[str, Any], result: Result, diary: Diary) -> None:
@@ -86,9 +90,9 @@ def check_clean(summary: dict[str, Any], result: Result, diary: Diary) -> None:
     assert not diary.about("error")
 
 
-async def test_the_maker_quotes_and_is_met(tmp_path: Path) -> None:
+def test_the_maker_quotes_and_is_met(tmp_path: Path) -> None:
     strategy = 'plugin = "maker"\nsymbols = ["BTCUSDT", "ETHUSDT"]\nparams = { notional = "100", spread_bps = "1" }\n'
-    summary, result, diary = await lived_with(strategy, tmp_path, lambda diary: len(diary.about("fill: it")) >= 2)
+    summary, result, diary = lived_with(strategy, tmp_path, lambda diary: len(diary.about("fill: it")) >= 2)
     check_clean(summary, result, diary)
     it = summary["strategies"]["it"]
     assert it["fills"] >= 1
@@ -99,7 +103,7 @@ async def test_the_maker_quotes_and_is_met(tmp_path: Path) -> None:
     assert all("-5022" in line for line in diary.about("rejected:"))
 
 
-async def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
+def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
     params = 'notional = "100", min_trades = 3, entry_imbalance = "0.3", max_hold_ms = 500, cooldown_ms = 100'
     strategy = f'plugin = "momentum"\nsymbols = ["BTCUSDT", "ETHUSDT"]\nparams = {{ {params} }}\n'
 
@@ -107,7 +111,7 @@ async def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
         fills = diary.about("fill: it")
         return len(fills) >= 4 and any("position 0.000" in line for line in fills)
 
-    summary, result, diary = await lived_with(strategy, tmp_path, enough)
+    summary, result, diary = lived_with(strategy, tmp_path, enough)
     check_clean(summary, result, diary)
     it = summary["strategies"]["it"]
     assert it["fills"] >= 4
@@ -115,31 +119,31 @@ async def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
     assert any("position 0.000" in line for line in diary.about("fill: it"))
 
 
-async def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -> None:
+def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -> None:
     maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
     shut = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_spread_bps = "0.0001" }\n'
-    summary, result, diary = await lived_with(maker + shut, tmp_path, lambda diary: diary.overlay_verdicts() >= 20)
+    summary, result, diary = lived_with(maker + shut, tmp_path, lambda diary: diary.overlay_verdicts() >= 20)
     check_clean(summary, result, diary)
     assert set(summary["strategies"]["it"]["verdicts"]) == {"OVERLAY"}
     assert summary["orders"]["sent"] == 0
 
 
-async def test_guard_withdraws_quotes_of_a_maker_over_its_order_limit(tmp_path: Path) -> None:
+def test_guard_withdraws_quotes_of_a_maker_over_its_order_limit(tmp_path: Path) -> None:
     maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
     strict = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_orders_per_minute = 3 }\n'
 
     def enough(diary: Diary) -> object:
         return diary.overlay_verdicts() and diary.about("fill: it")
 
-    summary, result, diary = await lived_with(maker + strict, tmp_path, enough)
+    summary, result, diary = lived_with(maker + strict, tmp_path, enough)
     check_clean(summary, result, diary)
     assert summary["strategies"]["it"]["verdicts"]["OVERLAY"] >= 1
     assert summary["orders"]["sent"] <= 4
     assert summary["strategies"]["it"]["fills"] >= 1
 
 
-async def test_the_quickstart_trades_within_seconds() -> None:
-    summary, result, diary = await lived(CONFIGS / "quickstart.toml", lambda diary: diary.about("fill: "))
+def test_the_quickstart_trades_within_seconds() -> None:
+    summary, result, diary = lived(CONFIGS / "quickstart.toml", lambda diary: diary.about("fill: "))
     check_clean(summary, result, diary)
     assert set(summary["strategies"]) == {"mm-btc", "mom-eth"}
     assert sum(strategy["fills"] for strategy in summary["strategies"].values()) >= 1
