@@ -26,21 +26,27 @@ LIMIT = D(5)
 NOTIONAL = D(1_600)
 BOTH, LONG, SHORT = PositionSide
 
-sizes = st.integers(1, 9).map(Decimal)
+#: Strategies are made once: making one costs more than drawing from it.
+sizes, either = st.integers(1, 9).map(Decimal), st.booleans()
+sides, hedged = st.sampled_from(Side), st.sampled_from((LONG, SHORT))
+kinds = st.sampled_from((OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_MARKET, OrderType.STOP))
 
 
 @st.composite
 def intents(draw: st.DrawFn, hedge: bool) -> Place:
-    side = draw(st.sampled_from(Side))
-    held = draw(st.sampled_from((LONG, SHORT))) if hedge else BOTH
-    kind = draw(st.sampled_from((OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_MARKET, OrderType.STOP)))
+    side = draw(sides)
+    held = draw(hedged) if hedge else BOTH
+    kind = draw(kinds)
     price = "100" if kind in (OrderType.LIMIT, OrderType.STOP) else None
     wanted = attrs.evolve(place(side, str(draw(sizes)), price, position_side=held), type=kind)
     if kind.conditional:
         wanted = attrs.evolve(wanted, trigger_price=D(100))
-    if kind is OrderType.STOP_MARKET and draw(st.booleans()):
+    if kind is OrderType.STOP_MARKET and draw(either):
         return attrs.evolve(wanted, close_position=True, quantity=D(0))
-    return attrs.evolve(wanted, reduce_only=not hedge and draw(st.booleans()))
+    return attrs.evolve(wanted, reduce_only=not hedge and draw(either))
+
+
+INTENTS = {hedge: intents(hedge) for hedge in (False, True)}
 
 
 class Market:
@@ -85,10 +91,10 @@ class Market:
 def test_i5_no_position_is_ever_larger_than_allowed(hedge: bool, data: st.DataObject) -> None:
     market = Market(hedge)
     for _ in range(25):
-        if market.live and data.draw(st.booleans()):
-            market.trade(data.draw(st.sampled_from(market.live)), data.draw(sizes))
+        if market.live and data.draw(either):
+            market.trade(market.live[data.draw(st.integers(0, len(market.live) - 1))], data.draw(sizes))
         else:
-            market.ask(data.draw(intents(hedge)))
+            market.ask(data.draw(INTENTS[hedge]))
         for side in (LONG, SHORT) if hedge else (BOTH,):
             assert abs(market.held(side)) <= LIMIT
         assert market.held(LONG) >= 0 >= market.held(SHORT)

@@ -9,7 +9,6 @@ import attrs
 import pytest
 
 from coldframe.core.state.limits import RiskLimits
-from coldframe.core.strategies.loss_check import total_profit
 from coldframe.core.strategies.runtime import INTENTS_PER_CALL, MOST_WAKES, OnError
 from coldframe.enums import Side
 from coldframe.model.effects import CallRest, Finish, Level, LinkKind, SendRequest
@@ -461,7 +460,7 @@ def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
     verdict = made.engine.state.trading.account
     assert verdict is not None
     assert (verdict.code, verdict.value, verdict.limit) == (V.DRAWDOWN, D("10.2"), D(10))
-    assert total_profit(made.engine.state) == D("-2.2") - D("0.02")
+    assert made.engine.accounts["one"].profit(made.engine.state.prices) == D("-2.2") - D("0.02")
     made.mark("BTCUSDT", "120")
     made.want(mine, place(quantity="0.1"), place(Side.SELL, "1"))
     assert made.verdicts(mine) == {"ACCEPTED": 2, "DRAWDOWN": 1}

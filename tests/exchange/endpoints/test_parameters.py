@@ -108,7 +108,17 @@ def ids() -> Params:
 
 
 def outcome(call: str, params: Params) -> tuple[object, bytes]:
-    """What a call answers in a new world, and how it leaves the account."""
+    """What a call answers in a new world, and how it leaves the account: each call is made once."""
+    key = f"{call} {params}"
+    if key not in _OUTCOMES:
+        _OUTCOMES[key] = _carried_out(call, params)
+    return _OUTCOMES[key]
+
+
+_OUTCOMES: dict[str, tuple[object, bytes]] = {}
+
+
+def _carried_out(call: str, params: Params) -> tuple[object, bytes]:
     rig = world()
     told = {name: ids()[value.text] if isinstance(value, Known) else value for name, value in params.items()}
     answer = rig.call(call, **told)

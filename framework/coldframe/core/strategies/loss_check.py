@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from coldframe.core.connectivity.step_context import StepContext
@@ -18,32 +18,31 @@ def limits_just_hit(ctx: StepContext, runtimes: Iterable[StrategyRuntime], state
 
     While a position has no mark price, the profit of its owner is not known, and its losses are not looked at.
     """
+    profits: dict[str, Decimal] = {}
     for runtime in runtimes:
         if not _countable(runtime.account.holdings, state):
             continue
-        verdict = runtime.account.losses.check(
-            runtime.account.holdings.profit(state.prices), ctx.venue_ms, f" of strategy {runtime.id}"
-        )
+        profit = profits[runtime.id] = runtime.account.holdings.profit(state.prices)
+        verdict = runtime.account.losses.check(profit, ctx.venue_ms, f" of strategy {runtime.id}")
         if verdict is not None:
             state.trading.halt_strategy(runtime.id, verdict, ctx.now_ms)
             ctx.log(Level.ERROR, verdict.text)
             yield runtime
-    if not all(_countable(account.holdings, state) for account in state.accounts.values()):
+    if profits.keys() != state.accounts.keys():
         return
-    hit = state.losses.check(total_profit(state), ctx.venue_ms)
+    hit = state.losses.check(_total(profits, state), ctx.venue_ms)
     if hit is not None:
         state.trading.halt_account(hit, ctx.now_ms)
         ctx.log(Level.ERROR, hit.text)
         yield None
 
 
-def total_profit(state: EngineState) -> Decimal:
+def _total(profits: Mapping[str, Decimal], state: EngineState) -> Decimal:
     """Realised and unrealised profit of all strategies, funding received, fees subtracted.
 
     Strategies that are not part of the bot any more count with what they have left, so that nothing jumps when one goes.
     """
-    accounts = (*(account.holdings for account in state.accounts.values()), *state.retired.values())
-    return sum((account.profit(state.prices) for account in accounts), ZERO)
+    return sum((account.profit(state.prices) for account in state.retired.values()), sum(profits.values(), ZERO))
 
 
 def _countable(account: StrategyPositions, state: EngineState) -> bool:
