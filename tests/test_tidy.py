@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import attrs
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*(ROOT / "framework").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
@@ -298,6 +299,49 @@ def test_test_names_have_at_most_60_characters() -> None:
 def test_no_match_lets_a_value_fall() -> None:
     """A member that a union gains is found by mypy, or by the first value: never by an order that nothing happens to."""
     assert breaking(SOURCES, lambda path: facts(path).open_matches) == {}
+
+
+#: What lets real time pass, or measures it; and what says that a function runs on virtual time.
+_PASSES = re.compile(r"(time\.(sleep|monotonic|perf_counter)|trio\.sleep|move_on_after)\(")
+_VIRTUAL = re.compile(r"MockClock|run_virtually|in_virtual_time")
+#: Where real seconds pass on purpose, and why. The folders hold whole processes.
+REAL = {
+    "tests/scenes/": "processes have clocks of their own",
+    "tests/campaigns/": "programs that run for as long as they are told",
+    "tests/interop/": "clients of others have clocks of their own",
+    "tests/waiting.py": "the one place that looks again and again until a condition holds",
+    "tests/trio_io/test_kill_switch_orders.py": "the kill switch's thread has sockets of its own, whose patience is real",
+    "tests/exchange_server/links/": "an exchange served on the wall clock: what it sends by itself comes in its own time",
+}
+
+
+def real_waits(path: Path) -> list[str]:
+    """The functions of a test module in which real time passes, also within the text of a plugin."""
+    if name(path).startswith(tuple(REAL)):
+        return []
+    blocks = ast.parse(text_of(path)).body
+    texts = [(getattr(block, "name", f"line {block.lineno}"), ast.unparse(block)) for block in blocks]
+    return [block for block, text in texts if _PASSES.search(text) and not _VIRTUAL.search(text)]
+
+
+def test_tests_wait_for_conditions_and_not_for_a_time() -> None:
+    tests = (path for path in EVERYTHING if name(path).startswith("tests/") and path != Path(__file__))
+    assert breaking(tests, real_waits) == {}
+
+
+def test_a_wait_for_a_time_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    found = tmp_path / "test_found.py"
+    lines = [
+        "async def test_real() -> None:\n    await trio.sleep(1)",
+        "def test_nothing_comes() -> None:\n    with trio.move_on_after(1):\n        pass",
+        "PLUGIN = 'import time\\ntime.sleep(1)'",
+        "async def test_virtual(autojump_clock: MockClock) -> None:\n    await trio.sleep(1)",
+        "def play() -> None:\n    async def main() -> None:\n        await trio.sleep(1)\n    run_virtually(main)",
+        "async def test_bounded() -> None:\n    with trio.fail_after(1):\n        await event.wait()",
+    ]
+    found.write_text("\n".join(lines))
+    assert real_waits(found) == ["test_real", "test_nothing_comes", "line 6"]
 
 
 #: Names of tests, of 60 and of 61 characters.

@@ -6,7 +6,6 @@ import ast
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import pytest
 
 from tests.floor0.bare_system import ATTRIBUTES, MODULES
 from tests.test_tidy import ROOT, SOURCES, name
+from tests.waiting import stand_until
 
 HERE: Final = ROOT / "framework/coldframe/os_specific.py"
 NAMES: Final = frozenset[str]().union(*ATTRIBUTES.values())
@@ -60,11 +60,8 @@ def test_paper_trading_runs_on_a_system_that_has_none_of_it(tmp_path: Path) -> N
         bot = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=err, text=True, cwd=ROOT, env=env)
     with bot:
         try:
-            until_s = time.monotonic() + 60
-            while "fill: " not in log.read_text():
-                assert bot.poll() is None, log.read_text()
-                assert time.monotonic() < until_s, log.read_text()
-                time.sleep(0.05)
+            stand_until(lambda: "fill: " in log.read_text() or bot.poll() is not None)
+            assert "fill: " in log.read_text()
             assert [path.suffix for path in tmp_path.rglob("runs/*/*") if path.suffix != ".lock"] == [".port"]
             asked = [*command, "halt", config]
             halt = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60, check=False)

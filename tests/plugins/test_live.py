@@ -17,6 +17,7 @@ from coldframe.runtime.report import run_summary
 from coldframe.runtime.run import Result, RunOptions, run
 from coldframe.runtime.venues import listed_symbols
 from tests.virtual_time import run_virtually
+from tests.waiting import eventually
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 BOT = """
@@ -62,15 +63,13 @@ def lived(path: Path, enough: Callable[[Diary], object]) -> tuple[dict[str, Any]
     diary = Diary()
 
     async def end() -> None:
-        while not enough(diary):  # noqa: ASYNC110  (a log has no event to wait for)
-            await trio.sleep(0.02)
+        await eventually(lambda: enough(diary), within_s=600)
         signal.raise_signal(signal.SIGTERM)
 
     async def living() -> Result:
-        with trio.fail_after(600):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(end)
-                return await run(bot, RunOptions(), diary)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end)
+            return await run(bot, RunOptions(), diary)
 
     result = run_virtually(living)
     return run_summary(bot, result.engine, result.ended), result, diary

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -18,6 +17,7 @@ from coldframe.runtime.build import build, read
 from coldframe.runtime.run import RunOptions, run
 from coldframe.runtime.venues import listed_symbols
 from tests.virtual_time import run_virtually
+from tests.waiting import eventually
 
 #: A real run of two seconds.
 pytestmark = pytest.mark.scene
@@ -86,12 +86,6 @@ class Watched:
         return [order.state for order in self.engine.orders.live] if self.engine is not None else []
 
 
-async def until(true: Callable[[], object]) -> None:
-    with trio.fail_after(120):
-        while not true():  # noqa: ASYNC110  (no part of a run could set an event)
-            await trio.sleep(0.01)
-
-
 def test_c3_a_run_does_not_notice_that_the_system_clock_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "six.py").write_text(STRATEGY)
     (tmp_path / "bot.toml").write_text(CONFIG)
@@ -103,13 +97,13 @@ def test_c3_a_run_does_not_notice_that_the_system_clock_steps(tmp_path: Path, mo
     watched = Watched()
 
     async def steps() -> None:
-        await until(lambda: watched.states == [OrderState.ACCEPTED] * 6)
+        await eventually(lambda: watched.states == [OrderState.ACCEPTED] * 6)
         assert watched.engine is not None
         runtime = watched.engine.runtimes.get("mm")
         for step_s in STEPS_S:
             shift[0] += step_s
             before, offset_ms, began_s = runtime.intents, watched.engine.clock_offset_ms, trio.current_time()
-            await until(lambda least=before + WOKEN: runtime.intents >= least)
+            await eventually(lambda least=before + WOKEN: runtime.intents >= least)
             paces.append((runtime.intents - before, trio.current_time() - began_s))
             assert abs(watched.engine.clock_offset_ms - offset_ms) < 20_000
         assert watched.states == [OrderState.ACCEPTED] * 6

@@ -26,15 +26,10 @@ from coldframe.trio_io.kill_switch import KillSwitchThread
 from coldframe.trio_io.kill_switch_orders import KillSwitchOrders
 from coldframe.trio_io.runs import RunFolder
 from tests.trio_io.peer import PATIENCE_S
+from tests.waiting import eventually
 
 PAUSE, CANCEL, FLATTEN = HaltLevel.PAUSE, HaltLevel.CANCEL, HaltLevel.FLATTEN
 FILLED = ManualResolution.FILLED
-
-
-async def eventually(true: Callable[[], object]) -> None:
-    """Waits for what happens on another thread."""
-    while not true():  # noqa: ASYNC110  (the other thread has no event to set)
-        await trio.sleep(0.01)
 
 
 @attrs.define

@@ -9,7 +9,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import memory_stream_pair
+from trio.testing import MockClock, memory_stream_pair
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
 
@@ -265,7 +265,7 @@ def test_a_head_without_end_is_not_kept_for_ever() -> None:
     assert len(stream.answer) <= 100_000
 
 
-async def test_nothing_is_taken_before_the_reader_is_ready_for_it() -> None:
+async def test_nothing_is_taken_before_the_reader_is_ready_for_it(autojump_clock: MockClock) -> None:
     head = Library().head
     taken: list[list[bytes]] = []
     stream = BatchStream(Pieces([head + text("with the head") + text("half")[:3], text("half")[3:]]), taken.append, LARGEST)

@@ -11,6 +11,7 @@ from coldframe.data.input_log import InputLogReading
 from coldframe.errors import ConfigError
 from coldframe.model.inputs import Lane, Stamped, TimeReached
 from coldframe.trio_io.input_log import InputLog
+from tests.waiting import eventually
 
 NS = 1_700_000_000_000_000_000
 
@@ -41,9 +42,7 @@ async def test_its_task_flushes_again_and_again(tmp_path: Path) -> None:
     log = begun(tmp_path, [])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(log.run)
-        with trio.fail_after(30):
-            while not log.path.stat().st_size:  # noqa: ASYNC110  (a file tells nothing when it grows)
-                await trio.sleep(0.01)
+        await eventually(lambda: log.path.stat().st_size)
         nursery.cancel_scope.cancel()
     await log.close()
 

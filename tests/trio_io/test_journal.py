@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from coldframe.trio_io.journal_history import read_rows
 from coldframe.trio_io.journal_rotation import Retention
 from coldframe.trio_io.journal_segments import archive_of, segments_of
 from coldframe.trio_io.journalfile import JournalFile
+from tests.waiting import eventually
 
 
 @attrs.define
@@ -51,12 +52,6 @@ async def working(path: Path, waiting_limit: int = WAITING_LIMIT, retention: Ret
     file.close()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110  (what is waited for happens in a thread)
-            await trio.sleep(0.005)
-
-
 def full(file: JournalFile) -> None:
     (pages,) = file._db.execute("PRAGMA page_count").fetchone()
     file._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -72,7 +67,7 @@ async def test_what_adds_risk_waits_for_its_row(tmp_path: Path) -> None:
         told.order("a")
         told.order("b")
         assert told.said == []
-        await until(lambda: len(told.said) == 2)
+        await eventually(lambda: len(told.said) == 2)
         assert told.said == ["sent a", "sent b"]
         assert refs(path) == ["a", "b"]
         told.journal.when_durable(lambda: told.said.append("at once"), lambda fault: None)
@@ -94,7 +89,7 @@ async def test_what_is_left_is_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     async with working(path) as told:
         told.order("a")
-        await until(lambda: bool(told.said))
+        await eventually(lambda: bool(told.said))
         told.journal.record([AppendJournal(RowKind.END, "", {})])
     assert [row.kind for row in read_rows(path)] == ["order", "end"]
 
@@ -105,15 +100,15 @@ async def test_p5_full_disk_holds_orders_back_and_recovery_is_reported(tmp_path:
         full(told.journal.file)
         told.journal.record([AppendJournal(RowKind.REPORT, "big", {"text": "x" * 9_000})])
         told.order("a")
-        await until(lambda: len(told.said) == 2)
+        await eventually(lambda: len(told.said) == 2)
         assert told.said == ["fault database or disk is full", "kept a"]
         told.order("b")
         assert told.said[-1] == "kept b"
         told.journal.record([AppendJournal(RowKind.REPORT, "told while it was full", {})])
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
-        await until(lambda: told.said[-1] == "well again")
+        await eventually(lambda: told.said[-1] == "well again")
         told.order("c")
-        await until(lambda: told.said[-1] == "sent c")
+        await eventually(lambda: told.said[-1] == "sent c")
     rows = list(read_rows(path))
     assert [row.ref for row in rows if row.kind != RowKind.GAP] == ["big", "a", "b", "c"]
     assert [row.body for row in rows if row.kind == RowKind.GAP] == [{"rows": 1}]
@@ -125,10 +120,10 @@ async def test_memory_is_bounded_while_the_disk_refuses(tmp_path: Path) -> None:
         full(told.journal.file)
         for number in range(500):
             told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 900})])
-        await until(lambda: bool(told.said))
+        await eventually(lambda: bool(told.said))
         assert len(told.journal._waiting) == 50
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
-        await until(lambda: told.said[-1] == "well again")
+        await eventually(lambda: told.said[-1] == "well again")
     rows = list(read_rows(path))
     assert len(rows) == 51
     assert rows[-1].body == {"rows": 450, "state": 450}
@@ -142,9 +137,9 @@ async def test_a_slow_disk_shuts_new_risk_before_rows_are_lost(tmp_path: Path, r
         told.journal.record([AppendJournal(RowKind.ORDER, str(number), {}) for number in range(1, rows)])
         assert told.journal.fault == fault
         assert told.said == ([f"fault {fault}", "kept first"] if fault else [])
-        await until(lambda: told.said[-1:] == ["well again"] or told.said == ["sent first"])
+        await eventually(lambda: told.said[-1:] == ["well again"] or told.said == ["sent first"])
         told.order("last")
-        await until(lambda: told.said[-1] == "sent last")
+        await eventually(lambda: told.said[-1] == "sent last")
     assert len(refs(path)) == rows + 1
 
 
@@ -156,9 +151,9 @@ async def test_lost_state_rows_are_reported_once_the_disk_recovered(tmp_path: Pa
         full(told.journal.file)
         told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 9_000}) for number in range(7)])
         told.journal.record([AppendJournal(RowKind.REPORT, "for people", {})])
-        await until(lambda: len(heard) == 1)
+        await eventually(lambda: len(heard) == 1)
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
-        await until(lambda: len(heard) == 2)
+        await eventually(lambda: len(heard) == 2)
     assert heard[1] == JournalChanged("", 3)
     assert [row.body for row in read_rows(path) if row.kind == RowKind.GAP] == [{"rows": 4, "state": 3}]
     assert "there was no room for the order" in told.journal.unrecorded
@@ -171,7 +166,7 @@ async def test_a_fault_is_told_as_a_change_of_the_journal(tmp_path: Path) -> Non
         told.journal.changed = heard.append
         full(told.journal.file)
         told.journal.record([AppendJournal(RowKind.ORDER, "a", {"text": "x" * 9_000})])
-        await until(lambda: bool(heard))
+        await eventually(lambda: bool(heard))
     assert heard == [JournalChanged(f"{path}: database or disk is full")]
 
 
@@ -202,10 +197,10 @@ async def test_p18_an_end_that_found_no_room_in_memory_is_known(tmp_path: Path) 
         full(told.journal.file)
         for number in range(5):
             told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
-        await until(lambda: bool(told.said))
+        await eventually(lambda: bool(told.said))
         await ended(told)
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
-        await until(lambda: told.said[-1] == "well again")
+        await eventually(lambda: told.said[-1] == "well again")
     assert RowKind.END not in [row.kind for row in read_rows(path)]
     assert told.journal.unrecorded == "3 rows were waiting for the disk, there was no room for the end"
 
@@ -217,9 +212,9 @@ async def test_what_was_lost_counts_until_the_whole_state_is_written(tmp_path: P
         full(told.journal.file)
         for number in range(5):
             told.journal.record([AppendJournal(RowKind.ORDER, str(number), {"text": "x" * 9_000})])
-        await until(lambda: bool(told.said))
+        await eventually(lambda: bool(told.said))
         told.journal.file._db.execute("PRAGMA max_page_count = 100000")
-        await until(lambda: told.said[-1] == "well again")
+        await eventually(lambda: told.said[-1] == "well again")
         if whole:
             told.journal.record([AppendJournal(RowKind.CHECKPOINT, "", {})])
         await ended(told)
@@ -237,8 +232,8 @@ async def test_it_rotates_while_orders_are_written(tmp_path: Path) -> None:
         for name in "abc":
             told.order(name)
             checkpoint(told, name)
-            await until(lambda name=name: f"sent {name}" in told.said)  # type: ignore[misc]
-        await until(lambda: segments_of(path)[-1:] != [] and segments_of(path)[-1].last == 5)
+            await eventually(lambda name=name: f"sent {name}" in told.said)  # type: ignore[misc]
+        await eventually(lambda: segments_of(path)[-1:] != [] and segments_of(path)[-1].last == 5)
     assert refs(path) == ["a", "a", "b", "b", "c", "c"]
     assert any(line.startswith("INFO rows 1 to 1 were moved to the archive") for line in told.said)
 
@@ -249,11 +244,11 @@ async def test_an_archive_that_cannot_be_written_stops_no_order(tmp_path: Path) 
     async with working(path, retention=Retention(rotate_mb=0)) as told:
         told.order("a")
         checkpoint(told, "a")
-        await until(lambda: any("its archive cannot be written" in line for line in told.said))
+        await eventually(lambda: any("its archive cannot be written" in line for line in told.said))
         told.order("b")
-        await until(lambda: "sent b" in told.said)
+        await eventually(lambda: "sent b" in told.said)
         archive_of(path).unlink()
         checkpoint(told, "b")
-        await until(lambda: any("were moved to the archive" in line for line in told.said))
+        await eventually(lambda: any("were moved to the archive" in line for line in told.said))
     assert refs(path) == ["a", "a", "b", "b"]
     assert [line for line in told.said if line.startswith("fault")] == []

@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -30,10 +29,11 @@ from coldframe.trio_io.halt_file import HaltFile, HaltFileContent, lifted, raise
 from coldframe.trio_io.heartbeat import Heartbeat
 from coldframe.trio_io.inbox import Inbox
 from coldframe.trio_io.kill_switch import KillSwitchThread
-from tests.trio_io.kill_switch_rig import CANCEL, FLATTEN, PAUSE, eventually, running_kill_switch
+from tests.trio_io.kill_switch_rig import CANCEL, FLATTEN, PAUSE, running_kill_switch
 from tests.trio_io.peer import PATIENCE_S
 from tests.trio_io.test_kill_switch_orders import SELLS, Venue, working
 from tests.trio_io.web import Told
+from tests.waiting import eventually, stand_until
 
 
 def request(method: str = "order.place", strategy: str = "a", number: int = 1, key: str = "newClientOrderId") -> SendRequest:
@@ -269,13 +269,6 @@ async def test_halt_lifted_before_the_engine_took_it_refuses_no_order(tmp_path: 
 # -- what it sees -----------------------------------------------------------------------------------------------------
 
 
-def stand_still(until: Callable[[], object]) -> None:
-    """Holds the thread of the run up, as a plugin does that does not return."""
-    until_s = time.monotonic() + PATIENCE_S
-    while not until() and time.monotonic() < until_s:
-        time.sleep(0.01)
-
-
 @attrs.define(eq=False)
 class Sleeper:
     """Stands still in its first hook until the log says something."""
@@ -284,7 +277,7 @@ class Sleeper:
 
     @hookimpl
     def on_start(self, event: Started, view: object) -> None:
-        stand_still(lambda: self.log)
+        stand_until(lambda: self.log)
 
 
 async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path: Path) -> None:
@@ -294,7 +287,7 @@ async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path:
         plugin.call("on_start", Started(0), view=None)  # type: ignore[arg-type]
         named = [text for _, text in rig.log]
         assert len(named) == 1
-        assert "strategy sleepy in on_start: test_kill_switch.py:" in named[0]
+        assert "strategy sleepy in on_start: waiting.py:" in named[0]
         assert " on_start < " in named[0]
         rig.heartbeat.beat()
         await rig.said("the run goes on")
@@ -303,7 +296,7 @@ async def test_s2_stuck_run_is_reported_once_with_its_plugin_and_stack(tmp_path:
 async def test_run_stuck_outside_plugins_is_reported_without_a_plugin(tmp_path: Path) -> None:
     async with running_kill_switch(tmp_path, stuck_s=0.2) as rig:
         rig.heartbeat.beat()
-        stand_still(lambda: rig.log)
+        stand_until(lambda: rig.log)
         (line,) = [text for _, text in rig.log]
     assert "the run has stood still for" in line
     assert " in strategy " not in line

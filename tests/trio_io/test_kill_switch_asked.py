@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from coldframe.model.inputs import HaltAsked, ResolveAsked, ResumeAsked
 from coldframe.trio_io.control import VERSION, ControlAnswer, HaltRequest, ResolveRequest, ResumeRequest, ask_each
 from coldframe.trio_io.kill_switch import ENGINE_PATIENCE_S
 from coldframe.trio_io.runs import RunFolder
-from tests.trio_io.kill_switch_rig import CANCEL, FILLED, PAUSE, eventually, running_kill_switch
+from tests.trio_io.kill_switch_rig import CANCEL, FILLED, PAUSE, running_kill_switch
 from tests.trio_io.peer import PATIENCE_S
+from tests.waiting import eventually, stand_until
 
 #: Real threads, files and seconds.
 pytestmark = pytest.mark.scene
@@ -71,8 +71,7 @@ async def test_s2_a_run_that_stands_still_answers_within_a_second(tmp_path: Path
 
     async with running_kill_switch(tmp_path, stuck_s=60) as rig:
         rig.heartbeat.beat()
-        while rig.heartbeat.silent_s < ENGINE_PATIENCE_S:
-            time.sleep(0.01)  # noqa: ASYNC251  (the point of it)
+        stand_until(lambda: rig.heartbeat.silent_s >= ENGINE_PATIENCE_S)
         asking = threading.Thread(target=ask, args=(rig.runs,))
         asking.start()
         asking.join(PATIENCE_S)  # Trio stands still

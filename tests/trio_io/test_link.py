@@ -360,7 +360,7 @@ async def close_now(socket: WebSocketConnection, limits: LinkLimits = USUAL) -> 
     await close_when(asked, socket, limits)
 
 
-async def test_an_orderly_close_waits_for_the_answer_and_loses_nothing() -> None:
+async def test_an_orderly_close_waits_for_the_answer_and_loses_nothing(virtual_clock: MockClock) -> None:
     told: list[str] = []
 
     async def script(line: Line) -> None:
@@ -400,7 +400,6 @@ async def pinging(line: Line) -> None:
     await line.accept()
     while True:
         await line.send(frame(PING, b"x") * 10)
-        await trio.sleep(0.005)
 
 
 async def deaf(line: Line) -> None:

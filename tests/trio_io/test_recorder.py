@@ -19,6 +19,7 @@ from coldframe.exchange_server.recording_files import read_recording
 from coldframe.trio_io.recorder import Recorder
 from coldframe.wire.frames import envelope
 from tests.examples import examples
+from tests.waiting import eventually
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -175,8 +176,7 @@ async def test_a_disk_that_fails_ends_the_recording_and_not_the_run(tmp_path: Pa
             for number in range(5):
                 recorder.frame(envelope("x", b"%d" % number))
                 await trio.lowlevel.checkpoint()
-            while not notes.said:  # noqa: ASYNC110  (what is waited for happens in a thread)
-                await trio.sleep(0.01)
+            await eventually(lambda: notes.said)
             nursery.cancel_scope.cancel()
         monkeypatch.undo()
         await recorder.close()

@@ -26,7 +26,7 @@ from coldframe.model.effects import CallRest
 from coldframe.model.inputs import Lane, RestAnswered, Stamped
 from coldframe.secret import Secret
 from coldframe.trio_io.inbox import Inbox
-from coldframe.trio_io.rest import RestClient
+from coldframe.trio_io.rest import CALL_TIMEOUT_S, TIMEOUT_S, RestClient
 from tests.trio_io.peer import PATIENCE_S, Line, listening
 from tests.trio_io.web import Asked, Told, serving
 
@@ -216,19 +216,20 @@ async def test_a_port_without_listener() -> None:
             assert await refused(rest) == f"http://127.0.0.1:{port}: Connection refused"
 
 
-async def test_a_peer_that_does_not_answer_and_one_that_drips() -> None:
+async def test_a_peer_that_does_not_answer_and_one_that_drips(virtual_clock: MockClock) -> None:
     async def dripping(line: Line) -> None:
         await line.read_request()
         await line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
             await line.send(b"x")
-            await trio.sleep(0.02)
+            await trio.sleep(TIMEOUT_S / 2)
 
-    limits = {"timeout_s": 0.15, "call_timeout_s": 0.4}
-    async with listening(Line.wait_gone) as port, rest_at(port, **limits) as rest:
+    async with listening(Line.wait_gone) as port, rest_at(port) as rest:
         assert "no answer in time" in await refused(rest)
-    async with listening(dripping) as port, rest_at(port, timeout_s=PATIENCE_S, call_timeout_s=0.4) as rest:
+    assert trio.current_time() == pytest.approx(TIMEOUT_S)
+    async with listening(dripping) as port, rest_at(port) as rest:
         assert "no whole answer in time" in await refused(rest)
+    assert trio.current_time() == pytest.approx(TIMEOUT_S + CALL_TIMEOUT_S)
 
 
 async def test_a_certificate_that_is_not_trusted() -> None:
