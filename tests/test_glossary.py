@@ -16,7 +16,7 @@ GLOSSARY = ROOT / "docs/glossary.md"
 PACKAGE = ROOT / "framework/coldframe"
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 #: Where a function says to what it does something: what is called from everywhere is searched for by its name.
-ENGINE = PACKAGE / "core"
+SIDES = [path for side in ("core", "exchange") for path in sorted((PACKAGE / side).rglob("*.py"))]
 
 
 def rows(heading: str) -> list[tuple[str, str]]:
@@ -93,8 +93,8 @@ def test_a_word_that_comes_back_is_found(source: str, count: int) -> None:
     assert len(given_up(ast.parse(source))) == count
 
 
-@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.py")), ids=lambda path: str(path.relative_to(ENGINE)))
-def test_verbs_of_the_engine_have_an_object(path: Path) -> None:
+@pytest.mark.parametrize("path", SIDES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_verbs_of_engine_and_exchange_have_an_object(path: Path) -> None:
     assert bare_verbs(tree_of(path)) == []
 
 

@@ -29,7 +29,7 @@ from coldframe.exchange.faults import FaultPlan
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.account_file import FileAccountStore
 from coldframe.exchange_server.key_files import keys_for
-from coldframe.exchange_server.recording import outline, recorded_market
+from coldframe.exchange_server.recording import read_recording_info, recorded_market
 from coldframe.exchange_server.recording_files import read_recording
 from coldframe.model.effects import WakeAt
 from coldframe.model.inputs import FramesReceived, Lane, RestAnswered, Stamped, TimeReached
@@ -125,7 +125,7 @@ def _recordings(folder: Path) -> Iterator[Reader]:
 
     def look(data: bytes) -> None:
         path.write_bytes(data)
-        for use in (outline, describe_recording, verify_recording):
+        for use in (read_recording_info, describe_recording, verify_recording):
             use(path)
 
     def play(data: bytes) -> None:
@@ -158,7 +158,7 @@ def _played(path: Path) -> None:
     market = recorded_market(settings, NOW_MS)
     exchange = Exchange(settings, market.markets, keys_for(["main"], None), MemoryAccountStore(), NOW_MS, randomness())
     context = Context(settings, exchange, market, lambda: NOW_MS, FaultPlan(settings.faults, 1, NOW_MS, Random))
-    market.bind(exchange.streams, context.settle)
+    market.bind(exchange.streams, context.clear_trades)
     market.listened_to("btcusdt@depth@100ms")
     now_ms = NOW_MS
     while not market.ended:

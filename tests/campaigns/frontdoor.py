@@ -147,7 +147,7 @@ class House:
         exchange = Exchange(settings, market.markets, self.keys, MemoryAccountStore(), START_MS, randomness())
         faults = FaultPlan(settings.faults, settings.seed, START_MS, Random)
         self.context = Context(settings, exchange, market, lambda: self.now_ms, faults, notice)  # type: ignore[arg-type]
-        market.bind(exchange.streams, self.context.settle)
+        market.bind(exchange.streams, self.context.clear_trades)
         self.market = market
         self.door = HttpServer(self.context)
 

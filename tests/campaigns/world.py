@@ -116,4 +116,4 @@ def mirrored(mirror: Mirror) -> None:
     market = mirror.open(settings, START_MS)
     exchange = Exchange(settings, market.markets, keys_for(["main"], None), MemoryAccountStore(), START_MS, randomness())
     context = Context(settings, exchange, market, lambda: START_MS, FaultPlan(settings.faults, 1, START_MS, Random))
-    market.bind(exchange.streams, context.settle)
+    market.bind(exchange.streams, context.clear_trades)

@@ -114,8 +114,8 @@ class Rig:
     def public_takes(self, side: Side, quantity: str, limit: str, symbol: str = SYMBOL) -> None:
         """The public trades against the book."""
         taker = Taker(side=side, quantity=to_scaled(Decimal(quantity)), limit=to_scaled(Decimal(limit)))
-        _, met = self.markets[symbol].take(taker, self.now_ms)
-        self.exchange.clearing.settle(symbol, met, self.now_ms)
+        _, met = self.markets[symbol].trade_order(taker, self.now_ms)
+        self.exchange.clearing.clear_executions(symbol, met, self.now_ms)
 
     def book(self, *, bid: str = "999.9", ask: str = "1000.1", quantity: str = "100") -> None:
         """A level of background liquidity on each side."""

@@ -206,7 +206,7 @@ def exchange(**settings: object) -> tuple[SyntheticMarket, Exchange]:
     made = Exchange(
         wanted, market.markets, keys_for(["main"], None), MemoryAccountStore(), T0, randomness(), introduce=market.introduce
     )
-    market.bind(made.streams, lambda symbol, executions: made.clearing.settle(symbol, executions, T0))
+    market.bind(made.streams, lambda symbol, executions: made.clearing.clear_executions(symbol, executions, T0))
     return market, made
 
 

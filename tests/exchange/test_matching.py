@@ -32,7 +32,7 @@ def buy(quantity: int, limit: int | None = None, **more: object) -> Taker:
 
 def test_the_better_price_trades_first_and_then_the_older_order() -> None:
     made = book((SELL, 101, 5, 1), (SELL, 100, 2, 2), (SELL, 100, 3, 3))
-    taken = made.take(buy(7))
+    taken = made.match_order(buy(7))
     assert [(fill.maker_id, fill.price, fill.quantity) for fill in taken.fills] == [(2, 100, 2), (3, 100, 3), (1, 101, 2)]
     assert taken.left == 0
     assert made.depth(SELL, 5) == [(101, 3)]
@@ -40,7 +40,7 @@ def test_the_better_price_trades_first_and_then_the_older_order() -> None:
 
 def test_limit_stops_the_taker_and_its_rest_is_not_booked() -> None:
     made = book((SELL, 100, 2, 1), (SELL, 102, 5, 2))
-    taken = made.take(buy(5, 101))
+    taken = made.match_order(buy(5, 101))
     assert taken.left == 3
     assert made.best(BUY) is None
     assert made.best(SELL) == 102
@@ -48,7 +48,7 @@ def test_limit_stops_the_taker_and_its_rest_is_not_booked() -> None:
 
 def test_a_fill_names_both_sides_and_what_is_left_of_the_maker() -> None:
     made = book((SELL, 100, 5, 1))
-    assert made.take(buy(2)).happened == (MatchedFill(100, 2, BUY, 99, "taker", 1, "owner1"),)
+    assert made.match_order(buy(2)).happened == (MatchedFill(100, 2, BUY, 99, "taker", 1, "owner1"),)
     assert left_of(made, 1) == 3
 
 
@@ -87,7 +87,7 @@ def _against_itself(mode: SelfTradePrevention) -> tuple[Matching, list[MatchedFi
     made = Matching()
     made.rest(SELL, 100, 2, 1, "me")
     made.rest(SELL, 100, 3, 2, "other")
-    taken = made.take(Taker(side=BUY, quantity=4, order_id=9, owner="me", prevention=mode))
+    taken = made.match_order(Taker(side=BUY, quantity=4, order_id=9, owner="me", prevention=mode))
     return made, list(taken.happened), taken.left, taken.prevented
 
 
@@ -182,9 +182,9 @@ def test_background_orders_crossing_an_own_order_trade_with_it() -> None:
 def test_consumed_depth_is_not_sold_again_until_it_changes() -> None:
     made = Matching()
     made.set_background(SELL, 100, 5)
-    assert made.take(buy(3)).left == 0
+    assert made.match_order(buy(3)).left == 0
     made.set_background(SELL, 100, 5)
-    assert made.take(buy(5, 100)).left == 3
+    assert made.match_order(buy(5, 100)).left == 3
     made.set_background(SELL, 100, 5)
     assert made.best(SELL) is None
     made.set_background(SELL, 100, 4)
@@ -208,7 +208,9 @@ class _Naive:
 
     orders: list[list[object]] = attrs.field(factory=list)  # [side, price, left, id, owner]
 
-    def take(self, side: Side, quantity: int, limit: int | None, owner: str, mode: str) -> tuple[list[tuple[int, int, int]], int]:
+    def match_order(
+        self, side: Side, quantity: int, limit: int | None, owner: str, mode: str
+    ) -> tuple[list[tuple[int, int, int]], int]:
         fills: list[tuple[int, int, int]] = []
         sign = 1 if side is BUY else -1
         for order in sorted((order for order in self.orders if order[0] is not side), key=lambda order: sign * order[1]):
@@ -266,8 +268,8 @@ def test_random_orders_and_cancels_end_as_in_the_naive_engine(steps: list[object
         taker = Taker(
             side=side, quantity=quantity, limit=limit, order_id=order_id, owner=owner, prevention=SelfTradePrevention(mode)
         )
-        taken = fast.take(taker)
-        expected = naive.take(side, quantity, limit, owner, mode if owner else "NONE")
+        taken = fast.match_order(taker)
+        expected = naive.match_order(side, quantity, limit, owner, mode if owner else "NONE")
         assert _merged([(fill.maker_id, fill.price, fill.quantity) for fill in taken.fills]) == expected[0]
         assert taken.left == expected[1]
         if limit is not None and taken.left and not taken.prevented:

@@ -195,7 +195,7 @@ def test_crowd_that_comes_over_an_own_order_takes_it() -> None:
     above = symbol_market.public_data.book.middle()
     assert above is not None
     high = above // 10**11 * 10**11 + 30 * 10**12
-    symbol_market.take(Taker(side=Side.BUY, quantity=10**30, limit=high), T0 + 1000)
+    symbol_market.trade_order(Taker(side=Side.BUY, quantity=10**30, limit=high), T0 + 1000)
     symbol_market.rest(Side.BUY, high, 10**12, T0 + 1000, 5, "me")
     made.advance(T0 + 5000)
     assert met

@@ -76,7 +76,9 @@ class World:
         self.exchange = Exchange(
             wanted, self.market.markets, KEYS, MemoryAccountStore(), T0, randomness(), introduce=self.market.introduce
         )
-        self.market.bind(self.exchange.streams, lambda symbol, met: self.exchange.clearing.settle(symbol, met, self.now_ms))
+        self.market.bind(
+            self.exchange.streams, lambda symbol, met: self.exchange.clearing.clear_executions(symbol, met, self.now_ms)
+        )
 
     def call(self, name: str, **params: object) -> object:
         given_ = read(ENDPOINTS[tuple(name.split(" "))].request, params)  # type: ignore[index]

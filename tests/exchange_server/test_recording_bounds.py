@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from coldframe.compression import zstd_module
 from coldframe.data.lines import USUAL_BOUNDS, LineBounds
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording import outline
+from coldframe.exchange_server.recording import read_recording_info
 from coldframe.exchange_server.recording_files import MOST_NAMES, read_recording
 from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.wire.recording import LONGEST_LINE
@@ -129,7 +129,7 @@ def test_decompression_bomb_is_refused_when_it_exceeds_the_bound(tmp_path: Path,
 def test_more_streams_than_there_are_is_no_recording(tmp_path: Path) -> None:
     rows = [b'{"t":1,"stream":"s%d@trade","data":{}}' % number for number in range(MOST_NAMES + 1)]
     assert len(numbers(at(tmp_path, b"\n".join([*rows[:-1], *rows[:9]])))) == MOST_NAMES + 9
-    for use in (numbers, outline, describe_recording, verify_recording):
+    for use in (numbers, read_recording_info, describe_recording, verify_recording):
         with pytest.raises(
             ConfigError, match=rf"tape\.jsonl:{MOST_NAMES + 1}: more than {MOST_NAMES} different streams|tape\.jsonl:1: "
         ):

@@ -12,7 +12,7 @@ import pytest
 from coldframe import compression
 from coldframe.compression import zstd_module
 from coldframe.errors import ConfigError
-from coldframe.exchange_server.recording import outline
+from coldframe.exchange_server.recording import read_recording_info
 from coldframe.exchange_server.recording_files import read_recording
 from tests.conftest import SHARED, needs_shared
 
@@ -147,11 +147,11 @@ def test_a_whole_line_of_something_else_at_the_end_is_no_tear(tmp_path: Path) ->
         list(read_recording(_write(tmp_path / "tape.jsonl", b"\n".join([*LINES, b'{"symbols":[]}']))))
 
 
-# -- outlines -----------------------------------------------------------------------------------------------------------
+# -- what a recording holds --------------------------------------------------------------------------------------------
 
 
-def test_the_outline_of_a_tape_names_streams_symbols_and_digits(tmp_path: Path) -> None:
-    made = outline(_write(tmp_path / "tape.jsonl", b"\n".join(LINES)))
+def test_recording_info_names_streams_symbols_and_digits(tmp_path: Path) -> None:
+    made = read_recording_info(_write(tmp_path / "tape.jsonl", b"\n".join(LINES)))
     assert made.names == {"btcusdt@trade": 100}
     bitcoin = made.symbols["BTCUSDT"]
     assert (bitcoin.depth_name, bitcoin.trade_name) == (None, "btcusdt@trade")
@@ -174,15 +174,15 @@ SNAPSHOT = b'{"t":5,"snapshot":"BTCUSDT","data":{"lastUpdateId":1,"E":1,"T":1,"b
     ],
 )
 def test_what_its_player_should_know(tmp_path: Path, lines: list[bytes], note: str | None) -> None:
-    made = outline(_write(tmp_path / "tape.jsonl", b"\n".join(lines)))
+    made = read_recording_info(_write(tmp_path / "tape.jsonl", b"\n".join(lines)))
     assert made.note == note if note is None else note in str(made.note)
 
 
 def test_a_tape_without_a_market_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no market"):
-        outline(_write(tmp_path / "tape.jsonl", b""))
+        read_recording_info(_write(tmp_path / "tape.jsonl", b""))
     with pytest.raises(ConfigError, match=r"tape\.jsonl:1: not a payload"):
-        outline(_write(tmp_path / "tape.jsonl", b'{"t":1,"stream":"btcusdt@trade","data":{}}\n'))
+        read_recording_info(_write(tmp_path / "tape.jsonl", b'{"t":1,"stream":"btcusdt@trade","data":{}}\n'))
 
 
 @needs_shared
@@ -195,7 +195,7 @@ def test_a_tape_without_a_market_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_real_recordings(name: str, symbols: int, tick: str, depth: str, trade: str) -> None:
-    made = outline(SHARED / "data" / f"{name}.jsonl.gz")
+    made = read_recording_info(SHARED / "data" / f"{name}.jsonl.gz")
     assert (len(made.symbols), made.complete, made.tear) == (symbols, True, None)
     first = next(iter(made.symbols.values()))
     assert (str(first.contract().filters.tick), first.depth_name, first.trade_name) == (tick, depth, trade)

@@ -78,7 +78,7 @@ class StillMarket:
         """A taker of the public: buys or sells up to `quantity`, no further than `limit`; own orders are met in turn."""
         assert self._settle is not None
         taker = Taker(side=side, quantity=to_scaled(quantity), limit=to_scaled(limit))
-        _, met = self._books[symbol].symbol_market.take(taker, self._now_ms)
+        _, met = self._books[symbol].symbol_market.trade_order(taker, self._now_ms)
         self._settle(symbol, met)
 
     def next_due_ms(self) -> None:
@@ -135,7 +135,7 @@ class _Levels:
         quantity = self.symbol_market.matching.fillable(reached)
         met: list[TradeExecution] = []
         if quantity:
-            _, met = self.symbol_market.take(Taker(side=side, quantity=quantity, limit=target), now_ms)
+            _, met = self.symbol_market.trade_order(Taker(side=side, quantity=quantity, limit=target), now_ms)
         self._put(target, now_ms)
         return met
 

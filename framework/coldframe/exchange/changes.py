@@ -145,7 +145,7 @@ def _change_status(exchange: Changed, market: SymbolMarket, status: ContractStat
         info = structs.replace(info, delivery_date=now_ms)
     market.public_data.contract_changed(attrs.evolve(market.contract, info=info), new_brackets=False)
     if status in ENDED:
-        exchange.delisting.settle(before.symbol, now_ms)
+        exchange.delisting.settle_contract(before.symbol, now_ms)
     return None
 
 

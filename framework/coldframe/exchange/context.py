@@ -65,9 +65,9 @@ class Context:
             self._inject(fault, now_ms)
         return now_ms
 
-    def settle(self, symbol: str, executions: list[TradeExecution]) -> None:
+    def clear_trades(self, symbol: str, executions: list[TradeExecution]) -> None:
         """Clears trades in which the market met resting orders, and tells the accounts at once."""
-        self.exchange.clearing.settle(symbol, executions, self.now_ms())
+        self.exchange.clearing.clear_executions(symbol, executions, self.now_ms())
         self.exchange.store.commit()
         self.deliver()
 

@@ -122,7 +122,7 @@ class Matching:
 
     # -- orders -------------------------------------------------------------------------------------------------------
 
-    def take(self, taker: Taker) -> Taken:
+    def match_order(self, taker: Taker) -> Taken:
         """Trades `taker` against the other side, best price first, oldest first; nothing of it is put into the book."""
         queues, left = self._side(taker.side.opposite), taker.quantity
         happened: list[MatchedFill | Withdrawn] = []

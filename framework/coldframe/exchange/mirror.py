@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from coldframe.errors import ConfigError
 from coldframe.exchange.contracts import Contract, chosen, usual_tiers
-from coldframe.exchange.external_market import ExternalMarket
+from coldframe.exchange.replicated_market import ReplicatedMarket
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.wire.reference import ExchangeInfo
 
@@ -51,7 +51,7 @@ class Mirror:
         return self._market
 
 
-class MirroredMarket(ExternalMarket):
+class MirroredMarket(ReplicatedMarket):
     """The market behind a mirror; its derived streams run on the venue's clock."""
 
     follows_clock = True

@@ -13,10 +13,10 @@ import msgspec
 
 from coldframe.errors import ConfigError, DecodeError
 from coldframe.exchange.contracts import chosen
-from coldframe.exchange.external_market import ExternalMarket, begin_at
 from coldframe.exchange.market.streams import Streams
 from coldframe.exchange.market_source import Settle
 from coldframe.exchange.recording_info import RecordingInfo, RecordingLines
+from coldframe.exchange.replicated_market import ReplicatedMarket, begin_at
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.units import NS_PER_MS
 from coldframe.wire.names import StreamKind, parse
@@ -36,7 +36,7 @@ _DUE_LINES_A_CALL: Final = 500
 _LAST_WORD_MS: Final = 1000
 
 
-class RecordedMarket(ExternalMarket):
+class RecordedMarket(ReplicatedMarket):
     """The market of a recording. Raises `ConfigError` when the recording does not have the contracts that are wanted."""
 
     follows_clock = False

@@ -199,7 +199,7 @@ class _BackgroundLiquidity:
         self._wander()
         met: list[TradeExecution] = []
         for _ in range(self._count(_TAKES)):
-            met += self._take(at_ms)
+            met += self._send_market_order(at_ms)
         for _ in range(self._count(_SWEEPS)):
             met += self._sweep(at_ms, rng.randint(*_SWEEP_DEPTHS))
         self._cancel_stale(at_ms)
@@ -284,7 +284,7 @@ class _BackgroundLiquidity:
         usual = self._parameters.size * times
         return max(1, round(self._rng.lognormvariate(0, 0.8) * usual / 2))
 
-    def _take(self, at_ms: int) -> list[TradeExecution]:
+    def _send_market_order(self, at_ms: int) -> list[TradeExecution]:
         """One market order; buyers and sellers come in runs."""
         rng = self._rng
         self._flow = (self._flow * 9 + rng.randint(-300, 300)) // 10
@@ -308,7 +308,7 @@ class _BackgroundLiquidity:
         return self._hit(side, quantity, limit, at_ms) if quantity else []
 
     def _hit(self, side: Side, quantity: int, limit: int, at_ms: int) -> list[TradeExecution]:
-        _, met = self.market.take(Taker(side=side, quantity=quantity, limit=limit), at_ms)
+        _, met = self.market.trade_order(Taker(side=side, quantity=quantity, limit=limit), at_ms)
         return met
 
     def _beyond(self, side: Side, depth: int) -> int:
@@ -372,7 +372,7 @@ class _BackgroundLiquidity:
         """A limit order of the public: what it crosses it takes, the rest it quotes."""
         met: list[TradeExecution] = []
         if self.market.matching.crosses(side, price):
-            taken, met = self.market.take(Taker(side=side, quantity=quantity, limit=price), at_ms)
+            taken, met = self.market.trade_order(Taker(side=side, quantity=quantity, limit=price), at_ms)
             quantity = taken.left
         if quantity:
             self.market.rest(side, price, quantity, at_ms)

@@ -10,7 +10,7 @@ from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server.recording_files import read_recording
 
 
-def outline(path: str | Path) -> RecordingInfo:
+def read_recording_info(path: str | Path) -> RecordingInfo:
     """Looks through the recording at `path`. Raises `ConfigError` when it cannot be read or holds no market."""
     return look_through(read_recording(path), str(path))
 
@@ -18,4 +18,4 @@ def outline(path: str | Path) -> RecordingInfo:
 def recorded_market(settings: Settings, start_ms: int) -> RecordedMarket:
     """The market of the recording that the settings name. Raises `ConfigError` when it cannot be played."""
     path = settings.recording or ""
-    return RecordedMarket(settings, start_ms, outline(path), read_recording(path))
+    return RecordedMarket(settings, start_ms, read_recording_info(path), read_recording(path))

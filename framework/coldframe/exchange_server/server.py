@@ -81,8 +81,8 @@ class EmbeddedVenue:
         self._exchange = Exchange(settings, markets, self._keys, self._store, start_ms, randomness, introduce)
         faults = FaultPlan(settings.faults, settings.seed, start_ms, Random)
         self._context = Context(settings, self._exchange, self._source, self._now_ms, faults, notice)
-        self._source.bind(self._exchange.streams, self._context.settle)
-        self._door = HttpServer(self._context, secure=self._tls is not None)
+        self._source.bind(self._exchange.streams, self._context.clear_trades)
+        self._http_server = HttpServer(self._context, secure=self._tls is not None)
         self._recorded = recorded
         self._last_prices_due_ms = 0
         #: Set when a recording has been played to its end.
@@ -113,7 +113,7 @@ class EmbeddedVenue:
         """
         if self._tls is not None:
             stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
-        await self._door.serve(stream, peer)
+        await self._http_server.serve(stream, peer)
 
     def symbols(self) -> tuple[str, ...]:
         """The contracts that the venue lists."""
@@ -176,7 +176,7 @@ class EmbeddedVenue:
             await trio.lowlevel.checkpoint()
         elif due_ms is None:
             with trio.move_on_after(left_s):
-                await self._door.wait_read()
+                await self._http_server.wait_read()
         else:
             await trio.sleep(left_s)
 

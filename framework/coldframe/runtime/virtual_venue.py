@@ -125,7 +125,7 @@ class VirtualVenue:
         self.notices: list[str] = []
         self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms(), Random)
         self.context = Context(settings, self.exchange, source, self.now_ms, self.faults, self.notices.append)
-        source.bind(self.exchange.streams, self.context.settle)
+        source.bind(self.exchange.streams, self.context.clear_trades)
         self._rest = Rest(self.exchange)
         self.sockets: dict[str, Socket] = {}
         #: Why nothing gets through to the exchange: no connection opens, every call fails; empty while all is well.

@@ -65,7 +65,7 @@ class Stage:
         self.markets[symbol].rest(side, to_scaled(Decimal(price)), to_scaled(Decimal(quantity)), self.now_ms)
 
     def take(self, side: Side, quantity: str, symbol: str = "BTCUSDT") -> None:
-        self.markets[symbol].take(Taker(side=side, quantity=to_scaled(Decimal(quantity))), self.now_ms)
+        self.markets[symbol].trade_order(Taker(side=side, quantity=to_scaled(Decimal(quantity))), self.now_ms)
 
     def until(self, offset_ms: int) -> None:
         """Ticks every 50 ms up to an offset from the beginning."""

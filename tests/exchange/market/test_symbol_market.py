@@ -1,4 +1,4 @@
-"""A market keeps matching and public data in step, or leaves the public data to the external market."""
+"""A market keeps matching and public data in step, or leaves the public data to the replicated market."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_published_book_is_always_the_engines(steps: list[tuple[str, bool, i
                 made.rest(side, price, size, order_id, order_id if quantity % 2 else 0, "me")
                 prices[order_id] = (side, price)
             case "take":
-                made.take(Taker(side=side, quantity=size, limit=price), order_id)
+                made.trade_order(Taker(side=side, quantity=size, limit=price), order_id)
             case "leave":
                 made.leave(side, price, size, order_id)
             case "withdraw" if quantity in prices:
@@ -45,7 +45,7 @@ def test_trades_get_growing_ids_and_account_fills_are_returned() -> None:
     made = symbol_market()
     made.rest(SELL, 10**15, 10**12, 1)
     made.rest(SELL, 10**15, 10**12, 1, 7, "me")
-    taken, met = made.take(Taker(side=BUY, quantity=2 * 10**12), 2)
+    taken, met = made.trade_order(Taker(side=BUY, quantity=2 * 10**12), 2)
     assert [execution.fill.maker_id for execution in met] == [7]
     trades = list(made.public_data.trades.latest)
     assert [trade.trade_id for trade in trades] == [met[0].trade_id - 1, met[0].trade_id]
@@ -57,7 +57,7 @@ def test_a_hidden_floor_publishes_nothing_of_its_own() -> None:
     made = symbol_market(shows_orders=False)
     made.market_levels([], [(10**15, 10**12)])
     made.rest(BUY, 999 * 10**12, 10**12, 1, 7, "me")
-    _, met = made.take(Taker(side=BUY, quantity=10**12, order_id=8, owner="me"), 2)
+    _, met = made.trade_order(Taker(side=BUY, quantity=10**12, order_id=8, owner="me"), 2)
     assert len(met) == 1
     assert (len(made.public_data.book.bids), len(made.public_data.trades.latest)) == (0, 0)
 
@@ -65,6 +65,6 @@ def test_a_hidden_floor_publishes_nothing_of_its_own() -> None:
 def test_a_prevented_order_leaves_the_published_book() -> None:
     made = symbol_market()
     made.rest(SELL, 10**15, 10**12, 1, 7, "me")
-    made.take(Taker(side=BUY, quantity=10**12, order_id=8, owner="me", prevention=SelfTradePrevention.EXPIRE_MAKER), 2)
+    made.trade_order(Taker(side=BUY, quantity=10**12, order_id=8, owner="me", prevention=SelfTradePrevention.EXPIRE_MAKER), 2)
     assert made.public_data.book.asks.best() is None
     assert Decimal(made.public_data.last_price).scaleb(-12) == 1000

@@ -79,7 +79,7 @@ async def test_dropped_link_ends_without_close_frame_and_reopens() -> None:
     async with running() as (venue, address):
         async with api(address) as line:
             await line.log_on()
-            for link in list(venue._door.api_links):
+            for link in list(venue._http_server.api_links):
                 link.drop()
             with pytest.raises(ConnectionClosed), trio.fail_after(15):
                 await line.socket.get_message()

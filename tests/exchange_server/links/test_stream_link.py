@@ -321,7 +321,7 @@ async def test_dropping_private_links_leaves_the_others() -> None:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as user, stream(address, "/public/ws/btcusdt@bookTicker") as market:
             await market.next()
-            for link in [link for link in venue._door.stream_links if link.carries is ConnectionKind.PRIVATE]:
+            for link in [link for link in venue._http_server.stream_links if link.carries is ConnectionKind.PRIVATE]:
                 link.drop()
             with pytest.raises(ConnectionClosed), trio.fail_after(15):
                 await user.socket.get_message()

@@ -139,16 +139,16 @@ class Rest:
         self._exchange.store.commit()
         if isinstance(result, Fault):
             return self._refused(result, now_ms, account if cost.orders_10s else "")
-        return self._say(200, result, now_ms, account if cost.orders_10s else "")
+        return self._rest_answer(200, result, now_ms, account if cost.orders_10s else "")
 
     def _refused(self, fault: Fault, now_ms: int, account: str = "") -> RestAnswer:
-        return self._say(status_of(fault), ErrorBody(fault.code, fault.msg), now_ms, account)
+        return self._rest_answer(status_of(fault), ErrorBody(fault.code, fault.msg), now_ms, account)
 
     def _blocked(self, blocked: Blocked, now_ms: int) -> RestAnswer:
-        answer = self._say(blocked.status, ErrorBody(blocked.fault.code, blocked.fault.msg), now_ms)
+        answer = self._rest_answer(blocked.status, ErrorBody(blocked.fault.code, blocked.fault.msg), now_ms)
         return attrs.evolve(answer, headers=(*answer.headers, ("retry-after", str(blocked.retry_after_s))))
 
-    def _say(self, status: int, body: object, now_ms: int, account: str = "") -> RestAnswer:
+    def _rest_answer(self, status: int, body: object, now_ms: int, account: str = "") -> RestAnswer:
         counters = self._exchange.counters
         headers = [("content-type", "application/json"), (USED_WEIGHT_HEADER, str(counters.used_weight(now_ms)))]
         if account:

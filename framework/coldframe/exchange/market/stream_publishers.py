@@ -159,13 +159,13 @@ class BestPrices(Channel):
 
     def on_depth(self, public_data: PublicMarketData, change: DepthChange) -> None:
         if not self.period_ms:
-            self._say(public_data, change.event_ms)
+            self._emit_best(public_data, change.event_ms)
 
     def tick(self, now_ms: int) -> None:
         for public_data in self._all_public_data:
-            self._say(public_data, now_ms)
+            self._emit_best(public_data, now_ms)
 
-    def _say(self, public_data: PublicMarketData, event_ms: int) -> None:
+    def _emit_best(self, public_data: PublicMarketData, event_ms: int) -> None:
         bid, ask = best = public_data.book.best()
         if not public_data.book.known or self._said.get(public_data.symbol) == best:
             return

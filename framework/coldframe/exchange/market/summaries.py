@@ -59,15 +59,15 @@ class Candlesticks(Channel):
         if now_ms > running.close_ms:
             self._close(public_data, now_ms)
         elif self._dirty:
-            self._say(public_data, running, now_ms, closed=False)
+            self._emit_bar(public_data, running, now_ms, closed=False)
         self._dirty = False
 
     def _close(self, public_data: PublicMarketData, now_ms: int) -> None:
         if self._running is not None and not self._closed:
             self._closed = True
-            self._say(public_data, self._running, now_ms, closed=True)
+            self._emit_bar(public_data, self._running, now_ms, closed=True)
 
-    def _say(self, public_data: PublicMarketData, candle: Candle, now_ms: int, *, closed: bool) -> None:
+    def _emit_bar(self, public_data: PublicMarketData, candle: Candle, now_ms: int, *, closed: bool) -> None:
         bar = _bar(public_data, candle, self.name, closed=closed)
         if self.name.contract:
             kind = ContractType(self.name.contract.upper())

@@ -25,7 +25,7 @@ _WIDEST_JUMP = 60
 class UpdateIds:
     """The venue's update ids: one growing sequence for all contracts, so that those of one contract have gaps.
 
-    Without an `rng` it has none: an external market brings ids of its own.
+    Without an `rng` it has none: a replicated market brings ids of its own.
     """
 
     def __init__(self, first: int, rng: RandomSource | None = None) -> None:
@@ -61,9 +61,9 @@ class SymbolMarket:
 
     # -- orders of accounts and background liquidity --------------------------------------------------------------------
 
-    def take(self, taker: Taker, now_ms: int) -> tuple[Taken, list[TradeExecution]]:
+    def trade_order(self, taker: Taker, now_ms: int) -> tuple[Taken, list[TradeExecution]]:
         """Trades an order. The executions are those that concern an account."""
-        taken = self.matching.take(taker)
+        taken = self.matching.match_order(taker)
         executions = self._traded(taken.fills, now_ms)
         self._show(taker.side.opposite, {event.price for event in taken.happened}, now_ms)
         return taken, executions
@@ -88,15 +88,15 @@ class SymbolMarket:
         if self.matching.leave(side, price, quantity):
             self._show(side, {price}, now_ms)
 
-    # -- an external market --------------------------------------------------------------------------------------------
+    # -- a replicated market --------------------------------------------------------------------------------------------
 
     def market_trade(self, trade: MarketTrade) -> list[TradeExecution]:
-        """The external market traded: resting orders are met by their place in the queue."""
+        """The replicated market traded: resting orders are met by their place in the queue."""
         taker_side = Side.SELL if trade.buyer_is_maker else Side.BUY
         return self._named(self.matching.apply_market_trade(trade.price, trade.quantity, taker_side))
 
     def market_levels(self, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> list[TradeExecution]:
-        """The external market's book changed: absolute scaled quantities by price."""
+        """The replicated market's book changed: absolute scaled quantities by price."""
         fills: list[MatchedFill] = []
         for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
             for price, quantity in levels:
@@ -104,7 +104,7 @@ class SymbolMarket:
         return self._named(fills)
 
     def market_book(self, bids: dict[int, int], asks: dict[int, int]) -> list[TradeExecution]:
-        """The external market published its whole book."""
+        """The replicated market published its whole book."""
         return self._named(self.matching.replace_background(bids, asks))
 
     # -- parts --------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Clearing:
 
     # -- trades -------------------------------------------------------------------------------------------------------
 
-    def settle(self, symbol: str, executions: Iterable[TradeExecution], now_ms: int) -> None:
+    def clear_executions(self, symbol: str, executions: Iterable[TradeExecution], now_ms: int) -> None:
         """Books trades in which resting orders were met, then lets reduce-only orders follow their positions."""
         touched: dict[tuple[str, PositionSide], None] = {}
         for execution in executions:
@@ -101,9 +101,9 @@ class Clearing:
             at_ms=now_ms,
         )
         self._remember(account, order, own, booked, now_ms)
-        self._tell(account, order, own, booked.assets, now_ms)
+        self._report_fill(account, order, own, booked.assets, now_ms)
 
-    def _tell(self, account: Account, order: Order, own: OwnFill, assets: Iterable[str], now_ms: int) -> None:
+    def _report_fill(self, account: Account, order: Order, own: OwnFill, assets: Iterable[str], now_ms: int) -> None:
         state = self._state
         contract = state.contract(order.symbol)
         state.emit(order.account, lite_event(order, contract, own, now_ms))

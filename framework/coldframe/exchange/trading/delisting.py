@@ -33,7 +33,7 @@ class Delisting:
         self._order_entry = order_entry
         self._clearing = clearing
 
-    def settle(self, symbol: str, now_ms: int) -> None:
+    def settle_contract(self, symbol: str, now_ms: int) -> None:
         """Ends every order and every position in a contract, if there are any."""
         for books in self._state.store.books.values():
             for order in books.of_symbol(symbol):

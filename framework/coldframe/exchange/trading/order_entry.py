@@ -147,7 +147,7 @@ class OrderEntry:
         With `insured` the rest is left as it is: the insurance fund takes it over.
         """
         market = self._state.market(order.symbol)
-        taken, executions = market.take(self._taker(market, order), now_ms)
+        taken, executions = market.trade_order(self._taker(market, order), now_ms)
         touched = self._book(order, taken, executions, now_ms)
         if taken.left and not insured:
             self._finish(market, order, taken, now_ms)

@@ -59,7 +59,7 @@ class Inlet:
         self.symbol_market = self.market.markets[SYMBOL]
 
     def _settle(self, symbol: str, executions: list[Any]) -> None:
-        self.rig.exchange.clearing.settle(symbol, executions, self.rig.now_ms)
+        self.rig.exchange.clearing.clear_executions(symbol, executions, self.rig.now_ms)
 
     def depth(self, *args: Any) -> None:
         self.mirror.feed("btcusdt@depth@100ms", update(*args))

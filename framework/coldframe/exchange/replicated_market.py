@@ -36,7 +36,7 @@ class _Sync:
         self.waiting: list[Callable[[], None]] = []
 
 
-class ExternalMarket:
+class ReplicatedMarket:
     """Markets of contracts that follow payloads. `bind` must be called before the first payload."""
 
     def __init__(self, contracts: Iterable[Contract], funding_interval_ms: int, start_ms: int) -> None:
