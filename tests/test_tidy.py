@@ -303,7 +303,7 @@ def test_no_match_lets_a_value_fall() -> None:
 
 #: What lets real time pass, or measures it; and what says that a function runs on virtual time.
 _PASSES = re.compile(r"(time\.(sleep|monotonic|perf_counter)|trio\.sleep|move_on_after)\(")
-_VIRTUAL = re.compile(r"MockClock|run_virtually|in_virtual_time")
+_VIRTUAL = re.compile(r"MockClock|run_virtually|in_virtual_time|on virtual time")
 #: Where real seconds pass on purpose, and why. The folders hold whole processes.
 REAL = {
     "tests/scenes/": "processes have clocks of their own",
@@ -311,7 +311,6 @@ REAL = {
     "tests/interop/": "clients of others have clocks of their own",
     "tests/waiting.py": "the one place that looks again and again until a condition holds",
     "tests/trio_io/test_kill_switch_orders.py": "the kill switch's thread has sockets of its own, whose patience is real",
-    "tests/exchange_server/links/": "an exchange served on the wall clock: what it sends by itself comes in its own time",
 }
 
 

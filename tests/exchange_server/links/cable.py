@@ -8,7 +8,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
@@ -16,6 +16,7 @@ import msgspec
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from trio.testing import MockClock
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from coldframe.config.venue import EmbeddedVenue as Settings
@@ -27,8 +28,13 @@ from tests.trio_io.peer import PATIENCE_S
 EVERY: list[str] = []
 
 
+_BEGAN_MS: Final = time.time_ns() // 1_000_000
+
+
 def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
+    """The wall clock, or on virtual time what has passed of that since the tests began."""
+    clock = trio.lowlevel.current_clock() if trio.lowlevel.in_trio_run() else None
+    return _BEGAN_MS + int(clock.current_time() * 1000) if isinstance(clock, MockClock) else time.time_ns() // 1_000_000
 
 
 @asynccontextmanager

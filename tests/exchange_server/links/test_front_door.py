@@ -212,6 +212,8 @@ async def test_a_bug_in_a_link_ends_that_link_only(monkeypatch: pytest.MonkeyPat
 
 
 def dripping(text: bytes, pause_s: float) -> Callable[[trio.abc.Stream], Awaitable[None]]:
+    """A visitor that sends a text byte by byte, on virtual time."""
+
     async def drip(client: trio.abc.Stream) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             for at in range(len(text)):

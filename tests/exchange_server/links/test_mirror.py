@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import msgspec
 import trio
+from trio.testing import MockClock
 
 from coldframe.exchange_server import Address, EmbeddedVenue, Mirror
 from coldframe.wire.reference import ExchangeInfo
@@ -44,7 +45,7 @@ async def _connect(exchange: Address, mirror: Mirror, *, task_status: trio.TaskS
         task_status.started()
 
 
-async def test_paper_on_a_live_market() -> None:
+async def test_paper_on_a_live_market(virtual_clock: MockClock) -> None:
     async with running(symbols=["BTCUSDT", "ETHUSDT"]) as (_, exchange), trio.open_nursery() as nursery:
         async with httpx2.AsyncClient(base_url=exchange.rest) as client:
             info = msgspec.json.decode((await client.get("/fapi/v1/exchangeInfo")).content, type=ExchangeInfo)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from trio.testing import MockClock
 
 from coldframe.errors import ConfigError
 from coldframe.exchange_server import EmbeddedVenue
@@ -112,7 +113,7 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
 
 
 @needs_shared
-async def test_orders_trade_on_a_real_recording() -> None:
+async def test_orders_trade_on_a_real_recording(virtual_clock: MockClock) -> None:
     """At a pace at which a busy machine has both orders in the book long before the tape ends."""
     path = SHARED / "data" / f"{_REAL[2][0]}.jsonl.gz"
     async with (

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 import trio
 import trustme
+from trio.testing import MockClock
 
 from coldframe.config.venue import VenueAccount, VenueFaults
 from coldframe.errors import ConfigError, VenueUnavailable
@@ -119,7 +120,7 @@ async def test_a_venue_with_a_certificate_speaks_tls(tmp_path: Path) -> None:
         b"",
     ],
 )
-async def test_odd_requests_leave_the_server_running(request_bytes: bytes) -> None:
+async def test_odd_requests_leave_the_server_running(request_bytes: bytes, virtual_clock: MockClock) -> None:
     async with running() as (_, address), Rest(address) as rest:
         stream = await trio.open_tcp_stream("127.0.0.1", address.port)
         with trio.move_on_after(3):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.enums import INTERVALS
@@ -23,7 +24,7 @@ FORMS = [
 ]
 
 
-async def test_every_form_of_the_seeds_speaks_on_the_old_path() -> None:
+async def test_every_form_of_the_seeds_speaks_on_the_old_path(virtual_clock: MockClock) -> None:
     async with (
         running(symbols=EVERY, unrouted="all", pace=10) as (_, address),
         stream(address, "/stream?streams=" + "/".join(FORMS)) as line,

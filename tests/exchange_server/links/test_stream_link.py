@@ -83,7 +83,9 @@ async def test_paths_that_are_none_are_refused(path: str) -> None:
         ("public", "/private/ws", set()),
     ],
 )
-async def test_a_stream_on_the_wrong_route_is_acknowledged_and_silent(unrouted: str, path: str, heard: set[str]) -> None:
+async def test_a_stream_on_the_wrong_route_is_acknowledged_and_silent(
+    unrouted: str, path: str, heard: set[str], virtual_clock: MockClock
+) -> None:
     async with running(unrouted=unrouted) as (_, address), stream(address, path) as line:
         await line.ask("SUBSCRIBE", ["btcusdt@bookTicker", "btcusdt@aggTrade"])
         assert await line.reply() == {"result": None, "id": 1}
@@ -211,7 +213,7 @@ async def test_client_that_does_not_read_is_cut_off_and_others_are_not() -> None
 # -- pings and lifetime ---------------------------------------------------------------------------------------------------
 
 
-async def test_server_pings_with_its_time_and_closes_silent_clients() -> None:
+async def test_server_pings_with_its_time_and_closes_silent_clients(virtual_clock: MockClock) -> None:
     settings = {"ping_interval_s": Decimal("0.1"), "pong_timeout_s": Decimal("0.4")}
     async with running(**settings) as (_, address):
         deaf = await trio.open_tcp_stream("127.0.0.1", address.port)
@@ -238,7 +240,7 @@ async def test_server_pings_with_its_time_and_closes_silent_clients() -> None:
             await line.reply()
 
 
-async def test_a_connection_lives_only_so_long() -> None:
+async def test_a_connection_lives_only_so_long(virtual_clock: MockClock) -> None:
     async with running(link_lifetime_s=Decimal("0.3")) as (_, address), stream(address, "/market/ws") as line:
         assert (await _frames_until_closed(line.socket))[1][0] == 1001
 
@@ -303,7 +305,7 @@ async def test_user_events_decode_without_anything_unknown() -> None:
             assert census.unknown == {}
 
 
-async def test_an_expired_listen_key_is_told_and_then_silent() -> None:
+async def test_an_expired_listen_key_is_told_and_then_silent(virtual_clock: MockClock) -> None:
     async with running(listen_key_lifetime_s=Decimal("0.3")) as (_, address), Rest(address) as rest:
         key = (await rest.call("POST", "/fapi/v1/listenKey"))["listenKey"]
         async with stream(address, f"/private/ws/{key}") as line:
@@ -363,7 +365,7 @@ _EVERY = [
 ]
 
 
-async def test_every_kind_of_stream_arrives_and_decodes() -> None:
+async def test_every_kind_of_stream_arrives_and_decodes(virtual_clock: MockClock) -> None:
     assert {parse(name).kind for name in _EVERY} == set(StreamKind)
     census, missing = Census(), set(_EVERY)
 
@@ -420,7 +422,7 @@ class _Book:
 
 
 @pytest.mark.parametrize("speed", ["@100ms", "", "@0ms"])
-async def test_book_rebuilt_from_updates_agrees_with_later_snapshots(speed: str) -> None:
+async def test_book_rebuilt_from_updates_agrees_with_later_snapshots(speed: str, virtual_clock: MockClock) -> None:
     path = f"/public/stream?streams=btcusdt@depth{speed}/btcusdt@bookTicker"
     async with running(symbols=EVERY) as (_, address), Rest(address) as rest, stream(address, path) as line:
         updates: list[dict[str, Any]] = []
