@@ -98,14 +98,14 @@ class Guard:
         if limit is None:
             return None
         sent = sum(1 for first_ms in self._orders.values() if first_ms > view.now_ms - _MINUTE_MS)
-        return None if sent < limit else f"{sent} orders were sent within a minute, {limit} are allowed"
+        return None if sent < limit else f"{sent} orders were sent within a minute, max_orders_per_minute allows {limit}"
 
     def _against_spread(self, symbol: str, view: View) -> str | None:
         limit, book = self.params.max_spread_bps, view.book(symbol)
         if limit is None or book.mid is None or book.best_ask is None or book.best_bid is None:
             return None
         spread = (book.best_ask - book.best_bid) * 10_000 / book.mid
-        return None if spread <= limit else f"the spread of {symbol} is {spread:.2f} bps, {limit:f} bps are allowed"
+        return None if spread <= limit else f"the spread of {symbol} is {spread:.2f} bps, max_spread_bps allows {limit:f} bps"
 
     def _against_move(self, symbol: str, view: View) -> str | None:
         limit, window_ms = self.params.max_move_bps, self.params.move_window_ms
@@ -114,7 +114,7 @@ class Guard:
             return None
         low = min(middles)
         move = (max(middles) - low) * 10_000 / low
-        return None if move <= limit else f"{symbol} moved {move:.2f} bps within {window_ms} ms, {limit:f} bps are allowed"
+        return None if move <= limit else f"{symbol} moved {move:.2f} bps within {window_ms} ms, max_move_bps allows {limit:f} bps"
 
     # -- what it watches ----------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from tests.commands.here import CONFIGS, coldframe
 
 QUICKSTART = CONFIGS / "quickstart.toml"
 NAME = "cf.mm.abc.1"
-SHUT = {"strategies": {"mm": {"code": "LOSS", "text": "loss of strategy mm would be 7, 5 are allowed"}}}
+SHUT = {"strategies": {"mm": {"code": "LOSS", "text": "loss of strategy mm 7.00 exceeds budget.max_loss 5"}}}
 
 
 @pytest.fixture(autouse=True)

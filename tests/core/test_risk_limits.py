@@ -302,7 +302,7 @@ def test_o18_too_many_rejects_suspend_a_strategy_until_resumed() -> None:
     made.want(mine, place())
     assert verdicts(made, mine)["ACCEPTED"] == 4
     (said,) = [line.text for line in made.log if line.level is Level.ERROR]
-    assert "3 orders rejected in 10000 ms, 2 are allowed" in said
+    assert "3 orders rejected within 10000 ms (risk.rejects_within_s), risk.max_rejects allows 2" in said
 
 
 def test_o18_ordinary_outcomes_and_slow_rejects_suspend_nothing() -> None:

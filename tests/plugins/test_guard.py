@@ -111,7 +111,7 @@ class TestSpread:
         at(bench, "1000", width="1")
         assert bench.refusal(QUOTES) is None
         at(bench, "1000", width="1.2")
-        assert bench.refusal(QUOTES) == "the spread of BTCUSDT is 12.00 bps, 10 bps are allowed"
+        assert bench.refusal(QUOTES) == "the spread of BTCUSDT is 12.00 bps, max_spread_bps allows 10 bps"
 
     def test_a_book_that_is_not_synced_has_no_spread(self) -> None:
         bench = bench_of(max_spread_bps=D(10))
@@ -126,7 +126,7 @@ class TestMove:
         at(bench, "1002")
         assert bench.refusal(QUOTES) is None
         at(bench, "999")
-        assert bench.refusal(QUOTES) == "BTCUSDT moved 30.03 bps within 500 ms, 20 bps are allowed"
+        assert bench.refusal(QUOTES) == "BTCUSDT moved 30.03 bps within 500 ms, max_move_bps allows 20 bps"
 
     def test_it_opens_again_when_the_move_is_over(self) -> None:
         bench = bench_of(max_move_bps=D(20), move_window_ms=500)
@@ -142,7 +142,7 @@ class TestMove:
         bench.advance(60_000)
         assert bench.refusal(QUOTES) is None
         at(bench, "1010")
-        assert bench.refusal(QUOTES) == "BTCUSDT moved 100.00 bps within 500 ms, 20 bps are allowed"
+        assert bench.refusal(QUOTES) == "BTCUSDT moved 100.00 bps within 500 ms, max_move_bps allows 20 bps"
 
     @given(st.lists(st.tuples(st.integers(0, 700), st.integers(990, 1010)), min_size=1, max_size=30))
     def test_a_move_is_the_range_of_the_window(self, steps: list[tuple[int, int]]) -> None:
@@ -162,7 +162,7 @@ class TestMove:
         bench = bench_of(max_move_bps=D(20))
         bench.lose_book(SYMBOL)
         at(bench, "1100")
-        assert bench.refusal(QUOTES) == "BTCUSDT moved 1000.00 bps within 1000 ms, 20 bps are allowed"
+        assert bench.refusal(QUOTES) == "BTCUSDT moved 1000.00 bps within 1000 ms, max_move_bps allows 20 bps"
 
     def test_symbols_move_by_themselves(self) -> None:
         bench = bench_of(symbols=(SYMBOL, "ETHUSDT"), max_move_bps=D(20))
@@ -177,7 +177,7 @@ class TestOrders:
         bench.rest(SYMBOL, BUY, "999", "1")
         assert bench.refusal(QUOTES) is None
         bench.rest(SYMBOL, SELL, "1001", "1")
-        assert bench.refusal(QUOTES) == "2 orders were sent within a minute, 2 are allowed"
+        assert bench.refusal(QUOTES) == "2 orders were sent within a minute, max_orders_per_minute allows 2"
 
     def test_an_order_counts_once_and_for_a_minute(self) -> None:
         bench = bench_of(max_orders_per_minute=2)
@@ -201,7 +201,7 @@ class TestOrders:
     def test_an_order_counts_before_anything_is_heard_of_it(self) -> None:
         bench = bench_of(max_orders_per_minute=1)
         bench.prepare(SYMBOL, BUY, "999", "1")
-        assert bench.refusal(QUOTES) == "1 orders were sent within a minute, 1 are allowed"
+        assert bench.refusal(QUOTES) == "1 orders were sent within a minute, max_orders_per_minute allows 1"
 
 
 class TestQuietTimes:

@@ -165,7 +165,7 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     bad["orders"] |= {"unknown": 2, "rejected": 5}
     bad["links"] |= {"reconnects": 7, "connects_held": 2}
     bad["strategies"]["busy"]["verdicts"] = {"ACCEPTED": 1, "NO_CHANGE": 4, "STALE_BOOK": 2, "DRAWDOWN": 1}
-    bad["strategies"]["busy"]["shut"] = "loss of strategy busy would be 7, 5 are allowed"
+    bad["strategies"]["busy"]["shut"] = "loss of strategy busy 7.00 exceeds budget.max_loss 5"
     bad["strategies"]["busy"]["held_back"] = {"ORDER_RATE": 3}
     bad["strategies"]["busy"]["strained"] = {"ORDER_RATE": "lives at its limit"}
     stop = {"order": "cf.busy.x.3", "strategy": "busy", "symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET"}

@@ -21,7 +21,7 @@ from coldframe.units import exact
 from tests.scenes.support import CONFIGS, Running, VenueProcess, coldframe, live_config, started, venue, wait_until
 
 NAME = "cf.mm.abc.1"
-SHUT = {"strategies": {"mm": {"code": "LOSS", "text": "loss of strategy mm would be 7, 5 are allowed"}}}
+SHUT = {"strategies": {"mm": {"code": "LOSS", "text": "loss of strategy mm 7.00 exceeds budget.max_loss 5"}}}
 
 
 def with_a_past(folder: Path, there: VenueProcess) -> tuple[Path, Path]:

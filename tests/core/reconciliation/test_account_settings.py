@@ -19,10 +19,10 @@ from tests.core.told import D, place
 CONFIG = "/fapi/v1/accountConfig"
 #: One setting each: what another client does, what is told of it with both values, and whether it is about one symbol.
 CHANGES = {
-    "position mode": ("hedge mode", "one-way mode", False),
+    "position mode": ("hedge mode", "one-way mode (orders.position_mode)", False),
     "asset mode": ("multi-assets mode", "single-asset mode", False),
-    "leverage": ("50", "20", True),
-    "margin mode": ("isolated", "cross", True),
+    "leverage": ("50", "20 (orders.leverage)", True),
+    "margin mode": ("isolated", "cross (orders.margin)", True),
 }
 
 
@@ -74,7 +74,7 @@ def test_g14_setting_changed_elsewhere_stops_risk_until_restored(what: str) -> N
     assert [line.text for line in made.log].count(told) == 1
     change(made, what, back=True)
     made.run(LOOK_MS + 1_000)
-    assert f"{where} is {wanted} again, as configured: new risk is taken again" in made.said()
+    assert f"{where} is {wanted.partition(' (')[0]} again, as configured: new risk is taken again" in made.said()
     assert code(made, actor) == "ACCEPTED"
 
 

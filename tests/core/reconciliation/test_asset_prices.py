@@ -162,7 +162,7 @@ def test_g13_a_loss_limit_sees_fees_in_bnb() -> None:
     trade(made, actor)
     made.run(1_000)
     assert set(made.engine.state.trading.strategies) == {"mm"}
-    assert "loss of strategy mm 12.00 exceeds max_loss 10: no new risk until `coldframe resume`" in made.said()
+    assert "loss of strategy mm 12.00 exceeds budget.max_loss 10: no new risk until `coldframe resume`" in made.said()
 
 
 @pytest.mark.parametrize("asset", ["USDT", "USDC", "FDUSD", "BNFCR"])

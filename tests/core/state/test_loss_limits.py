@@ -209,7 +209,7 @@ def test_a_crash_loop_does_not_get_the_allowance_again() -> None:
     made = again(made, actor, setup, "94")
     assert made.engine.state.trading.account is not None
     assert made.engine.state.trading.account.code is V.LOSS
-    assert "loss 12.02 exceeds max_loss 10: no new risk until `coldframe resume`" in made.said()
+    assert "loss 12.02 exceeds risk.max_loss 10: no new risk until `coldframe resume`" in made.said()
 
 
 @pytest.mark.parametrize(

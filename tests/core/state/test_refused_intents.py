@@ -120,7 +120,7 @@ def test_a_row_names_the_first_refusal_and_how_many_there_were() -> None:
         "first_ms": first_ms,
         "intent": "Place",
         "terms": {"symbol": "BTCUSDT", "side": "BUY", "quantity": "50", "price": "100"},
-        "text": "order notional would be 5000, 500 are allowed",
+        "text": "order notional would be 5000, risk.max_order_notional allows 500",
         "value": "5000",
         "limit": "500",
     }

@@ -12,7 +12,7 @@ from coldframe.model.intents import Quote, Quotes, Verdict, VerdictCode
 from tests.core.scripted import Actor, Scripted
 from tests.core.told import D, place
 
-RATE = Verdict(VerdictCode.ORDER_RATE, "20 orders in 10 s, 20 are allowed")
+RATE = Verdict(VerdictCode.ORDER_RATE, "21 orders in 10 s would go out, budget.orders_per_10s of strategy mm allows 20")
 
 
 def lines(made: Scripted) -> list[str]:
@@ -47,7 +47,7 @@ def test_other_refusals_are_no_strain() -> None:
 
 def test_each_limit_is_told_once() -> None:
     strain = Strain()
-    other = Verdict(VerdictCode.OPEN_ORDERS, "3 orders are open, 3 are allowed")
+    other = Verdict(VerdictCode.OPEN_ORDERS, "4 orders would be open, risk.max_open_orders allows 3")
     told = [strain.met(verdict, second * 1000) for second in range(60) for verdict in (RATE, other)]
     assert sum(bool(text) for text in told) == 2
     assert set(strain.said) == {"ORDER_RATE", "OPEN_ORDERS"}
@@ -68,14 +68,14 @@ def quoting(budget: Budget, risk: RiskLimits | None = None) -> tuple[Scripted, A
         (
             Budget(orders_per_10s=4),
             None,
-            "4 orders in 10 s, 4 are allowed): its orders come late; raise budget.orders",
+            "5 orders in 10 s would go out, budget.orders_per_10s of strategy mm allows 4): its orders come late; raise budget",
         ),
         (
             Budget(messages_per_10s=4),
             None,
-            "4 messages in 10 s, 4 are allowed): its orders come late; raise messages",
+            "5 messages in 10 s would go out, budget.messages_per_10s of strategy mm allows 4): its orders come late; raise",
         ),
-        (Budget(), RiskLimits(messages_per_10s=4), "4 messages in 10 s, 4 are allowed)"),
+        (Budget(), RiskLimits(messages_per_10s=4), "5 messages in 10 s would go out, risk.messages_per_10s allows 4)"),
     ],
     ids=["orders", "messages", "all messages"],
 )

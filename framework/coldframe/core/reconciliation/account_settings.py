@@ -123,7 +123,7 @@ class AccountWatch:
             self._failing = True
             return
         self._failing = False
-        self._compare("", "position mode", _MODES[self._wanted.hedge], _MODES[account.dual_side_position])
+        self._compare("", "position mode", _MODES[self._wanted.hedge], _MODES[account.dual_side_position], "orders.position_mode")
         self._asset_mode(account.multi_assets_margin)
 
     # -- what is told -------------------------------------------------------------------------------------------------
@@ -152,22 +152,23 @@ class AccountWatch:
     def _leverage(self, symbol: str, leverage: int) -> None:
         wanted = self._wanted.leverage.get(symbol)
         if wanted is not None:
-            self._compare(symbol, "leverage", str(wanted), str(leverage))
+            self._compare(symbol, "leverage", str(wanted), str(leverage), "orders.leverage")
 
     def _margin(self, symbol: str, said: str) -> None:
         if self._wanted.margin is not None and symbol in self._traded:
-            self._compare(symbol, "margin mode", self._wanted.margin, _MARGIN.get(said.lower(), said))
+            self._compare(symbol, "margin mode", self._wanted.margin, _MARGIN.get(said.lower(), said), "orders.margin")
 
     def _asset_mode(self, multi_assets: bool) -> None:
         self._compare("", "asset mode", "single-asset mode", "multi-assets mode" if multi_assets else "single-asset mode")
 
-    def _compare(self, symbol: str, what: str, wanted: str, there: str) -> None:
+    def _compare(self, symbol: str, what: str, wanted: str, there: str, key: str = "") -> None:
         where = f"{what} of {symbol or 'the account'}"
         if wanted == there:
             if self._trading.setting_agrees(symbol, what):
                 self._ctx.log(Level.WARNING, f"{where} is {there} again, as configured: new risk is taken again")
             return
-        text = f"{where} is {there} at the venue, the bot is configured for {wanted}: no new risk until they agree"
+        configured = f"{wanted} ({key})" if key else wanted
+        text = f"{where} is {there} at the venue, the bot is configured for {configured}: no new risk until they agree"
         if self._trading.setting_differs(symbol, what, text, self._ctx.now_ms):
             self._ctx.publish(AccountSettingDiffers(symbol))
             self._ctx.log(Level.ERROR, text)

@@ -167,7 +167,8 @@ def price_collar(state: EngineState, now: RiskInputs, order: ProposedOrder) -> V
     for name, price, what, reference in compared:
         away = abs(price - reference) * 100 / reference
         if away > collar:
-            text = f"{name} {plain(price)} is {away:.2f} % from the {what} {plain(reference)}, {trimmed(collar)} % are allowed"
+            text = f"{name} {plain(price)} is {away:.2f} % from the {what} {plain(reference)}"
+            text = f"{text}, risk.price_collar_pct allows {trimmed(collar)} %"
             return Verdict(VerdictCode.PRICE_COLLAR, text, away, collar)
     return None
 
@@ -177,20 +178,21 @@ def order_rate(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Ver
     allowed = order.account.budget.orders_per_10s
     if allowed is None or not _paced(now, order) or order.account.orders_in_window(now.now_ms) < allowed:
         return None
-    used = order.account.orders_in_window(now.now_ms)
-    return Verdict(VerdictCode.ORDER_RATE, f"{used} orders in 10 s, {allowed} are allowed", Decimal(used + 1), Decimal(allowed))
+    wanted = order.account.orders_in_window(now.now_ms) + 1
+    text = f"{wanted} orders in 10 s would go out, {order.account.setting('orders_per_10s')} allows {allowed}"
+    return Verdict(VerdictCode.ORDER_RATE, text, Decimal(wanted), Decimal(allowed))
 
 
 def message_rate(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Verdict | None:
     """How many messages the strategy, and all of them together, may send."""
     rates = (
-        (order.account.messages, order.account.budget.messages_per_10s),
-        (state.messages, state.limits.messages_per_10s),
+        (order.account.setting("messages_per_10s"), order.account.messages, order.account.budget.messages_per_10s),
+        ("risk.messages_per_10s", state.messages, state.limits.messages_per_10s),
     )
-    for rate, allowed in rates if _paced(now, order) else ():
+    for setting, rate, allowed in rates if _paced(now, order) else ():
         used = rate.used(now.now_ms)
         if allowed is not None and used >= allowed:
-            text = f"{used} messages in 10 s, {allowed} are allowed"
+            text = f"{used + 1} messages in 10 s would go out, {setting} allows {allowed}"
             return Verdict(VerdictCode.MESSAGE_RATE, text, Decimal(used + 1), Decimal(allowed))
     return None
 
@@ -208,24 +210,24 @@ def open_orders(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Ve
     own = sum(1 for _ in state.orders.of(account.id))
     most_own = account.budget.max_open_orders
     if most_own is not None and own >= most_own:
-        return _too_many(own, most_own, f"{own} orders of strategy {account.id} are open, {most_own} are allowed")
+        return _too_many(own + 1, most_own, "orders", account.setting("max_open_orders"))
     total = sum(1 for _ in live)
     allowed = state.limits.max_open_orders
     if allowed is not None and total >= allowed:
-        return _too_many(total, allowed, f"{total} orders are open, {allowed} are allowed")
+        return _too_many(total + 1, allowed, "orders", "risk.max_open_orders")
     waiting = sum(1 for other in live if other.untriggered)
     if place.type.conditional and waiting >= MOST_CONDITIONAL:
-        text = f"{waiting} conditional orders are open, the venue allows {MOST_CONDITIONAL}"
-        return _too_many(waiting, MOST_CONDITIONAL, text)
+        return _too_many(waiting + 1, MOST_CONDITIONAL, "conditional orders", "the venue")
     here = sum(1 for other in live if other.symbol == place.symbol)
     most = state.instruments[place.symbol].filters.max_orders
     if most and here >= most:
-        return _too_many(here, most, f"{here} orders are open in {place.symbol}, the venue allows {most}")
+        return _too_many(here + 1, most, f"orders in {place.symbol}", "the venue")
     return None
 
 
-def _too_many(count: int, allowed: int, text: str) -> Verdict:
-    return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(count + 1), Decimal(allowed))
+def _too_many(count: int, allowed: int, what: str, setting: str) -> Verdict:
+    text = f"{count} {what} would be open, {setting} allows {allowed}"
+    return Verdict(VerdictCode.OPEN_ORDERS, text, Decimal(count), Decimal(allowed))
 
 
 def own_orders(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Verdict | None:
@@ -239,7 +241,9 @@ def own_orders(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Ver
     other = crossed(order.account.id, place, state.orders.live)
     if other is None:
         return None
-    text = f"would trade with {other.side} {plain(other.remaining)} of strategy {other.strategy} ({other.client_order_id})"
+    priced, resting = ["any price" if price is None else plain(price) for price in (place.price, other.price)]
+    text = f"{place.side} at {priced} would trade with {other.side} {plain(other.remaining)} at {resting}"
+    text = f"{text} of strategy {other.strategy} ({other.client_order_id}): risk.self_cross refuses that"
     return Verdict(VerdictCode.SELF_CROSS, text, place.price, other.price)
 
 
@@ -254,8 +258,9 @@ def exposure(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Verdi
     price = worth_of(place, now.mark) or (now.best_ask if place.side is Side.BUY else now.best_bid)
     if price is None:
         return Verdict(VerdictCode.NO_MARK_PRICE, f"no price of {place.symbol} yet to value the order at")
+    notional, most = place.quantity * price, state.limits.max_order_notional
     return (
-        _over(state, VerdictCode.ORDER_NOTIONAL, "order notional", place.quantity * price, state.limits.max_order_notional)
+        _over(state, VerdictCode.ORDER_NOTIONAL, "order notional", notional, most, "risk.max_order_notional")
         or _position(state, order)
         or _notional(state, order, price)
         or _bracket(state, order, price)
@@ -286,19 +291,20 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
             reducing = max(min(reducing, most), doubted)
         worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
     what = f"position in {place.symbol} at worst"
-    return _over(state, VerdictCode.POSITION, what, worst, account.budget.max_position)
+    return _over(state, VerdictCode.POSITION, what, worst, account.budget.max_position, account.setting("max_position"))
 
 
 def _notional(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdict | None:
     account, added = order.account, (order.place.quantity + order.beside) * price
     own = _worst_notional(state, account, order.replaces) + added
     what = "notional of the strategy at worst"
-    refusal = _over(state, VerdictCode.STRATEGY_NOTIONAL, what, own, account.budget.max_notional)
+    refusal = _over(state, VerdictCode.STRATEGY_NOTIONAL, what, own, account.budget.max_notional, account.setting("max_notional"))
     if refusal is not None or state.limits.max_gross_notional is None:
         return refusal
     gross = sum((_worst_notional(state, other, order.replaces) for other in state.accounts.values()), ZERO) + added
     gross += state.external.notional(state.mark_prices)
-    return _over(state, VerdictCode.GROSS_NOTIONAL, "gross notional at worst", gross, state.limits.max_gross_notional)
+    what, setting = "gross notional at worst", "risk.max_gross_notional"
+    return _over(state, VerdictCode.GROSS_NOTIONAL, what, gross, state.limits.max_gross_notional, setting)
 
 
 def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Collection[Order]) -> Decimal:
@@ -324,7 +330,8 @@ def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdic
         others = beside(state, account, place, order.replaces)
         adding += sum((other.exposure for other in others if not other.reduce_only), ZERO)
     worst = abs(net + place.side.sign * adding) * price
-    return _over_limit(VerdictCode.BRACKET, f"notional in {place.symbol} at leverage {cap.leverage}", worst, cap.notional)
+    what = f"notional in {place.symbol} at worst"
+    return _over_limit(VerdictCode.BRACKET, what, worst, cap.notional, f"the venue's bracket at leverage {cap.leverage}")
 
 
 def _in_doubt(order: Order) -> bool:
@@ -332,17 +339,15 @@ def _in_doubt(order: Order) -> bool:
     return bool(order.doubted_ns) or order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
 
 
-def _over(state: EngineState, code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:
-    verdict = _over_limit(code, what, value, state.scaled(limit))
-    if verdict is None or state.scale == 1:
-        return verdict
-    return attrs.evolve(verdict, text=f"{verdict.text} in the first minutes of a run (risk.first_minutes)")
+def _over(state: EngineState, code: VerdictCode, what: str, value: Decimal, limit: Decimal | None, setting: str) -> Verdict | None:
+    verdict = _over_limit(code, what, value, state.scaled(limit), setting)
+    return None if verdict is None else attrs.evolve(verdict, text=f"{verdict.text}{state.scale_note()}")
 
 
-def _over_limit(code: VerdictCode, what: str, value: Decimal, limit: Decimal | None) -> Verdict | None:
+def _over_limit(code: VerdictCode, what: str, value: Decimal, limit: Decimal | None, setting: str) -> Verdict | None:
     if limit is None or value <= limit:
         return None
-    return Verdict(code, f"{what} would be {trimmed(value)}, {trimmed(limit)} are allowed", value, limit)
+    return Verdict(code, f"{what} would be {trimmed(value)}, {setting} allows {trimmed(limit)}", value, limit)
 
 
 #: Whether it is an order at all; only then can be said whether it reduces a position.
@@ -376,7 +381,7 @@ def duplicate(state: EngineState, account: StrategyAccount, place: Place, now_ms
     since_ms = account.since_placed_ms(place, now_ms) if allowed else None
     if since_ms is None or since_ms >= allowed:
         return None
-    text = f"the very same order went out {since_ms} ms ago, {allowed} ms have to lie between"
+    text = f"the very same order went out {since_ms} ms ago, risk.duplicate_ms wants {allowed} ms between"
     return Verdict(VerdictCode.DUPLICATE, text, Decimal(since_ms), Decimal(allowed))
 
 

@@ -94,7 +94,8 @@ def stale_book(state: EngineState, now: RiskInputs, strategy: str, symbol: str) 
         verdict = Verdict(VerdictCode.STALE_BOOK, f"the book of {symbol} is {now.book_state}")
     elif now.book_age_ms > allowed:
         age, limit = Decimal(now.book_age_ms), Decimal(allowed)
-        verdict = Verdict(VerdictCode.STALE_BOOK, f"the book of {symbol} is {age} ms old, {limit} ms are allowed", age, limit)
+        text = f"the book of {symbol} is {age} ms old, risk.stale_book_ms allows {limit} ms"
+        verdict = Verdict(VerdictCode.STALE_BOOK, text, age, limit)
     else:
         return None
     return Suspension(Scope(symbol=symbol), Cause.STALE_BOOK, verdict, now.now_ms)

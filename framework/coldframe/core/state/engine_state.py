@@ -106,6 +106,10 @@ class EngineState:
         """How much of a limit on orders or positions may be used now."""
         return None if limit is None else limit * self.scale
 
+    def scale_note(self) -> str:
+        """What a text about such a limit ends with, while less than the whole of it may be used."""
+        return "" if self.scale == 1 else " in the first minutes of a run (risk.first_minutes)"
+
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def contract_listed(self, instrument: Instrument) -> None:
@@ -149,7 +153,8 @@ class EngineState:
         count = rejects.used(now_ms)
         if allowed is None or count <= allowed:
             return None
-        text = f"strategy {strategy}: {count} orders rejected in {self.limits.rejects_within_ms} ms, {allowed} are allowed"
+        within = f"within {self.limits.rejects_within_ms} ms (risk.rejects_within_s)"
+        text = f"strategy {strategy}: {count} orders rejected {within}, risk.max_rejects allows {allowed}"
         verdict = Verdict(VerdictCode.REJECTS, text, Decimal(count), Decimal(allowed))
         return verdict if self.trading.halt_strategy(strategy, verdict, now_ms) else None
 

@@ -84,5 +84,6 @@ class Losses:
 def _over(code: VerdictCode, what: str, whose: str, lost: Decimal, limit: Decimal | None) -> Verdict | None:
     if limit is None or lost <= limit:
         return None
-    text = f"{what}{whose} {lost:.2f} exceeds max_{what} {trimmed(limit)}: no new risk until `coldframe resume`"
+    setting = f"{'budget' if whose else 'risk'}.max_{what}"
+    text = f"{what}{whose} {lost:.2f} exceeds {setting} {trimmed(limit)}: no new risk until `coldframe resume`"
     return Verdict(code, text, lost, limit)

@@ -41,6 +41,10 @@ class StrategyAccount:
         self.rejects = Rate(limits.rejects_within_ms)
         self.losses.period = limits.losses_count
 
+    def setting(self, key: str) -> str:
+        """By what name the configuration knows a limit of the strategy, for a text that tells what to change."""
+        return f"budget.{key} of strategy {self.id}"
+
     def placed(self, place: Place, now_ms: int, within_ms: int) -> None:
         """Remembers an order that goes out, as long as another one like it would be a double."""
         self._placed_ms = {earlier: at for earlier, at in self._placed_ms.items() if now_ms - at < within_ms}

@@ -107,7 +107,8 @@ class DesiredState:
             return self._halted(runtime)
         limit = self._state.scaled(runtime.account.budget.max_position)
         if limit is not None and abs(wanted.position) > limit:
-            text = f"a position of {trimmed(wanted.position)} in {wanted.symbol}, {trimmed(limit)} is allowed"
+            text = f"a position of {trimmed(wanted.position)} in {wanted.symbol} is wanted"
+            text = f"{text}, {runtime.account.setting('max_position')} allows {trimmed(limit)}{self._state.scale_note()}"
             return Verdict(VerdictCode.POSITION, text, abs(wanted.position), limit)
         if wanted == self.store.target((runtime.id, wanted.symbol)):
             return NO_CHANGE

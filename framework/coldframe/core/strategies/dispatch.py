@@ -407,7 +407,7 @@ class Strategies:
         if isinstance(wanted, WakeMe):
             return self._wake(runtime, wanted)
         if self._trading is None:
-            return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders")
+            return Verdict(VerdictCode.ORDERS_OFF, "this run sends no orders (orders.mode)")
         if isinstance(wanted, Cancel):
             return self._cancel_one(runtime, wanted)
         if isinstance(wanted, CancelAll):
