@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+import attrs
+
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import HmacSigner, Signer
 from coldframe.enums import PositionSide
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
-from coldframe.exchange.endpoints.session import say_instead
-from coldframe.exchange.faults import FaultDecision
+from coldframe.exchange.endpoints.session import ApiSession
+from coldframe.exchange.faults import FaultDecision, ResponseMode
 from coldframe.exchange.market_source import MarketSource
+from coldframe.exchange.request_handling import ApiRequests, RestRequests
 from coldframe.exchange.trading.account_store import AccountBooks
 from coldframe.exchange.trading.entities import Algo, Order
 from coldframe.model.effects import LinkKind
@@ -59,26 +62,11 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         for link in [socket.link for socket in self.sockets.values() if socket.kind is kind]:
             self._drop(link, reason)
 
-    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, decision: FaultDecision) -> bytes:
-        if asked.method in self.unable:
-            fault, status = self.unable[asked.method]
-            return say_instead(asked.id, status, fault)
-        if decision.carried_out:
-            self.carried_out.append((asked.method, dict(asked.params)))
-        return super()._carried_out(link, asked, frame, decision)
+    def api_requests(self, session: ApiSession) -> ApiRequests:
+        return WatchedApi(self, session)
 
-    def _is_silent(self, request: RestRequest, decision: FaultDecision) -> bool:
-        return request.call in self.mute or super()._is_silent(request, decision)
-
-    def answer(self, request: RestRequest) -> RestAnswer:
-        if request.call in self.busy:
-            self.turn()
-            return RestAnswer(400, (), encode(ErrorBody(-1001, "Internal error; unable to process your request.")))
-        if request.call in self.finds_nothing:
-            self.turn()
-            return RestAnswer(200, (), b"[]")
-        self.carried_out.append((request.call, request.params))
-        return super().answer(request)
+    def rest_requests(self) -> RestRequests:
+        return WatchedRest(self)
 
     def other_signer(self, account: int = 0) -> Signer:
         """The signer of another client on the same account: HMAC."""
@@ -107,3 +95,46 @@ class VirtualVenue(virtual_venue.VirtualVenue):
     def waiting_orders(self, account: int = 0) -> dict[str, Algo]:
         """The account's conditional orders that wait for their trigger, by client order id."""
         return {algo.client_id: algo for algo in self.books(account).open_algos.values()}
+
+
+class WatchedApi(ApiRequests):
+    """Requests of the WebSocket API, some of which a test has refused."""
+
+    def __init__(self, venue: VirtualVenue, session: ApiSession) -> None:
+        super().__init__(venue.context, session)
+        self._venue = venue
+
+    def decide(self, asked: ApiRequest) -> FaultDecision:
+        decision, unable = super().decide(asked), self._venue.unable
+        if asked.method not in unable:
+            return decision
+        fault, status = unable[asked.method]
+        return attrs.evolve(decision, carried_out=False, instead=fault, status=status)
+
+    def perform(self, asked: ApiRequest | None, frame: bytes) -> bytes:
+        if asked is not None:
+            self._venue.carried_out.append((asked.method, dict(asked.params)))
+        return super().perform(asked, frame)
+
+
+class WatchedRest(RestRequests):
+    """REST calls, to some of which a test has given another end."""
+
+    def __init__(self, venue: VirtualVenue) -> None:
+        super().__init__(venue.context)
+        self._venue = venue
+
+    def decide(self, call: str, params: Mapping[str, object]) -> FaultDecision:
+        decision = super().decide(call, params)
+        return attrs.evolve(decision, ending=ResponseMode.SILENT) if call in self._venue.mute else decision
+
+    def answer(self, request: RestRequest) -> RestAnswer:
+        venue = self._venue
+        if request.call in venue.busy:
+            venue.turn()
+            return RestAnswer(400, (), encode(ErrorBody(-1001, "Internal error; unable to process your request.")))
+        if request.call in venue.finds_nothing:
+            venue.turn()
+            return RestAnswer(200, (), b"[]")
+        venue.carried_out.append((request.call, request.params))
+        return super().answer(request)

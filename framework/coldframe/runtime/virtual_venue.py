@@ -6,31 +6,40 @@ that says when things happen: `later` runs a step after so many milliseconds of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from random import Random
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 import attrs
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import Ed25519Signer, Signer, query, sign_query, signer_of_pem
-from coldframe.errors import DecodeError
 from coldframe.exchange.context import Context
-from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
-from coldframe.exchange.endpoints.session import ApiSession, say_instead
+from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
+from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.endpoints.stream_session import StreamSession
 from coldframe.exchange.exchange import Exchange
-from coldframe.exchange.faults import ConnectionKind, FaultDecision, FaultPlan, ResponseMode
+from coldframe.exchange.faults import ConnectionKind, FaultPlan
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.randomness import Randomness
+from coldframe.exchange.request_handling import (
+    ApiRequests,
+    CutOff,
+    HandlingStep,
+    NoAnswer,
+    RestRequests,
+    SendAnswer,
+    Wait,
+    WaitForBook,
+)
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
-from coldframe.wire.api import ApiRequest, Security, parse_request
+from coldframe.wire.api import Security
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 from coldframe.wire.routes import parse_target
 
@@ -38,9 +47,6 @@ from coldframe.wire.routes import parse_target
 REST_TIMEOUT_MS: Final = 10_000
 #: What a WebSocket frame of a request adds to its payload: head, length and mask.
 FRAME_BYTES: Final = 8
-
-#: How long a call waits for a book that the market has not shown yet (milliseconds).
-BOOK_WAIT_MS: Final = 10_000
 
 Later = Callable[[int, Callable[[], None]], None]
 
@@ -69,6 +75,7 @@ class Socket:
     #: Ends the connection, with the reason that its client gets to hear.
     end: Callable[[str], None]
     session: ApiSession | None = None
+    requests: ApiRequests | None = None
     streams: StreamSession | None = None
     open: bool = True
     #: How many bytes of requests it has brought, as a cable would count them.
@@ -126,10 +133,18 @@ class VirtualVenue:
         self.faults = FaultPlan(settings.faults, settings.seed, self.now_ms(), Random)
         self.context = Context(settings, self.exchange, source, self.now_ms, self.faults, self.notices.append)
         source.bind(self.exchange.streams, self.context.clear_trades)
-        self._rest = Rest(self.exchange)
+        self._requests = self.rest_requests()
         self.sockets: dict[str, Socket] = {}
         #: Why nothing gets through to the exchange: no connection opens, every call fails; empty while all is well.
         self.unreachable = ""
+
+    def rest_requests(self) -> RestRequests:
+        """What handles the REST calls."""
+        return RestRequests(self.context)
+
+    def api_requests(self, session: ApiSession) -> ApiRequests:
+        """What handles the requests of one connection of the WebSocket API."""
+        return ApiRequests(self.context, session)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -163,6 +178,7 @@ class VirtualVenue:
         socket = Socket(link, kind, client, lambda reason: self._drop(link, reason))
         if api:
             socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
+            socket.requests = self.api_requests(socket.session)
         else:
             target = parse_target(path)
             if target is not None:
@@ -207,27 +223,30 @@ class VirtualVenue:
         """A frame on a connection of the WebSocket API, carried out as the fault plan decides."""
         if link not in self.sockets or self._cut_within(self.sockets[link], frame):
             return
-        try:
-            asked = parse_request(frame)
-        except DecodeError:
-            self._answer(link, self._perform(link, frame))
-            return
-        decision = self.context.decide(asked.method, asked.params)
         socket = self.sockets[link]
+        assert socket.requests is not None
+        self._follow(socket, socket.requests.handle(frame))
 
-        def carry_out() -> None:
-            if self.sockets.get(link) is not socket:
-                return  # the connection is gone; another one may bear its name by now
-            answer = self._carried_out(link, asked, frame, decision)
-            if decision.instead is not None:
-                answer = say_instead(asked.id, decision.status, decision.instead)
-            self._in(decision.hold_ms, lambda: self._end(socket, decision, answer))
+    def _follow(self, socket: Socket, steps: Iterator[HandlingStep[bytes]]) -> None:
+        """Handles a request from its next step on."""
+        for step in steps:
+            match step:
+                case Wait() | WaitForBook():
+                    self._pass_time(step, lambda: self._go_on(socket, steps))
+                    return
+                case SendAnswer(answer):
+                    socket.say(answer)
+                case CutOff():
+                    self._drop(socket.link, "cut instead of an answer")
+                case NoAnswer():
+                    pass  # silent on purpose
+                case unknown:
+                    assert_never(unknown)
 
-        self._in(decision.wait_ms, lambda: self._with_book(ApiSession.wants_book(frame), carry_out))
-
-    def _carried_out(self, link: str, asked: ApiRequest, frame: bytes, decision: FaultDecision) -> bytes:
-        """The answer to a request that the fault plan lets through; empty for another."""
-        return self._perform(link, frame) if decision.carried_out else b""
+    def _go_on(self, socket: Socket, steps: Iterator[HandlingStep[bytes]]) -> None:
+        """Goes on after a wait, if the connection still stands: another one may bear its name by now."""
+        if self.sockets.get(socket.link) is socket:
+            self._follow(socket, steps)
 
     def _cut_within(self, socket: Socket, frame: bytes) -> bool:
         """Whether the fault plan cuts the connection before the whole of this request has been read."""
@@ -238,28 +257,6 @@ class VirtualVenue:
         self._drop(socket.link, "cut by the exchange")
         return True
 
-    def _perform(self, link: str, frame: bytes) -> bytes:
-        session = self.sockets[link].session
-        assert session is not None
-        self.turn()
-        return session.answer(frame, self.now_ms())
-
-    def _end(self, socket: Socket, decision: FaultDecision, answer: bytes) -> None:
-        stands = self.sockets.get(socket.link) is socket
-        match decision.ending:
-            case ResponseMode.ANSWERED if stands:
-                self._answer(socket.link, answer)
-            case ResponseMode.CUT if stands:
-                self._drop(socket.link, "cut instead of an answer")
-            case _:
-                pass  # silent on purpose, or the connection has gone meanwhile
-        self.context.deliver()
-
-    def _answer(self, link: str, answer: bytes) -> None:
-        if link in self.sockets:
-            self.sockets[link].say(answer)
-        self.context.deliver()
-
     # -- REST ---------------------------------------------------------------------------------------------------------
 
     def call(self, request: RestRequest, back: Callable[[RestAnswer | None], None]) -> None:
@@ -267,54 +264,46 @@ class VirtualVenue:
         if self.unreachable:
             back(None)
             return
-        decision = self.context.decide(request.call, request.params)
+        self._follow_call(self._requests.handle(request), back)
 
-        def carry_out() -> None:
-            answer = self.answer(request) if decision.carried_out else RestAnswer(200, (), b"")
-            answer = injected(answer, decision)
-            silent = self._is_silent(request, decision)
-            if decision.ending is ResponseMode.ANSWERED and not silent:
-                self._in(decision.hold_ms, lambda: back(answer))
-            else:
-                self._in(decision.hold_ms + (REST_TIMEOUT_MS if silent else 0), lambda: back(None))
-
-        self._in(decision.wait_ms, lambda: self._with_book(self._rest.wants_book(request), carry_out))
-
-    def _is_silent(self, request: RestRequest, decision: FaultDecision) -> bool:
-        """Whether a call is never answered."""
-        return decision.ending is ResponseMode.SILENT
+    def _follow_call(self, steps: Iterator[HandlingStep[RestAnswer]], back: Callable[[RestAnswer | None], None]) -> None:
+        """Handles a REST call from its next step on."""
+        match next(steps):
+            case Wait() | WaitForBook() as wait:
+                self._pass_time(wait, lambda: self._follow_call(steps, back))
+            case SendAnswer(answer):
+                back(answer)
+            case CutOff():
+                back(None)
+            case NoAnswer():
+                self._later(REST_TIMEOUT_MS, lambda: back(None))
+            case unknown:
+                assert_never(unknown)
 
     def answer(self, request: RestRequest) -> RestAnswer:
         """Carries a call out now, and answers as it is."""
-        self.turn()
-        answer = self._rest.answer(request, self.now_ms())
-        self.context.deliver()
-        return attrs.evolve(answer, body=self.faults.listed(request.call, answer.body, self.now_ms()))
+        return self._requests.answer(request)
 
     def ask(self, verb: str, path: str) -> Answer:
         """The answer to a call that needs no signature, beside the bot's own calls."""
         return as_answer(self.answer(rest_request(verb, path, {}, self.signer(), self.now_ms())))
 
-    def _with_book(self, symbol: str | None, step: Callable[[], None]) -> None:
-        """Takes a step when the book of a symbol is complete, or after `BOOK_WAIT_MS`."""
-        market = self.source.markets.get(symbol or "")
-        if market is None or market.public_data.book.known:
-            step()
-            return
-        steps = [step]
+    def _pass_time(self, wait: Wait | WaitForBook, step: Callable[[], None]) -> None:
+        """Takes a step when what it waits for has come."""
+        match wait:
+            case Wait(ms):
+                self._later(ms, step)
+            case WaitForBook(symbol, at_most_ms):
+                steps = [step]
 
-        def once() -> None:
-            if steps:
-                steps.pop()()
+                def once() -> None:
+                    if steps:
+                        steps.pop()()
 
-        self.source.when_complete(market.contract.symbol, lambda: self._later(0, once))
-        self._later(BOOK_WAIT_MS, once)
-
-    def _in(self, ms: int, step: Callable[[], None]) -> None:
-        if ms:
-            self._later(ms, step)
-        else:
-            step()
+                self.source.when_complete(symbol, lambda: self._later(0, once))
+                self._later(at_most_ms, once)
+            case unknown:
+                assert_never(unknown)
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import assert_never
 
-import trio
-
-from coldframe.errors import DecodeError
 from coldframe.exchange.context import Context
-from coldframe.exchange.endpoints.session import ApiSession, say_instead
-from coldframe.exchange.faults import NO_FAULT, ConnectionKind, FaultDecision, ResponseMode
+from coldframe.exchange.endpoints.session import ApiSession
+from coldframe.exchange.faults import ConnectionKind
+from coldframe.exchange.request_handling import ApiRequests, CutOff, HandlingStep, NoAnswer, SendAnswer, Wait, WaitForBook
 from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
 from coldframe.exchange_server.links.websocket import GOING_AWAY, SocketLink
-from coldframe.wire.api import ApiId, parse_request
 
 
 class ApiLink:
@@ -22,8 +20,9 @@ class ApiLink:
 
     def __init__(self, socket: ServerSocket, context: Context, books: BookWaits, *, shows_limits: bool) -> None:
         self._link = SocketLink(socket, context.settings, context.now_ms)
-        self._context, self._books = context, books
+        self._books = books
         self._session = ApiSession(context.exchange, context.now_ms(), shows_limits=shows_limits)
+        self._requests = ApiRequests(context, self._session)
 
     async def run(self) -> None:
         """Serves the connection until it ends."""
@@ -46,43 +45,31 @@ class ApiLink:
         self._session.revoke()
 
     def _receive(self, frame: str | bytes) -> None:
-        body = frame.encode() if isinstance(frame, str) else frame
-        try:
-            request = parse_request(body)
-        except DecodeError:
-            self._say(self._carry_out(body))
-            return
-        symbol = self._session.wants_book(body)
-        decision = self._context.decide(request.method, request.params)
-        if symbol or decision is not NO_FAULT:
-            # Others must not wait for what this request may have to wait for.
-            self._link.also(partial(self._follow, body, request.id, symbol, decision))
-        else:
-            self._say(self._carry_out(body))
+        steps = self._requests.handle(frame.encode() if isinstance(frame, str) else frame)
+        for step in steps:
+            if isinstance(step, Wait | WaitForBook):
+                # Others must not wait for what this request has to wait for.
+                self._link.also(partial(self._follow, step, steps))
+                return
+            self._do(step)
 
-    async def _follow(self, body: bytes, request_id: ApiId, symbol: str | None, decision: FaultDecision) -> None:
-        """Carries out a request that a fault meets, or that has to wait for a book."""
-        await trio.sleep(decision.wait_ms / 1000)
-        if symbol:
-            await self._books.wait(symbol)
-        answer = self._carry_out(body) if decision.carried_out else b""
-        self._context.deliver()
-        if decision.instead is not None:
-            answer = say_instead(request_id, decision.status, decision.instead)
-        await trio.sleep(decision.hold_ms / 1000)
-        match decision.ending:
-            case ResponseMode.ANSWERED:
-                self._say(answer)
-            case ResponseMode.CUT:
+    async def _follow(self, first: Wait | WaitForBook, steps: Iterator[HandlingStep[bytes]]) -> None:
+        """Handles a request that has to wait, from its first wait on."""
+        step: HandlingStep[bytes] | None = first
+        while step is not None:
+            if isinstance(step, Wait | WaitForBook):
+                await self._books.pass_time(step)
+            else:
+                self._do(step)
+            step = next(steps, None)
+
+    def _do(self, step: SendAnswer[bytes] | CutOff | NoAnswer) -> None:
+        match step:
+            case SendAnswer(answer):
+                self._link.outbox.put(answer.decode())
+            case CutOff():
                 self.drop()
-            case ResponseMode.SILENT:
+            case NoAnswer():
                 pass  # the requester waits in vain
             case unknown:
                 assert_never(unknown)
-
-    def _carry_out(self, body: bytes) -> bytes:
-        return self._session.answer(body, self._context.turn())
-
-    def _say(self, answer: bytes) -> None:
-        self._link.outbox.put(answer.decode())
-        self._context.deliver()

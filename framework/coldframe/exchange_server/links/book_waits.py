@@ -1,15 +1,13 @@
-"""Calls that wait for a book: a recording or a mirror may not have shown it yet."""
+"""What requests wait for: time, and books that a recording or a mirror may not have shown yet."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import assert_never
 
 import trio
 
 from coldframe.exchange.market_source import MarketSource
-
-#: How long a call waits, in seconds.
-BOOK_WAIT_S: Final = 10
+from coldframe.exchange.request_handling import Wait, WaitForBook
 
 
 class BookWaits:
@@ -19,13 +17,20 @@ class BookWaits:
         self._source = source
         self._complete: dict[str, trio.Event] = {}
 
-    async def wait(self, symbol: str) -> None:
-        """Returns when the book of a symbol is complete, or after `BOOK_WAIT_S`; at once for a symbol that is not listed."""
-        if symbol not in self._source.markets:
-            return
+    async def pass_time(self, step: Wait | WaitForBook) -> None:
+        """Returns when what the step waits for has come."""
+        match step:
+            case Wait(ms):
+                await trio.sleep(ms / 1000)
+            case WaitForBook(symbol, at_most_ms):
+                with trio.move_on_after(at_most_ms / 1000):
+                    await self._of(symbol).wait()
+            case unknown:
+                assert_never(unknown)
+
+    def _of(self, symbol: str) -> trio.Event:
         complete = self._complete.get(symbol)
         if complete is None:
             complete = self._complete[symbol] = trio.Event()
             self._source.when_complete(symbol, complete.set)
-        with trio.move_on_after(BOOK_WAIT_S):
-            await complete.wait()
+        return complete

@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -20,8 +20,8 @@ import trio
 
 from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.counters import Blocked
-from coldframe.exchange.endpoints.rest import Rest, RestAnswer, RestRequest, injected
-from coldframe.exchange.faults import ResponseMode
+from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
+from coldframe.exchange.request_handling import CutOff, NoAnswer, RestRequests, SendAnswer, Wait, WaitForBook
 from coldframe.exchange_server.links.api import ApiLink
 from coldframe.exchange_server.links.book_waits import BookWaits
 from coldframe.exchange_server.links.cables import READ, CutAfterBytes, Limited, linger
@@ -52,7 +52,7 @@ class HttpServer:
     def __init__(self, context: Context, *, secure: bool = False) -> None:
         self._context = context
         self._secure = secure
-        self._rest = Rest(context.exchange)
+        self._requests = RestRequests(context)
         self._books = BookWaits(context.source)
         self._open: Counter[str] = Counter()
         self._full = False
@@ -131,23 +131,20 @@ class HttpServer:
         """The answer to a request; None when a fault wants the connection to end without one."""
         path, _, query = request.target.partition(b"?")
         rest = RestRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, headers, body)
-        decision = self._context.decide(rest.call, rest.params)
-        await trio.sleep(decision.wait_ms / 1000)
-        symbol = self._rest.wants_book(rest)
-        if symbol:
-            await self._books.wait(symbol)
-        answer = self._carry_out(rest) if decision.carried_out else RestAnswer(200, (), b"")
-        answer = injected(answer, decision)
-        await trio.sleep(decision.hold_ms / 1000)
-        if decision.ending is ResponseMode.SILENT:
-            await trio.sleep(_IDLE_S)
-        return answer if decision.ending is ResponseMode.ANSWERED else None
-
-    def _carry_out(self, rest: RestRequest) -> RestAnswer:
-        now_ms = self._context.turn()
-        answer = self._rest.answer(rest, now_ms)
-        self._context.deliver()
-        return attrs.evolve(answer, body=self._context.faults.listed(rest.call, answer.body, now_ms))
+        for step in self._requests.handle(rest):
+            match step:
+                case Wait() | WaitForBook():
+                    await self._books.pass_time(step)
+                case SendAnswer(answer):
+                    return answer
+                case CutOff():
+                    return None
+                case NoAnswer():
+                    await trio.sleep(_IDLE_S)
+                    return None
+                case unknown:
+                    assert_never(unknown)
+        raise AssertionError("a request has come to no end")
 
     # -- upgrades -----------------------------------------------------------------------------------------------------
 
