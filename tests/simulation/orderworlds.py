@@ -34,8 +34,9 @@ from tests.simulation.orderhands import BTC, ETH, Hand
 from tests.simulation.orderoracle import Books
 from tests.simulation.pump import Pump, Trader
 
-#: How long a world is in trouble (seconds): one of these. A round of comparison is due every 30 s, and after each cut.
-TROUBLE_S: Final = (1, 2, 3, 5, 8, 13, 21, 45)
+#: How long a world is in trouble (seconds): one of these, the last one seldom. A round of comparison is due every 30 s, and after
+#: each cut.
+TROUBLE_S: Final = (1, 2, 3, 5, 8, 13, 21) * 3 + (45,)
 #: How long its end may take when the trouble is over.
 END_S: Final = 150
 _PLACES: Final = ("order.place", "algoOrder.place")

@@ -27,6 +27,8 @@ from coldframe.core.state.journal_codec import fold
 from coldframe.core.state.limits import Budget
 from coldframe.enums import OrderType, PositionSide
 from coldframe.model.effects import LinkKind
+from coldframe.model.events import PositionCause
+from coldframe.model.journal import RowKind
 from coldframe.model.view import View
 from coldframe.wire.replies import UserTrade
 from tests.simulation.ends import report
@@ -249,14 +251,13 @@ class World:
         return self.pump.failed is not None or self.pump.engine.state.baseline_ms > 0
 
     def _refused(self, rule: ExternalPolicy) -> None:
-        """A start was refused: there must be something that no strategy has, or the fate of an order that is hidden for so long."""
+        """A start was refused: there must be something that no strategy has."""
         assert self.pump.failed is not None
         self.outcome.refused += 1
         self.oracle.update()
         theirs = any(shares[OTHERS].quantity for shares in self.oracle.shares.values())
         orders = any(name not in self.owners for name in self.pump.venue.open_orders())
-        hidden = self.faulty and self.moving
-        if rule is ExternalPolicy.IGNORE or not (theirs or orders or hidden):
+        if rule is ExternalPolicy.IGNORE or not (theirs or orders):
             self._violated(f"refused under {rule}: {self.pump.failed.text}")
 
     def _change_while_off(self) -> None:
@@ -267,11 +268,11 @@ class World:
         self.pump.kill()
         for _ in range(self.chance.randint(0, 3)):
             self._by_hand()
-        trades = self.oracle.update()
+        trades, rows = self.oracle.update(), len(self.pump.rows)
         if self._restart(self.rule) is ExternalPolicy.ADOPT:
             self.oracle.update()  # what a strategy has closed meanwhile was its own, not what it adopts now
             changed = {key_of(trade) for owner, trade in trades if owner == OTHERS} | missed
-            self.oracle.adopt(self._only_owner, changed, self._entries())
+            self.oracle.adopt(self._only_owner, changed, self._entries(), self._booked(rows) if self.faulty else {})
         self.pump.run(self.chance.choice((0.3, 1)))
         self._become_quiet()
 
@@ -286,6 +287,12 @@ class World:
             if not ours and trade.id > known and not settled and executions.get(key, (trade.id, trade.order_id)) is None:
                 found.add(key)
         return found
+
+    def _booked(self, since: int) -> dict[Key, Fraction]:
+        """The prices at which strategies have adopted positions since a row."""
+        bodies = [row.body for row in self.pump.rows[since:] if row.kind is RowKind.BOOKING]
+        adopted = [body for body in bodies if body["cause"] == PositionCause.ADOPTED and body["strategy"]]
+        return {(str(body["symbol"]), PositionSide(str(body["side"]))): Fraction(str(body["price"])) for body in adopted}
 
     def _entries(self) -> dict[Key, Fraction]:
         positions = self.pump.venue.books().account.positions.values()

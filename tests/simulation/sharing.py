@@ -84,8 +84,17 @@ class Oracle:
             if part * signed > 0:
                 self.shares[key][name].fees += Fraction(trade.commission) * abs(part) / along
 
-    def adopt(self, symbol_owner: Callable[[str], str], keys: Iterable[Key], entries: Mapping[Key, Fraction]) -> None:
-        """The only strategy of a symbol takes over what is external there, closing at its own entry price, else the venue's."""
+    def adopt(
+        self,
+        symbol_owner: Callable[[str], str],
+        keys: Iterable[Key],
+        entries: Mapping[Key, Fraction],
+        booked: Mapping[Key, Fraction],
+    ) -> None:
+        """The only strategy of a symbol takes over what is external there, closing at its own entry price, else the venue's.
+
+        What was `booked` at another price counts at that: a strategy's entry price hangs on which of its fills were told first.
+        """
         for key in keys:
             shares, owner = self.shares[key], symbol_owner(key[0])
             external = shares[OTHERS].quantity
@@ -93,7 +102,7 @@ class Oracle:
                 for name, part in ((OTHERS, -external), (owner, external)):
                     share = shares[name]
                     entry = share.cost / share.quantity if part * share.quantity < 0 else entries[key]
-                    share.change(part, entry)
+                    share.change(part, booked.get(key, entry))
 
 
 def key_of(trade: UserTrade) -> Key:

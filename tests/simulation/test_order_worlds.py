@@ -34,7 +34,7 @@ def one_way() -> World:
 
 
 def test_the_worlds_have_every_kind_of_bot() -> None:
-    worlds = [World(seed) for seed in range(60)]
+    worlds = [World(seed) for seed in range(90)]
     assert {(world.hedge, len(world.hands), len(world.contracts)) for world in worlds} >= {
         (hedge, *counts) for hedge in (False, True) for counts in ((1, 1), (2, 1), (2, 2))
     }

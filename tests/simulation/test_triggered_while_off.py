@@ -10,7 +10,7 @@ from coldframe import OrderType, Place, Side
 from tests.simulation.ends import LOT, B, holding, reach
 
 
-@pytest.mark.parametrize("hidden_s", [0, 5, 15, 22, 24])
+@pytest.mark.parametrize("hidden_s", [0, 5, 15, 24, 40])
 @pytest.mark.parametrize(("kind", "side"), [(OrderType.STOP_MARKET, Side.BUY), (OrderType.TAKE_PROFIT_MARKET, Side.SELL)])
 def test_what_it_trades_is_not_foreign(kind: OrderType, side: Side, hidden_s: int) -> None:
     pump, puppet = holding()
@@ -26,7 +26,38 @@ def test_what_it_trades_is_not_foreign(kind: OrderType, side: Side, hidden_s: in
     assert pump.venue.position(B) == LOT + side.sign * LOT
     pump.venue.faults._hidden[name] = (pump.now_ms, pump.now_ms + hidden_s * 1000)
     pump.restart()
-    pump.until(lambda: pump.failed is not None or pump.engine.trading.reports_complete, 60)
+    pump.until(lambda: pump.failed is not None or pump.engine.trading.reports_complete, 90)
     assert pump.failed is None
     assert pump.position("mm") == LOT + side.sign * LOT
     assert pump.engine.state.external.account.net(B) == Decimal(0)
+
+
+@pytest.mark.parametrize("hidden_s", [5, 31, 40])
+def test_what_an_unanswered_order_trades_is_not_foreign(hidden_s: int) -> None:
+    """The bot dies before it hears of its order, and then neither query nor list shows it: only the trade and the position do."""
+    pump, puppet = holding()
+    pump.run(35)
+    puppet.wanted = [Place(symbol=B, side=Side.SELL, type=OrderType.MARKET, quantity=2 * LOT)]
+    pump.until(lambda: pump.venue.position(B) == -LOT)
+    pump.kill()
+    (name,) = [order.client_order_id for order in pump.engine.orders.live]
+    pump.venue.faults._hidden[name] = (pump.now_ms, pump.now_ms + hidden_s * 1000)
+    pump.restart()
+    pump.until(lambda: pump.failed is not None or pump.engine.trading.reports_complete, 90)
+    assert pump.failed is None
+    assert pump.position("mm") == -LOT
+    assert pump.engine.state.external.account.net(B) == Decimal(0)
+
+
+def test_a_refused_start_names_the_order_in_doubt() -> None:
+    pump, puppet = holding()
+    pump.run(35)
+    puppet.wanted = [Place(symbol=B, side=Side.SELL, type=OrderType.MARKET, quantity=2 * LOT)]
+    pump.until(lambda: pump.venue.position(B) == -LOT)
+    pump.kill()
+    (name,) = [order.client_order_id for order in pump.engine.orders.live]
+    pump.venue.faults._hidden[name] = (pump.now_ms, pump.now_ms + 600_000)
+    pump.restart()
+    pump.until(lambda: pump.failed is not None, 120)
+    assert pump.failed is not None
+    assert f"the outcome of SELL {2 * LOT} BTCUSDT ({name}, UNKNOWN, CANCEL_UNKNOWN) is not known" in pump.failed.text

@@ -177,6 +177,8 @@ class Engine:
         self._clock = VenueClock(ctx, self._calls, windows if setup.orders_on else None)
         #: Why a strategy's error ends the run; empty while none does.
         self._end_wanted = ""
+        #: Whether the running step has brought more than market data: only then what the run waits for can have changed.
+        self._changed = False
         self.finished = False
 
     def _runtime(self, plugin: PluggedStrategy) -> StrategyRuntime:
@@ -252,6 +254,7 @@ class Engine:
 
     def _step(self, stamped: Stamped) -> list[Effect]:
         self._ctx.begin_step(stamped.at_ns)
+        self._changed = True
         match stamped.event:
             case FramesReceived() | FramesDropped() | LinkOpened() | LinkLost() as event:
                 self._of_link(event)
@@ -282,6 +285,7 @@ class Engine:
             self.trading.ask_for_tick()
         if self._end_wanted and self.ending.asked is None:
             self._stop(StopAsked(f"halt: {self._end_wanted}"))
+        self.ending.ask_for_check(changed=self._changed)
         self._clock.ask_if_doubted()
         self.listing.ask_if_doubted()
         self._remember_ban()
@@ -375,6 +379,7 @@ class Engine:
         if isinstance(event, LinkLost) and event.banned_until_ms:
             self._ctx.rate_limits.ban(event.banned_until_ms)
         if self.market.feed.owns(event.link):
+            self._changed = isinstance(event, LinkOpened | LinkLost)
             self.market.step(event)
             if isinstance(event, LinkOpened):
                 self.strategies.step(LinkChanged(event.link, self._ctx.now_ns, LinkState.UP))
@@ -411,6 +416,7 @@ class Engine:
             case "listing":
                 self.listing.step(event)
             case "stop":
+                self._changed = False
                 self.ending.step(event)
                 self._finish_if_over()
             case "wake" | "settle":

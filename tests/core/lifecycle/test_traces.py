@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from coldframe.core.lifecycle.first_minutes import FirstMinutes, StartGuard
@@ -79,6 +80,16 @@ def test_trace_of_the_kill_switch() -> None:
     )
 
 
+def stepped(ending: Shutdown) -> Callable[[StopAsked | TimeReached], None]:
+    """A step as the engine makes it: after it the ending asks for its next look."""
+
+    def step(event: StopAsked | TimeReached) -> None:
+        ending.step(event)
+        ending.ask_for_check(changed=isinstance(event, StopAsked))
+
+    return step
+
+
 def test_trace_of_an_end() -> None:
     """The run shall end: what is open is cancelled, and its outcome is waited for, up to the grace time."""
     actor = Actor()
@@ -87,14 +98,15 @@ def test_trace_of_an_end() -> None:
     made.want(actor, place(price="99.5"))
     start = now_ms(made)
     play = (
-        Playbook(Alone(made.engine._ctx, ending.step), ignore=(Log,))
+        Playbook(Alone(made.engine._ctx, stepped(ending)), ignore=(Log,))
         >> at(start + 10, StopAsked("signal"))
         << Like(SendRequest, method="order.cancel")
         << row(RowKind.REQUEST)
         << wake("stop:check", start + 60)
     )
     assert ending.over is None
-    assert play >> at(start + 60, TimeReached("stop:check")) << wake("stop:check", start + 110)
+    # Nothing has come since: it is looked at again when the grace time is over.
+    assert play >> at(start + 60, TimeReached("stop:check")) << wake("stop:check", start + 1_010)
     assert ending.over is None
     # Its answer is overdue by now: once more, by the other way. Then the grace time is over.
     assert play >> at(start + 1_010, TimeReached("stop:check")) << Like(CallRest, verb="DELETE")
@@ -108,7 +120,7 @@ def test_trace_of_an_end_asked_for_twice() -> None:
     made.want(actor, place(price="99.5"))
     start = now_ms(made)
     assert (
-        Playbook(Alone(made.engine._ctx, made.engine.ending.step), ignore=(Log,))
+        Playbook(Alone(made.engine._ctx, stepped(made.engine.ending)), ignore=(Log,))
         >> at(start + 10, StopAsked("signal"))
         << Like(SendRequest, method="order.cancel")
         << row(RowKind.REQUEST)

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from coldframe.core.connectivity.due_checks import DueChecks
 from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.execution_reports import describe
 from coldframe.core.reconciliation.order_side import OrderSide
@@ -25,7 +26,7 @@ from coldframe.model.effects import Level
 from coldframe.model.inputs import StopAsked, TimeReached
 from coldframe.units import NS_PER_MS, plain
 
-#: Pause between two looks at what is still open (milliseconds).
+#: Least pause between two looks at what is still open (milliseconds).
 CHECK_MS: Final = 50
 _NAMED: Final = 5
 _NO_STOP: Final = "no stop stands at the venue"
@@ -97,6 +98,7 @@ class Shutdown:
         self._accounts = {name: account.holdings for name, account in state.accounts.items()}
         self._grace_ms = grace_ms
         self._deadline_ns = 0
+        self._checks = DueChecks("stop:check", CHECK_MS)
         #: Why the run is to end; None while it is not.
         self.asked: str | None = None
         self.over: str | None = None
@@ -109,6 +111,7 @@ class Shutdown:
             case StopAsked(reason):
                 self._ask(reason)
             case TimeReached():
+                self._checks.taken()
                 self._end_when_done()
             case unknown:
                 assert_never(unknown)
@@ -120,6 +123,7 @@ class Shutdown:
             return
         self.asked = reason
         self._deadline_ns = self._ctx.now_ns + self._grace_ms * NS_PER_MS
+        self._checks.begin(self._ctx.now_ns)
         self._strategies.stop(reason)
         self._end_when_done()
 
@@ -133,8 +137,15 @@ class Shutdown:
             self._conclude(self.asked)
         elif self._ctx.now_ns >= self._deadline_ns:
             self._give_up(self.asked, waiting)
-        else:
-            self._ctx.wake("stop:check", CHECK_MS)
+
+    def ask_for_check(self, *, changed: bool) -> None:
+        """At the end of a step: asks for the next look at what is still open, when anything may have changed, else at the deadline.
+
+        What changes by time alone (a countdown that could not be switched off, an order given up) is followed by the order side's
+        ticks, and each of them is a change.
+        """
+        if self.asked is not None and self.over is None:
+            self._ctx.check(self._checks, self._ctx.now_ns if changed else self._deadline_ns)
 
     def report(self) -> EndReport:
         """What is settled, and what is not: at the end of the run once that is over, else now."""

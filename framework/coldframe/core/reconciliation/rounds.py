@@ -45,9 +45,13 @@ OWNERS_PER_ROUND: Final = 10
 _ALL_ALGOS_WEIGHT: Final = 40
 
 
-#: At the start, how long and how often orders of an earlier run are waited for before a position counts as external.
+#: At the start, how long and how often an explanation is waited for before a position counts as external: half a minute.
 _OPEN_QUESTIONS_MS: Final = 700
 _OPEN_QUESTIONS_ROUNDS: Final = 40
+#: The same while the fate of an order of ours is not known there: three quarters of a minute more, at longer pauses (a round costs
+#: 50 weight and more).
+_UNKNOWN_ORDER_MS: Final = 5_000
+_UNKNOWN_ORDER_ROUNDS: Final = _OPEN_QUESTIONS_ROUNDS + 9
 #: States of orders of which only an answer tells how much has traded.
 _OPEN: Final = frozenset({OrderState.TRIGGERED, OrderState.UNKNOWN})
 
@@ -307,7 +311,8 @@ class Reconciler:
         if self.at_start is not None:
             if self._perhaps_ours(self.at_start, current):
                 self._compare_orders(current)
-                self._ctx.wake("reconcile:again", _OPEN_QUESTIONS_MS)
+                long = self.rounds > _OPEN_QUESTIONS_ROUNDS
+                self._ctx.wake("reconcile:again", _UNKNOWN_ORDER_MS if long else _OPEN_QUESTIONS_MS)
                 return
             waiting = self.listed.unknown_algos(current.open_algos.values())
             external = self.listed.unknown(current.open_orders.values())
@@ -335,11 +340,12 @@ class Reconciler:
         Its orders may have traded while the bot was off, under ids that only the venue knows: until they are asked for, nothing is
         called external. A conditional order that still waits after a position was there has not made it.
         """
-        if self.rounds > _OPEN_QUESTIONS_ROUNDS:
-            return False
         external = at_start.external_positions(current.held, current.positions_ns)
         found = {(position.key, position.on_account) for position in external}
         found_before, self._found = self._found & found, found
+        if self.rounds > _OPEN_QUESTIONS_ROUNDS:
+            unknown = {order.symbol for order in self._orders.live if order.state in _OPEN}
+            return self.rounds <= _UNKNOWN_ORDER_ROUNDS and any(key[0] in unknown for key, _ in found)
         live = [order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN]
         waiting = {order.symbol for order in live if current.waits(order)}
         symbols = {order.symbol for order in live if not current.waits(order)}

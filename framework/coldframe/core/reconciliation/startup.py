@@ -13,7 +13,7 @@ from decimal import Decimal
 import attrs
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.execution.execution_reports import ExecutionReports
+from coldframe.core.execution.execution_reports import ExecutionReports, describe
 from coldframe.core.state.engine_state import EngineState
 from coldframe.core.state.external import ExternalPolicy, ExternalPosition, only_owner
 from coldframe.core.state.orders import Fill
@@ -21,6 +21,7 @@ from coldframe.core.state.positions import EXTERNAL, PositionKey
 from coldframe.core.state.shares import Parts
 from coldframe.model.effects import Fail, Level
 from coldframe.model.events import PositionCause
+from coldframe.model.orders import OrderState
 from coldframe.units import ZERO, exact, plain
 from coldframe.wire.replies import AlgoReply, OrderReply
 
@@ -155,8 +156,11 @@ class StartCheck:
 
     def _findings(self, held: Sequence[ExternalPosition], orders: Sequence[OrderReply]) -> list[str]:
         if self._rule is ExternalPolicy.REFUSE:
-            found = [*((str(position), "close") for position in held), *((_named(order), "cancel") for order in orders)]
-            return [f"orders.external: {what} belongs to no strategy: {verb} it, {_HINT}" for what, verb in found]
+            found = [
+                *((str(position), f"close it, {_HINT}{self._in_doubt(position.key[0])}") for position in held),
+                *((_named(order), f"cancel it, {_HINT}") for order in orders),
+            ]
+            return [f"orders.external: {what} belongs to no strategy: {advice}" for what, advice in found]
         if self._rule is ExternalPolicy.ADOPT:
             return [
                 f"orders.external: {what} cannot be adopted: not exactly one strategy trades {symbol}"
@@ -167,6 +171,14 @@ class StartCheck:
                 if self._owner(symbol) is None
             ]
         return []
+
+    def _in_doubt(self, symbol: str) -> str:
+        """Which order of ours may have made a position after all, in words."""
+        unknown = [order for order in self._state.orders.live if order.symbol == symbol and order.state is OrderState.UNKNOWN]
+        if not unknown:
+            return ""
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return f" (the outcome of {describe(unknown[0])}{more} is not known: look at the exchange, or start again later)"
 
     def _owner(self, symbol: str) -> str | None:
         """Who adopts what is found in a symbol."""
