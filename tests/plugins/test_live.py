@@ -121,7 +121,7 @@ def test_momentum_goes_in_and_comes_out(tmp_path: Path) -> None:
 def test_the_guard_lets_nothing_through_while_it_is_shut(tmp_path: Path) -> None:
     maker = 'plugin = "maker"\nsymbols = ["BTCUSDT"]\nparams = { size = "0.002", spread_bps = "1" }\n'
     shut = '[[strategies.overlays]]\nplugin = "guard"\nparams = { max_spread_bps = "0.0001" }\n'
-    summary, result, diary = lived_with(maker + shut, tmp_path, lambda diary: diary.overlay_verdicts() >= 20)
+    summary, result, diary = lived_with(maker + shut, tmp_path, lambda diary: diary.overlay_verdicts() >= 5)
     check_clean(summary, result, diary)
     assert set(summary["strategies"]["it"]["verdicts"]) == {"OVERLAY"}
     assert summary["orders"]["sent"] == 0

@@ -9,4 +9,4 @@ from tests.runtime.scene import Scene, play
 
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return play(tmp_path_factory.mktemp("scene"))
+    return play(tmp_path_factory.mktemp("scene"), looked_at=True)

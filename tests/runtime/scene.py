@@ -112,8 +112,8 @@ class Watched(LiveView):
         self.pictures.append(rendered(self))
 
 
-def play(folder: Path, seconds: float = 3.0, config: str = CONFIG) -> Scene:
-    """Plays the scene."""
+def play(folder: Path, seconds: float = 3.0, config: str = CONFIG, *, looked_at: bool = False) -> Scene:
+    """Plays the scene; looked at, its view makes a picture every 50 ms."""
     (folder / "strategies.py").write_text(STRATEGIES)
     (folder / "bot.toml").write_text(config)
     loaded = read(folder / "bot.toml")
@@ -122,7 +122,7 @@ def play(folder: Path, seconds: float = 3.0, config: str = CONFIG) -> Scene:
     view = Watched(console)
 
     async def look() -> None:
-        while True:
+        while looked_at:
             await trio.sleep(0.05)
             view.pictures.append(rendered(view))
 

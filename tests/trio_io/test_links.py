@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from trio.testing import MockClock
 
 from coldframe.core.connectivity.signing import Ed25519Signer, HmacSigner, Signer, api_payload
 from coldframe.model.effects import CloseLink, LinkKind, OpenLink, SendControl, SendRequest
@@ -208,8 +209,7 @@ async def test_every_market_frame_is_tapped_and_no_other() -> None:
 # -- closing ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.scene
-async def test_a_link_that_the_brain_closes_is_not_reported_as_lost() -> None:
+async def test_a_link_that_the_brain_closes_is_not_reported_as_lost(virtual_clock: MockClock) -> None:
     gone = trio.Event()
 
     async def script(line: Line) -> None:
