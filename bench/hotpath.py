@@ -231,7 +231,7 @@ async def through_coldframe(url: str, count: int) -> float:
     nowhere = Endpoints("http://127.0.0.1:9", url, url)
     tls = ssl.create_default_context()
     async with RestClient(nowhere.rest, tls, clock.now_ns, None, 5000) as rest, trio.open_nursery() as nursery:
-        connections = Connections(rest, rest, nowhere, nowhere, tls, None, 5000, random.random)
+        connections = Connections(rest, rest, nowhere, nowhere, tls, None, 5000, "bench")
         runner = TrioEffectRunner(nursery, clock, connections, lambda level, text: None)
         engine = Engine(
             EngineSetup(

@@ -302,7 +302,7 @@ def test_no_match_lets_a_value_fall() -> None:
 
 
 #: What lets real time pass, or measures it; and what says that a function runs on virtual time.
-_PASSES = re.compile(r"(time\.(sleep|monotonic|perf_counter)|trio\.sleep|move_on_after)\(")
+_PASSES = re.compile(r"(?<![\w.])((time|trio)\.)?(sleep|sleep_until|monotonic|perf_counter|move_on_after|move_on_at)\(")
 _VIRTUAL = re.compile(r"MockClock|run_virtually|in_virtual_time|on virtual time")
 #: Where real seconds pass on purpose, and why. The folders hold whole processes.
 REAL = {
@@ -319,7 +319,7 @@ def real_waits(path: Path) -> list[str]:
     if name(path).startswith(tuple(REAL)):
         return []
     blocks = ast.parse(text_of(path)).body
-    texts = [(getattr(block, "name", f"line {block.lineno}"), ast.unparse(block)) for block in blocks]
+    texts = [(getattr(block, "name", f"line {block.lineno}"), ast.unparse(block).replace("\\n", "\n")) for block in blocks]
     return [block for block, text in texts if _PASSES.search(text) and not _VIRTUAL.search(text)]
 
 
@@ -335,12 +335,13 @@ def test_a_wait_for_a_time_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "async def test_real() -> None:\n    await trio.sleep(1)",
         "def test_nothing_comes() -> None:\n    with trio.move_on_after(1):\n        pass",
         "PLUGIN = 'import time\\ntime.sleep(1)'",
+        "def test_by_its_name() -> None:\n    sleep(1)",
         "async def test_virtual(autojump_clock: MockClock) -> None:\n    await trio.sleep(1)",
         "def play() -> None:\n    async def main() -> None:\n        await trio.sleep(1)\n    run_virtually(main)",
         "async def test_bounded() -> None:\n    with trio.fail_after(1):\n        await event.wait()",
     ]
     found.write_text("\n".join(lines))
-    assert real_waits(found) == ["test_real", "test_nothing_comes", "line 6"]
+    assert real_waits(found) == ["test_real", "test_nothing_comes", "line 6", "test_by_its_name"]
 
 
 #: Names of tests, of 60 and of 61 characters.
