@@ -220,7 +220,7 @@ def _other_verbs(verbs: _SubParsers) -> None:
     venue.add_argument("--port", type=int, metavar="N", help="TCP port; 0 takes a free one")
     _recording_option(venue, "play this recording")
     venue.add_argument("--keys", type=Path, metavar="DIR", help="keep the keys of its accounts here, and use them again")
-    venue.add_argument("--state", type=Path, metavar="DIR", help="keep its ledger here, and remember orders and positions")
+    venue.add_argument("--state", type=Path, metavar="DIR", help="keep its accounts here, and remember orders and positions")
 
     change = _verb(verbs, "venue-change", _venue_change, "change something at a `coldframe venue` that runs")
     change.add_argument(

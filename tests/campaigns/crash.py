@@ -5,7 +5,7 @@ started on the journal of the one before and killed (kill -9) at a moment that s
 every few cycles it ends in peace instead and says what it knows. Checked are, after every cycle: no client order id has reached
 the venue twice, and the venue has taken none twice; every order that reached it stands in the journal; no fill stands in the
 journal twice, or that the venue does not know; no position at the venue could have passed its limit. And after a peaceful end:
-nothing is unknown or left at the venue, and fills and positions are the same in the journal, in the summary and in the ledger. The
+nothing is unknown or left at the venue, and fills and positions are the same in journal, summary and accounts. The
 last line gives the figures; exit code 1 with violations.
 """
 
@@ -152,7 +152,7 @@ class Campaign:
     memory: Memory = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.history = History(self.folder / "ledger")
+        self.history = History(self.folder / "accounts")
         self.memory = Memory(self.folder / "journal.db")
 
     async def run(self, cycles: int) -> None:
@@ -245,7 +245,7 @@ class Campaign:
                 self._violated(f"{where}: a fill stands in the journal that the venue does not know: {key}")
 
     def _check_peace(self, where: str, summary: dict[str, Any]) -> None:
-        """What bot, journal and ledger say when the bot has ended in good order."""
+        """What bot, journal and accounts say when the bot has ended in good order."""
         kept = {order["order"] for order in summary["end"]["kept"]}
         live = [order.client_order_id for order in self.memory.past.live if order.client_order_id not in kept]
         if summary["orders"]["unknown"] or live:
@@ -283,7 +283,7 @@ def campaign(cycles: int, seed: int, faults: str = "", keep: Path | None = None)
         folder = (keep or Path(spare)).absolute()
         home = {"XDG_STATE_HOME": str(folder), "HOME": str(folder)}
         settings = venue_config(folder, faults, seed)
-        with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
+        with venue(settings, "--port", 0, "--state", folder / "accounts", env=home) as served:
             trial = Campaign(folder, served, Random(seed))
             trio.run(trial.run, cycles)
         return trial.last_line(cycles), list(trial.violations)
@@ -294,7 +294,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--faults", choices=["none", *sorted(FAULTS)], default="none", help="what the venue does wrong besides")
-    parser.add_argument("--keep", type=Path, help="an empty folder for journal and ledger, which stay there")
+    parser.add_argument("--keep", type=Path, help="an empty folder for journal and accounts, which stay there")
     given = parser.parse_args(arguments)
     last_line, violations = campaign(given.cycles, given.seed, FAULTS.get(given.faults, ""), given.keep)
     for violation in violations:

@@ -50,7 +50,7 @@ from tests.exchange.rig import SYMBOL, Rig, symbol_market
 from tests.randomness import randomness
 
 NOW_MS: Final = 1_700_000_000_000
-TAPE: Final = b"\n".join(
+RECORDING: Final = b"\n".join(
     [
         b'{"t":1700000000000000000,"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1700000000000,"T":1700000000000,'
         b'"s":"BTCUSDT","U":1,"u":5,"pu":0,"b":[["60000.1","1.5"]],"a":[["60001.0","2"]]}}',
@@ -121,7 +121,11 @@ def _steps(path: Path) -> Read:
 
 def _recordings(folder: Path) -> Iterator[Reader]:
     path, packer = folder / "fuzzed.jsonl", zstd_module("")
-    packed = [gzip.compress(TAPE, mtime=0), packer.compress(TAPE), b"\x50\x2a\x4d\x18\0\0\0\0" + packer.compress(TAPE)]
+    packed = [
+        gzip.compress(RECORDING, mtime=0),
+        packer.compress(RECORDING),
+        b"\x50\x2a\x4d\x18\0\0\0\0" + packer.compress(RECORDING),
+    ]
 
     def look(data: bytes) -> None:
         path.write_bytes(data)
@@ -145,7 +149,7 @@ def _recordings(folder: Path) -> Iterator[Reader]:
             for _ in read_recording(fresh):
                 pass
 
-    good = [*[TAPE] * 4, *packed]
+    good = [*[RECORDING] * 4, *packed]
     frames = [b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade"}}', b'{"lastUpdateId":4,"bids":[["60000.0","1"]],"asks":[]}']
     yield Reader("recorder", frames, record, declared=(), share=5)
     yield Reader("recording", good, look, declared=(ConfigError,), share=20)
@@ -211,7 +215,7 @@ def _halts(folder: Path) -> Iterator[Reader]:
 
 
 def _venue(folder: Path) -> Iterator[Reader]:
-    """What an embedded venue keeps: the ledger of its accounts, and their keys."""
+    """What an embedded venue keeps: its accounts, and their keys."""
     keys_for(["main"], str(folder))
     rig = Rig(symbol_market(), store=FileAccountStore(folder))
     rig.book()
@@ -223,15 +227,15 @@ def _venue(folder: Path) -> Iterator[Reader]:
     rig.exchange.store.close()
 
     def opened() -> None:
-        ledger = FileAccountStore(folder)
+        store = FileAccountStore(folder)
         try:
-            Rig(symbol_market(), store=ledger)
+            Rig(symbol_market(), store=store)
         finally:
-            ledger.close()
+            store.close()
 
-    ledger = next(folder.glob("*.jsonl"))
+    file = next(folder.glob("*.jsonl"))
     stored, pem = folder / "main.json", folder / "main.ed25519.pem"
-    yield Reader("ledger", [ledger.read_bytes()], _with(ledger, opened), declared=(ConfigError,), share=5)
+    yield Reader("account file", [file.read_bytes()], _with(file, opened), declared=(ConfigError,), share=5)
     yield Reader(
         "keys", [stored.read_bytes()], _with(stored, lambda: keys_for(["main"], str(folder))), declared=(ConfigError,), share=3
     )

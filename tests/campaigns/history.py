@@ -1,4 +1,4 @@
-"""What really happened, as the venue's own ledger tells it: read from its file while the venue writes it, never from the bot."""
+"""What really happened, as the venue's own accounts tell it: read from its file while the venue writes it, never from the bot."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Exposure:
 
 @attrs.define
 class History:
-    """The ledger of a venue that was started with `--state DIRECTORY`, and must not be started again on it meanwhile."""
+    """The accounts of a venue that was started with `--state DIRECTORY`, and must not be started again on it meanwhile."""
 
     directory: Path
     orders: dict[int, Order] = attrs.field(factory=dict)

@@ -1,7 +1,7 @@
 """`python -m tests.campaigns.hostile --minutes 20`: a bot on a venue that does wrong, checked all the time from the venue's books.
 
 The bot lives in this process, the venue in one of its own; between them stands a relay that counts what really arrives. Checked
-are: every client order id reaches the venue at most once, and no more orders than the bot counted; every fill in the ledger is
+are: every client order id reaches the venue at most once, and no more orders than the bot counted; every fill in the accounts is
 the bot's within a bounded time, and no other; the worst position that the venue's books allow stays within each strategy's limit;
 whatever is unknown is resolved within the receive window and ten seconds (an order whose report may have been lost: within the
 time more that its proof takes), and every order that stands in the venue's books is alive for the bot. Where the venue hides
@@ -187,7 +187,7 @@ class Inspector:
                 self._violated(f"still alive in the journal: {order.client_order_id} ({order.state})")
         for runtime in self.engine.runtimes.all:
             for key in self.history.fills_of(runtime.id).keys() ^ memory.fills_of(runtime.id):
-                self._violated(f"fill that journal and ledger do not share: {key}")
+                self._violated(f"fill that journal and accounts do not share: {key}")
         for key in (key for key, times in memory.fills.items() if times > 1):
             self._violated(f"fill that stands in the journal twice: {key}")
         for name in set(self.sent.placed) - memory.orders:
@@ -224,13 +224,13 @@ def campaign(minutes: float, faults: str, seed: int, log: TextIO | None = None) 
         folder = Path(name)
         home = {"XDG_STATE_HOME": str(folder / "state"), "HOME": name}
         settings = venue_config(folder, faults, seed)
-        with venue(settings, "--port", 0, "--state", folder / "ledger", env=home) as served:
+        with venue(settings, "--port", 0, "--state", folder / "accounts", env=home) as served:
             os.environ |= {"CAMPAIGN_KEY": served.api_key, "XDG_STATE_HOME": home["XDG_STATE_HOME"]}
             return trio.run(partial(_campaign, folder, served, minutes, Log(log), hides="orders_hidden" in faults))
 
 
 async def _campaign(folder: Path, served: VenueProcess, minutes: float, log: Log, *, hides: bool) -> Outcome:
-    history, sent = History(folder / "ledger"), Sent()
+    history, sent = History(folder / "accounts"), Sent()
     async with trio.open_nursery() as outside:
         relay = Relay(int(str(served.said["rest"]).rpartition(":")[2]), sent)
         plugin = await outside.start(relay.serve)

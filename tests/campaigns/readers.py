@@ -36,7 +36,7 @@ from coldframe.wire import api, frames, names, recording, requests, rest, routes
 from coldframe.wire.codec import Census, decode, decode_list, decode_stream, decode_user, payload_class, user_event_classes
 from coldframe.wire.reference import ExchangeInfo, ServerTime, SymbolInfo
 from coldframe.wire.replies import AccountStatus, AlgoReply, OrderReply, PositionRow
-from tests.campaigns.files import TAPE, file_readers
+from tests.campaigns.files import RECORDING, file_readers
 from tests.campaigns.reader import Read, Reader
 from tests.campaigns.world import World, mirrored
 from tests.conftest import SHARED
@@ -154,7 +154,7 @@ def _envelopes() -> Iterator[Reader]:
     yield Reader("control answer", CONTROLS, frames.parse_reply, share=10)
     yield Reader("combined frame", CONTROLS, frames.cut_envelope, declared=(), share=5)
     yield Reader("parameters", REQUESTS, _parameters, share=40)
-    yield Reader("line of a recording", TAPE.split(b"\n"), recording.parse_line, share=10)
+    yield Reader("line of a recording", RECORDING.split(b"\n"), recording.parse_line, share=10)
 
 
 def _answered() -> Iterator[bytes]:
@@ -220,7 +220,7 @@ def _bodies() -> Iterator[Reader]:
     yield Reader("market link", [*ANSWERS, talk, talk, talk], _batches, declared=(), share=3)
     pem = keys_for(["main"], None)[0].ed25519_private_pem
     yield Reader("private key of an account", [pem], _signer, declared=(ValueError,))
-    packed = [gzip.compress(body, mtime=0) for body in (*FAULTS, TAPE)]
+    packed = [gzip.compress(body, mtime=0) for body in (*FAULTS, RECORDING)]
     yield Reader("packed body", packed, _unpacked, declared=(LinkRefused,), share=5)
 
 
@@ -330,7 +330,7 @@ def _control() -> Reader:
 
 def _mirror() -> Reader:
     """A mirrored market that goes on whatever it is fed."""
-    mirror, lines = Mirror(), [*TAPE.split(b"\n"), b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade"}}']
+    mirror, lines = Mirror(), [*RECORDING.split(b"\n"), b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade"}}']
     row = decode(SymbolInfo, _CONTRACT, Census())
     mirror.feed_info(ExchangeInfo(server_time=0, rate_limits=[], symbols=[row]))
     mirrored(mirror)

@@ -1,4 +1,4 @@
-"""The stage of both campaigns: a venue process with its ledger on disk, a relay before it, and a bot that trades through it."""
+"""The stage of both campaigns: a venue process with its accounts on disk, a relay before it, and a bot that trades through it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of the venue's ledger: it must see what the campaigns are there to find."""
+"""The reader of the venue's accounts: it must see what the campaigns are there to find."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ def document(*args: object) -> dict[str, Any]:
 
 @pytest.mark.scene
 @needs_shared
-@pytest.mark.parametrize("tape", sample(RECORDINGS), ids=lambda path: path.name)
-def test_a_bot_keeps_its_books_synced_over_a_recording(tape: Path) -> None:
-    summary = document("run", CONFIGS / "recorded.toml", "--recording", tape, "--speed", "max")
+@pytest.mark.parametrize("recording", sample(RECORDINGS), ids=lambda path: path.name)
+def test_a_bot_keeps_its_books_synced_over_a_recording(recording: Path) -> None:
+    summary = document("run", CONFIGS / "recorded.toml", "--recording", recording, "--speed", "max")
     assert summary["ended"] == "recording_end"
     assert summary["books"]
     assert all(book["state"] == "synced" and book["resyncs"] == 0 for book in summary["books"].values())
@@ -38,9 +38,9 @@ def test_a_bot_keeps_its_books_synced_over_a_recording(tape: Path) -> None:
 
 
 @needs_shared
-@pytest.mark.parametrize("tape", RECORDINGS, ids=lambda path: path.name)
-def test_verify_finds_every_book_true(tape: Path) -> None:
-    said = document("recording", "verify", tape)
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
+def test_verify_finds_every_book_true(recording: Path) -> None:
+    said = document("recording", "verify", recording)
     assert said["gaps"] == said["mismatches"] == 0
     assert said["comparisons"] > 1000
     assert {"depth_events", "snapshots", "gaps", "comparisons", "mismatches"} == set(next(iter(said["symbols"].values())))

@@ -101,7 +101,7 @@ def test_files_count_from_the_folder_of_the_configuration(tmp_path: Path) -> Non
     config = loaded(tmp_path, WHOLE).config
     embedded = config.venue.embedded
     assert config.venue.ca_file == str(tmp_path / "certs/ca.pem")
-    assert embedded.recording == str(tmp_path / "tapes/one.jsonl.gz")
+    assert embedded.recording == str(tmp_path / "recordings/one.jsonl.gz")
     assert (embedded.tls_certificate, embedded.tls_key) == (str(tmp_path / "certs/chain.pem"), "/etc/keys/key.pem")
     assert (embedded.keys_dir, embedded.state_dir) == (str(tmp_path / "keys"), str(tmp_path / "state"))
     assert config.journal.file == str(tmp_path / "state/journal")

@@ -1,4 +1,4 @@
-"""The ledger of a tiny exchange: it carries out requests, answers REST calls, and reports what happens to orders.
+"""A tiny exchange without sockets: it carries out requests, answers REST calls, and reports what happens to orders.
 
 It knows no links and no time of its own; its owner says what time it is and passes its reports on.
 """

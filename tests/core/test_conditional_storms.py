@@ -1,6 +1,6 @@
 """Conditional orders in bad weather: answers held, lost, shuffled; reports missing; links cut; queries forgetful.
 
-The ledger of the tiny venue is the judge: every order reached it at most once, every fill is booked once, and when the weather is
+The tiny venue is the judge: every order reached it at most once, every fill is booked once, and when the weather is
 over nothing is left in doubt.
 """
 

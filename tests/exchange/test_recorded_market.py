@@ -85,8 +85,8 @@ class Playback:
     """A recording, an exchange on it, and the caller that a venue has: it goes from one due time to the next."""
 
     def __init__(self, raw: Sequence[bytes], speed: str, **ends: Any) -> None:
-        info = look_through(Lines(raw), "tape")
-        settings = Settings(market="recording", recording="tape", speed=speed)
+        info = look_through(Lines(raw), "recording")
+        settings = Settings(market="recording", recording="recording", speed=speed)
         self.market = RecordedMarket(settings, NOW_MS, info, Lines(raw, **ends))
         self.rig = Rig(*self.market.markets.values())
         self.market.bind(self.rig.exchange.streams, lambda symbol, met: None)
@@ -210,12 +210,12 @@ def test_who_waits_for_a_book_is_called_once_it_is_complete() -> None:
 
 
 def test_a_torn_recording_is_played_to_its_tear_and_says_so() -> None:
-    played = Playback(seconds_of(1), "max", tear="tape:12: the last line is torn and was left out")
+    played = Playback(seconds_of(1), "max", tear="recording:12: the last line is torn and was left out")
     played.subscribe(DEPTH)
     assert played.market.note is None
     played.until(1_000)
     assert (len(played.reader.heard), played.market.ended) == (10, True)
-    assert played.market.note == "tape:12: the last line is torn and was left out"
+    assert played.market.note == "recording:12: the last line is torn and was left out"
     assert played.market.next_due_ms() is None
 
 
@@ -229,10 +229,10 @@ def test_damage_in_the_middle_ends_the_market_with_an_error(speed: str) -> None:
     played.until(10_000)
     assert played.market.fault is not None
     assert "not a payload of its stream" in str(played.market.fault)
-    cut = Playback(seconds_of(1), speed, fault=ConfigError("tape:13: damaged"))
+    cut = Playback(seconds_of(1), speed, fault=ConfigError("recording:13: damaged"))
     cut.subscribe(DEPTH)
     cut.until(10_000)
-    assert (str(cut.market.fault), len(cut.reader.heard)) == ("tape:13: damaged", 10)
+    assert (str(cut.market.fault), len(cut.reader.heard)) == ("recording:13: damaged", 10)
 
 
 @given(st.lists(st.integers(0, 700), min_size=1, max_size=40), st.sampled_from(["1", "7", "0.3"]))

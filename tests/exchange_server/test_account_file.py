@@ -1,4 +1,4 @@
-"""What the ledger's file remembers, and how it takes damage."""
+"""What the file of the accounts remembers, and how it takes damage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIVE: list[FileAccountStore] = []
 
 
 def _ledger(path: Path) -> FileAccountStore:
-    """The ledger of a new process: what the one before held, the system has let go."""
+    """The account store of a new process: what the one before held, the system has let go."""
     while _ALIVE:
         before = _ALIVE.pop()
         if before._file is not None:  # it has not been closed by its own test
@@ -209,7 +209,7 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
 
 def test_two_venues_never_keep_one_ledger(tmp_path: Path) -> None:
     first = FileAccountStore(tmp_path)
-    with pytest.raises(ConfigError, match=rf"another venue keeps its ledger here \(pid {os.getpid()}, an embedded exchange\)"):
+    with pytest.raises(ConfigError, match=rf"another venue keeps its accounts here \(pid {os.getpid()}, an embedded exchange\)"):
         FileAccountStore(tmp_path)
     first.close()
     FileAccountStore(tmp_path).close()

@@ -35,7 +35,7 @@ def skipped(kind: int, content: bytes) -> bytes:
     return struct.pack("<II", 0x184D2A50 + kind, len(content)) + content
 
 
-def at(folder: Path, body: bytes, name: str = "tape.jsonl") -> Path:
+def at(folder: Path, body: bytes, name: str = "recording.jsonl") -> Path:
     path = folder / name
     path.write_bytes(body)
     return path
@@ -49,7 +49,7 @@ def numbers(path: Path, bounds: LineBounds = USUAL_BOUNDS) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", range(16))
-@pytest.mark.parametrize("name", ["tape.jsonl.zst", "tape.jsonl"])
+@pytest.mark.parametrize("name", ["recording.jsonl.zst", "recording.jsonl"])
 def test_zstd_may_begin_with_a_frame_that_is_skipped(tmp_path: Path, kind: int, name: str) -> None:
     assert numbers(at(tmp_path, skipped(kind, b"") + zstd(BODY), name)) == list(range(300))
 
@@ -71,7 +71,7 @@ def test_skipped_frames_alone_are_an_empty_recording(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("magic", [b"\x50\x2a\x4d\x19", b"\x4f\x2a\x4d\x18", b"\x60\x2a\x4d\x18", b"\x28\xb5\x2f\xfc"])
 def test_what_only_looks_like_zstd_is_no_recording(tmp_path: Path, magic: bytes) -> None:
-    with pytest.raises(ConfigError, match=r"tape\.jsonl:1: not a line of a recording"):
+    with pytest.raises(ConfigError, match=r"recording\.jsonl:1: not a line of a recording"):
         numbers(at(tmp_path, magic + BODY))
 
 
@@ -89,7 +89,7 @@ ROWS = [b"", b"  ", b"\r", b'{"t":1,"stream":"a","data":"%b"}' % (b"x" * 40), b'
 def test_lines_come_as_a_plain_split_gives_them(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], chunk: int, pack: Callable[[bytes], bytes]
 ) -> None:
-    path = at(tmp_path_factory.mktemp("tape"), pack(b"\n".join(lines)))
+    path = at(tmp_path_factory.mktemp("recording"), pack(b"\n".join(lines)))
     reading = read_recording(path, LineBounds(chunk=chunk))
     given_ = [(reading.line, line.t) for line in reading]
     assert given_ == [(number, 1 if b'"t":1' in line else 2) for number, line in enumerate(lines, 1) if line.strip()]
@@ -107,7 +107,9 @@ def test_a_line_beyond_the_longest_names_file_line_and_limit(tmp_path: Path, pac
     assert numbers(at(tmp_path, pack(b"\n".join([*LINES, fits, *LINES]))), bounds).count(1) == 3
     too_long = b'{"t":1,"stream":"a","data":"%b"}' % (b"x" * 600)
     for end in (b"", b"\n", b"\n" + BODY):
-        with pytest.raises(ConfigError, match=r"tape\.jsonl:301: a line of more than 500 bytes|jsonl:300: a line of more than 500"):
+        with pytest.raises(
+            ConfigError, match=r"recording\.jsonl:301: a line of more than 500 bytes|jsonl:300: a line of more than 500"
+        ):
             numbers(at(tmp_path, pack(BODY + too_long + end)), bounds)
 
 
@@ -121,7 +123,7 @@ def test_a_file_without_an_end_is_refused_at_once() -> None:
 def test_decompression_bomb_is_refused_when_it_exceeds_the_bound(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     bomb = pack(b"\n" * (1 << 24))
     assert len(bomb) * 250 < 1 << 23
-    with pytest.raises(ConfigError, match=r"tape\.jsonl:[0-9]+: more than [0-9]+ bytes come out of this file"):
+    with pytest.raises(ConfigError, match=r"recording\.jsonl:[0-9]+: more than [0-9]+ bytes come out of this file"):
         numbers(at(tmp_path, bomb), LineBounds(always_allowed=1 << 20))
 
 
@@ -131,7 +133,7 @@ def test_more_streams_than_there_are_is_no_recording(tmp_path: Path) -> None:
     assert len(numbers(at(tmp_path, b"\n".join([*rows[:-1], *rows[:9]])))) == MOST_NAMES + 9
     for use in (numbers, read_recording_info, describe_recording, verify_recording):
         with pytest.raises(
-            ConfigError, match=rf"tape\.jsonl:{MOST_NAMES + 1}: more than {MOST_NAMES} different streams|tape\.jsonl:1: "
+            ConfigError, match=rf"recording\.jsonl:{MOST_NAMES + 1}: more than {MOST_NAMES} different streams|recording\.jsonl:1: "
         ):
             use(at(tmp_path, b"\n".join(rows)))
 
@@ -139,7 +141,7 @@ def test_more_streams_than_there_are_is_no_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["stream", "snapshot"])
 def test_a_name_beyond_all_names_is_no_line(tmp_path: Path, name: str) -> None:
     row = b'{"t":1,"%b":"%b","data":{}}' % (name.encode(), b"x" * 201)
-    with pytest.raises(ConfigError, match=r"tape\.jsonl:301: not a line of a recording"):
+    with pytest.raises(ConfigError, match=r"recording\.jsonl:301: not a line of a recording"):
         numbers(at(tmp_path, BODY + row + b"\n" + BODY))
 
 

@@ -67,7 +67,9 @@ def test_files_and_secrets_are_marked() -> None:
     }
     assert marked[SECRET] == {"api_key", "private_key", "secret"}
     assert {"recording", "keys_dir", "state_dir", "ca_file", "tls_certificate", "tls_key"} <= marked[PATH]
-    named = {field.name for kind in TABLES for field in attrs.fields(kind) if re.search("_(file|dir)$|^file$|^tape$", field.name)}
+    named = {
+        field.name for kind in TABLES for field in attrs.fields(kind) if re.search("_(file|dir)$|^file$|^recording$", field.name)
+    }
     assert named <= marked[PATH]
 
 

@@ -17,7 +17,7 @@ from coldframe.runtime.recordings import describe_recording, verify_recording
 from coldframe.wire.recording import snapshot_line, stream_line
 from tests.conftest import SHARED, needs_shared
 
-TAPES = sorted((SHARED / "data").glob("capture_*.jsonl.gz")) if SHARED.is_dir() else []
+CAPTURES = sorted((SHARED / "data").glob("capture_*.jsonl.gz")) if SHARED.is_dir() else []
 SMALL = SHARED / "data/capture_2021-07-22_sushi-akro-keep-ctk_30s.jsonl.gz"
 
 
@@ -32,7 +32,7 @@ class Printed:
 
 
 def verified(path: Path) -> tuple[int, dict[str, Any], str]:
-    """Exit code, document and last line of `tape verify`."""
+    """Exit code, document and last line of `recording verify`."""
     printed = Printed()
     code = recording_verify(path, printed)
     return code, printed.document, printed.lines[-1]
@@ -42,7 +42,7 @@ def verified(path: Path) -> tuple[int, dict[str, Any], str]:
 
 
 @needs_shared
-@pytest.mark.parametrize("path", TAPES, ids=lambda path: path.name.split("_")[1])
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name.split("_")[1])
 def test_real_recordings_hold_up(path: Path) -> None:
     code, document, said = verified(path)
     assert list(document) == ["schema_version", "verb", "lines", "symbols", "gaps", "comparisons", "mismatches"]

@@ -43,7 +43,7 @@ def others(folder: Path, config: Path, there: VenueProcess, env: dict[str, str])
 
 def test_p2_p8_a_killed_bot_goes_on_and_stays_alone(tmp_path: Path, home: dict[str, str]) -> None:
     """It goes on where it was; while it lives, no second one may trade on its account, with its key or with another."""
-    with venue(CONFIGS / "quickstart.toml", "--state", tmp_path / "ledger", env=home) as there:
+    with venue(CONFIGS / "quickstart.toml", "--state", tmp_path / "accounts", env=home) as there:
         config = live_config(tmp_path, there)
         env = {**home, "SCENE_KEY": there.api_key}
         with started(tmp_path, "run", config, "--live", env=env) as first:

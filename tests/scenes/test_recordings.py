@@ -15,12 +15,12 @@ def test_the_shipped_recording_is_played_and_a_run_is_recorded(tmp_path: Path, h
     assert all(book["state"] == "synced" and book["resyncs"] == 0 for book in summary["books"].values())
     assert summary["strategies"]["maker"]["fills"] >= 1
     assert summary["orders"]["unknown"] == 0
-    tape = tmp_path / "mine.jsonl.gz"
-    run = ("run", CONFIGS / "quickstart.toml", "--record", tape)
-    run_until(tmp_path, *run, env=home, said=["fill: "], true=lambda: tape.stat().st_size > 4_000)
-    assert json.loads(here("recording", "info", tape, "--json").stdout)["lines"] > 50
-    said = json.loads(here("recording", "verify", tape, "--json").stdout)
+    recording = tmp_path / "mine.jsonl.gz"
+    run = ("run", CONFIGS / "quickstart.toml", "--record", recording)
+    run_until(tmp_path, *run, env=home, said=["fill: "], true=lambda: recording.stat().st_size > 4_000)
+    assert json.loads(here("recording", "info", recording, "--json").stdout)["lines"] > 50
+    said = json.loads(here("recording", "verify", recording, "--json").stdout)
     assert said["comparisons"] > 100
     assert said["gaps"] == said["mismatches"] == 0
-    played = json.loads(here("run", CONFIGS / "recorded.toml", "--recording", tape, "--speed", "max", "--json").stdout)
+    played = json.loads(here("run", CONFIGS / "recorded.toml", "--recording", recording, "--speed", "max", "--json").stdout)
     assert played["ended"] == "recording_end"

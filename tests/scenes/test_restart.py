@@ -9,8 +9,8 @@ from tests.scenes.support import CONFIGS, free_port, started, venue
 
 
 def test_n3_the_venue_is_killed_and_started_again(tmp_path: Path, home: dict[str, str]) -> None:
-    """It has kept its ledger: the bid and the stop of before stand, and go on as they should at the end."""
-    port, kept = free_port(), ("--state", tmp_path / "ledger")
+    """It has kept its accounts: the bid and the stop of before stand, and go on as they should at the end."""
+    port, kept = free_port(), ("--state", tmp_path / "accounts")
     with venue(CONFIGS / "quickstart.toml", "--port", port, *kept, env=home) as first:
         config = bot(tmp_path, first)
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": first.api_key}) as running:

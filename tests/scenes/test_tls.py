@@ -48,7 +48,7 @@ def test_the_whole_live_path_over_tls(tmp_path: Path, home: dict[str, str]) -> N
     with secure_venue(tmp_path, home) as (served, authority):
         settings = 'dead_man_s = 120\nleverage = { BTCUSDT = 20, ETHUSDT = 20 }\nmargin = "cross"'
         config = live_config(tmp_path, served, extra=f'ca_file = "{authority}"', orders=settings)
-        arguments = ("--debug", "run", config, "--live", "--record", tmp_path / "tape.jsonl.gz")
+        arguments = ("--debug", "run", config, "--live", "--record", tmp_path / "recording.jsonl.gz")
         with started(tmp_path, *arguments, env={**home, "SCENE_KEY": served.api_key}) as bot:
             bot.wait_for("dead man's switch of BTCUSDT: armed, 120 s")
             bot.wait_for("fill: mm")

@@ -14,9 +14,9 @@ from tests.simulation.pump import Pump, market_of
 CONFIG = Path(__file__).parents[2] / "configs" / "recorded.toml"
 
 
-def recorded(speed: str = "1", tape: Path | None = None) -> Pump:
+def recorded(speed: str = "1", file: Path | None = None) -> Pump:
     usual = Pump.of_config(CONFIG).settings
-    settings = attrs.evolve(usual, speed=speed, recording=str(tape or usual.recording))
+    settings = attrs.evolve(usual, speed=speed, recording=str(file or usual.recording))
     return Pump.of_config(CONFIG, settings=settings, market=market_of(settings))
 
 
@@ -66,12 +66,12 @@ def test_full_speed_waits_for_the_bot() -> None:
 
 def test_damage_to_the_recording_ends_the_venue(tmp_path: Path) -> None:
     """The file is damaged behind the back of the venue, which has looked through it before."""
-    tape = tmp_path / "tape.jsonl"
+    file = tmp_path / "recording.jsonl"
     usual = Path(str(Pump.of_config(CONFIG).settings.recording))
-    tape.write_bytes(gzip.decompress(usual.read_bytes()))
-    pump = recorded(tape=tape)
-    lines = tape.read_bytes().splitlines(keepends=True)
-    tape.write_bytes(b"".join([*lines[:40], b"nonsense\n", *lines[40:]]))
-    with pytest.raises(ConfigError, match=r"tape\.jsonl:41: not a line of a recording"):
+    file.write_bytes(gzip.decompress(usual.read_bytes()))
+    pump = recorded(file=file)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:40], b"nonsense\n", *lines[40:]]))
+    with pytest.raises(ConfigError, match=r"recording\.jsonl:41: not a line of a recording"):
         until_played(pump)
     assert pump.market.fault is not None

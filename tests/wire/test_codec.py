@@ -280,7 +280,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "user": lambda payload: codec.decode_user(payload, codec.Census()),
     "api request": api.parse_request,
     "api reply": api.parse_reply,
-    "tape": recording.parse_line,
+    "recording": recording.parse_line,
     "plain": strict.strictly,
 }
 

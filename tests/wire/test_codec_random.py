@@ -194,7 +194,7 @@ def mangled(draw: st.DrawFn) -> tuple[type[Message], bytes]:
 @given(mangled())
 def test_a_mangled_payload_is_a_message_or_a_decode_error(case: tuple[type[Message], bytes]) -> None:
     kind, payload = case
-    for decode in (decoder(kind), READERS["user"], READERS["stream"], READERS["api reply"], READERS["tape"]):
+    for decode in (decoder(kind), READERS["user"], READERS["stream"], READERS["api reply"], READERS["recording"]):
         refused(decode, payload)
 
 

@@ -42,7 +42,7 @@ _SECOND_MS = 1000
 _IN_SESSION = (ContractStatus.TRADING, ContractStatus.TRADING_HALT)
 _BASIS_POINT = Decimal("0.0001")
 _WAITING = (
-    "the ledger holds positions or orders in {symbol}, which this venue does not list (venue.embedded.symbols):"
+    "the accounts hold positions or orders in {symbol}, which this venue does not list (venue.embedded.symbols):"
     " they stand still until it does"
 )
 

@@ -208,7 +208,7 @@ class EmbeddedVenue:
     tls_key: str | None = key("private key of the certificate (PEM)", None, path=True)
     keys_dir: str | None = key("where the keys of its accounts are kept; made there once, and used again", None, path=True)
     state_dir: str | None = key(
-        "where its ledger is kept, so that a restarted venue remembers orders and positions", None, path=True
+        "where its accounts are kept, so that a restarted venue remembers orders and positions", None, path=True
     )
     unrouted: str | None = key(
         "what the old stream paths without a route serve: all, or public (book data only); unless it is said, all for `coldframe"

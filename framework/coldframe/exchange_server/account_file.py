@@ -73,7 +73,7 @@ class FileAccountStore(MemoryAccountStore):
                 held.release()
                 raise
         except OSError as error:
-            raise ConfigError(f"{path}: venue.embedded.state_dir: the ledger cannot be kept here: {error.strerror}") from None
+            raise ConfigError(f"{path}: venue.embedded.state_dir: the accounts cannot be kept here: {error.strerror}") from None
 
     def _taken_up(self, path: Path) -> int:
         """Reads the file, writes it anew without what is out of date, and returns it open for what comes."""
@@ -92,7 +92,7 @@ def _hold(directory: Path) -> FileLock:
     try:
         return FileLock(directory / "lock", "an embedded exchange")
     except LockTaken as taken:
-        text = f"{directory}: venue.embedded.state_dir: another venue keeps its ledger here ({taken}); stop it first"
+        text = f"{directory}: venue.embedded.state_dir: another venue keeps its accounts here ({taken}); stop it first"
         raise ConfigError(text) from None
 
 
@@ -112,7 +112,7 @@ def _read(path: Path) -> list[AnyEntity]:
             elif (name := getattr(record, "account", None)) not in accounts:
                 raise DecodeError(f"no line before it opens the account {name!r}", line)
         except DecodeError as error:
-            raise ConfigError(f"{path}:{number}: venue.embedded.state_dir: not a record of the venue's ledger: {error}") from None
+            raise ConfigError(f"{path}:{number}: venue.embedded.state_dir: not a record of the venue's accounts: {error}") from None
         latest[_key(record)] = record
     return list(latest.values())
 

@@ -94,7 +94,7 @@ class KillSwitchRest:
             return Answer(response.status_code, said, body.whole())
 
     def used(self) -> WeightSpent:
-        """What was spent since the last time, for the ledger of the engine."""
+        """What was spent since the last time, for the engine's rate limits."""
         with self._lock:
             weight, self._weight = self._weight, 0
             counted, self._counted = self._counted, None

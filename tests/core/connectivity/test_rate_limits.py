@@ -1,4 +1,4 @@
-"""The ledger beside a server that counts for itself: never above its limits, and hardly ever below what they allow."""
+"""The rate limits beside a server that counts for itself: never above its limits, and hardly ever below what they allow."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def test_a_contract_that_is_listed_no_more_stands_still() -> None:
 
     after = Rig(symbol_market(), store=store)
     (notice,) = after.exchange.take_notices()
-    assert notice.startswith("the ledger holds positions or orders in ETHUSDT, which this venue does not list")
+    assert notice.startswith("the accounts hold positions or orders in ETHUSDT, which this venue does not list")
     after.book()
     for name in (
         "v3/account",

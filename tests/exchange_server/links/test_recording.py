@@ -30,7 +30,7 @@ _REAL = [
 
 
 class _Rebuilt:
-    """One symbol as a client sees it: the book by updates and snapshot, and the best prices that the tape printed."""
+    """One symbol as a client sees it: the book by updates and snapshot, and the best prices that the recording has."""
 
     def __init__(self) -> None:
         self.updates: list[dict[str, Any]] = []
@@ -114,7 +114,7 @@ async def test_a_real_recording_rebuilds_through_the_socket(name: str, least: in
 
 @needs_shared
 async def test_orders_trade_on_a_real_recording(virtual_clock: MockClock) -> None:
-    """At a pace at which a busy machine has both orders in the book long before the tape ends."""
+    """At a pace at which a busy machine has both orders in the book long before the recording ends."""
     path = SHARED / "data" / f"{_REAL[2][0]}.jsonl.gz"
     async with (
         running(market="recording", recording=str(path), speed="2") as (venue, address),
@@ -160,7 +160,7 @@ def _snapshot(last_id: int, at_ms: int) -> bytes:
     return b'{"t":%d,"snapshot":"BTCUSDT","data":%b}' % ((T0 + at_ms) * 10**6, msgspec.json.encode(body))
 
 
-def _tape(path: Path, *, seconds: int = 2, snapshot_at: int = 300) -> Path:
+def _recording_file(path: Path, *, seconds: int = 2, snapshot_at: int = 300) -> Path:
     lines = [_update(number, number * 100) for number in range(seconds * 10)]
     lines.insert(snapshot_at // 100 + 1, _snapshot(snapshot_at // 10 + 5, snapshot_at))
     path.write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
@@ -171,12 +171,12 @@ def _tape(path: Path, *, seconds: int = 2, snapshot_at: int = 300) -> Path:
     ("settings", "message"),
     [
         ({"recording": "nothing.jsonl"}, "nothing.jsonl: cannot be read"),
-        ({"recording": "tape.jsonl.gz", "symbols": ["ETHUSDT"]}, "no ETHUSDT on"),
+        ({"recording": "recording.jsonl.gz", "symbols": ["ETHUSDT"]}, "no ETHUSDT on"),
         ({"recording": "broken.jsonl"}, "broken.jsonl:1: not a line of a recording"),
     ],
 )
 def test_what_cannot_be_played_is_a_configuration_error(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
-    _tape(tmp_path / "tape.jsonl.gz")
+    _recording_file(tmp_path / "recording.jsonl.gz")
     (tmp_path / "broken.jsonl").write_bytes(b"nonsense\n" + _update(1, 1))
     settings["recording"] = str(tmp_path / settings["recording"])
     with pytest.raises(ConfigError, match=message):
@@ -185,10 +185,10 @@ def test_what_cannot_be_played_is_a_configuration_error(tmp_path: Path, settings
 
 async def test_slow_listener_delays_playback_and_loses_nothing(tmp_path: Path) -> None:
     lines = [_snapshot(5, 0), *[_update(number, number) for number in range(6000)]]
-    tape = tmp_path / "tape.jsonl"
-    tape.write_bytes(b"\n".join(lines))
+    file = tmp_path / "recording.jsonl"
+    file.write_bytes(b"\n".join(lines))
     async with (
-        running(market="recording", recording=str(tape), speed="max") as (venue, address),
+        running(market="recording", recording=str(file), speed="max") as (venue, address),
         stream(address, "/public/ws/btcusdt@depth@100ms") as line,
     ):
         for _ in range(50):
@@ -206,14 +206,14 @@ async def test_slow_listener_delays_playback_and_loses_nothing(tmp_path: Path) -
 
 async def test_damage_to_the_recording_ends_the_venue(tmp_path: Path) -> None:
     """The file is damaged behind the back of the venue, which has looked through it before."""
-    tape = _tape(tmp_path / "tape.jsonl.gz")
+    file = _recording_file(tmp_path / "recording.jsonl.gz")
 
     async def listen() -> None:
-        async with running(market="recording", recording=str(tape), speed="max") as (_, address):
-            tape.write_bytes(b"nonsense\n" + _update(1, 1))
+        async with running(market="recording", recording=str(file), speed="max") as (_, address):
+            file.write_bytes(b"nonsense\n" + _update(1, 1))
             async with stream(address, "/public/ws/btcusdt@depth@100ms"):
                 await trio.sleep_forever()
 
     with pytest.raises(ExceptionGroup) as ended:
         await listen()
-    assert "tape.jsonl.gz:1: not a line of a recording" in "".join(traceback.format_exception(ended.value))
+    assert "recording.jsonl.gz:1: not a line of a recording" in "".join(traceback.format_exception(ended.value))

@@ -155,7 +155,7 @@ class Session:
     # -- life of the connection ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Opens the connection as soon as one more may be opened, and the ledger has room for handshake and log-on."""
+        """Opens the connection as soon as one more may be opened, and the rate limits have room for handshake and log-on."""
         if self._opening is not None:
             return
         held_ms = self._ctx.connect(LinkKind.API)

@@ -1,4 +1,4 @@
-"""The one ledger of what we may still send: weight per address, orders per account, bans.
+"""What may still be sent, counted as the venue counts it: weight per address, orders per account, bans.
 
 It reserves before anything is sent and adopts the server's counts when they are higher, so that other users of the address are
 tolerated. Weight is counted per UTC minute, as the venue does; orders against the fixed window and the sliding one, so that no

@@ -1,4 +1,4 @@
-"""REST calls of the engine: numbered, paid from the ledger, matched with what comes back.
+"""REST calls of the engine: numbered, reserved in the rate limits, matched with what comes back.
 
 A call that does not fit the limits now waits in a bounded queue; nothing is sent while we are banned. Calls that are needed go
 before those that can wait, and only they may use the share of the limits that is kept back.

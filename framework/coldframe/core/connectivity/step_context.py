@@ -1,4 +1,4 @@
-"""What the machines of the order side share within one step: the moment, the clock offset, the ledger, and where effects go."""
+"""What the machines of the order side share in a step: the moment, the clock offset, the rate limits, and where effects go."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class OrderSideLimits:
 
 
 class OrderSide:
-    """Everything between an accepted intent and the venue's ledger."""
+    """Everything between an accepted intent and the venue."""
 
     def __init__(
         self,

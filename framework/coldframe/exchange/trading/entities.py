@@ -263,7 +263,7 @@ class LastPrices(Entity, kw_only=True, eq=False, tag="marks"):
 
 
 class Funded(Entity, kw_only=True, eq=False, tag="funded"):
-    """The last funding time of a symbol that was settled; without a symbol, that of all of them (older ledgers)."""
+    """The last funding time of a symbol that was settled; without a symbol, that of all of them (older files)."""
 
     at_ms: int
     symbol: str = ""

@@ -232,8 +232,8 @@ class OrderEntry:
             try:
                 self._put_back(order, now_ms)
             except ValueError as error:
-                store = f"venue.embedded.state_dir: order {order.order_id} in the ledger of account {order.account}"
-                raise ConfigError(f"{store} cannot be put back: {error}; move the ledger away") from None
+                store = f"venue.embedded.state_dir: order {order.order_id} of account {order.account}"
+                raise ConfigError(f"{store} cannot be put back: {error}; move ledger.jsonl away") from None
 
     def _put_back(self, order: Order, now_ms: int) -> None:
         market = self._state.market(order.symbol)

@@ -1,4 +1,4 @@
-"""The bot's ledger beside the venue's own counters: never refused, hardly anything left unused, and others tolerated."""
+"""The bot's rate limits beside the venue's own counters: never refused, hardly anything left unused, and others tolerated."""
 
 from __future__ import annotations
 
