@@ -37,6 +37,8 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         super().__init__(settings, source, now_ms, later)
         #: Whether connects are refused, by kind of connection: what a test switches on and off.
         self.refuses: set[LinkKind] = set()
+        #: Connections, by kind, whose client answers no pings.
+        self.deaf: set[LinkKind] = set()
         #: Calls (verb and path) that find nothing, whatever there is.
         self.finds_nothing: set[str] = set()
         #: Calls that are carried out and never answered.
@@ -61,6 +63,10 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         """Cuts every connection of a kind, without a word."""
         for link in [socket.link for socket in self.sockets.values() if socket.kind is kind]:
             self._drop(link, reason)
+
+    def pinged(self, socket: virtual_venue.Socket, payload: bytes) -> None:
+        if socket.kind not in self.deaf:
+            super().pinged(socket, payload)
 
     def api_requests(self, session: ApiSession) -> ApiRequests:
         return WatchedApi(self, session)

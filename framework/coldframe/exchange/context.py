@@ -7,6 +7,7 @@ from typing import Any, Protocol, assert_never
 
 import attrs
 
+from coldframe.exchange.endpoints.connection_life import GOING_AWAY, CloseFrame
 from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.endpoints.stream_session import StreamReply
 from coldframe.exchange.exchange import Exchange
@@ -28,8 +29,8 @@ class Connection(Protocol):
     def drop(self) -> None:
         """Cuts it off without a word."""
 
-    def close(self) -> None:
-        """Ends it with a close frame."""
+    def close(self, frame: CloseFrame) -> None:
+        """Ends it with a close frame, behind everything that has been sent."""
 
     def revoke(self) -> None:
         """Logs it off, if a session is logged on; the client learns so with its next request."""
@@ -117,7 +118,7 @@ class Context:
     def _cut(self, kind: ConnectionKind) -> None:
         for connection in [connection for connection in self.connections if connection.carries is kind]:
             if self.faults.settings.cut_with_close:
-                connection.close()
+                connection.close(GOING_AWAY)
             else:
                 connection.drop()
 

@@ -16,6 +16,7 @@ import attrs
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import Ed25519Signer, Signer, query, sign_query, signer_of_pem
 from coldframe.exchange.context import Context
+from coldframe.exchange.endpoints.connection_life import CloseFrame, ConnectionLife, RequestBytes, SendPing, request_bytes
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.endpoints.stream_session import StreamSession
@@ -74,12 +75,13 @@ class Socket:
     client: Client
     #: Ends the connection, with the reason that its client gets to hear.
     end: Callable[[str], None]
+    life: ConnectionLife
     session: ApiSession | None = None
     requests: ApiRequests | None = None
     streams: StreamSession | None = None
     open: bool = True
-    #: How many bytes of requests it has brought, as a cable would count them.
-    brought: int = 0
+    #: How many bytes of requests it may still bring, as a cable would count them; None without such a fault.
+    limit: RequestBytes | None = None
 
     @property
     def carries(self) -> ConnectionKind:
@@ -88,8 +90,8 @@ class Socket:
     def drop(self) -> None:
         self.end("cut by the exchange")
 
-    def close(self) -> None:
-        self.end("closed by the exchange: 1001 Going away")
+    def close(self, frame: CloseFrame) -> None:
+        self.end(f"closed by the exchange: {frame}")
 
     def revoke(self) -> None:
         if self.session is not None:
@@ -105,7 +107,9 @@ class Socket:
             self.say(frame.encode())
 
     def say(self, frame: bytes) -> None:
-        if self.open:
+        if self.limit is not None and self.limit.used_up:
+            self.drop()
+        elif self.open:
             self.client.received(self.link, frame)
 
 
@@ -175,7 +179,9 @@ class VirtualVenue:
         api = kind is LinkKind.API
         if self.unreachable or self.context.admit(is_api=api) is not None:
             return False
-        socket = Socket(link, kind, client, lambda reason: self._drop(link, reason))
+        life = ConnectionLife(self.context.settings, self.now_ms())
+        socket = Socket(link, kind, client, lambda reason: self._drop(link, reason), life)
+        socket.limit = request_bytes(self.context.settings, is_api=api)
         if api:
             socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
             socket.requests = self.api_requests(socket.session)
@@ -187,7 +193,29 @@ class VirtualVenue:
                 self.context.follow(socket, socket.streams.begin())
         self.sockets[link] = socket
         self.context.connections[socket] = None
+        self._live(socket)
         return True
+
+    def _live(self, socket: Socket) -> None:
+        """Does what the connection's age and its pings call for, now and whenever it is due."""
+        if not socket.open:
+            return
+        now_ms = self.now_ms()
+        match socket.life.advance(now_ms, now_ms):
+            case SendPing(payload):
+                self.pinged(socket, payload)
+            case CloseFrame() as frame:
+                socket.close(frame)
+                return
+            case None:
+                pass
+            case unknown:
+                assert_never(unknown)
+        self._later(max(1, socket.life.next_due_ms - now_ms), lambda: self._live(socket))
+
+    def pinged(self, socket: Socket, payload: bytes) -> None:
+        """A ping arrives: what a client reads its connection with answers it at once."""
+        socket.life.take_pong(payload)
 
     def close(self, link: str) -> None:
         """The client closes a connection, or its process ends."""
@@ -214,8 +242,8 @@ class VirtualVenue:
         self.context.follow(socket, reply)
         for answer in reply.frames:
             socket.say(answer)
-        if reply.closed:
-            self._drop(link, f"closed by the exchange: 1008 {reply.closed}")
+        if reply.close is not None:
+            socket.close(reply.close)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -250,11 +278,9 @@ class VirtualVenue:
 
     def _cut_within(self, socket: Socket, frame: bytes) -> bool:
         """Whether the fault plan cuts the connection before the whole of this request has been read."""
-        most = self.faults.settings.api_cut_after_bytes
-        socket.brought += len(frame) + FRAME_BYTES
-        if not most or socket.brought < most:
+        if socket.limit is None or socket.limit.read(len(frame) + FRAME_BYTES):
             return False
-        self._drop(socket.link, "cut by the exchange")
+        socket.drop()
         return True
 
     # -- REST ---------------------------------------------------------------------------------------------------------

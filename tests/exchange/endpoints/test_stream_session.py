@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldframe.exchange.endpoints.connection_life import TOO_MANY_MESSAGES, TOO_MANY_STREAMS
 from coldframe.exchange.endpoints.stream_session import BURST, PER_SECOND, StreamReply, StreamSession
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.wire.routes import MAX_STREAMS_PER_LINK, parse_target
@@ -74,7 +75,7 @@ def test_one_stream_too_many_closes_the_connection(more: int) -> None:
     names = [f"s{number}@aggTrade" for number in range(MAX_STREAMS_PER_LINK + more)]
     reply = ask(made, "SUBSCRIBE", *names)
     assert len(reply.streams) == len(made.names) == MAX_STREAMS_PER_LINK
-    assert reply.closed == ("Invalid request" if more else "")
+    assert reply.close == (TOO_MANY_STREAMS if more else None)
     assert b"Too many subscriptions" in reply.frames[0] if more else result(reply) is None
 
 
@@ -84,7 +85,7 @@ def test_messages_beyond_the_allowance_close_the_connection(pauses: list[float])
     for pause in pauses:
         now_s += pause
         sent += 1
-        if ask(made, "SUBSCRIBE", now_s=now_s).closed:
+        if ask(made, "SUBSCRIBE", now_s=now_s).close:
             assert sent > BURST
             return
     assert sent <= BURST + now_s * PER_SECOND + 1e-6
@@ -92,7 +93,7 @@ def test_messages_beyond_the_allowance_close_the_connection(pauses: list[float])
 
 def test_a_burst_passes_and_the_next_message_does_not() -> None:
     made = session("/market/ws")
-    assert [ask(made, "SUBSCRIBE").closed for _ in range(BURST + 1)] == [""] * BURST + ["Too many requests"]
+    assert [ask(made, "SUBSCRIBE").close for _ in range(BURST + 1)] == [None] * BURST + [TOO_MANY_MESSAGES]
 
 
 def test_the_form_of_frames_follows_the_property() -> None:
@@ -109,4 +110,4 @@ def test_a_malformed_request_changes_nothing(frame: bytes) -> None:
     made = session("/market/ws")
     reply = made.receive(frame, 0.0)
     assert b'"error"' in reply.frames[0]
-    assert (reply.streams, reply.ended, reply.closed, made.names) == ((), (), "", ())
+    assert (reply.streams, reply.ended, reply.close, made.names) == ((), (), None, ())

@@ -15,10 +15,11 @@ from trio_websocket import ConnectionClosed
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueFaults
 from coldframe.exchange.endpoints.rest import Rest as Calls
+from coldframe.exchange.request_handling import ApiRequests
 from coldframe.exchange_server import EmbeddedVenue
 from coldframe.exchange_server.links import cables, socket
 from coldframe.exchange_server.links import http_server as door
-from coldframe.exchange_server.links.api import ApiLink
+from coldframe.wire.api import ApiRequest
 from tests.exchange_server.links.cable import Rest, api, running, stream
 from tests.trio_io.peer import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame
 
@@ -190,14 +191,14 @@ async def test_w25_a_bug_ends_one_connection_and_is_logged_once(monkeypatch: pyt
 
 
 async def test_a_bug_in_a_link_ends_that_link_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = ApiLink._carry_out
+    original = ApiRequests.perform
 
-    def broken(link: ApiLink, body: bytes) -> bytes:
-        if b"evil" in body:
+    def broken(requests: ApiRequests, asked: ApiRequest | None, frame: bytes) -> bytes:
+        if b"evil" in frame:
             raise ExceptionGroup("several", [ValueError("one"), KeyError("two")])
-        return original(link, body)
+        return original(requests, asked, frame)
 
-    monkeypatch.setattr(ApiLink, "_carry_out", broken)
+    monkeypatch.setattr(ApiRequests, "perform", broken)
     async with running() as (_, address), api(address) as other, api(address) as line:
         await other.log_on()
         await line.socket.send_message('{"id":1,"method":"evil"}')

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from coldframe.exchange.endpoints.connection_life import TOO_MANY_MESSAGES, TOO_MANY_STREAMS, CloseFrame
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.wire.frames import Control, ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.names import StreamKind, parse
@@ -47,8 +48,8 @@ class StreamReply:
     listen_keys: tuple[str, ...] = ()
     ended: tuple[str, ...] = ()
     frames: tuple[bytes, ...] = ()
-    #: Why the connection is closed for a breach of policy (code 1008); empty while it stands.
-    closed: str = ""
+    #: Why the connection is closed; None while it stands.
+    close: CloseFrame | None = None
 
 
 class StreamSession:
@@ -87,12 +88,12 @@ class StreamSession:
     def receive(self, frame: bytes, now_s: float) -> StreamReply:
         """Takes a frame of the client."""
         if not self._allowance.spend(now_s):
-            return StreamReply(closed="Too many requests")
+            return StreamReply(close=TOO_MANY_MESSAGES)
         control = parse_control(frame)
         if isinstance(control, ControlError):
             return StreamReply(frames=(error_frame(control),))
         reply, result = self._obey(control)
-        return reply if reply.closed else attrs.evolve(reply, frames=(reply_frame(control.id, result),))
+        return reply if reply.close else attrs.evolve(reply, frames=(reply_frame(control.id, result),))
 
     def end(self) -> StreamReply:
         """Ends every subscription: the connection is gone."""
@@ -120,7 +121,7 @@ class StreamSession:
             if name in self._names or len(name) > LONGEST_NAME:
                 continue  # a name beyond all names is acknowledged, as any wrong one is, and not kept
             if len(self._names) >= MAX_STREAMS_PER_LINK:
-                refusal = StreamReply(frames=(error_frame(ControlError(4, "Too many subscriptions")),), closed="Invalid request")
+                refusal = StreamReply(frames=(error_frame(ControlError(4, "Too many subscriptions")),), close=TOO_MANY_STREAMS)
                 break
             self._names[name] = None
             if not is_listen_key(name):

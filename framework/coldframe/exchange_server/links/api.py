@@ -7,12 +7,13 @@ from functools import partial
 from typing import assert_never
 
 from coldframe.exchange.context import Context
+from coldframe.exchange.endpoints.connection_life import CloseFrame
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.request_handling import ApiRequests, CutOff, HandlingStep, NoAnswer, SendAnswer, Wait, WaitForBook
 from coldframe.exchange_server.links.book_waits import BookWaits
-from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
-from coldframe.exchange_server.links.websocket import GOING_AWAY, SocketLink
+from coldframe.exchange_server.links.socket import ServerSocket
+from coldframe.exchange_server.links.websocket import SocketLink
 
 
 class ApiLink:
@@ -36,9 +37,9 @@ class ApiLink:
         """Cuts the connection off without a word."""
         self._link.drop()
 
-    def close(self) -> None:
+    def close(self, frame: CloseFrame) -> None:
         """Ends the connection with a close frame."""
-        self._link.part(CloseReason(GOING_AWAY, "Going away"))
+        self._link.part(frame)
 
     def revoke(self) -> None:
         """Logs the connection off; it learns so with its next request."""

@@ -7,6 +7,8 @@ from typing import Final
 
 import trio
 
+from coldframe.exchange.endpoints.connection_life import RequestBytes
+
 READ: Final = 65_536
 #: How long one write may take: a peer that does not read for so long is gone.
 WRITE_S: Final = 15
@@ -52,11 +54,11 @@ class Limited(Below):
 
 
 class CutAfterBytes(Below):
-    """A stream that breaks when so many bytes have been read from it."""
+    """A stream that breaks when as many bytes have been read from it as a fault lets through."""
 
-    def __init__(self, stream: trio.abc.Stream, after_bytes: int) -> None:
+    def __init__(self, stream: trio.abc.Stream, limit: RequestBytes) -> None:
         super().__init__(stream)
-        self._left = after_bytes
+        self._limit = limit
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         self._check()
@@ -64,12 +66,12 @@ class CutAfterBytes(Below):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         self._check()
-        part = await self.stream.receive_some(min(max_bytes or READ, self._left))
-        self._left -= len(part)
+        part = await self.stream.receive_some(min(max_bytes or READ, self._limit.left))
+        self._limit.read(len(part))
         return part
 
     def _check(self) -> None:
-        if self._left <= 0:
+        if self._limit.used_up:
             raise trio.BrokenResourceError("as many bytes as were wanted have been read")
 
 

@@ -19,6 +19,7 @@ import h11
 import trio
 
 from coldframe.exchange.context import Context
+from coldframe.exchange.endpoints.connection_life import request_bytes
 from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.request_handling import CutOff, NoAnswer, RestRequests, SendAnswer, Wait, WaitForBook
@@ -167,9 +168,9 @@ class HttpServer:
             return
         await stream.send_all(_switching(http, handshake))
         first = http.trailing_data[0]
-        after_bytes = self._context.faults.settings.api_cut_after_bytes
-        if is_api and after_bytes:
-            stream = CutAfterBytes(stream, after_bytes)
+        limit = request_bytes(self._context.settings, is_api=is_api)
+        if limit is not None:
+            stream = CutAfterBytes(stream, limit)
         await self._serve_socket(ServerSocket(stream, first), target, streams)
 
     async def _serve_socket(self, socket: ServerSocket, target: str, streams: StreamTarget | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,11 +19,11 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from wsproto.utilities import ProtocolError, generate_accept_token
 
+from coldframe.exchange.endpoints.connection_life import CloseFrame, message_too_long
 from coldframe.exchange_server.links.cables import linger
 
 #: The longest message that a client may send, in bytes; far longer than any request.
 LONGEST_MESSAGE: Final = 1 << 20
-_TOO_BIG: Final = 1009
 _VERSION: Final = "13"
 _KEY_BYTES: Final = 16
 #: So much is read at once: what comes in small frames must not hold up the others for long.
@@ -35,12 +35,11 @@ class Closed(Exception):
 
 
 class CloseReason(Exception):
-    """Ends a link with a close code and reason."""
+    """The peer has offended: the link ends with this close frame."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+    def __init__(self, frame: CloseFrame) -> None:
+        super().__init__(frame.reason)
+        self.frame = frame
 
 
 @attrs.frozen
@@ -77,6 +76,10 @@ def answer_handshake(http_version: bytes, headers: Mapping[str, str]) -> Accepte
     return Accepted((("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", token)))
 
 
+def _nothing(payload: bytes) -> None:
+    """Pongs that were not asked for are allowed, and change nothing."""
+
+
 class ServerSocket:
     """A WebSocket whose handshake is done. One task reads; any may write, one frame at a time.
 
@@ -88,7 +91,8 @@ class ServerSocket:
         self._protocol = Connection(ConnectionType.SERVER)
         self._events: deque[Event] = deque()
         self._writing = trio.Lock()
-        self._pings: dict[bytes, trio.Event] = {}
+        #: Is given the payload of every pong.
+        self.take_pong: Callable[[bytes], None] = _nothing
         self._parts: list[Any] = []
         self._size = 0
         if first:
@@ -107,7 +111,7 @@ class ServerSocket:
                     case Ping():
                         await self._send(event.response())
                     case Pong():
-                        self._answered(bytes(event.payload))
+                        self.take_pong(bytes(event.payload))
                     case CloseConnection():
                         await self._told_to_close(event)
                     case _:
@@ -118,19 +122,14 @@ class ServerSocket:
         """Writes one text frame."""
         await self._send(Message(data=text))
 
-    async def ping(self, payload: bytes) -> None:
-        """Sends a ping and returns when its pong has come."""
-        answered = self._pings.setdefault(payload, trio.Event())
-        try:
-            await self._send(Ping(payload=payload))
-            await answered.wait()
-        finally:
-            self._pings.pop(payload, None)
+    async def send_ping(self, payload: bytes) -> None:
+        """Writes a ping."""
+        await self._send(Ping(payload=payload))
 
-    async def aclose(self, code: int, reason: str) -> None:
+    async def aclose(self, frame: CloseFrame) -> None:
         """Says why the connection ends, and waits for the peer to take note; nothing may read at the same time."""
         with suppress(Closed, CloseReason):
-            await self._send(CloseConnection(code=code, reason=reason))
+            await self._send(CloseConnection(code=frame.code, reason=frame.reason))
             while True:
                 await self.get_message()
         if self._protocol.state is not ConnectionState.CLOSED:
@@ -146,21 +145,16 @@ class ServerSocket:
             self._size += len(event.data)
         if self._size > LONGEST_MESSAGE:
             self._parts, self._size = [], 0
-            raise CloseReason(_TOO_BIG, f"a message has {LONGEST_MESSAGE} bytes at most")
+            raise CloseReason(message_too_long(LONGEST_MESSAGE))
         if not event.message_finished:
             return None
         parts, self._parts, self._size = self._parts, [], 0
         return "".join(parts) if isinstance(event, TextMessage) else b"".join(parts)
 
-    def _answered(self, payload: bytes) -> None:
-        waiting = self._pings.get(payload)
-        if waiting is not None:
-            waiting.set()
-
     async def _told_to_close(self, event: CloseConnection) -> None:
         """The peer wants to end the connection, or has answered that we do; or has offended against the protocol."""
         if self._protocol.state is ConnectionState.OPEN:
-            raise CloseReason(event.code, event.reason or "")
+            raise CloseReason(CloseFrame(event.code, event.reason or ""))
         if self._protocol.state is ConnectionState.REMOTE_CLOSING:
             await self._send(event.response())
         raise Closed

@@ -7,11 +7,12 @@ from typing import Final
 import trio
 
 from coldframe.exchange.context import Context
+from coldframe.exchange.endpoints.connection_life import CloseFrame
 from coldframe.exchange.endpoints.stream_session import StreamReply, StreamSession
 from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.market.subscriptions import Publication
-from coldframe.exchange_server.links.socket import CloseReason, ServerSocket
-from coldframe.exchange_server.links.websocket import GOING_AWAY, POLICY, SocketLink
+from coldframe.exchange_server.links.socket import ServerSocket
+from coldframe.exchange_server.links.websocket import SocketLink
 from coldframe.wire.routes import Route, StreamTarget
 
 #: "Important WebSocket Change Notice" of 2026-03-06 (protocol.md 2).
@@ -42,9 +43,9 @@ class StreamLink:
         """Cuts the connection off without a word."""
         self._link.drop()
 
-    def close(self) -> None:
+    def close(self, frame: CloseFrame) -> None:
         """Ends the connection with a close frame."""
-        self._link.part(CloseReason(GOING_AWAY, "Going away"))
+        self._link.part(frame)
 
     def revoke(self) -> None:
         """Nothing: a stream has no session."""
@@ -78,5 +79,5 @@ class StreamLink:
         self._context.follow(self, reply)
         for frame in reply.frames:
             self._link.outbox.put(frame.decode())
-        if reply.closed:
-            raise CloseReason(POLICY, reply.closed)
+        if reply.close is not None:
+            self._link.part(reply.close)

@@ -6,20 +6,17 @@ We own the stream below: however a link ends, it is closed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 import trio
 
+from coldframe.exchange.endpoints.connection_life import TOO_SLOW, CloseFrame, ConnectionLife, SendPing
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 from coldframe.exchange_server.links.outbox import Outbox
 from coldframe.exchange_server.links.socket import Closed, CloseReason, ServerSocket
 
 #: How long a peer may take to answer a close.
 _CLOSE_S: Final = 2
-GOING_AWAY: Final = 1001
-POLICY: Final = 1008
-
 
 #: Is given every frame that comes in; it must not wait.
 Receive = Callable[[str | bytes], None]
@@ -35,30 +32,30 @@ class SocketLink:
     def __init__(self, socket: ServerSocket, settings: Settings, now_ms: Callable[[], int]) -> None:
         self.outbox = Outbox()
         self._socket = socket
-        self._settings = settings
         self._now_ms = now_ms
         self._nursery: trio.Nursery | None = None
-        self._close_reason = CloseReason(POLICY, "Too slow")
+        self._life = ConnectionLife(settings, _clock_ms())
+        self._close: CloseFrame = TOO_SLOW
+        socket.take_pong = self._life.take_pong
 
     async def run(self, receive: Receive, begin: Callable[[], None] = _nothing) -> None:
         """Serves the connection until either side ends it; `begin` is called first."""
-        close_reason: CloseReason | None = None
+        ended = False
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._guarded(begin)
+                begin()
                 nursery.start_soon(self._read, receive)
-                nursery.start_soon(self._keep_pinging)
-                nursery.start_soon(self._grow_old)
+                nursery.start_soon(self._live)
                 await self._write()
-        except* CloseReason as group:
-            close_reason = _first(group)
+                ended = True
+                nursery.cancel_scope.cancel()
         except* Closed:
             pass  # the peer ended it
         finally:
             self.outbox.close()
-        if close_reason is not None:
-            await self._close(close_reason)
+        if ended:
+            await self._say_close()
 
     def drop(self) -> None:
         """Cuts the connection off without a word, as a broken cable would."""
@@ -70,58 +67,43 @@ class SocketLink:
         if self._nursery is not None:
             self._nursery.start_soon(work)
 
-    def part(self, close_reason: CloseReason) -> None:
-        """Ends the connection as soon as what is in the outbox has been sent: no frame is ever cut."""
-        self._close_reason = close_reason
+    def part(self, frame: CloseFrame) -> None:
+        """Ends the connection with this close frame as soon as what is in the outbox has been sent: no frame is ever cut."""
+        self._close = frame
         self.outbox.end()
-
-    def _guarded(self, work: Callable[[], None]) -> bool:
-        try:
-            work()
-        except CloseReason as close_reason:
-            self.part(close_reason)
-            return False
-        return True
 
     async def _read(self, receive: Receive) -> None:
         try:
-            while True:
-                frame = await self._socket.get_message()
-                if not self._guarded(partial(receive, frame)):
-                    return
-        except CloseReason as close_reason:  # the peer has offended against the protocol
-            self.part(close_reason)
+            while not self.outbox.ended:
+                receive(await self._socket.get_message())
+        except CloseReason as offence:
+            self.part(offence.frame)
 
     async def _write(self) -> None:
+        """Sends what is in the outbox, until no frame will follow."""
         while (frame := await self.outbox.wait_next()) is not None:
             await self._socket.send_message(frame)
-        raise self._close_reason
 
-    async def _grow_old(self) -> None:
-        await trio.sleep(float(self._settings.link_lifetime_s))
-        self.part(CloseReason(GOING_AWAY, "Connection lifetime is over"))
-
-    async def _keep_pinging(self) -> None:
+    async def _live(self) -> None:
+        """Does what the connection's age and its pings call for, when it is due."""
         async with trio.open_nursery() as nursery:
             while True:
-                await trio.sleep(float(self._settings.ping_interval_s))
-                nursery.start_soon(self._ping)
+                await trio.sleep(max(1, self._life.next_due_ms - _clock_ms()) / 1000)
+                match self._life.advance(_clock_ms(), self._now_ms()):
+                    case SendPing(payload):
+                        nursery.start_soon(self._socket.send_ping, payload)
+                    case CloseFrame() as frame:
+                        self.part(frame)
+                        return
+                    case None:
+                        pass
+                    case unknown:
+                        assert_never(unknown)
 
-    async def _ping(self) -> None:
-        """One ping with the venue's time as payload; a peer that does not answer it is gone."""
-        with trio.move_on_after(float(self._settings.pong_timeout_s)) as patience:
-            await self._socket.ping(str(self._now_ms()).encode())
-        if patience.cancelled_caught:
-            self.part(CloseReason(POLICY, "Pong timeout"))
-
-    async def _close(self, close_reason: CloseReason) -> None:
+    async def _say_close(self) -> None:
         with trio.move_on_after(_CLOSE_S):
-            await self._socket.aclose(close_reason.code, close_reason.reason)
+            await self._socket.aclose(self._close)
 
 
-def _first(group: BaseExceptionGroup[CloseReason]) -> CloseReason:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, CloseReason)
-    return found
+def _clock_ms() -> int:
+    return int(trio.current_time() * 1000)

@@ -1,0 +1,121 @@
+"""How long a connection lasts, without its socket: pings that have to be answered, its age, and why it is closed.
+
+The exchange server and the virtual venue ask `advance` when something is due and do what it says. Every close frame that the
+exchange sends for a reason of its own stands here. Sources: `seeds/004` ("WebSocket API General Info", "Websocket Market Streams")
+and protocol.md 2, where the reasons were measured.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from coldframe.exchange.settings import EmbeddedVenue as Settings
+
+_GOING_AWAY: Final = 1001
+_POLICY: Final = 1008
+_TOO_BIG: Final = 1009
+
+
+@attrs.frozen
+class CloseFrame:
+    """Why a connection is closed, as its close frame says (RFC 6455, 7.4)."""
+
+    code: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.reason}"
+
+
+#: A fault of the plan ends the connection as a server does that is taken down.
+GOING_AWAY: Final = CloseFrame(_GOING_AWAY, "Going away")
+LIFETIME_OVER: Final = CloseFrame(_GOING_AWAY, "Connection lifetime is over")
+PONG_TIMEOUT: Final = CloseFrame(_POLICY, "Pong timeout")
+#: The client does not read what it is sent.
+TOO_SLOW: Final = CloseFrame(_POLICY, "Too slow")
+TOO_MANY_MESSAGES: Final = CloseFrame(_POLICY, "Too many requests")
+TOO_MANY_STREAMS: Final = CloseFrame(_POLICY, "Invalid request")
+
+
+def message_too_long(most_bytes: int) -> CloseFrame:
+    """The client has sent a longer message than it may."""
+    return CloseFrame(_TOO_BIG, f"a message has {most_bytes} bytes at most")
+
+
+@attrs.frozen
+class SendPing:
+    """A ping with this payload goes out: the venue's time in milliseconds, as measured."""
+
+    payload: bytes
+
+
+class ConnectionLife:
+    """Pings and age of one connection. `at_ms` counts milliseconds of a clock that never goes back, from wherever it began."""
+
+    def __init__(self, settings: Settings, at_ms: int) -> None:
+        self._ping_every_ms = _milliseconds(settings.ping_interval_s)
+        self._pong_within_ms = _milliseconds(settings.pong_timeout_s)
+        self._ends_ms = at_ms + _milliseconds(settings.link_lifetime_s)
+        self._ping_due_ms = at_ms + self._ping_every_ms
+        #: When each ping went out that has not been answered, by its payload, oldest first.
+        self._unanswered: dict[bytes, int] = {}
+
+    @property
+    def next_due_ms(self) -> int:
+        """When `advance` has something to say, unless a pong comes before."""
+        oldest_ms = next(iter(self._unanswered.values()), None)
+        due_ms = min(self._ends_ms, self._ping_due_ms)
+        return due_ms if oldest_ms is None else min(due_ms, oldest_ms + self._pong_within_ms)
+
+    def advance(self, at_ms: int, venue_ms: int) -> SendPing | CloseFrame | None:
+        """What is due now; `venue_ms` is the time that the venue shows. None when nothing is due."""
+        if at_ms >= self._ends_ms:
+            return LIFETIME_OVER
+        if any(at_ms >= sent_ms + self._pong_within_ms for sent_ms in self._unanswered.values()):
+            return PONG_TIMEOUT
+        if at_ms < self._ping_due_ms:
+            return None
+        self._ping_due_ms = at_ms + self._ping_every_ms
+        payload = str(venue_ms).encode()
+        self._unanswered.setdefault(payload, at_ms)
+        return SendPing(payload)
+
+    def take_pong(self, payload: bytes) -> None:
+        """A pong has come: it answers its ping and all before (RFC 6455, 5.5.3). Without the payload of one it answers nothing."""
+        if payload not in self._unanswered:
+            return
+        for sent in list(self._unanswered):
+            del self._unanswered[sent]
+            if sent == payload:
+                return
+
+
+class RequestBytes:
+    """How many bytes of requests are still read from a connection before a fault cuts it."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the connection is to be cut off now: nothing more is read from it or written to it."""
+        return self.left <= 0
+
+    def read(self, size: int) -> bool:
+        """Reads so many bytes, or fewer. Whether they were read to the end."""
+        whole = size <= self.left
+        self.left -= min(size, self.left)
+        return whole
+
+
+def request_bytes(settings: Settings, *, is_api: bool) -> RequestBytes | None:
+    """The limit that the fault plan sets a new connection (`api_cut_after_bytes`); None for a connection that it leaves alone."""
+    most = settings.faults.api_cut_after_bytes
+    return RequestBytes(most) if is_api and most else None
+
+
+def _milliseconds(seconds: Decimal) -> int:
+    return max(1, int(seconds * 1000))
