@@ -10,6 +10,7 @@ import attrs
 
 from coldframe import Cancel, CancelAll, Intent, OrderType, Place, Quote, Quotes, Side, Target, TimeInForce
 from coldframe.enums import PositionSide, WorkingType
+from coldframe.model.events import StrategyEvent
 from coldframe.model.view import BookView, View
 from tests.simulation.strategies import Puppet
 
@@ -50,10 +51,14 @@ class Hand:
     chance: Random
     hedge: bool
     conditional: bool
+    #: Whether it places hardly anything but those.
+    storm: bool = False
+    #: What the strategy is told of its orders.
+    told: list[StrategyEvent] = attrs.field(factory=list)
 
     def puppet(self) -> Puppet:
         made = Puppet()
-        made.act = self.act
+        made.act, made.events = self.act, self.told
         made.patient = False
         return made
 
@@ -65,6 +70,8 @@ class Hand:
         quantity = self.contract.step * chance.randint(1, 5)
         away = chance.choice(self.contract.away(0, 10, 30, 100))
         bid, ask = book.best_bid - away, book.best_ask + away
+        if self.storm and chance.random() < 0.7:
+            return [self._waiting(view, book, quantity)]
         if drawn < 0.55:
             levels = {"bids": [Quote(bid, quantity)], "asks": [Quote(ask, quantity)]}
             return [Quotes(symbol, position_side=self._position_side(), **levels)]
@@ -106,7 +113,7 @@ class Hand:
             return self._place(callback_rate=Decimal("0.1"), **fields)
         assert book.best_bid is not None
         assert book.best_ask is not None
-        beyond = chance.choice(contract.away(10, 30, 60))
+        beyond = chance.choice(contract.away(*((2, 5, 15) if self.storm else (10, 30, 60))))
         upwards = (side is Side.BUY) == (kind in (OrderType.STOP, OrderType.STOP_MARKET))
         fields["trigger_price"] = book.best_ask + beyond if upwards else book.best_bid - beyond
         if kind in _LIMIT_TYPES:

@@ -12,7 +12,7 @@ what the exchange's trades add up to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -32,6 +32,7 @@ from coldframe.plug.strategy_plugin import StrategyPlugin
 from tests.simulation.ends import report
 from tests.simulation.orderhands import BTC, ETH, Hand
 from tests.simulation.orderoracle import Books
+from tests.simulation.ordertales import differences_of_journal, different_ends, different_tales
 from tests.simulation.pump import Pump, Trader
 
 #: How long a world is in trouble (seconds): one of these, the last one seldom. A round of comparison is due every 30 s, and after
@@ -54,12 +55,16 @@ class Outcome:
     conditional: int = 0
     hidden: int = 0
     returned: int = 0
+    triggered: int = 0
+    traded: int = 0
+    restarts: int = 0
 
 
 class World:
-    """One world. `run` lives through it."""
+    """One world. `run` lives through it. `storm`: of conditional orders, in a market that moves all the time."""
 
-    def __init__(self, seed: int, longest_s: int = TROUBLE_S[-1]) -> None:
+    def __init__(self, seed: int, longest_s: int = TROUBLE_S[-1], *, storm: bool = False) -> None:
+        self.storm = storm
         self.chance = chance = Random(f"orders:{seed}")
         self.trouble_s = chance.choice([seconds for seconds in TROUBLE_S if seconds <= longest_s])
         self.outcome = Outcome(seed)
@@ -84,10 +89,10 @@ class World:
 
     def _hands(self) -> dict[str, Hand]:
         """One strategy mostly, else two that share a contract or have one each."""
-        conditional = self.chance.random() < 0.6
+        conditional = self.chance.random() < 0.6 or self.storm
         contracts = self.chance.choice([(BTC,)] * 4 + [(BTC, BTC), (BTC, ETH)])
         named = zip(("mm", "two"), contracts, strict=False)
-        return {name: Hand(contract, Random(self.chance.random()), self.hedge, conditional) for name, contract in named}
+        return {name: Hand(contract, Random(self.chance.random()), self.hedge, conditional, self.storm) for name, contract in named}
 
     @staticmethod
     def _trader(name: str, hand: Hand) -> Trader:
@@ -141,8 +146,8 @@ class World:
         if drawn < 0.15:
             pump.venue.cut(self.chance.choice((LinkKind.API, LinkKind.PRIVATE)))
         elif drawn < 0.2:
-            pump.restart()
-        elif drawn < 0.6:
+            pump.restart(self.chance.choice(pump.rows_safe))
+        elif drawn < (1 if self.storm else 0.6):
             self._move(self.chance.choice(list(self.contracts)))
 
     def _move(self, symbol: str) -> None:
@@ -179,6 +184,8 @@ class World:
             elif not order.closing:
                 self._violated(f"kept although it may add risk: {order.client_order_id}")
         self._check_positions()
+        for text in self._told_amiss():
+            self._violated(text)
         sent = Counter(_named(params) for method, params in pump.sent if method in _PLACES)
         taken = Counter(_named(params) for method, params in pump.venue.carried_out if method in _PLACES)
         for name, times in (sent | taken).items():
@@ -186,6 +193,9 @@ class World:
                 self._violated(f"sent {times} times: {name}")
         self.outcome.orders = len(sent)
         self.outcome.conditional = sum(method == "algoOrder.place" for method, _ in pump.sent)
+        self.outcome.triggered = sum(algo.order_id is not None for algo in pump.venue.books().algos.values())
+        self.outcome.traded = len(pump.venue.books().trades)
+        self.outcome.restarts = pump.life // 2
         self.outcome.hidden = len(pump.venue.faults._hidden)
         self.outcome.returned = sum("; it is cancelled" in line for line in pump.log)
 
@@ -202,6 +212,14 @@ class World:
                 if ours != theirs:
                     self._violated(f"position of {', '.join((name, *key))}: {ours} here, {theirs} by the exchange's trades")
 
+    def _told_amiss(self) -> Iterator[str]:
+        """What the bot, its journal and its strategies have got wrong of what the exchange's books say."""
+        pump = self.pump
+        yield from different_ends(pump.venue.books(), pump.engine)
+        yield from differences_of_journal(pump.rows, pump.engine)
+        if pump.life == 1:
+            yield from different_tales(pump.venue.books(), [event for hand in self.hands.values() for event in hand.told])
+
     def _violated(self, text: str) -> None:
         self.outcome.violations.setdefault(f"{text} (at {(self.pump.now_ms - 1_700_000_000_000) / 1000:.2f} s)")
 
@@ -210,9 +228,9 @@ def _named(params: Mapping[str, object]) -> object:
     return params.get("newClientOrderId") or params.get("clientAlgoId")
 
 
-def lived(seed: int, longest_s: int = TROUBLE_S[-1]) -> Outcome:
+def lived(seed: int, longest_s: int = TROUBLE_S[-1], *, storm: bool = False) -> Outcome:
     """One world from its beginning to its end; that it does not end is a violation as well."""
-    world = World(seed, longest_s)
+    world = World(seed, longest_s, storm=storm)
     try:
         return world.run()
     except AssertionError as error:

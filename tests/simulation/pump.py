@@ -90,6 +90,8 @@ class Pump(pump.Pump):
         self._channels, self._symbols, self._seed = channels, symbols, seed
         #: Everything the bot has recorded, over all its runs, as a journal would hold it.
         self.rows: list[Row] = []
+        #: How many of them a journal may hold when the process dies now: one of these. What adds risk waits for its rows.
+        self.rows_safe = [0]
         self.log: list[str] = []
         #: What left the bot, in order: method, or verb and path, with parameters.
         self.sent: list[tuple[str, Mapping[str, object]]] = []
@@ -169,6 +171,12 @@ class Pump(pump.Pump):
         for watch in self.watchers:
             watch()
 
+    def stepped(self, stamped: told.Stamped | None, effects: Sequence[do.Effect]) -> None:
+        rows = len(self.rows) + sum(isinstance(effect, do.AppendJournal) for effect in effects)
+        if any(isinstance(effect, do.SendRequest) and effect.risky for effect in effects):
+            self.rows_safe.clear()
+        self.rows_safe.append(rows)
+
     def asked(self, what: str, params: Mapping[str, str | int]) -> None:
         self.sent.append((what, dict(params)))
 
@@ -201,9 +209,15 @@ class Pump(pump.Pump):
         self._timers.clear()
         self._arriving.clear()
 
-    def restart(self, **setup: Any) -> Engine:
-        """Begins another run on the journal of the ones before. `setup` changes fields of `EngineSetup` from here on."""
+    def restart(self, rows: int | None = None, **setup: Any) -> Engine:
+        """Begins another run on the journal of the ones before, or on so many of its rows.
+
+        `setup` changes fields of `EngineSetup` from here on.
+        """
         self.kill()
+        if rows is not None:
+            del self.rows[rows:]
+        self.rows_safe = [len(self.rows)]
         self._setup = {**self._setup, **setup}
         return self._born(fold(self.rows))
 

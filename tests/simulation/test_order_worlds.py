@@ -28,6 +28,11 @@ def test_what_was_triggered_while_off_is_never_foreign(seed: int) -> None:
     assert not lived(seed).violations
 
 
+def test_the_journal_knows_the_terms_that_a_late_trade_brings() -> None:
+    """The stream told of a trade that a query had brought already, with a later time of the order's terms; nothing else was new."""
+    assert not lived(70_154).violations
+
+
 def one_way() -> World:
     """The first world in one-way mode."""
     return next(world for world in map(World, range(20)) if not world.hedge)

@@ -467,3 +467,20 @@ def test_a_trade_without_an_owner_is_unsettled() -> None:
     world.reports.trades([AtVenue("web_1", 78).row(Trade(1, "0.5"))])
     assert world.reports.unsettled(SYMBOL)
     assert not world.reports.unsettled("ETHUSDT")
+
+
+@pytest.mark.parametrize("traded", ["0.4", "1"])
+@pytest.mark.parametrize(("later_ms", "recorded"), [(5, True), (1, True), (0, False), (-1, False)])
+def test_terms_of_a_trade_known_already_are_written_down(traded: str, later_ms: int, recorded: bool) -> None:
+    """TRADE_LITE comes after a query has brought its fill, and only the time of the order's terms is news: a restart finds it."""
+    world = World()
+    venue = AtVenue.of(world.order)
+    world.reports.reply(world.order, venue.reply())
+    acknowledged_ms = venue.at_ms
+    trade = Trade(1, traded)
+    venue.trade(trade)
+    assert world.reports.trades([venue.row(trade)]) == 1
+    world.orders.take_changed()
+    venue.at_ms = acknowledged_ms + later_ms
+    world.reports.step(venue.lite(trade))
+    assert (world.order.client_order_id in world.orders.take_changed()) is recorded

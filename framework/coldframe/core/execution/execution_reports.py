@@ -85,8 +85,13 @@ class ExecutionReports:
         known_ms = max(at_ms, asked_ms)
         self._identify(order, reply.order_id, known_ms)
         why = self._why_cancelled(order, reply.status, exact(reply.executed_qty), exact(reply.orig_qty))
-        order.terms_reported(exact(reply.orig_qty), exact(reply.price), at_ms)
+        self._take_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
         self._see(order, reply.status, exact(reply.executed_qty), why, known_ms)
+
+    def _take_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
+        """What is new of an order's terms goes into the journal, also where nothing else of it changes: a query, a late report."""
+        if order.terms_reported(quantity, price, at_ms):
+            self._orders.touch(order)
 
     def _why_cancelled(self, order: Order, status: OrderStatus, filled: Decimal, quantity: Decimal) -> str:
         """Why an order has been cancelled without a cancel of ours; empty otherwise.
@@ -171,7 +176,7 @@ class ExecutionReports:
             return None
         self._identify(order, report.order_id, report.trade_ms)
         self._note_amended_outside(order, report)
-        order.terms_reported(exact(report.quantity), exact(report.price), report.trade_ms)
+        self._take_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
         if traded(report):
@@ -189,7 +194,7 @@ class ExecutionReports:
         if order is None:
             return None  # the full report follows and books it as external
         self._identify(order, trade.order_id, trade.transaction_ms)
-        order.terms_reported(exact(trade.quantity), exact(trade.price), trade.transaction_ms)
+        self._take_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         self._take_in(order, fill_of_lite(trade, order.position_side))
         return order
 

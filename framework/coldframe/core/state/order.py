@@ -215,18 +215,20 @@ class Order:
         self.failed_amendments += 1
         self.unamendable |= for_good
 
-    def terms_reported(self, quantity: Decimal, price: Decimal, at_ms: int) -> None:
+    def terms_reported(self, quantity: Decimal, price: Decimal, at_ms: int) -> bool:
         """The terms that the venue had at this venue time. What was true before an amendment must not undo it.
 
-        It may have cut the quantity (reduce-only) and chosen the price; a market order keeps none.
+        It may have cut the quantity (reduce-only) and chosen the price; a market order keeps none. Returns whether this is news.
         """
         if at_ms < self.terms_ms:
-            return
+            return False
+        before = self.terms_ms, self.quantity, self.price
         self.terms_ms = at_ms
         if quantity > 0:
             self.quantity = quantity
         if price > 0 and self.price is not None:
             self.price = price
+        return before != (self.terms_ms, self.quantity, self.price)
 
     def filled_by_report(self) -> None:
         """A person has seen at the venue that all of it has traded."""
