@@ -68,11 +68,11 @@ class Market:
     def trade(self, order: Order, part: Decimal) -> None:
         orders = self.rig.orders
         if order.untriggered:
-            order.triggered_ms = START_MS
+            orders.triggered(order, START_MS)
             orders.apply(order, OrderEvent.SEEN_TRIGGERED, START_NS)
             orders.apply(order, OrderEvent.SEEN_NEW, START_NS)
             if order.close_position:
-                order.quantity, order.terms_ms = abs(self.held(order.position_side)), START_MS
+                orders.terms_reported(order, abs(self.held(order.position_side)), D(0), START_MS)
         quantity = min(part, order.quantity - order.filled)
         if order.closing:
             quantity = min(quantity, max(-order.side.sign * self.held(order.position_side), D(0)))

@@ -191,7 +191,7 @@ def test_conditional_orders_are_limited_to_what_the_venue_keeps() -> None:
     verdict = rig.check(stop())
     assert (verdict.code, verdict.value, verdict.limit) == (V.OPEN_ORDERS, D(201), D(200))
     assert rig.code(place()) is V.ACCEPTED
-    orders[0].triggered_ms = START_MS
+    rig.orders.triggered(orders[0], START_MS)
     assert rig.code(stop()) is V.ACCEPTED
 
 

@@ -290,7 +290,7 @@ def test_an_unknown_or_amending_order_counts_at_its_worst() -> None:
     rig = RiskRig(RiskLimits(max_gross_notional=D(1_000)), Budget(max_position=D(5)))
     order = rig.stand(place(quantity="1"))
     rig.orders.attempt(order, Attempt.AMEND_WANTED)
-    order.amending_price, order.amending_quantity = D(110), D(3)
+    rig.orders.amendment_requested(order, D(110), D(3))
     assert refused(rig.check(place(quantity="2.5")), V.POSITION, "5.5", "5")
     assert refused(rig.check(place(SELL, quantity="4", price="200")), V.GROSS_NOTIONAL, "1130", "1000")
 

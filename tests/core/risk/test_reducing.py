@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import attrs
@@ -55,8 +56,9 @@ class World:
         self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
         return order
 
-    def reduces(self, side: Side, quantity: str, **more: object) -> bool:
-        return reducing.reduces(self.state, self.mine, place(side, quantity), **more)  # type: ignore[arg-type]
+    def reduces(self, side: Side, quantity: str, *, replaces: Sequence[Order] = (), beside: str = "0") -> bool:
+        replaced = self.orders.replacing(replaces)
+        return reducing.reduces(self.state, self.mine, place(side, quantity), replaced, D(beside))
 
 
 def alone(own: str = "0", external: str = "0", **more: bool) -> World:
@@ -154,8 +156,8 @@ def test_what_may_trade_before_it_counts() -> None:
     assert not world.reduces(SELL, "0.601")
     assert world.reduces(SELL, "1", replaces=[standing])
     assert not world.reduces(SELL, "1.001", replaces=[standing])
-    assert world.reduces(SELL, "0.5", wanted_beside=D("0.1"))
-    assert not world.reduces(SELL, "0.5", wanted_beside=D("0.2"))
+    assert world.reduces(SELL, "0.5", beside="0.1")
+    assert not world.reduces(SELL, "0.5", beside="0.2")
 
 
 def test_a_stop_and_a_take_profit_do_not_add_up() -> None:

@@ -41,30 +41,30 @@ def test_venue_chosen_price_crosses_every_order_or_none(match: PriceMatch, meets
     orders = Orders(START_MS)
     resting(orders, place(Side.SELL, price="500"))
     wanted = Place(symbol="BTCUSDT", side=Side.BUY, quantity=D(1), price_match=match)
-    assert (crossed("mm", wanted, orders.live) is not None) == meets
+    assert (crossed("mm", wanted, orders) is not None) == meets
 
 
 def test_an_amendment_under_way_stands_at_both_of_its_prices() -> None:
     orders = Orders(START_MS)
     order = resting(orders, place(Side.SELL, price="105"))
-    order.amending_price, order.amending_quantity = D(101), D(1)
+    orders.amendment_requested(order, D(101), D(1))
     orders.attempt(order, Attempt.AMEND_WANTED)
-    assert crossed("mm", place(price="101"), orders.live) is order
-    order.amending_price = D(110)
-    assert crossed("mm", place(price="105"), orders.live) is order
-    assert crossed("mm", place(price="104"), orders.live) is None
+    assert crossed("mm", place(price="101"), orders) is order
+    orders.amendment_requested(order, D(110), D(1))
+    assert crossed("mm", place(price="105"), orders) is order
+    assert crossed("mm", place(price="104"), orders) is None
 
 
 def test_unknown_order_counts_for_crossing_but_not_an_ioc_order() -> None:
     orders = Orders(START_MS)
     order = prepared(orders, place(Side.SELL, price="100"), "other")
     orders.apply(order, OrderEvent.OUTCOME_UNKNOWN, START_NS)
-    assert crossed("mm", place(price="100"), orders.live) is order
+    assert crossed("mm", place(price="100"), orders) is order
     orders.apply(order, OrderEvent.REJECTED_BY_VENUE, START_NS)
     prepared(orders, place(Side.SELL, price="100", time_in_force=TimeInForce.IOC), "other")
-    assert crossed("mm", place(price="100"), orders.live) is None
+    assert crossed("mm", place(price="100"), orders) is None
     resting(orders, place(Side.SELL, price="100", symbol="ETHUSDT"), "other")
-    assert crossed("mm", place(price="100"), orders.live) is None
+    assert crossed("mm", place(price="100"), orders) is None
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), SIDES, PRICES, st.booleans()), max_size=25))
@@ -74,7 +74,7 @@ def test_o28_what_passes_never_trades_with_another_own_strategy(wanted: list[tup
     trades: list[tuple[str, str]] = []
     for strategy, side, price, post_only in wanted:
         order = place(side, "1", price, time_in_force=TimeInForce.GTX if post_only else TimeInForce.GTC)
-        if crossed(strategy, order, orders.live) is not None:
+        if crossed(strategy, order, orders) is not None:
             continue
         facing = [other for other in orders.live if other.side is not side and reaches(D(price), side, other)]
         if not facing:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from coldframe.core.connectivity.step_context import StepContext
-from coldframe.core.state.orders import Order
+from coldframe.core.state.orders import Order, Orders
 from coldframe.model.orders import OrderEvent, OrderState, Overlay
 from coldframe.units import NS_PER_MS
 
@@ -48,7 +48,8 @@ _ORDER_EVENTS: Final = {
 class AbsenceProof:
     """The clockwork of the proof: when a request is dead, which answers count, when the queries are complete."""
 
-    def __init__(self, ctx: StepContext, recv_window_ms: int) -> None:
+    def __init__(self, orders: Orders, ctx: StepContext, recv_window_ms: int) -> None:
+        self._orders = orders
         self._ctx = ctx
         self._recv_window_ms = recv_window_ms
 
@@ -71,7 +72,7 @@ class AbsenceProof:
         Returns when (our time) the next one counts.
         """
         now = self._ctx.now_ns
-        order.doubted(now)
+        self._orders.doubted(order, now)
         if asked_ms - order.sent_ms > FORGOTTEN_AFTER_MS:
             return now + NOT_FOUND_APART_MS * NS_PER_MS
         order.absence_seen(now, NOT_FOUND_APART_MS * NS_PER_MS, dead=self.dead(order, asked_ms))

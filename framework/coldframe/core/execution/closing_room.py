@@ -93,7 +93,7 @@ class ClosingRoom:
     def _now(self, where: _Where, beside: str = "") -> _Circumstances:
         self._cut = {name: cut for name, cut in self._cut.items() if (order := self._orders.get(name)) is not None and order.live}
         symbol, position_side, side = where
-        ours = (order for order in self._orders.live if order.closing and _where(order) == where)
+        ours = (order for order in self._orders.live.within(symbol) if order.closing and _where(order) == where)
         theirs = (order for order in self._state.external.orders.values() if (order.symbol, order.side) == (symbol, side))
         return _Circumstances(
             account_position(self._state, (symbol, position_side)),

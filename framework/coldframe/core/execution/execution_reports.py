@@ -85,13 +85,8 @@ class ExecutionReports:
         known_ms = max(at_ms, asked_ms)
         self._identify(order, reply.order_id, known_ms)
         why = self._why_cancelled(order, reply.status, exact(reply.executed_qty), exact(reply.orig_qty))
-        self._take_terms(order, exact(reply.orig_qty), exact(reply.price), at_ms)
+        self._orders.terms_reported(order, exact(reply.orig_qty), exact(reply.price), at_ms)
         self._see(order, reply.status, exact(reply.executed_qty), why, known_ms)
-
-    def _take_terms(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
-        """What is new of an order's terms goes into the journal, also where nothing else of it changes: a query, a late report."""
-        if order.terms_reported(quantity, price, at_ms):
-            self._orders.touch(order)
 
     def _why_cancelled(self, order: Order, status: OrderStatus, filled: Decimal, quantity: Decimal) -> str:
         """Why an order has been cancelled without a cancel of ours; empty otherwise.
@@ -176,7 +171,7 @@ class ExecutionReports:
             return None
         self._identify(order, report.order_id, report.trade_ms)
         self._note_amended_outside(order, report)
-        self._take_terms(order, exact(report.quantity), exact(report.price), report.trade_ms)
+        self._orders.terms_reported(order, exact(report.quantity), exact(report.price), report.trade_ms)
         if report.execution is ExecutionType.AMENDMENT and order.amending(exact(report.price), exact(report.quantity)):
             self.attempt(order, Attempt.AMEND_DONE)
         if traded(report):
@@ -194,7 +189,7 @@ class ExecutionReports:
         if order is None:
             return None  # the full report follows and books it as external
         self._identify(order, trade.order_id, trade.transaction_ms)
-        self._take_terms(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
+        self._orders.terms_reported(order, exact(trade.quantity), exact(trade.price), trade.transaction_ms)
         self._take_in(order, fill_of_lite(trade, order.position_side))
         return order
 
@@ -378,7 +373,7 @@ class ExecutionReports:
         order = (fill.symbol, fill.order_id)
         if order in self._state.external.marked_external:
             return self._state.external.marked_external[order]
-        perhaps_ours = any(own.order_id is None and own.symbol == fill.symbol for own in self._orders.live)
+        perhaps_ours = any(own.order_id is None for own in self._orders.live.within(fill.symbol))
         return PositionCause.OTHER_CLIENT if order in self._state.external.unnamed and not perhaps_ours else None
 
     def book_unmatched(self) -> int:

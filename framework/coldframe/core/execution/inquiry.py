@@ -99,7 +99,7 @@ class Inquiry:
 
     def suspect(self, order: Order) -> None:
         """There is reason to doubt an order that should rest: ask for it now."""
-        order.doubted(self._ctx.now_ns)
+        self._orders.doubted(order, self._ctx.now_ns)
         self._query_at_ns[order.client_order_id] = self._ctx.now_ns
 
     def ask_due(self) -> None:
@@ -180,7 +180,7 @@ class Inquiry:
             text = f"cannot be resolved by hand: {describe(order)} (only NEEDS_OPERATOR orders can)"
             return Verdict(VerdictCode.NOT_AMENDABLE, text)
         if outcome is ManualResolution.FILLED:
-            order.filled_by_report()
+            self._orders.filled_by_report(order)
         self._reports.apply(order, outcome.event, "resolved by hand")
         self._ctx.log(Level.WARNING, f"resolved by hand: {describe(order)}")
         self.watch(order)

@@ -76,7 +76,7 @@ class OrderExecutor:
         self._room = ClosingRoom(state)
         self._orders = state.orders
         self._reports = reports
-        self.proof = AbsenceProof(ctx, recv_window_ms)
+        self.proof = AbsenceProof(state.orders, ctx, recv_window_ms)
         self.ways = ways
         self._user_stream = user_stream
         self.inquiry = Inquiry(state, ctx, self.ways, calls, reports, self.proof)
@@ -146,7 +146,7 @@ class OrderExecutor:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         account.ordered(self._ctx.now_ms)
         self._state.message_sent(account.id, self._ctx.now_ms)
-        order.amendment_requested(price, quantity)
+        self._orders.amendment_requested(order, price, quantity)
         self._reports.attempt(order, Attempt.AMEND_WANTED)
         request = modify_request(order, price, quantity)
         self._session.request("order.modify", ask.parameters(request), PendingAmend(order, price, quantity))

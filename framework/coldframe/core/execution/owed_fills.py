@@ -32,7 +32,7 @@ class OwedFills:
 
     def log_changes(self) -> None:
         """Says what stands still by now, and what goes on again."""
-        missing = {order.client_order_id: order for order in (*self._orders.live, *self._orders.owed) if order.fills_missing}
+        missing = {order.client_order_id: order for order in self._orders.missing_fills}
         self._since_ns = {name: self._since_ns.get(name, self._ctx.now_ns) for name in missing}
         for name, order in missing.items():
             late = self._ctx.now_ns - self._since_ns[name] >= SAY_AFTER_MS * NS_PER_MS

@@ -332,7 +332,7 @@ class Reconciler:
         again, self._again = self._again, None
         self.done = again is None or not again[1]
         if again is not None:
-            self.begin(again[0], {order.symbol for order in self._orders.live} | current.scanned, urgent=again[1])
+            self.begin(again[0], self._orders.live.symbols | current.scanned, urgent=again[1])
 
     def _perhaps_ours(self, at_start: StartCheck, current: _Round) -> bool:
         """Whether a position that we cannot explain yet may still turn out to be an earlier run's.
@@ -349,7 +349,7 @@ class Reconciler:
         live = [order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN]
         waiting = {order.symbol for order in live if current.waits(order)}
         symbols = {order.symbol for order in live if not current.waits(order)}
-        symbols |= {order.symbol for order in self._orders.owed}
+        symbols |= self._orders.owed.symbols
         symbols |= {trade.symbol for trade in self._state.external.unmatched.values()}
         return any(key[0] in symbols or (key[0] in waiting and (key, held) not in found_before) for key, held in found)
 

@@ -7,7 +7,7 @@ none passes; what only reduces a position, and every cancel, does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -15,16 +15,16 @@ import attrs
 
 from coldframe.core.risk import suspended
 from coldframe.core.risk.conditional_rules import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
-from coldframe.core.risk.reducing import beside, reduces, seals, shared, why_not
-from coldframe.core.risk.self_trade import crossed
+from coldframe.core.risk.reducing import others_of, reduces, seals, shared, why_not
+from coldframe.core.risk.self_trade import crossed, crosses
 from coldframe.core.risk.suspended import RiskInputs as RiskInputs
 from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.exposures import Replaced
 from coldframe.core.state.limits import SelfCross
 from coldframe.core.state.orders import Order
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import PositionSide, SelfTradePrevention, Side, TimeInForce
 from coldframe.model.intents import ACCEPTED, Place, Verdict, VerdictCode
-from coldframe.model.orders import Overlay
 from coldframe.units import ZERO, plain, trimmed
 
 
@@ -38,7 +38,7 @@ class ProposedOrder:
 
     account: StrategyAccount
     place: Place
-    replaces: Collection[Order] = ()
+    replaces: Replaced
     beside: Decimal = ZERO
     sending: bool = True
     #: Whether it can only bring a position nearer to zero.
@@ -55,17 +55,18 @@ def check(
     place: Place,
     now: RiskInputs,
     *,
-    replaces: Collection[Order] = (),
+    replaces: Replaced | Iterable[Order] = (),
     beside: Decimal = ZERO,
     sending: bool = True,
 ) -> Verdict:
     """Whether this order may be sent now; see `ProposedOrder`."""
-    order = ProposedOrder(account, place, replaces, beside, sending)
+    replaced = replaces if isinstance(replaces, Replaced) else state.orders.replacing(replaces)
+    order = ProposedOrder(account, place, replaced, beside, sending)
     for well_formed in FORM:
         refusal = well_formed(state, now, order)
         if refusal is not None:
             return refusal
-    order = ProposedOrder(account, place, replaces, beside, sending, reduces(state, account, place, replaces, beside))
+    order = ProposedOrder(account, place, replaced, beside, sending, reduces(state, account, place, replaced, beside))
     for allowed in CHECKS:
         refusal = allowed(state, now, order)
         if refusal is not None:
@@ -207,18 +208,18 @@ def open_orders(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Ve
     place, account, live = order.place, order.account, state.orders.live
     if order.replaces:
         return None
-    own = sum(1 for _ in state.orders.of(account.id))
+    own = len(live.of(account.id))
     most_own = account.budget.max_open_orders
     if most_own is not None and own >= most_own:
         return _too_many(own + 1, most_own, "orders", account.setting("max_open_orders"))
-    total = sum(1 for _ in live)
+    total = len(live)
     allowed = state.limits.max_open_orders
     if allowed is not None and total >= allowed:
         return _too_many(total + 1, allowed, "orders", "risk.max_open_orders")
-    waiting = sum(1 for other in live if other.untriggered)
+    waiting = state.orders.exposures.untriggered
     if place.type.conditional and waiting >= MOST_CONDITIONAL:
         return _too_many(waiting + 1, MOST_CONDITIONAL, "conditional orders", "the venue")
-    here = sum(1 for other in live if other.symbol == place.symbol)
+    here = len(live.within(place.symbol))
     most = state.instruments[place.symbol].filters.max_orders
     if most and here >= most:
         return _too_many(here + 1, most, f"orders in {place.symbol}", "the venue")
@@ -238,7 +239,7 @@ def own_orders(state: EngineState, now: RiskInputs, order: ProposedOrder) -> Ver
     place = order.place
     if state.limits.self_cross is not SelfCross.REFUSE or not order.sending or (order.reduces and not order.replaces):
         return None
-    other = crossed(order.account.id, place, state.orders.live)
+    other = crossed(order.account.id, place, state.orders)
     if other is None:
         return None
     priced, resting = ["any price" if price is None else plain(price) for price in (place.price, other.price)]
@@ -278,17 +279,15 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
     account, place = order.account, order.place
     net = account.holdings.position(place.symbol, place.position_side).quantity
     most = max(-place.side.sign * net, ZERO)
-    others = list(beside(state, account, place, order.replaces))
-    closers = [most if other.close_position else other.exposure for other in others if other.closing]
-    adding = sum((other.exposure for other in others if not other.closing), order.beside)
+    others = others_of(account, place, order.replaces)
+    closing, adding = others.sized + others.whole * most, others.adding + order.beside
     if place.closing:
-        reducing = min(sum(closers, most if place.close_position else place.quantity), most)
+        reducing = min(closing + (most if place.close_position else place.quantity), most)
         worst = max(reducing + adding - most, ZERO)
     else:
-        reducing = sum(closers, ZERO)
+        reducing = closing
         if place.quantity <= most or not shared(state, place.symbol):
-            doubted = sum((other.exposure for other in others if other.closing and _in_doubt(other)), ZERO)
-            reducing = max(min(reducing, most), doubted)
+            reducing = max(min(reducing, most), others.doubted)
         worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
     what = f"position in {place.symbol} at worst"
     return _over(state, VerdictCode.POSITION, what, worst, account.budget.max_position, account.setting("max_position"))
@@ -307,14 +306,9 @@ def _notional(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdi
     return _over(state, VerdictCode.GROSS_NOTIONAL, what, gross, state.limits.max_gross_notional, setting)
 
 
-def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Collection[Order]) -> Decimal:
+def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Replaced) -> Decimal:
     """Positions at the mark price, and every order that may still add to one at its own price."""
-    total = account.holdings.notional(state.mark_prices)
-    for order in state.orders.exposed(account.id):
-        if order not in replaces and not order.closing:
-            mark = state.mark_prices.get(order.symbol, ZERO) if order.price is None else ZERO
-            total += order.exposure * max(order.worst_price or ZERO, mark)
-    return total
+    return account.holdings.notional(state.mark_prices) + replaces.worth_of_others(account.id, state.mark_prices)
 
 
 def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdict | None:
@@ -327,16 +321,10 @@ def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdic
     net = sum((account.holdings.net(place.symbol) for account in state.accounts.values()), external)
     adding = place.quantity + order.beside
     for account in state.accounts.values():
-        others = beside(state, account, place, order.replaces)
-        adding += sum((other.exposure for other in others if not other.reduce_only), ZERO)
+        adding += others_of(account, place, order.replaces).unreduced
     worst = abs(net + place.side.sign * adding) * price
     what = f"notional in {place.symbol} at worst"
     return _over_limit(VerdictCode.BRACKET, what, worst, cap.notional, f"the venue's bracket at leverage {cap.leverage}")
-
-
-def _in_doubt(order: Order) -> bool:
-    """Whether an order may have ended without our knowing: a list has left it out, or what became of its cancel is not known."""
-    return bool(order.doubted_ns) or order.overlay in (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
 
 
 def _over(state: EngineState, code: VerdictCode, what: str, value: Decimal, limit: Decimal | None, setting: str) -> Verdict | None:
@@ -391,7 +379,7 @@ def prevention(state: EngineState, account: StrategyAccount, place: Place) -> Se
     What only reduces is let through although it crosses: then the resting order gives way.
     """
     chosen = state.limits.self_cross.prevention
-    if chosen is None and crossed(account.id, place, state.orders.live) is not None:
+    if chosen is None and crosses(account.id, place, state.orders):
         chosen = SelfTradePrevention.EXPIRE_MAKER
     return chosen
 

@@ -9,12 +9,13 @@ them add up to the account's; while they do not, and until a start has compared 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 
 import attrs
 
 from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.exposures import Exposure, Replaced
 from coldframe.core.state.orders import Order
 from coldframe.core.state.positions import PositionKey, named
 from coldframe.core.state.strategy_account import StrategyAccount
@@ -66,9 +67,10 @@ def left_over(state: EngineState, order: Order) -> bool:
 
 
 def reduces(
-    state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order] = (), wanted_beside: Decimal = ZERO
+    state: EngineState, owner: StrategyAccount, place: Place, replaces: Replaced | None = None, wanted_beside: Decimal = ZERO
 ) -> bool:
     """Whether an order can only bring a position nearer to zero as it goes out; the rest as in `coldframe.core.risk.pre_trade`."""
+    replaces = state.orders.replacing() if replaces is None else replaces
     return _reduces(state, owner, place, replaces, wanted_beside) or (not replaces and seals(state, owner, place, wanted_beside))
 
 
@@ -77,27 +79,26 @@ def seals(state: EngineState, owner: StrategyAccount, place: Place, wanted_besid
     decides = account_decides(state, (place.symbol, place.position_side))
     if state.hedge or place.closing or not decides:
         return False
-    return _reduces(state, owner, attrs.evolve(place, reduce_only=True), (), wanted_beside)
+    return _reduces(state, owner, attrs.evolve(place, reduce_only=True), state.orders.replacing(), wanted_beside)
 
 
-def _reduces(state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order], wanted_beside: Decimal) -> bool:
+def _reduces(state: EngineState, owner: StrategyAccount, place: Place, replaces: Replaced, wanted_beside: Decimal) -> bool:
     key = (place.symbol, place.position_side)
     held = owner.holdings.positions.get(key)
     if held is None or held.quantity * place.side.sign >= 0:
         return False
-    others = sum((other.exposure for other in _counted(state, owner, place, replaces)), wanted_beside)
-    return others + place.quantity <= reducible(state, owner, key)
+    return _counted(owner, place, replaces) + wanted_beside + place.quantity <= reducible(state, owner, key)
 
 
-def why_not(state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order], wanted_beside: Decimal) -> str:
+def why_not(state: EngineState, owner: StrategyAccount, place: Place, replaces: Replaced, wanted_beside: Decimal) -> str:
     """Why an order that could only reduce does not: there is nothing to reduce, or what there is, other orders close."""
     key = (place.symbol, place.position_side)
     held, account = owner.holdings.positions.get(key), account_position(state, key)
     own = held.quantity if held is not None else ZERO
-    others = [] if own * place.side.sign >= 0 else _counted(state, owner, place, replaces)
-    closing = sum((other.exposure for other in others), wanted_beside)
+    closing = wanted_beside + (ZERO if own * place.side.sign >= 0 else _counted(owner, place, replaces))
     room = reducible(state, owner, key)
     if room and closing and place.quantity <= room:
+        others = (other for other in beside(state, owner, place, replaces) if not _exclusive(place, other))
         orders = [f"{other.side} {plain(other.exposure)} ({other.client_order_id})" for other in others]
         beside_it = ", ".join([*orders, *([f"{plain(wanted_beside)} of the same quotes"] if wanted_beside else [])])
         text = f"{place.side} {plain(place.quantity)} and {beside_it} together would more than close"
@@ -106,13 +107,21 @@ def why_not(state: EngineState, owner: StrategyAccount, place: Place, replaces: 
     return f"reduce-only, but no such position is there to reduce: {text}"
 
 
-def _counted(state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order]) -> list[Order]:
-    """The orders that close beside this one."""
-    return [other for other in beside(state, owner, place, replaces) if not _exclusive(place, other)]
+def _counted(owner: StrategyAccount, place: Place, replaces: Replaced) -> Decimal:
+    """What the strategy's other orders on the side of this one may do, but for those that are exclusive with it."""
+    others = others_of(owner, place, replaces)
+    if not place.closing:
+        return others.adding + others.closing
+    return ZERO if place.type.conditional else others.adding + others.closing - others.triggerable
 
 
-def beside(state: EngineState, owner: StrategyAccount, place: Place, replaces: Collection[Order]) -> Iterator[Order]:
-    """The strategy's other orders on the side of an order that may change its position, but for those that make way for it."""
+def others_of(owner: StrategyAccount, place: Place, replaces: Replaced) -> Exposure:
+    """The sums of a strategy's orders on the side of an order, but for those that make way for it."""
+    return replaces.others((owner.id, place.symbol, place.position_side, place.side))
+
+
+def beside(state: EngineState, owner: StrategyAccount, place: Place, replaces: Replaced) -> Iterator[Order]:
+    """The orders of those sums, one by one."""
     for other in state.orders.exposed(owner.id, place.symbol):
         if other.side is place.side and other.position_side is place.position_side and other not in replaces:
             yield other

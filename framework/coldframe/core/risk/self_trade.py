@@ -6,16 +6,12 @@ market order as if it reached every price.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import Decimal
 from typing import Final
 
-from coldframe.core.state.orders import Order
+from coldframe.core.state.orders import Order, Orders
 from coldframe.enums import PriceMatch, Side, TimeInForce
 from coldframe.model.intents import Place
 
-#: What never rests cannot be taken from.
-_PASSING: Final = (TimeInForce.IOC, TimeInForce.FOK)
 #: Price matches that take: they name a price of the other side.
 _TAKING: Final = (
     PriceMatch.OPPONENT,
@@ -25,15 +21,19 @@ _TAKING: Final = (
 )
 
 
-def crossed(strategy: str, place: Place, live: Iterable[Order]) -> Order | None:
-    """The first order of another own strategy that `place` might trade with; None when there is none."""
+def crosses(strategy: str, place: Place, orders: Orders) -> bool:
+    """Whether `place` might trade with an order of another own strategy."""
     if place.time_in_force is TimeInForce.GTX or (place.price is None and _queues(place)):
+        return False
+    return orders.exposures.met(strategy, place.symbol, place.side.opposite, place.price)
+
+
+def crossed(strategy: str, place: Place, orders: Orders) -> Order | None:
+    """The oldest order of another own strategy that `place` might trade with; None when there is none."""
+    if not crosses(strategy, place, orders):
         return None
-    for order in live:
-        other = order.strategy != strategy and order.symbol == place.symbol and order.side is not place.side
-        if other and _rests(order) and _reaches(place, order):
-            return order
-    return None
+    there = (order for order in orders.live.within(place.symbol) if order.strategy != strategy and order.side is not place.side)
+    return next((order for order in there if _reaches(place, order)), None)
 
 
 def _queues(place: Place) -> bool:
@@ -41,12 +41,8 @@ def _queues(place: Place) -> bool:
     return place.price_match is not PriceMatch.NONE and place.price_match not in _TAKING
 
 
-def _rests(order: Order) -> bool:
-    return order.price is not None and order.time_in_force not in _PASSING and bool(order.remaining)
-
-
 def _reaches(place: Place, order: Order) -> bool:
-    if place.price is None:
-        return True
-    prices: list[Decimal] = [price for price in (order.price, order.amending_price) if price is not None]
-    return place.price >= min(prices) if place.side is Side.BUY else place.price <= max(prices)
+    meets = order.meets
+    if meets is None or place.price is None:
+        return meets is not None
+    return place.price >= meets if place.side is Side.BUY else place.price <= meets

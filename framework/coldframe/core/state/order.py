@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
 from coldframe.enums import OrderType, PositionSide, Side, TimeInForce
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.units import ZERO
+
+#: What never rests cannot be taken from.
+_PASSING: Final = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Origin(StrEnum):
@@ -179,6 +183,18 @@ class Order:
         """The highest price that its terms name, so that it is never valued too low; None when they name none."""
         named = (self.price, self.amending_price, self.trigger_price, self.activate_price)
         return max((price for price in named if price is not None), default=None)
+
+    @property
+    def meets(self) -> Decimal | None:
+        """The price from which on an order of the other side may trade with it, also with what an amendment would make of it.
+
+        None for one that does not rest, or has nothing left.
+        """
+        if self.price is None or self.time_in_force in _PASSING or not self.remaining:
+            return None
+        if self.amending_price is None:
+            return self.price
+        return (max if self.side is Side.BUY else min)(self.price, self.amending_price)
 
     def amending(self, price: Decimal, quantity: Decimal) -> bool:
         """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""

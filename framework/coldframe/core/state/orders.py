@@ -7,15 +7,17 @@ full report, a replay after a reconnect and a query may all tell the same one (p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
 import attrs
 
+from coldframe.core.state.exposures import Exposures, Replaced
 from coldframe.core.state.order import Fill as Fill
 from coldframe.core.state.order import Order as Order
 from coldframe.core.state.order import Origin as Origin
+from coldframe.core.state.order_sets import OrderSet
 from coldframe.enums import OrderStatus
 from coldframe.ids import OwnId
 from coldframe.model.intents import Place
@@ -37,6 +39,8 @@ ENDED_LIMIT: Final = 20_000
 POSSIBLE_MS: Final = 600_000
 
 
+#: States in which it is not known whether the venue has an order.
+_DOUBTFUL: Final = (OrderState.UNKNOWN, OrderState.NEEDS_OPERATOR)
 #: What of the venue's own words tells of an end; any other end is an inference.
 _WORDS: Final = {
     OrderState.FILLED: (OrderEvent.SEEN_FILLED,),
@@ -55,7 +59,9 @@ class Orders:
         self._count = 0
         self._by_client_id: dict[str, Order] = {}
         self._by_order_id: dict[tuple[str, int], Order] = {}
-        self._live: dict[str, Order] = {}
+        self._live = OrderSet()
+        #: Of the live ones those of which it is not known whether the venue has them.
+        self._doubtful = OrderSet()
         #: Orders that have ended, in the order in which they may be forgotten.
         self._ended: dict[str, Order] = {}
         #: By symbol, the trade up to which everything is known (see `core.tradescan`).
@@ -66,8 +72,10 @@ class Orders:
         self._highest: dict[str, int] = {}
         #: Orders that have ended by inference, and may come back.
         self._given_up: dict[str, Order] = {}
-        #: Orders that have ended and whose fills have not all been told.
-        self._owing: dict[str, Order] = {}
+        #: Orders whose fills have not all been told, and of those the ones that have ended.
+        self._missing, self._owing = OrderSet(), OrderSet()
+        #: What all that is live or owed may still do to positions, added up.
+        self.exposures = Exposures()
         self._fills: dict[tuple[str, int, int], Fill] = {}
         #: Reports that contradicted a terminal state.
         self.incidents = 0
@@ -89,44 +97,40 @@ class Orders:
         return self._by_order_id.get((symbol, order_id)) or self._by_client_id.get(client_order_id)
 
     @property
-    def live(self) -> Iterable[Order]:
+    def live(self) -> OrderSet:
         """Every order that is or may be alive, oldest first."""
-        return self._live.values()
+        return self._live
 
     @property
     def doubtful(self) -> int:
         """Of how many orders it is not known whether the venue has them."""
-        return sum(1 for _ in self.doubtful_orders)
-
-    @property
-    def doubtful_orders(self) -> Iterator[Order]:
-        """The orders of which it is not known whether the venue has them."""
-        return (order for order in self._live.values() if order.state in (OrderState.UNKNOWN, OrderState.NEEDS_OPERATOR))
+        return len(self._doubtful)
 
     def doubtful_in(self, symbol: str) -> int:
         """Of how many orders the fate shuts new risk in a symbol: its own, and no others."""
-        return sum(order.symbol == symbol for order in self.doubtful_orders)
+        return len(self._doubtful.within(symbol))
 
-    def of(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+    def of(self, strategy: str, symbol: str | None = None) -> Collection[Order]:
         """The live orders of a strategy, oldest first."""
-        for order in self._live.values():
-            if order.strategy == strategy and (symbol is None or order.symbol == symbol):
-                yield order
+        return self._live.of(strategy, symbol)
 
     @property
-    def owed(self) -> Iterable[Order]:
-        """Every order that has ended, and whose fills have not all been told yet."""
-        return self._owing.values()
+    def missing_fills(self) -> OrderSet:
+        """Every order, live or ended, of which the venue has counted more than has been told."""
+        return self._missing
 
-    def owing(self, strategy: str, symbol: str | None = None) -> Iterator[Order]:
+    @property
+    def owed(self) -> OrderSet:
+        """Every order that has ended, and whose fills have not all been told yet."""
+        return self._owing
+
+    def owing(self, strategy: str, symbol: str | None = None) -> Collection[Order]:
         """The orders of a strategy that have ended, and whose fills have not all been told yet."""
-        for order in self._owing.values():
-            if order.strategy == strategy and (symbol is None or order.symbol == symbol):
-                yield order
+        return self._owing.of(strategy, symbol)
 
     def everywhere(self, symbol: str) -> Iterator[Order]:
         """Every order of a symbol that may still change a position, of any owner."""
-        yield from (order for order in (*self._live.values(), *self._owing.values()) if order.symbol == symbol)
+        yield from (*self._live.within(symbol), *self._owing.within(symbol))
 
     @property
     def fills_owed(self) -> int:
@@ -137,6 +141,10 @@ class Orders:
         """Every order of a strategy that may still change its position."""
         yield from self.of(strategy, symbol)
         yield from self.owing(strategy, symbol)
+
+    def replacing(self, orders: Iterable[Order] = ()) -> Replaced:
+        """Orders that would make way for another one, taken out of the sums."""
+        return Replaced(self.exposures, orders)
 
     def worth_keeping(self, ended: int) -> list[Order]:
         """What a checkpoint holds: all live orders, those that are not settled, and so many of those that ended last."""
@@ -212,7 +220,7 @@ class Orders:
         if order.order_id is not None:
             self._by_order_id[(order.symbol, order.order_id)] = order
         self._note_type(order)
-        self._live[order.client_order_id] = order
+        self._file(order)
         return order
 
     def add_emergency(self, order: Order, now_ns: int) -> None:
@@ -231,10 +239,10 @@ class Orders:
             self._keep(order, fill)
         if not order.live:
             self._note_ended(order)
-            self._note_owing(order)
+            self._file(order)
             return
         order.unreported = True
-        self._live[order.client_order_id] = order
+        self._file(order)
         self.apply(order, OrderEvent.RESTARTED, now_ns, "the process was restarted")
         for attempt in (Attempt.CANCEL_UNKNOWN, Attempt.AMEND_UNKNOWN):
             self.attempt(order, attempt)
@@ -258,19 +266,17 @@ class Orders:
             order.reason = reason
         if order.live:
             order.ended_ns = order.ended_ms = 0
-            self._live[order.client_order_id] = order
             self._ended.pop(order.client_order_id, None)
         else:
             order.ended_ns = now_ns
             order.overlay = Overlay.NONE
             order.amending_price = order.amending_quantity = None
             self._note_ended(order)
-        self._note_owing(order)
+        self._file(order)
         return True
 
     def _note_ended(self, order: Order) -> None:
         name = order.client_order_id
-        self._live.pop(name, None)
         self._ended[name] = order
         if order.inferred and order.state not in (OrderState.DENIED, OrderState.REJECTED):
             self._given_up[name] = order
@@ -287,7 +293,7 @@ class Orders:
 
     def unreport(self) -> None:
         """Reports may have been lost: also those of orders that the venue has not acknowledged yet."""
-        for order in self._live.values():
+        for order in self._live:
             order.unreported |= not order.acknowledged
 
     def activated(self, order: Order) -> None:
@@ -307,6 +313,28 @@ class Orders:
         order.found()
         self.touch(order)
 
+    def amendment_requested(self, order: Order, price: Decimal, quantity: Decimal) -> None:
+        """An amendment to these terms goes out."""
+        order.amendment_requested(price, quantity)
+        self.exposures.changed(order)
+
+    def terms_reported(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
+        """The terms that the venue had at this venue time. What is new of them goes into the journal, also where nothing else of the
+        order changes: a query, a late report.
+        """
+        if order.terms_reported(quantity, price, at_ms):
+            self.touch(order)
+
+    def filled_by_report(self, order: Order) -> None:
+        """A person has seen at the venue that all of it has traded."""
+        order.filled_by_report()
+        self._file(order)
+
+    def doubted(self, order: Order, now_ns: int) -> None:
+        """There is reason to doubt what is known of an order."""
+        order.doubted(now_ns)
+        self.exposures.changed(order)
+
     def contradicted(self) -> None:
         """Evidence contradicts what was final (faults.md I2)."""
         self.incidents += 1
@@ -323,6 +351,7 @@ class Orders:
     def touch(self, order: Order) -> None:
         """Something about an order has changed."""
         self.touched[order.client_order_id] = order
+        self.exposures.changed(order)
 
     def identify(self, order: Order, order_id: int) -> None:
         """The venue's id of an order has become known."""
@@ -339,7 +368,7 @@ class Orders:
         order.seen_filled = max(order.seen_filled, seen_filled)
         order.not_found = order.doubted_ns = 0
         order.not_found_dead = False
-        self._note_owing(order)
+        self._file(order)
         event = SEEN.get(status, OrderEvent.OUTCOME_UNKNOWN)
         if event is OrderEvent.SEEN_NEW and order.seen_filled > 0:
             event = OrderEvent.SEEN_PARTIAL
@@ -362,7 +391,7 @@ class Orders:
         self._keep(order, fill)
         order.filled += fill.quantity
         order.seen_filled = max(order.seen_filled, order.filled)
-        self._note_owing(order)
+        self._file(order)
         at_ms = max(fill.trade_ms, order.ended_ms + 1) if uncounted else fill.trade_ms
         if order.state.terminal and not order.comes_back(at_ms):
             self.touch(order)
@@ -380,7 +409,7 @@ class Orders:
         booked = sum((self._fills[key].quantity for key in order.fill_keys), ZERO)
         order.filled = max(order.filled, sum(order.before.values(), ZERO) + booked)
         order.seen_filled = max(order.seen_filled, order.filled)
-        self._note_owing(order)
+        self._file(order)
         self.touch(order)
 
     def _keep(self, order: Order, fill: Fill) -> None:
@@ -400,11 +429,14 @@ class Orders:
         self._fills[fill.key] = attrs.evolve(known, fee=fill.fee, fee_asset=fill.fee_asset)
         return fill.fee
 
-    def _note_owing(self, order: Order) -> None:
-        if order.fills_missing and order.state.terminal:
-            self._owing[order.client_order_id] = order
-        else:
-            self._owing.pop(order.client_order_id, None)
+    def _file(self, order: Order) -> None:
+        """Keeps every set and sum in step with an order whose state or fills have changed."""
+        ended, missing = order.state.terminal, order.fills_missing
+        self._live.keep(order, order.live)
+        self._doubtful.keep(order, order.state in _DOUBTFUL)
+        self._missing.keep(order, missing)
+        self._owing.keep(order, missing and ended)
+        self.exposures.changed(order)
 
     def _forget_oldest(self) -> None:
         """Keeps memory bounded: what ended longest ago goes, with its fills. What is not settled stays, however much that is."""

@@ -287,7 +287,7 @@ class Strategies:
             self._ctx.log(Level.WARNING, f"{symbol} is {known.status}: {what}")
             self._forget(symbol)
             accounts = {runtime.id: runtime.account.holdings for runtime in self._runtimes.all}
-            here = [order for order in self._orders.live if order.symbol == symbol]
+            here = list(self._orders.live.within(symbol))
             self._cancel(
                 order for order in here if order.strategy not in accounts or not reduces_position(order, accounts[order.strategy])
             )
