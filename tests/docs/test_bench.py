@@ -16,6 +16,7 @@ LITTLE = {
     "bench/decoding.py": ["--turns", "1"],
     "bench/hotpath.py": ["--messages", "200"],
     "bench/input_log.py": ["--rounds", "1"],
+    "bench/risk.py": ["--turns", "1"],
 }
 COMMANDS = re.findall(r"^## `python (.+)`$", (BENCH / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 

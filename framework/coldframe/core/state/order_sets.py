@@ -20,7 +20,7 @@ class OrderSet:
         self._by_both: dict[tuple[str, str], dict[str, Order]] = {}
 
     def keep(self, order: Order, wanted: bool) -> None:
-        """The order is part of the set from now on, or is not; one that is already keeps its place."""
+        """The order is part of the set from now on, or is not; a part of it keeps its place."""
         if (order.client_order_id in self._all) is not wanted:
             (self._add if wanted else self._drop)(order)
 
