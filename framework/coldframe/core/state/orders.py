@@ -319,8 +319,9 @@ class Orders:
         self.exposures.changed(order)
 
     def terms_reported(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
-        """The terms that the venue had at this venue time. What is new of them goes into the journal, also where nothing else of the
-        order changes: a query, a late report.
+        """The terms that the venue had at this venue time.
+
+        What is new of them goes into the journal, also where nothing else of the order changes: a query, a late report.
         """
         if order.terms_reported(quantity, price, at_ms):
             self.touch(order)
