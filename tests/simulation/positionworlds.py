@@ -281,9 +281,11 @@ class World:
         engine, found = self.pump.engine, set()
         executions, marks = engine.state.holdings.executions, engine.orders.trade_cursors
         for trade in (row.trade for row in self.pump.venue.books().trades):
-            key, known = key_of(trade), max(executions.since(key_of(trade)) or 0, marks.get(trade.symbol, 0))
+            key, mark = key_of(trade), marks.get(trade.symbol, 0)
+            settled_ms = executions.settled.get(key, 0)
+            known = mark if settled_ms else max(executions.since(key) or 0, mark)
             ours = self.pump.venue.books().orders[trade.order_id].client_id in self.owners
-            settled = not known and key in executions.settled
+            settled = trade.time <= settled_ms if settled_ms else not known and key in executions.settled
             if not ours and trade.id > known and not settled and executions.get(key, (trade.id, trade.order_id)) is None:
                 found.add(key)
         return found

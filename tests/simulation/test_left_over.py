@@ -62,6 +62,31 @@ def test_a_stop_stays_with_a_part_of_its_position() -> None:
     assert len(pump.venue.waiting_orders()) == 1
 
 
+def far(pump: Pump, side: Side, quantity: Decimal) -> Place:
+    """An order that rests a long way from the market."""
+    return Place(symbol=B, side=side, quantity=quantity, price=pump.market.best(B, side) - side.sign * 500)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("more", "taken"), [(Decimal("0.002"), True), (Decimal("0.004"), False)])
+def test_a_stop_that_has_become_too_large_counts_whole(sign: int, more: Decimal, taken: bool) -> None:
+    """0.004 are left of 0.008, and the stop over all of it: with orders of 0.004 and `more` it may end 0.010 on the other side."""
+    pump, mine, other = two()
+    held, side = 2 * OWN, Side.SELL if sign > 0 else Side.BUY
+    mine.wanted, other.wanted = [Target(B, sign * held)], [Target(B, sign * OTHER)]
+    pump.until(lambda: (pump.position("mm"), pump.position("two")) == (sign * held, sign * OTHER))
+    mine.wanted = [stop(pump, side, held)]
+    pump.until(lambda: len(pump.venue.waiting_orders()) == 1)
+    mine.wanted = [Target(B, sign * OWN)]
+    pump.until(lambda: pump.position("mm") == sign * OWN)
+    mine.wanted = [far(pump, side, OWN)]
+    pump.until(lambda: len(pump.venue.open_orders()) == 1)
+    mine.wanted = [far(pump, side, more)]
+    pump.run(3)
+    assert len(pump.venue.open_orders()) == 1 + taken
+    assert bool(pump.told("POSITION: position in BTCUSDT at worst would be")) is not taken
+
+
 @pytest.mark.parametrize(("more", "taken"), [(Decimal("0.006"), True), (Decimal("0.008"), False)])
 def test_new_risk_counts_what_may_still_close(more: Decimal, taken: bool) -> None:
     """0.004 held, a stop and a take-profit over it: with 0.006 more to sell it ends at -0.010 at worst, and 0.010 are allowed."""

@@ -307,30 +307,35 @@ def test_o24_an_order_that_waits_still_excuses_nothing_for_long(triggered: bool)
 
 
 @pytest.mark.parametrize(
-    ("settled", "mark", "remembered", "news"),
+    ("settled_ms", "mark", "remembered", "news"),
     [
-        (False, None, None, [1, 2, 3]),
-        (True, None, None, []),
-        (True, 1, None, [2, 3]),
-        (True, None, 2, [3]),
-        (True, 1, 2, [3]),
-        (True, 2, 1, [3]),
-        (False, 3, None, []),
+        (None, None, None, [1, 2, 3]),
+        (0, None, None, []),
+        (0, 1, None, [2, 3]),
+        (0, None, 2, [3]),
+        (0, 1, 2, [3]),
+        (0, 2, 1, [3]),
+        (None, 3, None, []),
+        # The position was booked as the account had it between the first trade and the second.
+        (START_MS + 1, None, None, [2, 3]),
+        (START_MS + 1, None, 3, [2]),
+        (START_MS + 1, 2, None, [3]),
+        (START_MS + 3, None, None, []),
     ],
 )
 def test_o24_only_what_the_last_run_did_not_know_is_news(
-    settled: bool, mark: int | None, remembered: int | None, news: list[int]
+    settled_ms: int | None, mark: int | None, remembered: int | None, news: list[int]
 ) -> None:
     """Where executions have been forgotten and no mark says up to where all is known, no trade is taken for news."""
     actor = Actor()
     made = Scripted(actor).ready()
     reports, key = made.engine.reports, ("BTCUSDT", PositionSide.BOTH)
-    fills = [Fill("BTCUSDT", number, 90 + number, Side.BUY, D(100), D(1), False, START_MS) for number in (1, 2, 3)]
+    fills = [Fill("BTCUSDT", number, 90 + number, Side.BUY, D(100), D(1), False, START_MS + number) for number in (1, 2, 3)]
     state = made.engine.state
     for fill in fills:
         state.external.traded_before(fill)
-    if settled:
-        state.holdings.executions.settled.add(key)
+    if settled_ms is not None:
+        state.holdings.executions.settled[key] = settled_ms
     if remembered:
         state.holdings.executions.add(execution_of("mm", fills[remembered - 1]))
     check = StartCheck(state, made.engine._ctx, reports, ExternalPolicy.IGNORE)

@@ -35,6 +35,12 @@ def exposure_at(orders: Collection[Order], key: SideKey) -> Exposure:
     )
 
 
+def largest_closer(orders: Collection[Order], key: SideKey) -> Decimal:
+    """The largest order of a side that may only reduce a position, and not all of it."""
+    mine = [order for order in exposed(orders) if (order.strategy, order.symbol, order.position_side, order.side) == key]
+    return max((order.exposure for order in mine if order.closing and not order.close_position), default=Decimal(0))
+
+
 def total(orders: Iterable[Order]) -> Decimal:
     return decimal(sum((Fraction(order.exposure) for order in orders), Fraction(0)))
 

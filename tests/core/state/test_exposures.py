@@ -18,7 +18,7 @@ from coldframe.model.intents import Place
 from coldframe.model.journal import Row, RowKind
 from coldframe.model.orders import Attempt, OrderEvent
 from tests.core.made import START_MS, START_NS, SYMBOL
-from tests.core.state.exposureoracle import assert_in_step, exposure_at, met, worth_of
+from tests.core.state.exposureoracle import assert_in_step, exposure_at, largest_closer, met, worth_of
 from tests.core.told import D, place, prepared
 from tests.examples import examples
 
@@ -137,6 +137,7 @@ def assert_sums(told: Told, replaced: list[Order]) -> None:
     without = told.book.replacing(replaced)
     for key in KEYS:
         assert told.book.exposures.at(key) == exposure_at(told.known, key)
+        assert told.book.exposures.largest_closer(key) == largest_closer(told.known, key)
         assert without.others(key) == exposure_at(others, key)
     for strategy in STRATEGIES:
         assert told.book.exposures.worth(strategy, MARKS) == worth_of(told.known, strategy, MARKS)

@@ -234,8 +234,8 @@ def test_executions_before_a_settlement_are_not_known() -> None:
     executions = Executions()
     executions.add(execution_of(OTHERS, done(1, OTHERS, LOT).fill))
     assert executions.since(KEY) is None
-    executions.forget(KEY)
-    assert (executions.since(KEY), executions.settled) == (None, {KEY})
+    executions.forget(KEY, 7)
+    assert (executions.since(KEY), executions.settled) == (None, {KEY: 7})
     executions.add(execution_of(OTHERS, done(5, OTHERS, LOT).fill))
     assert executions.since(KEY) == 10 + 5
 

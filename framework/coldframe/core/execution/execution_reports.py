@@ -290,8 +290,10 @@ class ExecutionReports:
         order = self.adopt(report, before=fill.quantity if fill is not None and is_new else ZERO)
         if order is None:
             cause = self._state.external.report(report)
+            if fill is not None and not self._state.baseline_ms and fill.trade_ms <= self._orders.epoch_ms:
+                self._state.external.traded_before(fill)  # the start says whose position it has changed
             # What was traded before the start is in the positions that stood then, however late its report comes.
-            if fill is None or (fill.trade_ms >= self._state.baseline_ms and self._state.holdings.book_external(fill, cause)):
+            elif fill is None or (fill.trade_ms >= self._state.baseline_ms and self._state.holdings.book_external(fill, cause)):
                 text = f"{report.symbol} {report.side} {report.quantity} {report.execution}, filled {report.filled_quantity}"
                 self._state.external.log_activity(cause, report.symbol, text)
         return order

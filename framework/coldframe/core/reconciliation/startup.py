@@ -141,10 +141,13 @@ class StartCheck:
         """The trades of others in a position that the last run did not know."""
         executions = self._state.holdings.executions
         remembered, mark = executions.since(key), self._trade_cursors.get(key[0])
-        if not self._since_ms or (remembered is None and mark is None and key in executions.settled):
+        settled_ms = executions.settled.get(key, 0)
+        forgotten = key in executions.settled and not settled_ms
+        if not self._since_ms or (forgotten and remembered is None and mark is None):
             return ()  # which of them have been booked is not known any more
-        known = max(remembered or 0, mark or 0)
-        since_ms = 0 if known else self._since_ms
+        # What was traded after the position was booked as the account had it is news, also where a later trade is known already.
+        known = mark or 0 if settled_ms else max(remembered or 0, mark or 0)
+        since_ms = settled_ms + 1 if settled_ms else 0 if known else self._since_ms
         return tuple(
             fill
             for fill in self._before

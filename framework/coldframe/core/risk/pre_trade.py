@@ -15,7 +15,7 @@ import attrs
 
 from coldframe.core.risk import suspended
 from coldframe.core.risk.conditional_rules import MOST_CONDITIONAL, broken_rule, compared_prices, fault_of_type, worth_of
-from coldframe.core.risk.reducing import others_of, reduces, seals, shared, why_not
+from coldframe.core.risk.reducing import others_of, reduces, seals, shared, side_key, why_not
 from coldframe.core.risk.self_trade import crossed, crosses
 from coldframe.core.risk.suspended import RiskInputs as RiskInputs
 from coldframe.core.state.engine_state import EngineState
@@ -274,7 +274,8 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
     Reduce-only orders do their part as well: they may trade first, up to the end of the position, and the others beyond it. An
     order that is one of them is judged by what the others could do beyond it: by itself it makes nothing larger. Where others
     hold the account's position as well, the venue lets them trade beyond the end of this one: then an order that opens one
-    counts them whole. So it does one in doubt: it may have traded, untold, before what has closed the position since.
+    counts them whole, and any order the largest of them: the position may have become smaller since it was placed. So it does one
+    in doubt: it may have traded, untold, before what has closed the position since.
     """
     account, place = order.account, order.place
     net = account.holdings.position(place.symbol, place.position_side).quantity
@@ -285,9 +286,11 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
         reducing = min(closing + (most if place.close_position else place.quantity), most)
         worst = max(reducing + adding - most, ZERO)
     else:
-        reducing = closing
-        if place.quantity <= most or not shared(state, place.symbol):
+        reducing, others_hold = closing, shared(state, place.symbol)
+        if place.quantity <= most or not others_hold:
             reducing = max(min(reducing, most), others.doubted)
+            if others_hold:
+                reducing = max(reducing, state.orders.exposures.largest_closer(side_key(account, place)))
         worst = abs(net + place.side.sign * (reducing + adding + place.quantity))
     what = f"position in {place.symbol} at worst"
     return _over(state, VerdictCode.POSITION, what, worst, account.budget.max_position, account.setting("max_position"))

@@ -15,7 +15,7 @@ from decimal import Decimal
 import attrs
 
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.exposures import Exposure, Replaced
+from coldframe.core.state.exposures import Exposure, Replaced, SideKey
 from coldframe.core.state.orders import Order
 from coldframe.core.state.positions import PositionKey, named
 from coldframe.core.state.strategy_account import StrategyAccount
@@ -117,7 +117,12 @@ def _counted(owner: StrategyAccount, place: Place, replaces: Replaced) -> Decima
 
 def others_of(owner: StrategyAccount, place: Place, replaces: Replaced) -> Exposure:
     """The sums of a strategy's orders on the side of an order, but for those that make way for it."""
-    return replaces.others((owner.id, place.symbol, place.position_side, place.side))
+    return replaces.others(side_key(owner, place))
+
+
+def side_key(owner: StrategyAccount, place: Place) -> SideKey:
+    """What an order would add up with."""
+    return owner.id, place.symbol, place.position_side, place.side
 
 
 def beside(state: EngineState, owner: StrategyAccount, place: Place, replaces: Replaced) -> Iterator[Order]:

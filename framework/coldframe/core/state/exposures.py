@@ -123,6 +123,8 @@ class Exposures:
         #: By symbol and side, the prices at which orders of each strategy may be met, lowest first.
         self._resting: dict[tuple[str, Side], dict[str, list[Decimal]]] = {}
         self._untriggered = 0
+        #: By side, the quantities of its orders that may only reduce and name one, smallest first.
+        self._closers: dict[SideKey, list[Decimal]] = {}
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -150,8 +152,17 @@ class Exposures:
         for where, quantity in ((after.unpriced, more.adding), (before.unpriced, -less.adding)):
             if where is not None:
                 self._add_unpriced(key[0], where, quantity)
+        if more.sized != less.sized:
+            self._note_closer(key, less.sized, more.sized)
         if before.meets != after.meets:
             self._rest(key, before.meets, after.meets)
+
+    def _note_closer(self, key: SideKey, before: Decimal, after: Decimal) -> None:
+        quantities = self._closers.setdefault(key, [])
+        if before:
+            del quantities[bisect_left(quantities, before)]
+        if after:
+            insort(quantities, after)
 
     def _add_unpriced(self, strategy: str, where: tuple[str, Decimal], quantity: Decimal) -> None:
         table = self._unpriced.setdefault(strategy, {})
@@ -177,6 +188,13 @@ class Exposures:
         if self._changed:
             self._settle()
         return self._by_side.get(key, NOTHING)
+
+    def largest_closer(self, key: SideKey) -> Decimal:
+        """The quantity of the largest order on a side that may only reduce and names one; ZERO while there is none."""
+        if self._changed:
+            self._settle()
+        quantities = self._closers.get(key)
+        return quantities[-1] if quantities else ZERO
 
     @property
     def untriggered(self) -> int:

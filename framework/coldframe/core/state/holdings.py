@@ -143,8 +143,9 @@ class Holdings:
         """Books a quantity that no known trade explains."""
         account = self.accounts[owner]
         realized = account.position(*key).change(quantity, price)
-        self._ctx.record(RowKind.BOOKING, key[0], booking_body(owner, cause, key=key, quantity=quantity, price=price))
-        self.executions.forget(key)
+        body = booking_body(owner, cause, key=key, quantity=quantity, price=price)
+        self._ctx.record(RowKind.BOOKING, key[0], {**body, "settled_ms": self._ctx.venue_ms})
+        self.executions.forget(key, self._ctx.venue_ms)
         self.moved(key)
         if owner != EXTERNAL:
             held, symbol, side = account.position(*key).quantity, *key

@@ -206,8 +206,13 @@ def restored_of(body: Mapping[str, Any]) -> RestoredState:
     return _CONVERTER.structure(body, RestoredState)
 
 
-def _settled_out(executions: Executions) -> list[list[str]]:
-    return [[symbol, str(side)] for symbol, side in sorted(executions.settled)]
+def _settled_out(executions: Executions) -> list[list[str | int]]:
+    return [[symbol, str(side), at_ms] for (symbol, side), at_ms in sorted(executions.settled.items())]
+
+
+def _settled_in(rows: Any) -> dict[PositionKey, int]:
+    """Rows of earlier builds do not say up to when."""
+    return {(str(symbol), PositionSide(side)): int(at_ms[0]) if at_ms else 0 for symbol, side, *at_ms in rows}
 
 
 # -- state out of rows --------------------------------------------------------------------------------------------------
@@ -281,11 +286,11 @@ def _take_checkpoint(past: RestoredState, account: str, body: Any) -> None:
     past.executions = Executions(_CONVERTER.structure(body.get("executions", []), list[SharedExecution]), _settled(body, accounts))
 
 
-def _settled(body: Any, accounts: Mapping[str, StrategyPositions]) -> set[PositionKey]:
+def _settled(body: Any, accounts: Mapping[str, StrategyPositions]) -> dict[PositionKey, int]:
     """Of which positions executions have been forgotten; where a row does not say so, of any."""
     if "settled" not in body:
-        return {key for account in accounts.values() for key in account.positions}
-    return {(str(symbol), PositionSide(side)) for symbol, side in body["settled"]}
+        return {key: 0 for account in accounts.values() for key in account.positions}
+    return _settled_in(body["settled"])
 
 
 def _of_kill_switch(client_order_id: str) -> bool:
@@ -355,7 +360,7 @@ def _take_booking(past: RestoredState, body: Any) -> None:
 def _take_part(executions: Executions, key: PositionKey, quantity: Decimal, body: Any) -> None:
     """A booking is a part of an execution of others, or the end of one that is ours after all; else what came before is settled."""
     if "trade" not in body:
-        executions.forget(key)
+        executions.forget(key, int(body.get("settled_ms", 0)))
         return
     trade = (int(body["trade"][0]), int(body["trade"][1]))
     execution = executions.get(key, trade)
@@ -395,8 +400,7 @@ def _executions_out(executions: Executions) -> Body:
 
 
 def _executions_in(body: Any, _: object) -> Executions:
-    settled = {(str(symbol), PositionSide(side)) for symbol, side in body["settled"]}
-    return Executions(_CONVERTER.structure(body["known"], list[SharedExecution]), settled)
+    return Executions(_CONVERTER.structure(body["known"], list[SharedExecution]), _settled_in(body["settled"]))
 
 
 def _number(value: Any, _: object) -> Decimal:

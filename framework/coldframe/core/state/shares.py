@@ -133,10 +133,11 @@ class Shift:
 class Executions:
     """The latest executions of every position, in the order of their trade ids."""
 
-    def __init__(self, known: Iterable[SharedExecution] = (), settled: Iterable[PositionKey] = ()) -> None:
+    def __init__(self, known: Iterable[SharedExecution] = (), settled: Mapping[PositionKey, int] | None = None) -> None:
         self._by_key: dict[PositionKey, list[SharedExecution]] = {}
-        #: Positions of which executions have been forgotten: what is not remembered of them may have been booked.
-        self.settled: set[PositionKey] = set(settled)
+        #: Positions of which executions have been forgotten, and up to when (venue time, milliseconds; 0: not known): what is not
+        #: remembered of them up to then may have been booked.
+        self.settled: dict[PositionKey, int] = dict(settled or {})
         for name in known:
             self.add(name)
 
@@ -158,17 +159,17 @@ class Executions:
         late = known[-1] is not execution
         if len(known) > REMEMBERED:
             del known[:-REMEMBERED]
-            self.settled.add(execution.key)
+            self.settled[execution.key] = 0
         return late
 
     def remove(self, execution: SharedExecution) -> None:
         """It is another one's than it seemed."""
         self._by_key[execution.key].remove(execution)
 
-    def forget(self, key: PositionKey) -> None:
-        """The position was booked otherwise: what came before is settled."""
+    def forget(self, key: PositionKey, at_ms: int) -> None:
+        """The position was booked otherwise, as it was at that venue time: what came before is settled."""
         self._by_key.pop(key, None)
-        self.settled.add(key)
+        self.settled[key] = at_ms
 
     def shift(self, key: PositionKey, trade: tuple[int, int], owner: str, quantity: Decimal) -> None:
         """A part of an execution of others has been booked to an owner."""
