@@ -22,6 +22,8 @@ CARRIERS = [
 ]
 #: Names by which a carrier would judge a request itself.
 JUDGED = {"ResponseMode", "FaultDecision", "NO_FAULT", "decide", "say_instead", "injected", "carried_out", "wants_book", "known"}
+#: And by which it would judge a handshake.
+JUDGED |= {"parse_target", "charge", "banned", "HANDSHAKE_WEIGHT"}
 #: Codes of close frames (RFC 6455, 7.4.1) but the first, which is a second in milliseconds everywhere else.
 CODES = range(1001, 1016)
 PLANTED = """

@@ -10,6 +10,7 @@ import attrs
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import HmacSigner, Signer
 from coldframe.enums import PositionSide
+from coldframe.exchange.endpoints.connection_life import SendPing
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.faults import FaultDecision, ResponseMode
@@ -64,9 +65,9 @@ class VirtualVenue(virtual_venue.VirtualVenue):
         for link in [socket.link for socket in self.sockets.values() if socket.kind is kind]:
             self._drop(link, reason)
 
-    def pinged(self, socket: virtual_venue.Socket, payload: bytes) -> None:
+    def pinged(self, socket: virtual_venue.Socket, ping: SendPing) -> None:
         if socket.kind not in self.deaf:
-            super().pinged(socket, payload)
+            super().pinged(socket, ping)
 
     def api_requests(self, session: ApiSession) -> ApiRequests:
         return WatchedApi(self, session)

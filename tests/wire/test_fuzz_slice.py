@@ -41,7 +41,8 @@ SENDERS = {
     "coldframe.trio_io.link.write",
     "coldframe.exchange_server.links.cables.Below.send_all",
     "coldframe.exchange_server.links.cables.CutAfterBytes.send_all",
-    "coldframe.exchange_server.links.socket.ServerSocket.ping",
+    "coldframe.exchange_server.links.socket.ServerSocket.send_ping",
+    "coldframe.exchange.context.StreamConnection.send_frame",
 }
 
 

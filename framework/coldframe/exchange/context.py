@@ -8,15 +8,13 @@ from typing import Any, Protocol, assert_never
 import attrs
 
 from coldframe.exchange.endpoints.connection_life import GOING_AWAY, CloseFrame
-from coldframe.exchange.endpoints.counters import Blocked
-from coldframe.exchange.endpoints.stream_session import StreamReply
+from coldframe.exchange.endpoints.stream_session import StreamReply, StreamSession
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import CUTS, ConnectionKind, FaultDecision, FaultPlan, InjectedFault
 from coldframe.exchange.market.subscriptions import Listener, Subscriptions
 from coldframe.exchange.market.symbol_market import TradeExecution
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.settings import EmbeddedVenue as Settings
-from coldframe.wire.weights import HANDSHAKE_WEIGHT, Pool
 
 
 class Connection(Protocol):
@@ -34,6 +32,13 @@ class Connection(Protocol):
 
     def revoke(self) -> None:
         """Logs it off, if a session is logged on; the client learns so with its next request."""
+
+
+class StreamConnection(Listener, Connection, Protocol):
+    """A connection that listens to streams."""
+
+    def send_frame(self, frame: bytes) -> None:
+        """Sends a frame."""
 
 
 @attrs.define(eq=False)
@@ -77,21 +82,25 @@ class Context:
         for event in self.faults.passing(self.exchange.take_private(), self.now_ms()):
             self.private.publish(event.listen_key, event.payload, event.kind)
 
-    def follow(self, listener: Listener, reply: StreamReply) -> None:
-        """Lets the streams of a connection begin and end as its session has decided."""
-        for name in reply.ended:
-            self.private.remove(name, listener)
-            self.exchange.streams.subscriptions.remove(name, listener)
-        for key in reply.listen_keys:
-            self.private.add(key, listener)
-        for name in reply.streams:
-            self.exchange.streams.subscriptions.add(name, listener)
-            self.source.listened_to(name)
+    def take_control_frame(self, connection: StreamConnection, session: StreamSession, frame: bytes, at_s: float) -> None:
+        """Carries out a control frame of a stream connection."""
+        self.follow(connection, session.receive(frame, at_s))
+        self.turn()
 
-    def admit(self, *, is_api: bool) -> Blocked | None:
-        """Why a handshake is not answered: there is a ban, or the WebSocket API's weight is used up. None when it is answered."""
-        now_ms, counters = self.now_ms(), self.exchange.counters
-        return counters.charge(Pool.WEIGHT, HANDSHAKE_WEIGHT, now_ms) if is_api else counters.banned(now_ms)
+    def follow(self, connection: StreamConnection, reply: StreamReply) -> None:
+        """Does with a stream connection what its session has decided."""
+        for name in reply.ended:
+            self.private.remove(name, connection)
+            self.exchange.streams.subscriptions.remove(name, connection)
+        for key in reply.listen_keys:
+            self.private.add(key, connection)
+        for name in reply.streams:
+            self.exchange.streams.subscriptions.add(name, connection)
+            self.source.listened_to(name)
+        for frame in reply.frames:
+            connection.send_frame(frame)
+        if reply.close is not None:
+            connection.close(reply.close)
 
     def decide(self, call: str, params: Mapping[str, Any]) -> FaultDecision:
         """What the fault plan decides about a request that has just come in."""

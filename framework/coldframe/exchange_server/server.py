@@ -16,6 +16,7 @@ from coldframe.errors import ConfigError, VenueUnavailable
 from coldframe.exchange.context import Context
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import FaultPlan
+from coldframe.exchange.handshakes import API_PATH
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market_source import MarketSource
 from coldframe.exchange.mirror import Mirror
@@ -186,7 +187,7 @@ class EmbeddedVenue:
         return Address(
             rest=f"http{secure}://{place}",
             streams=f"ws{secure}://{place}",
-            api=f"ws{secure}://{place}/ws-fapi/v1",
+            api=f"ws{secure}://{place}{API_PATH}",
             accounts=self._keys,
             port=port,
         )

@@ -19,9 +19,10 @@ from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.connection_life import CloseFrame, ConnectionLife, RequestBytes, SendPing, request_bytes
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
-from coldframe.exchange.endpoints.stream_session import StreamSession
+from coldframe.exchange.endpoints.stream_session import StreamReply, StreamSession
 from coldframe.exchange.exchange import Exchange
 from coldframe.exchange.faults import ConnectionKind, FaultPlan
+from coldframe.exchange.handshakes import API_PATH, answer_upgrade
 from coldframe.exchange.keys import AccountKeys
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.exchange.market_source import MarketSource
@@ -42,7 +43,6 @@ from coldframe.model.effects import LinkKind
 from coldframe.secret import Secret
 from coldframe.wire.api import Security
 from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
-from coldframe.wire.routes import parse_target
 
 #: What a client gives a REST call that is never answered (milliseconds).
 REST_TIMEOUT_MS: Final = 10_000
@@ -50,12 +50,6 @@ REST_TIMEOUT_MS: Final = 10_000
 FRAME_BYTES: Final = 8
 
 Later = Callable[[int, Callable[[], None]], None]
-
-_CARRIES: Final = {
-    LinkKind.PRIVATE: ConnectionKind.PRIVATE,
-    LinkKind.MARKET: ConnectionKind.MARKET,
-    LinkKind.API: ConnectionKind.API,
-}
 
 
 class Client(Protocol):
@@ -75,17 +69,16 @@ class Socket:
     client: Client
     #: Ends the connection, with the reason that its client gets to hear.
     end: Callable[[str], None]
+    session: ApiSession | StreamSession
     life: ConnectionLife
-    session: ApiSession | None = None
-    requests: ApiRequests | None = None
-    streams: StreamSession | None = None
-    open: bool = True
     #: How many bytes of requests it may still bring, as a cable would count them; None without such a fault.
-    limit: RequestBytes | None = None
+    limit: RequestBytes | None
+    requests: ApiRequests | None = None
+    open: bool = True
 
     @property
     def carries(self) -> ConnectionKind:
-        return _CARRIES[self.kind]
+        return self.session.carries
 
     def drop(self) -> None:
         self.end("cut by the exchange")
@@ -94,7 +87,7 @@ class Socket:
         self.end(f"closed by the exchange: {frame}")
 
     def revoke(self) -> None:
-        if self.session is not None:
+        if isinstance(self.session, ApiSession):
             self.session.revoke()
 
     @property
@@ -102,11 +95,11 @@ class Socket:
         return self.client.backlog(self.link)
 
     def offer(self, publication: Publication) -> None:
-        frame = self.streams.frame_of(publication) if self.streams is not None else None
+        frame = self.session.frame_of(publication) if isinstance(self.session, StreamSession) else None
         if frame is not None:
-            self.say(frame.encode())
+            self.send_frame(frame.encode())
 
-    def say(self, frame: bytes) -> None:
+    def send_frame(self, frame: bytes) -> None:
         if self.limit is not None and self.limit.used_up:
             self.drop()
         elif self.open:
@@ -176,25 +169,35 @@ class VirtualVenue:
 
     def connect(self, link: str, kind: LinkKind, path: str, client: Client) -> bool:
         """Opens a connection. Returns whether the exchange took it."""
-        api = kind is LinkKind.API
-        if self.unreachable or self.context.admit(is_api=api) is not None:
+        if self.unreachable:
             return False
-        life = ConnectionLife(self.context.settings, self.now_ms())
-        socket = Socket(link, kind, client, lambda reason: self._drop(link, reason), life)
-        socket.limit = request_bytes(self.context.settings, is_api=api)
-        if api:
-            socket.session = ApiSession(self.exchange, self.now_ms(), shows_limits=True)
-            socket.requests = self.api_requests(socket.session)
-        else:
-            target = parse_target(path)
-            if target is not None:
-                all_unrouted = self.context.settings.unrouted == "all"
-                socket.streams = StreamSession(target, self.now_ms() / 1000, all_unrouted=all_unrouted)
-                self.context.follow(socket, socket.streams.begin())
-        self.sockets[link] = socket
+        address = API_PATH if kind is LinkKind.API and not path else path
+        session = answer_upgrade(self.context, address, self.now_ms() / 1000)
+        if isinstance(session, RestAnswer):
+            return False
+        socket = self.sockets[link] = Socket(
+            link,
+            kind,
+            client,
+            lambda reason: self._drop(link, reason),
+            session,
+            ConnectionLife(self.context.settings, self.now_ms()),
+            request_bytes(self.context.settings, session.carries),
+        )
         self.context.connections[socket] = None
+        if isinstance(session, StreamSession):
+            self._begin(socket, session.begin())
+        else:
+            socket.requests = self.api_requests(session)
         self._live(socket)
         return True
+
+    def _begin(self, socket: Socket, reply: StreamReply) -> None:
+        """Begins the streams that the address names. One that is closed for them is opened first: its client hears of both."""
+        if reply.close is None:
+            self.context.follow(socket, reply)
+        else:
+            self._later(0, lambda: self.context.follow(socket, reply) if socket.open else None)
 
     def _live(self, socket: Socket) -> None:
         """Does what the connection's age and its pings call for, now and whenever it is due."""
@@ -202,8 +205,8 @@ class VirtualVenue:
             return
         now_ms = self.now_ms()
         match socket.life.advance(now_ms, now_ms):
-            case SendPing(payload):
-                self.pinged(socket, payload)
+            case SendPing() as ping:
+                self.pinged(socket, ping)
             case CloseFrame() as frame:
                 socket.close(frame)
                 return
@@ -213,9 +216,9 @@ class VirtualVenue:
                 assert_never(unknown)
         self._later(max(1, socket.life.next_due_ms - now_ms), lambda: self._live(socket))
 
-    def pinged(self, socket: Socket, payload: bytes) -> None:
+    def pinged(self, socket: Socket, ping: SendPing) -> None:
         """A ping arrives: what a client reads its connection with answers it at once."""
-        socket.life.take_pong(payload)
+        socket.life.take_pong(ping.payload)
 
     def close(self, link: str) -> None:
         """The client closes a connection, or its process ends."""
@@ -224,8 +227,8 @@ class VirtualVenue:
             return
         socket.open = False
         del self.context.connections[socket]
-        if socket.streams is not None:
-            self.context.follow(socket, socket.streams.end())
+        if isinstance(socket.session, StreamSession):
+            self.context.follow(socket, socket.session.end())
 
     def _drop(self, link: str, reason: str) -> None:
         socket = self.sockets.get(link)
@@ -236,14 +239,8 @@ class VirtualVenue:
     def control(self, link: str, frame: bytes) -> None:
         """A control frame on a stream connection."""
         socket = self.sockets.get(link)
-        if socket is None or socket.streams is None:
-            return
-        reply = socket.streams.receive(frame, self.now_ms() / 1000)
-        self.context.follow(socket, reply)
-        for answer in reply.frames:
-            socket.say(answer)
-        if reply.close is not None:
-            socket.close(reply.close)
+        if socket is not None and isinstance(socket.session, StreamSession):
+            self.context.take_control_frame(socket, socket.session, frame, self.now_ms() / 1000)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
@@ -263,7 +260,7 @@ class VirtualVenue:
                     self._pass_time(step, lambda: self._go_on(socket, steps))
                     return
                 case SendAnswer(answer):
-                    socket.say(answer)
+                    socket.send_frame(answer)
                 case CutOff():
                     self._drop(socket.link, "cut instead of an answer")
                 case NoAnswer():

@@ -20,6 +20,7 @@ from coldframe.exchange.endpoints.connection_life import (
     message_too_long,
     request_bytes,
 )
+from coldframe.exchange.faults import ConnectionKind
 
 #: What the venue's clock shows when a connection's own clock shows nothing.
 WALL_MS = 1_700_000_000_000
@@ -125,9 +126,17 @@ def test_bytes_are_read_up_to_the_limit(most: int, sizes: list[int]) -> None:
         assert (limit.left, limit.used_up) == (most - before, before == most)
 
 
-@pytest.mark.parametrize(("most", "is_api", "limited"), [(0, True, False), (5, True, True), (5, False, False)])
-def test_only_connections_of_the_api_are_cut_within(most: int, is_api: bool, limited: bool) -> None:
-    made = request_bytes(Settings(faults=VenueFaults(api_cut_after_bytes=most)), is_api=is_api)
+OF_CONNECTIONS = [
+    (0, ConnectionKind.API, False),
+    (5, ConnectionKind.API, True),
+    (5, ConnectionKind.PRIVATE, False),
+    (5, ConnectionKind.MARKET, False),
+]
+
+
+@pytest.mark.parametrize(("most", "carries", "limited"), OF_CONNECTIONS)
+def test_only_connections_of_the_api_are_cut_within(most: int, carries: ConnectionKind, limited: bool) -> None:
+    made = request_bytes(Settings(faults=VenueFaults(api_cut_after_bytes=most)), carries)
     assert (made is not None) == limited
     assert made is None or made.left == most
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.settings import EmbeddedVenue as Settings
 
 _GOING_AWAY: Final = 1001
@@ -111,10 +112,10 @@ class RequestBytes:
         return whole
 
 
-def request_bytes(settings: Settings, *, is_api: bool) -> RequestBytes | None:
+def request_bytes(settings: Settings, carries: ConnectionKind) -> RequestBytes | None:
     """The limit that the fault plan sets a new connection (`api_cut_after_bytes`); None for a connection that it leaves alone."""
     most = settings.faults.api_cut_after_bytes
-    return RequestBytes(most) if is_api and most else None
+    return RequestBytes(most) if most and carries is ConnectionKind.API else None
 
 
 def _milliseconds(seconds: Decimal) -> int:

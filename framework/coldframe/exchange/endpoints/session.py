@@ -17,6 +17,7 @@ from coldframe.exchange.endpoints.authentic import Key, KeyKind, check_api_signa
 from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.endpoints.requester import EndpointHandler, Requester
 from coldframe.exchange.exchange import Exchange
+from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.refusals import refuse, status_of
 from coldframe.wire.api import ApiId, ApiReply, ApiRequest, Method, Security, method_of, parse_request, readable_id
 from coldframe.wire.codec import encode
@@ -38,6 +39,10 @@ class ApiSession:
         self._key: Key | None = None
         self._since_ms: int | None = None
         self._revoked = False
+
+    @property
+    def carries(self) -> ConnectionKind:
+        return ConnectionKind.API
 
     @property
     def api_key(self) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 from coldframe.exchange.endpoints.connection_life import TOO_MANY_MESSAGES, TOO_MANY_STREAMS, CloseFrame
+from coldframe.exchange.faults import ConnectionKind
 from coldframe.exchange.market.subscriptions import Publication
 from coldframe.wire.frames import Control, ControlError, error_frame, parse_control, reply_frame
 from coldframe.wire.names import StreamKind, parse
@@ -70,9 +71,9 @@ class StreamSession:
         return tuple(self._names)
 
     @property
-    def private(self) -> bool:
-        """Whether this connection carries a user-data stream."""
-        return any(is_listen_key(name) for name in self._names)
+    def carries(self) -> ConnectionKind:
+        """What the connection is for: with one listen key among its names it counts as private."""
+        return ConnectionKind.PRIVATE if any(is_listen_key(name) for name in self._names) else ConnectionKind.MARKET
 
     def frame_of(self, publication: Publication) -> str | None:
         """A publication in the form of this connection; None for a private event of a kind that it did not ask for."""

@@ -19,11 +19,10 @@ from coldframe.exchange_server.links.websocket import SocketLink
 class ApiLink:
     """One connection of the WebSocket API."""
 
-    def __init__(self, socket: ServerSocket, context: Context, books: BookWaits, *, shows_limits: bool) -> None:
+    def __init__(self, socket: ServerSocket, session: ApiSession, context: Context, books: BookWaits) -> None:
         self._link = SocketLink(socket, context.settings, context.now_ms)
-        self._books = books
-        self._session = ApiSession(context.exchange, context.now_ms(), shows_limits=shows_limits)
-        self._requests = ApiRequests(context, self._session)
+        self._session, self._books = session, books
+        self._requests = ApiRequests(context, session)
 
     async def run(self) -> None:
         """Serves the connection until it ends."""
@@ -31,7 +30,7 @@ class ApiLink:
 
     @property
     def carries(self) -> ConnectionKind:
-        return ConnectionKind.API
+        return self._session.carries
 
     def drop(self) -> None:
         """Cuts the connection off without a word."""

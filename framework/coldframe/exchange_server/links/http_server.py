@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar, assert_never
-from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import h11
@@ -20,8 +19,9 @@ import trio
 
 from coldframe.exchange.context import Context
 from coldframe.exchange.endpoints.connection_life import request_bytes
-from coldframe.exchange.endpoints.counters import Blocked
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
+from coldframe.exchange.endpoints.stream_session import StreamSession
+from coldframe.exchange.handshakes import answer_upgrade
 from coldframe.exchange.request_handling import CutOff, NoAnswer, RestRequests, SendAnswer, Wait, WaitForBook
 from coldframe.exchange_server.links.api import ApiLink
 from coldframe.exchange_server.links.book_waits import BookWaits
@@ -31,11 +31,9 @@ from coldframe.exchange_server.links.streams import StreamLink
 from coldframe.exchange_server.links.visitors import why_not
 from coldframe.wire.codec import encode
 from coldframe.wire.replies import ErrorBody
-from coldframe.wire.routes import StreamTarget, parse_target
 
 #: A client with fewer frames to read than this keeps up.
 READ_UP: Final = 64
-_API_PATH: Final = "/ws-fapi/v1"
 _LONGEST_BODY: Final = 65_536
 #: How long a connection may say nothing between two requests, and how long it may take to say one, in seconds.
 _IDLE_S: Final = 300
@@ -152,35 +150,21 @@ class HttpServer:
     async def _upgrade(
         self, http: h11.Connection, stream: trio.abc.Stream, request: h11.Request, headers: Mapping[str, str]
     ) -> None:
-        target = request.target.decode("latin-1")
-        try:
-            is_api = urlsplit(target).path.rstrip("/") == _API_PATH
-            streams = None if is_api else parse_target(target)
-        except ValueError:  # a path that looks like a broken address
-            is_api, streams = False, None
         handshake = answer_handshake(request.http_version, headers)
         if isinstance(handshake, NoHandshake):
             await _send_last(http, stream, _no_handshake(handshake), request)
             return
-        blocked = self._context.admit(is_api=is_api)
-        if blocked is not None or (not is_api and streams is None):
-            await _send_last(http, stream, _turned_away(blocked), request)
+        session = answer_upgrade(self._context, request.target.decode("latin-1"), trio.current_time())
+        if isinstance(session, RestAnswer):
+            await _send_last(http, stream, session, request)
             return
         await stream.send_all(_switching(http, handshake))
-        first = http.trailing_data[0]
-        limit = request_bytes(self._context.settings, is_api=is_api)
-        if limit is not None:
-            stream = CutAfterBytes(stream, limit)
-        await self._serve_socket(ServerSocket(stream, first), target, streams)
-
-    async def _serve_socket(self, socket: ServerSocket, target: str, streams: StreamTarget | None) -> None:
-        if streams is not None:
-            link = StreamLink(socket, streams, self._context)
-            await self._run(link, self.stream_links)
-            return
-        options = dict(parse_qsl(urlsplit(target).query))
-        shows_limits = options.get("returnRateLimits", "true").lower() != "false"
-        await self._run(ApiLink(socket, self._context, self._books, shows_limits=shows_limits), self.api_links)
+        limit = request_bytes(self._context.settings, session.carries)
+        socket = ServerSocket(stream if limit is None else CutAfterBytes(stream, limit), http.trailing_data[0])
+        if isinstance(session, StreamSession):
+            await self._run(StreamLink(socket, session, self._context), self.stream_links)
+        else:
+            await self._run(ApiLink(socket, session, self._context, self._books), self.api_links)
 
     async def _run(self, link: L, links: dict[L, None]) -> None:
         """Serves a link, listed among the others as long as it lives."""
@@ -247,14 +231,6 @@ async def _send_last(http: h11.Connection, stream: trio.abc.Stream, answer: Rest
     """Writes an answer with which the connection ends, whatever of the request has not been read."""
     await _send(http, stream, attrs.evolve(answer, headers=(*answer.headers, ("connection", "close"))), request)
     await linger(stream)
-
-
-def _turned_away(blocked: Blocked | None) -> RestAnswer:
-    """What a handshake gets that is not wanted."""
-    if blocked is None:
-        return RestAnswer(404, (("content-type", "text/plain"),), b"no such stream path\n")
-    headers = (("content-type", "application/json"), ("retry-after", str(blocked.retry_after_s)))
-    return RestAnswer(blocked.status, headers, encode(ErrorBody(blocked.fault.code, blocked.fault.msg)))
 
 
 def _no_handshake(answer: NoHandshake) -> RestAnswer:
