@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from coldframe.core.connectivity.request_ways import BY_REST
 from coldframe.core.engine import Engine, EngineSetup
@@ -289,7 +290,7 @@ class Scripted:
     def _record(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, AppendJournal):
-                body = json.loads(json.dumps(effect.body))
+                body = msgspec.json.decode(msgspec.json.encode(effect.body))
                 self.rows.append(Row(len(self.rows) + 1, self.now_ns, effect.kind, effect.ref, body))
         self.steps.append(len(self.rows))
         if any(isinstance(effect, SendRequest) and effect.risky for effect in effects):

@@ -15,6 +15,7 @@ from coldframe.model.effects import LinkKind
 from coldframe.model.events import OrderChanged
 from coldframe.model.intents import Intent
 from coldframe.model.orders import OrderState
+from tests.examples import examples
 from tests.simulation.pump import Pump, Trader
 from tests.simulation.strategies import Puppet
 
@@ -180,7 +181,7 @@ def test_a_quote_amended_down_to_what_had_traded_is_placed_anew(way: str) -> Non
     assert [order.left for order in world.pump.venue.open_orders().values()] == [D("0.004")]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(examples(60)))
 def test_whatever_trades_round_an_amendment_an_order_ends_once(seed: int) -> None:
     """Sales and amendments at random moments, on every way: one end, with a reason that is true."""
     chance = Random(seed)
