@@ -101,6 +101,7 @@ class Room:
         self.state.prices.mark_price_told(SYMBOL, Decimal(60_000))
         self._desired = DesiredState(self.state, StepContext(random.random, now_ns=NOW_NS), runtimes, None, lambda symbol: MOMENT)
         self._first = runtimes.all[0]
+        self._same = ladder()  # equal to what stands, with no object in common: a strategy makes its levels anew
         self._ladders = [ladder(1), ladder(2)]
         self._place = Place(symbol=SYMBOL, side=Side.BUY, quantity=Decimal("0.010"), price=Decimal("59900.0"))
         quotes = ladder()
@@ -125,7 +126,7 @@ class Room:
         assert check(self.state, self._first.account, self._place, MOMENT).accepted
 
     def same_quotes(self) -> None:
-        assert self._desired.want_quotes(self._first, ladder_again()).accepted
+        assert self._desired.want_quotes(self._first, self._same).accepted
 
     def other_quotes(self) -> None:
         self._ladders.reverse()
@@ -133,14 +134,6 @@ class Room:
 
     def allowed(self) -> None:
         assert trading_state(self.state, MOMENT, self._first.id, SYMBOL).value == "active"
-
-
-_SAME = ladder()
-
-
-def ladder_again() -> Quotes:
-    """The standing ladder as a strategy that makes it anew would say it: equal, and not the same object."""
-    return Quotes(SYMBOL, tuple(_SAME.bids), tuple(_SAME.asks))
 
 
 def cost_us(ways: Sequence[Callable[[], None]], turns: int) -> list[float]:

@@ -44,8 +44,9 @@ class RiskRig:
         self.account = StrategyAccount("mm", frozenset({SYMBOL, "ETHUSDT"}), budget or Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
         instruments = Instruments(listed or [instrument(SYMBOL), instrument("ETHUSDT")])
+        self.ctx = StepContext(lambda: 0.5, now_ns=START_NS)
         self.state = EngineState(
-            StepContext(lambda: 0.5, now_ns=START_NS),
+            self.ctx,
             self.orders,
             {"mm": self.account, "other": self.other},
             instruments=instruments,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from coldframe.core.state.exposures import Exposure, SideKey
+from coldframe.core.state.exposures import SideExposure, SideKey
 from coldframe.core.state.order import Order
 from coldframe.core.state.orders import Orders
 from coldframe.enums import Side, TimeInForce
@@ -18,12 +18,12 @@ def exposed(orders: Collection[Order]) -> list[Order]:
     return [order for order in orders if order.live or order.seen_filled > order.filled]
 
 
-def exposure_at(orders: Collection[Order], key: SideKey) -> Exposure:
+def exposure_at(orders: Collection[Order], key: SideKey) -> SideExposure:
     """The sums of one side."""
     mine = [order for order in exposed(orders) if (order.strategy, order.symbol, order.position_side, order.side) == key]
     closing = [order for order in mine if order.closing]
     doubted = (Overlay.CANCEL_UNKNOWN, Overlay.AMEND_UNKNOWN)
-    return Exposure(
+    return SideExposure(
         adding=total(order for order in mine if not order.closing),
         closing=total(closing),
         sized=total(order for order in closing if not order.close_position),

@@ -298,20 +298,25 @@ def _position(state: EngineState, order: ProposedOrder) -> Verdict | None:
 
 def _notional(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdict | None:
     account, added = order.account, (order.place.quantity + order.beside) * price
-    own = _worst_notional(state, account, order.replaces) + added
+    own = worst_notional(state, account, order.replaces) + added
     what = "notional of the strategy at worst"
     refusal = _over(state, VerdictCode.STRATEGY_NOTIONAL, what, own, account.budget.max_notional, account.setting("max_notional"))
     if refusal is not None or state.limits.max_gross_notional is None:
         return refusal
-    gross = sum((_worst_notional(state, other, order.replaces) for other in state.accounts.values()), ZERO) + added
-    gross += state.external.notional(state.mark_prices)
+    gross = gross_notional(state, order.replaces) + added
     what, setting = "gross notional at worst", "risk.max_gross_notional"
     return _over(state, VerdictCode.GROSS_NOTIONAL, what, gross, state.limits.max_gross_notional, setting)
 
 
-def _worst_notional(state: EngineState, account: StrategyAccount, replaces: Replaced) -> Decimal:
+def worst_notional(state: EngineState, account: StrategyAccount, replaces: Replaced) -> Decimal:
     """Positions at the mark price, and every order that may still add to one at its own price."""
     return account.holdings.notional(state.mark_prices) + replaces.worth_of_others(account.id, state.mark_prices)
+
+
+def gross_notional(state: EngineState, replaces: Replaced) -> Decimal:
+    """The same of all strategies, with what is external."""
+    ours = sum((worst_notional(state, account, replaces) for account in state.accounts.values()), ZERO)
+    return ours + state.external.notional(state.mark_prices)
 
 
 def _bracket(state: EngineState, order: ProposedOrder, price: Decimal) -> Verdict | None:

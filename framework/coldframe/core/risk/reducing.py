@@ -15,7 +15,7 @@ from decimal import Decimal
 import attrs
 
 from coldframe.core.state.engine_state import EngineState
-from coldframe.core.state.exposures import Exposure, Replaced, SideKey
+from coldframe.core.state.exposures import Replaced, SideExposure, SideKey
 from coldframe.core.state.orders import Order
 from coldframe.core.state.positions import PositionKey, named
 from coldframe.core.state.strategy_account import StrategyAccount
@@ -115,7 +115,7 @@ def _counted(owner: StrategyAccount, place: Place, replaces: Replaced) -> Decima
     return ZERO if place.type.conditional else others.adding + others.closing - others.triggerable
 
 
-def others_of(owner: StrategyAccount, place: Place, replaces: Replaced) -> Exposure:
+def others_of(owner: StrategyAccount, place: Place, replaces: Replaced) -> SideExposure:
     """The sums of a strategy's orders on the side of an order, but for those that make way for it."""
     return replaces.others(side_key(owner, place))
 

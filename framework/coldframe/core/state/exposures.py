@@ -8,13 +8,13 @@ all orders gives the same at any moment (`tests/core/state/test_exposures.py`).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Final
 
 import attrs
 
-from coldframe.core.state.order import Order
+from coldframe.core.state.order import Order, Origin
 from coldframe.enums import PositionSide, Side
 from coldframe.model.orders import Overlay
 from coldframe.units import ZERO
@@ -32,7 +32,7 @@ def side_of(order: Order) -> SideKey:
 
 
 @attrs.define(eq=True)
-class Exposure:
+class SideExposure:
     """What orders may still do to a position, in base units: one order, or all of a strategy on one side of a position."""
 
     #: Of orders that may add to the position.
@@ -52,7 +52,7 @@ class Exposure:
     worth: Decimal = ZERO
 
     @classmethod
-    def of(cls, order: Order) -> Exposure:
+    def of(cls, order: Order) -> SideExposure:
         """What one order counts."""
         quantity = order.exposure
         unreduced = ZERO if order.reduce_only else quantity
@@ -68,9 +68,9 @@ class Exposure:
             unreduced=unreduced,
         )
 
-    def changed(self, more: Exposure, less: Exposure) -> Exposure:
+    def changed(self, more: SideExposure, less: SideExposure) -> SideExposure:
         """This with the one, and without the other."""
-        return Exposure(
+        return SideExposure(
             _moved(self.adding, more.adding, less.adding),
             _moved(self.closing, more.closing, less.closing),
             _moved(self.sized, more.sized, less.sized),
@@ -82,7 +82,7 @@ class Exposure:
         )
 
 
-NOTHING: Final = Exposure()
+NOTHING: Final = SideExposure()
 
 
 def _moved(value: Decimal, more: Decimal, less: Decimal) -> Decimal:
@@ -101,12 +101,14 @@ class _Counted:
     """What one order has been counted as."""
 
     key: SideKey
-    exposure: Exposure = NOTHING
+    exposure: SideExposure = NOTHING
     #: The price beyond which another order would trade with it; None for one that does not rest.
     meets: Decimal | None = None
     #: For an order of the market's price that adds to a position: its symbol, and the price that it is worth at least.
     unpriced: tuple[str, Decimal] | None = None
     untriggered: bool = False
+    #: Whether it stands to keep `Quotes` true.
+    quoting: bool = False
 
 
 class Exposures:
@@ -115,7 +117,9 @@ class Exposures:
     def __init__(self) -> None:
         self._counted: dict[str, _Counted] = {}
         self._changed: dict[str, Order] = {}
-        self._by_side: dict[SideKey, Exposure] = {}
+        self._by_side: dict[SideKey, SideExposure] = {}
+        #: The part of it that live quotes are.
+        self._quoting: dict[SideKey, SideExposure] = {}
         #: By strategy, the money of all its orders that name a price.
         self._worth: dict[str, Decimal] = {}
         #: By strategy, what its orders of the market's price may add, by symbol and the price that it is worth at least.
@@ -132,7 +136,7 @@ class Exposures:
         """Something about an order has changed: it is counted anew before the next look."""
         self._changed[order.client_order_id] = order
 
-    def _settle(self) -> None:
+    def _add_changed(self) -> None:
         changed, self._changed = self._changed, {}
         for name, order in changed.items():
             before = self._counted.get(name)
@@ -147,6 +151,9 @@ class Exposures:
     def _move(self, before: _Counted, after: _Counted) -> None:
         key, more, less = after.key, after.exposure, before.exposure
         self._by_side[key] = self._by_side.get(key, NOTHING).changed(more, less)
+        if before.quoting or after.quoting:
+            quoted = self._quoting.get(key, NOTHING)
+            self._quoting[key] = quoted.changed(more if after.quoting else NOTHING, less if before.quoting else NOTHING)
         self._worth[key[0]] = _moved(self._worth.get(key[0], ZERO), more.worth, less.worth)
         self._untriggered += after.untriggered - before.untriggered
         for where, quantity in ((after.unpriced, more.adding), (before.unpriced, -less.adding)):
@@ -183,16 +190,16 @@ class Exposures:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    def at(self, key: SideKey) -> Exposure:
+    def at(self, key: SideKey) -> SideExposure:
         """What the orders of a strategy on one side of a position may do to it."""
         if self._changed:
-            self._settle()
+            self._add_changed()
         return self._by_side.get(key, NOTHING)
 
     def largest_closer(self, key: SideKey) -> Decimal:
         """The quantity of the largest order on a side that may only reduce and names one; ZERO while there is none."""
         if self._changed:
-            self._settle()
+            self._add_changed()
         quantities = self._closers.get(key)
         return quantities[-1] if quantities else ZERO
 
@@ -200,19 +207,19 @@ class Exposures:
     def untriggered(self) -> int:
         """How many live conditional orders wait for their trigger."""
         if self._changed:
-            self._settle()
+            self._add_changed()
         return self._untriggered
 
     def worth(self, strategy: str, mark_prices: Mapping[str, Decimal]) -> Decimal:
         """The money that the orders of a strategy may add to positions, at the highest price of each (quote asset)."""
         if self._changed:
-            self._settle()
+            self._add_changed()
         return _EXACT.add(self._worth.get(strategy, ZERO), valued(self._unpriced.get(strategy, {}), mark_prices))
 
     def met(self, strategy: str, symbol: str, side: Side, price: Decimal | None) -> bool:
         """Whether an order of a strategy at that price, None for the market's, might meet one of another's on this side."""
         if self._changed:
-            self._settle()
+            self._add_changed()
         for owner, prices in self._resting.get((symbol, side), {}).items():
             if owner == strategy:
                 continue
@@ -220,10 +227,17 @@ class Exposures:
                 return True
         return False
 
-    def counted(self, orders: Iterable[Order]) -> Iterator[tuple[SideKey, Exposure, tuple[str, Decimal] | None]]:
+    def quoted(self, strategy: str, symbol: str) -> dict[SideKey, SideExposure]:
+        """What of the sums the live quotes of a strategy in a symbol are."""
+        if self._changed:
+            self._add_changed()
+        keys = [(strategy, symbol, position_side, side) for position_side in PositionSide for side in (Side.BUY, Side.SELL)]
+        return {key: self._quoting[key] for key in keys if key in self._quoting}
+
+    def counted(self, orders: Iterable[Order]) -> Iterator[tuple[SideKey, SideExposure, tuple[str, Decimal] | None]]:
         """What of the sums these orders are."""
         if self._changed:
-            self._settle()
+            self._add_changed()
         for order in orders:
             found = self._counted.get(order.client_order_id)
             if found is not None:
@@ -250,44 +264,49 @@ def _count(order: Order) -> _Counted | None:
     adding = order.price is None and not order.closing
     return _Counted(
         side_of(order),
-        Exposure.of(order),
+        SideExposure.of(order),
         order.meets,
         (order.symbol, order.worst_price or ZERO) if adding else None,
         live and order.untriggered,
+        live and order.origin is Origin.QUOTE,
     )
 
 
 class Replaced:
-    """Orders that would make way for another one: what the sums are without them."""
+    """Orders that would make way for another one: what the sums are without them, as long as no order changes."""
 
-    def __init__(self, exposures: Exposures, orders: Iterable[Order] = ()) -> None:
-        self.orders = tuple(orders)
-        self._exposures = exposures
-        self._by_side: dict[SideKey, Exposure] = {}
-        self._worth: dict[str, Decimal] = {}
+    def __init__(
+        self, exposures: Exposures, orders: Collection[Order] = (), counted: Mapping[SideKey, SideExposure] | None = None
+    ) -> None:
+        """`counted` is what the orders are of the sums, where that is known; those name a price."""
+        self._exposures, self._orders = exposures, orders
+        self._by_side: dict[SideKey, SideExposure] = dict(counted or {})
+        self._others: dict[SideKey, SideExposure] = {}
         self._unpriced: dict[str, dict[tuple[str, Decimal], Decimal]] = {}
-        for key, exposure, unpriced in exposures.counted(self.orders):
+        for key, exposure, unpriced in exposures.counted(orders) if counted is None else ():
             self._by_side[key] = self._by_side.get(key, NOTHING).changed(exposure, NOTHING)
-            self._worth[key[0]] = _EXACT.add(self._worth.get(key[0], ZERO), exposure.worth)
             if unpriced is not None:
                 table = self._unpriced.setdefault(key[0], {})
                 table[unpriced] = _EXACT.add(table.get(unpriced, ZERO), exposure.adding)
 
     def __bool__(self) -> bool:
-        return bool(self.orders)
+        return bool(self._orders)
 
     def __contains__(self, order: object) -> bool:
-        return order in self.orders
+        return order in self._orders
 
-    def others(self, key: SideKey) -> Exposure:
+    def others(self, key: SideKey) -> SideExposure:
         """What the other orders on a side may do."""
-        every, less = self._exposures.at(key), self._by_side.get(key)
-        return every if less is None else every.changed(NOTHING, less)
+        found = self._others.get(key)
+        if found is None:
+            every, less = self._exposures.at(key), self._by_side.get(key)
+            found = self._others[key] = every if less is None else every.changed(NOTHING, less)
+        return found
 
     def worth_of_others(self, strategy: str, mark_prices: Mapping[str, Decimal]) -> Decimal:
         """The money that the other orders of a strategy may add to positions."""
-        every = self._exposures.worth(strategy, mark_prices)
-        if strategy not in self._worth:
-            return every
-        less = _EXACT.add(self._worth[strategy], valued(self._unpriced.get(strategy, {}), mark_prices))
-        return _EXACT.subtract(every, less)
+        total = self._exposures.worth(strategy, mark_prices)
+        for key, exposure in self._by_side.items():
+            if key[0] == strategy:
+                total = _EXACT.subtract(total, exposure.worth)
+        return _EXACT.subtract(total, valued(self._unpriced.get(strategy, {}), mark_prices))

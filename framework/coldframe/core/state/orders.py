@@ -62,6 +62,8 @@ class Orders:
         self._live = OrderSet()
         #: Of the live ones those of which it is not known whether the venue has them.
         self._doubtful = OrderSet()
+        #: Of the live ones those that keep `Quotes` true.
+        self._quotes = OrderSet()
         #: Orders that have ended, in the order in which they may be forgotten.
         self._ended: dict[str, Order] = {}
         #: By symbol, the trade up to which everything is known (see `core.tradescan`).
@@ -144,7 +146,15 @@ class Orders:
 
     def replacing(self, orders: Iterable[Order] = ()) -> Replaced:
         """Orders that would make way for another one, taken out of the sums."""
-        return Replaced(self.exposures, orders)
+        return Replaced(self.exposures, tuple(orders))
+
+    def quotes(self, strategy: str, symbol: str) -> Collection[Order]:
+        """The live orders that keep the `Quotes` of a strategy in a symbol true, oldest first."""
+        return self._quotes.of(strategy, symbol)
+
+    def replacing_quotes(self, strategy: str, symbol: str) -> Replaced:
+        """The same for all live quotes of a strategy in a symbol."""
+        return Replaced(self.exposures, self.quotes(strategy, symbol), self.exposures.quoted(strategy, symbol))
 
     def worth_keeping(self, ended: int) -> list[Order]:
         """What a checkpoint holds: all live orders, those that are not settled, and so many of those that ended last."""
@@ -434,6 +444,7 @@ class Orders:
         """Keeps every set and sum in step with an order whose state or fills have changed."""
         ended, missing = order.state.terminal, order.fills_missing
         self._live.keep(order, order.live)
+        self._quotes.keep(order, order.live and order.origin is Origin.QUOTE)
         self._doubtful.keep(order, order.state in _DOUBTFUL)
         self._missing.keep(order, missing)
         self._owing.keep(order, missing and ended)

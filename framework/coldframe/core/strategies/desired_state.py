@@ -6,7 +6,7 @@ moved. What is furthest off comes first, should the limits not do for all. What 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import attrs
@@ -15,8 +15,10 @@ from coldframe.core.connectivity.step_context import StepContext
 from coldframe.core.execution.operations import Operation
 from coldframe.core.reconciliation.order_side import OrderSide
 from coldframe.core.risk.pre_trade import RiskInputs, check
+from coldframe.core.risk.quote_side import QuoteSide, passes, well_formed
 from coldframe.core.risk.reducing import account_decides, account_position
 from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.exposures import Replaced
 from coldframe.core.state.orders import Order, Origin
 from coldframe.core.strategies.desired_store import LONGEST_PAUSE_MS, DesiredKey, DesiredStore
 from coldframe.core.strategies.planner import Held, distance, plan_hedged_target, plan_quotes, plan_target, target_order
@@ -27,6 +29,19 @@ from coldframe.model.events import PositionCause, PositionChanged
 from coldframe.model.instruments import Instrument
 from coldframe.model.intents import ACCEPTED, NO_CHANGE, Place, Quote, Quotes, Target, Verdict, VerdictCode
 from coldframe.units import ZERO, trimmed
+
+
+@attrs.frozen
+class _Judged:
+    """Quotes of which every level was let pass, and the contract whose rules they keep."""
+
+    wanted: Quotes
+    instrument: Instrument
+    quote_sides: tuple[QuoteSide, ...]
+
+    def holds_for(self, wanted: Quotes, state: EngineState) -> bool:
+        """Whether the levels need not be looked at one by one again: they and the contract are the same."""
+        return state.instruments.get(wanted.symbol) is self.instrument and wanted == self.wanted
 
 
 class DesiredState:
@@ -47,6 +62,7 @@ class DesiredState:
         self._trading = trading
         self._facts = facts
         self.store = DesiredStore()
+        self._judged: dict[DesiredKey, _Judged] = {}
         #: Why a target is not reached although nothing is under way, as it was said.
         self._stuck: dict[DesiredKey, str] = {}
         #: Which other orders take what a desired state would close, as it was said.
@@ -58,45 +74,50 @@ class DesiredState:
         """Takes over the levels that pre-trade risk lets pass; a level it refuses is left out, and names the verdict."""
         if wanted.symbol not in runtime.account.symbols:
             return Verdict(VerdictCode.SYMBOL_NOT_ALLOWED, f"{wanted.symbol} is not among the symbols of strategy {runtime.id}")
-        standing = [order for order in self._orders.of(runtime.id, wanted.symbol) if order.origin is Origin.QUOTE]
+        key, standing = (runtime.id, wanted.symbol), self.store.quotes((runtime.id, wanted.symbol))
+        known = self._judged.get(key)
+        if known is not None and known.holds_for(wanted, self._state):
+            wanted = known.wanted  # the very object that was taken over: not compared with what stands once more
+            quote_sides: tuple[QuoteSide, ...] | None = known.quote_sides
+        else:
+            quote_sides = self._quote_sides(runtime, wanted)
+        facts, replaces = self._facts(wanted.symbol), self._orders.replacing_quotes(*key)
         refusals: list[Verdict] = []
-        bids = self._allowed(runtime, wanted, Side.BUY, wanted.bids, standing, refusals)
-        asks = self._allowed(runtime, wanted, Side.SELL, wanted.asks, standing, refusals)
-        allowed = attrs.evolve(wanted, bids=bids, asks=asks)
-        key = (runtime.id, wanted.symbol)
-        if allowed == self.store.quotes(key) and not refusals:
+        if quote_sides is None or not all(
+            passes(self._state, runtime.account, quote_side, facts, replaces) for quote_side in quote_sides
+        ):
+            wanted = self._allowed(runtime, wanted, facts, replaces, refusals)
+        elif wanted is not standing:
+            self._judged[key] = _Judged(wanted, self._state.instruments[wanted.symbol], quote_sides)
+        if (wanted is standing or wanted == standing) and not refusals:
             return NO_CHANGE
-        self.store.want(runtime.id, allowed)
+        self.store.want(runtime.id, wanted)
         return refusals[0] if refusals else ACCEPTED
 
-    def _allowed(
-        self,
-        runtime: StrategyRuntime,
-        wanted: Quotes,
-        side: Side,
-        quotes: tuple[Quote, ...],
-        standing: list[Order],
-        refusals: list[Verdict],
-    ) -> tuple[Quote, ...]:
+    def _quote_sides(self, runtime: StrategyRuntime, wanted: Quotes) -> tuple[QuoteSide, ...] | None:
+        """The sides that have levels; None where a level does not keep the rules of its contract."""
         facts = self._facts(wanted.symbol)
-        kept: list[Quote] = []
-        beside = ZERO
-        for quote in quotes:
-            place = Place(
-                symbol=wanted.symbol,
-                side=side,
-                quantity=quote.quantity,
-                price=quote.price,
-                time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
-                position_side=wanted.position_side,
-            )
-            verdict = check(self._state, runtime.account, place, facts, replaces=standing, beside=beside, sending=False)
-            if verdict.accepted:
-                kept.append(quote)
-                beside += quote.quantity
-            else:
-                refusals.append(verdict)
-        return tuple(kept)
+        sides = (_orders_of(wanted, Side.BUY, wanted.bids), _orders_of(wanted, Side.SELL, wanted.asks))
+        quote_sides = [well_formed(self._state, runtime.account, places, facts) for places in sides if places]
+        found = tuple(quote_side for quote_side in quote_sides if quote_side is not None)
+        return found if found and len(found) == len(quote_sides) else None
+
+    def _allowed(
+        self, runtime: StrategyRuntime, wanted: Quotes, facts: RiskInputs, replaces: Replaced, refusals: list[Verdict]
+    ) -> Quotes:
+        """The levels that pass one by one, each beside those before it on its side."""
+        kept: list[tuple[Quote, ...]] = []
+        for side, quotes in ((Side.BUY, wanted.bids), (Side.SELL, wanted.asks)):
+            levels, beside = [], ZERO
+            for quote, place in zip(quotes, _orders_of(wanted, side, quotes), strict=True):
+                verdict = check(self._state, runtime.account, place, facts, replaces=replaces, beside=beside, sending=False)
+                if verdict.accepted:
+                    levels.append(quote)
+                    beside += quote.quantity
+                else:
+                    refusals.append(verdict)
+            kept.append(tuple(levels))
+        return attrs.evolve(wanted, bids=kept[0], asks=kept[1])
 
     def want_target(self, runtime: StrategyRuntime, wanted: Target) -> Verdict:
         if wanted.symbol not in runtime.account.symbols:
@@ -167,9 +188,7 @@ class DesiredState:
         verdict = ACCEPTED
         quotes, target = self.store.quotes(key), self.store.target(key)
         if quotes is not None:
-            operations = plan_quotes(
-                quotes, [order for order in orders if order.origin is Origin.QUOTE], trading.executor.amending.replaces
-            )
+            operations = plan_quotes(quotes, list(self._orders.quotes(*key)), trading.executor.amending.replaces)
             verdict = trading.executor.perform(runtime.account, operations, Origin.QUOTE, facts)
         instrument = self._state.instruments.get(symbol)
         if target is not None and instrument is not None:
@@ -241,6 +260,21 @@ class DesiredState:
             return
         after_ms = self.store.refused(key, self._ctx.now_ms, by_venue=by_venue)
         self._ctx.wake(f"settle:{key[0]}:{key[1]}", after_ms)
+
+
+def _orders_of(wanted: Quotes, side: Side, quotes: Iterable[Quote]) -> list[Place]:
+    """The orders that the levels of a side would be."""
+    return [
+        Place(
+            symbol=wanted.symbol,
+            side=side,
+            quantity=quote.quantity,
+            price=quote.price,
+            time_in_force=TimeInForce.GTX if wanted.post_only else TimeInForce.GTC,
+            position_side=wanted.position_side,
+        )
+        for quote in quotes
+    ]
 
 
 def _nearer_zero(position: Decimal, target: Decimal) -> bool:

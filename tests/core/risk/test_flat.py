@@ -1,0 +1,106 @@
+"""A judgement costs the same however many orders are live: counted in Python calls, not in time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FrameType
+
+import pytest
+
+from coldframe.core.risk.pre_trade import check
+from coldframe.core.risk.suspended import suspension
+from coldframe.core.state.limits import Budget, RiskLimits
+from coldframe.core.state.orders import Origin
+from coldframe.core.strategies.desired_state import DesiredState
+from coldframe.core.strategies.runtime import StrategyRuntimes
+from coldframe.enums import OrderStatus, Side, TimeInForce
+from coldframe.model.intents import Quote, Quotes
+from coldframe.model.orders import OrderEvent
+from tests.core.made import START_NS, SYMBOL
+from tests.core.risk.test_pre_trade import RiskRig
+from tests.core.told import CALM, D, place
+
+MUCH = D(10) ** 9
+LEVELS = 20
+
+
+class Crowd(RiskRig):
+    """So many live orders of two strategies in one symbol, every limit set; and the first one's quotes as two of them stand."""
+
+    def __init__(self, live: int) -> None:
+        limits = RiskLimits(max_order_notional=MUCH, max_gross_notional=MUCH, price_collar_pct=D(90), max_open_orders=10**6)
+        super().__init__(limits, Budget(max_position=MUCH, max_notional=MUCH, max_open_orders=10**6))
+        for number in range(live):
+            side, price = (Side.BUY, "90") if number % 2 else (Side.SELL, "110")
+            wanted = place(side, "1", price, time_in_force=TimeInForce.GTX)
+            origin = Origin.QUOTE if number % 4 < 2 else Origin.PLACE
+            order = self.orders.prepare("other" if number % 3 else "mm", wanted, origin, START_NS)
+            self.orders.apply(order, OrderEvent.WRITTEN, START_NS)
+            self.orders.see(order, OrderStatus.NEW, D(0), START_NS)
+        self.desired = DesiredState(self.state, self.ctx, StrategyRuntimes(()), None, lambda symbol: CALM)
+        self.runtime = Runtime(self)
+
+    def quote(self, price: int = 90) -> None:
+        bids = [Quote(D(price - level), D(1)) for level in range(LEVELS)]
+        asks = [Quote(D(200 - price + level), D(1)) for level in range(LEVELS)]
+        assert self.desired.want_quotes(self.runtime, Quotes(SYMBOL, bids, asks)).accepted  # type: ignore[arg-type]
+
+    def quote_anew(self, prices: Iterator[int]) -> None:
+        self.quote(next(prices))
+
+
+class Runtime:
+    """What judging quotes asks of a strategy at run time."""
+
+    def __init__(self, crowd: RiskRig) -> None:
+        self.id, self.account = "mm", crowd.account
+
+
+def calls_of(what: Callable[[], object]) -> int:
+    """How many calls it takes, those of C functions too."""
+    count = 0
+
+    def counted(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    what()  # what has changed before is added up once
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        what()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+WAYS: dict[str, Callable[[Crowd], object]] = {
+    "place": lambda crowd: check(crowd.state, crowd.account, place(price="95"), CALM),
+    "amend": lambda crowd: check(crowd.state, crowd.account, place(price="95"), CALM, replaces=[next(iter(crowd.orders.of("mm")))]),
+    "trading_allowed": lambda crowd: suspension(crowd.state, CALM, "mm", SYMBOL),
+    "quotes unchanged": lambda crowd: crowd.quote(),
+}
+
+
+CROWDS = {live: Crowd(live) for live in (10, 1_000)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_judgement_is_flat_in_live_orders(way: str) -> None:
+    few, many = (calls_of(partial(WAYS[way], CROWDS[live])) for live in (10, 1_000))
+    assert few > 0
+    assert many <= 2 * few
+
+
+def test_quotes_that_move_are_flat_in_live_orders() -> None:
+    few, many = (calls_of(partial(CROWDS[live].quote_anew, iter(range(91, 93)))) for live in (10, 1_000))
+    assert many <= 2 * few
+
+
+def test_an_unchanged_ladder_is_not_judged_level_by_level() -> None:
+    crowd = Crowd(10)
+    crowd.quote()
+    unchanged = calls_of(crowd.quote) - calls_of(lambda: [Quote(D(1), D(1)) for _ in range(2 * LEVELS)])
+    assert unchanged < 10 * calls_of(lambda: WAYS["place"](crowd))
