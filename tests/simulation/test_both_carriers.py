@@ -112,7 +112,7 @@ def on_virtual_time(script: Script) -> list[str]:
 
 
 class SocketClient:
-    """A client of the exchange server over a stream in memory, which reads frames by hand."""
+    """A client of the exchange server over a stream in memory, on virtual time, which reads frames by hand."""
 
     def __init__(self, stream: trio.abc.Stream, script: Script) -> None:
         self._stream, self._script = stream, script
@@ -175,6 +175,7 @@ class SocketClient:
 
 
 async def on_sockets(script: Script) -> list[str]:
+    """What is heard from the exchange server, whose clock is on virtual time."""
     context = Clients(**script.settings).venue.context
     context.now_ms = lambda: START_MS + round(trio.current_time() * 1000)
     server = HttpServer(context)

@@ -193,7 +193,7 @@ class VirtualVenue:
         return True
 
     def _begin(self, socket: Socket, reply: StreamReply) -> None:
-        """Begins the streams that the address names. One that is closed for them is opened first: its client hears of both."""
+        """Begins the streams that the address names. A connection that they close is opened first: its client hears of both."""
         if reply.close is None:
             self.context.follow(socket, reply)
         else:
