@@ -14,9 +14,13 @@ import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from coldframe.config.venue import VenueFaults
+from coldframe.core.connectivity.signing import sign_api
+from coldframe.exchange.endpoints.connection_life import LONGEST_MESSAGE, MESSAGE_TOO_LONG
 from coldframe.exchange_server.links.http_server import HttpServer
 from coldframe.model.effects import LinkKind
+from coldframe.wire.api import request_frame
 from tests.simulation.clients import START_MS, Clients
+from tests.simulation.venue import VirtualVenue
 from tests.trio_io import peer
 from tests.trio_io.peer import frame
 
@@ -27,11 +31,16 @@ HEAD = (
     "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 API, MARKET = "/ws-fapi/v1", "/market/ws"
-#: Longer than 125 bytes, so that the head of its frame has as many bytes as the virtual venue counts.
 ORDER = json.dumps({"id": "1", "method": "order.place", "params": {"symbol": "BTCUSDT", "apiKey": "x" * 100}}).encode()
 PRICE = b'{"id":"1","method":"ticker.price","params":{"symbol":"BTCUSDT"}}'
 LIST = b'{"id":1,"method":"LIST_SUBSCRIPTIONS"}'
-FRAME_BYTES = len(ORDER) + 8
+#: Stands for a log-on, which each run signs.
+LOG_ON = b"log on"
+STATUS, LOG_OFF = (b'{"id":"1","method":"session.%s"}' % verb for verb in (b"status", b"logout"))
+PLACE = json.dumps(
+    {"id": "1", "method": "order.place", "params": {"symbol": "BTCUSDT", "timestamp": START_MS + SPEAKS_MS}}
+).encode()
+DEPTH = b'{"id":"1","method":"depth","params":{"symbol":"BTCUSDT","limit":1000}}'
 
 
 @attrs.frozen
@@ -79,9 +88,23 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "cut instead": (Script(API, (ORDER,), settings=doubtful("cut")), "120 cut"),
     "latency": (Script(API, (PRICE,), settings=hostile(latency_ms=250)), "370 200"),
     "blocked": (Script(API, (PRICE, PRICE), settings=hostile(blocked_after_requests=2, blocked_for_s=60)), "120 429 -1003"),
-    "cut within": (Script(API, (ORDER,), settings=hostile(api_cut_after_bytes=FRAME_BYTES - 1)), "120 cut"),
-    "cut behind": (Script(API, (ORDER,), settings=hostile(api_cut_after_bytes=FRAME_BYTES)), "120 cut"),
-    "cut in the second": (Script(API, (ORDER, ORDER), settings=hostile(api_cut_after_bytes=FRAME_BYTES + 1)), "120 cut"),
+    "logged on": (Script(API, (LOG_ON, STATUS, PLACE)), "120 400 -1102"),
+    "not logged on": (Script(API, (STATUS, PLACE)), "120 400 -1102"),
+    "logged off": (Script(API, (LOG_ON, LOG_OFF, PLACE)), "120 400 -1102"),
+    "too much weight": (Script(API, (DEPTH,) * 130), "120 429 -1003"),
+    "the longest message": (Script(MARKET, (b"{" + b" " * (LONGEST_MESSAGE - 1),)), "120 error 3"),
+    "a longer message": (Script(MARKET, (b"{" + b" " * LONGEST_MESSAGE, LIST)), f"120 {MESSAGE_TOO_LONG}"),
+    "a longer request": (Script(API, ("é".encode() * (LONGEST_MESSAGE // 2) + b"{", PRICE)), f"120 {MESSAGE_TOO_LONG}"),
+}
+#: Requests whose frames have heads of each size; the fault cuts the connection within the frame, behind it, and within the next.
+SIZES = [PRICE, PRICE.ljust(125), PRICE.ljust(126), ORDER, PRICE.ljust(65_535), PRICE.ljust(65_536)]
+SCRIPTS |= {
+    f"cut at {len(request)}{beyond:+}": (
+        Script(API, (request, request), settings=hostile(api_cut_after_bytes=len(frame(peer.TEXT, request, masked=True)) + beyond)),
+        "120 cut",
+    )
+    for request in SIZES
+    for beyond in (-1, 0, 1)
 }
 
 
@@ -90,6 +113,12 @@ def shown(body: Any) -> str:
     if "status" in body:
         return f"{body['status']} {body['error']['code']}" if "error" in body else str(body["status"])
     return f"error {body['error']['code']}" if "error" in body else str(body["result"])
+
+
+def frames(script: Script, venue: VirtualVenue) -> list[bytes]:
+    """What the client says, signed."""
+    log_on = sign_api({}, venue.signer(), START_MS + SPEAKS_MS, 5_000)
+    return [request_frame(1, "session.logon", log_on) if said is LOG_ON else said for said in script.says]
 
 
 def on_virtual_time(script: Script) -> list[str]:
@@ -101,7 +130,7 @@ def on_virtual_time(script: Script) -> list[str]:
     if line is None:
         return ["0 refused"]
     clients.run(SPEAKS_MS)
-    for said in script.says:
+    for said in frames(script, venue):
         (venue.request if kind is LinkKind.API else venue.control)(line.link, said)
     while clients.now_ms < START_MS + ENDS_MS:
         if line.gone is not None:
@@ -114,8 +143,8 @@ def on_virtual_time(script: Script) -> list[str]:
 class SocketClient:
     """A client of the exchange server over a stream in memory, on virtual time, which reads frames by hand."""
 
-    def __init__(self, stream: trio.abc.Stream, script: Script) -> None:
-        self._stream, self._script = stream, script
+    def __init__(self, stream: trio.abc.Stream, script: Script, says: list[bytes]) -> None:
+        self._stream, self._script, self._says = stream, script, says
         self._data = bytearray()
         self.trace: list[str] = []
 
@@ -135,7 +164,7 @@ class SocketClient:
     async def _speak(self) -> None:
         await trio.sleep(SPEAKS_MS / 1000)
         with suppress(trio.BrokenResourceError):
-            for said in self._script.says:
+            for said in self._says:
                 await self._stream.send_all(frame(peer.TEXT, said, masked=True))
                 await wait_all_tasks_blocked()
 
@@ -176,11 +205,12 @@ class SocketClient:
 
 async def on_sockets(script: Script) -> list[str]:
     """What is heard from the exchange server, whose clock is on virtual time."""
-    context = Clients(**script.settings).venue.context
+    venue = Clients(**script.settings).venue
+    context = venue.context
     context.now_ms = lambda: START_MS + round(trio.current_time() * 1000)
     server = HttpServer(context)
     here, there = memory_stream_pair()
-    client = SocketClient(here, script)
+    client = SocketClient(here, script, frames(script, venue))
 
     async def turn() -> None:
         while True:

@@ -16,7 +16,15 @@ import attrs
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.core.connectivity.signing import Ed25519Signer, Signer, query, sign_query, signer_of_pem
 from coldframe.exchange.context import Context
-from coldframe.exchange.endpoints.connection_life import CloseFrame, ConnectionLife, RequestBytes, SendPing, request_bytes
+from coldframe.exchange.endpoints.connection_life import (
+    CloseFrame,
+    ConnectionLife,
+    RequestBytes,
+    SendPing,
+    frame_size,
+    request_bytes,
+    too_long,
+)
 from coldframe.exchange.endpoints.rest import RestAnswer, RestRequest
 from coldframe.exchange.endpoints.session import ApiSession
 from coldframe.exchange.endpoints.stream_session import StreamReply, StreamSession
@@ -46,8 +54,6 @@ from coldframe.wire.rest import API_KEY_HEADER, ENDPOINTS, Answer
 
 #: What a client gives a REST call that is never answered (milliseconds).
 REST_TIMEOUT_MS: Final = 10_000
-#: What a WebSocket frame of a request adds to its payload: head, length and mask.
-FRAME_BYTES: Final = 8
 
 Later = Callable[[int, Callable[[], None]], None]
 
@@ -239,18 +245,16 @@ class VirtualVenue:
     def control(self, link: str, frame: bytes) -> None:
         """A control frame on a stream connection."""
         socket = self.sockets.get(link)
-        if socket is not None and isinstance(socket.session, StreamSession):
+        if socket is not None and isinstance(socket.session, StreamSession) and self._reads(socket, frame):
             self.context.take_control_frame(socket, socket.session, frame, self.now_ms() / 1000)
 
     # -- the WebSocket API --------------------------------------------------------------------------------------------
 
     def request(self, link: str, frame: bytes) -> None:
         """A frame on a connection of the WebSocket API, carried out as the fault plan decides."""
-        if link not in self.sockets or self._cut_within(self.sockets[link], frame):
-            return
-        socket = self.sockets[link]
-        assert socket.requests is not None
-        self._follow(socket, socket.requests.handle(frame))
+        socket = self.sockets.get(link)
+        if socket is not None and socket.requests is not None and self._reads(socket, frame):
+            self._follow(socket, socket.requests.handle(frame))
 
     def _follow(self, socket: Socket, steps: Iterator[HandlingStep[bytes]]) -> None:
         """Handles a request from its next step on."""
@@ -273,12 +277,15 @@ class VirtualVenue:
         if self.sockets.get(socket.link) is socket:
             self._follow(socket, steps)
 
-    def _cut_within(self, socket: Socket, frame: bytes) -> bool:
-        """Whether the fault plan cuts the connection before the whole of this request has been read."""
-        if socket.limit is None or socket.limit.read(len(frame) + FRAME_BYTES):
+    def _reads(self, socket: Socket, frame: bytes) -> bool:
+        """Whether a frame is taken: a fault cuts the connection within it, or it is too long and ends the connection."""
+        if socket.limit is not None and not socket.limit.read(frame_size(len(frame))):
+            socket.drop()
             return False
-        socket.drop()
-        return True
+        offence = too_long(len(frame))
+        if offence is not None:
+            socket.close(offence)
+        return offence is None
 
     # -- REST ---------------------------------------------------------------------------------------------------------
 

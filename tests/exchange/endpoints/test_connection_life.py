@@ -7,18 +7,22 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import Message
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueFaults
 from coldframe.exchange.endpoints.connection_life import (
     LIFETIME_OVER,
+    LONGEST_MESSAGE,
     PONG_TIMEOUT,
     CloseFrame,
     ConnectionLife,
     RequestBytes,
     SendPing,
-    message_too_long,
+    frame_size,
     request_bytes,
+    too_long,
 )
 from coldframe.exchange.faults import ConnectionKind
 
@@ -141,5 +145,13 @@ def test_only_connections_of_the_api_are_cut_within(most: int, carries: Connecti
     assert made is None or made.left == most
 
 
-def test_a_message_too_long_is_told_its_limit() -> None:
-    assert str(message_too_long(1024)) == "1009 a message has 1024 bytes at most"
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_message_too_long_is_told_its_limit(beyond: int) -> None:
+    said = too_long(LONGEST_MESSAGE + beyond)
+    assert (said and str(said)) == ("1009 a message has 1048576 bytes at most" if beyond > 0 else None)
+
+
+@pytest.mark.parametrize("payload", [0, 1, 125, 126, 127, 65_535, 65_536, 65_537])
+def test_a_frame_has_the_size_that_a_client_writes(payload: int) -> None:
+    client = Connection(ConnectionType.CLIENT)
+    assert frame_size(payload) == len(client.send(Message(data=b"x" * payload)))

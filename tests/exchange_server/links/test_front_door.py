@@ -14,10 +14,11 @@ from trio_websocket import ConnectionClosed
 
 from coldframe.config.venue import EmbeddedVenue as Settings
 from coldframe.config.venue import VenueFaults
+from coldframe.exchange.endpoints.connection_life import LONGEST_MESSAGE
 from coldframe.exchange.endpoints.rest import Rest as Calls
 from coldframe.exchange.request_handling import ApiRequests
 from coldframe.exchange_server import EmbeddedVenue
-from coldframe.exchange_server.links import cables, socket
+from coldframe.exchange_server.links import cables
 from coldframe.exchange_server.links import http_server as door
 from coldframe.wire.api import ApiRequest
 from tests.exchange_server.links.cable import Rest, api, running, stream
@@ -356,8 +357,9 @@ OFFENCES: dict[str, tuple[int, bytes]] = {
     "a surrogate": (1007, masked(frame(TEXT, b"\xed\xa0\x80"))),
     "no text in the second part": (1007, masked(frame(TEXT, b"{", fin=False)) + masked(frame(CONTINUATION, b"\xff"))),
     "a close whose reason is not UTF-8": (1007, masked(frame(CLOSE, b"\x03\xe8\xff"))),
-    "a message that is too long": (1009, masked(frame(TEXT, b"x" * (socket.LONGEST_MESSAGE + 1)))),
-    "a binary message that is too long": (1009, masked(frame(BINARY, b"x" * (socket.LONGEST_MESSAGE + 1)))),
+    "a message that is too long": (1009, masked(frame(TEXT, b"x" * (LONGEST_MESSAGE + 1)))),
+    "a message that is too long in bytes": (1009, masked(frame(TEXT, "é".encode() * (LONGEST_MESSAGE // 2 + 1)))),
+    "a binary message that is too long": (1009, masked(frame(BINARY, b"x" * (LONGEST_MESSAGE + 1)))),
     "a message that is too long in its parts": (
         1009,
         masked(frame(TEXT, b"x" * 600_000, fin=False)) + masked(frame(CONTINUATION, b"x" * 600_000)),

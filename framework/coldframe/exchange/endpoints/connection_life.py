@@ -18,6 +18,8 @@ from coldframe.exchange.settings import EmbeddedVenue as Settings
 _GOING_AWAY: Final = 1001
 _POLICY: Final = 1008
 _TOO_BIG: Final = 1009
+#: The longest message that a client may send, in bytes; far longer than any request.
+LONGEST_MESSAGE: Final = 1 << 20
 
 
 @attrs.frozen
@@ -41,9 +43,12 @@ TOO_MANY_MESSAGES: Final = CloseFrame(_POLICY, "Too many requests")
 TOO_MANY_STREAMS: Final = CloseFrame(_POLICY, "Invalid request")
 
 
-def message_too_long(most_bytes: int) -> CloseFrame:
-    """The client has sent a longer message than it may."""
-    return CloseFrame(_TOO_BIG, f"a message has {most_bytes} bytes at most")
+MESSAGE_TOO_LONG: Final = CloseFrame(_TOO_BIG, f"a message has {LONGEST_MESSAGE} bytes at most")
+
+
+def too_long(size: int) -> CloseFrame | None:
+    """Why a connection is closed on which a message of so many bytes has come; None when the message may be so long."""
+    return MESSAGE_TOO_LONG if size > LONGEST_MESSAGE else None
 
 
 @attrs.frozen
@@ -116,6 +121,12 @@ def request_bytes(settings: Settings, carries: ConnectionKind) -> RequestBytes |
     """The limit that the fault plan sets a new connection (`api_cut_after_bytes`); None for a connection that it leaves alone."""
     most = settings.faults.api_cut_after_bytes
     return RequestBytes(most) if most and carries is ConnectionKind.API else None
+
+
+def frame_size(payload: int) -> int:
+    """How many bytes a client's frame with so many bytes of payload takes: head, length and mask before it (RFC 6455, 5.2)."""
+    length = 0 if payload < 126 else 2 if payload < 1 << 16 else 8
+    return 2 + length + 4 + payload
 
 
 def _milliseconds(seconds: Decimal) -> int:

@@ -19,11 +19,9 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from wsproto.utilities import ProtocolError, generate_accept_token
 
-from coldframe.exchange.endpoints.connection_life import CloseFrame, message_too_long
+from coldframe.exchange.endpoints.connection_life import CloseFrame, too_long
 from coldframe.exchange_server.links.cables import linger
 
-#: The longest message that a client may send, in bytes; far longer than any request.
-LONGEST_MESSAGE: Final = 1 << 20
 _VERSION: Final = "13"
 _KEY_BYTES: Final = 16
 #: So much is read at once: what comes in small frames must not hold up the others for long.
@@ -142,10 +140,11 @@ class ServerSocket:
         """The whole message, when this was its last part."""
         if event.data:  # a peer may send empty parts for ever
             self._parts.append(event.data)
-            self._size += len(event.data)
-        if self._size > LONGEST_MESSAGE:
+            self._size += len(event.data.encode() if isinstance(event, TextMessage) else event.data)
+        offence = too_long(self._size)
+        if offence is not None:
             self._parts, self._size = [], 0
-            raise CloseReason(message_too_long(LONGEST_MESSAGE))
+            raise CloseReason(offence)
         if not event.message_finished:
             return None
         parts, self._parts, self._size = self._parts, [], 0
