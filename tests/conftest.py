@@ -93,7 +93,7 @@ SMOKE = (
     "tests/scenes/test_restart.py::test_n3_the_venue_is_killed_and_started_again",
     "tests/scenes/test_tls.py::test_the_whole_live_path_over_tls",
     "tests/scenes/test_paper_on_live.py::test_paper_orders_meet_the_mirrored_market",
-    "tests/scenes/test_halting.py::test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once",
+    "tests/scenes/test_halting.py::test_s2_a_stuck_bot_is_flattened_by_the_kill_switch_once",
     "tests/scenes/test_operator.py::test_o25_c4_p10_what_a_person_does_to_a_running_bot",
     "tests/scenes/test_recordings.py::test_the_shipped_recording_is_played_and_a_run_is_recorded",
     "tests/scenes/test_machine.py::test_p12_without_descriptors_links_wait_and_come_back",

@@ -44,9 +44,9 @@ START_MS: Final = 1_700_000_000_000
 #: Virtual time between two connections: long enough that the rate limits let most of them in.
 _APART_MS: Final = 250
 #: After so many inputs the run is left for a new one: an exchange remembers its orders.
-_INPUTS_A_HOUSE: Final = 50_000
+_INPUTS_A_VENUE: Final = 50_000
 _GOOD_EVERY: Final = 100
-_TRADER_EVERY: Final = 10
+_ORDERS_EVERY: Final = 10
 _FRAMES: Final = 12
 #: On a real connection: how long a visitor listens before it ends, and the longest that a visit may take.
 _LISTENS_S: Final = 0.003
@@ -134,7 +134,7 @@ class Visited(Protocol):
     async def __call__(self, said: bytes, *, listens: bool) -> bytes: ...
 
 
-class House:
+class VisitedVenue:
     """An exchange with a still market behind a door."""
 
     def __init__(self, notice: Callable[[str], None]) -> None:
@@ -149,14 +149,14 @@ class House:
         self.context = Context(settings, exchange, market, lambda: self.now_ms, faults, notice)  # type: ignore[arg-type]
         market.bind(exchange.streams, self.context.clear_trades)
         self.market = market
-        self.door = HttpServer(self.context)
+        self.http_server = HttpServer(self.context)
 
     async def visited(self, said: bytes, *, listens: bool) -> bytes:
         """One connection, from what the visitor says to all that it gets to hear, if it listens before it ends."""
         visitor, here = memory_stream_pair()
         async with trio.open_nursery() as nursery:
             await visitor.send_all(said)
-            nursery.start_soon(self.door.serve, here, "127.0.0.1")
+            nursery.start_soon(self.http_server.serve, here, "127.0.0.1")
             if listens:
                 await wait_all_tasks_blocked()
             with suppress(trio.BrokenResourceError):
@@ -189,7 +189,7 @@ class House:
 
 
 class Visits:
-    """Visits of one house after the other; `refused` is told of what was raised and where."""
+    """Visits to one venue after the other; `refused` is told of what was raised and where."""
 
     def __init__(self, chance: Random) -> None:
         self._chance = chance
@@ -214,10 +214,10 @@ class Visits:
         port = listener.socket.getsockname()[1]
 
         async def serve(stream: trio.SocketStream) -> None:
-            await self._house.door.serve(stream, "127.0.0.1")
+            await self._venue.http_server.serve(stream, "127.0.0.1")
 
         async def visited(said: bytes, *, listens: bool) -> bytes:
-            return await self._house.visited_on_socket(port, said, listens=listens)
+            return await self._venue.visited_on_socket(port, said, listens=listens)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, serve, [listener])
@@ -227,15 +227,15 @@ class Visits:
 
     async def _visit_in_memory(self, until: int) -> None:
         async def visited(said: bytes, *, listens: bool) -> bytes:
-            return await self._house.visited(said, listens=listens)
+            return await self._venue.visited(said, listens=listens)
 
         await self._visit(until, visited)
 
     async def _visit(self, until: int, visited: Visited) -> None:
         while self.inputs < until:
-            if self.inputs - self._moved_in > _INPUTS_A_HOUSE:
+            if self.inputs - self._moved_in > _INPUTS_A_VENUE:
                 self._move_in()
-            self._house.now_ms += _APART_MS
+            self._venue.now_ms += _APART_MS
             visit = self._chance.choice((self._bad_head, self._bad_calls, self._bad_calls, self._bad_frames, self._bad_requests))
             count, self._said = visit()
             await visited(self._said, listens=self._chance.random() < 0.5)
@@ -247,7 +247,7 @@ class Visits:
 
     def _move_in(self) -> None:
         self._moved_in = self.inputs
-        self._house = House(self._notice)
+        self._venue = VisitedVenue(self._notice)
 
     def _notice(self, text: str) -> None:
         if "bug" in text:
@@ -257,9 +257,9 @@ class Visits:
         """What the venue does without being asked; whatever came in before must not end it."""
         try:
             if self._chance.random() < 0.02:
-                best = self._house.market.best("BTCUSDT", Side.BUY)
-                self._house.market.move("BTCUSDT", best + self._chance.randint(-300, 300))
-            self._house.context.turn()
+                best = self._venue.market.best("BTCUSDT", Side.BUY)
+                self._venue.market.move("BTCUSDT", best + self._chance.randint(-300, 300))
+            self._venue.context.turn()
         except Exception as error:  # noqa: BLE001  (that is what is looked for)
             self.refused(f"a turn of the venue: {type(error).__name__}: {error}", repr(self._said[:600]))
             self._move_in()
@@ -267,10 +267,10 @@ class Visits:
     async def _good_visit(self, visited: Visited) -> None:
         """A client that does everything right, on REST and now and then as a trader on the WebSocket API."""
         self.good += 1
-        self._house.now_ms += 61_000  # whatever limit others have used up is free again, and a ban is over
+        self._venue.now_ms += 61_000  # whatever limit others have used up is free again, and a ban is over
         heard = await visited(b"GET /fapi/v1/ping HTTP/1.1\r\nhost: localhost\r\n\r\n", listens=True)
         fine = heard.startswith(b"HTTP/1.1 200") and heard.endswith(b"{}")
-        if fine and self.good % _TRADER_EVERY == 0:
+        if fine and self.good % _ORDERS_EVERY == 0:
             asked = [self._signed_request("session.logon", {}), b'{"id":2,"method":"session.status"}']
             heard = await visited(UPGRADE % b"/ws-fapi/v1" + b"".join(map(_text, asked)), listens=True)
             fine = heard.count(b'"status":200') == 2
@@ -307,7 +307,7 @@ class Visits:
     # -- parts --------------------------------------------------------------------------------------------------------
 
     def _account(self) -> AccountKeys:
-        return self._house.keys[0 if self._chance.random() < 0.8 else 1]
+        return self._venue.keys[0 if self._chance.random() < 0.8 else 1]
 
     def _params(self) -> dict[str, Any]:
         """Parameters of an order or of anything, one or two of them with odd values."""
@@ -324,7 +324,7 @@ class Visits:
     def _call(self) -> bytes:
         """One signed call of REST, with query and body as clients send them."""
         (verb, path), keys, params = self._chance.choice(list(ENDPOINTS)), self._account(), self._params()
-        text = urlencode({**params, "timestamp": self._house.now_ms, "recvWindow": 60_000}, encoding="latin-1")[:60_000]
+        text = urlencode({**params, "timestamp": self._venue.now_ms, "recvWindow": 60_000}, encoding="latin-1")[:60_000]
         text += f"&signature={hmac.new(keys.hmac_secret.encode(), text.encode(), hashlib.sha256).hexdigest()}"
         head = f"host: localhost\r\nx-mbx-apikey: {keys.hmac_api_key}\r\n"
         if verb == "GET" or self._chance.random() < 0.5:
@@ -332,8 +332,8 @@ class Visits:
         return f"{verb} {path} HTTP/1.1\r\n{head}content-length: {len(text)}\r\n\r\n{text}".encode()
 
     def _signed_request(self, method: str, params: dict[str, Any]) -> bytes:
-        keys = self._account() if method != "session.logon" else self._house.keys[0]
-        full = {**params, "timestamp": self._house.now_ms, "recvWindow": 60_000}
+        keys = self._account() if method != "session.logon" else self._venue.keys[0]
+        full = {**params, "timestamp": self._venue.now_ms, "recvWindow": 60_000}
         if METHODS[method].security is not Security.NONE and (method == "session.logon" or self._chance.random() < 0.3):
             full["apiKey"] = keys.ed25519_api_key
             payload = "&".join(f"{name}={full[name]}" for name in sorted(full))

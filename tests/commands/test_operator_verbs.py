@@ -108,7 +108,7 @@ def test_resume_opens_what_a_loss_had_shut_in_the_journal(config: Path, journal:
 
 
 @pytest.mark.scene
-def test_where_nothing_can_be_latched_paper_runs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_halt_file_paper_runs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     done = coldframe("run", QUICKSTART, "--for", "1s", "--json")

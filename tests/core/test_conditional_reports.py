@@ -103,7 +103,7 @@ ENDS = {AlgoStatus.FINISHED: None, AlgoStatus.CANCELED: S.CANCELED, AlgoStatus.E
 
 @settings(max_examples=examples(400), deadline=None)
 @given(st.data())
-def test_evidence_in_any_order_ends_the_same_with_fills_once(data: st.DataObject) -> None:
+def test_reports_in_any_order_end_the_same_with_fills_once(data: st.DataObject) -> None:
     ends = data.draw(st.sampled_from(list(ENDS)))
     trades = data.draw(st.integers(0, 3)) if ends is AlgoStatus.FINISHED else 0
     seen = Witness(ends, trades)

@@ -68,7 +68,7 @@ def test_o39_a_refusal_leaves_no_doubt_at_all(code: int) -> None:
     assert (made.verdicts(btc)["ACCEPTED"], made.verdicts(eth)["ACCEPTED"]) == (1, 2)
 
 
-def test_o39_a_wish_that_is_refused_waits_longer_each_time() -> None:
+def test_o39_a_refused_desired_state_waits_longer_each_time() -> None:
     made, btc, eth = two()
     made.exchange.refuses[PLACE] = (-4411, AGREEMENT)
     times: list[int] = []

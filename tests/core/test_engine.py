@@ -246,7 +246,7 @@ def test_an_announced_shutdown_of_a_market_link_rotates_it() -> None:
 
 # -- input that fits nowhere ------------------------------------------------------------------------------------------
 
-STRANGE = [
+UNFITTING = [
     LinkOpened("absent.1"),
     LinkLost("absent.1", "gone"),
     FramesReceived("absent.1", (b"{}",)),
@@ -261,7 +261,7 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize("event", STRANGE, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("event", UNFITTING, ids=lambda event: type(event).__name__)
 @pytest.mark.parametrize("orders_on", [True, False])
 def test_an_input_that_fits_nowhere_is_harmless(event: Any, orders_on: bool) -> None:
     made, actor = world(orders_on=orders_on)

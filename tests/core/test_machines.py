@@ -167,9 +167,9 @@ def test_a_purpose_of_no_machine_is_an_error() -> None:
     """The table does not let an answer fall."""
     made = Scripted(Actor()).ready()
 
-    class Stray(RequestPurpose):
+    class Unhandled(RequestPurpose):
         pass
 
-    made.engine._calls._pending[7_000] = Stray()
-    with pytest.raises(AssertionError, match="Stray"):
+    made.engine._calls._pending[7_000] = Unhandled()
+    with pytest.raises(AssertionError, match="Unhandled"):
         made.give(RestAnswered(7_000, None, made.now_ns, "timed out"))

@@ -67,7 +67,7 @@ def parts_at(folder: Path) -> set[str]:
     return {path.name.removesuffix(".py") for path in folder.iterdir() if not path.name.startswith("_") and path.name != "py.typed"}
 
 
-def test_the_floors_show_every_module_at_the_top() -> None:
+def test_the_layers_show_every_module_at_the_top() -> None:
     """All but those that the contract of the floors does not place."""
     assert parts_at(Path(coldframe.__file__).parent) - words("architecture-floors.svg") == {"renamed", "testing"}
 

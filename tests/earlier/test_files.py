@@ -88,7 +88,7 @@ def test_an_order_is_written_as_it_was_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["killed.db", "ended.db"])
-def test_positions_fees_and_latches_are_read(folder: Path, name: str) -> None:
+def test_positions_fees_and_suspensions_are_read(folder: Path, name: str) -> None:
     file = JournalFile(folder / name)
     past = fold(file.state_rows())
     file.close()

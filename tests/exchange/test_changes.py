@@ -21,7 +21,7 @@ from coldframe.exchange.synthetic import SyntheticMarket
 from coldframe.exchange.trading.account_store import MemoryAccountStore
 from coldframe.exchange_server.key_files import keys_for
 from coldframe.wire.account import AlgoUpdate, OrderTradeUpdate
-from tests.exchange.endpoints.test_strict_bodies import faults as strange
+from tests.exchange.endpoints.test_strict_bodies import faults as malformed
 from tests.exchange.rig import SYMBOL, Rig, account_updates, order_events, symbol_market
 from tests.randomness import randomness
 
@@ -257,10 +257,10 @@ def test_a_contract_without_a_trade_answers_in_the_usual_form() -> None:
     ticker = body("ticker/24hr")
     assert (ticker["symbol"], ticker["lastPrice"], ticker["count"], ticker["volume"]) == ("SOLUSDT", "0.0000", 0, "0.00")
     assert [row["symbol"] for row in body("ticker/24hr", b"")] == ["BTCUSDT", "SOLUSDT"]
-    assert list(strange("GET /fapi/v1/ticker/24hr", ticker)) == []
+    assert list(malformed("GET /fapi/v1/ticker/24hr", ticker)) == []
     assert set(ticker) == set(body("ticker/24hr", b"symbol=BTCUSDT"))
     for path in ("ticker/price", "ticker/bookTicker", "premiumIndex", "depth"):
-        assert list(strange(f"GET /fapi/v1/{path}", body(path))) == []
+        assert list(malformed(f"GET /fapi/v1/{path}", body(path))) == []
     assert body("openInterest")["code"] == -4108
     for path in ("trades", "aggTrades", "klines"):
         assert body(path, b"symbol=SOLUSDT&interval=1m") == []
@@ -295,7 +295,7 @@ def test_no_contract_from_the_start_is_refused() -> None:
 
 
 @pytest.mark.parametrize("tick", ["0.50", "0.01", "1", "0.30"])
-def test_the_crowd_quotes_on_a_new_tick(tick: str) -> None:
+def test_background_liquidity_quotes_on_a_new_tick(tick: str) -> None:
     market, made = exchange(symbols=["BTCUSDT"])
     live(market, made, T0, T0 + 1000)
     symbol_market = made.markets["BTCUSDT"]
@@ -310,7 +310,7 @@ def test_the_crowd_quotes_on_a_new_tick(tick: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["0.01", "0.0001", "1"])
-def test_the_crowd_trades_in_a_new_step(step: str) -> None:
+def test_background_liquidity_trades_in_a_new_step(step: str) -> None:
     market, made = exchange(symbols=["BTCUSDT"])
     live(market, made, T0, T0 + 1000)
     assert made.change(change("step", step, "BTCUSDT"), T0 + 1000) is None

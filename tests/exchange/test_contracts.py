@@ -82,7 +82,7 @@ def test_a_choice_of_contracts_names_what_there_is_not(listed: Contract) -> None
 
 
 @pytest.mark.parametrize("parameters", SYNTHETIC_SYMBOLS, ids=lambda parameters: parameters.listing.symbol)
-def test_the_catalogue_is_consistent(parameters: object) -> None:
+def test_the_synthetic_symbols_are_consistent(parameters: object) -> None:
     listing = parameters.listing  # type: ignore[attr-defined]
     made = contract(listing)
     assert made.filters.check_price(parameters.price) is None  # type: ignore[attr-defined]

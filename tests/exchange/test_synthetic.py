@@ -186,7 +186,7 @@ def test_quotes_two_basis_points_away_are_met_by_sweeps() -> None:
     assert len(met) >= 3
 
 
-def test_crowd_that_comes_over_an_own_order_takes_it() -> None:
+def test_background_liquidity_over_an_own_order_takes_it() -> None:
     made, notaries = market(symbols=("BTCUSDT",))
     met: list[TradeExecution] = []
     symbol_market = made.markets["BTCUSDT"]

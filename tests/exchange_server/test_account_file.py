@@ -20,7 +20,7 @@ BUY = Side.BUY
 _ALIVE: list[FileAccountStore] = []
 
 
-def _ledger(path: Path) -> FileAccountStore:
+def _reopened(path: Path) -> FileAccountStore:
     """The account store of a new process: what the one before held, the system has let go."""
     while _ALIVE:
         before = _ALIVE.pop()
@@ -32,7 +32,7 @@ def _ledger(path: Path) -> FileAccountStore:
 
 
 def _rig(path: Path) -> Rig:
-    return Rig(symbol_market(), store=_ledger(path))
+    return Rig(symbol_market(), store=_reopened(path))
 
 
 def _used(path: Path) -> Rig:
@@ -85,7 +85,7 @@ def test_restart_in_a_moved_market_trades_with_the_crossed_order(tmp_path: Path)
     before.exchange.store.commit()
     moved = symbol_market()
     moved.rest(Side.SELL, 985 * 10**12, 10**13, before.now_ms)
-    after = Rig(moved, store=_ledger(tmp_path))
+    after = Rig(moved, store=_reopened(tmp_path))
     assert after.position() == 5
     assert after.query(resting)["status"] == "EXPIRED"
     assert after.symbol_market.matching.best(BUY) is None
@@ -108,7 +108,7 @@ def test_restart_that_closes_a_position_ends_its_closing_orders(tmp_path: Path) 
     before.exchange.store.commit()
     moved = symbol_market()
     moved.rest(BUY, 1015 * 10**12, 10**13, before.now_ms)
-    after = Rig(moved, store=_ledger(tmp_path))
+    after = Rig(moved, store=_reopened(tmp_path))
     assert after.position() == 0
     assert [after.query(order)["status"] for order in (nearest, closing)] == ["FILLED", "EXPIRED"]
 
@@ -136,7 +136,7 @@ def test_a_broken_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([lines[0], b"{nonsense\n", *lines[1:]]))
     with pytest.raises(ConfigError, match=r"ledger\.jsonl:2: venue\.embedded\.state_dir"):
-        _ledger(tmp_path)
+        _reopened(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_records_that_no_venue_wrote_are_told_in_one_line(tmp_path: Path, before
     assert "another venue" not in str(told.value)
 
 
-def test_a_ledger_that_cannot_be_read_is_let_go(tmp_path: Path) -> None:
+def test_an_account_file_that_cannot_be_read_is_let_go(tmp_path: Path) -> None:
     file = tmp_path / "ledger.jsonl"
     file.write_bytes(b"{nonsense\n")
     for _ in range(2):
@@ -181,7 +181,7 @@ def test_a_ledger_that_cannot_be_read_is_let_go(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="state_dir"):
-        _ledger(tmp_path / "file")
+        _reopened(tmp_path / "file")
 
 
 def test_the_file_is_private_and_shrinks_at_every_start(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_the_file_is_private_and_shrinks_at_every_start(tmp_path: Path) -> None:
         rig.exchange.store.commit()
     file = tmp_path / "ledger.jsonl"
     before = file.stat().st_size
-    _ledger(tmp_path).close()
+    _reopened(tmp_path).close()
     assert file.stat().st_size < before
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -207,7 +207,7 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_venues_never_keep_one_ledger(tmp_path: Path) -> None:
+def test_two_venues_never_keep_the_same_accounts(tmp_path: Path) -> None:
     first = FileAccountStore(tmp_path)
     with pytest.raises(ConfigError, match=rf"another venue keeps its accounts here \(pid {os.getpid()}, an embedded exchange\)"):
         FileAccountStore(tmp_path)

@@ -178,7 +178,7 @@ def test_what_its_player_should_know(tmp_path: Path, lines: list[bytes], note: s
     assert made.note == note if note is None else note in str(made.note)
 
 
-def test_a_tape_without_a_market_is_an_error(tmp_path: Path) -> None:
+def test_a_recording_without_a_market_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no market"):
         read_recording_info(_write(tmp_path / "recording.jsonl", b""))
     with pytest.raises(ConfigError, match=r"recording\.jsonl:1: not a payload"):

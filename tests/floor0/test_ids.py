@@ -45,7 +45,7 @@ def test_base_36_is_what_python_reads(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign",
+    "external",
     [
         "",
         "autoclose-1700000000000",
@@ -74,8 +74,8 @@ def test_base_36_is_what_python_reads(number: int) -> None:
         "cf.mm.\u0661.1",
     ],
 )
-def test_an_id_of_another_client_is_external(foreign: str) -> None:
-    assert parse_own(foreign) is None
+def test_an_id_of_another_client_is_external(external: str) -> None:
+    assert parse_own(external) is None
 
 
 @given(st.text(max_size=40))

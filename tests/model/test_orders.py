@@ -124,7 +124,7 @@ def test_absence_never_ends_what_the_venue_has_acknowledged() -> None:
         assert next_state(state, H.PROVED_ABSENT) is state
 
 
-def test_terminal_state_is_left_only_by_evidence_as_an_incident() -> None:
+def test_terminal_state_is_left_only_by_a_report_as_an_incident() -> None:
     for state, event in product(TERMINAL, H):
         left = next_state(state, event) is not state
         assert resurrects(state, event) is left
@@ -152,7 +152,7 @@ def test_filled_order_stays_filled_and_states_follow_the_table(engine_events: li
         assert after is not S.SUBMITTED or before in (S.PENDING_SUBMIT, S.SUBMITTED)
 
 
-def test_every_word_of_the_venue_for_a_state_is_a_happening() -> None:
+def test_every_word_of_the_venue_for_a_state_is_an_event() -> None:
     assert set(SEEN) == set(OrderStatus)
     assert SEEN[OrderStatus.EXPIRED_IN_MATCH] is H.SEEN_EXPIRED
     assert SEEN[OrderStatus.REJECTED] is H.REJECTED_BY_VENUE

@@ -50,7 +50,7 @@ def test_a_ctrl_c_is_no_fault_of_a_strategy() -> None:
         plugin(made(on_book=hookimpl(interrupted))).call("on_book", EVENT, VIEW)
 
 
-def test_after_a_fault_the_slot_can_be_called_again() -> None:
+def test_after_a_fault_the_plugin_can_be_called_again() -> None:
     fenced_plugin = plugin(made(on_book=raising(ValueError("no")), on_trade=nothing))
     with pytest.raises(StrategyFault):
         fenced_plugin.call("on_book", EVENT, VIEW)

@@ -226,7 +226,7 @@ def test_one_overlay_twice() -> None:
 # -- what is called ---------------------------------------------------------------------------------------------------
 
 
-def test_the_hooks_of_a_slot_are_those_of_all_its_plugins() -> None:
+def test_the_hooks_are_those_of_strategy_and_overlays() -> None:
     wrapper = plugin(made(on_book=nothing, on_start=nothing), made(on_fill=nothing), made(review_intent=nothing))
     assert wrapper.hooks == {"on_book", "on_start", "on_fill"}
     assert (wrapper.id, wrapper.symbols, wrapper.on_error) == ("mm", ("BTCUSDT",), OnError.QUARANTINE)
@@ -249,8 +249,8 @@ def test_arguments_in_any_order_and_any_number() -> None:
     def none(self: object) -> object:
         return [("none",)]
 
-    def foreign(self: object, event: object, view: object, depth: int = 5) -> object:
-        return [("foreign", event, view, depth)]
+    def wider(self: object, event: object, view: object, depth: int = 5) -> object:
+        return [("wider", event, view, depth)]
 
     def by_keyword(self: object, event: object, *, depth: int = 5) -> object:
         return [("by_keyword", event, depth)]
@@ -264,7 +264,7 @@ def test_arguments_in_any_order_and_any_number() -> None:
         (event_only, ("event", EVENT)),
         (view_only, ("view", VIEW)),
         (none, ("none",)),
-        (foreign, ("foreign", EVENT, VIEW, 5)),
+        (wider, ("wider", EVENT, VIEW, 5)),
         (by_keyword, ("by_keyword", EVENT, 5)),
         (staticmethod(static), ("static", EVENT)),
     ]

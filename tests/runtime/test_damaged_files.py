@@ -116,7 +116,7 @@ def test_damaged_keys_are_named(tmp_path: Path, damage: Callable[[Path], None], 
     assert keys_for(["other"], str(tmp_path)) == other
 
 
-def test_a_damaged_ledger_is_named_and_let_go(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_account_file_is_named_and_let_go(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     FileAccountStore(tmp_path).close()
     (path,) = tmp_path.glob("*.jsonl")
     damage(path)

@@ -109,7 +109,7 @@ def test_s2_p10_a_stuck_plugin_is_named_halted_and_freed(tmp_path: Path, home: d
     assert "Traceback" not in bot.log
 
 
-def test_s2_a_stuck_bot_is_flattened_by_the_brake_and_only_once(tmp_path: Path, home: dict[str, str]) -> None:
+def test_s2_a_stuck_bot_is_flattened_by_the_kill_switch_once(tmp_path: Path, home: dict[str, str]) -> None:
     with venue(CONFIGS / "quickstart.toml", "--port", 0, env=home) as served:
         config = stuck(tmp_path, served)
         with started(tmp_path, "run", config, "--live", env={**home, "SCENE_KEY": served.api_key}) as bot:

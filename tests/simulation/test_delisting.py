@@ -107,7 +107,7 @@ def test_b10_a_delisted_contract_closes_and_leaves_the_list() -> None:
 
 
 @pytest.mark.parametrize("quantity", ["0.010", "-0.010"])
-def test_b10_a_wish_lapses_with_its_contract(quantity: str) -> None:
+def test_b10_a_desired_state_lapses_with_its_contract(quantity: str) -> None:
     pump, puppet = world(("listing", "delisted"))
     puppet.wanted = [Target(B, D(quantity))]
     pump.until(lambda: pump.position("mm") == D(quantity), 10)

@@ -23,7 +23,7 @@ def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [675, 50_550])
-def test_what_was_triggered_while_off_is_never_foreign(seed: int) -> None:
+def test_what_was_triggered_while_off_is_never_external(seed: int) -> None:
     """Worlds in which the order's id was found before what it had traded, and the start was refused for a position of others."""
     assert not lived(seed).violations
 

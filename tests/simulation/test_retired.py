@@ -167,7 +167,7 @@ def test_its_stop_that_waits_does_not_hold_the_start_up(policy: ExternalPolicy, 
     assert (pump.failed is None) is (policy is ExternalPolicy.IGNORE)
 
 
-def test_a_start_that_refuses_foreign_positions_says_so() -> None:
+def test_a_start_that_refuses_external_positions_says_so() -> None:
     world = World(ExternalPolicy.REFUSE)
     stop = world.hold()
     world.retire()

@@ -12,7 +12,7 @@ from tests.simulation.ends import LOT, B, holding, reach
 
 @pytest.mark.parametrize("hidden_s", [0, 5, 15, 24, 40])
 @pytest.mark.parametrize(("kind", "side"), [(OrderType.STOP_MARKET, Side.BUY), (OrderType.TAKE_PROFIT_MARKET, Side.SELL)])
-def test_what_it_trades_is_not_foreign(kind: OrderType, side: Side, hidden_s: int) -> None:
+def test_what_it_trades_is_not_external(kind: OrderType, side: Side, hidden_s: int) -> None:
     pump, puppet = holding()
     pump.run(35)  # a round of comparison has brought every trade so far
     trigger = pump.market.best(B, Side.SELL) + 50
@@ -33,7 +33,7 @@ def test_what_it_trades_is_not_foreign(kind: OrderType, side: Side, hidden_s: in
 
 
 @pytest.mark.parametrize("hidden_s", [5, 31, 40])
-def test_what_an_unanswered_order_trades_is_not_foreign(hidden_s: int) -> None:
+def test_what_an_unanswered_order_trades_is_not_external(hidden_s: int) -> None:
     """The bot dies before it hears of its order, and then neither query nor list shows it: only the trade and the position do."""
     pump, puppet = holding()
     pump.run(35)

@@ -162,7 +162,7 @@ def test_callers_that_go_before_the_answer_hold_nothing_up(served: Served) -> No
     assert served.ask().accepted
 
 
-def test_a_stranger_is_refused_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_without_the_token_is_refused_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with serving(Path("runs")) as served:
         monkeypatch.setattr(endpoint, "peer_is_owner", lambda connection: False)

@@ -119,7 +119,7 @@ async def test_clock_offset_found_before_the_start_is_used_at_once(autojump_cloc
         assert runner.finished == "at once"
 
 
-async def test_a_brain_wakes_itself_in_virtual_time(autojump_clock: MockClock) -> None:
+async def test_an_engine_wakes_itself_in_virtual_time(autojump_clock: MockClock) -> None:
     stub = Script([], {StopAsked: [Finish("done")]})
     async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
         runner.perform(WakeAt("soon", runner.inbox._now_ns() + 5 * NS_PER_S))
@@ -136,7 +136,7 @@ async def test_a_brain_wakes_itself_in_virtual_time(autojump_clock: MockClock) -
 
 
 @pytest.mark.parametrize(("kind", "error"), [("AuthenticationRefused", AuthenticationRefused), ("Anything", ColdframeError)])
-async def test_a_brain_that_cannot_go_on_ends_the_run(kind: str, error: type[ColdframeError]) -> None:
+async def test_an_engine_that_cannot_go_on_ends_the_run(kind: str, error: type[ColdframeError]) -> None:
     async def run() -> None:
         async with running_effects("ws://127.0.0.1:9", "ws://127.0.0.1:9") as (runner, _, _):
             await runner.drive(cast("Engine", Script([Fail(kind, "the venue refuses the log-on")])))

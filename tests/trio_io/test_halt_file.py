@@ -24,12 +24,12 @@ HALTS = st.builds(Halt, st.sampled_from(HaltLevel), STRATEGIES, st.text(max_size
 
 
 @pytest.fixture
-def sentinel(tmp_path: Path) -> HaltFile:
+def halt_file(tmp_path: Path) -> HaltFile:
     return HaltFile(tmp_path / "deep" / "down" / "halt.json")
 
 
-def write(sentinel: HaltFile, *halts: Halt, revision: str = "r") -> HaltFileContent:
-    return sentinel.change(lambda _: halts, revision)
+def write(halt_file: HaltFile, *halts: Halt, revision: str = "r") -> HaltFileContent:
+    return halt_file.change(lambda _: halts, revision)
 
 
 # -- what holds -------------------------------------------------------------------------------------------------------
@@ -61,41 +61,41 @@ def test_a_resumption_takes_one_or_all(asked: list[Halt], strategy: str | None) 
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_file_nothing_holds(sentinel: HaltFile) -> None:
-    assert sentinel.read() == HaltFileContent()
-    assert sentinel.stamp() is None
-    sentinel.clear("")
+def test_without_a_file_nothing_holds(halt_file: HaltFile) -> None:
+    assert halt_file.read() == HaltFileContent()
+    assert halt_file.stamp() is None
+    halt_file.clear("")
 
 
-def test_what_is_latched_is_read_back(sentinel: HaltFile) -> None:
+def test_a_halt_is_read_back(halt_file: HaltFile) -> None:
     halts = (Halt(FLATTEN, None, 'a "reason"\n', 5), Halt(PAUSE, "mm", "", 6))
-    assert write(sentinel, *halts) == HaltFileContent("r", halts)
-    assert sentinel.read() == HaltFileContent("r", halts)
-    before = sentinel.stamp()
+    assert write(halt_file, *halts) == HaltFileContent("r", halts)
+    assert halt_file.read() == HaltFileContent("r", halts)
+    before = halt_file.stamp()
     assert before is not None
-    write(sentinel, Halt(CANCEL), revision="s")
-    assert sentinel.stamp() != before
-    assert sentinel.read().revision == "s"
+    write(halt_file, Halt(CANCEL), revision="s")
+    assert halt_file.stamp() != before
+    assert halt_file.read().revision == "s"
 
 
-def test_x17_it_is_private_and_leaves_nothing_half_written(sentinel: HaltFile) -> None:
-    write(sentinel, Halt(PAUSE))
-    assert sorted(path.name for path in sentinel.path.parent.iterdir()) == ["halt.json", "halt.json.lock"]
-    assert sentinel.path.parent.stat().st_mode & 0o077 == 0
-    assert all(path.stat().st_mode & 0o777 == 0o600 for path in sentinel.path.parent.iterdir())
+def test_x17_it_is_private_and_leaves_nothing_half_written(halt_file: HaltFile) -> None:
+    write(halt_file, Halt(PAUSE))
+    assert sorted(path.name for path in halt_file.path.parent.iterdir()) == ["halt.json", "halt.json.lock"]
+    assert halt_file.path.parent.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in halt_file.path.parent.iterdir())
 
 
-def test_it_goes_only_when_nothing_holds_and_nothing_changed(sentinel: HaltFile) -> None:
-    write(sentinel, Halt(PAUSE))
-    sentinel.clear("r")
-    assert sentinel.path.exists()
-    write(sentinel, revision="empty")
-    write(sentinel, Halt(PAUSE), revision="faster")
-    sentinel.clear("empty")
-    assert sentinel.path.exists()
-    write(sentinel, revision="last")
-    sentinel.clear("last")
-    assert not sentinel.path.exists()
+def test_it_goes_only_when_nothing_holds_and_nothing_changed(halt_file: HaltFile) -> None:
+    write(halt_file, Halt(PAUSE))
+    halt_file.clear("r")
+    assert halt_file.path.exists()
+    write(halt_file, revision="empty")
+    write(halt_file, Halt(PAUSE), revision="faster")
+    halt_file.clear("empty")
+    assert halt_file.path.exists()
+    write(halt_file, revision="last")
+    halt_file.clear("last")
+    assert not halt_file.path.exists()
 
 
 def nonsense() -> Iterator[bytes]:
@@ -104,51 +104,51 @@ def nonsense() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("body", list(nonsense()), ids=lambda body: f"{len(body)} bytes")
-def test_what_cannot_be_understood_halts_everything(sentinel: HaltFile, body: bytes) -> None:
-    write(sentinel)
-    sentinel.path.write_bytes(body)
-    (halt,) = sentinel.read().halts
+def test_what_cannot_be_understood_halts_everything(halt_file: HaltFile, body: bytes) -> None:
+    write(halt_file)
+    halt_file.path.write_bytes(body)
+    (halt,) = halt_file.read().halts
     assert (halt.level, halt.strategy) == (CANCEL, None)
-    assert str(sentinel.path) in halt.reason
+    assert str(halt_file.path) in halt.reason
     # A halt on top of it keeps it; a resumption takes it away.
-    assert {halt.level for halt in sentinel.change(lambda halts: raised(halts, Halt(PAUSE)), "t").halts} == {CANCEL}
-    assert sentinel.change(lambda halts: lifted(halts, None), "u").halts == ()
+    assert {halt.level for halt in halt_file.change(lambda halts: raised(halts, Halt(PAUSE)), "t").halts} == {CANCEL}
+    assert halt_file.change(lambda halts: lifted(halts, None), "u").halts == ()
 
 
-def test_p5_on_a_full_disk_the_empty_file_halts_everything(sentinel: HaltFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_p5_on_a_full_disk_the_empty_file_halts_everything(halt_file: HaltFile, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("coldframe.trio_io.halt_file.os.fsync", full)
     with pytest.raises(ConfigError, match="No space left on device"):
-        write(sentinel, Halt(PAUSE, "mm"))
-    assert [path.name for path in sentinel.path.parent.iterdir()] == ["halt.json.lock"]
-    (halt,) = sentinel.touch().halts
+        write(halt_file, Halt(PAUSE, "mm"))
+    assert [path.name for path in halt_file.path.parent.iterdir()] == ["halt.json.lock"]
+    (halt,) = halt_file.touch().halts
     assert (halt.level, halt.strategy) == (CANCEL, None)
-    assert sentinel.path.stat().st_mode & 0o777 == 0o600
+    assert halt_file.path.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_cannot_be_read_halts_everything(tmp_path: Path) -> None:
     (tmp_path / "halt.json").mkdir()
-    sentinel = HaltFile(tmp_path / "halt.json")
-    (halt,) = sentinel.read().halts
+    halt_file = HaltFile(tmp_path / "halt.json")
+    (halt,) = halt_file.read().halts
     assert halt.level is CANCEL
     with pytest.raises(ConfigError, match=r"halt\.json: the halt file cannot be kept here: Is a directory"):
-        write(sentinel, Halt(PAUSE))
+        write(halt_file, Halt(PAUSE))
 
 
-def test_a_process_that_never_ends_its_change_is_named(sentinel: HaltFile) -> None:
-    hasty = HaltFile(sentinel.path, editing_s=0.01)
-    write(sentinel, Halt(PAUSE))
-    held = FileLock(sentinel.path.with_name("halt.json.lock"), "changing it")
+def test_a_process_that_never_ends_its_change_is_named(halt_file: HaltFile) -> None:
+    hasty = HaltFile(halt_file.path, editing_s=0.01)
+    write(halt_file, Halt(PAUSE))
+    held = FileLock(halt_file.path.with_name("halt.json.lock"), "changing it")
     with pytest.raises(ConfigError, match=f"changed for 0.01 s by pid {os.getpid()}, changing it: end that process"):
         write(hasty, Halt(CANCEL))
     held.release()
-    assert write(sentinel, Halt(CANCEL)).halts == (Halt(CANCEL),)
+    assert write(halt_file, Halt(CANCEL)).halts == (Halt(CANCEL),)
 
 
-def test_nothing_is_lost_between_many_hands(sentinel: HaltFile) -> None:
+def test_nothing_is_lost_between_many_hands(halt_file: HaltFile) -> None:
     names = [f"s{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: sentinel.change(lambda halts: raised(halts, Halt(PAUSE, name)), name), names))
-    assert sorted(halt.strategy or "" for halt in sentinel.read().halts) == sorted(names)
+        list(pool.map(lambda name: halt_file.change(lambda halts: raised(halts, Halt(PAUSE, name)), name), names))
+    assert sorted(halt.strategy or "" for halt in halt_file.read().halts) == sorted(names)

@@ -43,7 +43,7 @@ def request(method: str = "order.place", strategy: str = "a", number: int = 1, k
 # -- what it tells ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_latched_is_told_and_what_is_lifted_too(tmp_path: Path) -> None:
+async def test_a_halt_of_the_file_is_told_and_its_end_too(tmp_path: Path) -> None:
     async with running_kill_switch(tmp_path) as rig:
         rig.write_halts(Halt(PAUSE, "a", "one"), Halt(CANCEL, None, "all"))
         told = {(await rig.take(HaltAsked)).strategy for _ in range(2)}
@@ -94,7 +94,7 @@ async def test_a_halt_asked_for_again_is_carried_out_again(tmp_path: Path) -> No
             await rig.take(HaltAsked)
 
 
-async def test_p10_sigusr1_halts_all_and_latches(tmp_path: Path) -> None:
+async def test_p10_sigusr1_halts_all_and_writes_the_file(tmp_path: Path) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     try:
         async with running_kill_switch(tmp_path, heed_signal=True) as rig:
@@ -196,7 +196,7 @@ async def test_run_that_begins_halted_cancels_orders_of_an_earlier_run(tmp_path:
         await eventually(lambda: not venue.ordinary["BTCUSDT"])
 
 
-async def test_flattening_is_left_to_a_brain_that_answers(tmp_path: Path) -> None:
+async def test_flattening_is_left_to_an_engine_that_answers(tmp_path: Path) -> None:
     venue = Venue()
     async with working(venue) as (work, _), running_kill_switch(tmp_path, work=work) as rig:
         rig.heartbeat.holds({("a", "BTCUSDT", PositionSide.BOTH): Decimal("0.5")})
@@ -302,7 +302,7 @@ async def test_run_stuck_outside_plugins_is_reported_without_a_plugin(tmp_path: 
     assert " in strategy " not in line
 
 
-async def test_a_brake_that_breaks_does_not_break_in_silence(
+async def test_a_kill_switch_that_fails_does_not_fail_in_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hooked: list[object] = []

@@ -46,8 +46,8 @@ async def test_a_halt_of_a_strategy_that_the_run_lacks_says_so(tmp_path: Path) -
         for strategy, known in (("a", True), ("c", False), (None, True)):
             async with rig.halting(Halt(PAUSE, strategy)) as told:
                 assert (await rig.take(HaltAsked)).strategy == strategy
-            strange = "this run has no strategy 'c'; it has a, b: the halt holds for the next start"
-            assert (strange in told[0].lines) is not known
+            unknown = "this run has no strategy 'c'; it has a, b: the halt holds for the next start"
+            assert (unknown in told[0].lines) is not known
             assert told[0].accepted
 
 

@@ -163,7 +163,7 @@ async def test_answers_that_cannot_be_read_or_never_end_are_troubles() -> None:
         assert all(trouble in told_trouble for told_trouble in found.troubles), found.troubles
 
 
-async def test_an_answer_to_the_brake_that_drips_is_given_up() -> None:
+async def test_an_answer_to_the_kill_switch_that_drips_is_given_up() -> None:
     async def dripping(line: Line) -> None:
         await line.read_request()
         await line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")

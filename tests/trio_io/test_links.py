@@ -209,7 +209,7 @@ async def test_every_market_frame_is_tapped_and_no_other() -> None:
 # -- closing ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_link_that_the_brain_closes_is_not_reported_as_lost(virtual_clock: MockClock) -> None:
+async def test_a_link_closed_by_the_engine_is_not_reported_as_lost(virtual_clock: MockClock) -> None:
     gone = trio.Event()
 
     async def script(line: Line) -> None:

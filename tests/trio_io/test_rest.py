@@ -277,7 +277,7 @@ async def performed(rest: RestClient, *effects: CallRest) -> list[Stamped]:
     return await inbox.receive()
 
 
-async def test_every_call_of_the_brain_is_reported_once() -> None:
+async def test_every_call_of_the_engine_is_reported_once() -> None:
     def answer(asked: Asked) -> Told:
         return Told(b"[]", 200 if "openOrders" in asked.path else 503)
 

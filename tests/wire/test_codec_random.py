@@ -58,7 +58,7 @@ def keys_beyond(kind: type[Message], message: Any, tree: dict[str, Any], path: s
 #: Strategies are made once: making one costs more than drawing from it.
 PAYLOADS, UP_TO_THREE = payloads(), st.integers(0, 3)
 ADDED = st.sampled_from([1, None, "t", [1], {"k": 1}, Pairs([("k", 1), ("k", 2)])])
-STRANGE = st.sampled_from(["zz", "E", "e", "s", "o", 'a":1', "", " extra", "\u00e9", "x" * 50])
+UNUSUAL_KEYS = st.sampled_from(["zz", "E", "e", "s", "o", 'a":1', "", " extra", "\u00e9", "x" * 50])
 
 
 @st.composite
@@ -70,7 +70,7 @@ def disturbed(draw: st.DrawFn) -> tuple[type[Message], Any]:
     for _ in range(draw(UP_TO_THREE)):
         pairs = objects[draw(st.integers(0, len(objects) - 1))]
         added = draw(ADDED)
-        pairs.insert(draw(st.integers(0, len(pairs))), (draw(STRANGE), added))
+        pairs.insert(draw(st.integers(0, len(pairs))), (draw(UNUSUAL_KEYS), added))
     return kind, tree
 
 

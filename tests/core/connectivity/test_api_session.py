@@ -251,8 +251,8 @@ def test_w16_an_unexpected_answer_changes_nothing() -> None:
     request = line.ask("once")
     assert len(line.answer(request, {})) == 1
     assert line.answer(request, {}) == []
-    for strange in (999, "abc", -1, 0):
-        assert line.hear({"id": strange, "status": 200, "result": {}}) == []
+    for unknown in (999, "abc", -1, 0):
+        assert line.hear({"id": unknown, "status": 200, "result": {}}) == []
 
 
 @pytest.mark.parametrize(

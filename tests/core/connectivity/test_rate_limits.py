@@ -235,7 +235,7 @@ def test_r2_nothing_is_sent_during_a_ban_and_bans_never_shorten() -> None:
     assert rate_limits.reserve(1, 0, 0, START_MS + 60_000, NEEDED) == 0
 
 
-def test_a_clock_that_is_set_back_does_not_lock_the_ledger() -> None:
+def test_a_clock_that_is_set_back_does_not_lock_the_limits() -> None:
     rate_limits = RateLimits()
     rate_limits.reserve(2_400, 0, 0, START_MS + 3_600_000, NEEDED)
     assert rate_limits.weight.free_at_ms(1, START_MS + 5_000, NEEDED) <= START_MS + 60_000 + BOUNDARY_SLACK_MS

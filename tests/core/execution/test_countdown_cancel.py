@@ -202,7 +202,7 @@ def test_o31_what_it_cancelled_is_told_as_such() -> None:
     assert made.engine.trading.countdown_cancel.cancelled == 1
 
 
-def test_o31_a_wish_whose_orders_it_took_is_made_true_again() -> None:
+def test_o31_quotes_whose_orders_it_took_are_placed_again() -> None:
     made, actor = world()
     made.want(actor, Quotes("BTCUSDT", [Quote(D("99.5"), D(1))]))
     made.run(300)

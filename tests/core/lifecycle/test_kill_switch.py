@@ -208,7 +208,7 @@ def test_a_halt_of_all_outlives_the_end_of_the_halt_of_one() -> None:
         assert last_verdict(made, actor, place(Side.BUY, "1", "95")) == "ACCEPTED"
 
 
-def test_after_a_resumption_only_new_wishes_count() -> None:
+def test_after_a_resumption_only_new_desired_states_count() -> None:
     made, actor = world()
     made.want(actor, BOTH)
     made.give(HaltAsked(FLATTEN))
@@ -266,7 +266,7 @@ def sells(made: Scripted) -> list[str]:
 
 
 @pytest.mark.parametrize("heard", ["report first", "answer first", "answer only"])
-def test_s2_what_the_brake_flattened_is_not_flattened_again(heard: str) -> None:
+def test_s2_what_emergency_orders_closed_is_not_closed_again(heard: str) -> None:
     made, actor = world()
     bought(made, actor)
     send_emergency_order(made)
@@ -323,7 +323,7 @@ def trade_sign(made: Scripted) -> list[Any]:
     return [order.side.sign * D(trade.quantity) for order, trade in made.exchange.trades]
 
 
-def test_what_the_brake_spent_counts_against_the_limits() -> None:
+def test_what_the_kill_switch_spent_counts_against_the_limits() -> None:
     made, _ = world()
     before = made.engine.limits_used[0]
     made.give(WeightSpent(7))
@@ -349,7 +349,7 @@ def test_what_was_asked_is_said_once() -> None:
 # -- what a halt and its end leave alone ------------------------------------------------------------------------------
 
 
-def test_the_wishes_of_a_strategy_that_is_not_halted_stay() -> None:
+def test_desired_states_of_a_strategy_not_halted_stay() -> None:
     halted, other = Actor("mm"), Actor("other")
     made, _ = world(halted, other)
     made.want(other, BOTH)
@@ -359,7 +359,7 @@ def test_the_wishes_of_a_strategy_that_is_not_halted_stay() -> None:
     assert (len(standing), alive(made)) == (2, standing)
 
 
-def test_the_same_halt_once_more_takes_no_reducing_wish() -> None:
+def test_the_same_halt_once_more_takes_no_reducing_target() -> None:
     made, actor = world()
     bought(made, actor)
     made.give(HaltAsked(PAUSE, None, ""))

@@ -200,7 +200,7 @@ def test_an_old_position_report_says_nothing() -> None:
 # -- trades that no order explains ------------------------------------------------------------------------------------
 
 
-def stranger(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
+def external_trade(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
     """Another client trades, and no report of it reaches the bot."""
     made.silent = True
     order = made.external_order("web_manual", side, quantity)
@@ -210,7 +210,7 @@ def stranger(made: Scripted, quantity: str, side: Side = Side.BUY) -> None:
 
 def test_o21_unreported_manual_trade_is_booked_to_external() -> None:
     made, actor, _ = placed()
-    stranger(made, "0.7")
+    external_trade(made, "0.7")
     made.run(LIGHT_ROUND_MS + 5_000)
     assert external(made) == D("0.7")
     assert actor.told(OrderFilled) == []
@@ -246,7 +246,7 @@ def test_owner_of_a_trade_is_queried_and_resolves_an_order() -> None:
     made.exchange.carry_out("order.place", made.sent("order.place")[0].params)
     made.refuse(-1007)
     made.fill(order.client_order_id, "0.4")
-    stranger(made, "0.7")
+    external_trade(made, "0.7")
     made.run(LIGHT_ROUND_MS + 1_000)
     assert (order.state, order.filled) == (OrderState.PARTIALLY_FILLED, D("0.4"))
     assert [effect.quantity for effect in actor.told(OrderFilled)] == [D("0.4")]
@@ -257,7 +257,7 @@ def test_owner_of_a_trade_is_queried_and_resolves_an_order() -> None:
 def test_external_trade_does_not_keep_an_absent_order_unknown() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
-    stranger(made, "0.7")
+    external_trade(made, "0.7")
     made.run(LIGHT_ROUND_MS + 10_000)
     assert order.state is OrderState.NEVER_ACCEPTED
     assert external(made) == D("0.7")

@@ -118,7 +118,7 @@ def test_known_position_is_own_despite_a_fill_in_the_first_round() -> None:
     ("rule", "said"),
     [(ExternalPolicy.IGNORE, "counted as external and left alone"), (ExternalPolicy.ADOPT, "adopted by strategy mm")],
 )
-def test_o24_what_becomes_of_a_foreign_position_is_said(rule: ExternalPolicy, said: str) -> None:
+def test_o24_what_becomes_of_an_external_position_is_said(rule: ExternalPolicy, said: str) -> None:
     made = found(rule, Actor("mm"), symbols=("BTCUSDT",)).ready()
     (line,) = [line.text for line in made.log if line.text.startswith("position of -0.5 BTCUSDT")]
     assert line.endswith(f"belongs to no strategy: {said}")
@@ -257,7 +257,7 @@ def test_o24_grown_external_position_is_refused_with_its_figures() -> None:
     assert "position of 5 BTCUSDT (the account holds 6, the strategies 1; entry price" in again.ended.text
 
 
-def test_o24_an_open_order_does_not_excuse_a_foreign_position() -> None:
+def test_o24_an_open_order_excuses_no_external_position() -> None:
     """What it has traded is known at once: its id is."""
     actor = Actor()
     made = Scripted(actor).ready()

@@ -326,7 +326,7 @@ def test_trace_of_the_start_check() -> None:
     world = OrderWorld()
     rounds = reconciler(world)
     position = {"symbol": SYMBOL, "positionSide": "BOTH", "positionAmt": "0.5", "entryPrice": "100", "updateTime": 0}
-    foreign = AtVenue("theirs-1", 99).reply()
+    external = AtVenue("theirs-1", 99).reply()
     assert (
         Playbook(Alone(world.ctx, rounds.step), ignore=(Log,))
         >> at(0, lambda: rounds.begin("user stream opened", []))
@@ -334,7 +334,7 @@ def test_trace_of_the_start_check() -> None:
         << call(LISTS)
         << call(ALGOS)
         << call(POSITIONS)
-        >> at(30, back(PendingOpenOrders(1), b"[" + encode(foreign) + b"]"))
+        >> at(30, back(PendingOpenOrders(1), b"[" + encode(external) + b"]"))
         >> at(31, back(PendingOpenAlgos(1, ""), []))
         >> at(32, back(PendingPositions(1), [position], sent_ms=1))
         << Like(Fail, kind="ConfigError")

@@ -326,7 +326,7 @@ def test_the_gross_notional_counts_all_strategies() -> None:
     assert rig.check(place(quantity="1")).accepted
 
 
-def test_a_latched_limit_refuses_new_risk_for_good() -> None:
+def test_a_limit_that_was_hit_refuses_new_risk_for_good() -> None:
     rig = RiskRig()
     rig.hold("1")
     rig.state.trading.halt_account(Verdict(V.DRAWDOWN, "lost too much", D(101), D(100)), START_MS)

@@ -50,7 +50,7 @@ FULL = wanted_levels((Side.BUY, "99.5", "1"), (Side.SELL, "100.5", "1"))
 # -- quotes -----------------------------------------------------------------------------------------------------------
 
 
-def test_quotes_stand_and_the_same_wish_changes_nothing() -> None:
+def test_quotes_stand_and_the_same_quotes_change_nothing() -> None:
     made, actor = quoting()
     assert standing(made) == FULL
     assert [request.params["timeInForce"] for request in made.sent("order.place")] == ["GTX", "GTX"]
@@ -196,7 +196,7 @@ def test_the_quotes_of_a_strategy_that_is_muted_go() -> None:
     assert len(made.sent("order.place")) == 2
 
 
-def test_cancel_all_withdraws_the_wish_with_the_orders() -> None:
+def test_cancel_all_withdraws_the_quotes_with_the_orders() -> None:
     made, actor = quoting()
     made.want(actor, CancelAll("BTCUSDT"))
     assert standing(made) == {}
@@ -236,7 +236,7 @@ def test_cancel_all_is_carried_out_when_the_venue_is_back() -> None:
     assert standing(made) == {}
 
 
-def test_a_level_that_the_gate_refuses_is_left_out_and_named() -> None:
+def test_a_level_that_risk_refuses_is_left_out_and_named() -> None:
     made, actor = quoting(BOTH, budgets={"mm": Budget(max_position=D("1.5"))})
     made.want(actor, Quotes("BTCUSDT", [BID, Quote(D(99), D(1))], [ASK]))
     assert made.verdicts(actor) == {"ACCEPTED": 1, "POSITION": 1}

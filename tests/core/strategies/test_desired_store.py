@@ -23,7 +23,7 @@ def new_store() -> DesiredStore:
     return store
 
 
-def test_a_new_wish_replaces_the_old_one_of_its_kind_and_is_due() -> None:
+def test_a_new_target_replaces_the_old_one_and_is_due() -> None:
     store = new_store()
     assert store.take_due() == [BTC, ETH, OTHER]
     assert store.take_due() == []
@@ -35,7 +35,7 @@ def test_a_new_wish_replaces_the_old_one_of_its_kind_and_is_due() -> None:
     assert store.quotes(ETH) is None
 
 
-def test_what_concerns_a_wish_makes_it_due_and_nothing_else_does() -> None:
+def test_only_what_concerns_a_desired_state_makes_it_due() -> None:
     store = new_store()
     store.take_due()
     store.touch("mm", "BTCUSDT")

@@ -221,7 +221,7 @@ def test_order_intents_are_refused_without_orders_but_wake_works() -> None:
     assert isinstance(made.ended, Finish)
 
 
-def test_s11_a_foreign_symbol_is_refused_for_every_kind_of_wish() -> None:
+def test_s11_another_symbol_is_refused_for_every_intent() -> None:
     """S11."""
     actor = Actor(symbols=("BTCUSDT",))
     made = Scripted(actor, symbols=("BTCUSDT", "ETHUSDT")).ready()
@@ -444,7 +444,7 @@ def test_b10_contract_leaving_trading_cancels_and_refuses_orders() -> None:
     assert len(list(made.engine.orders.live)) == 1
 
 
-def test_a_drawdown_latches_the_gate_for_the_whole_run() -> None:
+def test_a_drawdown_ends_new_risk_for_the_whole_run() -> None:
     mine = Actor("one")
     made = Scripted(mine, risk=RiskLimits(max_drawdown=D(10))).ready()
     made.want(mine, place(quantity="2"))

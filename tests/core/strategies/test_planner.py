@@ -131,12 +131,12 @@ class Hand:
 def test_initial_quotes_are_post_only_unless_told_otherwise() -> None:
     wanted = desired([("99", "1"), ("98", "2")], [("101", "1")])
     places = [quote.place for quote in plan_quotes(wanted, []) if isinstance(quote, PlaceOperation)]
-    assert {(wish_.side, wish_.price, wish_.quantity) for wish_ in places} == {
+    assert {(sent.side, sent.price, sent.quantity) for sent in places} == {
         (BUY, D(99), D(1)),
         (BUY, D(98), D(2)),
         (SELL, D(101), D(1)),
     }
-    assert {wish_.time_in_force for wish_ in places} == {TimeInForce.GTX}
+    assert {sent.time_in_force for sent in places} == {TimeInForce.GTX}
     (free,) = plan_quotes(desired([("99", "1")], post_only=False), [])
     assert isinstance(free, PlaceOperation)
     assert free.place.time_in_force is TimeInForce.GTC

@@ -133,7 +133,7 @@ def test_the_api_signs_sorted_parameters_as_text(keys: AccountKeys, ed25519_key:
         ({}, -1102),
     ],
 )
-def test_the_timing_gate(params: dict[str, str], expected: int | None) -> None:
+def test_the_times_within_which_a_request_is_taken(params: dict[str, str], expected: int | None) -> None:
     assert code(check_timing(params, NOW)) == expected
 
 

@@ -64,7 +64,7 @@ def test_ids_grow_over_restarts_whatever_the_clock_says(runs: list[tuple[int, li
             known.append(order_id)
 
 
-def test_ids_begin_at_the_clock_without_a_ledger() -> None:
+def test_ids_begin_at_the_clock_without_an_account_file() -> None:
     early, late = (OrderIds(["ETHUSDT"], (), START_MS + shift) for shift in (0, 1000))
     assert late.next("BTCUSDT") > early.next("BTCUSDT") + 900
     assert late.next("ETHUSDT") > early.next("ETHUSDT") + 900

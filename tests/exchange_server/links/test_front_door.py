@@ -33,7 +33,7 @@ UPGRADE = (
 STREAMS, API = b"/market/ws", b"/ws-fapi/v1"
 
 
-class House:
+class FrontDoor:
     """A venue without a listener: connections are streams in memory."""
 
     def __init__(self, **settings: Any) -> None:
@@ -93,7 +93,7 @@ def close_of(said: bytes) -> int | None:
 
 # -- what a connection may begin with -----------------------------------------------------------------------------------
 
-STRANGE_HEADERS = [
+MALFORMED_HEADERS = [
     b"host: \xb1\xb2\xff\r\n",
     b"host: local\x80host\r\n",
     b"origin: \xff\r\n",
@@ -115,16 +115,16 @@ STRANGE_HEADERS = [
 
 
 @pytest.mark.parametrize("path", [STREAMS, API, b"/fapi/v1/ping"])
-@pytest.mark.parametrize("header", STRANGE_HEADERS, ids=lambda header: ascii(header[:40]))
-async def test_w25_a_strange_header_ends_its_connection_only(header: bytes, path: bytes, autojump_clock: MockClock) -> None:
-    house = House()
+@pytest.mark.parametrize("header", MALFORMED_HEADERS, ids=lambda header: ascii(header[:40]))
+async def test_w25_a_malformed_header_ends_its_connection_only(header: bytes, path: bytes, autojump_clock: MockClock) -> None:
+    front_door = FrontDoor()
     name = header.partition(b":")[0] + b":"
     lines = [line for line in (UPGRADE % path).split(b"\r\n")[:-2] if not line.lower().startswith(name)]
     for kept in (lines, [line for line in lines if not line.startswith(b"upgrade")]):
-        said = await house.said(b"\r\n".join(kept) + b"\r\n" + header + b"\r\n")
+        said = await front_door.said(b"\r\n".join(kept) + b"\r\n" + header + b"\r\n")
         assert said.startswith(b"HTTP/1.1 "), said
-        assert await house.serves()
-    assert house.notices == []
+        assert await front_door.serves()
+    assert front_door.notices == []
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ async def test_w25_a_strange_header_ends_its_connection_only(header: bytes, path
     ids=lambda value: ascii(value)[:50],
 )
 async def test_a_handshake_that_is_none_is_told_so(change: tuple[bytes, bytes], status: bytes, autojump_clock: MockClock) -> None:
-    house = House()
-    said = await house.said((UPGRADE % STREAMS).replace(*change))
+    front_door = FrontDoor()
+    said = await front_door.said((UPGRADE % STREAMS).replace(*change))
     assert said.split()[1] == status
     assert (b"sec-websocket-version: 13" in said) is (status == b"426")
 
@@ -172,7 +172,7 @@ async def test_a_page_reaches_nothing_and_is_told_in_json(target: bytes) -> None
 
 
 async def test_w25_a_bug_ends_one_connection_and_is_logged_once(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     original = Calls.answer
 
     def broken(calls: Calls, request: Any, now_ms: int) -> Any:
@@ -182,10 +182,10 @@ async def test_w25_a_bug_ends_one_connection_and_is_logged_once(monkeypatch: pyt
 
     monkeypatch.setattr(Calls, "answer", broken)
     for number in range(1, 4):
-        assert await house.said(b"GET /fapi/v1/ping?evil HTTP/1.1\r\nhost: localhost\r\n\r\n") == b""
-        assert await house.serves()
-        assert len(house.notices) == number
-    (notice,) = set(house.notices)
+        assert await front_door.said(b"GET /fapi/v1/ping?evil HTTP/1.1\r\nhost: localhost\r\n\r\n") == b""
+        assert await front_door.serves()
+        assert len(front_door.notices) == number
+    (notice,) = set(front_door.notices)
     assert notice.isprintable()
     assert "RuntimeError" in notice
     assert "test_front_door.py:" in notice
@@ -238,23 +238,23 @@ SLOW = {
 
 @pytest.mark.parametrize("case", SLOW)
 async def test_a_slow_client_is_let_go_in_time(case: str, autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(SLOW[case], client)
         began = trio.current_time()
-        await house.venue.serve_connection(server, "127.0.0.1")
+        await front_door.venue.serve_connection(server, "127.0.0.1")
         took = trio.current_time() - began
         nursery.cancel_scope.cancel()
     assert took <= (2 * door._REQUEST_S if case != "slow second request" else 100) + 2
-    assert await house.serves()
+    assert await front_door.serves()
 
 
 async def test_latency_holds_up_every_request_of_a_connection(autojump_clock: MockClock) -> None:
-    house = House(faults=VenueFaults(latency_ms=150))
+    front_door = FrontDoor(faults=VenueFaults(latency_ms=150))
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.venue.serve_connection, server, "127.0.0.1")
+        nursery.start_soon(front_door.venue.serve_connection, server, "127.0.0.1")
         for number in range(1, 4):
             await client.send_all(PING_REST % b"")
             assert (await client.receive_some()).endswith(b"{}")
@@ -263,10 +263,10 @@ async def test_latency_holds_up_every_request_of_a_connection(autojump_clock: Mo
 
 
 async def test_an_idle_connection_is_kept_for_a_while_and_let_go(autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.venue.serve_connection, server)
+        nursery.start_soon(front_door.venue.serve_connection, server)
         for _ in range(3):
             await client.send_all(PING_REST % b"")
             assert (await client.receive_some()).endswith(b"{}")
@@ -278,7 +278,7 @@ async def test_an_idle_connection_is_kept_for_a_while_and_let_go(autojump_clock:
 
 @pytest.mark.parametrize("head", [PING_REST % b"", UPGRADE % STREAMS, UPGRADE % API, b"nonsense\r\n\r\n"])
 async def test_a_client_that_does_not_read_is_let_go_in_time(head: bytes, autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     client, server = lockstep_stream_pair()
     async with trio.open_nursery() as nursery:
 
@@ -288,19 +288,19 @@ async def test_a_client_that_does_not_read_is_let_go_in_time(head: bytes, autoju
 
         nursery.start_soon(say)
         began = trio.current_time()
-        await house.venue.serve_connection(server)
+        await front_door.venue.serve_connection(server)
         assert trio.current_time() - began <= cables.WRITE_S + 12
         nursery.cancel_scope.cancel()
-    assert house.notices == []
+    assert front_door.notices == []
 
 
 async def test_an_address_has_so_many_connections_and_no_more(autojump_clock: MockClock) -> None:
-    house = House(max_connections=3)
+    front_door = FrontDoor(max_connections=3)
     async with trio.open_nursery() as nursery:
         clients = []
         for _ in range(5):
             client, server = memory_stream_pair()
-            nursery.start_soon(house.venue.serve_connection, server, "127.0.0.1")
+            nursery.start_soon(front_door.venue.serve_connection, server, "127.0.0.1")
             await trio.testing.wait_all_tasks_blocked()
             clients.append(client)
         for client in clients[:3]:
@@ -308,16 +308,16 @@ async def test_an_address_has_so_many_connections_and_no_more(autojump_clock: Mo
             assert (await client.receive_some()).endswith(b"{}")
         for client in clients[3:]:
             assert await client.receive_some() == b""
-        assert len(house.notices) == 1
-        assert "127.0.0.1 has 3 connections open" in house.notices[0]
-        assert "venue.embedded.max_connections" in house.notices[0]
+        assert len(front_door.notices) == 1
+        assert "127.0.0.1 has 3 connections open" in front_door.notices[0]
+        assert "venue.embedded.max_connections" in front_door.notices[0]
         elsewhere, server = memory_stream_pair()
-        nursery.start_soon(house.venue.serve_connection, server, "127.0.0.2")
+        nursery.start_soon(front_door.venue.serve_connection, server, "127.0.0.2")
         await elsewhere.send_all(PING_REST % b"")
         assert (await elsewhere.receive_some()).endswith(b"{}")
         await clients[0].aclose()
         await trio.testing.wait_all_tasks_blocked()
-        assert await house.serves()
+        assert await front_door.serves()
         nursery.cancel_scope.cancel()
 
 
@@ -332,9 +332,9 @@ async def test_an_address_has_so_many_connections_and_no_more(autojump_clock: Mo
     ids=["body", "longer body", "headers", "path"],
 )
 async def test_what_is_too_long_is_told_so(request_: bytes, status: bytes, autojump_clock: MockClock) -> None:
-    house = House()
-    assert (await house.said(request_)).split()[1] == status
-    assert await house.serves()
+    front_door = FrontDoor()
+    assert (await front_door.said(request_)).split()[1] == status
+    assert await front_door.serves()
 
 
 # -- offences of a WebSocket ------------------------------------------------------------------------------------------------
@@ -371,15 +371,15 @@ OFFENCES: dict[str, tuple[int, bytes]] = {
 @pytest.mark.parametrize("case", OFFENCES)
 async def test_an_offence_gets_a_close_frame_before_the_end(case: str, path: bytes, autojump_clock: MockClock) -> None:
     code, offence = OFFENCES[case]
-    house = House()
-    said = await house.said(UPGRADE % path, masked(frame(PING, b"?")), offence)
+    front_door = FrontDoor()
+    said = await front_door.said(UPGRADE % path, masked(frame(PING, b"?")), offence)
     assert said.startswith(b"HTTP/1.1 101 ")
     assert frame(PING, b"?")[2:] in said, "what came before is answered"
     assert close_of(said) == code
     # Not in one piece with the handshake, and with more behind it.
-    assert close_of(await house.said(UPGRADE % path + offence + masked(frame(TEXT, b"{}")) * 100)) == code
-    assert await house.serves()
-    assert house.notices == []
+    assert close_of(await front_door.said(UPGRADE % path + offence + masked(frame(TEXT, b"{}")) * 100)) == code
+    assert await front_door.serves()
+    assert front_door.notices == []
 
 
 async def test_a_close_frame_arrives_although_much_is_unread() -> None:
@@ -400,24 +400,24 @@ async def test_a_close_frame_arrives_although_much_is_unread() -> None:
 
 
 async def test_empty_parts_for_ever_take_no_room(autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     parts = masked(frame(TEXT, b"", fin=False)) + masked(frame(CONTINUATION, b"", fin=False)) * 50_000
     end = masked(frame(CONTINUATION, b'{"id":1,"method":"session.status"}'))
-    assert b'"status":200' in await house.said(UPGRADE % API, parts, end)
+    assert b'"status":200' in await front_door.said(UPGRADE % API, parts, end)
 
 
 async def test_a_close_of_the_client_is_answered_with_its_code(autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     for code in (1000, 1001, 3000, 4999):
-        assert close_of(await house.said(UPGRADE % STREAMS, masked(frame(CLOSE, code.to_bytes(2, "big"))))) == code
-    said = await house.said(UPGRADE % STREAMS, masked(frame(CLOSE, b"")))
+        assert close_of(await front_door.said(UPGRADE % STREAMS, masked(frame(CLOSE, code.to_bytes(2, "big"))))) == code
+    said = await front_door.said(UPGRADE % STREAMS, masked(frame(CLOSE, b"")))
     assert said.endswith(bytes((0x88, 0)))
 
 
 async def test_what_came_with_the_handshake_is_not_lost(autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     asked = masked(frame(TEXT, b'{"id":1,"method":"session.status"}'))
-    assert (await house.said(UPGRADE % API + asked * 3)).count(b'"status":200') == 3
+    assert (await front_door.said(UPGRADE % API + asked * 3)).count(b'"status":200') == 3
 
 
 # -- requests that are nested, long or many -----------------------------------------------------------------------------------
@@ -438,17 +438,17 @@ REQUESTS = {
 @pytest.mark.parametrize("case", REQUESTS)
 async def test_a_request_of_any_shape_gets_an_answer(case: str, autojump_clock: MockClock) -> None:
     path, request, answer = REQUESTS[case]
-    house = House()
-    said = await house.said(UPGRADE % path, masked(frame(TEXT, request)))
+    front_door = FrontDoor()
+    said = await front_door.said(UPGRADE % path, masked(frame(TEXT, request)))
     assert answer in said.partition(b"\r\n\r\n")[2]
     assert len(said) < 20_000
-    assert house.notices == []
+    assert front_door.notices == []
 
 
 async def test_names_beyond_all_names_are_acknowledged_and_not_kept(autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     names = b",".join(b'"%b%d"' % (b"x" * 900, number) for number in range(1000))
-    said = await house.said(
+    said = await front_door.said(
         UPGRADE % STREAMS,
         masked(frame(TEXT, b'{"id":1,"method":"SUBSCRIBE","params":[%b]}' % names)),
         masked(frame(TEXT, b'{"id":2,"method":"LIST_SUBSCRIPTIONS"}')),
@@ -459,11 +459,11 @@ async def test_names_beyond_all_names_are_acknowledged_and_not_kept(autojump_clo
 
 @pytest.mark.parametrize("body", [b"&" * 60_000, b"a=1&" * 15_000, b"symbol=BTCUSDT&" * 4_000])
 async def test_parameters_without_number_are_refused_quickly(body: bytes, autojump_clock: MockClock) -> None:
-    house = House()
+    front_door = FrontDoor()
     head = b"POST /fapi/v1/order HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    said = await house.said(head + body)
+    said = await front_door.said(head + body)
     assert said.split()[1] in (b"400", b"401")
-    assert await house.serves()
+    assert await front_door.serves()
 
 
 @pytest.mark.parametrize("orders", [DEEP, b"[" * 15_000, b'[{"symbol":%b}]' % DEEP, b"[[]]", b"[null]", b"{}", b"1e999999"])

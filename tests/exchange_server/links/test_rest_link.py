@@ -221,7 +221,7 @@ trio.run(main)
 """
 
 
-async def test_a_ledger_outlives_a_killed_venue(tmp_path: Path) -> None:
+async def test_accounts_outlive_a_killed_venue(tmp_path: Path) -> None:
     files = {"state_dir": str(tmp_path / "state"), "keys_dir": str(tmp_path / "keys")}
     command = [sys.executable, "-c", _SERVE, *files.values(), "0"]
     async with trio.open_nursery() as nursery:
@@ -238,7 +238,7 @@ async def test_a_ledger_outlives_a_killed_venue(tmp_path: Path) -> None:
         assert [row["orderId"] for row in await rest.call("GET", "/fapi/v1/openOrders")] == [order["orderId"]]
 
 
-async def test_a_ledger_outlives_its_venue(tmp_path: Path) -> None:
+async def test_accounts_outlive_their_venue(tmp_path: Path) -> None:
     files = {"state_dir": str(tmp_path / "state"), "keys_dir": str(tmp_path / "keys")}
     async with running(**files) as (_, address), Rest(address) as rest:
         order = await rest.call("POST", "/fapi/v1/order", **ORDER)

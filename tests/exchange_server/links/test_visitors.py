@@ -84,7 +84,7 @@ def test_a_page_of_a_browser_does_not(host: str | None, more: dict[str, str], se
     assert any(name in reason for name in ("Host", "Origin", "Sec-Fetch-Site"))
 
 
-def test_a_strangers_words_are_cut_short() -> None:
+def test_the_words_of_a_visitor_are_cut_short() -> None:
     reason = why_not({"host": "x" * 10_000}, secure=False)
     assert reason is not None
     assert len(reason) < 300

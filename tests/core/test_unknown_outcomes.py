@@ -80,7 +80,7 @@ def test_o2_absence_proof_takes_no_longer_than_it_must() -> None:
     assert state(order) is S.NEVER_ACCEPTED
 
 
-def test_two_quick_answers_count_as_single_evidence() -> None:
+def test_two_quick_answers_count_as_a_single_answer() -> None:
     made, _, order = placed("order.place")
     made.refuse(-1007)
     made.run(4_500)
@@ -106,7 +106,7 @@ def test_the_pauses_between_questions_grow() -> None:
     assert state(order) is S.UNKNOWN
 
 
-def test_o15_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
+def test_o15_a_duplicate_id_shows_that_the_order_exists() -> None:
     """O15: -4116."""
     made, _, order = placed("order.place")
     accept_quietly(made)
@@ -116,7 +116,7 @@ def test_o15_a_duplicate_id_is_evidence_that_the_order_exists() -> None:
     assert state(order) is S.ACCEPTED
 
 
-def test_w18_timeout_is_no_refusal_and_a_late_answer_is_evidence() -> None:
+def test_w18_timeout_is_no_refusal_and_a_late_answer_counts() -> None:
     """W18 and W19."""
     made, _, order = placed("order.place", QUERY)
     made.run(2_300)
