@@ -17,8 +17,8 @@ PACKAGE = ROOT / "framework/coldframe"
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 #: Where a function says to what it does something: what is called from everywhere is searched for by its name.
 TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
-#: What tests mean by these words: the strategies that a pump is made with, and the table of all faults.
-OF_TESTS = {"trader", "traders", "catalogue"}
+#: What tests mean by these words: the strategies that a pump is made with, the table of all faults, quotes at several prices.
+OF_TESTS = {"trader", "traders", "catalogue", "ladder", "ladders"}
 SIDES = [path for side in ("core", "exchange") for path in sorted((PACKAGE / side).rglob("*.py"))]
 
 

@@ -26,7 +26,7 @@ MUCH = D(10) ** 9
 LEVELS = 20
 
 
-class Crowd(RiskRig):
+class LiveOrders(RiskRig):
     """So many live orders of two strategies in one symbol, every limit set; and the first one's quotes as two of them stand."""
 
     def __init__(self, live: int) -> None:
@@ -54,8 +54,8 @@ class Crowd(RiskRig):
 class Runtime:
     """What judging quotes asks of a strategy at run time."""
 
-    def __init__(self, crowd: RiskRig) -> None:
-        self.id, self.account = "mm", crowd.account
+    def __init__(self, live_orders: RiskRig) -> None:
+        self.id, self.account = "mm", live_orders.account
 
 
 def calls_of(what: Callable[[], object]) -> int:
@@ -76,15 +76,17 @@ def calls_of(what: Callable[[], object]) -> int:
     return count
 
 
-WAYS: dict[str, Callable[[Crowd], object]] = {
-    "place": lambda crowd: check(crowd.state, crowd.account, place(price="95"), CALM),
-    "amend": lambda crowd: check(crowd.state, crowd.account, place(price="95"), CALM, replaces=[next(iter(crowd.orders.of("mm")))]),
-    "trading_allowed": lambda crowd: suspension(crowd.state, CALM, "mm", SYMBOL),
-    "quotes unchanged": lambda crowd: crowd.quote(),
+WAYS: dict[str, Callable[[LiveOrders], object]] = {
+    "place": lambda live_orders: check(live_orders.state, live_orders.account, place(price="95"), CALM),
+    "amend": lambda live_orders: check(
+        live_orders.state, live_orders.account, place(price="95"), CALM, replaces=[next(iter(live_orders.orders.of("mm")))]
+    ),
+    "trading_allowed": lambda live_orders: suspension(live_orders.state, CALM, "mm", SYMBOL),
+    "quotes unchanged": lambda live_orders: live_orders.quote(),
 }
 
 
-CROWDS = {live: Crowd(live) for live in (10, 1_000)}
+CROWDS = {live: LiveOrders(live) for live in (10, 1_000)}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -100,7 +102,7 @@ def test_quotes_that_move_are_flat_in_live_orders() -> None:
 
 
 def test_an_unchanged_ladder_is_not_judged_level_by_level() -> None:
-    crowd = Crowd(10)
-    crowd.quote()
-    unchanged = calls_of(crowd.quote) - calls_of(lambda: [Quote(D(1), D(1)) for _ in range(2 * LEVELS)])
-    assert unchanged < 10 * calls_of(lambda: WAYS["place"](crowd))
+    live_orders = LiveOrders(10)
+    live_orders.quote()
+    unchanged = calls_of(live_orders.quote) - calls_of(lambda: [Quote(D(1), D(1)) for _ in range(2 * LEVELS)])
+    assert unchanged < 10 * calls_of(lambda: WAYS["place"](live_orders))
