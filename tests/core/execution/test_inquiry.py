@@ -39,7 +39,7 @@ def test_an_order_of_unknown_fate_needs_an_operator_in_the_end(after_ms: int, en
 @AFTER
 def test_a_doubted_resting_order_needs_an_operator_in_the_end(after_ms: int, ends: bool) -> None:
     made, _, order = placed()
-    order.doubted_ns = made.now_ns
+    made.engine.orders.doubted(order, made.now_ns)
     looked(made, after_ms)
     assert state(order) is (S.NEEDS_OPERATOR if ends else S.ACCEPTED)
 

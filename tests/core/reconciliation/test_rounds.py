@@ -196,7 +196,7 @@ def test_light_rounds_look_at_a_doubted_order_every_time() -> None:
     made = Scripted(actor, symbols=symbols).ready()
     made.want(actor, *(place(symbol=symbol) for symbol in symbols))
     *_, last = made.engine.orders.live
-    last.doubted_ns = made.now_ns
+    made.engine.orders.doubted(last, made.now_ns)
     trading = made.engine.trading
     assert trading is not None
     first, second = trading._light_symbols(), trading._light_symbols()

@@ -249,7 +249,7 @@ def test_a_reduce_only_order_in_doubt_may_have_traded_before(doubt: str) -> None
     closing, plain = rig.stand(place(SELL, "10", symbol=alone, reduce_only=True)), rig.stand(place(SELL, "10", symbol=alone))
     match doubt:
         case "listed no more":
-            closing.doubted_ns = START_NS
+            rig.orders.doubted(closing, START_NS)
         case "cancel unknown":
             closing.overlay = Overlay.CANCEL_UNKNOWN
         case "amendment unknown":

@@ -164,7 +164,7 @@ class Inquiry:
 
     def give_up_old(self) -> None:
         """Says which orders need an operator; their exposure counts, and whatever the venue still says of them is heeded."""
-        for order in list(self._orders.live):
+        for order in list(self._orders.unsettled):
             since_ns = max(order.created_ns, self._began_ns) if order.state is OrderState.UNKNOWN else order.doubted_ns
             too_long = since_ns and self._ctx.now_ns - since_ns >= OPERATOR_AFTER_MS * NS_PER_MS
             unknown = too_long and (order.state is OrderState.UNKNOWN or order.state.resting)

@@ -73,7 +73,7 @@ class DueWork:
         self._watch.step(event)
         if self._mismatches.compare_due():
             self._ctx.wake("reconcile:differ", int(DIFFER_MS * (0.5 + self._ctx.chance())))
-        symbols = {order.symbol for order in self._orders.live} | self._orders.possible(self._ctx.now_ns)
+        symbols = self._orders.live.symbols | self._orders.possible(self._ctx.now_ns)
         self._switches.step(BeatsDue(tuple(sorted(symbols))))
         for order in self._executor.inquiry.missing_fills():
             self._scan.want_fills(order)

@@ -429,7 +429,7 @@ class OrderSide:
 
     def _light_symbols(self) -> set[str]:
         """For a light round so many of them that it stays inside the reserved share of the limits, others every time."""
-        doubtful = {order.symbol for order in self._orders.live if order.doubted_ns or not order.state.resting}
+        doubtful = set(self._orders.unsettled.symbols)
         late = sorted(self._symbols() - doubtful, key=lambda symbol: (symbol in self._last_light, symbol))[:LIGHT_SYMBOLS]
         self._last_light = [*(symbol for symbol in self._last_light if symbol not in late), *late][-10 * LIGHT_SYMBOLS :]
         return doubtful | set(late)

@@ -62,6 +62,8 @@ class Orders:
         self._live = OrderSet()
         #: Of the live ones those of which it is not known whether the venue has them.
         self._doubtful = OrderSet()
+        #: Of the live ones those that are in doubt, or do not rest at the venue.
+        self._unsettled = OrderSet()
         #: Of the live ones those that keep `Quotes` true.
         self._quotes = OrderSet()
         #: Orders that have ended, in the order in which they may be forgotten.
@@ -115,6 +117,11 @@ class Orders:
     def of(self, strategy: str, symbol: str | None = None) -> Collection[Order]:
         """The live orders of a strategy, oldest first."""
         return self._live.of(strategy, symbol)
+
+    @property
+    def unsettled(self) -> OrderSet:
+        """Every live order that is in doubt, or of which the venue has not confirmed that it stands in its book."""
+        return self._unsettled
 
     @property
     def missing_fills(self) -> OrderSet:
@@ -344,7 +351,7 @@ class Orders:
     def doubted(self, order: Order, now_ns: int) -> None:
         """There is reason to doubt what is known of an order."""
         order.doubted(now_ns)
-        self.exposures.changed(order)
+        self._file(order)
 
     def contradicted(self) -> None:
         """Evidence contradicts what was final (faults.md I2)."""
@@ -446,6 +453,7 @@ class Orders:
         self._live.keep(order, order.live)
         self._quotes.keep(order, order.live and order.origin is Origin.QUOTE)
         self._doubtful.keep(order, order.state in _DOUBTFUL)
+        self._unsettled.keep(order, order.live and (order.doubted_ns > 0 or not order.state.resting))
         self._missing.keep(order, missing)
         self._owing.keep(order, missing and ended)
         self.exposures.changed(order)

@@ -114,7 +114,8 @@ class StrategyPositions:
 
     def net(self, symbol: str) -> Decimal:
         """The signed quantity of a symbol over all sides."""
-        return sum((position.quantity for (name, _), position in self.positions.items() if name == symbol), ZERO)
+        held = (self.positions.get((symbol, side)) for side in PositionSide)
+        return sum((position.quantity for position in held if position is not None), ZERO)
 
     def entry_price(self, symbol: str, side: PositionSide = PositionSide.BOTH) -> Decimal | None:
         """Average entry price of a position; for BOTH that of the only open one, on whichever side, None while two are open."""
