@@ -51,8 +51,9 @@ def test_the_oracle_sees_an_order_that_the_bot_has_forgotten() -> None:
     pump = world.pump
     pump.until(lambda: bool(pump.venue.open_orders()), 60)
     orders = pump.engine.orders
-    for name in list(orders._live):
-        del orders._live[name], orders._by_client_id[name]
+    for order in list(orders.live):
+        orders._live.keep(order, wanted=False)
+        del orders._by_client_id[order.client_order_id]
     world._check()
     assert any("stands at the exchange and is forgotten here" in text for text in world.outcome.violations)
 

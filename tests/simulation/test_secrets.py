@@ -16,7 +16,7 @@ from tests.simulation.strategies import Puppet
 
 def listen_keys(pump: Pump) -> set[str]:
     """The listen keys under which the bot listens now."""
-    return {name for socket in pump.venue.sockets.values() if socket.kind is LinkKind.PRIVATE for name in socket.streams.names}  # type: ignore[union-attr]
+    return {name for socket in pump.venue.sockets.values() if socket.kind is LinkKind.PRIVATE for name in socket.session.names}  # type: ignore[union-attr]
 
 
 def kept(pump: Pump) -> str:
