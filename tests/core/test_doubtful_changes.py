@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coldframe.core.state.journal_codec import fold
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Amend, Cancel, CancelAll
 from coldframe.model.orders import OrderState, Overlay
@@ -137,6 +138,20 @@ def test_o13_unknown_amendment_counts_at_its_worst_until_known() -> None:
     made.run(2_000)
     made.release()
     assert (order.overlay, order.remaining, order.price) == (Overlay.NONE, D(1), D(99))
+
+
+def test_o13_an_amendment_that_may_still_arrive_counts() -> None:
+    """A query finds the old terms; until its request is dead (window and margin) the amendment may be made all the same."""
+    made, actor, order = placed("order.modify", price="99")
+    made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))
+    made.refuse(-1007)
+    made.run(2_000)
+    assert (order.overlay, order.remaining, order.price) == (Overlay.NONE, D(1), D(99))
+    assert (order.exposure, order.worst_price, order.meets) == (D(3), D("99.5"), D("99.5"))
+    restored = fold(made.rows).orders[order.client_order_id]
+    assert (restored.exposure, restored.late) == (D(3), order.late)
+    made.run(5_500)
+    assert (order.exposure, order.worst_price, order.meets, order.late) == (D(1), D(99), D(99), None)
 
 
 @pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014, -5029, -5047])

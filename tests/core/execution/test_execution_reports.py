@@ -41,6 +41,7 @@ class World:
         self.account = StrategyAccount("mm", frozenset({SYMBOL}), Budget())
         self.other = StrategyAccount("other", frozenset({SYMBOL}), Budget())
         self.state = EngineState(self.ctx, self.orders, {"mm": self.account, "other": self.other})
+        self.state.account_compared(START_MS)
         self.reports = ExecutionReports(self.state, self.ctx)
         self.order: Order = prepared(self.orders, place(side, quantity))
         self.reports.apply(self.order, OrderEvent.WRITTEN)

@@ -110,7 +110,7 @@ class Case:
 
     def give_up(self) -> None:
         """Nothing has told its fate for ten minutes."""
-        self.order.doubted(START_NS)
+        self.world.orders.doubted(self.order, START_NS)
         if self.order.state is S.TRIGGERED:
             self.world.orders.triggered(self.order, START_MS)
         self.world.ctx.begin_step(START_NS + (OPERATOR_AFTER_MS + 1_000) * NS_PER_MS)

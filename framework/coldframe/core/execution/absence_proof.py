@@ -66,6 +66,14 @@ class AbsenceProof:
         """Whether it was dead at that venue time."""
         return order.sent_ms > 0 and at_ms > self.dead_ms(order)
 
+    def amendment_dead_ms(self, order: Order) -> int:
+        """The venue time after which its last amendment can no longer be carried out, however late it arrives.
+
+        An amendment of an earlier run went out before this run began.
+        """
+        sent_ms = order.amend_sent_ms or self._orders.epoch_ms
+        return sent_ms + self._recv_window_ms + DEAD_MARGIN_MS + self._ctx.clock.uncertainty_ms
+
     def not_found(self, order: Order, asked_ms: int) -> int:
         """A query, made at `asked_ms` (venue time), did not find it: counted once per `NOT_FOUND_APART_MS`.
 

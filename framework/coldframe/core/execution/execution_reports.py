@@ -106,7 +106,8 @@ class ExecutionReports:
 
     def _note_amended_outside(self, order: Order, report: OrderReport) -> None:
         price, quantity = exact(report.price), exact(report.quantity)
-        known = order.amending(price, quantity) or (order.price, order.quantity) == (price, quantity)
+        late = order.late is not None and (order.late.price, order.late.quantity) == (price, quantity)
+        known = late or order.amending(price, quantity) or (order.price, order.quantity) == (price, quantity)
         if report.execution is ExecutionType.AMENDMENT and not known and report.trade_ms >= order.terms_ms:
             become = f"{plain(quantity)} @ {plain(price)}"
             self._ctx.log(Level.WARNING, f"amended from outside: {describe(order)} is now {become}")

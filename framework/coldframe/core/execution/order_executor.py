@@ -30,6 +30,7 @@ from coldframe.core.execution.rejects import EVERYDAY, count_reject, note_refusa
 from coldframe.core.risk.pre_trade import RiskInputs, as_sent, check, duplicate
 from coldframe.core.risk.reducing import reduces
 from coldframe.core.state.engine_state import EngineState
+from coldframe.core.state.order import LateTerms
 from coldframe.core.state.orders import Order, Origin
 from coldframe.core.state.strategy_account import StrategyAccount
 from coldframe.enums import OrderType
@@ -146,7 +147,7 @@ class OrderExecutor:
             return Verdict(VerdictCode.RATE_LIMIT, f"no room in the venue's limits for {wait_until - self._ctx.venue_ms} ms")
         account.ordered(self._ctx.now_ms)
         self._state.message_sent(account.id, self._ctx.now_ms)
-        self._orders.amendment_requested(order, price, quantity)
+        self._orders.amendment_requested(order, price, quantity, self._ctx.venue_ms)
         self._reports.attempt(order, Attempt.AMEND_WANTED)
         request = modify_request(order, price, quantity)
         self._session.request("order.modify", ask.parameters(request), PendingAmend(order, price, quantity))
@@ -235,6 +236,7 @@ class OrderExecutor:
                 self.inquiry.ask_due()
                 self.cancel_leaving()
                 self.inquiry.give_up_old()
+                self._forget_late()
             case Returned(PendingAlgoQuery(order)):
                 self._algo_queried(order, event.answer)
             case Returned():
@@ -364,18 +366,34 @@ class OrderExecutor:
         asked_ms = self.inquiry.answered(order)
         reply = self._read(OrderReply, result) if error is None else None
         if reply is not None:
-            self._resolved(order, reply)
+            self._resolved(order, reply, asked_ms)
         elif error is not None and classify(error.code) is CodeClass.GONE:
             self.inquiry.not_found(order, asked_ms)
 
-    def _resolved(self, order: Order, reply: OrderReply) -> None:
-        """A query has found an order: what was in doubt about it is known. An amendment that was not made has failed."""
+    def _resolved(self, order: Order, reply: OrderReply, asked_ms: int) -> None:
+        """A query, made at `asked_ms`, has found an order: what was in doubt about it is known.
+
+        An amendment that was not made has failed. Until its request is dead it may arrive all the same, and counts.
+        """
         asked = (order.amending_price, order.amending_quantity) if order.overlay is Overlay.AMEND_UNKNOWN else None
         self._reports.reply(order, reply)
         failed = asked is not None and order.live and asked != (order.price, order.quantity)
         if failed:
+            self._note_late(order, asked_ms)
             self.amending.failed(order, 0)
         self._reports.attempt(order, Attempt.RESOLVED, waits=failed)
+
+    def _note_late(self, order: Order, asked_ms: int) -> None:
+        """The venue has not made the amendment that is open, as it said at `asked_ms`: it may be on its way."""
+        price, quantity, until_ms = order.amending_price, order.amending_quantity, self.proof.amendment_dead_ms(order)
+        if price is not None and quantity is not None and asked_ms <= until_ms:
+            self._orders.terms_may_come(order, LateTerms(price, quantity, until_ms))
+
+    def _forget_late(self) -> None:
+        """What can no longer arrive counts no longer."""
+        for order in list(self._orders.live):
+            if order.late is not None and self._ctx.venue_ms > order.late.until_ms:
+                self._orders.terms_may_come(order, None)
 
     def _algo_queried(self, order: Order, answer: Answer | None) -> None:
         self.inquiry.answered(order)

@@ -38,7 +38,7 @@ _ENDED_KEPT: Final = 200
 #: whether an order can be amended every run finds out itself.
 _ASIDE: Final = (
     "fill_keys", "before", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns", "amended",
-    "failed_amendments", "unamendable",
+    "failed_amendments", "unamendable", "amend_sent_ms",
 )  # fmt: skip
 
 #: Verdicts that are given before anything of an intent is read.

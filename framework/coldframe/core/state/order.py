@@ -56,6 +56,15 @@ class Fill:
         return self.side.sign * self.quantity
 
 
+@attrs.frozen
+class LateTerms:
+    """Terms that an order may still get until a venue time: those of an amendment whose request is not dead yet."""
+
+    price: Decimal
+    quantity: Decimal
+    until_ms: int
+
+
 @attrs.define(eq=False)
 class Order:
     """One order. Quantities in base units; `price` is None for a market order."""
@@ -100,6 +109,10 @@ class Order:
     #: The price and quantity of an amendment that is on its way: exposure is the worse of both.
     amending_price: Decimal | None = None
     amending_quantity: Decimal | None = None
+    #: Venue time at which this run has last sent an amendment; 0 while it has sent none.
+    amend_sent_ms: int = 0
+    #: What an amendment may still make of it that a query has found not made, as long as its request may arrive.
+    late: LateTerms | None = None
     #: Whether an amendment was ever accepted in this run, how many in a row came to nothing, and whether the venue refuses them for
     #: good (see `coldframe.core.execution.amending`).
     amended: bool = False
@@ -176,12 +189,14 @@ class Order:
     @property
     def exposure(self) -> Decimal:
         """What it may still do to the position that is booked: trade, or have traded already."""
-        return self.remaining if self.live else max(self.seen_filled - self.filled, ZERO)
+        if not self.live:
+            return max(self.seen_filled - self.filled, ZERO)
+        return self.remaining if self.late is None else max(self.remaining, self.late.quantity - self.filled)
 
     @property
     def worst_price(self) -> Decimal | None:
         """The highest price that its terms name, so that it is never valued too low; None when they name none."""
-        named = (self.price, self.amending_price, self.trigger_price, self.activate_price)
+        named = (self.price, self.amending_price, self._late_price, self.trigger_price, self.activate_price)
         return max((price for price in named if price is not None), default=None)
 
     @property
@@ -192,9 +207,12 @@ class Order:
         """
         if self.price is None or self.time_in_force in _PASSING or not self.remaining:
             return None
-        if self.amending_price is None:
-            return self.price
-        return (max if self.side is Side.BUY else min)(self.price, self.amending_price)
+        named = [price for price in (self.price, self.amending_price, self._late_price) if price is not None]
+        return max(named) if self.side is Side.BUY else min(named)
+
+    @property
+    def _late_price(self) -> Decimal | None:
+        return None if self.late is None else self.late.price
 
     def amending(self, price: Decimal, quantity: Decimal) -> bool:
         """Whether these are the terms of the amendment that is open: news of an earlier one may come while it is on its way."""
@@ -218,9 +236,9 @@ class Order:
         """A cancel of ours goes out."""
         self.cancel_asked, self.cancel_sent_ns = True, now_ns
 
-    def amendment_requested(self, price: Decimal, quantity: Decimal) -> None:
-        """An amendment to these terms goes out."""
-        self.amending_price, self.amending_quantity = price, quantity
+    def amendment_requested(self, price: Decimal, quantity: Decimal, at_ms: int = 0) -> None:
+        """An amendment to these terms goes out, at that venue time; 0: it is not known when."""
+        self.amending_price, self.amending_quantity, self.amend_sent_ms = price, quantity, at_ms
 
     def amendment_accepted(self) -> None:
         """The venue has amended it."""

@@ -15,6 +15,7 @@ import attrs
 
 from coldframe.core.state.exposures import Exposures, Replaced
 from coldframe.core.state.order import Fill as Fill
+from coldframe.core.state.order import LateTerms
 from coldframe.core.state.order import Order as Order
 from coldframe.core.state.order import Origin as Origin
 from coldframe.core.state.order_sets import OrderSet
@@ -330,10 +331,15 @@ class Orders:
         order.found()
         self.touch(order)
 
-    def amendment_requested(self, order: Order, price: Decimal, quantity: Decimal) -> None:
+    def amendment_requested(self, order: Order, price: Decimal, quantity: Decimal, at_ms: int = 0) -> None:
         """An amendment to these terms goes out."""
-        order.amendment_requested(price, quantity)
+        order.amendment_requested(price, quantity, at_ms)
         self.exposures.changed(order)
+
+    def terms_may_come(self, order: Order, late: LateTerms | None) -> None:
+        """An amendment that was not made may be made yet; None: it can no more."""
+        order.late = late
+        self.touch(order)
 
     def terms_reported(self, order: Order, quantity: Decimal, price: Decimal, at_ms: int) -> None:
         """The terms that the venue had at this venue time.
