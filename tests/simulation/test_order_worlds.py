@@ -22,6 +22,12 @@ def test_in_every_world_a_listed_order_is_alive(first: int) -> None:
     assert sum(outcome.hidden for outcome in outcomes) > PART // 4
 
 
+@pytest.mark.parametrize("seed", [404_670, 411_849])
+def test_a_start_waits_for_conditional_orders_that_traded(seed: int) -> None:
+    """Hidden ones: two whose trades came to nothing together, and one that had been waiting when the journal ended."""
+    assert not lived(seed).violations
+
+
 @pytest.mark.parametrize("seed", [675, 50_550])
 def test_what_was_triggered_while_off_is_never_external(seed: int) -> None:
     """Worlds in which the order's id was found before what it had traded, and the start was refused for a position of others."""

@@ -343,10 +343,10 @@ class Reconciler:
         external = at_start.external_positions(current.held, current.positions_ns)
         found = {(position.key, position.on_account) for position in external}
         found_before, self._found = self._found & found, found
-        if self.rounds > _OPEN_QUESTIONS_ROUNDS:
-            unknown = {order.symbol for order in self._orders.live if order.state in _OPEN}
-            return self.rounds <= _UNKNOWN_ORDER_ROUNDS and any(key[0] in unknown for key, _ in found)
         live = [order for order in self._orders.live if order.order_id is None or order.fills_missing or order.state in _OPEN]
+        if self.rounds > _OPEN_QUESTIONS_ROUNDS:
+            unknown = {order.symbol for order in live if order.state in _OPEN or (order.untriggered and not current.waits(order))}
+            return self.rounds <= _UNKNOWN_ORDER_ROUNDS and any(key[0] in unknown for key, _ in found)
         waiting = {order.symbol for order in live if current.waits(order)}
         symbols = {order.symbol for order in live if not current.waits(order)}
         symbols |= self._orders.owed.symbols

@@ -102,8 +102,8 @@ class StartCheck:
         return True
 
     def external_positions(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[ExternalPosition]:
-        """What the venue has beyond (or short of) what we know to be ours."""
-        return [change.position for change in self._changes(positions, asked_ns) if change.position.quantity]
+        """Where the venue has more (or less) than is known to be ours, or trades there that came to nothing."""
+        return [change.position for change in self._changes(positions, asked_ns)]
 
     def _changes(self, positions: Mapping[PositionKey, Decimal], asked_ns: int) -> list[_Change]:
         """The positions that are not what they were, and those that others have traded in and come back to what they were."""
