@@ -83,7 +83,7 @@ def test_a_line_names_strategy_type_trigger_and_reduce_only(journal: Path) -> No
 def test_csv_has_every_field_that_the_journal_keeps(journal: Path) -> None:
     rows = list(csv.DictReader(said(journal, "orders", "csv")))
     left_out = {"fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns"}
-    left_out |= {"amended", "failed_amendments", "unamendable", "before"}
+    left_out |= {"amended", "failed_amendments", "unamendable", "before", "amend_sent_ms"}
     assert set(rows[0]) == {field.name for field in attrs.fields(Order)} - left_out
     assert [(row["trigger_price"], row["reduce_only"], row["close_position"], row["algo_id"]) for row in rows] == [
         ("", "False", "False", ""),

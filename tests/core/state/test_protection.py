@@ -89,6 +89,13 @@ def test_only_what_is_confirmed_stands(state: OrderState, overlay: Overlay, doub
     assert stands(order(state=state, overlay=overlay, doubted_ns=doubted_ns)) is expected
 
 
+@pytest.mark.parametrize("tif", [TimeInForce.IOC, TimeInForce.FOK])
+def test_what_trades_at_once_or_ends_does_not_stand(tif: TimeInForce) -> None:
+    limit = {"type": OrderType.LIMIT, "price": Decimal(100), "state": OrderState.ACCEPTED}
+    assert stands(order(**limit, time_in_force=TimeInForce.GTC))
+    assert not stands(order(**limit, time_in_force=tif))
+
+
 STOPS = st.lists(
     st.builds(
         order,

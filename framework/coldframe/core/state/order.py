@@ -12,8 +12,8 @@ from coldframe.enums import OrderType, PositionSide, Side, TimeInForce
 from coldframe.model.orders import OrderState, Overlay
 from coldframe.units import ZERO
 
-#: What never rests cannot be taken from.
-_PASSING: Final = (TimeInForce.IOC, TimeInForce.FOK)
+#: An order with one of these never rests: it trades at once or ends, and cannot be taken from.
+PASSING: Final = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Origin(StrEnum):
@@ -205,7 +205,7 @@ class Order:
 
         None for one that does not rest, or has nothing left.
         """
-        if self.price is None or self.time_in_force in _PASSING or not self.remaining:
+        if self.price is None or self.time_in_force in PASSING or not self.remaining:
             return None
         named = [price for price in (self.price, self.amending_price, self._late_price) if price is not None]
         return max(named) if self.side is Side.BUY else min(named)

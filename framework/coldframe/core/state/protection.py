@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from coldframe.core.state.order import PASSING
 from coldframe.core.state.orders import Order, Origin
 from coldframe.core.state.positions import StrategyPositions
 from coldframe.enums import OrderType, PositionSide
@@ -63,8 +64,12 @@ def quantity_of(account: StrategyPositions, symbol: str, side: PositionSide) -> 
 
 
 def stands(order: Order) -> bool:
-    """Whether an order is confirmed at the venue and not doubted, and neither a cancel nor an amendment of it is open."""
-    return order.state in _STANDING and order.overlay is Overlay.NONE and not order.doubted_ns
+    """Whether an order is confirmed at the venue and not doubted, and neither a cancel nor an amendment of it is open.
+
+    An order that trades at once or ends does not stand, though it may be confirmed for a moment.
+    """
+    rests = order.untriggered or order.time_in_force not in PASSING
+    return rests and order.state in _STANDING and order.overlay is Overlay.NONE and not order.doubted_ns
 
 
 def stops_loss(order: Order) -> bool:
