@@ -48,7 +48,7 @@ _ALL_ALGOS_WEIGHT: Final = 40
 #: At the start, how long and how often an explanation is waited for before a position counts as external: half a minute.
 _OPEN_QUESTIONS_MS: Final = 700
 _OPEN_QUESTIONS_ROUNDS: Final = 40
-#: The same while the fate of an order of ours is not known there: three quarters of a minute more, at longer pauses (a round costs
+#: The same while the fate of an order of ours is not known there: some fifty seconds more, at longer pauses (a round costs
 #: 50 weight and more).
 _UNKNOWN_ORDER_MS: Final = 5_000
 _UNKNOWN_ORDER_ROUNDS: Final = _OPEN_QUESTIONS_ROUNDS + 9
