@@ -289,9 +289,9 @@ class Visits:
         return len(calls), b"".join(calls)
 
     def _bad_frames(self) -> tuple[int, bytes]:
-        """A stream connection, and frames of all kinds on it."""
+        """A stream connection, and frames of all kinds on it. It begins with a pong without a ping, which is allowed."""
         frames = [self._frame(mangled(self._chance, self._chance.choice(CONTROLS), CONTROLS)) for _ in range(_FRAMES)]
-        return _FRAMES, UPGRADE % self._chance.choice(STREAM_PATHS) + b"".join(frames)
+        return _FRAMES, UPGRADE % self._chance.choice(STREAM_PATHS) + frame(PONG, b"", masked=True) + b"".join(frames)
 
     def _bad_requests(self) -> tuple[int, bytes]:
         """A connection of the WebSocket API that logs on, and requests on it, some of which the exchange understands."""
