@@ -200,15 +200,15 @@ class StrategyBench:
         )
         return self.send("on_trade", event)
 
-    def prepare(self, symbol: str, side: Side, price: str, quantity: str) -> Order:
+    def prepare(self, symbol: str, side: Side, price: str, quantity: str, *, tag: str = "") -> Order:
         """One of the strategy's orders is on its way: it stands in `view.orders`, and nothing has been heard of it yet."""
         self._book(symbol)
-        place = Place(symbol=symbol, side=side, quantity=_number(quantity), price=_number(price))
+        place = Place(symbol=symbol, side=side, quantity=_number(quantity), price=_number(price), tag=tag)
         return self._orders.prepare("bench", place, Origin.PLACE, self._ctx.now_ns)
 
-    def rest(self, symbol: str, side: Side, price: str, quantity: str) -> list[Any]:
+    def rest(self, symbol: str, side: Side, price: str, quantity: str, *, tag: str = "") -> list[Any]:
         """One of the strategy's orders now rests in the book, and `on_order` is called."""
-        order = self.prepare(symbol, side, price, quantity)
+        order = self.prepare(symbol, side, price, quantity, tag=tag)
         self._reports.apply(order, OrderEvent.SEEN_NEW)
         return self._events_told()
 

@@ -44,7 +44,14 @@ STOP = attrs.evolve(
     state=OrderState.UNTRIGGERED,
     algo_id=17,
 )
-WHOLE = attrs.evolve(STOP, client_order_id="cf.mm.a.3", reduce_only=False, close_position=True, position_side=PositionSide.LONG)
+WHOLE = attrs.evolve(
+    STOP,
+    client_order_id="cf.mm.a.3",
+    reduce_only=False,
+    close_position=True,
+    position_side=PositionSide.LONG,
+    tag='exit, "all"',
+)
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_a_line_names_strategy_type_trigger_and_reduce_only(journal: Path) -> No
     assert lines == [
         "cf.mm.a.1 mm LIMIT BUY 0.002 BTCUSDT @ 60000 GTX, filled 0, ACCEPTED",
         "cf.mm.a.2 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT GTC reduce-only, filled 0, UNTRIGGERED",
-        "cf.mm.a.3 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT LONG GTC close-position, filled 0, UNTRIGGERED",
+        'cf.mm.a.3 mm STOP_MARKET at 59000 SELL 0.002 BTCUSDT LONG GTC close-position, filled 0, UNTRIGGERED, tag exit, "all"',
     ]
 
 
@@ -85,10 +92,10 @@ def test_csv_has_every_field_that_the_journal_keeps(journal: Path) -> None:
     left_out = {"fill_keys", "not_found", "not_found_ns", "not_found_dead", "unreported", "doubted_ns", "cancel_sent_ns"}
     left_out |= {"amended", "failed_amendments", "unamendable", "before", "amend_sent_ms"}
     assert set(rows[0]) == {field.name for field in attrs.fields(Order)} - left_out
-    assert [(row["trigger_price"], row["reduce_only"], row["close_position"], row["algo_id"]) for row in rows] == [
-        ("", "False", "False", ""),
-        ("59000", "True", "False", "17"),
-        ("59000", "False", "True", "17"),
+    assert [(row["trigger_price"], row["reduce_only"], row["close_position"], row["algo_id"], row["tag"]) for row in rows] == [
+        ("", "False", "False", "", ""),
+        ("59000", "True", "False", "17", ""),
+        ("59000", "False", "True", "17", 'exit, "all"'),
     ]
 
 

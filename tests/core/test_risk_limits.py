@@ -49,6 +49,14 @@ def test_o29_the_very_same_order_again_is_a_mistake_for_a_while() -> None:
     assert verdicts(made, actor) == {"ACCEPTED": 3, "DUPLICATE": 2}
 
 
+@pytest.mark.parametrize(("first", "second"), [("", "a"), ("a", "b"), ("a", "")])
+def test_a_tag_does_not_make_another_order_of_a_double(first: str, second: str) -> None:
+    rig = RiskRig(RiskLimits(duplicate_ms=100))
+    rig.state.order_sent(rig.account, place(tag=first), 1_000, adds_risk=True)
+    assert duplicate(rig.state, rig.account, place(tag=second), 1_040) is not None
+    assert duplicate(rig.state, rig.account, place(quantity="2", tag=second), 1_040) is None
+
+
 def test_a_double_is_told_with_both_numbers() -> None:
     rig = RiskRig(RiskLimits(duplicate_ms=100))
     rig.state.order_sent(rig.account, place(), 1_000, adds_risk=True)

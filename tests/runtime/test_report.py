@@ -172,7 +172,7 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     bad["end"] |= {
         "open": ["cf.busy.x.1"],
         "unknown": ["cf.busy.x.2"],
-        "kept": [{**stop, "quantity": None, "price": None, "trigger_price": "50000", "may_vanish": True}],
+        "kept": [{**stop, "quantity": None, "price": None, "trigger_price": "50000", "tag": "exit", "may_vanish": True}],
         "fills_owed": [{"order": "cf.busy.x.4", "strategy": "busy", "symbol": "BTCUSDT", "quantity": "0.003"}],
         "disputed": ["ETHUSDT"],
         "compared": False,
@@ -187,7 +187,9 @@ def test_the_lines_hide_nothing_that_went_wrong(summary: dict[str, Any]) -> None
     assert "held back 3 times: ORDER_RATE" in text
     assert "    lives at its limit" in text
     assert "still open at the venue, as far as is known: cf.busy.x.1, cf.busy.x.2" in text
-    assert "kept at the venue: SELL STOP_MARKET the whole position of BTCUSDT at 50000 (cf.busy.x.3): it may vanish" in text
+    assert (
+        "kept at the venue: SELL STOP_MARKET the whole position of BTCUSDT at 50000 (cf.busy.x.3, tag exit): it may vanish" in text
+    )
     assert "fills owed: 0.003 BTCUSDT of cf.busy.x.4 has traded, but the trades are not known" in text
     assert "ETHUSDT: the account's position differs from the bot's fills" in text
     assert "not compared with the account at the end" in text

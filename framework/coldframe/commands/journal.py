@@ -35,12 +35,12 @@ _TradeKey = tuple[str, int, int]
 _ORDER_FIELDS: Final = order_defaults()
 _FIRST_COLUMNS: Final = (
     *("client_order_id", "strategy", "symbol", "side", "type", "time_in_force", "quantity", "price", "trigger_price"),
-    *("reduce_only", "close_position", "position_side", "filled", "state", "order_id", "reason", "created_ns"),
+    *("reduce_only", "close_position", "position_side", "filled", "state", "order_id", "reason", "created_ns", "tag"),
 )
 _ORDER_COLUMNS: Final = (*_FIRST_COLUMNS, *(name for name in _ORDER_FIELDS if name not in _FIRST_COLUMNS))
 _FILL_COLUMNS: Final = (
     *("order", "strategy", "symbol", "side", "price", "quantity", "fee", "fee_asset", "maker"),
-    *("trade_id", "order_id", "trade_ms", "position_side", "position", "cause", "shares"),
+    *("trade_id", "order_id", "trade_ms", "position_side", "position", "cause", "shares", "tag"),
 )
 _ROW_COLUMNS: Final = ("seq", "at_ns", "kind", "ref", "body")
 _DAY_NS: Final = 86_400_000_000_000
@@ -239,6 +239,7 @@ def _fills(rows: Iterable[Row]) -> list[dict[str, Any]]:
             key = (fill["symbol"], fill["trade_id"], fill["order_id"])
             position = found[key]["position"] if key in found else body["position"]
             told = {"order": body["order"], "strategy": body["strategy"], "position": position, "cause": body.get("cause", "")}
+            told["tag"] = body.get("tag", "")
             found[key] = {**whole, **told}
         elif row.kind == RowKind.BOOKING and body.get("trade") and body["strategy"]:
             parts = shares.setdefault((body["symbol"], *body["trade"]), {})
@@ -258,7 +259,7 @@ def _order_line(order: Mapping[str, Any]) -> str:
     return (
         f"{wall_text(order['created_ns'])} {order['client_order_id']:<28} {order['strategy']:<12} {order['type']}{trigger}"
         f" {order['side']} {order['quantity']} {order['symbol']}{side}{price} {order['time_in_force']}{only}"
-        f", filled {order['filled']}, {order['state']}{why}"
+        f", filled {order['filled']}, {order['state']}{why}{_tagged(order)}"
     )
 
 
@@ -270,8 +271,12 @@ def _fill_line(fill: Mapping[str, Any]) -> str:
     side = "" if fill["position_side"] == PositionSide.BOTH else f" {fill['position_side']}"
     return (
         f"{wall_text(fill['trade_ms'] * 1_000_000)} {fill['order'] or 'external':<28} {fill['side']} {fill['quantity']}"
-        f" {fill['symbol']}{side} @ {fill['price']} as {role}{fee}{cause}{shares}"
+        f" {fill['symbol']}{side} @ {fill['price']} as {role}{fee}{cause}{shares}{_tagged(fill)}"
     )
+
+
+def _tagged(found: Mapping[str, Any]) -> str:
+    return f", tag {found['tag']}" if found["tag"] else ""
 
 
 def _short(row: Row) -> str:

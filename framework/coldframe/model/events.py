@@ -262,6 +262,8 @@ class OrderChanged:
     reason: str = ""
     trigger_price: Decimal | None = None
     position_side: PositionSide = PositionSide.BOTH
+    #: What the intent was tagged with that it was placed for.
+    tag: str = ""
 
 
 @attrs.frozen
@@ -285,6 +287,8 @@ class OrderFilled:
     position: Decimal
     position_side: PositionSide
     trade_ms: int
+    #: The tag of the order.
+    tag: str = ""
 
 
 class PositionCause(StrEnum):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 import attrs
 
 from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, Word, WorkingType
 from coldframe.units import ZERO
+
+#: A tag has at most so many characters, all of them printable ASCII.
+TAG_LENGTH: Final = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +54,8 @@ class Place:
     callback_rate: Decimal | None = None
     #: Trailing stop: the price from which on it follows.
     activate_price: Decimal | None = None
+    #: The strategy's own word for the order, in everything that tells of it; the venue is never told (`TAG_LENGTH`).
+    tag: str = ""
 
     @property
     def closing(self) -> bool:
@@ -111,6 +117,8 @@ class Quotes:
     `on_fill` says otherwise; position limits bound what can pile up. They lapse when the book of the symbol is lost.
     Quotes are post-only (GTX) unless `post_only` is false. In hedge mode they speak of one position, LONG or SHORT: the levels on
     its closing side are kept only as far as there is something to close. Quotes for the other side replace them.
+
+    Orders that are placed for them carry `tag`; those that stand already keep theirs, also when they are amended to another level.
     """
 
     symbol: str
@@ -118,6 +126,7 @@ class Quotes:
     asks: tuple[Quote, ...] = attrs.field(default=(), converter=_frozen_quotes)
     post_only: bool = True
     position_side: PositionSide = PositionSide.BOTH
+    tag: str = ""
 
 
 @attrs.frozen
@@ -125,12 +134,13 @@ class Target:
     """The position of this strategy in this symbol shall be `position` (signed): reached aggressively, then kept.
 
     Orders are LIMIT IOC at most `slippage_bps` beyond the best opposite price. In hedge mode a positive position stands on the
-    LONG side and a negative one on the SHORT side; the other side is closed first.
+    LONG side and a negative one on the SHORT side; the other side is closed first. Each of them carries `tag`.
     """
 
     symbol: str
     position: Decimal
     slippage_bps: Decimal = Decimal(10)
+    tag: str = ""
 
 
 Intent = Place | Amend | Cancel | CancelAll | WakeMe | Quotes | Target

@@ -97,6 +97,10 @@ class OrderView(Protocol):
     def state(self) -> str:
         """A word of `OrderState`."""
 
+    @property
+    def tag(self) -> str:
+        """What the intent was tagged with that it was placed for; empty without one."""
+
 
 _T = TypeVar("_T")
 

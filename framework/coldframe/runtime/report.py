@@ -135,6 +135,7 @@ def _order(order: Order) -> dict[str, Any]:
         "quantity": None if order.close_position else trimmed(order.quantity),
         "price": None if order.price is None else trimmed(order.price),
         "trigger_price": None if order.trigger_price is None else trimmed(order.trigger_price),
+        "tag": order.tag,
     }
 
 
@@ -293,4 +294,5 @@ def _order_text(order: Mapping[str, Any]) -> str:
     quantity = order["quantity"] or "the whole position of"
     price = f" @ {order['price']}" if order["price"] is not None else ""
     trigger = f" at {order['trigger_price']}" if order["trigger_price"] is not None else ""
-    return f"{order['side']} {order['type']} {quantity} {order['symbol']}{price}{trigger} ({order['order']})"
+    tag = f", tag {order['tag']}" if order["tag"] else ""
+    return f"{order['side']} {order['type']} {quantity} {order['symbol']}{price}{trigger} ({order['order']}{tag})"

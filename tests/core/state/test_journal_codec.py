@@ -37,6 +37,7 @@ from tests.core.told import D, place
 from tests.examples import examples
 
 MOST = D(4)
+TAGS = ("", "edge", "~" * 64)
 
 
 def troubled(chance: random.Random, actor: Actor, turns: int, **more: Any) -> Scripted:
@@ -46,9 +47,10 @@ def troubled(chance: random.Random, actor: Actor, turns: int, **more: Any) -> Sc
         made.exchange.fee = (("0.02", "USDT"), ("0.01", "BNB"), ("0.03", "XYZ"))[number % 3]
         made.exchange.prices = {"BNBUSD": str(500 + 37 * number % 200)}
         if chance.random() < 0.2:
-            made.want(actor, some_quotes(chance))
+            made.want(actor, attrs.evolve(some_quotes(chance), tag=chance.choice(TAGS)))
         if chance.random() < 0.1:
-            made.want(actor, place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None])))
+            wanted = place(chance.choice(list(Side)), "0.5", chance.choice(["99.4", "100.6", None]), tag=chance.choice(TAGS))
+            made.want(actor, wanted)
         if chance.random() < 0.05:
             made.exchange.fill(made.external_order(f"by-hand-{number}", quantity="1").client_order_id, "1")
             made._work()

@@ -46,6 +46,9 @@ GOOD: list[Intent] = [
     Quotes("BTCUSDT", [Quote(D(1), D(2))], [Quote(D(3), D(0))]),
     Target("BTCUSDT", D("-0.5")),
     Target("BTCUSDT", D(0), D(0)),
+    Target("BTCUSDT", D(0), tag="x" * 64),
+    Quotes("BTCUSDT", tag=" edge=0.5 [a, b]"),
+    place(tag="~"),
 ]
 
 
@@ -104,6 +107,7 @@ FINE: dict[str, tuple[type, ...]] = {
     "symbol": (str, type(None)),
     "client_order_id": (str,),
     "key": (str,),
+    "tag": (str,),
     "price": (type(None),),
     "quantity": (type(None),),
     "post_only": (bool,),
@@ -226,3 +230,13 @@ def test_a_number_that_passes_can_be_calculated_with(number: Decimal) -> None:
 def test_a_text_has_a_longest_length(length: int, good: bool) -> None:
     assert (fault_of(CancelAll("X" * length)) is None) is good
     assert (fault_of(Cancel("X" * length)) is None) is good
+
+
+@pytest.mark.parametrize("tag", ["x" * 65, "x" * 1_000_000, "a\nb", "\t", "\x7f", "Öl", "\u202e", "😀", b"x", None, 1, ["x"]])
+@pytest.mark.parametrize("intent", [place(), Quotes("BTCUSDT"), Target("BTCUSDT", D(1))], ids=lambda intent: type(intent).__name__)
+def test_a_tag_is_a_short_line_of_ascii(intent: Place | Quotes | Target, tag: Any) -> None:
+    fault = fault_of(attrs.evolve(intent, tag=tag))
+    assert fault is not None
+    assert fault.startswith(f"{type(intent).__name__}.tag must be a text of at most 64 printable ASCII characters, not ")
+    assert len(fault) < 150
+    assert fault.isprintable()

@@ -225,7 +225,7 @@ class ExecutionReports:
             fee = self._orders.learn_fee(fill)
             if fee is not None:
                 account.holdings.pay(fee, fill.fee_asset, fill.notional)
-                body = fill_body(order.strategy, order.client_order_id, fill, account.holdings.net(fill.symbol))
+                body = fill_body(order.strategy, order.client_order_id, fill, account.holdings.net(fill.symbol), order.tag)
                 self._ctx.record(RowKind.FEE, order.client_order_id, body)
             return False
         if self._state.holdings.take_back(fill):
@@ -233,7 +233,7 @@ class ExecutionReports:
             self._ctx.log(Level.WARNING, text)
         realized = account.holdings.filled(fill.symbol, fill.position_side, fill.side, fill.quantity, fill.price)
         position = account.holdings.position(fill.symbol, fill.position_side)
-        body = fill_body(order.strategy, order.client_order_id, fill, position.quantity)
+        body = fill_body(order.strategy, order.client_order_id, fill, position.quantity, order.tag)
         self._ctx.record(RowKind.FILL, order.client_order_id, body)
         role = "maker" if fill.maker else "taker"
         self._ctx.log(
@@ -265,6 +265,7 @@ class ExecutionReports:
             position=position,
             position_side=fill.position_side,
             trade_ms=fill.trade_ms,
+            tag=order.tag,
         )
 
     def _changed(self, order: Order, before: OrderState) -> None:

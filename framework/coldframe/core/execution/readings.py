@@ -90,4 +90,5 @@ def change_of(order: Order, now_ns: int) -> OrderChanged:
         reason=order.reason,
         trigger_price=order.trigger_price,
         position_side=order.position_side,
+        tag=order.tag,
     )

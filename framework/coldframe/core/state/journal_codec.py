@@ -124,9 +124,11 @@ def order_defaults() -> Body:
     return {field.name: None if field.default is attrs.NOTHING else _CONVERTER.unstructure(field.default) for field in kept}
 
 
-def fill_body(strategy: str, client_order_id: str, fill: Fill, position: Decimal) -> Body:
-    """A fill, whose it is, and the position after it."""
-    return {"strategy": strategy, "order": client_order_id, "fill": _CONVERTER.unstructure(fill), "position": str(position)}
+def fill_body(strategy: str, client_order_id: str, fill: Fill, position: Decimal, tag: str = "") -> Body:
+    """A fill, whose it is, the position after it, and the tag of its order if it has one."""
+    tagged = {"tag": tag} if tag else {}
+    fields = _CONVERTER.unstructure(fill)
+    return {"strategy": strategy, "order": client_order_id, "fill": fields, "position": str(position), **tagged}
 
 
 def booking_body(

@@ -84,6 +84,8 @@ class Order:
     trigger_price: Decimal | None = None
     activate_price: Decimal | None = None
     close_position: bool = False
+    #: The strategy's own word for it, from the intent that it was placed for; it never changes.
+    tag: str = ""
     #: Whether a trailing order has reached its activation price, as the venue has said.
     activated: bool = False
     #: The venue's id of it as a conditional order, how far that has come (see `coldframe.core.execution.algo_orders`), and the

@@ -218,6 +218,7 @@ class Orders:
             trigger_price=place.trigger_price,
             activate_price=place.activate_price,
             close_position=place.close_position,
+            tag=place.tag,
             created_ns=now_ns,
             unreported=not reported,
         )

@@ -46,13 +46,13 @@ class StrategyAccount:
         return f"budget.{key} of strategy {self.id}"
 
     def placed(self, place: Place, now_ms: int, within_ms: int) -> None:
-        """Remembers an order that goes out, as long as another one like it would be a double."""
+        """Remembers an order that goes out, as long as another one like it would be a double, whatever its tag."""
         self._placed_ms = {earlier: at for earlier, at in self._placed_ms.items() if now_ms - at < within_ms}
-        self._placed_ms[place] = now_ms
+        self._placed_ms[_untagged(place)] = now_ms
 
     def since_placed_ms(self, place: Place, now_ms: int) -> int | None:
-        """How long ago the very same order went out; None if it did not."""
-        at_ms = self._placed_ms.get(place)
+        """How long ago the very same order went out, whatever its tag; None if it did not."""
+        at_ms = self._placed_ms.get(_untagged(place))
         return None if at_ms is None else now_ms - at_ms
 
     def orders_in_window(self, now_ms: int) -> int:
@@ -63,3 +63,7 @@ class StrategyAccount:
 
     def ordered(self, now_ms: int) -> None:
         self._ordered_ms.append(now_ms)
+
+
+def _untagged(place: Place) -> Place:
+    return attrs.evolve(place, tag="") if place.tag else place

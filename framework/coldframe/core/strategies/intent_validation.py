@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from coldframe.enums import OrderType, PositionSide, PriceMatch, SelfTradePrevention, Side, TimeInForce, WorkingType
-from coldframe.model.intents import Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
+from coldframe.model.intents import TAG_LENGTH, Amend, Cancel, CancelAll, Intent, Place, Quote, Quotes, Target, WakeMe
 from coldframe.text import class_name
 
 #: Orders of magnitude beyond which a number cannot be traded with, and arithmetic on it no longer exact.
@@ -82,6 +82,11 @@ def _text(value: object) -> str | None:
     return None if type(value) is str and len(value) <= _LONGEST and value.isprintable() else "a printable text of a sane length"
 
 
+def _tag(value: object) -> str | None:
+    fits = type(value) is str and len(value) <= TAG_LENGTH and value.isascii() and value.isprintable()
+    return None if fits else f"a text of at most {TAG_LENGTH} printable ASCII characters"
+
+
 def _yes_or_no(value: object) -> str | None:
     return None if type(value) is bool else "True or False"
 
@@ -124,11 +129,19 @@ _RULES: Final[Mapping[type, Mapping[str, Rule]]] = {
         "close_position": _yes_or_no,
         "callback_rate": _maybe(_number),
         "activate_price": _maybe(_number),
+        "tag": _tag,
     },
     Amend: {"client_order_id": _text, "price": _maybe(_number), "quantity": _maybe(_number)},
     Cancel: {"client_order_id": _text},
     CancelAll: {"symbol": _maybe(_text)},
     WakeMe: {"after_ms": _whole, "key": _text},
-    Quotes: {"symbol": _text, "bids": _quotes, "asks": _quotes, "post_only": _yes_or_no, "position_side": _member(PositionSide)},
-    Target: {"symbol": _text, "position": _number, "slippage_bps": _positive_or_zero},
+    Quotes: {
+        "symbol": _text,
+        "bids": _quotes,
+        "asks": _quotes,
+        "post_only": _yes_or_no,
+        "position_side": _member(PositionSide),
+        "tag": _tag,
+    },
+    Target: {"symbol": _text, "position": _number, "slippage_bps": _positive_or_zero, "tag": _tag},
 }

@@ -159,6 +159,7 @@ def _quote_order(wanted: Quotes, side: Side, price: Decimal, quantity: Decimal) 
         price=price,
         time_in_force=time_in_force,
         position_side=wanted.position_side,
+        tag=wanted.tag,
     )
 
 
@@ -263,4 +264,5 @@ def target_order(
         # Below the smallest notional the venue takes an order only if it reduces.
         reduce_only=(closes or dust) and held.side is PositionSide.BOTH,
         position_side=held.side,
+        tag=wanted.tag,
     )

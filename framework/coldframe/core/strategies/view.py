@@ -60,6 +60,7 @@ class OrderSnapshot:
     reduce_only: bool
     close_position: bool
     state: str
+    tag: str
 
     @classmethod
     def of(cls, order: Order) -> OrderSnapshot:
@@ -79,6 +80,7 @@ class OrderSnapshot:
             order.reduce_only,
             order.close_position,
             order.state,
+            order.tag,
         )
 
 
