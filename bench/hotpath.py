@@ -249,7 +249,7 @@ async def through_coldframe(url: str, count: int) -> float:
         began = time.process_time()
         for effect in engine.start(clock.now_ns()):
             runner.perform(effect)
-        while engine.market.received < count:
+        while engine.market.payloads < count:
             for stamped in await runner.inbox.receive():
                 for effect in engine.step(answer_snapshot(stamped)):
                     runner.perform(effect)

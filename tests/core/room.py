@@ -13,7 +13,7 @@ from coldframe.core.marketdata.shards import FeedLimits
 from coldframe.enums import Side
 from coldframe.model.effects import CallRest, CloseLink, Log, OpenLink, SendControl, WakeAt
 from coldframe.model.events import BookState
-from coldframe.model.inputs import FramesReceived, LinkOpened, RestAnswered, TimeReached
+from coldframe.model.inputs import LinkOpened, RestAnswered, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import envelope
@@ -57,7 +57,7 @@ class Room:
                     case SendControl(link, frame):
                         request = json.loads(frame)
                         self.links[link] |= set(request["params"])
-                        self.market.step(FramesReceived(link, (json.dumps({"result": None, "id": request["id"]}).encode(),)))
+                        self.market.take_frame(link, json.dumps({"result": None, "id": request["id"]}).encode())
                     case WakeAt(key, at_ns):
                         self.timers[key] = at_ns
                     case CallRest():
@@ -82,7 +82,9 @@ class Room:
         return next(link for link, names in self.links.items() if name in names)
 
     def feed(self, link: str, *frames: bytes) -> None:
-        self.market.step(FramesReceived(link, frames))
+        for frame in frames:
+            if self.market.owns(link):
+                self.market.take_frame(link, frame)
         self.perform()
 
     def tick(self, name: str, **levels: str) -> None:

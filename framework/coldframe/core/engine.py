@@ -256,7 +256,9 @@ class Engine:
         self._ctx.begin_step(stamped.at_ns)
         self._changed = True
         match stamped.event:
-            case FramesReceived() | FramesDropped() | LinkOpened() | LinkLost() as event:
+            case FramesReceived(link, frames):
+                self._received(link, frames)
+            case FramesDropped() | LinkOpened() | LinkLost() as event:
                 self._of_link(event)
             case RequestWritten() | RequestNotWritten() as event:
                 if self.trading is not None:
@@ -283,8 +285,6 @@ class Engine:
         self._hand_on()
         if self.trading is not None:
             self.trading.ask_for_tick()
-        if self._end_wanted and self.ending.asked is None:
-            self._stop(StopAsked(f"halt: {self._end_wanted}"))
         self.ending.ask_for_check(changed=self._changed)
         self._clock.ask_if_doubted()
         self.listing.ask_if_doubted()
@@ -302,7 +302,9 @@ class Engine:
                 self._follow_up(event)
             self.strategies.compare_due()
             if not self._ctx.events and not self.strategies.due:
-                return
+                break
+        if self._end_wanted and self.ending.asked is None:
+            self._stop(StopAsked(f"halt: {self._end_wanted}"))
 
     def _follow_up(self, event: EngineEvent) -> None:
         """Leaves what follows to whom it concerns."""
@@ -374,11 +376,26 @@ class Engine:
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
-    def _of_link(self, event: FramesReceived | FramesDropped | LinkOpened | LinkLost) -> None:
-        """Leaves what a link brings, and what becomes of it, to the side that has it."""
+    def _received(self, link: str, frames: Sequence[bytes]) -> None:
+        """Frames of one link, in order. Each is handed on before the next is read.
+
+        So strategies see the books and orders of that moment, and how a stream was cut into reads changes nothing.
+        """
+        side: Market | OrderSide | None = self.trading
+        if self.market.owns(link):
+            side, self._changed = self.market, False
+        for place, frame in enumerate(frames):
+            if side is None or not side.owns(link):
+                return  # its link has just been closed, for what a frame of it brought
+            if place:
+                self._hand_on()
+            side.take_frame(link, frame)
+
+    def _of_link(self, event: FramesDropped | LinkOpened | LinkLost) -> None:
+        """Leaves what becomes of a link to the side that has it."""
         if isinstance(event, LinkLost) and event.banned_until_ms:
             self._ctx.rate_limits.ban(event.banned_until_ms)
-        if self.market.feed.owns(event.link):
+        if self.market.owns(event.link):
             self._changed = isinstance(event, LinkOpened | LinkLost)
             self.market.step(event)
             if isinstance(event, LinkOpened):

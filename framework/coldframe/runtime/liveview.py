@@ -126,6 +126,6 @@ def _status(name: str, engine: Engine) -> Text:
     waits = "".join(f"; no {kind} link for {-(-ms // 1000)} s" for kind, ms in engine.connect_waits.items())
     return Text(
         f"{name}: orders {session}, reports {reports}; weight {weight}/{weight_limit}, orders {orders}/{orders_limit} in 10 s;"
-        f" {engine.market.received} messages, {engine.reconnects} reconnects{waits}; Ctrl-C ends the run",
+        f" {engine.market.payloads} messages, {engine.reconnects} reconnects{waits}; Ctrl-C ends the run",
         style="dim",
     )

@@ -61,7 +61,7 @@ def run_summary(bot: Bot, engine: Engine, ended: RunEnd) -> dict[str, Any]:
             for (symbol, rpi), local in engine.market.books.items()
             if not rpi
         },
-        "events": {"received": engine.market.received, "dispatched": engine.strategies.dispatched},
+        "events": {"received": engine.market.payloads, "dispatched": engine.strategies.dispatched},
         "strategies": {runtime.id: _strategy(runtime, engine) for runtime in engine.runtimes.all},
         "orders": {
             "sent": tally.sent,

@@ -336,7 +336,7 @@ def test_an_event_without_subscriber_is_never_built(kind: StreamKind, monkeypatc
     monkeypatch.setattr(strategies, "event_of", lambda *_: pytest.fail("built without a subscriber"))
     before = made.engine.strategies.dispatched
     made.say(str(name), msgspec.json.encode([case.payload] if case.array and not name.subject else case.payload))
-    assert made.engine.market.received == 1
+    assert made.engine.market.payloads == 1
     assert made.engine.strategies.dispatched == before
 
 

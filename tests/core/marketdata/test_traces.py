@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from coldframe.core.connectivity.rest_queue import RestQueue, Returned
 from coldframe.core.marketdata.book_sync import BookSync, RequestSnapshot, StreamLost
 from coldframe.core.marketdata.links import ControlReplied, Feed, LinkEnded, StreamsLost
@@ -10,7 +13,7 @@ from coldframe.core.marketdata.rotation import StreamSequence
 from coldframe.core.marketdata.shards import FeedLimits, plan
 from coldframe.model.effects import CallRest, CloseLink, LinkKind, Log, OpenLink, SendControl
 from coldframe.model.engine_events import BookLost, BookMoved, BookReady, BookUpdate, StreamMessage
-from coldframe.model.inputs import FramesReceived, LinkLost, LinkOpened, TimeReached
+from coldframe.model.inputs import LinkLost, LinkOpened, TimeReached
 from coldframe.testing import Playbook
 from coldframe.wire.codec import encode
 from coldframe.wire.frames import ControlReply, control_frame, envelope
@@ -133,8 +136,8 @@ def test_trace_of_the_market_side() -> None:
     snapshot = PendingSnapshot(SYMBOL, rpi=False)
     link = "public-1.1"
 
-    def frame(message: object) -> FramesReceived:
-        return FramesReceived(link, (envelope(DEPTH, encode(message)),))
+    def frame(message: object) -> Callable[[], None]:
+        return partial(market.take_frame, link, envelope(DEPTH, encode(message)))
 
     assert (
         Playbook(Alone(ctx, market.step, "feed:check:"), ignore=(Log,))
@@ -142,7 +145,7 @@ def test_trace_of_the_market_side() -> None:
         << OpenLink(link, LinkKind.MARKET, "/public/stream")
         >> at(50, LinkOpened(link))
         << SendControl(link, subscribe(1, DEPTH))
-        >> at(80, FramesReceived(link, (b'{"result":null,"id":1}',)))
+        >> at(80, partial(market.take_frame, link, b'{"result":null,"id":1}'))
         >> at(100, frame(delta(0, 10)))
         << wake("book:diff:BTCUSDT", 350)
         >> at(350, TimeReached("book:diff:BTCUSDT"))
@@ -170,9 +173,10 @@ def test_trace_of_a_plain_stream() -> None:
         << OpenLink
         >> at(50, LinkOpened("market-1.1"))
         << SendControl
-        >> at(90, FramesReceived("market-1.1", (first, second)))
+        >> at(90, partial(market.take_frame, "market-1.1", first))
         << StreamMessage(parse(TRADES), agg_trade(1))
+        >> at(90, partial(market.take_frame, "market-1.1", second))
         << StreamMessage(parse(TRADES), agg_trade(2))
         # Over a link that is not in charge nothing is told.
-        >> at(95, FramesReceived("market-1.9", (first,)))
+        >> at(95, partial(market.take_frame, "market-1.9", first))
     )

@@ -36,7 +36,7 @@ from coldframe.model.effects import CloseLink, Level
 from coldframe.model.engine_events import BookUpdate as BookUpdate
 from coldframe.model.engine_events import StreamMessage as StreamMessage
 from coldframe.model.events import BookState
-from coldframe.model.inputs import FramesDropped, FramesReceived, LinkLost, LinkOpened, Suspended, TimeReached
+from coldframe.model.inputs import FramesDropped, LinkLost, LinkOpened, Suspended, TimeReached
 from coldframe.units import NS_PER_MS
 from coldframe.wire.codec import Census, decode, decode_stream
 from coldframe.wire.frames import cut_envelope, parse_reply
@@ -60,9 +60,9 @@ _COIN_M: Final = 2
 _BOOK_KINDS: Final = (StreamKind.DIFF_DEPTH, StreamKind.RPI_DEPTH)
 
 
-#: What the market side takes in: what its links bring and what becomes of them, what a call for a snapshot brought, its times
-#: (`feed:…`, `book:…`), and that nothing ran for a while.
-MarketInput = FramesReceived | FramesDropped | LinkOpened | LinkLost | Returned | TimeReached | Suspended
+#: What the market side takes in beside frames: what becomes of its links, what a call for a snapshot brought, its times (`feed:…`,
+#: `book:…`), and that nothing ran for a while.
+MarketInput = FramesDropped | LinkOpened | LinkLost | Returned | TimeReached | Suspended
 
 
 @attrs.define
@@ -93,7 +93,7 @@ class Market:
         }
         self.census = Census()
         #: Market payloads taken in.
-        self.received = 0
+        self.payloads = 0
         self._names: dict[str, StreamName] = {str(quote): quote for quote in wanted}
         #: Streams that the bot listens to for itself: no strategy has asked for them.
         self.unasked: set[StreamName] = set()
@@ -143,8 +143,6 @@ class Market:
     def step(self, event: MarketInput) -> None:
         """Takes in one input."""
         match event:
-            case FramesReceived(link, frames):
-                self._received(link, frames)
             case FramesDropped(link, count):
                 self._dropped(link, count)
             case LinkOpened():
@@ -214,15 +212,16 @@ class Market:
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
-    def _received(self, link: str, frames: Sequence[bytes]) -> None:
-        """All frames of one socket read."""
-        for frame in frames:
-            try:
-                self._frame(link, frame)
-            except DecodeError as error:
-                self._bad_frame(link, error)
-            if not self.feed.owns(link):
-                return  # it has just been closed for what it brought
+    def owns(self, link: str) -> bool:
+        """Whether a link is one of the market's."""
+        return self.feed.owns(link)
+
+    def take_frame(self, link: str, frame: bytes) -> None:
+        """Takes in one frame. The link may be closed for what it brings."""
+        try:
+            self._frame(link, frame)
+        except DecodeError as error:
+            self._bad_frame(link, error)
 
     def _frame(self, link: str, frame: bytes) -> None:
         cut = cut_envelope(frame)
@@ -232,7 +231,7 @@ class Market:
         name = self._names.get(cut[0])
         if name is None:
             name = self._unexpected(cut[0], frame)
-        self.received += 1
+        self.payloads += 1
         for message in decode_stream(name, cut[1], self.census):
             messages, moved_at = self.feed.route(link, name, message, self._ctx.now_ns)
             self._apply_messages(name, messages, moved_at)

@@ -66,7 +66,6 @@ from coldframe.model.effects import CloseLink, Level
 from coldframe.model.engine_events import NothingToReduce, OrderCameBack, SettingsDoubted
 from coldframe.model.events import LinkChanged, LinkState
 from coldframe.model.inputs import (
-    FramesReceived,
     LinkLost,
     LinkOpened,
     RequestNotWritten,
@@ -123,7 +122,7 @@ OrderSidePurpose = (
 )
 
 #: What the order side takes in by `step`.
-OrderSideInput = FramesReceived | LinkOpened | LinkLost | RequestWritten | RequestNotWritten | TimeReached | Suspended
+OrderSideInput = LinkOpened | LinkLost | RequestWritten | RequestNotWritten | TimeReached | Suspended
 
 
 @attrs.frozen(kw_only=True)
@@ -212,8 +211,6 @@ class OrderSide:
         """Takes in one input of its own links, requests and times."""
         self._stirred = True
         match event:
-            case FramesReceived(link, frames):
-                self._frames(link, frames)
             case LinkOpened() | LinkLost():
                 self._of_link(event)
             case RequestWritten():
@@ -237,12 +234,13 @@ class OrderSide:
             self._unreadable.forget(event.link)
         self._apply_reports(self.user_stream.step(event))
 
-    def _frames(self, link: str, frames: Sequence[bytes]) -> None:
-        for frame in frames:
-            if self.session.owns(link):
-                self._apply_session(self.session.step(ApiFrame(link, frame)))
-            elif self.user_stream.owns(link):
-                self._user_frame(link, frame)
+    def take_frame(self, link: str, frame: bytes) -> None:
+        """Takes in one frame of its own links, which may be closed for what it brings."""
+        self._stirred = True
+        if self.session.owns(link):
+            self._apply_session(self.session.step(ApiFrame(link, frame)))
+        elif self.user_stream.owns(link):
+            self._user_frame(link, frame)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
