@@ -7,7 +7,7 @@ import pytest
 from coldframe.core.state.journal_codec import fold
 from coldframe.model.effects import LinkKind
 from coldframe.model.intents import Amend, Cancel, CancelAll
-from coldframe.model.orders import OrderState, Overlay
+from coldframe.model.orders import Attempt, OrderState, Overlay
 from tests.core.ordering import QUERY, cancels, placed, state
 from tests.core.told import D, place
 
@@ -152,6 +152,45 @@ def test_o13_an_amendment_that_may_still_arrive_counts() -> None:
     assert (restored.exposure, restored.late) == (D(3), order.late)
     made.run(5_500)
     assert (order.exposure, order.worst_price, order.meets, order.late) == (D(1), D(99), D(99), None)
+
+
+@pytest.mark.parametrize("how", ["refused", "not written"])
+def test_o13_failed_cancel_does_not_settle_an_amendment(how: str) -> None:
+    """A cancel overtakes an amendment and comes to nothing: what the amendment asks for counts until its own fate is known."""
+    made, actor, order = placed("order.modify", QUERY, price="99")
+    made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))
+    if how == "refused":
+        made.exchange.refuses["order.cancel"] = (-1102, "no")
+    else:
+        made.unwritten.add("order.cancel")
+    made.want(actor, Cancel(order.client_order_id))
+    assert (order.overlay, order.remaining, order.worst_price) == (Overlay.AMEND_UNKNOWN, D(3), D("99.5"))
+    assert fold(made.rows).orders[order.client_order_id].remaining == D(3)
+    made.release()
+    assert (order.quantity, order.price, order.amending_quantity) == (D(3), D("99.5"), None)
+
+
+def test_o13_a_query_about_a_cancel_leaves_an_amendment_counted() -> None:
+    """The query finds the old terms: the amendment may be made all the same until its request is dead."""
+    made, actor, order = placed("order.modify", "order.cancel", price="99")
+    made.want(actor, Amend(order.client_order_id, D("99.5"), D(3)))
+    made.want(actor, Cancel(order.client_order_id))
+    made.refuse(-1007)
+    made.refuse(-1007)
+    assert (order.overlay, order.remaining) == (Overlay.CANCEL_UNKNOWN, D(3))
+    made.run(2_000)
+    assert (order.quantity, order.price, order.exposure) == (D(1), D(99), D(3))
+    made.run(6_000)
+    assert (order.live, order.exposure) == (True, D(1))
+
+
+def test_an_amendment_that_never_left_leaves_a_cancel_on_its_way() -> None:
+    made, actor, order = placed("order.cancel", price="99")
+    made.unwritten.add("order.modify")
+    made.want(actor, Cancel(order.client_order_id))
+    made.engine.orders.amendment_requested(order, D(98), D(3))
+    made.engine.orders.attempt(order, Attempt.AMEND_NOT_WRITTEN)
+    assert (order.overlay, order.remaining) == (Overlay.CANCEL_SENT, D(1))
 
 
 @pytest.mark.parametrize("code", [-5026, -5027, -2010, -4014, -5029, -5047])

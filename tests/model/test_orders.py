@@ -82,7 +82,8 @@ OVERLAYS: list[tuple[tuple[Overlay, ...], Attempt, Overlay]] = [
     ((V.NONE, V.CANCEL_UNKNOWN, V.AMEND_SENT, V.AMEND_UNKNOWN), A.CANCEL_WANTED, V.CANCEL_SENT),
     ((V.CANCEL_SENT, V.CANCEL_UNKNOWN), A.CANCEL_REFUSED, V.NONE),
     ((V.CANCEL_SENT,), A.CANCEL_UNKNOWN, V.CANCEL_UNKNOWN),
-    ((V.CANCEL_SENT, V.AMEND_SENT), A.NOT_WRITTEN, V.NONE),
+    ((V.CANCEL_SENT,), A.CANCEL_NOT_WRITTEN, V.NONE),
+    ((V.AMEND_SENT,), A.AMEND_NOT_WRITTEN, V.NONE),
     ((V.NONE,), A.AMEND_WANTED, V.AMEND_SENT),
     ((V.AMEND_SENT, V.AMEND_UNKNOWN), A.AMEND_DONE, V.NONE),
     ((V.AMEND_SENT, V.AMEND_UNKNOWN), A.AMEND_REFUSED, V.NONE),
@@ -102,6 +103,14 @@ def test_every_cell_of_the_table(state: OrderState) -> None:
 def test_every_cell_of_the_overlay_table(overlay: Overlay) -> None:
     for attempt in A:
         assert next_overlay(overlay, attempt) is EXPECTED_OVERLAYS.get((overlay, attempt), overlay), attempt
+
+
+@pytest.mark.parametrize("overlay", [V.CANCEL_SENT, V.CANCEL_UNKNOWN])
+def test_a_failed_cancel_says_nothing_of_an_open_amendment(overlay: Overlay) -> None:
+    for attempt in A:
+        failed = attempt in (A.CANCEL_REFUSED, A.CANCEL_NOT_WRITTEN) and next_overlay(overlay, attempt) is V.NONE
+        expected = V.AMEND_UNKNOWN if failed else next_overlay(overlay, attempt)
+        assert next_overlay(overlay, attempt, amending=True) is expected, attempt
 
 
 def test_every_state_is_alive_or_ended_but_for_the_first() -> None:

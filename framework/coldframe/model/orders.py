@@ -244,11 +244,12 @@ class Attempt(StrEnum):
     CANCEL_WANTED = "cancel wanted"
     CANCEL_REFUSED = "cancel refused (E2)"
     CANCEL_UNKNOWN = "cancel outcome unknown, or -2011"
+    CANCEL_NOT_WRITTEN = "cancel certainly not written"
     AMEND_WANTED = "amendment wanted"
     AMEND_DONE = "amendment seen (E3)"
     AMEND_REFUSED = "amendment refused (E2)"
     AMEND_UNKNOWN = "amendment outcome unknown"
-    NOT_WRITTEN = "certainly not written"
+    AMEND_NOT_WRITTEN = "amendment certainly not written"
     RESOLVED = "query answered (E3)"
 
 
@@ -259,14 +260,14 @@ OVERLAY_TABLE: Final[Mapping[Overlay, Mapping[Attempt, Overlay]]] = {
     Overlay.CANCEL_SENT: {
         A.CANCEL_REFUSED: Overlay.NONE,
         A.CANCEL_UNKNOWN: Overlay.CANCEL_UNKNOWN,
-        A.NOT_WRITTEN: Overlay.NONE,
+        A.CANCEL_NOT_WRITTEN: Overlay.NONE,
     },
     Overlay.CANCEL_UNKNOWN: {A.CANCEL_WANTED: Overlay.CANCEL_SENT, A.CANCEL_REFUSED: Overlay.NONE, A.RESOLVED: Overlay.NONE},
     Overlay.AMEND_SENT: {
         A.AMEND_DONE: Overlay.NONE,
         A.AMEND_REFUSED: Overlay.NONE,
         A.AMEND_UNKNOWN: Overlay.AMEND_UNKNOWN,
-        A.NOT_WRITTEN: Overlay.NONE,
+        A.AMEND_NOT_WRITTEN: Overlay.NONE,
         A.CANCEL_WANTED: Overlay.CANCEL_SENT,
     },
     Overlay.AMEND_UNKNOWN: {
@@ -278,9 +279,19 @@ OVERLAY_TABLE: Final[Mapping[Overlay, Mapping[Attempt, Overlay]]] = {
 }
 
 
-def next_overlay(overlay: Overlay, attempt: Attempt) -> Overlay:
-    """Where `attempt` leads from `overlay`; the same overlay when it changes nothing."""
-    return OVERLAY_TABLE[overlay].get(attempt, overlay)
+#: With these an amendment has come to its end, also while a cancel of its order is on its way.
+AMENDMENT_ENDS: Final = frozenset({A.AMEND_DONE, A.AMEND_REFUSED, A.AMEND_NOT_WRITTEN})
+
+
+def next_overlay(overlay: Overlay, attempt: Attempt, *, amending: bool = False) -> Overlay:
+    """Where `attempt` leads from `overlay`; the same overlay when it changes nothing.
+
+    `amending`: an amendment is open. A cancel that comes to nothing says nothing of it, so its outcome is unknown then.
+    """
+    after = OVERLAY_TABLE[overlay].get(attempt, overlay)
+    if amending and after is Overlay.NONE and attempt in (A.CANCEL_REFUSED, A.CANCEL_NOT_WRITTEN):
+        return Overlay.AMEND_UNKNOWN
+    return after
 
 
 def diagram() -> str:

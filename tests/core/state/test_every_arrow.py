@@ -233,7 +233,8 @@ CHANGES: Mapping[Attempt, Callable[[Change], None]] = {
     Attempt.AMEND_DONE: lambda change: change.answer(None),
     Attempt.AMEND_REFUSED: lambda change: change.answer(REFUSED),
     Attempt.AMEND_UNKNOWN: lambda change: change.silence(written=True),
-    Attempt.NOT_WRITTEN: lambda change: change.silence(written=False),
+    Attempt.CANCEL_NOT_WRITTEN: lambda change: change.silence(written=False),
+    Attempt.AMEND_NOT_WRITTEN: lambda change: change.silence(written=False),
     Attempt.RESOLVED: Change.found,
 }
 OVERLAY_ARROWS = [(overlay, attempt) for overlay, row in OVERLAY_TABLE.items() for attempt in row]

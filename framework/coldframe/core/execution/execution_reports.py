@@ -36,6 +36,10 @@ _UNHEARD: Final = frozenset({OrderState.PENDING_SUBMIT, OrderState.SUBMITTED, Or
 AMENDED_DOWN: Final = "amended down to what had traded"
 AMENDED_ACROSS: Final = "amended to a price at which it would have taken"
 AMENDED_AWAY: Final = "cancelled while an amendment of it was open"
+#: A cancel or an amendment that ends so has changed nothing: the next try waits.
+_CAME_TO_NOTHING: Final = frozenset(
+    {Attempt.CANCEL_REFUSED, Attempt.CANCEL_NOT_WRITTEN, Attempt.AMEND_REFUSED, Attempt.AMEND_NOT_WRITTEN}
+)
 #: States that say that an order never stood at the venue: what contradicts them is an incident (faults.md I2).
 _NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED, OrderState.NEVER_ACCEPTED})
 
@@ -71,7 +75,7 @@ class ExecutionReports:
         `waits` says so where `attempt` alone does not.
         """
         if self._orders.attempt(order, attempt) and order.overlay is Overlay.NONE:
-            refused = attempt in (Attempt.CANCEL_REFUSED, Attempt.AMEND_REFUSED, Attempt.NOT_WRITTEN)
+            refused = attempt in _CAME_TO_NOTHING
             amended = attempt is Attempt.AMEND_DONE
             self._ctx.publish(AttemptEnded(order.strategy, order.symbol, refused if waits is None else waits, amended))
 

@@ -272,10 +272,10 @@ class OrderExecutor:
                 if order.state is OrderState.UNKNOWN:
                     self._ctx.log(Level.WARNING, f"outcome unknown: {describe(order)}: {reason}")
             case Unanswered(PendingCancel(order), reason, written):
-                self._reports.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.NOT_WRITTEN)
+                self._reports.attempt(order, Attempt.CANCEL_UNKNOWN if written else Attempt.CANCEL_NOT_WRITTEN)
             case Unanswered(PendingAmend(order, price, quantity), reason, written):
                 if order.amending(price, quantity):
-                    self._reports.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.NOT_WRITTEN)
+                    self._reports.attempt(order, Attempt.AMEND_UNKNOWN if written else Attempt.AMEND_NOT_WRITTEN)
             case Unanswered(PendingQuery(order)):
                 self.inquiry.answered(order)
             case _:  # an answer to another machine's request
@@ -375,7 +375,8 @@ class OrderExecutor:
 
         An amendment that was not made has failed. Until its request is dead it may arrive all the same, and counts.
         """
-        asked = (order.amending_price, order.amending_quantity) if order.overlay is Overlay.AMEND_UNKNOWN else None
+        unknown = order.amending_quantity is not None and order.overlay in (Overlay.AMEND_UNKNOWN, Overlay.CANCEL_UNKNOWN)
+        asked = (order.amending_price, order.amending_quantity) if unknown else None
         self._reports.reply(order, reply)
         failed = asked is not None and order.live and asked != (order.price, order.quantity)
         if failed:

@@ -23,6 +23,7 @@ from coldframe.enums import OrderStatus
 from coldframe.ids import OwnId
 from coldframe.model.intents import Place
 from coldframe.model.orders import (
+    AMENDMENT_ENDS,
     SEEN,
     Attempt,
     OrderEvent,
@@ -304,9 +305,10 @@ class Orders:
     def attempt(self, order: Order, attempt: Attempt) -> bool:
         """Lets something happen to its cancel or amendment. Returns whether the overlay changed."""
         before = order.overlay
-        order.overlay = next_overlay(before, attempt)
+        amending = order.amending_quantity is not None and attempt not in AMENDMENT_ENDS
+        order.overlay = next_overlay(before, attempt, amending=amending)
         self.touch(order)
-        if order.overlay is Overlay.NONE:
+        if order.overlay is Overlay.NONE or attempt in AMENDMENT_ENDS:
             order.amending_price = order.amending_quantity = None
         return order.overlay is not before
 
